@@ -1,0 +1,77 @@
+"""The boards: core, clock, and where flash and SRAM lie.
+
+Sources: nRF52840 Product Specification v1.7 (memory map, 64 MHz); STM32F746 reference manual RM0385
+(flash at 0x08000000 on the AXIM bus; DTCM, SRAM1 and SRAM2 lie side by side from 0x20000000: 64 + 240 + 16 KB).
+The virtual twins are the same cores with 16 MB of each, to measure what does not fit.
+"""
+
+from dataclasses import dataclass, replace
+
+from workbench.errors import BoardError
+from workbench.units import KB, kilobytes
+
+MB = 1024 * KB
+
+
+@dataclass(frozen=True)
+class Board:
+    """A microcontroller as the toolchain and the emulator need it. Addresses and sizes in bytes, clock in Hz."""
+
+    name: str
+    core: str  # gcc's -mcpu name, and the name of the timing model
+    clock_hz: int
+    flash_base: int
+    flash_size: int
+    sram_base: int
+    sram_size: int
+    fpu: str  # gcc's -mfpu name
+
+    @property
+    def sram_end(self) -> int:
+        return self.sram_base + self.sram_size
+
+    @property
+    def core_title(self) -> str:
+        """'Cortex-M4F': the field's name for the core with its floating-point unit."""
+        return self.core.replace("cortex-m", "Cortex-M") + "F"
+
+    def with_sram(self, size: int) -> "Board":
+        """The same board with another SRAM limit (the emulator maps whole KB)."""
+        if size <= 0 or size % KB or size > 16 * MB:
+            raise BoardError(f"SRAM of {size} bytes cannot be mapped", "use a multiple of 1 KB up to 16 MB, like --sram 96K")
+        return replace(self, sram_size=size)
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.core_title} {self.clock_hz / 1e6:g} MHz, {kilobytes(self.sram_size)} SRAM"
+
+
+def _m4(name, clock_hz, flash_base, flash_size, sram_size):
+    return Board(name, "cortex-m4", clock_hz, flash_base, flash_size, 0x20000000, sram_size, "fpv4-sp-d16")
+
+
+def _m7(name, clock_hz, flash_base, flash_size, sram_size):
+    return Board(name, "cortex-m7", clock_hz, flash_base, flash_size, 0x20000000, sram_size, "fpv5-sp-d16")
+
+
+BOARDS = {
+    board.name: board
+    for board in (
+        _m4("nrf52840", 64_000_000, 0x00000000, 1 * MB, 256 * KB),
+        _m7("stm32f746", 216_000_000, 0x08000000, 1 * MB, 320 * KB),
+        _m4("virtual-m4", 64_000_000, 0x00000000, 16 * MB, 16 * MB),
+        _m7("virtual-m7", 216_000_000, 0x08000000, 16 * MB, 16 * MB),
+    )
+}
+DEFAULT = "nrf52840"
+
+
+def get(name: str) -> Board:
+    """The board called `name`. Raises BoardError that lists what there is."""
+    if name not in BOARDS:
+        raise BoardError(f"no board is called {name!r}", f"there are {', '.join(BOARDS)}")
+    return BOARDS[name]
+
+
+def virtual_twin(board: Board) -> Board:
+    """The same core with room for everything."""
+    return BOARDS["virtual-" + board.core.removeprefix("cortex-")]

@@ -1,0 +1,71 @@
+"""What goes wrong, told to a person: one class a stage, each with a message, a hint and an exit code."""
+
+
+class WorkbenchError(Exception):
+    """A user can act on it. `message` says what and where, `hint` what to do; exit code 1."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None):
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\n  help: {self.hint}"
+
+
+class ShapeError(WorkbenchError):
+    """An operator's operands do not fit each other."""
+
+
+class GraphError(WorkbenchError):
+    """A graph breaks a rule of the IR (the verifier's verdict)."""
+
+
+class ParseError(WorkbenchError):
+    """IR text that cannot be read."""
+
+
+class ModelError(WorkbenchError):
+    """A network that is unknown, missing or cannot be imported."""
+
+
+class PolicyError(WorkbenchError):
+    """An update policy that is unknown or does not apply to the network."""
+
+
+class DataError(WorkbenchError):
+    """A data set that is unknown or does not fit the network."""
+
+
+class BoardError(WorkbenchError):
+    """A board that is unknown, or an SRAM limit it cannot have."""
+
+
+class PlanError(WorkbenchError):
+    """A buffer file that cannot be read, or a plan that is not valid."""
+
+
+class ToolchainError(WorkbenchError):
+    """The compiler is missing or refused the generated C."""
+
+
+class RecordError(WorkbenchError):
+    """A saved run that is missing or incomplete."""
+
+
+class BudgetError(WorkbenchError):
+    """It does not fit the memory it was given."""
+
+    exit_code = 3
+
+
+class FirmwareFault(WorkbenchError):
+    """The emulated core stopped where it must not. Carries pc, address and symbol for whoever can say more."""
+
+    exit_code = 3
+
+    def __init__(self, message, hint=None, *, kind="fault", pc=None, address=None, symbol=None):
+        super().__init__(message, hint)
+        self.kind, self.pc, self.address, self.symbol = kind, pc, address, symbol

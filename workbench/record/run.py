@@ -1,0 +1,102 @@
+"""Run: everything a finished run left behind. Reports are drawn from it alone, without running again.
+
+    run.json       the metadata, the object that `run --json` prints
+    graph.txt      the scheduled graph as IR text
+    ops.csv        the plan's operators + what the trace counted at each
+    buffers.csv    the plan's buffers + the address and what the trace saw of each
+    accesses.csv   bytes read and written, buffer by position (trace level memory)
+    violations.csv accesses the plan did not promise (trace level memory)
+    symbols.csv    the ELF's symbols
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from workbench.errors import RecordError
+
+OPS = ["position", "symbol", "node", "phase", "reads", "writes", "scratch",
+       "instructions", "cycles", "bytes_read", "bytes_written"]  # fmt: skip
+BUFFERS = ["id", "name", "role", "storage", "symbol", "offset", "size", "lower", "upper", "parameter", "axis", "begin",
+           "end", "values", "address", "first_write", "last_read", "bytes_read", "bytes_written", "touched"]  # fmt: skip
+ACCESSES = ["position", "buffer", "bytes_read", "bytes_written", "low", "high"]
+VIOLATIONS = ["kind", "position", "op", "buffer", "address", "size", "pc", "symbol", "count"]
+SYMBOLS = ["name", "address", "size", "kind"]
+
+TABLES = {"ops": OPS, "buffers": BUFFERS, "accesses": ACCESSES, "violations": VIOLATIONS, "symbols": SYMBOLS}
+
+
+def _empty(columns):
+    return field(default_factory=lambda: pd.DataFrame(columns=columns))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run. Positions are operators in execution order of the first training step.
+
+    meta        the `run --json` object (see the README for its keys)
+    graph       the scheduled graph as IR text
+    ops         one row an operator: the plan's columns (ops.csv), then instructions, cycles (modelled), bytes_read and
+                bytes_written of its first execution in the first training step (empty where not traced).
+                reads, writes and scratch are buffer ids separated by blanks
+    buffers     one row a storage: the plan's columns (buffers.csv), its address, then first_write and last_read
+                (positions; -1 = by the host or at start-up), bytes_read, bytes_written, and touched
+                (bytes from its start to the highest one accessed)
+    accesses    position, buffer (id), bytes_read, bytes_written, low, high (addresses, high exclusive)
+    violations  kind (undeclared-read, undeclared-write, unwritten-read, outside), position, op, buffer (id or empty),
+                address, size, pc, symbol, count
+    symbols     name, address, size, kind (function or object)
+    """
+
+    meta: dict
+    graph: str
+    ops: pd.DataFrame = _empty(OPS)
+    buffers: pd.DataFrame = _empty(BUFFERS)
+    accesses: pd.DataFrame = _empty(ACCESSES)
+    violations: pd.DataFrame = _empty(VIOLATIONS)
+    symbols: pd.DataFrame = _empty(SYMBOLS)
+
+    @property
+    def title(self) -> str:
+        """'lenet full reordered': what tells this run from its neighbours."""
+        return f"{self.meta['model']} {self.meta['policy']} {self.meta['schedule']}"
+
+    def save(self, folder: Path) -> None:
+        """Write every table into `folder` (made if missing)."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "run.json").write_text(json.dumps(self.meta, indent=1) + "\n")
+        (folder / "graph.txt").write_text(self.graph)
+        for name in TABLES:
+            getattr(self, name).to_csv(folder / f"{name}.csv", index=False)
+
+
+def load(folder: Path) -> Run:
+    """The run saved in `folder`. Raises RecordError that names the file that is missing or unreadable."""
+    folder = Path(folder)
+    try:
+        meta = json.loads((folder / "run.json").read_text())
+        graph = (folder / "graph.txt").read_text()
+        tables = {name: _read(folder / f"{name}.csv", columns) for name, columns in TABLES.items()}
+    except FileNotFoundError as error:
+        raise RecordError(
+            f"{folder} holds no complete run: {Path(error.filename).name} is missing",
+            "name the folder that `workbench run … -o DIR` wrote",
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise RecordError(f"{folder} holds no readable run: {error}") from None
+    return Run(meta, graph, **tables)
+
+
+_TEXT = ("name", "role", "storage", "symbol", "parameter", "values", "node", "phase", "reads", "writes", "scratch", "kind", "op")
+
+
+def _read(path: Path, columns) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype={column: str for column in _TEXT}, keep_default_na=False, na_values={
+        column: [""] for column in columns if column not in _TEXT})  # fmt: skip
+    missing = set(columns) - set(table.columns)
+    if missing:
+        raise RecordError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    return table
