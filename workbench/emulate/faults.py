@@ -1,0 +1,79 @@
+"""Why the emulated core stopped where it must not, as a FirmwareFault a person can act on.
+
+Exception numbers are those of QEMU's Arm target (target/arm/cpu.h), which Unicorn hands on.
+"""
+
+from dataclasses import dataclass
+
+from workbench.errors import FirmwareFault
+from workbench.units import address as hexadecimal
+
+UNDEFINED, SUPERVISOR_CALL, BREAKPOINT, NO_COPROCESSOR, INVALID_STATE = 1, 2, 7, 17, 18
+
+INTERRUPTS = {UNDEFINED: "undefined", BREAKPOINT: "breakpoint", SUPERVISOR_CALL: "supervisor-call",
+              NO_COPROCESSOR: "no-coprocessor", INVALID_STATE: "invalid-state"}  # fmt: skip
+WORDS = {
+    "undefined": "undefined instruction",
+    "breakpoint": "stray breakpoint",
+    "supervisor-call": "unexpected supervisor call",
+    "no-coprocessor": "floating-point instruction without a floating-point unit",
+    "invalid-state": "jump to an address without its Thumb bit",
+    "exception": "unexpected exception",
+    "lost": "stopped before coming back",
+}
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a run ended: kind (the keys above, read, write, write-protected, fetch, runaway), address and size in bytes."""
+
+    kind: str
+    address: int | None = None
+    size: int | None = None
+    detail: str = ""
+
+    @classmethod
+    def of_interrupt(cls, number: int) -> "Stop":
+        return cls(INTERRUPTS.get(number, "exception"), detail=f"exception {number}")
+
+
+def fault(machine, stop: Stop, pc: int) -> FirmwareFault:
+    """The error that says what, the address and the symbol; e.g. 'write to 0x20040004, beyond SRAM, in conv (conv.h:41)'."""
+    found = machine.elf.symbol_at(pc)
+    place = machine.elf.describe(pc)
+    where = f"in {place}" if place else f"at {hexadecimal(pc)}"
+    return FirmwareFault(
+        f"{_what(machine, stop, pc)}, {where}",
+        _hint(machine, stop),
+        kind=stop.kind,
+        pc=pc,
+        address=stop.address,
+        symbol=found[0].name if found else None,
+    )
+
+
+def _what(machine, stop: Stop, pc: int) -> str:
+    if stop.kind == "runaway":
+        return f"still running after {stop.detail}"
+    if stop.address is None:
+        return f"{WORDS[stop.kind]} at {hexadecimal(pc)}"
+    verb = {"write-protected": "write", "fetch": "execution"}.get(stop.kind, stop.kind)
+    board = machine.board
+    if board.flash_base <= stop.address < board.flash_base + board.flash_size:
+        region = "flash"
+    elif board.sram_end <= stop.address < 0x40000000:
+        region = "beyond SRAM"
+    elif board.sram_base <= stop.address < board.sram_end:
+        region = "SRAM"
+    elif stop.address + (stop.size or 1) > board.sram_base > stop.address:
+        region = "across the start of SRAM"
+    else:
+        region = "not mapped"
+    return f"{verb} {'at' if verb == 'execution' else 'to' if verb == 'write' else 'from'} {hexadecimal(stop.address)}, {region}"
+
+
+def _hint(machine, stop: Stop) -> str | None:
+    if stop.kind in ("read", "write") and 0 <= (stop.address or 0) - machine.board.sram_end < 1024:
+        past = stop.address - machine.board.sram_end
+        return f"{past} bytes past the end of the {machine.board.sram_size} bytes of SRAM"
+    return None

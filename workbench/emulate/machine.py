@@ -1,0 +1,281 @@
+"""A Cortex-M that runs one ELF inside exactly the memory its board has. The only importer of unicorn.
+
+Memory map (everything else is a fault; the core's own limits are stricter than silicon nowhere but here):
+
+    flash_base  | flash: read and execute            |   writing is a fault
+    sram_base   | SRAM, exactly sram_size bytes      |   one byte past it is a fault
+    0xE000E000  | System Control Space, plain memory |   only so that start-up can set CPACR
+
+Unicorn is more permissive than silicon: the floating-point unit works without CPACR, unaligned LDM/LDRD/VLDR do not
+fault, and there are no NVIC, SysTick or DWT.
+"""
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import unicorn
+from unicorn import arm_const as arm
+from unicorn.unicorn_py3.unicorn import uclib
+
+from workbench.boards import Board
+from workbench.emulate.faults import Stop, fault
+from workbench.emulate.symbols import Elf, load_elf
+from workbench.emulate.watchdog import Watchdog
+from workbench.errors import BoardError, WorkbenchError
+from workbench.units import kilobytes
+
+BREAKPOINT = "wb_breakpoint"
+STACK_PATTERN = 0xC5C5C5C5
+SYSTEM_CONTROL_SPACE = (0xE000E000, 0x1000)
+CORES = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7}
+HOOKS = {
+    "block": unicorn.UC_HOOK_BLOCK,
+    "code": unicorn.UC_HOOK_CODE,
+    "memory": unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE,
+}
+ACCESSES = {
+    unicorn.UC_MEM_READ_UNMAPPED: "read", unicorn.UC_MEM_READ_PROT: "read",
+    unicorn.UC_MEM_WRITE_UNMAPPED: "write", unicorn.UC_MEM_WRITE_PROT: "write-protected",
+    unicorn.UC_MEM_FETCH_UNMAPPED: "fetch", unicorn.UC_MEM_FETCH_PROT: "fetch",
+}  # fmt: skip
+ERRORS = {
+    unicorn.UC_ERR_READ_UNMAPPED: "read", unicorn.UC_ERR_READ_PROT: "read",
+    unicorn.UC_ERR_WRITE_UNMAPPED: "write", unicorn.UC_ERR_WRITE_PROT: "write-protected",
+    unicorn.UC_ERR_FETCH_UNMAPPED: "fetch", unicorn.UC_ERR_FETCH_PROT: "fetch",
+    unicorn.UC_ERR_INSN_INVALID: "undefined",
+}  # fmt: skip
+REGISTERS = [*range(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R12 + 1), arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR,
+             arm.UC_ARM_REG_FPSCR, *range(arm.UC_ARM_REG_D0, arm.UC_ARM_REG_D15 + 1)]  # fmt: skip
+EVERY_INSTRUCTION = 1 << 62
+
+
+class Machine:
+    """An emulated board with an ELF in its flash.
+
+    `seconds_limit` is how long (host time) one run may take before it counts as a runaway. An instruction budget would
+    cost a hook on every instruction; this costs nothing, since a sleeping thread looks at the clock.
+    """
+
+    def __init__(self, elf_path: Path | Elf, board: Board, *, seconds_limit: float = 600.0):
+        self.elf = elf_path if isinstance(elf_path, Elf) else load_elf(elf_path)
+        self.board = board
+        self.seconds_limit = seconds_limit
+        self._uc = self._emulator()
+        self._stop: Stop | None = None
+        self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access)
+        self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
+        self._watchdog = Watchdog(self._uc.emu_stop)
+        self._home = self.elf.address(BREAKPOINT)
+        self.stack_top = self.read_u32(board.flash_base)
+        self._last_until = self._home
+        self._checkpoint = None
+
+    # ------------------------------------------------------------------ running
+
+    def start(self) -> None:
+        """From reset to the breakpoint in main: start-up copies .data, zeroes .bss. Raises FirmwareFault."""
+        self._uc.reg_write(arm.UC_ARM_REG_LR, 0xFFFFFFFF)
+        self._uc.reg_write(arm.UC_ARM_REG_SP, self.stack_top)
+        self._run(self.read_u32(self.board.flash_base + 4), self._home)
+
+    def call(self, entry: str) -> None:
+        """Call a function of the firmware and come back. Raises FirmwareFault, or WorkbenchError if there is none."""
+        self._enter(entry)
+        self._run(self.elf.address(entry), self._home)
+
+    def calls_by_operator(self, entry: str, addresses: Sequence[int]) -> Iterator[int]:
+        """Call `entry`, pausing at the entry of each address in order (all must come); yields its index.
+
+        Between operators the host may read and write memory. The rest runs after the last one.
+        """
+        self._enter(entry)
+        pc = self.elf.address(entry)
+        for index, address in enumerate(addresses):
+            if pc != address & ~1:
+                self._run(pc, address & ~1)
+            yield index
+            pc = address & ~1
+        self._run(pc, self._home)
+
+    def _enter(self, entry: str) -> None:
+        self.elf.address(entry)
+        self._uc.reg_write(arm.UC_ARM_REG_LR, self._home | 1)
+        self._uc.reg_write(arm.UC_ARM_REG_SP, self.stack_top)
+
+    def _run(self, pc: int, until: int) -> None:
+        """Run from pc until control reaches `until`; whatever else ends it becomes a FirmwareFault."""
+        self._checkpoint = (self._state(), pc, until)
+        self._stop = None
+        try:
+            with self._watchdog.limit(self.seconds_limit):
+                self._emulate(pc, until)
+        except unicorn.UcError as error:
+            self._stop = self._stop or _stop_of(error)
+        if self._watchdog.expired:
+            self._stop = Stop("runaway", detail=f"{self.seconds_limit:g} s")
+        if self._stop is None and self.pc != until:
+            self._stop = Stop("lost")
+        if self._stop is not None:
+            raise fault(self, self._stop, self._exact_pc())
+
+    def _emulate(self, pc: int, until: int, count: int = 0) -> None:
+        for stop in {until, self._last_until} - {self._home}:
+            self._uc.ctl_remove_cache(stop, stop + 2)  # an end is compiled into the block that holds it
+        self._last_until = until
+        self._uc.emu_start(pc | 1, until, count=count)
+
+    def _exact_pc(self) -> int:
+        """The faulting instruction. Under way Unicorn knows only the block's start, so the run is repeated from its
+        checkpoint on a second machine, counting: that makes Unicorn keep the pc of every instruction."""
+        if self._stop.kind in ("runaway", "lost"):
+            return self.pc
+        (registers, memory), pc, until = self._checkpoint
+        twin = Machine(self.elf, self.board, seconds_limit=20 * self.seconds_limit)
+        for register, value in registers:
+            twin._uc.reg_write(register, value)
+        for address, data in memory:
+            twin._uc.mem_write(address, bytes(data))
+        try:
+            with twin._watchdog.limit(twin.seconds_limit):
+                twin._emulate(pc, until, EVERY_INSTRUCTION)
+        except unicorn.UcError as error:
+            twin._stop = twin._stop or _stop_of(error)
+        return twin.pc if twin._stop and twin._stop.kind == self._stop.kind else self.pc
+
+    def _state(self):
+        """Registers and the SRAM in use (everything below the stack's limit, and the live stack)."""
+        sp = self._uc.reg_read(arm.UC_ARM_REG_SP)
+        base, end = self.board.sram_base, self.board.sram_end
+        limit = self.elf.labels.get("wb_stack_limit", end)
+        ranges = [(base, min(limit, end)), (max(base, sp), min(self.stack_top, end))]
+        registers = list(zip(REGISTERS, self._uc.reg_read_batch(REGISTERS), strict=True))
+        return registers, [(low, self._uc.mem_read(low, high - low)) for low, high in ranges if low < high]
+
+    @property
+    def pc(self) -> int:
+        """The program counter, Thumb bit cleared."""
+        return self._uc.reg_read(arm.UC_ARM_REG_PC) & ~1
+
+    # ------------------------------------------------------------------ memory
+
+    def read(self, where: int | str, size: int) -> bytes:
+        """`size` bytes at an address or a symbol. Raises WorkbenchError outside the board's memory."""
+        try:
+            return bytes(self._uc.mem_read(self._address(where), size))
+        except unicorn.UcError:
+            raise self._outside("read", where, size) from None
+
+    def write(self, where: int | str, data: bytes) -> None:
+        """Write bytes at an address or a symbol. Raises WorkbenchError outside the board's memory."""
+        address = self._address(where)
+        try:
+            self._uc.mem_write(address, bytes(data))
+        except unicorn.UcError:
+            raise self._outside("write", where, len(data)) from None
+        if any(begin < address + len(data) and address < end for begin, end in self.elf.code_ranges):
+            self._uc.ctl_flush_tb()
+
+    def read_array(self, where: int | str, dtype, count: int) -> np.ndarray:
+        """`count` values of a numpy dtype (little endian, as the core is)."""
+        return np.frombuffer(self.read(where, count * np.dtype(dtype).itemsize), dtype=dtype).copy()
+
+    def write_array(self, where: int | str, values: np.ndarray) -> None:
+        """Write a numpy array's bytes, in its own order."""
+        self.write(where, np.ascontiguousarray(values).tobytes())
+
+    def read_f32(self, where: int | str) -> float:
+        """A float32 scalar."""
+        return float(self.read_array(where, np.float32, 1)[0])
+
+    def write_f32(self, where: int | str, value: float) -> None:
+        """Write a float32 scalar."""
+        self.write_array(where, np.array([value], np.float32))
+
+    def read_u32(self, where: int | str) -> int:
+        """An unsigned 32-bit scalar."""
+        return int(self.read_array(where, np.uint32, 1)[0])
+
+    def write_u32(self, where: int | str, value: int) -> None:
+        """Write an unsigned 32-bit scalar."""
+        self.write_array(where, np.array([value], np.uint32))
+
+    def snapshot_sram(self) -> bytes:
+        """All of SRAM."""
+        return self.read(self.board.sram_base, self.board.sram_size)
+
+    def paint_stack(self) -> None:
+        """Fill the free SRAM between wb_stack_limit and the stack's top with a pattern; call between runs."""
+        low = self.elf.address("wb_stack_limit")
+        self.write(low, STACK_PATTERN.to_bytes(4, "little") * ((self.stack_top - low) // 4))
+
+    def stack_peak(self) -> int:
+        """Bytes from the lowest word overwritten since paint_stack to the stack's top."""
+        low = self.elf.address("wb_stack_limit")
+        words = self.read_array(low, np.uint32, (self.stack_top - low) // 4)
+        used = np.flatnonzero(words != STACK_PATTERN)
+        return 4 * (len(words) - int(used[0])) if len(used) else 0
+
+    def _address(self, where: int | str) -> int:
+        return self.elf.address(where) if isinstance(where, str) else int(where)
+
+    def _outside(self, verb: str, where: int | str, size: int) -> WorkbenchError:
+        return WorkbenchError(f"cannot {verb} {size} bytes at {where if isinstance(where, str) else hex(where)}: not mapped")
+
+    # ------------------------------------------------------------------ hooks
+
+    def add_native_hook(self, kind: str, callback_address: int, user_address: int) -> int:
+        """Have Unicorn call machine code (a numba.cfunc's address) on every block, code or memory event.
+
+        Signatures: block and code `void(uc*, u64 address, u32 size, void* user)`; memory `bool(uc*, i32 type,
+        u64 address, i32 size, i64 value, void* user)`. The caller keeps the callback and `user` alive. Returns a handle.
+        """
+        handle = ctypes.c_size_t()
+        status = uclib.uc_hook_add(
+            self._uc._uch, ctypes.byref(handle), HOOKS[kind], ctypes.c_void_p(callback_address),
+            ctypes.c_void_p(user_address), ctypes.c_uint64(1), ctypes.c_uint64(0),
+        )  # fmt: skip
+        if status != unicorn.UC_ERR_OK:
+            raise unicorn.UcError(status)
+        self._uc.ctl_flush_tb()  # code that is translated already would not call it
+        return handle.value
+
+    def remove_hook(self, handle: int) -> None:
+        """Undo add_native_hook."""
+        uclib.uc_hook_del(self._uc._uch, ctypes.c_size_t(handle))
+        self._uc.ctl_flush_tb()
+
+    def _on_invalid_access(self, uc, access, address, size, value, user) -> bool:
+        self._stop = Stop(ACCESSES.get(access, "read"), address, size)
+        return False
+
+    def _on_interrupt(self, uc, number, user) -> None:
+        self._stop = Stop.of_interrupt(number)
+        uc.emu_stop()
+
+    # ------------------------------------------------------------------ set-up
+
+    def _emulator(self) -> unicorn.Uc:
+        board = self.board
+        if board.core not in CORES:
+            raise BoardError(f"{board.name}: no emulator for the core {board.core}", f"there are {', '.join(CORES)}")
+        uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        uc.ctl_set_cpu_model(CORES[board.core])
+        uc.mem_map(board.flash_base, board.flash_size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+        uc.mem_map(board.sram_base, board.sram_size, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+        uc.mem_map(*SYSTEM_CONTROL_SPACE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+        for segment in self.elf.segments:
+            try:
+                uc.mem_write(segment.address, segment.data)
+            except unicorn.UcError:
+                raise BoardError(
+                    f"{self.elf.path.name} loads {kilobytes(len(segment.data))} at 0x{segment.address:08x}, "
+                    f"outside the memory of {board.name}",
+                    "it was linked for another board",
+                ) from None
+        return uc
+
+
+def _stop_of(error: unicorn.UcError) -> Stop:
+    return Stop(ERRORS.get(error.errno, "exception"), detail=f"emulator error {error.errno}")

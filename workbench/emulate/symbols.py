@@ -1,0 +1,206 @@
+"""What the emulator and the tracer need of an ELF: bytes to load, symbols, where code is, source lines.
+
+The only importer of elftools. Formats: System V ABI (ELF32), ELF for the Arm Architecture (AAELF32: bit 0 of a function
+symbol says Thumb; the mapping symbols $t and $d say where code and literals begin), DWARF line tables.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from workbench.errors import ToolchainError, WorkbenchError
+from workbench.units import address as hexadecimal
+
+SHF_EXECINSTR = 0x4
+KINDS = {"STT_FUNC": "function", "STT_OBJECT": "object", "STT_NOTYPE": "label"}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Bytes to load at a physical address (where .data waits in flash, not where it is copied to)."""
+
+    address: int
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A function or an object of the ELF; a function's address has its Thumb bit cleared. `size` in bytes."""
+
+    name: str
+    address: int
+    size: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Elf:
+    """An ELF as plain data.
+
+    segments     what to load, by physical address
+    symbols      functions and objects, by address
+    labels       address of every name, the linker script's own among them (wb_stack_top …)
+    code_ranges  [begin, end) of Thumb code, literal pools left out, by address
+    """
+
+    path: Path
+    segments: tuple[Segment, ...]
+    symbols: tuple[Symbol, ...]
+    labels: dict[str, int] = field(repr=False)
+    code_ranges: tuple[tuple[int, int], ...] = field(repr=False)
+
+    def address(self, name: str) -> int:
+        """The address of a function, an object or a linker-script label. Raises WorkbenchError if there is none."""
+        if name not in self.labels:
+            near = [label for label in sorted(self.labels) if label.startswith(name[:6])][:4]
+            raise WorkbenchError(
+                f"{self.path.name} has no symbol {name}",
+                f"similar: {', '.join(near)}" if near else "was it linked with the workbench's start-up code?",
+            )
+        return self.labels[name]
+
+    def has(self, name: str) -> bool:
+        """Whether the name is defined."""
+        return name in self.labels
+
+    def symbol(self, name: str) -> Symbol:
+        """The function or object called `name`. Raises WorkbenchError if there is none."""
+        if name not in self._by_name:
+            self.address(name)  # an unknown name says so by itself
+            raise WorkbenchError(f"{name} in {self.path.name} is a label, not a function or an object")
+        return self._by_name[name]
+
+    def symbol_at(self, address: int) -> tuple[Symbol, int] | None:
+        """The symbol that holds the address and the offset into it.
+
+        An object must hold the address; for code the nearest function below is given even if its size is 0 (assembly).
+        """
+        at = bisect_right(self._addresses, address) - 1
+        for symbol in reversed(self.symbols[max(0, at - 8) : at + 1]):
+            if symbol.address <= address < symbol.address + symbol.size:
+                return symbol, address - symbol.address
+        code = any(begin <= address < end for begin, end in self.code_ranges)
+        while code and at >= 0:
+            if self.symbols[at].kind == "function":
+                return self.symbols[at], address - self.symbols[at].address
+            at -= 1
+        return None
+
+    def describe(self, address: int) -> str:
+        """'conv2d_s8 (conv2d_s8.h:41)', 'arena+0x40', or '' where nothing is known."""
+        found = self.symbol_at(address)
+        if not found:
+            return ""
+        symbol, offset = found
+        if symbol.kind == "function":
+            line = self.source_line(address)
+            return f"{symbol.name} ({line})" if line else symbol.name
+        return f"{symbol.name}+0x{offset:x}" if offset else symbol.name
+
+    def source_line(self, pc: int) -> str | None:
+        """'file:line' of the instruction at pc, from DWARF; None where the ELF has none."""
+        starts, rows = self._lines
+        at = bisect_right(starts, pc) - 1
+        return rows[at] if at >= 0 else None
+
+    @cached_property
+    def _by_name(self) -> dict[str, Symbol]:
+        return {symbol.name: symbol for symbol in self.symbols if self.labels[symbol.name] == symbol.address}
+
+    @cached_property
+    def _addresses(self) -> list[int]:
+        return [symbol.address for symbol in self.symbols]
+
+    @cached_property
+    def _lines(self) -> tuple[list[int], list[str | None]]:
+        """Addresses where a source line begins and its 'file:line'; read on first use (a fault), it is slow."""
+        with self.path.open("rb") as file:
+            try:
+                rows = dict(sorted(_line_rows(ELFFile(file))))
+            except Exception:  # line tables are a courtesy; DWARF that cannot be read must not hide the fault itself
+                rows = {}
+        return list(rows), list(rows.values())
+
+
+def load_elf(path: Path) -> Elf:
+    """Read a Thumb ELF executable. Raises ToolchainError for a file that is missing, truncated or no such ELF."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            return _read(path, ELFFile(file))
+    except FileNotFoundError:
+        raise ToolchainError(f"{path} is missing", "`workbench build MODEL -o DIR` makes one") from None
+    except (ELFError, EOFError, ValueError, KeyError, AttributeError, TypeError, OSError) as error:
+        raise ToolchainError(f"{path} is not a readable Arm ELF: {error}", "is it complete?") from None
+
+
+def _read(path: Path, elf: ELFFile) -> Elf:
+    if elf["e_machine"] != "EM_ARM" or elf.elfclass != 32:
+        raise ELFError(f"made for {elf['e_machine']}")
+    segments = []
+    for segment in elf.iter_segments("PT_LOAD"):
+        if data := segment.data():
+            if len(data) != segment["p_filesz"]:
+                raise ELFError(f"the segment at {hexadecimal(segment['p_paddr'])} is truncated")
+            segments.append(Segment(segment["p_paddr"], data))
+    entries = [
+        entry
+        for section in elf.iter_sections()
+        if isinstance(section, SymbolTableSection)
+        for entry in section.iter_symbols()
+        if entry["st_shndx"] != "SHN_UNDEF" and entry.name
+    ]
+    if not segments or not entries:
+        raise ELFError("nothing to load, or stripped of its symbols")
+    symbols, labels = [], {}
+    for entry in sorted(entries, key=lambda entry: entry["st_info"]["bind"] == "STB_LOCAL"):  # a global name wins
+        kind = KINDS.get(entry["st_info"]["type"])
+        if kind is None or entry.name.startswith("$"):
+            continue
+        address = entry["st_value"] & ~1 if kind == "function" else entry["st_value"]
+        labels.setdefault(entry.name, address)
+        if kind != "label":
+            symbols.append(Symbol(entry.name, address, entry["st_size"], kind))
+    symbols.sort(key=lambda symbol: (symbol.address, symbol.name))
+    return Elf(path, tuple(segments), tuple(symbols), labels, tuple(_code_ranges(elf, entries)))
+
+
+def _code_ranges(elf: ELFFile, entries):
+    """From each $t to the next $d (or the section's end), within the executable sections."""
+    marks = sorted((e["st_value"], e.name[:2]) for e in entries if e.name[:2] in ("$t", "$d") and e.name[2:3] in ("", "."))
+    for section in elf.iter_sections():
+        if not section["sh_flags"] & SHF_EXECINSTR or section["sh_type"] != "SHT_PROGBITS":
+            continue
+        end = section["sh_addr"] + section["sh_size"]
+        begin = None
+        for address, mark in [m for m in marks if section["sh_addr"] <= m[0] < end] + [(end, "$d")]:
+            if mark == "$t" and begin is None:
+                begin = address
+            elif mark == "$d" and begin is not None:
+                if begin < address:
+                    yield begin, address
+                begin = None
+
+
+def _line_rows(elf: ELFFile):
+    """(address, 'file:line') where a line begins; (address, None) where a sequence of lines ends."""
+    if not elf.has_dwarf_info():
+        return
+    dwarf = elf.get_dwarf_info()
+    for unit in dwarf.iter_CUs():
+        program = dwarf.line_program_for_CU(unit)
+        if program is None:
+            continue
+        files, base = program["file_entry"], 0 if program["version"] >= 5 else 1
+        for entry in program.get_entries():
+            if (state := entry.state) is None:
+                continue
+            if state.end_sequence:
+                yield state.address, None
+            else:
+                yield state.address, f"{Path(files[state.file - base].name.decode()).name}:{state.line}"

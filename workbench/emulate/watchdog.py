@@ -1,0 +1,42 @@
+"""Stops an emulation that runs away, without costing the emulation anything: a sleeping thread watches the clock."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+
+PATIENCE_SECONDS = 0.05
+
+
+class Watchdog:
+    """Calls `stop` once a run has taken longer than its limit; `expired` says whether the last one had to be."""
+
+    def __init__(self, stop: Callable[[], None]):
+        self._stop = stop
+        self._deadline = None
+        self._thread = None
+        self.expired = False
+
+    @contextmanager
+    def limit(self, seconds: float):
+        """Within this, the run may take so many seconds of host time."""
+        self.expired = False
+        self._deadline = time.monotonic() + seconds
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._watch, daemon=True, name="emulation watchdog")
+            self._thread.start()
+        try:
+            yield
+        finally:
+            self._deadline = None
+
+    def _watch(self) -> None:
+        """Ends by itself when nothing has run for a while, so that no machine is kept alive by its watchdog."""
+        idle = 0
+        while idle < 20:
+            time.sleep(PATIENCE_SECONDS)
+            deadline = self._deadline
+            idle = idle + 1 if deadline is None else 0
+            if deadline is not None and time.monotonic() > deadline:
+                self.expired = True
+                self._stop()

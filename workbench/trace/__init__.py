@@ -1,0 +1,1 @@
+"""Watches an emulated run with native callbacks: which operator ran, which buffer it touched."""
