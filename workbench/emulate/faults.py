@@ -41,7 +41,11 @@ def fault(machine, stop: Stop, pc: int) -> FirmwareFault:
     """The error that says what, the address and the symbol; e.g. 'write to 0x20040004, beyond SRAM, in conv (conv.h:41)'."""
     found = machine.elf.symbol_at(pc)
     place = machine.elf.describe(pc)
-    where = f"in {place}" if place else f"at {hexadecimal(pc)}"
+    if stop.kind == "fetch":  # the jump is over; the link register tells where it most likely came from
+        caller = machine.elf.describe(machine.lr - 2)
+        where = f"last call from {caller}" if caller and machine.lr != machine.home else f"during {machine.entry}"
+    else:
+        where = f"in {place}" if place else f"at {hexadecimal(pc)}"
     return FirmwareFault(
         f"{_what(machine, stop, pc)}, {where}",
         _hint(machine, stop),

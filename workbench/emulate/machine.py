@@ -67,9 +67,11 @@ class Machine:
         self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access)
         self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
         self._watchdog = Watchdog(self._uc.emu_stop)
-        self._home = self.elf.address(BREAKPOINT)
+        self.entry = "reset"
+        self.home = self.elf.address(BREAKPOINT)
         self.stack_top = self.read_u32(board.flash_base)
-        self._last_until = self._home
+        self._last_until = self.home
+        self._registers = self._uc.context_save()
         self._checkpoint = None
 
     # ------------------------------------------------------------------ running
@@ -78,35 +80,36 @@ class Machine:
         """From reset to the breakpoint in main: start-up copies .data, zeroes .bss. Raises FirmwareFault."""
         self._uc.reg_write(arm.UC_ARM_REG_LR, 0xFFFFFFFF)
         self._uc.reg_write(arm.UC_ARM_REG_SP, self.stack_top)
-        self._run(self.read_u32(self.board.flash_base + 4), self._home)
+        self._run(self.read_u32(self.board.flash_base + 4), self.home)
 
     def call(self, entry: str) -> None:
         """Call a function of the firmware and come back. Raises FirmwareFault, or WorkbenchError if there is none."""
+        pc = self.elf.address(entry)
         self._enter(entry)
-        self._run(self.elf.address(entry), self._home)
+        self._run(pc, self.home)
 
     def calls_by_operator(self, entry: str, addresses: Sequence[int]) -> Iterator[int]:
         """Call `entry`, pausing at the entry of each address in order (all must come); yields its index.
 
         Between operators the host may read and write memory. The rest runs after the last one.
         """
-        self._enter(entry)
         pc = self.elf.address(entry)
+        self._enter(entry)
         for index, address in enumerate(addresses):
             if pc != address & ~1:
                 self._run(pc, address & ~1)
             yield index
             pc = address & ~1
-        self._run(pc, self._home)
+        self._run(pc, self.home)
 
     def _enter(self, entry: str) -> None:
-        self.elf.address(entry)
-        self._uc.reg_write(arm.UC_ARM_REG_LR, self._home | 1)
+        self.entry = entry
+        self._uc.reg_write(arm.UC_ARM_REG_LR, self.home | 1)
         self._uc.reg_write(arm.UC_ARM_REG_SP, self.stack_top)
 
     def _run(self, pc: int, until: int) -> None:
         """Run from pc until control reaches `until`; whatever else ends it becomes a FirmwareFault."""
-        self._checkpoint = (self._state(), pc, until)
+        self._checkpoint = (self._save_state(), pc, until)
         self._stop = None
         try:
             with self._watchdog.limit(self.seconds_limit):
@@ -121,7 +124,7 @@ class Machine:
             raise fault(self, self._stop, self._exact_pc())
 
     def _emulate(self, pc: int, until: int, count: int = 0) -> None:
-        for stop in {until, self._last_until} - {self._home}:
+        for stop in {until, self._last_until} - {self.home}:
             self._uc.ctl_remove_cache(stop, stop + 2)  # an end is compiled into the block that holds it
         self._last_until = until
         self._uc.emu_start(pc | 1, until, count=count)
@@ -131,10 +134,10 @@ class Machine:
         checkpoint on a second machine, counting: that makes Unicorn keep the pc of every instruction."""
         if self._stop.kind in ("runaway", "lost"):
             return self.pc
-        (registers, memory), pc, until = self._checkpoint
+        memory, pc, until = self._checkpoint
         twin = Machine(self.elf, self.board, seconds_limit=20 * self.seconds_limit)
-        for register, value in registers:
-            twin._uc.reg_write(register, value)
+        for register in REGISTERS:
+            twin._uc.reg_write(register, self._registers.reg_read(register))
         for address, data in memory:
             twin._uc.mem_write(address, bytes(data))
         try:
@@ -144,19 +147,24 @@ class Machine:
             twin._stop = twin._stop or _stop_of(error)
         return twin.pc if twin._stop and twin._stop.kind == self._stop.kind else self.pc
 
-    def _state(self):
-        """Registers and the SRAM in use (everything below the stack's limit, and the live stack)."""
+    def _save_state(self):
+        """Saves the registers, and gives the SRAM in use (everything below the stack's limit, and the live stack)."""
         sp = self._uc.reg_read(arm.UC_ARM_REG_SP)
         base, end = self.board.sram_base, self.board.sram_end
         limit = self.elf.labels.get("wb_stack_limit", end)
         ranges = [(base, min(limit, end)), (max(base, sp), min(self.stack_top, end))]
-        registers = list(zip(REGISTERS, self._uc.reg_read_batch(REGISTERS), strict=True))
-        return registers, [(low, self._uc.mem_read(low, high - low)) for low, high in ranges if low < high]
+        self._uc.context_update(self._registers)
+        return [(low, self._uc.mem_read(low, high - low)) for low, high in ranges if low < high]
 
     @property
     def pc(self) -> int:
         """The program counter, Thumb bit cleared."""
         return self._uc.reg_read(arm.UC_ARM_REG_PC) & ~1
+
+    @property
+    def lr(self) -> int:
+        """The link register, Thumb bit cleared."""
+        return self._uc.reg_read(arm.UC_ARM_REG_LR) & ~1
 
     # ------------------------------------------------------------------ memory
 

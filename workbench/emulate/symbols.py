@@ -121,7 +121,7 @@ class Elf:
         """Addresses where a source line begins and its 'file:line'; read on first use (a fault), it is slow."""
         with self.path.open("rb") as file:
             try:
-                rows = dict(sorted(_line_rows(ELFFile(file))))
+                rows = dict(sorted(_line_rows(ELFFile(file)), key=lambda row: row[0]))
             except Exception:  # line tables are a courtesy; DWARF that cannot be read must not hide the fault itself
                 rows = {}
         return list(rows), list(rows.values())
