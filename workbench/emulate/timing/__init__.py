@@ -1,0 +1,17 @@
+"""Documented cycle tables: what the counted instructions would take on a real core. Modelled, never measured."""
+
+from workbench.emulate.timing import cortex_m4, cortex_m7
+from workbench.emulate.timing.model import CodeTables, TimingModel, code_tables
+from workbench.errors import BoardError
+
+MODELS = {"cortex-m4": cortex_m4.MODEL, "cortex-m7": cortex_m7.MODEL}
+
+
+def model_of(core: str) -> TimingModel:
+    """The timing model of a board's core. Raises BoardError where there is none."""
+    if core not in MODELS:
+        raise BoardError(f"no timing model for the core {core}", f"there are {', '.join(MODELS)}")
+    return MODELS[core]
+
+
+__all__ = ["MODELS", "CodeTables", "TimingModel", "code_tables", "model_of"]

@@ -1,0 +1,53 @@
+"""The numbers that the native callbacks and Python share: one flat int64 array, and tables it points to.
+
+A callback gets one pointer. Names below are indices into the array; those ending in _AT hold the address of a table.
+"""
+
+from numba import int64, types
+from numba.extending import intrinsic
+
+# Code. CODE_AT: int32, four to a halfword of code: instructions before it, cycles before it, tag, unused.
+CODE_BASE, CODE_HALFWORDS, CODE_AT, BRANCH_PENALTY = 0, 1, 2, 3
+# Where the run stands. Row 0 is the code outside operators (position -1); row p + 1 is position p.
+ROW, PREVIOUS_END, BLOCK, MEMORY = 4, 5, 6, 7
+COUNTS_AT = 8  # int64, two to a row: instructions, cycles
+# Memory. Owners: int32 to a byte, 2 · (buffer + 1), plus 1 while the byte is unwritten; or one of the codes below.
+SRAM_BASE, SRAM_SIZE, OWNERS_AT = 9, 10, 11
+FLASH_BASE, FLASH_SIZE, FLASH_OWNERS_AT = 12, 13, 14
+BUFFERS, PERMISSIONS_AT = 15, 16  # uint8 by row and buffer: bit 0 may read, bit 1 may write
+ACCESSES_AT = 17  # int64, four to a row and buffer: bytes read, bytes written, 2³² - lowest address, highest + 1
+EVENTS_AT, EVENTS, NEXT_EVENT = 18, 19, 20  # int64, four to an event: position, begin, end (bytes of SRAM), owner
+VIOLATIONS_AT, VIOLATIONS = 21, 22  # int64, seven to a violation: kind, row, buffer, address, size, pc, count
+VIOLATIONS_LOST = 23
+STACK_LOW, STRAY_HIGH = 24, 25
+ARENA_BEGIN, ARENA_END = 26, 27
+SIZE = 28
+
+NOBODY, STACK, STATIC = 0, -1, -2
+TOP = 1 << 32
+KEEP, DRIVER = 0, -1  # tags: keep the operator, code outside operators; k + 1 is the entry of position k
+
+UNDECLARED_READ, UNDECLARED_WRITE, UNWRITTEN_READ, OUTSIDE = range(4)
+KINDS = ("undeclared-read", "undeclared-write", "unwritten-read", "outside")
+VIOLATION_FIELDS = 7
+VIOLATION_LIMIT = 64
+
+
+def _pointer(item: types.Type):
+    @intrinsic
+    def table_at(typing_context, address):
+        def generate(context, builder, signature, arguments):
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(item)(types.int64), generate
+
+    return table_at
+
+
+int64_at, int32_at, uint8_at = _pointer(types.int64), _pointer(types.int32), _pointer(types.uint8)
+
+# u64 addresses are declared int64: the same register, and numba turns uint64 - int64 into a float.
+block_signature = types.void(types.voidptr, types.int64, types.uint32, types.CPointer(types.int64))
+memory_signature = types.boolean(
+    types.voidptr, types.int32, types.int64, types.int32, types.int64, types.CPointer(types.int64)
+)

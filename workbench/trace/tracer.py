@@ -1,0 +1,178 @@
+"""Tracer: watches a machine's run and tells, per operator and per buffer, what it did.
+
+    tracer = Tracer(machine, buffers, ops, level="memory")
+    tracer.attach(); tracer.begin_call()
+    machine.write("wb_arena", image); tracer.host_wrote("wb_arena", len(image))
+    machine.call("wb_train_step"); tracer.detach()
+    tracer.op_profile(), tracer.accesses(), tracer.violations()
+
+Levels: `off` attaches nothing; `ops` counts instructions and cycles (a callback a block); `memory` also attributes every
+access to a buffer at a position and holds it against what the operator declared (a callback an access).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from workbench.emulate.machine import Machine
+from workbench.emulate.timing import TimingModel, model_of
+from workbench.errors import WorkbenchError
+from workbench.tables import BufferRow, OpRow
+from workbench.trace import attribution, results
+from workbench.trace import state as s
+
+LEVELS = ("off", "ops", "memory")
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over all positions and the code outside operators; cycles are modelled, the rest counted.
+
+    arena_touched is the extent in bytes from the arena's start to the highest byte touched, stack_touched the bytes
+    from the lowest stack access to the stack's top; both None below level `memory`. violations counts accesses.
+    """
+
+    instructions: int | None
+    cycles: int | None
+    arena_touched: int | None
+    stack_touched: int | None
+    violations: int | None
+
+
+class Tracer:
+    """Counts what a machine does, operator by operator. Results add up over the calls made while attached."""
+
+    def __init__(self, machine: Machine, buffers: list[BufferRow], ops: list[OpRow], level: str = "ops",
+                 timing: TimingModel | None = None):  # fmt: skip
+        if level not in LEVELS:
+            raise WorkbenchError(f"no trace level is called {level!r}", f"there are {', '.join(LEVELS)}")
+        self.machine, self.level, self.ops = machine, level, ops
+        self.timing = timing or model_of(machine.board.core)
+        self._handles: list[int] = []
+        board = machine.board
+        self.placed = attribution.place(machine.elf, buffers, (board.sram_base, board.sram_end))
+        self._rows = 1 + max((op.position + 1 for op in ops), default=0)
+        self._state = np.zeros(s.SIZE, np.int64)
+        self._tables: dict[int, np.ndarray] = {}  # keeps alive what the callbacks point to
+        if level != "off":
+            self._prepare_code()
+        if level == "memory":
+            self._prepare_memory()
+
+    # ------------------------------------------------------------------ control
+
+    def attach(self) -> None:
+        """Begin to watch; costs a fresh translation of the firmware (milliseconds)."""
+        if self.level == "off" or self._handles:
+            return
+        from workbench.trace import hooks  # compiles on first use
+
+        user = self._state.ctypes.data
+        self._handles = [self.machine.add_native_hook("block", hooks.on_block.address, user)]
+        if self.level == "memory":
+            self._handles.append(self.machine.add_native_hook("memory", hooks.on_access.address, user))
+
+    def detach(self) -> None:
+        """Stop watching: the machine runs at full speed again. Results stay."""
+        for handle in self._handles:
+            self.machine.remove_hook(handle)
+        self._handles = []
+
+    def begin_call(self) -> None:
+        """A call is about to begin: buffers that live from position 0 are born, unwritten. Before the host writes inputs."""
+        self._state[[s.ROW, s.PREVIOUS_END]] = 0
+        if self.level == "memory":
+            from workbench.trace import hooks
+
+            hooks.begin_call(self._state)
+
+    def host_wrote(self, where: int | str, size: int) -> None:
+        """The host wrote `size` bytes: they count as written, at position -1."""
+        if self.level == "memory":
+            from workbench.trace import hooks
+
+            hooks.host_wrote(self._state, self.machine.elf.address(where) if isinstance(where, str) else where, size)
+
+    @property
+    def position(self) -> int:
+        """Where the run stands (-1 outside operators): in a fault, the operator that was running."""
+        return int(self._state[s.ROW]) - 1
+
+    # ------------------------------------------------------------------ results
+
+    def op_profile(self) -> pd.DataFrame:
+        """position (-1 = code outside operators), instructions, cycles, bytes_read, bytes_written; <NA> where not traced."""
+        return results.op_profile(self._rows, self._counts(), self._accesses())
+
+    def accesses(self) -> pd.DataFrame:
+        """position, buffer (id), bytes_read, bytes_written, low, high (addresses, high exclusive); empty below `memory`."""
+        return results.accesses(self.placed, self._accesses())
+
+    def buffer_profile(self) -> pd.DataFrame:
+        """id, address, first_write, last_read, bytes_read, bytes_written, touched: one row a buffer."""
+        return results.buffer_profile(self.placed, self.accesses(), self.level == "memory")
+
+    def violations(self) -> pd.DataFrame:
+        """Accesses that no operator declared: kind, position, op, buffer, address, size, pc (of the block), symbol, count.
+
+        The first access of each (kind, position, buffer); `count` says how many there were. At most 64 rows.
+        """
+        rows = self._tables.get(s.VIOLATIONS_AT)
+        found = rows[: self._state[s.VIOLATIONS]] if rows is not None else []
+        return results.violations(self.placed, {op.position: op for op in self.ops}, found, self.machine.elf)
+
+    def totals(self) -> Totals:
+        """Sums over the whole run; None where the level does not tell."""
+        counts = self._counts()
+        instructions, cycles = (None, None) if counts is None else map(int, counts.sum(axis=0))
+        if self.level != "memory":
+            return Totals(instructions, cycles, None, None, None)
+        begin = int(self._state[s.ARENA_BEGIN])
+        high = max([begin, int(self._state[s.STRAY_HIGH])] + [
+            int(self._accesses()[:, at, 3].max())
+            for at, buffer in enumerate(self.placed) if buffer.row.storage == "arena"
+        ])  # fmt: skip
+        found = self._tables[s.VIOLATIONS_AT][: self._state[s.VIOLATIONS], 6].sum() + self._state[s.VIOLATIONS_LOST]
+        stack = max(0, self.machine.stack_top - int(self._state[s.STACK_LOW]))
+        return Totals(instructions, cycles, high - begin, stack, int(found))
+
+    def _counts(self) -> np.ndarray | None:
+        return self._tables.get(s.COUNTS_AT)
+
+    def _accesses(self) -> np.ndarray | None:
+        return self._tables.get(s.ACCESSES_AT)
+
+    # ------------------------------------------------------------------ set-up
+
+    def _point(self, index: int, table: np.ndarray) -> None:
+        """Hand a table to the callbacks."""
+        table = np.ascontiguousarray(table)
+        self._tables[index] = table
+        self._state[index] = table.ctypes.data
+
+    def _prepare_code(self) -> None:
+        base, table = attribution.code_table(self.machine.elf, self.timing, self.ops)
+        self._point(s.CODE_AT, table)
+        self._point(s.COUNTS_AT, np.zeros((self._rows, 2), np.int64))
+        self._state[[s.CODE_BASE, s.CODE_HALFWORDS, s.BRANCH_PENALTY]] = base, len(table) - 1, self.timing.taken_branch
+
+    def _prepare_memory(self) -> None:
+        board, elf = self.machine.board, self.machine.elf
+        top = self.machine.stack_top
+        owners = attribution.sram_owners(elf, self.placed, board.sram_base, board.sram_size, top)
+        flash_base, flash = attribution.flash_owners(self.placed)
+        events = attribution.events(self.placed, board.sram_base)
+        may = attribution.permissions(self.placed, self.ops, self._rows)
+        self._point(s.OWNERS_AT, owners)
+        self._point(s.FLASH_OWNERS_AT, flash)
+        self._point(s.EVENTS_AT, events)
+        self._point(s.PERMISSIONS_AT, may)
+        self._point(s.ACCESSES_AT, np.zeros((*may.shape, 4), np.int64))
+        self._point(s.VIOLATIONS_AT, np.zeros((s.VIOLATION_LIMIT, s.VIOLATION_FIELDS), np.int64))
+        values = {
+            s.MEMORY: 1, s.SRAM_BASE: board.sram_base, s.SRAM_SIZE: board.sram_size, s.FLASH_BASE: flash_base,
+            s.FLASH_SIZE: len(flash) - 1, s.BUFFERS: may.shape[1], s.EVENTS: len(events), s.STACK_LOW: top,
+        }  # fmt: skip
+        self._state[list(values)] = list(values.values())
+        self._state[[s.ARENA_BEGIN, s.ARENA_END]] = attribution.arena(elf, self.placed)
