@@ -1,0 +1,34 @@
+/* conv2d_backward_weight_f32.h - dw[o][c][ky][kx] = sum dy[n][o][oy][ox] * x[n][c][oy*sh + ky*dh - pt][ox*sw + kx*dw - pl].
+ *
+ * For each weight the pixels that see it form a rectangle, known before the loops: no test inside. */
+#include "wb_kernel.h"
+
+WB_KERNEL void conv2d_backward_weight_f32(int batch, int groups, int channels, int in_height, int in_width,
+                                          int filters, int out_height, int out_width,
+                                          int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
+                                          const float *restrict dy, const float *restrict x, float *restrict dweight)
+{
+    for (int g = 0; g < groups; ++g)
+        for (int o = 0; o < filters; ++o)
+            for (int c = 0; c < channels; ++c)
+                for (int ky = 0; ky < kh; ++ky) {
+                    const int top = ky * dh - pt; /* row of x under output row 0 */
+                    const int oy0 = wb_ceil_div(-top, sh), oy1 = wb_min(out_height, wb_ceil_div(in_height - top, sh));
+                    for (int kx = 0; kx < kw; ++kx) {
+                        const int left = kx * dw - pl;
+                        const int ox0 = wb_ceil_div(-left, sw), ox1 = wb_min(out_width, wb_ceil_div(in_width - left, sw));
+                        float sum = 0.0f;
+                        for (int n = 0; n < batch; ++n) {
+                            const float *d = dy + ((n * groups + g) * filters + o) * out_height * out_width;
+                            const float *image = x + ((n * groups + g) * channels + c) * in_height * in_width;
+                            for (int oy = oy0; oy < oy1; ++oy) {
+                                const float *row = image + (oy * sh + top) * in_width + left, *drow = d + oy * out_width;
+#pragma GCC unroll 4
+                                for (int ox = ox0; ox < ox1; ++ox)
+                                    sum += drow[ox] * row[ox * sw];
+                            }
+                        }
+                        *dweight++ = sum;
+                    }
+                }
+}

@@ -1,0 +1,55 @@
+/* exp_log_f32.h - exp for x <= 0 and log for x >= 1, in single precision (newlib's expf and logf compute in double,
+ * which these cores do in software).
+ *
+ * Both reduce as Cephes does (expf.c, logf.c; S. Moshier): exp(x) = 2^n * exp(r) with |r| <= ln(2)/2, log(x) = e*ln(2) +
+ * log(m) with m around 1; ln(2) is split in two so that the reduction is exact. The polynomials are Cephes' own.
+ * Error: below 2 units in the last place over the ranges used. */
+#include "wb_kernel.h"
+
+typedef union {
+    float f;
+    int32_t i;
+} wb_float_bits;
+
+WB_KERNEL float wb_exp_f32(float x)
+{
+    if (x < -87.0f) /* exp(-87) = 1.6e-38 is the last one that is normal */
+        return 0.0f;
+    const int n = (int)(x * 1.44269504088896341f - 0.5f); /* to nearest, for x <= 0 */
+    const float r = (x - (float)n * 0.693359375f) - (float)n * -2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    const wb_float_bits power = { .i = (n + 127) << 23 };
+    return (p * r * r + r + 1.0f) * power.f;
+}
+
+WB_KERNEL float wb_log_f32(float x)
+{
+    wb_float_bits bits = { .f = x };
+    int e = (bits.i >> 23) - 126;
+    bits.i = (bits.i & 0x007fffff) | 0x3f000000; /* the mantissa in [0.5, 1) */
+    float m = bits.f;
+    if (m < 0.707106781186547524f) {
+        e -= 1;
+        m = m + m;
+    }
+    m -= 1.0f;
+    float p = 7.0376836292e-2f;
+    p = p * m - 1.1514610310e-1f;
+    p = p * m + 1.1676998740e-1f;
+    p = p * m - 1.2420140846e-1f;
+    p = p * m + 1.4249322787e-1f;
+    p = p * m - 1.6668057665e-1f;
+    p = p * m + 2.0000714765e-1f;
+    p = p * m - 2.4999993993e-1f;
+    p = p * m + 3.3333331174e-1f;
+    const float z = m * m;
+    float y = p * m * z;
+    y += -2.12194440e-4f * (float)e;
+    y -= 0.5f * z;
+    return m + y + 0.693359375f * (float)e;
+}

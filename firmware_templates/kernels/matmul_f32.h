@@ -1,0 +1,18 @@
+/* matmul_f32.h - y = a * b, rows x inner times inner x columns; a transposed operand is stored the other way round. */
+#include "wb_kernel.h"
+
+WB_KERNEL void matmul_f32(int rows, int columns, int inner, int transpose_a, int transpose_b,
+                          const float *restrict a, const float *restrict b, float *restrict y)
+{
+    const int a_row = transpose_a ? 1 : inner, a_step = transpose_a ? rows : 1;
+    const int b_column = transpose_b ? inner : 1, b_step = transpose_b ? 1 : columns;
+    for (int r = 0; r < rows; ++r)
+        for (int c = 0; c < columns; ++c) {
+            const float *p = a + r * a_row, *q = b + c * b_column;
+            float sum = 0.0f;
+#pragma GCC unroll 4
+            for (int i = 0; i < inner; ++i)
+                sum += p[i * a_step] * q[i * b_step];
+            *y++ = sum;
+        }
+}

@@ -1,0 +1,26 @@
+"""Train neural networks on an emulated microcontroller, and measure every byte and instruction."""
+
+from importlib import import_module
+
+_HOME = {
+    "Board": "boards",
+    "Graph": "ir.graph",
+    "Run": "record",
+    "WorkbenchError": "errors",
+    "build": "session",
+    "compile": "session",
+    "differentiate": "autodiff",
+    "interpret": "ir.interpret",
+    "load": "frontends",
+    "load_run": "session",
+    "run": "session",
+}
+__all__ = list(_HOME)
+__version__ = "0.1.0"
+
+
+def __getattr__(name):
+    """Load a public name when it is first used, so that `import workbench` stays quick."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    return getattr(import_module(f"workbench.{_HOME[name]}"), name)

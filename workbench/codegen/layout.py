@@ -1,0 +1,127 @@
+"""Where every value lives, as C sees it and as the plan tables tell it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workbench.autodiff import loss_node
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.ir.liveness import phases, steps, storage_roots
+from workbench.plan.memory import MemoryPlan, scratch_id
+from workbench.tables import BufferRow, OpRow
+
+ARENA = "wb_arena"
+C_TYPE = {"float32": "float", "int32": "int32_t", "int8": "int8_t", "bit": "uint32_t"}
+CAST = {"float32": "F32", "int32": "I32", "int8": "I8", "bit": "BITS"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Rows of buffers.csv and ops.csv, the storage root of every value, and the buffer row of every root."""
+
+    buffers: tuple[BufferRow, ...]
+    ops: tuple[OpRow, ...]
+    root: Mapping[str, str]
+    row: Mapping[str, BufferRow]  # by storage root; scratch by scratch_id
+
+    def pointer(self, graph: Graph, value: str) -> str:
+        """The C expression for the address of `value`."""
+        row = self.row[self.root[value]]
+        if row.storage == "arena":
+            return f"{CAST[graph.types[value].dtype]}({ARENA}, {row.offset})"
+        return f"&{row.symbol}" if graph.types[self.root[value]].rank == 0 else row.symbol
+
+
+def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
+    """The tables of a training step under its memory plan."""
+    root = storage_roots(graph)
+    work, phase = steps(graph), phases(graph)
+    updated = {root[name] for node in work for name in node.overwrites}
+    labels = set(loss_node(graph).operands[1:])
+    role = {name: "label" if name in labels else "input" for name in graph.inputs}
+    for node, part in zip(work, phase, strict=True):
+        for result in node.results:
+            role.setdefault(result, _role(part, graph.types[result].dtype))
+    label = _labels(graph)
+    rows: dict[str, BufferRow] = {}
+    for storage in plan.liveness.arena:
+        if storage.lower < storage.upper:
+            rows[storage.name] = BufferRow(
+                len(rows), label[storage.name], role[storage.name], "arena", ARENA, plan.offset(storage),
+                storage.bytes, storage.lower, storage.upper, values=storage.values,
+            )  # fmt: skip
+    for position, node in enumerate(work):
+        first = node.results[0]
+        if first in plan.scratch:
+            rows[scratch_id(first)] = BufferRow(
+                len(rows), f"scratch of {label[first]}", "scratch", "arena", ARENA, plan.scratch_offset(first),
+                plan.scratch[first], position, position + 1,
+            )  # fmt: skip
+    symbols: set[str] = set()
+    for storage in plan.liveness.static:
+        name = storage.name
+        is_parameter = name in graph.parameters
+        where = "sram" if not is_parameter or name in updated else "flash"
+        symbol = parameter_symbol(name, symbols) if is_parameter else f"wb_{label[name]}"
+        symbols.add(symbol)
+        rows[name] = BufferRow(
+            len(rows), label[name], "parameter" if is_parameter else "scalar", where, symbol, 0, graph.types[name].bytes,
+            None, None, parameter=name if is_parameter else "", values=storage.values,
+        )  # fmt: skip
+    operators = tuple(
+        OpRow(position, _function(position, len(work), node), label[node.results[0]], part, *_accesses(node, root, rows))
+        for position, (node, part) in enumerate(zip(work, phase, strict=True))
+    )
+    return Layout(tuple(rows.values()), operators, root, rows)
+
+
+def parameter_symbol(name: str, taken: set[str]) -> str:
+    """A C identifier for a parameter, different from those taken: conv1.weight -> p_conv1_weight."""
+    stem = symbol = "p_" + re.sub(r"\W", "_", name, flags=re.ASCII)
+    number = 2
+    while symbol in taken:
+        symbol, number = f"{stem}_{number}", number + 1
+    return symbol
+
+
+def _role(phase: str, dtype: str) -> str:
+    if phase in {"forward", "loss"}:
+        return "activation" if dtype == "float32" else "mask"
+    return "gradient"
+
+
+def _labels(graph: Graph) -> dict[str, str]:
+    """Value -> a name for people; where two would be the same, the later one gets its number."""
+    label, seen = {name: name for name in graph.arguments}, set(graph.arguments)
+    for node in graph.nodes:
+        for index, result in enumerate(node.results):
+            text = node.label or result
+            text = text if index == 0 else f"{text}.{'argmax' if graph.types[result].dtype != 'float32' else index}"
+            text = f"{text}.{result}" if text in seen else text
+            label[result] = text
+            seen.add(text)
+    return label
+
+
+def _function(position: int, count: int, node: Node) -> str:
+    short = re.sub(r"\W", "_", node.op.rsplit(".", 1)[-1])
+    return f"op_{position:0{max(3, len(str(count - 1)))}d}_{short}"
+
+
+def _accesses(node: Node, root: Mapping[str, str], rows: Mapping[str, BufferRow]):
+    reads = sorted({rows[root[name]].id for name in node.operands})
+    writes = sorted({rows[root[name]].id for name in node.results})
+    scratch = rows.get(scratch_id(node.results[0]))
+    return tuple(reads), tuple(writes), (scratch.id,) if scratch else ()
+
+
+def scratch_bytes(graph: Graph) -> dict[str, int]:
+    """Bytes of scratch that each node's kernel asks for, by its first result; only those that ask."""
+    sizes = {}
+    for node in steps(graph):
+        kernel = ops.get(node.op).kernel
+        size = kernel.scratch(*(graph.types[name] for name in node.operands), **node.attrs) if kernel else 0
+        if size:
+            sizes[node.results[0]] = size
+    return sizes

@@ -1,0 +1,210 @@
+"""The C project: straight-line code, one function a node, sizes and offsets as literals, only the kernels used.
+
+    Makefile board.ld sections.ld startup.c main.c      how it becomes firmware.elf
+    model.h ops_0.c … schedule.c parameters.c kernels/  the training step
+    buffers.csv ops.csv graph.txt                       what the tracer and the reports know of it
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from workbench.autodiff import loss_node
+from workbench.boards import Board
+from workbench.codegen.layout import ARENA, C_TYPE, CAST, Layout, lay_out
+from workbench.errors import GraphError, ModelError
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.ir.liveness import steps
+from workbench.ir.text import print_graph
+from workbench.plan.memory import MemoryPlan
+from workbench.tables import BufferRow, OpRow, write_csv
+
+NODES_A_FILE = 50
+FLAGS = (
+    "-std=c11 -O3 -g -ffp-contract=off -fno-ipa-icf -fno-strict-aliasing -ffunction-sections -fdata-sections "
+    "-Wall -Wextra -Werror -fcallgraph-info=su"
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """File name -> text, and the plan tables. `save` writes it all into a folder that `make` turns into firmware.elf."""
+
+    files: Mapping[str, str]
+    buffers: tuple[BufferRow, ...]
+    ops: tuple[OpRow, ...]
+
+    def save(self, folder: Path) -> None:
+        for name, text in self.files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        write_csv(Path(folder) / "buffers.csv", self.buffers, BufferRow)
+        write_csv(Path(folder) / "ops.csv", self.ops, OpRow)
+
+
+def templates() -> Path:
+    """The folder of the firmware's C: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "firmware_templates"
+    return inside if inside.is_dir() else package.parent / "firmware_templates"
+
+
+def generate(graph: Graph, plan: MemoryPlan, weights: Mapping[str, np.ndarray], board: Board) -> Project:
+    """The project of a training step. Raises GraphError for a node without a kernel, ModelError for bad weights."""
+    layout = lay_out(graph, plan)
+    work = steps(graph)
+    headers = [_kernel(node).header for node in work]
+    functions = [_operator(graph, layout, node, row) for node, row in zip(work, layout.ops, strict=True)]
+    files = {name: (templates() / name).read_text() for name in ("startup.c", "main.c", "sections.ld")}
+    files |= {f"kernels/{name}": text for name, text in _kernel_files(sorted(set(headers))).items()}
+    files["model.h"] = _model_header(graph, layout, plan)
+    for number, start in enumerate(range(0, len(work), NODES_A_FILE)):
+        part = slice(start, start + NODES_A_FILE)
+        includes = "".join(f'#include "kernels/{name}"\n' for name in sorted(set(headers[part])))
+        files[f"ops_{number}.c"] = f'/* The operators, in execution order. */\n#include "model.h"\n{includes}\n' + (
+            "\n".join(functions[part])
+        )
+    files["schedule.c"] = _schedule(layout)
+    files["parameters.c"] = _parameters(graph, layout, weights)
+    files["board.ld"] = board_script(board)
+    files["Makefile"] = makefile(board, sorted(name for name in files if name.endswith(".c")))
+    files["graph.txt"] = print_graph(graph)
+    return Project(files, layout.buffers, layout.ops)
+
+
+def _kernel(node: Node):
+    kernel = ops.get(node.op).kernel
+    if kernel is None:
+        raise GraphError(f"{node.op} ({node.label or '%' + node.results[0]}) has no C kernel")
+    return kernel
+
+
+def _kernel_files(names: list[str]) -> dict[str, str]:
+    """The headers called `names` and those they include."""
+    texts: dict[str, str] = {}
+    while names:
+        name = names.pop()
+        if name not in texts:
+            texts[name] = (templates() / "kernels" / name).read_text()
+            names += re.findall(r'#include "(.+?)"', texts[name])
+    return dict(sorted(texts.items()))
+
+
+def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
+    kernel, op = _kernel(node), ops.get(node.op)
+    types = [graph.types[name] for name in node.operands]
+    function = kernel.function if isinstance(kernel.function, str) else kernel.function(*types, **node.attrs)
+    literals = ", ".join(map(str, kernel.literals(*types, **node.attrs)))
+    pointers = [*node.operands, *node.results[len(op.takes) :]]
+    arguments = [literals, ", ".join(layout.pointer(graph, name) for name in pointers)]
+    arguments += [f"{ARENA} + {layout.buffers[identifier].offset}" for identifier in row.scratch]
+    inner = ",\n        ".join(part for part in arguments if part)
+    return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n    {function}({inner});\n}}\n"
+
+
+def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
+    loss = loss_node(graph)
+    lines = [
+        "/* model.h - the training step's memory and entry points.", " *",
+        " * Write the inputs and labels, then call. The logits are promised on return from wb_forward only. */",
+        "#ifndef MODEL_H", "#define MODEL_H", "", "#include <stdint.h>", "",
+        "#define F32(base, offset) ((float *)(void *)((base) + (offset)))",
+        "#define I32(base, offset) ((int32_t *)(void *)((base) + (offset)))",
+        "#define I8(base, offset) ((int8_t *)(void *)((base) + (offset)))",
+        "#define BITS(base, offset) ((uint32_t *)(void *)((base) + (offset)))", "",
+        f"extern uint8_t {ARENA}[{max(plan.plan.bytes, 8)}];", "",
+    ]  # fmt: skip
+    faces = [(f"wb_{name}", name) for name in graph.inputs if graph.types[name].rank] + [("wb_logits", loss.operands[0])]
+    for symbol, value in faces:
+        row, kind = layout.row[layout.root[value]], graph.types[value]
+        place = f"{CAST[kind.dtype]}({ARENA}, {row.offset})"
+        lines.append(f"#define {symbol} {place} /* {C_TYPE[kind.dtype]} {list(kind.shape)} */")
+    lines.append("")
+    for row in layout.buffers:
+        if row.storage != "arena":
+            lines.append(f"extern {_declaration(graph, row)};")
+    lines += ["extern uint32_t wb_step; /* training steps done */", "", "void wb_forward(void);", "void wb_train_step(void);", ""]
+    lines += [f"void {row.symbol}(void);" for row in layout.ops]
+    return "\n".join([*lines, "", "#endif", ""])
+
+
+def _declaration(graph: Graph, row: BufferRow) -> str:
+    kind = graph.types[row.values[0]]
+    const = "const " if row.storage == "flash" else ""
+    return f"{const}{C_TYPE[kind.dtype]} {row.symbol}" + (f"[{kind.elements}]" if kind.rank else "")
+
+
+def _schedule(layout: Layout) -> str:
+    def calls(rows):
+        return "".join(f"    {row.symbol}();\n" for row in rows)
+
+    forward = calls(row for row in layout.ops if row.phase == "forward")
+    return (
+        '/* The order of execution. */\n#include "model.h"\n\n'
+        f'__attribute__((section(".arena"), aligned(8))) uint8_t {ARENA}[sizeof {ARENA}];\n'
+        "uint32_t wb_step;\n\n"
+        f"void wb_forward(void)\n{{\n{forward}}}\n\n"
+        f"void wb_train_step(void)\n{{\n{calls(layout.ops)}    ++wb_step;\n}}\n"
+    )
+
+
+def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray]) -> str:
+    parts = ['/* Parameters: updated ones in SRAM, frozen ones in flash; and the scalars. */\n#include "model.h"\n']
+    for row in layout.buffers:
+        if row.storage == "arena":
+            continue
+        if not row.parameter:
+            parts.append(f"{_declaration(graph, row)};\n")
+            continue
+        if row.parameter not in weights:
+            raise ModelError(f"no values for parameter {row.parameter}")
+        values = np.asarray(weights[row.parameter], np.float32).reshape(-1)
+        if values.size != graph.types[row.parameter].elements:
+            raise ModelError(
+                f"parameter {row.parameter} needs {graph.types[row.parameter].elements} values, got {values.size}"
+            )
+        if not np.isfinite(values).all():
+            raise ModelError(f"parameter {row.parameter} holds values that are not finite")
+        parts.append(f"{_declaration(graph, row)} = {{\n{_numbers(values)}\n}};\n")
+    return "\n".join(parts)
+
+
+def _numbers(values: np.ndarray) -> str:
+    """Nine digits tell every float32 from its neighbours."""
+    words = [f"{value:.9g}" for value in values]
+    words = [(word if "." in word or "e" in word else word + ".0") + "f" for word in words]
+    return "\n".join("    " + ", ".join(words[start : start + 8]) + "," for start in range(0, len(words), 8))
+
+
+def board_script(board: Board) -> str:
+    """board.ld: where the board's memories are; sections.ld says what goes where."""
+    return (
+        f"/* {board.name} */\nMEMORY\n{{\n"
+        f"  FLASH (rx)  : ORIGIN = {board.flash_base:#010x}, LENGTH = {board.flash_size}\n"
+        f"  SRAM  (rwx) : ORIGIN = {board.sram_base:#010x}, LENGTH = {board.sram_size}\n"
+        "}\nINCLUDE sections.ld\n"
+    )
+
+
+def makefile(board: Board, sources: list[str]) -> str:
+    """A Makefile that needs nothing but arm-none-eabi-gcc; the same bytes wherever it runs."""
+    objects = " ".join(name.removesuffix(".c") + ".o" for name in sources)
+    return (
+        f"# {board.name}: `make` builds firmware.elf\n"
+        "CC = arm-none-eabi-gcc\n"
+        f"CPU = -mcpu={board.core} -mthumb -mfpu={board.fpu} -mfloat-abi=hard\n"
+        f"CFLAGS = $(CPU) {FLAGS} -ffile-prefix-map=$(CURDIR)=.\n"
+        "LDFLAGS = $(CPU) -nostartfiles -T board.ld -L . -Wl,--gc-sections -Wl,--build-id=none\n\n"
+        f"OBJECTS = {objects}\n\n"
+        "firmware.elf: $(OBJECTS) board.ld sections.ld\n"
+        "\t$(CC) $(LDFLAGS) $(OBJECTS) -o $@\n\n"
+        "%.o: %.c $(wildcard *.h kernels/*.h)\n"
+        "\t$(CC) $(CFLAGS) -c $< -o $@\n\n"
+        "clean:\n\trm -f firmware.elf $(OBJECTS) *.ci\n\n"
+        ".PHONY: clean\n"
+    )

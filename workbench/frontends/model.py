@@ -1,0 +1,44 @@
+"""Model: a forward graph, its parameters' values, and the data set it is meant for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph
+
+
+@dataclass(frozen=True)
+class Model:
+    """`graph` is the forward pass, one input to one output; `weights` hold every parameter by name.
+
+    `data` names the data set the network is meant for (None: it has none), and says what `about` it to a person.
+    """
+
+    name: str
+    graph: Graph
+    weights: Mapping[str, np.ndarray]
+    data: str | None
+    about: str
+
+    @property
+    def batch(self) -> int:
+        return self.graph.types[self.graph.inputs[0]].shape[0]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one forward pass of the whole batch."""
+        return sum(
+            ops.get(node.op).macs(*(self.graph.types[name] for name in node.operands), **node.attrs)
+            for node in self.graph.nodes
+        )
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(self.graph.types[name].elements for name in self.graph.parameters)
+
+    @property
+    def classifies(self) -> bool:
+        """Whether its output is (batch, classes), so that it can be trained with labels."""
+        return self.graph.types[self.graph.outputs[0]].rank == 2

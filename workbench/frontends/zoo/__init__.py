@@ -1,0 +1,26 @@
+"""The built-in networks: a file each, holding `build(batch, seed) -> Model`."""
+
+from collections.abc import Callable
+
+from workbench.errors import ModelError
+from workbench.frontends.model import Model
+from workbench.frontends.zoo import conv_relu, lenet, mlp
+
+ZOO: dict[str, Callable[[int, int], Model]] = {
+    "conv-relu": conv_relu.build,
+    "lenet": lenet.build,
+    "mlp": mlp.build,
+}
+
+
+def names() -> tuple[str, ...]:
+    return tuple(ZOO)
+
+
+def load(name: str, batch: int = 1, seed: int = 0) -> Model:
+    """The built-in network `name` for `batch` samples at once. Raises ModelError that lists what there is."""
+    if name not in ZOO:
+        raise ModelError(f"no network is called {name!r}", f"there are {', '.join(ZOO)}; `workbench models` tells more")
+    if batch < 1:
+        raise ModelError(f"a batch holds at least one sample; got {batch}")
+    return ZOO[name](batch, seed)

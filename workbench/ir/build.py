@@ -1,0 +1,84 @@
+"""Builder: append nodes one by one; types are inferred as they come. `build.conv2d(x, w, …)` appends an nn.conv2d."""
+
+from dataclasses import dataclass
+
+from workbench.errors import GraphError
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Value:
+    """A handle on a value while building."""
+
+    name: str
+    type: TensorType
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.type.shape
+
+    @property
+    def rank(self) -> int:
+        return self.type.rank
+
+
+class Builder:
+    """Grows a graph. Start from nothing or from `graph`, whose nodes come first."""
+
+    def __init__(self, graph: Graph | None = None):
+        self.inputs = list(graph.inputs) if graph else []
+        self.parameters = list(graph.parameters) if graph else []
+        self.nodes = list(graph.nodes) if graph else []
+        self.types = dict(graph.types) if graph else {}
+        self.default_label = ""
+        self._next = 1 + max((int(name) for name in self.types if name.isdigit()), default=-1)
+
+    def input(self, name: str, shape=(), dtype: str = "float32") -> Value:
+        """Declare an argument that the host writes; rank 0 makes it a scalar."""
+        return self._declare(self.inputs, name, TensorType(tuple(shape), dtype))
+
+    def parameter(self, name: str, shape, dtype: str = "float32") -> Value:
+        """Declare a parameter."""
+        return self._declare(self.parameters, name, TensorType(tuple(shape), dtype))
+
+    def value(self, name: str) -> Value:
+        return Value(name, self.types[name])
+
+    def fresh(self, count: int) -> tuple[str, ...]:
+        """Names for `count` new values: the next numbers."""
+        self._next += count
+        return tuple(str(number) for number in range(self._next - count, self._next))
+
+    def op(self, name: str, *operands: Value, label: str | None = None, over: tuple[str, ...] = (), **attrs):
+        """Append a node; gives its result, or a tuple of them."""
+        kind = ops.get(name)
+        full = kind.complete(attrs)
+        types = kind.result_types([operand.type for operand in operands], full)
+        names = self.fresh(len(types))
+        over = over or tuple(operands[index].name for index in kind.takes)
+        label = self.default_label if label is None else label
+        self.nodes.append(Node(name, tuple(operand.name for operand in operands), names, full, over, label))
+        self.types.update(zip(names, types, strict=True))
+        values = tuple(self.value(result) for result in names)
+        return values[0] if len(values) == 1 else values
+
+    def graph(self, *outputs: Value) -> Graph:
+        """What has been built, with these outputs."""
+        return Graph(
+            tuple(self.inputs), tuple(self.parameters), tuple(self.nodes), tuple(v.name for v in outputs), self.types
+        )
+
+    def __getattr__(self, name):
+        kind = ops.by_short_name(name)
+        if kind is None:
+            raise AttributeError(f"there is no operator {name!r}")
+        return lambda *operands, **attrs: self.op(kind.name, *operands, **attrs)
+
+    def _declare(self, where, name, kind):
+        if name in self.types:
+            raise GraphError(f"%{name} is declared twice")
+        where.append(name)
+        self.types[name] = kind
+        return Value(name, kind)

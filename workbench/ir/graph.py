@@ -1,0 +1,85 @@
+"""Graph: values, and the nodes that make them in execution order. Frozen; a change is a new graph."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from workbench.errors import GraphError
+from workbench.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator: `results = op(operands, attrs)`.
+
+    `over[i]` is the operand whose storage result i takes over ("" = storage of its own): that operand, and
+    every value that shares its storage, must not be read afterwards. `label` says where the node comes from.
+    """
+
+    op: str
+    operands: tuple[str, ...]
+    results: tuple[str, ...]
+    attrs: Mapping = field(default_factory=dict)
+    over: tuple[str, ...] = ()
+    label: str = ""
+
+    @property
+    def overwrites(self) -> tuple[str, ...]:
+        return tuple(name for name in self.over if name)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """`inputs` are written by the host (rank 0: scalars such as the learning rate), `parameters` persist.
+
+    `types` knows every value. Nodes stand in execution order; `outputs` outlive the last one.
+    """
+
+    inputs: tuple[str, ...]
+    parameters: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[str, ...]
+    types: Mapping[str, TensorType]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return self.inputs + self.parameters
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        return tuple(name for name in self.inputs if self.types[name].rank == 0)
+
+    def producer(self) -> dict[str, Node]:
+        """Value name -> the node that makes it."""
+        return {result: node for node in self.nodes for result in node.results}
+
+    def label(self, value: str) -> str:
+        """A name for people: the label of the node that made it (arguments are called by their own name)."""
+        node = self.producer().get(value)
+        if node is None or not node.label:
+            return value
+        return node.label if value == node.results[0] else f"{node.label}.{node.results.index(value)}"
+
+    def with_nodes(self, nodes: Iterable[Node], outputs: tuple[str, ...] | None = None) -> "Graph":
+        """The same arguments with other nodes; types of values nobody makes any more are dropped."""
+        nodes = tuple(nodes)
+        made = {result for node in nodes for result in node.results} | set(self.arguments)
+        types = {name: kind for name, kind in self.types.items() if name in made}
+        return replace(self, nodes=nodes, types=types, outputs=self.outputs if outputs is None else outputs)
+
+    def with_order(self, nodes: Iterable[Node]) -> "Graph":
+        """The same nodes in another order. Raises GraphError if one is lost or twice there."""
+        nodes = tuple(nodes)
+        if sorted(map(_key, nodes)) != sorted(map(_key, self.nodes)):
+            raise GraphError("an order must hold each node once")
+        return replace(self, nodes=nodes)
+
+    def with_needs_grad(self, wanted: Mapping[str, bool | tuple[int, int]]) -> "Graph":
+        """The same graph in which exactly these parameters need gradients."""
+        types = dict(self.types)
+        for name in self.parameters:
+            types[name] = replace(types[name], needs_grad=wanted.get(name, False))
+        return replace(self, types=types)
+
+
+def _key(node: Node) -> tuple[str, ...]:
+    return (node.op, *node.results)

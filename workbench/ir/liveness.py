@@ -1,0 +1,131 @@
+"""Which storage is alive when: values joined by takeover or view share one.
+
+position      0      1      2      3
+conv1      |======|======|                  lower 0, upper 2: made by node 0, last read by node 1
+scratch 1         |======|                  a node's scratch lives at its position alone
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+
+
+@dataclass(frozen=True)
+class Storage:
+    """One piece of memory: the values that live in it in order of birth, bytes, half-open lifetime in positions."""
+
+    values: tuple[str, ...]
+    bytes: int
+    lower: int
+    upper: int
+
+    @property
+    def name(self) -> str:
+        return self.values[0]
+
+
+@dataclass(frozen=True)
+class Liveness:
+    """`arena`: storages planned by lifetime. `static`: parameters, scalars and scalar outputs, alive always.
+
+    `live[p]` are the arena bytes alive at position p, scratch included; `peak` their maximum, at `worst`.
+    """
+
+    arena: tuple[Storage, ...]
+    static: tuple[Storage, ...]
+    live: tuple[int, ...]
+
+    @property
+    def peak(self) -> int:
+        return max(self.live, default=0)
+
+    @property
+    def worst(self) -> int:
+        return self.live.index(self.peak) if self.live else 0
+
+
+def storage_roots(graph: Graph) -> dict[str, str]:
+    """Value name -> the first value that lived in the same storage."""
+    root = {name: name for name in graph.arguments}
+    for node in graph.nodes:
+        view = ops.get(node.op).view
+        for index, result in enumerate(node.results):
+            source = node.over[index] if index < len(node.over) else ""
+            source = source or (node.operands[0] if view and index == 0 else "")
+            root[result] = root[source] if source else result
+    return root
+
+
+def steps(graph: Graph) -> tuple[Node, ...]:
+    """The nodes that do work, in order: a position is an index into them. Views cost nothing and have none."""
+    return tuple(node for node in graph.nodes if not ops.get(node.op).view)
+
+
+def is_static(graph: Graph, root: str) -> bool:
+    """Parameters, scalars the host writes, and scalar outputs live outside the arena."""
+    if root in graph.parameters:
+        return True
+    return graph.types[root].rank == 0 and (root in graph.inputs or root in graph.outputs)
+
+
+def liveness(graph: Graph, scratch: Mapping[str, int] | None = None, alignment: int = 4) -> Liveness:
+    """Storages of `graph`. `scratch`: bytes a node needs besides, by the name of its first result.
+
+    Sizes are rounded up to `alignment` bytes. Inputs are alive from position 0, outputs to the end.
+    """
+    scratch = scratch or {}
+    root = storage_roots(graph)
+    members: dict[str, list[str]] = {}
+    for value, first in root.items():
+        members.setdefault(first, []).append(value)
+    lower = {name: 0 for name in graph.arguments}
+    upper = {name: 0 for name in graph.arguments}
+    work = steps(graph)
+    for position, node in enumerate(work):
+        for result in node.results:
+            lower.setdefault(root[result], position)
+            upper[root[result]] = position + 1
+        for operand in node.operands:
+            upper[root[operand]] = position + 1
+    for output in graph.outputs:
+        upper[root[output]] = len(work)
+
+    arena, static = [], []
+    for first, values in members.items():
+        size = -(-max(graph.types[value].bytes for value in values) // alignment) * alignment
+        where = static if is_static(graph, first) else arena
+        where.append(Storage(tuple(values), size, lower[first], max(upper[first], lower[first])))
+    live = [-(-scratch.get(node.results[0], 0) // alignment) * alignment for node in work]
+    for storage in arena:
+        for position in range(storage.lower, storage.upper):
+            live[position] += storage.bytes
+    return Liveness(tuple(arena), tuple(static), tuple(live))
+
+
+def phases(graph: Graph) -> tuple[str, ...]:
+    """forward, loss, backward or update for each node that does work (see `steps`).
+
+    update: it overwrites a parameter. loss: it is one. forward: it comes before the loss, or (in a graph without
+    one) does not depend on the gradient that is fed in. backward: everything else.
+    """
+    root = storage_roots(graph)
+    after_loss = False
+    backward = {name for name in graph.inputs if name.startswith(GRADIENT_INPUT)}
+    result = []
+    for node in steps(graph):
+        if any(root[name] in graph.parameters for name in node.overwrites):
+            result.append("update")
+        elif ops.get(node.op).loss:
+            result.append("loss")
+            after_loss = True
+        elif after_loss or backward.intersection(root[name] for name in node.operands):
+            result.append("backward")
+            backward.update(node.results)
+        else:
+            result.append("forward")
+    return tuple(result)
+
+
+GRADIENT_INPUT = "grad_output"  # the input that stands for the gradient of an output, where there is no loss

@@ -1,0 +1,107 @@
+"""Op: all that the workbench knows of one operator, and the registry of them (workbench/ops, a file each)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from workbench.errors import GraphError
+from workbench.ir.types import TensorType
+
+REQUIRED = object()  # an attribute without a default
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How an operator becomes C: `function(literals…, operands…, results…)` from kernels/`header`.
+
+    `function` is a name, or gives one from (*types, **attrs). `literals(*types, **attrs)` are the integers at the front of the call. A result that always takes over an
+    operand is not passed again. `scratch(*types, **attrs)` are bytes passed last, if any.
+    """
+
+    header: str
+    function: str | Callable[..., str]
+    literals: Callable[..., list[int]]
+    scratch: Callable[..., int] = lambda *_, **__: 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One case to test an operator with: operands as numpy arrays (float ones are differentiated), and attributes."""
+
+    operands: tuple
+    attrs: Mapping = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operator.
+
+    infer(*types, **attrs)       -> result type(s); the only place a ShapeError is raised
+    evaluate(*arrays, **attrs)   -> result(s) in numpy; the definition of truth, in the dtype of its float operands
+    grads[i](build, dy, *operands, y=results, **attrs) -> gradient of operand i as graph, or None where there is none;
+                                 `dy` belongs to the first result
+    attrs                        name -> default, or REQUIRED; in the order they are printed
+    training                     attributes a forward node takes when its gradient is wanted (a saved argmax)
+    takes                        result i takes over operand takes[i], always
+    view                         the result is operand 0's storage under another shape
+    loss                         a scalar at which differentiation starts: its grads are called with dy=None, meaning 1
+    parameters                   operand index -> "weight" or "bias", for policies
+    macs(*types, **attrs)        multiply-accumulates
+    samples(rng)                 list of Sample
+    """
+
+    name: str
+    infer: Callable
+    evaluate: Callable
+    samples: Callable
+    grads: tuple[Callable | None, ...] = ()
+    attrs: Mapping = field(default_factory=dict)
+    training: Mapping = field(default_factory=dict)
+    takes: tuple[int, ...] = ()
+    view: bool = False
+    loss: bool = False
+    parameters: Mapping[int, str] = field(default_factory=dict)
+    macs: Callable[..., int] = lambda *_, **__: 0
+    kernel: Kernel | None = None
+
+    def result_types(self, types, attrs) -> tuple[TensorType, ...]:
+        inferred = self.infer(*types, **attrs)
+        return inferred if isinstance(inferred, tuple) else (inferred,)
+
+    def complete(self, attrs: Mapping) -> dict:
+        """`attrs` with the defaults filled in. Raises GraphError for an unknown or a missing one."""
+        unknown = set(attrs) - set(self.attrs)
+        if unknown:
+            raise GraphError(f"{self.name} has no attribute {', '.join(sorted(unknown))}")
+        full = {key: attrs.get(key, default) for key, default in self.attrs.items()}
+        missing = [key for key, value in full.items() if value is REQUIRED]
+        if missing:
+            raise GraphError(f"{self.name} needs {', '.join(missing)}")
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in full.items()}
+
+
+_REGISTRY: dict[str, Op] = {}
+
+
+def register(op: Op) -> Op:
+    """Add `op`; its name must be new."""
+    if op.name in _REGISTRY:
+        raise GraphError(f"operator {op.name} is registered twice")
+    _REGISTRY[op.name] = op
+    return op
+
+
+def get(name: str) -> Op:
+    """The operator called `name`. Raises GraphError where there is none."""
+    if name not in _REGISTRY:
+        raise GraphError(f"there is no operator {name!r}", "`workbench ops` lists them")
+    return _REGISTRY[name]
+
+
+def by_short_name(name: str) -> Op | None:
+    """'conv2d' -> nn.conv2d."""
+    return _REGISTRY.get(name) or _REGISTRY.get(f"nn.{name}")
+
+
+def registered() -> dict[str, Op]:
+    """Every operator by name, sorted."""
+    return dict(sorted(_REGISTRY.items()))

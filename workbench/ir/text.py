@@ -1,0 +1,139 @@
+"""The graph as Relay-like text, printed and parsed back to the same graph.
+
+    fn (%input0: Tensor[(1, 64), float32], %fc.weight: Tensor[(10, 64), float32, needs_grad=True]) {
+        %0 = nn.dense(%input0, %fc.weight);  /* fc */
+        …
+        %9 = nn.sgd(%fc.weight, %7, %lr) over %fc.weight;
+        (%3, %9)
+    }
+
+Parameters carry `needs_grad`, arguments without it are written by the host. `over` names the operand whose storage
+a result takes over (`_` for none). Attributes at their default are left out. The comment is the node's label.
+"""
+
+import ast
+import re
+
+from workbench.errors import ParseError, WorkbenchError
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.ir.types import TensorType
+
+
+FEW_ARGUMENTS = 4  # more than these stand on lines of their own
+
+
+def print_graph(graph: Graph) -> str:
+    """IR text, one node a line, ending with a newline."""
+    arguments = [f"%{name}: {_type_text(graph.types[name], name in graph.parameters)}" for name in graph.arguments]
+    head = f"fn ({', '.join(arguments)}) {{"
+    if len(arguments) > FEW_ARGUMENTS:
+        head = "fn (\n    " + ",\n    ".join(arguments) + "\n) {"
+    lines = [head, *(f"    {_node_text(node)}" for node in graph.nodes)]
+    outputs = ", ".join(f"%{name}" for name in graph.outputs)
+    lines += [f"    ({outputs})" if len(graph.outputs) != 1 else f"    {outputs}", "}"]
+    return "\n".join(lines) + "\n"
+
+
+def _type_text(kind: TensorType, parameter: bool) -> str:
+    shape = f"({', '.join(map(str, kind.shape))}{',' if kind.rank == 1 else ''})"
+    parts = [shape, kind.dtype]
+    if kind.layout:
+        parts.append(f'layout="{kind.layout}"')
+    if parameter and isinstance(kind.needs_grad, tuple):
+        axis, count = kind.needs_grad
+        parts += [f"needs_grad={count / kind.shape[axis]:.6g}", f"grad_slice=[{axis}, {count}]"]
+    elif parameter:
+        parts.append(f"needs_grad={kind.needs_grad}")
+    return f"Tensor[{', '.join(parts)}]"
+
+
+def _node_text(node: Node) -> str:
+    defaults = ops.get(node.op).attrs
+    attrs = [f"{key}={_attr_text(value)}" for key, value in node.attrs.items() if value != defaults[key]]
+    results = ", ".join(f"%{name}" for name in node.results)
+    call = f"{results} = {node.op}({', '.join([f'%{name}' for name in node.operands] + attrs)})"
+    over = f" over {', '.join(f'%{name}' if name else '_' for name in node.over)}" if node.overwrites else ""
+    label = f"  /* {node.label} */" if node.label else ""
+    return f"{call}{over};{label}"
+
+
+def _attr_text(value) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_attr_text, value))}]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+_NAME = r"%([\w.\-/]+)"
+_TENSOR = re.compile(rf"{_NAME}: Tensor\[\(([\d, ]*)\), (\w+)((?:, \w+=(?:\[[\d, ]*\]|\"[^\"]*\"|[\w.+-]+))*)\]")
+_NODE = re.compile(
+    rf"((?:{_NAME}(?:, )?)+) = ([\w.]+)\((.*?)\)(?: over ([\w.\-/%, ]+))?;(?:\s*/\* (.*?) \*/)?", re.ASCII
+)
+
+
+def parse_graph(text: str) -> Graph:
+    """The graph that `print_graph` printed. Raises ParseError with the line that cannot be read."""
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    body = next((index for index, (_, line) in enumerate(lines, 1) if line.endswith(") {")), 0)
+    if not body or len(lines) < body + 2 or not lines[0][1].startswith("fn (") or lines[-1][1] != "}":
+        raise ParseError("IR text is `fn (arguments) {`, nodes, the outputs and `}`, each on lines of their own")
+    head = " ".join(line for _, line in lines[:body])
+    inputs, parameters, types = _parse_arguments(head[len("fn (") : -len(") {")].strip())
+    nodes = []
+    for number, line in lines[body:-2]:
+        try:
+            nodes.append(_parse_node(line, types))
+        except WorkbenchError as error:
+            raise ParseError(f"line {number}: {error.message}\n  {line}") from None
+    outputs = tuple(re.findall(_NAME, lines[-2][1]))
+    return Graph(inputs, parameters, tuple(nodes), outputs, types)
+
+
+def _parse_arguments(text: str):
+    inputs, parameters, types = [], [], {}
+    rest = text
+    while rest:
+        match = _TENSOR.match(rest)
+        if not match:
+            raise ParseError(f"arguments: expected `%name: Tensor[(shape), dtype]` at {rest[:60]!r}")
+        name, shape, dtype, extra = match.groups()
+        options = dict(re.findall(r"(\w+)=(\[[^\]]*\]|\"[^\"]*\"|[\w.+-]+)", extra))
+        needs_grad = options.get("needs_grad") == "True"
+        if "grad_slice" in options:
+            needs_grad = tuple(ast.literal_eval(options["grad_slice"]))
+        (parameters if "needs_grad" in options else inputs).append(name)
+        sizes = tuple(int(size) for size in shape.replace(" ", "").split(",") if size)
+        types[name] = TensorType(sizes, dtype, options.get("layout", "").strip('"'), needs_grad)
+        rest = rest[match.end() :].removeprefix(", ")
+    return tuple(inputs), tuple(parameters), types
+
+
+def _parse_node(line: str, types: dict[str, TensorType]) -> Node:
+    match = _NODE.fullmatch(line)
+    if not match:
+        raise ParseError("expected `%result = operator(%operand, attribute=value);`")
+    results = tuple(re.findall(_NAME, match[1]))
+    op = ops.get(match[3])
+    operands = re.match(rf"(?:{_NAME}(?:, |$))*", match[4])[0]
+    names = tuple(re.findall(_NAME, operands))
+    unknown = [name for name in names if name not in types]
+    if unknown:
+        raise ParseError(f"%{unknown[0]} is read before it is made")
+    attrs = op.complete(_parse_attrs(match[4][len(operands) :]))
+    over = tuple(word.strip().lstrip("%") for word in match[5].split(",")) if match[5] else ()
+    over = tuple("" if word == "_" else word for word in over)
+    made = op.result_types([types[name] for name in names], attrs)
+    if len(made) != len(results):
+        raise ParseError(f"{op.name} gives {len(made)} results, the line names {len(results)}")
+    types.update(zip(results, made, strict=True))
+    return Node(op.name, names, results, attrs, over, match[6] or "")
+
+
+def _parse_attrs(text: str) -> dict:
+    if not text:
+        return {}
+    try:
+        call = ast.parse(f"f({text})", mode="eval").body
+        return {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except (SyntaxError, ValueError):
+        raise ParseError(f"attributes are `name=value` with numbers, strings or lists; got {text!r}") from None

@@ -1,0 +1,82 @@
+"""Refuse a graph that breaks a rule of the IR; the message names the node."""
+
+from workbench.errors import GraphError, ShapeError
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.ir.liveness import storage_roots
+
+
+def verify(graph: Graph) -> Graph:
+    """Give `graph` back if every rule holds, else raise GraphError.
+
+    Every operand is made before it is read, every value once; types are what the operator infers; a result
+    takes over an operand of its own node with room for it; nothing is read after its storage was taken over.
+    """
+    known = set(graph.arguments)
+    if len(known) != len(graph.arguments):
+        raise GraphError("an argument is declared twice")
+    for position, node in enumerate(graph.nodes):
+        where = f"node {position}, %{', %'.join(node.results)} = {node.op}"
+        kind = ops.get(node.op)
+        for operand in node.operands:
+            if operand not in known:
+                raise GraphError(f"{where}: %{operand} is read before it is made")
+        for result in node.results:
+            if result in known:
+                raise GraphError(f"{where}: %{result} is made twice")
+        _verify_types(graph, node, kind, where)
+        known.update(node.results)
+    for output in graph.outputs:
+        if output not in known:
+            raise GraphError(f"output %{output} is never made")
+    unknown = set(graph.types) ^ known
+    if unknown:
+        raise GraphError(f"%{', %'.join(sorted(unknown))} has a type and no maker, or a maker and no type")
+    _verify_takeovers(graph)
+    return graph
+
+
+def _verify_types(graph: Graph, node: Node, kind, where: str) -> None:
+    types = [graph.types[operand] for operand in node.operands]
+    try:
+        expected = kind.result_types(types, kind.complete(node.attrs))
+    except (ShapeError, GraphError) as error:
+        raise GraphError(f"{where}: {error.message}") from None
+    found = tuple(graph.types[result] for result in node.results)
+    if found != expected:
+        raise GraphError(f"{where}: expected {', '.join(map(str, expected))}, got {', '.join(map(str, found))}")
+    if node.over and len(node.over) != len(node.results):
+        raise GraphError(f"{where}: {len(node.results)} results but {len(node.over)} takeovers")
+    for index, name in enumerate(node.over):
+        if name and name not in node.operands:
+            raise GraphError(f"{where}: takes over %{name}, which is not its operand")
+        if name and graph.types[node.results[index]].bytes > graph.types[name].bytes:
+            raise GraphError(f"{where}: %{node.results[index]} does not fit into %{name}")
+    for index, operand in enumerate(kind.takes):
+        if node.over[index : index + 1] != (node.operands[operand],):
+            raise GraphError(f"{where}: must take over %{node.operands[operand]}")
+
+
+def _verify_takeovers(graph: Graph) -> None:
+    root = storage_roots(graph)
+    taken_by: dict[str, int] = {}  # value -> position of the node that took its storage
+    living: dict[str, list[str]] = {}  # storage -> its readable values
+    for name in graph.arguments:
+        living.setdefault(root[name], []).append(name)
+    for position, node in enumerate(graph.nodes):
+        for operand in node.operands:
+            if operand in taken_by:
+                taker = graph.nodes[taken_by[operand]]
+                raise GraphError(
+                    f"node {position}, {node.op}: reads %{operand} after node {taken_by[operand]}, {taker.op}, "
+                    "took over its storage"
+                )
+        for name in node.overwrites:
+            for value in living[root[name]]:
+                taken_by[value] = position
+            living[root[name]] = []
+        for result in node.results:
+            living.setdefault(root[result], []).append(result)
+    for output in graph.outputs:
+        if output in taken_by:
+            raise GraphError(f"output %{output} is gone: node {taken_by[output]} took over its storage")

@@ -1,0 +1,50 @@
+"""Sliding windows over NCHW images, shared by convolutions and poolings; padding is (top, left, bottom, right)."""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+
+
+def output_size(op, size, kernel, strides, padding, dilation=(1, 1)) -> tuple[int, int]:
+    """Rows and columns of windows. Raises ShapeError where not even one fits."""
+    if min(strides) < 1 or min(dilation) < 1 or min(kernel) < 1 or min(padding) < 0 or len(padding) != 4:
+        raise ShapeError(
+            f"{op}: kernel {kernel}, strides {strides}, dilation {dilation} must be positive, padding {padding} "
+            "four numbers that are not negative"
+        )
+    result = []
+    for axis in (0, 1):
+        room = size[axis] + padding[axis] + padding[2 + axis] - dilation[axis] * (kernel[axis] - 1) - 1
+        if room < 0:
+            raise ShapeError(f"{op}: kernel {kernel} is larger than the padded image {tuple(size)}, padding {padding}")
+        result.append(room // strides[axis] + 1)
+    return tuple(result)
+
+
+def pad(x, padding, value=0):
+    top, left, bottom, right = padding
+    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
+
+
+def windows(x, kernel, strides, padding, dilation=(1, 1), value=0):
+    """(N, C, H, W) -> (N, C, rows, columns, kernel height, kernel width), a read-only view of the padded image."""
+    extent = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    view = np.lib.stride_tricks.sliding_window_view(pad(x, padding, value), extent, axis=(2, 3))
+    return view[:, :, :: strides[0], :: strides[1], :: dilation[0], :: dilation[1]]
+
+
+def scatter(patches, size, strides, padding, dilation=(1, 1)):
+    """The adjoint of `windows`: add patches (N, C, rows, columns, kh, kw) up into an (N, C, *size) image."""
+    n, c, rows, columns, kh, kw = patches.shape
+    top, left, bottom, right = padding
+    image = np.zeros((n, c, size[0] + top + bottom, size[1] + left + right), patches.dtype)
+    for ky in range(kh):
+        for kx in range(kw):
+            y, x = ky * dilation[0], kx * dilation[1]
+            image[
+                :,
+                :,
+                y : y + strides[0] * (rows - 1) + 1 : strides[0],
+                x : x + strides[1] * (columns - 1) + 1 : strides[1],
+            ] += patches[..., ky, kx]
+    return np.ascontiguousarray(image[:, :, top : top + size[0], left : left + size[1]])

@@ -1,0 +1,96 @@
+"""nn.avg_pool2d: the mean of each window; padding counts only where `count_include_pad` says so.
+
+Its gradient gives each element of the window dy / count, summed where windows overlap.
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops._windows import output_size, scatter, windows
+
+
+def infer(x, *, pool_size, strides, padding, count_include_pad):
+    if x.rank != 4:
+        raise ShapeError(f"avg_pool2d: x is NCHW; got {x}")
+    size = output_size("avg_pool2d", x.shape[2:], pool_size, strides, padding)
+    if any(padding[i] >= pool_size[i % 2] for i in range(4)):
+        raise ShapeError(f"avg_pool2d: padding {padding} leaves windows {pool_size} with nothing but padding")
+    return TensorType((*x.shape[:2], *size), x.dtype)
+
+
+def _reciprocal(size, dtype, pool_size, strides, padding, count_include_pad):
+    """1 / (elements that count) for each window, (rows, columns)."""
+    ones = np.ones((1, 1, *size), dtype)
+    count = windows(ones, pool_size, strides, padding, value=1 if count_include_pad else 0).sum((0, 1, 4, 5))
+    return dtype.type(1) / count.astype(dtype)
+
+
+def evaluate(x, *, pool_size, strides, padding, count_include_pad):
+    total = windows(x, pool_size, strides, padding).sum((4, 5), dtype=x.dtype)
+    return total * _reciprocal(x.shape[2:], x.dtype, pool_size, strides, padding, count_include_pad)
+
+
+def grad_x(build, dy, x, *, y, **attrs):
+    return build.avg_pool2d_grad(dy, size=x.shape[2:], **attrs)
+
+
+def literals(x, *, pool_size, strides, padding, count_include_pad):
+    y = infer(x, pool_size=pool_size, strides=strides, padding=padding, count_include_pad=count_include_pad)
+    return _literals(x.shape[:2], x.shape[2:], y.shape[2:], pool_size, strides, padding, count_include_pad)
+
+
+def _literals(planes, size, outputs, pool_size, strides, padding, count_include_pad):
+    return [planes[0] * planes[1], *size, *outputs, *pool_size, *strides, *padding[:2], int(count_include_pad)]
+
+
+CASES = (
+    ((1, 2, 4, 4), {"pool_size": (2, 2), "strides": (2, 2)}),
+    ((2, 3, 5, 6), {"pool_size": (3, 2), "strides": (1, 2), "padding": (1, 0, 1, 1)}),
+    ((1, 2, 5, 5), {"pool_size": (3, 3), "strides": (2, 2), "padding": (1, 1, 1, 1), "count_include_pad": True}),
+    ((1, 4, 3, 3), {"pool_size": (3, 3)}),
+)
+
+
+def samples(rng):
+    return [Sample((rng.normal(size=shape),), attrs) for shape, attrs in CASES]
+
+
+def infer_grad(dy, *, size, pool_size, strides, padding, count_include_pad):
+    if dy.rank != 4 or dy.shape[2:] != output_size("avg_pool2d_grad", size, pool_size, strides, padding):
+        raise ShapeError(f"avg_pool2d_grad: dy does not fit windows over {size}; got {dy}")
+    return TensorType((*dy.shape[:2], *size), dy.dtype)
+
+
+def evaluate_grad(dy, *, size, pool_size, strides, padding, count_include_pad):
+    share = dy * _reciprocal(size, dy.dtype, pool_size, strides, padding, count_include_pad)
+    return scatter(np.broadcast_to(share[..., None, None], (*dy.shape, *pool_size)), size, strides, padding)
+
+
+def grad_dy(build, g, dy, *, y, size, **attrs):
+    return build.avg_pool2d(g, **attrs)
+
+
+def literals_grad(dy, *, size, **attrs):
+    return _literals(dy.shape[:2], size, dy.shape[2:], **attrs)
+
+
+def samples_grad(rng):
+    cases = []
+    for shape, attrs in CASES:
+        full = {"strides": (1, 1), "padding": (0, 0, 0, 0), "count_include_pad": False, **attrs}
+        y = infer(TensorType(shape), **full)
+        cases.append(Sample((rng.normal(size=y.shape),), {**full, "size": shape[2:]}))
+    return cases
+
+
+_ATTRS = {"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "count_include_pad": False}
+register(Op(
+    name="nn.avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs=_ATTRS,
+    kernel=Kernel("avg_pool2d_f32.h", "avg_pool2d_f32", literals),
+))  # fmt: skip
+register(Op(
+    name="nn.avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
+    attrs={"size": REQUIRED, **_ATTRS}, kernel=Kernel("avg_pool2d_grad_f32.h", "avg_pool2d_grad_f32", literals_grad),
+))  # fmt: skip

@@ -1,0 +1,36 @@
+"""nn.bias_add: y = x + b along the channel axis 1; the gradient of b is the sum over all other axes."""
+
+from math import prod
+
+from workbench.errors import ShapeError
+from workbench.ir.op import Kernel, Op, Sample, register
+
+
+def infer(x, b):
+    if x.rank < 2 or b.shape != x.shape[1:2]:
+        raise ShapeError(f"bias_add: x is {x}, so b needs ({x.shape[1] if x.rank > 1 else '?'},); got {b}")
+    return x
+
+
+def evaluate(x, b):
+    return x + b.reshape(1, -1, *[1] * (x.ndim - 2))
+
+
+def grad_x(build, dy, x, b, **_):
+    return dy
+
+
+def grad_b(build, dy, x, b, **_):
+    return build.sum(dy, axis=(0, *range(2, dy.rank)))
+
+
+def samples(rng):
+    return [
+        Sample((rng.normal(size=shape), rng.normal(size=shape[1]))) for shape in ((1, 3, 4, 4), (2, 5), (3, 1, 1, 2))
+    ]
+
+
+register(Op(
+    name="nn.bias_add", infer=infer, evaluate=evaluate, grads=(grad_x, grad_b), samples=samples, parameters={1: "bias"},
+    kernel=Kernel("bias_add_f32.h", "bias_add_f32", lambda x, b: [x.shape[0], x.shape[1], prod(x.shape[2:])]),
+))  # fmt: skip

@@ -1,0 +1,84 @@
+"""nn.conv2d: y[n,o,i,j] = Σ x[n, c, i·s + ky·d − p, j·s + kx·d − p] · w[o,c,ky,kx], within each group of channels.
+
+Its bias is nn.bias_add. The gradient of x is nn.conv2d_transpose, that of w nn.conv2d_backward_weight.
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops._windows import output_size, windows
+
+
+def infer(x, w, *, channels, kernel_size, strides, padding, dilation, groups):
+    if x.rank != 4 or w.rank != 4:
+        raise ShapeError(f"conv2d: x is NCHW and w OIHW; got {x} and {w}")
+    if x.shape[1] % groups or w.shape[0] % groups:
+        raise ShapeError(f"conv2d: {groups} groups do not divide {x.shape[1]} input and {w.shape[0]} output channels")
+    expected = (channels, x.shape[1] // groups, *kernel_size)
+    if w.shape != expected:
+        raise ShapeError(f"conv2d: x is {x}, so w needs {expected}; got {w.shape}")
+    size = output_size("conv2d", x.shape[2:], kernel_size, strides, padding, dilation)
+    return TensorType((x.shape[0], channels, *size), x.dtype)
+
+
+def evaluate(x, w, *, strides, padding, dilation, groups, kernel_size, **_):
+    patches = windows(x, kernel_size, strides, padding, dilation)
+    n, c, height, width, *k = patches.shape
+    patches = patches.reshape(n, groups, c // groups, height, width, *k)
+    filters = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    y = np.einsum("ngchwij,gocij->ngohw", patches, filters, optimize=True)
+    return np.ascontiguousarray(y.reshape(n, w.shape[0], height, width), dtype=x.dtype)
+
+
+def grad_x(build, dy, x, w, *, kernel_size, strides, padding, dilation, groups, **_):
+    rest = tuple(
+        (x.shape[2 + i] + padding[i] + padding[2 + i] - dilation[i] * (kernel_size[i] - 1) - 1) % strides[i]
+        for i in (0, 1)
+    )
+    return build.conv2d_transpose(dy, w, channels=x.shape[1], kernel_size=kernel_size, strides=strides,
+                                  padding=padding, output_padding=rest, dilation=dilation, groups=groups)  # fmt: skip
+
+
+def grad_w(build, dy, x, w, *, kernel_size, strides, padding, dilation, groups, **_):
+    return build.conv2d_backward_weight(
+        dy, x, kernel_size=kernel_size, strides=strides, padding=padding, dilation=dilation, groups=groups
+    )
+
+
+def macs(x, w, **attrs):
+    return infer(x, w, **attrs).elements * w.elements // w.shape[0]
+
+
+def literals(x, w, *, strides, padding, dilation, groups, **attrs):
+    y = infer(x, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
+    return [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:], w.shape[0] // groups, *y.shape[2:],
+            *w.shape[2:], *strides, *padding[:2], *dilation]  # fmt: skip
+
+
+CASES = (  # x shape, output channels, attributes
+    ((1, 3, 6, 6), 3, {"kernel_size": (3, 3), "padding": (1, 1, 1, 1)}),
+    ((2, 4, 5, 7), 6, {"kernel_size": (3, 2), "strides": (2, 1), "padding": (0, 1, 1, 0)}),
+    ((1, 4, 7, 7), 4, {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1, 1, 1, 1), "groups": 4}),
+    ((2, 6, 4, 4), 4, {"kernel_size": (1, 1), "groups": 2}),
+    ((1, 2, 9, 8), 2, {"kernel_size": (3, 3), "dilation": (2, 2), "strides": (2, 1), "padding": (2, 2, 2, 2)}),
+    ((1, 2, 3, 3), 1, {"kernel_size": (5, 5), "padding": (2, 2, 2, 2)}),
+    ((1, 1, 8, 8), 2, {"kernel_size": (1, 1), "strides": (3, 3)}),
+)
+
+
+def samples(rng):
+    cases = []
+    for shape, channels, attrs in CASES:
+        w = (channels, shape[1] // attrs.get("groups", 1), *attrs["kernel_size"])
+        cases.append(Sample((rng.normal(size=shape), rng.normal(size=w)), {"channels": channels, **attrs}))
+    return cases
+
+
+register(Op(
+    name="nn.conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w), samples=samples, macs=macs,
+    attrs={"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1,
+           "channels": REQUIRED, "kernel_size": REQUIRED},
+    parameters={1: "weight"}, kernel=Kernel("conv2d_f32.h", "conv2d_f32", literals),
+))  # fmt: skip

@@ -1,0 +1,58 @@
+"""nn.conv2d_backward_weight: dw[o,c,ky,kx] = Σ dy[n,o,i,j] · x[n, c, i·s + ky·d − p, j·s + kx·d − p]."""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops import conv2d
+from workbench.ops._windows import output_size, windows
+from workbench.ops.conv2d_transpose import conv2d_defaults
+
+
+def infer(dy, x, *, kernel_size, strides, padding, dilation, groups):
+    if dy.rank != 4 or x.rank != 4 or dy.shape[0] != x.shape[0]:
+        raise ShapeError(f"conv2d_backward_weight: dy and x are NCHW of one batch; got {dy} and {x}")
+    size = output_size("conv2d_backward_weight", x.shape[2:], kernel_size, strides, padding, dilation)
+    if dy.shape[2:] != size or dy.shape[1] % groups or x.shape[1] % groups:
+        raise ShapeError(f"conv2d_backward_weight: x is {x}, so dy needs (…, {size}) in {groups} groups; got {dy}")
+    return TensorType((dy.shape[1], x.shape[1] // groups, *kernel_size), dy.dtype)
+
+
+def evaluate(dy, x, *, kernel_size, strides, padding, dilation, groups):
+    patches = windows(x, kernel_size, strides, padding, dilation)
+    n, c, height, width, *k = patches.shape
+    dw = np.einsum(
+        "ngohw,ngchwij->gocij",
+        dy.reshape(n, groups, dy.shape[1] // groups, height, width),
+        patches.reshape(n, groups, c // groups, height, width, *k),
+        optimize=True,
+    )
+    return np.ascontiguousarray(dw.reshape(dy.shape[1], c // groups, *k), dtype=dy.dtype)
+
+
+def macs(dy, x, *, groups, kernel_size, **_):
+    return dy.elements * x.shape[1] // groups * kernel_size[0] * kernel_size[1]
+
+
+def literals(dy, x, *, kernel_size, strides, padding, dilation, groups):
+    return [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:], dy.shape[1] // groups, *dy.shape[2:],
+            *kernel_size, *strides, *padding[:2], *dilation]  # fmt: skip
+
+
+def samples(rng):
+    cases = []
+    for case in conv2d.samples(rng):
+        x, w = case.operands
+        full = {**conv2d_defaults, **case.attrs}
+        dy = rng.normal(size=conv2d.evaluate(x, w, **full).shape)
+        full.pop("channels")
+        cases.append(Sample((dy, x), full))
+    return cases
+
+
+register(Op(
+    name="nn.conv2d_backward_weight", infer=infer, evaluate=evaluate, samples=samples, macs=macs,
+    attrs={**conv2d_defaults, "kernel_size": REQUIRED},
+    kernel=Kernel("conv2d_backward_weight_f32.h", "conv2d_backward_weight_f32", literals),
+))  # fmt: skip

@@ -1,0 +1,88 @@
+"""nn.conv2d_transpose: the adjoint of nn.conv2d in x; given dy it is the gradient of the input.
+
+dx[n,c,i,j] = Σ dy[n,o,oy,ox] · w[o,c,ky,kx] over all oy·s + ky·d − p = i, ox·s + kx·d − p = j.
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops import conv2d
+from workbench.ops._windows import output_size, scatter
+
+
+def infer(dy, w, *, channels, kernel_size, strides, padding, output_padding, dilation, groups):
+    if dy.rank != 4 or w.rank != 4:
+        raise ShapeError(f"conv2d_transpose: dy is NCHW and w OIHW; got {dy} and {w}")
+    if w.shape != (dy.shape[1], channels // groups, *kernel_size):
+        raise ShapeError(f"conv2d_transpose: dy is {dy}, so w needs {dy.shape[1]} filters; got {w.shape}")
+    size = tuple(
+        (dy.shape[2 + i] - 1) * strides[i] + dilation[i] * (kernel_size[i] - 1) + 1
+        - padding[i] - padding[2 + i] + output_padding[i]
+        for i in (0, 1)
+    )  # fmt: skip
+    if output_size("conv2d_transpose", size, kernel_size, strides, padding, dilation) != dy.shape[2:]:
+        raise ShapeError(f"conv2d_transpose: output_padding {output_padding} does not fit dy {dy}, strides {strides}")
+    return TensorType((dy.shape[0], channels, *size), dy.dtype)
+
+
+def evaluate(dy, w, *, channels, strides, padding, output_padding, dilation, groups, kernel_size):
+    dx = infer(
+        TensorType(dy.shape), TensorType(w.shape), channels=channels, kernel_size=kernel_size, strides=strides,
+        padding=padding, output_padding=output_padding, dilation=dilation, groups=groups,
+    )  # fmt: skip
+    n, o, height, width = dy.shape
+    patches = np.einsum(
+        "ngohw,gocij->ngchwij",
+        dy.reshape(n, groups, o // groups, height, width),
+        w.reshape(groups, o // groups, *w.shape[1:]),
+        optimize=True,
+    )
+    return scatter(patches.reshape(n, channels, height, width, *w.shape[2:]), dx.shape[2:], strides, padding, dilation)
+
+
+def grad_dy(build, g, dy, w, *, output_padding, channels, **attrs):
+    return build.conv2d(g, w, channels=w.shape[0], **{key: attrs[key] for key in _SHARED})
+
+
+def grad_w(build, g, dy, w, *, output_padding, channels, **attrs):
+    return build.conv2d_backward_weight(dy, g, **{key: attrs[key] for key in _SHARED})
+
+
+_SHARED = ("kernel_size", "strides", "padding", "dilation", "groups")
+
+
+def macs(dy, w, **_):
+    return dy.elements * w.elements // w.shape[0]
+
+
+def literals(dy, w, *, strides, padding, dilation, groups, **attrs):
+    dx = infer(dy, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
+    return [dx.shape[0], groups, dx.shape[1] // groups, *dx.shape[2:], w.shape[0] // groups, *dy.shape[2:],
+            *w.shape[2:], *strides, *padding[:2], *dilation]  # fmt: skip
+
+
+def samples(rng):
+    cases = []
+    for case in conv2d.samples(rng):
+        x, w = case.operands
+        full = {**conv2d_defaults, **case.attrs}
+        y = conv2d.evaluate(x, w, **full)
+        room = [
+            (x.shape[2 + i] + full["padding"][i] + full["padding"][2 + i]
+             - full["dilation"][i] * (full["kernel_size"][i] - 1) - 1) % full["strides"][i]
+            for i in (0, 1)
+        ]  # fmt: skip
+        attrs = {**full, "channels": x.shape[1], "output_padding": tuple(room)}
+        cases.append(Sample((rng.normal(size=y.shape), w), attrs))
+    return cases
+
+
+conv2d_defaults = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
+
+register(Op(
+    name="nn.conv2d_transpose", infer=infer, evaluate=evaluate, grads=(grad_dy, grad_w), samples=samples, macs=macs,
+    attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
+    kernel=Kernel("conv2d_transpose_f32.h", "conv2d_transpose_f32", literals),
+))  # fmt: skip

@@ -1,0 +1,62 @@
+"""nn.matmul: y = a · b, either of them transposed on the way: the two gradients of nn.dense."""
+
+from workbench.errors import ShapeError
+from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+
+
+def _sizes(a, b, transpose_a, transpose_b):
+    rows, inner = reversed(a.shape) if transpose_a else a.shape
+    other, columns = reversed(b.shape) if transpose_b else b.shape
+    return rows, inner, other, columns
+
+
+def infer(a, b, *, transpose_a, transpose_b):
+    if a.rank != 2 or b.rank != 2:
+        raise ShapeError(f"matmul: a and b are matrices; got {a} and {b}")
+    rows, inner, other, columns = _sizes(a, b, transpose_a, transpose_b)
+    if inner != other:
+        raise ShapeError(f"matmul: a sums over {inner}, b over {other}; a is {a}, b is {b}")
+    return TensorType((rows, columns), a.dtype)
+
+
+def evaluate(a, b, *, transpose_a, transpose_b):
+    return (a.T if transpose_a else a) @ (b.T if transpose_b else b)
+
+
+def grad_a(build, dy, a, b, *, transpose_a, transpose_b, **_):
+    if transpose_a:
+        return build.matmul(b, dy, transpose_a=transpose_b, transpose_b=True)
+    return build.matmul(dy, b, transpose_b=not transpose_b)
+
+
+def grad_b(build, dy, a, b, *, transpose_a, transpose_b, **_):
+    if transpose_b:
+        return build.matmul(dy, a, transpose_a=True, transpose_b=transpose_a)
+    return build.matmul(a, dy, transpose_a=not transpose_a)
+
+
+def macs(a, b, *, transpose_a, transpose_b):
+    rows, inner, _, columns = _sizes(a, b, transpose_a, transpose_b)
+    return rows * inner * columns
+
+
+def literals(a, b, *, transpose_a, transpose_b):
+    rows, inner, _, columns = _sizes(a, b, transpose_a, transpose_b)
+    return [rows, columns, inner, int(transpose_a), int(transpose_b)]
+
+
+def samples(rng):
+    cases = []
+    for transpose_a in (False, True):
+        for transpose_b in (False, True):
+            a = rng.normal(size=(4, 3) if transpose_a else (3, 4))
+            b = rng.normal(size=(5, 4) if transpose_b else (4, 5))
+            cases.append(Sample((a, b), {"transpose_a": transpose_a, "transpose_b": transpose_b}))
+    return [*cases, Sample((rng.normal(size=(1, 10)), rng.normal(size=(1, 64))), {"transpose_a": True})]
+
+
+register(Op(
+    name="nn.matmul", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, macs=macs,
+    attrs={"transpose_a": False, "transpose_b": False}, kernel=Kernel("matmul_f32.h", "matmul_f32", literals),
+))  # fmt: skip

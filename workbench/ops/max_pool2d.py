@@ -1,0 +1,110 @@
+"""nn.max_pool2d: the largest value of each window; padding never wins, ties go to the first in row order.
+
+In a training graph it also gives `argmax`, the winner's place in its window (int8 where that is enough), which is
+all that the gradient needs: dx gets each dy at its winner, summed where windows overlap.
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import NUMPY, TensorType
+from workbench.ops._windows import output_size, scatter, windows
+
+
+def _argmax_dtype(pool_size):
+    return "int8" if pool_size[0] * pool_size[1] <= 128 else "int32"
+
+
+def infer(x, *, pool_size, strides, padding, argmax):
+    if x.rank != 4:
+        raise ShapeError(f"max_pool2d: x is NCHW; got {x}")
+    size = output_size("max_pool2d", x.shape[2:], pool_size, strides, padding)
+    if any(padding[i] >= pool_size[i % 2] for i in range(4)):
+        raise ShapeError(f"max_pool2d: padding {padding} leaves windows {pool_size} with nothing but padding")
+    y = TensorType((*x.shape[:2], *size), x.dtype)
+    return (y, TensorType(y.shape, _argmax_dtype(pool_size))) if argmax else y
+
+
+def evaluate(x, *, pool_size, strides, padding, argmax):
+    patches = windows(x, pool_size, strides, padding, value=-np.inf)
+    flat = patches.reshape(*patches.shape[:4], -1)
+    place = np.argmax(flat, axis=-1)
+    y = np.take_along_axis(flat, place[..., None], axis=-1)[..., 0]
+    return (y, place.astype(NUMPY[_argmax_dtype(pool_size)])) if argmax else y
+
+
+def grad_x(build, dy, x, *, y, pool_size, strides, padding, argmax):
+    return build.max_pool2d_grad(dy, y[1], size=x.shape[2:], pool_size=pool_size, strides=strides, padding=padding)
+
+
+def literals(x, *, pool_size, strides, padding, argmax):
+    y = infer(x, pool_size=pool_size, strides=strides, padding=padding, argmax=False)
+    return [x.shape[0] * x.shape[1], *x.shape[2:], *y.shape[2:], *pool_size, *strides, *padding[:2]]
+
+
+def function(x, *, pool_size, argmax, **_):
+    if not argmax:
+        return "max_pool2d_f32"
+    return "max_pool2d_argmax_i8_f32" if _argmax_dtype(pool_size) == "int8" else "max_pool2d_argmax_i32_f32"
+
+
+CASES = (
+    ((1, 2, 4, 4), {"pool_size": (2, 2), "strides": (2, 2)}),
+    ((2, 3, 5, 6), {"pool_size": (3, 2), "strides": (1, 2), "padding": (1, 0, 1, 1)}),
+    ((1, 1, 7, 5), {"pool_size": (3, 3), "strides": (2, 1), "padding": (0, 2, 0, 0)}),
+    ((1, 1, 13, 12), {"pool_size": (12, 12)}),
+)
+
+
+def samples(rng):
+    cases = [Sample((rng.normal(size=shape),), {**attrs, "argmax": True}) for shape, attrs in CASES]
+    ties = np.zeros((1, 1, 4, 4))
+    ties[0, 0, 2:, 2:] = -3.0
+    return [
+        *cases,
+        Sample((rng.normal(size=(1, 2, 4, 4)),), CASES[0][1]),
+        Sample((ties,), {**CASES[0][1], "argmax": True}),
+    ]
+
+
+def infer_grad(dy, argmax, *, size, pool_size, strides, padding):
+    if dy.shape != argmax.shape or dy.shape[2:] != output_size("max_pool2d_grad", size, pool_size, strides, padding):
+        raise ShapeError(f"max_pool2d_grad: dy, argmax and windows over {size} do not agree; got {dy} and {argmax}")
+    return TensorType((*dy.shape[:2], *size), dy.dtype)
+
+
+def evaluate_grad(dy, argmax, *, size, pool_size, strides, padding):
+    hit = argmax[..., None] == np.arange(pool_size[0] * pool_size[1])
+    patches = np.where(hit, dy[..., None], dy.dtype.type(0)).reshape(*dy.shape, *pool_size)
+    return scatter(patches, size, strides, padding)
+
+
+def literals_grad(dy, argmax, *, size, pool_size, strides, padding):
+    return [dy.shape[0] * dy.shape[1], *size, *dy.shape[2:], pool_size[1], *strides, *padding[:2]]
+
+
+def function_grad(dy, argmax, **_):
+    return "max_pool2d_grad_i8_f32" if argmax.dtype == "int8" else "max_pool2d_grad_i32_f32"
+
+
+def samples_grad(rng):
+    cases = []
+    for case in samples(rng)[: len(CASES)]:
+        full = {"padding": (0, 0, 0, 0), **case.attrs}
+        y, argmax = evaluate(*case.operands, **full)
+        full.pop("argmax")
+        cases.append(Sample((rng.normal(size=y.shape), argmax), {**full, "size": case.operands[0].shape[2:]}))
+    return cases
+
+
+register(Op(
+    name="nn.max_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
+    attrs={"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "argmax": False},
+    training={"argmax": True}, kernel=Kernel("max_pool2d_f32.h", function, literals),
+))  # fmt: skip
+register(Op(
+    name="nn.max_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples_grad,
+    attrs={"size": REQUIRED, "pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0)},
+    kernel=Kernel("max_pool2d_grad_f32.h", function_grad, literals_grad),
+))  # fmt: skip

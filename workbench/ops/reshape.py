@@ -1,0 +1,48 @@
+"""reshape and nn.batch_flatten: the same storage under another shape; they cost nothing."""
+
+from math import prod
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Op, Sample, register
+from workbench.ir.types import TensorType
+
+
+def infer(x, *, newshape):
+    if prod(newshape) != x.elements:
+        raise ShapeError(f"reshape: {x} has {x.elements} elements, {newshape} {prod(newshape)}")
+    return TensorType(tuple(newshape), x.dtype)
+
+
+def evaluate(x, *, newshape):
+    return x.reshape(newshape)
+
+
+def grad_x(build, dy, x, **_):
+    return build.reshape(dy, newshape=x.shape)
+
+
+def samples(rng):
+    return [
+        Sample((rng.normal(size=(2, 3, 4)),), {"newshape": (6, 4)}),
+        Sample((rng.normal(size=(1, 5)),), {"newshape": (5,)}),
+    ]
+
+
+def infer_flatten(x):
+    if x.rank < 2:
+        raise ShapeError(f"batch_flatten: x has a batch axis and more; got {x}")
+    return TensorType((x.shape[0], x.elements // x.shape[0]), x.dtype)
+
+
+def samples_flatten(rng):
+    return [Sample((rng.normal(size=(2, 3, 4, 2)),)), Sample((rng.normal(size=(1, 5)),))]
+
+
+register(Op(
+    name="reshape", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
+    attrs={"newshape": REQUIRED}, view=True,
+))  # fmt: skip
+register(Op(
+    name="nn.batch_flatten", infer=infer_flatten, evaluate=lambda x: x.reshape(x.shape[0], -1), grads=(grad_x,),
+    samples=samples_flatten, view=True,
+))  # fmt: skip

@@ -1,0 +1,65 @@
+"""nn.softmax_cross_entropy: the batch mean of log Σ exp(x) − x[label]; its gradient is (softmax(x) − onehot) / N."""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+
+
+def _check(name, logits, labels):
+    if logits.rank != 2 or labels.shape != logits.shape[:1] or labels.dtype != "int32":
+        raise ShapeError(f"{name}: logits are (batch, classes) and labels int32 (batch,); got {logits} and {labels}")
+
+
+def infer(logits, labels):
+    _check("softmax_cross_entropy", logits, labels)
+    return TensorType((), logits.dtype)
+
+
+def _shifted(logits):
+    return logits - logits.max(axis=1, keepdims=True)
+
+
+def evaluate(logits, labels):
+    x = _shifted(logits)
+    loss = np.log(np.exp(x).sum(axis=1)) - x[np.arange(len(x)), labels]
+    return np.asarray(loss.sum() * logits.dtype.type(1 / len(x)), logits.dtype)
+
+
+def grad_logits(build, dy, logits, labels, **_):
+    if dy is not None:
+        raise ShapeError("softmax_cross_entropy: is a loss; nothing may be computed from it")
+    return build.softmax_cross_entropy_grad(logits, labels)
+
+
+def infer_grad(logits, labels):
+    _check("softmax_cross_entropy_grad", logits, labels)
+    return logits
+
+
+def evaluate_grad(logits, labels):
+    e = np.exp(_shifted(logits))
+    p = e * (logits.dtype.type(1) / e.sum(axis=1, keepdims=True))
+    p[np.arange(len(p)), labels] -= 1
+    return p * logits.dtype.type(1 / len(p))
+
+
+def samples(rng):
+    cases = [
+        Sample((rng.normal(size=(n, c)) * 3, rng.integers(0, c, n, dtype=np.int32)))
+        for n, c in ((1, 10), (4, 3), (2, 1))
+    ]
+    far = np.array([[80.0, -80.0, 0.0], [-1e4, 1e4, 1e4]])
+    return [*cases, Sample((far, np.array([0, 1], np.int32)))]
+
+
+register(Op(
+    name="nn.softmax_cross_entropy", infer=infer, evaluate=evaluate, grads=(grad_logits, None), samples=samples,
+    loss=True,
+    kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_f32", lambda x, _: list(x.shape)),
+))  # fmt: skip
+register(Op(
+    name="nn.softmax_cross_entropy_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples,
+    kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_grad_f32", lambda x, _: list(x.shape)),
+))  # fmt: skip

@@ -1,0 +1,57 @@
+"""Greedy placement: take buffers in some order, give each the lowest gap that is free for its whole life.
+
+    address
+      ^   +-----+
+      |   |  b  |        c is alive with a and b: the gap *below* a counts as well as
+      |   +-----+--+     the one between them
+      |   ......|a |..
+      |   |  c  +--+  |
+      +---+-----------+--> position
+
+Several orders are tried and the smallest arena wins; where it equals the bound no plan can be smaller.
+"""
+
+from collections.abc import Callable, Sequence
+
+from workbench.plan.problem import Buffer, Placed, Plan, lower_bound
+
+ORDERS: dict[str, Callable[[Buffer], tuple]] = {
+    "largest first": lambda b: (-b.size, b.lower, b.id),
+    "longest first": lambda b: (b.lower - b.upper, -b.size, b.id),
+    "largest area first": lambda b: (-b.size * (b.upper - b.lower), b.lower, b.id),
+    "earliest first": lambda b: (b.lower, -b.upper, -b.size, b.id),
+    "latest end first": lambda b: (-b.upper, b.lower, -b.size, b.id),
+}
+
+
+def allocate(buffers: Sequence[Buffer]) -> Plan:
+    """The best greedy plan over all orders. Buffers keep their order in the plan."""
+    bound = lower_bound(buffers)
+    best: Plan | None = None
+    for name, key in ORDERS.items():
+        plan = _greedy(buffers, key, bound, name)
+        if best is None or plan.bytes < best.bytes:
+            best = plan
+        if best.optimal:
+            break
+    return best
+
+
+def _greedy(buffers: Sequence[Buffer], key: Callable, bound: int, name: str) -> Plan:
+    placed: list[Placed] = []
+    for buffer in sorted(buffers, key=key):
+        taken = sorted((other.offset, other.end) for other in placed if other.meets(buffer))
+        placed.append(Placed(buffer.id, buffer.lower, buffer.upper, buffer.size, _lowest_gap(taken, buffer.size)))
+    offset = {buffer.id: buffer.offset for buffer in placed}
+    ordered = tuple(Placed(b.id, b.lower, b.upper, b.size, offset[b.id]) for b in buffers)
+    return Plan(ordered, max((b.end for b in ordered), default=0), bound, f"greedy, {name}")
+
+
+def _lowest_gap(taken: list[tuple[int, int]], size: int) -> int:
+    """The lowest offset with `size` free bytes, between sorted extents that may overlap."""
+    offset = 0
+    for start, end in taken:
+        if offset + size <= start:
+            break
+        offset = max(offset, end)
+    return offset

@@ -1,0 +1,104 @@
+"""The four nouns of planning: a Buffer wants bytes for a lifetime, a Plan places each at an offset."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from workbench.errors import PlanError
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """`size` bytes alive at positions [lower, upper)."""
+
+    id: str
+    lower: int
+    upper: int
+    size: int
+
+    def __post_init__(self):
+        if self.lower >= self.upper or self.size < 1 or self.lower < 0:
+            raise PlanError(
+                f"buffer {self.id}: a lifetime [lower, upper) is not empty and a size is positive; "
+                f"got [{self.lower}, {self.upper}) and {self.size}"
+            )
+
+    def meets(self, other: "Buffer") -> bool:
+        """Whether there is a position at which both are alive."""
+        return self.lower < other.upper and other.lower < self.upper
+
+
+@dataclass(frozen=True)
+class Placed(Buffer):
+    """A buffer at `offset` bytes from the start of the arena."""
+
+    offset: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Placed buffers, the arena's `bytes`, the most bytes live at once (`bound`), and the `method` that found it."""
+
+    buffers: tuple[Placed, ...]
+    bytes: int
+    bound: int
+    method: str
+
+    @property
+    def optimal(self) -> bool:
+        """Whether the bound proves that no plan is smaller."""
+        return self.bytes == self.bound
+
+    def offsets(self) -> dict[str, int]:
+        return {buffer.id: buffer.offset for buffer in self.buffers}
+
+
+def lower_bound(buffers: Iterable[Buffer]) -> int:
+    """The most bytes alive at one position: no plan can need fewer."""
+    change: dict[int, int] = {}
+    for buffer in buffers:
+        change[buffer.lower] = change.get(buffer.lower, 0) + buffer.size
+        change[buffer.upper] = change.get(buffer.upper, 0) - buffer.size
+    live = most = 0
+    for position in sorted(change):
+        live += change[position]
+        most = max(most, live)
+    return most
+
+
+def read_buffers(path: Path) -> list[Buffer]:
+    """Buffers of a CSV file with the columns id, lower, upper, size. Raises PlanError with the line at fault."""
+    try:
+        with Path(path).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+    names = [field.name for field in fields(Buffer)]
+    if not rows or not set(names) <= set(rows[0]):
+        raise PlanError(f"{path} is not a buffer file", f"it needs the columns {','.join(names)} and at least one row")
+    buffers, seen = [], set()
+    for number, row in enumerate(rows, 2):
+        try:
+            buffer = Buffer(row["id"], int(row["lower"]), int(row["upper"]), int(row["size"]))
+        except (TypeError, ValueError):
+            raise PlanError(f"{path}:{number}: lower, upper and size are whole numbers; got {dict(row)}") from None
+        except PlanError as error:
+            raise PlanError(f"{path}:{number}: {error.message}") from None
+        if buffer.id in seen:
+            raise PlanError(f"{path}:{number}: buffer {buffer.id} is there twice")
+        seen.add(buffer.id)
+        buffers.append(buffer)
+    return buffers
+
+
+def write_plan(path: Path, buffers: Sequence[Placed]) -> None:
+    """id,lower,upper,size,offset, a row a buffer."""
+    with Path(path).open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(field.name for field in fields(Placed))
+        writer.writerows(astuple(buffer) for buffer in buffers)
