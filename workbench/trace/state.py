@@ -21,7 +21,8 @@ VIOLATIONS_AT, VIOLATIONS = 21, 22  # int64, seven to a violation: kind, row, bu
 VIOLATIONS_LOST = 23
 STACK_LOW, STRAY_HIGH = 24, 25
 ARENA_BEGIN, ARENA_END = 26, 27
-SIZE = 28
+ROW_PERMISSIONS_AT, ROW_ACCESSES_AT = 28, 29  # the current row of these two tables
+SIZE = 30
 
 NOBODY, STACK, STATIC = 0, -1, -2
 TOP = 1 << 32
@@ -33,21 +34,35 @@ VIOLATION_FIELDS = 7
 VIOLATION_LIMIT = 64
 
 
-def _pointer(item: types.Type):
+def _getter(item: types.Type):
     @intrinsic
-    def table_at(typing_context, address):
+    def get(typing_context, table, index):
         def generate(context, builder, signature, arguments):
-            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+            pointer = builder.inttoptr(arguments[0], context.get_value_type(item).as_pointer())
+            return builder.load(builder.gep(pointer, [arguments[1]]))
 
-        return types.CPointer(item)(types.int64), generate
+        return item(types.int64, types.int64), generate
 
-    return table_at
+    return get
 
 
-int64_at, int32_at, uint8_at = _pointer(types.int64), _pointer(types.int32), _pointer(types.uint8)
+def _setter(item: types.Type):
+    @intrinsic
+    def put(typing_context, table, index, value):
+        def generate(context, builder, signature, arguments):
+            pointer = builder.inttoptr(arguments[0], context.get_value_type(item).as_pointer())
+            builder.store(arguments[2], builder.gep(pointer, [arguments[1]]))
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, item), generate
+
+    return put
+
+
+# get(table, index) and put(table, index, value), where a table is an address: numba's arrays test every index for its sign
+get8, get32, get64 = _getter(types.uint8), _getter(types.int32), _getter(types.int64)
+put32, put64 = _setter(types.int32), _setter(types.int64)
 
 # u64 addresses are declared int64: the same register, and numba turns uint64 - int64 into a float.
-block_signature = types.void(types.voidptr, types.int64, types.uint32, types.CPointer(types.int64))
-memory_signature = types.boolean(
-    types.voidptr, types.int32, types.int64, types.int32, types.int64, types.CPointer(types.int64)
-)
+block_signature = types.void(types.voidptr, types.int64, types.uint32, types.int64)
+memory_signature = types.boolean(types.voidptr, types.int32, types.int64, types.int32, types.int64, types.int64)

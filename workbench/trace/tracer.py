@@ -81,18 +81,18 @@ class Tracer:
 
     def begin_call(self) -> None:
         """A call is about to begin: buffers that live from position 0 are born, unwritten. Before the host writes inputs."""
-        self._state[[s.ROW, s.PREVIOUS_END]] = 0
-        if self.level == "memory":
+        if self.level != "off":
             from workbench.trace import hooks
 
-            hooks.begin_call(self._state)
+            hooks.begin_call(self._state.ctypes.data)
 
     def host_wrote(self, where: int | str, size: int) -> None:
         """The host wrote `size` bytes: they count as written, at position -1."""
         if self.level == "memory":
             from workbench.trace import hooks
 
-            hooks.host_wrote(self._state, self.machine.elf.address(where) if isinstance(where, str) else where, size)
+            address = self.machine.elf.address(where) if isinstance(where, str) else where
+            hooks.host_wrote(self._state.ctypes.data, address, size)
 
     @property
     def position(self) -> int:
@@ -176,3 +176,4 @@ class Tracer:
         }  # fmt: skip
         self._state[list(values)] = list(values.values())
         self._state[[s.ARENA_BEGIN, s.ARENA_END]] = attribution.arena(elf, self.placed)
+        self._state[[s.ROW_PERMISSIONS_AT, s.ROW_ACCESSES_AT]] = self._state[[s.PERMISSIONS_AT, s.ACCESSES_AT]]
