@@ -44,7 +44,9 @@ def matrix_product(folder: Path, element: str, total: str, size: int):
     board = boards.get("nrf52840")
     elf = compile_firmware(folder, SOURCE, board, flags=[f"-DTYPE={element}", f"-DSUM={total}"])
     block = N * N * size
-    buffers = [tables.BufferRow(i, "abc"[i], "activation", "arena", "wb_arena", i * block, block, 0, 1) for i in range(3)]
+    buffers = [
+        tables.BufferRow(i, "abc"[i], "activation", "arena", "wb_arena", i * block, block, 0, 1) for i in range(3)
+    ]
     return elf, board, buffers, [tables.OpRow(0, "op_000_gemm", "gemm", "forward", (0, 1), (2,))]
 
 
@@ -88,7 +90,10 @@ def main() -> None:
     if len(sys.argv) > 1:
         report(sys.argv[1], *folder_of(sys.argv[1], (sys.argv + ["nrf52840"])[2]))
         return
-    for title, element, total, size in (("int8 matrix", "int8_t", "int32_t", 1), ("float32 matrix", "float", "float", 4)):
+    for title, element, total, size in (
+        ("int8 matrix", "int8_t", "int32_t", 1),
+        ("float32 matrix", "float", "float", 4),
+    ):
         with tempfile.TemporaryDirectory() as folder:
             report(title, *matrix_product(Path(folder), element, total, size))
 

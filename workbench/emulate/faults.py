@@ -25,7 +25,8 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Stop:
-    """Why a run ended: kind (the keys above, read, write, write-protected, fetch, runaway), address and size in bytes."""
+    """Why a run ended: kind (the keys above, read, write, write-protected, fetch, runaway,
+    missing), address and size in bytes."""
 
     kind: str
     address: int | None = None
@@ -38,7 +39,7 @@ class Stop:
 
 
 def fault(machine, stop: Stop, pc: int) -> FirmwareFault:
-    """The error that says what, the address and the symbol; e.g. 'write to 0x20040004, beyond SRAM, in conv (conv.h:41)'."""
+    """The error that says what, the address and the symbol: 'write to 0x20040004, beyond SRAM, in conv (conv.h:41)'."""
     found = machine.elf.symbol_at(pc)
     place = machine.elf.describe(pc)
     if stop.kind == "fetch":  # the jump is over; the link register tells where it most likely came from
@@ -59,6 +60,8 @@ def fault(machine, stop: Stop, pc: int) -> FirmwareFault:
 def _what(machine, stop: Stop, pc: int) -> str:
     if stop.kind == "runaway":
         return f"still running after {stop.detail}"
+    if stop.kind == "missing":
+        return f"{machine.entry} came back without reaching {stop.detail}"
     if stop.address is None:
         return f"{WORDS[stop.kind]} at {hexadecimal(pc)}"
     verb = {"write-protected": "write", "fetch": "execution"}.get(stop.kind, stop.kind)
@@ -73,7 +76,8 @@ def _what(machine, stop: Stop, pc: int) -> str:
         region = "across the start of SRAM"
     else:
         region = "not mapped"
-    return f"{verb} {'at' if verb == 'execution' else 'to' if verb == 'write' else 'from'} {hexadecimal(stop.address)}, {region}"
+    preposition = {"execution": "at", "write": "to", "read": "from"}[verb]
+    return f"{verb} {preposition} {hexadecimal(stop.address)}, {region}"
 
 
 def _hint(machine, stop: Stop) -> str | None:

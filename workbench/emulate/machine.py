@@ -95,11 +95,11 @@ class Machine:
         """
         pc = self.elf.address(entry)
         self._enter(entry)
-        for index, address in enumerate(addresses):
-            if pc != address & ~1:
-                self._run(pc, address & ~1)
+        for index, address in enumerate(address & ~1 for address in addresses):
+            if pc != address:
+                self._run(pc, address)
             yield index
-            pc = address & ~1
+            pc = address
         self._run(pc, self.home)
 
     def _enter(self, entry: str) -> None:
@@ -118,6 +118,8 @@ class Machine:
             self._stop = self._stop or _stop_of(error)
         if self._watchdog.expired:
             self._stop = Stop("runaway", detail=f"{self.seconds_limit:g} s")
+        if self._stop and self._stop.kind == "breakpoint" and until != self.home and self.pc - self.home in (0, 2):
+            self._stop = Stop("missing", detail=self.elf.describe(until))
         if self._stop is None and self.pc != until:
             self._stop = Stop("lost")
         if self._stop is not None:
@@ -132,7 +134,7 @@ class Machine:
     def _exact_pc(self) -> int:
         """The faulting instruction. Under way Unicorn knows only the block's start, so the run is repeated from its
         checkpoint on a second machine, counting: that makes Unicorn keep the pc of every instruction."""
-        if self._stop.kind in ("runaway", "lost"):
+        if self._stop.kind in ("runaway", "lost", "missing"):
             return self.pc
         memory, pc, until = self._checkpoint
         twin = Machine(self.elf, self.board, seconds_limit=20 * self.seconds_limit)
@@ -229,7 +231,9 @@ class Machine:
         return self.elf.address(where) if isinstance(where, str) else int(where)
 
     def _outside(self, verb: str, where: int | str, size: int) -> WorkbenchError:
-        return WorkbenchError(f"cannot {verb} {size} bytes at {where if isinstance(where, str) else hex(where)}: not mapped")
+        return WorkbenchError(
+            f"cannot {verb} {size} bytes at {where if isinstance(where, str) else hex(where)}: not mapped"
+        )
 
     # ------------------------------------------------------------------ hooks
 
@@ -237,7 +241,8 @@ class Machine:
         """Have Unicorn call machine code (a numba.cfunc's address) on every block, code or memory event.
 
         Signatures: block and code `void(uc*, u64 address, u32 size, void* user)`; memory `bool(uc*, i32 type,
-        u64 address, i32 size, i64 value, void* user)`. The caller keeps the callback and `user` alive. Returns a handle.
+        u64 address, i32 size, i64 value, void* user)`. The caller keeps the callback and `user` alive.
+        Returns a handle.
         """
         handle = ctypes.c_size_t()
         status = uclib.uc_hook_add(

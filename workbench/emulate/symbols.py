@@ -172,7 +172,9 @@ def _read(path: Path, elf: ELFFile) -> Elf:
 
 def _code_ranges(elf: ELFFile, entries):
     """From each $t to the next $d (or the section's end), within the executable sections."""
-    marks = sorted((e["st_value"], e.name[:2]) for e in entries if e.name[:2] in ("$t", "$d") and e.name[2:3] in ("", "."))
+    marks = sorted(
+        (e["st_value"], e.name[:2]) for e in entries if e.name[:2] in ("$t", "$d") and e.name[2:3] in ("", ".")
+    )
     for section in elf.iter_sections():
         if not section["sh_flags"] & SHF_EXECINSTR or section["sh_type"] != "SHT_PROGBITS":
             continue

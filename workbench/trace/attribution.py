@@ -1,7 +1,7 @@
 """The tables the callbacks look things up in: which operator a block belongs to, who owns a byte, who may touch it.
 
-    code     halfword -> instructions and cycles before it, and a tag: entry of position k, code outside operators, or keep
-    owners   byte of SRAM or flash -> buffer; brought forward in time by a list of births and deaths
+code     halfword -> instructions and cycles before it, and a tag: entry of position k, code outside operators, or keep
+owners   byte of SRAM or flash -> buffer; brought forward in time by a list of births and deaths
 """
 
 from dataclasses import dataclass
@@ -72,7 +72,9 @@ def _calls(elf: Elf):
         for begin, end in elf.code_ranges:
             if not segment.address <= begin < segment.address + len(segment.data):
                 continue
-            halves = np.frombuffer(segment.data, np.uint16, (end - begin) // 2, begin - segment.address).astype(np.int64)
+            halves = np.frombuffer(segment.data, np.uint16, (end - begin) // 2, begin - segment.address).astype(
+                np.int64
+            )
             first, second = halves[:-1], halves[1:]
             at = np.flatnonzero((first & 0xF800 == 0xF000) & (second & 0x9000 == 0x9000))
             first, second = first[at], second[at]

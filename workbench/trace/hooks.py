@@ -163,8 +163,8 @@ def _access(uc, kind, address, size, value, state):
     if length == 1:
         difference = owner ^ expected
     elif length == 4:
-        difference = (owner ^ expected) | (get32(owners, byte + 1) ^ expected) | (get32(owners, byte + 2) ^ expected) | (
-            get32(owners, byte + 3) ^ expected)  # fmt: skip
+        difference = (owner ^ expected) | (get32(owners, byte + 1) ^ expected)
+        difference |= (get32(owners, byte + 2) ^ expected) | (get32(owners, byte + 3) ^ expected)
     else:
         difference = owner ^ expected
         for k in range(1, length):

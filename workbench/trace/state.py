@@ -3,7 +3,7 @@
 A callback gets one pointer. Names below are indices into the array; those ending in _AT hold the address of a table.
 """
 
-from numba import int64, types
+from numba import types
 from numba.extending import intrinsic
 
 # Code. CODE_AT: int32, four to a halfword of code: instructions before it, cycles before it, tag, unused.
@@ -59,7 +59,7 @@ def _setter(item: types.Type):
     return put
 
 
-# get(table, index) and put(table, index, value), where a table is an address: numba's arrays test every index for its sign
+# get(table, index) and put(table, index, value); a table is an address (numba's arrays would test every index's sign).
 get8, get32, get64 = _getter(types.uint8), _getter(types.int32), _getter(types.int64)
 put32, put64 = _setter(types.int32), _setter(types.int64)
 

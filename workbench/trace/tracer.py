@@ -6,8 +6,8 @@
     machine.call("wb_train_step"); tracer.detach()
     tracer.op_profile(), tracer.accesses(), tracer.violations()
 
-Levels: `off` attaches nothing; `ops` counts instructions and cycles (a callback a block); `memory` also attributes every
-access to a buffer at a position and holds it against what the operator declared (a callback an access).
+Levels: `off` attaches nothing; `ops` counts instructions and cycles (a callback a block); `memory` also attributes
+every access to a buffer at a position and holds it against what the operator declared (a callback an access).
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class Tracer:
         self._handles = []
 
     def begin_call(self) -> None:
-        """A call is about to begin: buffers that live from position 0 are born, unwritten. Before the host writes inputs."""
+        """Before each call, and before the host writes inputs: what lives from position 0 is born, unwritten."""
         if self.level != "off":
             from workbench.trace import hooks
 
@@ -102,11 +102,11 @@ class Tracer:
     # ------------------------------------------------------------------ results
 
     def op_profile(self) -> pd.DataFrame:
-        """position (-1 = code outside operators), instructions, cycles, bytes_read, bytes_written; <NA> where not traced."""
+        """position (-1 outside operators), instructions, cycles, bytes_read, bytes_written; <NA> where not traced."""
         return results.op_profile(self._rows, self._counts(), self._accesses())
 
     def accesses(self) -> pd.DataFrame:
-        """position, buffer (id), bytes_read, bytes_written, low, high (addresses, high exclusive); empty below `memory`."""
+        """position, buffer (id), bytes_read, bytes_written, low, high (addresses, high exclusive; level `memory`)."""
         return results.accesses(self.placed, self._accesses())
 
     def buffer_profile(self) -> pd.DataFrame:
@@ -114,7 +114,7 @@ class Tracer:
         return results.buffer_profile(self.placed, self.accesses(), self.level == "memory")
 
     def violations(self) -> pd.DataFrame:
-        """Accesses that no operator declared: kind, position, op, buffer, address, size, pc (of the block), symbol, count.
+        """Undeclared accesses: kind, position, op, buffer, address, size, pc (of the block), symbol, count.
 
         The first access of each (kind, position, buffer); `count` says how many there were. At most 64 rows.
         """

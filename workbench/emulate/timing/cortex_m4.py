@@ -19,7 +19,14 @@ from workbench.emulate.timing.decode import Code, Kind
 from workbench.emulate.timing.model import TimingModel, follows
 
 DIVISION = 7
-FIXED = {Kind.LOAD: 2, Kind.STORE_INDEXED: 2, Kind.DIVIDE: DIVISION, Kind.FLOAT_MAC: 3, Kind.FLOAT_DIVIDE: 14, Kind.SYSTEM: 2}
+FIXED = {
+    Kind.LOAD: 2,
+    Kind.STORE_INDEXED: 2,
+    Kind.DIVIDE: DIVISION,
+    Kind.FLOAT_MAC: 3,
+    Kind.FLOAT_DIVIDE: 14,
+    Kind.SYSTEM: 2,
+}
 PER_WORD = (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE, Kind.FLOAT_LOAD, Kind.FLOAT_STORE)
 FLOAT_RESULT = (Kind.FLOAT, Kind.FLOAT_MAC, Kind.FLOAT_DIVIDE)
 

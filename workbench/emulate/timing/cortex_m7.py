@@ -3,8 +3,8 @@
 Assumed: code and data in tightly coupled memory, zero wait states, every branch predicted, and
 
     two neighbours issue together unless the second reads or writes what the first writes, both multiply, both are float
-    operations, both store, or either is a branch into which nothing pairs behind, a division, a system instruction or
-    a transfer of several registers
+    operations, both store, the first is a branch, or either is a division, a float division or square root, a system
+    instruction or a transfer of several registers
     multiple, dual     ceil(registers / 2)
     division           7 (2 to 12 by the operands); float divide and square root 14
     float result       multiply-accumulate 3 where the next instruction uses it, other operations 2
@@ -12,7 +12,8 @@ Assumed: code and data in tightly coupled memory, zero wait states, every branch
     branch             taken at no extra cost but the slot: the penalty of 1 stands for the fetch that is lost
 
 Approximated: pairing is greedy along straight-line code, from each range's start, not from where a branch enters; the
-early and late arithmetic stages, the store buffer, bank conflicts and mispredicted branches (6 to 8 cycles) are left out.
+early and late arithmetic stages, the store buffer, bank conflicts and mispredicted branches (6 to 8 cycles) are left
+out.
 """
 
 import numpy as np

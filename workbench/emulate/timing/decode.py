@@ -1,8 +1,8 @@
 """Where Thumb-2 instructions begin, and of each just what timing needs: its class, transfers, registers.
 
 Not a disassembler: everything not named below is plain arithmetic. Encodings: Armv7-M Architecture Reference Manual
-(DDI 0403), chapters A5 to A7. An instruction is a word: the first halfword in the upper 16 bits, the second (0 for a narrow
-one) in the lower. A row of ENCODINGS is (mask, value, class, writes, reads): letters name register fields (FIELDS).
+(DDI 0403), chapters A5 to A7. An instruction is a word: the first halfword in the upper 16 bits, the second (0 for a
+narrow one) in the lower. A row of ENCODINGS is (mask, value, class, writes, reads): letters name register fields (FIELDS).
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Code:
 # letter: (shift of a 4-bit field in the word, width); see _registers for the floating-point ones
 FIELDS = {
     "a": (16, 3), "b": (19, 3), "c": (22, 3), "h": (24, 3),  # narrow: bits 2-0, 5-3, 8-6, 10-8 of the first halfword
-    "m": (0, 4), "d": (8, 4), "t": (12, 4), "n": (16, 4), "q": (19, 4),  # wide: Rm, Rd, Rt (Ra, RdLo), Rn; narrow Rm high
+    "m": (0, 4), "d": (8, 4), "t": (12, 4), "n": (16, 4), "q": (19, 4),  # wide: Rm, Rd, Rt (Ra, RdLo), Rn; q: narrow Rm
 }  # fmt: skip
 FLOAT_FIELDS = {"D": (12, 22), "N": (16, 7), "M": (0, 5)}  # Vd:D, Vn:N, Vm:M of single precision
 
@@ -164,7 +164,9 @@ def _registers(word: np.ndarray, letters: str) -> np.ndarray:
             field, low = FLOAT_FIELDS[letter]
             number = (word >> field & 15) << 1 | (word >> low & 1)
             double = (word & 0x100) != 0
-            result |= np.where(double, np.uint64(3), np.uint64(1)) << (16 + np.where(double, number & 30, number)).astype(np.uint64)
+            result |= np.where(double, np.uint64(3), np.uint64(1)) << (
+                16 + np.where(double, number & 30, number)
+            ).astype(np.uint64)
         else:
             shift, width = FIELDS[letter]
             result |= np.uint64(1) << (word >> shift & ((1 << width) - 1)).astype(np.uint64)
