@@ -2,7 +2,7 @@
 
 Not a disassembler: everything not named below is plain arithmetic. Encodings: Armv7-M Architecture Reference Manual
 (DDI 0403), chapters A5 to A7. An instruction is a word: the first halfword in the upper 16 bits, the second (0 for a
-narrow one) in the lower. A row of ENCODINGS is (mask, value, class, writes, reads): letters name register fields (FIELDS).
+narrow one) in the lower. A row of ENCODINGS is (mask, value, class, writes, reads); letters name register fields.
 """
 
 from dataclasses import dataclass
