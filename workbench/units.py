@@ -8,29 +8,75 @@ KB = 1024
 
 
 def kilobytes(count: int | None) -> str:
-    """1536 -> '1.5 KB' (KB = 1024 bytes); below 1 KB the exact bytes: '96 B'."""
+    """1536 -> '1.5 KB' (KB = 1024 bytes); below 1 KB the exact bytes: '96 B'; from 1 MB on '2.87 MB'."""
     if count is None:
         return "–"
+    return f"{bare(count, count)} {_byte_unit(count)[1]}"
+
+
+def size(count: int | None) -> str:
+    """Like `kilobytes`, without an idle '.0': 262144 -> '256 KB', 1536 -> '1.5 KB', 16 MB -> '16 MB'."""
+    text = kilobytes(count)
+    number, _, unit = text.partition(" ")
+    return f"{number.rstrip('0').rstrip('.')} {unit}" if "." in number else text
+
+
+def bare(count: int | None, like: int) -> str:
+    """`count` bytes without its unit, in the unit `kilobytes(like)` speaks in: (1536, 9000) -> '1.5'."""
+    if count is None:
+        return "–"
+    scale, unit = _byte_unit(like)
+    return f"{count / scale:.{ {'B': 0, 'KB': 1, 'MB': 2}[unit] }f}"
+
+
+def byte_axis(largest: int) -> tuple[int, str]:
+    """The scale (bytes) and unit for an axis that reaches `largest` bytes: (1024, 'KB'), (1048576, 'MB')."""
+    return (KB * KB, "MB") if largest >= KB * KB else (KB, "KB")
+
+
+def _byte_unit(count: float) -> tuple[int, str]:
     if abs(count) < KB:
-        return f"{count} B"
-    if abs(count) < KB * KB:
-        return f"{count / KB:.1f} KB"
-    return f"{count / KB / KB:.2f} MB"
+        return 1, "B"
+    return (KB, "KB") if abs(count) < KB * KB - KB / 20 else (KB * KB, "MB")  # 1048575 is '1.00 MB', not '1024.0 KB'
 
 
 def quantity(count: float | None) -> str:
-    """1_040_000 -> '1.04 M'; 25_300 -> '25.3 k'; 620 -> '620'."""
+    """1_040_000 -> '1.04 M'; 25_300 -> '25.3 k'; 620 -> '620'; 1_999_000 -> '2 M'."""
     if count is None:
         return "–"
     for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(count) >= limit:
-            return f"{count / limit:.3g} {suffix}"
+        if abs(count) >= limit * (1 if limit == 1e3 else 0.9995):  # 999_600 is '1 M', not '1e+03 k'
+            value = count / limit
+            return f"{value:.0f} {suffix}" if abs(value) >= 99.95 else f"{value:.3g} {suffix}"
     return f"{count:.0f}"
+
+
+def count(value: int | None) -> str:
+    """Every digit, in groups of three: 1_040_213 -> '1,040,213'."""
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def change(before: float, after: float) -> str:
+    """By how much `after` differs from `before`: '−38 %', '+4 %', '±0 %'; below 10 % one more digit: '−4.2 %'."""
+    if not before:
+        return "–"
+    value = 100 * (after - before) / before
+    digits = f"{abs(value):.0f}" if abs(value) >= 9.95 else f"{abs(value):.1f}"
+    if not float(digits):
+        return "±0 %"
+    return f"{'−' if value < 0 else '+'}{digits} %"
 
 
 def percent(fraction: float | None) -> str:
     """0.9583 -> '95.8 %'."""
     return "–" if fraction is None else f"{100 * fraction:.1f} %"
+
+
+def loss(value: float | None) -> str:
+    """2.3102 -> '2.31', 0.00421 -> '0.0042', 'nan' where training diverged."""
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if abs(value) >= 0.01 or not value else f"{value:.2g}"
 
 
 def address(value: int) -> str:

@@ -1,0 +1,131 @@
+"""The lifecycle figure: no text overlaps another or leaves the figure, in any of the cases it must serve."""
+
+import struct
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+from synthetic_run import synthetic_run
+
+from workbench.report import lifecycle_figure, save_figure
+from workbench.report.labels import name_candidates
+
+TWO = ("vanilla", "reordered")
+
+
+def both(layers=5, **options):
+    return [synthetic_run(schedule, layers, **options) for schedule in TWO]
+
+
+def long_names():
+    run = synthetic_run()
+    run.buffers["name"] = "features.block3.$conv$_2." + run.buffers.name.astype(str)
+    run.meta.update(model="mobilenet_v2-w0.35", policy="sparse-49kb-of-mobilenet-with-a-long-file-name.toml")
+    return [run, synthetic_run("reordered"), synthetic_run("reordered", 4, policy="last-3")]
+
+
+CASES = {
+    "smallest": lambda: [synthetic_run(layers=1)],
+    "one": lambda: [synthetic_run(layers=3)],
+    "two": both,
+    "three": lambda: [*both(), synthetic_run("reordered", 4, policy="last-3")],
+    "long": lambda: both(40),
+    "does not fit": lambda: both(width=24, sram_limit=96 * 1024),
+    "limit at the line": lambda: both(sram_limit=98 * 1024),
+    "limit just above": lambda: both(sram_limit=104 * 1024),
+    "limit in sight": lambda: both(sram_limit=128 * 1024),
+    "untraced": lambda: both(trace="off"),
+    "megabytes": lambda: both(width=512),
+    "long names": long_names,
+}
+
+
+@pytest.fixture(params=CASES)
+def figure(request):
+    return lifecycle_figure(CASES[request.param]())
+
+
+def boxes(figure):
+    """Every text that is drawn, with its bounding box in pixels."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    ticks = {t for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in hidden_tick_texts(axis)}
+    return [(t.get_text(), t.get_window_extent(renderer)) for t in texts if t not in ticks]
+
+
+def hidden_tick_texts(axis):
+    drawn = {id(tick) for tick in axis._update_ticks()}
+    for tick in [*axis.majorTicks, *axis.minorTicks]:
+        for text, shown in ((tick.label1, tick.label1.get_visible()), (tick.label2, tick.label2.get_visible())):
+            if id(tick) not in drawn or not shown:
+                yield text
+
+
+def test_no_text_overlaps_another_or_is_cut(figure):
+    found = boxes(figure)
+    assert len(found) > 10
+    width, height = figure.bbox.width, figure.bbox.height
+    for at, (text, box) in enumerate(found):
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, f"{text!r} is cut"
+        for other, other_box in found[:at]:
+            apart = box.x1 <= other_box.x0 or other_box.x1 <= box.x0 or box.y1 <= other_box.y0 or other_box.y1 <= box.y0
+            assert apart, f"{text!r} overlaps {other!r}"
+
+
+def told(runs) -> list[str]:
+    return [text for text, _ in boxes(lifecycle_figure(runs))]
+
+
+def test_the_finding_stands_in_the_title():
+    texts = told(both())
+    assert {"vanilla", "reordered", "97.4 KB", "83.9 KB", "−14 %", "13.4 KB below vanilla"} <= set(texts)
+    assert texts.count("SRAM measured") == 2
+
+
+def test_untraced_runs_say_planned():
+    texts = told(both(trace="off"))
+    assert texts.count("SRAM planned") == 2
+    assert not any("measured" in text or "pale" in text for text in texts)
+
+
+def test_a_traced_run_beside_an_untraced_one_is_compared_by_plan():
+    texts = told([synthetic_run(), synthetic_run("reordered", trace="off")])
+    assert {"SRAM measured", "SRAM planned", "−14 %"} <= set(texts)
+
+
+def test_the_real_limit_is_drawn_where_it_does_not_fit():
+    assert told(both(width=24, sram_limit=96 * 1024)).count("limit 96 KB: does not fit") == 2
+    assert told(both()).count("limit 256 KB, off the scale") == 2
+    assert "SRAM limit" in told(both(sram_limit=128 * 1024)) and "SRAM limit" not in told(both())
+
+
+def test_columns_share_both_axes():
+    figure = lifecycle_figure([*both(), synthetic_run("reordered", 4)])
+    above = figure.axes[0::3]
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1
+    assert len({axes.get_ylim() for axes in above}) == 1
+    assert len({axes.get_ylim() for axes in figure.axes[1::3]}) == 1
+
+
+def test_svg_and_png_are_deterministic(tmp_path):
+    for ending in ("svg", "png"):
+        paths = [tmp_path / f"{name}.{ending}" for name in "ab"]
+        for path in paths:
+            save_figure(lifecycle_figure(both(3)), path)
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert b"<dc:date>" not in (tmp_path / "a.svg").read_bytes()
+    assert struct.unpack(">I", (tmp_path / "a.png").read_bytes()[16:20])[0] == 1600
+
+
+def test_no_run_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        lifecycle_figure([])
+
+
+def test_names_get_shorter_and_never_mislead():
+    ways = name_candidates("features.conv1.weight", "6.0 KB")
+    assert ways[:2] == ["features.conv1.weight  6.0 KB", "features.conv1.weight"]
+    assert all("features.conv1.weight".startswith(way.rstrip("…")) for way in ways[1:])
+    assert sorted(ways, key=len, reverse=True) == ways
+    assert name_candidates("dw1") == ["dw1"]

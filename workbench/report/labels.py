@@ -1,0 +1,83 @@
+"""Text in figures that never overlaps other text and never leaves its frame: measured before it is drawn."""
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.font_manager import FontProperties
+from matplotlib.transforms import Bbox
+
+SHORTEST = 4  # letters kept of an abbreviated name, before the ellipsis
+
+
+class Labels:
+    """Places text in pixel space and remembers what is taken. The axes' limits must be final before it is used."""
+
+    def __init__(self, figure):
+        self.figure = figure
+        self.renderer = FigureCanvasAgg(figure).get_renderer()
+        self.taken: list[Bbox] = []
+        self._sizes: dict = {}
+
+    def measure(self, text: str, points: float, weight: str = "normal") -> tuple[float, float]:
+        """Width and height of `text` in pixels, the height that of the font's tallest letters."""
+        key = (text, points, weight)
+        if key not in self._sizes:
+            font = FontProperties(size=points, weight=weight)
+            width, height, _ = self.renderer.get_text_width_height_descent(text, font, ismath=False)
+            self._sizes[key] = (width, height)
+        return self._sizes[key]
+
+    def free(self, box: Bbox) -> bool:
+        return not any(box.overlaps(other) for other in self.taken)
+
+    def put(self, axes, x, y, text, *, points=10, ha="left", va="bottom", within=None, pad=2, **style) -> bool:
+        """Write `text` at the pixel (x, y), moved sideways into `within` (the axes); False if it has no room."""
+        width, height = self.measure(text, points, style.get("weight", "normal"))
+        frame = within or axes.bbox
+        left = x - {"left": 0, "center": width / 2, "right": width}[ha]
+        left = max(frame.x0 + pad, min(left, frame.x1 - pad - width))
+        bottom = y - {"bottom": 0, "center": height / 2, "top": height}[va]
+        box = Bbox.from_bounds(left - pad, bottom - pad, width + 2 * pad, height + 2 * pad)
+        fits = width + 2 * pad <= frame.width and bottom >= frame.y0 and bottom + height <= frame.y1
+        if not (fits and self.free(box)):
+            return False
+        self._draw(axes, left + width / 2, bottom + height / 2, text, points, style)
+        self.taken.append(box)
+        return True
+
+    def fill(self, axes, frame: Bbox, candidates, sizes=(9.5, 8.5)) -> bool:
+        """Write the first of `candidates` that fits inside the pixel `frame`, upright if it is tall and narrow."""
+        for text in candidates:
+            for points in sizes:
+                width, height = self.measure(text, points)
+                for rotation, (w, h) in ((0, (width, height)), (90, (height, width))):
+                    if w + 6 > frame.width or h + 4 > frame.height:
+                        continue
+                    x, y = (frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2
+                    box = Bbox.from_bounds(x - w / 2 - 1, y - h / 2 - 1, w + 2, h + 2)
+                    if self.free(box):
+                        self._draw(axes, x, y, text, points, {"rotation": rotation})
+                        self.taken.append(box)
+                        return True
+        return False
+
+    def _draw(self, axes, x, y, text, points, style):
+        at = axes.transData.inverted().transform((x, y))
+        artist = axes.text(*at, text, fontsize=points, ha="center", va="center",
+                           parse_math=False, zorder=6, **style)  # fmt: skip
+        artist.set_in_layout(False)
+
+
+def name_candidates(name: str, extra: str = "") -> list[str]:
+    """Ever shorter ways to call a buffer: with its bytes, alone, its first letters."""
+    ways = [f"{name}  {extra}"] if extra else []
+    ways.append(name)
+    ways += [name[:kept].rstrip("._") + "…" for kept in (12, 8, 6, 5, SHORTEST) if kept < len(name) - 1]
+    return ways
+
+
+def shorten(labels: Labels, text: str, points: float, width: float, weight: str = "normal") -> str:
+    """`text`, or as much of it with an ellipsis as `width` pixels hold."""
+    if labels.measure(text, points, weight)[0] <= width:
+        return text
+    while len(text) > 1 and labels.measure(text + "…", points, weight)[0] > width:
+        text = text[:-1]
+    return text.rstrip() + "…"

@@ -1,0 +1,250 @@
+"""The lifecycle figure: which buffer lies at which SRAM address when, one panel column a run, all on the same axes.
+
+     title, SRAM and what it saves      |  …
+KB  | limit - - - - - - - - - - - - - - |
+    | static + arena ------------------ |      address x position; a rectangle a buffer, colour = role,
+    |   [ activation      ] [gradient ] |      solid from first write to last read, pale when merely planned
+    | //////// static ///////////////// |
+KB  |      live arena bytes by role     |
+    | forward | loss | backward |update |      one cell an operator
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
+
+from workbench import units
+from workbench.record import Run
+from workbench.report import headings, palette, tables
+from workbench.report.labels import Labels, name_candidates
+
+WIDTH, HEIGHT, DPI = 16.0, 10.2, 100  # inches, and dots an inch: 1600 x 1020 pixels
+FRAME = {"left": 0.055, "right": 0.985, "top": 0.82, "bottom": 0.135, "hspace": 0.07, "wspace": 0.05}
+LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the tallest static + arena
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What all columns share: bytes an axis unit and its name, top of both byte axes (bytes), positions."""
+
+    unit: int
+    name: str
+    top: int
+    live_top: int
+    positions: int
+
+
+def lifecycle_figure(runs: Sequence[Run]) -> Figure:
+    """The figure for 1 to 3 (or more, narrow) runs; the first is what the others are compared with."""
+    if not runs:
+        raise ValueError("lifecycle_figure needs at least one run")
+    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor="white")
+    scale = _scale(runs)
+    grid = figure.add_gridspec(3, len(runs), height_ratios=(7.0, 2.1, 0.36), **FRAME)
+    columns = []
+    for index in range(len(runs)):
+        first = columns[0] if columns else (None, None, None)
+        above = figure.add_subplot(grid[0, index], sharex=first[0], sharey=first[0])
+        live = figure.add_subplot(grid[1, index], sharex=above, sharey=first[1])
+        strip = figure.add_subplot(grid[2, index], sharex=above, sharey=first[2])
+        columns.append((above, live, strip))
+        _dress(above, live, strip, scale, leftmost=index == 0)
+    labels = Labels(figure)
+    for index, (run, (above, live, strip)) in enumerate(zip(runs, columns, strict=True)):
+        headings.column_title(labels, above, runs, index)
+        _addresses(labels, above, run, runs[0] if index else None, scale)
+        _live(labels, live, run, scale)
+        _strip(strip, run)
+    headings.figure_title(figure, runs)
+    headings.legends(figure, runs, limit_drawn=any(_limit(run) <= scale.top for run in runs))
+    figure.supxlabel("position (operator in execution order)", fontsize=10.5, color=palette.INK, y=0.083, x=0.52)
+    return figure
+
+
+def save_figure(figure: Figure, path) -> None:
+    """Write PNG (1600 pixels wide) or SVG, by the name's ending; the same figure gives the same bytes."""
+    is_svg = str(path).lower().endswith(".svg")
+    metadata = {"Date": None, "Creator": "workbench"} if is_svg else {"Software": "workbench"}
+    with mpl.rc_context({"svg.hashsalt": "workbench", "svg.fonttype": "path"}):
+        figure.savefig(path, dpi=DPI, metadata=metadata)
+
+
+def _scale(runs) -> Scale:
+    tops = [_top(run) for run in runs]
+    in_sight = [limit for limit in map(_limit, runs) if limit <= LIMIT_IN_SIGHT * max(tops)]
+    tallest = max(tops + in_sight)
+    live = max(max(tables.worst_position(run).bytes, run.meta["memory"]["arena_planned"], 1) for run in runs)
+    unit, name = units.byte_axis(tallest)
+    return Scale(unit, name, int(tallest * 1.09) + 1, int(live * 1.36) + 1, max(1, *map(tables.position_count, runs)))
+
+
+def _top(run) -> int:
+    """Bytes above the start of SRAM that static and the planned arena reach."""
+    return tables.arena_base(run) + int(run.meta["memory"]["arena_planned"])
+
+
+def _limit(run) -> int:
+    return int(run.meta["memory"]["sram_limit"])
+
+
+def _dress(above, live, strip, scale, leftmost):
+    above.set_xlim(0, scale.positions)
+    above.set_ylim(0, scale.top / scale.unit)
+    live.set_ylim(0, scale.live_top / scale.unit)
+    strip.set_ylim(0, 1)
+    above.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 4, 5, 8, 10]))
+    live.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 4, 5, 8, 10]))
+    strip.xaxis.set_major_locator(MaxNLocator(8, integer=True, prune="upper", steps=[1, 2, 5, 10]))
+    strip.set_yticks([])
+    for axes in (above, live, strip):
+        is_strip = axes is strip
+        axes.tick_params(labelsize=10, color=palette.QUIET, labelcolor=palette.INK, length=3)
+        axes.tick_params(labelleft=leftmost and not is_strip, labelbottom=is_strip, bottom=is_strip)
+        for side, spine in axes.spines.items():
+            spine.set_visible(side in ("left", "bottom") and not is_strip)
+            spine.set_color(palette.QUIET)
+            spine.set_linewidth(0.8)
+    if leftmost:
+        above.set_ylabel(f"SRAM address ({scale.name} above its start)", fontsize=10.5, color=palette.INK)
+        live.set_ylabel(f"arena live ({scale.name})", fontsize=10.5, color=palette.INK)
+        for axes in (above, live):
+            axes.yaxis.set_label_coords(-0.038 * above.figure.bbox.width / above.bbox.width, 0.5)
+
+
+def _addresses(labels, axes, run, reference, scale):
+    table = tables.rectangles(run)
+    untraced = table.used0.isna().all()
+    edge = 0.8 if scale.positions <= 120 else 0.3
+    for role, rows in table.groupby("role", sort=False):
+        colour, traced = palette.role_colour(role), rows[rows.used0.notna()]
+        _boxes(axes, rows, "x0", "x1", scale, colour if untraced else palette.pale(colour), 0, 2)
+        _boxes(axes, traced, "used0", "used1", scale, colour, 0, 2.2)
+        _boxes(axes, rows, "x0", "x1", scale, "none", edge, 2.4)
+    _static(labels, axes, run, scale)
+    _shade_worst(axes, run)
+    _lines(labels, axes, run, reference, scale)
+    for row in table.sort_values(["bytes", "id"], ascending=[False, True]).itertuples():
+        (x0, y0), (x1, y1) = axes.transData.transform([(row.x0, row.y0 / scale.unit), (row.x1, row.y1 / scale.unit)])
+        labels.fill(axes, Bbox.from_extents(x0, y0, x1, y1), name_candidates(row.name, units.kilobytes(row.bytes)))
+
+
+def _boxes(axes, rows, left, right, scale, colour, edge, zorder):
+    if rows.empty:
+        return
+    x0, x1, y0, y1 = (rows[name].to_numpy(float) for name in (left, right, "y0", "y1"))
+    y0, y1 = y0 / scale.unit, y1 / scale.unit
+    corners = np.stack([np.stack(pair, axis=1) for pair in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], axis=1)
+    height = axes.transData.transform(np.stack([x0, y1 - y0], axis=1))[:, 1] - axes.bbox.y0  # pixels
+    style = {
+        "facecolors": colour,
+        "edgecolors": "white",
+        "linewidths": np.minimum(edge, 0.15 * height),
+        "zorder": zorder,
+    }
+    axes.add_collection(PolyCollection(corners, **style), autolim=False)
+
+
+def _static(labels, axes, run, scale):
+    """The hatched band below the arena, with its parts in bytes."""
+    top = tables.arena_base(run) / scale.unit
+    if not top:
+        return
+    with mpl.rc_context({"hatch.linewidth": 0.7}):
+        axes.axhspan(
+            0, top, facecolor=palette.STATIC, edgecolor=palette.STATIC_HATCH, hatch="//", linewidth=0, zorder=1.5
+        )
+    axes.axhline(top, color=palette.QUIET, linewidth=0.8, zorder=3)
+    band = tables.static_band(run)
+    total = units.kilobytes(run.meta["memory"]["static"])
+    parts = " · ".join(f"{row.role} {units.kilobytes(row.bytes)}" for row in band.itertuples())
+    (x0, y0), (x1, y1) = axes.transData.transform([(0, 0), (scale.positions, top)])
+    texts = [f"static {total}: {parts}"] if len(band) > 1 else []
+    before = len(axes.texts)
+    for text in (*texts, f"static {total}"):
+        width, height = labels.measure(text, 10)
+        if width + 12 <= x1 - x0 and height + 6 <= y1 - y0:
+            labels.put(axes, x0 + 10, (y0 + y1) / 2, text, va="center", color=palette.INK)
+            break
+    for artist in axes.texts[before:]:
+        artist.set_bbox({"facecolor": palette.STATIC, "edgecolor": "none", "pad": 2.5})
+
+
+def _shade_worst(axes, run):
+    worst = tables.worst_position(run)
+    if worst.bytes:
+        axes.axvspan(worst.position, worst.position + 1, facecolor=palette.INK, alpha=0.16, linewidth=0, zorder=4)
+
+
+def _lines(labels, axes, run, reference, scale):
+    """The limit, the height of static + arena, and how far below the reference run that is."""
+    top, limit = _top(run), _limit(run)
+    fits = bool(run.meta["memory"]["fits"])
+    frame = axes.bbox
+    pixel = lambda value: axes.transData.transform((0, value / scale.unit))[1]  # noqa: E731
+    axes.axhline(top / scale.unit, color=palette.INK, linewidth=1.3, zorder=5)
+    note = {"weight": "bold", "color": palette.LIMIT}
+    verdict = "" if fits else ": does not fit"
+    if limit > scale.top:
+        text = f"limit {units.size(limit)}, off the scale{verdict}"
+        labels.put(axes, frame.x0 + 8, frame.y1 - 6, text, va="top", points=9.5, color=palette.QUIET)
+    else:
+        axes.axhline(limit / scale.unit, color=palette.LIMIT, linewidth=1.5, linestyle=(0, (5, 3)), zorder=5)
+    text = f"static + arena {units.kilobytes(top)}"
+    labels.put(axes, frame.x1 - 4, pixel(top) + 5, text, ha="right", color=palette.INK, weight="bold")
+    if limit <= scale.top:
+        before = len(axes.texts)
+        text = f"limit {units.size(limit)}{verdict}"
+        for y, va in ((pixel(limit) + 5, "bottom"), (pixel(limit) - 5, "top")):
+            if labels.put(axes, frame.x0 + 8, y, text, va=va, **note):
+                break
+        if not fits:
+            for artist in axes.texts[before:]:
+                artist.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 2})
+    if reference is not None and _top(reference) > top:
+        was = _top(reference)
+        axes.axhspan(top / scale.unit, was / scale.unit, facecolor=palette.SAVED_FILL, linewidth=0, zorder=0.5)
+        axes.axhline(was / scale.unit, color=palette.SAVED, linewidth=1.1, linestyle=(0, (1, 2)), zorder=4)
+        middle = (pixel(was) + pixel(top)) / 2
+        text = f"{units.kilobytes(was - top)} below {headings.short_title(reference, run)}"
+        labels.put(axes, frame.x0 + 8, middle, text, va="center", color=palette.SAVED, weight="bold",
+                   within=Bbox.from_extents(frame.x0, pixel(top), frame.x1, pixel(was)))  # fmt: skip
+
+
+def _live(labels, axes, run, scale):
+    """Live arena bytes by role, stacked; the peak is the lower bound of any arena."""
+    table = tables.live_bytes(run)
+    edges = np.arange(len(table) + 1)
+    floor = np.zeros(len(edges))
+    for role in table.columns:
+        heights = table[role].to_numpy(float) / scale.unit
+        ceiling = floor + np.append(heights, heights[-1:])
+        axes.fill_between(
+            edges, floor, ceiling, step="post", facecolor=palette.role_colour(role), linewidth=0, zorder=2
+        )
+        floor = ceiling
+    _shade_worst(axes, run)
+    worst, memory = tables.worst_position(run), run.meta["memory"]
+    arena, bound = int(memory["arena_planned"]), int(memory["arena_lower_bound"])
+    axes.axhline(arena / scale.unit, color=palette.INK, linewidth=1.0, zorder=3)
+    loss = "no byte lost" if arena <= bound else f"{units.kilobytes(arena - bound)} above the lower bound"
+    where = f"worst {worst.symbol or worst.position}, {units.kilobytes(worst.bytes)} live"
+    whole = f"{where} · arena {units.kilobytes(arena)}, {loss}"
+    x, y = axes.transData.transform((worst.position + 0.5, max(arena, worst.bytes) / scale.unit))
+    for text in (whole, where, f"worst {units.kilobytes(worst.bytes)}"):
+        if labels.put(axes, x, y + 5, text, ha="center", points=9.5, color=palette.INK):
+            break
+
+
+def _strip(axes, run):
+    """One cell an operator, coloured by phase."""
+    table = tables.phases(run)
+    gap = 0.12 if len(table) <= 120 else 0.0
+    for phase, rows in table.groupby("phase", sort=False):
+        spans = [(position, 1 - gap) for position in rows.position]
+        axes.broken_barh(spans, (0.12, 0.88), facecolors=palette.PHASE.get(phase, palette.HAIR), linewidth=0)

@@ -1,0 +1,220 @@
+"""Plain tables derived from runs: every plot and page is drawn from these, and tests assert on them.
+
+Positions are operators in execution order; lifetimes are half-open [lower, upper); sizes are bytes. What the trace
+did not observe is NaN or None, never zero.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from workbench import boards
+from workbench.errors import BoardError
+from workbench.record import Run
+
+ROLES = ("input", "label", "activation", "mask", "gradient", "scratch", "parameter", "state", "scalar", "other")
+PHASES = ("forward", "loss", "backward", "update")
+MEASURES = (
+    "arena_planned", "arena_lower_bound", "arena_touched", "static", "sram_planned", "sram_peak", "flash",
+    "instructions", "cycles", "ms",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Worst:
+    """Where the most arena bytes are live at once: the first such position, its operator, the buffers by size."""
+
+    position: int
+    symbol: str
+    bytes: int
+    buffers: pd.DataFrame  # name, role, bytes; largest first
+
+
+@dataclass(frozen=True)
+class Saving:
+    """SRAM of two runs by the same measure ('measured' only if both were, else 'planned'), in bytes."""
+
+    measure: str
+    before: int
+    after: int
+
+    @property
+    def fraction(self) -> float:
+        """The part of `before` that was saved; negative if it grew."""
+        return (self.before - self.after) / self.before if self.before else 0.0
+
+
+def rectangles(run: Run) -> pd.DataFrame:
+    """One row an arena buffer, in address order: what to draw.
+
+    id, name, role; x0, x1: planned lifetime (positions, half-open); y0, y1: bytes above the start of SRAM;
+    offset: bytes above the start of the arena; bytes: size; used0, used1: from the first write to just after the last
+    read as traced (NaN where not traced or never touched); touched: bytes up to the highest one accessed.
+    """
+    arena = _arena(run)
+    base = arena_base(run)
+    written, read = _numbers(arena, "first_write"), _numbers(arena, "last_read")
+    # A buffer the host writes is in use from its birth on; one that is never read, in the position that wrote it.
+    begin = written.where(written >= arena.x0, arena.x0.where(written.notna()))
+    end = (read.where(read >= begin, begin) + 1).fillna(begin + 1).clip(upper=arena.x1)
+    table = arena.assign(y0=base + arena.offset, y1=base + arena.offset + arena.bytes, used0=begin, used1=end)
+    table["touched"] = _numbers(arena, "touched")
+    columns = ["id", "name", "role", "x0", "x1", "y0", "y1", "offset", "bytes", "used0", "used1", "touched"]
+    return table[columns].sort_values(["y0", "x0", "id"], ignore_index=True)
+
+
+def live_bytes(run: Run) -> pd.DataFrame:
+    """Planned live arena bytes: one row a position, one column a role (those that occur, in the order of ROLES)."""
+    arena = _arena(run)
+    positions = pd.RangeIndex(position_count(run), name="position")
+    roles = [role for role in ROLES if (arena.role == role).any()] + sorted(set(arena.role) - set(ROLES))
+    table = pd.DataFrame(0, index=positions, columns=roles, dtype="int64")
+    for role, x0, x1, size in zip(arena.role, arena.x0, arena.x1, arena.bytes, strict=True):
+        table.loc[x0 : x1 - 1, role] += size
+    return table
+
+
+def worst_position(run: Run) -> Worst:
+    """The first position where the most arena bytes are planned to be live."""
+    total = live_bytes(run).sum(axis=1)
+    if total.empty:
+        return Worst(0, "", 0, pd.DataFrame(columns=["name", "role", "bytes"]))
+    position = int(total.idxmax())
+    arena = _arena(run)
+    alive = arena[(arena.x0 <= position) & (position < arena.x1)].sort_values(["bytes", "id"], ascending=[False, True])
+    symbols = dict(zip(run.ops.position.astype(int), run.ops.symbol, strict=True))
+    buffers = alive[["name", "role", "bytes"]].reset_index(drop=True)
+    return Worst(position, symbols.get(position, ""), int(total[position]), buffers)
+
+
+def static_band(run: Run) -> pd.DataFrame:
+    """What lies in SRAM below the arena: role, bytes, y0, y1 (bytes above the start of SRAM); adds up to `static`.
+
+    'other' is what no buffer of the plan accounts for: the runtime's own variables and alignment.
+    """
+    static = int(run.meta["memory"]["static"])
+    rows = run.buffers[run.buffers.storage == "sram"]
+    sizes = _numbers(rows, "size").groupby(rows.role.astype(str)).sum()
+    known = {role: int(sizes[role]) for role in sorted(sizes.index, key=_role_order) if sizes[role] > 0}
+    rest = static - sum(known.values())
+    if rest > 0:
+        known["other"] = known.get("other", 0) + rest
+    table = pd.DataFrame({"role": list(known), "bytes": list(known.values())}).astype({"bytes": "int64"})
+    table["y1"] = table.bytes.cumsum()
+    table["y0"] = table.y1 - table.bytes
+    return table[["role", "bytes", "y0", "y1"]]
+
+
+def phases(run: Run) -> pd.DataFrame:
+    """position, symbol, phase (forward, loss, backward or update) in execution order."""
+    table = run.ops[["position", "symbol", "phase"]].copy()
+    table["position"] = table.position.astype("int64")
+    return table.sort_values("position", ignore_index=True)
+
+
+def memory_summary(run: Run) -> pd.DataFrame:
+    """Rows static, arena, stack, sram; columns planned and measured (bytes; <NA> where the trace did not look)."""
+    memory = run.meta["memory"]
+    rows = {
+        "static": (memory["static"], memory["static"]),
+        "arena": (memory["arena_planned"], memory.get("arena_touched")),
+        "stack": (memory["stack_reserve"], memory.get("stack_peak")),
+        "sram": (memory["sram_planned"], memory.get("sram_peak")),
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["planned", "measured"]).rename_axis("part")
+    return table.astype("Int64")
+
+
+def by_role(run: Run) -> pd.DataFrame:
+    """Arena bytes by role as the run recorded them; columns planned and touched (<NA> where not traced)."""
+    memory = run.meta["memory"]
+    planned, touched = memory.get("planned_by_role") or {}, memory.get("touched_by_role") or {}
+    roles = sorted(set(planned) | set(touched), key=_role_order)
+    table = pd.DataFrame(
+        {"planned": [planned.get(r) for r in roles], "touched": [touched.get(r) for r in roles]}, index=roles
+    )
+    return table.rename_axis("role").astype("Int64")
+
+
+def comparison(runs) -> pd.DataFrame:
+    """One row a run: what it was, then its bytes, instructions, modelled cycles, milliseconds, loss and accuracy."""
+    return pd.DataFrame([_comparison_row(run) for run in runs])
+
+
+def changes(vanilla: Run, reordered: Run) -> pd.DataFrame:
+    """What the second run saves against the first, a row a measure both have: before, after, saved, saved_fraction."""
+    first, second = _comparison_row(vanilla), _comparison_row(reordered)
+    rows = [(name, first[name], second[name]) for name in MEASURES if None not in (first[name], second[name])]
+    table = pd.DataFrame(rows, columns=["measure", "before", "after"]).set_index("measure")
+    table["saved"] = table.before - table.after
+    table["saved_fraction"] = table.saved / table.before.where(table.before != 0)
+    return table
+
+
+def sram(run: Run) -> tuple[int, str]:
+    """The run's SRAM in bytes and how it is known: 'measured', or 'planned' where memory was not traced."""
+    memory = run.meta["memory"]
+    peak = memory.get("sram_peak")
+    return (int(memory["sram_planned"]), "planned") if peak is None else (int(peak), "measured")
+
+
+def saving(first: Run, second: Run) -> Saving:
+    """The SRAM of both by the same measure; planned beside measured would compare two different things."""
+    (before, how), (after, how_too) = sram(first), sram(second)
+    if how == how_too:
+        return Saving(how, before, after)
+    return Saving("planned", int(first.meta["memory"]["sram_planned"]), int(second.meta["memory"]["sram_planned"]))
+
+
+def position_count(run: Run) -> int:
+    """Operators in a training step, or as many positions as the buffers' lifetimes reach."""
+    last = run.ops.position.astype(int).max() + 1 if len(run.ops) else 0
+    uppers = _arena(run).x1
+    return int(max(last, uppers.max() if len(uppers) else 0))
+
+
+def arena_base(run: Run) -> int:
+    """Where the arena starts, in bytes above the start of SRAM: its address where known, else just above static."""
+    arena = run.buffers[run.buffers.storage == "arena"]
+    starts = (_numbers(arena, "address") - _numbers(arena, "offset")).dropna()
+    try:
+        sram_base = boards.get(run.meta["board"]).sram_base
+    except BoardError:
+        sram_base = None
+    if starts.empty or sram_base is None or starts.min() < sram_base:
+        return int(run.meta["memory"]["static"])
+    return int(starts.min()) - sram_base
+
+
+def _comparison_row(run: Run) -> dict:
+    meta, memory = run.meta, run.meta["memory"]
+    losses, accuracy = meta.get("loss") or [], meta.get("accuracy") or {}
+    return {
+        "model": meta["model"], "policy": meta["policy"], "schedule": meta["schedule"], "board": meta["board"],
+        "batch": meta.get("batch"), "positions": position_count(run),
+        "arena_planned": memory["arena_planned"], "arena_lower_bound": memory["arena_lower_bound"],
+        "arena_touched": memory.get("arena_touched"), "static": memory["static"],
+        "stack_reserve": memory["stack_reserve"], "stack_peak": memory.get("stack_peak"),
+        "sram_planned": memory["sram_planned"], "sram_peak": memory.get("sram_peak"),
+        "sram_limit": memory["sram_limit"], "fits": memory["fits"], "flash": (meta.get("flash") or {}).get("total"),
+        "instructions": meta.get("instructions_per_step"), "cycles": meta.get("modelled_cycles_per_step"),
+        "ms": meta.get("milliseconds_per_step"),
+        "loss_first": losses[0] if losses else None, "loss_last": losses[-1] if losses else None,
+        "accuracy_before": accuracy.get("before"), "accuracy_after": accuracy.get("after"),
+    }  # fmt: skip
+
+
+def _arena(run: Run) -> pd.DataFrame:
+    """The arena's buffers with whole numbers in x0, x1 (positions), offset and bytes."""
+    rows = run.buffers[run.buffers.storage == "arena"]
+    whole = {name: _numbers(rows, column).astype("int64") for name, column in
+             (("x0", "lower"), ("x1", "upper"), ("offset", "offset"), ("bytes", "size"))}  # fmt: skip
+    return rows.assign(**whole)
+
+
+def _numbers(table: pd.DataFrame, column: str) -> pd.Series:
+    return pd.to_numeric(table[column], errors="coerce").astype("float64")
+
+
+def _role_order(role: str) -> tuple[int, str]:
+    return (ROLES.index(role) if role in ROLES else len(ROLES), role)

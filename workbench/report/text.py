@@ -1,0 +1,249 @@
+"""What a run says to a person on a terminal: the summary, comparisons, the heaviest operators, the largest buffers."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from workbench import boards, units
+from workbench.errors import BoardError
+from workbench.record import Run
+from workbench.report import tables
+from workbench.report.cells import NOTHING, arrow, bare_kb, grid, known, size
+
+COLUMN = 76  # where the seconds of a stage stand
+KEYS = ("model", "policy", "schedule", "board", "batch")  # what tells runs apart
+
+
+def run_text(run: Run) -> str:
+    """The summary of a run, one line a stage: header, compile, build, train, step, SRAM, and what went wrong."""
+    meta, memory = run.meta, run.meta["memory"]
+    seconds = meta.get("seconds") or {}
+    lines = [
+        _header(meta),
+        _stage("compile", _compiled(meta, memory), seconds.get("compile")),
+        _stage(
+            "build",
+            f"flash {size((meta.get('flash') or {}).get('total'))}, static {size(memory['static'])}",
+            seconds.get("build"),
+        ),
+        _stage("train", _trained(meta), seconds.get("emulate")),
+        _stage("step", _step(meta)),
+        _stage("SRAM", _sram(run)),
+    ]
+    if not memory["fits"]:
+        missing = memory["sram_planned"] - memory["sram_limit"]
+        lines.append(
+            _stage("limit", f"{units.size(memory['sram_limit'])}: does not fit, {size(missing)} too much as planned")
+        )
+    if len(run.violations):
+        lines.append(_stage("trace", _violations(run.violations)))
+    return "\n".join(lines) + "\n"
+
+
+def comparison_text(runs: Sequence[Run]) -> str:
+    """An aligned table, one row a run; what all runs have in common stands above it, not in it."""
+    table = tables.comparison(runs)
+    shared = [key for key in KEYS if table[key].nunique(dropna=False) == 1]
+    told = [
+        str(table[key][0]) if key != "batch" else f"batch {table[key][0]}" for key in shared if pd.notna(table[key][0])
+    ]
+    if table.sram_limit.nunique() == 1:
+        told.append(f"SRAM limit {units.size(int(table.sram_limit[0]))}")
+    heads = [key for key in KEYS if key not in shared] or ["schedule"]
+    left = {*heads, "loss", "held-out", "fits"}
+    heads += [
+        "planned",
+        "measured",
+        "saved",
+        "arena",
+        "touched",
+        "static",
+        "stack",
+        "flash",
+        "instr.",
+        "a step",
+        "loss",
+        "held-out",
+    ]
+    heads += ["limit"] * (table.sram_limit.nunique() > 1) + ["fits"] * (not table.fits.all())
+    cells = [_comparison_row(row, runs[0], run) for (_, row), run in zip(table.iterrows(), runs, strict=True)]
+    heads = [head for head in heads if any(row[head] != NOTHING for row in cells)]  # a column nobody fills says nothing
+    body = grid(
+        heads, [[row[head] for head in heads] for row in cells], {i for i, head in enumerate(heads) if head in left}
+    )
+    return " · ".join(told) + "\n\n" + body + "\n" + "\n".join(_comparison_notes(table, heads, runs)) + "\n"
+
+
+def ops_text(run: Run, top: int = 10) -> str:
+    """The `top` heaviest operators by instructions of one step (all if `top` is 0)."""
+    counted = ("instructions", "cycles", "bytes_read", "bytes_written")
+    ops = run.ops.assign(**{column: pd.to_numeric(run.ops[column], errors="coerce") for column in counted})
+    total = ops.instructions.sum()
+    if ops.instructions.isna().all():
+        return f"{len(ops)} operators; instructions were not counted (trace level {run.meta['trace']})\n"
+    chosen = ops.sort_values(["instructions", "position"], ascending=[False, True])[: top or None]
+    heads = ["position", "operator", "phase", "instructions", "share", "cycles modelled", "read", "written"]
+    rows = []
+    for op in chosen.fillna({"instructions": 0}).itertuples():
+        share = units.percent(op.instructions / total if total else 0)
+        work = [
+            units.count(op.instructions),
+            share,
+            units.count(known(op.cycles)),
+            size(op.bytes_read),
+            size(op.bytes_written),
+        ]
+        rows.append([str(int(op.position)), op.symbol, op.phase, *work])
+    share = units.percent(chosen.instructions.sum() / total if total else 0)
+    foot = (
+        f"{len(chosen)} of {len(ops)} operators: {share} of the {units.count(total)} instructions counted in one step"
+    )
+    return grid(heads, rows, {1, 2}) + f"\n{foot}; cycles modelled ({run.meta.get('timing_model')})\n"
+
+
+def buffers_text(run: Run, top: int = 20) -> str:
+    """The `top` largest arena buffers: planned lifetime and offset, what the trace saw of them (all if `top` is 0)."""
+    table = tables.rectangles(run).sort_values(["bytes", "id"], ascending=[False, True])
+    chosen = table[: top or None]
+    worst, traced = tables.worst_position(run), table.used0.notna().any()
+    heads = ["buffer", "role", "size", "arena offset", "planned life", "alive at worst"] + (
+        ["in use", "touched"] if traced else []
+    )
+    rows = []
+    for b in chosen.itertuples():
+        row = [
+            b.name,
+            b.role,
+            size(b.bytes),
+            str(b.offset),
+            f"[{b.x0}, {b.x1})",
+            "yes" if b.x0 <= worst.position < b.x1 else "",
+        ]
+        if traced:
+            row += ["never" if pd.isna(b.used0) else f"[{b.used0:.0f}, {b.used1:.0f})", size(known(b.touched))]
+        rows.append(row)
+    memory = run.meta["memory"]
+    arena, bound = size(memory["arena_planned"]), size(memory["arena_lower_bound"])
+    foot = f"{len(chosen)} of {len(table)} arena buffers; arena {arena} planned, lower bound {bound}"
+    if worst.bytes:
+        count = tables.position_count(run)
+        foot += f"\nworst position {worst.position} of {count}, {worst.symbol}: {size(worst.bytes)} live"
+    return grid(heads, rows, {0, 1, 4, 5, 6}) + f"\n{foot}\n"
+
+
+def _header(meta) -> str:
+    words = [meta["model"]]
+    if meta.get("macs") is not None:
+        words.append(f"{units.quantity(meta['macs'])} MACs")
+    if meta.get("parameters") is not None:
+        updated = meta.get("parameters_updated")
+        words.append(
+            f"{units.quantity(meta['parameters'])} parameters"
+            + ("" if updated is None else f", {units.quantity(updated)} updated")
+        )
+    words += [f"{meta['policy']} {meta['schedule']}", _board(meta)]
+    return " · ".join(words)
+
+
+def _board(meta) -> str:
+    limit = f"{units.size(meta['memory']['sram_limit'])} SRAM"
+    try:
+        board = boards.get(meta["board"])
+    except BoardError:
+        return f"{meta['board']}, {meta['core']}, {limit}"
+    return f"{board.name}, {board.core_title} {units.frequency(board.clock_hz)}, {limit}"
+
+
+def _stage(name, text, seconds=None) -> str:
+    line = f"{name:<10}{text}"
+    return line if seconds is None else f"{line:<{COLUMN}} {units.seconds(seconds)}"
+
+
+def _compiled(meta, memory) -> str:
+    arena, bound = memory["arena_planned"], memory["arena_lower_bound"]
+    optimal = ", optimal" if arena == bound else ""
+    return f"{meta['nodes']} nodes, arena {size(arena)} (bound {units.bare(bound, arena)}{optimal})"
+
+
+def _trained(meta) -> str:
+    words = [f"{meta['steps']} step" + ("" if meta["steps"] == 1 else "s")]
+    losses, accuracy = meta.get("loss") or [], meta.get("accuracy")
+    if losses:
+        words.append(
+            f"loss {arrow(losses[0], losses[-1], units.loss)}" if len(losses) > 1 else f"loss {units.loss(losses[0])}"
+        )
+    if accuracy:
+        words.append(f"held-out {arrow(accuracy.get('before'), accuracy.get('after'), units.percent)}")
+    return "  ".join(words)
+
+
+def _step(meta) -> str:
+    instructions, cycles = meta.get("instructions_per_step"), meta.get("modelled_cycles_per_step")
+    if instructions is None:
+        return f"not counted (trace level {meta['trace']})"
+    words = [f"{units.quantity(instructions)} instructions"]
+    if cycles is not None:
+        words.append(f"{units.quantity(cycles)} cycles modelled ({meta.get('timing_model')})")
+    if meta.get("milliseconds_per_step") is not None:
+        words.append(units.milliseconds(meta["milliseconds_per_step"]) + _clock(meta))
+    return " · ".join(words)
+
+
+def _clock(meta) -> str:
+    try:
+        return f" at {units.frequency(boards.get(meta['board']).clock_hz)}"
+    except BoardError:
+        return ""
+
+
+def _sram(run) -> str:
+    total, how = tables.sram(run)
+    table = tables.memory_summary(run)
+    part = {name: units.bare(known(table.loc[name, how]), total) for name in ("arena", "static", "stack")}
+    stack = "stack" if how == "measured" else "stack reserve"
+    text = f"{size(total)} {how}: arena {part['arena']} · static {part['static']} · {stack} {part['stack']}"
+    peak = known(table.loc["stack", "measured"])
+    return text if how == "measured" or peak is None else f"{text} (of it {units.bare(peak, total)} used, measured)"
+
+
+def _violations(table) -> str:
+    counts = pd.to_numeric(table["count"], errors="coerce").fillna(1).groupby(table.kind.astype(str)).sum().sort_index()
+    kinds = ", ".join(f"{units.count(count)} {kind}" for kind, count in counts.items())
+    return f"{units.count(counts.sum())} accesses the plan did not promise: {kinds}"
+
+
+def _comparison_row(row, first, run) -> dict[str, str]:
+    saved = tables.saving(first, run)
+    return {
+        **{key: str(row[key]) for key in KEYS},
+        "planned": bare_kb(row.sram_planned),
+        "measured": bare_kb(row.sram_peak),
+        "saved": NOTHING if run is first else units.change(saved.before, saved.after),
+        "arena": bare_kb(row.arena_planned),
+        "touched": bare_kb(row.arena_touched),
+        "static": bare_kb(row.static),
+        "stack": bare_kb(row.stack_peak),
+        "flash": bare_kb(row.flash),
+        "instr.": units.quantity(known(row.instructions)),
+        "a step": units.milliseconds(known(row.ms)),
+        "loss": arrow(row.loss_first, row.loss_last, units.loss),
+        "held-out": arrow(row.accuracy_before, row.accuracy_after, units.percent),
+        "limit": bare_kb(row.sram_limit),
+        "fits": "yes" if row.fits else "no",
+    }
+
+
+def _comparison_notes(table, heads, runs) -> list[str]:
+    notes = ["sizes in KB; planned = static + arena + stack reserve"]
+    if "measured" in heads:
+        notes[0] += "; measured = static + arena touched + stack used"
+    if table.sram_peak.isna().all():
+        notes.append("memory was not traced: all but the stack is planned")
+    elif table.sram_peak.isna().any():
+        notes.append("not every run traced memory: savings against those compare plans")
+    models = sorted(
+        {str(r.meta.get("timing_model")) for r in runs if r.meta.get("modelled_cycles_per_step") is not None}
+    )
+    if models:
+        notes.append(f"instructions counted in one step, its time from cycles modelled ({'; '.join(models)})")
+    return notes
