@@ -128,22 +128,35 @@ def _flash_access(state, address, size):
                 _report(state, s.UNDECLARED_READ, buffer, address, size)
 
 
+@njit(inline="always")
+def _count(state, address, size, at):
+    """Add a block's instructions and cycles to the current row."""
+    code, counts, row = get64(state, s.CODE_AT), get64(state, s.COUNTS_AT), 2 * get64(state, s.ROW)
+    begin, end = at * CODE, (at + (size >> 1)) * CODE
+    cycles = int64(get32(code, end + 1) - get32(code, begin + 1))
+    if address != get64(state, s.PREVIOUS_END):
+        cycles += get64(state, s.BRANCH_PENALTY)
+    put64(counts, row, get64(counts, row) + get32(code, end) - get32(code, begin))
+    put64(counts, row + 1, get64(counts, row + 1) + cycles)
+    put64(state, s.PREVIOUS_END, address + size)
+    put64(state, s.BLOCK, address)
+
+
+@njit
+def _enter_and_count(state, address, size, at, tag):
+    """The rare block; apart, so that the common one keeps all it needs in registers."""
+    _enter(state, tag)
+    _count(state, address, size, at)
+
+
 def _block(uc, address, size, state):
     at = (address - get64(state, s.CODE_BASE)) >> 1
     if 0 <= at < get64(state, s.CODE_HALFWORDS):
-        code, counts = get64(state, s.CODE_AT), get64(state, s.COUNTS_AT)
-        begin, end = at * CODE, (at + (int64(size) >> 1)) * CODE
-        tag = get32(code, begin + 2)
-        if tag != s.KEEP:
-            _enter(state, tag)
-        row = 2 * get64(state, s.ROW)
-        cycles = int64(get32(code, end + 1) - get32(code, begin + 1))
-        if address != get64(state, s.PREVIOUS_END):
-            cycles += get64(state, s.BRANCH_PENALTY)
-        put64(counts, row, get64(counts, row) + get32(code, end) - get32(code, begin))
-        put64(counts, row + 1, get64(counts, row + 1) + cycles)
-        put64(state, s.PREVIOUS_END, address + int64(size))
-        put64(state, s.BLOCK, address)
+        tag = get32(get64(state, s.CODE_AT), at * CODE + 2)
+        if tag == s.KEEP:
+            _count(state, address, int64(size), at)
+        else:
+            _enter_and_count(state, address, int64(size), at, tag)
 
 
 def _access(uc, kind, address, size, value, state):
@@ -160,17 +173,13 @@ def _access(uc, kind, address, size, value, state):
     write = int64(kind == UC_MEM_WRITE)
     expected = int32(owner & ~1)
     # a good read finds the same owner in every byte, all written (even); a good write makes them so
-    if length == 1:
-        difference = owner ^ expected
-    elif length == 4:
-        difference = (owner ^ expected) | (get32(owners, byte + 1) ^ expected)
+    difference = owner ^ expected
+    if length > 1:
+        difference |= get32(owners, byte + 1) ^ expected
+    if length > 2:
         difference |= (get32(owners, byte + 2) ^ expected) | (get32(owners, byte + 3) ^ expected)
-    else:
-        difference = owner ^ expected
-        for k in range(1, length):
-            difference |= get32(owners, byte + k) ^ expected
     buffer = int64(owner >> 1) - 1
-    if owner == s.NOBODY or not get8(get64(state, s.ROW_PERMISSIONS_AT), buffer) & (1 + write):
+    if owner == s.NOBODY or length > 4 or not get8(get64(state, s.ROW_PERMISSIONS_AT), buffer) & (1 + write):
         _check_bytes(state, write, address, length)
         return True
     if difference:

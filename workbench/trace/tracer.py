@@ -78,6 +78,7 @@ class Tracer:
         for handle in self._handles:
             self.machine.remove_hook(handle)
         self._handles = []
+        self._state[s.ROW] = 0
 
     def begin_call(self) -> None:
         """Before each call, and before the host writes inputs: what lives from position 0 is born, unwritten."""
@@ -96,7 +97,7 @@ class Tracer:
 
     @property
     def position(self) -> int:
-        """Where the run stands (-1 outside operators): in a fault, the operator that was running."""
+        """Where the attached run stands (-1 outside operators): in a fault, the operator that was running."""
         return int(self._state[s.ROW]) - 1
 
     # ------------------------------------------------------------------ results
