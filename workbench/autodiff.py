@@ -5,6 +5,7 @@ The gradient of each node is emitted by its operator's rules, one an operand; gr
 
 from collections.abc import Iterable
 
+import workbench.ops  # noqa: F401  registers the operators gradients are made of
 from workbench.errors import GraphError, PolicyError
 from workbench.ir import op as ops
 from workbench.ir.build import Builder, Value

@@ -38,7 +38,9 @@ class Board:
     def with_sram(self, size: int) -> "Board":
         """The same board with another SRAM limit (the emulator maps whole KB)."""
         if size <= 0 or size % KB or size > 16 * MB:
-            raise BoardError(f"SRAM of {size} bytes cannot be mapped", "use a multiple of 1 KB up to 16 MB, like --sram 96K")
+            raise BoardError(
+                f"SRAM of {size} bytes cannot be mapped", "use a multiple of 1 KB up to 16 MB, like --sram 96K"
+            )
         return replace(self, sram_size=size)
 
     def __str__(self) -> str:

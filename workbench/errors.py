@@ -61,7 +61,7 @@ class BudgetError(WorkbenchError):
     exit_code = 3
 
 
-class FirmwareFault(WorkbenchError):
+class FirmwareFault(WorkbenchError):  # noqa: N818  what embedded engineers call it
     """The emulated core stopped where it must not. Carries pc, address and symbol for whoever can say more."""
 
     exit_code = 3

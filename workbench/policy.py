@@ -1,4 +1,4 @@
-"""UpdatePolicy: which parameters a training step updates. Data only; passes/apply_policy resolves it against a network."""
+"""UpdatePolicy: which parameters a training step updates. Data only; passes/apply_policy resolves it."""
 
 import re
 from dataclasses import dataclass

@@ -37,8 +37,8 @@ class Image:
 def build(project: Project, board: Board, folder: Path, arena: int) -> Image:
     """Write the project into `folder` and build it there, or take the cached ELF of the same sources and compiler.
 
-    `arena` are the bytes planned. An image that does not fit `board`, its stack included, is linked for the virtual twin. Raises
-    ToolchainError with the compiler's own words.
+    `arena` are the bytes planned. An image that does not fit `board`, its stack included, is linked for the virtual
+    twin. Raises ToolchainError with the compiler's own words.
     """
     project.save(folder)
     image = _build(project, board, folder)
@@ -58,7 +58,9 @@ def gcc_version() -> str:
     for tool in ("arm-none-eabi-gcc", "make"):
         if not shutil.which(tool):
             raise ToolchainError(f"{tool} is not installed", INSTALL)
-    return subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    return subprocess.run(
+        ["arm-none-eabi-gcc", "--version"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[0]
 
 
 def cache_folder() -> Path:
@@ -84,7 +86,9 @@ def _compile(files: Mapping[str, str], board: Board, kept: Path) -> bool:
     with tempfile.TemporaryDirectory(dir=kept.parent) as name:
         work = Path(name)
         Project(files, (), ()).save(work)
-        done = subprocess.run(["make", f"-j{os.cpu_count() or 1}"], cwd=work, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["make", f"-j{os.cpu_count() or 1}"], cwd=work, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             if re.search(r"region .* overflowed", done.stderr):
                 return False
@@ -135,12 +139,11 @@ def library_frame(elf: Path, name: str) -> int:
     code = _run("arm-none-eabi-objdump", "-d", f"--disassemble={name}", str(elf))
     size = 0
     for mnemonic, operands in re.findall(r"\t(\S+)\t(.*)", code):
-        if re.match(r"(v?push|stmdb)", mnemonic) and (mnemonic != "stmdb" or operands.startswith("sp!")):
-            size += 4 * _registers(operands)
-        elif match := re.search(r"\[sp, #-(\d+)\]!", operands):
-            size += int(match[1])
-        elif mnemonic.startswith("sub") and (match := re.match(r"sp, (?:sp, )?#(\d+)", operands)):
-            size += int(match[1])
+        pushed = re.match(r"(v?push|stmdb$)", mnemonic) and (mnemonic != "stmdb" or operands.startswith("sp!"))
+        stored = re.search(r"\[sp, #-(\d+)\]!", operands)
+        lowered = re.match(r"sp, (?:sp, )?#(\d+)", operands) if mnemonic.startswith("sub") else None
+        size += 4 * _registers(operands) if pushed else 0
+        size += int((stored or lowered)[1]) if stored or lowered else 0
     return size
 
 
@@ -160,5 +163,3 @@ def _plain(name: str) -> str:
 
 def _run(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-

@@ -22,10 +22,15 @@ def size(count: int | None) -> str:
 
 
 def bare(count: int | None, like: int) -> str:
-    """`count` bytes without its unit, in the unit `kilobytes(like)` speaks in: (1536, 9000) -> '1.5'."""
+    """`count` bytes without its unit, in the unit `kilobytes(like)` speaks in: (1536, 9000) -> '1.5'.
+
+    Beside megabytes, what is below a tenth of one keeps its own unit: (1536, 3 MB) -> '1.5 KB', not '0.00'.
+    """
     if count is None:
         return "–"
     scale, unit = _byte_unit(like)
+    if unit == "MB" and 0 < abs(count) < scale / 10:
+        return kilobytes(count)
     return f"{count / scale:.{ {'B': 0, 'KB': 1, 'MB': 2}[unit] }f}"
 
 

@@ -70,7 +70,9 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
             None, None, parameter=name if is_parameter else "", values=storage.values,
         )  # fmt: skip
     operators = tuple(
-        OpRow(position, _function(position, len(work), node), label[node.results[0]], part, *_accesses(node, root, rows))
+        OpRow(
+            position, _function(position, len(work), node), label[node.results[0]], part, *_accesses(node, root, rows)
+        )
         for position, (node, part) in enumerate(zip(work, phase, strict=True))
     )
     return Layout(tuple(rows.values()), operators, root, rows)

@@ -1,8 +1,8 @@
 """The C project: straight-line code, one function a node, sizes and offsets as literals, only the kernels used.
 
-    Makefile board.ld sections.ld startup.c main.c      how it becomes firmware.elf
-    model.h ops_0.c … schedule.c parameters.c kernels/  the training step
-    buffers.csv ops.csv graph.txt                       what the tracer and the reports know of it
+Makefile board.ld sections.ld startup.c main.c      how it becomes firmware.elf
+model.h ops_0.c … schedule.c parameters.c kernels/  the training step
+buffers.csv ops.csv graph.txt                       what the tracer and the reports know of it
 """
 
 import re
@@ -32,7 +32,7 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Project:
-    """File name -> text, and the plan tables. `save` writes it all into a folder that `make` turns into firmware.elf."""
+    """File name -> text, and the plan tables. `save` writes it all into a folder; `make` builds firmware.elf there."""
 
     files: Mapping[str, str]
     buffers: tuple[BufferRow, ...]
@@ -119,7 +119,9 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
         "#define BITS(base, offset) ((uint32_t *)(void *)((base) + (offset)))", "",
         f"extern uint8_t {ARENA}[{max(plan.plan.bytes, 8)}];", "",
     ]  # fmt: skip
-    faces = [(f"wb_{name}", name) for name in graph.inputs if graph.types[name].rank] + [("wb_logits", loss.operands[0])]
+    faces = [(f"wb_{name}", name) for name in graph.inputs if graph.types[name].rank] + [
+        ("wb_logits", loss.operands[0])
+    ]
     for symbol, value in faces:
         row, kind = layout.row[layout.root[value]], graph.types[value]
         place = f"{CAST[kind.dtype]}({ARENA}, {row.offset})"
@@ -128,7 +130,13 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
     for row in layout.buffers:
         if row.storage != "arena":
             lines.append(f"extern {_declaration(graph, row)};")
-    lines += ["extern uint32_t wb_step; /* training steps done */", "", "void wb_forward(void);", "void wb_train_step(void);", ""]
+    lines += [
+        "extern uint32_t wb_step; /* training steps done */",
+        "",
+        "void wb_forward(void);",
+        "void wb_train_step(void);",
+        "",
+    ]
     lines += [f"void {row.symbol}(void);" for row in layout.ops]
     return "\n".join([*lines, "", "#endif", ""])
 
@@ -199,7 +207,7 @@ def makefile(board: Board, sources: list[str]) -> str:
         "CC = arm-none-eabi-gcc\n"
         f"CPU = -mcpu={board.core} -mthumb -mfpu={board.fpu} -mfloat-abi=hard\n"
         f"CFLAGS = $(CPU) {FLAGS} -ffile-prefix-map=$(CURDIR)=.\n"
-        "LDFLAGS = $(CPU) -nostartfiles -T board.ld -L . -Wl,--gc-sections -Wl,--build-id=none\n\n"
+        "LDFLAGS = $(CPU) -nostartfiles -T board.ld -L . -u wb_forward -u wb_train_step -Wl,--gc-sections,--build-id=none\n\n"
         f"OBJECTS = {objects}\n\n"
         "firmware.elf: $(OBJECTS) board.ld sections.ld\n"
         "\t$(CC) $(LDFLAGS) $(OBJECTS) -o $@\n\n"

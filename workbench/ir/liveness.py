@@ -80,8 +80,8 @@ def liveness(graph: Graph, scratch: Mapping[str, int] | None = None, alignment: 
     members: dict[str, list[str]] = {}
     for value, first in root.items():
         members.setdefault(first, []).append(value)
-    lower = {name: 0 for name in graph.arguments}
-    upper = {name: 0 for name in graph.arguments}
+    lower = dict.fromkeys(graph.arguments, 0)
+    upper = dict.fromkeys(graph.arguments, 0)
     work = steps(graph)
     for position, node in enumerate(work):
         for result in node.results:

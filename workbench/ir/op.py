@@ -13,8 +13,9 @@ REQUIRED = object()  # an attribute without a default
 class Kernel:
     """How an operator becomes C: `function(literals…, operands…, results…)` from kernels/`header`.
 
-    `function` is a name, or gives one from (*types, **attrs). `literals(*types, **attrs)` are the integers at the front of the call. A result that always takes over an
-    operand is not passed again. `scratch(*types, **attrs)` are bytes passed last, if any.
+    `function` is a name, or gives one from (*types, **attrs). `literals(*types, **attrs)` are the integers at the
+    front of the call. A result that always takes over an operand is not passed again. `scratch(*types, **attrs)` are
+    bytes passed last, if any.
     """
 
     header: str

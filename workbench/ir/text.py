@@ -19,7 +19,6 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.types import TensorType
 
-
 FEW_ARGUMENTS = 4  # more than these stand on lines of their own
 
 

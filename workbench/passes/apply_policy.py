@@ -7,7 +7,7 @@ from workbench.policy import UpdatePolicy
 
 
 def apply_policy(graph: Graph, policy: UpdatePolicy) -> Graph:
-    """`graph` (forward) with the policy's parameters marked. Raises PolicyError where it asks for layers that are not there."""
+    """`graph` (forward) with the policy's parameters marked. Raises PolicyError for layers that are not there."""
     layers = weighted_layers(graph)
     for count in (policy.weights, policy.biases):
         if count is not None and count > len(layers):

@@ -1,6 +1,7 @@
 """Is a plan right? Naive on purpose: every byte of every position is looked at, sharing nothing with the allocator."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from workbench.plan.problem import Buffer, Placed
 
@@ -19,7 +20,7 @@ def validate(buffers: Sequence[Buffer], placed: Sequence[Placed], capacity: int)
     for position in sorted({buffer.lower for buffer in buffers}):
         # Whoever overlaps does so at the birth of the later one.
         alive = sorted((p.offset, p.offset + p.size, p.id) for p in placed if p.lower <= position < p.upper)
-        for (_, end, first), (start, _, second) in zip(alive, alive[1:], strict=False):
+        for (_, end, first), (start, _, second) in pairwise(alive):
             if start < end:
                 return f"buffers {first} and {second} overlap at position {position}, offset {start}"
     return None

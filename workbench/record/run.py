@@ -1,12 +1,12 @@
 """Run: everything a finished run left behind. Reports are drawn from it alone, without running again.
 
-    run.json       the metadata, the object that `run --json` prints
-    graph.txt      the scheduled graph as IR text
-    ops.csv        the plan's operators + what the trace counted at each
-    buffers.csv    the plan's buffers + the address and what the trace saw of each
-    accesses.csv   bytes read and written, buffer by position (trace level memory)
-    violations.csv accesses the plan did not promise (trace level memory)
-    symbols.csv    the ELF's symbols
+run.json       the metadata, the object that `run --json` prints
+graph.txt      the scheduled graph as IR text
+ops.csv        the plan's operators + what the trace counted at each
+buffers.csv    the plan's buffers + the address and what the trace saw of each
+accesses.csv   bytes read and written, buffer by position (trace level memory)
+violations.csv accesses the plan did not promise (trace level memory)
+symbols.csv    the ELF's symbols
 """
 
 import json
@@ -26,10 +26,6 @@ VIOLATIONS = ["kind", "position", "op", "buffer", "address", "size", "pc", "symb
 SYMBOLS = ["name", "address", "size", "kind"]
 
 TABLES = {"ops": OPS, "buffers": BUFFERS, "accesses": ACCESSES, "violations": VIOLATIONS, "symbols": SYMBOLS}
-
-
-def _empty(columns):
-    return field(default_factory=lambda: pd.DataFrame(columns=columns))
 
 
 @dataclass(frozen=True)
@@ -52,11 +48,11 @@ class Run:
 
     meta: dict
     graph: str
-    ops: pd.DataFrame = _empty(OPS)
-    buffers: pd.DataFrame = _empty(BUFFERS)
-    accesses: pd.DataFrame = _empty(ACCESSES)
-    violations: pd.DataFrame = _empty(VIOLATIONS)
-    symbols: pd.DataFrame = _empty(SYMBOLS)
+    ops: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=OPS))
+    buffers: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=BUFFERS))
+    accesses: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ACCESSES))
+    violations: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=VIOLATIONS))
+    symbols: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=SYMBOLS))
 
     @property
     def title(self) -> str:
@@ -90,11 +86,25 @@ def load(folder: Path) -> Run:
     return Run(meta, graph, **tables)
 
 
-_TEXT = ("name", "role", "storage", "symbol", "parameter", "values", "node", "phase", "reads", "writes", "scratch", "kind", "op")
+_TEXT = (
+    "name",
+    "role",
+    "storage",
+    "symbol",
+    "parameter",
+    "values",
+    "node",
+    "phase",
+    "reads",
+    "writes",
+    "scratch",
+    "kind",
+    "op",
+)
 
 
 def _read(path: Path, columns) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype={column: str for column in _TEXT}, keep_default_na=False, na_values={
+    table = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values={
         column: [""] for column in columns if column not in _TEXT})  # fmt: skip
     missing = set(columns) - set(table.columns)
     if missing:

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# workbench.sh VERB … - set up whatever is missing, then run the workbench.
+#   setup: only set up    test: the project's tests    anything else: `workbench VERB …`
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+venv=$root/.venv
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "error: $1"; [ $# -lt 2 ] || say "  help: $2"; exit 1; }
+
+find_python() {
+    local name
+    for name in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+        if [ -n "$name" ] && command -v "$name" >/dev/null \
+            && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s\n' "$name"
+            return
+        fi
+    done
+    fail "Python 3.11 or newer is needed; there is $(python3 --version 2>&1 || echo none)" \
+        "install it, or name one: PYTHON=/path/to/python3.12 ./workbench.sh …"
+}
+
+install_packages() {
+    command -v apt-get >/dev/null || fail "missing: $*" \
+        "this is not Debian or Ubuntu; install an Arm embedded gcc (arm-none-eabi-gcc with newlib), make and Python's venv"
+    local as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        if [ -t 0 ]; then as_root=(sudo); else as_root=(sudo -n); fi
+        command -v sudo >/dev/null || fail "missing: $*" "as root: apt-get install $*"
+    fi
+    say "installing $*"
+    "${as_root[@]}" apt-get update -qq >&2 || true
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null \
+        || fail "could not install: $*" "run: sudo apt-get update && sudo apt-get install $*"
+}
+
+setup() {
+    local python missing=()
+    if ! [ -x "$venv/bin/python" ]; then
+        python=$(find_python)
+        "$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+    fi
+    command -v arm-none-eabi-gcc >/dev/null || missing+=(gcc-arm-none-eabi)
+    if [[ " ${missing[*]:-} " == *gcc-arm* ]] \
+        || [ ! -e "$(arm-none-eabi-gcc -print-file-name=libc.a 2>/dev/null)" ]; then
+        missing+=(libnewlib-arm-none-eabi)
+    fi
+    command -v make >/dev/null || missing+=(make)
+    [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+
+    # The stamp holds what was installed; another pyproject.toml, or a moved checkout, installs again.
+    local wanted
+    wanted="$root $(cksum <"$root/pyproject.toml")"
+    if [ "$(cat "$venv/.workbench" 2>/dev/null)" != "$wanted" ]; then
+        say "setting up .venv (once)"
+        "$venv/bin/python" -c '' 2>/dev/null || "${python:-$(find_python)}" -m venv --clear "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e "$root[test]" >&2 \
+            || fail "could not install the Python packages" "look at pip's words above; the network may be out of reach"
+        printf '%s' "$wanted" >"$venv/.workbench"
+    fi
+}
+
+verb=${1:-}
+case $verb in
+    "" | -h | --help) setup; exec "$venv/bin/workbench" --help ;;
+    setup) setup ;;
+    test) shift; setup; cd "$root"; exec "$venv/bin/python" -m pytest -n "${WORKBENCH_TEST_JOBS:-auto}" "$@" ;;
+    *) setup; exec "$venv/bin/workbench" "$@" ;;
+esac

@@ -1,0 +1,38 @@
+"""Generate the C project of a training step and compile it; the folder builds by itself with `make`."""
+
+from workbench.cli import options
+from workbench.cli.output import output_folder, say, say_json
+from workbench.units import kilobytes
+
+HELP = "write the C project of a training step and compile it"
+
+
+def add_arguments(parser) -> None:
+    options.add_model(parser)
+    options.add_compile(parser)
+    options.add_board(parser)
+    parser.add_argument("--load-weights", metavar="FILE", help="the weights in an .npz instead of the network's own")
+    options.add_output(parser)
+
+
+def execute(args) -> int:
+    from workbench import session
+    from workbench.measure import require_fit
+
+    board = options.board(args)
+    folder = output_folder(args.output, options.run_name(args, board, args.schedule) + "-firmware", args.force)
+    compiled = session.compile(options.model(args), args.policy, args.schedule)
+    built = session.build(compiled, board, folder)
+    require_fit(built)
+    image, arena = built.image, compiled.memory.plan.bytes
+    if args.json:
+        say_json({"folder": str(folder), "elf": str(image.elf), "board": board.name, "flash": image.flash,
+                  "static": image.static, "arena_planned": arena, "stack_reserve": image.stack_reserve,
+                  "sram_planned": image.static + arena + image.stack_reserve})  # fmt: skip
+        return 0
+    say(f"{args.model} · {args.policy} · {args.schedule} · {board}")
+    planned = kilobytes(image.static + arena + image.stack_reserve)
+    parts = f"static {kilobytes(image.static)} · arena {kilobytes(arena)} · stack {kilobytes(image.stack_reserve)}"
+    say(f"flash {kilobytes(image.flash)} · SRAM planned {planned}: {parts}")
+    say(f"Wrote {folder}/     next: make -C {folder}")
+    return 0

@@ -1,0 +1,32 @@
+"""List the built-in networks."""
+
+from workbench.cli.output import say, say_json, table
+from workbench.units import quantity
+
+HELP = "list the built-in networks"
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def execute(args) -> int:
+    from workbench import frontends
+
+    models = [frontends.load(name) for name in frontends.names()]
+    if args.json:
+        say_json([{"name": m.name, "input": list(m.graph.types[m.graph.inputs[0]].shape), "macs": m.macs,
+                   "parameters": m.parameter_count, "data": m.data, "about": m.about} for m in models])  # fmt: skip
+        return 0
+    rows = [
+        [
+            m.name,
+            "×".join(map(str, m.graph.types[m.graph.inputs[0]].shape)),
+            quantity(m.macs),
+            quantity(m.parameter_count),
+            m.about,
+        ]
+        for m in models
+    ]
+    say(table(["network", "input", "MACs", "parameters", "what it is"], rows))
+    return 0

@@ -1,0 +1,115 @@
+"""Options that several verbs share, and what they come to."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from workbench import boards, policy, units
+from workbench.boards import Board
+from workbench.errors import ModelError
+
+
+def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
+    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help="see `workbench models`")
+
+
+def add_compile(parser: argparse.ArgumentParser, schedule: bool = True) -> None:
+    parser.add_argument("--policy", default="full", metavar="P", help=f"{', '.join(policy.NAMES)} (default full)")
+    if schedule:
+        parser.add_argument(
+            "--schedule", default="optimized", choices=("vanilla", "reordered", "optimized"), help="default optimized"
+        )
+    parser.add_argument("--batch", type=positive, default=1, metavar="N", help="samples a step (default 1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="weights and order of samples (default 0)")
+
+
+def add_board(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--board", default=boards.DEFAULT, metavar="B", help=f"default {boards.DEFAULT}; see `workbench boards`"
+    )
+    parser.add_argument("--sram", metavar="SIZE", help="another SRAM limit, like 96K")
+
+
+def add_training(parser: argparse.ArgumentParser, trace: str, steps: int) -> None:
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=positive, default=steps, metavar="N", help=f"default {steps}")
+    length.add_argument("--epochs", type=positive, metavar="N", help="passes over the data set instead of steps")
+    parser.add_argument("--data", metavar="D", help="data set (default: the network's own)")
+    parser.add_argument("--lr", type=rate, default=0.02, metavar="X", help="learning rate (default 0.02)")
+    parser.add_argument("--lr-bias", type=rate, metavar="X", help="learning rate of biases (default: --lr)")
+    parser.add_argument(
+        "--lr-decay", type=rate, default=1.0, metavar="X", help="factor on both after each epoch (default 1)"
+    )
+    parser.add_argument(
+        "--trace", default=trace, choices=("off", "ops", "memory"), help=f"of the first step (default {trace})"
+    )
+    parser.add_argument("--load-weights", metavar="FILE", help="start from the weights in an .npz")
+    parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
+
+
+def add_output(parser: argparse.ArgumentParser, what: str = "folder to write (default: under out/)") -> None:
+    parser.add_argument("-o", "--output", metavar="DIR", help=what)
+    parser.add_argument("--force", action="store_true", help="overwrite what is there")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return value
+
+
+def rate(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a rate of 0 or more")
+    return value
+
+
+def board(args) -> Board:
+    """The board with the SRAM limit that was asked for."""
+    found = boards.get(args.board)
+    return found.with_sram(units.parse_bytes(args.sram)) if args.sram else found
+
+
+def model(args):
+    """The network with the weights that were asked for."""
+    from workbench import frontends, session
+
+    found = frontends.load(args.model, args.batch, args.seed)
+    path = getattr(args, "load_weights", None)
+    return session.with_weights(found, read_weights(path)) if path else found
+
+
+def training(args):
+    from workbench.session import Training
+
+    return Training(steps=args.steps, epochs=args.epochs, lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay,
+                    seed=args.seed, data=args.data, trace=args.trace)  # fmt: skip
+
+
+def read_weights(path: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz. Raises ModelError where it is missing, truncated or holds anything else."""
+    import zipfile
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing", "--save-weights writes such a file") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError):
+        raise ModelError(f"{path} is not a whole .npz of weights", "--save-weights writes such a file") from None
+
+
+def run_name(args, board: Board, schedule: str | None = None) -> str:
+    """lenet-full-nrf52840, with what else was chosen: the folder under out/."""
+    parts = [args.model, args.policy, board.name]
+    parts += [schedule] if schedule and schedule != "optimized" else []
+    parts += [f"batch{args.batch}"] if args.batch > 1 else []
+    return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
+
+
+def save_weights(path: Path, weights: dict[str, np.ndarray]) -> None:
+    np.savez(path, **weights)

@@ -1,0 +1,72 @@
+"""How commands speak: results on stdout, progress and warnings on stderr, files where they were asked for."""
+
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.errors import WorkbenchError
+
+OUT = Path("out")
+
+
+def say(text: str = "") -> None:
+    print(text)
+
+
+def say_error(text: str) -> None:
+    print(f"error: {text}", file=sys.stderr)
+
+
+def say_json(value) -> None:
+    print(json.dumps(value, indent=1))
+
+
+def table(heads: list[str], rows: list[list], left: int = 1) -> str:
+    """Aligned columns: the first `left` and the last to the left if it is text, numbers to the right."""
+    cells = [heads, *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(heads))]
+
+    def line(row):
+        parts = [
+            c.ljust(w) if at < left else c.rjust(w) for at, (c, w) in enumerate(zip(row[:-1], widths, strict=False))
+        ]
+        return "  ".join([*parts, row[-1]]).rstrip()
+
+    return "\n".join(map(line, cells))
+
+
+def output_folder(chosen: str | None, default: str, force: bool) -> Path:
+    """The folder to write into: the chosen one if it is free (or `force`), else out/`default`, the tool's own."""
+    if chosen is None:
+        return OUT / default
+    folder = Path(chosen)
+    if folder.exists() and not folder.is_dir():
+        raise WorkbenchError(f"{folder} is a file", "-o names a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise WorkbenchError(f"{folder} is not empty", "--force writes into it all the same, or name another folder")
+    return folder
+
+
+def output_file(chosen: str, force: bool) -> Path:
+    """A file to write; one that is there already is kept unless `force`."""
+    path = Path(chosen)
+    if path.exists() and not force:
+        raise WorkbenchError(f"{path} is there already", "--force replaces it, or name another file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def progress(label: str, quiet: bool):
+    """A callback for training: step, loss and rate on a terminal's stderr, nothing anywhere else."""
+    from tqdm import tqdm
+
+    with tqdm(desc=label, unit=" steps", disable=True if quiet else None, leave=False, mininterval=0.2) as bar:
+
+        def step(done: int, steps: int, loss: float) -> None:
+            bar.total = steps
+            bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+            bar.update(done - bar.n)
+
+        yield step

@@ -1,0 +1,55 @@
+"""Train a network on the emulated board: compile, build, run some steps, measure the first one, tell what it took."""
+
+from pathlib import Path
+
+from workbench.cli import options
+from workbench.cli.output import output_file, output_folder, progress, say, say_json
+
+HELP = "train a network on the emulated board and measure a step"
+
+
+def add_arguments(parser) -> None:
+    options.add_model(parser)
+    options.add_compile(parser)
+    options.add_board(parser)
+    options.add_training(parser, trace="ops", steps=50)
+    options.add_output(parser)
+
+
+def execute(args) -> int:
+    board = options.board(args)
+    folder = output_folder(args.output, options.run_name(args, board, args.schedule), args.force)
+    weights_file = output_file(args.save_weights, args.force) if args.save_weights else None
+    run, weights = train_once(args, board, args.schedule, folder)
+    if weights_file:
+        options.save_weights(weights_file, weights)
+        run.meta["artifacts"]["weights"] = str(weights_file)
+    run.save(folder)
+    return tell(args, run, folder)
+
+
+def train_once(args, board, schedule: str, folder: Path, virtual: bool = False):
+    """One run with its firmware in `folder`/firmware; gives it and the trained weights."""
+    from workbench import session
+    from workbench.measure import require_fit
+
+    compiled = session.compile(options.model(args), args.policy, schedule)
+    built = session.build(compiled, board, folder / "firmware")
+    if not virtual:
+        require_fit(built)
+    with progress(f"{args.model} {schedule}", args.quiet or args.json) as step:
+        run, weights = session.train_and_keep(built, options.training(args), step)
+    run.meta["artifacts"] |= {"run": str(folder), "firmware": str(folder / "firmware"), "elf": str(built.image.elf)}
+    return run, weights
+
+
+def tell(args, run, folder: Path) -> int:
+    """The summary, or the JSON; exit code 3 where the trace caught an access that the plan did not promise."""
+    from workbench.report.text import run_text
+
+    if args.json:
+        say_json(run.meta)
+    else:
+        say(run_text(run).rstrip())
+        say(f"Wrote {folder}/     next: ./workbench.sh lifecycle {args.model}")
+    return 3 if len(run.violations) else 0

@@ -1,0 +1,101 @@
+"""The firmware's protocol: feed inputs and labels, run wb_forward or wb_train_step, read loss, logits and parameters.
+
+All it knows of the network are the plan tables, so any firmware with such tables can be driven.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from workbench.emulate.machine import Machine
+from workbench.errors import RecordError
+from workbench.tables import BufferRow, OpRow
+
+
+class Device:
+    """A started machine with the tables of its training step. `wrote(symbol + offset, bytes)` hears of host writes."""
+
+    def __init__(self, machine: Machine, buffers: list[BufferRow], ops: list[OpRow]):
+        self.machine, self.buffers, self.ops = machine, buffers, ops
+        self.input = _only(buffers, "input")
+        self.label = _only(buffers, "label")
+        loss = next((op for op in ops if op.phase == "loss"), None)
+        if loss is None:
+            raise RecordError("ops.csv has no operator of phase loss")
+        self.logits = next(row for row in buffers if row.id in loss.reads and row.role != "label")
+        self.wrote: Callable[[int, int], None] = lambda address, size: None
+        machine.start()
+        machine.paint_stack()
+
+    def address(self, row: BufferRow) -> int:
+        return self.machine.elf.address(row.symbol) + row.offset
+
+    def set_rates(self, lr: float, lr_bias: float) -> None:
+        """Write the learning rates; a firmware that updates no biases has no wb_lr_bias, and the reverse."""
+        for symbol, rate in (("wb_lr", lr), ("wb_lr_bias", lr_bias)):
+            if self.machine.elf.has(symbol):
+                self.machine.write_f32(symbol, rate)
+
+    def forward(self, inputs: np.ndarray) -> np.ndarray:
+        """Logits (batch, classes) of inputs (batch, …)."""
+        self._feed(self.input, inputs)
+        self.machine.call("wb_forward")
+        count = self.logits.size // 4
+        return self.machine.read_array(self.address(self.logits), np.float32, count).reshape(len(inputs), -1)
+
+    def feed(self, inputs: np.ndarray, labels: np.ndarray) -> None:
+        """Write a batch's inputs and int32 labels."""
+        self._feed(self.input, inputs)
+        self._feed(self.label, np.asarray(labels, np.int32))
+
+    def train_step(self, inputs: np.ndarray, labels: np.ndarray) -> float:
+        """One training step; gives its batch's mean loss, computed before the update."""
+        self.feed(inputs, labels)
+        self.machine.call("wb_train_step")
+        return self.loss
+
+    def train_step_by_operator(self, inputs: np.ndarray, labels: np.ndarray) -> Iterator[OpRow]:
+        """One training step that pauses after each operator, whose results can then be read with `read`."""
+        self.feed(inputs, labels)
+        entries = [self.machine.elf.address(op.symbol) for op in self.ops]
+        for index in self.machine.calls_by_operator("wb_train_step", entries):
+            if index:
+                yield self.ops[index - 1]
+        yield self.ops[-1]
+
+    @property
+    def loss(self) -> float:
+        return self.machine.read_f32("wb_loss")
+
+    def read(self, row: BufferRow, dtype=np.float32) -> np.ndarray:
+        """A buffer's bytes as a flat array."""
+        return self.machine.read_array(self.address(row), dtype, row.size // np.dtype(dtype).itemsize)
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Every parameter as it now stands, flat, by name."""
+        return {row.parameter: self.read(row) for row in self.buffers if row.role == "parameter"}
+
+    def accuracy(self, inputs: np.ndarray, labels: np.ndarray) -> float:
+        """Fraction of samples whose largest logit is at their label; runs wb_forward, a last batch is padded."""
+        batch = self.input.size // inputs[0].nbytes
+        right = 0
+        for start in range(0, len(inputs), batch):
+            part = inputs[start : start + batch]
+            padded = np.concatenate([part, np.zeros((batch - len(part), *part.shape[1:]), part.dtype)])
+            guesses = self.forward(padded)[: len(part)].argmax(axis=1)
+            right += int((guesses == labels[start : start + batch]).sum())
+        return right / len(inputs)
+
+    def _feed(self, row: BufferRow, values: np.ndarray) -> None:
+        if values.nbytes > row.size or values.nbytes <= row.size - 4:
+            raise RecordError(f"{row.name} holds {row.size} bytes; got {values.nbytes}")
+        address = self.address(row)
+        self.machine.write_array(address, values)
+        self.wrote(address, values.nbytes)
+
+
+def _only(buffers: list[BufferRow], role: str) -> BufferRow:
+    rows = [row for row in buffers if row.role == role]
+    if len(rows) != 1:
+        raise RecordError(f"buffers.csv needs one buffer of role {role}; it has {len(rows)}")
+    return rows[0]
