@@ -1,6 +1,7 @@
 """The numbers that the native callbacks and Python share: one flat int64 array, and tables it points to.
 
 A callback gets one pointer. Names below are indices into the array; those ending in _AT hold the address of a table.
+Numba caches the callbacks by the date of hooks.py alone: after a change here, touch that file too.
 """
 
 from numba import types
