@@ -64,6 +64,8 @@ def test_parts_speak_the_unit_of_their_whole():
     assert units.bare(1536, 9000) == "1.5"
     assert units.bare(100, 9000) == "0.1"
     assert units.bare(100, 900) == "100"
+    assert units.bare(2**20, 3 * 2**20) == "1.00"
+    assert units.bare(1536, 3 * 2**20) == "1.5 KB"
 
 
 @given(st.integers(0, 10**13))

@@ -129,3 +129,12 @@ def test_names_get_shorter_and_never_mislead():
     assert all("features.conv1.weight".startswith(way.rstrip("…")) for way in ways[1:])
     assert sorted(ways, key=len, reverse=True) == ways
     assert name_candidates("dw1") == ["dw1"]
+    assert name_candidates("features.block3.dw1", shared=16)[:2] == ["features.block3.dw1", "…dw1"]
+
+
+def test_a_saving_is_named_even_where_the_first_run_has_a_long_name():
+    assert "13.4 KB saved" in told(long_names())
+
+
+def test_a_small_stack_beside_megabytes_keeps_its_unit():
+    assert any("stack 1.1 KB" in text for text in told(both(width=512)))

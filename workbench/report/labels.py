@@ -66,12 +66,23 @@ class Labels:
         artist.set_in_layout(False)
 
 
-def name_candidates(name: str, extra: str = "") -> list[str]:
-    """Ever shorter ways to call a buffer: with its bytes, alone, its first letters."""
+def name_candidates(name: str, extra: str = "", shared: int = 0) -> list[str]:
+    """Ever shorter ways to call a buffer: with its bytes, alone, without the `shared` letters all names begin with."""
     ways = [f"{name}  {extra}"] if extra else []
     ways.append(name)
+    if shared > SHORTEST:
+        name = "…" + name[shared:]
+        ways.append(name)
     ways += [name[:kept].rstrip("._") + "…" for kept in (12, 8, 6, 5, SHORTEST) if kept < len(name) - 1]
     return ways
+
+
+def shared_letters(names: list[str]) -> int:
+    """How many letters all names begin with (0 for fewer than two names)."""
+    if len(names) < 2:
+        return 0
+    first, last = min(names), max(names)  # in alphabetical order the two that differ earliest
+    return next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
 
 def shorten(labels: Labels, text: str, points: float, width: float, weight: str = "normal") -> str:

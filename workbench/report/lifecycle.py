@@ -22,7 +22,7 @@ from matplotlib.transforms import Bbox
 from workbench import units
 from workbench.record import Run
 from workbench.report import headings, palette, tables
-from workbench.report.labels import Labels, name_candidates
+from workbench.report.labels import Labels, name_candidates, shared_letters
 
 WIDTH, HEIGHT, DPI = 16.0, 10.2, 100  # inches, and dots an inch: 1600 x 1020 pixels
 FRAME = {"left": 0.055, "right": 0.985, "top": 0.82, "bottom": 0.135, "hspace": 0.07, "wspace": 0.05}
@@ -129,9 +129,12 @@ def _addresses(labels, axes, run, reference, scale):
     _static(labels, axes, run, scale)
     _shade_worst(axes, run)
     _lines(labels, axes, run, reference, scale)
+    shared = shared_letters(list(table.name))
     for row in table.sort_values(["bytes", "id"], ascending=[False, True]).itertuples():
         (x0, y0), (x1, y1) = axes.transData.transform([(row.x0, row.y0 / scale.unit), (row.x1, row.y1 / scale.unit)])
-        labels.fill(axes, Bbox.from_extents(x0, y0, x1, y1), name_candidates(row.name, units.kilobytes(row.bytes)))
+        labels.fill(
+            axes, Bbox.from_extents(x0, y0, x1, y1), name_candidates(row.name, units.kilobytes(row.bytes), shared)
+        )
 
 
 def _boxes(axes, rows, left, right, scale, colour, edge, zorder):
@@ -211,9 +214,11 @@ def _lines(labels, axes, run, reference, scale):
         axes.axhspan(top / scale.unit, was / scale.unit, facecolor=palette.SAVED_FILL, linewidth=0, zorder=0.5)
         axes.axhline(was / scale.unit, color=palette.SAVED, linewidth=1.1, linestyle=(0, (1, 2)), zorder=4)
         middle = (pixel(was) + pixel(top)) / 2
-        text = f"{units.kilobytes(was - top)} below {headings.short_title(reference, run)}"
-        labels.put(axes, frame.x0 + 8, middle, text, va="center", color=palette.SAVED, weight="bold",
-                   within=Bbox.from_extents(frame.x0, pixel(top), frame.x1, pixel(was)))  # fmt: skip
+        between = Bbox.from_extents(frame.x0, pixel(top), frame.x1, pixel(was))
+        gain, note = units.kilobytes(was - top), {"weight": "bold", "color": palette.SAVED}
+        for text in (f"{gain} below {headings.short_title(reference, run)}", f"{gain} saved"):
+            if labels.put(axes, frame.x0 + 8, middle, text, va="center", within=between, **note):
+                break
 
 
 def _live(labels, axes, run, scale):
