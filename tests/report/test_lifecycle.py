@@ -32,6 +32,7 @@ CASES = {
     "long": lambda: both(40),
     "does not fit": lambda: both(width=24, sram_limit=96 * 1024),
     "limit at the line": lambda: both(sram_limit=98 * 1024),
+    "limit just below": lambda: both(sram_limit=95 * 1024),
     "limit just above": lambda: both(sram_limit=104 * 1024),
     "limit in sight": lambda: both(sram_limit=128 * 1024),
     "untraced": lambda: both(trace="off"),
@@ -71,6 +72,17 @@ def test_no_text_overlaps_another_or_is_cut(figure):
         for other, other_box in found[:at]:
             apart = box.x1 <= other_box.x0 or other_box.x1 <= box.x0 or box.y1 <= other_box.y0 or other_box.y1 <= box.y0
             assert apart, f"{text!r} overlaps {other!r}"
+
+
+@pytest.mark.parametrize("kilobytes", [94, 95, 96, 97, 98, 99, 100, 104])
+def test_no_line_runs_through_the_words_that_name_it(kilobytes):
+    figure = lifecycle_figure([synthetic_run(sram_limit=kilobytes * 1024)])
+    axes = figure.axes[0]
+    heights = [axes.transData.transform((0, line.get_ydata()[0]))[1] for line in axes.lines]
+    named = [(text, box) for text, box in boxes(figure) if text.startswith(("static + arena", "limit"))]
+    assert len(named) == 2 and len(heights) == 3
+    for text, box in named:
+        assert not any(box.y0 < height < box.y1 for height in heights), text
 
 
 def told(runs) -> list[str]:

@@ -26,6 +26,7 @@ from workbench.report.labels import Labels, name_candidates, shared_letters
 
 WIDTH, HEIGHT, DPI = 16.0, 10.2, 100  # inches, and dots an inch: 1600 x 1020 pixels
 FRAME = {"left": 0.055, "right": 0.985, "top": 0.82, "bottom": 0.135, "hspace": 0.07, "wspace": 0.05}
+CLEAR = 22  # pixels a line of text needs above the line it names
 LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the tallest static + arena
 
 
@@ -199,11 +200,13 @@ def _lines(labels, axes, run, reference, scale):
     else:
         axes.axhline(limit / scale.unit, color=palette.LIMIT, linewidth=1.5, linestyle=(0, (5, 3)), zorder=5)
     text = f"static + arena {units.kilobytes(top)}"
-    labels.put(axes, frame.x1 - 4, pixel(top) + 5, text, ha="right", color=palette.INK, weight="bold")
+    above = limit if 0 <= pixel(limit) - pixel(top) < CLEAR else top  # no line runs through it
+    labels.put(axes, frame.x1 - 4, pixel(above) + 5, text, ha="right", color=palette.INK, weight="bold")
     if limit <= scale.top:
         before = len(axes.texts)
         text = f"limit {units.size(limit)}{verdict}"
-        for y, va in ((pixel(limit) + 5, "bottom"), (pixel(limit) - 5, "top")):
+        ways = [(pixel(limit) + 5, "bottom"), (pixel(limit) - 5, "top")]
+        for y, va in ways[::-1] if 0 <= pixel(top) - pixel(limit) < CLEAR else ways:
             if labels.put(axes, frame.x0 + 8, y, text, va=va, **note):
                 break
         if not fits:
