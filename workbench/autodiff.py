@@ -80,9 +80,9 @@ def training_step(forward: Graph) -> Graph:
     return verify(builder.graph(loss))
 
 
-def loss_node(graph: Graph) -> Node:
-    """The node that makes the loss of a training graph; its operands are the logits and the labels."""
-    return next(node for node in graph.nodes if ops.get(node.op).loss)
+def loss_nodes(graph: Graph) -> tuple[Node, ...]:
+    """The nodes that make a loss: one in a training graph; its operands are the logits and the labels."""
+    return tuple(node for node in graph.nodes if ops.get(node.op).loss)
 
 
 def parameter_roles(graph: Graph) -> dict[str, str]:

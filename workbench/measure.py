@@ -56,7 +56,8 @@ def require_fit(built) -> None:
     row = next(op for op in built.project.ops if op.position == living.worst)
     largest = sorted((s for s in living.arena if s.lower <= living.worst < s.upper), key=lambda s: -s.bytes)[:3]
     raise BudgetError(
-        f"{built.compiled.model.name} needs {kilobytes(needed)} of SRAM; {board.name} has {kilobytes(board.sram_size)}\n"
+        f"{built.compiled.model.name} needs {kilobytes(needed)} of SRAM; "
+        f"{board.name} has {kilobytes(board.sram_size)}\n"
         f"  static {kilobytes(image.static)}, arena {kilobytes(built.compiled.memory.plan.bytes)}, "
         f"stack {kilobytes(image.stack_reserve)}\n"
         f"  worst position {living.worst} of {len(built.project.ops)}, {row.symbol}: "

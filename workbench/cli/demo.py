@@ -39,7 +39,5 @@ def execute(args) -> int:
     say()
     say(f"Held-out digits: {100 * accuracy['before']:.1f} % before, {100 * accuracy['after']:.1f} % after training.")
     say(f"Wrote {', '.join(map(str, files))}")
-    say(
-        "next: ./workbench.sh run mlp --epochs 2 · ./workbench.sh lifecycle mlp · ./workbench.sh show conv-relu --stage backward"
-    )
+    say("next: ./workbench.sh run mlp --epochs 2     or: ./workbench.sh show conv-relu --stage backward")
     return 3 if any(len(each.violations) for each in (vanilla, reordered)) else 0

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workbench.autodiff import loss_node
+from workbench.autodiff import loss_nodes
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import phases, steps, storage_roots
@@ -38,7 +38,9 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
     root = storage_roots(graph)
     work, phase = steps(graph), phases(graph)
     updated = {root[name] for node in work for name in node.overwrites}
-    labels = set(loss_node(graph).operands[1:])
+    losses = loss_nodes(graph)
+    labels = {name for node in losses for name in node.operands[1:]}
+    loss_values = {node.results[0] for node in losses}
     role = {name: "label" if name in labels else "input" for name in graph.inputs}
     for node, part in zip(work, phase, strict=True):
         for result in node.results:
@@ -63,11 +65,12 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
         name = storage.name
         is_parameter = name in graph.parameters
         where = "sram" if not is_parameter or name in updated else "flash"
-        symbol = parameter_symbol(name, symbols) if is_parameter else f"wb_{label[name]}"
+        stem = "p_" + name if is_parameter else "wb_" + ("loss" if name in loss_values else name)
+        symbol = c_identifier(stem, symbols)
         symbols.add(symbol)
         rows[name] = BufferRow(
-            len(rows), label[name], "parameter" if is_parameter else "scalar", where, symbol, 0, graph.types[name].bytes,
-            None, None, parameter=name if is_parameter else "", values=storage.values,
+            len(rows), label[name], "parameter" if is_parameter else "scalar", where, symbol, 0,
+            graph.types[name].bytes, None, None, parameter=name if is_parameter else "", values=storage.values,
         )  # fmt: skip
     operators = tuple(
         OpRow(
@@ -78,12 +81,12 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
     return Layout(tuple(rows.values()), operators, root, rows)
 
 
-def parameter_symbol(name: str, taken: set[str]) -> str:
-    """A C identifier for a parameter, different from those taken: conv1.weight -> p_conv1_weight."""
-    stem = symbol = "p_" + re.sub(r"\W", "_", name, flags=re.ASCII)
+def c_identifier(stem: str, taken: set[str]) -> str:
+    """`stem` with everything but letters, digits and _ replaced, and a number where it is taken."""
+    plain = symbol = re.sub(r"\W", "_", stem, flags=re.ASCII)
     number = 2
     while symbol in taken:
-        symbol, number = f"{stem}_{number}", number + 1
+        symbol, number = f"{plain}_{number}", number + 1
     return symbol
 
 

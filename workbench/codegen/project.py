@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.autodiff import loss_node
+from workbench.autodiff import loss_nodes
 from workbench.boards import Board
-from workbench.codegen.layout import ARENA, C_TYPE, CAST, Layout, lay_out
+from workbench.codegen.layout import ARENA, C_TYPE, CAST, Layout, c_identifier, lay_out
 from workbench.errors import GraphError, ModelError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
@@ -108,7 +108,6 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
 
 
 def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
-    loss = loss_node(graph)
     lines = [
         "/* model.h - the training step's memory and entry points.", " *",
         " * Write the inputs and labels, then call. The logits are promised on return from wb_forward only. */",
@@ -119,12 +118,13 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
         "#define BITS(base, offset) ((uint32_t *)(void *)((base) + (offset)))", "",
         f"extern uint8_t {ARENA}[{max(plan.plan.bytes, 8)}];", "",
     ]  # fmt: skip
-    faces = [(f"wb_{name}", name) for name in graph.inputs if graph.types[name].rank] + [
-        ("wb_logits", loss.operands[0])
-    ]
-    for symbol, value in faces:
+    faces = [("wb_" + name, name) for name in graph.inputs if graph.types[name].rank]
+    faces += [("wb_logits", node.operands[0]) for node in loss_nodes(graph)]
+    taken = {row.symbol for row in layout.buffers}
+    for stem, value in faces:
         row, kind = layout.row[layout.root[value]], graph.types[value]
         place = f"{CAST[kind.dtype]}({ARENA}, {row.offset})"
+        taken.add(symbol := c_identifier(stem, taken))
         lines.append(f"#define {symbol} {place} /* {C_TYPE[kind.dtype]} {list(kind.shape)} */")
     lines.append("")
     for row in layout.buffers:
@@ -207,7 +207,8 @@ def makefile(board: Board, sources: list[str]) -> str:
         "CC = arm-none-eabi-gcc\n"
         f"CPU = -mcpu={board.core} -mthumb -mfpu={board.fpu} -mfloat-abi=hard\n"
         f"CFLAGS = $(CPU) {FLAGS} -ffile-prefix-map=$(CURDIR)=.\n"
-        "LDFLAGS = $(CPU) -nostartfiles -T board.ld -L . -u wb_forward -u wb_train_step -Wl,--gc-sections,--build-id=none\n\n"
+        "LDFLAGS = $(CPU) -nostartfiles -T board.ld -L . -u wb_forward -u wb_train_step "
+        "-Wl,--gc-sections,--build-id=none\n\n"
         f"OBJECTS = {objects}\n\n"
         "firmware.elf: $(OBJECTS) board.ld sections.ld\n"
         "\t$(CC) $(LDFLAGS) $(OBJECTS) -o $@\n\n"

@@ -91,7 +91,7 @@ def function_grad(dy, argmax, **_):
 def samples_grad(rng):
     cases = []
     for case in samples(rng)[: len(CASES)]:
-        full = {"padding": (0, 0, 0, 0), **case.attrs}
+        full = {"strides": (1, 1), "padding": (0, 0, 0, 0), **case.attrs}
         y, argmax = evaluate(*case.operands, **full)
         full.pop("argmax")
         cases.append(Sample((rng.normal(size=y.shape), argmax), {**full, "size": case.operands[0].shape[2:]}))

@@ -17,10 +17,12 @@ import pandas as pd
 
 from workbench.errors import RecordError
 
+# fmt: off
 OPS = ["position", "symbol", "node", "phase", "reads", "writes", "scratch",
-       "instructions", "cycles", "bytes_read", "bytes_written"]  # fmt: skip
+       "instructions", "cycles", "bytes_read", "bytes_written"]
 BUFFERS = ["id", "name", "role", "storage", "symbol", "offset", "size", "lower", "upper", "parameter", "axis", "begin",
-           "end", "values", "address", "first_write", "last_read", "bytes_read", "bytes_written", "touched"]  # fmt: skip
+           "end", "values", "address", "first_write", "last_read", "bytes_read", "bytes_written", "touched"]
+# fmt: on
 ACCESSES = ["position", "buffer", "bytes_read", "bytes_written", "low", "high"]
 VIOLATIONS = ["kind", "position", "op", "buffer", "address", "size", "pc", "symbol", "count"]
 SYMBOLS = ["name", "address", "size", "kind"]

@@ -1,0 +1,36 @@
+"""Fixtures of the whole suite: golden files with a one-switch update, and the shared data where it is there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="write what was got into tests/golden")
+
+
+@pytest.fixture
+def golden(request):
+    """golden(name, text): `text` equals tests/golden/<name>; --update-golden writes it."""
+
+    def compare(name: str, text: str) -> None:
+        path = TESTS / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert path.exists(), f"{path.name} is missing; --update-golden writes it"
+        assert text == path.read_text(), f"{path.name} differs; --update-golden accepts the new text"
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real networks and planner inputs; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("WORKBENCH_DATA") or TESTS.parents[1] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("no shared data: set WORKBENCH_DATA to its folder")
+    return folder

@@ -1,0 +1,110 @@
+"""Every operator keeps its own promises: shapes = evaluate, gradients = finite differences, emulated C = evaluate."""
+
+import numpy as np
+import pytest
+from samples import dtype_name, evaluate, every_sample, in_dtype, run_every_kernel
+
+from workbench.ir.build import Builder
+from workbench.ir.interpret import interpret
+from workbench.ir.types import TensorType
+from workbench.ir.verify import verify
+
+CASES = [pytest.param(op, sample, id=case) for case, op, sample in every_sample()]
+BIT_EXACT = ("add", "nn.bias_add", "nn.relu", "nn.relu_grad", "nn.max_pool2d", "nn.sgd")  # one rounding an element
+
+
+@pytest.mark.parametrize(("op", "sample"), CASES)
+def test_infer_tells_what_evaluate_gives(op, sample):
+    operands = in_dtype(sample.operands, np.float32)
+    types = [TensorType(a.shape, dtype_name(a)) for a in operands]
+    inferred = op.result_types(types, sample.attrs)
+    results = evaluate(op, sample)
+    assert [(t.shape, t.dtype) for t in inferred] == [(r.shape, str(r.dtype)) for r in results]
+
+
+GRADIENTS = [
+    pytest.param(op, sample, index, id=f"{case}-operand{index}")
+    for case, op, sample in every_sample()
+    for index, rule in enumerate(op.grads)
+    if rule is not None
+]
+
+
+@pytest.mark.parametrize(("op", "sample", "index"), GRADIENTS)
+def test_gradient_rule_equals_finite_differences(op, sample, index):
+    rng = np.random.default_rng(3)
+    sample = type(sample)(sample.operands, {**sample.attrs, **op.training})
+    operands = in_dtype(sample.operands, np.float64)
+    dy = np.array(1.0) if op.loss else rng.normal(size=evaluate(op, sample)[0].shape)
+    along = _smooth_direction(operands[index], rng)
+
+    def projected(step):
+        moved = [*operands[:index], operands[index] + step * along, *operands[index + 1 :]]
+        return float((evaluate(op, type(sample)(moved, sample.attrs), np.float64)[0] * dy).sum())
+
+    difference = _derivative(projected)
+    got = float((_by_rule(op, sample, operands, dy, index) * along).sum())
+    scale = max(abs(difference), np.linalg.norm(along) * 1e-3)
+    assert abs(got - difference) <= 1e-6 * scale
+
+
+def _smooth_direction(x, rng):
+    """A random direction that leaves alone where nothing is differentiable: at 0 and at ties."""
+    values, where, counts = np.unique(x, return_inverse=True, return_counts=True)
+    kink = (values[where] == 0) | (counts[where] > 1)
+    return np.where(kink.reshape(x.shape), 0, rng.normal(size=x.shape)) / max(1, np.abs(x).max())
+
+
+def _derivative(function, h=1e-4):
+    """Central differences at two steps, extrapolated (Richardson): error of order h⁴."""
+    near = (function(h) - function(-h)) / (2 * h)
+    far = (function(2 * h) - function(-2 * h)) / (4 * h)
+    return (4 * near - far) / 3
+
+
+def _by_rule(op, sample, operands, dy, index):
+    build = Builder()
+    values = [build.input(f"x{i}", a.shape, dtype_name(a)) for i, a in enumerate(operands)]
+    gradient_in = None if op.loss else build.input("dy", dy.shape)
+    results = build.op(op.name, *values, **sample.attrs)
+    results = results if isinstance(results, tuple) else (results,)
+    gradient = op.grads[index](build, gradient_in, *values, y=results, **sample.attrs)
+    graph = verify(build.graph(gradient))
+    feeds = {f"x{i}": a for i, a in enumerate(operands)} | ({} if op.loss else {"dy": dy})
+    result = interpret(graph, feeds, np.float64)[gradient.name]
+    assert result.shape == operands[index].shape
+    return result
+
+
+@pytest.fixture(scope="module", params=["nrf52840", "stm32f746"])
+def emulated(request, tmp_path_factory):
+    return run_every_kernel(request.param, tmp_path_factory.mktemp("kernels"))
+
+
+def test_emulated_c_equals_evaluate(emulated):
+    for case, op, sample in every_sample():
+        if op.kernel is None:
+            continue
+        for got, want in zip(emulated[case], evaluate(op, sample), strict=True):
+            want = want.reshape(-1)
+            if got.dtype != np.float32 or op.name in BIT_EXACT:
+                assert np.array_equal(got, want), f"{case}: first difference at {np.flatnonzero(got != want)[:1]}"
+            else:
+                error = np.linalg.norm(got.astype(np.float64) - want) / max(np.linalg.norm(want), 1e-30)
+                assert error <= 1e-6, f"{case}: {error:.1e} of its norm"
+
+
+def test_relu_has_slope_zero_at_zero():
+    build = Builder()
+    y, dy = build.input("y", (3,)), build.input("dy", (3,))
+    dx = build.relu_grad(dy, y)
+    values = {"y": np.array([-0.0, 0.0, 1e-30]), "dy": np.ones(3)}
+    assert interpret(build.graph(dx), values)[dx.name].tolist() == [0, 0, 1]
+
+
+def test_max_pool_takes_the_first_of_equals():
+    build = Builder()
+    x = build.input("x", (1, 1, 2, 2))
+    y, argmax = build.max_pool2d(x, pool_size=(2, 2), strides=(2, 2), argmax=True)
+    got = interpret(build.graph(y, argmax), {"x": np.full((1, 1, 2, 2), -5.0)})
+    assert (got[y.name].item(), got[argmax.name].item()) == (-5, 0)

@@ -1,0 +1,74 @@
+"""Every sample of every operator, and one firmware that runs them all."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import workbench.ops  # noqa: F401  registers the operators
+from workbench import boards
+from workbench.codegen import generate
+from workbench.codegen.layout import scratch_bytes
+from workbench.emulate.machine import Machine
+from workbench.ir.build import Builder
+from workbench.ir.op import Op, Sample, registered
+from workbench.ir.verify import verify
+from workbench.plan.memory import plan_memory
+from workbench.toolchain import build
+
+SEED = 7
+
+
+def every_sample() -> list[tuple[str, Op, Sample]]:
+    """(id, operator, sample) of all operators; the sample's attributes are complete."""
+    cases = []
+    for op in registered().values():
+        for number, sample in enumerate(op.samples(np.random.default_rng(SEED))):
+            cases.append((f"{op.name}-{number}", op, replace(sample, attrs=op.complete(sample.attrs))))
+    return cases
+
+
+def in_dtype(operands, dtype):
+    """Float operands in `dtype`, the others as they are."""
+    return [a.astype(dtype) if np.issubdtype(np.asarray(a).dtype, np.floating) else np.asarray(a) for a in operands]
+
+
+def dtype_name(array) -> str:
+    return "float32" if np.issubdtype(array.dtype, np.floating) else str(array.dtype)
+
+
+def evaluate(op: Op, sample: Sample, dtype=np.float32) -> tuple[np.ndarray, ...]:
+    results = op.evaluate(*in_dtype(sample.operands, dtype), **sample.attrs)
+    return results if isinstance(results, tuple) else (results,)
+
+
+def run_every_kernel(board_name: str, folder: Path) -> dict[str, list[np.ndarray]]:
+    """Case id -> what the emulated kernel gave for each of its results, flat. Views, which have no kernel, are left out."""
+    builder, feeds, made, outputs = Builder(), {}, {}, []
+    for case, op, sample in every_sample():
+        if op.kernel is None:
+            continue
+        operands = []
+        for index, array in enumerate(in_dtype(sample.operands, np.float32)):
+            declare = builder.parameter if index in op.takes else builder.input
+            name = f"{case}.{index}"
+            operands.append(declare(name, array.shape, dtype_name(array)))
+            feeds[name] = array
+        results = builder.op(op.name, *operands, **sample.attrs)
+        made[case] = results if isinstance(results, tuple) else (results,)
+        outputs += made[case]
+    graph = verify(builder.graph(*outputs))
+    memory = plan_memory(graph, scratch_bytes(graph))
+    board = boards.get(board_name)
+    project = generate(graph, memory, feeds, board)
+    machine = Machine(build(project, board, folder, memory.plan.bytes).elf, board)
+    machine.start()
+    place = {value: machine.elf.address(row.symbol) + row.offset for row in project.buffers for value in row.values}
+    for name in graph.inputs:
+        machine.write_array(place[name], feeds[name])
+    machine.call("wb_train_step")
+    numpy_type = {"float32": np.float32, "int8": np.int8, "int32": np.int32}
+    return {
+        case: [machine.read_array(place[v.name], numpy_type[v.type.dtype], v.type.elements) for v in values]
+        for case, values in made.items()
+    }
