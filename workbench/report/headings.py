@@ -82,7 +82,7 @@ def legends(figure, runs, limit_drawn: bool) -> None:
     roles = {role for run in runs for role in tables.live_bytes(run).columns}
     order = [r for r in tables.ROLES if r in roles] + sorted(roles - set(tables.ROLES))
     keys = [Patch(facecolor=palette.role_colour(role), label=role) for role in order]
-    if any(tables.rectangles(run).used0.notna().any() for run in runs):
+    if any(((table.used0 > table.x0) | (table.used1 < table.x1)).any() for table in map(tables.rectangles, runs)):
         keys.append(Patch(facecolor=palette.pale(palette.ROLE["gradient"]), label="pale: planned, not in use"))
     keys.append(
         Patch(facecolor=palette.STATIC, edgecolor=palette.STATIC_HATCH, hatch="///", linewidth=0, label="static")

@@ -73,8 +73,8 @@ def name_candidates(name: str, extra: str = "", shared: int = 0) -> list[str]:
     if shared > SHORTEST:
         name = "…" + name[shared:]
         ways.append(name)
-    ways += [name[:kept].rstrip("._") + "…" for kept in (12, 8, 6, 5, SHORTEST) if kept < len(name) - 1]
-    return ways
+    ways += [name[:kept].rstrip("._") + "…" for kept in range(min(len(name) - 2, 24), SHORTEST - 1, -1)]
+    return list(dict.fromkeys(ways))
 
 
 def shared_letters(names: list[str]) -> int:
