@@ -49,7 +49,9 @@ class Labels:
             for points in sizes:
                 width, height = self.measure(text, points)
                 for rotation, (w, h) in ((0, (width, height)), (90, (height, width))):
-                    if w + 6 > frame.width or h + 4 > frame.height:
+                    # The same height for every text: else 'conv2.re…' fits where the taller 'conv2.relu' did not.
+                    across, along = (frame.height, frame.width) if rotation == 0 else (frame.width, frame.height)
+                    if width + 6 > along or self.measure("l", points)[1] + 3 > across:
                         continue
                     x, y = (frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2
                     box = Bbox.from_bounds(x - w / 2 - 1, y - h / 2 - 1, w + 2, h + 2)
