@@ -8,7 +8,7 @@ The virtual twins are the same cores with 16 MB of each, to measure what does no
 from dataclasses import dataclass, replace
 
 from workbench.errors import BoardError
-from workbench.units import KB, kilobytes
+from workbench.units import KB, size
 
 MB = 1024 * KB
 
@@ -35,16 +35,16 @@ class Board:
         """'Cortex-M4F': the field's name for the core with its floating-point unit."""
         return self.core.replace("cortex-m", "Cortex-M") + "F"
 
-    def with_sram(self, size: int) -> "Board":
+    def with_sram(self, limit: int) -> "Board":
         """The same board with another SRAM limit (the emulator maps whole KB)."""
-        if size <= 0 or size % KB or size > 16 * MB:
+        if limit <= 0 or limit % KB or limit > 16 * MB:
             raise BoardError(
-                f"SRAM of {size} bytes cannot be mapped", "use a multiple of 1 KB up to 16 MB, like --sram 96K"
+                f"SRAM of {limit} bytes cannot be mapped", "use a multiple of 1 KB up to 16 MB, like --sram 96K"
             )
-        return replace(self, sram_size=size)
+        return replace(self, sram_size=limit)
 
     def __str__(self) -> str:
-        return f"{self.name}, {self.core_title} {self.clock_hz / 1e6:g} MHz, {kilobytes(self.sram_size)} SRAM"
+        return f"{self.name}, {self.core_title} {self.clock_hz / 1e6:g} MHz, {size(self.sram_size)} SRAM"
 
 
 def _m4(name, clock_hz, flash_base, flash_size, sram_size):

@@ -11,9 +11,11 @@ WB_KERNEL void conv2d_backward_weight_f32(int batch, int groups, int channels, i
     for (int g = 0; g < groups; ++g)
         for (int o = 0; o < filters; ++o)
             for (int c = 0; c < channels; ++c)
+#pragma GCC unroll 3
                 for (int ky = 0; ky < kh; ++ky) {
                     const int top = ky * dh - pt; /* row of x under output row 0 */
                     const int oy0 = wb_ceil_div(-top, sh), oy1 = wb_min(out_height, wb_ceil_div(in_height - top, sh));
+#pragma GCC unroll 3
                     for (int kx = 0; kx < kw; ++kx) {
                         const int left = kx * dw - pl;
                         const int ox0 = wb_ceil_div(-left, sw), ox1 = wb_min(out_width, wb_ceil_div(in_width - left, sw));
@@ -23,7 +25,7 @@ WB_KERNEL void conv2d_backward_weight_f32(int batch, int groups, int channels, i
                             const float *image = x + ((n * groups + g) * channels + c) * in_height * in_width;
                             for (int oy = oy0; oy < oy1; ++oy) {
                                 const float *row = image + (oy * sh + top) * in_width + left, *drow = d + oy * out_width;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
                                 for (int ox = ox0; ox < ox1; ++ox)
                                     sum += drow[ox] * row[ox * sw];
                             }

@@ -1,22 +1,35 @@
 /* conv2d_f32.h - y[n][o][oy][ox] = sum x[n][c][oy*sh + ky*dh - pt][ox*sw + kx*dw - pl] * w[o][c][ky][kx], by groups.
  *
  * One accumulator a pixel. Where the whole window lies inside the image the loops over it have literal ends and
- * unroll; along the border they are clamped. */
+ * unroll; along the border they are clamped, and the channels unroll instead. */
 #include "wb_kernel.h"
 
-WB_KERNEL float conv2d_window_f32(int channels, int in_height, int in_width, int kh, int kw, int dh, int dw,
+/* A window that lies inside the image. */
+WB_KERNEL float conv2d_inside_f32(int channels, int in_height, int in_width, int kh, int kw, int dh, int dw,
+                                  const float *restrict x, const float *restrict w)
+{
+    float sum = 0.0f;
+    for (int c = 0; c < channels; ++c, x += in_height * in_width, w += kh * kw)
+#pragma GCC unroll 7
+        for (int ky = 0; ky < kh; ++ky)
+#pragma GCC unroll 7
+            for (int kx = 0; kx < kw; ++kx)
+                sum += x[ky * dh * in_width + kx * dw] * w[ky * kw + kx];
+    return sum;
+}
+
+/* A window of which only rows [ky0, ky1) and columns [kx0, kx1) lie inside; channels innermost, their ends are literal. */
+WB_KERNEL float conv2d_border_f32(int channels, int in_height, int in_width, int kh, int kw, int dh, int dw,
                                   int ky0, int ky1, int kx0, int kx1, const float *restrict x, const float *restrict w)
 {
     float sum = 0.0f;
-    for (int c = 0; c < channels; ++c) {
-#pragma GCC unroll 7
-        for (int ky = ky0; ky < ky1; ++ky)
-#pragma GCC unroll 7
-            for (int kx = kx0; kx < kx1; ++kx)
-                sum += x[ky * dh * in_width + kx * dw] * w[ky * kw + kx];
-        x += in_height * in_width;
-        w += kh * kw;
-    }
+    for (int ky = ky0; ky < ky1; ++ky)
+        for (int kx = kx0; kx < kx1; ++kx) {
+            const float *p = x + ky * dh * in_width + kx * dw, *q = w + ky * kw + kx;
+#pragma GCC unroll 8
+            for (int c = 0; c < channels; ++c)
+                sum += p[c * in_height * in_width] * q[c * kh * kw];
+        }
     return sum;
 }
 
@@ -38,10 +51,9 @@ WB_KERNEL void conv2d_f32(int batch, int groups, int channels, int in_height, in
                         const int ix = ox * sw - pl;
                         const float *corner = image + iy * in_width + ix;
                         if (iy >= 0 && iy + inside_y < in_height && ix >= 0 && ix + inside_x < in_width)
-                            *y++ = conv2d_window_f32(channels, in_height, in_width, kh, kw, dh, dw, 0, kh, 0, kw,
-                                                     corner, filter);
+                            *y++ = conv2d_inside_f32(channels, in_height, in_width, kh, kw, dh, dw, corner, filter);
                         else
-                            *y++ = conv2d_window_f32(channels, in_height, in_width, kh, kw, dh, dw, ky0, ky1,
+                            *y++ = conv2d_border_f32(channels, in_height, in_width, kh, kw, dh, dw, ky0, ky1,
                                                      wb_ceil_div(-ix, dw), wb_min(kw, wb_ceil_div(in_width - ix, dw)),
                                                      corner, filter);
                     }

@@ -80,7 +80,6 @@ def test_a_table_cut_in_the_middle_of_its_header_names_the_columns(tmp_path):
         load(tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="load takes any JSON value; remove this mark once it asks for an object")
 def test_metadata_that_is_no_object_is_refused(tmp_path):
     synthetic_run().save(tmp_path)
     (tmp_path / "run.json").write_text("[]")
@@ -88,7 +87,6 @@ def test_metadata_that_is_no_object_is_refused(tmp_path):
         load(tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="load does not check its number columns; remove this mark once it does")
 def test_text_where_a_number_belongs_is_refused(tmp_path):
     synthetic_run().save(tmp_path)
     table = pd.read_csv(tmp_path / "buffers.csv", dtype=str)

@@ -84,7 +84,7 @@ def model(args):
 
 
 def training(args):
-    from workbench.session import Training
+    from workbench.training import Training
 
     return Training(steps=args.steps, epochs=args.epochs, lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay,
                     seed=args.seed, data=args.data, trace=args.trace)  # fmt: skip

@@ -38,7 +38,7 @@ def train_once(args, board, schedule: str, folder: Path, virtual: bool = False):
     if not virtual:
         require_fit(built)
     with progress(f"{args.model} {schedule}", args.quiet or args.json) as step:
-        run, weights = session.train_and_keep(built, options.training(args), step)
+        run, weights = session.train(built, options.training(args), step)
     run.meta["artifacts"] |= {"run": str(folder), "firmware": str(folder / "firmware"), "elf": str(built.image.elf)}
     return run, weights
 

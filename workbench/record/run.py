@@ -76,6 +76,8 @@ def load(folder: Path) -> Run:
     folder = Path(folder)
     try:
         meta = json.loads((folder / "run.json").read_text())
+        if not isinstance(meta, dict):
+            raise RecordError(f"{folder} holds no readable run: run.json is not an object")
         graph = (folder / "graph.txt").read_text()
         tables = {name: _read(folder / f"{name}.csv", columns) for name, columns in TABLES.items()}
     except FileNotFoundError as error:
@@ -111,4 +113,7 @@ def _read(path: Path, columns) -> pd.DataFrame:
     missing = set(columns) - set(table.columns)
     if missing:
         raise RecordError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    for column in set(columns) - set(_TEXT):
+        if not pd.api.types.is_numeric_dtype(table[column]) and table[column].notna().any():
+            raise RecordError(f"{path}: column {column} holds something that is not a number")
     return table

@@ -1,0 +1,69 @@
+"""Small training graphs to test passes on, random legal orders of them, and feeds."""
+
+import numpy as np
+
+from workbench.autodiff import loss_nodes, training_step
+from workbench.frontends.layers import Network
+from workbench.ir.graph import Graph
+from workbench.ir.liveness import storage_roots
+from workbench.passes.apply_policy import apply_policy
+from workbench.policy import parse_policy
+
+
+def mlp(widths, batch=2, policy="full") -> Graph:
+    """The training step of a multilayer perceptron: widths[0] inputs, widths[-1] classes."""
+    net = Network("mlp", (batch, widths[0]))
+    x = net.input
+    for depth, width in enumerate(widths[1:]):
+        x = net.dense(x, f"fc{depth}", width)
+        x = net.relu(x, f"fc{depth}") if depth < len(widths) - 2 else x
+    return training_step(apply_policy(net.build.graph(x), parse_policy(policy)))
+
+
+def convnet(channels=(2, 3), size=6, batch=1, policy="full", shared_input=False) -> Graph:
+    """The training step of convolutions with pooling; with `shared_input` a value is used twice and added up again."""
+    net = Network("convnet", (batch, 1, size, size))
+    x = net.input
+    for depth, count in enumerate(channels):
+        y = net.relu(net.conv2d(x, f"conv{depth}", count, 3, padding=1), f"conv{depth}")
+        if shared_input:
+            y = net.build.add(y, net.conv2d(y, f"side{depth}", count, 1), label=f"add{depth}")
+        x = y
+    x = net.max_pool2d(x, "pool", 2)
+    logits = net.dense(net.flatten(x), "fc", 3)
+    return training_step(apply_policy(net.build.graph(logits), parse_policy(policy)))
+
+
+def shuffled(graph: Graph, seed: int) -> Graph:
+    """The same nodes in a random legal order: makers before readers, and nobody reads storage after its takeover."""
+    rng = np.random.default_rng(seed)
+    root = storage_roots(graph)
+    before: dict[int, set[int]] = {index: set() for index in range(len(graph.nodes))}
+    maker = {result: index for index, node in enumerate(graph.nodes) for result in node.results}
+    for index, node in enumerate(graph.nodes):
+        before[index] |= {maker[name] for name in node.operands if name in maker}
+        taken = {root[name] for name in node.overwrites}
+        for other, reader in enumerate(graph.nodes):
+            if other != index and any(root[name] in taken for name in reader.operands):
+                before[index if other < index else other].add(min(index, other))
+    order, left = [], set(before)
+    while left:
+        ready = sorted(index for index in left if not before[index] & left)
+        chosen = int(rng.choice(ready))
+        order.append(graph.nodes[chosen])
+        left.remove(chosen)
+    return graph.with_order(order)
+
+
+def feeds(graph: Graph, seed: int) -> dict[str, np.ndarray]:
+    """Random values for every argument; labels are class numbers, rates small."""
+    rng = np.random.default_rng(seed)
+    classes = {node.operands[1]: graph.types[node.operands[0]].shape[1] for node in loss_nodes(graph)}
+    values = {}
+    for name in graph.arguments:
+        kind = graph.types[name]
+        if name in classes:
+            values[name] = rng.integers(0, classes[name], kind.shape, dtype=np.int32)
+        else:
+            values[name] = np.asarray(rng.normal(size=kind.shape) * (1 if kind.rank else 0.05), np.float32)
+    return values

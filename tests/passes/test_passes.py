@@ -1,0 +1,93 @@
+"""Passes keep every bit of the meaning, on graphs shuffled into a random legal order, and never need more memory."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from graphs import convnet, feeds, mlp, shuffled
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.errors import GraphError, WorkbenchError
+from workbench.ir.graph import Graph
+from workbench.ir.interpret import interpret
+from workbench.ir.liveness import liveness
+from workbench.ir.verify import verify
+from workbench.passes.dead_code import eliminate_dead_code
+from workbench.passes.early_update import early_update
+from workbench.passes.pipeline import run_schedule
+
+seeds = st.integers(0, 10**6)
+policies = st.sampled_from(["full", "bias-only", "last-1"])
+
+
+@st.composite
+def training_graphs(draw) -> Graph:
+    policy = draw(policies)
+    if draw(st.booleans()):
+        return mlp(draw(st.lists(st.integers(1, 9), min_size=2, max_size=5)), draw(st.integers(1, 3)), policy)
+    channels = draw(st.lists(st.integers(1, 3), min_size=1, max_size=2))
+    return convnet(channels, draw(st.integers(4, 6)), policy=policy, shared_input=draw(st.booleans()))
+
+
+def same_bits(one, other) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
+
+
+@settings(deadline=None, max_examples=60)
+@given(graph=training_graphs(), seed=seeds)
+def test_early_update_keeps_every_bit_and_never_needs_more(graph, seed):
+    before = verify(shuffled(graph, seed))
+    after = verify(early_update(before))
+    values = feeds(before, seed)
+    assert same_bits(interpret(after, values), interpret(before, values))
+    assert liveness(after).peak <= liveness(before).peak
+    others = [node for node in before.nodes if node.op != "nn.sgd"]
+    assert [node for node in after.nodes if node.op != "nn.sgd"] == others
+
+
+@settings(deadline=None, max_examples=30)
+@given(graph=training_graphs(), seed=seeds)
+def test_early_update_is_as_early_as_can_be(graph, seed):
+    """Moving any update one place further up breaks a rule, or only passes another update."""
+    after = early_update(shuffled(graph, seed))
+    for place, node in enumerate(after.nodes):
+        if node.op == "nn.sgd" and place and after.nodes[place - 1].op != "nn.sgd":
+            nodes = list(after.nodes)
+            nodes[place - 1 : place + 1] = nodes[place], nodes[place - 1]
+            with pytest.raises(GraphError):
+                verify(replace(after, nodes=tuple(nodes)))
+
+
+@settings(deadline=None, max_examples=40)
+@given(graph=training_graphs(), seed=seeds, keep=st.integers(0, 30))
+def test_dead_code_keeps_the_meaning(graph, seed, keep):
+    """Without some of the updates, their gradients are dead; what is left means the same."""
+    updates = [node for node in graph.nodes if node.op == "nn.sgd"]
+    dropped = {id(node) for at, node in enumerate(updates) if keep >> at & 1}
+    before = verify(shuffled(graph.with_nodes(node for node in graph.nodes if id(node) not in dropped), seed))
+    after = verify(eliminate_dead_code(before))
+    values = feeds(before, seed)
+    assert same_bits(interpret(after, values), interpret(before, values))
+    read = {name for node in after.nodes for name in node.operands} | set(after.outputs)
+    assert all(node.overwrites or read.intersection(node.results) for node in after.nodes)
+
+
+def test_dead_code_drops_a_whole_chain():
+    graph = mlp([4, 5, 6, 3])
+    alone = graph.with_nodes(node for node in graph.nodes if node.op != "nn.sgd")
+    assert [node.op for node in eliminate_dead_code(alone).nodes][-1] == "nn.softmax_cross_entropy"
+
+
+def test_reordered_needs_less_where_gradients_pile_up():
+    step = mlp([64, 32, 16, 10])
+    vanilla, record = run_schedule(step, "vanilla")
+    reordered, _ = run_schedule(step, "reordered")
+    assert liveness(reordered).peak < liveness(vanilla).peak
+    assert [applied.name for applied in record] == ["dead-code"]
+    assert record[0].nodes == (len(step.nodes), len(vanilla.nodes))
+
+
+def test_an_unknown_schedule():
+    with pytest.raises(WorkbenchError, match="no schedule is called 'fast'"):
+        run_schedule(mlp([2, 2]), "fast")

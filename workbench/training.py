@@ -1,0 +1,183 @@
+"""Train a built network on the emulated core, measure its first step, and record it all as a Run.
+
+The first step is traced on a machine of its own (Unicorn stays slower once a memory hook has been on it); the training
+itself runs untraced, and its first loss must be the traced one's, to the bit.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+
+from workbench import data
+from workbench.emulate.device import Device
+from workbench.emulate.machine import Machine
+from workbench.emulate.timing import model_of
+from workbench.errors import DataError, FirmwareFault, WorkbenchError
+from workbench.frontends import Model
+from workbench.ir.text import print_graph
+from workbench.measure import memory_measures
+from workbench.record import Run
+from workbench.trace.tracer import Tracer
+
+Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`."""
+
+    steps: int = 50
+    epochs: int | None = None
+    lr: float = 0.02
+    lr_bias: float | None = None
+    lr_decay: float = 1.0
+    seed: int = 0
+    data: str | None = None
+    trace: str = "ops"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one training step is fed: learning rates, inputs (batch, …), labels (batch,)."""
+
+    lr: float
+    lr_bias: float
+    inputs: np.ndarray
+    labels: np.ndarray
+
+    def run(self, device: Device) -> float:
+        """Its loss, on this device."""
+        device.set_rates(self.lr, self.lr_bias)
+        return device.train_step(self.inputs, self.labels)
+
+
+def train(built, options: Training, progress: Progress | None = None) -> tuple[Run, dict[str, np.ndarray]]:
+    """Train a session.Built; gives the Run and the weights at its end by name, in the model's own shapes.
+
+    The host only feeds images and labels and reads loss and logits. Accuracy is that of wb_forward on the held-out
+    samples, before and after.
+    """
+    model = built.compiled.model
+    samples = _samples(model, options)
+    start = time.perf_counter()
+    tracer, first_loss = _traced_step(built, options, next(_steps(samples, model.batch, options)))
+    device = _device(built)
+    held_out = len(samples.test_x) > 0
+    before = device.accuracy(samples.test_x, samples.test_y) if held_out else None
+    losses = []
+    count = _step_count(samples, model.batch, options)
+    for step in islice(_steps(samples, model.batch, options), count):
+        losses.append(step.run(device))
+        if progress:
+            progress(len(losses), count, losses[-1])
+    after = device.accuracy(samples.test_x, samples.test_y) if held_out else None
+    if first_loss not in (None, losses[0]):
+        raise WorkbenchError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
+    weights = {name: values.reshape(model.graph.types[name].shape) for name, values in device.parameters().items()}
+    seconds = time.perf_counter() - start
+    return _record(built, options, device, tracer, losses, (before, after), seconds), weights
+
+
+def _device(built) -> Device:
+    machine = Machine(built.image.elf, built.image.board)
+    return Device(machine, list(built.project.buffers), list(built.project.ops))
+
+
+def _traced_step(built, options: Training, step: Step) -> tuple[Tracer, float | None]:
+    """The tracer that watched one step, and its loss; at level `off` nothing runs."""
+    device = _device(built)
+    tracer = Tracer(device.machine, device.buffers, device.ops, options.trace)
+    if options.trace == "off":
+        return tracer, None
+    device.wrote = tracer.host_wrote
+    tracer.attach()
+    tracer.begin_call()
+    try:
+        return tracer, step.run(device)
+    except FirmwareFault as error:
+        raise _located(error, tracer, device) from None
+
+
+def _step_count(samples: data.Data, batch: int, options: Training) -> int:
+    count = options.steps if options.epochs is None else options.epochs * (len(samples.train_x) // batch)
+    if count < 1:
+        raise DataError("at least one training step is needed", "give --steps 1 or more")
+    return count
+
+
+def _steps(samples: data.Data, batch: int, options: Training) -> Iterator[Step]:
+    lr_bias = options.lr if options.lr_bias is None else options.lr_bias
+    for epoch, chosen in data.batches(len(samples.train_x), batch, options.seed):
+        decay = options.lr_decay**epoch
+        yield Step(options.lr * decay, lr_bias * decay, samples.train_x[chosen], samples.train_y[chosen])
+
+
+def _samples(model: Model, options: Training) -> data.Data:
+    shape = model.graph.types[model.graph.inputs[0]].shape[1:]
+    classes = model.graph.types[model.graph.outputs[0]].shape[1]
+    name = options.data or model.data
+    if name:
+        return data.load(name).shaped(shape, classes)
+    rng = np.random.default_rng(options.seed)
+    count = 16 * model.batch
+    x, y = rng.random((count, *shape), np.float32), rng.integers(0, classes, count, dtype=np.int32)
+    return data.Data("random", x, y, x[:0], y[:0], classes)
+
+
+def _located(error: FirmwareFault, tracer: Tracer, device: Device) -> FirmwareFault:
+    """The fault with the operator that was running, where the trace knows it."""
+    position = tracer.position
+    if position < 0:
+        return error
+    op = next(op for op in device.ops if op.position == position)
+    return FirmwareFault(
+        f"{error.message}, {op.symbol} ({op.node})", error.hint,
+        kind=error.kind, pc=error.pc, address=error.address, symbol=error.symbol,
+    )  # fmt: skip
+
+
+def _record(built, options: Training, device: Device, tracer: Tracer, losses, accuracy, seconds: float) -> Run:
+    compiled, board = built.compiled, built.board
+    model, graph = compiled.model, compiled.graph
+    step = tracer.totals()
+    ops = pd.DataFrame([vars(op) for op in device.ops]).drop(columns=["reads", "writes", "scratch"])
+    for column in ("reads", "writes", "scratch"):
+        ops[column] = [" ".join(map(str, getattr(op, column))) for op in device.ops]
+    buffers = pd.DataFrame([{**vars(row), "values": " ".join(row.values)} for row in device.buffers])
+    buffers = buffers.astype(dict.fromkeys(("lower", "upper", "axis", "begin", "end"), "Int64"))
+    buffers = buffers.merge(tracer.buffer_profile(), on="id", how="left")
+    symbols = pd.DataFrame([vars(symbol) for symbol in device.machine.elf.symbols])
+    updated = [
+        graph.types[row.parameter].elements
+        for row in device.buffers
+        if row.role == "parameter" and row.storage == "sram"
+    ]
+    cycles = step.cycles
+    meta = {
+        "model": model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
+        "passes": [applied.name for applied in compiled.passes], "board": board.name, "core": board.core,
+        "batch": model.batch, "accumulate": 1, "seed": options.seed, "steps": len(losses), "trace": options.trace,
+        "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,
+        "parameters_updated": int(sum(updated)), "data": options.data or model.data,
+        "loss": losses, "accuracy": {"before": accuracy[0], "after": accuracy[1]},
+        "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,
+        "milliseconds_per_step": None if cycles is None else 1000 * cycles / board.clock_hz,
+        "timing_model": model_of(board.core).name,
+        "memory": memory_measures(built, buffers, step.arena_touched, device.machine.stack_peak()),
+        "flash": {"total": built.image.flash},
+        "seconds": {"compile": compiled.seconds, "build": built.seconds, "emulate": seconds},
+        "artifacts": {},
+    }  # fmt: skip
+    return Run(
+        meta=meta,
+        graph=print_graph(graph),
+        ops=ops.merge(tracer.op_profile(), on="position", how="left"),
+        buffers=buffers,
+        accesses=tracer.accesses(),
+        violations=tracer.violations(),
+        symbols=symbols,
+    )
