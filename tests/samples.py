@@ -43,7 +43,7 @@ def evaluate(op: Op, sample: Sample, dtype=np.float32) -> tuple[np.ndarray, ...]
 
 
 def run_every_kernel(board_name: str, folder: Path) -> dict[str, list[np.ndarray]]:
-    """Case id -> what the emulated kernel gave for each of its results, flat. Views, which have no kernel, are left out."""
+    """Case id -> what the emulated kernel gave for each of its results, flat; views have no kernel and are left out."""
     builder, feeds, made, outputs = Builder(), {}, {}, []
     for case, op, sample in every_sample():
         if op.kernel is None:

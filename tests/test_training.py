@@ -24,7 +24,10 @@ def relative(got, want) -> float:
 def samples_of(model, steps):
     shape = model.graph.types[model.graph.inputs[0]].shape[1:]
     digits = data.load("digits").shaped(shape, 10)
-    chosen = [indices for _, (_, indices) in zip(range(steps), data.batches(len(digits.train_x), model.batch, 1), strict=False)]
+    chosen = [
+        indices
+        for _, (_, indices) in zip(range(steps), data.batches(len(digits.train_x), model.batch, 1), strict=False)
+    ]
     return [(digits.train_x[indices], digits.train_y[indices]) for indices in chosen]
 
 

@@ -34,7 +34,9 @@ def test_a_view_shares_storage_and_has_no_position():
     assert root[flatten.results[0]] == flatten.operands[0]
     assert flatten not in steps(graph)
     pooled = next(s for s in liveness(graph).arena if s.name == flatten.operands[0])
-    reader = next(i for i, node in enumerate(steps(graph)) if node.op == "nn.matmul" and flatten.results[0] in node.operands)
+    reader = next(
+        i for i, node in enumerate(steps(graph)) if node.op == "nn.matmul" and flatten.results[0] in node.operands
+    )
     assert pooled.upper >= reader + 1
 
 

@@ -48,6 +48,7 @@ def test_a_good_graph_passes():
         (with_node(first("nn.sgd", over=True), over=()), "must take over"),
         (with_node(0, attrs={"colour": 1}), "no attribute colour"),
         (with_node(0, op="nn.nothing"), "no operator"),
+        (with_node(0, label="a */ b"), "'a */ b' is no name"),
     ],
 )
 def test_a_broken_graph_is_refused(broken, message):

@@ -39,7 +39,9 @@ def test_the_validator_agrees_with_a_picture_of_the_arena(buffers, data):
     """Random offsets: paint every byte of every position; two owners of one byte is what `validate` must say."""
     placed = [Placed(b.id, b.lower, b.upper, b.size, data.draw(st.integers(0, 120))) for b in buffers]
     capacity = max((p.end for p in placed), default=0)
-    painted = [(position, byte) for p in placed for position in range(p.lower, p.upper) for byte in range(p.offset, p.end)]
+    painted = [
+        (position, byte) for p in placed for position in range(p.lower, p.upper) for byte in range(p.offset, p.end)
+    ]
     assert (validate(buffers, placed, capacity) is None) == (len(painted) == len(set(painted)))
 
 

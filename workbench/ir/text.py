@@ -65,9 +65,7 @@ def _attr_text(value) -> str:
 
 _NAME = r"%([\w.\-/]+)"
 _TENSOR = re.compile(rf"{_NAME}: Tensor\[\(([\d, ]*)\), (\w+)((?:, \w+=(?:\[[\d, ]*\]|\"[^\"]*\"|[\w.+-]+))*)\]")
-_NODE = re.compile(
-    rf"((?:{_NAME}(?:, )?)+) = ([\w.]+)\((.*?)\)(?: over ([\w.\-/%, ]+))?;(?:\s*/\* (.*?) \*/)?", re.ASCII
-)
+_NODE = re.compile(rf"((?:{_NAME}(?:, )?)+) = ([\w.]+)\((.*?)\)(?: over ([\w.\-/%, ]+))?;(?:\s*/\* (.*?) \*/)?")
 
 
 def parse_graph(text: str) -> Graph:

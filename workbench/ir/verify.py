@@ -1,17 +1,25 @@
 """Refuse a graph that breaks a rule of the IR; the message names the node."""
 
+import re
+
 from workbench.errors import GraphError, ShapeError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import storage_roots
 
+NAME = re.compile(r"[\w.\-/]+")  # what the text form and the plan tables can hold
+
 
 def verify(graph: Graph) -> Graph:
     """Give `graph` back if every rule holds, else raise GraphError.
 
-    Every operand is made before it is read, every value once; types are what the operator infers; a result
-    takes over an operand of its own node with room for it; nothing is read after its storage was taken over.
+    Names hold letters, digits, _ . - and / only. Every operand is made before it is read, every value once; types are
+    what the operator infers; a result takes over an operand of its own node with room for it; nothing is read after
+    its storage was taken over.
     """
+    for name in (*graph.types, *(node.label for node in graph.nodes if node.label)):
+        if not NAME.fullmatch(name):
+            raise GraphError(f"{name!r} is no name: letters, digits, _ . - and / only")
     known = set(graph.arguments)
     if len(known) != len(graph.arguments):
         raise GraphError("an argument is declared twice")

@@ -1,0 +1,49 @@
+/* model.h - the training step's memory and entry points.
+ *
+ * Write the inputs and labels, then call. The logits are promised on return from wb_forward only. */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <stdint.h>
+
+#define F32(base, offset) ((float *)(void *)((base) + (offset)))
+#define I32(base, offset) ((int32_t *)(void *)((base) + (offset)))
+#define I8(base, offset) ((int8_t *)(void *)((base) + (offset)))
+#define BITS(base, offset) ((uint32_t *)(void *)((base) + (offset)))
+
+extern uint8_t wb_arena[1448];
+
+#define wb_input0 F32(wb_arena, 256) /* float [1, 64] */
+#define wb_label0 I32(wb_arena, 512) /* int32_t [1] */
+#define wb_logits F32(wb_arena, 40) /* float [1, 10] */
+
+extern float wb_lr;
+extern float wb_lr_bias;
+extern const float p_fc1_weight[4096];
+extern const float p_fc1_bias[64];
+extern const float p_fc2_weight[2048];
+extern const float p_fc2_bias[32];
+extern float p_fc3_weight[320];
+extern float p_fc3_bias[10];
+extern float wb_loss;
+extern uint32_t wb_step; /* training steps done */
+
+void wb_forward(void);
+void wb_train_step(void);
+
+void op_000_dense(void);
+void op_001_bias_add(void);
+void op_002_relu(void);
+void op_003_dense(void);
+void op_004_bias_add(void);
+void op_005_relu(void);
+void op_006_dense(void);
+void op_007_bias_add(void);
+void op_008_softmax_cross_entropy(void);
+void op_009_softmax_cross_entropy_grad(void);
+void op_010_sum(void);
+void op_011_sgd(void);
+void op_012_matmul(void);
+void op_013_sgd(void);
+
+#endif

@@ -1,0 +1,116 @@
+"""The house's import direction, lazy imports included: a package imports only what stands to its left."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import workbench
+
+PACKAGE = Path(workbench.__file__).parent
+FREE = {"errors", "units", "boards", "policy", "tables"}
+ORDER = [
+    "ir",
+    "ops",
+    "data",
+    "quantize",
+    "frontends",
+    "autodiff",
+    "schedule",
+    "passes",
+    "plan",
+    "codegen",
+    "toolchain",
+    "record",
+    "emulate",
+    "trace",
+    "report",
+    "measure",
+    "training",
+    "session",
+    "study",
+    "cli",
+]
+COMPILER = set(ORDER[: ORDER.index("toolchain") + 1])
+STRICTER = {  # stage -> what it may import besides itself and the free modules
+    "record": set(),
+    "emulate": set(),
+    "trace": {"emulate"},
+    "report": {"record"},
+}
+ONLY_IMPORTER = {
+    "unicorn": "emulate/machine.py",
+    "elftools": "emulate/symbols.py",
+    "sklearn": "data/sets.py",
+    "tqdm": "cli/output.py",
+}
+
+
+def stage(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path):
+    """(module, line) of every import in a file, wherever it stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            yield node.module, node.lineno
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def problems() -> list[str]:
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        own, where = stage(path), path.relative_to(PACKAGE).as_posix()
+        if "firmware_templates" in where:
+            continue
+        for module, line in imported(path):
+            top = module.split(".")[0]
+            if top in ONLY_IMPORTER and where != ONLY_IMPORTER[top]:
+                found.append(f"{where}:{line}: only {ONLY_IMPORTER[top]} imports {top}")
+            parts = module.split(".")
+            if top != "workbench" or len(parts) < 2 or own in {"__init__", "__main__"}:
+                continue
+            other = parts[1]
+            if (
+                other == own
+                or other in FREE
+                or (not (PACKAGE / other).exists() and not (PACKAGE / f"{other}.py").exists())
+            ):
+                continue
+            if own in FREE:
+                found.append(f"{where}:{line}: the free module {own} imports {other}")
+            elif own in STRICTER:
+                if other not in STRICTER[own]:
+                    found.append(f"{where}:{line}: {own} must not import {other}")
+            elif ORDER.index(other) > ORDER.index(own):
+                found.append(f"{where}:{line}: {own} imports {other}, which stands to its right")
+    return found
+
+
+def test_the_import_direction():
+    assert problems() == []
+
+
+def test_every_stage_has_its_place():
+    stages = {stage(path) for path in PACKAGE.rglob("*.py") if "firmware_templates" not in path.parts}
+    assert stages - {"__init__", "__main__"} - FREE <= set(ORDER)
+
+
+def test_importing_the_package_is_quick():
+    heavy = "('numpy', 'pandas', 'numba', 'unicorn', 'matplotlib')"
+    code = f"import sys, workbench; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there():
+    assert all(getattr(workbench, name) is not None for name in workbench.__all__)
+
+
+def test_every_file_says_what_it_is_for():
+    silent = [str(p) for p in PACKAGE.rglob("*.py") if not ast.get_docstring(ast.parse(p.read_text() or "''"))]
+    assert silent == []

@@ -1,0 +1,172 @@
+"""Whole runs: the measures add up, tracing changes nothing, what was observed is what was planned."""
+
+import numpy as np
+import pytest
+
+import workbench
+from workbench import boards, frontends, session
+from workbench.emulate.device import Device
+from workbench.emulate.machine import Machine
+from workbench.errors import DataError, ModelError
+from workbench.trace.tracer import Tracer
+from workbench.training import Training
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return {
+        (name, schedule): workbench.run(name, schedule=schedule, steps=3, trace="memory")
+        for name in ("mlp", "lenet")
+        for schedule in ("vanilla", "reordered")
+    }
+
+
+def test_measures_add_up(runs):
+    for run in runs.values():
+        memory = run.meta["memory"]
+        assert memory["sram_planned"] == memory["static"] + memory["arena_planned"] + memory["stack_reserve"]
+        assert memory["sram_peak"] == memory["static"] + memory["arena_touched"] + memory["stack_peak"]
+        assert sum(memory["planned_by_role"].values()) == memory["sram_planned"]
+        assert sum(memory["touched_by_role"].values()) == memory["sram_peak"]
+        assert min(memory["planned_by_role"].values()) >= 0
+        assert run.ops.instructions.sum() <= run.meta["instructions_per_step"]
+        board = boards.get(run.meta["board"])
+        assert run.meta["milliseconds_per_step"] == 1000 * run.meta["modelled_cycles_per_step"] / board.clock_hz
+
+
+def test_what_was_touched_is_what_was_planned(runs):
+    for run in runs.values():
+        memory = run.meta["memory"]
+        assert run.violations.empty
+        assert memory["arena_touched"] == memory["arena_planned"]
+        assert 0 < memory["stack_peak"] <= memory["stack_reserve"]
+        arena = run.buffers[run.buffers.storage == "arena"]
+        assert (arena.touched == arena["size"].where(arena["size"] % 4 == 0)).mean() > 0.9
+        born = arena[~arena.role.isin(["input", "label"])]
+        assert (born.first_write == born.lower).all()
+        assert (arena.last_read == arena.upper - 1).all()
+
+
+def test_reordered_needs_less(runs):
+    for name in ("mlp", "lenet"):
+        vanilla, reordered = (runs[name, schedule].meta["memory"]["sram_peak"] for schedule in ("vanilla", "reordered"))
+        assert reordered < vanilla
+
+
+def test_schedules_train_alike(runs):
+    for name in ("mlp", "lenet"):
+        assert runs[name, "vanilla"].meta["loss"] == runs[name, "reordered"].meta["loss"]
+
+
+def test_a_run_is_saved_and_loaded(runs, tmp_path):
+    run = runs["lenet", "reordered"]
+    run.save(tmp_path)
+    again = workbench.load_run(tmp_path)
+    assert again.meta == run.meta
+    assert again.graph == run.graph
+    assert again.buffers["touched"].tolist() == run.buffers["touched"].astype(float).tolist()
+
+
+def sram_after_three_steps(name, level, board, folder):
+    built = session.build(session.compile(frontends.load(name)), board, folder)
+    device = Device(Machine(built.image.elf, built.image.board), list(built.project.buffers), list(built.project.ops))
+    tracer = Tracer(device.machine, device.buffers, device.ops, level)
+    rng = np.random.default_rng(2)
+    tracer.attach()
+    device.wrote = tracer.host_wrote
+    device.set_rates(0.02, 0.02)
+    for _ in range(3):
+        tracer.begin_call()
+        device.train_step(rng.random(device.input.size // 4, np.float32), rng.integers(0, 10, 1))
+    return device.machine.snapshot_sram(), tracer.totals().instructions
+
+
+@pytest.mark.parametrize("board", ["nrf52840", "stm32f746"])
+def test_traced_and_untraced_runs_end_in_the_same_memory(board, tmp_path):
+    plain, nothing = sram_after_three_steps("lenet", "off", boards.get(board), tmp_path)
+    ops, counted = sram_after_three_steps("lenet", "ops", boards.get(board), tmp_path)
+    memory, counted_again = sram_after_three_steps("lenet", "memory", boards.get(board), tmp_path)
+    assert plain == ops == memory
+    assert nothing is None
+    assert counted == counted_again > 3 * 100_000
+
+
+def test_evaluation_disturbs_nothing(tmp_path):
+    built = session.build(session.compile(frontends.load("mlp")), boards.get("nrf52840"), tmp_path)
+    rng = np.random.default_rng(0)
+    x, y = rng.random((4, 1, 64), np.float32), rng.integers(0, 10, (4, 1), np.int32)
+
+    def losses(evaluate):
+        device = Device(
+            Machine(built.image.elf, built.image.board), list(built.project.buffers), list(built.project.ops)
+        )
+        device.set_rates(0.02, 0.02)
+        result = []
+        for image, label in zip(x, y, strict=True):
+            if evaluate:
+                before = device.parameters()
+                device.accuracy(x[:, 0], y[:, 0])
+                assert all(np.array_equal(before[name], now) for name, now in device.parameters().items())
+            result.append(device.train_step(image, label))
+        assert device.machine.read_u32("wb_step") == 4
+        return result
+
+    assert losses(True) == losses(False)
+
+
+def test_accuracy_pads_the_last_batch(tmp_path):
+    accuracies = []
+    for batch in (1, 7):
+        built = session.build(
+            session.compile(frontends.load("lenet", batch)), boards.get("nrf52840"), tmp_path / str(batch)
+        )
+        device = Device(
+            Machine(built.image.elf, built.image.board), list(built.project.buffers), list(built.project.ops)
+        )
+        x, y = np.random.default_rng(0).random((10, 1, 8, 8), np.float32), np.arange(10, dtype=np.int32)
+        accuracies.append(device.accuracy(x, y))
+    assert accuracies[0] == accuracies[1]
+
+
+def test_levels_below_memory_measure_what_they_say():
+    off = workbench.run("mlp", steps=1, trace="off").meta
+    ops = workbench.run("mlp", steps=1, trace="ops").meta
+    assert off["instructions_per_step"] is None
+    assert off["modelled_cycles_per_step"] is None
+    assert off["memory"]["stack_peak"] == ops["memory"]["stack_peak"] > 0
+    assert ops["instructions_per_step"] > 1000
+    assert ops["memory"]["arena_touched"] is ops["memory"]["sram_peak"] is None
+
+
+def test_the_same_seed_gives_the_same_run_and_another_one_not():
+    losses = [workbench.run("mlp", steps=5, trace="off", seed=seed).meta["loss"] for seed in (0, 0, 1)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_learning_rate_decays_an_epoch():
+    from itertools import islice
+
+    from workbench.training import _samples, _steps
+
+    model = frontends.load("mlp", batch=500)
+    options = Training(lr=0.1, lr_bias=0.2, lr_decay=0.5)
+    steps = list(islice(_steps(_samples(model, options), 500, options), 5))
+    assert [step.lr for step in steps] == [0.1, 0.1, 0.05, 0.05, 0.025]
+    assert [step.lr_bias for step in steps] == [0.2, 0.2, 0.1, 0.1, 0.05]
+
+
+def test_trained_weights_can_be_loaded_again():
+    model = frontends.load("mlp")
+    built_run = workbench.run("mlp", weights=dict(model.weights), steps=2, trace="off")
+    assert built_run.meta["loss"] == workbench.run("mlp", steps=2, trace="off").meta["loss"]
+    with pytest.raises(ModelError, match=r"fc1\.bias is missing"):
+        workbench.run("mlp", weights={"fc1.weight": model.weights["fc1.weight"]})
+
+
+def test_what_cannot_be_trained_is_told():
+    with pytest.raises(ModelError, match="not class scores"):
+        workbench.run("conv-relu")
+    with pytest.raises(DataError, match="no data set is called 'cifar'"):
+        workbench.run("mlp", data="cifar")
+    with pytest.raises(DataError, match="needs as many samples"):
+        workbench.run("mlp", batch=2000, virtual=True)

@@ -1,0 +1,89 @@
+"""From project to image: reproducible, told when it does not fit, with a stack reserve that holds."""
+
+import subprocess
+
+import pytest
+
+from workbench import boards, frontends, session, toolchain
+from workbench.errors import BudgetError, ToolchainError
+from workbench.measure import require_fit
+
+BOARD = boards.get("nrf52840")
+
+
+def built(tmp_path, board=BOARD, name="mlp", **options):
+    return session.build(session.compile(frontends.load(name), **options), board, tmp_path)
+
+
+def test_the_folder_builds_by_itself_to_the_same_bytes(tmp_path):
+    image = built(tmp_path / "here").image
+    first = image.elf.read_bytes()
+    moved = (tmp_path / "here").rename(tmp_path / "elsewhere")
+    (moved / "firmware.elf").unlink()
+    subprocess.run(["make", "-j2"], cwd=moved, check=True, capture_output=True)
+    assert (moved / "firmware.elf").read_bytes() == first
+
+
+def test_an_image_is_built_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    image = built(tmp_path / "one").image
+    monkeypatch.setattr(toolchain, "_compile", lambda *_: pytest.fail("compiled again"))
+    again = built(tmp_path / "two").image
+    assert again.elf.read_bytes() == image.elf.read_bytes()
+    assert (again.flash, again.static, again.stack_reserve) == (image.flash, image.static, image.stack_reserve)
+
+
+def test_static_is_what_is_below_the_arena(tmp_path):
+    result = built(tmp_path)
+    rows = [row for row in result.project.buffers if row.storage == "sram"]
+    assert sum(row.size for row in rows) <= result.image.static <= sum(row.size for row in rows) + 16
+
+
+def test_what_does_not_fit_is_linked_for_the_twin_and_refused(tmp_path):
+    for sram in (30 * 1024, 4 * 1024):  # the stack does not fit; the linker itself refuses
+        result = built(tmp_path / str(sram), BOARD.with_sram(sram))
+        assert result.image.board.name == "virtual-m4"
+        with pytest.raises(BudgetError) as caught:
+            require_fit(result)
+        assert caught.value.exit_code == 3
+        assert "mlp needs 42." in str(caught.value)
+        assert "d.fc1.weight 16.0 KB" in str(caught.value)
+    require_fit(built(tmp_path / "fits"))
+
+
+def test_the_limit_is_exact(tmp_path):
+    fits = built(tmp_path / "a")
+    needed = fits.image.static + fits.compiled.memory.plan.bytes + fits.image.stack_reserve
+    whole = -(-needed // 1024) * 1024
+    require_fit(built(tmp_path / "b", BOARD.with_sram(whole)))
+    with pytest.raises(BudgetError):
+        require_fit(built(tmp_path / "c", BOARD.with_sram(whole - 1024)))
+
+
+def test_a_missing_compiler_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(toolchain.shutil, "which", lambda name: None)
+    toolchain.gcc_version.cache_clear()
+    with pytest.raises(ToolchainError, match="arm-none-eabi-gcc is not installed") as caught:
+        built(tmp_path)
+    assert "workbench.sh setup" in str(caught.value)
+    toolchain.gcc_version.cache_clear()
+
+
+def test_c_that_gcc_refuses_is_our_error_with_its_words(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    result = built(tmp_path / "good")
+    bad = {**result.project.files, "main.c": "int main(void) { return nothing; }\n"}
+    with pytest.raises(ToolchainError, match="nothing"):
+        toolchain.build(toolchain.Project(bad, (), ()), BOARD, tmp_path / "bad", 0)
+
+
+def test_library_frames_are_read_from_the_code(tmp_path):
+    source = tmp_path / "f.s"
+    source.write_text(
+        ".syntax unified\n.thumb\n.global f\n.type f, %function\n.thumb_func\nf:\n"
+        " push {r4-r7, lr}\n vpush {d8-d9}\n sub sp, #24\n str r3, [sp, #-8]!\n bx lr\n.size f, .-f\n"
+    )
+    elf = tmp_path / "f.elf"
+    flags = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-nostdlib", "-Wl,-e,f"]
+    subprocess.run(["arm-none-eabi-gcc", *flags, str(source), "-o", str(elf)], check=True)
+    assert toolchain.library_frame(elf, "f") == 5 * 4 + 4 * 4 + 24 + 8
