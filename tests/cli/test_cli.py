@@ -1,0 +1,216 @@
+"""The command line as a person meets it: what is printed, where, the exit codes, and what is left on disk."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from workbench.cli import main
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(capsys, *arguments):
+    """(exit code, stdout, stderr)."""
+    try:
+        code = main(list(arguments))
+    except SystemExit as stop:  # argparse's usage errors
+        code = stop.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def masked(text: str) -> str:
+    """Seconds differ from run to run."""
+    return re.sub(r" +\d+\.\d s$", "  # s", text, flags=re.M)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("models", ["models"]),
+        ("boards", ["boards"]),
+        ("show_forward", ["show", "conv-relu"]),
+        ("show_backward", ["show", "conv-relu", "--stage", "backward"]),
+        ("show_planned", ["show", "mlp", "--stage", "planned", "--policy", "last-1"]),
+        ("plan_mlp", ["plan", "mlp", "--policy", "last-2", "--schedule", "vanilla"]),
+        ("run_mlp", ["run", "mlp", "--steps", "3", "--trace", "memory"]),
+        ("build_mlp", ["build", "mlp", "--policy", "last-1", "--board", "stm32f746"]),
+        ("lifecycle_mlp", ["lifecycle", "mlp"]),
+    ],
+)
+def test_what_is_printed(name, arguments, capsys, golden):
+    code, out, err = run(capsys, *arguments)
+    assert (code, err) == (0, "")
+    golden(f"cli_{name}.txt", masked(out))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "resnet152"], 1, ["no network is called 'resnet152'", "mlp"]),
+        (["run", "mlp", "--policy", "some"], 1, ["no policy is called 'some'", "full"]),
+        (["run", "mlp", "--policy", "last-9"], 1, ["the network has 3"]),
+        (["run", "mlp", "--board", "esp32"], 1, ["no board is called 'esp32'", "nrf52840"]),
+        (["run", "mlp", "--sram", "lots"], 1, ["'lots' is not a size"]),
+        (["run", "mlp", "--sram", "100"], 1, ["multiple of 1 KB"]),
+        (["run", "mlp", "--sram", "8K"], 3, ["mlp needs 42", "nrf52840 has 8", "worst position"]),
+        (["run", "mlp", "--data", "imagenet"], 1, ["no data set", "digits"]),
+        (["run", "mlp", "--load-weights", "none.npz"], 1, ["none.npz is missing"]),
+        (["run", "conv-relu"], 1, ["not class scores", "show conv-relu"]),
+        (["run", "mlp", "--steps", "0"], 2, ["not a positive whole number"]),
+        (["run", "mlp", "--lr", "-1"], 2, ["not a rate"]),
+        (["run"], 2, ["MODEL"]),
+        (["fly"], 2, ["invalid choice"]),
+        (["plan"], 1, ["plan what?"]),
+        (["plan", "mlp", "--capacity", "1K"], 3, ["no plan fits 1024 bytes", "alive at once"]),
+        (["plan", "--buffers", "none.csv"], 1, ["none.csv cannot be read"]),
+        (["lifecycle", "mlp", "--schedules", "vanilla,fast"], 1, ["no schedule is called 'fast'"]),
+    ],
+)
+def test_errors_say_what_where_and_what_to_do(arguments, code, words, capsys):
+    got, out, err = run(capsys, *arguments)
+    assert (got, out) == (code, "")
+    assert all(word in err for word in words), err
+    assert "Traceback" not in err
+    if code != 2:
+        assert err.startswith("error: ")
+
+
+def test_run_json_has_the_contract_s_keys(capsys):
+    code, out, _ = run(capsys, "run", "mlp", "--steps", "2", "--trace", "memory", "--json")
+    meta = json.loads(out)
+    assert code == 0
+    assert set(meta) >= {
+        "model", "policy", "schedule", "passes", "board", "core", "batch", "accumulate", "seed", "steps", "trace",
+        "nodes", "loss", "accuracy", "instructions_per_step", "modelled_cycles_per_step", "milliseconds_per_step",
+        "timing_model", "memory", "flash", "seconds", "artifacts",
+    }  # fmt: skip
+    assert set(meta["memory"]) == {
+        "arena_planned", "arena_lower_bound", "arena_touched", "static", "stack_reserve", "stack_peak", "sram_planned",
+        "sram_peak", "sram_limit", "fits", "planned_by_role", "touched_by_role",
+    }  # fmt: skip
+    assert len(meta["loss"]) == meta["steps"] == 2
+    assert all(
+        isinstance(v, int) for k, v in meta["memory"].items() if k not in ("fits", "planned_by_role", "touched_by_role")
+    )
+    assert set(meta["accuracy"]) == {"before", "after"}
+    assert set(meta["seconds"]) == {"compile", "build", "emulate"}
+    assert Path(meta["artifacts"]["elf"]).exists()
+
+
+def test_a_folder_of_yours_is_not_overwritten(capsys, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("precious")
+    code, _, err = run(capsys, "run", "mlp", "--steps", "1", "-o", "mine")
+    assert code == 1
+    assert "mine is not empty" in err
+    assert "--force" in err
+    assert run(capsys, "run", "mlp", "--steps", "1", "-o", "mine", "--force")[0] == 0
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "precious"
+    assert run(capsys, "run", "mlp", "--steps", "1", "-o", "new")[0] == 0
+    assert (tmp_path / "new" / "run.json").exists()
+    for _ in range(2):  # its own, under out/, may be written again
+        assert run(capsys, "run", "mlp", "--steps", "1")[0] == 0
+    (tmp_path / "weights.npz").write_text("mine")
+    code, _, err = run(capsys, "run", "mlp", "--steps", "1", "--save-weights", "weights.npz")
+    assert code == 1
+    assert (tmp_path / "weights.npz").read_text() == "mine"
+
+
+def test_weights_go_out_and_come_back(capsys, tmp_path):
+    first = ["run", "mlp", "--epochs", "1", "--trace", "off", "--json"]
+    _, out, _ = run(capsys, *first, "--save-weights", "trained.npz")
+    after = json.loads(out)["accuracy"]["after"]
+    _, out, _ = run(capsys, "run", "mlp", "--steps", "1", "--trace", "off", "--json", "--load-weights", "trained.npz")
+    assert json.loads(out)["accuracy"]["before"] == after > 0.5
+    whole = (tmp_path / "trained.npz").read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 40):
+        (tmp_path / "cut.npz").write_bytes(whole[:length])
+        code, _, err = run(capsys, "run", "mlp", "--load-weights", "cut.npz")
+        assert (code, "not a whole .npz" in err) == (1, True)
+    code, _, err = run(capsys, "run", "lenet", "--load-weights", "trained.npz")
+    assert code == 1
+    assert "conv1.weight is missing" in err
+
+
+def test_plan_of_a_buffer_file(capsys, tmp_path):
+    (tmp_path / "b.csv").write_text("id,lower,upper,size\na,0,1,40\nb,0,3,10\nc,1,3,40\n")
+    code, out, _ = run(capsys, "plan", "--buffers", "b.csv", "--capacity", "50", "-o", "plan.csv")
+    assert code == 0
+    assert "3 buffers in 50 bytes (optimal" in out
+    rows = (tmp_path / "plan.csv").read_text().splitlines()
+    assert rows[0] == "id,lower,upper,size,offset"
+    assert len(rows) == 4
+    code, _, err = run(capsys, "plan", "--buffers", "b.csv", "--capacity", "49")
+    assert code == 3
+    assert "no plan fits 49 bytes: 50 are alive at once" in err
+
+
+def test_lifecycle_leaves_its_files(capsys, tmp_path):
+    code, out, _ = run(capsys, "lifecycle", "mlp", "--sram", "32K", "--json")
+    assert code == 0
+    vanilla, reordered = json.loads(out)
+    assert vanilla["memory"]["fits"] is reordered["memory"]["fits"] is False  # drawn all the same, on the twin
+    folder = tmp_path / "out" / "mlp-full-nrf52840-lifecycle"
+    assert {p.name for p in folder.iterdir()} == {
+        "lifecycle.png",
+        "lifecycle.svg",
+        "lifecycle.csv",
+        "vanilla",
+        "reordered",
+    }
+
+
+def test_our_own_bugs_are_called_so(capsys, monkeypatch):
+    import workbench.frontends
+
+    monkeypatch.setattr(workbench.frontends, "names", lambda: 1 / 0)
+    code, _, err = run(capsys, "models")
+    assert code == 70
+    assert "ZeroDivisionError" in err
+    assert "bug of the workbench" in err
+    assert "Traceback" not in err
+    assert "Traceback" in run(capsys, "models", "-vv")[2]
+
+
+def test_ctrl_c_ends_quietly(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", "run", "lenet", "--epochs", "50"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.time() + 60
+    while not (tmp_path / "out/lenet-full-nrf52840/firmware/firmware.elf").exists() and time.time() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "error: interrupted\n")
+
+
+def test_a_closed_pipe_is_no_error(tmp_path):
+    command = f"{sys.executable} -m workbench show lenet --stage backward | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stderr == ""
+    assert done.stdout.startswith("fn (")
+
+
+def test_demo_learns_the_digits(capsys, tmp_path, monkeypatch):
+    """The demo itself, at one epoch: what it prints and leaves behind."""
+    from workbench.cli import demo
+
+    monkeypatch.setattr(demo, "EPOCHS", 1)
+    code, out, _ = run(capsys, "demo")
+    assert code == 0
+    after = float(re.search(r"(\d+\.\d) % after training", out)[1])
+    assert after > 80
+    assert {p.name for p in (tmp_path / "out/demo").iterdir()} >= {"lifecycle.png", "lifecycle.svg", "weights.npz"}
