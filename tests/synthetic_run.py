@@ -159,9 +159,6 @@ def _meta(schedule, policy, trace, ops, buffers, arena, bound, static, sram_limi
     instructions = sum(op["instructions"] for op in ops) if traced else None
     cycles = sum(op["cycles"] for op in ops) if traced else None
     board = boards.get("nrf52840")
-    roles = {}
-    for buffer in buffers:
-        roles[buffer["role"]] = roles.get(buffer["role"], 0) + buffer["size"]
     return {
         "model": "lenet", "policy": policy, "schedule": schedule, "passes": ["fold-constants", "dead-code"],
         "board": board.name, "core": board.core, "batch": 1, "accumulate": 1, "seed": 0, "steps": 2874, "trace": trace,
@@ -175,8 +172,20 @@ def _meta(schedule, policy, trace, ops, buffers, arena, bound, static, sram_limi
             "static": static,
             "stack_reserve": 1536, "stack_peak": 1128, "sram_planned": static + arena + 1536,
             "sram_peak": static + arena + 1128 if observed else None, "sram_limit": sram_limit,
-            "fits": static + arena + 1536 <= sram_limit, "planned_by_role": roles,
-            "touched_by_role": roles if observed else {},
+            "fits": static + arena + 1536 <= sram_limit,
+            "planned_by_role": _by_role(buffers, arena, static, 1536),
+            "touched_by_role": _by_role(buffers, arena, static, 1128) if observed else None,
         },
         "flash": {"total": 18_842}, "seconds": {"compile": 0.21, "build": 0.94, "emulate": 5.83}, "artifacts": {},
     }  # fmt: skip
+
+
+def _by_role(buffers, arena, static, stack) -> dict[str, int]:
+    """What static + arena + stack consist of where the most arena bytes are live."""
+    positions = range(max(b["upper"] for b in buffers))
+    live = [[b for b in buffers if b["lower"] <= at < b["upper"]] for at in positions]
+    roles = {}
+    for buffer in max(live, key=lambda alive: sum(b["size"] for b in alive)):
+        roles[buffer["role"]] = roles.get(buffer["role"], 0) + buffer["size"]
+    dead = arena - sum(roles.values())
+    return {**roles, "dead": dead, "parameter": static - 212, "scalar": 212, "stack": stack}

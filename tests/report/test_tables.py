@@ -135,12 +135,6 @@ def test_memory_summary_keeps_planned_and_measured_apart():
     assert blind.measured.isna().to_dict() == {"static": False, "arena": True, "stack": False, "sram": True}
 
 
-def test_by_role_lists_roles_in_one_order():
-    table = tables.by_role(synthetic_run(trace="ops"))
-    assert table.index.tolist() == ["input", "label", "activation", "mask", "gradient", "scratch"]
-    assert table.planned.sum() > 0 and table.touched.isna().all()
-
-
 def test_comparison_has_a_row_a_run_and_changes_are_counted_from_it():
     vanilla, reordered = synthetic_run(), synthetic_run("reordered")
     table = tables.comparison([vanilla, reordered])

@@ -4,7 +4,7 @@ from importlib import import_module
 
 _HOME = {
     "buffers_text": "text",
-    "comparison_text": "text",
+    "comparison_text": "side_by_side",
     "lifecycle_figure": "lifecycle",
     "ops_text": "text",
     "run_text": "text",

@@ -125,17 +125,6 @@ def memory_summary(run: Run) -> pd.DataFrame:
     return table.astype("Int64")
 
 
-def by_role(run: Run) -> pd.DataFrame:
-    """Arena bytes by role as the run recorded them; columns planned and touched (<NA> where not traced)."""
-    memory = run.meta["memory"]
-    planned, touched = memory.get("planned_by_role") or {}, memory.get("touched_by_role") or {}
-    roles = sorted(set(planned) | set(touched), key=_role_order)
-    table = pd.DataFrame(
-        {"planned": [planned.get(r) for r in roles], "touched": [touched.get(r) for r in roles]}, index=roles
-    )
-    return table.rename_axis("role").astype("Int64")
-
-
 def comparison(runs) -> pd.DataFrame:
     """One row a run: what it was, then its bytes, instructions, modelled cycles, milliseconds, loss and accuracy."""
     return pd.DataFrame([_comparison_row(run) for run in runs])

@@ -1,6 +1,4 @@
-"""What a run says to a person on a terminal: the summary, comparisons, the heaviest operators, the largest buffers."""
-
-from collections.abc import Sequence
+"""What a run says to a person on a terminal: the summary, the heaviest operators, the largest buffers."""
 
 import pandas as pd
 
@@ -8,10 +6,10 @@ from workbench import boards, units
 from workbench.errors import BoardError
 from workbench.record import Run
 from workbench.report import tables
-from workbench.report.cells import NOTHING, arrow, bare_kb, grid, known, size
+from workbench.report.cells import arrow, grid, known, size
+from workbench.report.side_by_side import comparison_text  # noqa: F401  asked for here too
 
 COLUMN = 76  # where the seconds of a stage stand
-KEYS = ("model", "policy", "schedule", "board", "batch")  # what tells runs apart
 
 
 def run_text(run: Run) -> str:
@@ -38,40 +36,6 @@ def run_text(run: Run) -> str:
     if len(run.violations):
         lines.append(_stage("trace", _violations(run.violations)))
     return "\n".join(lines) + "\n"
-
-
-def comparison_text(runs: Sequence[Run]) -> str:
-    """An aligned table, one row a run; what all runs have in common stands above it, not in it."""
-    table = tables.comparison(runs)
-    shared = [key for key in KEYS if table[key].nunique(dropna=False) == 1]
-    told = [
-        str(table[key][0]) if key != "batch" else f"batch {table[key][0]}" for key in shared if pd.notna(table[key][0])
-    ]
-    if table.sram_limit.nunique() == 1:
-        told.append(f"SRAM limit {units.size(int(table.sram_limit[0]))}")
-    heads = [key for key in KEYS if key not in shared] or ["schedule"]
-    left = {*heads, "loss", "held-out", "fits"}
-    heads += [
-        "planned",
-        "measured",
-        "saved",
-        "arena",
-        "touched",
-        "static",
-        "stack",
-        "flash",
-        "instr.",
-        "a step",
-        "loss",
-        "held-out",
-    ]
-    heads += ["limit"] * (table.sram_limit.nunique() > 1) + ["fits"] * (not table.fits.all())
-    cells = [_comparison_row(row, runs[0], run) for (_, row), run in zip(table.iterrows(), runs, strict=True)]
-    heads = [head for head in heads if any(row[head] != NOTHING for row in cells)]  # a column nobody fills says nothing
-    body = grid(
-        heads, [[row[head] for head in heads] for row in cells], {i for i, head in enumerate(heads) if head in left}
-    )
-    return " · ".join(told) + "\n\n" + body + "\n" + "\n".join(_comparison_notes(table, heads, runs)) + "\n"
 
 
 def ops_text(run: Run, top: int = 10) -> str:
@@ -210,40 +174,3 @@ def _violations(table) -> str:
     counts = pd.to_numeric(table["count"], errors="coerce").fillna(1).groupby(table.kind.astype(str)).sum().sort_index()
     kinds = ", ".join(f"{units.count(count)} {kind}" for kind, count in counts.items())
     return f"{units.count(counts.sum())} accesses the plan did not promise: {kinds}"
-
-
-def _comparison_row(row, first, run) -> dict[str, str]:
-    saved = tables.saving(first, run)
-    return {
-        **{key: str(row[key]) for key in KEYS},
-        "planned": bare_kb(row.sram_planned),
-        "measured": bare_kb(row.sram_peak),
-        "saved": NOTHING if run is first else units.change(saved.before, saved.after),
-        "arena": bare_kb(row.arena_planned),
-        "touched": bare_kb(row.arena_touched),
-        "static": bare_kb(row.static),
-        "stack": bare_kb(row.stack_peak),
-        "flash": bare_kb(row.flash),
-        "instr.": units.quantity(known(row.instructions)),
-        "a step": units.milliseconds(known(row.ms)),
-        "loss": arrow(row.loss_first, row.loss_last, units.loss),
-        "held-out": arrow(row.accuracy_before, row.accuracy_after, units.percent),
-        "limit": bare_kb(row.sram_limit),
-        "fits": "yes" if row.fits else "no",
-    }
-
-
-def _comparison_notes(table, heads, runs) -> list[str]:
-    notes = ["sizes in KB; planned = static + arena + stack reserve"]
-    if "measured" in heads:
-        notes[0] += "; measured = static + arena touched + stack used"
-    if table.sram_peak.isna().all():
-        notes.append("memory was not traced: all but the stack is planned")
-    elif table.sram_peak.isna().any():
-        notes.append("not every run traced memory: savings against those compare plans")
-    models = sorted(
-        {str(r.meta.get("timing_model")) for r in runs if r.meta.get("modelled_cycles_per_step") is not None}
-    )
-    if models:
-        notes.append(f"instructions counted in one step, its time from cycles modelled ({'; '.join(models)})")
-    return notes

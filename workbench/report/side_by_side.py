@@ -1,0 +1,106 @@
+"""Runs beside each other as text: one table of all measures, one of what the SRAM consists of by role."""
+
+from collections.abc import Sequence
+
+from workbench import units
+from workbench.record import Run
+from workbench.report import roles, tables
+from workbench.report.cells import NOTHING, arrow, bare_kb, grid, known
+
+KEYS = ("model", "policy", "schedule", "board", "batch")  # what tells runs apart
+MEASURES = ["planned", "measured", "saved", "arena", "touched", "static", "stack",
+            "flash", "instr.", "cycles", "a step", "loss", "held-out"]  # fmt: skip
+TEXTS = {*KEYS, "loss", "held-out", "fits"}  # to the left, numbers to the right
+
+
+def comparison_text(runs: Sequence[Run]) -> str:
+    """Aligned tables, a row a run; what all runs have in common stands above them, not in them."""
+    table = tables.comparison(runs)
+    shared = [key for key in KEYS if table[key].nunique(dropna=False) == 1]
+    apart = [key for key in KEYS if key not in shared] or ["schedule"]
+    heads = apart + MEASURES
+    heads += ["limit"] * (table.sram_limit.nunique() > 1) + ["fits"] * (not table.fits.all())
+    cells = [_comparison_row(row, runs[0], run) for (_, row), run in zip(table.iterrows(), runs, strict=True)]
+    heads = [head for head in heads if any(row[head] != NOTHING for row in cells)]  # a column nobody fills says nothing
+    if _all_touched(table):
+        heads.remove("touched")
+    body = grid(heads, [[row[head] for head in heads] for row in cells], _left(heads))
+    parts = [_common(table, shared), body, "\n".join(_comparison_notes(table, heads, runs)) + "\n"]
+    by_role = _roles_text(runs, apart)
+    return "\n".join(parts + ([by_role] if by_role else []))
+
+
+def _common(table, shared) -> str:
+    told = [f"batch {table[key][0]}" if key == "batch" else str(table[key][0]) for key in shared]
+    if table.sram_limit.nunique() == 1:
+        told.append(f"SRAM limit {units.size(int(table.sram_limit[0]))}")
+    return " · ".join(told) + "\n"
+
+
+def _left(heads) -> set[int]:
+    return {at for at, head in enumerate(heads) if head in TEXTS}
+
+
+def _roles_text(runs, apart) -> str:
+    """What planned and measured SRAM consist of; one row where both are the same to the byte."""
+    parts = [{measure: roles.parts_of(run, measure) for measure in roles.MEASURES} for run in runs]
+    columns = roles.in_order(role for both in parts for one in both.values() for role in one)
+    rows = []
+    for run, both in zip(runs, parts, strict=True):
+        told = {measure: one for measure, one in both.items() if one}
+        if len(told) == 2 and both["planned"] == both["measured"]:
+            told = {"planned = measured": both["planned"]}
+        for number, (measure, one) in enumerate(told.items()):
+            names = ["" if number else str(run.meta[key]) for key in apart]
+            rows.append([*names, measure, *(bare_kb(one.get(role, 0)) for role in columns), bare_kb(sum(one.values()))])
+    if not rows:
+        return ""
+    heads = [*apart, "SRAM by role", *columns, "sum"]
+    body = grid(heads, rows, _left(heads) | {len(apart)})
+    notes = ["KB where most arena bytes are live at once"]
+    notes += ["dead: arena bytes that no live buffer uses there"] * ("dead" in columns)
+    return f"{body}\n{'; '.join(notes)}\n"
+
+
+def _comparison_row(row, first, run) -> dict[str, str]:
+    saved = tables.saving(first, run)
+    return {
+        **{key: str(row[key]) for key in KEYS},
+        "planned": bare_kb(row.sram_planned),
+        "measured": bare_kb(row.sram_peak),
+        "saved": NOTHING if run is first else units.change(saved.before, saved.after),
+        "arena": bare_kb(row.arena_planned),
+        "touched": bare_kb(row.arena_touched),
+        "static": bare_kb(row.static),
+        "stack": bare_kb(row.stack_peak),
+        "flash": bare_kb(row.flash),
+        "instr.": units.quantity(known(row.instructions)),
+        "cycles": units.quantity(known(row.cycles)),
+        "a step": units.milliseconds(known(row.ms)),
+        "loss": arrow(row.loss_first, row.loss_last, units.loss),
+        "held-out": arrow(row.accuracy_before, row.accuracy_after, units.percent),
+        "limit": bare_kb(row.sram_limit),
+        "fits": "yes" if row.fits else "no",
+    }
+
+
+def _all_touched(table) -> bool:
+    return bool((table.arena_touched == table.arena_planned).all())
+
+
+def _comparison_notes(table, heads, runs) -> list[str]:
+    notes = ["sizes in KB; planned = static + arena + stack reserve"]
+    if "measured" in heads:
+        notes[0] += "; measured = static + arena touched + stack used"
+    if _all_touched(table):
+        notes.append("every arena was touched up to the byte that was planned")
+    if table.sram_peak.isna().all():
+        notes.append("memory was not traced: all but the stack is planned")
+    elif table.sram_peak.isna().any():
+        notes.append("not every run traced memory: savings against those compare plans")
+    models = sorted(
+        {str(r.meta.get("timing_model")) for r in runs if r.meta.get("modelled_cycles_per_step") is not None}
+    )
+    if models:
+        notes.append(f"instructions counted in one step, its time from cycles modelled ({'; '.join(models)})")
+    return notes
