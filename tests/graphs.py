@@ -7,20 +7,20 @@ from workbench.frontends.layers import Network
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import storage_roots
 from workbench.passes.apply_policy import apply_policy
-from workbench.policy import parse_policy
+from workbench.policy import PLAIN_SGD, parse_policy
 
 
-def mlp(widths, batch=2, policy="full") -> Graph:
+def mlp(widths, batch=2, policy="full", optimizer=PLAIN_SGD) -> Graph:
     """The training step of a multilayer perceptron: widths[0] inputs, widths[-1] classes."""
     net = Network("mlp", (batch, widths[0]))
     x = net.input
     for depth, width in enumerate(widths[1:]):
         x = net.dense(x, f"fc{depth}", width)
         x = net.relu(x, f"fc{depth}") if depth < len(widths) - 2 else x
-    return training_step(apply_policy(net.build.graph(x), parse_policy(policy)))
+    return training_step(apply_policy(net.build.graph(x), parse_policy(policy)), optimizer)
 
 
-def convnet(channels=(2, 3), size=6, batch=1, policy="full", shared_input=False) -> Graph:
+def convnet(channels=(2, 3), size=6, batch=1, policy="full", shared_input=False, optimizer=PLAIN_SGD) -> Graph:
     """The training step of convolutions with pooling; with `shared_input` a value is used twice and added up again."""
     net = Network("convnet", (batch, 1, size, size))
     x = net.input
@@ -31,7 +31,7 @@ def convnet(channels=(2, 3), size=6, batch=1, policy="full", shared_input=False)
         x = y
     x = net.max_pool2d(x, "pool", 2)
     logits = net.dense(net.flatten(x), "fc", 3)
-    return training_step(apply_policy(net.build.graph(logits), parse_policy(policy)))
+    return training_step(apply_policy(net.build.graph(logits), parse_policy(policy)), optimizer)
 
 
 def shuffled(graph: Graph, seed: int) -> Graph:

@@ -7,13 +7,15 @@ from workbench import boards, data, frontends, session
 from workbench.autodiff import differentiate, training_step
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
+from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.passes.apply_policy import apply_policy
-from workbench.policy import parse_policy
+from workbench.policy import PLAIN_SGD, Optimizer, parse_policy
 
 STEPS = 50
 RATE, RATE_BIAS = np.float32(0.02), np.float32(0.01)
+NETWORKS = ("mlp", "lenet")
 POLICIES = ("full", "bias-only", "last-1", "last-2")
 
 
@@ -31,20 +33,22 @@ def samples_of(model, steps):
     return [(digits.train_x[indices], digits.train_y[indices]) for indices in chosen]
 
 
-def interpreted(model, policy, samples):
-    """First step's gradients, the loss of each step and the weights at the end, by the interpreter in float32."""
+def interpreted(model, policy, samples, optimizer=PLAIN_SGD):
+    """First batch's gradients, the loss of each batch and the weights at the end, by the interpreter in float32."""
     marked = apply_policy(model.graph, parse_policy(policy))
-    graph = training_step(marked)
-    (loss,) = graph.outputs
-    weights = {name: model.weights[name] for name in graph.parameters}
+    step = training_step(marked, optimizer)
+    without_update = step.with_nodes(node for node in step.nodes if ops.get(node.op).phase != "update")
+    (loss,) = step.outputs
+    kept = dict(model.weights) | {name: np.zeros(step.types[name].shape, np.float32) for name in step.state}
     losses, gradients = [], {}
-    for x, y in samples:
-        feeds = {"input0": x, "label0": y, "lr": RATE, "lr_bias": RATE_BIAS} | weights
+    for number, (x, y) in enumerate(samples, 1):
+        graph = without_update if number % optimizer.accumulate else step
+        feeds = {"input0": x, "label0": y, "lr": RATE, "lr_bias": RATE_BIAS} | kept
         got = interpret(graph, {name: feeds[name] for name in graph.arguments})
         gradients = gradients or gradient_values(marked, feeds)
         losses.append(float(got[loss]))
-        weights = {name: got[name] for name in graph.parameters}
-    return gradients, losses, weights
+        kept = {name: got[name] for name in step.persistent}
+    return gradients, losses, {name: kept[name] for name in step.parameters}
 
 
 def with_loss(marked):
@@ -61,34 +65,57 @@ def gradient_values(marked, feeds, float_dtype=np.float32):
     return {parameter: got[name] for parameter, name in names.items()}
 
 
-def emulated(model, policy, schedule, board, samples, folder):
+def emulated(model, policy, schedule, board, samples, folder, optimizer=PLAIN_SGD):
     """The same three from the firmware; gradients are read between operators, before they are overwritten."""
-    built = session.build(session.compile(model, policy, schedule), board, folder)
+    built = session.build(session.compile(model, policy, schedule, optimizer), board, folder)
     device = Device(Machine(built.image.elf, built.image.board), list(built.project.buffers), list(built.project.ops))
     device.set_rates(float(RATE), float(RATE_BIAS))
     graph = built.compiled.graph
-    wanted = {node.operands[1]: node.operands[0] for node in graph.nodes if node.label.startswith("update.")}
+    wanted = {
+        node.results[0]: node.label.removeprefix("d.") for node in graph.nodes
+        if node.label.startswith("d.") and node.label.removeprefix("d.") in graph.parameters
+    }  # fmt: skip
     gradients = {}
     maker = {row.id: row for row in built.project.buffers}
-    for op in device.train_step_by_operator(*samples[0]):
+    first = device.train_step_by_operator if optimizer.accumulate == 1 else device.accumulate_by_operator
+    for op in first(*samples[0]):
         for identifier in op.writes:
             for value in set(maker[identifier].values) & set(wanted):
                 gradients[wanted[value]] = device.read(maker[identifier])
     losses = [device.loss]
-    losses += [device.train_step(x, y) for x, y in samples[1:]]
+    for number, (x, y) in enumerate(samples[1:], 2):
+        losses.append((device.accumulate if number % optimizer.accumulate else device.train_step)(x, y))
     return gradients, losses, device.parameters()
 
 
 @pytest.mark.parametrize("board", ["nrf52840", "stm32f746"])
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("name", ["mlp", "lenet"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_emulated_training_equals_the_interpreter(name, policy, board, tmp_path):
-    model = frontends.load(name)
-    samples = samples_of(model, STEPS)
-    gradients, losses, weights = interpreted(model, policy, samples)
+    check_training(frontends.load(name), policy, board, tmp_path)
+
+
+VARIANTS = {
+    "batch 8": (8, PLAIN_SGD),
+    "accumulate 4": (1, Optimizer(accumulate=4)),
+    "momentum": (1, Optimizer(momentum=0.9)),
+    "all": (2, Optimizer(momentum=0.5, weight_decay=0.01, accumulate=2)),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_batches_accumulation_and_momentum(name, variant, tmp_path):
+    batch, optimizer = VARIANTS[variant]
+    check_training(frontends.load(name, batch), "full", "nrf52840", tmp_path, optimizer, steps=12)
+
+
+def check_training(model, policy, board, tmp_path, optimizer=PLAIN_SGD, steps=STEPS):
+    samples = samples_of(model, steps)
+    gradients, losses, weights = interpreted(model, policy, samples, optimizer)
     assert gradients
     runs = {
-        schedule: emulated(model, policy, schedule, boards.get(board), samples, tmp_path / schedule)
+        schedule: emulated(model, policy, schedule, boards.get(board), samples, tmp_path / schedule, optimizer)
         for schedule in ("vanilla", "reordered")
     }
     for got_gradients, got_losses, got_weights in runs.values():
@@ -106,18 +133,19 @@ def test_emulated_training_equals_the_interpreter(name, policy, board, tmp_path)
     assert all(np.array_equal(vanilla[2][p], model.weights[p].reshape(-1)) for p in frozen)
 
 
-@pytest.mark.parametrize("name", ["mlp", "lenet"])
-def test_a_batch_trains_on_the_mean(name, tmp_path):
-    model = frontends.load(name, batch=4)
-    samples = samples_of(model, 5)
-    _, losses, weights = interpreted(model, "full", samples)
-    _, got_losses, got_weights = emulated(model, "full", "reordered", boards.get("nrf52840"), samples, tmp_path)
-    assert relative(got_losses, losses) <= 1e-5
-    for parameter, want in weights.items():
-        assert relative(got_weights[parameter], want.reshape(-1)) <= 1e-5, parameter
+def test_accumulating_batches_is_a_larger_batch(tmp_path):
+    """Four batches of two, accumulated, are one batch of eight, up to rounding."""
+    large, small = frontends.load("lenet", 8), frontends.load("lenet", 2)
+    samples = samples_of(large, 3)
+    parts = [(x[at : at + 2], y[at : at + 2]) for x, y in samples for at in range(0, 8, 2)]
+    board = boards.get("nrf52840")
+    _, _, want = emulated(large, "full", "reordered", board, samples, tmp_path / "large")
+    _, _, got = emulated(small, "full", "reordered", board, parts, tmp_path / "small", Optimizer(accumulate=4))
+    for parameter, values in want.items():
+        assert relative(got[parameter], values) <= 1e-5, parameter
 
 
-@pytest.mark.parametrize("name", ["mlp", "lenet"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_of_whole_networks_equal_finite_differences(name):
     model = frontends.load(name, batch=2)
     ((x, y),) = samples_of(model, 1)

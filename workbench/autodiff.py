@@ -12,6 +12,7 @@ from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import GRADIENT_INPUT
 from workbench.ir.verify import verify
+from workbench.policy import PLAIN_SGD, Optimizer
 
 
 def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str, str]]:
@@ -38,7 +39,7 @@ def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str,
         for index, operand in enumerate(node.operands):
             if operand not in needing:
                 continue
-            rule = op.grads[index] if index < len(op.grads) else None
+            rule = op.grad(index)
             if rule is None:
                 raise GraphError(f"{op.name} has no gradient for its operand {index}, %{operand}")
             builder.default_label = f"d.{graph.label(operand)}"
@@ -54,11 +55,11 @@ def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str,
     return verify(builder.graph(*gradients.values())), {name: value.name for name, value in gradients.items()}
 
 
-def training_step(forward: Graph) -> Graph:
+def training_step(forward: Graph, optimizer: Optimizer = PLAIN_SGD) -> Graph:
     """Forward, loss, gradients and updates of every parameter that needs a gradient, in the order *vanilla* runs them.
 
-    Arguments added: `%label0` (int32, one a sample), and the scalars `%lr` for weights and `%lr_bias` for biases.
-    The output is the batch's mean loss; the logits are the loss node's first operand.
+    Arguments added: `%label0` (int32, one a sample), the scalars `%lr` for weights and `%lr_bias` for biases, and the
+    optimizer's state. The output is the batch's mean loss; the logits are the loss node's first operand.
     """
     wanted = [name for name in forward.parameters if forward.types[name].needs_grad]
     if not wanted:
@@ -71,13 +72,28 @@ def training_step(forward: Graph) -> Graph:
 
     builder = Builder(graph)
     roles = parameter_roles(forward)
-    rates = {}
+    rates = {role: builder.input(rate) for role, rate in RATES.items() if role in {roles[name] for name in wanted}}
     for name, gradient in gradients.items():
-        rate = "lr_bias" if roles[name] == "bias" else "lr"
-        if rate not in rates:
-            rates[rate] = builder.input(rate)
-        builder.sgd(builder.value(name), builder.value(gradient), rates[rate], label=f"update.{name}")
+        _append_update(builder, name, builder.value(gradient), rates[roles[name]], optimizer)
     return verify(builder.graph(loss))
+
+
+RATES = {"weight": "lr", "bias": "lr_bias"}
+
+
+def _append_update(builder: Builder, name: str, gradient: Value, rate: Value, optimizer: Optimizer) -> None:
+    builder.default_label = f"update.{name}"
+    total = None
+    if optimizer.accumulate > 1:
+        total = gradient = builder.accumulate(builder.state_beside(name, "sum"), gradient, label=f"sum.{name}")
+    attrs = {"scale": 1 / optimizer.accumulate, "weight_decay": optimizer.weight_decay}
+    if optimizer.momentum:
+        speed = builder.state_beside(name, "momentum")
+        builder.sgd_momentum(builder.value(name), gradient, speed, rate, momentum=optimizer.momentum, **attrs)
+    else:
+        builder.sgd(builder.value(name), gradient, rate, **attrs)
+    if total is not None:
+        builder.clear(total, label=f"clear.{name}")
 
 
 def loss_nodes(graph: Graph) -> tuple[Node, ...]:

@@ -1,4 +1,4 @@
-"""UpdatePolicy: which parameters a training step updates. Data only; passes/apply_policy resolves it."""
+"""UpdatePolicy: which parameters a training step updates; Optimizer: how. Data only; other stages resolve it."""
 
 import re
 from dataclasses import dataclass
@@ -15,6 +15,28 @@ class UpdatePolicy:
     name: str
     weights: int | None
     biases: int | None
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Plain SGD, or with momentum (v ← momentum · v + g), weight decay (g = dw + weight_decay · w, for every
+    parameter), or gradients accumulated over so many batches before each update.
+    """
+
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    accumulate: int = 1
+
+    def __post_init__(self):
+        if not 0 <= self.momentum < 1 or not 0 <= self.weight_decay < float("inf") or self.accumulate < 1:
+            raise PolicyError(
+                f"momentum {self.momentum:g}, weight decay {self.weight_decay:g} and accumulation over "
+                f"{self.accumulate} batches make no update",
+                "momentum lies in [0, 1), weight decay is 0 or more, accumulation is over at least one batch",
+            )
+
+
+PLAIN_SGD = Optimizer()
 
 
 def parse_policy(text: str) -> UpdatePolicy:

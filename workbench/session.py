@@ -25,7 +25,7 @@ from workbench.measure import require_fit
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import Applied, run_schedule
 from workbench.plan.memory import MemoryPlan, plan_memory
-from workbench.policy import UpdatePolicy, parse_policy
+from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
 from workbench.record import Run
 from workbench.toolchain import Image
 from workbench.toolchain import build as make
@@ -38,6 +38,7 @@ class Compiled:
 
     model: Model
     policy: UpdatePolicy
+    optimizer: Optimizer
     schedule: str
     graph: Graph
     memory: MemoryPlan
@@ -63,7 +64,12 @@ def load_run(folder: str | Path) -> Run:
     return record.load(Path(folder))
 
 
-def compile(model: Model, policy: str | UpdatePolicy = "full", schedule: str = "optimized") -> Compiled:
+def compile(
+    model: Model,
+    policy: str | UpdatePolicy = "full",
+    schedule: str = "optimized",
+    optimizer: Optimizer = PLAIN_SGD,
+) -> Compiled:
     """Differentiate, schedule and plan. Raises PolicyError, or ModelError for a network without class scores."""
     start = time.perf_counter()
     policy = parse_policy(policy) if isinstance(policy, str) else policy
@@ -72,10 +78,10 @@ def compile(model: Model, policy: str | UpdatePolicy = "full", schedule: str = "
             f"{model.name} gives {model.graph.types[model.graph.outputs[0]]}, not class scores: it cannot be trained",
             f"`workbench show {model.name} --stage backward` prints its gradients",
         )
-    step = training_step(apply_policy(model.graph, policy))
+    step = training_step(apply_policy(model.graph, policy), optimizer)
     graph, applied = run_schedule(step, schedule)
     memory = plan_memory(graph, scratch_bytes(graph))
-    return Compiled(model, policy, schedule, graph, memory, applied, time.perf_counter() - start)
+    return Compiled(model, policy, optimizer, schedule, graph, memory, applied, time.perf_counter() - start)
 
 
 def build(compiled: Compiled, board: Board, folder: str | Path) -> Built:
@@ -94,6 +100,7 @@ def run(
     board: str | Board = boards.DEFAULT,
     sram: int | None = None,
     batch: int = 1,
+    optimizer: Optimizer = PLAIN_SGD,
     weights: Mapping[str, np.ndarray] | None = None,
     folder: str | Path | None = None,
     virtual: bool = False,
@@ -112,7 +119,7 @@ def run(
     board = boards.get(board) if isinstance(board, str) else board
     board = board.with_sram(sram) if sram else board
     with tempfile.TemporaryDirectory() as scratch:
-        built = build(compile(model, policy, schedule), board, folder or scratch)
+        built = build(compile(model, policy, schedule, optimizer), board, folder or scratch)
         if not virtual:
             require_fit(built)
         return train(built, options, progress)[0]

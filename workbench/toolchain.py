@@ -16,7 +16,7 @@ from workbench.boards import Board, virtual_twin
 from workbench.codegen.project import Project, board_script
 from workbench.errors import ToolchainError
 
-ENTRIES = ("Reset_Handler", "wb_forward", "wb_train_step")
+ENTRIES = ("Reset_Handler", "wb_forward", "wb_accumulate", "wb_train_step")
 INSTALL = "`./workbench.sh setup` installs it; or: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi make"
 
 

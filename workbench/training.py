@@ -7,7 +7,7 @@ itself runs untraced, and its first loss must be the traced one's, to the bit.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import pandas as pd
@@ -42,17 +42,23 @@ class Training:
 
 @dataclass(frozen=True)
 class Step:
-    """What one training step is fed: learning rates, inputs (batch, …), labels (batch,)."""
+    """What one training step is fed: learning rates, and its batches: inputs (batch, …), labels (batch,).
+
+    More than one batch means that gradients are accumulated: together they are one step.
+    """
 
     lr: float
     lr_bias: float
-    inputs: np.ndarray
-    labels: np.ndarray
+    batches: list[tuple[np.ndarray, np.ndarray]]
 
-    def run(self, device: Device) -> float:
-        """Its loss, on this device."""
+    def run(self, device: Device, before_call: Callable[[], None] = lambda: None) -> float:
+        """Its mean loss, on this device; `before_call` hears of each call that is about to begin."""
         device.set_rates(self.lr, self.lr_bias)
-        return device.train_step(self.inputs, self.labels)
+        losses = []
+        for number, batch in enumerate(self.batches, 1):
+            before_call()
+            losses.append((device.train_step if number == len(self.batches) else device.accumulate)(*batch))
+        return sum(losses) / len(losses)
 
 
 def train(built, options: Training, progress: Progress | None = None) -> tuple[Run, dict[str, np.ndarray]]:
@@ -62,15 +68,17 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
     samples, before and after.
     """
     model = built.compiled.model
-    samples = _samples(model, options)
+    samples = _samples(model, options, built.compiled.optimizer.accumulate)
     start = time.perf_counter()
-    tracer, first_loss = _traced_step(built, options, next(_steps(samples, model.batch, options)))
+    steps = _steps(samples, model.batch, built.compiled.optimizer.accumulate, options)
+    count = _step_count(samples, model.batch * built.compiled.optimizer.accumulate, options)
+    first = next(steps)
+    tracer, first_loss = _traced_step(built, options, first)
     device = _device(built)
     held_out = len(samples.test_x) > 0
     before = device.accuracy(samples.test_x, samples.test_y) if held_out else None
     losses = []
-    count = _step_count(samples, model.batch, options)
-    for step in islice(_steps(samples, model.batch, options), count):
+    for step in islice(chain([first], steps), count):
         losses.append(step.run(device))
         if progress:
             progress(len(losses), count, losses[-1])
@@ -95,9 +103,8 @@ def _traced_step(built, options: Training, step: Step) -> tuple[Tracer, float | 
         return tracer, None
     device.wrote = tracer.host_wrote
     tracer.attach()
-    tracer.begin_call()
     try:
-        return tracer, step.run(device)
+        return tracer, step.run(device, before_call=tracer.begin_call)
     except FirmwareFault as error:
         raise _located(error, tracer, device) from None
 
@@ -109,21 +116,22 @@ def _step_count(samples: data.Data, batch: int, options: Training) -> int:
     return count
 
 
-def _steps(samples: data.Data, batch: int, options: Training) -> Iterator[Step]:
+def _steps(samples: data.Data, batch: int, accumulate: int, options: Training) -> Iterator[Step]:
     lr_bias = options.lr if options.lr_bias is None else options.lr_bias
-    for epoch, chosen in data.batches(len(samples.train_x), batch, options.seed):
+    for epoch, chosen in data.batches(len(samples.train_x), batch * accumulate, options.seed):
         decay = options.lr_decay**epoch
-        yield Step(options.lr * decay, lr_bias * decay, samples.train_x[chosen], samples.train_y[chosen])
+        parts = [(samples.train_x[part], samples.train_y[part]) for part in np.split(chosen, accumulate)]
+        yield Step(options.lr * decay, lr_bias * decay, parts)
 
 
-def _samples(model: Model, options: Training) -> data.Data:
+def _samples(model: Model, options: Training, accumulate: int = 1) -> data.Data:
     shape = model.graph.types[model.graph.inputs[0]].shape[1:]
     classes = model.graph.types[model.graph.outputs[0]].shape[1]
     name = options.data or model.data
     if name:
         return data.load(name).shaped(shape, classes)
     rng = np.random.default_rng(options.seed)
-    count = 16 * model.batch
+    count = 16 * model.batch * accumulate
     x, y = rng.random((count, *shape), np.float32), rng.integers(0, classes, count, dtype=np.int32)
     return data.Data("random", x, y, x[:0], y[:0], classes)
 
@@ -160,9 +168,11 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
     meta = {
         "model": model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
         "passes": [applied.name for applied in compiled.passes], "board": board.name, "core": board.core,
-        "batch": model.batch, "accumulate": 1, "seed": options.seed, "steps": len(losses), "trace": options.trace,
+        "batch": model.batch, "accumulate": compiled.optimizer.accumulate, "seed": options.seed, "steps": len(losses),
+        "trace": options.trace,
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,
         "parameters_updated": int(sum(updated)), "data": options.data or model.data,
+        "momentum": compiled.optimizer.momentum, "weight_decay": compiled.optimizer.weight_decay,
         "loss": losses, "accuracy": {"before": accuracy[0], "after": accuracy[1]},
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,
         "milliseconds_per_step": None if cycles is None else 1000 * cycles / board.clock_hz,

@@ -1,10 +1,28 @@
-/* sgd_f32.h - w[i] -= lr * dw[i]. */
+/* sgd_f32.h - w[i] -= lr * g, g = scale * dw[i] + weight_decay * w[i]; with momentum v[i] = momentum * v[i] + g in g's place. */
 #include "wb_kernel.h"
 
-WB_KERNEL void sgd_f32(int count, float *restrict w, const float *restrict dw, const float *restrict lr)
+WB_KERNEL float sgd_gradient_f32(float scale, float weight_decay, float w, float dw)
+{
+    const float g = scale == 1.0f ? dw : dw * scale;
+    return weight_decay == 0.0f ? g : g + w * weight_decay;
+}
+
+WB_KERNEL void sgd_f32(int count, float scale, float weight_decay,
+                       float *restrict w, const float *restrict dw, const float *restrict lr)
 {
     const float rate = *lr;
 #pragma GCC unroll 4
     for (int i = 0; i < count; ++i)
-        w[i] -= rate * dw[i];
+        w[i] -= rate * sgd_gradient_f32(scale, weight_decay, w[i], dw[i]);
+}
+
+WB_KERNEL void sgd_momentum_f32(int count, float momentum, float scale, float weight_decay, float *restrict w,
+                                const float *restrict dw, float *restrict v, const float *restrict lr)
+{
+    const float rate = *lr;
+#pragma GCC unroll 4
+    for (int i = 0; i < count; ++i) {
+        v[i] = v[i] * momentum + sgd_gradient_f32(scale, weight_decay, w[i], dw[i]);
+        w[i] -= rate * v[i];
+    }
 }

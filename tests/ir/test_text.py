@@ -11,7 +11,7 @@ from workbench.errors import WorkbenchError
 from workbench.ir.text import parse_graph, print_graph
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import SCHEDULES, run_schedule
-from workbench.policy import parse_policy
+from workbench.policy import Optimizer, parse_policy
 
 
 def conv_relu(needs_grad=True):
@@ -57,7 +57,8 @@ def test_round_trip_of_every_network(name, policy, schedule):
     seed=st.integers(0, 10**6),
 )
 def test_round_trip_of_random_graphs(widths, channels, shared, seed):
-    for graph in (mlp(widths), convnet(channels, shared_input=shared)):
+    optimizer = Optimizer(momentum=0.9, weight_decay=1e-4, accumulate=2)
+    for graph in (mlp(widths, optimizer=optimizer), convnet(channels, shared_input=shared)):
         graph = shuffled(graph, seed)
         assert parse_graph(print_graph(graph)) == graph
 

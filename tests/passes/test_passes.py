@@ -16,18 +16,23 @@ from workbench.ir.verify import verify
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
 from workbench.passes.pipeline import run_schedule
+from workbench.policy import Optimizer
 
 seeds = st.integers(0, 10**6)
+optimizers = st.builds(
+    Optimizer, momentum=st.sampled_from([0, 0.5]), weight_decay=st.sampled_from([0, 0.1]), accumulate=st.integers(1, 2)
+)
 policies = st.sampled_from(["full", "bias-only", "last-1"])
 
 
 @st.composite
 def training_graphs(draw) -> Graph:
-    policy = draw(policies)
+    policy, optimizer = draw(policies), draw(optimizers)
     if draw(st.booleans()):
-        return mlp(draw(st.lists(st.integers(1, 9), min_size=2, max_size=5)), draw(st.integers(1, 3)), policy)
+        widths = draw(st.lists(st.integers(1, 9), min_size=2, max_size=5))
+        return mlp(widths, draw(st.integers(1, 3)), policy, optimizer)
     channels = draw(st.lists(st.integers(1, 3), min_size=1, max_size=2))
-    return convnet(channels, draw(st.integers(4, 6)), policy=policy, shared_input=draw(st.booleans()))
+    return convnet(channels, draw(st.integers(4, 6)), 1, policy, draw(st.booleans()), optimizer)
 
 
 def same_bits(one, other) -> bool:
@@ -42,8 +47,9 @@ def test_early_update_keeps_every_bit_and_never_needs_more(graph, seed):
     values = feeds(before, seed)
     assert same_bits(interpret(after, values), interpret(before, values))
     assert liveness(after).peak <= liveness(before).peak
-    others = [node for node in before.nodes if node.op != "nn.sgd"]
-    assert [node for node in after.nodes if node.op != "nn.sgd"] == others
+    assert [node for node in after.nodes if not node.overwrites] == [
+        node for node in before.nodes if not node.overwrites
+    ]
 
 
 @settings(deadline=None, max_examples=30)
@@ -52,7 +58,7 @@ def test_early_update_is_as_early_as_can_be(graph, seed):
     """Moving any update one place further up breaks a rule, or only passes another update."""
     after = early_update(shuffled(graph, seed))
     for place, node in enumerate(after.nodes):
-        if node.op == "nn.sgd" and place and after.nodes[place - 1].op != "nn.sgd":
+        if node.overwrites and place and not after.nodes[place - 1].overwrites:
             nodes = list(after.nodes)
             nodes[place - 1 : place + 1] = nodes[place], nodes[place - 1]
             with pytest.raises(GraphError):
@@ -63,7 +69,7 @@ def test_early_update_is_as_early_as_can_be(graph, seed):
 @given(graph=training_graphs(), seed=seeds, keep=st.integers(0, 30))
 def test_dead_code_keeps_the_meaning(graph, seed, keep):
     """Without some of the updates, their gradients are dead; what is left means the same."""
-    updates = [node for node in graph.nodes if node.op == "nn.sgd"]
+    updates = [node for node in graph.nodes if node.op == "clear"] or [n for n in graph.nodes if n.op == "nn.sgd"]
     dropped = {id(node) for at, node in enumerate(updates) if keep >> at & 1}
     before = verify(shuffled(graph.with_nodes(node for node in graph.nodes if id(node) not in dropped), seed))
     after = verify(eliminate_dead_code(before))

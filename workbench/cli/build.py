@@ -21,7 +21,7 @@ def execute(args) -> int:
 
     board = options.board(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule) + "-firmware", args.force)
-    compiled = session.compile(options.model(args), args.policy, args.schedule)
+    compiled = session.compile(options.model(args), args.policy, args.schedule, options.optimizer(args))
     built = session.build(compiled, board, folder)
     require_fit(built)
     image, arena = built.image, compiled.memory.plan.bytes

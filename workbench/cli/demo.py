@@ -18,6 +18,7 @@ def execute(args) -> int:
     args.model, args.policy, args.batch, args.seed, args.data = MODEL, "full", 1, 0, None
     args.lr, args.lr_bias, args.lr_decay, args.trace, args.load_weights = RATE, None, DECAY, "memory", None
     args.steps, args.epochs = 1, None
+    args.momentum, args.weight_decay, args.accumulate = 0.0, 0.0, 1
     board = boards.get(boards.DEFAULT)
     folder = OUT / "demo"
     vanilla, _ = run.train_once(args, board, "vanilla", folder / "vanilla")

@@ -21,6 +21,9 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True) -> None:
             "--schedule", default="optimized", choices=("vanilla", "reordered", "optimized"), help="default optimized"
         )
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="samples a step (default 1)")
+    parser.add_argument("--accumulate", type=positive, default=1, metavar="N", help="batches summed a step (default 1)")
+    parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
+    parser.add_argument("--weight-decay", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="weights and order of samples (default 0)")
 
 
@@ -83,6 +86,10 @@ def model(args):
     return session.with_weights(found, read_weights(path)) if path else found
 
 
+def optimizer(args):
+    return policy.Optimizer(args.momentum, args.weight_decay, args.accumulate)
+
+
 def training(args):
     from workbench.training import Training
 
@@ -107,7 +114,8 @@ def run_name(args, board: Board, schedule: str | None = None) -> str:
     """lenet-full-nrf52840, with what else was chosen: the folder under out/."""
     parts = [args.model, args.policy, board.name]
     parts += [schedule] if schedule and schedule != "optimized" else []
-    parts += [f"batch{args.batch}"] if args.batch > 1 else []
+    for name, plain in (("batch", 1), ("accumulate", 1), ("momentum", 0), ("weight_decay", 0)):
+        parts += [f"{name}{getattr(args, name):g}"] if getattr(args, name) != plain else []
     return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
 
 

@@ -55,7 +55,7 @@ def _of_model(args):
     from workbench import session
     from workbench.cli.show import plan_table
 
-    compiled = session.compile(options.model(args), args.policy, args.schedule)
+    compiled = session.compile(options.model(args), args.policy, args.schedule, options.optimizer(args))
     return compiled.memory.plan, plan_table(compiled)
 
 

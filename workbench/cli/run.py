@@ -33,7 +33,7 @@ def train_once(args, board, schedule: str, folder: Path, virtual: bool = False):
     from workbench import session
     from workbench.measure import require_fit
 
-    compiled = session.compile(options.model(args), args.policy, schedule)
+    compiled = session.compile(options.model(args), args.policy, schedule, options.optimizer(args))
     built = session.build(compiled, board, folder / "firmware")
     if not virtual:
         require_fit(built)

@@ -26,12 +26,12 @@ def execute(args) -> int:
     if args.stage == "forward":
         say(print_graph(marked).rstrip())
     elif args.stage == "backward" and model.classifies:
-        say(print_graph(training_step(marked)).rstrip())
+        say(print_graph(training_step(marked, options.optimizer(args))).rstrip())
     elif args.stage == "backward":
         wanted = [name for name in marked.parameters if marked.types[name].needs_grad]
         say(print_graph(differentiate(marked, [*marked.inputs, *wanted])[0]).rstrip())
     else:
-        compiled = session.compile(model, args.policy, args.schedule)
+        compiled = session.compile(model, args.policy, args.schedule, options.optimizer(args))
         say(print_graph(compiled.graph).rstrip())
         if args.stage == "planned":
             say()

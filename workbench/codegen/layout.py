@@ -63,14 +63,15 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
     symbols: set[str] = set()
     for storage in plan.liveness.static:
         name = storage.name
-        is_parameter = name in graph.parameters
-        where = "sram" if not is_parameter or name in updated else "flash"
-        stem = "p_" + name if is_parameter else "wb_" + ("loss" if name in loss_values else name)
+        role = "parameter" if name in graph.parameters else "state" if name in graph.state else "scalar"
+        where = "flash" if role == "parameter" and name not in updated else "sram"
+        stem = {"parameter": "p_", "state": "s_"}.get(role, "wb_") + ("loss" if name in loss_values else name)
+        belongs_to = {"parameter": name, "state": name.rpartition(".")[0], "scalar": ""}
         symbol = c_identifier(stem, symbols)
         symbols.add(symbol)
         rows[name] = BufferRow(
-            len(rows), label[name], "parameter" if is_parameter else "scalar", where, symbol, 0,
-            graph.types[name].bytes, None, None, parameter=name if is_parameter else "", values=storage.values,
+            len(rows), label[name], role, where, symbol, 0,
+            graph.types[name].bytes, None, None, parameter=belongs_to[role], values=storage.values,
         )  # fmt: skip
     operators = tuple(
         OpRow(

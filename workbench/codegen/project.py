@@ -99,7 +99,7 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     kernel, op = _kernel(node), ops.get(node.op)
     types = [graph.types[name] for name in node.operands]
     function = kernel.function if isinstance(kernel.function, str) else kernel.function(*types, **node.attrs)
-    literals = ", ".join(map(str, kernel.literals(*types, **node.attrs)))
+    literals = ", ".join(map(_literal, kernel.literals(*types, **node.attrs)))
     pointers = [*node.operands, *node.results[len(op.takes) :]]
     arguments = [literals, ", ".join(layout.pointer(graph, name) for name in pointers)]
     arguments += [f"{ARENA} + {layout.buffers[identifier].offset}" for identifier in row.scratch]
@@ -134,6 +134,7 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
         "extern uint32_t wb_step; /* training steps done */",
         "",
         "void wb_forward(void);",
+        *(["void wb_accumulate(void); /* all but the last batch of a step */"] if accumulates(layout) else []),
         "void wb_train_step(void);",
         "",
     ]
@@ -152,13 +153,22 @@ def _schedule(layout: Layout) -> str:
         return "".join(f"    {row.symbol}();\n" for row in rows)
 
     forward = calls(row for row in layout.ops if row.phase == "forward")
+    before_update = calls(row for row in layout.ops if row.phase != "update")
+    accumulate = f"void wb_accumulate(void)\n{{\n{before_update}}}\n\n" if accumulates(layout) else ""
     return (
         '/* The order of execution. */\n#include "model.h"\n\n'
         f'__attribute__((section(".arena"), aligned(8))) uint8_t {ARENA}[sizeof {ARENA}];\n'
         "uint32_t wb_step;\n\n"
         f"void wb_forward(void)\n{{\n{forward}}}\n\n"
+        f"{accumulate}"
         f"void wb_train_step(void)\n{{\n{calls(layout.ops)}    ++wb_step;\n}}\n"
     )
+
+
+def accumulates(layout: Layout) -> bool:
+    """Whether gradients are summed over several calls: wb_accumulate, then wb_train_step for the last."""
+    state = {row.id for row in layout.buffers if row.role == "state"}
+    return any(row.phase == "backward" and state.intersection(row.writes) for row in layout.ops)
 
 
 def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray]) -> str:
@@ -166,7 +176,7 @@ def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray])
     for row in layout.buffers:
         if row.storage == "arena":
             continue
-        if not row.parameter:
+        if row.role != "parameter":
             parts.append(f"{_declaration(graph, row)};\n")
             continue
         if row.parameter not in weights:
@@ -183,10 +193,17 @@ def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray])
 
 
 def _numbers(values: np.ndarray) -> str:
-    """Nine digits tell every float32 from its neighbours."""
-    words = [f"{value:.9g}" for value in values]
-    words = [(word if "." in word or "e" in word else word + ".0") + "f" for word in words]
+    """Eight C literals a line."""
+    words = [_literal(float(value)) for value in values]
     return "\n".join("    " + ", ".join(words[start : start + 8]) + "," for start in range(0, len(words), 8))
+
+
+def _literal(value: int | float) -> str:
+    """A C literal; nine digits tell every float32 from its neighbours."""
+    if isinstance(value, int):
+        return str(value)
+    word = f"{value:.9g}"
+    return (word if "." in word or "e" in word else word + ".0") + "f"
 
 
 def board_script(board: Board) -> str:
@@ -207,7 +224,7 @@ def makefile(board: Board, sources: list[str]) -> str:
         "CC = arm-none-eabi-gcc\n"
         f"CPU = -mcpu={board.core} -mthumb -mfpu={board.fpu} -mfloat-abi=hard\n"
         f"CFLAGS = $(CPU) {FLAGS} -ffile-prefix-map=$(CURDIR)=.\n"
-        "LDFLAGS = $(CPU) -nostartfiles -T board.ld -L . -u wb_forward -u wb_train_step "
+        "LDFLAGS = $(CPU) -nostartfiles -T board.ld -L . -u wb_forward -u wb_accumulate -u wb_train_step "
         "-Wl,--gc-sections,--build-id=none\n\n"
         f"OBJECTS = {objects}\n\n"
         "firmware.elf: $(OBJECTS) board.ld sections.ld\n"

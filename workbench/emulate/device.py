@@ -54,14 +54,28 @@ class Device:
         self.machine.call("wb_train_step")
         return self.loss
 
+    def accumulate(self, inputs: np.ndarray, labels: np.ndarray) -> float:
+        """Add a batch's gradients up without an update; gives its mean loss."""
+        self.feed(inputs, labels)
+        self.machine.call("wb_accumulate")
+        return self.loss
+
     def train_step_by_operator(self, inputs: np.ndarray, labels: np.ndarray) -> Iterator[OpRow]:
         """One training step that pauses after each operator, whose results can then be read with `read`."""
         self.feed(inputs, labels)
-        entries = [self.machine.elf.address(op.symbol) for op in self.ops]
-        for index in self.machine.calls_by_operator("wb_train_step", entries):
+        return self._by_operator("wb_train_step", self.ops)
+
+    def accumulate_by_operator(self, inputs: np.ndarray, labels: np.ndarray) -> Iterator[OpRow]:
+        """`accumulate`, pausing after each operator."""
+        self.feed(inputs, labels)
+        return self._by_operator("wb_accumulate", [op for op in self.ops if op.phase != "update"])
+
+    def _by_operator(self, entry: str, ops: list[OpRow]) -> Iterator[OpRow]:
+        addresses = [self.machine.elf.address(op.symbol) for op in ops]
+        for index in self.machine.calls_by_operator(entry, addresses):
             if index:
-                yield self.ops[index - 1]
-        yield self.ops[-1]
+                yield ops[index - 1]
+        yield ops[-1]
 
     @property
     def loss(self) -> float:

@@ -30,6 +30,7 @@ class Builder:
     def __init__(self, graph: Graph | None = None):
         self.inputs = list(graph.inputs) if graph else []
         self.parameters = list(graph.parameters) if graph else []
+        self.state = list(graph.state) if graph else []
         self.nodes = list(graph.nodes) if graph else []
         self.types = dict(graph.types) if graph else {}
         self.default_label = ""
@@ -42,6 +43,11 @@ class Builder:
     def parameter(self, name: str, shape, dtype: str = "float32") -> Value:
         """Declare a parameter."""
         return self._declare(self.parameters, name, TensorType(tuple(shape), dtype))
+
+    def state_beside(self, name: str, what: str) -> Value:
+        """Declare state of a parameter's type: `name.what`, zero at the start."""
+        kind = self.types[name]
+        return self._declare(self.state, f"{name}.{what}", TensorType(kind.shape, kind.dtype))
 
     def value(self, name: str) -> Value:
         return Value(name, self.types[name])
@@ -66,8 +72,9 @@ class Builder:
 
     def graph(self, *outputs: Value) -> Graph:
         """What has been built, with these outputs."""
+        names = tuple(value.name for value in outputs)
         return Graph(
-            tuple(self.inputs), tuple(self.parameters), tuple(self.nodes), tuple(v.name for v in outputs), self.types
+            tuple(self.inputs), tuple(self.parameters), tuple(self.nodes), names, self.types, tuple(self.state)
         )
 
     def __getattr__(self, name):

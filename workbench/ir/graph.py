@@ -31,7 +31,8 @@ class Node:
 class Graph:
     """`inputs` are written by the host (rank 0: scalars such as the learning rate), `parameters` persist.
 
-    `types` knows every value. Nodes stand in execution order; `outputs` outlive the last one.
+    `state` persists as well and starts at zero: what an optimizer keeps beside the parameters. `types` knows every
+    value. Nodes stand in execution order; `outputs` outlive the last one.
     """
 
     inputs: tuple[str, ...]
@@ -39,10 +40,15 @@ class Graph:
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
     types: Mapping[str, TensorType]
+    state: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return self.inputs + self.parameters
+        return self.inputs + self.parameters + self.state
+
+    @property
+    def persistent(self) -> tuple[str, ...]:
+        return self.parameters + self.state
 
     @property
     def scalars(self) -> tuple[str, ...]:

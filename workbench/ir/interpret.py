@@ -16,7 +16,7 @@ def interpret(
     float_dtype=np.float32,
     observe: Callable[[Node, tuple[np.ndarray, ...]], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Outputs and parameters after the last node, by name; `feeds` (every argument) are left alone.
+    """Outputs, parameters and state after the last node, by name; `feeds` (every argument) are left alone.
 
     Storage is real: a result that takes over an operand is written into it. `float_dtype=np.float64` evaluates a
     float32 graph in double precision. `observe(node, results)` sees every node as it is done.
@@ -47,4 +47,4 @@ def interpret(
             values[name] = result
         if observe:
             observe(node, tuple(values[name] for name in node.results))
-    return {name: values[name] for name in (*graph.parameters, *graph.outputs)}
+    return {name: values[name] for name in (*graph.persistent, *graph.outputs)}

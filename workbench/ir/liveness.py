@@ -64,8 +64,8 @@ def steps(graph: Graph) -> tuple[Node, ...]:
 
 
 def is_static(graph: Graph, root: str) -> bool:
-    """Parameters, scalars the host writes, and scalar outputs live outside the arena."""
-    if root in graph.parameters:
+    """Parameters, state, scalars the host writes, and scalar outputs live outside the arena."""
+    if root in graph.persistent:
         return True
     return graph.types[root].rank == 0 and (root in graph.inputs or root in graph.outputs)
 
@@ -107,17 +107,18 @@ def liveness(graph: Graph, scratch: Mapping[str, int] | None = None, alignment: 
 def phases(graph: Graph) -> tuple[str, ...]:
     """forward, loss, backward or update for each node that does work (see `steps`).
 
-    update: it overwrites a parameter. loss: it is one. forward: it comes before the loss, or (in a graph without
-    one) does not depend on the gradient that is fed in. backward: everything else.
+    update: its operator says so (`Op.phase`). loss: it is one. forward: it comes before the loss, or (in a graph
+    without one) does not depend on the gradient that is fed in. backward: everything else.
     """
     root = storage_roots(graph)
     after_loss = False
     backward = {name for name in graph.inputs if name.startswith(GRADIENT_INPUT)}
     result = []
     for node in steps(graph):
-        if any(root[name] in graph.parameters for name in node.overwrites):
-            result.append("update")
-        elif ops.get(node.op).loss:
+        op = ops.get(node.op)
+        if op.phase:
+            result.append(op.phase)
+        elif op.loss:
             result.append("loss")
             after_loss = True
         elif after_loss or backward.intersection(root[name] for name in node.operands):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from workbench.errors import GraphError
 from workbench.ir.types import TensorType
@@ -13,7 +14,7 @@ REQUIRED = object()  # an attribute without a default
 class Kernel:
     """How an operator becomes C: `function(literals…, operands…, results…)` from kernels/`header`.
 
-    `function` is a name, or gives one from (*types, **attrs). `literals(*types, **attrs)` are the integers at the
+    `function` is a name, or gives one from (*types, **attrs). `literals(*types, **attrs)` are the numbers at the
     front of the call. A result that always takes over an operand is not passed again. `scratch(*types, **attrs)` are
     bytes passed last, if any.
     """
@@ -40,10 +41,12 @@ class Op:
     evaluate(*arrays, **attrs)   -> result(s) in numpy; the definition of truth, in the dtype of its float operands
     grads[i](build, dy, *operands, y=results, **attrs) -> gradient of operand i as graph, or None where there is none;
                                  `dy` belongs to the first result
+    variadic                     takes any number of operands ≥ 1: the one rule of `grads` gets `index` besides
     attrs                        name -> default, or REQUIRED; in the order they are printed
     training                     attributes a forward node takes when its gradient is wanted (a saved argmax)
     takes                        result i takes over operand takes[i], always
     view                         the result is operand 0's storage under another shape
+    phase                        "update" or "backward" where the operator decides it, "" where its place does
     loss                         a scalar at which differentiation starts: its grads are called with dy=None, meaning 1
     parameters                   operand index -> "weight" or "bias", for policies
     macs(*types, **attrs)        multiply-accumulates
@@ -55,14 +58,22 @@ class Op:
     evaluate: Callable
     samples: Callable
     grads: tuple[Callable | None, ...] = ()
+    variadic: bool = False
     attrs: Mapping = field(default_factory=dict)
     training: Mapping = field(default_factory=dict)
     takes: tuple[int, ...] = ()
     view: bool = False
+    phase: str = ""
     loss: bool = False
     parameters: Mapping[int, str] = field(default_factory=dict)
     macs: Callable[..., int] = lambda *_, **__: 0
     kernel: Kernel | None = None
+
+    def grad(self, index: int) -> Callable | None:
+        """The gradient rule of operand `index`; None where there is none."""
+        if self.variadic:
+            return partial(self.grads[0], index=index)
+        return self.grads[index] if index < len(self.grads) else None
 
     def result_types(self, types, attrs) -> tuple[TensorType, ...]:
         inferred = self.infer(*types, **attrs)

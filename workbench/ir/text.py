@@ -7,8 +7,9 @@
         (%3, %9)
     }
 
-Parameters carry `needs_grad`, arguments without it are written by the host. `over` names the operand whose storage
-a result takes over (`_` for none). Attributes at their default are left out. The comment is the node's label.
+Parameters carry `needs_grad`, optimizer state `state`; other arguments are written by the host. `over` names the
+operand whose storage a result takes over (`_` for none). Attributes at their default are left out. The comment is the
+node's label.
 """
 
 import ast
@@ -24,7 +25,7 @@ FEW_ARGUMENTS = 4  # more than these stand on lines of their own
 
 def print_graph(graph: Graph) -> str:
     """IR text, one node a line, ending with a newline."""
-    arguments = [f"%{name}: {_type_text(graph.types[name], name in graph.parameters)}" for name in graph.arguments]
+    arguments = [f"%{name}: {_type_text(graph, name)}" for name in graph.arguments]
     head = f"fn ({', '.join(arguments)}) {{"
     if len(arguments) > FEW_ARGUMENTS:
         head = "fn (\n    " + ",\n    ".join(arguments) + "\n) {"
@@ -34,7 +35,8 @@ def print_graph(graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _type_text(kind: TensorType, parameter: bool) -> str:
+def _type_text(graph: Graph, name: str) -> str:
+    kind, parameter = graph.types[name], name in graph.parameters
     shape = f"({', '.join(map(str, kind.shape))}{',' if kind.rank == 1 else ''})"
     parts = [shape, kind.dtype]
     if kind.layout:
@@ -44,6 +46,8 @@ def _type_text(kind: TensorType, parameter: bool) -> str:
         parts += [f"needs_grad={count / kind.shape[axis]:.6g}", f"grad_slice=[{axis}, {count}]"]
     elif parameter:
         parts.append(f"needs_grad={kind.needs_grad}")
+    if name in graph.state:
+        parts.append("state=True")
     return f"Tensor[{', '.join(parts)}]"
 
 
@@ -75,7 +79,7 @@ def parse_graph(text: str) -> Graph:
     if not body or len(lines) < body + 2 or not lines[0][1].startswith("fn (") or lines[-1][1] != "}":
         raise ParseError("IR text is `fn (arguments) {`, nodes, the outputs and `}`, each on lines of their own")
     head = " ".join(line for _, line in lines[:body])
-    inputs, parameters, types = _parse_arguments(head[len("fn (") : -len(") {")].strip())
+    (inputs, parameters, state), types = _parse_arguments(head[len("fn (") : -len(") {")].strip())
     nodes = []
     for number, line in lines[body:-2]:
         try:
@@ -83,11 +87,11 @@ def parse_graph(text: str) -> Graph:
         except WorkbenchError as error:
             raise ParseError(f"line {number}: {error.message}\n  {line}") from None
     outputs = tuple(re.findall(_NAME, lines[-2][1]))
-    return Graph(inputs, parameters, tuple(nodes), outputs, types)
+    return Graph(inputs, parameters, tuple(nodes), outputs, types, state)
 
 
 def _parse_arguments(text: str):
-    inputs, parameters, types = [], [], {}
+    inputs, parameters, state, types = [], [], [], {}
     rest = text
     while rest:
         match = _TENSOR.match(rest)
@@ -98,11 +102,12 @@ def _parse_arguments(text: str):
         needs_grad = options.get("needs_grad") == "True"
         if "grad_slice" in options:
             needs_grad = tuple(ast.literal_eval(options["grad_slice"]))
-        (parameters if "needs_grad" in options else inputs).append(name)
+        where = parameters if "needs_grad" in options else state if "state" in options else inputs
+        where.append(name)
         sizes = tuple(int(size) for size in shape.replace(" ", "").split(",") if size)
         types[name] = TensorType(sizes, dtype, options.get("layout", "").strip('"'), needs_grad)
         rest = rest[match.end() :].removeprefix(", ")
-    return tuple(inputs), tuple(parameters), types
+    return (tuple(inputs), tuple(parameters), tuple(state)), types
 
 
 def _parse_node(line: str, types: dict[str, TensorType]) -> Node:

@@ -14,15 +14,16 @@ from workbench.ir.liveness import storage_roots
 def early_update(graph: Graph) -> Graph:
     """The same nodes, each update of a parameter at its earliest safe place; everything else in its order."""
     root = storage_roots(graph)
-    updates = [node for node in graph.nodes if _updates(node, root, graph)]
-    order = [node for node in graph.nodes if not _updates(node, root, graph)]
+    updates = [node for node in graph.nodes if _persists(node, root, graph)]
+    order = [node for node in graph.nodes if not _persists(node, root, graph)]
     for update in updates:
         order.insert(_earliest_safe_place(update, order, root), update)
     return graph.with_order(order)
 
 
-def _updates(node: Node, root: dict[str, str], graph: Graph) -> bool:
-    return any(root[name] in graph.parameters for name in node.overwrites)
+def _persists(node: Node, root: dict[str, str], graph: Graph) -> bool:
+    """Whether it writes into a parameter or into state beside one."""
+    return any(root[name] in graph.persistent for name in node.overwrites)
 
 
 def _earliest_safe_place(update: Node, order: list[Node], root: dict[str, str]) -> int:

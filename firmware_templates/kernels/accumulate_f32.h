@@ -1,0 +1,15 @@
+/* accumulate_f32.h - sum[i] += x[i]; and sum[i] = 0. */
+#include "wb_kernel.h"
+
+WB_KERNEL void accumulate_f32(int count, float *restrict sum, const float *restrict x)
+{
+#pragma GCC unroll 4
+    for (int i = 0; i < count; ++i)
+        sum[i] += x[i];
+}
+
+WB_KERNEL void clear_f32(int count, float *restrict sum)
+{
+    for (int i = 0; i < count; ++i)
+        sum[i] = 0.0f;
+}

@@ -1,0 +1,34 @@
+"""accumulate: sum ← sum + x, and clear: sum ← 0, both written into the sum: gradients over several batches."""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import Kernel, Op, Sample, register
+
+
+def infer(total, x):
+    if total.shape != x.shape or total.dtype != x.dtype:
+        raise ShapeError(f"accumulate: the sum and x are of one shape; got {total} and {x}")
+    return total
+
+
+def evaluate(total, x):
+    return total + x
+
+
+def samples(rng):
+    return [Sample((rng.normal(size=shape), rng.normal(size=shape))) for shape in ((3, 5), (1,))]
+
+
+def samples_clear(rng):
+    return [Sample((rng.normal(size=shape),)) for shape in ((3, 5), (1,))]
+
+
+register(Op(
+    name="accumulate", infer=infer, evaluate=evaluate, samples=samples, takes=(0,), phase="backward",
+    kernel=Kernel("accumulate_f32.h", "accumulate_f32", lambda total, x: [total.elements]),
+))  # fmt: skip
+register(Op(
+    name="clear", infer=lambda total: total, evaluate=np.zeros_like, samples=samples_clear, takes=(0,), phase="update",
+    kernel=Kernel("accumulate_f32.h", "clear_f32", lambda total: [total.elements]),
+))  # fmt: skip
