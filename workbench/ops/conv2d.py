@@ -14,7 +14,7 @@ from workbench.ops._windows import output_size, windows
 def infer(x, w, *, channels, kernel_size, strides, padding, dilation, groups):
     if x.rank != 4 or w.rank != 4:
         raise ShapeError(f"conv2d: x is NCHW and w OIHW; got {x} and {w}")
-    if x.shape[1] % groups or w.shape[0] % groups:
+    if groups < 1 or x.shape[1] % groups or w.shape[0] % groups:
         raise ShapeError(f"conv2d: {groups} groups do not divide {x.shape[1]} input and {w.shape[0]} output channels")
     expected = (channels, x.shape[1] // groups, *kernel_size)
     if w.shape != expected:
@@ -65,6 +65,17 @@ CASES = (  # x shape, output channels, attributes
     ((1, 2, 9, 8), 2, {"kernel_size": (3, 3), "dilation": (2, 2), "strides": (2, 1), "padding": (2, 2, 2, 2)}),
     ((1, 2, 3, 3), 1, {"kernel_size": (5, 5), "padding": (2, 2, 2, 2)}),
     ((1, 1, 8, 8), 2, {"kernel_size": (1, 1), "strides": (3, 3)}),
+    ((2, 3, 5, 5), 6, {"kernel_size": (3, 3), "padding": (1, 1, 1, 1), "groups": 3}),
+    ((1, 2, 6, 7), 4, {"kernel_size": (5, 3), "strides": (2, 3), "padding": (2, 0, 1, 2), "groups": 2}),
+    ((1, 4, 6, 6), 6, {"kernel_size": (4, 2), "strides": (2, 2), "padding": (1, 0, 2, 1), "groups": 2}),
+    ((1, 2, 8, 9), 2, {"kernel_size": (2, 2), "strides": (3, 4), "padding": (1, 1, 0, 2)}),
+    ((1, 3, 9, 9), 3, {"kernel_size": (3, 3), "strides": (2, 2), "padding": (2,) * 4, "dilation": (2, 2), "groups": 3}),
+    ((2, 2, 10, 8), 2, {"kernel_size": (3, 2), "strides": (3, 2), "padding": (2, 1, 3, 2), "dilation": (2, 3)}),
+    ((1, 2, 7, 9), 2, {"kernel_size": (2, 3), "strides": (6, 4), "padding": (1, 2, 1, 2), "dilation": (4, 2)}),
+    ((1, 2, 2, 3), 2, {"kernel_size": (7, 7), "padding": (3, 3, 3, 3), "groups": 2}),
+    ((1, 2, 3, 3), 2, {"kernel_size": (2, 2), "padding": (3, 2, 3, 2)}),
+    ((1, 8, 5, 5), 4, {"kernel_size": (1, 1), "strides": (2, 2), "padding": (1, 0, 1, 0)}),
+    ((1, 9, 4, 4), 5, {"kernel_size": (1, 1)}),
 )
 
 

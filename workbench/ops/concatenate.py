@@ -1,0 +1,64 @@
+"""concatenate: operands joined along one axis; the gradient of each is its slice of dy (strided_slice).
+
+Seen from the axis, operand k is `outer` pieces of sizeₖ elements in a row, and y puts them one behind the other:
+
+    a = a0 a1      b = b0 b1      y = a0 b0 a1 b1
+"""
+
+from math import prod
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+
+
+def infer(*operands, axis):
+    first = operands[0] if operands else TensorType(())
+    if not 0 <= axis < first.rank:
+        raise ShapeError(f"concatenate: axis {axis} is not one of the operands', the first of which is {first}")
+    total = 0
+    for x in operands:
+        if x.rank != first.rank or x.dtype != first.dtype or _without(x.shape, axis) != _without(first.shape, axis):
+            raise ShapeError(f"concatenate: operands differ along axis {axis} at most; got {first} and {x}")
+        total += x.shape[axis]
+    return TensorType((*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype)
+
+
+def _without(shape, axis):
+    return shape[:axis] + shape[axis + 1 :]
+
+
+def evaluate(*operands, axis):
+    return np.concatenate(operands, axis)
+
+
+def grad(build, dy, *operands, y, index, axis):
+    begin = sum(x.shape[axis] for x in operands[:index])
+    return build.strided_slice(dy, begin=begin, end=begin + operands[index].shape[axis], axis=axis)
+
+
+def literals(*operands, axis):
+    sizes = [prod(x.shape[axis:]) for x in operands]
+    return [prod(operands[0].shape[:axis]), sum(sizes), len(sizes), *sizes]
+
+
+CASES = (  # axis, shapes
+    (1, ((1, 2, 3, 3), (1, 4, 3, 3))),
+    (1, ((2, 3, 2, 2), (2, 1, 2, 2), (2, 2, 2, 2))),
+    (0, ((2, 5), (1, 5))),
+    (3, ((1, 2, 3, 1), (1, 2, 3, 4))),
+    (1, ((2, 3),)),
+    (0, ((1,), (2,), (3,), (1,), (5,))),
+)
+
+
+def samples(rng):
+    return [Sample(tuple(rng.normal(size=shape) for shape in shapes), {"axis": axis}) for axis, shapes in CASES]
+
+
+register(Op(
+    name="concatenate", infer=infer, evaluate=evaluate, grads=(grad,), variadic=True, samples=samples,
+    attrs={"axis": REQUIRED}, kernel=Kernel("concatenate_f32.h", "concatenate_f32", literals),
+))  # fmt: skip

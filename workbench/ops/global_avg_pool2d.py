@@ -1,0 +1,60 @@
+"""nn.global_avg_pool2d: the mean of each plane, (N, C, H, W) -> (N, C, 1, 1); its gradient spreads dy / (H·W)."""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+
+
+def infer(x):
+    if x.rank != 4:
+        raise ShapeError(f"global_avg_pool2d: x is NCHW; got {x}")
+    return TensorType((*x.shape[:2], 1, 1), x.dtype)
+
+
+def evaluate(x):
+    return x.sum((2, 3), keepdims=True, dtype=x.dtype) * x.dtype.type(1 / (x.shape[2] * x.shape[3]))
+
+
+def grad_x(build, dy, x, **_):
+    return build.global_avg_pool2d_grad(dy, size=x.shape[2:])
+
+
+def samples(rng):
+    return [Sample((rng.normal(size=shape),)) for shape in ((1, 3, 4, 4), (2, 2, 3, 5), (3, 1, 1, 1), (1, 4, 1, 7))]
+
+
+def infer_grad(dy, *, size):
+    if dy.rank != 4 or dy.shape[2:] != (1, 1) or len(size) != 2:
+        raise ShapeError(f"global_avg_pool2d_grad: dy is (N, C, 1, 1) and size (H, W); got {dy} and {size}")
+    return TensorType((*dy.shape[:2], *size), dy.dtype)
+
+
+def evaluate_grad(dy, *, size):
+    share = dy * dy.dtype.type(1 / (size[0] * size[1]))
+    return np.ascontiguousarray(np.broadcast_to(share, (*dy.shape[:2], *size)))
+
+
+def grad_dy(build, g, dy, **_):
+    return build.global_avg_pool2d(g)
+
+
+def samples_grad(rng):
+    shapes = [case.operands[0].shape for case in samples(rng)]
+    return [Sample((rng.normal(size=(*shape[:2], 1, 1)),), {"size": shape[2:]}) for shape in shapes]
+
+
+def literals_grad(dy, *, size):
+    return [dy.elements, size[0] * size[1]]
+
+
+register(Op(
+    name="nn.global_avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
+    kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_f32",
+                  lambda x: [x.shape[0] * x.shape[1], x.shape[2] * x.shape[3]]),
+))  # fmt: skip
+register(Op(
+    name="nn.global_avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
+    attrs={"size": REQUIRED}, kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_grad_f32", literals_grad),
+))  # fmt: skip

@@ -1,0 +1,89 @@
+"""strided_slice: y = x from `begin` up to `end` along one axis; its gradient is dy amid zeros."""
+
+from math import prod
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+
+
+def infer(x, *, begin, end, axis):
+    if not (0 <= axis < x.rank and 0 <= begin < end <= x.shape[axis]):
+        raise ShapeError(f"strided_slice: [{begin}, {end}) along axis {axis} does not lie in {x}")
+    return TensorType((*x.shape[:axis], end - begin, *x.shape[axis + 1 :]), x.dtype)
+
+
+def evaluate(x, *, begin, end, axis):
+    return np.ascontiguousarray(x[_where(begin, end, axis)])
+
+
+def _where(begin, end, axis):
+    return (*(slice(None),) * axis, slice(begin, end))
+
+
+def grad_x(build, dy, x, *, y, begin, end, axis):
+    return build.strided_slice_grad(dy, begin=begin, size=x.shape[axis], axis=axis)
+
+
+def literals(x, *, begin, end, axis):
+    inner = prod(x.shape[axis + 1 :])
+    return [prod(x.shape[:axis]), x.shape[axis] * inner, begin * inner, end * inner]
+
+
+CASES = (  # shape, axis, begin, end
+    ((1, 5, 3, 3), 1, 1, 4),
+    ((2, 3, 4), 2, 3, 4),
+    ((4, 3), 0, 0, 2),
+    ((2, 3), 1, 0, 3),
+    ((7,), 0, 2, 6),
+)
+
+
+def samples(rng):
+    return [
+        Sample((rng.normal(size=shape),), {"begin": begin, "end": end, "axis": axis})
+        for shape, axis, begin, end in CASES
+    ]
+
+
+def infer_grad(dy, *, begin, size, axis):
+    if not (0 <= axis < dy.rank and 0 <= begin <= size - dy.shape[axis]):
+        raise ShapeError(f"strided_slice_grad: {dy} from {begin} along axis {axis} does not fit into {size}")
+    return TensorType((*dy.shape[:axis], size, *dy.shape[axis + 1 :]), dy.dtype)
+
+
+def evaluate_grad(dy, *, begin, size, axis):
+    dx = np.zeros((*dy.shape[:axis], size, *dy.shape[axis + 1 :]), dy.dtype)
+    dx[_where(begin, begin + dy.shape[axis], axis)] = dy
+    return dx
+
+
+def grad_dy(build, g, dy, *, y, begin, size, axis):
+    return build.strided_slice(g, begin=begin, end=begin + dy.shape[axis], axis=axis)
+
+
+def literals_grad(dy, *, begin, size, axis):
+    inner = prod(dy.shape[axis + 1 :])
+    return [prod(dy.shape[:axis]), size * inner, begin * inner, (begin + dy.shape[axis]) * inner]
+
+
+def samples_grad(rng):
+    cases = []
+    for shape, axis, begin, end in CASES:
+        dy = rng.normal(size=(*shape[:axis], end - begin, *shape[axis + 1 :]))
+        cases.append(Sample((dy,), {"begin": begin, "size": shape[axis], "axis": axis}))
+    return cases
+
+
+register(Op(
+    name="strided_slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
+    attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED},
+    kernel=Kernel("strided_slice_f32.h", "strided_slice_f32", literals),
+))  # fmt: skip
+register(Op(
+    name="strided_slice_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
+    attrs={"begin": REQUIRED, "size": REQUIRED, "axis": REQUIRED},
+    kernel=Kernel("strided_slice_f32.h", "strided_slice_grad_f32", literals_grad),
+))  # fmt: skip

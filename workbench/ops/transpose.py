@@ -1,0 +1,67 @@
+"""transpose: axis i of y is axis axes[i] of x, the data moved accordingly; the gradient is the inverse permutation."""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+
+DEPTH = 6  # nested loops of the kernel
+
+
+def infer(x, *, axes):
+    if sorted(axes) != list(range(x.rank)):
+        raise ShapeError(f"transpose: axes name each of the {x.rank} axes of {x} once; got {list(axes)}")
+    if len(_loops(x.shape, axes)) > DEPTH:
+        raise ShapeError(f"transpose: axes {list(axes)} of {x} move more than {DEPTH} axes apart from each other")
+    return TensorType(tuple(x.shape[axis] for axis in axes), x.dtype)
+
+
+def _loops(shape, axes):
+    """(size, stride in x) of y's axes, outermost first; axes of one element left out, neighbours in both joined."""
+    strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
+    loops: list[tuple[int, int]] = []
+    for axis in axes:
+        size, stride = shape[axis], strides[axis]
+        if size == 1:
+            continue
+        if loops and loops[-1][1] == size * stride:
+            size *= loops.pop()[0]
+        loops.append((size, stride))
+    return loops
+
+
+def evaluate(x, *, axes):
+    return np.ascontiguousarray(x.transpose(axes))
+
+
+def grad_x(build, dy, x, *, y, axes):
+    return build.transpose(dy, axes=tuple(axes.index(axis) for axis in range(len(axes))))
+
+
+def literals(x, *, axes):
+    loops = _loops(x.shape, axes)
+    loops = [(1, 0)] * (DEPTH - len(loops)) + loops
+    return [number for loop in loops for number in loop]
+
+
+CASES = (
+    ((2, 3, 4, 5), (0, 2, 3, 1)),
+    ((2, 3, 4, 5), (0, 3, 1, 2)),
+    ((1, 2, 3, 4, 5), (0, 2, 1, 3, 4)),
+    ((3, 7), (1, 0)),
+    ((2, 3, 4), (0, 1, 2)),
+    ((5,), (0,)),
+    ((1, 1), (1, 0)),
+    ((2, 3, 2, 3, 2, 3), (5, 1, 3, 0, 4, 2)),
+)
+
+
+def samples(rng):
+    return [Sample((rng.normal(size=shape),), {"axes": axes}) for shape, axes in CASES]
+
+
+register(Op(
+    name="transpose", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs={"axes": REQUIRED},
+    kernel=Kernel("transpose_f32.h", "transpose_f32", literals),
+))  # fmt: skip
