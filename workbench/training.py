@@ -90,6 +90,11 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
     return _record(built, options, device, tracer, losses, (before, after), seconds), weights
 
 
+def first_step(model: Model, options: Training) -> Step:
+    """What the first step of a run with these options is fed."""
+    return next(_steps(_samples(model, options), model.batch, 1, options))
+
+
 def _device(built) -> Device:
     machine = Machine(built.image.elf, built.image.board)
     return Device(machine, list(built.project.buffers), list(built.project.ops))
