@@ -11,23 +11,23 @@ fault, and there are no NVIC, SysTick or DWT.
 """
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import unicorn
 from unicorn import arm_const as arm
 from unicorn.unicorn_py3.unicorn import uclib
 
 from workbench.boards import Board
 from workbench.emulate.faults import Stop, fault
+from workbench.emulate.memory import STACK_LIMIT, Memory
 from workbench.emulate.symbols import Elf, load_elf
 from workbench.emulate.watchdog import Watchdog
 from workbench.errors import BoardError, WorkbenchError
+from workbench.units import address as hexadecimal
 from workbench.units import kilobytes
 
 BREAKPOINT = "wb_breakpoint"
-STACK_PATTERN = 0xC5C5C5C5
 SYSTEM_CONTROL_SPACE = (0xE000E000, 0x1000)
 CORES = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7}
 HOOKS = {
@@ -48,14 +48,18 @@ ERRORS = {
 }  # fmt: skip
 REGISTERS = [*range(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R12 + 1), arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR,
              arm.UC_ARM_REG_FPSCR, *range(arm.UC_ARM_REG_D0, arm.UC_ARM_REG_D15 + 1)]  # fmt: skip
+STACK_POINTER = arm.UC_ARM_REG_SP
 EVERY_INSTRUCTION = 1 << 62
 
 
-class Machine:
+class Machine(Memory):
     """An emulated board with an ELF in its flash.
 
-    `seconds_limit` is how long (host time) one run may take before it counts as a runaway. An instruction budget would
-    cost a hook on every instruction; this costs nothing, since a sleeping thread looks at the clock.
+    `seconds_limit` is how long (host time) one run may take before it counts as a runaway; it costs nothing, since a
+    sleeping thread looks at the clock. A tracer, which counts anyway, holds the run to a budget of instructions.
+
+    counter    the tracer that watches: `halted` says what made it stop the run, if it did
+    inspector  who can say more of a fault (`explain`), and looks at the memory after every run (`check`)
     """
 
     def __init__(self, elf_path: Path | Elf, board: Board, *, seconds_limit: float = 600.0):
@@ -63,7 +67,8 @@ class Machine:
         self.board = board
         self.seconds_limit = seconds_limit
         self._uc = self._emulator()
-        self._stop: Stop | None = None
+        self.stopped: Stop | None = None
+        self.counter = self.inspector = None
         self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access)
         self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
         self._watchdog = Watchdog(self._uc.emu_stop)
@@ -73,6 +78,12 @@ class Machine:
         self._last_until = self.home
         self._registers = self._uc.context_save()
         self._checkpoint = None
+        if self.stack_top > board.sram_end:
+            raise BoardError(
+                f"{self.elf.path.name} has its stack's top at {hexadecimal(self.stack_top)}, beyond the SRAM of "
+                f"{board.name}, which ends at {hexadecimal(board.sram_end)}",
+                f"it was linked for more than {kilobytes(board.sram_size)} of SRAM",
+            )
 
     # ------------------------------------------------------------------ running
 
@@ -110,53 +121,67 @@ class Machine:
     def _run(self, pc: int, until: int) -> None:
         """Run from pc until control reaches `until`; whatever else ends it becomes a FirmwareFault."""
         self._checkpoint = (self._save_state(), pc, until)
-        self._stop = None
-        try:
-            with self._watchdog.limit(self.seconds_limit):
-                self._emulate(pc, until)
-        except unicorn.UcError as error:
-            self._stop = self._stop or _stop_of(error)
-        if self._watchdog.expired:
-            self._stop = Stop("runaway", detail=f"{self.seconds_limit:g} s")
-        if self._stop and self._stop.kind == "breakpoint" and until != self.home and self.pc - self.home in (0, 2):
-            self._stop = Stop("missing", detail=self.elf.describe(until))
-        if self._stop is None and self.pc != until:
-            self._stop = Stop("lost")
-        if self._stop is not None:
-            raise fault(self, self._stop, self._exact_pc())
+        stop = self._emulate(pc, until)
+        if stop is not None:
+            error = fault(self, stop, self._exact_pc(stop))
+            raise self.inspector.explain(error) if self.inspector else error
+        if self.inspector:
+            self.inspector.check()
 
-    def _emulate(self, pc: int, until: int, count: int = 0) -> None:
+    def _emulate(self, pc: int, until: int, count: int = 0) -> Stop | None:
+        """Run from pc; why it ended, if not by reaching `until`."""
+        self.stopped = None
         for stop in {until, self._last_until} - {self.home}:
             self._uc.ctl_remove_cache(stop, stop + 2)  # an end is compiled into the block that holds it
         self._last_until = until
-        self._uc.emu_start(pc | 1, until, count=count)
+        try:
+            with self._watchdog.limit(self.seconds_limit):
+                self._uc.emu_start(pc | 1, until, count=count)
+        except unicorn.UcError as error:
+            self.stopped = self.stopped or _stop_of(error)
+        if self._watchdog.expired:
+            self.stopped = Stop("runaway", detail=f"{self.seconds_limit:g} s")
+        if self.stopped and self.stopped.kind == "breakpoint" and until != self.home and self.pc - self.home in (0, 2):
+            self.stopped = Stop("missing", detail=self.elf.describe(until))
+        if self.stopped is None and self.pc != until:
+            halted = self.counter and self.counter.halted
+            self.stopped = Stop("runaway", detail=halted) if halted else Stop("lost")
+        return self.stopped
 
-    def _exact_pc(self) -> int:
-        """The faulting instruction. Under way Unicorn knows only the block's start, so the run is repeated from its
-        checkpoint on a second machine, counting: that makes Unicorn keep the pc of every instruction."""
-        if self._stop.kind in ("runaway", "lost", "missing"):
-            return self.pc
+    def replay(self, prepare: Callable[["Machine"], None] = lambda twin: None, count: int = 0) -> "Machine":
+        """Repeat the last run on a second machine, which `prepare` may hook first; its `stopped` says how it ended."""
         memory, pc, until = self._checkpoint
         twin = Machine(self.elf, self.board, seconds_limit=20 * self.seconds_limit)
+        twin.entry = self.entry
         for register in REGISTERS:
             twin._uc.reg_write(register, self._registers.reg_read(register))
         for address, data in memory:
             twin._uc.mem_write(address, bytes(data))
-        try:
-            with twin._watchdog.limit(twin.seconds_limit):
-                twin._emulate(pc, until, EVERY_INSTRUCTION)
-        except unicorn.UcError as error:
-            twin._stop = twin._stop or _stop_of(error)
-        return twin.pc if twin._stop and twin._stop.kind == self._stop.kind else self.pc
+        prepare(twin)
+        twin._emulate(pc, until, count)
+        return twin
+
+    def _exact_pc(self, stop: Stop) -> int:
+        """The faulting instruction. Under way Unicorn knows only the block's start, so the run is repeated, counting:
+        that makes Unicorn keep the pc of every instruction."""
+        if stop.kind in ("runaway", "lost", "missing"):
+            return self.pc
+        twin = self.replay(count=EVERY_INSTRUCTION)
+        return twin.pc if twin.stopped and twin.stopped.kind == stop.kind else self.pc
 
     def _save_state(self):
         """Saves the registers, and gives the SRAM in use (everything below the stack's limit, and the live stack)."""
         sp = self._uc.reg_read(arm.UC_ARM_REG_SP)
         base, end = self.board.sram_base, self.board.sram_end
-        limit = self.elf.labels.get("wb_stack_limit", end)
+        limit = self.elf.labels.get(STACK_LIMIT, end)
         ranges = [(base, min(limit, end)), (max(base, sp), min(self.stack_top, end))]
         self._uc.context_update(self._registers)
         return [(low, self._uc.mem_read(low, high - low)) for low, high in ranges if low < high]
+
+    @property
+    def from_entry(self) -> bool:
+        """Whether the last run began at its entry's first instruction, not at an operator on the way."""
+        return self._checkpoint is not None and self._checkpoint[1] == self.elf.labels.get(self.entry)
 
     @property
     def pc(self) -> int:
@@ -187,46 +212,6 @@ class Machine:
         if any(begin < address + len(data) and address < end for begin, end in self.elf.code_ranges):
             self._uc.ctl_flush_tb()
 
-    def read_array(self, where: int | str, dtype, count: int) -> np.ndarray:
-        """`count` values of a numpy dtype (little endian, as the core is)."""
-        return np.frombuffer(self.read(where, count * np.dtype(dtype).itemsize), dtype=dtype).copy()
-
-    def write_array(self, where: int | str, values: np.ndarray) -> None:
-        """Write a numpy array's bytes, in its own order."""
-        self.write(where, np.ascontiguousarray(values).tobytes())
-
-    def read_f32(self, where: int | str) -> float:
-        """A float32 scalar."""
-        return float(self.read_array(where, np.float32, 1)[0])
-
-    def write_f32(self, where: int | str, value: float) -> None:
-        """Write a float32 scalar."""
-        self.write_array(where, np.array([value], np.float32))
-
-    def read_u32(self, where: int | str) -> int:
-        """An unsigned 32-bit scalar."""
-        return int(self.read_array(where, np.uint32, 1)[0])
-
-    def write_u32(self, where: int | str, value: int) -> None:
-        """Write an unsigned 32-bit scalar."""
-        self.write_array(where, np.array([value], np.uint32))
-
-    def snapshot_sram(self) -> bytes:
-        """All of SRAM."""
-        return self.read(self.board.sram_base, self.board.sram_size)
-
-    def paint_stack(self) -> None:
-        """Fill the free SRAM between wb_stack_limit and the stack's top with a pattern; call between runs."""
-        low = self.elf.address("wb_stack_limit")
-        self.write(low, STACK_PATTERN.to_bytes(4, "little") * ((self.stack_top - low) // 4))
-
-    def stack_peak(self) -> int:
-        """Bytes from the lowest word overwritten since paint_stack to the stack's top."""
-        low = self.elf.address("wb_stack_limit")
-        words = self.read_array(low, np.uint32, (self.stack_top - low) // 4)
-        used = np.flatnonzero(words != STACK_PATTERN)
-        return 4 * (len(words) - int(used[0])) if len(used) else 0
-
     def _address(self, where: int | str) -> int:
         return self.elf.address(where) if isinstance(where, str) else int(where)
 
@@ -254,17 +239,27 @@ class Machine:
         self._uc.ctl_flush_tb()  # code that is translated already would not call it
         return handle.value
 
+    @property
+    def stop_function(self) -> int:
+        """The address of `void uc_emu_stop(uc*)`, with which a native callback ends the run."""
+        return ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
+
+    @property
+    def read_function(self) -> int:
+        """The address of `int uc_reg_read(uc*, int register, void* where to)`; SP is STACK_POINTER."""
+        return ctypes.cast(uclib.uc_reg_read, ctypes.c_void_p).value
+
     def remove_hook(self, handle: int) -> None:
         """Undo add_native_hook."""
         uclib.uc_hook_del(self._uc._uch, ctypes.c_size_t(handle))
         self._uc.ctl_flush_tb()
 
     def _on_invalid_access(self, uc, access, address, size, value, user) -> bool:
-        self._stop = Stop(ACCESSES.get(access, "read"), address, size)
+        self.stopped = Stop(ACCESSES.get(access, "read"), address, size)
         return False
 
     def _on_interrupt(self, uc, number, user) -> None:
-        self._stop = Stop.of_interrupt(number)
+        self.stopped = Stop.of_interrupt(number)
         uc.emu_stop()
 
     # ------------------------------------------------------------------ set-up

@@ -4,6 +4,7 @@ A callback gets one pointer. Names below are indices into the array; those endin
 Numba caches the callbacks by the date of hooks.py alone: after a change here, touch that file too.
 """
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -23,7 +24,8 @@ VIOLATIONS_LOST = 23
 STACK_LOW, STRAY_HIGH = 24, 25
 ARENA_BEGIN, ARENA_END = 26, 27
 ROW_PERMISSIONS_AT, ROW_ACCESSES_AT = 28, 29  # the current row of these two tables
-SIZE = 30
+BUDGET, STOP_AT, HALTED = 30, 31, 32  # instructions a row may reach, the emulator's stop function, whether it was called
+SIZE = 33
 
 NOBODY, STACK, STATIC = 0, -1, -2
 TOP = 1 << 32
@@ -63,6 +65,25 @@ def _setter(item: types.Type):
 # get(table, index) and put(table, index, value); a table is an address (numba's arrays would test every index's sign).
 get8, get32, get64 = _getter(types.uint8), _getter(types.int32), _getter(types.int64)
 put32, put64 = _setter(types.int32), _setter(types.int64)
+
+def _native(*argument_types):
+    """call(function, *arguments): the C function at an address; what it gives back is not looked at."""
+
+    @intrinsic
+    def call(typing_context, function, arguments):
+        def generate(context, builder, signature, values):
+            inner = [context.get_value_type(each) for each in argument_types]
+            pointer = builder.inttoptr(values[0], ir.FunctionType(ir.VoidType(), inner).as_pointer())
+            builder.call(pointer, [builder.extract_value(values[1], at) for at in range(len(inner))])
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.Tuple(argument_types)), generate
+
+    return call
+
+
+stop_emulation = _native(types.voidptr)  # uc_emu_stop(uc)
+read_register = _native(types.voidptr, types.int32, types.int64)  # uc_reg_read(uc, register, where to)
 
 # u64 addresses are declared int64: the same register, and numba turns uint64 - int64 into a float.
 block_signature = types.void(types.voidptr, types.int64, types.uint32, types.int64)

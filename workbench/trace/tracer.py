@@ -21,8 +21,10 @@ from workbench.errors import WorkbenchError
 from workbench.tables import BufferRow, OpRow
 from workbench.trace import attribution, results
 from workbench.trace import state as s
+from workbench.units import quantity
 
 LEVELS = ("off", "ops", "memory")
+BUDGET = 20_000_000_000  # instructions: half a minute of emulation, and minutes of a real Cortex-M
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,17 @@ class Totals:
 
 
 class Tracer:
-    """Counts what a machine does, operator by operator. Results add up over the calls made while attached."""
+    """Counts what a machine does, operator by operator. Results add up over the calls made while attached.
+
+    `budget`: instructions that one operator may run in one call; past them the machine stops as a runaway, at the same
+    instruction every time.
+    """
 
     def __init__(self, machine: Machine, buffers: list[BufferRow], ops: list[OpRow], level: str = "ops",
-                 timing: TimingModel | None = None):  # fmt: skip
+                 timing: TimingModel | None = None, budget: int = BUDGET):  # fmt: skip
         if level not in LEVELS:
             raise WorkbenchError(f"no trace level is called {level!r}", f"there are {', '.join(LEVELS)}")
-        self.machine, self.level, self.ops = machine, level, ops
+        self.machine, self.level, self.ops, self.budget = machine, level, ops, budget
         self.timing = timing or model_of(machine.board.core)
         self._handles: list[int] = []
         board = machine.board
@@ -69,6 +75,9 @@ class Tracer:
         from workbench.trace import hooks  # compiles on first use
 
         user = self._state.ctypes.data
+        self._state[s.STOP_AT] = self.machine.stop_function
+        self._renew_budget()
+        self.machine.counter = self
         self._handles = [self.machine.add_native_hook("block", hooks.on_block.address, user)]
         if self.level == "memory":
             self._handles.append(self.machine.add_native_hook("memory", hooks.on_access.address, user))
@@ -77,6 +86,8 @@ class Tracer:
         """Stop watching: the machine runs at full speed again. Results stay."""
         for handle in self._handles:
             self.machine.remove_hook(handle)
+        if self._handles:
+            self.machine.counter = None
         self._handles = []
         self._state[s.ROW] = 0
 
@@ -85,6 +96,7 @@ class Tracer:
         if self.level != "off":
             from workbench.trace import hooks
 
+            self._renew_budget()
             hooks.begin_call(self._state.ctypes.data)
 
     def host_wrote(self, where: int | str, size: int) -> None:
@@ -99,6 +111,17 @@ class Tracer:
     def position(self) -> int:
         """Where the attached run stands (-1 outside operators): in a fault, the operator that was running."""
         return int(self._state[s.ROW]) - 1
+
+    @property
+    def halted(self) -> str | None:
+        """What made the tracer stop the machine: a budget that was used up."""
+        return f"{quantity(self.budget)} instructions" if self._state[s.HALTED] else None
+
+    @property
+    def found(self) -> int:
+        """How many accesses so far were none that the plan promised."""
+        rows = self._tables.get(s.VIOLATIONS_AT)
+        return 0 if rows is None else int(rows[: self._state[s.VIOLATIONS], 6].sum() + self._state[s.VIOLATIONS_LOST])
 
     # ------------------------------------------------------------------ results
 
@@ -134,9 +157,8 @@ class Tracer:
             int(self._accesses()[:, at, 3].max())
             for at, buffer in enumerate(self.placed) if buffer.row.storage == "arena"
         ])  # fmt: skip
-        found = self._tables[s.VIOLATIONS_AT][: self._state[s.VIOLATIONS], 6].sum() + self._state[s.VIOLATIONS_LOST]
         stack = max(0, self.machine.stack_top - int(self._state[s.STACK_LOW]))
-        return Totals(instructions, cycles, high - begin, stack, int(found))
+        return Totals(instructions, cycles, high - begin, stack, self.found)
 
     def _counts(self) -> np.ndarray | None:
         return self._tables.get(s.COUNTS_AT)
@@ -145,6 +167,10 @@ class Tracer:
         return self._tables.get(s.ACCESSES_AT)
 
     # ------------------------------------------------------------------ set-up
+
+    def _renew_budget(self) -> None:
+        """From here on every operator may run its budget once more."""
+        self._state[[s.HALTED, s.BUDGET]] = 0, int(self._counts()[:, 0].max()) + self.budget
 
     def _point(self, index: int, table: np.ndarray) -> None:
         """Hand a table to the callbacks."""

@@ -1,0 +1,70 @@
+"""What a host does with a board's memory: arrays, scalars and the painted stack, all on top of plain reads and writes."""
+
+import numpy as np
+
+from workbench.boards import Board
+from workbench.emulate.symbols import Elf
+
+STACK_PATTERN = 0xC5C5C5C5
+STACK_LIMIT = "wb_stack_limit"
+
+
+class Memory:
+    """Reads and writes by address or symbol. A machine brings `read` and `write`, its ELF, its board and stack_top."""
+
+    elf: Elf
+    board: Board
+    stack_top: int
+
+    def read(self, where: int | str, size: int) -> bytes:
+        """`size` bytes at an address or a symbol."""
+        raise NotImplementedError
+
+    def write(self, where: int | str, data: bytes) -> None:
+        """Write bytes at an address or a symbol."""
+        raise NotImplementedError
+
+    def read_array(self, where: int | str, dtype, count: int) -> np.ndarray:
+        """`count` values of a numpy dtype (little endian, as the core is)."""
+        return np.frombuffer(self.read(where, count * np.dtype(dtype).itemsize), dtype=dtype).copy()
+
+    def write_array(self, where: int | str, values: np.ndarray) -> None:
+        """Write a numpy array's bytes, in its own order."""
+        self.write(where, np.ascontiguousarray(values).tobytes())
+
+    def read_f32(self, where: int | str) -> float:
+        """A float32 scalar."""
+        return float(self.read_array(where, np.float32, 1)[0])
+
+    def write_f32(self, where: int | str, value: float) -> None:
+        """Write a float32 scalar."""
+        self.write_array(where, np.array([value], np.float32))
+
+    def read_u32(self, where: int | str) -> int:
+        """An unsigned 32-bit scalar."""
+        return int(self.read_array(where, np.uint32, 1)[0])
+
+    def write_u32(self, where: int | str, value: int) -> None:
+        """Write an unsigned 32-bit scalar."""
+        self.write_array(where, np.array([value], np.uint32))
+
+    def snapshot_sram(self) -> bytes:
+        """All of SRAM."""
+        return self.read(self.board.sram_base, self.board.sram_size)
+
+    def paint_stack(self) -> None:
+        """Fill the free SRAM between wb_stack_limit and the stack's top with a pattern; call between runs."""
+        low = self.elf.address(STACK_LIMIT)
+        self.write(low, painted(self.stack_top - low))
+
+    def stack_peak(self) -> int:
+        """Bytes from the lowest word overwritten since paint_stack to the stack's top."""
+        low = self.elf.address(STACK_LIMIT)
+        words = self.read_array(low, np.uint32, (self.stack_top - low) // 4)
+        used = np.flatnonzero(words != STACK_PATTERN)
+        return 4 * (len(words) - int(used[0])) if len(used) else 0
+
+
+def painted(size: int) -> bytes:
+    """What `size` bytes of stack look like that nobody has touched."""
+    return STACK_PATTERN.to_bytes(4, "little") * (max(0, size) // 4)
