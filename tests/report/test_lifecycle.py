@@ -3,8 +3,7 @@
 import struct
 
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
+from pictures import assert_legible, boxes
 from synthetic_run import synthetic_run
 
 from workbench.report import lifecycle_figure, save_figure
@@ -46,32 +45,9 @@ def figure(request):
     return lifecycle_figure(CASES[request.param]())
 
 
-def boxes(figure):
-    """Every text that is drawn, with its bounding box in pixels."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)
-    texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
-    ticks = {t for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in hidden_tick_texts(axis)}
-    return [(t.get_text(), t.get_window_extent(renderer)) for t in texts if t not in ticks]
-
-
-def hidden_tick_texts(axis):
-    drawn = {id(tick) for tick in axis._update_ticks()}
-    for tick in [*axis.majorTicks, *axis.minorTicks]:
-        for text, shown in ((tick.label1, tick.label1.get_visible()), (tick.label2, tick.label2.get_visible())):
-            if id(tick) not in drawn or not shown:
-                yield text
-
-
 def test_no_text_overlaps_another_or_is_cut(figure):
-    found = boxes(figure)
-    assert len(found) > 10
-    width, height = figure.bbox.width, figure.bbox.height
-    for at, (text, box) in enumerate(found):
-        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, f"{text!r} is cut"
-        for other, other_box in found[:at]:
-            apart = box.x1 <= other_box.x0 or other_box.x1 <= box.x0 or box.y1 <= other_box.y0 or other_box.y1 <= box.y0
-            assert apart, f"{text!r} overlaps {other!r}"
+    assert len(boxes(figure)) > 10
+    assert_legible(figure)
 
 
 @pytest.mark.parametrize("kilobytes", [94, 95, 96, 97, 98, 99, 100, 104])

@@ -4,11 +4,13 @@ from importlib import import_module
 
 _HOME = {
     "buffers_text": "text",
+    "comparison_csv": "roles",
+    "comparison_figure": "comparison",
     "comparison_text": "side_by_side",
     "lifecycle_figure": "lifecycle",
     "ops_text": "text",
     "run_text": "text",
-    "save_figure": "lifecycle",
+    "save_figure": "figure",
 }
 __all__ = list(_HOME)
 

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 import matplotlib as mpl
 import numpy as np
 from matplotlib.collections import PolyCollection
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from workbench import units
 from workbench.record import Run
 from workbench.report import headings, palette, tables
+from workbench.report.figure import DPI, WIDTH, Picture, save_figure  # noqa: F401  save_figure is asked for here too
 from workbench.report.labels import Labels, name_candidates, shared_letters
 
-WIDTH, HEIGHT, DPI = 16.0, 10.2, 100  # inches, and dots an inch: 1600 x 1020 pixels
+HEIGHT = 10.2  # inches: 1600 x 1020 pixels
 FRAME = {"left": 0.055, "right": 0.985, "top": 0.82, "bottom": 0.135, "hspace": 0.07, "wspace": 0.05}
 CLEAR = 22  # pixels a line of text needs above the line it names
 LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the tallest static + arena
@@ -41,11 +41,11 @@ class Scale:
     positions: int
 
 
-def lifecycle_figure(runs: Sequence[Run]) -> Figure:
+def lifecycle_figure(runs: Sequence[Run]) -> Picture:
     """The figure for 1 to 3 (or more, narrow) runs; the first is what the others are compared with."""
     if not runs:
         raise ValueError("lifecycle_figure needs at least one run")
-    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor="white")
+    figure = Picture(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor="white")
     scale = _scale(runs)
     grid = figure.add_gridspec(3, len(runs), height_ratios=(7.0, 2.1, 0.36), **FRAME)
     columns = []
@@ -66,14 +66,6 @@ def lifecycle_figure(runs: Sequence[Run]) -> Figure:
     headings.legends(figure, runs, limit_drawn=any(_limit(run) <= scale.top for run in runs))
     figure.supxlabel("position (operator in execution order)", fontsize=10.5, color=palette.INK, y=0.083, x=0.52)
     return figure
-
-
-def save_figure(figure: Figure, path) -> None:
-    """Write PNG (1600 pixels wide) or SVG, by the name's ending; the same figure gives the same bytes."""
-    is_svg = str(path).lower().endswith(".svg")
-    metadata = {"Date": None, "Creator": "workbench"} if is_svg else {"Software": "workbench"}
-    with mpl.rc_context({"svg.hashsalt": "workbench", "svg.fonttype": "path"}):
-        figure.savefig(path, dpi=DPI, metadata=metadata)
 
 
 def _scale(runs) -> Scale:

@@ -15,6 +15,8 @@ ROLE = {
     "state": "#5f93c4",
     "scalar": "#b9cfe6",
     "other": "#cfd8e2",
+    "stack": "#a98f73",
+    "dead": "#f3f1ec",
 }
 PHASE = {"forward": "#d5dbe1", "loss": "#20262c", "backward": "#8b98a5", "update": "#6a4fb3"}
 INK, QUIET, HAIR = "#1d2226", "#66707a", "#d4d9de"

@@ -1,0 +1,126 @@
+"""The comparison figure: legible in all the cases it must serve, its bars the runs' bytes, the same every time."""
+
+import struct
+
+import pytest
+from matplotlib.patches import Rectangle
+from pictures import assert_legible, boxes
+from synthetic_run import synthetic_run
+
+from workbench.report import comparison_figure, save_figure
+
+SCHEDULES = ("vanilla", "reordered")
+
+
+def grid(policies=("full", "bias-only"), layers=5, **options):
+    return [
+        synthetic_run(schedule, max(1, layers - at), policy=policy, **options)
+        for at, policy in enumerate(policies)
+        for schedule in SCHEDULES
+    ]
+
+
+def without_data():
+    runs = grid()
+    for run in runs:
+        run.meta["accuracy"] = None
+    return runs
+
+
+def forgetful():
+    """Accuracy that falls, and one at each end."""
+    runs = grid()
+    for run, (before, after) in zip(runs, ((0.9, 0.5), (0.0, 1.0), (1.0, 1.0), (0.0, 0.0)), strict=True):
+        run.meta["accuracy"] = {"before": before, "after": after}
+    return runs
+
+
+CASES = {
+    "one": lambda: [synthetic_run()],
+    "two schedules": lambda: [synthetic_run(), synthetic_run("reordered")],
+    "two policies": grid,
+    "many": lambda: grid([f"last-{at}" for at in range(1, 9)], 9),
+    "does not fit": lambda: grid(sram_limit=90 * 1024),
+    "limit behind the words": lambda: grid(sram_limit=100 * 1024),
+    "untraced": lambda: grid(trace="off"),
+    "some untraced": lambda: [*grid(), synthetic_run(policy="last-3", trace="ops")],
+    "megabytes": lambda: grid(width=512),
+    "long names": lambda: grid(("sparse-49kb-of-mobilenet-with-a-long-file-name.toml", "full")),
+    "without data": without_data,
+    "forgetful": forgetful,
+}
+
+
+def told(runs, note="") -> list[str]:
+    return [text for text, _ in boxes(comparison_figure(runs, note))]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_text_overlaps_another_or_is_cut(case):
+    assert_legible(comparison_figure(CASES[case](), "missing: last-9 vanilla, interrupted"))
+
+
+def test_bars_are_the_bytes_measured():
+    runs = grid()
+    axes = comparison_figure(runs).axes[0]
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    heights = sorted({round(bar.get_y(), 3) for bar in bars})
+    for run, y in zip(runs, heights, strict=True):
+        widths = [bar.get_width() * 1024 for bar in bars if round(bar.get_y(), 3) == y]
+        parts = run.meta["memory"]["touched_by_role"].values()
+        assert sorted(widths) == pytest.approx(sorted(size for size in parts if size))
+
+
+def test_every_total_and_every_accuracy_is_told():
+    texts = told(forgetful())
+    assert sum(text.endswith(" KB") for text in texts) == 4
+    assert [text for text in texts if text.endswith(" %")] == ["50.0 %", "100.0 %", "100.0 %", "0.0 %"]
+
+
+def test_a_long_note_ends_in_an_ellipsis():
+    figure = comparison_figure(grid(), "missing: " + ", ".join(f"last-{at} vanilla" for at in range(99)))
+    assert_legible(figure)
+    assert any(text.startswith("missing:") and text.endswith("…") for text, _ in boxes(figure))
+
+
+def test_what_was_not_measured_says_planned():
+    texts = told(grid(trace="off"))
+    assert any(text.startswith("SRAM planned (KB)") for text in texts)
+    assert "97.8 KB planned" in texts
+    mixed = told([synthetic_run(), synthetic_run("reordered", trace="ops")])
+    assert {"97.4 KB", "84.3 KB planned"} <= set(mixed)
+
+
+def test_the_limit_is_drawn_where_it_is_in_sight():
+    assert "SRAM measured (KB) · limit 256 KB, off the scale" in told(grid())
+    assert {"SRAM measured (KB) · limit 90 KB", "97.4 KB does not fit", "SRAM limit"} <= set(
+        told(grid(sram_limit=90 * 1024))
+    )
+
+
+def test_panels_nobody_has_numbers_for_are_left_out():
+    assert len(comparison_figure(grid()).axes) == 3
+    assert len(comparison_figure(without_data()).axes) == 2
+    assert len(comparison_figure(grid(trace="off")).axes) == 2
+
+
+def test_what_is_missing_is_named():
+    assert "missing: full vanilla" in told(grid(), "missing: full vanilla")
+
+
+def test_svg_and_png_are_deterministic(tmp_path):
+    for ending in ("svg", "png"):
+        paths = [tmp_path / f"{name}.{ending}" for name in "ab"]
+        for path in paths:
+            save_figure(comparison_figure(grid()), path)
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert struct.unpack(">I", (tmp_path / "a.png").read_bytes()[16:20])[0] == 1600
+
+
+def test_a_notebook_shows_it():
+    assert comparison_figure(grid())._repr_png_().startswith(b"\x89PNG")
+
+
+def test_no_run_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        comparison_figure([])

@@ -1,0 +1,251 @@
+"""The comparison figure: one row a run, SRAM by role as a stacked bar beside instructions and held-out accuracy.
+
+policy  schedule | SRAM by role, measured ......... | instructions a step | held-out accuracy
+full    vanilla  | [par][activ][gradient      ] 26.4 | ======== 313 k      | o-----> 95.8 %
+        reordered| [par][activ][grad] 21.9           | ======== 313 k      | o-----> 95.8 %
+                 |               limit 256 KB - -    |
+"""
+
+from collections.abc import Sequence
+
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from workbench import units
+from workbench.record import Run
+from workbench.report import palette, roles, tables
+from workbench.report.figure import DPI, WIDTH, Picture
+from workbench.report.labels import Labels, shorten
+
+ROW, BREAK = 46, 16  # pixels a run, and between groups of runs
+ABOVE, BELOW = 150, 118  # pixels for titles, for the axis and the keys
+MARGIN, GAP = 24, 44  # pixels at the edges, between panels
+SCHEDULE, LONGEST_NAME = 110, 240  # pixels for a schedule's name, at most for that of a group of runs
+BAR = 0.62  # of a row
+LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the longest bar
+KEYS = ("model", "policy", "schedule", "board", "batch")
+
+
+def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
+    """The figure for any number of runs; `note` is written below, for what is missing."""
+    if not runs:
+        raise ValueError("comparison_figure needs at least one run")
+    tops = _tops(runs)
+    height = ABOVE + tops[-1] + ROW + BELOW + (24 if note else 0)
+    figure = Picture(figsize=(WIDTH, height / DPI), dpi=DPI, facecolor="white")
+    labels = Labels(figure)
+    panels = [(_sram, 5.6)]
+    panels += [(_instructions, 2.6)] * any(run.meta.get("instructions_per_step") for run in runs)
+    panels += [(_accuracy, 2.2)] * any(_accuracies(run) for run in runs)
+    names = _group_names(runs)
+    width = max(labels.measure(name, 11.5, "bold")[0] for name in names)
+    x = left = MARGIN + SCHEDULE + min(width, LONGEST_NAME)
+    room = WIDTH * DPI - left - MARGIN - GAP * (len(panels) - 1)
+    for draw, weight in panels:
+        width = room * weight / sum(weight for _, weight in panels)
+        axes = _panel(figure, x, width, height, tops)
+        draw(labels, axes, runs, [top + ROW / 2 for top in tops])
+        x += width + GAP
+    _names(labels, figure, runs, [height - ABOVE - top - ROW / 2 for top in tops], left)
+    _title(figure, runs, height)
+    _keys(figure, runs, height, bool(note))
+    text = shorten(labels, note, 10.5, WIDTH * DPI - 2 * MARGIN)
+    _write(figure, MARGIN, 22, text, 10.5, color=palette.LIMIT)
+    return figure
+
+
+def _tops(runs) -> list[int]:
+    """Where each row begins, in pixels from the first; runs that share all but their schedule stand together."""
+    tops, group = [0], _group(runs[0])
+    for run in runs[1:]:
+        tops.append(tops[-1] + ROW + (BREAK if _group(run) != group else 0))
+        group = _group(run)
+    return tops
+
+
+def _group(run) -> tuple:
+    return tuple(str(run.meta.get(key)) for key in KEYS if key != "schedule")
+
+
+def _panel(figure, x, width, height, tops):
+    """Axes whose vertical unit is a pixel, downwards."""
+    extent = tops[-1] + ROW
+    total = figure.bbox.width
+    axes = figure.add_axes((x / total, 1 - (ABOVE + extent) / height, width / total, extent / height))
+    axes.set_ylim(extent, 0)
+    axes.set_yticks([])
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(palette.QUIET)
+        spine.set_linewidth(0.8)
+    axes.tick_params(labelsize=10, color=palette.QUIET, labelcolor=palette.INK, length=3)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 4, 5, 8, 10]))
+    axes.grid(axis="x", color=palette.HAIR, linewidth=0.7)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _sram(labels, axes, runs, rows):
+    """Stacked by role, measured where it was; the plan as a tick where it differs; the limit."""
+    longest = _longest(runs)
+    limits = sorted({int(run.meta["memory"]["sram_limit"]) for run in runs})
+    in_sight = [limit for limit in limits if limit <= LIMIT_IN_SIGHT * longest]
+    words = max(labels.measure(_total(run), 10.5, "bold")[0] for run in runs) + 20
+    right = int(max([longest * axes.bbox.width / (axes.bbox.width - words), *(1.02 * limit for limit in in_sight)]))
+    unit, name = units.byte_axis(right)
+    axes.set_xlim(0, right / unit)
+    for limit in in_sight:
+        axes.axvline(limit / unit, color=palette.LIMIT, linewidth=1.5, linestyle=(0, (5, 3)), zorder=4)
+    for run, y in zip(runs, rows, strict=True):
+        left, (total, how) = 0, tables.sram(run)
+        for role, size in roles.parts_of(run, how).items():
+            axes.barh(y, size / unit, ROW * BAR, left / unit, zorder=2, **_look(role))
+            left += size
+        planned = int(run.meta["memory"]["sram_planned"])
+        if planned != total:
+            axes.plot([planned / unit], [y], "|", color=palette.INK, markersize=ROW * BAR * 0.5, zorder=5)
+        _inside(labels, axes, run, how, unit, y)
+        x, middle = axes.transData.transform((max(total, planned) / unit, y))
+        colour = palette.INK if run.meta["memory"]["fits"] else palette.LIMIT
+        backed = {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.5}}  # the limit's line stops at it
+        labels.put(axes, x + 8, middle, _total(run), va="center", points=10.5, weight="bold", color=colour, **backed)
+    ways = {tables.sram(run)[1] for run in runs}
+    how = ways.pop() if len(ways) == 1 else "measured, or planned where it says so"
+    told = [f" · limit {units.size(at)}" + ("" if at in in_sight else ", off the scale") for at in limits]
+    _head(labels, axes, f"SRAM {how} ({name})" + "".join(told))
+
+
+def _longest(runs) -> int:
+    return max(max(tables.sram(run)[0], int(run.meta["memory"]["sram_planned"])) for run in runs)
+
+
+def _total(run) -> str:
+    total, how = tables.sram(run)
+    words = [units.kilobytes(total)] + ["planned"] * (how == "planned")
+    return " ".join(words + ["does not fit"] * (not run.meta["memory"]["fits"]))
+
+
+def _look(role) -> dict:
+    """How a role is filled; arena bytes that no live buffer uses are hatched."""
+    look = {"facecolor": palette.role_colour(role), "edgecolor": "white", "linewidth": 0.8}
+    return look | ({"hatch": "////", "edgecolor": palette.STATIC_HATCH} if role == "dead" else {})
+
+
+def _inside(labels, axes, run, how, unit, y):
+    """Bytes of each part that has room for them."""
+    left = 0
+    for size in roles.parts_of(run, how).values():
+        (x0, middle), (x1, _) = axes.transData.transform([(left / unit, y), ((left + size) / unit, y)])
+        text = units.bare(size, unit)
+        if labels.measure(text, 9)[0] + 8 <= x1 - x0:
+            labels.put(axes, (x0 + x1) / 2, middle, text, ha="center", va="center", points=9, color=palette.INK)
+        left += size
+
+
+def _instructions(labels, axes, runs, rows):
+    counts = [run.meta.get("instructions_per_step") for run in runs]
+    axes.set_xlim(0, max(count or 0 for count in counts) * 1.02)
+    axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: units.quantity(value)))
+    for run, count, y in zip(runs, counts, rows, strict=True):
+        axes.barh(y, count or 0, ROW * BAR, color=palette.PHASE["forward"], zorder=2)
+        text = units.quantity(count)
+        if run.meta.get("milliseconds_per_step") is not None:
+            text += f" · {units.milliseconds(run.meta['milliseconds_per_step'])}"
+        x, middle = axes.transData.transform((0, y))
+        labels.put(axes, x + 8, middle, text, va="center", points=10, color=palette.INK)
+    _head(labels, axes, "instructions · modelled time")
+
+
+def _accuracy(labels, axes, runs, rows):
+    words = labels.measure("100.0 %", 10.5, "bold")[0] + 16
+    axes.set_xlim(0, 100 * axes.bbox.width / (axes.bbox.width - words))
+    axes.set_xticks(range(0, 101, 25))
+    for run, y in zip(runs, rows, strict=True):
+        found = _accuracies(run)
+        if not found:
+            continue
+        before, after = (100 * value for value in found)
+        axes.plot([before, after], [y, y], color=palette.QUIET, linewidth=1.5, zorder=2)
+        axes.plot([before], [y], "o", color="white", markeredgecolor=palette.QUIET, markersize=7, zorder=3)
+        axes.plot([after], [y], "o", color=palette.INK, markersize=8, zorder=3)
+        x, middle = axes.transData.transform((max(before, after), y))
+        labels.put(
+            axes, x + 10, middle, units.percent(found[1]), va="center", points=10.5, color=palette.INK, weight="bold"
+        )
+    _head(labels, axes, "held-out accuracy (%)")
+
+
+def _accuracies(run) -> tuple[float, float] | None:
+    found = run.meta.get("accuracy") or {}
+    both = found.get("before"), found.get("after")
+    return None if None in both else both
+
+
+def _head(labels, axes, text):
+    _write(axes.figure, axes.bbox.x0, axes.bbox.y1 + 12, shorten(labels, text, 10.5, axes.bbox.width), 10.5)
+
+
+def _group_names(runs) -> list[str]:
+    """What tells each run's group from the others; empty where there is one group only."""
+    apart = [key for key in KEYS if key != "schedule" and len({str(run.meta.get(key)) for run in runs}) > 1]
+    return [" ".join(str(run.meta.get(key)) for key in apart) for run in runs]
+
+
+def _names(labels, figure, runs, heights, right):
+    """Left of the bars: the group's name once, the schedule of each run."""
+    told = None
+    for run, name, y in zip(runs, _group_names(runs), heights, strict=True):
+        if name != told:
+            text = shorten(labels, name, 11.5, LONGEST_NAME, "bold")
+            _write(figure, MARGIN, y, text, 11.5, weight="bold", va="center_baseline")
+        told = name
+        _write(figure, right - 12, y, str(run.meta["schedule"]), 10.5, ha="right", va="center_baseline")
+
+
+def _title(figure, runs, height):
+    models = ", ".join(dict.fromkeys(str(run.meta["model"]) for run in runs))
+    _write(figure, MARGIN, height - 52, f"{models}: {_finding(runs)}", 15, weight="bold")
+    words = []
+    for key, form in (("policy", "update policy {}"), ("board", "{}"), ("batch", "batch {}")):
+        if len({str(run.meta.get(key)) for run in runs}) == 1:
+            words.append(form.format(runs[0].meta.get(key)))
+    words += [f"{runs[0].meta['steps']} steps"] * (len({run.meta["steps"] for run in runs}) == 1)
+    _write(figure, MARGIN, height - 80, "  ·  ".join(words), 11, color=palette.QUIET)
+
+
+def _finding(runs) -> str:
+    """The smallest beside the largest, in bytes of the same measure."""
+    if len(runs) == 1:
+        return f"{units.kilobytes(tables.sram(runs[0])[0])} of SRAM"
+    same = len({tables.sram(run)[1] for run in runs}) == 1
+    sizes = [tables.sram(run)[0] if same else run.meta["memory"]["sram_planned"] for run in runs]
+    return f"a training step needs {units.kilobytes(min(sizes))} to {units.kilobytes(max(sizes))} of SRAM"
+
+
+def _keys(figure, runs, height, noted):
+    found = roles.in_order(role for run in runs for role in roles.parts_of(run, tables.sram(run)[1]))
+    keys = [Patch(label=role, **_look(role)) for role in found]
+    if any(tables.sram(run)[0] != run.meta["memory"]["sram_planned"] for run in runs):
+        keys.append(_mark("|", palette.INK, palette.INK, "planned"))
+    if any(run.meta["memory"]["sram_limit"] <= LIMIT_IN_SIGHT * _longest(runs) for run in runs):
+        keys.append(Line2D([], [], color=palette.LIMIT, linestyle=(0, (5, 3)), linewidth=1.5, label="SRAM limit"))
+    if any(_accuracies(run) for run in runs):
+        keys.append(_mark("o", "white", palette.QUIET, "accuracy before"))
+        keys.append(_mark("o", palette.INK, palette.INK, "after"))
+    y = (BELOW - 72 + (24 if noted else 0)) / height
+    figure.legend(handles=keys, loc="center left", bbox_to_anchor=(MARGIN / figure.bbox.width, y), ncols=len(keys),
+                  frameon=False, fontsize=10.5, labelcolor=palette.INK, borderpad=0, borderaxespad=0,
+                  handlelength=1.3, handleheight=0.9, columnspacing=1.7, handletextpad=0.5)  # fmt: skip
+
+
+def _mark(marker, face, edge, label):
+    return Line2D([], [], marker=marker, linestyle="", markersize=9, markerfacecolor=face, markeredgecolor=edge,
+                  label=label)  # fmt: skip
+
+
+def _write(figure, x, y, text, points, *, va="baseline", **style):
+    """Text at a pixel of the figure."""
+    at = figure.transFigure.inverted().transform((x, y))
+    figure.text(*at, text, fontsize=points, va=va, parse_math=False, **{"color": palette.INK, **style})
