@@ -12,6 +12,7 @@ from workbench.codegen.layout import scratch_bytes
 from workbench.emulate.machine import Machine
 from workbench.ir.build import Builder
 from workbench.ir.op import Op, Sample, registered
+from workbench.ir.types import NUMPY, TensorType
 from workbench.ir.verify import verify
 from workbench.plan.memory import plan_memory
 from workbench.toolchain import build
@@ -34,6 +35,8 @@ def in_dtype(operands, dtype):
 
 
 def dtype_name(array) -> str:
+    if array.dtype == bool:
+        return "bit"
     return "float32" if np.issubdtype(array.dtype, np.floating) else str(array.dtype)
 
 
@@ -65,10 +68,23 @@ def run_every_kernel(board_name: str, folder: Path) -> dict[str, list[np.ndarray
     machine.start()
     place = {value: machine.elf.address(row.symbol) + row.offset for row in project.buffers for value in row.values}
     for name in graph.inputs:
-        machine.write_array(place[name], feeds[name])
+        machine.write_array(place[name], packed(feeds[name]))
     machine.call("wb_train_step")
-    numpy_type = {"float32": np.float32, "int8": np.int8, "int32": np.int32}
-    return {
-        case: [machine.read_array(place[v.name], numpy_type[v.type.dtype], v.type.elements) for v in values]
-        for case, values in made.items()
-    }
+    return {case: [read(machine, place[v.name], v.type) for v in values] for case, values in made.items()}
+
+
+def packed(array: np.ndarray) -> np.ndarray:
+    """Bits as they are stored: lowest first, padded to whole 32-bit words."""
+    if array.dtype != bool:
+        return array
+    bits = np.concatenate([array.reshape(-1), np.zeros(-array.size % 32, bool)])
+    return np.packbits(bits, bitorder="little")
+
+
+def read(machine: Machine, address: int, kind: TensorType) -> np.ndarray:
+    """A flat value of the emulated memory; the padding of bits must be zero."""
+    if kind.dtype != "bit":
+        return machine.read_array(address, NUMPY[kind.dtype], kind.elements)
+    bits = np.unpackbits(np.frombuffer(machine.read(address, kind.bytes), np.uint8), bitorder="little").astype(bool)
+    assert not bits[kind.elements :].any()
+    return bits[: kind.elements]

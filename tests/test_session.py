@@ -150,7 +150,8 @@ def test_learning_rate_decays_an_epoch():
 
     model = frontends.load("mlp", batch=500)
     options = Training(lr=0.1, lr_bias=0.2, lr_decay=0.5)
-    steps = list(islice(_steps(_samples(model, options), 500, options), 5))
+    steps = list(islice(_steps(_samples(model, options), 250, 2, options), 5))
+    assert [[len(x) for x, _ in step.batches] for step in steps] == 5 * [[250, 250]]
     assert [step.lr for step in steps] == [0.1, 0.1, 0.05, 0.05, 0.025]
     assert [step.lr_bias for step in steps] == [0.2, 0.2, 0.1, 0.1, 0.05]
 

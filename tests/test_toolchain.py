@@ -6,7 +6,7 @@ import pytest
 
 from workbench import boards, frontends, session, toolchain
 from workbench.errors import BudgetError, ToolchainError
-from workbench.measure import require_fit
+from workbench.session import require_fit
 
 BOARD = boards.get("nrf52840")
 
@@ -47,7 +47,8 @@ def test_what_does_not_fit_is_linked_for_the_twin_and_refused(tmp_path):
             require_fit(result)
         assert caught.value.exit_code == 3
         assert "mlp needs 42." in str(caught.value)
-        assert "d.fc1.weight 16.0 KB" in str(caught.value)
+        assert "d.fc1.weight 16 KB" in str(caught.value)
+        assert "--policy last-1 needs 2.7 KB; --policy bias-only needs" in str(caught.value)
     require_fit(built(tmp_path / "fits"))
 
 

@@ -1,10 +1,9 @@
-"""What a build and its run come to in bytes: the memory part of `run --json`, and the refusal of what does not fit."""
+"""What a build and its run come to in bytes: the memory part of `run --json`, and the words for what does not fit."""
 
 import pandas as pd
 
 from workbench.errors import BudgetError
-from workbench.ir.liveness import Storage
-from workbench.units import kilobytes
+from workbench.units import size
 
 
 def memory_measures(built, buffers: pd.DataFrame, arena_touched: int | None, stack_peak: int) -> dict:
@@ -15,7 +14,7 @@ def memory_measures(built, buffers: pd.DataFrame, arena_touched: int | None, sta
     """
     image, plan = built.image, built.compiled.memory
     arena = plan.plan.bytes
-    planned = image.static + arena + image.stack_reserve
+    planned = sram_planned(built)
     peak = None if arena_touched is None else image.static + arena_touched + stack_peak
     alive = (
         (buffers.storage == "arena") & (buffers.lower <= plan.liveness.worst) & (buffers.upper > plan.liveness.worst)
@@ -46,25 +45,23 @@ def _by_role(buffers: pd.DataFrame, alive, column: str, static: int, arena: int,
     }  # fmt: skip
 
 
-def require_fit(built) -> None:
-    """Raise BudgetError if the firmware needs more SRAM than the board has: how much, and where it is worst."""
-    image, board = built.image, built.board
-    needed = image.static + built.compiled.memory.plan.bytes + image.stack_reserve
-    if needed <= board.sram_size:
-        return
-    living = built.compiled.memory.liveness
+def sram_planned(built) -> int:
+    """Static bytes + the arena's plan + the stack reserve."""
+    return built.image.static + built.compiled.memory.plan.bytes + built.image.stack_reserve
+
+
+def too_large(built, hint: str) -> BudgetError:
+    """What to say of firmware that needs more SRAM than its board has: how much, and where it is worst."""
+    compiled, image, board = built.compiled, built.image, built.board
+    living = compiled.memory.liveness
     row = next(op for op in built.project.ops if op.position == living.worst)
-    largest = sorted((s for s in living.arena if s.lower <= living.worst < s.upper), key=lambda s: -s.bytes)[:3]
-    raise BudgetError(
-        f"{built.compiled.model.name} needs {kilobytes(needed)} of SRAM; "
-        f"{board.name} has {kilobytes(board.sram_size)}\n"
-        f"  static {kilobytes(image.static)}, arena {kilobytes(built.compiled.memory.plan.bytes)}, "
-        f"stack {kilobytes(image.stack_reserve)}\n"
+    names = {row.values[0]: row.name for row in built.project.buffers if row.values}
+    alive = [storage for storage in living.arena if storage.lower <= living.worst < storage.upper]
+    largest = sorted(alive, key=lambda storage: -storage.bytes)[:3]
+    return BudgetError(
+        f"{compiled.model.name} needs {size(sram_planned(built))} of SRAM; {board.name} has {size(board.sram_size)}\n"
+        f"  static {size(image.static)}, arena {size(compiled.memory.plan.bytes)}, stack {size(image.stack_reserve)}\n"
         f"  worst position {living.worst} of {len(built.project.ops)}, {row.symbol}: "
-        + ", ".join(f"{_name(built, storage)} {kilobytes(storage.bytes)}" for storage in largest),
-        f"a smaller policy, or --board {image.board.name}, which has room for it",
+        + ", ".join(f"{names[storage.name]} {size(storage.bytes)}" for storage in largest),
+        hint,
     )
-
-
-def _name(built, storage: Storage) -> str:
-    return next(row.name for row in built.project.buffers if row.values and row.values[0] == storage.name)

@@ -15,13 +15,14 @@ import numpy as np
 
 from workbench import boards, frontends
 from workbench.autodiff import training_step
-from workbench.boards import Board
+from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
 from workbench.codegen.layout import scratch_bytes
-from workbench.errors import ModelError
+from workbench.errors import ModelError, PolicyError
 from workbench.frontends import Model
 from workbench.ir.graph import Graph
-from workbench.measure import require_fit
+from workbench.ir.liveness import storage_roots
+from workbench.measure import sram_planned, too_large
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import Applied, run_schedule
 from workbench.plan.memory import MemoryPlan, plan_memory
@@ -30,6 +31,7 @@ from workbench.record import Run
 from workbench.toolchain import Image
 from workbench.toolchain import build as make
 from workbench.training import Progress, Training, train
+from workbench.units import size
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,39 @@ def run(
         if not virtual:
             require_fit(built)
         return train(built, options, progress)[0]
+
+
+def require_fit(built: Built) -> None:
+    """Raise BudgetError if the firmware needs more SRAM than its board has, with choices that would fit."""
+    if sram_planned(built) > built.board.sram_size:
+        raise too_large(built, _what_would_fit(built))
+
+
+def _what_would_fit(built: Built) -> str:
+    """Other schedules, batches and policies that fit, by their plans; the virtual twin where none does."""
+    compiled, choices = built.compiled, []
+    tried = [("--schedule optimized", {"schedule": "optimized"})] if compiled.schedule != "optimized" else []
+    if compiled.model.batch > 1 and compiled.model.name in frontends.names():
+        tried.append(("--batch 1", {"model": frontends.load(compiled.model.name)}))
+    tried += [(f"--policy {name}", {"policy": name}) for name in ("last-2", "last-1", "bias-only")]
+    for option, change in tried:
+        chosen = {"model": compiled.model, "policy": compiled.policy, "schedule": compiled.schedule} | change
+        try:
+            other = compile(**chosen, optimizer=compiled.optimizer)
+        except PolicyError:
+            continue
+        needed = sram_planned(built) - _sram_of(compiled) + _sram_of(other)
+        if needed <= built.board.sram_size:
+            choices.append(f"{option} needs {size(needed)}")
+    return "; ".join(choices[:3]) or f"no smaller policy fits; --board {virtual_twin(built.board).name} has room"
+
+
+def _sram_of(compiled: Compiled) -> int:
+    """Bytes of SRAM that depend on what is compiled: the arena, what is updated, and state beside it."""
+    root = storage_roots(compiled.graph)
+    written = {root[name] for node in compiled.graph.nodes for name in node.overwrites}
+    kept = written.intersection(compiled.graph.persistent)
+    return compiled.memory.plan.bytes + sum(compiled.graph.types[name].bytes for name in kept)
 
 
 def with_weights(model: Model, weights: Mapping[str, np.ndarray]) -> Model:

@@ -87,7 +87,7 @@ void op_010_sum(void)
 /* update.fc3.bias */
 void op_011_sgd(void)
 {
-    sgd_f32(10,
+    sgd_f32(10, 1.0f, 0.0f,
         p_fc3_bias, F32(wb_arena, 0), &wb_lr_bias);
 }
 
@@ -101,6 +101,6 @@ void op_012_matmul(void)
 /* update.fc3.weight */
 void op_013_sgd(void)
 {
-    sgd_f32(320,
+    sgd_f32(320, 1.0f, 0.0f,
         p_fc3_weight, F32(wb_arena, 0), &wb_lr);
 }

@@ -13,6 +13,7 @@ from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
 from workbench.ir.liveness import liveness
 from workbench.ir.verify import verify
+from workbench.passes.bit_masks import save_bit_masks
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
 from workbench.passes.pipeline import run_schedule
@@ -66,6 +67,30 @@ def test_early_update_is_as_early_as_can_be(graph, seed):
 
 
 @settings(deadline=None, max_examples=40)
+@given(graph=training_graphs(), seed=seeds)
+def test_bit_masks_keep_every_bit(graph, seed):
+    before = verify(shuffled(graph, seed))
+    after = verify(save_bit_masks(before))
+    values = feeds(before, seed)
+    assert same_bits(interpret(after, values), interpret(before, values))
+    assert save_bit_masks(after) == after
+
+
+def test_a_mask_is_saved_only_where_the_backward_needs_no_more():
+    """conv1's ReLU feeds a convolution whose weight gradient reads it, conv2's only the pooling."""
+    after = save_bit_masks(convnet(channels=(2, 3)))
+    masked = {node.label for node in after.nodes if node.op == "nn.relu" and len(node.results) == 2}
+    assert masked == {"conv1.relu"}
+    assert [node.op for node in after.nodes].count("nn.apply_mask") == 1
+    frozen = save_bit_masks(convnet(channels=(2, 3), policy="bias-only"))  # no weight gradient reads anything
+    assert {n.label for n in frozen.nodes if len(n.results) == 2} == {"conv0.relu", "conv1.relu", "pool"}
+    flattened = save_bit_masks(mlp([4, 5, 3]))  # the next layer's weight gradient reads it
+    assert not any(len(node.results) == 2 for node in flattened.nodes)
+    last = save_bit_masks(convnet(policy="last-1"))  # no gradient passes
+    assert not any(node.op == "nn.apply_mask" or len(node.results) == 2 for node in last.nodes)
+
+
+@settings(deadline=None, max_examples=40)
 @given(graph=training_graphs(), seed=seeds, keep=st.integers(0, 30))
 def test_dead_code_keeps_the_meaning(graph, seed, keep):
     """Without some of the updates, their gradients are dead; what is left means the same."""
@@ -90,8 +115,8 @@ def test_reordered_needs_less_where_gradients_pile_up():
     vanilla, record = run_schedule(step, "vanilla")
     reordered, _ = run_schedule(step, "reordered")
     assert liveness(reordered).peak < liveness(vanilla).peak
-    assert [applied.name for applied in record] == ["dead-code"]
-    assert record[0].nodes == (len(step.nodes), len(vanilla.nodes))
+    assert [applied.name for applied in record] == ["bit-masks", "dead-code"]
+    assert record[1].nodes == (len(step.nodes), len(vanilla.nodes))
 
 
 def test_an_unknown_schedule():

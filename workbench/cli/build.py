@@ -17,13 +17,12 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     from workbench import session
-    from workbench.measure import require_fit
 
     board = options.board(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule) + "-firmware", args.force)
     compiled = session.compile(options.model(args), args.policy, args.schedule, options.optimizer(args))
     built = session.build(compiled, board, folder)
-    require_fit(built)
+    session.require_fit(built)
     image, arena = built.image, compiled.memory.plan.bytes
     if args.json:
         say_json({"folder": str(folder), "elf": str(image.elf), "board": board.name, "flash": image.flash,

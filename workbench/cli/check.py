@@ -19,14 +19,13 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     from workbench import session
-    from workbench.measure import require_fit
     from workbench.study.check import TOLERANCE, check
     from workbench.training import Training
 
     compiled = session.compile(options.model(args), args.policy, args.schedule, options.optimizer(args))
     with tempfile.TemporaryDirectory() as folder:
         built = session.build(compiled, options.board(args), folder)
-        require_fit(built)
+        session.require_fit(built)
         rows = check(built, Training(lr=args.lr, seed=args.seed, data=args.data))
     wrong = [row for row in rows if not row.agrees]
     if args.json:

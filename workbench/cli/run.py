@@ -31,12 +31,11 @@ def execute(args) -> int:
 def train_once(args, board, schedule: str, folder: Path, virtual: bool = False):
     """One run with its firmware in `folder`/firmware; gives it and the trained weights."""
     from workbench import session
-    from workbench.measure import require_fit
 
     compiled = session.compile(options.model(args), args.policy, schedule, options.optimizer(args))
     built = session.build(compiled, board, folder / "firmware")
     if not virtual:
-        require_fit(built)
+        session.require_fit(built)
     with progress(f"{args.model} {schedule}", args.quiet or args.json) as step:
         run, weights = session.train(built, options.training(args), step)
     run.meta["artifacts"] |= {"run": str(folder), "firmware": str(folder / "firmware"), "elf": str(built.image.elf)}

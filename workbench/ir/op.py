@@ -44,6 +44,7 @@ class Op:
     variadic                     takes any number of operands ≥ 1: the one rule of `grads` gets `index` besides
     attrs                        name -> default, or REQUIRED; in the order they are printed
     training                     attributes a forward node takes when its gradient is wanted (a saved argmax)
+    masked                       the gradient operator that needs of this one's result only the bits of `mask=True`
     takes                        result i takes over operand takes[i], always
     view                         the result is operand 0's storage under another shape
     phase                        "update" or "backward" where the operator decides it, "" where its place does
@@ -61,6 +62,7 @@ class Op:
     variadic: bool = False
     attrs: Mapping = field(default_factory=dict)
     training: Mapping = field(default_factory=dict)
+    masked: str = ""
     takes: tuple[int, ...] = ()
     view: bool = False
     phase: str = ""

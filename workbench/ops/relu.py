@@ -1,23 +1,43 @@
-"""nn.relu: y = max(x, 0), and its gradient dx = dy where y > 0, else 0 (so relu′(0) = 0)."""
+"""nn.relu: y = max(x, 0), and its gradient dx = dy where y > 0, else 0 (so relu′(0) = 0).
+
+With `mask` it also gives one bit an element, y > 0: all that the gradient needs (see nn.apply_mask).
+"""
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
 
 
-def evaluate(x):
-    return np.maximum(x, x.dtype.type(0))
+def infer(x, *, mask):
+    return (x, TensorType(x.shape, "bit")) if mask else x
 
 
-def grad_x(build, dy, x, y):
+def passes(y):
+    """Where the gradient goes through."""
+    return y > 0
+
+
+def evaluate(x, *, mask=False):
+    y = np.maximum(x, x.dtype.type(0))
+    return (y, passes(y)) if mask else y
+
+
+def grad_x(build, dy, x, *, y, mask):
     return build.relu_grad(dy, y[0])
+
+
+def function(x, *, mask):
+    return "relu_mask_f32" if mask else "relu_f32"
 
 
 def samples(rng):
     edge = rng.normal(size=(2, 3, 5))
     edge[0, 0, :2] = 0, -0.0
-    return [Sample((edge,)), Sample((rng.normal(size=(1, 1)),))]
+    long = rng.normal(size=(2, 35))
+    masked = [Sample((x,), {"mask": True}) for x in (edge, long, long[:1, :32])]
+    return [Sample((edge,)), Sample((rng.normal(size=(1, 1)),)), *masked]
 
 
 def infer_grad(dy, y):
@@ -27,7 +47,7 @@ def infer_grad(dy, y):
 
 
 def evaluate_grad(dy, y):
-    return np.where(y > 0, dy, dy.dtype.type(0))
+    return np.where(passes(y), dy, dy.dtype.type(0))
 
 
 def grad_dy(build, g, dy, y_, **_):
@@ -39,8 +59,9 @@ def samples_grad(rng):
 
 
 register(Op(
-    name="nn.relu", infer=lambda x: x, evaluate=evaluate, grads=(grad_x,), samples=samples,
-    kernel=Kernel("relu_f32.h", "relu_f32", lambda x: [x.elements]),
+    name="nn.relu", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
+    attrs={"mask": False}, masked="nn.relu_grad",
+    kernel=Kernel("relu_f32.h", function, lambda x, **_: [x.elements]),
 ))  # fmt: skip
 register(Op(
     name="nn.relu_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,

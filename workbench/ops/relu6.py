@@ -1,23 +1,42 @@
-"""nn.relu6: y = min(max(x, 0), 6), and its gradient dx = dy where 0 < y < 6, else 0 (slope 0 at both kinks)."""
+"""nn.relu6: y = min(max(x, 0), 6), and its gradient dx = dy where 0 < y < 6, else 0 (slope 0 at both kinks).
+
+With `mask` it also gives one bit an element, 0 < y < 6: all that the gradient needs (see nn.apply_mask).
+"""
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
 
 
-def evaluate(x):
-    return np.clip(x, x.dtype.type(0), x.dtype.type(6))
+def infer(x, *, mask):
+    return (x, TensorType(x.shape, "bit")) if mask else x
 
 
-def grad_x(build, dy, x, y):
+def passes(y):
+    """Where the gradient goes through."""
+    return (y > 0) & (y < 6)
+
+
+def evaluate(x, *, mask=False):
+    y = np.clip(x, x.dtype.type(0), x.dtype.type(6))
+    return (y, passes(y)) if mask else y
+
+
+def grad_x(build, dy, x, *, y, mask):
     return build.relu6_grad(dy, y[0])
+
+
+def function(x, *, mask):
+    return "relu6_mask_f32" if mask else "relu6_f32"
 
 
 def samples(rng):
     edge = rng.normal(size=(2, 3, 5)) * 6
     edge[0, 0, :4] = 0, -0.0, 6, 6
-    return [Sample((edge,)), Sample((rng.normal(size=(1, 1)),)), Sample((np.array([-7.0, 7.0, 5.5]),))]
+    plain = [Sample((x,)) for x in (edge, rng.normal(size=(1, 1)), np.array([-7.0, 7.0, 5.5]))]
+    return [*plain, Sample((edge,), {"mask": True}), Sample((6 * rng.normal(size=(3, 22)),), {"mask": True})]
 
 
 def infer_grad(dy, y):
@@ -27,7 +46,7 @@ def infer_grad(dy, y):
 
 
 def evaluate_grad(dy, y):
-    return np.where((y > 0) & (y < 6), dy, dy.dtype.type(0))
+    return np.where(passes(y), dy, dy.dtype.type(0))
 
 
 def grad_dy(build, g, dy, y_, **_):
@@ -39,8 +58,9 @@ def samples_grad(rng):
 
 
 register(Op(
-    name="nn.relu6", infer=lambda x: x, evaluate=evaluate, grads=(grad_x,), samples=samples,
-    kernel=Kernel("relu6_f32.h", "relu6_f32", lambda x: [x.elements]),
+    name="nn.relu6", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
+    attrs={"mask": False}, masked="nn.relu6_grad",
+    kernel=Kernel("relu6_f32.h", function, lambda x, **_: [x.elements]),
 ))  # fmt: skip
 register(Op(
     name="nn.relu6_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,

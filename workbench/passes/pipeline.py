@@ -8,18 +8,20 @@ from workbench.errors import WorkbenchError
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import liveness
 from workbench.ir.verify import verify
+from workbench.passes.bit_masks import save_bit_masks
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
 
 PASSES: dict[str, Callable[[Graph], Graph]] = {
+    "bit-masks": save_bit_masks,
     "dead-code": eliminate_dead_code,
     "early-update": early_update,
 }
 
 SCHEDULES = {
-    "vanilla": ("dead-code",),
-    "reordered": ("dead-code", "early-update"),
-    "optimized": ("dead-code", "early-update"),
+    "vanilla": ("bit-masks", "dead-code"),
+    "reordered": ("bit-masks", "dead-code", "early-update"),
+    "optimized": ("bit-masks", "dead-code", "early-update"),
 }
 
 

@@ -1,0 +1,30 @@
+"""nn.apply_mask: dx = dy where the mask's bit is set, else 0: a clip's gradient from one saved bit an element."""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import Kernel, Op, Sample, register
+
+
+def infer(dy, mask):
+    if dy.shape != mask.shape or mask.dtype != "bit":
+        raise ShapeError(f"apply_mask: dy and a mask of bits are of one shape; got {dy} and {mask}")
+    return dy
+
+
+def evaluate(dy, mask):
+    return np.where(mask, dy, dy.dtype.type(0))
+
+
+def grad_dy(build, g, dy, mask, **_):
+    return build.apply_mask(g, mask)
+
+
+def samples(rng):
+    return [Sample((rng.normal(size=shape), rng.random(shape) < 0.5)) for shape in ((2, 3, 5), (1, 64), (1,), (3, 11))]
+
+
+register(Op(
+    name="nn.apply_mask", infer=infer, evaluate=evaluate, grads=(grad_dy, None), samples=samples,
+    kernel=Kernel("apply_mask_f32.h", "apply_mask_f32", lambda dy, mask: [dy.elements]),
+))  # fmt: skip

@@ -1,0 +1,51 @@
+"""Save one bit an element instead of an activation, where the backward needs no more of it.
+
+    before   y = relu(x);        … dx = relu_grad(dy, y)         y lives until its gradient
+    after    y, m = relu(x);     … dx = apply_mask(dy, m)        y lives until its last forward reader, m is 1/32 of it
+
+Worth it only where nothing else behind the loss reads y or a view of it: a convolution's or dense layer's weight
+gradient does.
+"""
+
+from dataclasses import replace
+
+from workbench.ir import op as ops
+from workbench.ir.build import Builder
+from workbench.ir.graph import Graph, Node
+from workbench.ir.liveness import phases, steps, storage_roots
+
+
+def save_bit_masks(graph: Graph) -> Graph:
+    """The same graph, with masks in place of activations that only their own clip's gradient reads again."""
+    root = storage_roots(graph)
+    late = [node for node, phase in zip(steps(graph), phases(graph), strict=True) if phase != "forward"]
+    builder = Builder(graph)
+    mask_of = {
+        node.results[0]: builder.fresh(1)[0] for node in graph.nodes if _only_its_gradient(node, late, root, graph)
+    }
+    masked_by = {node.results[0]: ops.get(node.op).masked for node in graph.nodes}
+    builder.nodes = []
+    for node in graph.nodes:
+        if node.results[0] in mask_of:
+            node = _with_mask(node, mask_of[node.results[0]], builder)
+        elif len(node.operands) == 2 and node.operands[1] in mask_of and masked_by[node.operands[1]] == node.op:
+            mask = mask_of[node.operands[1]]
+            node = replace(node, op="nn.apply_mask", operands=(node.operands[0], mask), attrs={})
+        builder.nodes.append(node)
+    return builder.graph(*(builder.value(name) for name in graph.outputs))
+
+
+def _only_its_gradient(node: Node, late: list[Node], root: dict[str, str], graph: Graph) -> bool:
+    """Whether a clip's result is read again behind the loss, and by the gradient of this very clip alone."""
+    gradient = ops.get(node.op).masked
+    if not gradient or node.attrs["mask"] or any(root[name] == root[node.results[0]] for name in graph.outputs):
+        return False
+    readers = [other for other in late if any(root[name] == root[node.results[0]] for name in other.operands)]
+    return bool(readers) and all(other.op == gradient and other.operands[1] == node.results[0] for other in readers)
+
+
+def _with_mask(node: Node, mask: str, builder: Builder) -> Node:
+    attrs = {**node.attrs, "mask": True}
+    types = ops.get(node.op).result_types([builder.types[name] for name in node.operands], attrs)
+    builder.types[mask] = types[1]
+    return replace(node, attrs=attrs, results=(*node.results, mask))
