@@ -16,11 +16,12 @@ from workbench import data
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.timing import model_of
-from workbench.errors import DataError, FirmwareFault, WorkbenchError
+from workbench.errors import DataError, WorkbenchError
 from workbench.frontends import Model
 from workbench.ir.text import print_graph
 from workbench.measure import memory_measures
 from workbench.record import Run
+from workbench.trace.inspector import Inspector
 from workbench.trace.tracer import Tracer
 
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
@@ -97,7 +98,9 @@ def first_step(model: Model, options: Training) -> Step:
 
 def _device(built) -> Device:
     machine = Machine(built.image.elf, built.image.board)
-    return Device(machine, list(built.project.buffers), list(built.project.ops))
+    device = Device(machine, list(built.project.buffers), list(built.project.ops))
+    Inspector(machine, device.buffers, device.ops)
+    return device
 
 
 def _traced_step(built, options: Training, step: Step) -> tuple[Tracer, float | None]:
@@ -108,10 +111,7 @@ def _traced_step(built, options: Training, step: Step) -> tuple[Tracer, float | 
         return tracer, None
     device.wrote = tracer.host_wrote
     tracer.attach()
-    try:
-        return tracer, step.run(device, before_call=tracer.begin_call)
-    except FirmwareFault as error:
-        raise _located(error, tracer, device) from None
+    return tracer, step.run(device, before_call=tracer.begin_call)
 
 
 def _step_count(samples: data.Data, batch: int, options: Training) -> int:
@@ -139,18 +139,6 @@ def _samples(model: Model, options: Training, accumulate: int = 1) -> data.Data:
     count = 16 * model.batch * accumulate
     x, y = rng.random((count, *shape), np.float32), rng.integers(0, classes, count, dtype=np.int32)
     return data.Data("random", x, y, x[:0], y[:0], classes)
-
-
-def _located(error: FirmwareFault, tracer: Tracer, device: Device) -> FirmwareFault:
-    """The fault with the operator that was running, where the trace knows it."""
-    position = tracer.position
-    if position < 0:
-        return error
-    op = next(op for op in device.ops if op.position == position)
-    return FirmwareFault(
-        f"{error.message}, {op.symbol} ({op.node})", error.hint,
-        kind=error.kind, pc=error.pc, address=error.address, symbol=error.symbol,
-    )  # fmt: skip
 
 
 def _record(built, options: Training, device: Device, tracer: Tracer, losses, accuracy, seconds: float) -> Run:

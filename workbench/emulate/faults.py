@@ -12,12 +12,13 @@ UNDEFINED, SUPERVISOR_CALL, BREAKPOINT, NO_COPROCESSOR, INVALID_STATE = 1, 2, 7,
 
 INTERRUPTS = {UNDEFINED: "undefined", BREAKPOINT: "breakpoint", SUPERVISOR_CALL: "supervisor-call",
               NO_COPROCESSOR: "no-coprocessor", INVALID_STATE: "invalid-state"}  # fmt: skip
+LANDINGS = ("fetch", "invalid-state")  # the pc is where a jump ended, not where it was made
 WORDS = {
     "undefined": "undefined instruction",
     "breakpoint": "stray breakpoint",
     "supervisor-call": "unexpected supervisor call",
     "no-coprocessor": "floating-point instruction without a floating-point unit",
-    "invalid-state": "jump to an address without its Thumb bit",
+    "invalid-state": "call of an address without its Thumb bit,",
     "exception": "unexpected exception",
     "lost": "stopped before coming back",
 }
@@ -40,13 +41,12 @@ class Stop:
 
 def fault(machine, stop: Stop, pc: int) -> FirmwareFault:
     """The error that says what, the address and the symbol: 'write to 0x20040004, beyond SRAM, in conv (conv.h:41)'."""
-    found = machine.elf.symbol_at(pc)
     place = machine.elf.describe(pc)
-    if stop.kind == "fetch":  # the jump is over; the link register tells where it most likely came from
-        caller = machine.elf.describe(machine.lr - 2)
+    if stop.kind in LANDINGS:  # the jump is over; the link register tells where it most likely came from
+        found, caller = machine.elf.symbol_at(machine.lr - 2), machine.elf.describe(machine.lr - 2)
         where = f"last call from {caller}" if caller and machine.lr != machine.home else f"during {machine.entry}"
     else:
-        where = f"in {place}" if place else f"at {hexadecimal(pc)}"
+        found, where = machine.elf.symbol_at(pc), f"in {place}" if place else f"at {hexadecimal(pc)}"
     return FirmwareFault(
         f"{_what(machine, stop, pc)}, {where}",
         _hint(machine, stop),
@@ -62,7 +62,9 @@ def _what(machine, stop: Stop, pc: int) -> str:
         return f"still running after {stop.detail}"
     if stop.kind == "missing":
         return f"{machine.entry} came back without reaching {stop.detail}"
-    if stop.address is None:
+    if stop.kind in LANDINGS and not stop.address:
+        return "call of a null pointer"
+    if stop.address is None or stop.kind in WORDS:
         return f"{WORDS[stop.kind]} at {hexadecimal(pc)}"
     verb = {"write-protected": "write", "fetch": "execution"}.get(stop.kind, stop.kind)
     board = machine.board

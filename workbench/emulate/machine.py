@@ -49,6 +49,7 @@ ERRORS = {
 REGISTERS = [*range(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R12 + 1), arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR,
              arm.UC_ARM_REG_FPSCR, *range(arm.UC_ARM_REG_D0, arm.UC_ARM_REG_D15 + 1)]  # fmt: skip
 STACK_POINTER = arm.UC_ARM_REG_SP
+THUMB = 1 << 24  # in XPSR
 EVERY_INSTRUCTION = 1 << 62
 
 
@@ -141,6 +142,8 @@ class Machine(Memory):
             self.stopped = self.stopped or _stop_of(error)
         if self._watchdog.expired:
             self.stopped = Stop("runaway", detail=f"{self.seconds_limit:g} s")
+        if self.stopped and self.stopped.kind == "undefined" and not self._uc.reg_read(arm.UC_ARM_REG_XPSR) & THUMB:
+            self.stopped = Stop("invalid-state", self.pc)
         if self.stopped and self.stopped.kind == "breakpoint" and until != self.home and self.pc - self.home in (0, 2):
             self.stopped = Stop("missing", detail=self.elf.describe(until))
         if self.stopped is None and self.pc != until:

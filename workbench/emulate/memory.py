@@ -1,4 +1,4 @@
-"""What a host does with a board's memory: arrays, scalars and the painted stack, all on top of plain reads and writes."""
+"""What a host does with a board's memory: arrays, scalars and the painted stack, by plain reads and writes."""
 
 import numpy as np
 

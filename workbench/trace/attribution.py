@@ -16,6 +16,7 @@ from workbench.trace import state as s
 
 ENTRIES = ("wb_forward", "wb_accumulate", "wb_train_step", "main")
 MAY_READ, MAY_WRITE = 1, 2
+SRAM_REGION_END = 0x40000000  # Armv7-M's memory map, whatever part of it the board has
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,15 @@ class Placed:
     end: int
 
 
-def place(elf: Elf, buffers: list[BufferRow], sram: tuple[int, int]) -> list[Placed]:
-    """Addresses of the plan's buffers. Raises RecordError for one that does not lie where its storage says."""
+def place(elf: Elf, buffers: list[BufferRow], sram_base: int) -> list[Placed]:
+    """Addresses of the plan's buffers. Raises RecordError for one that does not lie where its storage says.
+
+    A board may have less SRAM than the firmware was linked for: that is a fault when it runs, not here.
+    """
     placed = []
     for row in buffers:
         begin = elf.address(row.symbol) + row.offset
-        within = sram[0] <= begin and begin + row.size <= sram[1]
+        within = sram_base <= begin < SRAM_REGION_END
         if within != (row.storage != "flash"):
             raise RecordError(f"buffer {row.name} ({row.symbol}+{row.offset}) does not lie in {row.storage}")
         placed.append(Placed(row, begin, begin + row.size))
@@ -130,12 +134,12 @@ def arena(elf: Elf, placed: list[Placed]) -> tuple[int, int]:
     return symbol.address, end
 
 
-def events(placed: list[Placed], base: int) -> np.ndarray:
+def events(placed: list[Placed], base: int, size: int) -> np.ndarray:
     """int64 [events, 4]: position, begin and end as bytes of SRAM, owner (negative at its death); deaths come first."""
     rows = []
     for index, buffer in enumerate(placed):
         if buffer.row.storage == "arena":
-            span = (buffer.begin - base, buffer.end - base)
+            span = (min(buffer.begin - base, size), min(buffer.end - base, size))
             rows.append((buffer.row.lower, *span, owner_code(index)))
             rows.append((buffer.row.upper, *span, -owner_code(index)))
     return np.array(sorted(rows, key=lambda row: (row[0], row[3] > 0)), np.int64).reshape(-1, 4)

@@ -172,7 +172,8 @@ def _block(uc, address, size, state):
 def _access(uc, kind, address, size, value, state):
     byte, length = address - get64(state, s.SRAM_BASE), int64(size)
     if byte < 0 or byte > get64(state, s.SRAM_SIZE) - length:
-        _flash_access(state, address, length)
+        if kind != UC_MEM_WRITE:  # writing flash is a fault, told elsewhere
+            _flash_access(state, address, length)
         return True
     owners = get64(state, s.OWNERS_AT)
     owner = get32(owners, byte)

@@ -48,12 +48,22 @@ def buffer_profile(placed, table: pd.DataFrame, traced: bool) -> pd.DataFrame:
 
 
 def violations(placed, ops, rows, elf) -> pd.DataFrame:
-    """A row for each (kind, position, buffer), the first access of each; an empty buffer is nobody's memory."""
+    """A row for each (kind, position, buffer), the first access of each.
+
+    Where nobody is alive (outside), the buffer is the one that died there last; empty where none has.
+    """
     table = []
     for kind, row, buffer, address, size, pc, count in (map(int, row) for row in rows):
         op, found = ops.get(row - 1), elf.symbol_at(pc)
+        owner = placed[buffer] if buffer >= 0 else _died(placed, address, row - 1)
         table.append((
-            s.KINDS[kind], row - 1, op.symbol if op else "", placed[buffer].row.id if buffer >= 0 else pd.NA,
+            s.KINDS[kind], row - 1, op.symbol if op else "", owner.row.id if owner else pd.NA,
             address, size, pc, found[0].name if found else "", count,
         ))  # fmt: skip
     return pd.DataFrame(table, columns=VIOLATIONS).astype({"buffer": "Int64"})
+
+
+def _died(placed, address: int, position: int):
+    """The buffer that lay at an address last before a position."""
+    dead = [b for b in placed if b.row.storage == "arena" and b.begin <= address < b.end and b.row.upper <= position]
+    return max(dead, key=lambda b: b.row.upper, default=None)

@@ -1,7 +1,7 @@
 """The numbers that the native callbacks and Python share: one flat int64 array, and tables it points to.
 
 A callback gets one pointer. Names below are indices into the array; those ending in _AT hold the address of a table.
-Numba caches the callbacks by the date of hooks.py alone: after a change here, touch that file too.
+Numba caches the callbacks by the date of their own file alone: after a change here, touch hooks.py and stack_watch.py.
 """
 
 from llvmlite import ir
@@ -24,7 +24,7 @@ VIOLATIONS_LOST = 23
 STACK_LOW, STRAY_HIGH = 24, 25
 ARENA_BEGIN, ARENA_END = 26, 27
 ROW_PERMISSIONS_AT, ROW_ACCESSES_AT = 28, 29  # the current row of these two tables
-BUDGET, STOP_AT, HALTED = 30, 31, 32  # instructions a row may reach, the emulator's stop function, whether it was called
+BUDGET, STOP_AT, HALTED = 30, 31, 32  # instructions a row may reach, the function that stops, whether it was called
 SIZE = 33
 
 NOBODY, STACK, STATIC = 0, -1, -2
@@ -65,6 +65,7 @@ def _setter(item: types.Type):
 # get(table, index) and put(table, index, value); a table is an address (numba's arrays would test every index's sign).
 get8, get32, get64 = _getter(types.uint8), _getter(types.int32), _getter(types.int64)
 put32, put64 = _setter(types.int32), _setter(types.int64)
+
 
 def _native(*argument_types):
     """call(function, *arguments): the C function at an address; what it gives back is not looked at."""

@@ -57,9 +57,9 @@ class Tracer:
         self.timing = timing or model_of(machine.board.core)
         self._handles: list[int] = []
         board = machine.board
-        self.placed = attribution.place(machine.elf, buffers, (board.sram_base, board.sram_end))
+        self.placed = attribution.place(machine.elf, buffers, board.sram_base)
         self._rows = 1 + max((op.position + 1 for op in ops), default=0)
-        self._state = np.zeros(s.SIZE, np.int64)
+        self.state = np.zeros(s.SIZE, np.int64)
         self._tables: dict[int, np.ndarray] = {}  # keeps alive what the callbacks point to
         if level != "off":
             self._prepare_code()
@@ -74,8 +74,8 @@ class Tracer:
             return
         from workbench.trace import hooks  # compiles on first use
 
-        user = self._state.ctypes.data
-        self._state[s.STOP_AT] = self.machine.stop_function
+        user = self.state.ctypes.data
+        self.state[s.STOP_AT] = self.machine.stop_function
         self._renew_budget()
         self.machine.counter = self
         self._handles = [self.machine.add_native_hook("block", hooks.on_block.address, user)]
@@ -89,7 +89,7 @@ class Tracer:
         if self._handles:
             self.machine.counter = None
         self._handles = []
-        self._state[s.ROW] = 0
+        self.state[s.ROW] = 0
 
     def begin_call(self) -> None:
         """Before each call, and before the host writes inputs: what lives from position 0 is born, unwritten."""
@@ -97,7 +97,7 @@ class Tracer:
             from workbench.trace import hooks
 
             self._renew_budget()
-            hooks.begin_call(self._state.ctypes.data)
+            hooks.begin_call(self.state.ctypes.data)
 
     def host_wrote(self, where: int | str, size: int) -> None:
         """The host wrote `size` bytes: they count as written, at position -1."""
@@ -105,23 +105,23 @@ class Tracer:
             from workbench.trace import hooks
 
             address = self.machine.elf.address(where) if isinstance(where, str) else where
-            hooks.host_wrote(self._state.ctypes.data, address, size)
+            hooks.host_wrote(self.state.ctypes.data, address, size)
 
     @property
     def position(self) -> int:
         """Where the attached run stands (-1 outside operators): in a fault, the operator that was running."""
-        return int(self._state[s.ROW]) - 1
+        return int(self.state[s.ROW]) - 1
 
     @property
     def halted(self) -> str | None:
         """What made the tracer stop the machine: a budget that was used up."""
-        return f"{quantity(self.budget)} instructions" if self._state[s.HALTED] else None
+        return f"{quantity(self.budget)} instructions" if self.state[s.HALTED] else None
 
     @property
     def found(self) -> int:
         """How many accesses so far were none that the plan promised."""
         rows = self._tables.get(s.VIOLATIONS_AT)
-        return 0 if rows is None else int(rows[: self._state[s.VIOLATIONS], 6].sum() + self._state[s.VIOLATIONS_LOST])
+        return 0 if rows is None else int(rows[: self.state[s.VIOLATIONS], 6].sum() + self.state[s.VIOLATIONS_LOST])
 
     # ------------------------------------------------------------------ results
 
@@ -140,10 +140,11 @@ class Tracer:
     def violations(self) -> pd.DataFrame:
         """Undeclared accesses: kind, position, op, buffer, address, size, pc (of the block), symbol, count.
 
-        The first access of each (kind, position, buffer); `count` says how many there were. At most 64 rows.
+        The first access of each (kind, position, buffer); `count` says how many there were. At most 64 rows. Outside
+        every lifetime the buffer is the one that died there last, if one has.
         """
         rows = self._tables.get(s.VIOLATIONS_AT)
-        found = rows[: self._state[s.VIOLATIONS]] if rows is not None else []
+        found = rows[: self.state[s.VIOLATIONS]] if rows is not None else []
         return results.violations(self.placed, {op.position: op for op in self.ops}, found, self.machine.elf)
 
     def totals(self) -> Totals:
@@ -152,12 +153,12 @@ class Tracer:
         instructions, cycles = (None, None) if counts is None else map(int, counts.sum(axis=0))
         if self.level != "memory":
             return Totals(instructions, cycles, None, None, None)
-        begin = int(self._state[s.ARENA_BEGIN])
-        high = max([begin, int(self._state[s.STRAY_HIGH])] + [
+        begin = int(self.state[s.ARENA_BEGIN])
+        high = max([begin, int(self.state[s.STRAY_HIGH])] + [
             int(self._accesses()[:, at, 3].max())
             for at, buffer in enumerate(self.placed) if buffer.row.storage == "arena"
         ])  # fmt: skip
-        stack = max(0, self.machine.stack_top - int(self._state[s.STACK_LOW]))
+        stack = max(0, self.machine.stack_top - int(self.state[s.STACK_LOW]))
         return Totals(instructions, cycles, high - begin, stack, self.found)
 
     def _counts(self) -> np.ndarray | None:
@@ -170,26 +171,26 @@ class Tracer:
 
     def _renew_budget(self) -> None:
         """From here on every operator may run its budget once more."""
-        self._state[[s.HALTED, s.BUDGET]] = 0, int(self._counts()[:, 0].max()) + self.budget
+        self.state[[s.HALTED, s.BUDGET]] = 0, int(self._counts()[:, 0].max()) + self.budget
 
     def _point(self, index: int, table: np.ndarray) -> None:
         """Hand a table to the callbacks."""
         table = np.ascontiguousarray(table)
         self._tables[index] = table
-        self._state[index] = table.ctypes.data
+        self.state[index] = table.ctypes.data
 
     def _prepare_code(self) -> None:
         base, table = attribution.code_table(self.machine.elf, self.timing, self.ops)
         self._point(s.CODE_AT, table)
         self._point(s.COUNTS_AT, np.zeros((self._rows, 2), np.int64))
-        self._state[[s.CODE_BASE, s.CODE_HALFWORDS, s.BRANCH_PENALTY]] = base, len(table) - 1, self.timing.taken_branch
+        self.state[[s.CODE_BASE, s.CODE_HALFWORDS, s.BRANCH_PENALTY]] = base, len(table) - 1, self.timing.taken_branch
 
     def _prepare_memory(self) -> None:
         board, elf = self.machine.board, self.machine.elf
         top = self.machine.stack_top
         owners = attribution.sram_owners(elf, self.placed, board.sram_base, board.sram_size, top)
         flash_base, flash = attribution.flash_owners(self.placed)
-        events = attribution.events(self.placed, board.sram_base)
+        events = attribution.events(self.placed, board.sram_base, board.sram_size)
         may = attribution.permissions(self.placed, self.ops, self._rows)
         self._point(s.OWNERS_AT, owners)
         self._point(s.FLASH_OWNERS_AT, flash)
@@ -201,6 +202,6 @@ class Tracer:
             s.MEMORY: 1, s.SRAM_BASE: board.sram_base, s.SRAM_SIZE: board.sram_size, s.FLASH_BASE: flash_base,
             s.FLASH_SIZE: len(flash) - 1, s.BUFFERS: may.shape[1], s.EVENTS: len(events), s.STACK_LOW: top,
         }  # fmt: skip
-        self._state[list(values)] = list(values.values())
-        self._state[[s.ARENA_BEGIN, s.ARENA_END]] = attribution.arena(elf, self.placed)
-        self._state[[s.ROW_PERMISSIONS_AT, s.ROW_ACCESSES_AT]] = self._state[[s.PERMISSIONS_AT, s.ACCESSES_AT]]
+        self.state[list(values)] = list(values.values())
+        self.state[[s.ARENA_BEGIN, s.ARENA_END]] = np.minimum(attribution.arena(elf, self.placed), board.sram_end)
+        self.state[[s.ROW_PERMISSIONS_AT, s.ROW_ACCESSES_AT]] = self.state[[s.PERMISSIONS_AT, s.ACCESSES_AT]]

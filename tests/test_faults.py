@@ -1,0 +1,257 @@
+"""Faults seeded into a generated training step: each is reported as what it is, with its operator and its buffer."""
+
+import argparse
+from dataclasses import dataclass, replace
+
+import pytest
+
+from workbench import boards, frontends, session, toolchain
+from workbench.cli.run import tell
+from workbench.codegen import Project
+from workbench.emulate.device import Device
+from workbench.emulate.machine import Machine
+from workbench.errors import BoardError, BudgetError
+from workbench.trace.inspector import Inspector
+from workbench.trace.locate import LocatedFault
+from workbench.trace.tracer import Tracer
+from workbench.training import Training, first_step, train
+
+BOARD = boards.get("nrf52840").with_sram(64 * 1024)
+PRELUDE = """#include "model.h"
+#include <string.h>
+/* where the compiler cannot see that it is wrong */
+static inline volatile float *at(int offset)
+{
+    uint8_t *arena = wb_arena;
+    __asm("" : "+r"(arena));
+    return (volatile float *)(void *)(arena + offset);
+}
+"""
+DEEP = """static __attribute__((noinline)) int deep(int n)
+{
+    int (*volatile again)(int) = deep; /* gcc's call graph, and so the stack reserve, does not see this */
+    volatile char room[100];
+    room[n % 100] = 1;
+    return n ? again(n - 1) + room[n % 100] : 0;
+}
+"""
+FRAME = """static __attribute__((noinline)) int frame(volatile int *n)
+{
+    char room[*n];
+    memset(room, 1, 16);
+    return ((volatile char *)room)[3];
+}
+"""
+SPIN = 'static __attribute__((noinline)) void spin(void)\n{\n    while (wb_step == 0)\n        __asm volatile("");\n}\n'
+BUDGET = 2_000_000  # the whole step takes 0.1 M instructions
+
+
+@dataclass(frozen=True)
+class Seed:
+    """C put at the start of an operator of `mlp last-2 reordered`, and what must be said of it."""
+
+    position: int
+    code: str
+    kind: str
+    buffer: str | None
+    words: str
+    helper: str = ""
+    levels: tuple[str, ...] = ("off", "ops", "memory")
+
+
+FAULTS = {
+    "write beyond SRAM": Seed(
+        3, "*at(65536 - 0x25b8) = 1;", "write", "fc1.relu",
+        "write to 0x20010000, beyond SRAM, in op_003_dense (ops_0.c:",
+    ),
+    "the same from a helper": Seed(
+        8, "memset((void *)0x20010000, 0, 64);", "write", "fc1.relu", "op_008_softmax_cross_entropy (loss)\n",
+    ),
+    "write to a frozen weight": Seed(
+        15, "*(volatile float *)((uintptr_t)p_fc1_weight + 8) = 1;", "write-protected", "fc1.weight",
+        "at byte 8 of buffer fc1.weight [0x",
+    ),
+    "call of a null pointer": Seed(
+        14, "void (*volatile call)(void) = 0;\n    call();", "invalid-state", None,
+        "call of a null pointer, last call from op_014_sgd (ops_0.c:",
+    ),
+    "jump into a buffer": Seed(
+        5, "((void (*)(void))((uintptr_t)at(1280) + 1))();\n    wb_step += 0;", "fetch", "fc2.relu",
+        "last call from op_005_relu (ops_0.c:",
+    ),
+    "undefined instruction": Seed(
+        12, "__builtin_trap();", "undefined", None, "undefined instruction at 0x",
+    ),
+    "recursion into the arena": Seed(
+        16, "(void)deep(450);", "stack-overflow", "d.fc2.bias_add", "below its limit, in deep (ops_0.c:", DEEP,
+    ),
+    "endless recursion": Seed(
+        3, "(void)deep(1 << 30);", "stack-overflow", "fc1.relu", "\n  into buffer fc1.relu [0x", DEEP,
+    ),
+    "a frame that leaps over the guard": Seed(
+        16, "volatile int n = 50000;\n    (void)frame(&n);", "stack-overflow", "d.fc2.bias_add",
+        "stack overflow: grew to 0x", FRAME, levels=("memory",),
+    ),
+    "write past the arena": Seed(
+        9, "*at(sizeof wb_arena + 4) = 1;", "arena-overflow", "fc1.relu", ", 4 bytes past the arena's end, in op_009",
+    ),
+    "endless loop": Seed(
+        17, "spin();", "runaway", None, "in spin (ops_0.c:", SPIN,
+    ),
+}  # fmt: skip
+
+VIOLATIONS = {
+    "write past a buffer into a neighbour": Seed(
+        12, "*at(1408 - 4) = 1;", "undeclared-write", "fc2.relu", "",
+    ),
+    "write past a buffer into nobody's bytes": Seed(
+        3, "*at(128) = 1;", "outside", "fc1", "",
+    ),
+    "write of a parameter of another operator": Seed(
+        10, "p_fc2_weight[5] = 1;", "undeclared-write", "fc2.weight", "",
+    ),
+    "read of a dead buffer": Seed(
+        12, "(void)*at(40);", "outside", "fc3.bias_add", "",
+    ),
+    "read of a buffer before it is written": Seed(
+        3, "(void)*at(64);", "unwritten-read", "fc2", "",
+    ),
+    "read of a frozen weight of another operator": Seed(
+        15, "(void)*(const volatile float *)p_fc1_weight;", "undeclared-read", "fc1.weight", "",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The network as it is generated, without a fault."""
+    compiled = session.compile(frontends.load("mlp"), "last-2", "reordered")
+    return session.build(compiled, BOARD, tmp_path_factory.mktemp("faultless"))
+
+
+def seeded(built, seed, folder, files=()):
+    """The same program with the seed in its operator."""
+    files = {**built.project.files, **dict(files)}
+    head = f"void {built.project.ops[seed.position].symbol}(void)\n{{\n"
+    text = files["ops_0.c"].replace('#include "model.h"\n', PRELUDE, 1)
+    assert head in text
+    files["ops_0.c"] = text.replace(head, f"{seed.helper}\n{head}    {seed.code}\n")
+    project = Project(files, built.project.buffers, built.project.ops)
+    image = toolchain.build(project, BOARD, folder, built.compiled.memory.plan.bytes)
+    assert image.board == BOARD
+    return replace(built, project=project, image=image)
+
+
+def step(built, level, board=BOARD, seconds=600.0, budget=BUDGET):
+    """One traced training step."""
+    machine = Machine(built.image.elf, board, seconds_limit=seconds)
+    device = Device(machine, list(built.project.buffers), list(built.project.ops))
+    Inspector(machine, device.buffers, device.ops, budget)
+    tracer = Tracer(machine, device.buffers, device.ops, level, budget=budget)
+    device.wrote = tracer.host_wrote
+    tracer.attach()
+    first_step(built.compiled.model, Training()).run(device, before_call=tracer.begin_call)
+    return tracer
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_names_its_operator_and_the_nearest_buffer(name, built, tmp_path):
+    seed = FAULTS[name]
+    program = seeded(built, seed, tmp_path)
+    texts = set()
+    for level in seed.levels:
+        with pytest.raises(LocatedFault) as caught:
+            step(program, level, seconds=0.3 if seed.kind == "runaway" and level == "off" else 600)
+        fault = caught.value
+        assert (fault.kind, fault.op.position) == (seed.kind, seed.position)
+        assert (fault.buffer.name if fault.buffer else None) == seed.buffer
+        assert seed.words in str(fault)
+        assert built.project.ops[seed.position].symbol in str(fault)
+        texts.add(str(fault) if seed.kind != "runaway" else "")
+    assert len(texts) == 1  # an untraced step says as much as a traced one
+    print(f"\n{name}:\n{fault}")
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_an_access_the_plan_did_not_promise_is_ours_and_told(name, built, tmp_path, capsys):
+    seed = VIOLATIONS[name]
+    program = seeded(built, seed, tmp_path)
+    run, _ = train(program, Training(steps=1, trace="memory"))
+    row = run.violations.iloc[0]
+    buffers = {buffer.id: buffer.name for buffer in built.project.buffers}
+    buffer = None if row.isna()["buffer"] else buffers[row["buffer"]]
+    assert (row.kind, row.position, buffer) == (seed.kind, seed.position, seed.buffer)
+    assert row.op == row.symbol == built.project.ops[seed.position].symbol
+    assert tell(argparse.Namespace(json=False, model="mlp"), run, tmp_path) == 3
+    assert row.kind in capsys.readouterr().out
+    print(f"\n{name}: {row.kind}, {row.op}, {buffer}, {row.address:#x}")
+
+
+def test_what_went_wrong_before_a_fault_is_told_with_it(built, tmp_path):
+    code = "*at(1408 - 4) = 1;\n    *at(1 << 17) = 1;"  # op 12 writes d.fc2.relu, which begins at 1408
+    with pytest.raises(LocatedFault) as caught:
+        step(seeded(built, Seed(12, code, "write", None, ""), tmp_path), "off")
+    words = "before it, undeclared write to 0x20002b34 in op_012_matmul (ops_0.c:"
+    assert words in str(caught.value)
+    assert "4 bytes before buffer d.fc2.relu [" in str(caught.value)
+    print(f"\n{caught.value}")
+
+
+def test_faults_in_inference_and_in_later_steps_are_located_too(built, tmp_path):
+    program = seeded(built, Seed(3, "if (wb_step == 3) *at(1 << 17) = 1;", "write", None, ""), tmp_path / "later")
+    with pytest.raises(LocatedFault, match="op_003_dense"):
+        train(program, Training(steps=10, trace="ops"))
+    program = seeded(built, Seed(3, "if (wb_step == 0) *at(1 << 17) = 1;", "write", None, ""), tmp_path / "inference")
+    with pytest.raises(LocatedFault, match="op_003_dense"):
+        train(program, Training(steps=10, trace="off"))
+
+
+def test_a_slow_host_is_no_endless_loop(built, tmp_path):
+    slow = Seed(3, "for (volatile int n = 0; n < 20000000; ++n) { }", "runaway", None, "")
+    with pytest.raises(LocatedFault, match=r"still running after 0.05 s, in op_003_dense") as caught:
+        step(seeded(built, slow, tmp_path), "off", seconds=0.05, budget=10**9)
+    assert "it does come back, after" in caught.value.hint
+    print(f"\n{caught.value}")
+
+
+def test_an_sram_limit_that_is_too_low_is_refused_with_the_worst_position(tmp_path):
+    compiled = session.compile(frontends.load("mlp"), "last-2", "reordered")
+    built = session.build(compiled, BOARD.with_sram(16 * 1024), tmp_path)
+    with pytest.raises(BudgetError, match=r"worst position \d+ of 20, op_018_matmul: d.fc2.weight 8 KB") as caught:
+        session.require_fit(built)
+    print(f"\n{caught.value}")
+    with pytest.raises(BoardError, match="has its stack's top at 0x21000000, beyond the SRAM of nrf52840") as caught:
+        Machine(built.image.elf, built.board)
+    print(caught.value)
+
+
+STACK_FIRST = ".stack (NOLOAD) : { wb_stack_limit = .; . = . + 512; wb_stack_top = .; } > SRAM\n  .data :"
+
+
+def test_the_first_byte_beyond_a_limit_that_is_too_low_is_a_fault(built, tmp_path):
+    script = built.project.files["sections.ld"].replace(" wb_stack_limit = .;", "").replace(".data :", STACK_FIRST, 1)
+    script = script.replace("wb_stack_top = ORIGIN(SRAM) + LENGTH(SRAM);", "")
+    program = seeded(built, Seed(0, "", "", None, ""), tmp_path, [("sections.ld", script)])
+    step(program, "memory")
+    for level in ("off", "memory"):
+        with pytest.raises(LocatedFault) as caught:
+            step(program, level, BOARD.with_sram(16 * 1024))
+        assert (caught.value.op.symbol, caught.value.buffer.name) == ("op_002_relu", "fc1.relu")
+        assert "beyond SRAM, in op_002_relu (relu_f32.h:" in str(caught.value)
+    print(f"\n{caught.value}")
+
+
+def test_a_stack_that_uses_all_its_room_is_no_overflow(built, tmp_path):
+    room = toolchain.build(built.project, BOARD, tmp_path, built.compiled.memory.plan.bytes).stack_reserve
+    for spare, fits in ((0, True), (-8, False), (-room, False)):
+        top = f"wb_stack_top = wb_stack_limit + {room + spare};"
+        script = built.project.files["sections.ld"].replace("wb_stack_top = ORIGIN(SRAM) + LENGTH(SRAM);", top)
+        program = seeded(built, Seed(0, "", "", None, ""), tmp_path, [("sections.ld", script)])
+        if fits:
+            step(program, "off")
+            assert step(program, "memory").violations().empty
+        else:
+            with pytest.raises(LocatedFault, match=r"stack") as caught:
+                step(program, "off")
+            assert caught.value.kind == "stack-overflow"
+            print(f"\n{caught.value}")
