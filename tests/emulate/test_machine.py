@@ -31,6 +31,16 @@ void write_beyond(void) { *(volatile char *)0x20007fff = 1; *(volatile char *)0x
 void write_flash(void) { *(volatile int *)0x1000 = 1; }
 void undefined(void) { __asm volatile("udf 0"); }
 void breakpoint(void) { __asm volatile("bkpt 1"); }
+void supervisor(void) { __asm volatile("svc 0"); }
+void call_null(void) { void (*volatile call)(void) = 0; call(); __asm volatile(""); }
+void call_even(void)
+{
+    void (*volatile call)(void) = (void (*)(void))((uintptr_t)undefined & ~1u);
+    call();
+    __asm volatile("");
+}
+int32_t __attribute__((noinline, noclone)) answer(void) { return 41; }
+void ask(void) { value = answer(); }
 void jump_away(void) { ((void (*)(void))0x60000001)(); __asm volatile(""); }
 void run_data(void) { ((void (*)(void))(wb_arena + 1))(); __asm volatile(""); }
 void forever(void) { for (;;) ++count; }
@@ -87,6 +97,9 @@ def test_an_operator_that_does_not_come_is_a_fault(machine):
         ("write_flash", "write-protected", 0x1000, "write to 0x00001000, flash, in write_flash (tiny.c:"),
         ("undefined", "undefined", None, "undefined instruction at 0x"),
         ("breakpoint", "breakpoint", None, "stray breakpoint at 0x"),
+        ("supervisor", "supervisor-call", None, "unexpected supervisor call at 0x"),
+        ("call_null", "invalid-state", 0, "call of a null pointer, last call from call_null (tiny.c:"),
+        ("call_even", "invalid-state", None, "without its Thumb bit, at 0x"),
         ("jump_away", "fetch", 0x60000000, "execution at 0x60000000, not mapped"),
         ("run_data", "fetch", None, "SRAM"),
     ],
@@ -100,8 +113,7 @@ def test_faults_name_what_where_and_the_function(machine, entry, kind, address, 
     assert entry in fault.message
     if address is not None:
         assert fault.address == address
-    if kind != "fetch":
-        assert fault.symbol == entry
+    assert fault.symbol == entry
 
 
 def test_the_pc_of_a_fault_is_the_very_instruction(tmp_path):
@@ -174,6 +186,25 @@ def test_memory_round_trips_and_refuses_what_is_not_mapped(machine):
 def test_firmware_of_another_board_is_refused(elf):
     with pytest.raises(BoardError, match="outside the memory of stm32f746"):
         Machine(elf, boards.get("stm32f746"))
+
+
+def test_firmware_linked_for_more_sram_is_refused(elf):
+    with pytest.raises(
+        BoardError, match="has its stack's top at 0x20008000, beyond the SRAM of nrf52840, which ends at 0x20007c00"
+    ):
+        Machine(elf, BOARD.with_sram(31 * 1024))
+
+
+def test_start_up_enables_the_floating_point_unit(machine):
+    assert machine.read_u32(0xE000ED88) >> 20 & 0xF == 0xF  # the emulator would not miss it, a real core does
+
+
+def test_code_that_is_written_over_runs_as_written(machine):
+    machine.call("ask")
+    assert machine.read_array("value", np.int32, 1) == 41
+    machine.write("answer", b"\x2a\x20")  # movs r0, #42
+    machine.call("ask")
+    assert machine.read_array("value", np.int32, 1) == 42
 
 
 def test_broken_files_are_told_apart_from_elfs(elf, tmp_path):

@@ -143,6 +143,43 @@ def test_tables_that_do_not_fit_the_firmware_are_refused(elf):
         traced(elf, "memory", ops=[OpRow(0, "op_000_a", "a", "forward", (9,))])
 
 
+MULTIPLE = """
+    .global wb_train_step, op_000_ldm
+    .type op_000_ldm, %function
+op_000_ldm:
+    push {r4-r6, lr}
+    ldr r0, =wb_arena
+    ldm r0!, {r1-r4}
+    stm r0!, {r1-r2}
+    vldm r0, {s0-s3}
+    ldrd r1, r2, [r0]
+    pop {r4-r6, pc}
+    .ltorg
+    .size op_000_ldm, . - op_000_ldm
+    .type wb_train_step, %function
+wb_train_step:
+    push {r4, lr}
+    bl op_000_ldm
+    pop {r4, pc}
+    .size wb_train_step, . - wb_train_step
+"""
+
+
+def test_instructions_that_move_several_words_are_counted_in_bytes(tmp_path):
+    machine = Machine(compile_firmware(tmp_path, "uint8_t wb_arena[64] ARENA;", assembly=MULTIPLE), BOARD)
+    machine.start()
+    buffers = [BufferRow(0, "x", "input", "arena", "wb_arena", 0, 64, 0, 1)]
+    tracer = Tracer(machine, buffers, [OpRow(0, "op_000_ldm", "ldm", "forward", (0,), (0,))], "memory")
+    tracer.attach()
+    tracer.begin_call()
+    tracer.host_wrote("wb_arena", 64)
+    machine.call("wb_train_step")
+    row = tracer.op_profile().set_index("position").loc[0]
+    assert (row["instructions"], row["bytes_read"], row["bytes_written"]) == (7, 16 + 16 + 8, 8)
+    assert tracer.totals().stack_touched == 8 + 16
+    assert tracer.violations().empty  # the literal's read is a read of flash
+
+
 CONDITIONAL = """
     .global wb_train_step, op_000_it
     .type op_000_it, %function
