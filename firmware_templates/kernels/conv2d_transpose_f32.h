@@ -1,8 +1,40 @@
 /* conv2d_transpose_f32.h - dx[n][c][iy][ix] = sum dy[n][o][oy][ox] * w[o][c][ky][kx] over oy*sh + ky*dh - pt = iy.
  *
- * Gathered, so that each dx is written once: for every tap of the filter that a pixel falls on there is one oy.
- * With stride 1 and the pixel inside, all taps count and the loops have literal ends. */
-#include "wb_kernel.h"
+ * Gathered, so that each dx is written once. Pixels sh and sw apart are reached by the same taps, so each such phase is a
+ * convolution of dy with some of the filter's taps, last tap first:
+ *
+ *     stride 2, kernel 3, padding 1:    pixels 0 2 4 …  tap 1        dx = dy[i] * w1
+ *                                       pixels 1 3 5 …  taps 2, 0    dx = dy[i] * w2 + dy[i+1] * w0 */
+#include "windows_f32.h"
+
+WB_KERNEL int wb_gcd(int a, int b)
+{
+    while (b) {
+        const int rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Pixels phase, phase + stride, … of an axis: `size` elements of dy, `pixels` of dx. weight: from tap to tap in memory.
+ * first_tap is the smallest whose image falls on the phase; further ones follow every stride / gcd(stride, dilation). */
+WB_KERNEL wb_axis transpose_axis(int size, int pixels, int stride, int phase, int kernel, int padding, int dilation,
+                                 int weight, int x_next, int y_next, int *first_tap)
+{
+    const int common = stride == 1 || dilation == 1 ? 1 : wb_gcd(stride, dilation);
+    const int tap_step = stride / common;
+    int tap = dilation == 1 ? (phase + padding) % stride : 0;
+    if (dilation != 1)
+        while (tap < kernel && (phase + padding - tap * dilation) % stride != 0)
+            ++tap;
+    const int taps = tap < kernel ? (kernel - tap + tap_step - 1) / tap_step : 0;
+    const int reach = dilation / common; /* elements of dy between taps */
+    *first_tap = (tap + (taps - 1) * tap_step) * weight;
+    const int first = taps ? (phase + padding - tap * dilation) / stride - (taps - 1) * reach : 0;
+    return (wb_axis){ size, (pixels - phase + stride - 1) / stride, first, 1, taps, reach,
+                      -tap_step * weight, x_next, stride * y_next };
+}
 
 WB_KERNEL void conv2d_transpose_f32(int batch, int groups, int channels, int in_height, int in_width,
                                     int filters, int out_height, int out_width,
@@ -11,40 +43,19 @@ WB_KERNEL void conv2d_transpose_f32(int batch, int groups, int channels, int in_
 {
     const int plane = out_height * out_width, taps = kh * kw;
     for (int n = 0; n < batch; ++n)
-        for (int g = 0; g < groups; ++g) {
-            const float *gradient = dy + (n * groups + g) * filters * plane;
-            for (int c = 0; c < channels; ++c) {
-                const float *filter = w + (g * filters * channels + c) * taps;
-                for (int iy = 0; iy < in_height; ++iy)
-                    for (int ix = 0; ix < in_width; ++ix) {
-                        const int ty = iy + pt, tx = ix + pl; /* the padded pixel */
-                        float sum = 0.0f;
-                        if (sh == 1 && sw == 1 && ty >= (kh - 1) * dh && ty < out_height
-                            && tx >= (kw - 1) * dw && tx < out_width) {
-                            const float *d = gradient + ty * out_width + tx, *f = filter;
-                            for (int o = 0; o < filters; ++o, d += plane, f += channels * taps)
-#pragma GCC unroll 7
-                                for (int ky = 0; ky < kh; ++ky)
-#pragma GCC unroll 7
-                                    for (int kx = 0; kx < kw; ++kx)
-                                        sum += d[-ky * dh * out_width - kx * dw] * f[ky * kw + kx];
-                        } else {
-                            for (int ky = 0; ky < kh; ++ky) {
-                                const int ry = ty - ky * dh;
-                                if (ry < 0 || ry % sh != 0 || ry / sh >= out_height)
-                                    continue;
-                                for (int kx = 0; kx < kw; ++kx) {
-                                    const int rx = tx - kx * dw;
-                                    if (rx < 0 || rx % sw != 0 || rx / sw >= out_width)
-                                        continue;
-                                    const float *d = gradient + ry / sh * out_width + rx / sw, *f = filter + ky * kw + kx;
-                                    for (int o = 0; o < filters; ++o, d += plane, f += channels * taps)
-                                        sum += *d * *f;
-                                }
-                            }
-                        }
-                        *dx++ = sum;
+        for (int g = 0; g < groups; ++g)
+            for (int c = 0; c < channels; ++c)
+#pragma GCC unroll 2
+                for (int py = 0; py < wb_min(sh, in_height); ++py)
+#pragma GCC unroll 2
+                    for (int px = 0; px < wb_min(sw, in_width); ++px) {
+                        int ky, kx;
+                        const wb_axis v = transpose_axis(out_height, in_height, sh, py, kh, pt, dh, kw, out_width,
+                                                         in_width, &ky);
+                        const wb_axis h = transpose_axis(out_width, in_width, sw, px, kw, pl, dw, 1, 1, 1, &kx);
+                        windows_f32(filters, plane, channels * taps, v, h,
+                                    dy + (n * groups + g) * filters * plane,
+                                    w + (g * filters * channels + c) * taps + ky + kx,
+                                    dx + ((n * groups + g) * channels + c) * in_height * in_width + py * in_width + px);
                     }
-            }
-        }
 }

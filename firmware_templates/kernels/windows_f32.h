@@ -1,0 +1,101 @@
+/* windows_f32.h - y[i][j] = sum over c and the taps of a window of x[c][…] * w[c][…]: what nn.conv2d does for each filter,
+ * and nn.conv2d_transpose for each channel and phase of its stride.
+ *
+ *     outputs along an axis     | left |      inside      | right |     taps beyond the image count as 0, so at the ends
+ *     their windows           [ |x x] [x x x] … [x x x] [x x| ]         a window is clipped to those that lie on it
+ *
+ * Inside, the loops over taps have literal ends and unroll; so they do in a clipped column, for there are few. */
+#ifndef WINDOWS_F32_H
+#define WINDOWS_F32_H
+
+#include "wb_kernel.h"
+
+/* One axis. Tap t of output i lies on x[first + i * step + t * dilation]; its weight is weight elements after that of t-1.
+ * x_next, y_next: elements from one to the next, in memory. */
+typedef struct {
+    int size, outputs, first, step, taps, dilation;
+    int weight, x_next, y_next;
+} wb_axis;
+
+/* Outputs before this one begin outside the image; from windows_right on they end outside. */
+WB_KERNEL int windows_left(wb_axis a) { return wb_min(a.outputs, wb_ceil_div(-a.first, a.step)); }
+WB_KERNEL int windows_right(wb_axis a)
+{
+    const int end = wb_ceil_div(a.size - a.first - (a.taps - 1) * a.dilation, a.step);
+    return wb_max(windows_left(a), wb_min(a.outputs, end));
+}
+
+/* Whether tap 0 of output i lies on element i, for all of them. */
+WB_KERNEL int windows_in_place(wb_axis a) { return a.first == 0 && a.step == 1 && a.outputs == a.size; }
+
+/* The taps [begin, end) of output i that lie on the image. */
+WB_KERNEL int windows_begin(wb_axis a, int i) { return wb_ceil_div(-(a.first + i * a.step), a.dilation); }
+WB_KERNEL int windows_end(wb_axis a, int i)
+{
+    return wb_min(a.taps, wb_ceil_div(a.size - (a.first + i * a.step), a.dilation));
+}
+
+/* The sum over taps [v0, v1) x [h0, h1) of all channels; x and w point at tap (0, 0) of channel 0. The loop that is
+ * innermost has literal ends and unrolls: taps, or channels where there is one tap or the rows of taps are clipped. */
+WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int clipped,
+                                int v0, int v1, int h0, int h1, const float *restrict x, const float *restrict w)
+{
+    float sum = 0.0f;
+    if (channels > 1 && (clipped || v.taps * h.taps == 1)) {
+        for (int t = v0; t < v1; ++t)
+            for (int u = h0; u < h1; ++u) {
+                const float *p = x + t * v.dilation * v.x_next + u * h.dilation, *q = w + t * v.weight + u * h.weight;
+#pragma GCC unroll 64
+                for (int c = 0; c < channels; ++c)
+                    sum += p[c * x_channel] * q[c * w_channel];
+            }
+        return sum;
+    }
+    for (int c = 0; c < channels; ++c, x += x_channel, w += w_channel)
+#pragma GCC unroll 7
+        for (int t = v0; t < v1; ++t)
+#pragma GCC unroll 7
+            for (int u = h0; u < h1; ++u)
+                sum += x[t * v.dilation * v.x_next + u * h.dilation] * w[t * v.weight + u * h.weight];
+    return sum;
+}
+
+/* One row of outputs, whose windows have the rows of taps [v0, v1). */
+WB_KERNEL void windows_row_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int clipped,
+                               int v0, int v1, const float *restrict x, const float *restrict w, float *restrict y)
+{
+    const int left = windows_left(h), right = windows_right(h);
+#pragma GCC unroll 3
+    for (int j = 0; j < left; ++j)
+        y[j * h.y_next] = windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, windows_begin(h, j),
+                                          windows_end(h, j), x + j * h.step, w);
+    for (int j = left; j < right; ++j)
+        y[j * h.y_next] = windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, 0, h.taps,
+                                          x + j * h.step, w);
+#pragma GCC unroll 3
+    for (int j = right; j < h.outputs; ++j)
+        y[j * h.y_next] = windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, windows_begin(h, j),
+                                          windows_end(h, j), x + j * h.step, w);
+}
+
+/* All outputs of one plane, rows along v and columns along h; x points at element (0, 0) of channel 0, w at tap (0, 0). */
+WB_KERNEL void windows_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h,
+                           const float *restrict x, const float *restrict w, float *restrict y)
+{
+    if (v.taps * h.taps == 1 && windows_in_place(v) && windows_in_place(h) && v.x_next == h.size
+        && v.y_next == h.outputs * h.y_next) { /* one long row: weights stay in registers */
+        h.size = h.outputs = v.size * h.size;
+        v.size = v.outputs = 1;
+    }
+    const int top = windows_left(v), bottom = windows_right(v);
+    for (int i = 0; i < v.outputs; ++i) {
+        const float *row = x + (v.first + i * v.step) * v.x_next + h.first;
+        if (i >= top && i < bottom)
+            windows_row_f32(channels, x_channel, w_channel, v, h, 0, 0, v.taps, row, w, y + i * v.y_next);
+        else
+            windows_row_f32(channels, x_channel, w_channel, v, h, 1, windows_begin(v, i), windows_end(v, i),
+                            row, w, y + i * v.y_next);
+    }
+}
+
+#endif
