@@ -5,9 +5,10 @@ from importlib import import_module
 _HOME = {
     "Board": "boards",
     "Graph": "ir.graph",
-    "Run": "record",
+    "Run": "report.view",
     "WorkbenchError": "errors",
     "build": "session",
+    "compare": "study.compare",
     "compile": "session",
     "differentiate": "autodiff",
     "interpret": "ir.interpret",

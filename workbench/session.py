@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench import boards, frontends
+from workbench import boards, frontends, record
 from workbench.autodiff import training_step
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
@@ -27,7 +27,7 @@ from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import Applied, run_schedule
 from workbench.plan.memory import MemoryPlan, plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
-from workbench.record import Run
+from workbench.report.view import Run
 from workbench.toolchain import Image
 from workbench.toolchain import build as make
 from workbench.training import Progress, Training, train
@@ -61,9 +61,7 @@ class Built:
 
 def load_run(folder: str | Path) -> Run:
     """A run saved by Run.save or the command line."""
-    from workbench import record
-
-    return record.load(Path(folder))
+    return Run.of(record.load(Path(folder)))
 
 
 def compile(
@@ -124,7 +122,7 @@ def run(
         built = build(compile(model, policy, schedule, optimizer), board, folder or scratch)
         if not virtual:
             require_fit(built)
-        return train(built, options, progress)[0]
+        return Run.of(train(built, options, progress)[0])
 
 
 def require_fit(built: Built) -> None:

@@ -44,7 +44,7 @@ def test_ids_stay_text_and_missing_numbers_stay_missing(tmp_path):
 
 
 def test_an_empty_run_round_trips(tmp_path):
-    Run({"model": "m"}, "").save(tmp_path)
+    Run(synthetic_run().meta, "").save(tmp_path)
     again = load(tmp_path)
     assert all(list(getattr(again, name).columns) == columns for name, columns in TABLES.items())
     assert all(getattr(again, name).empty for name in TABLES)
@@ -56,6 +56,23 @@ def test_a_missing_file_is_named(tmp_path, missing):
     (tmp_path / missing).unlink()
     with pytest.raises(RecordError, match=missing):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["memory", "policy"])
+def test_metadata_no_report_can_do_without_is_named(tmp_path, lost):
+    run = synthetic_run()
+    del run.meta[lost]
+    run.save(tmp_path)
+    with pytest.raises(RecordError, match=f"run.json lacks {lost}"):
+        load(tmp_path)
+
+
+def test_a_run_prints_as_one_line():
+    assert (
+        repr(synthetic_run())
+        == "<Run lenet full vanilla · nrf52840 · SRAM 97.4 KB measured · 1.11 M instructions a step>"
+    )
+    assert repr(synthetic_run(trace="off")) == "<Run lenet full vanilla · nrf52840 · SRAM 97.8 KB planned>"
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):

@@ -78,7 +78,7 @@ def test_every_total_and_every_accuracy_is_told():
 
 
 def test_a_long_note_ends_in_an_ellipsis():
-    figure = comparison_figure(grid(), "missing: " + ", ".join(f"last-{at} vanilla" for at in range(99)))
+    figure = comparison_figure(grid(), "missing: " + ", ".join(f"last-{at} vanilla" for at in range(1, 30)))
     assert_legible(figure)
     assert any(text.startswith("missing:") and text.endswith("…") for text, _ in boxes(figure))
 

@@ -14,8 +14,9 @@ def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help="see `workbench models`")
 
 
-def add_compile(parser: argparse.ArgumentParser, schedule: bool = True) -> None:
-    parser.add_argument("--policy", default="full", metavar="P", help=f"{', '.join(policy.NAMES)} (default full)")
+def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_policy: bool = True) -> None:
+    if single_policy:
+        parser.add_argument("--policy", default="full", metavar="P", help=f"{', '.join(policy.NAMES)} (default full)")
     if schedule:
         parser.add_argument(
             "--schedule", default="optimized", choices=("vanilla", "reordered", "optimized"), help="default optimized"

@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.errors import RecordError
+from workbench.units import kilobytes, quantity
 
 # fmt: off
 OPS = ["position", "symbol", "node", "phase", "reads", "writes", "scratch",
@@ -26,11 +27,13 @@ BUFFERS = ["id", "name", "role", "storage", "symbol", "offset", "size", "lower",
 ACCESSES = ["position", "buffer", "bytes_read", "bytes_written", "low", "high"]
 VIOLATIONS = ["kind", "position", "op", "buffer", "address", "size", "pc", "symbol", "count"]
 SYMBOLS = ["name", "address", "size", "kind"]
+META = ["model", "policy", "schedule", "board", "core", "steps", "trace", "nodes", "memory"]  # what no report can lack
+MEMORY = ["arena_planned", "arena_lower_bound", "static", "stack_reserve", "sram_planned", "sram_limit", "fits"]
 
 TABLES = {"ops": OPS, "buffers": BUFFERS, "accesses": ACCESSES, "violations": VIOLATIONS, "symbols": SYMBOLS}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished run. Positions are operators in execution order of the first training step.
 
@@ -61,6 +64,16 @@ class Run:
         """'lenet full reordered': what tells this run from its neighbours."""
         return f"{self.meta['model']} {self.meta['policy']} {self.meta['schedule']}"
 
+    def __repr__(self) -> str:
+        """One line: what it is, its SRAM, its instructions where they were counted."""
+        memory, count = self.meta["memory"], self.meta.get("instructions_per_step")
+        peak = memory.get("sram_peak")
+        words = [self.title, self.meta["board"]]
+        words.append(f"SRAM {kilobytes(memory['sram_planned'] if peak is None else peak)}")
+        words[-1] += " planned" if peak is None else " measured"
+        words += [f"{quantity(count)} instructions a step"] * (count is not None)
+        return f"<Run {' · '.join(words)}>"
+
     def save(self, folder: Path) -> None:
         """Write every table into `folder` (made if missing)."""
         folder = Path(folder)
@@ -78,6 +91,9 @@ def load(folder: Path) -> Run:
         meta = json.loads((folder / "run.json").read_text())
         if not isinstance(meta, dict):
             raise RecordError(f"{folder} holds no readable run: run.json is not an object")
+        missing = [key for key in META if key not in meta] or [key for key in MEMORY if key not in meta["memory"]]
+        if missing:
+            raise RecordError(f"{folder} holds no readable run: run.json lacks {', '.join(missing)}")
         graph = (folder / "graph.txt").read_text()
         tables = {name: _read(folder / f"{name}.csv", columns) for name, columns in TABLES.items()}
     except FileNotFoundError as error:

@@ -1,5 +1,7 @@
 """Text in figures that never overlaps other text and never leaves its frame: measured before it is drawn."""
 
+from bisect import bisect_left
+
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.font_manager import FontProperties
 from matplotlib.transforms import Bbox
@@ -91,6 +93,6 @@ def shorten(labels: Labels, text: str, points: float, width: float, weight: str 
     """`text`, or as much of it with an ellipsis as `width` pixels hold."""
     if labels.measure(text, points, weight)[0] <= width:
         return text
-    while len(text) > 1 and labels.measure(text + "…", points, weight)[0] > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    too_wide = lambda kept: labels.measure(text[:kept] + "…", points, weight)[0] > width  # noqa: E731
+    kept = max(1, bisect_left(range(len(text)), True, key=too_wide) - 1)
+    return text[:kept].rstrip() + "…"

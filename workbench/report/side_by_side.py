@@ -42,17 +42,19 @@ def _left(heads) -> set[int]:
 
 
 def _roles_text(runs, apart) -> str:
-    """What planned and measured SRAM consist of; one row where both are the same to the byte."""
+    """What planned and measured SRAM consist of; one row where both show the same (= to the byte)."""
     parts = [{measure: roles.parts_of(run, measure) for measure in roles.MEASURES} for run in runs]
     columns = roles.in_order(role for both in parts for one in both.values() for role in one)
     rows = []
     for run, both in zip(runs, parts, strict=True):
-        told = {measure: one for measure, one in both.items() if one}
-        if len(told) == 2 and both["planned"] == both["measured"]:
-            told = {"planned = measured": both["planned"]}
-        for number, (measure, one) in enumerate(told.items()):
+        shown = {measure: [bare_kb(one.get(role)) for role in columns] for measure, one in both.items() if one}
+        if len(shown) == 2 and shown["planned"] == shown["measured"]:
+            sign = "=" if both["planned"] == both["measured"] else "≈"
+            shown = {f"planned {sign} measured": shown["measured"]}
+        for number, (measure, cells) in enumerate(shown.items()):
             names = ["" if number else str(run.meta[key]) for key in apart]
-            rows.append([*names, measure, *(bare_kb(one.get(role, 0)) for role in columns), bare_kb(sum(one.values()))])
+            total = sum(both["measured" if "measured" in measure else "planned"].values())
+            rows.append([*names, measure, *cells, bare_kb(total)])
     if not rows:
         return ""
     heads = [*apart, "SRAM by role", *columns, "sum"]

@@ -6,7 +6,7 @@ from workbench import boards, units
 from workbench.errors import BoardError
 from workbench.record import Run
 from workbench.report import tables
-from workbench.report.cells import arrow, grid, known, size
+from workbench.report.cells import NOTHING, arrow, grid, known, size
 from workbench.report.side_by_side import comparison_text  # noqa: F401  asked for here too
 
 COLUMN = 76  # where the seconds of a stage stand
@@ -36,6 +36,12 @@ def run_text(run: Run) -> str:
     if len(run.violations):
         lines.append(_stage("trace", _violations(run.violations)))
     return "\n".join(lines) + "\n"
+
+
+def report_text(run: Run, top: int = 10) -> str:
+    """The summary, the `top` heaviest operators and largest buffers, and accesses that were not promised."""
+    parts = [run_text(run), ops_text(run, top), buffers_text(run, top)]
+    return "\n".join(parts + ([violations_text(run, top)] if len(run.violations) else []))
 
 
 def ops_text(run: Run, top: int = 10) -> str:
@@ -174,3 +180,20 @@ def _violations(table) -> str:
     counts = pd.to_numeric(table["count"], errors="coerce").fillna(1).groupby(table.kind.astype(str)).sum().sort_index()
     kinds = ", ".join(f"{units.count(count)} {kind}" for kind, count in counts.items())
     return f"{units.count(counts.sum())} accesses the plan did not promise: {kinds}"
+
+
+def violations_text(run: Run, top: int = 20) -> str:
+    """The first `top` accesses the plan did not promise: what, where, by which operator (all if `top` is 0)."""
+    table = run.violations.assign(position=pd.to_numeric(run.violations.position, errors="coerce"))
+    chosen = table.sort_values(["position", "kind"], kind="stable")[: top or None]
+    names = dict(zip(pd.to_numeric(run.buffers.id), run.buffers.name, strict=True))
+    rows = []
+    for row in chosen.itertuples():
+        address = pd.to_numeric(row.address, errors="coerce")
+        buffer = names.get(known(pd.to_numeric(row.buffer, errors="coerce")), NOTHING)
+        where = NOTHING if pd.isna(address) else units.address(int(address))
+        rows.append(
+            [row.kind, str(row.op), buffer, where, units.count(known(pd.to_numeric(row.count, errors="coerce")))]
+        )
+    heads = ["not promised", "operator", "buffer", "first address", "accesses"]
+    return grid(heads, rows, {0, 1, 2}) + f"\n{len(chosen)} of {len(table)} kinds of access the plan did not promise\n"

@@ -1,5 +1,1 @@
-"""Many runs of one network, measured side by side."""
-
-from workbench.study.compare import Cell, Comparison, Outcome, cells, compare
-
-__all__ = ["Cell", "Comparison", "Outcome", "cells", "compare"]
+"""Studies of a network: many runs side by side, and the emulated firmware held against numpy."""

@@ -1,0 +1,94 @@
+"""compare on the command line: what is printed and written, failing cells, and Ctrl-C in the middle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from workbench import load_run
+from workbench.cli import main
+
+FOLDER = "out/mlp-compare-nrf52840"
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_table_csv_figure_and_the_row_that_failed(capsys, golden, tmp_path):
+    code = main(["compare", "mlp", "--policies", "full,last-9,last-1", "--steps", "2"])
+    out, err = capsys.readouterr()
+    assert code == 1
+    golden("cli_compare_mlp.txt", f"{out}--- stderr\n{err}")
+    table = pd.read_csv(tmp_path / FOLDER / "compare.csv")
+    assert table.policy.tolist() == ["full", "full", "last-1", "last-1", "last-9", "last-9"]
+    assert table.error.isna().tolist() == [True] * 4 + [False] * 2
+    done = table[table.error.isna()]
+    for measure, total in (("planned_", "sram_planned"), ("measured_", "sram_peak")):
+        roles = [column for column in table if column.startswith(measure)]
+        assert done[roles].sum(axis=1).tolist() == done[total].tolist()
+    assert (tmp_path / FOLDER / "compare.png").exists()
+    assert main(["report", FOLDER]) == 0
+    again = capsys.readouterr().out
+    assert out.startswith(again.rstrip())
+
+
+def test_json_is_a_list_of_runs_and_errors(capsys):
+    code = main(["compare", "mlp", "--policies", "last-1,last-9", "--schedules", "reordered", "--steps", "1", "--json"])
+    out, err = capsys.readouterr()
+    first, second = json.loads(out)
+    assert (code, err) == (1, "")
+    assert first["policy"] == "last-1" and first["trace"] == "memory" and first["memory"]["fits"] is True
+    assert first["artifacts"]["run"] == f"{FOLDER}/last-1-reordered"
+    assert second.keys() == {"policy", "schedule", "error"} and "the network has 3" in second["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--policies", "ful"], 1, "no policy is called 'ful'"),
+        (["--policies", ","], 1, "--policies names nothing"),
+        (["--schedules", "vanilla,fast"], 1, "no schedule is called 'fast'"),
+        (["--jobs", "0"], 2, "not a positive whole number"),
+        (["--board", "esp32"], 1, "no board is called 'esp32'"),
+    ],
+)
+def test_slips_are_told_before_anything_runs(arguments, code, words, capsys):
+    try:
+        got = main(["compare", "mlp", *arguments])
+    except SystemExit as stop:
+        got = stop.code
+    out, err = capsys.readouterr()
+    assert (got, out) == (code, "") and words in err
+    assert not os.path.exists("out")
+
+
+def test_ctrl_c_keeps_tables_and_draws_what_was_finished(tmp_path):
+    """As a terminal does it: the whole group gets the signal, workers and compilers too."""
+    command = [sys.executable, "-m", "workbench", "compare", "mlp", "--policies", "full,last-1", "--jobs", "1"]
+    process = subprocess.Popen(
+        [*command, "--steps", "5000"], cwd=tmp_path, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    first = tmp_path / FOLDER / "full-vanilla" / "run.json"
+    while not first.exists() and process.poll() is None:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "error: interrupted before full reordered, last-1 vanilla, last-1 reordered\n"
+    assert "mlp · full" in out and "compare.png" in out
+    table = pd.read_csv(tmp_path / FOLDER / "compare.csv")
+    assert table.error.fillna("").tolist() == ["", "interrupted", "interrupted", "interrupted"]
+    assert load_run(first.parent).meta["steps"] == 5000
+    assert (tmp_path / FOLDER / "compare.svg").exists()
+    with pytest.raises(ProcessLookupError):  # nobody is left
+        for _ in range(100):
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)

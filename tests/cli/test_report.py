@@ -1,0 +1,120 @@
+"""report on the command line: a saved run told again from its folder alone, and what cannot be read."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from synthetic_run import synthetic_run
+
+from workbench.cli import main
+from workbench.record.run import VIOLATIONS
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def save(schedule, folder, **options):
+    run = synthetic_run(schedule, 3, **options)
+    run.save(folder)
+    return run
+
+
+def told(capsys, *arguments, code=0):
+    assert main(["report", *map(str, arguments)]) == code
+    out, err = capsys.readouterr()
+    return err if code else out
+
+
+def test_a_run_told_again(capsys, golden):
+    save("reordered", "run")
+    golden("cli_report.txt", told(capsys, "run", "--top", "3"))
+
+
+def test_broken_promises_are_listed(capsys, golden):
+    run = save("reordered", "run")
+    run.violations.loc[0] = ["undeclared-read", 7, "op_007_dense", 3, 0x20000040, 4, 0x4000, "op_007_dense", 12]
+    run.violations.loc[1] = ["outside", 2, "op_002_conv2d", None, 0x2003FFFC, 4, 0x4000, "op_002_conv2d", 1]
+    assert list(run.violations.columns) == VIOLATIONS
+    run.save("run")
+    golden("cli_report_violations.txt", told(capsys, "run", "--top", "2"))
+
+
+def test_several_runs_stand_side_by_side(capsys):
+    save("vanilla", "b")
+    save("reordered", "a")
+    table = told(capsys, "b", "a")
+    assert re.search(r"^vanilla .*\nreordered .*−", table, re.M)
+    assert json.loads(told(capsys, "b", "a", "--json"))[1]["schedule"] == "reordered"
+
+
+def test_a_folder_of_runs_is_all_of_them_vanilla_first(capsys, tmp_path):
+    for schedule in ("vanilla", "reordered"):
+        save(schedule, tmp_path / "demo" / schedule)
+    assert [meta["schedule"] for meta in json.loads(told(capsys, "demo", "--json"))] == ["vanilla", "reordered"]
+
+
+def test_a_comparison_is_told_in_its_own_order(capsys, tmp_path):
+    for name, policy in (("z", "full"), ("a", "last-1"), ("stale", "last-2")):
+        save("vanilla", tmp_path / "many" / name, policy=policy)
+    (tmp_path / "many" / "compare.csv").write_text("policy,folder\nfull,z\nlast-1,a\nlast-9,\n")
+    assert [meta["policy"] for meta in json.loads(told(capsys, "many", "--json"))] == ["full", "last-1"]
+
+
+def test_json_is_the_run_s_own(capsys):
+    run = save("vanilla", "run")
+    assert json.loads(told(capsys, "run", "--json")) == run.meta
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_the_figure_drawn_again(capsys, ending, tmp_path):
+    save("vanilla", "run")
+    assert f"Wrote again.{ending}" in told(capsys, "run", "--lifecycle", f"again.{ending}")
+    assert (tmp_path / f"again.{ending}").stat().st_size > 10_000
+    assert "is there already" in told(capsys, "run", "--lifecycle", f"again.{ending}", code=1)
+    told(capsys, "run", "--lifecycle", f"again.{ending}", "--force")
+
+
+def truncate(folder, name):
+    path = folder / name
+    path.write_text(path.read_text()[:40])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: (folder / "ops.csv").unlink(), "ops.csv is missing"),
+        (lambda folder: (folder / "run.json").unlink(), "run.json is missing"),
+        (lambda folder: truncate(folder, "run.json"), "holds no readable run"),
+        (lambda folder: truncate(folder, "buffers.csv"), "lacks the columns"),
+        (lambda folder: (folder / "run.json").write_text("{}"), "lacks"),
+        (lambda folder: (folder / "ops.csv").write_text(""), "holds no readable run"),
+    ],
+)
+def test_what_cannot_be_read_is_named(capsys, tmp_path, spoil, words):
+    save("vanilla", "run")
+    spoil(tmp_path / "run")
+    err = told(capsys, "run", code=1)
+    assert err.startswith("error: ") and words in err and "Traceback" not in err
+
+
+def test_other_slips(capsys, tmp_path):
+    assert "nowhere holds no complete run" in told(capsys, "nowhere", code=1)
+    (tmp_path / "empty").mkdir()
+    assert "empty holds no complete run" in told(capsys, "empty", code=1)
+    save("vanilla", "run")
+    assert "neither a .png nor a .svg" in told(capsys, "run", "--lifecycle", "again.pdf", code=1)
+    (tmp_path / "run" / "sub").mkdir()
+    (tmp_path / "many").mkdir()
+    (tmp_path / "many" / "compare.csv").write_text("")
+    assert "compare.csv cannot be read" in told(capsys, "many", code=1)
+
+
+def test_nothing_is_run():
+    code = "import sys; from workbench.cli import main; main(['report', 'run']); print('unicorn' in sys.modules)"
+    save("vanilla", "run")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"

@@ -1,0 +1,114 @@
+"""Comparisons: the same bytes however many at a time, a failing cell costs its own row, the limit costs none."""
+
+import json
+
+import pytest
+
+from workbench.boards import get
+from workbench.errors import PolicyError, WorkbenchError
+from workbench.study.compare import Cell, cells, compare
+from workbench.study.processes import Died
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """The same comparison one at a time and two at a time: (comparison, folder) each."""
+    found = []
+    for jobs in (1, 2):
+        folder = tmp_path_factory.mktemp(f"jobs{jobs}")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            comparison = compare("mlp", ["full", "last-9", "bias-only"], jobs=jobs, steps=2, folder="cells")
+        found.append((comparison, folder / "cells"))
+    return found
+
+
+def without_seconds(path):
+    return {key: value for key, value in json.loads(path.read_text()).items() if key != "seconds"}
+
+
+def test_two_at_a_time_give_the_same_bytes_as_one(both):
+    (_, alone), (_, together) = both
+    files = sorted(path.relative_to(alone) for path in alone.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(together) for path in together.rglob("*") if path.is_file())
+    assert {"run.json", "buffers.csv", "accesses.csv", "firmware.elf"} <= {path.name for path in files}
+    for path in files:
+        if path.name == "run.json":
+            assert without_seconds(alone / path) == without_seconds(together / path)
+        else:
+            assert (alone / path).read_bytes() == (together / path).read_bytes(), path
+
+
+def test_outcomes_stand_policy_by_policy(both):
+    for comparison, _ in both:
+        assert [outcome.cell for outcome in comparison.outcomes] == cells(["full", "last-9", "bias-only"])
+        assert [run.title for run in comparison.runs] == [
+            "mlp full vanilla", "mlp full reordered", "mlp bias-only vanilla", "mlp bias-only reordered",
+        ]  # fmt: skip
+        assert all(run.meta["memory"]["sram_peak"] is not None for run in comparison.runs)
+
+
+def test_a_cell_that_fails_says_why_and_the_others_go_on(both):
+    for comparison, folder in both:
+        assert comparison.exit_code == 1 and not comparison.interrupted
+        assert [str(outcome.cell) for outcome in comparison.failed] == ["last-9 vanilla", "last-9 reordered"]
+        assert "the network has 3" in comparison.failed[0].error
+        assert not (folder / "last-9-vanilla" / "run.json").exists()
+
+
+def test_reordered_trains_alike_in_less_memory(both):
+    full, _, bias, _ = both[0][0].runs
+    for vanilla, reordered in (both[0][0].runs[:2], both[0][0].runs[2:]):
+        assert vanilla.meta["loss"] == reordered.meta["loss"]
+        assert reordered.meta["memory"]["sram_peak"] <= vanilla.meta["memory"]["sram_peak"]
+    assert bias.meta["memory"]["sram_peak"] < full.meta["memory"]["sram_peak"]
+
+
+def test_what_does_not_fit_is_measured_all_the_same():
+    comparison = compare("mlp", ["full"], ["vanilla"], board=get("nrf52840").with_sram(32 * 1024), steps=1)
+    (run,) = comparison.runs
+    memory = run.meta["memory"]
+    assert comparison.exit_code == 0
+    assert memory["fits"] is False and memory["sram_peak"] > memory["sram_limit"] == 32 * 1024
+
+
+def test_a_crash_costs_one_cell(monkeypatch):
+    told = []
+
+    def crashed(*_):
+        yield 0, Died(-11)
+
+    monkeypatch.setattr("workbench.study.compare.in_processes", crashed)
+    comparison = compare("mlp", ["full"], ["vanilla"], arrived=told.append)
+    assert comparison.exit_code == 70 and comparison.failed == told
+    assert comparison.failed[0].error == "its process was ended by SIGSEGV"
+
+
+def test_an_interrupt_keeps_what_was_finished_and_forgets_what_was_there_before(both, tmp_path, monkeypatch):
+    finished = both[0][0].outcomes[0]
+    stale = tmp_path / "full-reordered" / "run.json"
+    stale.parent.mkdir()
+    stale.write_text("{}")
+
+    def interrupted(*_):
+        yield 0, finished
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.study.compare.in_processes", interrupted)
+    comparison = compare("mlp", ["full"], folder=tmp_path)
+    assert comparison.exit_code == 130
+    assert [outcome.cell for outcome in comparison.interrupted] == [Cell("full", "reordered")]
+    assert (tmp_path / "full-vanilla" / "run.json").exists() and not stale.exists()
+
+
+def test_misspelt_names_are_told_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("workbench.study.compare.in_processes", None)
+    with pytest.raises(PolicyError, match="no policy is called 'ful'"):
+        compare("mlp", ["full", "ful"])
+    with pytest.raises(WorkbenchError, match="no schedule is called 'fast'"):
+        compare("mlp", ["full"], ["vanilla", "fast"])
+
+
+def test_each_cell_is_run_once_in_a_folder_of_its_own():
+    assert cells(["full", "full"], ["vanilla"]) == [Cell("full", "vanilla")]
+    assert Cell("a/b c.toml", "vanilla").folder == "a_b_c.toml-vanilla"

@@ -1,0 +1,67 @@
+"""Processes: results come as they arrive, a crash costs one item, leaving early ends what is under way."""
+
+import os
+import signal
+import time
+from contextlib import closing
+
+import pytest
+
+from workbench.study.processes import Died, in_processes, uninterrupted
+
+
+def square(number):
+    return number * number
+
+
+def crash(number):
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if number == 2:
+        os._exit(7)
+    return number
+
+
+def linger(path):
+    """A file that is there as long as this runs."""
+    with open(path, "x"):
+        try:
+            time.sleep(60)
+        finally:
+            os.remove(path)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_every_item_gets_its_result(jobs):
+    assert dict(in_processes(square, [1, 2, 3, 4, 5], jobs)) == {0: 1, 1: 4, 2: 9, 3: 16, 4: 25}
+
+
+def test_a_crash_costs_one_item():
+    results = dict(in_processes(crash, [0, 1, 2, 3], 2))
+    assert results == {0: 0, 1: Died(-signal.SIGSEGV), 2: Died(7), 3: 3}
+    assert str(results[1]) == "its process was ended by SIGSEGV"
+    assert str(results[2]) == "its process ended with exit code 7"
+
+
+def test_leaving_early_ends_what_is_under_way_and_lets_it_clean_up(tmp_path):
+    paths = [str(tmp_path / name) for name in "ab"]
+    with pytest.raises(KeyboardInterrupt), closing(in_processes(wait_for_company, [*paths, "done"], 3)) as arriving:
+        assert next(arriving) == (2, "done")
+        deadline = time.monotonic() + 20
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(list(tmp_path.iterdir())) == 2
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def wait_for_company(path):
+    return path if path == "done" else linger(path)
+
+
+def test_an_interrupt_waits_for_the_end_of_the_block():
+    done = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append(True)
+    assert done

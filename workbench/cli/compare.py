@@ -1,0 +1,119 @@
+"""Compare update policies and schedules: every cell compiled, built and emulated, in parallel processes."""
+
+import sys
+from pathlib import Path
+
+from workbench.cli import options
+from workbench.cli.output import output_folder, say, say_error, say_json
+from workbench.errors import WorkbenchError
+
+HELP = "compare update policies and schedules, every cell measured"
+
+
+def add_arguments(parser) -> None:
+    options.add_model(parser)
+    parser.add_argument("--policies", default="full,bias-only,last-2", metavar="A,B,C",
+                        help="default full,bias-only,last-2")  # fmt: skip
+    parser.add_argument("--schedules", default="vanilla,reordered", metavar="A,B", help="default vanilla,reordered")
+    parser.add_argument("--jobs", type=options.positive, metavar="N", help="cells at a time (default: one a CPU)")
+    options.add_compile(parser, schedule=False, single_policy=False)
+    options.add_board(parser)
+    options.add_training(parser, trace="memory", steps=50)
+    options.add_output(parser)
+
+
+def execute(args) -> int:
+    from workbench.study.compare import check_names, compare
+
+    policies, schedules = _names(args.policies, "--policies"), _names(args.schedules, "--schedules")
+    check_names(policies, schedules)
+    board, model = options.board(args), options.model(args)
+    args.policy = "compare"  # in the folder's name
+    folder = output_folder(args.output, options.run_name(args, board), args.force)
+    (folder / "compare.csv").unlink(missing_ok=True)
+    comparison = compare(
+        model, policies, schedules, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder,
+        arrived=_progress(args, len(policies) * len(schedules)), **vars(options.training(args)),
+    )  # fmt: skip
+    files = write(comparison, folder)
+    if args.json:
+        say_json([_json(outcome) for outcome in comparison.outcomes])
+    else:
+        _tell(comparison, files, folder)
+    for outcome in comparison.without_run if args.verbose > 1 else ():
+        print(outcome.details, file=sys.stderr, end="")
+    return comparison.exit_code
+
+
+def write(comparison, folder: Path) -> list[Path]:
+    """compare.csv, .png and .svg in `folder` (no figure without a run); gives their paths."""
+    import pandas as pd
+
+    from workbench.report.comparison import comparison_figure
+    from workbench.report.figure import save_figure
+    from workbench.report.roles import comparison_csv
+
+    folder.mkdir(parents=True, exist_ok=True)
+    runs, missing = comparison.runs, comparison.without_run
+    done = [outcome.cell.folder for outcome in comparison.outcomes if outcome.run is not None]
+    table = comparison_csv(runs).assign(folder=done) if runs else pd.DataFrame()
+    errors = [{"policy": o.cell.policy, "schedule": o.cell.schedule, "error": o.error} for o in missing]
+    if errors:
+        table = pd.concat([table, pd.DataFrame(errors)], ignore_index=True)
+    files = [folder / "compare.csv"]
+    table.to_csv(files[0], index=False)
+    if runs:
+        files += [folder / "compare.png", folder / "compare.svg"]
+        figure = comparison_figure(runs, _missing(missing))
+        for path in files[1:]:
+            save_figure(figure, path)
+    return files
+
+
+def _tell(comparison, files, folder) -> None:
+    from workbench.report.side_by_side import comparison_text
+
+    if comparison.runs:
+        say(comparison_text(comparison.runs).rstrip())
+        say()
+    for outcome in comparison.failed:
+        say_error(f"{outcome.cell}: {outcome.error}")
+    if comparison.interrupted:
+        say_error(f"interrupted before {', '.join(str(outcome.cell) for outcome in comparison.interrupted)}")
+    broken = sum(len(run.violations) > 0 for run in comparison.runs)
+    if broken:
+        say_error(f"{broken} of {len(comparison.runs)} runs broke the plan; `workbench report` tells where")
+    say(f"Wrote {', '.join(map(str, files))}")
+    if comparison.runs:
+        say(f"next: ./workbench.sh report {folder}")
+
+
+def _missing(outcomes) -> str:
+    if not outcomes:
+        return ""
+    return "missing: " + ", ".join(f"{outcome.cell} ({outcome.error.splitlines()[0]})" for outcome in outcomes)
+
+
+def _json(outcome) -> dict:
+    if outcome.run is not None:
+        return outcome.run.meta
+    return {"policy": outcome.cell.policy, "schedule": outcome.cell.schedule, "error": outcome.error}
+
+
+def _names(text: str, option: str) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise WorkbenchError(f"{option} names nothing", f"such as {option} full,bias-only")
+    return names
+
+
+def _progress(args, count: int):
+    """Tells of each cell as it arrives, on a terminal."""
+    arrived = []
+
+    def tell(outcome) -> None:
+        arrived.append(outcome)
+        words = "failed" if outcome.run is None else f"{outcome.run.meta['seconds']['emulate']:.1f} s emulated"
+        print(f"{len(arrived)}/{count} {outcome.cell}: {words}", file=sys.stderr)
+
+    return tell if sys.stderr.isatty() and not (args.quiet or args.json) else None

@@ -1,0 +1,76 @@
+"""Print saved runs again from their folders alone: the summary, the heaviest operators, the largest buffers."""
+
+from pathlib import Path
+
+from workbench.cli import options
+from workbench.cli.output import output_file, say, say_json
+from workbench.errors import RecordError, WorkbenchError
+
+HELP = "print saved runs again, without running"
+ORDER = ("vanilla", "reordered", "optimized")
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a saved run, or one that holds several")
+    parser.add_argument("--top", type=options.positive, default=10, metavar="N",
+                        help="operators and buffers to list (default 10)")  # fmt: skip
+    parser.add_argument("--lifecycle", metavar="FILE", help="draw the lifecycle figure again, to a .png or .svg")
+    parser.add_argument("--force", action="store_true", help="overwrite what is there")
+    parser.add_argument("--json", action="store_true", help="the run's JSON object on stdout, a list for several")
+
+
+def execute(args) -> int:
+    from workbench import record
+
+    picture = _picture(args.lifecycle, args.force) if args.lifecycle else None
+    runs = [record.load(folder) for name in args.runs for folder in _folders(Path(name))]
+    if picture:
+        _draw(runs, picture)
+    if args.json:
+        say_json(runs[0].meta if len(runs) == 1 else [run.meta for run in runs])
+        return 0
+    say(_text(runs, args.top).rstrip())
+    if picture:
+        say(f"\nWrote {picture}")
+    return 0
+
+
+def _text(runs, top: int) -> str:
+    from workbench.report.side_by_side import comparison_text
+    from workbench.report.text import report_text
+
+    return comparison_text(runs) if len(runs) > 1 else report_text(runs[0], top)
+
+
+def _draw(runs, path: Path) -> None:
+    from workbench.report.figure import save_figure
+    from workbench.report.lifecycle import lifecycle_figure
+
+    save_figure(lifecycle_figure(runs), path)
+
+
+def _picture(name: str, force: bool) -> Path:
+    if Path(name).suffix.lower() not in (".png", ".svg"):
+        raise WorkbenchError(f"{name} is neither a .png nor a .svg", "such as --lifecycle lifecycle.png")
+    return output_file(name, force)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folder itself, or those in it that hold a run: a comparison's in its order, else vanilla first."""
+    if (folder / "run.json").exists() or not folder.is_dir():
+        return [folder]
+    listed = folder / "compare.csv"
+    if listed.exists():
+        return [folder / name for name in _cells(listed)] or [folder]
+    found = [path.parent for path in sorted(folder.glob("*/run.json"))]
+    return sorted(found, key=lambda path: ORDER.index(path.name) if path.name in ORDER else len(ORDER)) or [folder]
+
+
+def _cells(path: Path) -> list[str]:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, dtype=str)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} cannot be read: {error}") from None
+    return list(table["folder"].dropna()) if "folder" in table else []

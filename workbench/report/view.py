@@ -1,0 +1,30 @@
+"""Run as the Python API gives it: a saved or finished run that also tells and draws itself."""
+
+from pathlib import Path
+
+from workbench import record
+from workbench.report.figure import Picture, save_figure
+
+
+class Run(record.Run):
+    """A record.Run with `summary()` and `plot_lifecycle()`, for notebooks."""
+
+    @classmethod
+    def of(cls, run: record.Run) -> "Run":
+        """The same run, which shares its tables."""
+        return cls(**vars(run))
+
+    def summary(self, top: int = 5) -> str:
+        """What `workbench report` prints: the run, its `top` heaviest operators and largest buffers."""
+        from workbench.report.text import report_text
+
+        return report_text(self, top)
+
+    def plot_lifecycle(self, *others: record.Run, path: str | Path | None = None) -> Picture:
+        """Which buffer lies where when, beside `others` on the same axes; saved to `path` (.png or .svg) if given."""
+        from workbench.report.lifecycle import lifecycle_figure
+
+        figure = lifecycle_figure([self, *others])
+        if path is not None:
+            save_figure(figure, path)
+        return figure

@@ -1,0 +1,195 @@
+"""Update policies beside schedules: every cell compiled, built and emulated, in parallel processes.
+
+            vanilla   reordered
+full        cell      cell           a cell is one run; one that fails is told, and the others go on
+bias-only   cell      cell
+"""
+
+import os
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench import boards, frontends, session
+from workbench.boards import Board
+from workbench.errors import WorkbenchError
+from workbench.frontends import Model
+from workbench.passes.pipeline import SCHEDULES as PASSES_OF
+from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
+from workbench.report.view import Run
+from workbench.study.processes import Died, in_processes, uninterrupted
+from workbench.training import Training
+
+SCHEDULES = ("vanilla", "reordered")
+INTERRUPTED, OUR_BUG, BROKEN_PROMISE = 130, 70, 3  # exit codes
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison."""
+
+    policy: str
+    schedule: str
+
+    def __str__(self) -> str:
+        return f"{self.policy} {self.schedule}"
+
+    @property
+    def folder(self) -> str:
+        """'last-2-vanilla', safe as a folder's name."""
+        text = f"{self.policy}-{self.schedule}"
+        return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell: its run, or the error, its exit code and, for a bug of ours, the traceback."""
+
+    cell: Cell
+    run: Run | None = None
+    error: str | None = None
+    error_code: int = 0
+    details: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 for a run that kept the plan's promises, 3 for one that did not, else the error's."""
+        if self.run is None:
+            return self.error_code
+        return BROKEN_PROMISE if len(self.run.violations) else 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every cell's outcome, policy by policy. Cells an interrupt left out say so in their error."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def runs(self) -> list[Run]:
+        return [outcome.run for outcome in self.outcomes if outcome.run is not None]
+
+    @property
+    def without_run(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.run is None]
+
+    @property
+    def failed(self) -> list[Outcome]:
+        return [outcome for outcome in self.without_run if outcome.error_code != INTERRUPTED]
+
+    @property
+    def interrupted(self) -> list[Outcome]:
+        return [outcome for outcome in self.without_run if outcome.error_code == INTERRUPTED]
+
+    @property
+    def exit_code(self) -> int:
+        """That of the worst cell; 130 after an interrupt."""
+        return max(outcome.exit_code for outcome in self.outcomes)
+
+
+@dataclass(frozen=True)
+class _Job:
+    cell: Cell
+    policy: UpdatePolicy
+    model: Model
+    optimizer: Optimizer
+    board: Board
+    training: Training
+    folder: Path | None
+
+
+def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES) -> list[Cell]:
+    """Policy by policy, each once."""
+    return list(dict.fromkeys(Cell(policy, schedule) for policy in policies for schedule in schedules))
+
+
+def check_names(policies: Sequence[str], schedules: Sequence[str]) -> dict[str, UpdatePolicy]:
+    """The policies by name. Raises PolicyError or WorkbenchError for a name nothing is called by: a slip of the pen."""
+    for schedule in schedules:
+        if schedule not in PASSES_OF:
+            raise WorkbenchError(f"no schedule is called {schedule!r}", f"there are {', '.join(PASSES_OF)}")
+    return {policy: parse_policy(policy) for policy in policies}
+
+
+def compare(
+    model: str | Model,
+    policies: Sequence[str],
+    schedules: Sequence[str] = SCHEDULES,
+    *,
+    board: str | Board = boards.DEFAULT,
+    batch: int = 1,
+    optimizer: Optimizer = PLAIN_SGD,
+    jobs: int | None = None,
+    folder: str | Path | None = None,
+    arrived: Callable[[Outcome], None] | None = None,
+    **training,
+) -> Comparison:
+    """Run every cell, `jobs` at a time (None: as many as there are CPUs); what does not fit runs on the virtual twin.
+
+    `folder` keeps each run as soon as it is there, with its firmware; `arrived` is told of each outcome. Further
+    keywords are those of Training; `trace` is memory unless given. Ctrl-C ends what is under way and gives the
+    comparison with what was finished.
+    """
+    options = Training(**{"trace": "memory", **training})
+    model = frontends.load(model, batch, options.seed) if isinstance(model, str) else model
+    board = boards.get(board) if isinstance(board, str) else board
+    folder = None if folder is None else Path(folder)
+    wanted = cells(policies, schedules)
+    parsed = check_names(policies, schedules)
+    work = [
+        _Job(cell, parsed[cell.policy], model, optimizer, board, options, folder and folder / cell.folder)
+        for cell in wanted
+    ]
+    for job in work:
+        _forget_earlier(job.folder)
+    outcomes = [Outcome(cell, error="interrupted", error_code=INTERRUPTED) for cell in wanted]
+    try:
+        with closing(in_processes(_measure, work, jobs or os.cpu_count() or 1)) as arriving:
+            for index, result in arriving:
+                with uninterrupted():
+                    outcomes[index] = _kept(wanted[index], result, work[index].folder)
+                    if arrived:
+                        arrived(outcomes[index])
+    except KeyboardInterrupt:
+        pass
+    return Comparison(tuple(outcomes))
+
+
+def _kept(cell: Cell, result: Outcome | Died, folder: Path | None) -> Outcome:
+    if isinstance(result, Died):
+        return Outcome(cell, error=str(result), error_code=OUR_BUG)
+    if result.run is not None and folder is not None:
+        result.run.save(folder)
+    return result
+
+
+def _measure(job: _Job) -> Outcome:
+    """In a process of its own: one cell from network to run, or what went wrong."""
+    try:
+        if job.folder is not None:
+            return Outcome(job.cell, _run(job, job.folder / "firmware"))
+        with tempfile.TemporaryDirectory() as scratch:
+            return Outcome(job.cell, _run(job, Path(scratch)))
+    except WorkbenchError as error:
+        return Outcome(job.cell, error=str(error), error_code=error.exit_code)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}\n  help: this is a bug of the workbench; -vv shows where"
+        return Outcome(job.cell, error=text, error_code=OUR_BUG, details=traceback.format_exc())
+
+
+def _run(job: _Job, firmware: Path) -> Run:
+    compiled = session.compile(job.model, job.policy, job.cell.schedule, job.optimizer)
+    built = session.build(compiled, job.board, firmware)
+    run, _ = session.train(built, job.training)
+    if job.folder is not None:
+        run.meta["artifacts"] |= {"run": str(job.folder), "firmware": str(firmware), "elf": str(built.image.elf)}
+    return Run.of(run)
+
+
+def _forget_earlier(folder: Path | None) -> None:
+    """An earlier comparison's run must not pass for this one's, least of all after an interrupt."""
+    if folder is not None:
+        (folder / "run.json").unlink(missing_ok=True)

@@ -1,0 +1,120 @@
+"""A process for each item, a few at a time: results as they arrive, a crash costs one item, Ctrl-C ends all of them.
+
+     parent ── starts ──► forkserver (imports the workbench once, has no threads) ── forks ──► a process an item
+        ▲                                                                                         │
+        └───────────────────────────── its result, or the end of its pipe ◄───────────────────────┘
+
+Why a forkserver: a fork of the parent itself would copy whatever its other threads hold locked, and a fresh
+interpreter for each item would load numba and unicorn again each time.
+"""
+
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import forkserver, get_context
+from multiprocessing.connection import wait
+
+PRELOAD = ["workbench.session", "sklearn.datasets", "sklearn.model_selection"]  # what takes long and every run needs
+PATIENCE = 3.0  # seconds a process has to take its temporary folders and compilers with it
+
+
+@dataclass(frozen=True)
+class Died:
+    """A process ended without a result: its exit code, negative for a signal."""
+
+    exit_code: int
+
+    def __str__(self) -> str:
+        if self.exit_code >= 0:
+            return f"its process ended with exit code {self.exit_code}"
+        return f"its process was ended by {signal.Signals(-self.exit_code).name}"
+
+
+def in_processes(function: Callable, items: Sequence, jobs: int) -> Iterator[tuple[int, object]]:
+    """(index, function(item)) in the order of arrival; Died for an item whose process ended without a result.
+
+    `function` and the items are pickled. When the generator is left early, the processes under way are ended.
+    """
+    context = _context()
+    waiting, running = deque(enumerate(items)), {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                index, item = waiting.popleft()
+                ours, theirs = context.Pipe(duplex=False)
+                running[ours] = index, context.Process(target=_work, args=(function, item, theirs), daemon=True)
+                running[ours][1].start()
+                theirs.close()
+            ready = wait(list(running))[0]
+            index, process = running[ready]
+            result = _received(ready, process)
+            del running[ready]
+            yield index, result
+    finally:
+        _end([process for _, process in running.values()])
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed and callable(before):
+        before(signal.SIGINT, None)
+
+
+def _context():
+    """The forkserver's context, the server running. A terminal's Ctrl-C reaches the parent only: it decides."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    if threading.current_thread() is not threading.main_thread():
+        return context
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited by the server and all it forks
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return context
+
+
+def _work(function, item, connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # unwinds: what was opened `with` is closed and removed
+    result = function(item)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        connection.send(result)
+    except BrokenPipeError:  # the parent is gone, nobody waits for it
+        sys.exit(1)
+
+
+def _received(connection, process) -> object:
+    try:
+        result = connection.recv()
+    except EOFError:
+        process.join()
+        result = Died(process.exitcode)
+    connection.close()
+    process.join()
+    return result
+
+
+def _end(processes) -> None:
+    started = [process for process in processes if process.pid is not None]
+    for process in started:
+        process.terminate()
+    for process in started:
+        process.join(PATIENCE)
+        if process.is_alive():
+            process.kill()
