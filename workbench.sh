@@ -3,7 +3,7 @@
 #   setup: only set up    test: the project's tests    anything else: `workbench VERB …`
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 venv=$root/.venv
 
 say() { printf '%s\n' "$*" >&2; }

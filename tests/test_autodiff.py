@@ -67,6 +67,23 @@ def test_a_value_the_output_does_not_depend_on():
         differentiate(build.graph(build.add(x, x)), (other.name,))
 
 
+def test_the_gradient_of_a_value_in_between():
+    build = Builder()
+    x = build.input("x", (3,))
+    h = build.relu(x)
+    graph, names = differentiate(build.graph(build.relu(h)), (h.name, "x", "x"))
+    got = interpret(graph, {"x": np.array([-1.0, 2, 3]), "grad_output": np.ones(3)})
+    assert got[names["x"]].tolist() == [0, 1, 1]
+    assert got[names[h.name]].tolist() == [0, 1, 1]
+    assert list(names) == [h.name, "x"]
+
+
+def test_slices_are_refused_until_they_can_be_updated():
+    graph = frontends.load("mlp").graph.with_needs_grad({"fc1.weight": (1, 8)})
+    with pytest.raises(PolicyError, match=r"fc1\.weight asks for a slice"):
+        training_step(graph)
+
+
 def test_an_operator_without_gradient_is_named():
     build = Builder()
     x = build.input("x", (2, 3))

@@ -106,7 +106,9 @@ VIOLATIONS = {
     "write of a parameter of another operator": Seed(10, "p_fc2_weight[5] = 1;", "undeclared-write", "fc2.weight", ""),
     "read of a dead buffer": Seed(12, "(void)*at(40);", "outside", "fc3.bias_add", ""),
     "read of a buffer before it is written": Seed(3, "(void)*at(64);", "unwritten-read", "fc2", ""),
-    "read of a frozen weight of another operator": Seed(15, "(void)*(const volatile float *)p_fc1_weight;", "undeclared-read", "fc1.weight", ""),
+    "read of a frozen weight of another operator": Seed(
+        15, "(void)*(const volatile float *)p_fc1_weight;", "undeclared-read", "fc1.weight", ""
+    ),
 }  # fmt: skip
 
 

@@ -1,13 +1,21 @@
 """Whole runs: the measures add up, tracing changes nothing, what was observed is what was planned."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import workbench
 from workbench import boards, frontends, session
+from workbench.codegen import project
+from workbench.codegen.project import templates
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.errors import DataError, ModelError
+from workbench.frontends import Model
+from workbench.ir import op as ops
+from workbench.ir.build import Builder
 from workbench.trace.tracer import Tracer
 from workbench.training import Training
 
@@ -162,6 +170,55 @@ def test_trained_weights_can_be_loaded_again():
     assert built_run.meta["loss"] == workbench.run("mlp", steps=2, trace="off").meta["loss"]
     with pytest.raises(ModelError, match=r"fc1\.bias is missing"):
         workbench.run("mlp", weights={"fc1.weight": model.weights["fc1.weight"]})
+
+
+def test_an_argument_nobody_reads_is_told():
+    build = Builder()
+    x, w = build.input("input0", (1, 3)), build.parameter("fc.weight", (2, 3))
+    build.parameter("idle.weight", (4, 4))
+    weights = {"fc.weight": np.ones((2, 3)), "idle.weight": np.ones((4, 4))}
+    with pytest.raises(ModelError, match=r"nothing reads idle\.weight"):
+        session.compile(Model("odd", build.graph(build.dense(x, w)), weights, None, ""))
+
+
+def test_start_up_sets_what_a_real_core_needs(tmp_path):
+    """Garbage in SRAM, as after power-on: .bss is zero, .data is copied, the FPU is on, faults are handled."""
+    built = session.build(session.compile(frontends.load("mlp")), boards.get("stm32f746"), tmp_path)
+    machine = Machine(built.image.elf, built.image.board)
+    machine.write(built.board.sram_base, b"\xa5" * built.board.sram_size)
+    machine.start()
+    assert machine.read_u32("wb_step") == 0
+    assert machine.read_f32("wb_loss") == 0
+    weights = machine.read_array("p_fc1_weight", np.float32, 4096)
+    assert np.array_equal(weights, built.compiled.model.weights["fc1.weight"].reshape(-1))
+    assert machine.read_u32(0xE000ED88) >> 20 & 0xF == 0xF  # CPACR: CP10 and CP11, the FPU
+    vectors = machine.read_array("wb_vectors", np.uint32, 16)
+    assert vectors[0] == built.board.sram_end
+    assert vectors[1] == machine.elf.address("Reset_Handler") | 1
+    assert set(vectors[2:7]) == {machine.elf.address("Fault_Handler") | 1}
+
+
+def test_scratch_of_a_kernel_is_planned_and_passed(tmp_path, monkeypatch):
+    """An operator that asks for scratch gets it for its position alone; the trace sees it used there."""
+    dense = ops.get("nn.dense")
+    kernel = replace(dense.kernel, function="scratch_f32", header="scratch_f32.h", scratch=lambda x, w: 100)
+    monkeypatch.setitem(ops._REGISTRY, "nn.dense", replace(dense, kernel=kernel))
+    kernels = tmp_path / "templates"
+    shutil.copytree(templates(), kernels)
+    (kernels / "kernels/scratch_f32.h").write_text(
+        '#include "matmul_f32.h"\n'
+        "WB_KERNEL void scratch_f32(int r, int c, int n, int ta, int tb, const float *a, const float *b, float *y,"
+        " uint8_t *scratch)\n{ for (int i = 0; i < 100; ++i) ((volatile uint8_t *)scratch)[i] = (uint8_t)i;"
+        " matmul_f32(r, c, n, ta, tb, a, b, y); }\n"
+    )
+    monkeypatch.setattr(project, "templates", lambda: kernels)
+    run = workbench.run("mlp", steps=2, trace="memory")
+    scratch = run.buffers[run.buffers.role == "scratch"]
+    assert scratch[["size", "touched"]].to_numpy().tolist() == [[100, 100]] * 3
+    assert (scratch.upper == scratch.lower + 1).all()
+    assert run.violations.empty
+    monkeypatch.undo()
+    assert run.meta["loss"] == workbench.run("mlp", steps=2, trace="off").meta["loss"]
 
 
 def test_what_cannot_be_trained_is_told():

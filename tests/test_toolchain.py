@@ -1,24 +1,25 @@
 """From project to image: reproducible, told when it does not fit, with a stack reserve that holds."""
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from workbench import boards, frontends, session, toolchain
-from workbench.errors import BudgetError, ToolchainError
+from workbench.errors import BudgetError, InternalError, ToolchainError
 from workbench.session import require_fit
 
 BOARD = boards.get("nrf52840")
 
 
-def built(tmp_path, board=BOARD, name="mlp", **options):
-    return session.build(session.compile(frontends.load(name), **options), board, tmp_path)
+def built(tmp_path, board=BOARD, name="mlp", virtual=True):
+    return session.build(session.compile(frontends.load(name)), board, tmp_path, virtual)
 
 
 def test_the_folder_builds_by_itself_to_the_same_bytes(tmp_path):
     image = built(tmp_path / "here").image
     first = image.elf.read_bytes()
-    moved = (tmp_path / "here").rename(tmp_path / "elsewhere")
+    moved = (tmp_path / "here").rename(tmp_path / "else where")
     (moved / "firmware.elf").unlink()
     subprocess.run(["make", "-j2"], cwd=moved, check=True, capture_output=True)
     assert (moved / "firmware.elf").read_bytes() == first
@@ -61,6 +62,30 @@ def test_the_limit_is_exact(tmp_path):
         require_fit(built(tmp_path / "c", BOARD.with_sram(whole - 1024)))
 
 
+def test_flash_that_is_too_small_is_refused(tmp_path):
+    small = replace(BOARD, flash_size=16 * 1024)
+    result = built(tmp_path / "firmware", small)
+    assert result.image.board.name == "virtual-m4"
+    with pytest.raises(BudgetError, match=r"mlp needs 30\.\d KB of flash; nrf52840 has 16 KB"):
+        require_fit(result)
+
+
+def test_a_refused_build_leaves_nothing_behind(tmp_path):
+    with pytest.raises(BudgetError):
+        built(tmp_path / "firmware", BOARD.with_sram(8 * 1024), virtual=False)
+    assert not (tmp_path / "firmware").exists()
+
+
+def test_sizes_are_not_kept_longer_than_the_code_that_tells_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    built(tmp_path / "one")
+    changed = tmp_path / "toolchain.py"
+    changed.write_text("another version")
+    monkeypatch.setattr(toolchain, "__file__", str(changed))
+    built(tmp_path / "two")
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
 def test_a_missing_compiler_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(toolchain.shutil, "which", lambda name: None)
     toolchain.gcc_version.cache_clear()
@@ -74,7 +99,7 @@ def test_c_that_gcc_refuses_is_our_error_with_its_words(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     result = built(tmp_path / "good")
     bad = {**result.project.files, "main.c": "int main(void) { return nothing; }\n"}
-    with pytest.raises(ToolchainError, match="nothing"):
+    with pytest.raises(InternalError, match="nothing"):
         toolchain.build(toolchain.Project(bad, (), ()), BOARD, tmp_path / "bad", 0)
 
 

@@ -22,7 +22,7 @@ def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str,
     argument, `%grad_output`. Raises GraphError for a wanted value the output does not depend on, and for an
     operator on the way that has no gradient.
     """
-    wanted = tuple(wanted)
+    wanted = tuple(dict.fromkeys(wanted))
     needing = _depends_on(graph, wanted)
     builder = Builder(_in_training_form(graph, needing))
     (output,) = graph.outputs
@@ -33,7 +33,10 @@ def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str,
 
     for node in reversed(builder.nodes.copy()):
         op = ops.get(node.op)
+        builder.default_label = f"d.{graph.label(node.results[0])}"
         dy = _total(builder, meet.pop(node.results[0], []))
+        if node.results[0] in wanted and dy is not None:
+            gradients[node.results[0]] = dy
         if dy is None and not (op.loss and node.results[0] == output):
             continue
         for index, operand in enumerate(node.operands):
@@ -48,10 +51,11 @@ def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str,
             meet.setdefault(operand, []).append(rule(builder, dy, *operands, y=results, **node.attrs))
     for name in wanted:
         builder.default_label = f"d.{name}"
-        total = _total(builder, meet.pop(name, []))
+        total = gradients.get(name) or _total(builder, meet.pop(name, []))
         if total is None:
             raise GraphError(f"%{output} does not depend on %{name}: it has no gradient")
         gradients[name] = total
+    gradients = {name: gradients[name] for name in wanted}
     return verify(builder.graph(*gradients.values())), {name: value.name for name, value in gradients.items()}
 
 
@@ -64,6 +68,9 @@ def training_step(forward: Graph, optimizer: Optimizer = PLAIN_SGD) -> Graph:
     wanted = [name for name in forward.parameters if forward.types[name].needs_grad]
     if not wanted:
         raise PolicyError("the policy updates no parameter of this network")
+    sliced = [name for name in wanted if forward.types[name].needs_grad is not True]
+    if sliced:
+        raise PolicyError(f"only whole parameters can be updated; {', '.join(sliced)} asks for a slice")
     builder = Builder(forward)
     logits = builder.value(forward.outputs[0])
     labels = builder.input("label0", logits.shape[:1], "int32")

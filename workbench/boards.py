@@ -8,7 +8,7 @@ The virtual twins are the same cores with 16 MB of each, to measure what does no
 from dataclasses import dataclass, replace
 
 from workbench.errors import BoardError
-from workbench.units import KB, size
+from workbench.units import KB, frequency, size
 
 MB = 1024 * KB
 
@@ -44,7 +44,7 @@ class Board:
         return replace(self, sram_size=limit)
 
     def __str__(self) -> str:
-        return f"{self.name}, {self.core_title} {self.clock_hz / 1e6:g} MHz, {size(self.sram_size)} SRAM"
+        return f"{self.name}, {self.core_title} {frequency(self.clock_hz)}, {size(self.sram_size)} SRAM"
 
 
 def _m4(name, clock_hz, flash_base, flash_size, sram_size):

@@ -55,6 +55,15 @@ class RecordError(WorkbenchError):
     """A saved run that is missing or incomplete."""
 
 
+class InternalError(WorkbenchError):
+    """Not the user's doing: a bug of the workbench, with what is known of it."""
+
+    exit_code = 70
+
+    def __init__(self, message: str):
+        super().__init__(message, "this is a bug of the workbench; -vv shows where")
+
+
 class BudgetError(WorkbenchError):
     """It does not fit the memory it was given."""
 

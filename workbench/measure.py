@@ -26,7 +26,7 @@ def memory_measures(built, buffers: pd.DataFrame, arena_touched: int | None, sta
         "arena_planned": arena, "arena_lower_bound": plan.plan.bound, "arena_touched": arena_touched,
         "static": image.static, "stack_reserve": image.stack_reserve, "stack_peak": stack_peak,
         "sram_planned": planned, "sram_peak": peak, "sram_limit": built.board.sram_size,
-        "fits": planned <= built.board.sram_size,
+        "fits": image.board == built.board,
         "planned_by_role": _by_role(buffers, alive, "size", image.static, arena, image.stack_reserve),
         "touched_by_role": touched,
     }  # fmt: skip

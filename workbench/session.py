@@ -18,7 +18,7 @@ from workbench.autodiff import training_step
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
 from workbench.codegen.layout import scratch_bytes
-from workbench.errors import ModelError, PolicyError
+from workbench.errors import BudgetError, ModelError, PolicyError
 from workbench.frontends import Model
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import storage_roots
@@ -28,8 +28,7 @@ from workbench.passes.pipeline import Applied, run_schedule
 from workbench.plan.memory import MemoryPlan, plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
 from workbench.report.view import Run
-from workbench.toolchain import Image
-from workbench.toolchain import build as make
+from workbench.toolchain import Image, install, make_image
 from workbench.training import Progress, Training, train
 from workbench.units import size
 
@@ -78,18 +77,32 @@ def compile(
             f"{model.name} gives {model.graph.types[model.graph.outputs[0]]}, not class scores: it cannot be trained",
             f"`workbench show {model.name} --stage backward` prints its gradients",
         )
+    _require_all_read(model)
     step = training_step(apply_policy(model.graph, policy), optimizer)
     graph, applied = run_schedule(step, schedule)
     memory = plan_memory(graph, scratch_bytes(graph))
     return Compiled(model, policy, optimizer, schedule, graph, memory, applied, time.perf_counter() - start)
 
 
-def build(compiled: Compiled, board: Board, folder: str | Path) -> Built:
-    """Generate the C project in `folder` and compile it. What does not fit is linked for the board's virtual twin."""
+def _require_all_read(model: Model) -> None:
+    read = {name for node in model.graph.nodes for name in node.operands}
+    unread = [name for name in model.graph.arguments if name not in read]
+    if unread:
+        raise ModelError(f"{model.name}: nothing reads {', '.join(unread)}", "leave out what the network does not use")
+
+
+def build(compiled: Compiled, board: Board, folder: str | Path, virtual: bool = True) -> Built:
+    """Generate the C project, compile it, and write both into `folder`.
+
+    What does not fit is linked for the board's virtual twin, or raises BudgetError where `virtual` is False.
+    """
     start = time.perf_counter()
     project = generate(compiled.graph, compiled.memory, compiled.model.weights, board)
-    image = make(project, board, Path(folder), compiled.memory.plan.bytes)
-    return Built(compiled, board, project, image, time.perf_counter() - start)
+    image = make_image(project, board, compiled.memory.plan.bytes)
+    built = Built(compiled, board, project, image, time.perf_counter() - start)
+    if not virtual:
+        require_fit(built)
+    return replace(built, image=install(project, image, Path(folder)))
 
 
 def run(
@@ -117,18 +130,22 @@ def run(
     if weights is not None:
         model = with_weights(model, weights)
     board = boards.get(board) if isinstance(board, str) else board
-    board = board.with_sram(sram) if sram else board
+    board = board if sram is None else board.with_sram(sram)
     with tempfile.TemporaryDirectory() as scratch:
-        built = build(compile(model, policy, schedule, optimizer), board, folder or scratch)
-        if not virtual:
-            require_fit(built)
+        built = build(compile(model, policy, schedule, optimizer), board, folder or scratch, virtual)
         return Run.of(train(built, options, progress)[0])
 
 
 def require_fit(built: Built) -> None:
-    """Raise BudgetError if the firmware needs more SRAM than its board has, with choices that would fit."""
+    """Raise BudgetError if the firmware needs more memory than its board has, with choices that would fit."""
     if sram_planned(built) > built.board.sram_size:
         raise too_large(built, _what_would_fit(built))
+    if built.image.flash > built.board.flash_size:
+        raise BudgetError(
+            f"{built.compiled.model.name} needs {size(built.image.flash)} of flash; "
+            f"{built.board.name} has {size(built.board.flash_size)}",
+            f"--board {virtual_twin(built.board).name} has room",
+        )
 
 
 def _what_would_fit(built: Built) -> str:

@@ -8,13 +8,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from workbench.boards import Board, virtual_twin
 from workbench.codegen.project import Project, board_script
-from workbench.errors import ToolchainError
+from workbench.errors import BudgetError, InternalError, ToolchainError
 
 ENTRIES = ("Reset_Handler", "wb_forward", "wb_accumulate", "wb_train_step")
 INSTALL = "`./workbench.sh setup` installs it; or: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi make"
@@ -35,21 +35,35 @@ class Image:
 
 
 def build(project: Project, board: Board, folder: Path, arena: int) -> Image:
-    """Write the project into `folder` and build it there, or take the cached ELF of the same sources and compiler.
+    """`make_image`, then `install` into `folder`."""
+    return install(project, make_image(project, board, arena), folder)
 
-    `arena` are the bytes planned. An image that does not fit `board`, its stack included, is linked for the virtual
-    twin. Raises ToolchainError with the compiler's own words.
+
+def make_image(project: Project, board: Board, arena: int) -> Image:
+    """Compile and link, or take the kept image of the same sources and compiler; writes nothing but the cache.
+
+    `arena` are the bytes planned. What does not fit `board`, its stack included, is linked for the virtual twin.
+    Raises ToolchainError where gcc is missing, InternalError with gcc's own words where it refuses our C.
     """
-    project.save(folder)
-    image = _build(project, board, folder)
+    image = _build(project.files, board)
     if image is not None and image.static + arena + image.stack_reserve <= board.sram_size:
         return image
     twin = virtual_twin(board)
-    (folder / "board.ld").write_text(board_script(twin))
-    image = _build(Project({**project.files, "board.ld": board_script(twin)}, (), ()), twin, folder)
+    image = _build(_for_board(project, twin), twin)
     if image is None:
-        raise ToolchainError(f"the network does not even fit {twin}")
+        raise BudgetError(f"the network does not even fit {twin}")
     return image
+
+
+def install(project: Project, image: Image, folder: Path) -> Image:
+    """Write the project and its ELF into `folder`; gives the image that lies there."""
+    replace(project, files=_for_board(project, image.board)).save(folder)
+    shutil.copyfile(image.elf, folder / "firmware.elf")
+    return replace(image, elf=folder / "firmware.elf")
+
+
+def _for_board(project: Project, board: Board) -> dict[str, str]:
+    return {**project.files, "board.ld": board_script(board)}
 
 
 @cache
@@ -69,16 +83,16 @@ def cache_folder() -> Path:
     return Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "workbench"
 
 
-def _build(project: Project, board: Board, folder: Path) -> Image | None:
-    """The image in `folder`/firmware.elf; None where a memory of the board overflows."""
+def _build(files: Mapping[str, str], board: Board) -> Image | None:
+    """The image of these sources; None where a memory of the board overflows."""
     digest = hashlib.sha256(gcc_version().encode())
-    for name, text in sorted(project.files.items()):
+    digest.update(Path(__file__).read_bytes())  # who tells the sizes
+    for name, text in sorted(files.items()):
         digest.update(f"{name}\0{len(text)}\0{text}".encode())
     kept = cache_folder() / digest.hexdigest()[:32]
-    if not (kept / "sizes.json").exists() and not _compile(project.files, board, kept):
+    if not (kept / "sizes.json").exists() and not _compile(files, board, kept):
         return None
-    shutil.copyfile(kept / "firmware.elf", folder / "firmware.elf")
-    return Image(folder / "firmware.elf", board, **json.loads((kept / "sizes.json").read_text()))
+    return Image(kept / "firmware.elf", board, **json.loads((kept / "sizes.json").read_text()))
 
 
 def _compile(files: Mapping[str, str], board: Board, kept: Path) -> bool:
@@ -92,7 +106,7 @@ def _compile(files: Mapping[str, str], board: Board, kept: Path) -> bool:
         if done.returncode:
             if re.search(r"region .* overflowed", done.stderr):
                 return False
-            raise ToolchainError(f"arm-none-eabi-gcc refused the generated C:\n{done.stderr.strip()[-2000:]}")
+            raise InternalError(f"arm-none-eabi-gcc refused the generated C:\n{done.stderr.strip()[-2000:]}")
         flash, static = _sizes(work / "firmware.elf", board)
         reserve = stack_reserve(work)
         ready = work / "ready"

@@ -16,7 +16,7 @@ from workbench import data
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.timing import model_of
-from workbench.errors import DataError, WorkbenchError
+from workbench.errors import DataError, InternalError
 from workbench.frontends import Model
 from workbench.ir.text import print_graph
 from workbench.measure import memory_measures
@@ -39,6 +39,7 @@ class Training:
     seed: int = 0
     data: str | None = None
     trace: str = "ops"
+    evaluate: bool = True  # accuracy on the held-out samples, before and after
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
     first = next(steps)
     tracer, first_loss = _traced_step(built, options, first)
     device = _device(built)
-    held_out = len(samples.test_x) > 0
+    held_out = options.evaluate and len(samples.test_x) > 0
     before = device.accuracy(samples.test_x, samples.test_y) if held_out else None
     losses = []
     for step in islice(chain([first], steps), count):
@@ -84,8 +85,8 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
         if progress:
             progress(len(losses), count, losses[-1])
     after = device.accuracy(samples.test_x, samples.test_y) if held_out else None
-    if first_loss not in (None, losses[0]):
-        raise WorkbenchError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
+    if first_loss is not None and not np.array_equal(first_loss, losses[0], equal_nan=True):
+        raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
     weights = {name: values.reshape(model.graph.types[name].shape) for name, values in device.parameters().items()}
     seconds = time.perf_counter() - start
     return _record(built, options, device, tracer, losses, (before, after), seconds), weights
@@ -166,7 +167,8 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,
         "parameters_updated": int(sum(updated)), "data": options.data or model.data,
         "momentum": compiled.optimizer.momentum, "weight_decay": compiled.optimizer.weight_decay,
-        "loss": losses, "accuracy": {"before": accuracy[0], "after": accuracy[1]},
+        "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
+        "accuracy": None if accuracy[0] is None else {"before": accuracy[0], "after": accuracy[1]},
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,
         "milliseconds_per_step": None if cycles is None else 1000 * cycles / board.clock_hz,
         "timing_model": model_of(board.core).name,

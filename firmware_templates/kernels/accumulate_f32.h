@@ -1,4 +1,5 @@
 /* accumulate_f32.h - sum[i] += x[i]; and sum[i] = 0. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void accumulate_f32(int count, float *restrict sum, const float *restrict x)

@@ -1,4 +1,5 @@
 /* add_f32.h - y[i] = a[i] + b[i]. y may be a or b. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void add_f32(int count, const float *a, const float *b, float *y)

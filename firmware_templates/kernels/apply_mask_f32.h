@@ -1,4 +1,5 @@
 /* apply_mask_f32.h - dx[i] = bit i of the mask ? dy[i] : 0, lowest bit of a word first. dx may be dy. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void apply_mask_f32(int count, const float *dy, const uint32_t *restrict mask, float *dx)

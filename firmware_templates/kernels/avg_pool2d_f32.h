@@ -1,4 +1,5 @@
 /* avg_pool2d_f32.h - the mean of each window; padding counts only if include_pad. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void avg_pool2d_f32(int planes, int in_height, int in_width, int out_height, int out_width, int kh, int kw,

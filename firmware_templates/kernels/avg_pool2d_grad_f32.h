@@ -1,4 +1,5 @@
 /* avg_pool2d_grad_f32.h - each element of a window gets dy / count; windows that overlap add up. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void avg_pool2d_grad_f32(int planes, int in_height, int in_width, int out_height, int out_width, int kh,

@@ -1,4 +1,5 @@
 /* bias_add_f32.h - y[n][c][i] = x[n][c][i] + b[c]. y may be x. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void bias_add_f32(int batch, int channels, int plane, const float *x, const float *restrict b, float *y)

@@ -2,6 +2,7 @@
  *
  * After `count` come as many piece sizes, as many operands, and y. This is the one kernel that is not inlined: C has no
  * other way to take any number of operands. */
+#pragma once
 #include <stdarg.h>
 
 #include "wb_kernel.h"

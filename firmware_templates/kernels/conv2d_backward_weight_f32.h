@@ -1,6 +1,7 @@
 /* conv2d_backward_weight_f32.h - dw[o][c][ky][kx] = sum dy[n][o][oy][ox] * x[n][c][oy*sh + ky*dh - pt][ox*sw + kx*dw - pl].
  *
  * For each weight the pixels that see it form a rectangle, known before the loops: no test inside. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void conv2d_backward_weight_f32(int batch, int groups, int channels, int in_height, int in_width,

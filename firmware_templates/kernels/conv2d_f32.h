@@ -1,4 +1,5 @@
 /* conv2d_f32.h - y[n][o][oy][ox] = sum x[n][c][oy*sh + ky*dh - pt][ox*sw + kx*dw - pl] * w[o][c][ky][kx], by groups. */
+#pragma once
 #include "windows_f32.h"
 
 WB_KERNEL void conv2d_f32(int batch, int groups, int channels, int in_height, int in_width,

@@ -5,6 +5,7 @@
  *
  *     stride 2, kernel 3, padding 1:    pixels 0 2 4 …  tap 1        dx = dy[i] * w1
  *                                       pixels 1 3 5 …  taps 2, 0    dx = dy[i] * w2 + dy[i+1] * w0 */
+#pragma once
 #include "windows_f32.h"
 
 WB_KERNEL int wb_gcd(int a, int b)

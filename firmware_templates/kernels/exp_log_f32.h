@@ -4,6 +4,7 @@
  * Both reduce as Cephes does (expf.c, logf.c; S. Moshier): exp(x) = 2^n * exp(r) with |r| <= ln(2)/2, log(x) = e*ln(2) +
  * log(m) with m around 1; ln(2) is split in two so that the reduction is exact. The polynomials are Cephes' own.
  * Error: below 2 units in the last place over the ranges used. */
+#pragma once
 #include "wb_kernel.h"
 
 typedef union {
@@ -13,6 +14,8 @@ typedef union {
 
 WB_KERNEL float wb_exp_f32(float x)
 {
+    if (x != x)
+        return x;
     if (x < -87.0f) /* exp(-87) = 1.6e-38 is the last one that is normal */
         return 0.0f;
     const int n = (int)(x * 1.44269504088896341f - 0.5f); /* to nearest, for x <= 0 */
@@ -29,6 +32,8 @@ WB_KERNEL float wb_exp_f32(float x)
 
 WB_KERNEL float wb_log_f32(float x)
 {
+    if (!(x <= 3.4028234e38f)) /* infinite or not a number */
+        return x;
     wb_float_bits bits = { .f = x };
     int e = (bits.i >> 23) - 126;
     bits.i = (bits.i & 0x007fffff) | 0x3f000000; /* the mantissa in [0.5, 1) */

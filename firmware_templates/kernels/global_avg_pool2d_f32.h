@@ -1,4 +1,5 @@
 /* global_avg_pool2d_f32.h - y[p] = the mean of plane p; the gradient gives each of its elements dy[p] / size. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void global_avg_pool2d_f32(int planes, int size, const float *restrict x, float *restrict y)

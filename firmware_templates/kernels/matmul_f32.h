@@ -1,4 +1,5 @@
 /* matmul_f32.h - y = a * b, rows x inner times inner x columns; a transposed operand is stored the other way round. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void matmul_f32(int rows, int columns, int inner, int transpose_a, int transpose_b,

@@ -1,4 +1,5 @@
 /* max_pool2d_grad_f32.h - dx gets each dy at its window's winner; windows that overlap add up. */
+#pragma once
 #include "wb_kernel.h"
 
 #define WB_MAX_POOL2D_GRAD(NAME, PLACE)                                                                                \

@@ -1,4 +1,5 @@
 /* relu6_f32.h - y[i] = x[i] clipped to 0..6. y may be x. The mask holds a bit an element, 0 < y[i] < 6. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void relu6_f32(int count, const float *x, float *y)

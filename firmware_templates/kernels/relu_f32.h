@@ -1,4 +1,5 @@
 /* relu_f32.h - y[i] = x[i] > 0 ? x[i] : 0. y may be x. The mask holds a bit an element, y[i] > 0, lowest bit first. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void relu_f32(int count, const float *x, float *y)

@@ -1,4 +1,5 @@
 /* relu_grad_f32.h - dx[i] = y[i] > 0 ? dy[i] : 0. dx may be dy. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void relu_grad_f32(int count, const float *dy, const float *restrict y, float *dx)

@@ -1,4 +1,5 @@
 /* sgd_f32.h - w[i] -= lr * g, g = scale * dw[i] + weight_decay * w[i]; with momentum v[i] = momentum * v[i] + g in g's place. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL float sgd_gradient_f32(float scale, float weight_decay, float w, float dw)

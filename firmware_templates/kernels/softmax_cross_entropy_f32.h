@@ -1,4 +1,5 @@
 /* softmax_cross_entropy_f32.h - loss = mean over n of log(sum exp(x[n])) - x[n][label]; dx = (softmax(x) - onehot) / N. */
+#pragma once
 #include "exp_log_f32.h"
 
 WB_KERNEL float softmax_largest_f32(int classes, const float *restrict x)

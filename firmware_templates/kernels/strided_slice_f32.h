@@ -1,4 +1,5 @@
 /* strided_slice_f32.h - y = elements [begin, end) of each of `outer` rows of x; the gradient puts them back amid zeros. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void strided_slice_f32(int outer, int row, int begin, int end, const float *restrict x, float *restrict y)

@@ -1,4 +1,5 @@
 /* sum_f32.h - y[c] = sum over n and i of x[n][c][i]. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void sum_f32(int batch, int channels, int plane, const float *restrict x, float *restrict y)

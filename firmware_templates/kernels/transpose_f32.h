@@ -1,4 +1,5 @@
 /* transpose_f32.h - y in its own order; axis i of y has n_i elements, s_i apart in x. Loops of one element fold away. */
+#pragma once
 #include "wb_kernel.h"
 
 WB_KERNEL void transpose_f32(int n0, int s0, int n1, int s1, int n2, int s2, int n3, int s3, int n4, int s4, int n5, int s5,

@@ -88,6 +88,9 @@ WHOLE = print_graph(conv_relu())
         ("%1 = ", "%1, %9 = ", "gives 1 results"),
         ("Tensor[(1, 3", "Tensor(1, 3", "expected `%name"),
         ("}\n", "", "IR text is"),
+        ("    %2\n}", "    %9\n}", "output %9 is never made"),
+        ("needs_grad=True", "needs_grad=0.5", "needs a grad_slice"),
+        ("padding=[1, 1, 1, 1]", "padding=[1, 1, 1, 1], groups=0", "groups"),
         ("fn (", "func (", "IR text is"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from graphs import convnet, feeds, mlp
 
 from workbench.errors import GraphError
+from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
 from workbench.ir.types import TensorType
@@ -45,6 +46,8 @@ def test_a_good_graph_passes():
         (replace(GRAPH, types={**GRAPH.types, "ghost": TensorType((1,))}), "ghost"),
         (replace(GRAPH, outputs=("nobody",)), "never made"),
         (with_node(first("nn.relu"), over=("input0",)), "not its operand"),
+        (with_node(first("nn.bias_add"), over=("fc0.bias",)), "does not fit"),
+        (with_node(first("nn.relu"), operands=("0", "0")), "too many positional arguments"),
         (with_node(first("nn.sgd", over=True), over=()), "must take over"),
         (with_node(0, attrs={"colour": 1}), "no attribute colour"),
         (with_node(0, op="nn.nothing"), "no operator"),
@@ -81,6 +84,14 @@ def _without_readers_of(late, nodes):
     return GRAPH.with_nodes(kept)
 
 
+def test_a_kernel_that_cannot_work_in_place_is_not_asked_to():
+    build = Builder()
+    x = build.input("x", (2, 2))
+    graph = build.graph(build.op("nn.dense", x, build.input("w", (2, 2)), over=("x",)))
+    with pytest.raises(GraphError, match=r"nn\.dense cannot work in place on %x"):
+        verify(graph)
+
+
 def test_a_takeover_that_is_an_output_is_refused():
     relu = GRAPH.nodes[first("nn.relu")]
     graph = with_node(first("nn.relu"), over=(relu.operands[0],))
@@ -94,6 +105,13 @@ def test_interpreting_writes_into_the_storage_that_is_taken_over():
     got = interpret(GRAPH, values)
     assert all(np.array_equal(values[name], kept[name]) for name in values)  # feeds are left alone
     assert not np.array_equal(got["fc0.weight"], kept["fc0.weight"])
+
+
+def test_an_update_reaches_a_weight_whatever_its_order_in_memory():
+    values = feeds(GRAPH, 0)
+    turned = {name: np.asfortranarray(value) if value.ndim > 1 else value for name, value in values.items()}
+    got, want = interpret(GRAPH, turned), interpret(GRAPH, values)
+    assert all(np.array_equal(got[name], want[name]) for name in want)
 
 
 def test_interpreting_needs_every_argument():

@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         module = import_module(f"workbench.cli.{name}")
         sub = verbs.add_parser(name, help=module.HELP, description=module.__doc__)
         module.add_arguments(sub)
-        sub.add_argument("-v", "--verbose", action="count", default=0, help="say more; -vv shows tracebacks")
+        sub.add_argument("-v", "--verbose", action="count", default=0, help="-vv shows tracebacks")
         sub.add_argument("-q", "--quiet", action="store_true", help="no progress, no notes")
         sub.set_defaults(execute=module.execute)
     return top

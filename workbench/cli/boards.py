@@ -13,7 +13,7 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     if args.json:
-        say_json([vars(board) for board in BOARDS.values()])
+        say_json({"boards": [vars(board) for board in BOARDS.values()]})
         return 0
     rows = [
         [b.name, b.core_title, frequency(b.clock_hz), kilobytes(b.sram_size), kilobytes(b.flash_size),

@@ -1,5 +1,7 @@
 """Generate the C project of a training step and compile it; the folder builds by itself with `make`."""
 
+import shlex
+
 from workbench.cli import options
 from workbench.cli.output import output_folder, say, say_json
 from workbench.units import kilobytes
@@ -21,8 +23,7 @@ def execute(args) -> int:
     board = options.board(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule) + "-firmware", args.force)
     compiled = session.compile(options.model(args), args.policy, args.schedule, options.optimizer(args))
-    built = session.build(compiled, board, folder)
-    session.require_fit(built)
+    built = session.build(compiled, board, folder, virtual=False)
     image, arena = built.image, compiled.memory.plan.bytes
     if args.json:
         say_json({"folder": str(folder), "elf": str(image.elf), "board": board.name, "flash": image.flash,
@@ -33,5 +34,5 @@ def execute(args) -> int:
     planned = kilobytes(image.static + arena + image.stack_reserve)
     parts = f"static {kilobytes(image.static)} · arena {kilobytes(arena)} · stack {kilobytes(image.stack_reserve)}"
     say(f"flash {kilobytes(image.flash)} · SRAM planned {planned}: {parts}")
-    say(f"Wrote {folder}/     next: make -C {folder}")
+    say(f"Wrote {folder}/     next: make -C {shlex.quote(str(folder))}")
     return 0

@@ -24,8 +24,7 @@ def execute(args) -> int:
 
     compiled = session.compile(options.model(args), args.policy, args.schedule, options.optimizer(args))
     with tempfile.TemporaryDirectory() as folder:
-        built = session.build(compiled, options.board(args), folder)
-        session.require_fit(built)
+        built = session.build(compiled, options.board(args), folder, virtual=False)
         rows = check(built, Training(lr=args.lr, seed=args.seed, data=args.data))
     wrong = [row for row in rows if not row.agrees]
     if args.json:

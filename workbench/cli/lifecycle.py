@@ -5,6 +5,7 @@ from pathlib import Path
 from workbench.cli import options
 from workbench.cli.output import output_folder, say, say_json
 from workbench.cli.run import train_once
+from workbench.errors import WorkbenchError
 
 HELP = "draw buffer lifecycles, vanilla beside reordered"
 
@@ -21,7 +22,7 @@ def add_arguments(parser) -> None:
 def execute(args) -> int:
     board = options.board(args)
     folder = output_folder(args.output, f"{options.run_name(args, board)}-lifecycle", args.force)
-    runs = [_run(args, board, schedule, folder) for schedule in args.schedules.split(",")]
+    runs = [_run(args, board, schedule, folder) for schedule in schedules(args.schedules)]
     files = draw(runs, folder)
     if args.json:
         say_json([run.meta for run in runs])
@@ -31,6 +32,17 @@ def execute(args) -> int:
         say(comparison_text(runs).rstrip())
         say(f"Wrote {', '.join(map(str, files))}")
     return 3 if any(len(run.violations) for run in runs) else 0
+
+
+def schedules(text: str) -> list[str]:
+    """The schedules named in `a,b`, each once. Raises WorkbenchError for one that there is not."""
+    from workbench.passes.pipeline import SCHEDULES
+
+    names = list(dict.fromkeys(text.split(",")))
+    for name in names:
+        if name not in SCHEDULES:
+            raise WorkbenchError(f"no schedule is called {name!r}", f"there are {', '.join(SCHEDULES)}")
+    return names
 
 
 def draw(runs, folder: Path) -> list[Path]:
@@ -49,6 +61,6 @@ def draw(runs, folder: Path) -> list[Path]:
 
 
 def _run(args, board, schedule: str, folder: Path):
-    run, _ = train_once(args, board, schedule, folder / schedule, virtual=True)
+    run, _ = train_once(args, board, schedule, folder / schedule, virtual=True, evaluate=False)
     run.save(folder / schedule)
     return run

@@ -23,7 +23,7 @@ def execute(args) -> int:
         for op in registered().values()
     ]
     if args.json:
-        say_json([dict(zip(("name", "gradients", "kernel", "attributes"), row, strict=True)) for row in rows])
+        say_json({"ops": [dict(zip(("name", "gradients", "kernel", "attributes"), row, strict=True)) for row in rows]})
         return 0
     say(table(["operator", "gradients", "kernel", "attributes"], rows))
     return 0

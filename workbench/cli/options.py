@@ -25,7 +25,7 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
     parser.add_argument("--accumulate", type=positive, default=1, metavar="N", help="batches summed a step (default 1)")
     parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
     parser.add_argument("--weight-decay", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="weights and order of samples (default 0)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="weights and order of samples (default 0)")
 
 
 def add_board(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def add_board(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sram", metavar="SIZE", help="another SRAM limit, like 96K")
 
 
-def add_training(parser: argparse.ArgumentParser, trace: str, steps: int) -> None:
+def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weights_out: bool = False) -> None:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=positive, default=steps, metavar="N", help=f"default {steps}")
     length.add_argument("--epochs", type=positive, metavar="N", help="passes over the data set instead of steps")
@@ -49,7 +49,8 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int) -> Non
         "--trace", default=trace, choices=("off", "ops", "memory"), help=f"of the first step (default {trace})"
     )
     parser.add_argument("--load-weights", metavar="FILE", help="start from the weights in an .npz")
-    parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
+    if weights_out:
+        parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
 
 
 def add_output(parser: argparse.ArgumentParser, what: str = "folder to write (default: under out/)") -> None:
@@ -59,10 +60,15 @@ def add_output(parser: argparse.ArgumentParser, what: str = "folder to write (de
 
 
 def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
-    return value
+    return int(text)
+
+
+def seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 0 or more")
+    return int(text)
 
 
 def rate(text: str) -> float:
@@ -91,11 +97,13 @@ def optimizer(args):
     return policy.Optimizer(args.momentum, args.weight_decay, args.accumulate)
 
 
-def training(args):
+def training(args, evaluate: bool = True):
     from workbench.training import Training
 
-    return Training(steps=args.steps, epochs=args.epochs, lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay,
-                    seed=args.seed, data=args.data, trace=args.trace)  # fmt: skip
+    return Training(
+        steps=args.steps, epochs=args.epochs, lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay,
+        seed=args.seed, data=args.data, trace=args.trace, evaluate=evaluate,
+    )  # fmt: skip
 
 
 def read_weights(path: str) -> dict[str, np.ndarray]:
@@ -121,4 +129,6 @@ def run_name(args, board: Board, schedule: str | None = None) -> str:
 
 
 def save_weights(path: Path, weights: dict[str, np.ndarray]) -> None:
-    np.savez(path, **weights)
+    """Write an .npz under exactly this name."""
+    with path.open("wb") as file:
+        np.savez(file, **weights)

@@ -51,9 +51,12 @@ def output_folder(chosen: str | None, default: str, force: bool) -> Path:
 def output_file(chosen: str, force: bool) -> Path:
     """A file to write; one that is there already is kept unless `force`."""
     path = Path(chosen)
+    if path.is_dir():
+        raise WorkbenchError(f"{path} is a folder", "name a file")
     if path.exists() and not force:
         raise WorkbenchError(f"{path} is there already", "--force replaces it, or name another file")
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.open("ab").close()  # now, not after an hour of training, is the time to hear that it cannot be written
     return path
 
 

@@ -20,7 +20,7 @@ def execute(args) -> int:
     from workbench.plan.problem import write_plan
 
     if (args.model is None) == (args.buffers is None):
-        raise WorkbenchError("plan what?", "name either a MODEL or --buffers FILE.csv")
+        raise WorkbenchError("plan takes either a MODEL or --buffers FILE.csv")
     capacity = parse_bytes(args.capacity) if args.capacity else None
     path = output_file(args.output, args.force) if args.output else None
     plan, text = _of_file(args.buffers) if args.buffers else _of_model(args)
@@ -39,7 +39,7 @@ def execute(args) -> int:
 
 
 def _of_file(path: str):
-    from workbench.errors import PlanError
+    from workbench.errors import InternalError
     from workbench.plan import allocate, validate
     from workbench.plan.problem import read_buffers
 
@@ -47,7 +47,7 @@ def _of_file(path: str):
     plan = allocate(buffers)
     reason = validate(buffers, plan.buffers, plan.bytes)
     if reason:
-        raise PlanError(f"the planner made an invalid plan: {reason}")
+        raise InternalError(f"the planner made an invalid plan: {reason}")
     return plan, f"{len(buffers)} buffers in {plan.bytes} bytes ({_verdict(plan)})"
 
 

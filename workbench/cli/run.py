@@ -12,7 +12,7 @@ def add_arguments(parser) -> None:
     options.add_model(parser)
     options.add_compile(parser)
     options.add_board(parser)
-    options.add_training(parser, trace="ops", steps=50)
+    options.add_training(parser, trace="ops", steps=50, weights_out=True)
     options.add_output(parser)
 
 
@@ -22,22 +22,21 @@ def execute(args) -> int:
     weights_file = output_file(args.save_weights, args.force) if args.save_weights else None
     run, weights = train_once(args, board, args.schedule, folder)
     if weights_file:
-        options.save_weights(weights_file, weights)
         run.meta["artifacts"]["weights"] = str(weights_file)
     run.save(folder)
+    if weights_file:
+        options.save_weights(weights_file, weights)
     return tell(args, run, folder)
 
 
-def train_once(args, board, schedule: str, folder: Path, virtual: bool = False):
+def train_once(args, board, schedule: str, folder: Path, virtual: bool = False, evaluate: bool = True):
     """One run with its firmware in `folder`/firmware; gives it and the trained weights."""
     from workbench import session
 
     compiled = session.compile(options.model(args), args.policy, schedule, options.optimizer(args))
-    built = session.build(compiled, board, folder / "firmware")
-    if not virtual:
-        session.require_fit(built)
+    built = session.build(compiled, board, folder / "firmware", virtual)
     with progress(f"{args.model} {schedule}", args.quiet or args.json) as step:
-        run, weights = session.train(built, options.training(args), step)
+        run, weights = session.train(built, options.training(args, evaluate), step)
     run.meta["artifacts"] |= {"run": str(folder), "firmware": str(folder / "firmware"), "elf": str(built.image.elf)}
     return run, weights
 
@@ -50,5 +49,7 @@ def tell(args, run, folder: Path) -> int:
         say_json(run.meta)
     else:
         say(run_text(run).rstrip())
-        say(f"Wrote {folder}/     next: ./workbench.sh lifecycle {args.model}")
+        files = [f"{folder}/", *([args.save_weights] if args.save_weights else [])]
+        policy = "" if args.policy == "full" else f" --policy {args.policy}"
+        say(f"Wrote {', '.join(files)}     next: ./workbench.sh lifecycle {args.model}{policy}")
     return 3 if len(run.violations) else 0

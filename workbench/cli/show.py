@@ -1,42 +1,53 @@
 """Print a network's IR: as imported, differentiated, optimized, or with its memory plan."""
 
 from workbench.cli import options
-from workbench.cli.output import say, table
+from workbench.cli.output import say, say_json, table
 
 HELP = "print a network's IR at a stage"
+STAGES = ("forward", "backward", "optimized", "planned")
 
 
 def add_arguments(parser) -> None:
     options.add_model(parser)
-    parser.add_argument(
-        "--stage", default="forward", choices=("forward", "backward", "optimized", "planned"), help="default forward"
-    )
+    parser.add_argument("--stage", default="forward", choices=STAGES, help="default forward")
     options.add_compile(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def execute(args) -> int:
+    from workbench.ir.text import print_graph
+
+    graph, plan = _at_stage(args)
+    if args.json:
+        found = {"model": args.model, "policy": args.policy, "schedule": args.schedule, "stage": args.stage}
+        planned = {} if plan is None else {"plan": [vars(buffer) for buffer in plan.memory.plan.buffers]}
+        say_json(found | {"ir": print_graph(graph)} | planned)
+        return 0
+    say(print_graph(graph).rstrip())
+    if plan is not None:
+        say()
+        say(plan_table(plan))
+    return 0
+
+
+def _at_stage(args):
+    """The graph at the stage asked for, and what was compiled where its plan is wanted."""
     from workbench import session
     from workbench.autodiff import differentiate, training_step
-    from workbench.ir.text import print_graph
     from workbench.passes.apply_policy import apply_policy
     from workbench.policy import parse_policy
 
     model = options.model(args)
     marked = apply_policy(model.graph, parse_policy(args.policy))
     if args.stage == "forward":
-        say(print_graph(marked).rstrip())
-    elif args.stage == "backward" and model.classifies:
-        say(print_graph(training_step(marked, options.optimizer(args))).rstrip())
-    elif args.stage == "backward":
+        return marked, None
+    if args.stage == "backward" and model.classifies:
+        return training_step(marked, options.optimizer(args)), None
+    if args.stage == "backward":
         wanted = [name for name in marked.parameters if marked.types[name].needs_grad]
-        say(print_graph(differentiate(marked, [*marked.inputs, *wanted])[0]).rstrip())
-    else:
-        compiled = session.compile(model, args.policy, args.schedule, options.optimizer(args))
-        say(print_graph(compiled.graph).rstrip())
-        if args.stage == "planned":
-            say()
-            say(plan_table(compiled))
-    return 0
+        return differentiate(marked, [*marked.inputs, *wanted])[0], None
+    compiled = session.compile(model, args.policy, args.schedule, options.optimizer(args))
+    return compiled.graph, compiled if args.stage == "planned" else None
 
 
 def plan_table(compiled) -> str:
@@ -44,16 +55,10 @@ def plan_table(compiled) -> str:
     plan, living = compiled.memory.plan, compiled.memory.liveness
     values = {storage.name: " ".join(f"%{value}" for value in storage.values) for storage in living.arena}
     rows = [
-        [
-            b.offset,
-            b.end,
-            f"[{b.lower}, {b.upper})",
-            b.size,
-            f"{compiled.graph.label(b.id)}  {values.get(b.id, '')}".rstrip(),
-        ]
+        [b.offset, b.end, f"[{b.lower}, {b.upper})", b.size,
+         f"{compiled.graph.label(b.id)}  {values.get(b.id, '')}".rstrip()]
         for b in sorted(plan.buffers, key=lambda b: (b.lower, b.offset))
-    ]
+    ]  # fmt: skip
     verdict = "optimal" if plan.optimal else f"bound {plan.bound}"
-    return f"arena {plan.bytes} bytes ({verdict}; {plan.method})\n" + table(
-        ["offset", "end", "positions", "bytes", "buffer"], rows, 0
-    )
+    heads = ["offset", "end", "positions", "bytes", "buffer"]
+    return f"arena {plan.bytes} bytes ({verdict}; {plan.method})\n" + table(heads, rows, left=0)

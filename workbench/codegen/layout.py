@@ -103,7 +103,7 @@ def _labels(graph: Graph) -> dict[str, str]:
     for node in graph.nodes:
         for index, result in enumerate(node.results):
             text = node.label or result
-            text = text if index == 0 else f"{text}.{'argmax' if graph.types[result].dtype != 'float32' else index}"
+            text = text if index == 0 else f"{text}.{graph.suffix(result)}"
             text = f"{text}.{result}" if text in seen else text
             label[result] = text
             seen.add(text)

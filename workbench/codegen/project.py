@@ -223,7 +223,7 @@ def makefile(board: Board, sources: list[str]) -> str:
         f"# {board.name}: `make` builds firmware.elf\n"
         "CC = arm-none-eabi-gcc\n"
         f"CPU = -mcpu={board.core} -mthumb -mfpu={board.fpu} -mfloat-abi=hard\n"
-        f"CFLAGS = $(CPU) {FLAGS} -ffile-prefix-map=$(CURDIR)=.\n"
+        f"CFLAGS = $(CPU) {FLAGS} -ffile-prefix-map='$(CURDIR)'=.\n"
         "LDFLAGS = $(CPU) -nostartfiles -T board.ld -L . -u wb_forward -u wb_accumulate -u wb_train_step "
         "-Wl,--gc-sections,--build-id=none\n\n"
         f"OBJECTS = {objects}\n\n"

@@ -63,7 +63,11 @@ class Graph:
         node = self.producer().get(value)
         if node is None or not node.label:
             return value
-        return node.label if value == node.results[0] else f"{node.label}.{node.results.index(value)}"
+        return node.label if value == node.results[0] else f"{node.label}.{self.suffix(value)}"
+
+    def suffix(self, value: str) -> str:
+        """What a second result is called: mask for bits, argmax for indices."""
+        return {"bit": "mask", "int8": "argmax", "int32": "argmax"}.get(self.types[value].dtype, "second")
 
     def with_nodes(self, nodes: Iterable[Node], outputs: tuple[str, ...] | None = None) -> "Graph":
         """The same arguments with other nodes; types of values nobody makes any more are dropped."""

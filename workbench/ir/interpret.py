@@ -27,7 +27,8 @@ def interpret(
     values = {}
     for name in graph.arguments:
         kind = graph.types[name]
-        value = np.array(feeds[name], dtype=float_dtype if kind.dtype == "float32" else NUMPY[kind.dtype])
+        wanted = float_dtype if kind.dtype == "float32" else NUMPY[kind.dtype]
+        value = np.array(feeds[name], dtype=wanted, order="C")  # flat storage, whatever the feed's own order
         if value.shape != kind.shape:
             raise GraphError(f"%{name} is {kind}; got shape {value.shape}")
         values[name] = value
@@ -41,9 +42,13 @@ def interpret(
             if result.shape != kind.shape or result.dtype != wanted:
                 raise GraphError(f"{node.op}: evaluate gave {result.dtype} {result.shape}, infer said {kind}")
             if index < len(node.over) and node.over[index]:
-                storage = values[node.over[index]].reshape(-1)[: result.size].reshape(result.shape)
+                storage = values[node.over[index]].view()
+                storage.shape = (-1,)  # refuses to copy
+                storage = storage[: result.size].reshape(result.shape)
                 storage[...] = result
                 result = storage
+            elif not result.flags.c_contiguous:
+                result = np.ascontiguousarray(result)
             values[name] = result
         if observe:
             observe(node, tuple(values[name] for name in node.results))

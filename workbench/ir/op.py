@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import signature
 
 from workbench.errors import GraphError
 from workbench.ir.types import TensorType
@@ -23,6 +24,7 @@ class Kernel:
     function: str | Callable[..., str]
     literals: Callable[..., list[int]]
     scratch: Callable[..., int] = lambda *_, **__: 0
+    in_place: tuple[int, ...] = ()  # operands whose storage the first result may take over
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ class Op:
         return self.grads[index] if index < len(self.grads) else None
 
     def result_types(self, types, attrs) -> tuple[TensorType, ...]:
+        try:
+            signature(self.infer).bind(*types, **attrs)
+        except TypeError as error:
+            raise GraphError(f"{self.name}: {error}; it was given {len(types)} operands") from None
         inferred = self.infer(*types, **attrs)
         return inferred if isinstance(inferred, tuple) else (inferred,)
 

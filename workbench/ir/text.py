@@ -87,6 +87,9 @@ def parse_graph(text: str) -> Graph:
         except WorkbenchError as error:
             raise ParseError(f"line {number}: {error.message}\n  {line}") from None
     outputs = tuple(re.findall(_NAME, lines[-2][1]))
+    unmade = [name for name in outputs if name not in types]
+    if unmade:
+        raise ParseError(f"output %{unmade[0]} is never made")
     return Graph(inputs, parameters, tuple(nodes), outputs, types, state)
 
 
@@ -100,6 +103,8 @@ def _parse_arguments(text: str):
         name, shape, dtype, extra = match.groups()
         options = dict(re.findall(r"(\w+)=(\[[^\]]*\]|\"[^\"]*\"|[\w.+-]+)", extra))
         needs_grad = options.get("needs_grad") == "True"
+        if options.get("needs_grad") not in (None, "True", "False") and "grad_slice" not in options:
+            raise ParseError(f"%{name}: needs_grad={options['needs_grad']} needs a grad_slice=[axis, channels]")
         if "grad_slice" in options:
             needs_grad = tuple(ast.literal_eval(options["grad_slice"]))
         where = parameters if "needs_grad" in options else state if "state" in options else inputs

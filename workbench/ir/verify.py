@@ -60,6 +60,9 @@ def _verify_types(graph: Graph, node: Node, kind, where: str) -> None:
             raise GraphError(f"{where}: takes over %{name}, which is not its operand")
         if name and graph.types[node.results[index]].bytes > graph.types[name].bytes:
             raise GraphError(f"{where}: %{node.results[index]} does not fit into %{name}")
+        allowed = (*kind.takes[index : index + 1], *(kind.kernel.in_place if kind.kernel and index == 0 else ()))
+        if name and node.operands.index(name) not in allowed:
+            raise GraphError(f"{where}: {node.op} cannot work in place on %{name}")
     for index, operand in enumerate(kind.takes):
         if node.over[index : index + 1] != (node.operands[operand],):
             raise GraphError(f"{where}: must take over %{node.operands[operand]}")

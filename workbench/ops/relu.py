@@ -20,7 +20,7 @@ def passes(y):
 
 
 def evaluate(x, *, mask=False):
-    y = np.maximum(x, x.dtype.type(0))
+    y = np.where(x > 0, x, x.dtype.type(0))
     return (y, passes(y)) if mask else y
 
 
@@ -61,9 +61,9 @@ def samples_grad(rng):
 register(Op(
     name="nn.relu", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"mask": False}, masked="nn.relu_grad",
-    kernel=Kernel("relu_f32.h", function, lambda x, **_: [x.elements]),
+    kernel=Kernel("relu_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
 ))  # fmt: skip
 register(Op(
     name="nn.relu_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,
-    kernel=Kernel("relu_grad_f32.h", "relu_grad_f32", lambda dy, y: [dy.elements]),
+    kernel=Kernel("relu_grad_f32.h", "relu_grad_f32", lambda dy, y: [dy.elements], in_place=(0,)),
 ))  # fmt: skip

@@ -20,7 +20,7 @@ def passes(y):
 
 
 def evaluate(x, *, mask=False):
-    y = np.clip(x, x.dtype.type(0), x.dtype.type(6))
+    y = np.where(x > 0, np.minimum(x, x.dtype.type(6)), x.dtype.type(0))
     return (y, passes(y)) if mask else y
 
 
@@ -60,9 +60,9 @@ def samples_grad(rng):
 register(Op(
     name="nn.relu6", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"mask": False}, masked="nn.relu6_grad",
-    kernel=Kernel("relu6_f32.h", function, lambda x, **_: [x.elements]),
+    kernel=Kernel("relu6_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
 ))  # fmt: skip
 register(Op(
     name="nn.relu6_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,
-    kernel=Kernel("relu6_grad_f32.h", "relu6_grad_f32", lambda dy, y: [dy.elements]),
+    kernel=Kernel("relu6_grad_f32.h", "relu6_grad_f32", lambda dy, y: [dy.elements], in_place=(0,)),
 ))  # fmt: skip

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workbench.errors import WorkbenchError
+from workbench.errors import GraphError, InternalError, WorkbenchError
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import liveness
 from workbench.ir.verify import verify
@@ -42,7 +42,10 @@ def run_schedule(graph: Graph, schedule: str) -> tuple[Graph, tuple[Applied, ...
     record = []
     for name in SCHEDULES[schedule]:
         before, start = graph, time.perf_counter()
-        graph = verify(PASSES[name](before))
+        try:
+            graph = verify(PASSES[name](before))
+        except GraphError as error:
+            raise InternalError(f"pass {name} broke the graph: {error.message}") from error
         seconds = time.perf_counter() - start
         record.append(Applied(name, (len(before.nodes), len(graph.nodes)),
                               (liveness(before).peak, liveness(graph).peak), seconds))  # fmt: skip

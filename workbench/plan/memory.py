@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workbench.errors import PlanError
+from workbench.errors import InternalError
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import Liveness, Storage, liveness, steps
 from workbench.plan.allocate import allocate
@@ -49,5 +49,5 @@ def plan_memory(graph: Graph, scratch: Mapping[str, int] | None = None) -> Memor
     plan = allocate(buffers)
     reason = validate(buffers, plan.buffers, plan.bytes)
     if reason:
-        raise PlanError(f"the planner made an invalid plan: {reason}")
+        raise InternalError(f"the planner made an invalid plan: {reason}")
     return MemoryPlan(living, plan, scratch)

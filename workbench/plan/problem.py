@@ -72,7 +72,10 @@ def lower_bound(buffers: Iterable[Buffer]) -> int:
 
 
 def read_buffers(path: Path) -> list[Buffer]:
-    """Buffers of a CSV file with the columns id, lower, upper, size. Raises PlanError with the line at fault."""
+    """Buffers of a CSV file with the columns id, lower, upper, size; a plan table's static rows are left out.
+
+    Raises PlanError with the line at fault.
+    """
     try:
         with Path(path).open(newline="") as file:
             rows = list(csv.DictReader(file))
@@ -83,10 +86,15 @@ def read_buffers(path: Path) -> list[Buffer]:
         raise PlanError(f"{path} is not a buffer file", f"it needs the columns {','.join(names)} and at least one row")
     buffers, seen = [], set()
     for number, row in enumerate(rows, 2):
+        if row.get("storage", "arena") != "arena":
+            continue  # a plan table of the workbench: what is static has no lifetime
         try:
             buffer = Buffer(row["id"], int(row["lower"]), int(row["upper"]), int(row["size"]))
         except (TypeError, ValueError):
-            raise PlanError(f"{path}:{number}: lower, upper and size are whole numbers; got {dict(row)}") from None
+            raise PlanError(
+                f"{path}:{number}: lower, upper and size are whole numbers; got "
+                f"{row['lower']!r}, {row['upper']!r}, {row['size']!r}"
+            ) from None
         except PlanError as error:
             raise PlanError(f"{path}:{number}: {error.message}") from None
         if buffer.id in seen:
