@@ -5,9 +5,7 @@
  *     their windows           [ |x x] [x x x] … [x x x] [x x| ]         a window is clipped to those that lie on it
  *
  * Inside, the loops over taps have literal ends and unroll; so they do in a clipped column, for there are few. */
-#ifndef WINDOWS_F32_H
-#define WINDOWS_F32_H
-
+#pragma once
 #include "wb_kernel.h"
 
 /* One axis. Tap t of output i lies on x[first + i * step + t * dilation]; its weight is weight elements after that of t-1.
@@ -97,5 +95,3 @@ WB_KERNEL void windows_f32(int channels, int x_channel, int w_channel, wb_axis v
                             row, w, y + i * v.y_next);
     }
 }
-
-#endif

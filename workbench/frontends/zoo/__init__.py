@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 from workbench.errors import ModelError
 from workbench.frontends.model import Model
-from workbench.frontends.zoo import conv_relu, lenet, mlp
+from workbench.frontends.zoo import conv_relu, lenet, mlp, mobilenet, resnet
 
 ZOO: dict[str, Callable[[int, int], Model]] = {
     "conv-relu": conv_relu.build,
     "lenet": lenet.build,
     "mlp": mlp.build,
+    "mobilenet": mobilenet.build,
+    "resnet": resnet.build,
 }
 
 
