@@ -49,7 +49,8 @@ def tell(args, run, folder: Path) -> int:
         say_json(run.meta)
     else:
         say(run_text(run).rstrip())
-        files = [f"{folder}/", *([args.save_weights] if args.save_weights else [])]
-        policy = "" if args.policy == "full" else f" --policy {args.policy}"
-        say(f"Wrote {', '.join(files)}     next: ./workbench.sh lifecycle {args.model}{policy}")
+        weights = run.meta["artifacts"].get("weights")
+        files = [f"{folder}/", weights] if weights else [f"{folder}/"]
+        policy = "" if run.meta["policy"] == "full" else f" --policy {run.meta['policy']}"
+        say(f"Wrote {', '.join(files)}     next: ./workbench.sh lifecycle {run.meta['model']}{policy}")
     return 3 if len(run.violations) else 0

@@ -8,23 +8,19 @@ full    vanilla  | [par][activ][gradient      ] 26.4 | ======== 313 k      | o--
 
 from collections.abc import Sequence
 
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from workbench import units
 from workbench.record import Run
+from workbench.report import comparison_words as words
 from workbench.report import palette, roles, tables
+from workbench.report.comparison_words import ABOVE, BELOW, KEYS, LIMIT_IN_SIGHT, LONGEST_NAME, MARGIN
 from workbench.report.figure import DPI, WIDTH, Picture
 from workbench.report.labels import Labels, shorten
 
 ROW, BREAK = 46, 16  # pixels a run, and between groups of runs
-ABOVE, BELOW = 150, 118  # pixels for titles, for the axis and the keys
-MARGIN, GAP = 24, 44  # pixels at the edges, between panels
-SCHEDULE, LONGEST_NAME = 110, 240  # pixels for a schedule's name, at most for that of a group of runs
+GAP, SCHEDULE = 44, 110  # pixels between panels, for a schedule's name
 BAR = 0.62  # of a row
-LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the longest bar
-KEYS = ("model", "policy", "schedule", "board", "batch")
 
 
 def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
@@ -37,8 +33,8 @@ def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
     labels = Labels(figure)
     panels = [(_sram, 5.6)]
     panels += [(_instructions, 2.6)] * any(run.meta.get("instructions_per_step") for run in runs)
-    panels += [(_accuracy, 2.2)] * any(_accuracies(run) for run in runs)
-    names = _group_names(runs)
+    panels += [(_accuracy, 2.2)] * any(words.accuracies(run) for run in runs)
+    names = words.group_names(runs)
     width = max(labels.measure(name, 11.5, "bold")[0] for name in names)
     x = left = MARGIN + SCHEDULE + min(width, LONGEST_NAME)
     room = WIDTH * DPI - left - MARGIN - GAP * (len(panels) - 1)
@@ -47,11 +43,11 @@ def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
         axes = _panel(figure, x, width, height, tops)
         draw(labels, axes, runs, [top + ROW / 2 for top in tops])
         x += width + GAP
-    _names(labels, figure, runs, [height - ABOVE - top - ROW / 2 for top in tops], left)
-    _title(figure, runs, height)
-    _keys(figure, runs, height, bool(note))
+    words.names(labels, figure, runs, [height - ABOVE - top - ROW / 2 for top in tops], left)
+    words.title(figure, runs, height)
+    words.keys(figure, runs, height, bool(note))
     text = shorten(labels, note, 10.5, WIDTH * DPI - 2 * MARGIN)
-    _write(figure, MARGIN, 22, text, 10.5, color=palette.LIMIT)
+    words.write(figure, MARGIN, 22, text, 10.5, color=palette.LIMIT)
     return figure
 
 
@@ -88,11 +84,11 @@ def _panel(figure, x, width, height, tops):
 
 def _sram(labels, axes, runs, rows):
     """Stacked by role, measured where it was; the plan as a tick where it differs; the limit."""
-    longest = _longest(runs)
+    longest = words.longest(runs)
     limits = sorted({int(run.meta["memory"]["sram_limit"]) for run in runs})
     in_sight = [limit for limit in limits if limit <= LIMIT_IN_SIGHT * longest]
-    words = max(labels.measure(_total(run), 10.5, "bold")[0] for run in runs) + 20
-    right = int(max([longest * axes.bbox.width / (axes.bbox.width - words), *(1.02 * limit for limit in in_sight)]))
+    wide = max(labels.measure(_total(run), 10.5, "bold")[0] for run in runs) + 20
+    right = int(max([longest * axes.bbox.width / (axes.bbox.width - wide), *(1.02 * limit for limit in in_sight)]))
     unit, name = units.byte_axis(right)
     axes.set_xlim(0, right / unit)
     for limit in in_sight:
@@ -100,10 +96,10 @@ def _sram(labels, axes, runs, rows):
     for run, y in zip(runs, rows, strict=True):
         left, (total, how) = 0, tables.sram(run)
         for role, size in roles.parts_of(run, how).items():
-            axes.barh(y, size / unit, ROW * BAR, left / unit, zorder=2, **_look(role))
+            axes.barh(y, size / unit, ROW * BAR, left / unit, zorder=2, **words.look(role))
             left += size
         planned = int(run.meta["memory"]["sram_planned"])
-        if planned != total:
+        if words.plan_differs(run, longest):
             axes.plot([planned / unit], [y], "|", color=palette.INK, markersize=ROW * BAR * 0.5, zorder=5)
         _inside(labels, axes, run, how, unit, y)
         x, middle = axes.transData.transform((max(total, planned) / unit, y))
@@ -116,20 +112,10 @@ def _sram(labels, axes, runs, rows):
     _head(labels, axes, f"SRAM {how} ({name})" + "".join(told))
 
 
-def _longest(runs) -> int:
-    return max(max(tables.sram(run)[0], int(run.meta["memory"]["sram_planned"])) for run in runs)
-
-
 def _total(run) -> str:
     total, how = tables.sram(run)
-    words = [units.kilobytes(total)] + ["planned"] * (how == "planned")
-    return " ".join(words + ["does not fit"] * (not run.meta["memory"]["fits"]))
-
-
-def _look(role) -> dict:
-    """How a role is filled; arena bytes that no live buffer uses are hatched."""
-    look = {"facecolor": palette.role_colour(role), "edgecolor": "white", "linewidth": 0.8}
-    return look | ({"hatch": "////", "edgecolor": palette.STATIC_HATCH} if role == "dead" else {})
+    told = [units.kilobytes(total)] + ["planned"] * (how == "planned")
+    return " ".join(told + ["does not fit"] * (not run.meta["memory"]["fits"]))
 
 
 def _inside(labels, axes, run, how, unit, y):
@@ -159,11 +145,11 @@ def _instructions(labels, axes, runs, rows):
 
 
 def _accuracy(labels, axes, runs, rows):
-    words = labels.measure("100.0 %", 10.5, "bold")[0] + 16
-    axes.set_xlim(0, 100 * axes.bbox.width / (axes.bbox.width - words))
+    wide = labels.measure("100.0 %", 10.5, "bold")[0] + 16
+    axes.set_xlim(0, 100 * axes.bbox.width / (axes.bbox.width - wide))
     axes.set_xticks(range(0, 101, 25))
     for run, y in zip(runs, rows, strict=True):
-        found = _accuracies(run)
+        found = words.accuracies(run)
         if not found:
             continue
         before, after = (100 * value for value in found)
@@ -177,75 +163,5 @@ def _accuracy(labels, axes, runs, rows):
     _head(labels, axes, "held-out accuracy (%)")
 
 
-def _accuracies(run) -> tuple[float, float] | None:
-    found = run.meta.get("accuracy") or {}
-    both = found.get("before"), found.get("after")
-    return None if None in both else both
-
-
 def _head(labels, axes, text):
-    _write(axes.figure, axes.bbox.x0, axes.bbox.y1 + 12, shorten(labels, text, 10.5, axes.bbox.width), 10.5)
-
-
-def _group_names(runs) -> list[str]:
-    """What tells each run's group from the others; empty where there is one group only."""
-    apart = [key for key in KEYS if key != "schedule" and len({str(run.meta.get(key)) for run in runs}) > 1]
-    return [" ".join(str(run.meta.get(key)) for key in apart) for run in runs]
-
-
-def _names(labels, figure, runs, heights, right):
-    """Left of the bars: the group's name once, the schedule of each run."""
-    told = None
-    for run, name, y in zip(runs, _group_names(runs), heights, strict=True):
-        if name != told:
-            text = shorten(labels, name, 11.5, LONGEST_NAME, "bold")
-            _write(figure, MARGIN, y, text, 11.5, weight="bold", va="center_baseline")
-        told = name
-        _write(figure, right - 12, y, str(run.meta["schedule"]), 10.5, ha="right", va="center_baseline")
-
-
-def _title(figure, runs, height):
-    models = ", ".join(dict.fromkeys(str(run.meta["model"]) for run in runs))
-    _write(figure, MARGIN, height - 52, f"{models}: {_finding(runs)}", 15, weight="bold")
-    words = []
-    for key, form in (("policy", "update policy {}"), ("board", "{}"), ("batch", "batch {}")):
-        if len({str(run.meta.get(key)) for run in runs}) == 1:
-            words.append(form.format(runs[0].meta.get(key)))
-    words += [f"{runs[0].meta['steps']} steps"] * (len({run.meta["steps"] for run in runs}) == 1)
-    _write(figure, MARGIN, height - 80, "  ·  ".join(words), 11, color=palette.QUIET)
-
-
-def _finding(runs) -> str:
-    """The smallest beside the largest, in bytes of the same measure."""
-    if len(runs) == 1:
-        return f"{units.kilobytes(tables.sram(runs[0])[0])} of SRAM"
-    same = len({tables.sram(run)[1] for run in runs}) == 1
-    sizes = [tables.sram(run)[0] if same else run.meta["memory"]["sram_planned"] for run in runs]
-    return f"a training step needs {units.kilobytes(min(sizes))} to {units.kilobytes(max(sizes))} of SRAM"
-
-
-def _keys(figure, runs, height, noted):
-    found = roles.in_order(role for run in runs for role in roles.parts_of(run, tables.sram(run)[1]))
-    keys = [Patch(label=role, **_look(role)) for role in found]
-    if any(tables.sram(run)[0] != run.meta["memory"]["sram_planned"] for run in runs):
-        keys.append(_mark("|", palette.INK, palette.INK, "planned"))
-    if any(run.meta["memory"]["sram_limit"] <= LIMIT_IN_SIGHT * _longest(runs) for run in runs):
-        keys.append(Line2D([], [], color=palette.LIMIT, linestyle=(0, (5, 3)), linewidth=1.5, label="SRAM limit"))
-    if any(_accuracies(run) for run in runs):
-        keys.append(_mark("o", "white", palette.QUIET, "accuracy before"))
-        keys.append(_mark("o", palette.INK, palette.INK, "after"))
-    y = (BELOW - 72 + (24 if noted else 0)) / height
-    figure.legend(handles=keys, loc="center left", bbox_to_anchor=(MARGIN / figure.bbox.width, y), ncols=len(keys),
-                  frameon=False, fontsize=10.5, labelcolor=palette.INK, borderpad=0, borderaxespad=0,
-                  handlelength=1.3, handleheight=0.9, columnspacing=1.7, handletextpad=0.5)  # fmt: skip
-
-
-def _mark(marker, face, edge, label):
-    return Line2D([], [], marker=marker, linestyle="", markersize=9, markerfacecolor=face, markeredgecolor=edge,
-                  label=label)  # fmt: skip
-
-
-def _write(figure, x, y, text, points, *, va="baseline", **style):
-    """Text at a pixel of the figure."""
-    at = figure.transFigure.inverted().transform((x, y))
-    figure.text(*at, text, fontsize=points, va=va, parse_math=False, **{"color": palette.INK, **style})
+    words.write(axes.figure, axes.bbox.x0, axes.bbox.y1 + 12, shorten(labels, text, 10.5, axes.bbox.width), 10.5)

@@ -31,6 +31,15 @@ class Worst:
 
 
 @dataclass(frozen=True)
+class LossEnds:
+    """Mean losses of the first and the last `steps`; None where one of them is not finite."""
+
+    steps: int
+    first: float | None
+    last: float | None
+
+
+@dataclass(frozen=True)
 class Saving:
     """SRAM of two runs by the same measure ('measured' only if both were, else 'planned'), in bytes."""
 
@@ -175,9 +184,22 @@ def arena_base(run: Run) -> int:
     return int(starts.min()) - sram_base
 
 
+def loss_ends(meta: dict) -> LossEnds:
+    """The mean loss of the first and of the last `steps` of a run: a tenth of it, 100 at the most.
+
+    One step's loss is that of its batch alone, and swings. A diverged end is None.
+    """
+    losses = meta.get("loss") or []
+    steps = max(1, min(100, len(losses) // 10))
+    first, last = (
+        None if not part or None in part else sum(part) / len(part) for part in (losses[:steps], losses[-steps:])
+    )
+    return LossEnds(steps, first, last)
+
+
 def _comparison_row(run: Run) -> dict:
     meta, memory = run.meta, run.meta["memory"]
-    losses, accuracy = meta.get("loss") or [], meta.get("accuracy") or {}
+    ends, accuracy = loss_ends(meta), meta.get("accuracy") or {}
     return {
         "model": meta["model"], "policy": meta["policy"], "schedule": meta["schedule"], "board": meta["board"],
         "batch": meta.get("batch"), "positions": position_count(run),
@@ -188,7 +210,7 @@ def _comparison_row(run: Run) -> dict:
         "sram_limit": memory["sram_limit"], "fits": memory["fits"], "flash": (meta.get("flash") or {}).get("total"),
         "instructions": meta.get("instructions_per_step"), "cycles": meta.get("modelled_cycles_per_step"),
         "ms": meta.get("milliseconds_per_step"),
-        "loss_first": losses[0] if losses else None, "loss_last": losses[-1] if losses else None,
+        "loss_first": ends.first, "loss_last": ends.last,
         "accuracy_before": accuracy.get("before"), "accuracy_after": accuracy.get("after"),
     }  # fmt: skip
 

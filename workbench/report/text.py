@@ -137,11 +137,12 @@ def _compiled(meta, memory) -> str:
 
 def _trained(meta) -> str:
     words = [f"{meta['steps']} step" + ("" if meta["steps"] == 1 else "s")]
-    losses, accuracy = meta.get("loss") or [], meta.get("accuracy")
-    if losses:
-        words.append(
-            f"loss {arrow(losses[0], losses[-1], units.loss)}" if len(losses) > 1 else f"loss {units.loss(losses[0])}"
-        )
+    ends, accuracy = tables.loss_ends(meta), meta.get("accuracy")
+    if ends.first is not None and meta["steps"] == 1:
+        words.append(f"loss {units.loss(ends.first)}")
+    elif ends.first is not None:
+        mean = f" (means of {ends.steps})" if ends.steps > 1 else ""
+        words.append(f"loss {arrow(ends.first, ends.last, units.loss) if ends.last is not None else 'diverged'}{mean}")
     if accuracy:
         words.append(f"held-out {arrow(accuracy.get('before'), accuracy.get('after'), units.percent)}")
     return "  ".join(words)
@@ -169,11 +170,11 @@ def _clock(meta) -> str:
 def _sram(run) -> str:
     total, how = tables.sram(run)
     table = tables.memory_summary(run)
-    part = {name: units.bare(known(table.loc[name, how]), total) for name in ("arena", "static", "stack")}
+    part = {name: size(known(table.loc[name, how])) for name in ("arena", "static", "stack")}
     stack = "stack" if how == "measured" else "stack reserve"
     text = f"{size(total)} {how}: arena {part['arena']} · static {part['static']} · {stack} {part['stack']}"
     peak = known(table.loc["stack", "measured"])
-    return text if how == "measured" or peak is None else f"{text} (of it {units.bare(peak, total)} used, measured)"
+    return text if how == "measured" or peak is None else f"{text} (of it {size(peak)} used, measured)"
 
 
 def _violations(table) -> str:
