@@ -1,0 +1,31 @@
+"""What the operators that move data refuse, and in which words."""
+
+import pytest
+
+import workbench.ops  # noqa: F401  registers the operators
+from workbench.errors import ShapeError
+from workbench.ir.build import Builder
+
+REFUSED = {
+    "concatenate of other sizes": ("concatenate", [(1, 2, 3), (1, 2, 4)], {"axis": 1}, "differ along axis 1 at most"),
+    "concatenate of another rank": ("concatenate", [(1, 2), (1, 2, 1)], {"axis": 1}, "differ along axis 1 at most"),
+    "concatenate beyond": ("concatenate", [(1, 2)], {"axis": 2}, "axis 2 is not one"),
+    "concatenate of nothing": ("concatenate", [], {"axis": 0}, "axis 0 is not one"),
+    "slice beyond": ("strided_slice", [(2, 3)], {"begin": 1, "end": 4, "axis": 1}, r"\[1, 4\) along axis 1"),
+    "slice of nothing": ("strided_slice", [(2, 3)], {"begin": 1, "end": 1, "axis": 1}, r"\[1, 1\)"),
+    "slice gradient too long": ("strided_slice_grad", [(2,)], {"begin": 2, "size": 3, "axis": 0}, "does not fit"),
+    "transpose of an axis twice": ("transpose", [(2, 3)], {"axes": (0, 0)}, "name each of the 2 axes"),
+    "transpose too tangled": ("transpose", [(2,) * 7], {"axes": tuple(reversed(range(7)))}, "more than 6 axes"),
+    "no groups": ("nn.conv2d", [(1, 2, 3, 3), (2, 2, 1, 1)],
+                  {"channels": 2, "kernel_size": (1, 1), "groups": 0}, "0 groups do not divide"),
+    "global average of a matrix": ("nn.global_avg_pool2d", [(2, 3)], {}, "x is NCHW"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case):
+    name, shapes, attrs, message = REFUSED[case]
+    build = Builder()
+    operands = [build.input(f"x{number}", shape) for number, shape in enumerate(shapes)]
+    with pytest.raises(ShapeError, match=message):
+        build.op(name, *operands, **attrs)
