@@ -1,6 +1,7 @@
 """How much slower a traced run is than an untraced one: seconds off / ops / memory and the ratios, all from one run.
 
-    python tests/benchmarks/trace_overhead.py                   a tiny int8 and a tiny float matrix product
+    python tests/benchmarks/trace_overhead.py                   lenet's and mlp's training steps, then the extremes:
+                                                                a naive int8 and a float matrix product
     python tests/benchmarks/trace_overhead.py FOLDER [BOARD]    an ELF with its buffers.csv and ops.csv
 
 Targets: ops at most 1.3 times, memory at most 5 times. Not a test: a shared machine's clock is no judge.
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tiny_firmware import compile_firmware
 
-from workbench import boards, tables
+from workbench import boards, frontends, session, tables
 from workbench.emulate.machine import Machine
 from workbench.trace.tracer import LEVELS, Tracer
 
@@ -90,6 +91,10 @@ def main() -> None:
     if len(sys.argv) > 1:
         report(sys.argv[1], *folder_of(sys.argv[1], (sys.argv + ["nrf52840"])[2]))
         return
+    for name in ("lenet", "mlp"):
+        with tempfile.TemporaryDirectory() as folder:
+            built = session.build(session.compile(frontends.load(name)), boards.get("nrf52840"), folder)
+            report(f"{name} step", built.image.elf, built.board, list(built.project.buffers), list(built.project.ops))
     for title, element, total, size in (
         ("int8 matrix", "int8_t", "int32_t", 1),
         ("float32 matrix", "float", "float", 4),
