@@ -95,6 +95,12 @@ def test_emulated_training_equals_the_interpreter(name, policy, board, tmp_path)
     check_training(frontends.load(name), policy, board, tmp_path)
 
 
+@pytest.mark.parametrize(("policy", "board"), [("full", "nrf52840"), ("full", "stm32f746"), ("bias-only", "nrf52840")])
+@pytest.mark.parametrize("name", ["resnet", "mobilenet"])
+def test_larger_networks_equal_the_interpreter(name, policy, board, tmp_path):
+    check_training(frontends.load(name), policy, board, tmp_path, steps=8)
+
+
 VARIANTS = {
     "batch 8": (8, PLAIN_SGD),
     "accumulate 4": (1, Optimizer(accumulate=4)),
