@@ -243,9 +243,9 @@ class Machine(Memory):
         return handle.value
 
     @property
-    def stop_function(self) -> int:
-        """The address of `void uc_emu_stop(uc*)`, with which a native callback ends the run."""
-        return ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
+    def stop_function(self) -> tuple[int, int]:
+        """The addresses of `void uc_emu_stop(uc*)`, with which a native callback ends the run, and of its argument."""
+        return ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value, self._uc._uch.value
 
     @property
     def read_function(self) -> int:

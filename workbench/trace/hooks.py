@@ -128,16 +128,9 @@ def _flash_access(state, address, size):
                 _report(state, s.UNDECLARED_READ, buffer, address, size)
 
 
-@njit
-def _halt(uc, state):
-    """The current operator has used up its budget: this block is the last."""
-    put64(state, s.HALTED, 1)
-    s.stop_emulation(get64(state, s.STOP_AT), (uc,))
-
-
 @njit(inline="always")
-def _count(uc, state, address, size, at):
-    """Add a block's instructions and cycles to the current row."""
+def _count(state, address, size, at):
+    """Add a block's instructions and cycles to the current row; a row past its budget ends the run."""
     code, counts, row = get64(state, s.CODE_AT), get64(state, s.COUNTS_AT), 2 * get64(state, s.ROW)
     begin, end = at * CODE, (at + (size >> 1)) * CODE
     cycles = int64(get32(code, end + 1) - get32(code, begin + 1))
@@ -148,15 +141,16 @@ def _count(uc, state, address, size, at):
     put64(counts, row + 1, get64(counts, row + 1) + cycles)
     put64(state, s.PREVIOUS_END, address + size)
     put64(state, s.BLOCK, address)
-    if instructions > get64(state, s.BUDGET):
-        _halt(uc, state)
+    if instructions > 0:
+        put64(state, s.HALTED, 1)
+        s.stop_emulation(get64(state, s.STOP_AT), (get64(state, s.EMULATOR),))
 
 
 @njit
-def _enter_and_count(uc, state, address, size, at, tag):
+def _enter_and_count(state, address, size, at, tag):
     """The rare block; apart, so that the common one keeps all it needs in registers."""
     _enter(state, tag)
-    _count(uc, state, address, size, at)
+    _count(state, address, size, at)
 
 
 def _block(uc, address, size, state):
@@ -164,9 +158,9 @@ def _block(uc, address, size, state):
     if 0 <= at < get64(state, s.CODE_HALFWORDS):
         tag = get32(get64(state, s.CODE_AT), at * CODE + 2)
         if tag == s.KEEP:
-            _count(uc, state, address, int64(size), at)
+            _count(state, address, int64(size), at)
         else:
-            _enter_and_count(uc, state, address, int64(size), at, tag)
+            _enter_and_count(state, address, int64(size), at, tag)
 
 
 def _access(uc, kind, address, size, value, state):

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 CODE_BASE, CODE_HALFWORDS, CODE_AT, BRANCH_PENALTY = 0, 1, 2, 3
 # Where the run stands. Row 0 is the code outside operators (position -1); row p + 1 is position p.
 ROW, PREVIOUS_END, BLOCK, MEMORY = 4, 5, 6, 7
-COUNTS_AT = 8  # int64, two to a row: instructions, cycles
+COUNTS_AT = 8  # int64, two to a row: instructions (from minus the budget on: past zero it is used up), cycles
 # Memory. Owners: int32 to a byte, 2 · (buffer + 1), plus 1 while the byte is unwritten; or one of the codes below.
 SRAM_BASE, SRAM_SIZE, OWNERS_AT = 9, 10, 11
 FLASH_BASE, FLASH_SIZE, FLASH_OWNERS_AT = 12, 13, 14
@@ -24,7 +24,7 @@ VIOLATIONS_LOST = 23
 STACK_LOW, STRAY_HIGH = 24, 25
 ARENA_BEGIN, ARENA_END = 26, 27
 ROW_PERMISSIONS_AT, ROW_ACCESSES_AT = 28, 29  # the current row of these two tables
-BUDGET, STOP_AT, HALTED = 30, 31, 32  # instructions a row may reach, the function that stops, whether it was called
+STOP_AT, EMULATOR, HALTED = 30, 31, 32  # the function that stops the emulator, its argument, whether it was called
 SIZE = 33
 
 NOBODY, STACK, STATIC = 0, -1, -2
@@ -83,7 +83,7 @@ def _native(*argument_types):
     return call
 
 
-stop_emulation = _native(types.voidptr)  # uc_emu_stop(uc)
+stop_emulation = _native(types.int64)  # uc_emu_stop(uc)
 read_register = _native(types.voidptr, types.int32, types.int64)  # uc_reg_read(uc, register, where to)
 
 # u64 addresses are declared int64: the same register, and numba turns uint64 - int64 into a float.

@@ -75,7 +75,7 @@ class Tracer:
         from workbench.trace import hooks  # compiles on first use
 
         user = self.state.ctypes.data
-        self.state[s.STOP_AT] = self.machine.stop_function
+        self.state[[s.STOP_AT, s.EMULATOR]] = self.machine.stop_function
         self._renew_budget()
         self.machine.counter = self
         self._handles = [self.machine.add_native_hook("block", hooks.on_block.address, user)]
@@ -162,7 +162,7 @@ class Tracer:
         return Totals(instructions, cycles, high - begin, stack, self.found)
 
     def _counts(self) -> np.ndarray | None:
-        return self._tables.get(s.COUNTS_AT)
+        return self._past + self._tables[s.COUNTS_AT] + (self.budget, 0) if s.COUNTS_AT in self._tables else None
 
     def _accesses(self) -> np.ndarray | None:
         return self._tables.get(s.ACCESSES_AT)
@@ -171,7 +171,9 @@ class Tracer:
 
     def _renew_budget(self) -> None:
         """From here on every operator may run its budget once more."""
-        self.state[[s.HALTED, s.BUDGET]] = 0, int(self._counts()[:, 0].max()) + self.budget
+        self._past = self._counts()
+        self._tables[s.COUNTS_AT][:] = -self.budget, 0
+        self.state[s.HALTED] = 0
 
     def _point(self, index: int, table: np.ndarray) -> None:
         """Hand a table to the callbacks."""
@@ -182,7 +184,8 @@ class Tracer:
     def _prepare_code(self) -> None:
         base, table = attribution.code_table(self.machine.elf, self.timing, self.ops)
         self._point(s.CODE_AT, table)
-        self._point(s.COUNTS_AT, np.zeros((self._rows, 2), np.int64))
+        self._past = np.zeros((self._rows, 2), np.int64)  # counted before the budget was renewed
+        self._point(s.COUNTS_AT, np.tile(np.array((-self.budget, 0), np.int64), (self._rows, 1)))
         self.state[[s.CODE_BASE, s.CODE_HALFWORDS, s.BRANCH_PENALTY]] = base, len(table) - 1, self.timing.taken_branch
 
     def _prepare_memory(self) -> None:
