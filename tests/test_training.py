@@ -139,6 +139,13 @@ def check_training(model, policy, board, tmp_path, optimizer=PLAIN_SGD, steps=ST
     assert all(np.array_equal(vanilla[2][p], model.weights[p].reshape(-1)) for p in frozen)
 
 
+@pytest.mark.parametrize("variant", ["all"])
+@pytest.mark.parametrize("name", ["resnet", "mobilenet"])
+def test_larger_networks_in_batches(name, variant, tmp_path):
+    batch, optimizer = VARIANTS[variant]
+    check_training(frontends.load(name, batch), "full", "stm32f746", tmp_path, optimizer, steps=4)
+
+
 def test_accumulating_batches_is_a_larger_batch(tmp_path):
     """Four batches of two, accumulated, are one batch of eight, up to rounding."""
     large, small = frontends.load("lenet", 8), frontends.load("lenet", 2)
