@@ -49,7 +49,7 @@ BUDGET = 2_000_000  # the whole step takes 0.1 M instructions
 
 @dataclass(frozen=True)
 class Seed:
-    """C put at the start of an operator of `mlp last-2 reordered`, and what must be said of it. @x@: x's arena offset."""
+    """C put at the start of an operator of `mlp last-2 reordered`, and what must be said of it. @x@ is where x lies."""
 
     position: int
     code: str
