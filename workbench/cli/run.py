@@ -43,12 +43,14 @@ def train_once(args, board, schedule: str, folder: Path, virtual: bool = False, 
 
 def tell(args, run, folder: Path) -> int:
     """The summary, or the JSON; exit code 3 where the trace caught an access that the plan did not promise."""
-    from workbench.report.text import run_text
+    from workbench.report.text import run_text, violations_text
 
     if args.json:
         say_json(run.meta)
     else:
         say(run_text(run).rstrip())
+        if len(run.violations):
+            say(violations_text(run).rstrip())
         weights = run.meta["artifacts"].get("weights")
         files = [f"{folder}/", weights] if weights else [f"{folder}/"]
         policy = "" if run.meta["policy"] == "full" else f" --policy {run.meta['policy']}"
