@@ -1,5 +1,7 @@
 """What a host does with a board's memory: arrays, scalars and the painted stack, by plain reads and writes."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from workbench.boards import Board
@@ -9,20 +11,20 @@ STACK_PATTERN = 0xC5C5C5C5
 STACK_LIMIT = "wb_stack_limit"
 
 
-class Memory:
+class Memory(ABC):
     """Reads and writes by address or symbol. A machine brings `read` and `write`, its ELF, its board and stack_top."""
 
     elf: Elf
     board: Board
     stack_top: int
 
+    @abstractmethod
     def read(self, where: int | str, size: int) -> bytes:
         """`size` bytes at an address or a symbol."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, where: int | str, data: bytes) -> None:
         """Write bytes at an address or a symbol."""
-        raise NotImplementedError
 
     def read_array(self, where: int | str, dtype, count: int) -> np.ndarray:
         """`count` values of a numpy dtype (little endian, as the core is)."""
