@@ -195,7 +195,9 @@ def test_ctrl_c_ends_quietly(tmp_path):
     time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (130, "", "error: interrupted\n")
+    # A shell calls both 130: Python ends by the signal itself where it struck inside an exec() (a dataclass being made).
+    assert process.returncode in (130, -signal.SIGINT)
+    assert (out, err) == ("", "error: interrupted\n")
 
 
 def test_show_json(capsys):
