@@ -195,7 +195,7 @@ def test_ctrl_c_ends_quietly(tmp_path):
     time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
-    # A shell calls both 130: Python ends by the signal itself where it struck inside an exec() (a dataclass being made).
+    # A shell calls both 130: Python ends by the signal itself where it struck inside an exec() (a dataclass made).
     assert process.returncode in (130, -signal.SIGINT)
     assert (out, err) == ("", "error: interrupted\n")
 
