@@ -195,9 +195,20 @@ def test_ctrl_c_ends_quietly(tmp_path):
     time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
-    # A shell calls both 130: Python ends by the signal itself where it struck inside an exec() (a dataclass made).
-    assert process.returncode in (130, -signal.SIGINT)
-    assert (out, err) == ("", "error: interrupted\n")
+    assert (process.returncode, out, err) == (130, "", "error: interrupted\n")
+
+
+def test_ctrl_c_inside_an_exec_keeps_the_exit_code(tmp_path):
+    """As where it strikes while a dataclass is being made: `python -m` alone would die by the signal instead."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import workbench.cli\n"
+        "def models(args):\n    exec('raise KeyboardInterrupt')\n"
+        "import workbench.cli.models\nworkbench.cli.models.execute = models\n"
+    )
+    command = [sys.executable, "-m", "workbench", "models"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
 
 
 def test_show_json(capsys):
