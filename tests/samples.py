@@ -82,9 +82,9 @@ def packed(array: np.ndarray) -> np.ndarray:
 
 
 def read(machine: Machine, address: int, kind: TensorType) -> np.ndarray:
-    """A flat value of the emulated memory; the padding of bits must be zero."""
+    """A value of the emulated memory in logical order, flat; the padding of bits must be zero."""
     if kind.dtype != "bit":
-        return machine.read_array(address, NUMPY[kind.dtype], kind.elements)
+        return kind.logical(machine.read_array(address, NUMPY[kind.dtype], kind.elements)).reshape(-1)
     bits = np.unpackbits(np.frombuffer(machine.read(address, kind.bytes), np.uint8), bitorder="little").astype(bool)
     assert not bits[kind.elements :].any()
-    return bits[: kind.elements]
+    return kind.logical(bits[: kind.elements]).reshape(-1)

@@ -113,3 +113,15 @@ def test_library_frames_are_read_from_the_code(tmp_path):
     flags = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-nostdlib", "-Wl,-e,f"]
     subprocess.run(["arm-none-eabi-gcc", *flags, str(source), "-o", str(elf)], check=True)
     assert toolchain.library_frame(elf, "f") == 5 * 4 + 4 * 4 + 24 + 8
+
+
+def test_recursion_has_no_stack_bound(tmp_path):
+    graph = '\n'.join([
+        'node: { title: "wb_train_step" label: "wb_train_step\\nschedule.c:1\\n16 bytes (static)" }',
+        'node: { title: "walk" label: "walk\\nkernel.h:1\\n24 bytes (static)" }',
+        'edge: { sourcename: "wb_train_step" targetname: "walk" }',
+        'edge: { sourcename: "walk" targetname: "walk" }',
+    ])  # fmt: skip
+    (tmp_path / "schedule.ci").write_text(graph)
+    with pytest.raises(ToolchainError, match="no bound: walk -> walk is recursive"):
+        toolchain.stack_reserve(tmp_path)

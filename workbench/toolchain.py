@@ -130,7 +130,10 @@ def _sizes(elf: Path, board: Board) -> tuple[int, int]:
 
 
 def stack_reserve(folder: Path) -> int:
-    """The deepest stack any entry can need, from the call graphs (*.ci) gcc left beside the objects."""
+    """The deepest stack any entry can need, from the call graphs (*.ci) gcc left beside the objects.
+
+    Raises ToolchainError for recursion: its depth is not in the call graph.
+    """
     frames: dict[str, int] = {}
     calls: dict[str, set[str]] = {}
     for path in sorted(folder.glob("*.ci")):
@@ -140,9 +143,16 @@ def stack_reserve(folder: Path) -> int:
         for source, target in re.findall(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', text):
             calls.setdefault(_plain(source), set()).add(_plain(target))
 
+    on_the_way: list[str] = []
+
     @cache
     def depth(name: str) -> int:
+        if name in on_the_way:
+            loop = " -> ".join([*on_the_way[on_the_way.index(name) :], name])
+            raise ToolchainError(f"the stack has no bound: {loop} is recursive", "write the kernel as a loop")
+        on_the_way.append(name)
         below = max((depth(target) for target in calls.get(name, ())), default=0)
+        on_the_way.pop()
         return below + (frames[name] if name in frames else library_frame(folder / "firmware.elf", name))
 
     return max(depth(entry) for entry in ENTRIES if entry in frames)

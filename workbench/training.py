@@ -76,7 +76,7 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
     count = _step_count(samples, model.batch * built.compiled.optimizer.accumulate, options)
     first = next(steps)
     tracer, first_loss = _traced_step(built, options, first)
-    device = _device(built)
+    device = device_of(built)
     held_out = options.evaluate and len(samples.test_x) > 0
     before = device.accuracy(samples.test_x, samples.test_y) if held_out else None
     losses = []
@@ -98,7 +98,8 @@ def first_step(model: Model, options: Training) -> Step:
     return next(_steps(_samples(model, options), model.batch, 1, options))
 
 
-def _device(built) -> Device:
+def device_of(built) -> Device:
+    """A started machine with the firmware of a session.Built; its faults are named with operator and buffer."""
     machine = Machine(built.image.elf, built.image.board)
     device = Device(machine, list(built.project.buffers), list(built.project.ops))
     Inspector(machine, device.buffers, device.ops)
@@ -107,7 +108,7 @@ def _device(built) -> Device:
 
 def _traced_step(built, options: Training, step: Step) -> tuple[Tracer, float | None]:
     """The tracer that watched one step, and its loss; at level `off` nothing runs."""
-    device = _device(built)
+    device = device_of(built)
     tracer = Tracer(device.machine, device.buffers, device.ops, options.trace)
     if options.trace == "off":
         return tracer, None

@@ -12,7 +12,7 @@ from workbench.ir.verify import verify
 CASES = [pytest.param(op, sample, id=case) for case, op, sample in every_sample()]
 BIT_EXACT = {  # no rounding, or one an element
     *("add", "nn.bias_add", "nn.relu", "nn.relu_grad", "nn.relu6", "nn.relu6_grad", "nn.max_pool2d", "nn.sgd"),
-    *("concatenate", "strided_slice", "strided_slice_grad", "transpose"),
+    *("concatenate", "strided_slice", "strided_slice_grad", "transpose", "layout_transform"),
 }
 
 

@@ -181,11 +181,10 @@ def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray])
             continue
         if row.parameter not in weights:
             raise ModelError(f"no values for parameter {row.parameter}")
-        values = np.asarray(weights[row.parameter], np.float32).reshape(-1)
-        if values.size != graph.types[row.parameter].elements:
-            raise ModelError(
-                f"parameter {row.parameter} needs {graph.types[row.parameter].elements} values, got {values.size}"
-            )
+        kind, values = graph.types[row.parameter], np.asarray(weights[row.parameter], np.float32)
+        if values.size != kind.elements:
+            raise ModelError(f"parameter {row.parameter} needs {kind.elements} values, got {values.size}")
+        values = kind.stored(values)
         if not np.isfinite(values).all():
             raise ModelError(f"parameter {row.parameter} holds values that are not finite")
         parts.append(f"{_declaration(graph, row)} = {{\n{_numbers(values)}\n}};\n")

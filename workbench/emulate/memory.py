@@ -46,10 +46,6 @@ class Memory(ABC):
         """An unsigned 32-bit scalar."""
         return int(self.read_array(where, np.uint32, 1)[0])
 
-    def write_u32(self, where: int | str, value: int) -> None:
-        """Write an unsigned 32-bit scalar."""
-        self.write_array(where, np.array([value], np.uint32))
-
     def snapshot_sram(self) -> bytes:
         """All of SRAM."""
         return self.read(self.board.sram_base, self.board.sram_size)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from inspect import signature
 
-from workbench.errors import GraphError
+from workbench.errors import GraphError, ShapeError
 from workbench.ir.types import TensorType
 
 REQUIRED = object()  # an attribute without a default
@@ -48,6 +48,8 @@ class Op:
     training                     attributes a forward node takes when its gradient is wanted (a saved argmax)
     masked                       the gradient operator that needs of this one's result only the bits of `mask=True`
     takes                        result i takes over operand takes[i], always
+    layouts                      what storage it works on: "" row-major only; "same": any, one for all operands and
+                                 results (elementwise); "any": `infer` decides (layout_transform)
     view                         the result is operand 0's storage under another shape
     phase                        "update" or "backward" where the operator decides it, "" where its place does
     loss                         a scalar at which differentiation starts: its grads are called with dy=None, meaning 1
@@ -66,6 +68,7 @@ class Op:
     training: Mapping = field(default_factory=dict)
     masked: str = ""
     takes: tuple[int, ...] = ()
+    layouts: str = ""
     view: bool = False
     phase: str = ""
     loss: bool = False
@@ -84,8 +87,20 @@ class Op:
             signature(self.infer).bind(*types, **attrs)
         except TypeError as error:
             raise GraphError(f"{self.name}: {error}; it was given {len(types)} operands") from None
+        layout = self._common_layout(types)
         inferred = self.infer(*types, **attrs)
-        return inferred if isinstance(inferred, tuple) else (inferred,)
+        results = inferred if isinstance(inferred, tuple) else (inferred,)
+        return tuple(kind.in_layout(layout) for kind in results) if layout else results
+
+    def _common_layout(self, types) -> str:
+        """The layout that operands and results share; "" is row-major."""
+        layouts = {kind.layout for kind in types if kind.rank}
+        if self.layouts == "any" or layouts <= {""}:
+            return ""
+        if self.layouts != "same" or len(layouts) > 1:
+            wanted = "operands of one layout" if self.layouts == "same" else "row-major storage"
+            raise ShapeError(f"{self.name} needs {wanted}; got {', '.join(map(str, types))}: see layout_transform")
+        return layouts.pop()
 
     def complete(self, attrs: Mapping) -> dict:
         """`attrs` with the defaults filled in. Raises GraphError for an unknown or a missing one."""

@@ -1,6 +1,6 @@
 """TensorType: shape, dtype, layout and whether a gradient is wanted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -10,13 +10,15 @@ from workbench.errors import ShapeError
 BITS = {"float32": 32, "int32": 32, "int8": 8, "bit": 1}
 NUMPY = {"float32": np.float32, "int32": np.int32, "int8": np.int8, "bit": np.bool_}
 
+LAYOUTS = {"NHWC": (0, 2, 3, 1)}  # storage order of the logical axes N, C, H, W
+
 
 @dataclass(frozen=True)
 class TensorType:
     """A logical shape (NCHW, OIHW), a dtype (float32, int32, int8, bit), a layout and `needs_grad`.
 
-    `layout` names the storage permutation ("" = stored in logical order). `needs_grad` means something on
-    parameters only: False, True, or (axis, k) = the first k channels along that axis.
+    `layout` names the storage permutation, one of LAYOUTS ("" = stored in logical order). `needs_grad` means something
+    on parameters only: False, True, or (axis, k) = the first k channels along that axis.
     """
 
     shape: tuple[int, ...]
@@ -29,6 +31,8 @@ class TensorType:
             raise ShapeError(f"dtype {self.dtype!r} is not one of {', '.join(BITS)}")
         if any(not isinstance(size, int) or size < 1 for size in self.shape):
             raise ShapeError(f"a shape holds positive integers; got {self.shape}")
+        if self.layout and (self.layout not in LAYOUTS or len(LAYOUTS[self.layout]) != self.rank):
+            raise ShapeError(f"no layout of {self.rank} axes is called {self.layout!r}; there are {', '.join(LAYOUTS)}")
         if isinstance(self.needs_grad, tuple):
             axis, count = self.needs_grad
             if not (0 <= axis < self.rank and 0 < count <= self.shape[axis]):
@@ -49,5 +53,22 @@ class TensorType:
             return (self.elements + 31) // 32 * 4
         return self.elements * BITS[self.dtype] // 8
 
+    @property
+    def storage_axes(self) -> tuple[int, ...]:
+        """The logical axes in the order they are stored, outermost first."""
+        return LAYOUTS[self.layout] if self.layout else tuple(range(self.rank))
+
+    def stored(self, values: np.ndarray) -> np.ndarray:
+        """`values` of this shape as they lie in memory, flat."""
+        return values.reshape(self.shape).transpose(self.storage_axes).reshape(-1)
+
+    def logical(self, stored: np.ndarray) -> np.ndarray:
+        """What `stored` undoes: flat memory back to this shape."""
+        axes = self.storage_axes
+        return stored.reshape([self.shape[axis] for axis in axes]).transpose(np.argsort(axes))
+
+    def in_layout(self, layout: str) -> "TensorType":
+        return replace(self, layout=layout)
+
     def __str__(self) -> str:
-        return f"{self.dtype} {self.shape}"
+        return f"{self.dtype} {self.shape}{f' {self.layout}' if self.layout else ''}"

@@ -24,5 +24,5 @@ def samples(rng):
 
 register(Op(
     name="add", infer=infer, evaluate=evaluate, grads=(grad, grad), samples=samples,
-    kernel=Kernel("add_f32.h", "add_f32", lambda a, b: [a.elements], in_place=(0, 1)),
+    layouts="same", kernel=Kernel("add_f32.h", "add_f32", lambda a, b: [a.elements], in_place=(0, 1)),
 ))  # fmt: skip

@@ -61,9 +61,9 @@ def samples_grad(rng):
 register(Op(
     name="nn.relu", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"mask": False}, masked="nn.relu_grad",
-    kernel=Kernel("relu_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
+    layouts="same", kernel=Kernel("relu_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
 ))  # fmt: skip
 register(Op(
     name="nn.relu_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,
-    kernel=Kernel("relu_grad_f32.h", "relu_grad_f32", lambda dy, y: [dy.elements], in_place=(0,)),
+    layouts="same", kernel=Kernel("relu_grad_f32.h", "relu_grad_f32", lambda dy, y: [dy.elements], in_place=(0,)),
 ))  # fmt: skip

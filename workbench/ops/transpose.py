@@ -39,10 +39,15 @@ def grad_x(build, dy, x, *, y, axes):
     return build.transpose(dy, axes=tuple(axes.index(axis) for axis in range(len(axes))))
 
 
-def literals(x, *, axes):
-    loops = _loops(x.shape, axes)
+def copy_literals(shape, axes):
+    """What transpose_f32 is called with to write an array of this shape in another order of axes."""
+    loops = _loops(shape, axes)
     loops = [(1, 0)] * (DEPTH - len(loops)) + loops
     return [number for loop in loops for number in loop]
+
+
+def literals(x, *, axes):
+    return copy_literals(x.shape, axes)
 
 
 CASES = (

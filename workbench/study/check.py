@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.emulate.device import Device
-from workbench.emulate.machine import Machine
 from workbench.ir import op as ops
 from workbench.ir.graph import Node
 from workbench.ir.interpret import interpret
@@ -18,7 +17,7 @@ from workbench.ir.liveness import steps
 from workbench.ir.types import NUMPY, TensorType
 from workbench.session import Built
 from workbench.tables import OpRow
-from workbench.training import Training, first_step
+from workbench.training import Training, device_of, first_step
 
 TOLERANCE = 1e-5  # of the tensor's norm
 
@@ -50,7 +49,7 @@ def check(built: Built, options: Training) -> list[Checked]:
     """One row a result of every node, in execution order. Raises FirmwareFault as a run does."""
     compiled = built.compiled
     graph = compiled.graph
-    device = Device(Machine(built.image.elf, built.image.board), list(built.project.buffers), list(built.project.ops))
+    device = device_of(built)
     step = first_step(compiled.model, options)
     device.set_rates(step.lr, step.lr_bias)
     whole = _interpreted(built, step)
@@ -89,8 +88,8 @@ def _reader(device: Device, types: dict[str, TensorType]) -> Callable[[str], np.
         kind = types[name]
         if kind.dtype == "bit":
             packed = np.frombuffer(device.machine.read(place[name], kind.bytes), np.uint8)
-            return np.unpackbits(packed, bitorder="little")[: kind.elements].reshape(kind.shape).astype(bool)
-        return device.machine.read_array(place[name], NUMPY[kind.dtype], kind.elements).reshape(kind.shape)
+            return kind.logical(np.unpackbits(packed, bitorder="little")[: kind.elements].astype(bool))
+        return kind.logical(device.machine.read_array(place[name], NUMPY[kind.dtype], kind.elements))
 
     return read
 

@@ -1,0 +1,38 @@
+"""layout_transform: the same values stored in another order of axes, the one way from one layout to another."""
+
+import numpy as np
+
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ops.transpose import copy_literals
+
+ROW_MAJOR = "NCHW"  # what the text calls the layout ""
+
+
+def infer(x, *, dst_layout):
+    return x.in_layout("" if dst_layout == ROW_MAJOR else dst_layout)
+
+
+def evaluate(x, *, dst_layout):
+    return np.array(x)
+
+
+def grad_x(build, dy, x, *, y, dst_layout):
+    return build.layout_transform(dy, dst_layout=x.type.layout or ROW_MAJOR)
+
+
+def literals(x, **attrs):
+    stored, wanted = x.storage_axes, infer(x, **attrs).storage_axes
+    return copy_literals(tuple(x.shape[axis] for axis in stored), tuple(stored.index(axis) for axis in wanted))
+
+
+def samples(rng):
+    return [
+        Sample((rng.normal(size=shape),), {"dst_layout": layout})
+        for shape, layout in (((2, 3, 4, 5), "NHWC"), ((1, 1, 3, 2), "NHWC"), ((2, 3, 1, 2), ROW_MAJOR))
+    ]
+
+
+register(Op(
+    name="layout_transform", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
+    attrs={"dst_layout": REQUIRED}, layouts="any", kernel=Kernel("transpose_f32.h", "transpose_f32", literals),
+))  # fmt: skip
