@@ -8,9 +8,9 @@ import numpy as np
 import workbench.ops  # noqa: F401  registers the operators
 from workbench import boards
 from workbench.codegen import generate
-from workbench.codegen.layout import scratch_bytes
 from workbench.emulate.machine import Machine
 from workbench.ir.build import Builder
+from workbench.ir.liveness import scratch_bytes
 from workbench.ir.op import Op, Sample, registered
 from workbench.ir.types import NUMPY, TensorType
 from workbench.ir.verify import verify

@@ -17,11 +17,10 @@ from workbench import boards, frontends, record
 from workbench.autodiff import training_step
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
-from workbench.codegen.layout import scratch_bytes
 from workbench.errors import BudgetError, ModelError, PolicyError
 from workbench.frontends import Model
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import storage_roots
+from workbench.ir.liveness import scratch_bytes, storage_roots
 from workbench.measure import sram_planned, too_large
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import Applied, run_schedule

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workbench.autodiff import loss_nodes
-from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import phases, steps, storage_roots
 from workbench.plan.memory import MemoryPlan, scratch_id
@@ -120,14 +119,3 @@ def _accesses(node: Node, root: Mapping[str, str], rows: Mapping[str, BufferRow]
     writes = sorted({rows[root[name]].id for name in node.results})
     scratch = rows.get(scratch_id(node.results[0]))
     return tuple(reads), tuple(writes), (scratch.id,) if scratch else ()
-
-
-def scratch_bytes(graph: Graph) -> dict[str, int]:
-    """Bytes of scratch that each node's kernel asks for, by its first result; only those that ask."""
-    sizes = {}
-    for node in steps(graph):
-        kernel = ops.get(node.op).kernel
-        size = kernel.scratch(*(graph.types[name] for name in node.operands), **node.attrs) if kernel else 0
-        if size:
-            sizes[node.results[0]] = size
-    return sizes

@@ -130,3 +130,14 @@ def phases(graph: Graph) -> tuple[str, ...]:
 
 
 GRADIENT_INPUT = "grad_output"  # the input that stands for the gradient of an output, where there is no loss
+
+
+def scratch_bytes(graph: Graph) -> dict[str, int]:
+    """Bytes of scratch that each node's kernel asks for, by its first result; only those that ask."""
+    sizes = {}
+    for node in steps(graph):
+        kernel = ops.get(node.op).kernel
+        size = kernel.scratch(*(graph.types[name] for name in node.operands), **node.attrs) if kernel else 0
+        if size:
+            sizes[node.results[0]] = size
+    return sizes

@@ -1,52 +1,105 @@
-"""The three schedules as lists of passes; the graph is verified after each, and what each one did is recorded."""
+"""The passes in their order, the three schedules as lists of them, and what each pass did or why it declined.
+
+The graph is verified after each pass. What only pays (`Pass.must_pay`) is undone where it needs more memory.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from workbench.errors import GraphError, InternalError, WorkbenchError
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import liveness
+from workbench.ir.liveness import liveness, scratch_bytes
 from workbench.ir.verify import verify
+from workbench.passes import Declined
 from workbench.passes.bit_masks import save_bit_masks
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
+from workbench.units import size
 
-PASSES: dict[str, Callable[[Graph], Graph]] = {
-    "bit-masks": save_bit_masks,
-    "dead-code": eliminate_dead_code,
-    "early-update": early_update,
+
+@dataclass(frozen=True)
+class Pass:
+    """`run(graph) -> graph` may raise Declined. `schedules`: those that have it unless told otherwise."""
+
+    name: str
+    run: Callable[[Graph], Graph]
+    about: str
+    schedules: tuple[str, ...]
+    must_pay: bool = False
+
+
+SHARED, REORDERED, OPTIMIZED = ("vanilla", "reordered", "optimized"), ("reordered", "optimized"), ("optimized",)
+PASSES = {
+    made.name: made
+    for made in (
+        Pass("bit-masks", save_bit_masks, "save one bit an element where the backward needs no more", SHARED),
+        Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
+        Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
+    )
 }
-
 SCHEDULES = {
-    "vanilla": ("bit-masks", "dead-code"),
-    "reordered": ("bit-masks", "dead-code", "early-update"),
-    "optimized": ("bit-masks", "dead-code", "early-update"),
+    schedule: tuple(name for name, made in PASSES.items() if schedule in made.schedules) for schedule in SHARED
 }
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What one pass did: nodes and peak live arena bytes before and after, and seconds."""
+    """What one pass did: nodes and peak live arena bytes before and after, seconds, and why it declined, if it did."""
 
     name: str
     nodes: tuple[int, int]
     peak_bytes: tuple[int, int]
     seconds: float
+    declined: str = ""
+
+
+def chosen_passes(schedule: str, changes: str = "") -> tuple[str, ...]:
+    """The passes of a schedule in order; `changes` like "in-place,-early-update" add the one and leave out the other.
+
+    Raises WorkbenchError for a name nothing is called by.
+    """
+    if schedule not in SCHEDULES:
+        raise WorkbenchError(f"no schedule is called {schedule!r}", f"there are {', '.join(SCHEDULES)}")
+    chosen = set(SCHEDULES[schedule])
+    for word in filter(None, (word.strip() for word in changes.split(","))):
+        name = word.removeprefix("-")
+        if name not in PASSES:
+            raise WorkbenchError(f"no pass is called {name!r}", f"there are {', '.join(PASSES)}")
+        (chosen.discard if word.startswith("-") else chosen.add)(name)
+    return tuple(name for name in PASSES if name in chosen)
+
+
+def run_passes(graph: Graph, names: Sequence[str]) -> tuple[Graph, tuple[Applied, ...]]:
+    """Run the passes called `names` over a training step, and tell what each one did."""
+    record = []
+    for name in names:
+        before, start = graph, time.perf_counter()
+        graph, declined = _run(PASSES[name], before)
+        peaks = peak_bytes(before), peak_bytes(graph)
+        if declined == "" and PASSES[name].must_pay and peaks[1] > peaks[0]:
+            declined = f"it would need {size(peaks[1])} instead of {size(peaks[0])}"
+            graph, peaks = before, (peaks[0], peaks[0])
+        seconds = time.perf_counter() - start
+        record.append(Applied(name, (len(before.nodes), len(graph.nodes)), peaks, seconds, declined))
+    return graph, tuple(record)
 
 
 def run_schedule(graph: Graph, schedule: str) -> tuple[Graph, tuple[Applied, ...]]:
-    """Run the passes of `schedule` (vanilla, reordered or optimized) over a training step."""
-    if schedule not in SCHEDULES:
-        raise WorkbenchError(f"no schedule is called {schedule!r}", f"there are {', '.join(SCHEDULES)}")
-    record = []
-    for name in SCHEDULES[schedule]:
-        before, start = graph, time.perf_counter()
-        try:
-            graph = verify(PASSES[name](before))
-        except GraphError as error:
-            raise InternalError(f"pass {name} broke the graph: {error.message}") from error
-        seconds = time.perf_counter() - start
-        record.append(Applied(name, (len(before.nodes), len(graph.nodes)),
-                              (liveness(before).peak, liveness(graph).peak), seconds))  # fmt: skip
-    return graph, tuple(record)
+    """`run_passes` with those of `schedule` (vanilla, reordered or optimized)."""
+    return run_passes(graph, chosen_passes(schedule))
+
+
+def peak_bytes(graph: Graph) -> int:
+    """The most arena bytes live at once, kernel scratch included."""
+    return liveness(graph, scratch_bytes(graph)).peak
+
+
+def _run(made: Pass, before: Graph) -> tuple[Graph, str]:
+    try:
+        after = verify(made.run(before))
+    except Declined as reason:
+        return before, str(reason)
+    except GraphError as error:
+        raise InternalError(f"pass {made.name} broke the graph: {error.message}") from error
+    return after, "nothing to do" if after == before else ""
