@@ -45,8 +45,8 @@ class Builder:
         return self._declare(self.parameters, name, TensorType(tuple(shape), dtype))
 
     def state_beside(self, name: str, what: str) -> Value:
-        """Declare state of a parameter's type: `name.what`, zero at the start."""
-        kind = self.types[name]
+        """Declare state beside the part of a parameter that is updated: `name.what`, zero at the start."""
+        kind = self.types[name].updated
         return self._declare(self.state, f"{name}.{what}", TensorType(kind.shape, kind.dtype))
 
     def value(self, name: str) -> Value:

@@ -54,6 +54,14 @@ class TensorType:
         return self.elements * BITS[self.dtype] // 8
 
     @property
+    def updated(self) -> "TensorType":
+        """The part of a parameter that gets a gradient, as a type of its own: all of it, or the first k channels."""
+        if not isinstance(self.needs_grad, tuple):
+            return TensorType(self.shape, self.dtype)
+        axis, count = self.needs_grad
+        return TensorType((*self.shape[:axis], count, *self.shape[axis + 1 :]), self.dtype)
+
+    @property
     def storage_axes(self) -> tuple[int, ...]:
         """The logical axes in the order they are stored, outermost first."""
         return LAYOUTS[self.layout] if self.layout else tuple(range(self.rank))

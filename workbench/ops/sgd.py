@@ -1,5 +1,7 @@
 """nn.sgd and nn.sgd_momentum: w ← w − lr · v, written into w; `lr` is a scalar that the host may change.
 
+Where dw has fewer channels than w along one axis, the first ones of w are updated and the rest stays.
+
 g = scale · dw + weight_decay · w        scale: 1 / N where dw is a sum over N batches
 v = g                                    nn.sgd
 v ← momentum · v + g                     nn.sgd_momentum (as PyTorch's SGD: no dampening, no Nesterov)
@@ -11,9 +13,24 @@ from workbench.ir.types import TensorType
 
 
 def infer(w, dw, lr, *, scale, weight_decay):
-    if w.shape != dw.shape or lr.rank != 0:
-        raise ShapeError(f"sgd: w and dw are of one shape and lr a scalar; got {w}, {dw} and {lr}")
+    if lr.rank != 0 or w.rank != dw.rank or not _is_part(dw.shape, w.shape):
+        raise ShapeError(f"sgd: dw has w's shape, or fewer channels along one axis, and lr is a scalar; "
+                         f"got {w}, {dw} and {lr}")  # fmt: skip
     return TensorType(w.shape, w.dtype)
+
+
+def _is_part(part, whole) -> bool:
+    less = [k < n for k, n in zip(part, whole, strict=True)]
+    return sum(less) <= 1 and all(k <= n for k, n in zip(part, whole, strict=True))
+
+
+def _updated(w, dw, change):
+    """w with `change` in place of its first channels, as many as dw has."""
+    if w.shape == dw.shape:
+        return change
+    y = w.copy()
+    y[tuple(map(slice, dw.shape))] = change
+    return y
 
 
 def _gradient(w, dw, scale, weight_decay):
@@ -22,7 +39,8 @@ def _gradient(w, dw, scale, weight_decay):
 
 
 def evaluate(w, dw, lr, *, scale, weight_decay):
-    return w - lr * _gradient(w, dw, scale, weight_decay)
+    part = w[tuple(map(slice, dw.shape))]
+    return _updated(w, dw, part - lr * _gradient(part, dw, scale, weight_decay))
 
 
 SHAPES = ((3, 2, 3, 3), (10,), (1, 1))
@@ -35,15 +53,15 @@ def samples(rng):
 
 
 def infer_momentum(w, dw, v, lr, *, momentum, scale, weight_decay):
-    if v.shape != w.shape:
-        raise ShapeError(f"sgd_momentum: w and v are of one shape; got {w} and {v}")
-    kind = infer(w, dw, lr, scale=scale, weight_decay=weight_decay)
-    return kind, kind
+    if v.shape != dw.shape:
+        raise ShapeError(f"sgd_momentum: dw and v are of one shape; got {dw} and {v}")
+    return infer(w, dw, lr, scale=scale, weight_decay=weight_decay), TensorType(v.shape, v.dtype)
 
 
 def evaluate_momentum(w, dw, v, lr, *, momentum, scale, weight_decay):
-    v = v * v.dtype.type(momentum) + _gradient(w, dw, scale, weight_decay)
-    return w - lr * v, v
+    part = w[tuple(map(slice, dw.shape))]
+    v = v * v.dtype.type(momentum) + _gradient(part, dw, scale, weight_decay)
+    return _updated(w, dw, part - lr * v), v
 
 
 def samples_momentum(rng):
@@ -58,7 +76,7 @@ register(Op(
     attrs={"scale": 1.0, "weight_decay": 0.0},
     kernel=Kernel(
         "sgd_f32.h", "sgd_f32",
-        lambda w, dw, lr, *, scale, weight_decay: [w.elements, scale, weight_decay],
+        lambda w, dw, lr, *, scale, weight_decay: [dw.elements, scale, weight_decay],
     ),
 ))  # fmt: skip
 register(Op(
@@ -66,6 +84,6 @@ register(Op(
     phase="update", attrs={"momentum": REQUIRED, "scale": 1.0, "weight_decay": 0.0},
     kernel=Kernel(
         "sgd_f32.h", "sgd_momentum_f32",
-        lambda w, dw, v, lr, **attrs: [w.elements, attrs["momentum"], attrs["scale"], attrs["weight_decay"]],
+        lambda w, dw, v, lr, **attrs: [dw.elements, attrs["momentum"], attrs["scale"], attrs["weight_decay"]],
     ),
 ))  # fmt: skip
