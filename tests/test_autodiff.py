@@ -9,7 +9,7 @@ from workbench.autodiff import differentiate, parameter_roles, training_step
 from workbench.errors import GraphError, PolicyError
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
-from workbench.passes.apply_policy import apply_policy, weighted_layers
+from workbench.passes.apply_policy import Layer, apply_policy, weighted_layers
 from workbench.policy import parse_policy
 
 
@@ -78,9 +78,13 @@ def test_the_gradient_of_a_value_in_between():
     assert list(names) == [h.name, "x"]
 
 
-def test_slices_are_refused_until_they_can_be_updated():
-    graph = frontends.load("mlp").graph.with_needs_grad({"fc1.weight": (1, 8)})
-    with pytest.raises(PolicyError, match=r"fc1\.weight asks for a slice"):
+@pytest.mark.parametrize(
+    ("name", "part", "words"),
+    [("fc1.weight", (0, 8), "whole channels along axis 1, 1 elements each"), ("fc1.bias", (0, 8), "only the whole")],
+)
+def test_parts_that_no_rule_gives_are_refused(name, part, words):
+    graph = frontends.load("mlp").graph.with_needs_grad({name: part})
+    with pytest.raises(PolicyError, match=words):
         training_step(graph)
 
 
@@ -114,7 +118,7 @@ def test_policies_that_do_not_apply():
     with pytest.raises(PolicyError, match="wants 5 weighted layers; the network has 4") as caught:
         apply_policy(graph, parse_policy("last-5"))
     assert "last-4" in str(caught.value)
-    for name in ("last-0", "last-", "last--1", "everything", ""):
+    for name in ("last-0", "last-", "last--1", "biases-0", ""):
         with pytest.raises(PolicyError, match="no policy is called"):
             parse_policy(name)
     build = Builder()
@@ -126,5 +130,5 @@ def test_policies_that_do_not_apply():
 
 def test_layers_in_forward_order():
     graph = frontends.load("mlp").graph
-    assert weighted_layers(graph) == [([f"fc{i}.weight"], [f"fc{i}.bias"]) for i in (1, 2, 3)]
+    assert weighted_layers(graph) == [Layer(f"fc{i}", (f"fc{i}.weight",), (f"fc{i}.bias",)) for i in (1, 2, 3)]
     assert parameter_roles(graph)["fc2.bias"] == "bias"

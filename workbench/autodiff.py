@@ -4,13 +4,14 @@ The gradient of each node is emitted by its operator's rules, one an operand; gr
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import workbench.ops  # noqa: F401  registers the operators gradients are made of
 from workbench.errors import GraphError, PolicyError
 from workbench.ir import op as ops
 from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import GRADIENT_INPUT
+from workbench.ir.liveness import GRADIENT_INPUT, storage_roots
 from workbench.ir.verify import verify
 from workbench.policy import PLAIN_SGD, Optimizer
 
@@ -56,7 +57,8 @@ def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str,
             raise GraphError(f"%{output} does not depend on %{name}: it has no gradient")
         gradients[name] = total
     gradients = {name: gradients[name] for name in wanted}
-    return verify(builder.graph(*gradients.values())), {name: value.name for name, value in gradients.items()}
+    full = keep_parts_early(graph, builder.graph(*gradients.values()))
+    return verify(full), {name: value.name for name, value in gradients.items()}
 
 
 def training_step(forward: Graph, optimizer: Optimizer = PLAIN_SGD) -> Graph:
@@ -68,9 +70,8 @@ def training_step(forward: Graph, optimizer: Optimizer = PLAIN_SGD) -> Graph:
     wanted = [name for name in forward.parameters if forward.types[name].needs_grad]
     if not wanted:
         raise PolicyError("the policy updates no parameter of this network")
-    sliced = [name for name in wanted if forward.types[name].needs_grad is not True]
-    if sliced:
-        raise PolicyError(f"only whole parameters can be updated; {', '.join(sliced)} asks for a slice")
+    for name in wanted:
+        _require_part(forward, name)
     builder = Builder(forward)
     logits = builder.value(forward.outputs[0])
     labels = builder.input("label0", logits.shape[:1], "int32")
@@ -82,7 +83,7 @@ def training_step(forward: Graph, optimizer: Optimizer = PLAIN_SGD) -> Graph:
     rates = {role: builder.input(rate) for role, rate in RATES.items() if role in {roles[name] for name in wanted}}
     for name, gradient in gradients.items():
         _append_update(builder, name, builder.value(gradient), rates[roles[name]], optimizer)
-    return verify(builder.graph(loss))
+    return verify(builder.graph(loss).renumbered())
 
 
 RATES = {"weight": "lr", "bias": "lr_bias"}
@@ -101,6 +102,64 @@ def _append_update(builder: Builder, name: str, gradient: Value, rate: Value, op
         builder.sgd(builder.value(name), gradient, rate, **attrs)
     if total is not None:
         builder.clear(total, label=f"clear.{name}")
+
+
+def keep_parts_early(forward: Graph, graph: Graph) -> Graph:
+    """What the backward keeps of a forward value (`Op.keeps`) is made as soon as the forward has read that value.
+
+        conv2d(x, w); …            backward: part = x[:, :2]; dw = …       x lives until the backward
+        conv2d(x, w); part = x[:, :2]; …     backward: dw = …              two channels of it do
+
+    Left where it is if the backward reads the rest of x all the same; a clip's own gradient does not count, for it
+    needs no more than a bit mask.
+    """
+    root = storage_roots(graph)
+    count = len(forward.nodes)
+
+    def reads(node: Node, source: str) -> bool:
+        return any(root[name] == source for name in node.operands)
+
+    masked_by = {node.results[0]: ops.get(node.op).masked for node in forward.nodes}
+    behind: dict[int, list[Node]] = {}
+    for node in graph.nodes[count:]:
+        if not ops.get(node.op).keeps or node.operands[0] not in forward.types:
+            continue
+        source = root[node.operands[0]]
+        readers = [other for other in graph.nodes[count:] if reads(other, source)]
+        if all(ops.get(other.op).keeps or masked_by.get(source) == other.op for other in readers):
+            last = max(place for place, other in enumerate(forward.nodes) if reads(other, source))
+            label = node.label.replace("d.", "kept.", 1)
+            behind.setdefault(last, []).append(replace(node, label=label))
+    moved = {node.results[0] for nodes in behind.values() for node in nodes}
+    order = [each for i, node in enumerate(graph.nodes[:count]) for each in (node, *behind.get(i, ()))]
+    return graph.with_nodes([*order, *(node for node in graph.nodes[count:] if node.results[0] not in moved)])
+
+
+def channel_axis(graph: Graph, weight: str) -> tuple[int, int]:
+    """The axis along which a part of a weight can be updated, and how many elements along it make a channel.
+
+    Raises PolicyError where its operator updates whole weights only.
+    """
+    axes = set()
+    for node in graph.nodes:
+        op = ops.get(node.op)
+        types = [graph.types[operand] for operand in node.operands]
+        for index, name in enumerate(node.operands):
+            if name == weight:
+                known = op.part is not None and op.parameters.get(index) == "weight"
+                axes.add(op.part(*types, **node.attrs) if known else None)
+    if len(axes) != 1 or None in axes:
+        raise PolicyError(f"{weight}: a part of it cannot be updated, only the whole")
+    return axes.pop()
+
+
+def _require_part(forward: Graph, name: str) -> None:
+    part = forward.types[name].needs_grad
+    if isinstance(part, tuple):
+        axis, unit = channel_axis(forward, name)
+        if part[0] != axis or part[1] % unit:
+            raise PolicyError(f"{name}: the part is of whole channels along axis {axis}, {unit} elements each; "
+                              f"got grad_slice={list(part)}")  # fmt: skip
 
 
 def loss_nodes(graph: Graph) -> tuple[Node, ...]:

@@ -1,20 +1,58 @@
-"""UpdatePolicy: which parameters a training step updates; Optimizer: how. Data only; other stages resolve it."""
+"""UpdatePolicy: which parameters a training step updates, and which part of them; Optimizer: how.
 
+Data only; passes/apply_policy resolves it against a network. A policy is a text of terms joined by +, or a file:
+
+    full  bias-only  bias-only+head  last-2  biases-3+conv2:0.25+fc1  bias-only+conv2:0.5+largest  sparse.toml
+
+    biases = "last-6"                  # or "all", "none", or a list of layers       (sparse.toml)
+    channels = "largest"               # which channels of a part; "first" unless told
+    [weights]                          # layer = fraction of its input channels
+    conv2 = 0.25
+    fc1 = 1
+"""
+
+import json
 import re
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 from workbench.errors import PolicyError
 
-NAMES = ("full", "bias-only", "last-K")
+NAMES = ("full", "bias-only", "bias-only+head", "last-K")
+HELP = "terms are full, bias-only, biases-N, last-K, head, LAYER, LAYER:FRACTION, largest, joined by +; or a .toml file"
+CHANNELS = ("first", "largest")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Weights of `layers`, and of each the `fraction` of its input channels that is updated.
+
+    `layers`: all, last-N, head, a layer's name or its number in forward order (from 0; negative from the end).
+    """
+
+    layers: str
+    fraction: float = 1.0
+
+    def __post_init__(self):
+        if not 0 < self.fraction <= 1:
+            raise PolicyError(f"{self.layers}: a fraction of channels lies in (0, 1]; got {self.fraction:g}")
 
 
 @dataclass(frozen=True)
 class UpdatePolicy:
-    """`weights`, `biases`: how many of the last weighted layers have theirs updated; None means all of them."""
+    """`weights`: parts to update; `biases`: layers (as in Part) whose biases are; `channels`: a part's are the `first`
+    ones, or those of `largest` magnitude (permuted to the front at compile time).
+    """
 
     name: str
-    weights: int | None
-    biases: int | None
+    weights: tuple[Part, ...]
+    biases: tuple[str, ...]
+    channels: str = "first"
+
+    def __post_init__(self):
+        if self.channels not in CHANNELS:
+            raise PolicyError(f"policy {self.name}: channels are {' or '.join(CHANNELS)}; got {self.channels!r}")
 
 
 @dataclass(frozen=True)
@@ -40,12 +78,71 @@ PLAIN_SGD = Optimizer()
 
 
 def parse_policy(text: str) -> UpdatePolicy:
-    """The policy called `text`: full, bias-only or last-K. Raises PolicyError that lists the names."""
-    if text == "full":
-        return UpdatePolicy(text, None, None)
-    if text == "bias-only":
-        return UpdatePolicy(text, 0, None)
-    match = re.fullmatch(r"last-([1-9]\d*)", text)
-    if match:
-        return UpdatePolicy(text, int(match[1]), int(match[1]))
-    raise PolicyError(f"no policy is called {text!r}", f"there are {', '.join(NAMES)} (such as last-2)")
+    """The policy that `text` writes out, or that the .toml or .json file of this name holds. Raises PolicyError."""
+    if text.endswith((".toml", ".json")):
+        return read_policy(Path(text))
+    weights: list[Part] = []
+    biases: list[str] = []
+    channels = "first"
+    for term in text.split("+"):
+        term = term.strip()
+        number = re.fullmatch(r"(last|biases)-([1-9]\d*)", term)
+        if term == "largest":
+            channels = "largest"
+        elif term == "bias-only":
+            biases.append("all")
+        elif number and number[1] == "biases":
+            biases.append(f"last-{number[2]}")
+        else:
+            part = _part(term, text)
+            weights.append(part)
+            biases.append(part.layers)
+    return UpdatePolicy(text, tuple(weights), tuple(biases), channels)
+
+
+def _part(term: str, text: str) -> Part:
+    if term == "full":
+        return Part("all")
+    layers, colon, fraction = term.partition(":")
+    slip = re.fullmatch(r"(last|biases|bias)-.*", layers) and not re.fullmatch(r"last-[1-9]\d*", layers)
+    if slip or not re.fullmatch(r"-?[\w.\-/]+", layers):
+        raise PolicyError(f"no policy is called {text!r}", HELP)
+    return Part(layers, _number(fraction, f"policy {text}, {layers}") if colon else 1.0)
+
+
+def _number(value, where: str) -> float:
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        return float(value)
+    except (TypeError, ValueError):
+        raise PolicyError(f"{where}: a fraction is a number in (0, 1]; got {value!r}") from None
+
+
+def read_policy(path: Path) -> UpdatePolicy:
+    """The policy in a .toml or .json file. Raises PolicyError that says what is wrong in it."""
+    try:
+        text = path.read_text()
+        found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise PolicyError(f"{path}: {error.strerror}") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path} is not {path.suffix[1:].upper()}: {error}") from None
+    unknown = set(found) - {"name", "biases", "weights", "channels"} if isinstance(found, dict) else {"a list"}
+    if unknown:
+        raise PolicyError(f"{path}: nothing is called {', '.join(sorted(unknown))}",
+                          "a policy file has name, biases, channels and weights")  # fmt: skip
+    weights, biases = found.get("weights", {}), found.get("biases", "none")
+    weights = {weights: 1.0} if isinstance(weights, str) else weights
+    if not isinstance(weights, dict):
+        raise PolicyError(f"{path}: weights are layer = fraction, one a line under [weights]; got {weights!r}")
+    biases = [biases] if isinstance(biases, str) else biases
+    if not isinstance(biases, list) or not all(isinstance(layer, str | int) for layer in biases):
+        raise PolicyError(f'{path}: biases are "all", "none", "last-N" or a list of layers; got {biases!r}')
+    parts = tuple(
+        Part(str(layers), _number(fraction, f"{path}, {layers}"))
+        for layers, fraction in weights.items()
+        if layers != "none"
+    )
+    chosen = tuple(str(layer) for layer in biases if layer != "none")
+    return UpdatePolicy(str(found.get("name", path.stem)), parts, chosen, found.get("channels", "first"))

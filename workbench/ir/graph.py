@@ -83,6 +83,22 @@ class Graph:
             raise GraphError("an order must hold each node once")
         return replace(self, nodes=nodes)
 
+    def renumbered(self) -> "Graph":
+        """The same graph, its results called 0, 1, 2, … in order of execution."""
+        made = [result for node in self.nodes for result in node.results]
+        new = {name: name for name in self.arguments} | {old: str(number) for number, old in enumerate(made)}
+        nodes = tuple(
+            replace(
+                node,
+                operands=tuple(new[name] for name in node.operands),
+                results=tuple(new[name] for name in node.results),
+                over=tuple(new.get(name, "") for name in node.over),
+            )
+            for node in self.nodes
+        )
+        types = {new[name]: kind for name, kind in self.types.items() if name in new}
+        return replace(self, nodes=nodes, outputs=tuple(new[name] for name in self.outputs), types=types)
+
     def with_needs_grad(self, wanted: Mapping[str, bool | tuple[int, int]]) -> "Graph":
         """The same graph in which exactly these parameters need gradients."""
         types = dict(self.types)

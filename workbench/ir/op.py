@@ -54,6 +54,12 @@ class Op:
     phase                        "update" or "backward" where the operator decides it, "" where its place does
     loss                         a scalar at which differentiation starts: its grads are called with dy=None, meaning 1
     parameters                   operand index -> "weight" or "bias", for policies
+    part(*types, **attrs)        (axis, unit): a prefix of the weight along `axis`, of whole units of so many elements,
+                                 can be updated alone; its gradient rule then gives that part's gradient
+    ties(*types, **attrs)        which axes hold the same channels: for each operand and result, axis -> a letter;
+                                 such axes may be permuted together. None: the operator gives channels a meaning
+    keeps                        its result is a part of what it reads, kept for the backward: made right behind its
+                                 operand's last forward reader, so that the rest need not live on
     macs(*types, **attrs)        multiply-accumulates
     samples(rng)                 list of Sample
     """
@@ -73,6 +79,9 @@ class Op:
     phase: str = ""
     loss: bool = False
     parameters: Mapping[int, str] = field(default_factory=dict)
+    part: Callable[..., tuple[int, int]] | None = None
+    ties: Callable[..., tuple[Mapping[int, str], ...]] | None = None
+    keeps: bool = False
     macs: Callable[..., int] = lambda *_, **__: 0
     kernel: Kernel | None = None
 
@@ -112,6 +121,11 @@ class Op:
         if missing:
             raise GraphError(f"{self.name} needs {', '.join(missing)}")
         return {key: tuple(value) if isinstance(value, list) else value for key, value in full.items()}
+
+
+def channelwise(*operands, **_) -> tuple[dict[int, str], ...]:
+    """`Op.ties` of an operator that treats each channel by itself: axis 1 of all operands and of the result."""
+    return ({1: "channel"},) * (len(operands) + 1)
 
 
 _REGISTRY: dict[str, Op] = {}

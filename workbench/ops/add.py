@@ -1,7 +1,7 @@
 """add: y = a + b of one shape; also how gradients that meet are summed."""
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.op import Kernel, Op, Sample, channelwise, register
 
 
 def infer(a, b):
@@ -25,4 +25,5 @@ def samples(rng):
 register(Op(
     name="add", infer=infer, evaluate=evaluate, grads=(grad, grad), samples=samples,
     layouts="same", kernel=Kernel("add_f32.h", "add_f32", lambda a, b: [a.elements], in_place=(0, 1)),
+    ties=channelwise,
 ))  # fmt: skip

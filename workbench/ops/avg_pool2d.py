@@ -6,7 +6,7 @@ Its gradient gives each element of the window dy / count, summed where windows o
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
 from workbench.ir.types import TensorType
 from workbench.ops._windows import output_size, scatter, windows
 
@@ -89,6 +89,7 @@ _ATTRS = {"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "co
 register(Op(
     name="nn.avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs=_ATTRS,
     kernel=Kernel("avg_pool2d_f32.h", "avg_pool2d_f32", literals),
+    ties=channelwise,
 ))  # fmt: skip
 register(Op(
     name="nn.avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,

@@ -32,6 +32,7 @@ def samples(rng):
 
 register(Op(
     name="nn.bias_add", infer=infer, evaluate=evaluate, grads=(grad_x, grad_b), samples=samples, parameters={1: "bias"},
+    ties=lambda x, b: ({1: "channel"}, {0: "channel"}, {1: "channel"}),
     kernel=Kernel(
         "bias_add_f32.h", "bias_add_f32", lambda x, b: [x.shape[0], x.shape[1], prod(x.shape[2:])], in_place=(0,)
     ),

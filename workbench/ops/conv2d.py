@@ -9,6 +9,7 @@ from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._windows import output_size, windows
+from workbench.ops.strided_slice import first_channels
 
 
 def infer(x, w, *, channels, kernel_size, strides, padding, dilation, groups):
@@ -41,7 +42,26 @@ def grad_x(build, dy, x, w, *, kernel_size, strides, padding, dilation, groups, 
                                   padding=padding, output_padding=rest, dilation=dilation, groups=groups)  # fmt: skip
 
 
+def part(x, w, *, groups, **_):
+    """Input channels; of a grouped convolution, whole groups."""
+    return (1, 1) if groups == 1 else (0, w.shape[0] // groups)
+
+
+def ties(x, w, *, groups, **_):
+    if groups == 1:
+        return {1: "in"}, {0: "out", 1: "in"}, {1: "out"}
+    depthwise = groups == x.shape[1] == w.shape[0]
+    return ({1: "in"}, {0: "in"}, {1: "in"}) if depthwise else None
+
+
 def grad_w(build, dy, x, w, *, kernel_size, strides, padding, dilation, groups, **_):
+    """Of the part of w that is updated: from its channels of x, or its groups of dy and x."""
+    kept = w.type.updated.shape
+    if groups == 1:
+        x = first_channels(build, x, kept[1])
+    else:
+        dy, x = first_channels(build, dy, kept[0]), first_channels(build, x, x.shape[1] * kept[0] // w.shape[0])
+        groups = groups * kept[0] // w.shape[0]
     return build.conv2d_backward_weight(
         dy, x, kernel_size=kernel_size, strides=strides, padding=padding, dilation=dilation, groups=groups
     )
@@ -91,5 +111,5 @@ register(Op(
     name="nn.conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w), samples=samples, macs=macs,
     attrs={"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1,
            "channels": REQUIRED, "kernel_size": REQUIRED},
-    parameters={1: "weight"}, kernel=Kernel("conv2d_f32.h", "conv2d_f32", literals),
+    part=part, ties=ties, parameters={1: "weight"}, kernel=Kernel("conv2d_f32.h", "conv2d_f32", literals),
 ))  # fmt: skip

@@ -3,6 +3,7 @@
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
 from workbench.ir.types import TensorType
+from workbench.ops.strided_slice import first_channels
 
 
 def infer(x, w):
@@ -21,7 +22,17 @@ def grad_x(build, dy, x, w, **_):
     return build.matmul(dy, w)
 
 
+def part(x, w, **_):
+    """Inputs."""
+    return 1, 1
+
+
+def ties(x, w, **_):
+    return {1: "in"}, {0: "out", 1: "in"}, {1: "out"}
+
+
 def grad_w(build, dy, x, w, **_):
+    x = first_channels(build, x, w.type.updated.shape[1])
     return build.matmul(dy, x, transpose_a=True)
 
 
@@ -34,6 +45,6 @@ def samples(rng):
 
 register(Op(
     name="nn.dense", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w), samples=samples,
-    macs=lambda x, w: x.shape[0] * w.elements, parameters={1: "weight"},
+    macs=lambda x, w: x.shape[0] * w.elements, parameters={1: "weight"}, part=part, ties=ties,
     kernel=Kernel("matmul_f32.h", "matmul_f32", lambda x, w: [x.shape[0], w.shape[0], x.shape[1], 0, 1]),
 ))  # fmt: skip

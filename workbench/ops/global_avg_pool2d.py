@@ -3,7 +3,7 @@
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
 from workbench.ir.types import TensorType
 
 
@@ -53,6 +53,7 @@ register(Op(
     name="nn.global_avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_f32",
                   lambda x: [x.shape[0] * x.shape[1], x.shape[2] * x.shape[3]]),
+    ties=channelwise,
 ))  # fmt: skip
 register(Op(
     name="nn.global_avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,

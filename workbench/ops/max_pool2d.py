@@ -7,7 +7,7 @@ all that the gradient needs: dx gets each dy at its winner, summed where windows
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
 from workbench.ir.types import NUMPY, TensorType
 from workbench.ops._windows import output_size, scatter, windows
 
@@ -102,6 +102,7 @@ register(Op(
     name="nn.max_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "argmax": False},
     training={"argmax": True}, kernel=Kernel("max_pool2d_f32.h", function, literals),
+    ties=channelwise,
 ))  # fmt: skip
 register(Op(
     name="nn.max_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples_grad,

@@ -3,7 +3,7 @@
 from math import prod
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Op, Sample, register
+from workbench.ir.op import REQUIRED, Op, Sample, channelwise, register
 from workbench.ir.types import TensorType
 
 
@@ -45,4 +45,5 @@ register(Op(
 register(Op(
     name="nn.batch_flatten", infer=infer_flatten, evaluate=lambda x: x.reshape(x.shape[0], -1), grads=(grad_x,),
     samples=samples_flatten, view=True,
+    ties=channelwise,
 ))  # fmt: skip

@@ -27,6 +27,11 @@ def grad_x(build, dy, x, *, y, begin, end, axis):
     return build.strided_slice_grad(dy, begin=begin, size=x.shape[axis], axis=axis)
 
 
+def first_channels(build, x, count):
+    """The first `count` channels (axis 1) of x, or x where that is all of them."""
+    return x if count == x.shape[1] else build.strided_slice(x, begin=0, end=count, axis=1)
+
+
 def literals(x, *, begin, end, axis):
     inner = prod(x.shape[axis + 1 :])
     return [prod(x.shape[:axis]), x.shape[axis] * inner, begin * inner, end * inner]
@@ -79,7 +84,7 @@ def samples_grad(rng):
 
 register(Op(
     name="strided_slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
-    attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED},
+    attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED}, keeps=True,
     kernel=Kernel("strided_slice_f32.h", "strided_slice_f32", literals),
 ))  # fmt: skip
 register(Op(

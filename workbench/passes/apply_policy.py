@@ -1,43 +1,87 @@
 """Resolve an update policy against a network: set `needs_grad` on the parameters it updates, before autodiff runs."""
 
-from workbench.autodiff import parameter_roles
+from dataclasses import dataclass
+
+from workbench.autodiff import channel_axis, parameter_roles
 from workbench.errors import PolicyError
 from workbench.ir.graph import Graph
-from workbench.policy import UpdatePolicy
+from workbench.policy import HELP, UpdatePolicy
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A weighted layer: its name, its weights and its biases (a bias belongs to the weight before it)."""
+
+    name: str
+    weights: tuple[str, ...]
+    biases: tuple[str, ...]
 
 
 def apply_policy(graph: Graph, policy: UpdatePolicy) -> Graph:
     """`graph` (forward) with the policy's parameters marked. Raises PolicyError for layers that are not there."""
     layers = weighted_layers(graph)
-    for count in (policy.weights, policy.biases):
-        if count is not None and count > len(layers):
-            raise PolicyError(
-                f"policy {policy.name} wants {count} weighted layers; the network has {len(layers)}",
-                f"the last one that fits is last-{len(layers)}",
-            )
-    wanted = {}
-    for depth, (weights, biases) in enumerate(reversed(layers)):
-        wanted |= dict.fromkeys(weights, policy.weights is None or depth < policy.weights)
-        wanted |= dict.fromkeys(biases, policy.biases is None or depth < policy.biases)
-    if not any(wanted.values()):
+    fraction: dict[str, float] = {}
+    for part in policy.weights:
+        for layer in chosen(layers, part.layers, policy):
+            for name in layer.weights:
+                fraction[name] = max(fraction.get(name, 0), part.fraction)
+    wanted = {name: _part(graph, name, share) for name, share in fraction.items()}
+    for which in policy.biases:
+        wanted |= {name: True for layer in chosen(layers, which, policy) for name in layer.biases}
+    if not wanted:
         raise PolicyError(f"policy {policy.name} updates nothing: the network has no such parameter")
     return graph.with_needs_grad(wanted)
 
 
-def weighted_layers(graph: Graph) -> list[tuple[list[str], list[str]]]:
-    """(weights, biases) of each layer in forward order; a bias belongs to the weight before it."""
+def chosen(layers: list[Layer], which: str, policy: UpdatePolicy) -> list[Layer]:
+    """The layers a policy means by all, last-N, head, a name or a number."""
+    if which == "all":
+        return layers
+    if which == "head":
+        return layers[-1:]
+    if which.startswith("last-") and which[5:].isdecimal():
+        count = int(which[5:])
+        if count > len(layers):
+            raise PolicyError(
+                f"policy {policy.name} wants {count} weighted layers; the network has {len(layers)}",
+                f"the last one that fits is last-{len(layers)}",
+            )
+        return layers[len(layers) - count :]
+    if which.lstrip("-").isdecimal():
+        if not -len(layers) <= int(which) < len(layers):
+            raise PolicyError(f"policy {policy.name}: there is no layer {which}; the network has {len(layers)}, from 0")
+        return [layers[int(which)]]
+    found = [layer for layer in layers if which in (layer.name, *layer.weights)]
+    if not found:
+        names = ", ".join(layer.name for layer in layers)
+        raise PolicyError(f"policy {policy.name}: {which!r} is no layer of the network, which has {names}", HELP)
+    return found
+
+
+def _part(graph: Graph, weight: str, fraction: float) -> bool | tuple[int, int]:
+    """`needs_grad` of a weight of which this fraction of the channels is updated: at least one channel, or all."""
+    if fraction == 1:
+        return True
+    axis, unit = channel_axis(graph, weight)
+    units = graph.types[weight].shape[axis] // unit
+    count = max(1, round(fraction * units))
+    return True if count == units else (axis, count * unit)
+
+
+def weighted_layers(graph: Graph) -> list[Layer]:
+    """The layers of a network in forward order. A weight called conv1.weight belongs to layer conv1."""
     roles = parameter_roles(graph)
-    layers: list[tuple[list[str], list[str]]] = []
+    layers: list[Layer] = []
     seen = set()
     for node in graph.nodes:
         for name in node.operands:
             if name not in graph.parameters or name in seen:
                 continue
             seen.add(name)
-            if roles[name] == "weight":
-                layers.append(([name], []))
-            elif layers:
-                layers[-1][1].append(name)
+            if roles[name] == "weight" or not layers:
+                weights, biases = ((name,), ()) if roles[name] == "weight" else ((), (name,))
+                layers.append(Layer(name.removesuffix(".weight"), weights, biases))
             else:
-                layers.append(([], [name]))
+                last = layers.pop()
+                layers.append(Layer(last.name, last.weights, (*last.biases, name)))
     return layers

@@ -1,0 +1,192 @@
+"""Update policies: what they mark, and that a part of a weight is updated as the same part of a full update is."""
+
+import json
+
+import numpy as np
+import pytest
+from graphs import feeds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench import frontends
+from workbench.autodiff import training_step
+from workbench.errors import PolicyError
+from workbench.frontends.layers import Network
+from workbench.ir.graph import Graph
+from workbench.ir.interpret import interpret
+from workbench.ir.liveness import liveness, phases, steps
+from workbench.passes.apply_policy import apply_policy, weighted_layers
+from workbench.passes.pipeline import run_schedule
+from workbench.policy import Optimizer, Part, parse_policy
+
+LENET = frontends.load("lenet").graph
+
+
+def marked(graph: Graph, policy: str) -> dict:
+    """Parameter -> needs_grad, of those that need one."""
+    types = apply_policy(graph, parse_policy(policy)).types
+    return {name: types[name].needs_grad for name in graph.parameters if types[name].needs_grad}
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("bias-only+head", ["conv1.bias", "conv2.bias", "fc1.bias", "fc2.weight", "fc2.bias"]),
+        ("biases-2", ["fc1.bias", "fc2.bias"]),
+        ("last-1", ["fc2.weight", "fc2.bias"]),
+        ("conv1", ["conv1.weight", "conv1.bias"]),
+        ("conv1.weight+3", ["conv1.weight", "conv1.bias", "fc2.weight", "fc2.bias"]),
+        ("-2", ["fc1.weight", "fc1.bias"]),
+    ],
+)
+def test_what_a_policy_marks(policy, expected):
+    assert marked(LENET, policy) == dict.fromkeys(expected, True)
+
+
+def test_parts_of_weights():
+    assert marked(LENET, "conv2:0.25")["conv2.weight"] == (1, 2)
+    assert marked(LENET, "conv2:0.01")["conv2.weight"] == (1, 1)  # at least one channel
+    assert marked(LENET, "conv2:0.25+last-3:0.5")["conv2.weight"] == (1, 4)  # the larger part wins
+    assert marked(LENET, "fc1:1")["fc1.weight"] is True
+    depthwise = marked(frontends.load("mobilenet").graph, "block1.depthwise:0.5")
+    assert depthwise["block1.depthwise.weight"] == (0, 16)
+
+
+def test_a_file_says_the_same_as_a_text(tmp_path):
+    """Biases of the last two layers, 25 % of the input channels of layers 1 and 2."""
+    (tmp_path / "mine.toml").write_text('biases = "last-2"\nchannels = "largest"\n[weights]\nconv2 = 0.25\n2 = 0.25\n')
+    (tmp_path / "mine.json").write_text(json.dumps({"biases": "last-2", "weights": {"conv2": 0.25, "2": 0.25}}))
+    policy = parse_policy(str(tmp_path / "mine.toml"))
+    assert (policy.name, policy.channels) == ("mine", "largest")
+    assert policy.weights == (Part("conv2", 0.25), Part("2", 0.25))
+    wanted = {"conv2.weight": (1, 2), "fc1.weight": (1, 16), "fc1.bias": True, "fc2.bias": True}
+    assert marked(LENET, str(tmp_path / "mine.toml")) == marked(LENET, str(tmp_path / "mine.json")) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("biases = 3", "biases are"),
+        ("weights = 2", "weights are layer = fraction"),
+        ("[weights]\nconv2 = 1.5", r"conv2: a fraction of channels lies in \(0, 1\]; got 1.5"),
+        ('[weights]\nconv2 = "much"', "a fraction is a number"),
+        ("layers = 3", "nothing is called layers"),
+        ("biases = [", "is not TOML"),
+        ('channels = "best"\nbiases = "all"', "channels are first or largest"),
+    ],
+)
+def test_a_file_that_says_nothing_sensible(text, words, tmp_path):
+    (tmp_path / "p.toml").write_text(text)
+    with pytest.raises(PolicyError, match=words):
+        parse_policy(str(tmp_path / "p.toml"))
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ("ful", "'ful' is no layer of the network, which has conv1, conv2, fc1, fc2"),
+        ("last-9", "wants 9 weighted layers; the network has 4"),
+        ("4", "there is no layer 4; the network has 4, from 0"),
+        ("last-0", "no policy is called 'last-0'"),
+        ("conv2:0", r"lies in \(0, 1\]; got 0"),
+        ("conv2:x", "a fraction is a number"),
+        ("", "no policy is called ''"),
+        ("missing.toml", r"missing\.toml: No such file"),
+    ],
+)
+def test_a_slip_is_told(policy, words):
+    with pytest.raises(PolicyError, match=words):
+        apply_policy(LENET, parse_policy(policy))
+
+
+@st.composite
+def networks(draw) -> Graph:
+    """Convolutions (plain, grouped, depthwise) with a residual, a pooling and dense layers."""
+    net = Network("net", (draw(st.integers(1, 2)), draw(st.integers(1, 3)), 5, 4))
+    x = net.relu(net.conv2d(net.input, "stem", 4, 3, padding=1), "stem")
+    for depth in range(draw(st.integers(1, 3))):
+        groups = draw(st.sampled_from([1, 2, 4]))
+        y = net.conv2d(x, f"conv{depth}", 4, draw(st.sampled_from([1, 3])), padding=0, groups=groups)
+        if y.shape == x.shape and draw(st.booleans()):
+            y = net.add(x, y, f"add{depth}")
+        x = draw(st.sampled_from([net.relu, net.relu6]))(y, f"act{depth}") if draw(st.booleans()) else y
+        if min(x.shape[2:]) < 3:
+            break
+    return net.build.graph(net.dense(net.flatten(x), "fc", 3))
+
+
+@st.composite
+def policies(draw, graph: Graph) -> str:
+    names = [layer.name for layer in weighted_layers(graph)]
+    terms = draw(st.lists(st.sampled_from(["bias-only", "head", "biases-2"]), max_size=1))
+    for name in draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True)):
+        fraction = draw(st.sampled_from(["", ":0.5", ":0.3"]))
+        terms.append(name + fraction)
+    return "+".join(terms)
+
+
+optimizers = st.builds(Optimizer, momentum=st.sampled_from([0, 0.5]), weight_decay=st.sampled_from([0, 0.1]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), optimizer=optimizers, seed=st.integers(0, 10**6))
+def test_an_updated_part_is_that_of_a_full_update(data, optimizer, seed):
+    """And everything else stays, to the bit."""
+    forward = data.draw(networks())
+    policy = data.draw(policies(forward))
+    sparse_forward = apply_policy(forward, parse_policy(policy))
+    sparse = training_step(sparse_forward, optimizer)
+    full = training_step(apply_policy(forward, parse_policy("full")), optimizer)
+    values = feeds(full, seed)
+    before = {name: values[name] for name in sparse.arguments}
+    for name in sparse.state:
+        before[name] = values[name][tuple(map(slice, sparse.types[name].shape))]
+    got, want = interpret(sparse, before), interpret(full, values)
+    for name in forward.parameters:
+        kind = sparse_forward.types[name]
+        part = tuple(map(slice, kind.updated.shape)) if kind.needs_grad else (slice(0, 0),)
+        expected = values[name].copy()
+        expected[part] = want[name][part]
+        assert np.allclose(got[name][part], expected[part], rtol=1e-5, atol=1e-6), f"{policy}: {name}"
+        got[name][part] = expected[part] = 0
+        assert np.array_equal(got[name], expected), f"{policy} changed frozen elements of {name}"
+
+
+@settings(deadline=None, max_examples=30)
+@given(data=st.data(), seed=st.integers(0, 10**6))
+def test_of_a_partly_updated_layer_only_the_part_is_kept(data, seed):
+    """What lives from the forward into the backward: masks, and of a partly updated layer's input the part alone."""
+    forward = data.draw(networks())
+    weights = [layer.name for layer in weighted_layers(forward)[1:]]
+    policy = "+".join(f"{name}:0.5" for name in data.draw(st.lists(st.sampled_from(weights), min_size=1, unique=True)))
+    marked_forward = apply_policy(forward, parse_policy(policy))
+    graph, _ = run_schedule(training_step(marked_forward), "vanilla")
+    loss = phases(graph).index("loss")
+    late = {name for node in steps(graph)[loss + 1 :] for name in node.operands}
+    early = {name for node in steps(graph)[:loss] for name in node.results}
+    read_again = [name for name in sorted(late & early) if graph.types[name].dtype == "float32"]
+    labels = {graph.label(name) for name in read_again}
+    logits = {graph.label(node.operands[0]) for node in graph.nodes if node.op == "nn.softmax_cross_entropy"}
+    whole = {name for name, kind in marked_forward.types.items() if kind.needs_grad is True and name.endswith("weight")}
+    if not whole:  # half of so few channels may be all of them
+        assert all(label.startswith("kept.") for label in labels - logits), f"{policy}: {labels}"
+
+
+def test_of_lenet_only_two_channels_live_on():
+    def bytes_behind_the_loss(policy):
+        graph, _ = run_schedule(training_step(apply_policy(LENET, parse_policy(policy))), "vanilla")
+        loss = phases(graph).index("loss")
+        return sum(s.bytes for s in liveness(graph).arena if s.lower < loss and s.upper > loss + 1)
+
+    frozen, part, whole = (bytes_behind_the_loss(policy) for policy in ("bias-only", "bias-only+conv2:0.25", "full"))
+    assert part - frozen == 2 * 4 * 4 * 4  # two channels of 4×4 floats
+    assert whole > part
+
+
+def test_a_frozen_layer_passes_the_gradient_on():
+    graph = training_step(apply_policy(LENET, parse_policy("conv1+fc2")))
+    updated = {node.operands[0] for node in graph.nodes if node.op == "nn.sgd"}
+    assert updated == {"conv1.weight", "conv1.bias", "fc2.weight", "fc2.bias"}
+    made = {node.label for node in graph.nodes}
+    assert "d.conv1.relu" in made or "d.conv1.bias_add" in made
+    assert not made & {"d.conv2.weight", "d.fc1.weight", "d.input0"}
