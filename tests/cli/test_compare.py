@@ -58,7 +58,7 @@ def test_json_is_a_list_of_runs_and_errors(capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--policies", "ful"], 1, "no policy is called 'ful'"),
+        (["--policies", "ful"], 1, "'ful' is neither a policy nor a layer"),
         (["--policies", ","], 1, "--policies names nothing"),
         (["--schedules", "vanilla,fast"], 1, "no schedule is called 'fast'"),
         (["--jobs", "0"], 2, "not a positive whole number"),

@@ -84,7 +84,7 @@ def test_a_file_that_says_nothing_sensible(text, words, tmp_path):
 @pytest.mark.parametrize(
     ("policy", "words"),
     [
-        ("ful", "'ful' is no layer of the network, which has conv1, conv2, fc1, fc2"),
+        ("ful", "'ful' is neither a policy nor a layer of the network, which has conv1, conv2, fc1, fc2"),
         ("last-9", "wants 9 weighted layers; the network has 4"),
         ("4", "there is no layer 4; the network has 4, from 0"),
         ("last-0", "no policy is called 'last-0'"),

@@ -103,7 +103,7 @@ def test_an_interrupt_keeps_what_was_finished_and_forgets_what_was_there_before(
 
 def test_misspelt_names_are_told_before_anything_runs(monkeypatch):
     monkeypatch.setattr("workbench.study.compare.in_processes", None)
-    with pytest.raises(PolicyError, match="no policy is called 'ful'"):
+    with pytest.raises(PolicyError, match="'ful' is neither a policy nor a layer"):
         compare("mlp", ["full", "ful"])
     with pytest.raises(WorkbenchError, match="no schedule is called 'fast'"):
         compare("mlp", ["full"], ["vanilla", "fast"])

@@ -26,8 +26,8 @@ def execute(args) -> int:
     from workbench.study.compare import check_names, compare
 
     policies, schedules = _names(args.policies, "--policies"), _names(args.schedules, "--schedules")
-    check_names(policies, schedules)
     board, model = options.board(args), options.model(args)
+    check_names(model, policies, schedules)
     args.policy = "compare"  # in the folder's name
     folder = output_folder(args.output, options.run_name(args, board), args.force)
     (folder / "compare.csv").unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Resolve an update policy against a network: set `needs_grad` on the parameters it updates, before autodiff runs."""
 
+import re
 from dataclasses import dataclass
 
 from workbench.autodiff import channel_axis, parameter_roles
@@ -33,6 +34,13 @@ def apply_policy(graph: Graph, policy: UpdatePolicy) -> Graph:
     return graph.with_needs_grad(wanted)
 
 
+def check_names(graph: Graph, policy: UpdatePolicy) -> None:
+    """Raise PolicyError if the policy names a layer the network does not have; numbers and counts are not looked at."""
+    for which in (*(part.layers for part in policy.weights), *policy.biases):
+        if which not in ("all", "head") and not re.fullmatch(r"(last)?-?\d+", which):
+            chosen(weighted_layers(graph), which, policy)
+
+
 def chosen(layers: list[Layer], which: str, policy: UpdatePolicy) -> list[Layer]:
     """The layers a policy means by all, last-N, head, a name or a number."""
     if which == "all":
@@ -54,7 +62,9 @@ def chosen(layers: list[Layer], which: str, policy: UpdatePolicy) -> list[Layer]
     found = [layer for layer in layers if which in (layer.name, *layer.weights)]
     if not found:
         names = ", ".join(layer.name for layer in layers)
-        raise PolicyError(f"policy {policy.name}: {which!r} is no layer of the network, which has {names}", HELP)
+        raise PolicyError(
+            f"policy {policy.name}: {which!r} is neither a policy nor a layer of the network, which has {names}", HELP
+        )
     return found
 
 

@@ -17,6 +17,7 @@ from workbench import boards, frontends, session
 from workbench.boards import Board
 from workbench.errors import WorkbenchError
 from workbench.frontends import Model
+from workbench.passes import apply_policy
 from workbench.passes.pipeline import SCHEDULES as PASSES_OF
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
 from workbench.report.view import Run
@@ -106,12 +107,15 @@ def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES) -> list
     return list(dict.fromkeys(Cell(policy, schedule) for policy in policies for schedule in schedules))
 
 
-def check_names(policies: Sequence[str], schedules: Sequence[str]) -> dict[str, UpdatePolicy]:
+def check_names(model: Model, policies: Sequence[str], schedules: Sequence[str]) -> dict[str, UpdatePolicy]:
     """The policies by name. Raises PolicyError or WorkbenchError for a name nothing is called by: a slip of the pen."""
     for schedule in schedules:
         if schedule not in PASSES_OF:
             raise WorkbenchError(f"no schedule is called {schedule!r}", f"there are {', '.join(PASSES_OF)}")
-    return {policy: parse_policy(policy) for policy in policies}
+    parsed = {policy: parse_policy(policy) for policy in policies}
+    for policy in parsed.values():
+        apply_policy.check_names(model.graph, policy)
+    return parsed
 
 
 def compare(
@@ -138,7 +142,7 @@ def compare(
     board = boards.get(board) if isinstance(board, str) else board
     folder = None if folder is None else Path(folder)
     wanted = cells(policies, schedules)
-    parsed = check_names(policies, schedules)
+    parsed = check_names(model, policies, schedules)
     work = [
         _Job(cell, parsed[cell.policy], model, optimizer, board, options, folder and folder / cell.folder)
         for cell in wanted
