@@ -1,17 +1,23 @@
 """Plan memory: the arena of a network's training step, or the buffers of any CSV file (id,lower,upper,size)."""
 
+import math
+
 from workbench.cli import options
 from workbench.cli.output import output_file, say, say_json
 from workbench.errors import BudgetError, WorkbenchError
 from workbench.units import parse_bytes
 
 HELP = "plan the memory of a network, or of any buffer file"
+SECONDS = 60  # of search, unless --time-limit says otherwise
 
 
 def add_arguments(parser) -> None:
     options.add_model(parser, optional=True)
     parser.add_argument("--buffers", metavar="FILE", help="a CSV file with the columns id,lower,upper,size")
     parser.add_argument("--capacity", metavar="N", help="bytes there are; more is refused (exit 3)")
+    parser.add_argument(
+        "--time-limit", type=options.rate, metavar="S", help=f"seconds to search, with --buffers (default {SECONDS})"
+    )
     options.add_compile(parser)
     options.add_output(parser, "CSV file to write, with an offset a buffer")
 
@@ -21,16 +27,19 @@ def execute(args) -> int:
 
     if (args.model is None) == (args.buffers is None):
         raise WorkbenchError("plan takes either a MODEL or --buffers FILE.csv")
+    if args.model and args.time_limit is not None:
+        raise WorkbenchError(
+            "--time-limit goes with --buffers FILE.csv", "a network is planned within a limit of nodes"
+        )
     capacity = parse_bytes(args.capacity) if args.capacity else None
     path = output_file(args.output, args.force) if args.output else None
-    plan, text = _of_file(args.buffers) if args.buffers else _of_model(args)
-    if capacity is not None and plan.bytes > capacity:
-        raise BudgetError(_too_large(plan, capacity))
+    plan, text = _of_file(args.buffers, capacity, args.time_limit) if args.buffers else _of_model(args, capacity)
     if path:
         write_plan(path, plan.buffers)
     if args.json:
-        say_json({"bytes": plan.bytes, "bound": plan.bound, "optimal": plan.optimal, "method": plan.method,
-                  "capacity": capacity, "buffers": [vars(buffer) for buffer in plan.buffers]})  # fmt: skip
+        say_json({"bytes": plan.bytes, "bound": plan.bound, "proven": plan.proven, "optimal": plan.optimal,
+                  "method": plan.method, "capacity": capacity,
+                  "buffers": [vars(buffer) for buffer in plan.buffers]})  # fmt: skip
         return 0
     say(text)
     if path:
@@ -38,34 +47,72 @@ def execute(args) -> int:
     return 0
 
 
-def _of_file(path: str):
+def _of_file(path: str, capacity: int | None, seconds: float | None):
     from workbench.errors import InternalError
-    from workbench.plan import allocate, validate
+    from workbench.plan import validate
     from workbench.plan.problem import read_buffers
 
     buffers = read_buffers(path)
-    plan = allocate(buffers)
+    plan = _searched(buffers, capacity, SECONDS if seconds is None else seconds)
     reason = validate(buffers, plan.buffers, plan.bytes)
     if reason:
         raise InternalError(f"the planner made an invalid plan: {reason}")
     return plan, f"{len(buffers)} buffers in {plan.bytes} bytes ({_verdict(plan)})"
 
 
-def _of_model(args):
+def _searched(buffers, capacity: int | None, seconds: float):
+    """A plan within `capacity`, or the smallest to be found where there is none given."""
+    from workbench.plan.allocate import allocate, greedy
+    from workbench.plan.exact import Limit, fit
+    from workbench.plan.problem import plan_of
+
+    if capacity is None:
+        return allocate(buffers, nodes=math.inf, seconds=seconds)
+    plan = greedy(buffers)
+    _require_bound(buffers, plan, capacity)
+    if plan.bytes <= capacity:
+        return plan
+    answer = fit(buffers, capacity, Limit(seconds=seconds))
+    if answer.placed is not None:
+        return plan_of(answer.placed, plan.bound, "exact search")
+    if answer.needed > capacity:
+        raise BudgetError(f"no plan fits {capacity} bytes: proven by search, at least {answer.needed} are needed")
+    raise BudgetError(
+        f"no plan found in {seconds:g} s that fits {capacity} bytes: the best one takes {plan.bytes}, "
+        f"{plan.bound} are alive at once",
+        "--time-limit S searches longer",
+    )
+
+
+def _of_model(args, capacity: int | None):
     from workbench import session
     from workbench.cli.show import plan_table
 
     compiled = session.compile(options.model(args), args.policy, args.schedule, options.optimizer(args))
-    return compiled.memory.plan, plan_table(compiled)
+    plan = compiled.memory.plan
+    if capacity is not None and plan.bytes > capacity:
+        _require_bound(plan.buffers, plan, capacity)
+        if plan.proven > capacity:
+            raise BudgetError(f"no plan fits {capacity} bytes: proven by search, at least {plan.proven} are needed")
+        raise BudgetError(
+            f"no plan found that fits {capacity} bytes: the best one takes {plan.bytes}, {plan.bound} are alive at once"
+        )
+    return plan, plan_table(compiled)
+
+
+def _require_bound(buffers, plan, capacity: int) -> None:
+    """Raise BudgetError where more bytes are alive at once than there are."""
+    from workbench.plan.problem import busiest
+
+    if plan.bound > capacity:
+        raise BudgetError(
+            f"no plan fits {capacity} bytes: {plan.bound} are alive at once, at position {busiest(buffers)}"
+        )
 
 
 def _verdict(plan) -> str:
-    if plan.optimal:
+    if plan.bytes == plan.bound:
         return f"optimal: as many are alive at once; {plan.method}"
-    return f"at most {plan.bytes - plan.bound} above the optimum, {plan.bound} are alive at once; {plan.method}"
-
-
-def _too_large(plan, capacity: int) -> str:
-    if plan.bound > capacity:
-        return f"no plan fits {capacity} bytes: {plan.bound} are alive at once"
-    return f"no plan found that fits {capacity} bytes: the best one takes {plan.bytes}, the bound is {plan.bound}"
+    if plan.optimal:
+        return f"optimal: proven by search; {plan.method}"
+    return f"at most {plan.gap} above the optimum, {plan.bound} are alive at once; {plan.method}"

@@ -1,4 +1,6 @@
-"""Greedy placement: take buffers in some order, give each the lowest gap that is free for its whole life.
+"""Allocation: greedy first; where that misses the bound, the exact search goes on from the best greedy plan.
+
+Greedy placement takes buffers in some order and gives each the lowest gap that is free for its whole life.
 
     address
       ^   +-----+
@@ -9,11 +11,13 @@
       +---+-----------+--> position
 
 Several orders are tried and the smallest arena wins; where it equals the bound no plan can be smaller.
+The exact search (plan/exact.py) costs a second to load, so it is left alone where greedy is enough.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
-from workbench.plan.problem import Buffer, Placed, Plan, lower_bound
+from workbench.plan.problem import Buffer, Placed, Plan, lower_bound, plan_of
 
 ORDERS: dict[str, Callable[[Buffer], tuple]] = {
     "largest first": lambda b: (-b.size, b.lower, b.id),
@@ -24,8 +28,21 @@ ORDERS: dict[str, Callable[[Buffer], tuple]] = {
 }
 
 
-def allocate(buffers: Sequence[Buffer]) -> Plan:
-    """The best greedy plan over all orders. Buffers keep their order in the plan."""
+COMPILE_NODES = 20_000  # of the exact search, about a second; nodes, not seconds: the same plan on every machine
+
+
+def allocate(buffers: Sequence[Buffer], nodes: float = COMPILE_NODES, seconds: float = math.inf) -> Plan:
+    """The smallest plan found within so many nodes or seconds of search. Buffers keep their order in the plan."""
+    plan = greedy(buffers)
+    if plan.optimal:
+        return plan
+    from workbench.plan.exact import Limit, minimise
+
+    return minimise(buffers, plan, Limit(nodes, seconds))
+
+
+def greedy(buffers: Sequence[Buffer]) -> Plan:
+    """The best greedy plan over all orders."""
     bound = lower_bound(buffers)
     best: Plan | None = None
     for name, key in ORDERS.items():
@@ -44,7 +61,7 @@ def _greedy(buffers: Sequence[Buffer], key: Callable, bound: int, name: str) -> 
         placed.append(Placed(buffer.id, buffer.lower, buffer.upper, buffer.size, _lowest_gap(taken, buffer.size)))
     offset = {buffer.id: buffer.offset for buffer in placed}
     ordered = tuple(Placed(b.id, b.lower, b.upper, b.size, offset[b.id]) for b in buffers)
-    return Plan(ordered, max((b.end for b in ordered), default=0), bound, f"greedy, {name}")
+    return plan_of(ordered, bound, f"greedy, {name}")
 
 
 def _lowest_gap(taken: list[tuple[int, int]], size: int) -> int:

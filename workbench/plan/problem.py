@@ -1,7 +1,7 @@
 """The four nouns of planning: a Buffer wants bytes for a lifetime, a Plan places each at an offset."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -42,33 +42,59 @@ class Placed(Buffer):
 
 @dataclass(frozen=True)
 class Plan:
-    """Placed buffers, the arena's `bytes`, the most bytes live at once (`bound`), and the `method` that found it."""
+    """Placed buffers, the arena's `bytes`, the most bytes live at once (`bound`), and the `method` that found it.
+
+    No plan is smaller than `proven` bytes: the bound, or more where a search has shown it.
+    """
 
     buffers: tuple[Placed, ...]
     bytes: int
     bound: int
     method: str
+    proven: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "proven", max(self.proven, self.bound))
 
     @property
     def optimal(self) -> bool:
-        """Whether the bound proves that no plan is smaller."""
-        return self.bytes == self.bound
+        """Whether it is proven that no plan is smaller."""
+        return self.bytes == self.proven
+
+    @property
+    def gap(self) -> int:
+        """Bytes that might still be saved."""
+        return self.bytes - self.proven
 
     def offsets(self) -> dict[str, int]:
         return {buffer.id: buffer.offset for buffer in self.buffers}
 
 
+def plan_of(placed: Sequence[Placed], bound: int, method: str, proven: int = 0) -> Plan:
+    """The plan of buffers that have their places."""
+    return Plan(tuple(placed), max((buffer.end for buffer in placed), default=0), bound, method, proven)
+
+
 def lower_bound(buffers: Iterable[Buffer]) -> int:
     """The most bytes alive at one position: no plan can need fewer."""
+    return max((live for live, _ in _live(buffers)), default=0)
+
+
+def busiest(buffers: Iterable[Buffer]) -> int:
+    """The first position at which the most bytes are alive."""
+    return -max(((live, -position) for live, position in _live(buffers)), default=(0, 0))[1]
+
+
+def _live(buffers: Iterable[Buffer]) -> Iterator[tuple[int, int]]:
+    """Bytes alive from each position on at which they change, and that position."""
     change: dict[int, int] = {}
     for buffer in buffers:
         change[buffer.lower] = change.get(buffer.lower, 0) + buffer.size
         change[buffer.upper] = change.get(buffer.upper, 0) - buffer.size
-    live = most = 0
+    live = 0
     for position in sorted(change):
         live += change[position]
-        most = max(most, live)
-    return most
+        yield live, position
 
 
 def read_buffers(path: Path) -> list[Buffer]:
