@@ -1,5 +1,6 @@
 """Whole runs: the measures add up, tracing changes nothing, what was observed is what was planned."""
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from workbench.codegen import project
 from workbench.codegen.project import templates
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
-from workbench.errors import DataError, ModelError
+from workbench.errors import BudgetError, DataError, ModelError
 from workbench.frontends import Model
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
@@ -228,3 +229,22 @@ def test_what_cannot_be_trained_is_told():
         workbench.run("mlp", data="cifar")
     with pytest.raises(DataError, match="needs as many samples"):
         workbench.run("mlp", batch=2000, virtual=True)
+
+
+def test_a_refusal_offers_the_most_that_fits(tmp_path):
+    """lenet's last three layers fit 24 KB, all four do not."""
+    with pytest.raises(BudgetError) as caught:
+        session.run("lenet", sram="24K", schedule="reordered", folder=tmp_path)
+    hint = str(caught.value).split("help: ")[1]
+    offers = dict(re.findall(r"--policy (\S+) needs ([\d.]+) KB", hint))
+    assert list(offers) == ["last-3", "bias-only+head", "bias-only"]
+    assert "--board" not in hint  # no board was chosen for its size
+    run = session.run("lenet", sram="24K", schedule="reordered", policy="last-3", steps=1, evaluate=False)
+    assert f"{run.meta['memory']['sram_planned'] / 1024:.1f}" == offers["last-3"]
+
+
+def test_slips_in_python_are_told():
+    with pytest.raises(DataError, match="there is no option 'epoch'"):
+        session.run("mlp", epoch=2)
+    with pytest.raises(DataError, match="both steps and epochs"):
+        session.run("mlp", steps=1, epochs=2)

@@ -49,7 +49,7 @@ def test_what_does_not_fit_is_linked_for_the_twin_and_refused(tmp_path):
         assert caught.value.exit_code == 3
         assert "mlp needs 42." in str(caught.value)
         assert "d.fc1.weight 16 KB" in str(caught.value)
-        assert "--policy last-1 needs 2.7 KB; --policy bias-only needs" in str(caught.value)
+        assert "--policy last-1 needs 2.7 KB; --policy bias-only+head needs 3.1 KB" in str(caught.value)
     require_fit(built(tmp_path / "fits"))
 
 

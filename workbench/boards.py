@@ -64,6 +64,7 @@ BOARDS = {
         _m7("virtual-m7", 216_000_000, 0x08000000, 16 * MB, 16 * MB),
     )
 }
+REAL = tuple(board for board in BOARDS.values() if not board.name.startswith("virtual-"))
 DEFAULT = "nrf52840"
 
 

@@ -7,6 +7,7 @@ run = train(built, Training(epochs=5))              or all three: run("lenet", p
 
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,14 +23,14 @@ from workbench.frontends import Model
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes, storage_roots
 from workbench.measure import sram_planned, too_large
-from workbench.passes.apply_policy import apply_policy
+from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.pipeline import Applied, run_schedule
 from workbench.plan.memory import MemoryPlan, plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
 from workbench.report.view import Run
 from workbench.toolchain import Image, install, make_image
-from workbench.training import Progress, Training, train
-from workbench.units import size
+from workbench.training import Progress, train, training_options
+from workbench.units import parse_bytes, size
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def run(
     policy: str | UpdatePolicy = "full",
     schedule: str = "optimized",
     board: str | Board = boards.DEFAULT,
-    sram: int | None = None,
+    sram: int | str | None = None,
     batch: int = 1,
     optimizer: Optimizer = PLAIN_SGD,
     weights: Mapping[str, np.ndarray] | None = None,
@@ -119,17 +120,17 @@ def run(
     progress: Progress | None = None,
     **training,
 ) -> Run:
-    """Compile, build and train in one call. `sram`: another limit in bytes; `weights`: start from these.
+    """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
 
     `folder` keeps the firmware. What does not fit raises BudgetError, unless `virtual` lets it run on the twin.
     Further keywords are those of Training.
     """
-    options = Training(**training)
+    options = training_options(**training)
     model = frontends.load(model, batch, options.seed) if isinstance(model, str) else model
     if weights is not None:
         model = with_weights(model, weights)
     board = boards.get(board) if isinstance(board, str) else board
-    board = board if sram is None else board.with_sram(sram)
+    board = board if sram is None else board.with_sram(parse_bytes(sram) if isinstance(sram, str) else sram)
     with tempfile.TemporaryDirectory() as scratch:
         built = build(compile(model, policy, schedule, optimizer), board, folder or scratch, virtual)
         return Run.of(train(built, options, progress)[0])
@@ -148,22 +149,50 @@ def require_fit(built: Built) -> None:
 
 
 def _what_would_fit(built: Built) -> str:
-    """Other schedules, batches and policies that fit, by their plans; the virtual twin where none does."""
-    compiled, choices = built.compiled, []
-    tried = [("--schedule optimized", {"schedule": "optimized"})] if compiled.schedule != "optimized" else []
-    if compiled.model.batch > 1 and compiled.model.name in frontends.names():
-        tried.append(("--batch 1", {"model": frontends.load(compiled.model.name)}))
-    tried += [(f"--policy {name}", {"policy": name}) for name in ("last-2", "last-1", "bias-only")]
-    for option, change in tried:
+    """Other schedules, batches, boards and policies that fit, by their plans; the virtual twin where none does."""
+    compiled, board, choices = built.compiled, built.board, []
+
+    def needed(**change) -> int:
         chosen = {"model": compiled.model, "policy": compiled.policy, "schedule": compiled.schedule} | change
+        other = compile(**chosen, optimizer=compiled.optimizer)
+        return sram_planned(built) - _sram_of(compiled) + _sram_of(other)
+
+    def offer(option: str, **change) -> None:
         try:
-            other = compile(**chosen, optimizer=compiled.optimizer)
+            planned = needed(**change)
         except PolicyError:
-            continue
-        needed = sram_planned(built) - _sram_of(compiled) + _sram_of(other)
-        if needed <= built.board.sram_size:
-            choices.append(f"{option} needs {size(needed)}")
-    return "; ".join(choices[:3]) or f"no smaller policy fits; --board {virtual_twin(built.board).name} has room"
+            return
+        if planned <= board.sram_size:
+            choices.append(f"{option} needs {size(planned)}")
+
+    if compiled.schedule != "optimized":
+        offer("--schedule optimized", schedule="optimized")
+    single = {"model": frontends.load(compiled.model.name)} if _has_smaller_batch(compiled.model) else {}
+    if single:
+        offer("--batch 1", **single)
+    if board == boards.BOARDS.get(board.name):
+        larger = [other for other in boards.REAL if board.sram_size < sram_planned(built) <= other.sram_size]
+        choices += [f"--board {other.name} has {size(other.sram_size)}" for other in larger]
+    for option, change in [("", {}), ("--batch 1 ", single)][: 2 if single else 1]:
+        most = _last_layers(compiled) - 1
+        fits = bisect_left(
+            range(1, most + 1), True, key=lambda k: needed(policy=f"last-{k}", **change) > board.sram_size
+        )
+        for policy in [f"last-{fits}"] * (fits > 0) + ["bias-only+head", "bias-only"]:
+            offer(f"{option}--policy {policy}", policy=policy, **change)
+    return "; ".join(choices[:4]) or f"no smaller policy fits; --board {virtual_twin(board).name} has room"
+
+
+def _has_smaller_batch(model: Model) -> bool:
+    return model.batch > 1 and model.name in frontends.names()
+
+
+def _last_layers(compiled: Compiled) -> int:
+    """How many of the last layers have their weights updated: all of them under full, K under last-K, else none."""
+    layers = [part.layers for part in compiled.policy.weights]
+    if layers == ["all"]:
+        return len(weighted_layers(compiled.model.graph))
+    return int(layers[0][5:]) if len(layers) == 1 and layers[0].startswith("last-") else 0
 
 
 def _sram_of(compiled: Compiled) -> int:
@@ -171,7 +200,7 @@ def _sram_of(compiled: Compiled) -> int:
     root = storage_roots(compiled.graph)
     written = {root[name] for node in compiled.graph.nodes for name in node.overwrites}
     kept = written.intersection(compiled.graph.persistent)
-    return compiled.memory.plan.bytes + sum(compiled.graph.types[name].bytes for name in kept)
+    return compiled.memory.plan.bytes + sum(compiled.graph.types[name].updated.bytes for name in kept)
 
 
 def with_weights(model: Model, weights: Mapping[str, np.ndarray]) -> Model:

@@ -6,7 +6,7 @@ itself runs untraced, and its first loss must be the traced one's, to the bit.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain, islice
 
 import numpy as np
@@ -31,7 +31,7 @@ Progress = Callable[[int, int, float], None]  # step done, steps in all, its los
 class Training:
     """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`."""
 
-    steps: int = 50
+    steps: int | None = 50
     epochs: int | None = None
     lr: float = 0.02
     lr_bias: float | None = None
@@ -40,6 +40,17 @@ class Training:
     data: str | None = None
     trace: str = "ops"
     evaluate: bool = True  # accuracy on the held-out samples, before and after
+
+
+def training_options(**options) -> Training:
+    """Training of keywords. Raises DataError for one it does not have, and for both steps and epochs."""
+    names = [field.name for field in fields(Training)]
+    unknown = [name for name in options if name not in names]
+    if unknown:
+        raise DataError(f"there is no option {unknown[0]!r}", f"there are {', '.join(names)}")
+    if options.get("steps") is not None and options.get("epochs") is not None:
+        raise DataError("both steps and epochs are given", "give one of them")
+    return Training(**options)
 
 
 @dataclass(frozen=True)

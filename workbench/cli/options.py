@@ -101,7 +101,7 @@ def training(args, evaluate: bool = True):
     from workbench.training import Training
 
     return Training(
-        steps=args.steps, epochs=args.epochs, lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay,
+        steps=None if args.epochs else args.steps, epochs=args.epochs, lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay,
         seed=args.seed, data=args.data, trace=args.trace, evaluate=evaluate,
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ from workbench.passes.pipeline import SCHEDULES as PASSES_OF
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
 from workbench.report.view import Run
 from workbench.study.processes import Died, in_processes, uninterrupted
-from workbench.training import Training
+from workbench.training import Training, training_options
 
 SCHEDULES = ("vanilla", "reordered")
 INTERRUPTED, OUR_BUG, BROKEN_PROMISE = 130, 70, 3  # exit codes
@@ -137,7 +137,7 @@ def compare(
     keywords are those of Training; `trace` is memory unless given. Ctrl-C ends what is under way and gives the
     comparison with what was finished.
     """
-    options = Training(**{"trace": "memory", **training})
+    options = training_options(**{"trace": "memory", **training})
     model = frontends.load(model, batch, options.seed) if isinstance(model, str) else model
     board = boards.get(board) if isinstance(board, str) else board
     folder = None if folder is None else Path(folder)
