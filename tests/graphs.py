@@ -1,13 +1,14 @@
-"""Small training graphs to test passes on, random legal orders of them, and feeds."""
+"""Small training graphs to test passes on, drawn or made, random legal orders of them, and feeds."""
 
 import numpy as np
+from hypothesis import strategies as st
 
 from workbench.autodiff import loss_nodes, training_step
 from workbench.frontends.layers import Network
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import storage_roots
 from workbench.passes.apply_policy import apply_policy
-from workbench.policy import PLAIN_SGD, parse_policy
+from workbench.policy import PLAIN_SGD, Optimizer, parse_policy
 
 
 def mlp(widths, batch=2, policy="full", optimizer=PLAIN_SGD) -> Graph:
@@ -67,3 +68,24 @@ def feeds(graph: Graph, seed: int) -> dict[str, np.ndarray]:
         else:
             values[name] = np.asarray(rng.normal(size=kind.shape) * (1 if kind.rank else 0.05), np.float32)
     return values
+
+
+seeds = st.integers(0, 10**6)
+optimizers = st.builds(
+    Optimizer, momentum=st.sampled_from([0, 0.5]), weight_decay=st.sampled_from([0, 0.1]), accumulate=st.integers(1, 2)
+)
+policies = st.sampled_from(["full", "bias-only", "last-1"])
+
+
+@st.composite
+def training_graphs(draw) -> Graph:
+    policy, optimizer = draw(policies), draw(optimizers)
+    if draw(st.booleans()):
+        widths = draw(st.lists(st.integers(1, 9), min_size=2, max_size=5))
+        return mlp(widths, draw(st.integers(1, 3)), policy, optimizer)
+    channels = draw(st.lists(st.integers(1, 3), min_size=1, max_size=2))
+    return convnet(channels, draw(st.integers(4, 6)), 1, policy, draw(st.booleans()), optimizer)
+
+
+def same_bits(one, other) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)

@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from graphs import convnet, feeds, mlp, shuffled
+from graphs import convnet, feeds, mlp, same_bits, seeds, shuffled, training_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import GraphError, WorkbenchError
-from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
 from workbench.ir.liveness import liveness
 from workbench.ir.verify import verify
@@ -17,27 +15,6 @@ from workbench.passes.bit_masks import save_bit_masks
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
 from workbench.passes.pipeline import run_schedule
-from workbench.policy import Optimizer
-
-seeds = st.integers(0, 10**6)
-optimizers = st.builds(
-    Optimizer, momentum=st.sampled_from([0, 0.5]), weight_decay=st.sampled_from([0, 0.1]), accumulate=st.integers(1, 2)
-)
-policies = st.sampled_from(["full", "bias-only", "last-1"])
-
-
-@st.composite
-def training_graphs(draw) -> Graph:
-    policy, optimizer = draw(policies), draw(optimizers)
-    if draw(st.booleans()):
-        widths = draw(st.lists(st.integers(1, 9), min_size=2, max_size=5))
-        return mlp(widths, draw(st.integers(1, 3)), policy, optimizer)
-    channels = draw(st.lists(st.integers(1, 3), min_size=1, max_size=2))
-    return convnet(channels, draw(st.integers(4, 6)), 1, policy, draw(st.booleans()), optimizer)
-
-
-def same_bits(one, other) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
 
 
 @settings(deadline=None, max_examples=60)

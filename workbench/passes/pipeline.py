@@ -15,6 +15,7 @@ from workbench.passes import Declined
 from workbench.passes.bit_masks import save_bit_masks
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
+from workbench.passes.order_search import order_search
 from workbench.units import size
 
 
@@ -36,6 +37,7 @@ PASSES = {
         Pass("bit-masks", save_bit_masks, "save one bit an element where the backward needs no more", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
+        Pass("order-search", order_search, "run in the order that keeps the fewest bytes alive", OPTIMIZED, True),
     )
 }
 SCHEDULES = {

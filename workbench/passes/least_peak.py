@@ -1,0 +1,209 @@
+"""Search the orders of a graph for the one with the fewest bytes alive at once.
+
+A state is a set of nodes that have run; how they were ordered no longer matters. What is live after a set is known from
+the set alone, so many orders meet in one state:
+
+    {} --a--> {a} --b--> {a,b} --…     b-a and a-b meet: keep the one with the lower peak
+       --b--> {b} --a--^
+
+States are taken by least peak so far (Dijkstra's search with max in place of +): the first complete one is least.
+Most nodes need no search. From a state, a node or a chain of nodes that may run and leaves no more alive than before is
+run at once where that stays within the peak that is unavoidable by now: later it could only free the same or more
+bytes, and until then they would lie about. (Bytes alive, as a function of the set, are submodular.)
+"""
+
+import heapq
+from dataclasses import dataclass
+from itertools import count
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`bytes` of memory from its maker (None: there from the start) to the last of its users.
+
+    Users are a set of nodes; a node that never runs among them keeps an output alive to the end.
+    """
+
+    bytes: int
+    maker: int | None
+    users: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Nodes by index, sets of them as bits: `before[n]` must have run when n does; `scratch[n]` bytes it needs then."""
+
+    before: tuple[int, ...]
+    scratch: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+
+    def __post_init__(self):
+        behind = [[] for _ in self.before]
+        for node, needed in enumerate(self.before):
+            for other in bits(needed):
+                behind[other].append(node)
+        made, used = [0] * len(self.before), [[] for _ in self.before]
+        for piece in self.pieces:
+            if piece.maker is not None:
+                made[piece.maker] += piece.bytes
+            for node in bits(piece.users & self.all):
+                used[node].append(piece)
+        for name, value in (("behind", behind), ("made", made), ("used", used)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def all(self) -> int:
+        return (1 << len(self.before)) - 1
+
+    def first(self) -> "State":
+        ready = sum(1 << node for node, needed in enumerate(self.before) if not needed)
+        live = sum(piece.bytes for piece in self.pieces if piece.maker is None)
+        return State(0, ready, live, 0, None)
+
+    def step(self, state: "State", node: int) -> "State":
+        """The state after `node` has run as well."""
+        done = state.done | 1 << node
+        ready = state.ready & ~(1 << node)
+        for other in self.behind[node]:
+            if not self.before[other] & ~done:
+                ready |= 1 << other
+        at_once = state.live + self.made[node]
+        freed = sum(piece.bytes for piece in self.used[node] if not piece.users & ~done)
+        return State(done, ready, at_once - freed, max(state.peak, at_once + self.scratch[node]), (state, node))
+
+
+@dataclass(frozen=True)
+class State:
+    """Nodes that have run and that may run next, bytes alive now and at most until now, and the step that led here."""
+
+    done: int
+    ready: int
+    live: int
+    peak: int
+    last: tuple["State", int] | None
+
+    def order(self) -> list[int]:
+        nodes, state = [], self
+        while state.last:
+            state, node = state.last
+            nodes.append(node)
+        return nodes[::-1]
+
+
+def bits(number: int):
+    """The set bits, lowest first."""
+    while number:
+        low = number & -number
+        yield low.bit_length() - 1
+        number ^= low
+
+
+def peak_of(problem: Problem, order) -> int:
+    state = problem.first()
+    for node in order:
+        state = problem.step(state, node)
+    return state.peak
+
+
+def lower_bound(problem: Problem) -> int:
+    """No order needs less: at each node, what is alive there in all orders."""
+    ancestors, descendants = _closures(problem)
+    best = 0
+    for node in range(len(problem.before)):
+        early, late = ancestors[node] | 1 << node, descendants[node] | 1 << node | 1 << len(problem.before)
+        alive = problem.scratch[node]
+        for piece in problem.pieces:
+            if piece.users & late and (piece.maker is None or early >> piece.maker & 1):
+                alive += piece.bytes
+        best = max(best, alive)
+    return best
+
+
+def search(problem: Problem, floor: int, ceiling: int, limit: int) -> tuple[State | None, int]:
+    """The complete state of least peak, if there is one below `ceiling`, and a proven lower bound of the peak.
+
+    `floor` is a known lower bound. After `limit` states the search gives up: None, and the bound reached so far.
+    """
+    order = count()  # ties: the deeper state, then the earlier one
+    start = _settle(problem, problem.first(), floor)
+    queue = [(max(start.peak, floor), -start.done.bit_count(), next(order), start)]
+    best = {start.done: start.peak}
+    while queue:
+        peak, _, _, state = heapq.heappop(queue)
+        if peak >= ceiling:
+            break
+        if state.done == problem.all:
+            return state, peak
+        if limit == 0:
+            return None, peak
+        limit -= 1
+        for node in bits(state.ready):
+            after = _settle(problem, problem.step(state, node), floor)
+            if after.peak < best.get(after.done, ceiling):
+                best[after.done] = after.peak
+                heapq.heappush(queue, (max(after.peak, floor), -after.done.bit_count(), next(order), after))
+    return None, ceiling
+
+
+def beam(problem: Problem, floor: int, width: int) -> State:
+    """A complete state of low peak: of the states with as many nodes run, the `width` best are followed."""
+    start = _settle(problem, problem.first(), floor)
+    levels: dict[int, dict[int, State]] = {start.done.bit_count(): {start.done: start}}
+    for level in range(len(problem.before)):
+        found = sorted(levels.pop(level, {}).values(), key=lambda state: (max(state.peak, floor), state.live))
+        for state in found[:width]:
+            for node in bits(state.ready):
+                after = _settle(problem, problem.step(state, node), floor)
+                here = levels.setdefault(after.done.bit_count(), {})
+                if after.done not in here or after.peak < here[after.done].peak:
+                    here[after.done] = after
+    return levels[len(problem.before)][problem.all]
+
+
+def _settle(problem: Problem, state: State, floor: int) -> State:
+    """Run what needs no choice: the only node that may run, and what leaves no more alive within the peak so far."""
+    while state.ready:
+        if state.ready & (state.ready - 1) == 0:
+            after = problem.step(state, state.ready.bit_length() - 1)
+        else:
+            within = max(state.peak, floor)
+            chains = (_chain(problem, state, node, within) for node in bits(state.ready))
+            after = next((after for after in chains if after), None)
+            if after is None:
+                break
+        state = after
+    return state
+
+
+def _chain(problem: Problem, start: State, node: int, within: int) -> State | None:
+    """The state after `node`, and what only it lets run, up to where no more is alive than before; else None."""
+    state = start
+    while True:
+        after = problem.step(state, node)
+        if after.peak > within:
+            return None
+        if after.live <= start.live:
+            return after
+        freed = after.ready & ~state.ready
+        if freed == 0 or freed & (freed - 1):
+            return None
+        state, node = after, freed.bit_length() - 1
+
+
+def _closures(problem: Problem) -> tuple[list[int], list[int]]:
+    """All that must run before each node, and all that must run behind it, indirectly too."""
+    ancestors: list[int] = []
+    for needed in problem.before:  # makers stand before readers in the order that came in
+        ancestors.append(needed | _union(ancestors[other] for other in bits(needed)))
+    descendants = [0] * len(problem.before)
+    for node in reversed(range(len(problem.before))):
+        for other in bits(problem.before[node]):
+            descendants[other] |= descendants[node] | 1 << node
+    return ancestors, descendants
+
+
+def _union(sets) -> int:
+    result = 0
+    for one in sets:
+        result |= one
+    return result
