@@ -146,6 +146,31 @@ def test_comparison_has_a_row_a_run_and_changes_are_counted_from_it():
     assert changes.saved["static"] == 0
 
 
+def several_kinds():
+    """Two networks, two batches and two policies in the order of a folder's names: what is like the first stands last."""
+    runs = [
+        synthetic_run(), synthetic_run(), synthetic_run(policy="last-3"),
+        synthetic_run("reordered"), synthetic_run("reordered", policy="last-3"), synthetic_run(),
+    ]  # fmt: skip
+    runs[0].meta.update(model="mlp")
+    runs[5].meta.update(accumulate=4)
+    return runs
+
+
+def test_a_run_is_held_against_the_first_one_of_its_kind_only():
+    runs = several_kinds()
+    found = [tables.reference(runs, index) for index in range(len(runs))]
+    assert [one and runs.index(one) for one in found[3:5]] == [1, 1] and runs.index(found[2]) == 1
+    assert found[0] is found[1] is found[5] is None
+    own = [tables.reference(runs, index, ("policy",)) for index in range(len(runs))]
+    assert own[2] is None and own[4] is runs[2]
+    assert tables.apart(runs) == ["model", "policy", "schedule", "accumulate"]
+    table = tables.comparison(runs)
+    assert table.saved_fraction.isna().tolist() == [True, True, False, False, False, True]
+    assert table.saved_against[4] == "lenet full vanilla"
+    assert table.saved_fraction[3] == tables.saving(runs[1], runs[3]).fraction > 0
+
+
 def test_changes_leave_out_what_only_one_run_measured():
     changes = tables.changes(synthetic_run(), synthetic_run("reordered", trace="off"))
     assert {"arena_touched", "sram_peak", "instructions"}.isdisjoint(changes.index)

@@ -1,6 +1,7 @@
 """What a person reads, whole texts against golden files: measured, planned only, and what does not fit."""
 
 import dataclasses
+import re
 
 import pandas as pd
 import pytest
@@ -50,6 +51,26 @@ def test_policies_beside_each_other_of_which_one_was_not_traced_and_does_not_fit
     golden("report_compare_policies.txt", text.comparison_text(runs))
 
 
+def test_savings_say_against_what():
+    vanilla, reordered = synthetic_run(), synthetic_run("reordered")
+    both = [vanilla, reordered, synthetic_run(policy="last-3"), synthetic_run("reordered", policy="last-3")]
+    told = text.comparison_text(both)
+    assert "\nsaved: SRAM against full vanilla; by order: against the same policy's first row\n" in told
+    cells = [line.split() for line in told.splitlines() if line.startswith(("full", "last-3"))]
+    assert cells[0][4:6] == ["–", "–"]
+    assert "\nsaved: SRAM against vanilla\n" in text.comparison_text([vanilla, reordered])
+
+
+def test_unlike_runs_save_nothing():
+    runs = [synthetic_run(), synthetic_run()]
+    runs[1].meta.update(model="mlp", accumulate=4)
+    told = text.comparison_text(runs)
+    assert "saved" not in told and "savings" not in told
+    assert re.search(r"^mlp +4 ", told, re.M)
+    told = text.comparison_text([*runs, synthetic_run("reordered"), runs[1]])
+    assert "\nsaved: SRAM against the first row of the same model, accumulate\n" in told
+
+
 def test_nothing_traced_says_so():
     told = text.comparison_text([synthetic_run(trace="off")])
     assert "measured" not in told
@@ -58,6 +79,8 @@ def test_nothing_traced_says_so():
 
 def test_heaviest_operators(golden):
     golden("report_ops.txt", text.ops_text(synthetic_run("reordered"), top=6))
+    untraced = text.ops_text(synthetic_run(trace="ops"))
+    assert "written" not in untraced and "`--trace memory`" in untraced
     everything = text.ops_text(synthetic_run("reordered"), top=0)
     assert "100.0 % of the" in everything
     assert "not counted (trace level off)" in text.ops_text(synthetic_run(trace="off"))

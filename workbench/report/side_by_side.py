@@ -7,31 +7,30 @@ from workbench.record import Run
 from workbench.report import roles, tables
 from workbench.report.cells import NOTHING, arrow, bare_kb, grid, known
 
-KEYS = ("model", "policy", "schedule", "board", "batch")  # what tells runs apart
-MEASURES = ["planned", "measured", "saved", "arena", "touched", "static", "stack",
+MEASURES = ["planned", "measured", "saved", "by order", "arena", "touched", "static", "stack",
             "flash", "instr.", "cycles", "a step", "loss", "held-out"]  # fmt: skip
-TEXTS = {*KEYS, "loss", "held-out", "fits"}  # to the left, numbers to the right
+TEXTS = {*tables.KEYS, "loss", "held-out", "fits"}  # to the left, numbers to the right
 
 
 def comparison_text(runs: Sequence[Run]) -> str:
     """Aligned tables, a row a run; what all runs have in common stands above them, not in them."""
     table = tables.comparison(runs)
-    shared = [key for key in KEYS if table[key].nunique(dropna=False) == 1]
-    apart = [key for key in KEYS if key not in shared] or ["schedule"]
+    apart = tables.apart(runs) or ["schedule"]
     heads = apart + MEASURES
     heads += ["limit"] * (table.sram_limit.nunique() > 1) + ["fits"] * (not table.fits.all())
-    cells = [_comparison_row(row, runs[0], run) for (_, row), run in zip(table.iterrows(), runs, strict=True)]
+    cells = [_comparison_row(row, runs, index) for index, row in table.iterrows()]
     heads = [head for head in heads if any(row[head] != NOTHING for row in cells)]  # a column nobody fills says nothing
     if _all_touched(table):
         heads.remove("touched")
     body = grid(heads, [[row[head] for head in heads] for row in cells], _left(heads))
-    parts = [_common(table, shared), body, "\n".join(_comparison_notes(table, heads, runs)) + "\n"]
+    parts = [_common(table, apart), body, "\n".join(_comparison_notes(table, heads, runs)) + "\n"]
     by_role = _roles_text(runs, apart)
     return "\n".join(parts + ([by_role] if by_role else []))
 
 
-def _common(table, shared) -> str:
-    told = [f"batch {table[key][0]}" if key == "batch" else str(table[key][0]) for key in shared]
+def _common(table, apart) -> str:
+    shared = [key for key in tables.KEYS if key not in apart and (key != "accumulate" or table[key][0] != 1)]
+    told = [f"{key} {table[key][0]}" if key in ("batch", "accumulate") else str(table[key][0]) for key in shared]
     if table.sram_limit.nunique() == 1:
         told.append(f"SRAM limit {units.size(int(table.sram_limit[0]))}")
     return " · ".join(told) + "\n"
@@ -52,7 +51,7 @@ def _roles_text(runs, apart) -> str:
             sign = "=" if both["planned"] == both["measured"] else "≈"
             shown = {f"planned {sign} measured": shown["measured"]}
         for number, (measure, cells) in enumerate(shown.items()):
-            names = ["" if number else str(run.meta[key]) for key in apart]
+            names = ["" if number else str(tables.key(run, key)) for key in apart]
             total = sum(both["measured" if "measured" in measure else "planned"].values())
             rows.append([*names, measure, *cells, bare_kb(total)])
     if not rows:
@@ -61,16 +60,17 @@ def _roles_text(runs, apart) -> str:
     body = grid(heads, rows, _left(heads) | {len(apart)})
     notes = ["KB where most arena bytes are live at once"]
     notes += ["dead: arena bytes that no live buffer uses there"] * ("dead" in columns)
-    return f"{body}\n{'; '.join(notes)}\n"
+    notes += ["scalar: learning rates, loss and the runtime's own variables"] * ("scalar" in columns)
+    return "\n".join([body, *notes]) + "\n"
 
 
-def _comparison_row(row, first, run) -> dict[str, str]:
-    saved = tables.saving(first, run)
+def _comparison_row(row, runs, index) -> dict[str, str]:
     return {
-        **{key: str(row[key]) for key in KEYS},
+        **{key: str(row[key]) for key in tables.KEYS},
         "planned": bare_kb(row.sram_planned),
         "measured": bare_kb(row.sram_peak),
-        "saved": NOTHING if run is first else units.change(saved.before, saved.after),
+        "saved": _saved(runs, index),
+        "by order": _saved(runs, index, ("policy",)) if _orders_beside_policies(runs) else NOTHING,
         "arena": bare_kb(row.arena_planned),
         "touched": bare_kb(row.arena_touched),
         "static": bare_kb(row.static),
@@ -86,6 +86,34 @@ def _comparison_row(row, first, run) -> dict[str, str]:
     }
 
 
+def _saved(runs, index, also=()) -> str:
+    first = tables.reference(runs, index, also)
+    if first is None:
+        return NOTHING
+    saved = tables.saving(first, runs[index])
+    return units.change(saved.before, saved.after)
+
+
+def _orders_beside_policies(runs) -> bool:
+    """Some run is held against one of another policy, though one of its own policy is there too."""
+    own = [tables.reference(runs, index, ("policy",)) for index in range(len(runs))]
+    return any(one is not None and one is not tables.reference(runs, at) for at, one in enumerate(own))
+
+
+def _saved_note(runs) -> str:
+    """Which row `saved` is held against: by its name if there is one, else by the rule."""
+    found = [tables.reference(runs, index) for index in range(len(runs))]
+    against = [run for run in runs if any(run is one for one in found)]
+    if not against:
+        return ""
+    name = " ".join(str(tables.key(against[0], key)) for key in tables.apart(runs)) or "the first row"
+    if len(against) > 1:
+        differ = [key for key in tables.ALIKE if key in tables.apart(runs)]
+        name = f"the first row of the same {', '.join(differ)}"
+    order = "; by order: against the same policy's first row" if _orders_beside_policies(runs) else ""
+    return f"saved: SRAM against {name}{order}"
+
+
 def _all_touched(table) -> bool:
     return bool((table.arena_touched == table.arena_planned).all())
 
@@ -94,11 +122,12 @@ def _comparison_notes(table, heads, runs) -> list[str]:
     notes = ["sizes in KB; planned = static + arena + stack reserve"]
     if "measured" in heads:
         notes[0] += "; measured = static + arena touched + stack used"
+    notes += [_saved_note(runs)] * ("saved" in heads)
     if _all_touched(table):
         notes.append("every arena was touched up to the byte that was planned")
     if table.sram_peak.isna().all():
         notes.append("memory was not traced: all but the stack is planned")
-    elif table.sram_peak.isna().any():
+    elif table.sram_peak.isna().any() and "saved" in heads:
         notes.append("not every run traced memory: savings against those compare plans")
     models = sorted(
         {str(r.meta.get("timing_model")) for r in runs if r.meta.get("modelled_cycles_per_step") is not None}

@@ -4,6 +4,7 @@ Positions are operators in execution order; lifetimes are half-open [lower, uppe
 did not observe is NaN or None, never zero.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,6 +14,8 @@ from workbench.errors import BoardError
 from workbench.record import Run
 
 ROLES = ("input", "label", "activation", "mask", "gradient", "scratch", "parameter", "state", "scalar", "other")
+KEYS = ("model", "policy", "schedule", "board", "batch", "accumulate")  # what tells runs apart
+ALIKE = ("model", "board", "batch", "accumulate")  # runs that share these are held against each other
 PHASES = ("forward", "loss", "backward", "update")
 MEASURES = (
     "arena_planned", "arena_lower_bound", "arena_touched", "static", "sram_planned", "sram_peak", "flash",
@@ -134,9 +137,19 @@ def memory_summary(run: Run) -> pd.DataFrame:
     return table.astype("Int64")
 
 
-def comparison(runs) -> pd.DataFrame:
-    """One row a run: what it was, then its bytes, instructions, modelled cycles, milliseconds, loss and accuracy."""
-    return pd.DataFrame([_comparison_row(run) for run in runs])
+def comparison(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row a run: what it was, then its bytes, instructions, modelled cycles, milliseconds, loss and accuracy.
+
+    saved_fraction: of the SRAM of saved_against, its `reference`; both empty for a run that has none.
+    """
+    rows = []
+    for index, run in enumerate(runs):
+        first = reference(runs, index)
+        saved = {"saved_fraction": None, "saved_against": None}
+        if first is not None:
+            saved = {"saved_fraction": saving(first, run).fraction, "saved_against": first.title}
+        rows.append(_comparison_row(run) | saved)
+    return pd.DataFrame(rows)
 
 
 def changes(vanilla: Run, reordered: Run) -> pd.DataFrame:
@@ -162,6 +175,22 @@ def saving(first: Run, second: Run) -> Saving:
     if how == how_too:
         return Saving(how, before, after)
     return Saving("planned", int(first.meta["memory"]["sram_planned"]), int(second.meta["memory"]["sram_planned"]))
+
+
+def key(run: Run, name: str):
+    """One of KEYS; a run that does not know how many batches it accumulated took one."""
+    return run.meta.get(name, 1 if name == "accumulate" else None)
+
+
+def apart(runs: Sequence[Run]) -> list[str]:
+    """The KEYS that these runs do not all share."""
+    return [name for name in KEYS if len({str(key(run, name)) for run in runs}) > 1]
+
+
+def reference(runs: Sequence[Run], index: int, also: tuple[str, ...] = ()) -> Run | None:
+    """What runs[index] is held against: the first run like it in ALIKE (and `also`); None if it is that one itself."""
+    wanted = [key(runs[index], name) for name in (*ALIKE, *also)]
+    return next((run for run in runs[:index] if [key(run, name) for name in (*ALIKE, *also)] == wanted), None)
 
 
 def position_count(run: Run) -> int:
@@ -202,7 +231,7 @@ def _comparison_row(run: Run) -> dict:
     ends, accuracy = loss_ends(meta), meta.get("accuracy") or {}
     return {
         "model": meta["model"], "policy": meta["policy"], "schedule": meta["schedule"], "board": meta["board"],
-        "batch": meta.get("batch"), "positions": position_count(run),
+        "batch": meta.get("batch"), "accumulate": key(run, "accumulate"), "positions": position_count(run),
         "arena_planned": memory["arena_planned"], "arena_lower_bound": memory["arena_lower_bound"],
         "arena_touched": memory.get("arena_touched"), "static": memory["static"],
         "stack_reserve": memory["stack_reserve"], "stack_peak": memory.get("stack_peak"),

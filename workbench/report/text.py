@@ -52,7 +52,9 @@ def ops_text(run: Run, top: int = 10) -> str:
     if ops.instructions.isna().all():
         return f"{len(ops)} operators; instructions were not counted (trace level {run.meta['trace']})\n"
     chosen = ops.sort_values(["instructions", "position"], ascending=[False, True])[: top or None]
-    heads = ["position", "operator", "phase", "instructions", "share", "cycles modelled", "read", "written"]
+    traced = bool(ops[["bytes_read", "bytes_written"]].notna().any(axis=None))
+    heads = ["position", "operator", "phase", "instructions", "share", "cycles modelled"]
+    heads += ["read", "written"] * traced
     rows = []
     for op in chosen.fillna({"instructions": 0}).itertuples():
         share = units.percent(op.instructions / total if total else 0)
@@ -60,15 +62,15 @@ def ops_text(run: Run, top: int = 10) -> str:
             units.count(op.instructions),
             share,
             units.count(known(op.cycles)),
-            size(op.bytes_read),
-            size(op.bytes_written),
-        ]
+        ] + [size(op.bytes_read), size(op.bytes_written)] * traced
         rows.append([str(int(op.position)), op.symbol, op.phase, *work])
     share = units.percent(chosen.instructions.sum() / total if total else 0)
     foot = (
         f"{len(chosen)} of {len(ops)} operators: {share} of the {units.count(total)} instructions counted in one step"
     )
-    return grid(heads, rows, {1, 2}) + f"\n{foot}; cycles modelled ({run.meta.get('timing_model')})\n"
+    foot += f"; cycles modelled ({run.meta.get('timing_model')})"
+    hint = "" if traced else "a run with `--trace memory` also tells the bytes each operator reads and writes\n"
+    return grid(heads, rows, {1, 2}) + f"\n{foot}\n{hint}"
 
 
 def buffers_text(run: Run, top: int = 20) -> str:
@@ -94,7 +96,7 @@ def buffers_text(run: Run, top: int = 20) -> str:
         rows.append(row)
     memory = run.meta["memory"]
     arena, bound = size(memory["arena_planned"]), size(memory["arena_lower_bound"])
-    foot = f"{len(chosen)} of {len(table)} arena buffers; arena {arena} planned, lower bound {bound}"
+    foot = f"{len(chosen)} of {len(table)} arena buffers; arena {arena} planned, at most {bound} live at once"
     if worst.bytes:
         count = tables.position_count(run)
         foot += f"\nworst position {worst.position} of {count}, {worst.symbol}: {size(worst.bytes)} live"
@@ -131,8 +133,8 @@ def _stage(name, text, seconds=None) -> str:
 
 def _compiled(meta, memory) -> str:
     arena, bound = memory["arena_planned"], memory["arena_lower_bound"]
-    optimal = ", optimal" if arena == bound else ""
-    return f"{meta['nodes']} nodes, arena {size(arena)} (bound {units.bare(bound, arena)}{optimal})"
+    live = "all of it live at once: optimal" if arena == bound else f"at most {size(bound)} live at once"
+    return f"{meta['nodes']} nodes, arena {size(arena)} ({live})"
 
 
 def _trained(meta) -> str:
@@ -171,10 +173,11 @@ def _sram(run) -> str:
     total, how = tables.sram(run)
     table = tables.memory_summary(run)
     part = {name: size(known(table.loc[name, how])) for name in ("arena", "static", "stack")}
-    stack = "stack" if how == "measured" else "stack reserve"
-    text = f"{size(total)} {how}: arena {part['arena']} · static {part['static']} · {stack} {part['stack']}"
-    peak = known(table.loc["stack", "measured"])
-    return text if how == "measured" or peak is None else f"{text} (of it {size(peak)} used, measured)"
+    text = f"{size(total)} {how}: arena {part['arena']} · static {part['static']} · stack {part['stack']}"
+    if how == "measured":
+        return text
+    used = known(table.loc["stack", "measured"])
+    return f"{text} reserved" + ("" if used is None else f", {size(used)} of it used as measured")
 
 
 def _violations(table) -> str:
