@@ -1,8 +1,8 @@
-/* exp_log_f32.h - exp for x <= 0 and log for x >= 1, in single precision (newlib's expf and logf compute in double,
+/* exp_log_f32.h - exp for x <= 0 and log(1 + x) for x >= 0, in single precision (newlib's expf and logf compute in double,
  * which these cores do in software).
  *
- * Both reduce as Cephes does (expf.c, logf.c; S. Moshier): exp(x) = 2^n * exp(r) with |r| <= ln(2)/2, log(x) = e*ln(2) +
- * log(m) with m around 1; ln(2) is split in two so that the reduction is exact. The polynomials are Cephes' own.
+ * Both reduce as Cephes does (expf.c, logf.c; S. Moshier): exp(x) = 2^n * exp(r) with |r| <= ln(2)/2, log(1 + x) = e*ln(2) +
+ * log(1 + m) with m around 0; ln(2) is split in two so that the reduction is exact. The polynomials are Cephes' own.
  * Error: below 2 units in the last place over the ranges used. */
 #pragma once
 #include "wb_kernel.h"
@@ -30,19 +30,23 @@ WB_KERNEL float wb_exp_f32(float x)
     return (p * r * r + r + 1.0f) * power.f;
 }
 
-WB_KERNEL float wb_log_f32(float x)
+WB_KERNEL float wb_log1p_f32(float x)
 {
     if (!(x <= 3.4028234e38f)) /* infinite or not a number */
         return x;
-    wb_float_bits bits = { .f = x };
-    int e = (bits.i >> 23) - 126;
-    bits.i = (bits.i & 0x007fffff) | 0x3f000000; /* the mantissa in [0.5, 1) */
-    float m = bits.f;
-    if (m < 0.707106781186547524f) {
-        e -= 1;
-        m = m + m;
+    int e = 0;
+    float m = x; /* below sqrt(2) - 1 it is reduced already, with all its digits */
+    if (x >= 0.414213562373095049f) {
+        wb_float_bits bits = { .f = 1.0f + x };
+        e = (bits.i >> 23) - 126;
+        bits.i = (bits.i & 0x007fffff) | 0x3f000000; /* the mantissa in [0.5, 1) */
+        m = bits.f;
+        if (m < 0.707106781186547524f) {
+            e -= 1;
+            m = m + m;
+        }
+        m -= 1.0f;
     }
-    m -= 1.0f;
     float p = 7.0376836292e-2f;
     p = p * m - 1.1514610310e-1f;
     p = p * m + 1.1676998740e-1f;

@@ -1,13 +1,15 @@
-/* softmax_cross_entropy_f32.h - loss = mean over n of log(sum exp(x[n])) - x[n][label]; dx = (softmax(x) - onehot) / N. */
+/* softmax_cross_entropy_f32.h - loss = mean over n of log(sum exp(x[n])) - x[n][label]; dx = (softmax(x) - onehot) / N.
+ *
+ * Where the network is sure, sum exp and 1, and softmax[label] and 1, are all but equal: neither is subtracted from the other. */
 #pragma once
 #include "exp_log_f32.h"
 
-WB_KERNEL float softmax_largest_f32(int classes, const float *restrict x)
+WB_KERNEL int softmax_largest_f32(int classes, const float *restrict x)
 {
-    float largest = x[0];
+    int largest = 0;
     for (int c = 1; c < classes; ++c)
-        if (x[c] > largest)
-            largest = x[c];
+        if (x[c] > x[largest])
+            largest = c;
     return largest;
 }
 
@@ -16,11 +18,12 @@ WB_KERNEL void softmax_cross_entropy_f32(int batch, int classes, const float *re
 {
     float total = 0.0f;
     for (int n = 0; n < batch; ++n, x += classes) {
-        const float largest = softmax_largest_f32(classes, x);
-        float sum = 0.0f;
+        const int largest = softmax_largest_f32(classes, x);
+        float rest = 0.0f;
         for (int c = 0; c < classes; ++c)
-            sum += wb_exp_f32(x[c] - largest);
-        total += wb_log_f32(sum) - (x[labels[n]] - largest);
+            if (c != largest)
+                rest += wb_exp_f32(x[c] - x[largest]);
+        total += wb_log1p_f32(rest) - (x[labels[n]] - x[largest]);
     }
     *loss = total * (1.0f / (float)batch);
 }
@@ -29,12 +32,15 @@ WB_KERNEL void softmax_cross_entropy_grad_f32(int batch, int classes, const floa
                                               const int32_t *restrict labels, float *restrict dx)
 {
     for (int n = 0; n < batch; ++n, x += classes, dx += classes) {
-        const float largest = softmax_largest_f32(classes, x);
-        float sum = 0.0f;
+        const float largest = x[softmax_largest_f32(classes, x)];
+        const int label = labels[n];
+        float others = 0.0f;
         for (int c = 0; c < classes; ++c)
-            sum += dx[c] = wb_exp_f32(x[c] - largest);
-        const float scale = 1.0f / sum;
+            if (c != label)
+                others += dx[c] = wb_exp_f32(x[c] - largest);
+        const float scale = 1.0f / (others + wb_exp_f32(x[label] - largest));
+        dx[label] = -others;
         for (int c = 0; c < classes; ++c)
-            dx[c] = (dx[c] * scale - (c == labels[n] ? 1.0f : 0.0f)) * (1.0f / (float)batch);
+            dx[c] = dx[c] * scale * (1.0f / (float)batch);
     }
 }

@@ -6,6 +6,7 @@ from samples import dtype_name, evaluate, every_sample, in_dtype, run_every_kern
 
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
+from workbench.ir.op import registered
 from workbench.ir.types import TensorType
 from workbench.ir.verify import verify
 
@@ -95,6 +96,17 @@ def test_emulated_c_equals_evaluate(emulated):
             else:
                 error = np.linalg.norm(got.astype(np.float64) - want) / max(np.linalg.norm(want), 1e-30)
                 assert error <= 1e-6, f"{case}: {error:.1e} of its norm"
+
+
+@pytest.mark.parametrize("name", ["nn.softmax_cross_entropy", "nn.softmax_cross_entropy_grad"])
+def test_a_sure_network_keeps_its_digits(name):
+    """float32 against float64 where the loss is 1e-7 and all but one of its digits could cancel."""
+    logits, label = np.array([[16.0, 0.5, -1.0, 1.0]]), np.array([0], np.int32)
+    evaluate_in = registered()[name].evaluate
+    got, want = evaluate_in(logits.astype(np.float32), label), evaluate_in(logits, label)
+    reference = np.log(np.exp(logits - 16).sum()) if want.ndim == 0 else None
+    assert np.allclose(got, want, rtol=1e-6, atol=0)
+    assert reference is None or np.isclose(want, reference, rtol=1e-6)
 
 
 def test_relu_has_slope_zero_at_zero():

@@ -13,6 +13,7 @@ def add_arguments(parser) -> None:
     options.add_compile(parser)
     options.add_board(parser)
     parser.add_argument("--data", metavar="D", help="data set (default: the network's own)")
+    parser.add_argument("--load-weights", metavar="FILE", help="check with the weights in an .npz")
     parser.add_argument("--lr", type=options.rate, default=0.02, metavar="X", help="learning rate (default 0.02)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 

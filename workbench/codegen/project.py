@@ -198,10 +198,10 @@ def _numbers(values: np.ndarray) -> str:
 
 
 def _literal(value: int | float) -> str:
-    """A C literal; nine digits tell every float32 from its neighbours."""
+    """A C literal of an int, or of the float32 next to `value`: nine digits tell every float32 from its neighbours."""
     if isinstance(value, int):
         return str(value)
-    word = f"{value:.9g}"
+    word = f"{np.float32(value):.9g}"
     return (word if "." in word or "e" in word else word + ".0") + "f"
 
 

@@ -75,7 +75,8 @@ def _interpreted(built: Built, step) -> dict[str, np.ndarray]:
         kept.update({name: result.copy() for name, result in zip(node.results, results, strict=True)})
 
     x, y = step.batches[0]
-    feeds = dict(built.compiled.model.weights) | {"input0": x, "label0": y, "lr": step.lr, "lr_bias": step.lr_bias}
+    feeds = dict(built.compiled.model.weights) | {"label0": y, "lr": step.lr, "lr_bias": step.lr_bias}
+    feeds[built.compiled.model.graph.inputs[0]] = x
     feeds |= {name: np.zeros(graph.types[name].shape) for name in graph.state}
     interpret(graph, {name: feeds[name] for name in graph.arguments}, observe=observe)
     return kept
