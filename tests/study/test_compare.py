@@ -1,6 +1,7 @@
 """Comparisons: the same bytes however many at a time, a failing cell costs its own row, the limit costs none."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -99,6 +100,23 @@ def test_an_interrupt_keeps_what_was_finished_and_forgets_what_was_there_before(
     assert comparison.exit_code == 130
     assert [outcome.cell for outcome in comparison.interrupted] == [Cell("full", "reordered")]
     assert (tmp_path / "full-vanilla" / "run.json").exists() and not stale.exists()
+
+
+def test_the_cells_of_an_earlier_comparison_are_forgotten_and_nothing_else(both, tmp_path, monkeypatch):
+    run = both[0][0].runs[0]
+    for name in ("full-vanilla", "last-1-vanilla", "full-reordered", "mlp-full-nrf52840"):
+        policy = "last-1" if name.startswith("last") else "full"
+        replace(run, meta=run.meta | {"policy": policy, "schedule": name.split("-")[-1]}).save(tmp_path / name)
+        (tmp_path / name / "firmware").mkdir()
+    (tmp_path / "full-reordered" / "thesis.tex").write_text("precious")
+    monkeypatch.setattr("workbench.study.compare.in_processes", lambda *_: (nothing for nothing in ()))
+    compare("mlp", ["full"], ["vanilla"], folder=tmp_path)
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*") if path.suffix != ".csv")
+    assert left == [
+        "full-reordered/thesis.tex", "mlp-full-nrf52840/firmware", "mlp-full-nrf52840/graph.txt",
+        "mlp-full-nrf52840/run.json",
+    ]  # fmt: skip
+    assert not (tmp_path / "last-1-vanilla").exists()
 
 
 def test_misspelt_names_are_told_before_anything_runs(monkeypatch):

@@ -5,7 +5,9 @@ full        cell      cell           a cell is one run; one that fails is told, 
 bias-only   cell      cell
 """
 
+import json
 import os
+import shutil
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import boards, frontends, session
+from workbench import boards, frontends, record, session
 from workbench.boards import Board
 from workbench.errors import WorkbenchError
 from workbench.frontends import Model
@@ -133,9 +135,9 @@ def compare(
 ) -> Comparison:
     """Run every cell, `jobs` at a time (None: as many as there are CPUs); what does not fit runs on the virtual twin.
 
-    `folder` keeps each run as soon as it is there, with its firmware; `arrived` is told of each outcome. Further
-    keywords are those of Training; `trace` is memory unless given. Ctrl-C ends what is under way and gives the
-    comparison with what was finished.
+    `folder` keeps each run as soon as it is there, with its firmware, and forgets those of an earlier comparison;
+    `arrived` is told of each outcome. Further keywords are those of Training; `trace` is memory unless given. Ctrl-C
+    ends what is under way and gives the comparison with what was finished.
     """
     options = training_options(**{"trace": "memory", **training})
     model = frontends.load(model, batch, options.seed) if isinstance(model, str) else model
@@ -147,8 +149,11 @@ def compare(
         _Job(cell, parsed[cell.policy], model, optimizer, board, options, folder and folder / cell.folder)
         for cell in wanted
     ]
+    if folder is not None:
+        _forget_earlier(folder)
     for job in work:
-        _forget_earlier(job.folder)
+        if job.folder is not None:
+            (job.folder / "run.json").unlink(missing_ok=True)  # it must not pass for this one's after an interrupt
     outcomes = [Outcome(cell, error="interrupted", error_code=INTERRUPTED) for cell in wanted]
     try:
         with closing(in_processes(_measure, work, jobs or os.cpu_count() or 1)) as arriving:
@@ -193,7 +198,14 @@ def _run(job: _Job, firmware: Path) -> Run:
     return Run.of(run)
 
 
-def _forget_earlier(folder: Path | None) -> None:
-    """An earlier comparison's run must not pass for this one's, least of all after an interrupt."""
-    if folder is not None:
-        (folder / "run.json").unlink(missing_ok=True)
+def _forget_earlier(folder: Path) -> None:
+    """Remove the cells of an earlier comparison: they must not pass for this one's. Other runs in there are kept."""
+    for path in folder.glob("*/run.json"):
+        try:
+            meta = json.loads(path.read_text())
+            own = path.parent.name == Cell(meta["policy"], meta["schedule"]).folder
+        except (ValueError, KeyError, TypeError):
+            continue
+        if own:
+            shutil.rmtree(path.parent / "firmware", ignore_errors=True)
+            record.forget(path.parent)
