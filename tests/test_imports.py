@@ -109,6 +109,7 @@ def test_importing_the_package_is_quick():
 
 def test_every_public_name_is_there():
     assert all(getattr(workbench, name) is not None for name in workbench.__all__)
+    assert set(workbench.__all__) < set(dir(workbench))
 
 
 def test_every_file_says_what_it_is_for():

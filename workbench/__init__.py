@@ -20,6 +20,11 @@ __all__ = list(_HOME)
 __version__ = "0.1.0"
 
 
+def __dir__() -> list[str]:
+    """The public names too, though they load only when used: for tab completion."""
+    return sorted({*globals(), *_HOME} - {"import_module"})
+
+
 def __getattr__(name):
     """Load a public name when it is first used, so that `import workbench` stays quick."""
     if name not in _HOME:
