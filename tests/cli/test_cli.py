@@ -71,7 +71,10 @@ def test_what_is_printed(name, arguments, capsys, golden):
         (["run", "mlp", "--steps", "0"], 2, ["not a positive whole number"]),
         (["run", "mlp", "--lr", "-1"], 2, ["not a rate"]),
         (["run"], 2, ["MODEL"]),
-        (["fly"], 2, ["invalid choice"]),
+        (["run", "mlp", "--lr", "abc"], 2, ["abc is not a rate: a number of 0 or more"]),
+        (["run", "mlp", "-o", "/dev/null/foo"], 1, ["/dev/null/foo cannot be made", "another folder"]),
+        (["fly"], 2, ["no verb is called 'fly'; there are demo, run"]),
+        (["rnu", "mlp"], 2, ["did you mean run?"]),
         (["plan"], 1, ["either a MODEL or --buffers"]),
         (["plan", "mlp", "--capacity", "1K"], 3, ["no plan fits 1024 bytes", "alive at once"]),
         (["plan", "--buffers", "none.csv"], 1, ["none.csv cannot be read"]),
@@ -234,6 +237,14 @@ def test_diverged_training_is_valid_json(capsys):
     assert losses[0] > 0
     assert losses[-1] is None
     assert "NaN" not in out
+
+
+def test_quiet_tells_the_result_alone(capsys, tmp_path):
+    code, out, err = run(capsys, "run", "mlp", "--steps", "3", "-q")
+    assert (code, err) == (0, "") and out.splitlines()[-1].startswith("SRAM ")
+    assert not any(word in out for word in ("Wrote", "next:", "note"))
+    assert "Wrote" not in run(capsys, "report", "out/mlp-full-nrf52840", "--lifecycle", "again.png", "-q")[1]
+    assert (tmp_path / "again.png").exists()
 
 
 def test_a_closed_pipe_is_no_error(tmp_path):

@@ -147,7 +147,7 @@ def test_comparison_has_a_row_a_run_and_changes_are_counted_from_it():
 
 
 def several_kinds():
-    """Two networks, two batches and two policies in the order of a folder's names: what is like the first stands last."""
+    """Two networks, two policies and another accumulation, mixed."""
     runs = [
         synthetic_run(), synthetic_run(), synthetic_run(policy="last-3"),
         synthetic_run("reordered"), synthetic_run("reordered", policy="last-3"), synthetic_run(),

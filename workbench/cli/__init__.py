@@ -1,6 +1,7 @@
 """The command line, one file a verb: the only part that prints or exits."""
 
 import argparse
+import difflib
 import os
 import sys
 import traceback
@@ -16,7 +17,10 @@ INTERRUPTED = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; gives the exit code: 0 ok, 1 user's error, 2 usage, 3 check or budget failed, 70 our bug."""
-    args = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    grammar = parser()
+    _require_verb(grammar, arguments)
+    args = grammar.parse_args(arguments)
     try:
         code = args.execute(args)
         sys.stdout.flush()
@@ -46,9 +50,18 @@ def parser() -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=module.HELP, description=module.__doc__)
         module.add_arguments(sub)
         sub.add_argument("-v", "--verbose", action="count", default=0, help="-vv shows tracebacks")
-        sub.add_argument("-q", "--quiet", action="store_true", help="no progress, no notes")
+        sub.add_argument("-q", "--quiet", action="store_true", help="the result alone: no progress, no notes")
         sub.set_defaults(execute=module.execute)
     return top
+
+
+def _require_verb(grammar: argparse.ArgumentParser, arguments: list[str]) -> None:
+    """A slip in the verb ends here (exit 2), with what may have been meant."""
+    if not arguments or arguments[0].startswith("-") or arguments[0] in VERBS:
+        return
+    close = difflib.get_close_matches(arguments[0], VERBS, 1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    grammar.error(f"no verb is called {arguments[0]!r}; {meant}there are {', '.join(VERBS)}")
 
 
 def _failed(args, text: str, code: int) -> int:

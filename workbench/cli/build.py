@@ -3,7 +3,7 @@
 import shlex
 
 from workbench.cli import options
-from workbench.cli.output import output_folder, say, say_json
+from workbench.cli.output import output_folder, say, say_json, say_more
 from workbench.units import kilobytes
 
 HELP = "write the C project of a training step and compile it"
@@ -34,5 +34,5 @@ def execute(args) -> int:
     planned = kilobytes(image.static + arena + image.stack_reserve)
     parts = f"static {kilobytes(image.static)} · arena {kilobytes(arena)} · stack {kilobytes(image.stack_reserve)}"
     say(f"flash {kilobytes(image.flash)} · SRAM planned {planned}: {parts}")
-    say(f"Wrote {folder}/     next: make -C {shlex.quote(str(folder))}")
+    say_more(args, f"Wrote {folder}/     next: make -C {shlex.quote(str(folder))}")
     return 0

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from workbench.cli import options
-from workbench.cli.output import output_folder, say, say_error, say_json
+from workbench.cli.output import output_folder, say, say_error, say_json, say_more
 from workbench.errors import WorkbenchError
 
 HELP = "compare update policies and schedules, every cell measured"
@@ -30,7 +30,8 @@ def execute(args) -> int:
     check_names(model, policies, schedules)
     args.policy = "compare"  # in the folder's name
     folder = output_folder(args.output, options.run_name(args, board), args.force)
-    (folder / "compare.csv").unlink(missing_ok=True)
+    for ending in ("csv", "png", "svg"):
+        (folder / f"compare.{ending}").unlink(missing_ok=True)
     comparison = compare(
         model, policies, schedules, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder,
         arrived=_progress(args, len(policies) * len(schedules)), **vars(options.training(args)),
@@ -39,7 +40,7 @@ def execute(args) -> int:
     if args.json:
         say_json([_json(outcome) for outcome in comparison.outcomes])
     else:
-        _tell(comparison, files, folder)
+        _tell(args, comparison, files, folder)
     for outcome in comparison.without_run if args.verbose > 1 else ():
         print(outcome.details, file=sys.stderr, end="")
     return comparison.exit_code
@@ -70,12 +71,14 @@ def write(comparison, folder: Path) -> list[Path]:
     return files
 
 
-def _tell(comparison, files, folder) -> None:
+def _tell(args, comparison, files, folder) -> None:
+    from workbench.cli.notes import epoch_note
     from workbench.report.side_by_side import comparison_text
 
     if comparison.runs:
         say(comparison_text(comparison.runs).rstrip())
-        say()
+        note = None if args.quiet else epoch_note(comparison.runs[0].meta)
+        say_more(args, f"\nnote: {note}\n" if note else "")
     for outcome in comparison.failed:
         say_error(f"{outcome.cell}: {outcome.error}")
     if comparison.interrupted:
@@ -83,9 +86,9 @@ def _tell(comparison, files, folder) -> None:
     broken = sum(len(run.violations) > 0 for run in comparison.runs)
     if broken:
         say_error(f"{broken} of {len(comparison.runs)} runs broke the plan; `workbench report` tells where")
-    say(f"Wrote {', '.join(map(str, files))}")
+    say_more(args, f"Wrote {', '.join(map(str, files))}")
     if comparison.runs:
-        say(f"next: ./workbench.sh report {folder}")
+        say_more(args, f"next: ./workbench.sh report {folder}")
 
 
 def _missing(outcomes) -> str:

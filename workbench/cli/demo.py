@@ -4,7 +4,7 @@ import numpy as np
 
 from workbench import boards
 from workbench.cli import lifecycle, options, run
-from workbench.cli.output import OUT, say, say_json
+from workbench.cli.output import OUT, say, say_json, say_more
 from workbench.errors import InternalError
 from workbench.units import percent
 
@@ -48,8 +48,8 @@ def execute(args) -> int:
         say(comparison_text(runs).rstrip())
         say()
         say(f"Held-out digits: {percent(accuracy['before'])} before, {percent(accuracy['after'])} after training.")
-        say(f"Wrote {', '.join(map(str, files))}")
-        say("next: ./workbench.sh run mlp --epochs 2     or: ./workbench.sh show conv-relu --stage backward")
+        say_more(args, f"Wrote {', '.join(map(str, files))}")
+        say_more(args, "next: ./workbench.sh run mlp --epochs 2     or: ./workbench.sh show conv-relu --stage backward")
     return 3 if any(len(each.violations) for each in (trained, *runs)) else 0
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workbench.cli import options
-from workbench.cli.output import output_folder, say, say_json
+from workbench.cli.output import output_folder, say, say_json, say_more
 from workbench.cli.run import train_once
 from workbench.errors import WorkbenchError
 
@@ -30,7 +30,7 @@ def execute(args) -> int:
         from workbench.report.text import comparison_text
 
         say(comparison_text(runs).rstrip())
-        say(f"Wrote {', '.join(map(str, files))}")
+        say_more(args, f"Wrote {', '.join(map(str, files))}")
     return 3 if any(len(run.violations) for run in runs) else 0
 
 

@@ -72,9 +72,12 @@ def seed(text: str) -> int:
 
 
 def rate(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a rate of 0 or more")
+        raise argparse.ArgumentTypeError(f"{text} is not a rate: a number of 0 or more, such as 0.02")
     return value
 
 

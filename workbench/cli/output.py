@@ -14,6 +14,12 @@ def say(text: str = "") -> None:
     print(text)
 
 
+def say_more(args, text: str = "") -> None:
+    """What --quiet leaves out: notes, what was written where, what to do next."""
+    if not args.quiet:
+        print(text)
+
+
 def say_error(text: str) -> None:
     print(f"error: {text}", file=sys.stderr)
 
@@ -45,6 +51,7 @@ def output_folder(chosen: str | None, default: str, force: bool) -> Path:
         raise WorkbenchError(f"{folder} is a file", "-o names a folder")
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise WorkbenchError(f"{folder} is not empty", "--force writes into it all the same, or name another folder")
+    _make(folder)
     return folder
 
 
@@ -55,9 +62,17 @@ def output_file(chosen: str, force: bool) -> Path:
         raise WorkbenchError(f"{path} is a folder", "name a file")
     if path.exists() and not force:
         raise WorkbenchError(f"{path} is there already", "--force replaces it, or name another file")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make(path.parent)
     path.open("ab").close()  # now, not after an hour of training, is the time to hear that it cannot be written
     return path
+
+
+def _make(folder: Path) -> None:
+    """Now, not after an hour of training, is the time to hear that there can be no such folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkbenchError(f"{folder} cannot be made: {error.strerror}", "name another folder") from None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workbench.cli import options
-from workbench.cli.output import output_file, say, say_json
+from workbench.cli.output import output_file, say, say_json, say_more
 from workbench.errors import RecordError, WorkbenchError
 
 HELP = "print saved runs again, without running"
@@ -31,7 +31,7 @@ def execute(args) -> int:
         return 0
     say(_text(runs, args.top).rstrip())
     if picture:
-        say(f"\nWrote {picture}")
+        say_more(args, f"\nWrote {picture}")
     return 0
 
 
@@ -57,13 +57,24 @@ def _picture(name: str, force: bool) -> Path:
 
 def _folders(folder: Path) -> list[Path]:
     """The folder itself, or those in it that hold a run: a comparison's in its order, else vanilla first."""
+    if folder.exists() and not folder.is_dir():
+        raise RecordError(f"{folder} is no run", "name the folder that `workbench run … -o DIR` wrote")
     if (folder / "run.json").exists() or not folder.is_dir():
         return [folder]
     listed = folder / "compare.csv"
     if listed.exists():
-        return [folder / name for name in _cells(listed)] or [folder]
+        return [folder / name for name in _cells(listed)] or _refuse(folder)
     found = [path.parent for path in sorted(folder.glob("*/run.json"))]
+    if not found and any(folder.glob("*/firmware")):
+        _refuse(folder)
     return sorted(found, key=lambda path: ORDER.index(path.name) if path.name in ORDER else len(ORDER)) or [folder]
+
+
+def _refuse(folder: Path) -> list[Path]:
+    raise RecordError(
+        f"{folder} holds no complete run: what was begun there was interrupted, or failed",
+        "`workbench compare` or `run` again; as soon as one run is complete it can be told",
+    )
 
 
 def _cells(path: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workbench.cli import options
-from workbench.cli.output import output_file, output_folder, progress, say, say_json
+from workbench.cli.output import output_file, output_folder, progress, say, say_json, say_more
 
 HELP = "train a network on the emulated board and measure a step"
 
@@ -43,6 +43,7 @@ def train_once(args, board, schedule: str, folder: Path, virtual: bool = False, 
 
 def tell(args, run, folder: Path) -> int:
     """The summary, or the JSON; exit code 3 where the trace caught an access that the plan did not promise."""
+    from workbench.cli.notes import epoch_note, training_note
     from workbench.report.text import run_text, violations_text
 
     if args.json:
@@ -51,8 +52,10 @@ def tell(args, run, folder: Path) -> int:
         say(run_text(run).rstrip())
         if len(run.violations):
             say(violations_text(run).rstrip())
+        for note in () if args.quiet else filter(None, (training_note(run.meta, args.lr), epoch_note(run.meta))):
+            say(f"note      {note}")
         weights = run.meta["artifacts"].get("weights")
         files = [f"{folder}/", weights] if weights else [f"{folder}/"]
         policy = "" if run.meta["policy"] == "full" else f" --policy {run.meta['policy']}"
-        say(f"Wrote {', '.join(files)}     next: ./workbench.sh lifecycle {run.meta['model']}{policy}")
+        say_more(args, f"Wrote {', '.join(files)}     next: ./workbench.sh lifecycle {run.meta['model']}{policy}")
     return 3 if len(run.violations) else 0

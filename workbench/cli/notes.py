@@ -1,0 +1,36 @@
+"""One-line notes below a result: training that went nowhere, accuracies that say little yet."""
+
+from workbench import units
+from workbench.report import tables
+
+FEWEST = 20  # steps before a loss that did not fall means something
+
+
+def training_note(meta: dict, lr: float) -> str | None:
+    """A note where the loss rose, or stopped being a number: how large the steps were."""
+    losses, ends = meta["loss"], tables.loss_ends(meta)
+    diverged = None in losses
+    if not diverged and (len(losses) < FEWEST or ends.last < ends.first):
+        return None
+    words = "the loss stopped being a number" if diverged else "the loss did not fall"
+    if ends.first is not None and ends.last is not None:
+        words += f": {units.loss(ends.first)} → {units.loss(ends.last)}"
+    momentum = meta.get("momentum") or 0
+    rate = f"lr {lr:g}"
+    if 0 < momentum < 1:
+        rate += f", momentum {momentum:g} steps like lr {lr / (1 - momentum):.3g}"
+    return f"{words}; a smaller --lr often helps ({rate})"
+
+
+def epoch_note(meta: dict) -> str | None:
+    """A note where an accuracy was measured before the network saw every sample once."""
+    if not meta.get("accuracy"):
+        return None
+    from workbench import data
+
+    samples = len(data.load(meta["data"]).train_x)
+    epoch = samples // (meta["batch"] * meta["accumulate"])  # in steps; a last partial batch is dropped
+    if meta["steps"] >= epoch:
+        return None
+    steps = f"{meta['steps']} step{'s are' if meta['steps'] != 1 else ' is'}"
+    return f"{steps} {100 * meta['steps'] / epoch:.2g} % of an epoch: accuracies say little yet; --epochs 1 or more"
