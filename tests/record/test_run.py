@@ -1,13 +1,17 @@
 """A saved run comes back as it was; a folder that is not one is refused with the file at fault."""
 
-import pandas as pd
+import json
+import os
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_run import synthetic_run
 
 from workbench.errors import RecordError
-from workbench.record import Run, load
+from workbench.record import Run, forget, load
+from workbench.record.meta import FURTHER, NEEDED
 from workbench.record.run import TABLES
 
 FILES = ["run.json", "graph.txt", *(f"{name}.csv" for name in TABLES)]
@@ -80,34 +84,107 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
         load(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("broken", [name for name in FILES if name != "graph.txt"])
+@pytest.mark.parametrize("broken", FILES)
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"{", b'a,b\n1,"2\n'])
-def test_a_truncated_file_is_refused(tmp_path, broken, content):
+def test_a_file_of_other_content_is_refused_by_name(tmp_path, broken, content):
     synthetic_run().save(tmp_path)
     (tmp_path / broken).write_bytes(content)
     with pytest.raises(RecordError) as error:
         load(tmp_path)
-    assert str(tmp_path) in str(error.value)
+    assert str(tmp_path) in str(error.value) and broken in str(error.value)
 
 
-def test_a_table_cut_in_the_middle_of_its_header_names_the_columns(tmp_path):
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), name=st.sampled_from(FILES))
+def test_a_file_cut_anywhere_is_refused(tmp_path_factory, data, name):
+    folder = tmp_path_factory.mktemp("cut")
+    synthetic_run(layers=2).save(folder)
+    whole = (folder / name).read_bytes()
+    length = data.draw(st.integers(0, len(whole) - 2))  # a line feed at the end of run.json means nothing
+    (folder / name).write_bytes(whole[:length])
+    with pytest.raises(RecordError, match=name):
+        load(folder)
+
+
+def test_an_edited_table_is_refused(tmp_path):
     synthetic_run().save(tmp_path)
-    (tmp_path / "ops.csv").write_text("position,symbol\n0,op_000\n")
-    with pytest.raises(RecordError, match=r"ops\.csv lacks the columns .*cycles"):
+    path = tmp_path / "buffers.csv"
+    path.write_text(path.read_text().replace("3136", "3137"))
+    with pytest.raises(RecordError, match=r"buffers\.csv is not the one this run wrote: it is truncated or was edited"):
+        load(tmp_path)
+
+
+def test_a_run_of_before_the_digests_says_so(tmp_path):
+    run = synthetic_run()
+    run.save(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(run.meta))
+    with pytest.raises(RecordError, match="an older workbench wrote it") as error:
+        load(tmp_path)
+    assert error.value.hint == "run it again"
+
+
+def test_saving_again_leaves_no_moment_in_which_half_a_run_passes_for_one(tmp_path, monkeypatch):
+    synthetic_run().save(tmp_path)
+    monkeypatch.setattr(os, "replace", None)
+    with pytest.raises(TypeError):
+        synthetic_run("reordered").save(tmp_path)
+    with pytest.raises(RecordError, match="is not the one this run wrote"):
+        load(tmp_path)
+
+
+def test_what_was_saved_can_be_forgotten(tmp_path):
+    for kept in ([], ["thesis.tex"]):
+        folder = tmp_path / "run"
+        synthetic_run().save(folder)
+        for name in kept:
+            (folder / name).touch()
+        forget(folder)
+        assert [path.name for path in folder.glob("*")] == kept and folder.exists() == bool(kept)
+
+
+@pytest.mark.parametrize("columns", [["position", "symbol"], []])
+def test_a_table_of_another_version_names_the_columns_it_lacks(tmp_path, columns):
+    run = synthetic_run()
+    replace(run, ops=run.ops[columns]).save(tmp_path)
+    with pytest.raises(RecordError, match=r"ops\.csv"):
+        load(tmp_path)
+
+
+def test_text_where_a_number_belongs_is_refused(tmp_path):
+    run = synthetic_run()
+    buffers = run.buffers.astype({"size": object})
+    buffers.loc[0, "size"] = "many"
+    replace(run, buffers=buffers).save(tmp_path)
+    with pytest.raises(RecordError, match=r"buffers\.csv: column size"):
         load(tmp_path)
 
 
 def test_metadata_that_is_no_object_is_refused(tmp_path):
     synthetic_run().save(tmp_path)
-    (tmp_path / "run.json").write_text("[]")
-    with pytest.raises(RecordError, match=r"run\.json"):
-        load(tmp_path)
+    for text in ("[]", "3", "[" * 100_000):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(RecordError, match=r"run\.json"):
+            load(tmp_path)
 
 
-def test_text_where_a_number_belongs_is_refused(tmp_path):
-    synthetic_run().save(tmp_path)
-    table = pd.read_csv(tmp_path / "buffers.csv", dtype=str)
-    table.loc[0, "size"] = "many"
-    table.to_csv(tmp_path / "buffers.csv", index=False)
-    with pytest.raises(RecordError, match=r"buffers\.csv"):
-        load(tmp_path)
+@pytest.mark.parametrize("key", [*NEEDED, *FURTHER])
+def test_metadata_of_another_kind_is_refused_by_its_key(tmp_path, key):
+    kind = (NEEDED | FURTHER)[key]
+    for value in (None, "x", 3, 0.5, True, float("nan"), [], [{}], {}, {"x": []}):
+        fits = {
+            "text": isinstance(value, str),
+            "whole number": value == 3,
+            "number": value in (3, 0.5) and value is not True,
+            "truth value": value is True,
+            "object": False,  # {} has none of the keys it needs
+        }.get(kind.removesuffix("?"), value == ([] if kind.startswith("list") else {}))
+        run = synthetic_run()
+        holder, _, name = key.rpartition(".")
+        (run.meta[holder] if holder else run.meta)[name] = value
+        run.save(tmp_path)
+        if fits or (value is None and kind.endswith("?")):
+            load(tmp_path)
+            continue
+        with pytest.raises(RecordError, match=r"run\.json") as error:
+            load(tmp_path)
+        assert key in str(error.value)

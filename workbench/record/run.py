@@ -1,21 +1,27 @@
 """Run: everything a finished run left behind. Reports are drawn from it alone, without running again.
 
-run.json       the metadata, the object that `run --json` prints
+run.json       the metadata, the object that `run --json` prints, and `files`: the SHA-256 of each other file
 graph.txt      the scheduled graph as IR text
 ops.csv        the plan's operators + what the trace counted at each
 buffers.csv    the plan's buffers + the address and what the trace saw of each
 accesses.csv   bytes read and written, buffer by position (trace level memory)
 violations.csv accesses the plan did not promise (trace level memory)
 symbols.csv    the ELF's symbols
+
+run.json is written last and at once, so a folder that has it is whole; what was cut or edited since is refused.
 """
 
 import json
+import os
 from dataclasses import dataclass, field
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 
 from workbench.errors import RecordError
+from workbench.record.meta import require_meta
 from workbench.units import kilobytes, quantity
 
 # fmt: off
@@ -27,8 +33,6 @@ BUFFERS = ["id", "name", "role", "storage", "symbol", "offset", "size", "lower",
 ACCESSES = ["position", "buffer", "bytes_read", "bytes_written", "low", "high"]
 VIOLATIONS = ["kind", "position", "op", "buffer", "address", "size", "pc", "symbol", "count"]
 SYMBOLS = ["name", "address", "size", "kind"]
-META = ["model", "policy", "schedule", "board", "core", "steps", "trace", "nodes", "memory"]  # what no report can lack
-MEMORY = ["arena_planned", "arena_lower_bound", "static", "stack_reserve", "sram_planned", "sram_limit", "fits"]
 
 TABLES = {"ops": OPS, "buffers": BUFFERS, "accesses": ACCESSES, "violations": VIOLATIONS, "symbols": SYMBOLS}
 
@@ -75,44 +79,60 @@ class Run:
         return f"<Run {' · '.join(words)}>"
 
     def save(self, folder: Path) -> None:
-        """Write every table into `folder` (made if missing)."""
+        """Write every table into `folder` (made if missing), then run.json with their digests."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "run.json").write_text(json.dumps(self.meta, indent=1) + "\n")
-        (folder / "graph.txt").write_text(self.graph)
-        for name in TABLES:
-            getattr(self, name).to_csv(folder / f"{name}.csv", index=False)
-
-
-def forget(folder: Path) -> None:
-    """Remove what Run.save wrote into `folder`, and the folder if nothing else is in it."""
-    folder = Path(folder)
-    for name in ("run.json", "graph.txt", *(f"{name}.csv" for name in TABLES)):
-        (folder / name).unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+        contents = {"graph.txt": self.graph}
+        contents |= {f"{name}.csv": getattr(self, name).to_csv(index=False) for name in TABLES}
+        digests = {}
+        for name, text in contents.items():
+            (folder / name).write_bytes(text.encode())
+            digests[name] = sha256(text.encode()).hexdigest()
+        unfinished = folder / "run.json.part"
+        unfinished.write_text(json.dumps(self.meta | {"files": digests}, indent=1) + "\n")
+        os.replace(unfinished, folder / "run.json")
 
 
 def load(folder: Path) -> Run:
-    """The run saved in `folder`. Raises RecordError that names the file that is missing or unreadable."""
+    """The run saved in `folder`. Raises RecordError that names the file that is missing, cut, edited or unreadable."""
     folder = Path(folder)
     try:
-        meta = json.loads((folder / "run.json").read_text())
-        if not isinstance(meta, dict):
-            raise RecordError(f"{folder} holds no readable run: run.json is not an object")
-        missing = [key for key in META if key not in meta] or [key for key in MEMORY if key not in meta["memory"]]
-        if missing:
-            raise RecordError(f"{folder} holds no readable run: run.json lacks {', '.join(missing)}")
-        graph = (folder / "graph.txt").read_text()
-        tables = {name: _read(folder / f"{name}.csv", columns) for name, columns in TABLES.items()}
+        meta = json.loads((folder / "run.json").read_bytes())
+        require_meta(meta)
+        digests = meta.pop("files", None)
+        if not isinstance(digests, dict):
+            raise RecordError("an older workbench wrote it, with nothing to check its files by", "run it again")
+        graph = _whole(folder / "graph.txt", digests).decode()
+        tables = {name: _read(folder / f"{name}.csv", columns, digests) for name, columns in TABLES.items()}
     except FileNotFoundError as error:
         raise RecordError(
             f"{folder} holds no complete run: {Path(error.filename).name} is missing",
             "name the folder that `workbench run … -o DIR` wrote",
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise RecordError(f"{folder} holds no readable run: {error}") from None
+    except OSError as error:
+        raise RecordError(f"{folder} holds no readable run: {Path(error.filename).name}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # of JSON
+        raise RecordError(f"{folder} holds no readable run: run.json: {error}") from None
+    except RecordError as error:
+        raise RecordError(f"{folder} holds no readable run: {error.message}", error.hint) from None
     return Run(meta, graph, **tables)
+
+
+def forget(folder: Path) -> None:
+    """Remove what Run.save wrote into `folder`, run.json first, and the folder if nothing else is in it."""
+    folder = Path(folder)
+    for name in ("run.json", "run.json.part", "graph.txt", *(f"{table}.csv" for table in TABLES)):
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _whole(path: Path, digests: dict) -> bytes:
+    """What the file holds. Raises RecordError if it is not what was written beside this run.json."""
+    content = path.read_bytes()
+    if sha256(content).hexdigest() != digests.get(path.name):
+        raise RecordError(f"{path.name} is not the one this run wrote: it is truncated or was edited")
+    return content
 
 
 _TEXT = (
@@ -132,13 +152,18 @@ _TEXT = (
 )
 
 
-def _read(path: Path, columns) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values={
-        column: [""] for column in columns if column not in _TEXT})  # fmt: skip
-    missing = set(columns) - set(table.columns)
+def _read(path: Path, columns, digests: dict) -> pd.DataFrame:
+    numbers = [column for column in columns if column not in _TEXT]
+    content = BytesIO(_whole(path, digests))
+    try:
+        table = pd.read_csv(content, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False,
+                            na_values={column: [""] for column in numbers})  # fmt: skip
+    except ValueError as error:
+        raise RecordError(f"{path.name}: {error}") from None
+    missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise RecordError(f"{path} lacks the columns {', '.join(sorted(missing))}")
-    for column in set(columns) - set(_TEXT):
+        raise RecordError(f"{path.name} lacks the columns {', '.join(missing)}")
+    for column in numbers:
         if not pd.api.types.is_numeric_dtype(table[column]) and table[column].notna().any():
-            raise RecordError(f"{path}: column {column} holds something that is not a number")
+            raise RecordError(f"{path.name}: column {column} holds something that is not a number")
     return table

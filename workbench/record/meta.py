@@ -1,0 +1,61 @@
+"""What run.json holds, as far as reports rely on it: a key, the kind of its value; `?` where null says 'not known'."""
+
+import math
+
+from workbench.errors import RecordError
+
+# fmt: off
+NEEDED = {
+    "model": "text", "policy": "text", "schedule": "text", "board": "text", "core": "text",
+    "steps": "whole number", "trace": "text", "nodes": "whole number", "memory": "object",
+    "memory.arena_planned": "whole number", "memory.arena_lower_bound": "whole number",
+    "memory.static": "whole number", "memory.stack_reserve": "whole number", "memory.sram_planned": "whole number",
+    "memory.sram_limit": "whole number", "memory.fits": "truth value",
+}
+FURTHER = {
+    "memory.arena_touched": "whole number?", "memory.stack_peak": "whole number?", "memory.sram_peak": "whole number?",
+    "memory.planned_by_role": "object of whole numbers?", "memory.touched_by_role": "object of whole numbers?",
+    "passes": "list of texts?", "batch": "whole number?", "accumulate": "whole number?", "seed": "whole number?",
+    "epochs": "whole number?", "lr": "number?", "lr_bias": "number?", "lr_decay": "number?", "momentum": "number?",
+    "weight_decay": "number?", "data": "text?", "weights_from": "text?",
+    "macs": "whole number?", "parameters": "whole number?", "parameters_updated": "whole number?",
+    "loss": "list of numbers?", "accuracy": "object of numbers?",
+    "instructions_per_step": "whole number?", "modelled_cycles_per_step": "number?",
+    "milliseconds_per_step": "number?", "timing_model": "text?",
+    "flash": "object of whole numbers?", "seconds": "object of numbers?", "artifacts": "object of texts?",
+}
+# fmt: on
+_KINDS = {
+    "text": lambda value: isinstance(value, str),
+    "truth value": lambda value: isinstance(value, bool),
+    "whole number": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+    "object": lambda value: isinstance(value, dict),
+}
+
+
+def require_meta(meta) -> None:
+    """Raise RecordError that names the keys which are missing, or one whose value no report could use."""
+    if not isinstance(meta, dict):
+        raise RecordError("run.json is not an object")
+    missing = [key for key in NEEDED if "." not in key and key not in meta]
+    if not missing and isinstance(meta["memory"], dict):
+        missing = [key for key in NEEDED if "." in key and key.partition(".")[2] not in meta["memory"]]
+    if missing:
+        raise RecordError(f"run.json lacks {', '.join(missing)}")
+    for key, kind in (NEEDED | FURTHER).items():
+        holder, _, name = key.rpartition(".")
+        value = (meta[holder] if holder else meta).get(name)
+        if not _is(value, kind.removesuffix("?")) and not (value is None and kind.endswith("?")):
+            raise RecordError(f"run.json: {key} is no {kind.removesuffix('?')}")
+
+
+def _is(value, kind: str) -> bool:
+    """Whether it is of this kind; parts of a list or an object may be null: a loss that is not finite."""
+    whole, _, part = kind.partition(" of ")
+    if not part:
+        return _KINDS[kind](value)
+    if not isinstance(value, list if whole == "list" else dict):
+        return False
+    parts = value if whole == "list" else value.values()
+    return all(item is None or _KINDS[part.removesuffix("s")](item) for item in parts)
