@@ -1,6 +1,8 @@
 """Comparisons: the same bytes however many at a time, a failing cell costs its own row, the limit costs none."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -125,6 +127,22 @@ def test_misspelt_names_are_told_before_anything_runs(monkeypatch):
         compare("mlp", ["full", "ful"])
     with pytest.raises(WorkbenchError, match="no schedule is called 'fast'"):
         compare("mlp", ["full"], ["vanilla", "fast"])
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_no_cell_at_a_time_is_refused(jobs):
+    with pytest.raises(WorkbenchError, match=f"jobs is {jobs}: at least one"):
+        compare("mlp", ["full"], jobs=jobs)
+
+
+def test_a_script_needs_no_guard(tmp_path):
+    (tmp_path / "script.py").write_text(
+        "import workbench\n"
+        "found = workbench.compare('mlp', ['full'], steps=1, jobs=2)\n"
+        "print([str(outcome.error) for outcome in found.outcomes])\n"
+    )
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("['None', 'None']\n", "", 0)
 
 
 def test_each_cell_is_run_once_in_a_folder_of_its_own():

@@ -138,8 +138,13 @@ def compare(
     `folder` keeps each run as soon as it is there, with its firmware, and forgets those of an earlier comparison;
     `arrived` is told of each outcome. Further keywords are those of Training; `trace` is memory unless given. Ctrl-C
     ends what is under way and gives the comparison with what was finished.
+
+    The cells' processes do not import the calling script: it needs no `__main__` guard, and an operator that only the
+    script registers is unknown there.
     """
     options = training_options(**{"trace": "memory", **training})
+    if jobs is not None and jobs < 1:
+        raise WorkbenchError(f"jobs is {jobs}: at least one cell at a time", "None: as many as there are CPUs")
     model = frontends.load(model, batch, options.seed) if isinstance(model, str) else model
     board = boards.get(board) if isinstance(board, str) else board
     folder = None if folder is None else Path(folder)

@@ -6,6 +6,8 @@
 
 Why a forkserver: a fork of the parent itself would copy whatever its other threads hold locked, and a fresh
 interpreter for each item would load numba and unicorn again each time.
+
+The processes know what they import, not the script that started them: it needs no `if __name__ == "__main__":`.
 """
 
 import signal
@@ -17,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver, get_context
 from multiprocessing.connection import wait
+from types import ModuleType
 
 PRELOAD = ["workbench.session", "sklearn.datasets", "sklearn.model_selection"]  # what takes long and every run needs
 PATIENCE = 3.0  # seconds a process has to take its temporary folders and compilers with it
@@ -47,7 +50,8 @@ def in_processes(function: Callable, items: Sequence, jobs: int) -> Iterator[tup
                 index, item = waiting.popleft()
                 ours, theirs = context.Pipe(duplex=False)
                 running[ours] = index, context.Process(target=_work, args=(function, item, theirs), daemon=True)
-                running[ours][1].start()
+                with _nameless_main():
+                    running[ours][1].start()
                 theirs.close()
             ready = wait(list(running))[0]
             index, process = running[ready]
@@ -86,6 +90,17 @@ def _context():
     finally:
         signal.signal(signal.SIGINT, before)
     return context
+
+
+@contextmanager
+def _nameless_main() -> Iterator[None]:
+    """A process started in here does not import the caller's script again, which would run it once more."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")  # without __file__ and __spec__, as in an interactive session
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _work(function, item, connection) -> None:
