@@ -1,13 +1,20 @@
 """Layers for writing a network by hand: each declares its parameters, draws their values and appends its nodes.
 
+    net = Network("mine", input_shape=(1, 1, 8, 8))
+    x = net.relu(net.conv2d(net.input, "conv1", 8, kernel=3, padding=1), "conv1")
+    model = net.model(net.dense(net.flatten(x), "fc", 10), data="digits")
+
 Weights are He-normal (He et al. 2015): standard deviation √(2 / fan-in), times `scale`; biases start at 0. Parameters
-of a layer called `conv1` are `conv1.weight` and `conv1.bias`.
+of a layer called `conv1` are `conv1.weight` and `conv1.bias`; `net.weights` holds them by name, to be replaced at will.
+Any operator is there as `net.build.NAME(…)` (see ir/build).
 """
 
 from math import prod, sqrt
 
 import numpy as np
 
+from workbench.errors import ModelError
+from workbench.frontends.fold import fold_batch_norm
 from workbench.frontends.model import Model
 from workbench.ir.build import Builder, Value
 from workbench.ir.verify import verify
@@ -24,12 +31,23 @@ class Network:
         self.input = self.build.input("input0", input_shape)
 
     def conv2d(
-        self, x: Value, label: str, channels: int, kernel: int, *, stride=1, padding=0, groups=1, scale=1.0
+        self, x: Value, label: str, channels: int, kernel, *, stride=1, padding=0, dilation=1, groups=1, scale=1.0
     ) -> Value:
-        w = self._weight(label, (channels, x.shape[1] // groups, kernel, kernel), scale)
-        y = self.build.conv2d(x, w, channels=channels, kernel_size=(kernel, kernel), strides=(stride, stride),
-                              padding=(padding,) * 4, groups=groups, label=label)  # fmt: skip
+        """`kernel`, `stride`, `dilation`: one number or (rows, columns); `padding` also (top, left, bottom, right)."""
+        kernel = _pair(kernel)
+        w = self._weight(label, (channels, x.shape[1] // groups, *kernel), scale)
+        y = self.build.conv2d(x, w, channels=channels, kernel_size=kernel, strides=_pair(stride), groups=groups,
+                              padding=_four(padding), dilation=_pair(dilation), label=label)  # fmt: skip
         return self._bias(y, label)
+
+    def batch_norm(self, label: str, *, gamma=None, beta=None, mean, var, epsilon: float = 1e-5) -> None:
+        """Fold the batch normalization that follows the layer `label` into its weight and bias (see fold)."""
+        weight, bias = f"{label}.weight", f"{label}.bias"
+        if weight not in self.weights:
+            raise ModelError(f"batch norm: there is no layer {label!r} before it")
+        self.weights[weight], self.weights[bias] = fold_batch_norm(
+            self.weights[weight], self.weights[bias], gamma, beta, mean, var, epsilon
+        )
 
     def dense(self, x: Value, label: str, outputs: int, *, scale=1.0) -> Value:
         return self._bias(self.build.dense(x, self._weight(label, (outputs, x.shape[1]), scale), label=label), label)
@@ -43,8 +61,17 @@ class Network:
     def add(self, a: Value, b: Value, label: str) -> Value:
         return self.build.add(a, b, label=label)
 
-    def max_pool2d(self, x: Value, label: str, size: int) -> Value:
-        return self.build.max_pool2d(x, pool_size=(size, size), strides=(size, size), label=label)
+    def concatenate(self, *operands: Value, label: str, axis: int = 1) -> Value:
+        return self.build.concatenate(*operands, axis=axis, label=label)
+
+    def max_pool2d(self, x: Value, label: str, size, *, stride=None, padding=0) -> Value:
+        """`stride` is `size` unless told."""
+        stride = _pair(size if stride is None else stride)
+        return self.build.max_pool2d(x, pool_size=_pair(size), strides=stride, padding=_four(padding), label=label)
+
+    def avg_pool2d(self, x: Value, label: str, size, *, stride=None, padding=0) -> Value:
+        stride = _pair(size if stride is None else stride)
+        return self.build.avg_pool2d(x, pool_size=_pair(size), strides=stride, padding=_four(padding), label=label)
 
     def global_avg_pool2d(self, x: Value, label: str) -> Value:
         """(N, C, H, W) -> (N, C)."""
@@ -53,7 +80,8 @@ class Network:
     def flatten(self, x: Value) -> Value:
         return self.build.batch_flatten(x, label="flatten")
 
-    def model(self, output: Value, data: str | None, about: str) -> Model:
+    def model(self, output: Value, data: str | None = None, about: str = "") -> Model:
+        """The network that ends in `output`. `data` names a data set to train on (None: random samples)."""
         return Model(self.name, verify(self.build.graph(output)), self.weights, data, about)
 
     def _weight(self, label: str, shape, scale: float = 1.0) -> Value:
@@ -64,3 +92,13 @@ class Network:
     def _bias(self, y: Value, label: str) -> Value:
         self.weights[f"{label}.bias"] = np.zeros(y.shape[1], np.float32)
         return self.build.bias_add(y, self.build.parameter(f"{label}.bias", y.shape[1:2]), label=f"{label}.bias_add")
+
+
+def _pair(size) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _four(padding) -> tuple[int, int, int, int]:
+    """One number, (rows, columns) or (top, left, bottom, right)."""
+    sizes = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
+    return sizes * 2 if len(sizes) == 2 else sizes

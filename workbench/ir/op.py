@@ -48,6 +48,7 @@ class Op:
     training                     attributes a forward node takes when its gradient is wanted (a saved argmax)
     masked                       the gradient operator that needs of this one's result only the bits of `mask=True`
     takes                        result i takes over operand takes[i], always
+    dtypes                       operand index -> dtypes it may have, where that is not float32
     layouts                      what storage it works on: "" row-major only; "same": any, one for all operands and
                                  results (elementwise); "any": `infer` decides (layout_transform)
     view                         the result is operand 0's storage under another shape
@@ -74,6 +75,7 @@ class Op:
     training: Mapping = field(default_factory=dict)
     masked: str = ""
     takes: tuple[int, ...] = ()
+    dtypes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     layouts: str = ""
     view: bool = False
     phase: str = ""
@@ -96,10 +98,17 @@ class Op:
             signature(self.infer).bind(*types, **attrs)
         except TypeError as error:
             raise GraphError(f"{self.name}: {error}; it was given {len(types)} operands") from None
+        self._check_dtypes(types)
         layout = self._common_layout(types)
         inferred = self.infer(*types, **attrs)
         results = inferred if isinstance(inferred, tuple) else (inferred,)
         return tuple(kind.in_layout(layout) for kind in results) if layout else results
+
+    def _check_dtypes(self, types) -> None:
+        for index, kind in enumerate(types):
+            allowed = self.dtypes.get(index, ("float32",))
+            if not self.view and kind.dtype not in allowed:
+                raise ShapeError(f"{self.name}: operand {index} is {' or '.join(allowed)}; got {kind}")
 
     def _common_layout(self, types) -> str:
         """The layout that operands and results share; "" is row-major."""

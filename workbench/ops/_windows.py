@@ -7,7 +7,11 @@ from workbench.errors import ShapeError
 
 def output_size(op, size, kernel, strides, padding, dilation=(1, 1)) -> tuple[int, int]:
     """Rows and columns of windows. Raises ShapeError where not even one fits."""
-    if min(strides) < 1 or min(dilation) < 1 or min(kernel) < 1 or min(padding) < 0 or len(padding) != 4:
+    for what, numbers, count in (("kernel", kernel, 2), ("strides", strides, 2), ("padding", padding, 4),
+                                 ("dilation", dilation, 2)):  # fmt: skip
+        if not isinstance(numbers, tuple) or len(numbers) != count or not all(isinstance(n, int) for n in numbers):
+            raise ShapeError(f"{op}: {what} are {count} whole numbers; got {numbers!r}")
+    if min(strides) < 1 or min(dilation) < 1 or min(kernel) < 1 or min(padding) < 0:
         raise ShapeError(
             f"{op}: kernel {kernel}, strides {strides}, dilation {dilation} must be positive, padding {padding} "
             "four numbers that are not negative"

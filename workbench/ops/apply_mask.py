@@ -26,5 +26,6 @@ def samples(rng):
 
 register(Op(
     name="nn.apply_mask", infer=infer, evaluate=evaluate, grads=(grad_dy, None), samples=samples,
-    layouts="same", kernel=Kernel("apply_mask_f32.h", "apply_mask_f32", lambda dy, mask: [dy.elements], in_place=(0,)),
+    dtypes={1: ("bit",)}, layouts="same",
+    kernel=Kernel("apply_mask_f32.h", "apply_mask_f32", lambda dy, mask: [dy.elements], in_place=(0,)),
 ))  # fmt: skip

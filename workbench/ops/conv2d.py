@@ -15,12 +15,12 @@ from workbench.ops.strided_slice import first_channels
 def infer(x, w, *, channels, kernel_size, strides, padding, dilation, groups):
     if x.rank != 4 or w.rank != 4:
         raise ShapeError(f"conv2d: x is NCHW and w OIHW; got {x} and {w}")
+    size = output_size("conv2d", x.shape[2:], kernel_size, strides, padding, dilation)
     if groups < 1 or x.shape[1] % groups or w.shape[0] % groups:
         raise ShapeError(f"conv2d: {groups} groups do not divide {x.shape[1]} input and {w.shape[0]} output channels")
     expected = (channels, x.shape[1] // groups, *kernel_size)
     if w.shape != expected:
         raise ShapeError(f"conv2d: x is {x}, so w needs {expected}; got {w.shape}")
-    size = output_size("conv2d", x.shape[2:], kernel_size, strides, padding, dilation)
     return TensorType((x.shape[0], channels, *size), x.dtype)
 
 

@@ -107,5 +107,5 @@ register(Op(
 register(Op(
     name="nn.max_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples_grad,
     attrs={"size": REQUIRED, "pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0)},
-    kernel=Kernel("max_pool2d_grad_f32.h", function_grad, literals_grad),
+    dtypes={1: ("int8", "int32")}, kernel=Kernel("max_pool2d_grad_f32.h", function_grad, literals_grad),
 ))  # fmt: skip

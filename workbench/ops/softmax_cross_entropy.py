@@ -68,10 +68,11 @@ def samples(rng):
 
 register(Op(
     name="nn.softmax_cross_entropy", infer=infer, evaluate=evaluate, grads=(grad_logits, None), samples=samples,
-    loss=True,
+    loss=True, dtypes={1: ("int32",)},
     kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_f32", lambda x, _: list(x.shape)),
 ))  # fmt: skip
 register(Op(
     name="nn.softmax_cross_entropy_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples,
+    dtypes={1: ("int32",)},
     kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_grad_f32", lambda x, _: list(x.shape)),
 ))  # fmt: skip

@@ -1,0 +1,60 @@
+"""A network written by hand: every shape of layer, batch norm folded as it is loaded, trained as the built-in ones."""
+
+import numpy as np
+import pytest
+
+from workbench import boards, session
+from workbench.errors import ModelError, ShapeError
+from workbench.frontends.layers import Network
+from workbench.ir.interpret import interpret
+from workbench.study.check import check
+from workbench.training import Training
+
+
+def odd_network():
+    """Rectangular, dilated, grouped and strided convolutions, both poolings, a concatenation and a residual."""
+    net = Network("odd", (2, 2, 9, 8), seed=3)
+    x = net.relu(net.conv2d(net.input, "stem", 4, (3, 2), stride=(2, 1), padding=(1, 0, 1, 1)), "stem")
+    a = net.conv2d(x, "dilated", 4, 3, padding=2, dilation=2, groups=2)
+    x = net.add(a, x, "sum")
+    wide = net.concatenate(x, net.relu6(net.conv2d(x, "side", 2, 1), "side"), label="wide")
+    pooled = net.max_pool2d(wide, "overlapping", 3, stride=2, padding=1)
+    pooled = net.avg_pool2d(pooled, "mean", (2, 1))
+    return net, net.dense(net.flatten(pooled), "fc", 5)
+
+
+def test_trained_on_the_emulated_core_it_equals_numpy(tmp_path):
+    net, logits = odd_network()
+    built = session.build(session.compile(net.model(logits), "full"), boards.get("stm32f746"), tmp_path)
+    rows = check(built, Training())
+    assert len(rows) > 30
+    assert all(row.agrees and row.total <= 1e-5 for row in rows)
+
+
+def test_batch_norm_is_folded_into_the_layer_before_it():
+    rng = np.random.default_rng(4)
+    statistics = {"gamma": rng.normal(size=4), "beta": rng.normal(size=4), "mean": rng.normal(size=4),
+                  "var": rng.uniform(0.5, 2, 4)}  # fmt: skip
+    x = rng.normal(size=(1, 2, 5, 5))
+
+    def output(with_norm):
+        net = Network("normed", (1, 2, 5, 5))
+        y = net.conv2d(net.input, "conv", 4, 3)
+        if with_norm:
+            net.batch_norm("conv", **statistics)
+        model = net.model(y)
+        return interpret(model.graph, {"input0": x, **model.weights}, np.float64)[y.name]
+
+    gamma, beta, mean, var = (a.reshape(1, -1, 1, 1) for a in statistics.values())
+    want = gamma * (output(False) - mean) / np.sqrt(var + 1e-5) + beta
+    assert np.linalg.norm(output(True) - want) <= 1e-6 * np.linalg.norm(want)
+
+
+def test_slips_are_told():
+    net = Network("slips", (1, 2, 5, 5))
+    with pytest.raises(ModelError, match="there is no layer 'conv'"):
+        net.batch_norm("conv", mean=[0], var=[1])
+    with pytest.raises(ShapeError, match="strides are 2 whole numbers; got \\(1, 2, 3\\)"):
+        net.conv2d(net.input, "conv", 4, 3, stride=(1, 2, 3))
+    with pytest.raises(ShapeError, match=r"nn\.relu: operand 0 is float32; got int32"):
+        net.build.relu(net.build.input("labels", (3,), "int32"))
