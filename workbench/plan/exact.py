@@ -8,14 +8,17 @@ import math
 import random
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
 from workbench.plan import search
 from workbench.plan.problem import Buffer, Placed, Plan, lower_bound, plan_of
 
+STRATEGIES = (search.FEWEST_CHOICES, search.LOWEST_FLOOR, search.MOST_FAILURES)
 MEMORY_ENTRIES = 1 << 18  # states that failed, 16 bytes each
 FIRST_RUN = 4  # nodes a buffer
 GROWTH = 1.2  # of a run's nodes, after every round of orders
@@ -43,35 +46,37 @@ class Answer:
 
 def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit) -> Answer:
     """Search for a plan of at most `capacity` bytes; `needed` > capacity means that there is none."""
-    start = time.perf_counter()
     bound = lower_bound(buffers)
     if not buffers:
         return Answer((), 0, 0, 0.0)
     unit = math.gcd(*(buffer.size for buffer in buffers))
     if bound > capacity or sum(buffer.size for buffer in buffers) // unit > LARGEST:
         return Answer(None, bound, 0, 0.0)
-    order, sections = _sections(buffers, unit)
-    state = _state(sections, capacity // unit)
+    order, arrays = _arrays(buffers, capacity // unit, unit)
+    _load()
+    start = time.perf_counter()
     result, nodes, rate = search.LIMIT, 0, 1000.0
-    for strategy, rank, wanted in _runs([buffers[i] for i in order], sections, state):
+    for run in _runs([buffers[i] for i in order], arrays):
         left = limit.seconds - (time.perf_counter() - start)
         if result != search.LIMIT or nodes >= limit.nodes or left <= 0:
             break
         begin = time.perf_counter()
-        result = _run(sections, state, strategy, rank, min(max(wanted, nodes), limit.nodes - nodes, 1 + rate * left))
-        nodes += int(state.count[search.NODES])
-        rate = state.count[search.NODES] / (time.perf_counter() - begin)
+        wanted = max(run.nodes, nodes) if run.deep else run.nodes
+        result = _search(arrays, run, min(wanted, limit.nodes - nodes, 1 + rate * left))
+        nodes += int(arrays.count[search.NODES])
+        rate = arrays.count[search.NODES] / (time.perf_counter() - begin)
     seconds = time.perf_counter() - start
     if result == search.FOUND:
-        offsets = dict(zip(order, (int(offset) * unit for offset in state.offset), strict=True))
+        offsets = dict(zip(order, (int(offset) * unit for offset in arrays.buffers[search.OFFSET]), strict=True))
         placed = tuple(Placed(b.id, b.lower, b.upper, b.size, offsets[i]) for i, b in enumerate(buffers))
         return Answer(placed, bound, nodes, seconds)
-    needed = int(state.count[search.EXCESS]) * unit if result == search.FAILED else bound
+    needed = int(arrays.count[search.EXCESS]) * unit if result == search.FAILED else bound
     return Answer(None, needed, nodes, seconds)
 
 
 def minimise(buffers: Sequence[Buffer], plan: Plan, limit: Limit) -> Plan:
     """The smallest arena found from `plan` on, with what was proven: first the least size possible, then halving."""
+    _load()
     start, nodes = time.perf_counter(), 0
     unit = math.gcd(*(buffer.size for buffer in buffers)) if buffers else 1
     hopeful = plan.proven  # the least size not given up yet
@@ -90,104 +95,131 @@ def minimise(buffers: Sequence[Buffer], plan: Plan, limit: Limit) -> Plan:
             hopeful = max(hopeful, plan.proven)
         else:
             hopeful = capacity + unit
-    return plan
+    return replace(plan, nodes=nodes)
 
 
-def _sections(buffers: Sequence[Buffer], unit: int) -> tuple[list[int], search.Sections]:
-    """The order in which the search holds the buffers, and its view of them; sizes in units."""
-    events = sorted({position for buffer in buffers for position in (buffer.lower, buffer.upper)})
-    births, deaths = {buffer.lower for buffer in buffers}, {buffer.upper for buffer in buffers}
-    section, number, died = [], -1, True
-    for position in events:  # a largest set alive together: the births between two deaths add to it
-        died = died or position in deaths
-        if died and position in births:
-            number, died = number + 1, False
-        section.append(number)
-    spans = [(section[bisect_left(events, b.lower)], section[bisect_left(events, b.upper) - 1] + 1) for b in buffers]
+class _Arrays(NamedTuple):
+    """What the search works on; plan/search.py names the rows."""
+
+    buffers: np.ndarray
+    sections: np.ndarray
+    members: np.ndarray
+    trail: np.ndarray
+    failed: np.ndarray
+    count: np.ndarray
+
+
+def _arrays(buffers: Sequence[Buffer], capacity: int, unit: int) -> tuple[list[int], _Arrays]:
+    """The order in which the search holds the buffers, and its arrays; sizes and capacity in units."""
+    spans, width = _spans(buffers)
     order = sorted(range(len(buffers)), key=lambda i: (spans[i][0], -spans[i][1], -buffers[i].size, i))
-    kinds = [(*spans[i], buffers[i].size) for i in order]
-    twin = [at - 1 if at and kinds[at] == kinds[at - 1] else -1 for at in range(len(kinds))]
-    members = [[at for at, (begin, end, _) in enumerate(kinds) if begin <= s < end] for s in range(number + 1)]
-    return order, search.Sections(
-        first=_whole(begin for begin, _, _ in kinds),
-        last=_whole(end for _, end, _ in kinds),
-        size=_whole(size // unit for _, _, size in kinds),
-        twin=_whole(twin),
-        members=_whole(x for inside in members for x in inside),
-        start=np.cumsum([0, *map(len, members)], dtype=np.int64),
-    )
-
-
-def _whole(numbers) -> np.ndarray:
-    return np.array(list(numbers), dtype=np.int64)
-
-
-def _state(sections: search.Sections, capacity: int) -> search.State:
-    buffers, width = len(sections.size), len(sections.start) - 1
+    kinds = [(*spans[i], buffers[i].size // unit) for i in order]
+    members = [[x for x, (first, last, _) in enumerate(kinds) if first <= at < last] for at in range(width)]
+    ends = np.cumsum([0, *map(len, members)])
     words = random.Random(0)
-    count = np.zeros(8, np.int64)
+    b = np.zeros((search.BUFFER_ROWS, len(kinds)), np.int64)
+    b[search.FIRST], b[search.LAST], b[search.SIZE] = np.array(kinds, np.int64).T
+    b[search.TWIN] = [x - 1 if x and kinds[x] == kinds[x - 1] else -1 for x in range(len(kinds))]
+    b[search.KEY : search.KEY2 + 1] = [[words.getrandbits(63) for _ in kinds] for _ in range(2)]
+    s = np.zeros((search.SECTION_ROWS, width), np.int64)
+    s[search.START], s[search.END] = ends[:-1], ends[1:]
+    changes = min(8 * len(kinds) * (len(kinds) + width), MOST_TRAIL) + 16 * len(kinds)
+    count = np.zeros(search.COUNTS, np.int64)
     count[search.CAPACITY], count[search.EXCESS] = capacity, search.NEVER
-    return search.State(
-        **{name: np.zeros(buffers, np.int64) for name in ("lowest", "denied", "placed", "offset", "rank")},
-        **{name: np.zeros(width, np.int64) for name in ("floor", "span", "weight", "choices", "slopes", "above")},
-        trail=np.zeros((min(8 * buffers * (buffers + width), MOST_TRAIL) + 16 * buffers, 3), np.int64),
-        failed=np.zeros((MEMORY_ENTRIES, 2), np.uint64),
-        keys=np.array([[words.getrandbits(63) for _ in range(2)] for _ in range(buffers)], np.uint64),
+    return order, _Arrays(
+        buffers=b,
+        sections=s,
+        members=np.array([x for inside in members for x in inside], np.int64),
+        trail=np.zeros((changes, 3), np.int64),
+        failed=np.zeros((MEMORY_ENTRIES, 2), np.int64),
         count=count,
     )
 
 
-def _run(sections: search.Sections, state: search.State, strategy: int, rank: np.ndarray, nodes: float) -> int:
+def _spans(buffers: Sequence[Buffer]) -> tuple[list[tuple[int, int]], int]:
+    """The sections [first, last) of each buffer, and how many there are.
+
+    births    a b   c     d e      Births with no death in between add to one largest set alive together: a, b and c
+    deaths            b c          make section 0, then d and e with what is left of it section 1.
+    """
+    events = sorted({position for buffer in buffers for position in (buffer.lower, buffer.upper)})
+    births, deaths = {buffer.lower for buffer in buffers}, {buffer.upper for buffer in buffers}
+    section, number, died = [], -1, True
+    for position in events:
+        died = died or position in deaths
+        if died and position in births:
+            number, died = number + 1, False
+        section.append(number)
+    return [
+        (section[bisect_left(events, b.lower)], section[bisect_left(events, b.upper) - 1] + 1) for b in buffers
+    ], number + 1
+
+
+@cache
+def _load() -> None:
+    """Load the machine code, or make it where the cache has none: seconds that are no part of a search."""
+    _search(_arrays([Buffer("any", 0, 1, 1)], 1, 1)[1], _Run(search.FEWEST_CHOICES, [0], 1, False), 1)
+
+
+def _search(arrays: _Arrays, run: "_Run", nodes: float) -> int:
     """One search from nothing placed; weights and remembered failures stay from the runs before."""
-    for array in (state.lowest, state.denied, state.placed):
-        array[:] = 0
-    state.rank[:] = rank
-    width = len(state.floor)
-    state.count[search.NODES], state.count[search.TRAIL] = 0, 0
-    state.count[search.NODE_LIMIT], state.count[search.STRATEGY] = int(min(nodes, search.NEVER)), strategy
-    state.count[search.DIRTY_FROM], state.count[search.DIRTY_TO] = 0, width
-    return search.search(sections, state, 0, width)
+    b, count, width = arrays.buffers, arrays.count, arrays.sections.shape[1]
+    for row in (search.LOWEST, search.PLACED, search.DENIED):
+        b[row] = 0
+    b[search.RANK] = run.rank
+    count[search.NODES], count[search.TRAIL] = 0, 0
+    count[search.NODE_LIMIT], count[search.STRATEGY] = int(min(nodes, search.NEVER)), run.strategy
+    count[search.DIRTY_FROM], count[search.DIRTY_TO] = 0, width
+    return search.search(*arrays, 0, width)
 
 
-def _runs(
-    buffers: Sequence[Buffer], sections: search.Sections, state: search.State
-) -> Iterator[tuple[int, np.ndarray, float]]:
-    """Strategy, rank of each buffer, and nodes, a run; after the plain orders, ones disturbed and led by failures.
+@dataclass(frozen=True)
+class _Run:
+    """How to search: where to go on, the place of each buffer in the order of trial, and how many nodes."""
 
-    The first run of a round asks for as many nodes as were spent so far: half of the work goes into a few deep
+    strategy: int
+    rank: list[int]
+    nodes: float
+    deep: bool
+
+
+def _runs(buffers: Sequence[Buffer], arrays: _Arrays) -> Iterator[_Run]:
+    """Run after run: first the plain orders, then these disturbed, and led by what failed.
+
+    The first of a round is deep and gets as many nodes as were spent so far: half of the work goes into a few long
     searches, which alone can prove that there is no plan.
     """
-    width = [int(n) for n in sections.last - sections.first]
-    keys: list[Callable[[int], tuple]] = [
-        lambda x: (-width[x] * buffers[x].size,),
-        lambda x: (-buffers[x].size, buffers[x].lower - buffers[x].upper),
-        lambda x: (buffers[x].lower - buffers[x].upper, -buffers[x].size),
-        lambda x: (-width[x], -buffers[x].size),
-        lambda x: (-buffers[x].size * (buffers[x].upper - buffers[x].lower),),
+    first, last = (arrays.buffers[row].tolist() for row in (search.FIRST, search.LAST))
+    sized = [(b.size, b.upper - b.lower, end - begin) for b, begin, end in zip(buffers, first, last, strict=True)]
+    plain = [
+        _ranks([-size * sections for size, _, sections in sized]),
+        _ranks([(-size, -length) for size, length, _ in sized]),
+        _ranks([(-length, -size) for size, length, _ in sized]),
+        _ranks([(-sections, -size) for size, _, sections in sized]),
+        _ranks([-size * length for size, length, _ in sized]),
     ]
-    count, noise, nodes, first = len(buffers), random.Random(0), float(FIRST_RUN * len(buffers)), True
-    ranks = [_ranks([key(x) for x in range(count)]) for key in keys]
+    noise, nodes, weight = random.Random(0), float(FIRST_RUN * len(buffers)), arrays.sections[search.WEIGHT]
+    ranks = plain
     while True:
-        for rank in ranks:
-            for strategy in (search.FEWEST, search.LOWEST, search.WEIGHED):
-                if first:
-                    yield strategy, rank, nodes
-                    continue
-                heaviest = max(1, int(state.weight.max()))
-                lead = noise.random() / heaviest
-                disturbed = [
-                    rank[x] / count
-                    - lead * int(state.weight[sections.first[x] : sections.last[x]].max())
-                    + noise.random() / 8
-                    for x in range(count)
-                ]
-                yield strategy, _ranks(disturbed), nodes
-            state.weight[:] //= 2  # old failures count less
-        first, nodes = False, nodes * GROWTH
+        for number, rank in enumerate(ranks):
+            for strategy in STRATEGIES:
+                if ranks is not plain:
+                    heaviest = [int(weight[begin:end].max()) for begin, end in zip(first, last, strict=True)]
+                    rank = _disturbed(plain[number], heaviest, noise)
+                yield _Run(strategy, rank, nodes, deep=number == 0 and strategy == STRATEGIES[0])
+            weight //= 2  # old failures count less
+        ranks, nodes = list(plain), nodes * GROWTH
 
 
-def _ranks(values: list) -> np.ndarray:
+def _disturbed(rank: list[int], weights: list[int], noise: random.Random) -> list[int]:
+    """The order with noise; those in sections that failed often come earlier, by a random measure."""
+    lead = noise.random() / max(1, *weights)
+    return _ranks([r / len(rank) - lead * weight + noise.random() / 8 for r, weight in zip(rank, weights, strict=True)])
+
+
+def _ranks(values: list) -> list[int]:
     """The place of each in sorted order."""
-    rank = np.zeros(len(values), np.int64)
-    rank[sorted(range(len(values)), key=lambda x: (values[x], x))] = np.arange(len(values))
-    return rank
+    places = [0] * len(values)
+    for place, x in enumerate(sorted(range(len(values)), key=lambda x: (values[x], x))):
+        places[x] = place
+    return places

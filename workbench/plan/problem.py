@@ -44,7 +44,7 @@ class Placed(Buffer):
 class Plan:
     """Placed buffers, the arena's `bytes`, the most bytes live at once (`bound`), and the `method` that found it.
 
-    No plan is smaller than `proven` bytes: the bound, or more where a search has shown it.
+    No plan is smaller than `proven` bytes: the bound, or more where a search of so many `nodes` has shown it.
     """
 
     buffers: tuple[Placed, ...]
@@ -52,6 +52,7 @@ class Plan:
     bound: int
     method: str
     proven: int = 0
+    nodes: int = 0
 
     def __post_init__(self):
         object.__setattr__(self, "proven", max(self.proven, self.bound))

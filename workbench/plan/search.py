@@ -17,263 +17,246 @@ state that failed (who is left, with which `lowest`) is remembered by hash and n
 After MinMalloc (Moffitt 2023), which places in the order of offsets; branching on a place and its denial is our own.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
 NEVER = 1 << 60
 FAILED, FOUND, LIMIT = 0, 1, 2
-FEWEST, LOWEST, WEIGHED = 0, 1, 2  # where the search goes on: fewest choices, lowest floor, most failures a choice
-# fields of State.count
-NODES, NODE_LIMIT, TRAIL, CAPACITY, EXCESS, STRATEGY, DIRTY_FROM, DIRTY_TO = range(8)
-
-
-class Sections(NamedTuple):
-    """The problem as arrays. Buffers are sorted by first section; members[start[s]:start[s + 1]] are those of s."""
-
-    first: np.ndarray
-    last: np.ndarray  # one past the last section
-    size: np.ndarray
-    twin: np.ndarray  # the buffer before with the same sections and size, or -1: it goes below
-    members: np.ndarray  # kept sorted by `lowest` as the search goes
-    start: np.ndarray
-
-
-class State(NamedTuple):
-    """What the search changes. `trail` remembers (buffer, lowest, denied) so that a branch can be taken back."""
-
-    lowest: np.ndarray
-    denied: np.ndarray  # 1: not on what is placed; it waits for the top of somebody who is left
-    placed: np.ndarray
-    offset: np.ndarray
-    floor: np.ndarray
-    span: np.ndarray
-    weight: np.ndarray  # how often each section failed, over all runs
-    rank: np.ndarray  # among the level buffers of a section, the one of least rank is tried first
-    choices: np.ndarray  # by section: level buffers at its floor
-    slopes: np.ndarray  # by section: others at its floor
-    above: np.ndarray  # by section: the next `lowest` above its floor
-    trail: np.ndarray
-    failed: np.ndarray  # hashes of states that failed, two words each
-    keys: np.ndarray
-    count: np.ndarray
+FEWEST_CHOICES, LOWEST_FLOOR, MOST_FAILURES = 0, 1, 2  # strategies: the section in which the search goes on
+# fields of `count`
+NODES, NODE_LIMIT, TRAIL, CAPACITY, EXCESS, STRATEGY, DIRTY_FROM, DIRTY_TO, COUNTS = range(9)
+# rows of `b`, a column a buffer; they are sorted by first section. The problem:
+FIRST, LAST, SIZE = 0, 1, 2  # sections [first, last), units
+TWIN = 3  # the buffer before if it has the same sections and size, else -1: it goes below
+RANK = 4  # among the level buffers of a section the one of least rank is tried first
+KEY, KEY2 = 5, 6  # random words of the hash
+# and where the search is:
+LOWEST, PLACED, OFFSET = 7, 8, 9
+DENIED = 10  # 1: not on what is placed; it waits for the top of somebody who is left
+BUFFER_ROWS = 11
+# rows of `s`, a column a section
+START, END = 0, 1  # its buffers are members[start:end], kept sorted by `lowest` as the search goes
+FLOOR, SPAN = 2, 3
+WEIGHT = 4  # how often it failed, over all runs
+CHOICES, SLOPES, ABOVE = 5, 6, 7  # buffers at its floor that are level, that are not; the next `lowest` above it
+SECTION_ROWS = 8
 
 
 inner = njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # half of the compile time is wrappers
 
 
 @njit(cache=True)
-def search(p, s, begin, end):
+def search(b, s, members, trail, failed, count, begin, end):
     """Place every buffer left in sections [begin, end): FOUND, FAILED (there is no way), or LIMIT (nodes used up)."""
-    mark = s.count[TRAIL]
+    mark = count[TRAIL]
     entered, buffer = False, -1
-    key, key2 = np.uint64(0), np.uint64(0)
+    key = key2 = np.int64(0)
     while True:
-        s.count[NODES] += 1
-        if s.count[NODES] > s.count[NODE_LIMIT] or s.count[TRAIL] > len(s.trail) - 8 * len(p.size):
-            take_back(p, s, mark)
+        count[NODES] += 1
+        if count[NODES] > count[NODE_LIMIT] or count[TRAIL] > len(trail) - 8 * b.shape[1]:
+            take_back(b, trail, count, mark)
             return LIMIT
-        if not propagate(p, s, begin, end):
+        if not propagate(b, s, members, trail, count, begin, end):
             break
-        begin, part_end = next_part(p, s, begin, end)
+        begin, part_end = next_part(b, begin, end)
         if begin == part_end:
             return FOUND  # nobody is left
-        here, here2 = state_hash(p, s, begin, end)
-        slot = np.int64(here & np.uint64(len(s.failed) - 1))
-        if s.failed[slot, 0] == here and s.failed[slot, 1] == here2:
+        here, here2 = state_hash(b, begin, end)
+        slot = here & (len(failed) - 1)
+        if failed[slot, 0] == here and failed[slot, 1] == here2:
             break
         if not entered:
             entered, key, key2 = True, here, here2
-        before = s.count[TRAIL]
-        next_begin, next_end = next_part(p, s, part_end, end)
+        before = count[TRAIL]
+        next_begin, next_end = next_part(b, part_end, end)
         if next_begin < next_end:
-            result = search(p, s, begin, part_end)
+            result = search(b, s, members, trail, failed, count, begin, part_end)
             while result == FOUND and next_begin < next_end:
-                result = search(p, s, next_begin, next_end)
-                next_begin, next_end = next_part(p, s, next_end, end)
+                result = search(b, s, members, trail, failed, count, next_begin, next_end)
+                next_begin, next_end = next_part(b, next_end, end)
             if result == FAILED:
                 break  # whatever the other parts do
         else:
             end = part_end
-            buffer = choose(p, s, begin, end)
-            place(p, s, buffer)
-            result = search(p, s, begin, end)
+            buffer = choose(b, s, members, count, begin, end)
+            place(b, s, members, trail, count, buffer)
+            result = search(b, s, members, trail, failed, count, begin, end)
         if result == FOUND:
             return FOUND
         if result == LIMIT:
-            take_back(p, s, mark)
+            take_back(b, trail, count, mark)
             return LIMIT
-        take_back(p, s, before)
-        put(p, s, buffer, s.lowest[buffer] + 1, 1)
-    take_back(p, s, mark)
+        take_back(b, trail, count, before)
+        put(b, trail, count, buffer, b[LOWEST, buffer] + 1, 1)
+    take_back(b, trail, count, mark)
     if entered:
-        slot = np.int64(key & np.uint64(len(s.failed) - 1))
-        s.failed[slot, 0], s.failed[slot, 1] = key, key2
+        slot = key & (len(failed) - 1)
+        failed[slot, 0], failed[slot, 1] = key, key2
     return FAILED
 
 
 @inner
-def choose(p, s, begin, end):
+def choose(b, s, members, count, begin, end):
     """The buffer to branch on: level, in the section the strategy prefers, of least rank there."""
-    smallest = survey(p, s, begin, end)
+    smallest = survey(b, s, begin, end)
     section, least = -1, np.inf
     for at in range(begin, end):
-        if s.choices[at] == 0 or s.slopes[at] > 0:
+        if s[CHOICES, at] == 0 or s[SLOPES, at] > 0:
             continue
-        floor = s.floor[at]
-        waste = min(s.above[at] - floor, smallest)  # what is lost at least if none of the choices stands here
-        choices = s.choices[at] + (1 if s.count[CAPACITY] - s.span[at] >= waste else 0)
+        floor = s[FLOOR, at]
+        waste = min(s[ABOVE, at] - floor, smallest)  # what is lost at least if none of the choices stands here
+        choices = s[CHOICES, at] + (1 if count[CAPACITY] - s[SPAN, at] >= waste else 0)
         if choices == 1:
             score = -1.0
-        elif s.count[STRATEGY] == FEWEST:
-            score = choices * 1e6 + floor / s.count[CAPACITY] * 1e3 - s.weight[at] * 1e-2
-        elif s.count[STRATEGY] == LOWEST:
+        elif count[STRATEGY] == FEWEST_CHOICES:
+            score = choices * 1e6 + floor / count[CAPACITY] * 1e3 - s[WEIGHT, at] * 1e-2
+        elif count[STRATEGY] == LOWEST_FLOOR:
             score = floor * 1e3 + choices
         else:
-            score = choices / (1.0 + s.weight[at])
+            score = choices / (1.0 + s[WEIGHT, at])
         if score < least:
             section, least = at, score
     best = -1
-    for i in range(p.start[section], p.start[section + 1]):
-        x = p.members[i]
-        if s.placed[x] == 0 and s.lowest[x] == s.floor[section] and (best < 0 or s.rank[x] < s.rank[best]):
+    for i in range(s[START, section], s[END, section]):
+        x = members[i]
+        if b[PLACED, x] == 0 and b[LOWEST, x] == s[FLOOR, section] and (best < 0 or b[RANK, x] < b[RANK, best]):
             best = x
     return best
 
 
 @inner
-def survey(p, s, begin, end):
+def survey(b, s, begin, end):
     """Count who is left at the floor of each section, level or not; returns the smallest size left."""
     for at in range(begin, end):
-        s.choices[at], s.slopes[at], s.above[at] = 0, 0, NEVER
+        s[CHOICES, at], s[SLOPES, at], s[ABOVE, at] = 0, 0, NEVER
     smallest = NEVER
-    for x in range(len(p.size)):
-        if s.placed[x] or p.first[x] < begin or p.last[x] > end:
+    for x in range(b.shape[1]):
+        if b[PLACED, x] or b[FIRST, x] < begin or b[LAST, x] > end:
             continue
-        smallest = min(smallest, p.size[x])
-        lowest, level = s.lowest[x], 1
-        for at in range(p.first[x], p.last[x]):
-            if s.floor[at] != lowest:
+        smallest = min(smallest, b[SIZE, x])
+        lowest, level = b[LOWEST, x], 1
+        for at in range(b[FIRST, x], b[LAST, x]):
+            if s[FLOOR, at] != lowest:
                 level = 0
                 break
-        for at in range(p.first[x], p.last[x]):
-            if s.floor[at] == lowest:
-                s.choices[at] += level
-                s.slopes[at] += 1 - level
-            elif lowest < s.above[at]:
-                s.above[at] = lowest
+        for at in range(b[FIRST, x], b[LAST, x]):
+            if s[FLOOR, at] == lowest:
+                s[CHOICES, at] += level
+                s[SLOPES, at] += 1 - level
+            elif lowest < s[ABOVE, at]:
+                s[ABOVE, at] = lowest
     return smallest
 
 
 @inner
-def place(p, s, x):
+def place(b, s, members, trail, count, x):
     """x stands at lowest[x]; whoever meets it is now above it."""
-    s.placed[x], s.offset[x] = 1, s.lowest[x]
-    s.trail[s.count[TRAIL], 0] = -1 - x
-    s.count[TRAIL] += 1
-    touch(p, s, x)
-    top = s.lowest[x] + p.size[x]
-    for at in range(p.first[x], p.last[x]):
-        for i in range(p.start[at], p.start[at + 1]):
-            y = p.members[i]
-            if s.placed[y] or s.lowest[y] > top:
+    b[PLACED, x], b[OFFSET, x] = 1, b[LOWEST, x]
+    trail[count[TRAIL], 0] = -1 - x
+    count[TRAIL] += 1
+    touch(b, count, x)
+    top = b[LOWEST, x] + b[SIZE, x]
+    for at in range(b[FIRST, x], b[LAST, x]):
+        for i in range(s[START, at], s[END, at]):
+            y = members[i]
+            if b[PLACED, y] or b[LOWEST, y] > top:
                 continue
-            if y < x and p.first[y] == p.first[x] and p.last[y] == p.last[x]:
-                put(p, s, y, top + 1, 1)  # of two equally long neighbours the first goes below
-            elif s.lowest[y] < top or s.denied[y]:
-                put(p, s, y, top, 0)
+            if y < x and b[FIRST, y] == b[FIRST, x] and b[LAST, y] == b[LAST, x]:
+                put(b, trail, count, y, top + 1, 1)  # of two equally long neighbours the first goes below
+            elif b[LOWEST, y] < top or b[DENIED, y]:
+                put(b, trail, count, y, top, 0)
 
 
 @inner
-def propagate(p, s, begin, end):
+def propagate(b, s, members, trail, count, begin, end):
     """Raise `lowest` of who waits, then floors and spans; False if some section cannot hold what is left."""
-    capacity, again = s.count[CAPACITY], True
+    capacity, again = count[CAPACITY], True
     while again:
         again = False
-        for x in range(len(p.size)):
-            if s.placed[x] or p.first[x] < begin or p.last[x] > end:
+        for x in range(b.shape[1]):
+            if b[PLACED, x] or b[FIRST, x] < begin or b[LAST, x] > end:
                 continue
-            twin = p.twin[x]
-            if twin >= 0 and s.placed[twin] == 0 and s.lowest[x] < s.lowest[twin] + p.size[twin]:
-                put(p, s, x, s.lowest[twin] + p.size[twin], 1)
-            if s.denied[x]:
-                lowest = lowest_top(p, s, x)
-                if lowest + p.size[x] > capacity:
-                    s.weight[p.first[x] : p.last[x]] += 1
-                    s.count[EXCESS] = min(s.count[EXCESS], lowest + p.size[x])
+            twin = b[TWIN, x]
+            if twin >= 0 and b[PLACED, twin] == 0 and b[LOWEST, x] < b[LOWEST, twin] + b[SIZE, twin]:
+                put(b, trail, count, x, b[LOWEST, twin] + b[SIZE, twin], 1)
+            if b[DENIED, x]:
+                lowest = lowest_top(b, s, members, x)
+                if lowest + b[SIZE, x] > capacity:
+                    for at in range(b[FIRST, x], b[LAST, x]):
+                        s[WEIGHT, at] += 1
+                    count[EXCESS] = min(count[EXCESS], lowest + b[SIZE, x])
                     return False
-                if lowest > s.lowest[x]:
-                    put(p, s, x, lowest, 1)
+                if lowest > b[LOWEST, x]:
+                    put(b, trail, count, x, lowest, 1)
                     again = True
-    for at in range(s.count[DIRTY_FROM], s.count[DIRTY_TO]):
-        s.count[DIRTY_FROM] = at
-        measure(p, s, at)
-        if s.span[at] > capacity:
-            s.weight[at] += 1
-            s.count[EXCESS] = min(s.count[EXCESS], s.span[at])
+    for at in range(count[DIRTY_FROM], count[DIRTY_TO]):
+        count[DIRTY_FROM] = at
+        measure(b, s, members, at)
+        if s[SPAN, at] > capacity:
+            s[WEIGHT, at] += 1
+            count[EXCESS] = min(count[EXCESS], s[SPAN, at])
             return False
-    s.count[DIRTY_FROM], s.count[DIRTY_TO] = len(s.floor), 0
+    count[DIRTY_FROM], count[DIRTY_TO] = s.shape[1], 0
     return True
 
 
 @inner
-def lowest_top(p, s, x):
+def lowest_top(b, s, members, x):
     """The lowest offset at which x can stand on one of those it meets who are left; NEVER if there is none."""
     best = NEVER
-    for at in range(p.first[x], p.last[x]):
-        for i in range(p.start[at], p.start[at + 1]):
-            y = p.members[i]
-            if y != x and s.placed[y] == 0:
-                best = min(best, s.lowest[y] + p.size[y])
+    for at in range(b[FIRST, x], b[LAST, x]):
+        for i in range(s[START, at], s[END, at]):
+            y = members[i]
+            if y != x and b[PLACED, y] == 0:
+                best = min(best, b[LOWEST, y] + b[SIZE, y])
     return best
 
 
 @inner
-def measure(p, s, at):
+def measure(b, s, members, at):
     """Sort a section's members by `lowest`; its floor is the first of those left, its span their packed height."""
-    begin, end = p.start[at], p.start[at + 1]
+    begin, end = s[START, at], s[END, at]
     for i in range(begin + 1, end):  # hardly out of order: insertion
-        x, j = p.members[i], i - 1
-        while j >= begin and s.lowest[p.members[j]] > s.lowest[x]:
-            p.members[j + 1] = p.members[j]
+        x, j = members[i], i - 1
+        while j >= begin and b[LOWEST, members[j]] > b[LOWEST, x]:
+            members[j + 1] = members[j]
             j -= 1
-        p.members[j + 1] = x
+        members[j + 1] = x
     floor, height = NEVER, 0
     for i in range(begin, end):
-        x = p.members[i]
-        if s.placed[x] == 0:
-            floor = min(floor, s.lowest[x])
-            height = max(height, s.lowest[x]) + p.size[x]
-    s.floor[at], s.span[at] = floor, height
+        x = members[i]
+        if b[PLACED, x] == 0:
+            floor = min(floor, b[LOWEST, x])
+            height = max(height, b[LOWEST, x]) + b[SIZE, x]
+    s[FLOOR, at], s[SPAN, at] = floor, height
 
 
 @inner
-def next_part(p, s, begin, end):
+def next_part(b, begin, end):
     """The first run of sections in [begin, end) that those left hold together; empty if nobody is left."""
     part_begin = part_end = end
-    for x in range(len(p.size)):
-        if s.placed[x] or p.first[x] < begin or p.last[x] > end:
+    for x in range(b.shape[1]):
+        if b[PLACED, x] or b[FIRST, x] < begin or b[LAST, x] > end:
             continue
         if part_begin == end:
-            part_begin, part_end = p.first[x], p.last[x]
-        elif p.first[x] >= part_end:
+            part_begin, part_end = b[FIRST, x], b[LAST, x]
+        elif b[FIRST, x] >= part_end:
             break
         else:
-            part_end = max(part_end, p.last[x])
+            part_end = max(part_end, b[LAST, x])
     return part_begin, part_end
 
 
 @inner
-def state_hash(p, s, begin, end):
+def state_hash(b, begin, end):
     """128 bits of who is left in [begin, end), with `lowest` and `denied`: all that a search goes by."""
     word, word2 = np.uint64(0), np.uint64(0)
-    for x in range(len(p.size)):
-        if s.placed[x] == 0 and p.first[x] >= begin and p.last[x] <= end:
-            of_x = np.uint64(2 * s.lowest[x] + s.denied[x])
-            word ^= scramble(s.keys[x, 0] + of_x * np.uint64(0x9E3779B97F4A7C15))
-            word2 ^= scramble(s.keys[x, 1] + of_x * np.uint64(0xD1B54A32D192ED03))
-    return word, word2
+    for x in range(b.shape[1]):
+        if b[PLACED, x] == 0 and b[FIRST, x] >= begin and b[LAST, x] <= end:
+            of_x = np.uint64(2 * b[LOWEST, x] + b[DENIED, x])
+            word ^= scramble(np.uint64(b[KEY, x]) + of_x * np.uint64(0x9E3779B97F4A7C15))
+            word2 ^= scramble(np.uint64(b[KEY2, x]) + of_x * np.uint64(0xD1B54A32D192ED03))
+    return np.int64(word), np.int64(word2)
 
 
 @inner
@@ -285,31 +268,31 @@ def scramble(word):
 
 
 @inner
-def put(p, s, x, lowest, denied):
+def put(b, trail, count, x, lowest, denied):
     """lowest[x] = lowest, to be taken back."""
-    at = s.count[TRAIL]
-    s.trail[at, 0], s.trail[at, 1], s.trail[at, 2] = x, s.lowest[x], s.denied[x]
-    s.count[TRAIL] = at + 1
-    s.lowest[x], s.denied[x] = lowest, denied
-    touch(p, s, x)
+    at = count[TRAIL]
+    trail[at, 0], trail[at, 1], trail[at, 2] = x, b[LOWEST, x], b[DENIED, x]
+    count[TRAIL] = at + 1
+    b[LOWEST, x], b[DENIED, x] = lowest, denied
+    touch(b, count, x)
 
 
 @inner
-def take_back(p, s, mark):
+def take_back(b, trail, count, mark):
     """Undo everything since the trail was `mark` long."""
-    for at in range(s.count[TRAIL] - 1, mark - 1, -1):
-        x = s.trail[at, 0]
+    for at in range(count[TRAIL] - 1, mark - 1, -1):
+        x = trail[at, 0]
         if x < 0:
             x = -1 - x
-            s.placed[x] = 0
+            b[PLACED, x] = 0
         else:
-            s.lowest[x], s.denied[x] = s.trail[at, 1], s.trail[at, 2]
-        touch(p, s, x)
-    s.count[TRAIL] = mark
+            b[LOWEST, x], b[DENIED, x] = trail[at, 1], trail[at, 2]
+        touch(b, count, x)
+    count[TRAIL] = mark
 
 
 @inner
-def touch(p, s, x):
+def touch(b, count, x):
     """The sections of x are to be measured again."""
-    s.count[DIRTY_FROM] = min(s.count[DIRTY_FROM], p.first[x])
-    s.count[DIRTY_TO] = max(s.count[DIRTY_TO], p.last[x])
+    count[DIRTY_FROM] = min(count[DIRTY_FROM], b[FIRST, x])
+    count[DIRTY_TO] = max(count[DIRTY_TO], b[LAST, x])
