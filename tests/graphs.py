@@ -21,12 +21,17 @@ def mlp(widths, batch=2, policy="full", optimizer=PLAIN_SGD) -> Graph:
     return training_step(apply_policy(net.build.graph(x), parse_policy(policy)), optimizer)
 
 
-def convnet(channels=(2, 3), size=6, batch=1, policy="full", shared_input=False, optimizer=PLAIN_SGD) -> Graph:
-    """The training step of convolutions with pooling; with `shared_input` a value is used twice and added up again."""
+def convnet(
+    channels=(2, 3), size=6, batch=1, policy="full", shared_input=False, optimizer=PLAIN_SGD, clip="relu"
+) -> Graph:
+    """The training step of convolutions with pooling; with `shared_input` a value is used twice and added up again.
+
+    `clip` is relu or relu6.
+    """
     net = Network("convnet", (batch, 1, size, size))
     x = net.input
     for depth, count in enumerate(channels):
-        y = net.relu(net.conv2d(x, f"conv{depth}", count, 3, padding=1), f"conv{depth}")
+        y = getattr(net, clip)(net.conv2d(x, f"conv{depth}", count, 3, padding=1), f"conv{depth}")
         if shared_input:
             y = net.build.add(y, net.conv2d(y, f"side{depth}", count, 1), label=f"add{depth}")
         x = y
@@ -84,7 +89,8 @@ def training_graphs(draw) -> Graph:
         widths = draw(st.lists(st.integers(1, 9), min_size=2, max_size=5))
         return mlp(widths, draw(st.integers(1, 3)), policy, optimizer)
     channels = draw(st.lists(st.integers(1, 3), min_size=1, max_size=2))
-    return convnet(channels, draw(st.integers(4, 6)), 1, policy, draw(st.booleans()), optimizer)
+    clip = draw(st.sampled_from(["relu", "relu6"]))
+    return convnet(channels, draw(st.integers(4, 6)), 1, policy, draw(st.booleans()), optimizer, clip)
 
 
 def same_bits(one, other) -> bool:

@@ -172,7 +172,7 @@ def parameter_roles(graph: Graph) -> dict[str, str]:
     roles: dict[str, str] = {}
     for node in graph.nodes:
         for index, role in ops.get(node.op).parameters.items():
-            if node.operands[index] in graph.parameters:
+            if index < len(node.operands) and node.operands[index] in graph.parameters:
                 roles.setdefault(node.operands[index], role)
     return {name: roles.get(name, "weight") for name in graph.parameters}
 

@@ -54,7 +54,7 @@ WB_KERNEL void conv2d_transpose_f32(int batch, int groups, int channels, int in_
                         const wb_axis v = transpose_axis(out_height, in_height, sh, py, kh, pt, dh, kw, out_width,
                                                          in_width, &ky);
                         const wb_axis h = transpose_axis(out_width, in_width, sw, px, kw, pl, dw, 1, 1, 1, &kx);
-                        windows_f32(filters, plane, channels * taps, v, h,
+                        windows_f32(filters, plane, channels * taps, v, h, wb_plain,
                                     dy + (n * groups + g) * filters * plane,
                                     w + (g * filters * channels + c) * taps + ky + kx,
                                     dx + ((n * groups + g) * channels + c) * in_height * in_width + py * in_width + px);

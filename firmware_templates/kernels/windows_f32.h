@@ -4,9 +4,10 @@
  *     outputs along an axis     | left |      inside      | right |     taps beyond the image count as 0, so at the ends
  *     their windows           [ |x x] [x x x] … [x x x] [x x| ]         a window is clipped to those that lie on it
  *
- * Inside, the loops over taps have literal ends and unroll; so they do in a clipped column, for there are few. */
+ * Inside, the loops over taps have literal ends and unroll; so they do in a clipped column, for there are few. What is to
+ * be done to a sum before it is stored, a bias or a clip, is its epilogue. */
 #pragma once
-#include "wb_kernel.h"
+#include "activation_f32.h"
 
 /* One axis. Tap t of output i lies on x[first + i * step + t * dilation]; its weight is weight elements after that of t-1.
  * x_next, y_next: elements from one to the next, in memory. */
@@ -59,25 +60,26 @@ WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_a
 }
 
 /* One row of outputs, whose windows have the rows of taps [v0, v1). */
-WB_KERNEL void windows_row_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int clipped,
-                               int v0, int v1, const float *restrict x, const float *restrict w, float *restrict y)
+WB_KERNEL void windows_row_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, wb_epilogue end,
+                               int clipped, int v0, int v1,
+                               const float *restrict x, const float *restrict w, float *restrict y)
 {
     const int left = windows_left(h), right = windows_right(h);
 #pragma GCC unroll 3
     for (int j = 0; j < left; ++j)
-        y[j * h.y_next] = windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, windows_begin(h, j),
-                                          windows_end(h, j), x + j * h.step, w);
+        y[j * h.y_next] = wb_finish_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1,
+                                                             windows_begin(h, j), windows_end(h, j), x + j * h.step, w));
     for (int j = left; j < right; ++j)
-        y[j * h.y_next] = windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, 0, h.taps,
-                                          x + j * h.step, w);
+        y[j * h.y_next] = wb_finish_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1,
+                                                             0, h.taps, x + j * h.step, w));
 #pragma GCC unroll 3
     for (int j = right; j < h.outputs; ++j)
-        y[j * h.y_next] = windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, windows_begin(h, j),
-                                          windows_end(h, j), x + j * h.step, w);
+        y[j * h.y_next] = wb_finish_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1,
+                                                             windows_begin(h, j), windows_end(h, j), x + j * h.step, w));
 }
 
 /* All outputs of one plane, rows along v and columns along h; x points at element (0, 0) of channel 0, w at tap (0, 0). */
-WB_KERNEL void windows_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h,
+WB_KERNEL void windows_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, wb_epilogue end,
                            const float *restrict x, const float *restrict w, float *restrict y)
 {
     if (v.taps * h.taps == 1 && windows_in_place(v) && windows_in_place(h) && v.x_next == h.size
@@ -89,9 +91,9 @@ WB_KERNEL void windows_f32(int channels, int x_channel, int w_channel, wb_axis v
     for (int i = 0; i < v.outputs; ++i) {
         const float *row = x + (v.first + i * v.step) * v.x_next + h.first;
         if (i >= top && i < bottom)
-            windows_row_f32(channels, x_channel, w_channel, v, h, 0, 0, v.taps, row, w, y + i * v.y_next);
+            windows_row_f32(channels, x_channel, w_channel, v, h, end, 0, 0, v.taps, row, w, y + i * v.y_next);
         else
-            windows_row_f32(channels, x_channel, w_channel, v, h, 1, windows_begin(v, i), windows_end(v, i),
-                            row, w, y + i * v.y_next);
+            windows_row_f32(channels, x_channel, w_channel, v, h, end, 1, windows_begin(v, i),
+                            windows_end(v, i), row, w, y + i * v.y_next);
     }
 }

@@ -15,7 +15,7 @@ extern uint8_t wb_arena[1448];
 
 #define wb_input0 F32(wb_arena, 256) /* float [1, 64] */
 #define wb_label0 I32(wb_arena, 512) /* int32_t [1] */
-#define wb_logits F32(wb_arena, 40) /* float [1, 10] */
+#define wb_logits F32(wb_arena, 0) /* float [1, 10] */
 
 extern float wb_lr;
 extern float wb_lr_bias;
@@ -32,18 +32,13 @@ void wb_forward(void);
 void wb_train_step(void);
 
 void op_000_dense(void);
-void op_001_bias_add(void);
-void op_002_relu(void);
-void op_003_dense(void);
-void op_004_bias_add(void);
-void op_005_relu(void);
-void op_006_dense(void);
-void op_007_bias_add(void);
-void op_008_softmax_cross_entropy(void);
-void op_009_softmax_cross_entropy_grad(void);
-void op_010_sum(void);
-void op_011_sgd(void);
-void op_012_matmul(void);
-void op_013_sgd(void);
+void op_001_dense(void);
+void op_002_dense(void);
+void op_003_softmax_cross_entropy(void);
+void op_004_softmax_cross_entropy_grad(void);
+void op_005_sum(void);
+void op_006_sgd(void);
+void op_007_matmul(void);
+void op_008_sgd(void);
 
 #endif

@@ -7,30 +7,20 @@ uint32_t wb_step;
 void wb_forward(void)
 {
     op_000_dense();
-    op_001_bias_add();
-    op_002_relu();
-    op_003_dense();
-    op_004_bias_add();
-    op_005_relu();
-    op_006_dense();
-    op_007_bias_add();
+    op_001_dense();
+    op_002_dense();
 }
 
 void wb_train_step(void)
 {
     op_000_dense();
-    op_001_bias_add();
-    op_002_relu();
-    op_003_dense();
-    op_004_bias_add();
-    op_005_relu();
-    op_006_dense();
-    op_007_bias_add();
-    op_008_softmax_cross_entropy();
-    op_009_softmax_cross_entropy_grad();
-    op_010_sum();
-    op_011_sgd();
-    op_012_matmul();
-    op_013_sgd();
+    op_001_dense();
+    op_002_dense();
+    op_003_softmax_cross_entropy();
+    op_004_softmax_cross_entropy_grad();
+    op_005_sum();
+    op_006_sgd();
+    op_007_matmul();
+    op_008_sgd();
     ++wb_step;
 }

@@ -100,11 +100,17 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     types = [graph.types[name] for name in node.operands]
     function = kernel.function if isinstance(kernel.function, str) else kernel.function(*types, **node.attrs)
     literals = ", ".join(map(_literal, kernel.literals(*types, **node.attrs)))
-    pointers = [*node.operands, *node.results[len(op.takes) :]]
-    arguments = [literals, ", ".join(layout.pointer(graph, name) for name in pointers)]
+    results = node.results[len(op.takes) :]
+    pointers = [*_padded(node.operands, kernel.operands), *_padded(results, kernel.results)]
+    arguments = [literals, ", ".join(layout.pointer(graph, name) if name else "0" for name in pointers)]
     arguments += [f"{ARENA} + {layout.buffers[identifier].offset}" for identifier in row.scratch]
     inner = ",\n        ".join(part for part in arguments if part)
     return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n    {function}({inner});\n}}\n"
+
+
+def _padded(names: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """`names`, and "" for each that a kernel takes besides."""
+    return names + ("",) * (count - len(names))
 
 
 def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:

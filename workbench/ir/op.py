@@ -17,7 +17,8 @@ class Kernel:
 
     `function` is a name, or gives one from (*types, **attrs). `literals(*types, **attrs)` are the numbers at the
     front of the call. A result that always takes over an operand is not passed again. `scratch(*types, **attrs)` are
-    bytes passed last, if any.
+    bytes passed last, if any. `operands`, `results`: how many of each the function takes; those that a node leaves out
+    are passed as 0. Without them it takes as many as there are.
     """
 
     header: str
@@ -25,6 +26,8 @@ class Kernel:
     literals: Callable[..., list[int]]
     scratch: Callable[..., int] = lambda *_, **__: 0
     in_place: tuple[int, ...] = ()  # operands whose storage the first result may take over
+    operands: int = 0
+    results: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """nn.conv2d: y[n,o,i,j] = Σ x[n, c, i·s + ky·d − p, j·s + kx·d − p] · w[o,c,ky,kx], within each group of channels.
 
-Its bias is nn.bias_add. The gradient of x is nn.conv2d_transpose, that of w nn.conv2d_backward_weight.
+A third operand b is added to each of its channels, then `activation` clips the sums (see _activation). The gradient of
+x is nn.conv2d_transpose, that of w nn.conv2d_backward_weight.
 """
 
 import numpy as np
@@ -8,11 +9,16 @@ import numpy as np
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
 from workbench.ir.types import TensorType
+from workbench.ops._activation import ATTRS, LITERALS, end_types, end_values, grad_b, through_clip
 from workbench.ops._windows import output_size, windows
 from workbench.ops.strided_slice import first_channels
 
 
-def infer(x, w, *, channels, kernel_size, strides, padding, dilation, groups):
+def infer(x, w, b=None, *, activation="", mask=False, **attrs):
+    return end_types("conv2d", _sums(x, w, **attrs), b, activation, mask)
+
+
+def _sums(x, w, *, channels, kernel_size, strides, padding, dilation, groups):
     if x.rank != 4 or w.rank != 4:
         raise ShapeError(f"conv2d: x is NCHW and w OIHW; got {x} and {w}")
     size = output_size("conv2d", x.shape[2:], kernel_size, strides, padding, dilation)
@@ -24,16 +30,18 @@ def infer(x, w, *, channels, kernel_size, strides, padding, dilation, groups):
     return TensorType((x.shape[0], channels, *size), x.dtype)
 
 
-def evaluate(x, w, *, strides, padding, dilation, groups, kernel_size, **_):
+def evaluate(x, w, b=None, *, strides, padding, dilation, groups, kernel_size, activation="", mask=False, **_):
     patches = windows(x, kernel_size, strides, padding, dilation)
     n, c, height, width, *k = patches.shape
     patches = patches.reshape(n, groups, c // groups, height, width, *k)
     filters = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
     y = np.einsum("ngchwij,gocij->ngohw", patches, filters, optimize=True)
-    return np.ascontiguousarray(y.reshape(n, w.shape[0], height, width), dtype=x.dtype)
+    y = np.ascontiguousarray(y.reshape(n, w.shape[0], height, width), dtype=x.dtype)
+    return end_values(y, b, activation, mask)
 
 
-def grad_x(build, dy, x, w, *, kernel_size, strides, padding, dilation, groups, **_):
+def grad_x(build, dy, x, w, *b, y, activation, kernel_size, strides, padding, dilation, groups, **_):
+    dy = through_clip(build, dy, y, activation)
     rest = tuple(
         (x.shape[2 + i] + padding[i] + padding[2 + i] - dilation[i] * (kernel_size[i] - 1) - 1) % strides[i]
         for i in (0, 1)
@@ -42,21 +50,21 @@ def grad_x(build, dy, x, w, *, kernel_size, strides, padding, dilation, groups, 
                                   padding=padding, output_padding=rest, dilation=dilation, groups=groups)  # fmt: skip
 
 
-def part(x, w, *, groups, **_):
+def part(x, w, *b, groups, **_):
     """Input channels; of a grouped convolution, whole groups."""
     return (1, 1) if groups == 1 else (0, w.shape[0] // groups)
 
 
-def ties(x, w, *, groups, **_):
+def ties(x, w, *b, groups, **_):
     if groups == 1:
-        return {1: "in"}, {0: "out", 1: "in"}, {1: "out"}
+        return {1: "in"}, {0: "out", 1: "in"}, *({0: "out"} for _ in b), {1: "out"}
     depthwise = groups == x.shape[1] == w.shape[0]
-    return ({1: "in"}, {0: "in"}, {1: "in"}) if depthwise else None
+    return ({1: "in"}, {0: "in"}, *({0: "in"} for _ in b), {1: "in"}) if depthwise else None
 
 
-def grad_w(build, dy, x, w, *, kernel_size, strides, padding, dilation, groups, **_):
+def grad_w(build, dy, x, w, *b, y, activation, kernel_size, strides, padding, dilation, groups, **_):
     """Of the part of w that is updated: from its channels of x, or its groups of dy and x."""
-    kept = w.type.updated.shape
+    dy, kept = through_clip(build, dy, y, activation), w.type.updated.shape
     if groups == 1:
         x = first_channels(build, x, kept[1])
     else:
@@ -67,14 +75,14 @@ def grad_w(build, dy, x, w, *, kernel_size, strides, padding, dilation, groups, 
     )
 
 
-def macs(x, w, **attrs):
-    return infer(x, w, **attrs).elements * w.elements // w.shape[0]
+def macs(x, w, b=None, *, activation, mask, **attrs):
+    return _sums(x, w, **attrs).elements * w.elements // w.shape[0]
 
 
-def literals(x, w, *, strides, padding, dilation, groups, **attrs):
-    y = infer(x, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
+def literals(x, w, b=None, *, strides, padding, dilation, groups, activation, mask, **attrs):
+    y = _sums(x, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
     return [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:], w.shape[0] // groups, *y.shape[2:],
-            *w.shape[2:], *strides, *padding[:2], *dilation]  # fmt: skip
+            *w.shape[2:], *strides, *padding[:2], *dilation, LITERALS[activation]]  # fmt: skip
 
 
 CASES = (  # x shape, output channels, attributes
@@ -98,8 +106,14 @@ CASES = (  # x shape, output channels, attributes
     ((1, 9, 4, 4), 5, {"kernel_size": (1, 1)}),
 )
 
+ENDS = (  # of a case: its number, bias, activation, mask
+    *((0, True, "", False), (1, True, "relu", False), (2, False, "relu6", False)),
+    *((7, True, "relu6", True), (3, False, "relu", True), (8, True, "relu", True)),
+)
+
 
 def samples(rng):
+    """Plain ones; its gradients' samples are made of them too."""
     cases = []
     for shape, channels, attrs in CASES:
         w = (channels, shape[1] // attrs.get("groups", 1), *attrs["kernel_size"])
@@ -107,9 +121,20 @@ def samples(rng):
     return cases
 
 
+def every_sample(rng):
+    """Plain, and with each end: the masks fill one word, part of one, and several."""
+    cases = samples(rng)
+    for index, biased, activation, mask in ENDS:
+        (x, w), attrs = cases[index].operands, cases[index].attrs
+        b = [rng.normal(size=w.shape[0])] if biased else []
+        cases.append(Sample((2 * x, w, *b), {**attrs, "activation": activation, "mask": mask}))
+    return cases
+
+
 register(Op(
-    name="nn.conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w), samples=samples, macs=macs,
+    name="nn.conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=every_sample, macs=macs,
     attrs={"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1,
-           "channels": REQUIRED, "kernel_size": REQUIRED},
-    part=part, ties=ties, parameters={1: "weight"}, kernel=Kernel("conv2d_f32.h", "conv2d_f32", literals),
+           "channels": REQUIRED, "kernel_size": REQUIRED, **ATTRS},
+    part=part, ties=ties, parameters={1: "weight", 2: "bias"},
+    kernel=Kernel("conv2d_f32.h", "conv2d_f32", literals, operands=3, results=2),
 ))  # fmt: skip

@@ -1,50 +1,68 @@
-"""nn.dense: y = x · wᵀ, the fully connected layer (its bias is nn.bias_add)."""
+"""nn.dense: y = x · wᵀ, the fully connected layer.
+
+A third operand b is added to each row, then `activation` clips the sums (see _activation).
+"""
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
 from workbench.ir.types import TensorType
+from workbench.ops._activation import ATTRS, LITERALS, end_types, end_values, grad_b, through_clip
 from workbench.ops.strided_slice import first_channels
 
 
-def infer(x, w):
+def infer(x, w, b=None, *, activation="", mask=False):
     if x.rank != 2 or w.rank != 2:
         raise ShapeError(f"dense: x and w are matrices; got {x} and {w}")
     if x.shape[1] != w.shape[1]:
         raise ShapeError(f"dense: x is {x}, so w needs {x.shape[1]} columns; got {w}")
-    return TensorType((x.shape[0], w.shape[0]), x.dtype)
+    return end_types("dense", TensorType((x.shape[0], w.shape[0]), x.dtype), b, activation, mask)
 
 
-def evaluate(x, w):
-    return x @ w.T
+def evaluate(x, w, b=None, *, activation="", mask=False):
+    return end_values(x @ w.T, b, activation, mask)
 
 
-def grad_x(build, dy, x, w, **_):
-    return build.matmul(dy, w)
+def grad_x(build, dy, x, w, *b, y, activation, **_):
+    return build.matmul(through_clip(build, dy, y, activation), w)
 
 
-def part(x, w, **_):
+def part(x, w, *b, **_):
     """Inputs."""
     return 1, 1
 
 
-def ties(x, w, **_):
-    return {1: "in"}, {0: "out", 1: "in"}, {1: "out"}
+def ties(x, w, *b, **_):
+    return {1: "in"}, {0: "out", 1: "in"}, *({0: "out"} for _ in b), {1: "out"}
 
 
-def grad_w(build, dy, x, w, **_):
+def grad_w(build, dy, x, w, *b, y, activation, **_):
     x = first_channels(build, x, w.type.updated.shape[1])
-    return build.matmul(dy, x, transpose_a=True)
+    return build.matmul(through_clip(build, dy, y, activation), x, transpose_a=True)
+
+
+CASES = (  # rows, inputs, outputs, bias, activation, mask
+    *((1, 5, 3, False, "", False), (4, 7, 2, False, "", False), (1, 1, 1, False, "", False)),
+    *((3, 64, 10, False, "", False), (2, 6, 3, True, "", False), (3, 9, 11, True, "relu", True)),
+    *((1, 4, 2, True, "relu6", False), (1, 5, 32, False, "relu", False), (5, 3, 20, False, "relu6", True)),
+)
 
 
 def samples(rng):
-    return [
-        Sample((rng.normal(size=(n, i)), rng.normal(size=(o, i))))
-        for n, i, o in ((1, 5, 3), (4, 7, 2), (1, 1, 1), (3, 64, 10))
-    ]
+    cases = []
+    for rows, inputs, outputs, biased, activation, mask in CASES:
+        x, w = 2 * rng.normal(size=(rows, inputs)), rng.normal(size=(outputs, inputs))
+        b = [rng.normal(size=outputs)] if biased else []
+        cases.append(Sample((x, w, *b), {"activation": activation, "mask": mask}))
+    return cases
 
 
 register(Op(
-    name="nn.dense", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w), samples=samples,
-    macs=lambda x, w: x.shape[0] * w.elements, parameters={1: "weight"}, part=part, ties=ties,
-    kernel=Kernel("matmul_f32.h", "matmul_f32", lambda x, w: [x.shape[0], w.shape[0], x.shape[1], 0, 1]),
+    name="nn.dense", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=samples, attrs=ATTRS,
+    macs=lambda x, w, *b, **_: x.shape[0] * w.elements,
+    parameters={1: "weight", 2: "bias"}, part=part, ties=ties,
+    kernel=Kernel(
+        "dense_f32.h", "dense_f32",
+        lambda x, w, *b, activation, mask: [x.shape[0], w.shape[0], x.shape[1], LITERALS[activation]],
+        operands=3, results=2,
+    ),
 ))  # fmt: skip

@@ -15,6 +15,7 @@ from workbench.passes import Declined
 from workbench.passes.bit_masks import save_bit_masks
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
+from workbench.passes.fuse_activation import fuse_activation
 from workbench.passes.order_search import order_search
 from workbench.units import size
 
@@ -35,6 +36,7 @@ PASSES = {
     made.name: made
     for made in (
         Pass("bit-masks", save_bit_masks, "save one bit an element where the backward needs no more", SHARED),
+        Pass("fuse-activation", fuse_activation, "bias and activation inside their convolution or dense layer", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
         Pass("order-search", order_search, "run in the order that keeps the fewest bytes alive", OPTIMIZED, True),

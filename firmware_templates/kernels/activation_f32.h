@@ -1,0 +1,48 @@
+/* activation_f32.h - what a convolution or a dense layer does to each sum before it is stored, and the mask of the clip.
+ *
+ *     y = clip(sum + b)        the same operations in the same order as bias_add_f32 and relu_f32 (relu6_f32), so the
+ *                              same bits, without a store and a load between them
+ *
+ * `activation` and whether there is a bias are literals at every call: what is not wanted folds away. */
+#pragma once
+#include "wb_kernel.h"
+
+enum { WB_LINEAR, WB_RELU, WB_RELU6 };
+
+typedef struct {
+    int biased, activation;
+    float bias;
+} wb_epilogue;
+
+/* The sums as they are. */
+static const wb_epilogue wb_plain = { 0, WB_LINEAR, 0.0f };
+
+/* That of filter or output `o`; b is 0 where there is no bias. */
+WB_KERNEL wb_epilogue wb_layer_end(int activation, const float *b, int o)
+{
+    return (wb_epilogue){ b != 0, activation, b ? b[o] : 0.0f };
+}
+
+WB_KERNEL float wb_finish_f32(wb_epilogue end, float sum)
+{
+    if (end.biased)
+        sum += end.bias;
+    if (end.activation != WB_LINEAR)
+        sum = sum > 0.0f ? sum : 0.0f;
+    if (end.activation == WB_RELU6)
+        sum = sum < 6.0f ? sum : 6.0f;
+    return sum;
+}
+
+/* A bit an element, set where the gradient of the clip that made y passes; lowest bit first, padded with zeros. */
+WB_KERNEL void clip_mask_f32(int activation, int count, const float *restrict y, uint32_t *restrict mask)
+{
+    for (int start = 0; start < count; start += 32) {
+        uint32_t bits = 0;
+        for (int i = start; i < wb_min(start + 32, count); ++i) {
+            const uint32_t passes = y[i] > 0.0f && (activation != WB_RELU6 || y[i] < 6.0f);
+            bits |= passes << (i - start);
+        }
+        *mask++ = bits;
+    }
+}

@@ -1,0 +1,61 @@
+"""One node for a layer: its convolution or dense product, its bias, its activation and the activation's mask.
+
+    before   s = conv2d(x, w)             after   y, m = conv2d(x, w, b, activation="relu", mask=True)
+             t = bias_add(s, b)
+             y, m = relu(t, mask=True)            s and t are never stored
+
+Each result on the way has no other reader. The new node stands where the convolution stood and has its label, so the
+bias must exist there. It means the same to the bit: the same operations in the same order.
+"""
+
+from dataclasses import replace
+
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.ops._activation import ACTIVATIONS
+
+
+def fuse_activation(graph: Graph) -> Graph:
+    """The same graph with each layer in one node, as far as it can be; everything else in its order."""
+    reader = _only_readers(graph)
+    made, within = set(graph.arguments), set()  # values that exist; results of nodes that a layer took in
+    nodes = []
+    for node in graph.nodes:
+        if node.results[0] in within:
+            continue
+        while (end := reader.get(node.results[0])) and _can_end(node, end, made):
+            node = _ended(node, end)
+            within.add(end.results[0])
+        nodes.append(node)
+        made.update(node.results)
+    return graph.with_nodes(nodes)
+
+
+def _only_readers(graph: Graph) -> dict[str, Node]:
+    """Value -> the node that reads it, for values that one node reads, once, and nobody outside."""
+    readers: dict[str, list[Node]] = {name: [] for name in graph.types}
+    for node in graph.nodes:
+        for name in node.operands:
+            readers[name].append(node)
+    return {name: found[0] for name, found in readers.items() if len(found) == 1 and name not in graph.outputs}
+
+
+def _can_end(layer: Node, end: Node, made: set[str]) -> bool:
+    """Whether `end`, the only reader of the layer's result, can be done inside its node."""
+    takes_ends = "activation" in ops.get(layer.op).attrs and not layer.attrs["activation"]
+    if not takes_ends or end.operands[0] != layer.results[0]:
+        return False
+    if end.op == "nn.bias_add":
+        return len(layer.operands) == 2 and end.operands[1] in made
+    return _activation(end) in ACTIVATIONS
+
+
+def _ended(layer: Node, end: Node) -> Node:
+    if end.op == "nn.bias_add":
+        return replace(layer, operands=(*layer.operands, end.operands[1]), results=end.results)
+    attrs = {**layer.attrs, "activation": _activation(end), "mask": end.attrs["mask"]}
+    return replace(layer, results=end.results, attrs=attrs)
+
+
+def _activation(node: Node) -> str:
+    return node.op.removeprefix("nn.")
