@@ -15,6 +15,7 @@ import json
 import re
 import tomllib
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 
 from workbench.errors import PolicyError
@@ -22,6 +23,7 @@ from workbench.errors import PolicyError
 NAMES = ("full", "bias-only", "bias-only+head", "last-K")
 HELP = "terms are full, bias-only, biases-N, last-K, head, LAYER, LAYER:FRACTION, largest, joined by +; or a .toml file"
 CHANNELS = ("first", "largest")
+FLOAT32_MAX = (2 - 2.0**-23) * 2.0**127
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,18 @@ class Optimizer:
     accumulate: int = 1
 
     def __post_init__(self):
-        if not 0 <= self.momentum < 1 or not 0 <= self.weight_decay < float("inf") or self.accumulate < 1:
+        rates = is_rate(self.momentum) and self.momentum < 1 and is_rate(self.weight_decay)
+        if not rates or not isinstance(self.accumulate, Integral) or self.accumulate < 1:
             raise PolicyError(
-                f"momentum {self.momentum:g}, weight decay {self.weight_decay:g} and accumulation over "
+                f"momentum {self.momentum}, weight decay {self.weight_decay} and accumulation over "
                 f"{self.accumulate} batches make no update",
-                "momentum lies in [0, 1), weight decay is 0 or more, accumulation is over at least one batch",
+                "momentum lies in [0, 1), weight decay is a float32 of 0 or more, accumulation is over whole batches",
             )
+
+
+def is_rate(value) -> bool:
+    """Whether it is a number of 0 or more that float32 can hold: 1e39 would become infinite, 1e-60 zero."""
+    return isinstance(value, Real) and (value == 0 or 2.0**-149 <= value <= FLOAT32_MAX)
 
 
 PLAIN_SGD = Optimizer()

@@ -29,7 +29,7 @@ from workbench.plan.memory import MemoryPlan, plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
 from workbench.report.view import Run
 from workbench.toolchain import Image, install, make_image
-from workbench.training import Progress, train, training_options
+from workbench.training import Progress, require_samples, train, training_options
 from workbench.units import parse_bytes, size
 
 
@@ -112,7 +112,7 @@ def run(
     schedule: str = "optimized",
     board: str | Board = boards.DEFAULT,
     sram: int | str | None = None,
-    batch: int = 1,
+    batch: int | None = None,
     optimizer: Optimizer = PLAIN_SGD,
     weights: Mapping[str, np.ndarray] | None = None,
     folder: str | Path | None = None,
@@ -126,13 +126,15 @@ def run(
     Further keywords are those of Training.
     """
     options = training_options(**training)
-    model = frontends.load(model, batch, options.seed) if isinstance(model, str) else model
+    model = frontends.network(model, batch, options.seed)
     if weights is not None:
         model = with_weights(model, weights)
     board = boards.get(board) if isinstance(board, str) else board
     board = board if sram is None else board.with_sram(parse_bytes(sram) if isinstance(sram, str) else sram)
     with tempfile.TemporaryDirectory() as scratch:
-        built = build(compile(model, policy, schedule, optimizer), board, folder or scratch, virtual)
+        compiled = compile(model, policy, schedule, optimizer)
+        require_samples(model, optimizer.accumulate, options)
+        built = build(compiled, board, folder or scratch, virtual)
         return Run.of(train(built, options, progress)[0])
 
 
@@ -203,11 +205,23 @@ def _sram_of(compiled: Compiled) -> int:
     return compiled.memory.plan.bytes + sum(compiled.graph.types[name].updated.bytes for name in kept)
 
 
-def with_weights(model: Model, weights: Mapping[str, np.ndarray]) -> Model:
-    """The model with other values. Raises ModelError for a parameter that is missing or has another shape."""
+def with_weights(model: Model, weights: Mapping[str, np.ndarray], source: str = "given") -> Model:
+    """The model with other values, from `source`. Raises ModelError for a parameter that is missing or does not fit."""
     for name in model.graph.parameters:
         shape = model.graph.types[name].shape
         if name not in weights or np.shape(weights[name]) != shape:
             found = f"has shape {np.shape(weights[name])}" if name in weights else "is missing"
             raise ModelError(f"weights for {model.name}: {name} {found}; it needs {shape}")
-    return replace(model, weights={name: np.asarray(weights[name], np.float32) for name in model.graph.parameters})
+    values = {name: _float32(name, weights[name]) for name in model.graph.parameters}
+    return replace(model, weights=values, weights_from=source)
+
+
+def _float32(name: str, values) -> np.ndarray:
+    values = np.asarray(values)
+    if values.dtype.kind not in "fiub":
+        raise ModelError(f"{name} holds {values.dtype.name}, not real numbers")
+    with np.errstate(over="ignore"):
+        narrowed = values.astype(np.float32)
+    if not np.isfinite(narrowed).all():
+        raise ModelError(f"{name} holds values that are no finite float32")
+    return narrowed

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from itertools import chain, islice
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,10 @@ from workbench.errors import DataError, InternalError
 from workbench.frontends import Model
 from workbench.ir.text import print_graph
 from workbench.measure import memory_measures
+from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
 from workbench.trace.inspector import Inspector
-from workbench.trace.tracer import Tracer
+from workbench.trace.tracer import LEVELS, Tracer
 
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
 
@@ -40,6 +42,19 @@ class Training:
     data: str | None = None
     trace: str = "ops"
     evaluate: bool = True  # accuracy on the held-out samples, before and after
+
+    def __post_init__(self):
+        for name in ("lr", "lr_bias", "lr_decay"):
+            value = getattr(self, name)
+            if not is_rate(value) and not (name == "lr_bias" and value is None):
+                raise DataError(f"{name} is {value!r}, not a number of 0 or more that float32 can hold")
+        length = self.steps if self.epochs is None else self.epochs
+        if not isinstance(length, Integral) or length < 1:
+            raise DataError(f"at least one training step is needed; got {length!r}", "give steps or epochs, 1 or more")
+        if not isinstance(self.seed, Integral) or self.seed < 0:
+            raise DataError(f"seed is {self.seed!r}, not a whole number of 0 or more")
+        if self.trace not in LEVELS:
+            raise DataError(f"no trace level is called {self.trace!r}", f"there are {', '.join(LEVELS)}")
 
 
 def training_options(**options) -> Training:
@@ -81,7 +96,7 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
     samples, before and after.
     """
     model = built.compiled.model
-    samples = _samples(model, options, built.compiled.optimizer.accumulate)
+    samples = require_samples(model, built.compiled.optimizer.accumulate, options)
     start = time.perf_counter()
     steps = _steps(samples, model.batch, built.compiled.optimizer.accumulate, options)
     count = _step_count(samples, model.batch * built.compiled.optimizer.accumulate, options)
@@ -102,6 +117,20 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
     weights = {name: values.reshape(model.graph.types[name].shape) for name, values in device.parameters().items()}
     seconds = time.perf_counter() - start
     return _record(built, options, device, tracer, losses, (before, after), seconds), weights
+
+
+def require_samples(model: Model, accumulate: int, options: Training) -> data.Data:
+    """The samples of such a training. Raises DataError, before anything is built, for what cannot be trained so."""
+    samples = _samples(model, options, accumulate)
+    there = len(samples.train_x)
+    if model.batch * accumulate > there:
+        wanted = f"a batch of {model.batch} needs as many samples"
+        if accumulate > 1:
+            wanted = f"{accumulate} batches of {model.batch} a step need {model.batch * accumulate} samples"
+        raise DataError(f"{wanted}; {samples.name} has {there} to train on")
+    a_step = model.batch * accumulate
+    _rates(options, (_step_count(samples, a_step, options) - 1) // (there // a_step))
+    return samples
 
 
 def first_step(model: Model, options: Training) -> Step:
@@ -129,18 +158,27 @@ def _traced_step(built, options: Training, step: Step) -> tuple[Tracer, float | 
 
 
 def _step_count(samples: data.Data, batch: int, options: Training) -> int:
-    count = options.steps if options.epochs is None else options.epochs * (len(samples.train_x) // batch)
-    if count < 1:
-        raise DataError("at least one training step is needed", "give --steps 1 or more")
-    return count
+    return options.steps if options.epochs is None else options.epochs * (len(samples.train_x) // batch)
+
+
+def _rates(options: Training, epoch: int = 0) -> tuple[float, float]:
+    """lr and lr_bias in this epoch. Raises DataError where they have grown beyond float32."""
+    lr_bias = options.lr if options.lr_bias is None else options.lr_bias
+    try:
+        decay = options.lr_decay**epoch
+    except OverflowError:
+        decay = float("inf")
+    rates = options.lr * decay, lr_bias * decay
+    if not all(rate <= FLOAT32_MAX for rate in rates):
+        raise DataError(f"times {options.lr_decay:g} an epoch, the learning rate leaves float32 by epoch {epoch}",
+                        "lr_decay is the factor an epoch, 1 or less as a rule")  # fmt: skip
+    return rates
 
 
 def _steps(samples: data.Data, batch: int, accumulate: int, options: Training) -> Iterator[Step]:
-    lr_bias = options.lr if options.lr_bias is None else options.lr_bias
     for epoch, chosen in data.batches(len(samples.train_x), batch * accumulate, options.seed):
-        decay = options.lr_decay**epoch
         parts = [(samples.train_x[part], samples.train_y[part]) for part in np.split(chosen, accumulate)]
-        yield Step(options.lr * decay, lr_bias * decay, parts)
+        yield Step(*_rates(options, epoch), parts)
 
 
 def _samples(model: Model, options: Training, accumulate: int = 1) -> data.Data:
@@ -172,14 +210,17 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
         if row.role == "parameter" and row.storage == "sram"
     ]
     cycles = step.cycles
+    lr, lr_bias = _rates(options)
     meta = {
         "model": model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
         "passes": [applied.name for applied in compiled.passes], "board": board.name, "core": board.core,
-        "batch": model.batch, "accumulate": compiled.optimizer.accumulate, "seed": options.seed, "steps": len(losses),
-        "trace": options.trace,
+        "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
+        "steps": len(losses), "epochs": None if options.epochs is None else int(options.epochs),
+        "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
+        "weights_from": model.weights_from, "trace": options.trace,
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,
         "parameters_updated": int(sum(updated)), "data": options.data or model.data,
-        "momentum": compiled.optimizer.momentum, "weight_decay": compiled.optimizer.weight_decay,
+        "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
         "accuracy": None if accuracy[0] is None else {"before": accuracy[0], "after": accuracy[1]},
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,

@@ -1,6 +1,8 @@
 """Options that several verbs share, and what they come to."""
 
 import argparse
+import shlex
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,8 @@ import numpy as np
 from workbench import boards, policy, units
 from workbench.boards import Board
 from workbench.errors import ModelError
+
+OWN = ("output", "steps", "epochs", "trace")  # options of one command, not of the training it is about
 
 
 def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
@@ -78,6 +82,8 @@ def rate(text: str) -> float:
         value = -1.0
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a rate: a number of 0 or more, such as 0.02")
+    if not policy.is_rate(value):
+        raise argparse.ArgumentTypeError(f"{text} is not a rate that float32 can hold")
     return value
 
 
@@ -93,7 +99,7 @@ def model(args):
 
     found = frontends.load(args.model, args.batch, args.seed)
     path = getattr(args, "load_weights", None)
-    return session.with_weights(found, read_weights(path)) if path else found
+    return session.with_weights(found, read_weights(path), path) if path else found
 
 
 def optimizer(args):
@@ -104,21 +110,48 @@ def training(args, evaluate: bool = True):
     from workbench.training import Training
 
     return Training(
-        steps=None if args.epochs else args.steps, epochs=args.epochs, lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay,
-        seed=args.seed, data=args.data, trace=args.trace, evaluate=evaluate,
+        steps=None if args.epochs else args.steps, epochs=args.epochs, seed=args.seed, data=args.data,
+        lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay, trace=args.trace, evaluate=evaluate,
     )  # fmt: skip
+
+
+def check(args) -> None:
+    """Raise what is wrong with the model, policy, data, batch or length asked for: before anything is written."""
+    from workbench.passes.apply_policy import apply_policy
+    from workbench.training import require_samples
+
+    found, how = model(args), training(args)
+    apply_policy(found.graph, policy.parse_policy(args.policy))
+    if found.classifies:  # else compiling says what it is
+        require_samples(found, optimizer(args).accumulate, how)
+
+
+def chosen(args, verb: str) -> str:
+    """What was asked for otherwise than by default and `verb` takes too, as one types it: ' --batch 8 --lr 0.1'.
+
+    Where it writes, how long it runs and what it traces are its own.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    import_module(f"workbench.cli.{verb}").add_arguments(parser)
+    words = []
+    for action in parser._actions:
+        value = getattr(args, action.dest, action.default)
+        if action.option_strings and action.nargs is None and value not in (None, action.default):
+            words += [action.option_strings[-1], shlex.quote(str(value))] if action.dest not in OWN else []
+    return "".join(f" {word}" for word in words)
 
 
 def read_weights(path: str) -> dict[str, np.ndarray]:
     """The arrays of an .npz. Raises ModelError where it is missing, truncated or holds anything else."""
     import zipfile
+    import zlib
 
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise ModelError(f"{path} is missing", "--save-weights writes such a file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError):
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error):
         raise ModelError(f"{path} is not a whole .npz of weights", "--save-weights writes such a file") from None
 
 

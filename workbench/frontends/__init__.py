@@ -1,7 +1,20 @@
 """Where networks come from: the built-in zoo."""
 
 import workbench.ops  # noqa: F401  registers the operators networks are made of
+from workbench.errors import ModelError
 from workbench.frontends.model import Model
 from workbench.frontends.zoo import load, names
 
-__all__ = ["Model", "load", "names"]
+__all__ = ["Model", "load", "names", "network"]
+
+
+def network(model: str | Model, batch: int | None = None, seed: int = 0) -> Model:
+    """The network of this name, for `batch` samples at once (None: one), or the one given, if it is for as many."""
+    if isinstance(model, str):
+        return load(model, 1 if batch is None else batch, seed)
+    if batch not in (None, model.batch):
+        raise ModelError(
+            f"{model.name} was made for a batch of {model.batch}; it cannot be run with batch={batch}",
+            f"make it for a batch of {batch}, as load({model.name!r}, {batch}) does a built-in one",
+        )
+    return model

@@ -14,6 +14,7 @@ class Model:
     """`graph` is the forward pass, one input to one output; `weights` hold every parameter by name.
 
     `data` names the data set the network is meant for (None: it has none), and says what `about` it to a person.
+    `weights_from` names the file its weights were loaded from (None: they are the network's own).
     """
 
     name: str
@@ -21,6 +22,7 @@ class Model:
     weights: Mapping[str, np.ndarray]
     data: str | None
     about: str
+    weights_from: str | None = None
 
     @property
     def batch(self) -> int:

@@ -24,7 +24,7 @@ from workbench.passes.pipeline import SCHEDULES as PASSES_OF
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
 from workbench.report.view import Run
 from workbench.study.processes import Died, in_processes, uninterrupted
-from workbench.training import Training, training_options
+from workbench.training import Training, require_samples, training_options
 
 SCHEDULES = ("vanilla", "reordered")
 INTERRUPTED, OUR_BUG, BROKEN_PROMISE = 130, 70, 3  # exit codes
@@ -126,7 +126,7 @@ def compare(
     schedules: Sequence[str] = SCHEDULES,
     *,
     board: str | Board = boards.DEFAULT,
-    batch: int = 1,
+    batch: int | None = None,
     optimizer: Optimizer = PLAIN_SGD,
     jobs: int | None = None,
     folder: str | Path | None = None,
@@ -145,11 +145,13 @@ def compare(
     options = training_options(**{"trace": "memory", **training})
     if jobs is not None and jobs < 1:
         raise WorkbenchError(f"jobs is {jobs}: at least one cell at a time", "None: as many as there are CPUs")
-    model = frontends.load(model, batch, options.seed) if isinstance(model, str) else model
+    model = frontends.network(model, batch, options.seed)
     board = boards.get(board) if isinstance(board, str) else board
     folder = None if folder is None else Path(folder)
     wanted = cells(policies, schedules)
     parsed = check_names(model, policies, schedules)
+    if model.classifies:  # else every cell says so
+        require_samples(model, optimizer.accumulate, options)
     work = [
         _Job(cell, parsed[cell.policy], model, optimizer, board, options, folder and folder / cell.folder)
         for cell in wanted

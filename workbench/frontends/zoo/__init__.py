@@ -1,6 +1,7 @@
 """The built-in networks: a file each, holding `build(batch, seed) -> Model`."""
 
 from collections.abc import Callable
+from numbers import Integral
 
 from workbench.errors import ModelError
 from workbench.frontends.model import Model
@@ -23,6 +24,6 @@ def load(name: str, batch: int = 1, seed: int = 0) -> Model:
     """The built-in network `name` for `batch` samples at once. Raises ModelError that lists what there is."""
     if name not in ZOO:
         raise ModelError(f"no network is called {name!r}", f"there are {', '.join(ZOO)}; `workbench models` tells more")
-    if batch < 1:
-        raise ModelError(f"a batch holds at least one sample; got {batch}")
-    return ZOO[name](batch, seed)
+    if not isinstance(batch, Integral) or batch < 1:
+        raise ModelError(f"a batch is a whole number of samples, at least one; got {batch}")
+    return ZOO[name](int(batch), seed)
