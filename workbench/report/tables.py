@@ -16,6 +16,7 @@ from workbench.record import Run
 ROLES = ("input", "label", "activation", "mask", "gradient", "scratch", "parameter", "state", "scalar", "other")
 KEYS = ("model", "policy", "schedule", "board", "batch", "accumulate")  # what tells runs apart
 ALIKE = ("model", "board", "batch", "accumulate")  # runs that share these are held against each other
+MADE = ("momentum", "weight_decay", "lr", "lr_bias", "lr_decay", "seed", "steps")  # how a run was made
 PHASES = ("forward", "loss", "backward", "update")
 MEASURES = (
     "arena_planned", "arena_lower_bound", "arena_touched", "static", "sram_planned", "sram_peak", "flash",
@@ -231,7 +232,8 @@ def _comparison_row(run: Run) -> dict:
     ends, accuracy = loss_ends(meta), meta.get("accuracy") or {}
     return {
         "model": meta["model"], "policy": meta["policy"], "schedule": meta["schedule"], "board": meta["board"],
-        "batch": meta.get("batch"), "accumulate": key(run, "accumulate"), "positions": position_count(run),
+        "batch": meta.get("batch"), "accumulate": key(run, "accumulate"),
+        **{name: meta.get(name) for name in MADE}, "positions": position_count(run),
         "arena_planned": memory["arena_planned"], "arena_lower_bound": memory["arena_lower_bound"],
         "arena_touched": memory.get("arena_touched"), "static": memory["static"],
         "stack_reserve": memory["stack_reserve"], "stack_peak": memory.get("stack_peak"),

@@ -113,8 +113,17 @@ def _header(meta) -> str:
             f"{units.quantity(meta['parameters'])} parameters"
             + ("" if updated is None else f", {units.quantity(updated)} updated")
         )
-    words += [f"{meta['policy']} {meta['schedule']}", _board(meta)]
+    words += [f"{meta['policy']} {meta['schedule']}", *_updated_by(meta), _board(meta)]
     return " · ".join(words)
+
+
+def _updated_by(meta) -> list[str]:
+    """What differs from plain SGD, a sample at a time."""
+    batch, accumulate = meta.get("batch") or 1, meta.get("accumulate") or 1
+    words = [f"batch {batch}" + f" × {accumulate} accumulated" * (accumulate > 1)] * (batch * accumulate > 1)
+    for key in ("momentum", "weight_decay"):
+        words += [f"{key.replace('_', ' ')} {meta[key]:g}"] if meta.get(key) else []
+    return words
 
 
 def _board(meta) -> str:
