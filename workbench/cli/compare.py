@@ -24,10 +24,13 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     from workbench.study.compare import check_names, compare
+    from workbench.training import require_samples
 
     policies, schedules = _names(args.policies, "--policies"), _names(args.schedules, "--schedules")
     board, model = options.board(args), options.model(args)
     check_names(model, policies, schedules)
+    if model.classifies:
+        require_samples(model, args.accumulate, options.training(args))
     args.policy = "compare"  # in the folder's name
     folder = output_folder(args.output, options.run_name(args, board), args.force)
     for ending in ("csv", "png", "svg"):

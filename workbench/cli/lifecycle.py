@@ -20,9 +20,10 @@ def add_arguments(parser) -> None:
 
 
 def execute(args) -> int:
-    board = options.board(args)
+    board, wanted = options.board(args), schedules(args.schedules)
+    options.check(args)
     folder = output_folder(args.output, f"{options.run_name(args, board)}-lifecycle", args.force)
-    runs = [_run(args, board, schedule, folder) for schedule in schedules(args.schedules)]
+    runs = [_run(args, board, schedule, folder) for schedule in wanted]
     files = draw(runs, folder)
     if args.json:
         say_json([run.meta for run in runs])

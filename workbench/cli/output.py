@@ -63,7 +63,10 @@ def output_file(chosen: str, force: bool) -> Path:
     if path.exists() and not force:
         raise WorkbenchError(f"{path} is there already", "--force replaces it, or name another file")
     _make(path.parent)
+    new = not path.exists()
     path.open("ab").close()  # now, not after an hour of training, is the time to hear that it cannot be written
+    if new:
+        path.unlink()  # nothing is left of a run that fails
     return path
 
 

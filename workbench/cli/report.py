@@ -63,25 +63,32 @@ def _folders(folder: Path) -> list[Path]:
         return [folder]
     listed = folder / "compare.csv"
     if listed.exists():
-        return [folder / name for name in _cells(listed)] or _refuse(folder)
+        return _cells(listed)
     found = [path.parent for path in sorted(folder.glob("*/run.json"))]
     if not found and any(folder.glob("*/firmware")):
         _refuse(folder)
     return sorted(found, key=lambda path: ORDER.index(path.name) if path.name in ORDER else len(ORDER)) or [folder]
 
 
-def _refuse(folder: Path) -> list[Path]:
+def _refuse(folder: Path) -> None:
     raise RecordError(
         f"{folder} holds no complete run: what was begun there was interrupted, or failed",
         "`workbench compare` or `run` again; as soon as one run is complete it can be told",
     )
 
 
-def _cells(path: Path) -> list[str]:
+def _cells(path: Path) -> list[Path]:
+    """The folders of a comparison's runs. Raises RecordError that tells its errors where no cell left a run."""
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, dtype=str)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise RecordError(f"{path} cannot be read: {error}") from None
-    return list(table["folder"].dropna()) if "folder" in table else []
+    found = [path.parent / name for name in table.get("folder", []) if name]
+    if not found:
+        rows = table.reindex(columns=["policy", "schedule", "error"], fill_value="").itertuples(index=False)
+        errors = [f"\n  {row.policy} {row.schedule}: {row.error.partition(chr(10))[0]}" for row in rows]
+        raise RecordError(f"no cell of the comparison in {path.parent} left a run{':' * bool(errors)}{''.join(errors)}",
+                          "`workbench compare` again")  # fmt: skip
+    return found

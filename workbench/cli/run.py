@@ -18,6 +18,7 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     board = options.board(args)
+    options.check(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule), args.force)
     weights_file = output_file(args.save_weights, args.force) if args.save_weights else None
     run, weights = train_once(args, board, args.schedule, folder)
@@ -56,6 +57,6 @@ def tell(args, run, folder: Path) -> int:
             say(f"note      {note}")
         weights = run.meta["artifacts"].get("weights")
         files = [f"{folder}/", weights] if weights else [f"{folder}/"]
-        policy = "" if run.meta["policy"] == "full" else f" --policy {run.meta['policy']}"
-        say_more(args, f"Wrote {', '.join(files)}     next: ./workbench.sh lifecycle {run.meta['model']}{policy}")
+        again = f"{args.model}{options.chosen(args, 'lifecycle')}"
+        say_more(args, f"Wrote {', '.join(files)}     next: ./workbench.sh lifecycle {again}")
     return 3 if len(run.violations) else 0
