@@ -24,7 +24,8 @@ from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes, storage_roots
 from workbench.measure import sram_planned, too_large
 from workbench.passes.apply_policy import apply_policy, weighted_layers
-from workbench.passes.pipeline import Applied, run_schedule
+from workbench.passes.permute_channels import Orders, largest_first, permuted
+from workbench.passes.pipeline import Applied, chosen_passes, run_passes
 from workbench.plan.memory import MemoryPlan, plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
 from workbench.report.view import Run
@@ -35,7 +36,10 @@ from workbench.units import parse_bytes, size
 
 @dataclass(frozen=True)
 class Compiled:
-    """A network's training step: the scheduled graph, its memory plan, what each pass did, and the seconds it took."""
+    """A network's training step: the scheduled graph, its memory plan, what each pass did, and the seconds it took.
+
+    `weights` are the model's as they are compiled: with channels in the order that `orders` tells.
+    """
 
     model: Model
     policy: UpdatePolicy
@@ -44,6 +48,8 @@ class Compiled:
     graph: Graph
     memory: MemoryPlan
     passes: tuple[Applied, ...]
+    weights: Mapping[str, np.ndarray]
+    orders: Orders
     seconds: float
 
 
@@ -68,8 +74,12 @@ def compile(
     policy: str | UpdatePolicy = "full",
     schedule: str = "optimized",
     optimizer: Optimizer = PLAIN_SGD,
+    passes: str = "",
 ) -> Compiled:
-    """Differentiate, schedule and plan. Raises PolicyError, or ModelError for a network without class scores."""
+    """Differentiate, schedule and plan. Raises PolicyError, or ModelError for a network without class scores.
+
+    `passes` changes those of the schedule: "in-place,-early-update" adds the one and leaves out the other.
+    """
     start = time.perf_counter()
     policy = parse_policy(policy) if isinstance(policy, str) else policy
     if not model.classifies:
@@ -78,10 +88,13 @@ def compile(
             f"`workbench show {model.name} --stage backward` prints its gradients",
         )
     _require_all_read(model)
-    step = training_step(apply_policy(model.graph, policy), optimizer)
-    graph, applied = run_schedule(step, schedule)
+    marked = apply_policy(model.graph, policy)
+    orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
+    step = training_step(marked, optimizer)
+    graph, applied = run_passes(step, chosen_passes(schedule, passes))
     memory = plan_memory(graph, scratch_bytes(graph))
-    return Compiled(model, policy, optimizer, schedule, graph, memory, applied, time.perf_counter() - start)
+    return Compiled(model, policy, optimizer, schedule, graph, memory, applied,
+                    permuted(model.weights, orders), orders, time.perf_counter() - start)  # fmt: skip
 
 
 def _require_all_read(model: Model) -> None:
@@ -97,7 +110,7 @@ def build(compiled: Compiled, board: Board, folder: str | Path, virtual: bool = 
     What does not fit is linked for the board's virtual twin, or raises BudgetError where `virtual` is False.
     """
     start = time.perf_counter()
-    project = generate(compiled.graph, compiled.memory, compiled.model.weights, board)
+    project = generate(compiled.graph, compiled.memory, compiled.weights, board)
     image = make_image(project, board, compiled.memory.plan.bytes)
     built = Built(compiled, board, project, image, time.perf_counter() - start)
     if not virtual:

@@ -20,7 +20,9 @@ from workbench.emulate.timing import model_of
 from workbench.errors import DataError, InternalError
 from workbench.frontends import Model
 from workbench.ir.text import print_graph
+from workbench.ir.types import TensorType
 from workbench.measure import memory_measures
+from workbench.passes.permute_channels import restored
 from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
 from workbench.trace.inspector import Inspector
@@ -114,7 +116,9 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
     agrees = first_loss is None or np.array_equal(first_loss, losses[0], equal_nan=True)
     if not agrees and not tracer.found:  # violations would explain it, and are told
         raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
-    weights = {name: values.reshape(model.graph.types[name].shape) for name, values in device.parameters().items()}
+    types = built.compiled.graph.types
+    weights = {name: read_parameter(device, name, types[name]) for name in model.graph.parameters}
+    weights = restored(weights, built.compiled.orders)
     seconds = time.perf_counter() - start
     return _record(built, options, device, tracer, losses, (before, after), seconds), weights
 
@@ -144,6 +148,17 @@ def device_of(built) -> Device:
     device = Device(machine, list(built.project.buffers), list(built.project.ops))
     Inspector(machine, device.buffers, device.ops)
     return device
+
+
+def read_parameter(device: Device, name: str, kind: TensorType) -> np.ndarray:
+    """A parameter as it now stands, its parts joined; channels in the order in which they were compiled."""
+    rows = [row for row in device.buffers if row.role == "parameter" and row.parameter == name]
+    if len(rows) == 1:
+        return kind.logical(device.read(rows[0]))
+    axis = rows[0].axis
+    shapes = [(*kind.shape[:axis], row.end - row.begin, *kind.shape[axis + 1 :]) for row in rows]
+    parts = [device.read(row).reshape(shape) for row, shape in zip(rows, shapes, strict=True)]
+    return np.concatenate(parts, axis=axis)
 
 
 def _traced_step(built, options: Training, step: Step) -> tuple[Tracer, float | None]:

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workbench.autodiff import loss_nodes
+from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import phases, steps, storage_roots
 from workbench.plan.memory import MemoryPlan, scratch_id
@@ -17,12 +18,16 @@ CAST = {"float32": "F32", "int32": "I32", "int8": "I8", "bit": "BITS"}
 
 @dataclass(frozen=True)
 class Layout:
-    """Rows of buffers.csv and ops.csv, the storage root of every value, and the buffer row of every root."""
+    """Rows of buffers.csv and ops.csv, the storage root of every value, and the buffer row of every root.
+
+    Of a partly updated weight the updated part is the row of its root, in SRAM; the `rest` stays in flash.
+    """
 
     buffers: tuple[BufferRow, ...]
     ops: tuple[OpRow, ...]
     root: Mapping[str, str]
     row: Mapping[str, BufferRow]  # by storage root; scratch by scratch_id
+    rest: Mapping[str, BufferRow]  # by parameter
 
     def pointer(self, graph: Graph, value: str) -> str:
         """The C expression for the address of `value`."""
@@ -60,6 +65,7 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
                 plan.scratch[first], position, position + 1,
             )  # fmt: skip
     symbols: set[str] = set()
+    rest: dict[str, BufferRow] = {}
     for storage in plan.liveness.static:
         name = storage.name
         role = "parameter" if name in graph.parameters else "state" if name in graph.state else "scalar"
@@ -68,17 +74,31 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
         belongs_to = {"parameter": name, "state": name.rpartition(".")[0], "scalar": ""}
         symbol = c_identifier(stem, symbols)
         symbols.add(symbol)
+        kind = graph.types[name]
         rows[name] = BufferRow(
             len(rows), label[name], role, where, symbol, 0,
-            graph.types[name].bytes, None, None, parameter=belongs_to[role], values=storage.values,
+            kind.updated.bytes, None, None, parameter=belongs_to[role], values=storage.values,
         )  # fmt: skip
+        if isinstance(kind.needs_grad, tuple):
+            axis, count = kind.needs_grad
+            rows[name] = replace(rows[name], axis=axis, begin=0, end=count)
+            symbol = c_identifier(symbol + "_rest", symbols)
+            symbols.add(symbol)
+            rest[name] = rows[rest_id(name)] = BufferRow(
+                len(rows), f"rest of {label[name]}", role, "flash", symbol, 0, kind.bytes - kind.updated.bytes,
+                None, None, parameter=name, axis=axis, begin=count, end=kind.shape[axis],
+            )  # fmt: skip
     operators = tuple(
         OpRow(
             position, _function(position, len(work), node), label[node.results[0]], part, *_accesses(node, root, rows)
         )
         for position, (node, part) in enumerate(zip(work, phase, strict=True))
     )
-    return Layout(tuple(rows.values()), operators, root, rows)
+    return Layout(tuple(rows.values()), operators, root, rows, rest)
+
+
+def rest_id(parameter: str) -> str:
+    return f"rest.{parameter}"
 
 
 def c_identifier(stem: str, taken: set[str]) -> str:
@@ -115,7 +135,10 @@ def _function(position: int, count: int, node: Node) -> str:
 
 
 def _accesses(node: Node, root: Mapping[str, str], rows: Mapping[str, BufferRow]):
-    reads = sorted({rows[root[name]].id for name in node.operands})
+    read = {root[name] for name in node.operands}
+    taken = {root[node.operands[index]] for index in ops.get(node.op).takes}
+    read |= {rest_id(name) for name in read - taken if rest_id(name) in rows}
+    reads = sorted({rows[name].id for name in read})
     writes = sorted({rows[root[name]].id for name in node.results})
     scratch = rows.get(scratch_id(node.results[0]))
     return tuple(reads), tuple(writes), (scratch.id,) if scratch else ()

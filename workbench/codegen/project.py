@@ -20,6 +20,7 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import steps
 from workbench.ir.text import print_graph
+from workbench.ir.types import BITS
 from workbench.plan.memory import MemoryPlan
 from workbench.tables import BufferRow, OpRow, write_csv
 
@@ -149,9 +150,9 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
 
 
 def _declaration(graph: Graph, row: BufferRow) -> str:
-    kind = graph.types[row.values[0]]
+    kind = graph.types[row.values[0] if row.values else row.parameter]
     const = "const " if row.storage == "flash" else ""
-    return f"{const}{C_TYPE[kind.dtype]} {row.symbol}" + (f"[{kind.elements}]" if kind.rank else "")
+    return f"{const}{C_TYPE[kind.dtype]} {row.symbol}" + (f"[{row.size * 8 // BITS[kind.dtype]}]" if kind.rank else "")
 
 
 def _schedule(layout: Layout) -> str:
@@ -190,11 +191,16 @@ def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray])
         kind, values = graph.types[row.parameter], np.asarray(weights[row.parameter], np.float32)
         if values.size != kind.elements:
             raise ModelError(f"parameter {row.parameter} needs {kind.elements} values, got {values.size}")
-        values = kind.stored(values)
+        values = kind.stored(values) if row.axis is None else _part(values.reshape(kind.shape), row)
         if not np.isfinite(values).all():
             raise ModelError(f"parameter {row.parameter} holds values that are not finite")
         parts.append(f"{_declaration(graph, row)} = {{\n{_numbers(values)}\n}};\n")
     return "\n".join(parts)
+
+
+def _part(values: np.ndarray, row: BufferRow) -> np.ndarray:
+    """The elements of a split weight that a row holds, flat."""
+    return np.moveaxis(np.moveaxis(values, row.axis, 0)[row.begin : row.end], 0, row.axis).reshape(-1)
 
 
 def _numbers(values: np.ndarray) -> str:

@@ -86,8 +86,9 @@ class Device:
         return self.machine.read_array(self.address(row), dtype, row.size // np.dtype(dtype).itemsize)
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Every parameter as it now stands, flat, by name."""
-        return {row.parameter: self.read(row) for row in self.buffers if row.role == "parameter"}
+        """Every parameter as it now stands, flat, by name; the parts of a split one by the names of their rows."""
+        rows = [row for row in self.buffers if row.role == "parameter"]
+        return {row.parameter if row.axis is None else row.name: self.read(row) for row in rows}
 
     def accuracy(self, inputs: np.ndarray, labels: np.ndarray) -> float:
         """Fraction of samples whose largest logit is at their label; runs wb_forward, a last batch is padded."""

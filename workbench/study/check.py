@@ -17,7 +17,7 @@ from workbench.ir.liveness import steps
 from workbench.ir.types import NUMPY, TensorType
 from workbench.session import Built
 from workbench.tables import OpRow
-from workbench.training import Training, device_of, first_step
+from workbench.training import Training, device_of, first_step, read_parameter
 
 TOLERANCE = 1e-5  # of the tensor's norm
 
@@ -75,7 +75,7 @@ def _interpreted(built: Built, step) -> dict[str, np.ndarray]:
         kept.update({name: result.copy() for name, result in zip(node.results, results, strict=True)})
 
     x, y = step.batches[0]
-    feeds = dict(built.compiled.model.weights) | {"label0": y, "lr": step.lr, "lr_bias": step.lr_bias}
+    feeds = dict(built.compiled.weights) | {"label0": y, "lr": step.lr, "lr_bias": step.lr_bias}
     feeds[built.compiled.model.graph.inputs[0]] = x
     feeds |= {name: np.zeros(graph.types[name].shape) for name in graph.state}
     interpret(graph, {name: feeds[name] for name in graph.arguments}, observe=observe)
@@ -84,9 +84,12 @@ def _interpreted(built: Built, step) -> dict[str, np.ndarray]:
 
 def _reader(device: Device, types: dict[str, TensorType]) -> Callable[[str], np.ndarray]:
     place = {value: device.address(row) for row in device.buffers for value in row.values}
+    split = {value: row.values[0] for row in device.buffers if row.axis is not None for value in row.values}
 
     def read(name: str) -> np.ndarray:
         kind = types[name]
+        if name in split:
+            return read_parameter(device, split[name], kind)
         if kind.dtype == "bit":
             packed = np.frombuffer(device.machine.read(place[name], kind.bytes), np.uint8)
             return kind.logical(np.unpackbits(packed, bitorder="little")[: kind.elements].astype(bool))
