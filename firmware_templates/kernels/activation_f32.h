@@ -10,17 +10,24 @@
 enum { WB_LINEAR, WB_RELU, WB_RELU6 };
 
 typedef struct {
-    int biased, activation;
+    int biased, activation, onto; /* onto: the sum is added to what is there */
     float bias;
 } wb_epilogue;
 
 /* The sums as they are. */
-static const wb_epilogue wb_plain = { 0, WB_LINEAR, 0.0f };
+static const wb_epilogue wb_plain = { 0, WB_LINEAR, 0, 0.0f };
 
 /* That of filter or output `o`; b is 0 where there is no bias. */
 WB_KERNEL wb_epilogue wb_layer_end(int activation, const float *b, int o)
 {
-    return (wb_epilogue){ b != 0, activation, b ? b[o] : 0.0f };
+    return (wb_epilogue){ b != 0, activation, 0, b ? b[o] : 0.0f };
+}
+
+/* The same, added to the sums that are there already. */
+WB_KERNEL wb_epilogue wb_onto(wb_epilogue end)
+{
+    end.onto = 1;
+    return end;
 }
 
 WB_KERNEL float wb_finish_f32(wb_epilogue end, float sum)

@@ -37,26 +37,60 @@ WB_KERNEL wb_axis transpose_axis(int size, int pixels, int stride, int phase, in
                       -tap_step * weight, x_next, stride * y_next };
 }
 
+/* The channels of one image, or of one group of it. */
+WB_KERNEL void conv2d_transpose_channels_f32(int channels, int in_height, int in_width,
+                                             int filters, int out_height, int out_width,
+                                             int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
+                                             const float *restrict dy, const float *restrict w, float *restrict dx)
+{
+    for (int c = 0; c < channels; ++c)
+#pragma GCC unroll 2
+        for (int py = 0; py < wb_min(sh, in_height); ++py)
+#pragma GCC unroll 2
+            for (int px = 0; px < wb_min(sw, in_width); ++px) {
+                int ky, kx;
+                const wb_axis v = transpose_axis(out_height, in_height, sh, py, kh, pt, dh, kw, out_width, in_width, &ky);
+                const wb_axis h = transpose_axis(out_width, in_width, sw, px, kw, pl, dw, 1, 1, 1, &kx);
+                windows_f32(filters, out_height * out_width, channels * kh * kw, v, h, wb_plain, dy,
+                            w + c * kh * kw + ky + kx, dx + c * in_height * in_width + py * in_width + px);
+            }
+}
+
 WB_KERNEL void conv2d_transpose_f32(int batch, int groups, int channels, int in_height, int in_width,
                                     int filters, int out_height, int out_width,
                                     int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
                                     const float *restrict dy, const float *restrict w, float *restrict dx)
 {
-    const int plane = out_height * out_width, taps = kh * kw;
     for (int n = 0; n < batch; ++n)
         for (int g = 0; g < groups; ++g)
-            for (int c = 0; c < channels; ++c)
-#pragma GCC unroll 2
-                for (int py = 0; py < wb_min(sh, in_height); ++py)
-#pragma GCC unroll 2
-                    for (int px = 0; px < wb_min(sw, in_width); ++px) {
-                        int ky, kx;
-                        const wb_axis v = transpose_axis(out_height, in_height, sh, py, kh, pt, dh, kw, out_width,
-                                                         in_width, &ky);
-                        const wb_axis h = transpose_axis(out_width, in_width, sw, px, kw, pl, dw, 1, 1, 1, &kx);
-                        windows_f32(filters, plane, channels * taps, v, h, wb_plain,
-                                    dy + (n * groups + g) * filters * plane,
-                                    w + (g * filters * channels + c) * taps + ky + kx,
-                                    dx + ((n * groups + g) * channels + c) * in_height * in_width + py * in_width + px);
-                    }
+            conv2d_transpose_channels_f32(channels, in_height, in_width, filters, out_height, out_width,
+                                          kh, kw, sh, sw, pt, pl, dh, dw,
+                                          dy + (n * groups + g) * filters * out_height * out_width,
+                                          w + g * filters * channels * kh * kw,
+                                          dx + (n * groups + g) * channels * in_height * in_width);
+}
+
+/* The same with w in two arrays: its first `kept` input channels (of a grouped convolution, groups) and the rest. */
+WB_KERNEL void conv2d_transpose_split_f32(int batch, int groups, int channels, int in_height, int in_width,
+                                          int filters, int out_height, int out_width,
+                                          int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw, int kept,
+                                          const float *restrict dy, const float *restrict w,
+                                          const float *restrict rest, float *restrict dx)
+{
+    const int in_plane = in_height * in_width, group = filters * channels * kh * kw;
+    for (int n = 0; n < batch; ++n)
+        for (int g = 0; g < groups; ++g) {
+            const float *d = dy + (n * groups + g) * filters * out_height * out_width;
+            float *image = dx + (n * groups + g) * channels * in_plane;
+            if (groups > 1) {
+                conv2d_transpose_channels_f32(channels, in_height, in_width, filters, out_height, out_width,
+                                              kh, kw, sh, sw, pt, pl, dh, dw,
+                                              d, g < kept ? w + g * group : rest + (g - kept) * group, image);
+            } else {
+                conv2d_transpose_channels_f32(kept, in_height, in_width, filters, out_height, out_width,
+                                              kh, kw, sh, sw, pt, pl, dh, dw, d, w, image);
+                conv2d_transpose_channels_f32(channels - kept, in_height, in_width, filters, out_height, out_width,
+                                              kh, kw, sh, sw, pt, pl, dh, dw, d, rest, image + kept * in_plane);
+            }
+        }
 }

@@ -59,6 +59,11 @@ WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_a
     return sum;
 }
 
+WB_KERNEL void windows_store_f32(wb_epilogue end, float sum, float *restrict y)
+{
+    *y = wb_finish_f32(end, end.onto ? *y + sum : sum);
+}
+
 /* One row of outputs, whose windows have the rows of taps [v0, v1). */
 WB_KERNEL void windows_row_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, wb_epilogue end,
                                int clipped, int v0, int v1,
@@ -67,15 +72,15 @@ WB_KERNEL void windows_row_f32(int channels, int x_channel, int w_channel, wb_ax
     const int left = windows_left(h), right = windows_right(h);
 #pragma GCC unroll 3
     for (int j = 0; j < left; ++j)
-        y[j * h.y_next] = wb_finish_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1,
-                                                             windows_begin(h, j), windows_end(h, j), x + j * h.step, w));
+        windows_store_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, windows_begin(h, j),
+                                               windows_end(h, j), x + j * h.step, w), y + j * h.y_next);
     for (int j = left; j < right; ++j)
-        y[j * h.y_next] = wb_finish_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1,
-                                                             0, h.taps, x + j * h.step, w));
+        windows_store_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, 0, h.taps,
+                                               x + j * h.step, w), y + j * h.y_next);
 #pragma GCC unroll 3
     for (int j = right; j < h.outputs; ++j)
-        y[j * h.y_next] = wb_finish_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1,
-                                                             windows_begin(h, j), windows_end(h, j), x + j * h.step, w));
+        windows_store_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, windows_begin(h, j),
+                                               windows_end(h, j), x + j * h.step, w), y + j * h.y_next);
 }
 
 /* All outputs of one plane, rows along v and columns along h; x points at element (0, 0) of channel 0, w at tap (0, 0). */

@@ -102,16 +102,25 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     function = kernel.function if isinstance(kernel.function, str) else kernel.function(*types, **node.attrs)
     literals = ", ".join(map(_literal, kernel.literals(*types, **node.attrs)))
     results = node.results[len(op.takes) :]
-    pointers = [*_padded(node.operands, kernel.operands), *_padded(results, kernel.results)]
-    arguments = [literals, ", ".join(layout.pointer(graph, name) if name else "0" for name in pointers)]
+    operands = [_operand(graph, layout, node, index) for index in range(len(node.operands))]
+    operands += ["0"] * (kernel.operands - len(operands))
+    pointers = [layout.pointer(graph, name) for name in results]
+    pointers += ["0"] * (kernel.results - len(results))
+    arguments = [literals, ", ".join([*operands, *pointers])]
     arguments += [f"{ARENA} + {layout.buffers[identifier].offset}" for identifier in row.scratch]
     inner = ",\n        ".join(part for part in arguments if part)
     return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n    {function}({inner});\n}}\n"
 
 
-def _padded(names: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """`names`, and "" for each that a kernel takes besides."""
-    return names + ("",) * (count - len(names))
+def _operand(graph: Graph, layout: Layout, node: Node, index: int) -> str:
+    """What is passed for an operand: its address; of a weight in two parts, both, unless the update alone is meant."""
+    name, op = node.operands[index], ops.get(node.op)
+    address, rest = layout.pointer(graph, name), layout.rest.get(layout.root[name])
+    if rest is None or index in op.takes:
+        return address
+    if index not in _kernel(node).split:
+        raise GraphError(f"{node.op} ({node.label}) has no kernel that reads %{name} in two parts")
+    return f"{address}, {rest.symbol}"
 
 
 def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:

@@ -26,6 +26,7 @@ class Kernel:
     literals: Callable[..., list[int]]
     scratch: Callable[..., int] = lambda *_, **__: 0
     in_place: tuple[int, ...] = ()  # operands whose storage the first result may take over
+    split: tuple[int, ...] = ()  # operands that may be in two arrays, the part with needs_grad first
     operands: int = 0
     results: int = 0
 

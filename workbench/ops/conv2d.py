@@ -82,7 +82,19 @@ def macs(x, w, b=None, *, activation, mask, **attrs):
 def literals(x, w, b=None, *, strides, padding, dilation, groups, activation, mask, **attrs):
     y = _sums(x, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
     return [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:], w.shape[0] // groups, *y.shape[2:],
-            *w.shape[2:], *strides, *padding[:2], *dilation, LITERALS[activation]]  # fmt: skip
+            *w.shape[2:], *strides, *padding[:2], *dilation, LITERALS[activation], *kept(w, groups)]  # fmt: skip
+
+
+def kept(w, groups) -> list[int]:
+    """Of a weight in two arrays, the input channels (or groups) in the first."""
+    if not isinstance(w.needs_grad, tuple):
+        return []
+    axis, count = w.needs_grad
+    return [count if axis == 1 else count * groups // w.shape[0]]
+
+
+def function(x, w, *b, **_):
+    return "conv2d_split_f32" if isinstance(w.needs_grad, tuple) else "conv2d_f32"
 
 
 CASES = (  # x shape, output channels, attributes
@@ -136,5 +148,5 @@ register(Op(
     attrs={"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1,
            "channels": REQUIRED, "kernel_size": REQUIRED, **ATTRS},
     part=part, ties=ties, parameters={1: "weight", 2: "bias"},
-    kernel=Kernel("conv2d_f32.h", "conv2d_f32", literals, operands=3, results=2),
+    kernel=Kernel("conv2d_f32.h", function, literals, operands=3, results=2, split=(1,)),
 ))  # fmt: skip

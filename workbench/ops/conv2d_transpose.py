@@ -60,7 +60,11 @@ def macs(dy, w, **_):
 def literals(dy, w, *, strides, padding, dilation, groups, **attrs):
     dx = infer(dy, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
     return [dx.shape[0], groups, dx.shape[1] // groups, *dx.shape[2:], w.shape[0] // groups, *dy.shape[2:],
-            *w.shape[2:], *strides, *padding[:2], *dilation]  # fmt: skip
+            *w.shape[2:], *strides, *padding[:2], *dilation, *conv2d.kept(w, groups)]  # fmt: skip
+
+
+def function(dy, w, **_):
+    return "conv2d_transpose_split_f32" if isinstance(w.needs_grad, tuple) else "conv2d_transpose_f32"
 
 
 def samples(rng):
@@ -84,5 +88,5 @@ conv2d_defaults = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1
 register(Op(
     name="nn.conv2d_transpose", infer=infer, evaluate=evaluate, grads=(grad_dy, grad_w), samples=samples, macs=macs,
     attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
-    kernel=Kernel("conv2d_transpose_f32.h", "conv2d_transpose_f32", literals),
+    kernel=Kernel("conv2d_transpose_f32.h", function, literals, split=(1,)),
 ))  # fmt: skip

@@ -40,6 +40,15 @@ def grad_w(build, dy, x, w, *b, y, activation, **_):
     return build.matmul(through_clip(build, dy, y, activation), x, transpose_a=True)
 
 
+def literals(x, w, *b, activation, mask):
+    kept = [w.needs_grad[1]] if isinstance(w.needs_grad, tuple) else []
+    return [x.shape[0], w.shape[0], x.shape[1], LITERALS[activation], *kept]
+
+
+def function(x, w, *b, **_):
+    return "dense_split_f32" if isinstance(w.needs_grad, tuple) else "dense_f32"
+
+
 CASES = (  # rows, inputs, outputs, bias, activation, mask
     *((1, 5, 3, False, "", False), (4, 7, 2, False, "", False), (1, 1, 1, False, "", False)),
     *((3, 64, 10, False, "", False), (2, 6, 3, True, "", False), (3, 9, 11, True, "relu", True)),
@@ -60,9 +69,5 @@ register(Op(
     name="nn.dense", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=samples, attrs=ATTRS,
     macs=lambda x, w, *b, **_: x.shape[0] * w.elements,
     parameters={1: "weight", 2: "bias"}, part=part, ties=ties,
-    kernel=Kernel(
-        "dense_f32.h", "dense_f32",
-        lambda x, w, *b, activation, mask: [x.shape[0], w.shape[0], x.shape[1], LITERALS[activation]],
-        operands=3, results=2,
-    ),
+    kernel=Kernel("dense_f32.h", function, literals, operands=3, results=2, split=(1,)),
 ))  # fmt: skip

@@ -43,7 +43,17 @@ def macs(a, b, *, transpose_a, transpose_b):
 
 def literals(a, b, *, transpose_a, transpose_b):
     rows, inner, _, columns = _sizes(a, b, transpose_a, transpose_b)
+    if isinstance(b.needs_grad, tuple):
+        return [rows, columns, inner, b.needs_grad[1]]
     return [rows, columns, inner, int(transpose_a), int(transpose_b)]
+
+
+def function(a, b, *, transpose_a, transpose_b):
+    if not isinstance(b.needs_grad, tuple):
+        return "matmul_f32"
+    if transpose_a or transpose_b or b.needs_grad[0] != 1:
+        raise ShapeError("matmul: a right factor in two arrays is split by columns, and nothing is transposed")
+    return "matmul_split_f32"
 
 
 def samples(rng):
@@ -58,5 +68,5 @@ def samples(rng):
 
 register(Op(
     name="nn.matmul", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, macs=macs,
-    attrs={"transpose_a": False, "transpose_b": False}, kernel=Kernel("matmul_f32.h", "matmul_f32", literals),
+    attrs={"transpose_a": False, "transpose_b": False}, kernel=Kernel("matmul_f32.h", function, literals, split=(1,)),
 ))  # fmt: skip
