@@ -20,3 +20,15 @@ WB_KERNEL void matmul_f32(int rows, int columns, int inner, int transpose_a, int
         for (int c = 0; c < columns; ++c)
             *y++ = matmul_dot_f32(inner, a + r * a_row, a_step, b + c * b_column, b_step);
 }
+
+/* y = a * [b rest]: the first `kept` columns of the right factor are one array, the others another. */
+WB_KERNEL void matmul_split_f32(int rows, int columns, int inner, int kept, const float *restrict a,
+                                const float *restrict b, const float *restrict rest, float *restrict y)
+{
+    for (int r = 0; r < rows; ++r, a += inner) {
+        for (int c = 0; c < kept; ++c)
+            *y++ = matmul_dot_f32(inner, a, 1, b + c, kept);
+        for (int c = 0; c < columns - kept; ++c)
+            *y++ = matmul_dot_f32(inner, a, 1, rest + c, columns - kept);
+    }
+}
