@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ MEMORY_ENTRIES = 1 << 18  # states that failed, 16 bytes each
 FIRST_RUN = 4  # nodes a buffer
 GROWTH = 1.2  # of a run's nodes, after every round of orders
 MOST_TRAIL = 1 << 20  # changes on the way to one node
+MOST_BUFFERS = 4000  # a place is a recursion: the stack is finite
 LARGEST = 1 << 58  # bytes in all, beyond which 64-bit sums would not do
 
 
@@ -50,21 +52,19 @@ def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit) -> Answer:
     if not buffers:
         return Answer((), 0, 0, 0.0)
     unit = math.gcd(*(buffer.size for buffer in buffers))
-    if bound > capacity or sum(buffer.size for buffer in buffers) // unit > LARGEST:
+    if bound > capacity or len(buffers) > MOST_BUFFERS or sum(buffer.size for buffer in buffers) // unit > LARGEST:
         return Answer(None, bound, 0, 0.0)
     order, arrays = _arrays(buffers, capacity // unit, unit)
     _load()
     start = time.perf_counter()
-    result, nodes, rate = search.LIMIT, 0, 1000.0
+    result, nodes = search.LIMIT, 0
     for run in _runs([buffers[i] for i in order], arrays):
         left = limit.seconds - (time.perf_counter() - start)
         if result != search.LIMIT or nodes >= limit.nodes or left <= 0:
             break
-        begin = time.perf_counter()
         wanted = max(run.nodes, nodes) if run.deep else run.nodes
-        result = _search(arrays, run, min(wanted, limit.nodes - nodes, 1 + rate * left))
+        result = _search(arrays, run, Limit(min(wanted, limit.nodes - nodes), left))
         nodes += int(arrays.count[search.NODES])
-        rate = arrays.count[search.NODES] / (time.perf_counter() - begin)
     seconds = time.perf_counter() - start
     if result == search.FOUND:
         offsets = dict(zip(order, (int(offset) * unit for offset in arrays.buffers[search.OFFSET]), strict=True))
@@ -158,19 +158,30 @@ def _spans(buffers: Sequence[Buffer]) -> tuple[list[tuple[int, int]], int]:
 @cache
 def _load() -> None:
     """Load the machine code, or make it where the cache has none: seconds that are no part of a search."""
-    _search(_arrays([Buffer("any", 0, 1, 1)], 1, 1)[1], _Run(search.FEWEST_CHOICES, [0], 1, False), 1)
+    _search(_arrays([Buffer("any", 0, 1, 1)], 1, 1)[1], _Run(search.FEWEST_CHOICES, [0], 1, False), Limit())
 
 
-def _search(arrays: _Arrays, run: "_Run", nodes: float) -> int:
+def _search(arrays: _Arrays, run: "_Run", limit: Limit) -> int:
     """One search from nothing placed; weights and remembered failures stay from the runs before."""
     b, count, width = arrays.buffers, arrays.count, arrays.sections.shape[1]
     for row in (search.LOWEST, search.PLACED, search.DENIED):
         b[row] = 0
     b[search.RANK] = run.rank
     count[search.NODES], count[search.TRAIL] = 0, 0
-    count[search.NODE_LIMIT], count[search.STRATEGY] = int(min(nodes, search.NEVER)), run.strategy
+    count[search.NODE_LIMIT], count[search.STRATEGY] = int(min(limit.nodes, search.NEVER)), run.strategy
     count[search.DIRTY_FROM], count[search.DIRTY_TO] = 0, width
-    return search.search(*arrays, 0, width)
+    if limit.seconds == math.inf:
+        return search.search(*arrays, 0, width)
+    results = []
+    # Machine code sees no clock and no Ctrl-C: it runs beside, and a node limit of 0 ends it.
+    thread = Thread(target=lambda: results.append(search.search(*arrays, 0, width)), daemon=True)
+    thread.start()
+    try:
+        thread.join(limit.seconds)
+    finally:
+        count[search.NODE_LIMIT] = 0
+        thread.join()
+    return results[0]
 
 
 @dataclass(frozen=True)

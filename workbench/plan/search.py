@@ -45,7 +45,7 @@ SECTION_ROWS = 8
 inner = njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # half of the compile time is wrappers
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def search(b, s, members, trail, failed, count, begin, end):
     """Place every buffer left in sections [begin, end): FOUND, FAILED (there is no way), or LIMIT (nodes used up)."""
     mark = count[TRAIL]
