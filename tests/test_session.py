@@ -13,10 +13,11 @@ from workbench.codegen import project
 from workbench.codegen.project import templates
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
-from workbench.errors import BudgetError, DataError, ModelError
+from workbench.errors import BudgetError, DataError, ModelError, PolicyError
 from workbench.frontends import Model
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
+from workbench.policy import Optimizer
 from workbench.trace.tracer import Tracer
 from workbench.training import Training
 
@@ -248,3 +249,38 @@ def test_slips_in_python_are_told():
         session.run("mlp", epoch=2)
     with pytest.raises(DataError, match="both steps and epochs"):
         session.run("mlp", steps=1, epochs=2)
+    model = workbench.load("mlp", 2)
+    for start in (session.run, lambda model, **options: workbench.compare(model, ["full"], **options)):
+        with pytest.raises(ModelError, match="made for a batch of 2; it cannot be run with batch=8"):
+            start(model, batch=8)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr": 1e39}, {"lr": "0.1"}, {"lr_bias": -1}, {"lr_decay": float("nan")}, {"lr": 1e-60}, {"steps": 0},
+        {"steps": 2.5}, {"epochs": -1}, {"steps": None}, {"seed": -1}, {"trace": "all"}, {"data": "nope"},
+        {"epochs": 20, "lr_decay": 1e30},
+    ],
+)  # fmt: skip
+def test_training_that_cannot_be_is_refused_before_anything_is_built(options, tmp_path):
+    with pytest.raises(DataError):
+        session.run("mlp", folder=tmp_path, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"accumulate": 2.5}, {"accumulate": 0}, {"momentum": 1}, {"momentum": "x"}, {"weight_decay": 1e39}]
+)
+def test_an_update_that_cannot_be_is_refused(options):
+    with pytest.raises(PolicyError, match="make no update"):
+        Optimizer(**options)
+
+
+def test_a_run_of_numpy_s_numbers_is_saved_like_any_other(tmp_path):
+    optimizer = Optimizer(momentum=np.float32(0.5), accumulate=np.int64(2))
+    run = workbench.run("mlp", batch=np.int64(2), steps=np.int64(1), seed=np.int64(3), lr=np.float32(0.5),
+                        optimizer=optimizer, evaluate=False)  # fmt: skip
+    run.save(tmp_path)
+    assert workbench.load_run(tmp_path).meta == run.meta
+    assert run.meta["lr"] == run.meta["lr_bias"] == run.meta["momentum"] == 0.5

@@ -3,14 +3,17 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from workbench import frontends
 from workbench.cli import main
 from workbench.ir.text import parse_graph
 
@@ -88,6 +91,79 @@ def test_errors_say_what_where_and_what_to_do(arguments, code, words, capsys):
     assert "Traceback" not in err
     if code != 2:
         assert err.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data", "nope"], "no data set is called 'nope'"),
+        (["--epochs", "1", "--batch", "1438", "--board", "virtual-m4"], "a batch of 1438 needs as many samples"),
+        (["--batch", "100", "--accumulate", "20"], "20 batches of 100 a step need 2000 samples; digits has 1437"),
+        (["--policy", "last-9"], "the network has 3"),
+        (["--load-weights", "none.npz"], "none.npz is missing"),
+    ],
+)
+@pytest.mark.parametrize("verb", [["run", "mlp", "--save-weights", "w.npz"], ["lifecycle", "mlp"], ["compare", "mlp"]])
+def test_a_slip_leaves_no_file(capsys, tmp_path, verb, arguments, words):
+    if verb[0] == "compare" and "--policy" in arguments:
+        return
+    code, out, err = run(capsys, *verb, *arguments, "-o", "mine")
+    assert (code, out) == (1, "") and words in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("option", "value"), [("--lr", "1e39"), ("--lr", "1e-60"), ("--weight-decay", "1e39")])
+def test_rates_that_float32_cannot_hold_are_refused(capsys, option, value):
+    code, _, err = run(capsys, "run", "mlp", option, value)
+    assert code == 2 and f"{value} is not a rate that float32 can hold" in err
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (lambda w: w.astype(str), "fc1.weight holds str"),
+        (lambda w: w.astype(complex), "fc1.weight holds complex128, not real numbers"),
+        (lambda w: w + 1e300, "fc1.weight holds values that are no finite float32"),
+        (lambda w: w * np.nan, "fc1.weight holds values that are no finite float32"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_weights_that_are_none_are_named(capsys, values, words):
+    weights = dict(frontends.load("mlp").weights)
+    np.savez("odd.npz", **weights | {"fc1.weight": values(weights["fc1.weight"].astype(float))})
+    np.save("one.npy", weights["fc1.weight"])
+    code, _, err = run(capsys, "run", "mlp", "--load-weights", "odd.npz")
+    assert code == 1 and words in err
+    code, _, err = run(capsys, "run", "mlp", "--load-weights", "one.npy")
+    assert code == 1 and "one.npy is not a whole .npz" in err
+
+
+def test_a_run_tells_how_it_was_made(capsys):
+    np.savez("my start.npz", **frontends.load("mlp").weights)
+    options = [
+        "--batch", "3", "--accumulate", "2", "--momentum", "0.9", "--lr", "0.05", "--load-weights", "my start.npz",
+        "--board", "stm32f746",
+    ]  # fmt: skip
+    code, out, _ = run(capsys, "run", "mlp", "--steps", "2", *options)
+    assert code == 0
+    header, *_, last = out.splitlines()
+    assert "full optimized · batch 3 × 2 accumulated · momentum 0.9 · stm32f746" in header
+    typed = shlex.split(last.split("next: ./workbench.sh ")[1])
+    assert typed[:2] == ["lifecycle", "mlp"]
+    assert sorted(zip(typed[2::2], typed[3::2], strict=True)) == sorted(zip(options[::2], options[1::2], strict=True))
+    folder = re.search(r"Wrote (\S+)/ ", last)[1]
+    _, out, _ = run(capsys, "report", folder)
+    assert out.splitlines()[0] == header
+    meta = json.loads(run(capsys, "report", folder, "--json")[1])
+    made = {
+        "lr": 0.05,
+        "lr_bias": 0.05,
+        "lr_decay": 1.0,
+        "epochs": None,
+        "weights_from": "my start.npz",
+        "data": "digits",
+    }
+    assert made.items() <= meta.items()
 
 
 def test_run_json_has_the_contract_s_keys(capsys):

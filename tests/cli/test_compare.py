@@ -36,6 +36,8 @@ def test_table_csv_figure_and_the_row_that_failed(capsys, golden, tmp_path):
     assert table.policy.tolist() == ["full", "full", "last-1", "last-1", "last-9", "last-9"]
     assert table.error.isna().tolist() == [True] * 4 + [False] * 2
     done = table[table.error.isna()]
+    made = done[["accumulate", "momentum", "weight_decay", "lr", "seed", "steps"]]
+    assert made.drop_duplicates().values.tolist() == [[1, 0, 0, 0.02, 0, 2]]
     for measure, total in (("planned_", "sram_planned"), ("measured_", "sram_peak")):
         roles = [column for column in table if column.startswith(measure)]
         assert done[roles].sum(axis=1).tolist() == done[total].tolist()

@@ -89,9 +89,9 @@ def truncate(folder, name):
         (lambda folder: (folder / "ops.csv").unlink(), "ops.csv is missing"),
         (lambda folder: (folder / "run.json").unlink(), "run.json is missing"),
         (lambda folder: truncate(folder, "run.json"), "holds no readable run"),
-        (lambda folder: truncate(folder, "buffers.csv"), "lacks the columns"),
+        (lambda folder: truncate(folder, "buffers.csv"), "buffers.csv is not the one this run wrote"),
         (lambda folder: (folder / "run.json").write_text("{}"), "lacks"),
-        (lambda folder: (folder / "ops.csv").write_text(""), "holds no readable run"),
+        (lambda folder: (folder / "ops.csv").write_text(""), "ops.csv is not the one this run wrote"),
     ],
 )
 def test_what_cannot_be_read_is_named(capsys, tmp_path, spoil, words):
@@ -111,8 +111,9 @@ def test_other_slips(capsys, tmp_path):
     assert "README.md is no run\n  help: name the folder" in told(capsys, "README.md", code=1)
     (tmp_path / "begun" / "full-vanilla" / "firmware").mkdir(parents=True)
     assert "interrupted, or failed\n  help: `workbench compare`" in told(capsys, "begun", code=1)
-    (tmp_path / "begun" / "compare.csv").write_text("policy,schedule,error\nfull,vanilla,interrupted\n")
-    assert "interrupted, or failed\n  help: `workbench compare`" in told(capsys, "begun", code=1)
+    (tmp_path / "begun" / "compare.csv").write_text('policy,schedule,error\nfull,vanilla,"does not fit\nat all"\n')
+    told_by_csv = told(capsys, "begun", code=1)
+    assert "no cell of the comparison in begun left a run:\n  full vanilla: does not fit\n  help:" in told_by_csv
     (tmp_path / "run" / "sub").mkdir()
     (tmp_path / "many").mkdir()
     (tmp_path / "many" / "compare.csv").write_text("")
