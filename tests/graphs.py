@@ -1,12 +1,17 @@
 """Small training graphs to test passes on, drawn or made, random legal orders of them, and feeds."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
 from workbench.autodiff import loss_nodes, training_step
+from workbench.errors import GraphError
 from workbench.frontends.layers import Network
+from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import storage_roots
+from workbench.ir.verify import verify
 from workbench.passes.apply_policy import apply_policy
 from workbench.policy import PLAIN_SGD, Optimizer, parse_policy
 
@@ -59,6 +64,23 @@ def shuffled(graph: Graph, seed: int) -> Graph:
         order.append(graph.nodes[chosen])
         left.remove(chosen)
     return graph.with_order(order)
+
+
+def with_takeovers(graph: Graph, seed: int) -> Graph:
+    """Some nodes that may work in place do so, wherever that is legal."""
+    rng = np.random.default_rng(seed)
+    for index, node in enumerate(graph.nodes):
+        kernel = ops.get(node.op).kernel
+        if node.over or not kernel or not kernel.in_place or rng.random() < 0.3:
+            continue
+        over = (node.operands[rng.choice(kernel.in_place)], *[""] * (len(node.results) - 1))
+        nodes = list(graph.nodes)
+        nodes[index] = replace(node, over=over)
+        try:
+            graph = verify(replace(graph, nodes=tuple(nodes)))
+        except GraphError:
+            continue
+    return graph
 
 
 def feeds(graph: Graph, seed: int) -> dict[str, np.ndarray]:

@@ -1,13 +1,15 @@
 /* conv2d_backward_weight_f32.h - dw[o][c][ky][kx] = sum dy[n][o][oy][ox] * x[n][c][oy*sh + ky*dh - pt][ox*sw + kx*dw - pl].
  *
- * For each weight the pixels that see it form a rectangle, known before the loops: no test inside. */
+ * For each weight the pixels that see it form a rectangle, known before the loops: no test inside.
+ * conv2d_backward_weight_into_f32 hands each element on to a sink (sink_f32.h). */
 #pragma once
-#include "wb_kernel.h"
+#include "sink_f32.h"
 
-WB_KERNEL void conv2d_backward_weight_f32(int batch, int groups, int channels, int in_height, int in_width,
-                                          int filters, int out_height, int out_width,
-                                          int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                                          const float *restrict dy, const float *restrict x, float *restrict dweight)
+WB_KERNEL void conv2d_backward_weight_into_f32(int batch, int groups, int channels, int in_height, int in_width,
+                                               int filters, int out_height, int out_width,
+                                               int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
+                                               const float *restrict dy, const float *restrict x,
+                                               wb_sink sink, float *restrict to, float *restrict v)
 {
     for (int g = 0; g < groups; ++g)
         for (int o = 0; o < filters; ++o)
@@ -31,7 +33,16 @@ WB_KERNEL void conv2d_backward_weight_f32(int batch, int groups, int channels, i
                                     sum += drow[ox] * row[ox * sw];
                             }
                         }
-                        *dweight++ = sum;
+                        sink_f32(sink, to++, v++, sum);
                     }
                 }
+}
+
+WB_KERNEL void conv2d_backward_weight_f32(int batch, int groups, int channels, int in_height, int in_width,
+                                          int filters, int out_height, int out_width,
+                                          int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
+                                          const float *restrict dy, const float *restrict x, float *restrict dweight)
+{
+    conv2d_backward_weight_into_f32(batch, groups, channels, in_height, in_width, filters, out_height, out_width,
+                                    kh, kw, sh, sw, pt, pl, dh, dw, dy, x, (wb_sink){ .kind = WB_STORE }, dweight, 0);
 }

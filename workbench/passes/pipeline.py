@@ -16,6 +16,7 @@ from workbench.passes.bit_masks import save_bit_masks
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
 from workbench.passes.fuse_activation import fuse_activation
+from workbench.passes.fuse_update import fuse_update
 from workbench.passes.order_search import order_search
 from workbench.units import size
 
@@ -39,6 +40,7 @@ PASSES = {
         Pass("fuse-activation", fuse_activation, "bias and activation inside their convolution or dense layer", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
+        Pass("fuse-update", fuse_update, "apply each gradient as it is computed", OPTIMIZED, True),
         Pass("order-search", order_search, "run in the order that keeps the fewest bytes alive", OPTIMIZED, True),
     )
 }

@@ -1,0 +1,82 @@
+"""Apply a gradient element by element as it is computed, where nothing but its update reads it.
+
+    before    dx = … w …;  dw = gradient(dy, x);  w = nn.sgd(w, dw, lr)          dw lies in memory
+    after     dx = … w …;  w = gradient_sgd(w, dy, x, lr)                        dy and x stay until the old w was read
+
+The new node stands where it first may: behind the makers of its operands and the last reader of the old weight, and
+before dy or x are written over. Where dy and x have to stay longer for it and that costs more than dw, the two nodes
+are left alone.
+"""
+
+from workbench.ir.graph import Graph, Node
+from workbench.ir.liveness import liveness, scratch_bytes, storage_roots
+from workbench.ops.fused_update import fused_name
+from workbench.passes import Declined
+
+
+def fuse_update(graph: Graph) -> Graph:
+    """The same meaning to the bit, with one node in place of a gradient and its update."""
+    peak, fits = _peak(graph), 0
+    for update in graph.nodes:
+        fused = _fused(graph, update)
+        if fused is None:
+            continue
+        fits += 1
+        if (needed := _peak(fused)) <= peak:
+            graph, peak = fused, needed
+    if not fits:
+        raise Declined("every gradient has other readers than its update, or another shape than the weight")
+    return graph
+
+
+def _fused(graph: Graph, update: Node) -> Graph | None:
+    """The graph with `update` and the gradient it reads as one node; None where that is not possible."""
+    gradient = _gradient_of(graph, update)
+    if gradient is None:
+        return None
+    node = Node(
+        fused_name(gradient.op, update.op),
+        (update.operands[0], *gradient.operands, *update.operands[2:]),
+        update.results, {**gradient.attrs, **update.attrs}, update.over, update.label,
+    )  # fmt: skip
+    first, last = _window(graph, gradient, update, node)
+    if first > last:
+        return None
+    others = graph.nodes[:first] + (node,) + graph.nodes[first:]
+    return graph.with_nodes(other for other in others if other is not gradient and other is not update)
+
+
+def _gradient_of(graph: Graph, update: Node) -> Node | None:
+    """The node that makes what `update` applies, if the two can be one."""
+    value = update.operands[1] if len(update.operands) > 1 else ""
+    gradient = graph.producer().get(value)
+    if gradient is None or not fused_name(gradient.op, update.op) or gradient.overwrites:
+        return None
+    readers = sum(node.operands.count(value) for node in graph.nodes)
+    if readers > 1 or value in graph.outputs:
+        return None
+    if graph.types[value].shape != graph.types[update.operands[0]].shape:
+        return None  # only a part of the weight is updated
+    return gradient
+
+
+def _window(graph: Graph, gradient: Node, update: Node, node: Node) -> tuple[int, int]:
+    """The first and the last place where `node` may be inserted; none where the first is behind the last."""
+    root = storage_roots(graph)
+    written = {root[name] for name in node.overwrites}
+    read = {root[name] for name in gradient.operands}
+    first, last, seen = 0, len(graph.nodes), False
+    for place, other in enumerate(graph.nodes):
+        if other is update:
+            return first, min(last, place)
+        if other is gradient:
+            seen = True
+        elif set(other.results).intersection(node.operands) or written.intersection(map(root.get, other.operands)):
+            first = place + 1
+        elif seen and read.intersection(map(root.get, other.overwrites)):
+            last = min(last, place)
+    raise AssertionError("the update is a node of the graph")
+
+
+def _peak(graph: Graph) -> int:
+    return liveness(graph, scratch_bytes(graph)).peak
