@@ -11,7 +11,9 @@ from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.passes.apply_policy import apply_policy
+from workbench.passes.permute_channels import largest_first, permuted, restored
 from workbench.policy import PLAIN_SGD, Optimizer, parse_policy
+from workbench.training import read_parameter
 
 STEPS = 50
 RATE, RATE_BIAS = np.float32(0.02), np.float32(0.01)
@@ -35,11 +37,13 @@ def samples_of(model, steps):
 
 def interpreted(model, policy, samples, optimizer=PLAIN_SGD):
     """First batch's gradients, the loss of each batch and the weights at the end, by the interpreter in float32."""
-    marked = apply_policy(model.graph, parse_policy(policy))
+    policy = parse_policy(policy)
+    marked = apply_policy(model.graph, policy)
+    orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
     step = training_step(marked, optimizer)
     without_update = step.with_nodes(node for node in step.nodes if ops.get(node.op).phase != "update")
     (loss,) = step.outputs
-    kept = dict(model.weights) | {name: np.zeros(step.types[name].shape, np.float32) for name in step.state}
+    kept = permuted(model.weights, orders) | {name: np.zeros(step.types[name].shape, np.float32) for name in step.state}
     losses, gradients = [], {}
     for number, (x, y) in enumerate(samples, 1):
         graph = without_update if number % optimizer.accumulate else step
@@ -48,7 +52,7 @@ def interpreted(model, policy, samples, optimizer=PLAIN_SGD):
         gradients = gradients or gradient_values(marked, feeds)
         losses.append(float(got[loss]))
         kept = {name: got[name] for name in step.persistent}
-    return gradients, losses, {name: kept[name] for name in step.parameters}
+    return gradients, losses, restored({name: kept[name] for name in step.parameters}, orders)
 
 
 def with_loss(marked):
@@ -85,7 +89,8 @@ def emulated(model, policy, schedule, board, samples, folder, optimizer=PLAIN_SG
     losses = [device.loss]
     for number, (x, y) in enumerate(samples[1:], 2):
         losses.append((device.accumulate if number % optimizer.accumulate else device.train_step)(x, y))
-    return gradients, losses, device.parameters()
+    weights = {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
+    return gradients, losses, restored(weights, built.compiled.orders)
 
 
 @pytest.mark.parametrize("board", ["nrf52840", "stm32f746"])
@@ -99,6 +104,26 @@ def test_emulated_training_equals_the_interpreter(name, policy, board, tmp_path)
 @pytest.mark.parametrize("name", ["resnet", "mobilenet"])
 def test_larger_networks_equal_the_interpreter(name, policy, board, tmp_path):
     check_training(frontends.load(name), policy, board, tmp_path, steps=8)
+
+
+PARTS = [
+    ("mlp", "fc2:0.25+fc3:0.5", "nrf52840"),
+    ("lenet", "bias-only+head", "nrf52840"),
+    ("lenet", "conv1+fc1:0.3", "stm32f746"),
+    ("lenet", "bias-only+conv2:0.25+fc1:0.5+largest", "nrf52840"),
+    ("resnet", "biases-3+stage1.conv2:0.5+stage2.conv1:0.25+largest", "stm32f746"),
+    ("mobilenet", "block2.depthwise:0.5+block3.expand:0.3+block4.project", "nrf52840"),
+]
+
+
+@pytest.mark.parametrize(("name", "policy", "board"), PARTS)
+def test_parts_of_weights_are_trained_as_the_interpreter_does(name, policy, board, tmp_path):
+    check_training(frontends.load(name), policy, board, tmp_path, steps=10)
+
+
+def test_parts_with_momentum_in_accumulated_batches(tmp_path):
+    policy = "biases-2+conv2:0.5+fc1:0.25+largest"
+    check_training(frontends.load("lenet", 2), policy, "nrf52840", tmp_path, VARIANTS["all"][1], steps=12)
 
 
 VARIANTS = {
@@ -131,12 +156,12 @@ def check_training(model, policy, board, tmp_path, optimizer=PLAIN_SGD, steps=ST
         assert relative(got_losses, losses) <= 1e-5
         assert max(abs(np.array(got_losses) - losses) / np.maximum(losses, 1e-2)) <= 1e-5
         for parameter, want in weights.items():
-            assert relative(got_weights[parameter], want.reshape(-1)) <= 1e-5, parameter
+            assert relative(got_weights[parameter], want) <= 1e-5, parameter
     vanilla, reordered = runs["vanilla"], runs["reordered"]
     assert vanilla[1] == reordered[1]
     assert all(np.array_equal(vanilla[2][parameter], reordered[2][parameter]) for parameter in weights)
     frozen = set(weights) - set(gradients)
-    assert all(np.array_equal(vanilla[2][p], model.weights[p].reshape(-1)) for p in frozen)
+    assert all(np.array_equal(vanilla[2][p], model.weights[p]) for p in frozen)
 
 
 @pytest.mark.parametrize("variant", ["all"])
