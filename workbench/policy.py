@@ -30,7 +30,8 @@ FLOAT32_MAX = (2 - 2.0**-23) * 2.0**127
 class Part:
     """Weights of `layers`, and of each the `fraction` of its input channels that is updated.
 
-    `layers`: all, last-N, head, a layer's name or its number in forward order (from 0; negative from the end).
+    `layers`: all, last-N, head, the name of a layer or of one parameter, or a layer's number in forward order (from 0;
+    negative from the end).
     """
 
     layers: str

@@ -35,7 +35,8 @@ def marked(graph: Graph, policy: str) -> dict:
         ("biases-2", ["fc1.bias", "fc2.bias"]),
         ("last-1", ["fc2.weight", "fc2.bias"]),
         ("conv1", ["conv1.weight", "conv1.bias"]),
-        ("conv1.weight+3", ["conv1.weight", "conv1.bias", "fc2.weight", "fc2.bias"]),
+        ("conv1.weight+3", ["conv1.weight", "fc2.weight", "fc2.bias"]),
+        ("conv1.bias+conv2.weight", ["conv1.bias", "conv2.weight"]),
         ("-2", ["fc1.weight", "fc1.bias"]),
     ],
 )

@@ -2,6 +2,7 @@
 
 from workbench.cli import options
 from workbench.cli.output import say, say_json, table
+from workbench.errors import WorkbenchError
 
 HELP = "print a network's IR at a stage"
 STAGES = ("forward", "backward", "optimized", "planned")
@@ -11,12 +12,19 @@ def add_arguments(parser) -> None:
     options.add_model(parser)
     parser.add_argument("--stage", default="forward", choices=STAGES, help="default forward")
     options.add_compile(parser)
+    parser.add_argument(
+        "--diff",
+        action="store_true",
+        help="with --stage backward: the full update, what the policy drops commented out",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def execute(args) -> int:
     from workbench.ir.text import print_graph
 
+    if args.diff:
+        return _difference(args)
     graph, plan = _at_stage(args)
     if args.json:
         found = {"model": args.model, "policy": args.policy, "schedule": args.schedule, "stage": args.stage}
@@ -27,6 +35,18 @@ def execute(args) -> int:
     if plan is not None:
         say()
         say(plan_table(plan))
+    return 0
+
+
+def _difference(args) -> int:
+    """What the policy drops of the full update."""
+    from workbench.ir.diff import print_difference
+
+    if args.stage != "backward":
+        raise WorkbenchError("--diff compares training graphs", "give --stage backward with it")
+    smaller, _ = _at_stage(args)
+    args.policy = "full"
+    say(print_difference(_at_stage(args)[0], smaller).rstrip())
     return 0
 
 

@@ -83,10 +83,9 @@ class Graph:
             raise GraphError("an order must hold each node once")
         return replace(self, nodes=nodes)
 
-    def renumbered(self) -> "Graph":
-        """The same graph, its results called 0, 1, 2, … in order of execution."""
-        made = [result for node in self.nodes for result in node.results]
-        new = {name: name for name in self.arguments} | {old: str(number) for number, old in enumerate(made)}
+    def renamed(self, names: Mapping[str, str]) -> "Graph":
+        """The same graph with results called otherwise; arguments and what `names` leaves out keep their names."""
+        new = {name: name for name in self.types} | dict(names) | {name: name for name in self.arguments}
         nodes = tuple(
             replace(
                 node,
@@ -96,8 +95,13 @@ class Graph:
             )
             for node in self.nodes
         )
-        types = {new[name]: kind for name, kind in self.types.items() if name in new}
+        types = {new[name]: kind for name, kind in self.types.items()}
         return replace(self, nodes=nodes, outputs=tuple(new[name] for name in self.outputs), types=types)
+
+    def renumbered(self) -> "Graph":
+        """The same graph, its results called 0, 1, 2, … in order of execution."""
+        made = (result for node in self.nodes for result in node.results)
+        return self.renamed({old: str(number) for number, old in enumerate(made)})
 
     def with_needs_grad(self, wanted: Mapping[str, bool | tuple[int, int]]) -> "Graph":
         """The same graph in which exactly these parameters need gradients."""

@@ -9,7 +9,7 @@
 
 Parameters carry `needs_grad`, optimizer state `state`; other arguments are written by the host. `over` names the
 operand whose storage a result takes over (`_` for none). Attributes at their default are left out. The comment is the
-node's label.
+node's label. A line that begins with # is left out when the text is read.
 """
 
 import ast
@@ -25,14 +25,22 @@ FEW_ARGUMENTS = 4  # more than these stand on lines of their own
 
 def print_graph(graph: Graph) -> str:
     """IR text, one node a line, ending with a newline."""
-    arguments = [f"%{name}: {_type_text(graph, name)}" for name in graph.arguments]
+    arguments = [argument_text(graph, name) for name in graph.arguments]
     head = f"fn ({', '.join(arguments)}) {{"
     if len(arguments) > FEW_ARGUMENTS:
         head = "fn (\n    " + ",\n    ".join(arguments) + "\n) {"
-    lines = [head, *(f"    {_node_text(node)}" for node in graph.nodes)]
+    lines = [head, *(f"    {node_text(node)}" for node in graph.nodes)]
+    return "\n".join([*lines, f"    {outputs_text(graph)}", "}"]) + "\n"
+
+
+def outputs_text(graph: Graph) -> str:
     outputs = ", ".join(f"%{name}" for name in graph.outputs)
-    lines += [f"    ({outputs})" if len(graph.outputs) != 1 else f"    {outputs}", "}"]
-    return "\n".join(lines) + "\n"
+    return f"({outputs})" if len(graph.outputs) != 1 else outputs
+
+
+def argument_text(graph: Graph, name: str) -> str:
+    """%name: Tensor[…]."""
+    return f"%{name}: {_type_text(graph, name)}"
 
 
 def _type_text(graph: Graph, name: str) -> str:
@@ -51,7 +59,8 @@ def _type_text(graph: Graph, name: str) -> str:
     return f"Tensor[{', '.join(parts)}]"
 
 
-def _node_text(node: Node) -> str:
+def node_text(node: Node) -> str:
+    """%result = operator(%operand, attribute=value);"""
     defaults = ops.get(node.op).attrs
     attrs = [f"{key}={_attr_text(value)}" for key, value in node.attrs.items() if value != defaults[key]]
     results = ", ".join(f"%{name}" for name in node.results)
@@ -74,7 +83,8 @@ _NODE = re.compile(rf"((?:{_NAME}(?:, )?)+) = ([\w.]+)\((.*?)\)(?: over ([\w.\-/
 
 def parse_graph(text: str) -> Graph:
     """The graph that `print_graph` printed. Raises ParseError with the line that cannot be read."""
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
     body = next((index for index, (_, line) in enumerate(lines, 1) if line.endswith(") {")), 0)
     if not body or len(lines) < body + 2 or not lines[0][1].startswith("fn (") or lines[-1][1] != "}":
         raise ParseError("IR text is `fn (arguments) {`, nodes, the outputs and `}`, each on lines of their own")

@@ -42,7 +42,7 @@ def check_names(graph: Graph, policy: UpdatePolicy) -> None:
 
 
 def chosen(layers: list[Layer], which: str, policy: UpdatePolicy) -> list[Layer]:
-    """The layers a policy means by all, last-N, head, a name or a number."""
+    """The layers a policy means by all, last-N, head, a name or a number; by a parameter's name, that one alone."""
     if which == "all":
         return layers
     if which == "head":
@@ -59,7 +59,9 @@ def chosen(layers: list[Layer], which: str, policy: UpdatePolicy) -> list[Layer]
         if not -len(layers) <= int(which) < len(layers):
             raise PolicyError(f"policy {policy.name}: there is no layer {which}; the network has {len(layers)}, from 0")
         return [layers[int(which)]]
-    found = [layer for layer in layers if which in (layer.name, *layer.weights)]
+    found = [layer for layer in layers if which == layer.name]
+    found += [Layer(layer.name, (which,), ()) for layer in layers if which in layer.weights]
+    found += [Layer(layer.name, (), (which,)) for layer in layers if which in layer.biases]
     if not found:
         names = ", ".join(layer.name for layer in layers)
         raise PolicyError(

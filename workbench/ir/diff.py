@@ -1,0 +1,50 @@
+"""What a smaller training graph leaves out of a larger one: the larger one's text, with what is dropped commented out.
+
+%12 = softmax_cross_entropy_grad(%10, %label0);
+# %13 = nn.conv2d_backward_weight(%12, %3);       the larger graph alone has this node
+%31 = strided_slice(%3, begin=0, end=2, axis=1);  the smaller one alone has this
+"""
+
+from difflib import SequenceMatcher
+
+from workbench.ir.graph import Graph
+from workbench.ir.text import argument_text, node_text, outputs_text
+
+
+def print_difference(larger: Graph, smaller: Graph) -> str:
+    """`smaller` as text in the numbers of `larger`, and as comments what only `larger` has.
+
+    Nodes are the same if they have one operator and one label. Read back, the text is `smaller` under those numbers.
+    """
+    keys = [[(node.op, node.label) for node in graph.nodes] for graph in (larger, smaller)]
+    steps = SequenceMatcher(None, *keys, autojunk=False).get_opcodes()
+    smaller = _in_numbers_of(larger, smaller, [step[1:] for step in steps if step[0] == "equal"])
+    kept = set(smaller.arguments)
+    lines = ["fn ("]
+    arguments = [*larger.arguments, *(name for name in smaller.arguments if name not in larger.arguments)]
+    last = [name for name in arguments if name in kept][-1:]
+    for name in arguments:
+        comma = "" if [name] == last else ","
+        lines.append(f"    {argument_text(smaller, name)}{comma}" if name in kept else
+                     f"    # {argument_text(larger, name)},")  # fmt: skip
+    lines.append(") {")
+    for what, first, behind, begin, end in steps:
+        dropped = () if what == "equal" else larger.nodes[first:behind]
+        lines += [f"    # {node_text(node)}" for node in dropped]
+        lines += [f"    {node_text(node)}" for node in smaller.nodes[begin:end]]
+    return "\n".join([*lines, f"    {outputs_text(smaller)}", "}"]) + "\n"
+
+
+def _in_numbers_of(larger: Graph, smaller: Graph, same) -> Graph:
+    """`smaller` with the results of nodes both have called as in `larger`; others get numbers that are free there."""
+    names: dict[str, str] = {}
+    for first, behind, begin, _ in same:
+        for offset in range(behind - first):
+            theirs, ours = larger.nodes[first + offset], smaller.nodes[begin + offset]
+            names.update(zip(ours.results, theirs.results, strict=False))
+    free = max((int(name) for name in larger.types if name.isdigit()), default=-1) + 1
+    for node in smaller.nodes:
+        for result in node.results:
+            if result not in names:
+                names[result], free = str(free), free + 1
+    return smaller.renamed(names)
