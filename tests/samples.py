@@ -1,5 +1,6 @@
 """Every sample of every operator, and one firmware that runs them all."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from workbench import boards
 from workbench.codegen import generate
 from workbench.emulate.machine import Machine
 from workbench.ir.build import Builder
+from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes
 from workbench.ir.op import Op, Sample, registered
 from workbench.ir.types import NUMPY, TensorType
@@ -71,6 +73,20 @@ def run_every_kernel(board_name: str, folder: Path) -> dict[str, list[np.ndarray
         machine.write_array(place[name], packed(feeds[name]))
     machine.call("wb_train_step")
     return {case: [read(machine, place[v.name], v.type) for v in values] for case, values in made.items()}
+
+
+def parameters_after(graph: Graph, values: Mapping[str, np.ndarray], folder: Path) -> dict[str, np.ndarray]:
+    """Parameter -> its values after one emulated step of `graph`, flat."""
+    board, memory = boards.get("nrf52840"), plan_memory(graph, scratch_bytes(graph))
+    project = generate(graph, memory, values, board)
+    machine = Machine(build(project, board, folder, memory.plan.bytes).elf, board)
+    machine.start()
+    rows = {value: row for row in project.buffers for value in row.values}
+    place = {value: machine.elf.address(row.symbol) + row.offset for value, row in rows.items()}
+    for name in graph.inputs:
+        machine.write_array(place[name], values[name])
+    machine.call("wb_train_step")
+    return {name: machine.read_array(place[name], np.float32, graph.types[name].elements) for name in graph.parameters}
 
 
 def packed(array: np.ndarray) -> np.ndarray:

@@ -5,20 +5,16 @@ import pytest
 from graphs import convnet, feeds, mlp, same_bits, seeds, shuffled, training_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import parameters_after
 
-from workbench import boards
 from workbench.autodiff import differentiate
-from workbench.codegen import generate
-from workbench.emulate.machine import Machine
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
-from workbench.ir.liveness import liveness, scratch_bytes
+from workbench.ir.liveness import liveness
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.verify import verify
 from workbench.passes.bit_masks import save_bit_masks
 from workbench.passes.fuse_activation import fuse_activation
-from workbench.plan.memory import plan_memory
-from workbench.toolchain import build
 
 
 @settings(deadline=None, max_examples=60)
@@ -120,17 +116,3 @@ def test_the_emulated_step_of_dense_layers_keeps_every_bit(tmp_path):
     values = feeds(before, 4)
     apart = parameters_after(before, values, tmp_path / "apart")
     assert same_bits(parameters_after(fuse_activation(before), values, tmp_path / "whole"), apart)
-
-
-def parameters_after(graph, values, folder):
-    """Parameter -> its values after one emulated step."""
-    board, memory = boards.get("nrf52840"), plan_memory(graph, scratch_bytes(graph))
-    project = generate(graph, memory, values, board)
-    machine = Machine(build(project, board, folder, memory.plan.bytes).elf, board)
-    machine.start()
-    rows = {value: row for row in project.buffers for value in row.values}
-    place = {value: machine.elf.address(row.symbol) + row.offset for value, row in rows.items()}
-    for name in graph.inputs:
-        machine.write_array(place[name], values[name])
-    machine.call("wb_train_step")
-    return {name: machine.read_array(place[name], np.float32, graph.types[name].elements) for name in graph.parameters}

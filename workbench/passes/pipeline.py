@@ -17,6 +17,7 @@ from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
 from workbench.passes.fuse_activation import fuse_activation
 from workbench.passes.fuse_update import fuse_update
+from workbench.passes.in_place import work_in_place
 from workbench.passes.order_search import order_search
 from workbench.units import size
 
@@ -41,6 +42,7 @@ PASSES = {
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
         Pass("fuse-update", fuse_update, "apply each gradient as it is computed", OPTIMIZED, True),
+        Pass("in-place", work_in_place, "write a result over the operand that dies in it", OPTIMIZED, True),
         Pass("order-search", order_search, "run in the order that keeps the fewest bytes alive", OPTIMIZED, True),
     )
 }

@@ -1,0 +1,51 @@
+"""Write a result over the operand that dies in it, where the kernel works element by element.
+
+    d = conv2d_transpose(…)          |== d ==|                one storage instead of two
+    e = apply_mask(d, m)                 |== e ==|      ->    |== d, e ==|
+
+An operand can be taken over if (a) its kernel says so (Kernel.in_place), (b) its storage dies in this node: nobody
+reads it, or a view of it, later on, (c) it is neither an argument's nor an output's, which outlive the step, (d) the
+node does not read the same storage through an operand that has to be whole until the end, and (e) the result fills it.
+"""
+
+from dataclasses import replace
+
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.passes import Declined
+
+
+def work_in_place(graph: Graph) -> Graph:
+    """The same nodes in the same order, results written over operands. Declines where there is none to take over."""
+    end = len(graph.nodes)
+    last_read = {name: position for position, node in enumerate(graph.nodes) for name in node.operands}
+    last_read |= dict.fromkeys((*graph.arguments, *graph.outputs), end)
+    root = {name: name for name in graph.arguments}
+    dies = dict.fromkeys(graph.arguments, end)  # storage -> position of the last node that reads it, as far as known
+    nodes = []
+    for position, node in enumerate(graph.nodes):
+        dying = {name for name in node.operands if dies[root[name]] == position}
+        node = _in_place(node, dying, root, graph)
+        nodes.append(node)
+        for index, result in enumerate(node.results):
+            source = node.over[index] if index < len(node.over) else ""
+            source = source or (node.operands[0] if ops.get(node.op).view and index == 0 else "")
+            root[result] = root[source] if source else result
+            dies[root[result]] = max(dies.get(root[result], position), last_read.get(result, position))
+    if nodes == list(graph.nodes):
+        raise Declined("no operand dies where its kernel could write over it")
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _in_place(node: Node, dying: set[str], root: dict[str, str], graph: Graph) -> Node:
+    """The node, its first result over the first operand that can be taken over, if there is one."""
+    kernel = ops.get(node.op).kernel
+    if kernel is None or node.over[:1] not in {(), ("",)}:
+        return node
+    for index in kernel.in_place:
+        name = node.operands[index]
+        others = {root[other] for at, other in enumerate(node.operands) if at not in kernel.in_place}
+        fills = graph.types[node.results[0]].bytes == graph.types[name].bytes
+        if name in dying and root[name] not in others and fills:
+            return replace(node, over=(name, *(node.over[1:] or [""] * (len(node.results) - 1))))
+    return node
