@@ -10,7 +10,10 @@ from importlib import import_module
 from workbench.cli.output import say_error
 from workbench.errors import WorkbenchError
 
-VERBS = ("demo", "run", "lifecycle", "compare", "report", "check", "show", "plan", "build", "models", "boards", "ops")
+VERBS = (
+    *("demo", "run", "lifecycle", "compare", "report", "check", "show", "plan", "build"),
+    *("models", "boards", "ops", "passes", "policies"),
+)
 OUR_BUG = 70
 INTERRUPTED = 130
 
