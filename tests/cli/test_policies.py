@@ -26,7 +26,7 @@ def test_policies_as_json(capsys):
     full, last = found["policies"]
     assert (full["updated"], last["updated"]) == (64 * 64 + 64 + 64 * 32 + 32 + 32 * 10 + 10, 330)
     assert last["parameters_bytes"] == 330 * 4
-    assert last["saved_bytes"] == 32 * 4 + 40  # fc3's input, and the logits that the loss's gradient reads
+    assert last["saved_bytes"] == 32 * 4 + 40 + 4  # fc3's input; the logits and the label, for the loss's gradient
     assert last["backward_macs"] == 320
     assert full["forward_macs"] == 64 * 64 + 64 * 32 + 320
 
