@@ -26,6 +26,7 @@ ORDER = [
     "trace",
     "report",
     "measure",
+    "pretraining",
     "training",
     "session",
     "study",
@@ -41,7 +42,8 @@ STRICTER = {  # stage -> what it may import besides itself and the free modules
 ONLY_IMPORTER = {
     "unicorn": "emulate/machine.py",
     "elftools": "emulate/symbols.py",
-    "sklearn": "data/sets.py",
+    "mlxtend": "data/sources.py",
+    "sklearn": "data/sources.py",
     "tqdm": "cli/output.py",
 }
 

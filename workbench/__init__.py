@@ -14,6 +14,7 @@ _HOME = {
     "interpret": "ir.interpret",
     "load": "frontends",
     "load_run": "session",
+    "pretrain": "pretraining",
     "run": "session",
 }
 __all__ = list(_HOME)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench import boards, frontends, record
+from workbench import boards, frontends, pretraining, record
 from workbench.autodiff import training_step
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
@@ -128,6 +128,7 @@ def run(
     batch: int | None = None,
     optimizer: Optimizer = PLAIN_SGD,
     weights: Mapping[str, np.ndarray] | None = None,
+    pretrain: str | None = None,
     folder: str | Path | None = None,
     virtual: bool = False,
     progress: Progress | None = None,
@@ -135,6 +136,7 @@ def run(
 ) -> Run:
     """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
 
+    `pretrain` names a data set to train on first, on the host (see pretraining.pretrain); `data` is adapted to.
     `folder` keeps the firmware. What does not fit raises BudgetError, unless `virtual` lets it run on the twin.
     Further keywords are those of Training.
     """
@@ -142,6 +144,8 @@ def run(
     model = frontends.network(model, batch, options.seed)
     if weights is not None:
         model = with_weights(model, weights)
+    if pretrain is not None:
+        model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed)
     board = boards.get(board) if isinstance(board, str) else board
     board = board if sram is None else board.with_sram(parse_bytes(sram) if isinstance(sram, str) else sram)
     with tempfile.TemporaryDirectory() as scratch:

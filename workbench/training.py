@@ -232,7 +232,7 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
         "steps": len(losses), "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
-        "weights_from": model.weights_from, "trace": options.trace,
+        "weights_from": model.weights_from, "pretrained": model.pretrained, "trace": options.trace,
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,
         "parameters_updated": int(sum(updated)), "data": options.data or model.data,
         "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),

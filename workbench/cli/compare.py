@@ -24,17 +24,16 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     from workbench.study.compare import check_names, compare
-    from workbench.training import require_samples
 
     policies, schedules = _names(args.policies, "--policies"), _names(args.schedules, "--schedules")
     board, model = options.board(args), options.model(args)
     check_names(model, policies, schedules)
-    if model.classifies:
-        require_samples(model, args.accumulate, options.training(args))
+    options.check_data(args, model)
     args.policy = "compare"  # in the folder's name
     folder = output_folder(args.output, options.run_name(args, board), args.force)
     for ending in ("csv", "png", "svg"):
         (folder / f"compare.{ending}").unlink(missing_ok=True)
+    model = options.pretrained(args, model)
     comparison = compare(
         model, policies, schedules, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder,
         arrived=_progress(args, len(policies) * len(schedules)), **vars(options.training(args)),

@@ -20,12 +20,12 @@ def execute(args) -> int:
     from workbench.report.text import comparison_text, run_text
 
     _settle(args)
-    board = boards.get(boards.DEFAULT)
+    board, model = boards.get(boards.DEFAULT), options.model(args)
     folder = OUT / "demo"
-    trained, weights = run.train_once(args, board, "optimized", folder / "trained")
+    trained, weights = run.train_once(args, model, board, "optimized", folder / "trained")
     args.epochs = None
     pair = {
-        schedule: run.train_once(args, board, schedule, folder / schedule, evaluate=False)
+        schedule: run.train_once(args, model, board, schedule, folder / schedule, evaluate=False)
         for schedule in ("vanilla", "reordered")
     }
     _require_equal(*(after for _, after in pair.values()))

@@ -21,9 +21,10 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     board, wanted = options.board(args), schedules(args.schedules)
-    options.check(args)
+    model = options.check(args)
     folder = output_folder(args.output, f"{options.run_name(args, board)}-lifecycle", args.force)
-    runs = [_run(args, board, schedule, folder) for schedule in wanted]
+    model = options.pretrained(args, model)
+    runs = [_run(args, model, board, schedule, folder) for schedule in wanted]
     files = draw(runs, folder)
     if args.json:
         say_json([run.meta for run in runs])
@@ -61,7 +62,7 @@ def draw(runs, folder: Path) -> list[Path]:
     return files
 
 
-def _run(args, board, schedule: str, folder: Path):
-    run, _ = train_once(args, board, schedule, folder / schedule, virtual=True, evaluate=False)
+def _run(args, model, board, schedule: str, folder: Path):
+    run, _ = train_once(args, model, board, schedule, folder / schedule, virtual=True, evaluate=False)
     run.save(folder / schedule)
     return run

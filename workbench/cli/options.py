@@ -44,6 +44,7 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
     length.add_argument("--steps", type=positive, default=steps, metavar="N", help=f"default {steps}")
     length.add_argument("--epochs", type=positive, metavar="N", help="passes over the data set instead of steps")
     parser.add_argument("--data", metavar="D", help="data set (default: the network's own)")
+    parser.add_argument("--pretrain", metavar="D", help="first train on this data set, on the host: --data adapts it")
     parser.add_argument("--lr", type=rate, default=0.02, metavar="X", help="learning rate (default 0.02)")
     parser.add_argument("--lr-bias", type=rate, metavar="X", help="learning rate of biases (default: --lr)")
     parser.add_argument(
@@ -102,6 +103,17 @@ def model(args):
     return session.with_weights(found, read_weights(path), path) if path else found
 
 
+def pretrained(args, found):
+    """The network after the pre-training that was asked for, if it was."""
+    from workbench.cli.output import progress
+    from workbench.pretraining import pretrain
+
+    if not args.pretrain:
+        return found
+    with progress(f"{args.model} pre-training", args.quiet or args.json) as step:
+        return pretrain(found, args.pretrain, adapt_to=args.data or found.data, seed=args.seed, progress=step)
+
+
 def optimizer(args):
     return policy.Optimizer(args.momentum, args.weight_decay, args.accumulate)
 
@@ -115,15 +127,25 @@ def training(args, evaluate: bool = True):
     )  # fmt: skip
 
 
-def check(args) -> None:
-    """Raise what is wrong with the model, policy, data, batch or length asked for: before anything is written."""
+def check(args):
+    """The model asked for; raises what is wrong with it, policy, data, batch or length: before anything is written."""
     from workbench.passes.apply_policy import apply_policy
+
+    found = model(args)
+    apply_policy(found.graph, policy.parse_policy(args.policy))
+    check_data(args, found)
+    return found
+
+
+def check_data(args, found) -> None:
+    """Raise what is wrong with the data, the batch or the length asked for."""
+    from workbench.pretraining import pretraining_samples
     from workbench.training import require_samples
 
-    found, how = model(args), training(args)
-    apply_policy(found.graph, policy.parse_policy(args.policy))
     if found.classifies:  # else compiling says what it is
-        require_samples(found, optimizer(args).accumulate, how)
+        require_samples(found, args.accumulate, training(args))
+    if args.pretrain:
+        pretraining_samples(found, args.pretrain, args.data or found.data)
 
 
 def chosen(args, verb: str) -> str:

@@ -18,10 +18,10 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     board = options.board(args)
-    options.check(args)
+    model = options.check(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule), args.force)
     weights_file = output_file(args.save_weights, args.force) if args.save_weights else None
-    run, weights = train_once(args, board, args.schedule, folder)
+    run, weights = train_once(args, options.pretrained(args, model), board, args.schedule, folder)
     if weights_file:
         run.meta["artifacts"]["weights"] = str(weights_file)
     run.save(folder)
@@ -30,11 +30,11 @@ def execute(args) -> int:
     return tell(args, run, folder)
 
 
-def train_once(args, board, schedule: str, folder: Path, virtual: bool = False, evaluate: bool = True):
+def train_once(args, model, board, schedule: str, folder: Path, virtual: bool = False, evaluate: bool = True):
     """One run with its firmware in `folder`/firmware; gives it and the trained weights."""
     from workbench import session
 
-    compiled = session.compile(options.model(args), args.policy, schedule, options.optimizer(args))
+    compiled = session.compile(model, args.policy, schedule, options.optimizer(args))
     built = session.build(compiled, board, folder / "firmware", virtual)
     with progress(f"{args.model} {schedule}", args.quiet or args.json) as step:
         run, weights = session.train(built, options.training(args, evaluate), step)

@@ -1,16 +1,36 @@
-"""The data sets by name, and the order in which a training run sees them."""
+"""The data sets by name, how each is split, and the order in which a training run sees them.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+    all images of a source, stratified, fixed seed
+    ┌──────────── 80 % to train on ────────────┬─ 20 % held out ─┐
+    │ digits: all of them, upright             │ upright         │
+    │ (pre-training: this half) │ digits-rotated: this half, turned │ the same images, turned │
+
+A network pre-trained on `digits` to be adapted to `digits-rotated` sees upright what `digits-rotated` does not train
+on (`Data.apart_from`); nothing sees a held-out image, upright or not, before it is tested on it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
+from workbench.data import sources
 from workbench.errors import DataError
+
+NOISE = 0.3  # standard deviation, of pixels in [0, 1]
+
+
+def _nobody() -> np.ndarray:
+    return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Data:
-    """Inputs float32 (samples, …) and labels int32 (samples,), for training and held out."""
+    """Inputs float32 (samples, …) and labels int32 (samples,), for training and held out.
+
+    `train_images` and `test_images` tell which image of `source` each sample shows; samples of no source have none.
+    """
 
     name: str
     train_x: np.ndarray
@@ -18,6 +38,9 @@ class Data:
     test_x: np.ndarray
     test_y: np.ndarray
     classes: int
+    source: str = ""
+    train_images: np.ndarray = field(default_factory=_nobody)
+    test_images: np.ndarray = field(default_factory=_nobody)
 
     def shaped(self, sample_shape: tuple[int, ...], classes: int) -> "Data":
         """The same samples in the shape a network takes. Raises DataError where they do not fit."""
@@ -27,25 +50,46 @@ class Data:
             )
         if classes < self.classes:
             raise DataError(f"{self.name} has {self.classes} classes; the network tells {classes}")
-        return Data(self.name, self.train_x.reshape(-1, *sample_shape), self.train_y,
-                    self.test_x.reshape(-1, *sample_shape), self.test_y, self.classes)  # fmt: skip
+        return replace(self, train_x=self.train_x.reshape(-1, *sample_shape),
+                       test_x=self.test_x.reshape(-1, *sample_shape))  # fmt: skip
+
+    def apart_from(self, other: "Data") -> "Data":
+        """Without the training samples whose images `other` trains on or holds out. Raises DataError if none is."""
+        if not self.source or self.source != other.source:
+            return self
+        kept = ~np.isin(self.train_images, [*other.train_images, *other.test_images])
+        if not kept.any():
+            raise DataError(f"{other.name} trains on every image that {self.name} does: none is left to pre-train on",
+                            "sets like digits-rotated leave half of the images to digits")  # fmt: skip
+        return replace(self, train_x=self.train_x[kept], train_y=self.train_y[kept],
+                       train_images=self.train_images[kept])  # fmt: skip
 
 
-def digits() -> Data:
-    """scikit-learn's digits: 1,797 real 8×8 images scaled to [0, 1], 80 % to train on, stratified, fixed seed.
-
-    From E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI repository (CC BY 4.0).
-    """
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    images, labels = load_digits(return_X_y=True)
-    images, labels = (images / 16).astype(np.float32).reshape(-1, 1, 8, 8), labels.astype(np.int32)
-    train_x, test_x, train_y, test_y = train_test_split(images, labels, test_size=0.2, random_state=0, stratify=labels)
-    return Data("digits", train_x, train_y, test_x, test_y, 10)
+def rotated(images: np.ndarray) -> np.ndarray:
+    """A quarter turn against the clock: exact, no pixel is interpolated."""
+    return np.rot90(images, axes=(-2, -1))
 
 
-SETS = {"digits": digits}
+def noisy(images: np.ndarray) -> np.ndarray:
+    """Gaussian noise of standard deviation NOISE on every pixel, the same in every run, clipped to [0, 1]."""
+    noise = np.random.default_rng(0).normal(scale=NOISE, size=images.shape)
+    return np.clip(images + noise, 0, 1)
+
+
+def inverted(images: np.ndarray) -> np.ndarray:
+    """Black for white."""
+    return 1 - images
+
+
+SOURCES: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
+    "digits": sources.digits,
+    "mnist-8x8": sources.mnist_8x8,
+    "mnist": sources.mnist,
+}
+SHIFTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"rotated": rotated, "noisy": noisy, "inverted": inverted}
+SETS = {name: (name, "") for name in SOURCES} | {
+    f"{source}-{shift}": (source, shift) for source in SOURCES for shift in SHIFTS
+}
 
 
 def names() -> tuple[str, ...]:
@@ -53,10 +97,24 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> Data:
-    """The data set `name`. Raises DataError that lists what there is."""
+    """The data set `name`. Raises DataError that lists what there is, or what is missing for this one."""
     if name not in SETS:
         raise DataError(f"no data set is called {name!r}", f"there are {', '.join(SETS)}")
-    return SETS[name]()
+    source, shift = SETS[name]
+    images, labels = _of_source(source)
+    train, test = sources.split(np.arange(len(labels)), labels, 0.2)
+    if shift:
+        _, train = sources.split(train, labels[train], 0.5)
+        images = SHIFTS[shift](images)
+    pick = lambda chosen: np.ascontiguousarray(images[chosen], np.float32)  # noqa: E731
+    return Data(name, pick(train), labels[train], pick(test), labels[test], int(labels.max()) + 1, source, train, test)
+
+
+@cache
+def _of_source(name: str) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = SOURCES[name]()
+    images.flags.writeable = False
+    return images, labels.astype(np.int32)
 
 
 def batches(count: int, batch: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:

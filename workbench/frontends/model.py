@@ -1,12 +1,13 @@
 """Model: a forward graph, its parameters' values, and the data set it is meant for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
+from workbench.ir.verify import verify
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Model:
     """`graph` is the forward pass, one input to one output; `weights` hold every parameter by name.
 
     `data` names the data set the network is meant for (None: it has none), and says what `about` it to a person.
-    `weights_from` names the file its weights were loaded from (None: they are the network's own).
+    `weights_from` names the file its weights were loaded from (None: they are the network's own); `pretrained` tells
+    how they were trained before this (None: not at all), as run.json has it (see pretraining.pretrain).
     """
 
     name: str
@@ -23,6 +25,7 @@ class Model:
     data: str | None
     about: str
     weights_from: str | None = None
+    pretrained: dict | None = None
 
     @property
     def batch(self) -> int:
@@ -44,3 +47,18 @@ class Model:
     def classifies(self) -> bool:
         """Whether its output is (batch, classes), so that it can be trained with labels."""
         return self.graph.types[self.graph.outputs[0]].rank == 2
+
+    def with_batch(self, batch: int) -> "Model":
+        """The same network for `batch` samples at once."""
+        old, (source,) = self.batch, self.graph.inputs
+        types = {name: self.graph.types[name] for name in self.graph.arguments}
+        types[source] = replace(types[source], shape=(batch, *types[source].shape[1:]))
+        nodes = []
+        for node in self.graph.nodes:
+            attrs = dict(node.attrs)
+            if attrs.get("newshape", ())[:1] == (old,):
+                attrs["newshape"] = (batch, *attrs["newshape"][1:])
+            kinds = ops.get(node.op).result_types([types[name] for name in node.operands], attrs)
+            types.update(zip(node.results, kinds, strict=True))
+            nodes.append(replace(node, attrs=attrs))
+        return replace(self, graph=verify(replace(self.graph, nodes=tuple(nodes), types=types)))

@@ -17,7 +17,7 @@ FURTHER = {
     "memory.planned_by_role": "object of whole numbers?", "memory.touched_by_role": "object of whole numbers?",
     "passes": "list of texts?", "batch": "whole number?", "accumulate": "whole number?", "seed": "whole number?",
     "epochs": "whole number?", "lr": "number?", "lr_bias": "number?", "lr_decay": "number?", "momentum": "number?",
-    "weight_decay": "number?", "data": "text?", "weights_from": "text?",
+    "weight_decay": "number?", "data": "text?", "weights_from": "text?", "pretrained": "object?",
     "macs": "whole number?", "parameters": "whole number?", "parameters_updated": "whole number?",
     "loss": "list of numbers?", "accuracy": "object of numbers?",
     "instructions_per_step": "whole number?", "modelled_cycles_per_step": "number?",

@@ -24,6 +24,7 @@ def run_text(run: Run) -> str:
             f"flash {size((meta.get('flash') or {}).get('total'))}, static {size(memory['static'])}",
             seconds.get("build"),
         ),
+        *([_stage("pretrain", _pretrained(meta["pretrained"]))] if meta.get("pretrained") else []),
         _stage("train", _trained(meta), seconds.get("emulate")),
         _stage("step", _step(meta)),
         _stage("SRAM", _sram(run)),
@@ -157,6 +158,12 @@ def _trained(meta) -> str:
     if accuracy:
         words.append(f"held-out {arrow(accuracy.get('before'), accuracy.get('after'), units.percent)}")
     return "  ".join(words)
+
+
+def _pretrained(told) -> str:
+    """How the network was trained on the host before."""
+    return (f"{told['data']}: {told['samples']} samples × {told['epochs']} epochs on the host"
+            f"  held-out {units.percent(told['accuracy'])}")  # fmt: skip
 
 
 def _step(meta) -> str:

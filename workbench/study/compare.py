@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import boards, frontends, record, session
+from workbench import boards, frontends, pretraining, record, session
 from workbench.boards import Board
 from workbench.errors import WorkbenchError
 from workbench.frontends import Model
@@ -128,6 +128,7 @@ def compare(
     board: str | Board = boards.DEFAULT,
     batch: int | None = None,
     optimizer: Optimizer = PLAIN_SGD,
+    pretrain: str | None = None,
     jobs: int | None = None,
     folder: str | Path | None = None,
     arrived: Callable[[Outcome], None] | None = None,
@@ -135,6 +136,7 @@ def compare(
 ) -> Comparison:
     """Run every cell, `jobs` at a time (None: as many as there are CPUs); what does not fit runs on the virtual twin.
 
+    `pretrain` names a data set to train on first, on the host, once for all cells; `data` is adapted to.
     `folder` keeps each run as soon as it is there, with its firmware, and forgets those of an earlier comparison;
     `arrived` is told of each outcome. Further keywords are those of Training; `trace` is memory unless given. Ctrl-C
     ends what is under way and gives the comparison with what was finished.
@@ -152,6 +154,8 @@ def compare(
     parsed = check_names(model, policies, schedules)
     if model.classifies:  # else every cell says so
         require_samples(model, optimizer.accumulate, options)
+    if pretrain is not None:
+        model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed)
     work = [
         _Job(cell, parsed[cell.policy], model, optimizer, board, options, folder and folder / cell.folder)
         for cell in wanted

@@ -1,0 +1,92 @@
+"""Pre-train a network on the host, before it goes to the microcontroller: the same training graph, run in numpy.
+
+    factory   pretrain(model, "digits", adapt_to="digits-rotated")     upright images, batches of 32, SGD with momentum
+    field     run(…, data="digits-rotated")                            other images, turned, on the emulated core
+
+What is adapted to afterwards stays unseen: images that `adapt_to` trains on or holds out are left out.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from workbench.autodiff import training_step
+from workbench.data import Data, batches, load
+from workbench.errors import DataError, ModelError
+from workbench.frontends import Model
+from workbench.ir.interpret import interpret
+from workbench.policy import Optimizer
+
+BATCH, EPOCHS, RATE, MOMENTUM = 32, 12, 0.05, 0.9
+Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
+
+
+def pretrain(
+    model: Model,
+    data: str,
+    *,
+    adapt_to: str | None = None,
+    epochs: int = EPOCHS,
+    seed: int = 0,
+    lr: float = RATE,
+    progress: Progress | None = None,
+) -> Model:
+    """The model with every parameter trained on the data set called `data`, all weights from those it has.
+
+    Batches of 32, momentum 0.9, the learning rate falling from `lr` to 0 in a straight line. `seed` orders the
+    samples; same arguments, same weights. The model's `pretrained` tells it all, with the accuracy on the held-out
+    samples of `data`, which are never trained on. Raises DataError, ModelError.
+    """
+    samples = pretraining_samples(model, data, adapt_to)
+    if epochs < 1:
+        raise DataError(f"pre-training takes at least one epoch; got {epochs}")
+    large = model.with_batch(BATCH)
+    forward = large.graph
+    step = training_step(forward.with_needs_grad(dict.fromkeys(forward.parameters, True)), Optimizer(MOMENTUM))
+    (x, labels), (loss,) = (name for name in step.inputs if step.types[name].rank), step.outputs
+    kept = {**large.weights} | {name: np.zeros(step.types[name].shape, np.float32) for name in step.state}
+    steps = epochs * (len(samples.train_x) // BATCH)
+    for number, chosen in zip(range(steps), _order(len(samples.train_x), seed), strict=False):
+        rates = dict.fromkeys(step.scalars, lr * (1 - number / steps))
+        got = interpret(step, kept | rates | {x: samples.train_x[chosen], labels: samples.train_y[chosen]})
+        kept = {name: got[name] for name in step.persistent}
+        if not np.isfinite(got[loss]).all():
+            raise ModelError(f"{model.name}: its loss in pre-training on {data} stopped being a number",
+                             f"lr is {lr:g}; a smaller one often helps")  # fmt: skip
+        if progress:
+            progress(number + 1, steps, float(got[loss]))
+    weights = {name: kept[name] for name in forward.parameters}
+    told = {"data": data, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH, "lr": float(lr),
+            "momentum": MOMENTUM, "seed": int(seed), "accuracy": accuracy(large, weights, samples)}  # fmt: skip
+    return replace(model, weights=weights, pretrained=told)
+
+
+def pretraining_samples(model: Model, name: str, adapt_to: str | None = None) -> Data:
+    """What pre-training on the data set `name` sees. Raises DataError and ModelError for what cannot be trained on."""
+    if not model.classifies:
+        raise ModelError(f"{model.name} does not tell classes: it cannot be pre-trained")
+    graph = model.graph
+    samples = load(name).shaped(graph.types[graph.inputs[0]].shape[1:], graph.types[graph.outputs[0]].shape[1])
+    if adapt_to:
+        samples = samples.apart_from(load(adapt_to))
+    if len(samples.train_x) < BATCH:
+        raise DataError(f"pre-training takes batches of {BATCH}; {name} has {len(samples.train_x)} samples for it")
+    return samples
+
+
+def accuracy(model: Model, weights, samples: Data) -> float:
+    """The fraction of the held-out samples that `model`, with these weights, gets right; in batches, padded."""
+    graph, right = model.graph, 0
+    (x,), (scores,) = graph.inputs, graph.outputs
+    for start in range(0, len(samples.test_x), model.batch):
+        part = samples.test_x[start : start + model.batch]
+        full = np.zeros(graph.types[x].shape, np.float32)
+        full[: len(part)] = part
+        told = interpret(graph, {**weights, x: full})[scores]
+        right += int((told[: len(part)].argmax(axis=1) == samples.test_y[start : start + len(part)]).sum())
+    return right / len(samples.test_x)
+
+
+def _order(count: int, seed: int):
+    return (chosen for _, chosen in batches(count, BATCH, seed))
