@@ -162,8 +162,10 @@ def _trained(meta) -> str:
 
 def _pretrained(told) -> str:
     """How the network was trained on the host before."""
-    return (f"{told['data']}: {told['samples']} samples × {told['epochs']} epochs on the host"
-            f"  held-out {units.percent(told['accuracy'])}")  # fmt: skip
+    words = [f"{told.get('data')}: {told.get('samples')} samples × {told.get('epochs')} epochs on the host"]
+    if told.get("accuracy") is not None:
+        words.append(f"held-out {units.percent(told['accuracy'])}")
+    return "  ".join(words)
 
 
 def _step(meta) -> str:
