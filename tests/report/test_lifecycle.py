@@ -1,13 +1,17 @@
 """The lifecycle figure: no text overlaps another or leaves the figure, in any of the cases it must serve."""
 
 import struct
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pictures import assert_legible, boxes
 from synthetic_run import synthetic_run
 
-from workbench.report import lifecycle_figure, save_figure
-from workbench.report.labels import name_candidates
+from workbench.report import lifecycle_figure, panels, save_figure
+from workbench.report.figure import Picture
+from workbench.report.labels import Labels, Names
 
 TWO = ("vanilla", "reordered")
 
@@ -19,14 +23,24 @@ def both(layers=5, **options):
 def long_names():
     run = synthetic_run()
     run.buffers["name"] = "features.block3.$conv$_2." + run.buffers.name.astype(str)
-    run.meta.update(model="mobilenet_v2-w0.35", policy="sparse-49kb-of-mobilenet-with-a-long-file-name.toml")
+    run.meta.update(policy="sparse-49kb-of-mobilenet-with-a-long-file-name.toml")
     return [run, synthetic_run("reordered"), synthetic_run("reordered", 4, policy="last-3")]
+
+
+def unlike():
+    runs = both()
+    runs[1].meta.update(model="mobilenet_v2-w0.35", batch=64, accumulate=16)
+    return runs
 
 
 CASES = {
     "smallest": lambda: [synthetic_run(layers=1)],
     "one": lambda: [synthetic_run(layers=3)],
     "two": both,
+    "four": lambda: [*both(), *both(4, policy="last-3")],
+    "six": lambda: [*both(), *both(4, policy="last-3"), *both(3, policy="bias-only")],
+    "seven": lambda: [synthetic_run("reordered", at, policy=f"last-{at}") for at in range(1, 8)],
+    "unlike": unlike,
     "three": lambda: [*both(), synthetic_run("reordered", 4, policy="last-3")],
     "long": lambda: both(40),
     "does not fit": lambda: both(width=24, sram_limit=96 * 1024),
@@ -71,6 +85,29 @@ def test_the_finding_stands_in_the_title():
     assert texts.count("SRAM measured") == 2
 
 
+def test_unlike_runs_are_told_apart_and_save_nothing():
+    texts = told(unlike())
+    assert {"lenet vanilla batch 1 accumulate 1", "mobilenet_v2-w0.35 reordered batch 64 accumulate 16"} <= set(texts)
+    assert not any("below" in text or "saved" in text or "%" in text for text in texts)
+
+
+@pytest.mark.parametrize("positions", [1, 7, 39, 480, 1003, 1290, 12345])
+@pytest.mark.parametrize("width", [180, 240, 480, 730])
+def test_ticks_have_room_and_the_last_one_ends_within_its_panel(positions, width):
+    labels = Labels(Picture(dpi=100))
+    ticks = panels.position_ticks(labels, width, positions)
+    spans = [(at / positions * width, labels.measure(str(at), 10)[0] / 2) for at in ticks]
+    assert ticks[0] == 0 and spans[-1][0] + spans[-1][1] <= width
+    assert all(x + half + 4 < other - its for (x, half), (other, its) in pairwise(spans))
+
+
+def test_schedules_of_a_policy_share_a_row():
+    figure = lifecycle_figure(CASES["six"]())
+    above = [axes.bbox for axes in figure.axes[0::3]]
+    assert len({round(box.x0) for box in above}) == 2 and len({round(box.y0) for box in above}) == 3
+    assert panels.columns(CASES["seven"]()) == 3 and panels.columns(CASES["seven"]()[:4]) == 2
+
+
 def test_untraced_runs_say_planned():
     texts = told(both(trace="off"))
     assert texts.count("SRAM planned") == 2
@@ -111,13 +148,24 @@ def test_no_run_is_refused():
         lifecycle_figure([])
 
 
-def test_names_get_shorter_and_never_mislead():
-    ways = name_candidates("features.conv1.weight", "6.0 KB")
-    assert ways[:2] == ["features.conv1.weight  6.0 KB", "features.conv1.weight"]
-    assert all("features.conv1.weight".startswith(way.rstrip("…")) for way in ways[1:])
-    assert sorted(ways, key=len, reverse=True) == ways
-    assert name_candidates("dw1") == ["dw1"]
-    assert name_candidates("features.block3.dw1", shared=16)[:2] == ["features.block3.dw1", "…dw1"]
+def test_names_get_shorter_and_mean_one_buffer_only():
+    names = ["d.conv1.weight", "d.conv1.bias_add", "d.conv2.weight", "logits"]
+    assert Names(names).ways("d.conv1.weight", "6.0 KB") == [
+        "d.conv1.weight  6.0 KB", "d.conv1.weight", "…conv1.weight",
+        "d.conv1.weig…", "d.conv1.wei…", "d.conv1.we…", "d.conv1.w…", "…1.weight",
+    ]  # fmt: skip
+    assert Names(names).ways("d.conv1.bias_add")[1:4] == ["…conv1.bias_add", "d.conv1.bias_a…", "d.conv1.bias…"]
+    assert Names(["dw1"]).ways("dw1") == ["dw1"]
+
+
+@given(st.lists(st.text("ab1._", min_size=1, max_size=9), min_size=2, max_size=9, unique=True))
+def test_no_short_name_could_be_another_buffer_s(names):
+    ways = {name: Names(names).ways(name) for name in names}
+    for name, short in ways.items():
+        assert short[0] == name and sorted(short[1:], key=len, reverse=True) == short[1:]
+        for way in short[1:]:
+            fits = [n for n in names if (n.endswith(way[1:]) if way[0] == "…" else n.startswith(way[:-1]))]
+            assert fits == [name]
 
 
 def test_a_saving_is_named_even_where_the_first_run_has_a_long_name():

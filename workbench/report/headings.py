@@ -8,47 +8,42 @@ from workbench import units
 from workbench.report import palette, tables
 from workbench.report.labels import Labels, shorten
 
-
-def short_title(run, other=None) -> str:
-    """What tells a run from `other`: its schedule, or what else differs ('last-3 vanilla')."""
-    different = [] if other is None else [k for k in ("model", "policy", "board") if run.meta[k] != other.meta[k]]
-    words = [str(run.meta[key]) for key in different]
-    if other is None or run.meta["schedule"] != other.meta["schedule"] or not words:
-        words.append(str(run.meta["schedule"]))
-    return " ".join(words)
+GAP = 16  # pixels between figures on a line
 
 
 def column_title(labels: Labels, axes, runs, index: int) -> None:
-    """Three lines above a column: which run, its SRAM and the saving against the first, the parts."""
+    """Three lines above a column: what tells its run apart, its SRAM and what that saves, the parts."""
     run, frame, dpi = runs[index], axes.bbox, axes.figure.dpi
-    other = next((o for o in runs if o is not run and short_title(run, o) != run.meta["schedule"]), None)
-    words = short_title(run, other)
-    if other is not None and str(run.meta["schedule"]) not in words.split():
-        words += f" {run.meta['schedule']}"
+    first = tables.reference(runs, index)
+    words = tables.words(run, tables.apart(runs) or ["schedule"])
     total, how = tables.sram(run)
-    line = dpi / 72
-    y = frame.y1 + 12 * line
-    saved = tables.saving(runs[0], run) if index else None
+    saved = None if first is None else tables.saving(first, run)
     if saved is not None and saved.measure == "planned":
         total, how = saved.after, "planned"
-    x = frame.x0
+    line = dpi / 72
+    x, y = frame.x0, frame.y1 + 12 * line
     _write(axes, x, y + 46 * line, shorten(labels, words, 14, frame.width, "bold"), 14, weight="bold")
-    number = f"{units.kilobytes(total)}"
-    _write(axes, x, y + 18 * line, number, 20, weight="bold")
-    x += labels.measure(number, 20, "bold")[0] + 8
-    tail = f"SRAM {how}"
-    _write(axes, x, y + 18 * line, tail, 11, color=palette.QUIET)
-    if saved is not None:
-        x += labels.measure(tail, 11)[0] + 18
-        colour = (
-            palette.SAVED
-            if saved.after < saved.before
-            else palette.LIMIT
-            if saved.after > saved.before
-            else palette.QUIET
-        )
-        _write(axes, x, y + 18 * line, units.change(saved.before, saved.after), 20, weight="bold", color=colour)
+    for text, points, style in _figures(labels, total, how, saved, frame.width):
+        _write(axes, x, y + 18 * line, text, points, **style)
+        x += labels.measure(text, points, style.get("weight", "normal"))[0] + GAP
     _write(axes, frame.x0, y, shorten(labels, _parts(run, total, how), 10.5, frame.width), 10.5, color=palette.QUIET)
+
+
+def _figures(labels: Labels, total: int, how: str, saved, width: float) -> list[tuple[str, float, dict]]:
+    """The line of figures: the SRAM, how it is known, by how much it changed; less of it where it has no room."""
+    number = (units.kilobytes(total), 20, {"weight": "bold"})
+    change = []
+    if saved is not None:
+        down, up = saved.after < saved.before, saved.after > saved.before
+        colour = palette.SAVED if down else palette.LIMIT if up else palette.QUIET
+        change = [(units.change(saved.before, saved.after), 20, {"weight": "bold", "color": colour})]
+    known = lambda text: (text, 11, {"color": palette.QUIET})  # noqa: E731
+    ways = ([number, known(f"SRAM {how}"), *change], [number, known(how), *change], [number, *change], [number])
+    for parts in ways:
+        wide = sum(labels.measure(text, size, style.get("weight", "normal"))[0] + GAP for text, size, style in parts)
+        if wide - GAP <= width:
+            return parts
+    return ways[-1]
 
 
 def _parts(run, total, how) -> str:
@@ -64,16 +59,17 @@ def _parts(run, total, how) -> str:
 
 def figure_title(figure, runs) -> None:
     """One line over all columns: the network, and whatever all runs have in common."""
-    meta = runs[0].meta
+    apart = tables.apart(runs) or ["schedule"]
     words = []
-    for key, form in (("policy", "update policy {}"), ("board", "{}"), ("batch", "batch {}")):
-        if key in meta and len({str(run.meta.get(key)) for run in runs}) == 1:
-            words.append(form.format(meta[key]))
+    for key, form in (("policy", "update policy {}"), ("schedule", "{}"), ("board", "{}"), ("batch", "batch {}")):
+        if key in runs[0].meta and key not in apart:
+            words.append(form.format(runs[0].meta[key]))
     models = list(dict.fromkeys(str(run.meta["model"]) for run in runs))
+    y = 1 - 36 / figure.bbox.height
     text = f"{', '.join(models)}: SRAM over one training step"
-    figure.text(0.055, 0.965, text, fontsize=15, weight="bold", color=palette.INK, va="center", parse_math=False)
+    figure.text(0.055, y, text, fontsize=15, weight="bold", color=palette.INK, va="center", parse_math=False)
     figure.text(
-        0.985, 0.965, "  ·  ".join(words), fontsize=11, color=palette.QUIET, ha="right", va="center", parse_math=False
+        0.985, y, "  ·  ".join(words), fontsize=11, color=palette.QUIET, ha="right", va="center", parse_math=False
     )
 
 
@@ -87,14 +83,15 @@ def legends(figure, runs, limit_drawn: bool) -> None:
     keys.append(
         Patch(facecolor=palette.STATIC, edgecolor=palette.STATIC_HATCH, hatch="///", linewidth=0, label="static")
     )
-    keys.append(Patch(facecolor="#d9dadb", label="worst position"))
+    keys.append(Patch(facecolor="white", edgecolor=palette.INK, linewidth=1, label="worst position"))
     if limit_drawn:
         keys.append(Line2D([], [], color=palette.LIMIT, linestyle=(0, (5, 3)), linewidth=1.5, label="SRAM limit"))
     seen = {phase for run in runs for phase in tables.phases(run).phase}
     phases = [Patch(facecolor=palette.PHASE[p], label=p) for p in tables.PHASES if p in seen]
     style = {"frameon": False, "fontsize": 10.5, "labelcolor": palette.INK, "borderpad": 0, "borderaxespad": 0}
     style |= {"handlelength": 1.3, "handleheight": 0.9, "columnspacing": 1.7, "handletextpad": 0.5}
-    for handles, y, title in ((keys, 0.046, "buffers"), (phases, 0.016, "phases")):
+    for handles, pixels, title in ((keys, 47, "buffers"), (phases, 16, "phases")):
+        y = pixels / figure.bbox.height
         if handles:
             figure.text(0.055, y, title, fontsize=10.5, weight="bold", color=palette.INK, va="center")
             figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.105, y), ncols=len(handles), **style)

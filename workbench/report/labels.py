@@ -1,12 +1,13 @@
 """Text in figures that never overlaps other text and never leaves its frame: measured before it is drawn."""
 
 from bisect import bisect_left
+from collections import Counter
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.font_manager import FontProperties
 from matplotlib.transforms import Bbox
 
-SHORTEST = 4  # letters kept of an abbreviated name, before the ellipsis
+SHORTEST = 2  # letters kept of an abbreviated name
 
 
 class Labels:
@@ -70,23 +71,33 @@ class Labels:
         artist.set_in_layout(False)
 
 
-def name_candidates(name: str, extra: str = "", shared: int = 0) -> list[str]:
-    """Ever shorter ways to call a buffer: with its bytes, alone, without the `shared` letters all names begin with."""
-    ways = [f"{name}  {extra}"] if extra else []
-    ways.append(name)
-    if shared > SHORTEST:
-        name = "…" + name[shared:]
-        ways.append(name)
-    ways += [name[:kept].rstrip("._") + "…" for kept in range(min(len(name) - 2, 24), SHORTEST - 1, -1)]
-    return list(dict.fromkeys(ways))
+class Names:
+    """Short ways to call one of many buffers, each of which means that one only: nobody else ends, or begins, so.
+
+    Among conv1.weight, conv1.bias and conv2.weight, '…1.weight' and 'conv2…' do; 'conv1…' and '…weight' do not.
+    """
+
+    def __init__(self, names):
+        distinct = set(names)
+        self.tails = Counter(name[at:] for name in distinct for at in range(len(name)))
+        self.heads = Counter(name[:at] for name in distinct for at in range(1, len(name) + 1))
+
+    def ways(self, name: str, extra: str = "") -> list[str]:
+        """Ever shorter: with its bytes, alone, then what tells it from all others, its end before its beginning."""
+        tails = [f"…{name[at:]}" for at in _joints(name) if self.tails[name[at:]] == 1]
+        starts = [name[:at].rstrip("._") for at in range(SHORTEST, len(name) - 1)]
+        heads = [f"{start}…" for start in starts if self.heads[start] == 1]
+        short = sorted((way for way in tails + heads if len(way) < len(name)), key=len, reverse=True)
+        return [f"{name}  {extra}"] * bool(extra) + [name] + list(dict.fromkeys(short))
 
 
-def shared_letters(names: list[str]) -> int:
-    """How many letters all names begin with (0 for fewer than two names)."""
-    if len(names) < 2:
-        return 0
-    first, last = min(names), max(names)  # in alphabetical order the two that differ earliest
-    return next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+def _joints(name: str) -> list[int]:
+    """Where a name's end may begin: after a dot or an underscore, and before a number; SHORTEST letters at least."""
+    return [
+        at
+        for at in range(SHORTEST, len(name) - SHORTEST + 1)
+        if name[at - 1] in "._" or (name[at].isdigit() and not name[at - 1].isdigit())
+    ]
 
 
 def shorten(labels: Labels, text: str, points: float, width: float, weight: str = "normal") -> str:

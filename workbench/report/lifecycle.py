@@ -1,6 +1,6 @@
 """The lifecycle figure: which buffer lies at which SRAM address when, one panel column a run, all on the same axes.
 
-     title, SRAM and what it saves      |  …
+     title, SRAM and what it saves      |  …      (at most three columns a row: panels)
 KB  | limit - - - - - - - - - - - - - - |
     | static + arena ------------------ |      address x position; a rectangle a buffer, colour = role,
     |   [ activation      ] [gradient ] |      solid from first write to last read, pale when merely planned
@@ -11,22 +11,23 @@ KB  |      live arena bytes by role     |
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.collections import PolyCollection
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from workbench import units
 from workbench.record import Run
-from workbench.report import headings, palette, tables
-from workbench.report.figure import DPI, WIDTH, Picture, save_figure  # noqa: F401  save_figure is asked for here too
-from workbench.report.labels import Labels, name_candidates, shared_letters
+from workbench.report import headings, palette, panels, tables
+from workbench.report.figure import Picture, save_figure  # noqa: F401  save_figure is asked for here too
+from workbench.report.labels import Labels, Names
 
-HEIGHT = 10.2  # inches: 1600 x 1020 pixels
-FRAME = {"left": 0.055, "right": 0.985, "top": 0.82, "bottom": 0.135, "hspace": 0.07, "wspace": 0.05}
 CLEAR = 22  # pixels a line of text needs above the line it names
+PLAINER = {"scalar": "scalars and runtime", "other": "scalars and runtime"}  # words for static roles
 LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the tallest static + arena
 
 
@@ -42,29 +43,26 @@ class Scale:
 
 
 def lifecycle_figure(runs: Sequence[Run]) -> Picture:
-    """The figure for 1 to 3 (or more, narrow) runs; the first is what the others are compared with."""
+    """The figure for any number of runs; each is compared with the first one of its kind (tables.reference)."""
     if not runs:
         raise ValueError("lifecycle_figure needs at least one run")
-    figure = Picture(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor="white")
     scale = _scale(runs)
-    grid = figure.add_gridspec(3, len(runs), height_ratios=(7.0, 2.1, 0.36), **FRAME)
-    columns = []
-    for index in range(len(runs)):
-        first = columns[0] if columns else (None, None, None)
-        above = figure.add_subplot(grid[0, index], sharex=first[0], sharey=first[0])
-        live = figure.add_subplot(grid[1, index], sharex=above, sharey=first[1])
-        strip = figure.add_subplot(grid[2, index], sharex=above, sharey=first[2])
-        columns.append((above, live, strip))
-        _dress(above, live, strip, scale, leftmost=index == 0)
+    figure, columns, across = panels.page(runs)
     labels = Labels(figure)
+    for index, axes in enumerate(columns):
+        _dress(*axes, scale, leftmost=index % across == 0)
+    columns[0][2].set_xticks(panels.position_ticks(labels, columns[0][2].bbox.width, scale.positions))
     for index, (run, (above, live, strip)) in enumerate(zip(runs, columns, strict=True)):
         headings.column_title(labels, above, runs, index)
-        _addresses(labels, above, run, runs[0] if index else None, scale)
+        reference = tables.reference(runs, index)
+        was = None if reference is None else (_top(reference), tables.words(reference, tables.apart(runs)))
+        _addresses(labels, above, run, was, scale)
         _live(labels, live, run, scale)
         _strip(strip, run)
     headings.figure_title(figure, runs)
     headings.legends(figure, runs, limit_drawn=any(_limit(run) <= scale.top for run in runs))
-    figure.supxlabel("position (operator in execution order)", fontsize=10.5, color=palette.INK, y=0.083, x=0.52)
+    words = {"fontsize": 10.5, "color": palette.INK, "x": 0.52, "y": 85 / figure.bbox.height}
+    figure.supxlabel("position (operator in execution order)", **words)
     return figure
 
 
@@ -82,6 +80,12 @@ def _top(run) -> int:
     return tables.arena_base(run) + int(run.meta["memory"]["arena_planned"])
 
 
+def _stack(run) -> int:
+    """Bytes of stack as the title counts them: used where that was measured, else reserved."""
+    column = tables.memory_summary(run)[tables.sram(run)[1]]
+    return int(column["stack"])
+
+
 def _limit(run) -> int:
     return int(run.meta["memory"]["sram_limit"])
 
@@ -93,7 +97,6 @@ def _dress(above, live, strip, scale, leftmost):
     strip.set_ylim(0, 1)
     above.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 4, 5, 8, 10]))
     live.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 4, 5, 8, 10]))
-    strip.xaxis.set_major_locator(MaxNLocator(8, integer=True, prune="upper", steps=[1, 2, 5, 10]))
     strip.set_yticks([])
     for axes in (above, live, strip):
         is_strip = axes is strip
@@ -110,7 +113,7 @@ def _dress(above, live, strip, scale, leftmost):
             axes.yaxis.set_label_coords(-0.038 * above.figure.bbox.width / above.bbox.width, 0.5)
 
 
-def _addresses(labels, axes, run, reference, scale):
+def _addresses(labels, axes, run, was, scale):
     table = tables.rectangles(run)
     untraced = table.used0.isna().all()
     edge = 0.8 if scale.positions <= 120 else 0.3
@@ -120,14 +123,19 @@ def _addresses(labels, axes, run, reference, scale):
         _boxes(axes, traced, "used0", "used1", scale, colour, 0, 2.2)
         _boxes(axes, rows, "x0", "x1", scale, "none", edge, 2.4)
     _static(labels, axes, run, scale)
-    _shade_worst(axes, run)
-    _lines(labels, axes, run, reference, scale)
-    shared = shared_letters(list(table.name))
+    _outline_worst(axes, run, tables.arena_base(run) / scale.unit, _top(run) / scale.unit)
+    _lines(labels, axes, run, was, scale)
+    names, worst = Names(table.name), tables.worst_position(run).position
     for row in table.sort_values(["bytes", "id"], ascending=[False, True]).itertuples():
-        (x0, y0), (x1, y1) = axes.transData.transform([(row.x0, row.y0 / scale.unit), (row.x1, row.y1 / scale.unit)])
-        labels.fill(
-            axes, Bbox.from_extents(x0, y0, x1, y1), name_candidates(row.name, units.kilobytes(row.bytes), shared)
-        )
+        x0, x1 = _beside((row.x0, row.x1), worst)
+        corners = axes.transData.transform([(x0, row.y0 / scale.unit), (x1, row.y1 / scale.unit)])
+        labels.fill(axes, Bbox(corners), names.ways(row.name, units.kilobytes(row.bytes)))
+
+
+def _beside(life: tuple[int, int], position: int) -> tuple[int, int]:
+    """The longest part of a lifetime that no side of the position's outline cuts."""
+    cuts = sorted({*life, *(at for at in (position, position + 1) if life[0] < at < life[1])})
+    return max(pairwise(cuts), key=lambda part: part[1] - part[0])
 
 
 def _boxes(axes, rows, left, right, scale, colour, edge, zorder):
@@ -158,9 +166,10 @@ def _static(labels, axes, run, scale):
     axes.axhline(top, color=palette.QUIET, linewidth=0.8, zorder=3)
     band = tables.static_band(run)
     total = units.kilobytes(run.meta["memory"]["static"])
-    parts = " · ".join(f"{row.role} {units.kilobytes(row.bytes)}" for row in band.itertuples())
+    sizes = band.bytes.groupby(band.role.replace(PLAINER), sort=False).sum()
+    parts = " · ".join(f"{role} {units.kilobytes(int(size))}" for role, size in sizes.items())
     (x0, y0), (x1, y1) = axes.transData.transform([(0, 0), (scale.positions, top)])
-    texts = [f"static {total}: {parts}"] if len(band) > 1 else []
+    texts = [f"static {total}: {parts}"] if len(sizes) > 1 else []
     before = len(axes.texts)
     for text in (*texts, f"static {total}"):
         width, height = labels.measure(text, 10)
@@ -171,14 +180,16 @@ def _static(labels, axes, run, scale):
         artist.set_bbox({"facecolor": palette.STATIC, "edgecolor": "none", "pad": 2.5})
 
 
-def _shade_worst(axes, run):
+def _outline_worst(axes, run, low, high):
+    """Around the position where most is live, from `low` to `high`; what it holds keeps its colours."""
     worst = tables.worst_position(run)
     if worst.bytes:
-        axes.axvspan(worst.position, worst.position + 1, facecolor=palette.INK, alpha=0.16, linewidth=0, zorder=4)
+        style = {"fill": False, "edgecolor": palette.INK, "linewidth": 1.1, "zorder": 4}
+        axes.add_patch(Rectangle((worst.position, low), 1, high - low, **style))
 
 
-def _lines(labels, axes, run, reference, scale):
-    """The limit, the height of static + arena, and how far below the reference run that is."""
+def _lines(labels, axes, run, was, scale):
+    """The limit, the height of static + arena, and how far below that of the reference (`was`: bytes, name) it is."""
     top, limit = _top(run), _limit(run)
     fits = bool(run.meta["memory"]["fits"])
     frame = axes.bbox
@@ -193,7 +204,10 @@ def _lines(labels, axes, run, reference, scale):
         axes.axhline(limit / scale.unit, color=palette.LIMIT, linewidth=1.5, linestyle=(0, (5, 3)), zorder=5)
     text = f"static + arena {units.kilobytes(top)}"
     above = limit if 0 <= pixel(limit) - pixel(top) < CLEAR else top  # no line runs through it
-    labels.put(axes, frame.x1 - 4, pixel(above) + 5, text, ha="right", color=palette.INK, weight="bold")
+    bold = {"ha": "right", "color": palette.INK, "weight": "bold"}
+    for words in (f"{text} (+ stack {units.kilobytes(_stack(run))})", text):
+        if labels.put(axes, frame.x1 - 4, pixel(above) + 5, words, **bold):
+            break
     if limit <= scale.top:
         before = len(axes.texts)
         text = f"limit {units.size(limit)}{verdict}"
@@ -204,14 +218,14 @@ def _lines(labels, axes, run, reference, scale):
         if not fits:
             for artist in axes.texts[before:]:
                 artist.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 2})
-    if reference is not None and _top(reference) > top:
-        was = _top(reference)
+    if was is not None and was[0] > top:
+        was, name = was
         axes.axhspan(top / scale.unit, was / scale.unit, facecolor=palette.SAVED_FILL, linewidth=0, zorder=0.5)
         axes.axhline(was / scale.unit, color=palette.SAVED, linewidth=1.1, linestyle=(0, (1, 2)), zorder=4)
         middle = (pixel(was) + pixel(top)) / 2
         between = Bbox.from_extents(frame.x0, pixel(top), frame.x1, pixel(was))
         gain, note = units.kilobytes(was - top), {"weight": "bold", "color": palette.SAVED}
-        for text in (f"{gain} below {headings.short_title(reference, run)}", f"{gain} saved"):
+        for text in (f"{gain} below {name}", f"{gain} saved"):
             if labels.put(axes, frame.x0 + 8, middle, text, va="center", within=between, **note):
                 break
 
@@ -228,16 +242,16 @@ def _live(labels, axes, run, scale):
             edges, floor, ceiling, step="post", facecolor=palette.role_colour(role), linewidth=0, zorder=2
         )
         floor = ceiling
-    _shade_worst(axes, run)
     worst, memory = tables.worst_position(run), run.meta["memory"]
     arena, bound = int(memory["arena_planned"]), int(memory["arena_lower_bound"])
+    _outline_worst(axes, run, 0, worst.bytes / scale.unit)
     axes.axhline(arena / scale.unit, color=palette.INK, linewidth=1.0, zorder=3)
     loss = "no byte lost" if arena <= bound else f"{units.kilobytes(arena - bound)} above the lower bound"
     where = f"worst {worst.symbol or worst.position}, {units.kilobytes(worst.bytes)} live"
     whole = f"{where} · arena {units.kilobytes(arena)}, {loss}"
     x, y = axes.transData.transform((worst.position + 0.5, max(arena, worst.bytes) / scale.unit))
     for text in (whole, where, f"worst {units.kilobytes(worst.bytes)}"):
-        if labels.put(axes, x, y + 5, text, ha="center", points=9.5, color=palette.INK):
+        if labels.put(axes, x, y + 5, text, ha="center", points=9.5, color=palette.INK, pad=8):
             break
 
 

@@ -5,8 +5,8 @@ them; phases are greys and one violet, so that they are not taken for roles.
 """
 
 ROLE = {
-    "input": "#a9b0b7",
-    "label": "#6f7780",
+    "input": "#a5e3ec",
+    "label": "#3d9db3",
     "activation": "#f2c64b",
     "mask": "#d9a0c4",
     "gradient": "#e5703a",

@@ -106,7 +106,7 @@ def _saved_note(runs) -> str:
     against = [run for run in runs if any(run is one for one in found)]
     if not against:
         return ""
-    name = " ".join(str(tables.key(against[0], key)) for key in tables.apart(runs)) or "the first row"
+    name = tables.words(against[0], tables.apart(runs)) or "the first row"
     if len(against) > 1:
         differ = [key for key in tables.ALIKE if key in tables.apart(runs)]
         name = f"the first row of the same {', '.join(differ)}"

@@ -183,6 +183,12 @@ def key(run: Run, name: str):
     return run.meta.get(name, 1 if name == "accumulate" else None)
 
 
+def words(run: Run, names: Sequence[str]) -> str:
+    """'lenet batch 8': these KEYS of a run for people, a number with its name."""
+    return " ".join(f"{name} {key(run, name)}" if name in ("batch", "accumulate") else str(key(run, name))
+                    for name in names)  # fmt: skip
+
+
 def apart(runs: Sequence[Run]) -> list[str]:
     """The KEYS that these runs do not all share."""
     return [name for name in KEYS if len({str(key(run, name)) for run in runs}) > 1]

@@ -1,0 +1,65 @@
+"""Where the panels of the lifecycle figure stand: one column a run, at most three to a row, all rows alike.
+
+title
+heading | heading | heading       a row: three lines of words, addresses, live bytes, the strip of phases, its ticks
+panels  | panels  | panels
+heading | …
+keys
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from matplotlib.ticker import MaxNLocator
+
+from workbench.record import Run
+from workbench.report import tables
+from workbench.report.figure import DPI, WIDTH, Picture
+
+TITLE, HEADING, TICKS, KEYS = 72, 112, 34, 104  # pixels
+ALONE, STACKED = 698, 520  # pixels of the panels of the only row, of one row of several
+LEFT, RIGHT, RATIOS = 0.055, 0.985, (7.0, 2.1, 0.36)
+MOST = 3  # columns
+
+
+def columns(runs: Sequence[Run]) -> int:
+    """How many to a row: runs that share all but their schedule stay together where that comes out even."""
+    if len(runs) <= MOST:
+        return len(runs)
+    groups = {len(list(group)) for _, group in groupby(runs, key=_but_schedule)}
+    size = groups.pop() if len(groups) == 1 else 1
+    rows = -(-len(runs) // MOST)
+    return size if 1 < size <= MOST else -(-len(runs) // rows)
+
+
+def _but_schedule(run: Run) -> list:
+    return [tables.key(run, name) for name in tables.KEYS if name != "schedule"]
+
+
+def page(runs: Sequence[Run]):
+    """The figure, and for each run its three axes (addresses, live bytes, phases); all share their scales."""
+    across = columns(runs)
+    down = -(-len(runs) // across)
+    block = ALONE if down == 1 else STACKED
+    height = TITLE + down * (HEADING + block + TICKS) + KEYS
+    figure = Picture(figsize=(WIDTH, height / DPI), dpi=DPI, facecolor="white")
+    found = []
+    for row in range(down):
+        top = height - TITLE - row * (HEADING + block + TICKS) - HEADING
+        grid = figure.add_gridspec(3, across, height_ratios=RATIOS, left=LEFT, right=RIGHT, hspace=0.07, wspace=0.05,
+                                   top=top / height, bottom=(top - block) / height)  # fmt: skip
+        for column in range(min(across, len(runs) - row * across)):
+            first = found[0] if found else (None, None, None)
+            above = figure.add_subplot(grid[0, column], sharex=first[0], sharey=first[0])
+            live = figure.add_subplot(grid[1, column], sharex=above, sharey=first[1])
+            found.append((above, live, figure.add_subplot(grid[2, column], sharex=above, sharey=first[2])))
+    return figure, found, across
+
+
+def position_ticks(labels, width: float, positions: int) -> list[int]:
+    """Ticks with room for their labels in `width` pixels; the last ends within it: the next panel begins there."""
+    each = labels.measure(str(positions), 10)[0]
+    count = max(1, min(8, int(width // (2 * each))))
+    ticks = MaxNLocator(count, integer=True, steps=[1, 2, 5, 10]).tick_values(0, positions)
+    ends = lambda tick: tick / positions * width + labels.measure(str(int(tick)), 10)[0] / 2  # noqa: E731
+    return [int(tick) for tick in ticks if tick >= 0 and ends(tick) <= width]
