@@ -1,5 +1,6 @@
 """The comparison figure: legible in all the cases it must serve, its bars the runs' bytes, the same every time."""
 
+import re
 import struct
 
 import pytest
@@ -8,6 +9,7 @@ from pictures import assert_legible, boxes
 from synthetic_run import synthetic_run
 
 from workbench.report import comparison_figure, save_figure
+from workbench.report import comparison_words as words
 
 SCHEDULES = ("vanilla", "reordered")
 
@@ -73,8 +75,24 @@ def test_bars_are_the_bytes_measured():
 
 def test_every_total_and_every_accuracy_is_told():
     texts = told(forgetful())
-    assert sum(text.endswith(" KB") for text in texts) == 4
+    assert sum(bool(re.fullmatch(r"[\d.]+ KB", text)) for text in texts) == 4
     assert [text for text in texts if text.endswith(" %")] == ["50.0 %", "100.0 %", "100.0 %", "0.0 %"]
+
+
+def test_the_title_is_the_finding_and_below_it_stands_what_fits():
+    texts = told(grid())
+    assert "lenet: bias-only reordered needs least SRAM, 68.7 KB; full vanilla most, 97.4 KB" in texts
+    assert "nrf52840  ·  batch 1  ·  2874 steps  ·  all fit 256 KB" in texts
+    assert words.fitting(grid(sram_limit=90 * 1024)) == "within 90 KB: full reordered, bias-only"
+    assert words.fitting(grid(sram_limit=20 * 1024)) == "none fits 20 KB"
+    assert words.finding([synthetic_run(), synthetic_run()]) == "each needs 97.4 KB of SRAM"
+
+
+def test_the_axis_of_accuracies_ends_at_all_of_them():
+    axes = comparison_figure(forgetful()).axes[-1]
+    assert axes.get_xlim() == (0, 100)
+    sizes = {line.get_markersize() for line in axes.lines if line.get_marker() == "o"}
+    assert len(sizes) == 2  # one is seen around the other where both lie at the same place
 
 
 def test_a_long_note_ends_in_an_ellipsis():

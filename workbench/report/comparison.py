@@ -14,13 +14,15 @@ from workbench import units
 from workbench.record import Run
 from workbench.report import comparison_words as words
 from workbench.report import palette, roles, tables
-from workbench.report.comparison_words import ABOVE, BELOW, KEYS, LIMIT_IN_SIGHT, LONGEST_NAME, MARGIN
+from workbench.report.comparison_words import ABOVE, BELOW, LIMIT_IN_SIGHT, LONGEST_NAME, MARGIN
 from workbench.report.figure import DPI, WIDTH, Picture
 from workbench.report.labels import Labels, shorten
 
 ROW, BREAK = 46, 16  # pixels a run, and between groups of runs
 GAP, SCHEDULE = 44, 110  # pixels between panels, for a schedule's name
 BAR = 0.62  # of a row
+TOTAL = 11  # points; hinted at 10.5, the bold letters of DejaVu Sans look as if they had serifs
+RING, DOT = 10, 5.5  # points across: accuracy before, after
 
 
 def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
@@ -44,7 +46,7 @@ def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
         draw(labels, axes, runs, [top + ROW / 2 for top in tops])
         x += width + GAP
     words.names(labels, figure, runs, [height - ABOVE - top - ROW / 2 for top in tops], left)
-    words.title(figure, runs, height)
+    words.title(labels, figure, runs, height)
     words.keys(figure, runs, height, bool(note))
     text = shorten(labels, note, 10.5, WIDTH * DPI - 2 * MARGIN)
     words.write(figure, MARGIN, 22, text, 10.5, color=palette.LIMIT)
@@ -61,7 +63,7 @@ def _tops(runs) -> list[int]:
 
 
 def _group(run) -> tuple:
-    return tuple(str(run.meta.get(key)) for key in KEYS if key != "schedule")
+    return tuple(str(tables.key(run, name)) for name in tables.KEYS if name != "schedule")
 
 
 def _panel(figure, x, width, height, tops):
@@ -87,7 +89,7 @@ def _sram(labels, axes, runs, rows):
     longest = words.longest(runs)
     limits = sorted({int(run.meta["memory"]["sram_limit"]) for run in runs})
     in_sight = [limit for limit in limits if limit <= LIMIT_IN_SIGHT * longest]
-    wide = max(labels.measure(_total(run), 10.5, "bold")[0] for run in runs) + 20
+    wide = max(labels.measure(_total(run), TOTAL, "bold")[0] for run in runs) + 20
     right = int(max([longest * axes.bbox.width / (axes.bbox.width - wide), *(1.02 * limit for limit in in_sight)]))
     unit, name = units.byte_axis(right)
     axes.set_xlim(0, right / unit)
@@ -104,8 +106,8 @@ def _sram(labels, axes, runs, rows):
         _inside(labels, axes, run, how, unit, y)
         x, middle = axes.transData.transform((max(total, planned) / unit, y))
         colour = palette.INK if run.meta["memory"]["fits"] else palette.LIMIT
-        backed = {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.5}}  # the limit's line stops at it
-        labels.put(axes, x + 8, middle, _total(run), va="center", points=10.5, weight="bold", color=colour, **backed)
+        backed = {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 4}}  # the limit's line stops before it
+        labels.put(axes, x + 8, middle, _total(run), va="center", points=TOTAL, weight="bold", color=colour, **backed)
     ways = {tables.sram(run)[1] for run in runs}
     how = ways.pop() if len(ways) == 1 else "measured, or planned where it says so"
     told = [f" · limit {units.size(at)}" + ("" if at in in_sight else ", off the scale") for at in limits]
@@ -145,8 +147,10 @@ def _instructions(labels, axes, runs, rows):
 
 
 def _accuracy(labels, axes, runs, rows):
-    wide = labels.measure("100.0 %", 10.5, "bold")[0] + 16
-    axes.set_xlim(0, 100 * axes.bbox.width / (axes.bbox.width - wide))
+    wide, frame = labels.measure("100.0 %", TOTAL, "bold")[0] + 16, axes.bbox.frozen()
+    box = axes.get_position()
+    axes.set_position((box.x0, box.y0, box.width * (1 - wide / frame.width), box.height))
+    axes.set_xlim(0, 100)
     axes.set_xticks(range(0, 101, 25))
     for run, y in zip(runs, rows, strict=True):
         found = words.accuracies(run)
@@ -154,12 +158,12 @@ def _accuracy(labels, axes, runs, rows):
             continue
         before, after = (100 * value for value in found)
         axes.plot([before, after], [y, y], color=palette.QUIET, linewidth=1.5, zorder=2)
-        axes.plot([before], [y], "o", color="white", markeredgecolor=palette.QUIET, markersize=7, zorder=3)
-        axes.plot([after], [y], "o", color=palette.INK, markersize=8, zorder=3)
-        x, middle = axes.transData.transform((max(before, after), y))
-        labels.put(
-            axes, x + 10, middle, units.percent(found[1]), va="center", points=10.5, color=palette.INK, weight="bold"
-        )
+        ring = {"markeredgewidth": 1.5, "markersize": RING, "clip_on": False}  # seen around a dot that hides its middle
+        axes.plot([before], [y], "o", color="white", markeredgecolor=palette.QUIET, zorder=3, **ring)
+        axes.plot([after], [y], "o", color=palette.INK, markersize=DOT, zorder=3, clip_on=False)
+        middle = axes.transData.transform((0, y))[1]
+        style = {"points": TOTAL, "color": palette.INK, "weight": "bold", "within": frame}
+        labels.put(axes, frame.x1, middle, units.percent(found[1]), ha="right", va="center", **style)
     _head(labels, axes, "held-out accuracy (%)")
 
 

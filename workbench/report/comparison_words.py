@@ -7,16 +7,16 @@ from workbench import units
 from workbench.report import palette, roles, tables
 from workbench.report.labels import shorten
 
-KEYS = ("model", "policy", "schedule", "board", "batch")
 ABOVE, BELOW, MARGIN = 150, 118, 24  # pixels for titles, for the axis and the keys, at the edges
 LONGEST_NAME = 240  # pixels, at most for the name of a group of runs
+PLAINER = {"dead": "arena not in use", "scalar": "scalars and runtime"}  # words for roles
 LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the longest bar
 
 
 def group_names(runs) -> list[str]:
     """What tells each run's group from the others; empty where there is one group only."""
-    apart = [key for key in KEYS if key != "schedule" and len({str(run.meta.get(key)) for run in runs}) > 1]
-    return [" ".join(str(run.meta.get(key)) for key in apart) for run in runs]
+    apart = [name for name in tables.apart(runs) if name != "schedule"]
+    return [tables.words(run, apart) for run in runs]
 
 
 def names(labels, figure, runs, heights, right):
@@ -30,37 +30,62 @@ def names(labels, figure, runs, heights, right):
         write(figure, right - 12, y, str(run.meta["schedule"]), 10.5, ha="right", va="center_baseline")
 
 
-def title(figure, runs, height):
+def title(labels, figure, runs, height):
     models = ", ".join(dict.fromkeys(str(run.meta["model"]) for run in runs))
-    write(figure, MARGIN, height - 52, f"{models}: {_finding(runs)}", 15, weight="bold")
-    words = []
+    text = shorten(labels, f"{models}: {finding(runs)}", 15, figure.bbox.width - 2 * MARGIN, "bold")
+    write(figure, MARGIN, height - 52, text, 15, weight="bold")
+    apart, words = tables.apart(runs), []
     for key, form in (("policy", "update policy {}"), ("board", "{}"), ("batch", "batch {}")):
-        if len({str(run.meta.get(key)) for run in runs}) == 1:
+        if key not in apart:
             words.append(form.format(runs[0].meta.get(key)))
     steps = {run.meta["steps"] for run in runs}
     words += [f"{count} step{'s' * (count != 1)}" for count in steps if len(steps) == 1]
-    write(figure, MARGIN, height - 80, "  ·  ".join(words), 11, color=palette.QUIET)
+    text = shorten(labels, "  ·  ".join([*words, fitting(runs)]), 11, figure.bbox.width - 2 * MARGIN)
+    write(figure, MARGIN, height - 80, text, 11, color=palette.QUIET)
 
 
-def _finding(runs) -> str:
-    """The smallest beside the largest, in bytes of the same measure."""
+def finding(runs) -> str:
+    """The run that needs least SRAM and the one that needs most, by the same measure."""
     if len(runs) == 1:
         return f"{units.kilobytes(tables.sram(runs[0])[0])} of SRAM"
     same = len({tables.sram(run)[1] for run in runs}) == 1
-    sizes = [tables.sram(run)[0] if same else run.meta["memory"]["sram_planned"] for run in runs]
-    return f"a training step needs {units.kilobytes(min(sizes))} to {units.kilobytes(max(sizes))} of SRAM"
+    size = lambda run: tables.sram(run)[0] if same else int(run.meta["memory"]["sram_planned"])  # noqa: E731
+    apart = tables.apart(runs) or ["schedule"]
+    least, most = min(runs, key=size), max(runs, key=size)
+    if size(least) == size(most):
+        return f"each needs {units.kilobytes(size(least))} of SRAM"
+    told = [(tables.words(run, apart), units.kilobytes(size(run))) for run in (least, most)]
+    return f"{told[0][0]} needs least SRAM, {told[0][1]}; {told[1][0]} most, {told[1][1]}"
+
+
+def fitting(runs) -> str:
+    """Which runs fit the SRAM there is; a policy all of whose runs do stands for them."""
+    limits = {int(run.meta["memory"]["sram_limit"]) for run in runs}
+    limit = units.size(limits.pop()) if len(limits) == 1 else "its board"
+    fit = [run for run in runs if run.meta["memory"]["fits"]]
+    if len(fit) in (0, len(runs)):
+        return (
+            f"{'all fit' if fit else 'none fits'} {limit}" if len(runs) > 1 else f"{'fits' if fit else 'over'} {limit}"
+        )
+    apart, names = tables.apart(runs), []
+    group = [name for name in apart if name != "schedule"]
+    for run in fit:
+        alike = [other for other in runs if tables.words(other, group) == tables.words(run, group)]
+        whole = bool(group) and all(other.meta["memory"]["fits"] for other in alike)
+        names.append(tables.words(run, group if whole else apart))
+    return f"within {limit}: {', '.join(dict.fromkeys(names))}"
 
 
 def keys(figure, runs, height, noted):
     found = roles.in_order(role for run in runs for role in roles.parts_of(run, tables.sram(run)[1]))
-    keys = [Patch(label=role, **look(role)) for role in found]
+    keys = [Patch(label=PLAINER.get(role, role), **look(role)) for role in found]
     if any(plan_differs(run, longest(runs)) for run in runs):
         keys.append(_mark("|", palette.INK, palette.INK, "planned"))
     if any(run.meta["memory"]["sram_limit"] <= LIMIT_IN_SIGHT * longest(runs) for run in runs):
         keys.append(Line2D([], [], color=palette.LIMIT, linestyle=(0, (5, 3)), linewidth=1.5, label="SRAM limit"))
     if any(accuracies(run) for run in runs):
         keys.append(_mark("o", "white", palette.QUIET, "accuracy before"))
-        keys.append(_mark("o", palette.INK, palette.INK, "after"))
+        keys.append(_mark("o", palette.INK, palette.INK, "after", 5.5))
     y = (BELOW - 72 + (24 if noted else 0)) / height
     figure.legend(handles=keys, loc="center left", bbox_to_anchor=(MARGIN / figure.bbox.width, y), ncols=len(keys),
                   frameon=False, fontsize=10.5, labelcolor=palette.INK, borderpad=0, borderaxespad=0,
@@ -94,6 +119,6 @@ def write(figure, x, y, text, points, *, va="baseline", **style):
     figure.text(*at, text, fontsize=points, va=va, parse_math=False, **{"color": palette.INK, **style})
 
 
-def _mark(marker, face, edge, label):
-    return Line2D([], [], marker=marker, linestyle="", markersize=9, markerfacecolor=face, markeredgecolor=edge,
+def _mark(marker, face, edge, label, size=9):
+    return Line2D([], [], marker=marker, linestyle="", markersize=size, markerfacecolor=face, markeredgecolor=edge,
                   label=label)  # fmt: skip
