@@ -62,6 +62,27 @@ def test_a_gradient_that_is_read_elsewhere_stays():
     assert {node.op for node in after.nodes} >= {"nn.matmul", "nn.sgd", "sum_sgd"}
 
 
+def test_a_gradient_with_two_readers_stays():
+    build = Builder()
+    dy, x = build.input("dy", (1, 3)), build.input("x", (1, 2))
+    dw = build.matmul(dy, x, transpose_a=True)
+    build.sgd(build.parameter("w", (3, 2)), dw, build.input("lr"))
+    with pytest.raises(Declined, match="other readers"):
+        fuse_update(verify(build.graph(build.relu(dw))))
+
+
+def test_what_it_is_made_of_must_still_be_there():
+    """dy is written over before the last reader of the old w: there is no place for the fused node."""
+    build = Builder()
+    dy, x, w = build.input("dy", (1, 3)), build.input("x", (1, 2)), build.parameter("w", (3, 2))
+    dw = build.matmul(dy, x, transpose_a=True)
+    dx = build.matmul(build.op("nn.relu", dy, over=("dy",)), w)
+    build.sgd(w, dw, build.input("lr"))
+    graph = verify(build.graph(dx))
+    with pytest.raises(Declined):
+        fuse_update(graph)
+
+
 def test_a_part_of_a_weight_is_left_alone():
     build = Builder()
     dy, x = build.input("dy", (1, 3)), build.input("x", (1, 2))

@@ -25,7 +25,7 @@ def fuse_update(graph: Graph) -> Graph:
         if (needed := _peak(fused)) <= peak:
             graph, peak = fused, needed
     if not fits:
-        raise Declined("every gradient has other readers than its update, or another shape than the weight")
+        raise Declined("each gradient has other readers, another shape than its weight, or no place for it")
     return graph
 
 
