@@ -202,21 +202,21 @@ def test_start_up_sets_what_a_real_core_needs(tmp_path):
 
 def test_scratch_of_a_kernel_is_planned_and_passed(tmp_path, monkeypatch):
     """An operator that asks for scratch gets it for its position alone; the trace sees it used there."""
-    dense = ops.get("nn.dense")
-    kernel = replace(dense.kernel, function="scratch_f32", header="scratch_f32.h", scratch=lambda x, w: 100)
-    monkeypatch.setitem(ops._REGISTRY, "nn.dense", replace(dense, kernel=kernel))
+    relu_grad = ops.get("nn.relu_grad")
+    kernel = replace(relu_grad.kernel, function="scratch_f32", header="scratch_f32.h", scratch=lambda dy, y: 100)
+    monkeypatch.setitem(ops._REGISTRY, "nn.relu_grad", replace(relu_grad, kernel=kernel))
     kernels = tmp_path / "templates"
     shutil.copytree(templates(), kernels)
     (kernels / "kernels/scratch_f32.h").write_text(
-        '#include "matmul_f32.h"\n'
-        "WB_KERNEL void scratch_f32(int r, int c, int n, int ta, int tb, const float *a, const float *b, float *y,"
-        " uint8_t *scratch)\n{ for (int i = 0; i < 100; ++i) ((volatile uint8_t *)scratch)[i] = (uint8_t)i;"
-        " matmul_f32(r, c, n, ta, tb, a, b, y); }\n"
+        '#include "relu_grad_f32.h"\n'
+        "WB_KERNEL void scratch_f32(int count, const float *dy, const float *y, float *dx, uint8_t *scratch)\n"
+        "{ for (int i = 0; i < 100; ++i) ((volatile uint8_t *)scratch)[i] = (uint8_t)i;"
+        " relu_grad_f32(count, dy, y, dx); }\n"
     )
     monkeypatch.setattr(project, "templates", lambda: kernels)
     run = workbench.run("mlp", steps=2, trace="memory")
     scratch = run.buffers[run.buffers.role == "scratch"]
-    assert scratch[["size", "touched"]].to_numpy().tolist() == [[100, 100]] * 3
+    assert scratch[["size", "touched"]].to_numpy().tolist() == [[100, 100]] * 2
     assert (scratch.upper == scratch.lower + 1).all()
     assert run.violations.empty
     monkeypatch.undo()

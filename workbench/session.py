@@ -129,6 +129,7 @@ def run(
     optimizer: Optimizer = PLAIN_SGD,
     weights: Mapping[str, np.ndarray] | None = None,
     pretrain: str | None = None,
+    passes: str = "",
     folder: str | Path | None = None,
     virtual: bool = False,
     progress: Progress | None = None,
@@ -137,7 +138,8 @@ def run(
     """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
 
     `pretrain` names a data set to train on first, on the host (see pretraining.pretrain); `data` is adapted to.
-    `folder` keeps the firmware. What does not fit raises BudgetError, unless `virtual` lets it run on the twin.
+    `passes` changes those of the schedule (see compile); `folder` keeps the firmware. What does not fit raises
+    BudgetError, unless `virtual` lets it run on the twin.
     Further keywords are those of Training.
     """
     options = training_options(**training)

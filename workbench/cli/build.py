@@ -22,7 +22,7 @@ def execute(args) -> int:
 
     board = options.board(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule) + "-firmware", args.force)
-    compiled = session.compile(options.model(args), args.policy, args.schedule, options.optimizer(args))
+    compiled = options.compiled(args)
     built = session.build(compiled, board, folder, virtual=False)
     image, arena = built.image, compiled.memory.plan.bytes
     if args.json:

@@ -23,7 +23,7 @@ def execute(args) -> int:
     from workbench.study.check import TOLERANCE, check
     from workbench.training import Training
 
-    compiled = session.compile(options.model(args), args.policy, args.schedule, options.optimizer(args))
+    compiled = options.compiled(args)
     with tempfile.TemporaryDirectory() as folder:
         built = session.build(compiled, options.board(args), folder, virtual=False)
         rows = check(built, Training(lr=args.lr, seed=args.seed, data=args.data))

@@ -23,20 +23,21 @@ def add_arguments(parser) -> None:
 
 
 def execute(args) -> int:
-    from workbench.study.compare import check_names, compare
+    from workbench.study.compare import cells, check_names, compare_cells
 
     policies, schedules = _names(args.policies, "--policies"), _names(args.schedules, "--schedules")
     board, model = options.board(args), options.model(args)
-    check_names(model, policies, schedules)
+    wanted = cells(policies, schedules, args.passes)
+    check_names(model, wanted)
     options.check_data(args, model)
     args.policy = "compare"  # in the folder's name
     folder = output_folder(args.output, options.run_name(args, board), args.force)
     for ending in ("csv", "png", "svg"):
         (folder / f"compare.{ending}").unlink(missing_ok=True)
     model = options.pretrained(args, model)
-    comparison = compare(
-        model, policies, schedules, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder,
-        arrived=_progress(args, len(policies) * len(schedules)), **vars(options.training(args)),
+    comparison = compare_cells(
+        model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder,
+        arrived=_progress(args, len(wanted)), **vars(options.training(args)),
     )  # fmt: skip
     files = write(comparison, folder)
     if args.json:

@@ -25,6 +25,7 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
         parser.add_argument(
             "--schedule", default="optimized", choices=("vanilla", "reordered", "optimized"), help="default optimized"
         )
+    parser.add_argument("--passes", default="", metavar="A,-B", help="add pass A, leave out B; see `workbench passes`")
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="samples a step (default 1)")
     parser.add_argument("--accumulate", type=positive, default=1, metavar="N", help="batches summed a step (default 1)")
     parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
@@ -112,6 +113,13 @@ def pretrained(args, found):
         return found
     with progress(f"{args.model} pre-training", args.quiet or args.json) as step:
         return pretrain(found, args.pretrain, adapt_to=args.data or found.data, seed=args.seed, progress=step)
+
+
+def compiled(args, found=None, schedule: str | None = None):
+    """The model (`found`, or the one asked for) compiled as asked."""
+    from workbench import session
+
+    return session.compile(found or model(args), args.policy, schedule or args.schedule, optimizer(args), args.passes)
 
 
 def optimizer(args):

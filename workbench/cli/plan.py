@@ -85,10 +85,9 @@ def _searched(buffers, capacity: int | None, seconds: float):
 
 
 def _of_model(args, capacity: int | None):
-    from workbench import session
     from workbench.cli.show import plan_table
 
-    compiled = session.compile(options.model(args), args.policy, args.schedule, options.optimizer(args))
+    compiled = options.compiled(args)
     plan = compiled.memory.plan
     if capacity is not None and plan.bytes > capacity:
         _require_bound(plan.buffers, plan, capacity)

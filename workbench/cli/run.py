@@ -34,7 +34,7 @@ def train_once(args, model, board, schedule: str, folder: Path, virtual: bool = 
     """One run with its firmware in `folder`/firmware; gives it and the trained weights."""
     from workbench import session
 
-    compiled = session.compile(model, args.policy, schedule, options.optimizer(args))
+    compiled = options.compiled(args, model, schedule)
     built = session.build(compiled, board, folder / "firmware", virtual)
     with progress(f"{args.model} {schedule}", args.quiet or args.json) as step:
         run, weights = session.train(built, options.training(args, evaluate), step)

@@ -52,7 +52,6 @@ def _difference(args) -> int:
 
 def _at_stage(args):
     """The graph at the stage asked for, and what was compiled where its plan is wanted."""
-    from workbench import session
     from workbench.autodiff import differentiate, training_step
     from workbench.passes.apply_policy import apply_policy
     from workbench.policy import parse_policy
@@ -66,7 +65,7 @@ def _at_stage(args):
     if args.stage == "backward":
         wanted = [name for name in marked.parameters if marked.types[name].needs_grad]
         return differentiate(marked, [*marked.inputs, *wanted])[0], None
-    compiled = session.compile(model, args.policy, args.schedule, options.optimizer(args))
+    compiled = options.compiled(args, model)
     return compiled.graph, compiled if args.stage == "planned" else None
 
 

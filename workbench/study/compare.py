@@ -20,7 +20,7 @@ from workbench.boards import Board
 from workbench.errors import WorkbenchError
 from workbench.frontends import Model
 from workbench.passes import apply_policy
-from workbench.passes.pipeline import SCHEDULES as PASSES_OF
+from workbench.passes.pipeline import chosen_passes
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
 from workbench.report.view import Run
 from workbench.study.processes import Died, in_processes, uninterrupted
@@ -32,18 +32,19 @@ INTERRUPTED, OUR_BUG, BROKEN_PROMISE = 130, 70, 3  # exit codes
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a comparison."""
+    """One run of a comparison; `passes` changes those of the schedule, as in session.compile."""
 
     policy: str
     schedule: str
+    passes: str = ""
 
     def __str__(self) -> str:
-        return f"{self.policy} {self.schedule}"
+        return " ".join(filter(None, (self.policy, self.schedule, self.passes)))
 
     @property
     def folder(self) -> str:
         """'last-2-vanilla', safe as a folder's name."""
-        text = f"{self.policy}-{self.schedule}"
+        text = "-".join(filter(None, (self.policy, self.schedule, self.passes.replace("-", "no_"))))
         return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
 
 
@@ -104,26 +105,31 @@ class _Job:
     folder: Path | None
 
 
-def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES) -> list[Cell]:
+def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, passes: str = "") -> list[Cell]:
     """Policy by policy, each once."""
-    return list(dict.fromkeys(Cell(policy, schedule) for policy in policies for schedule in schedules))
+    return list(dict.fromkeys(Cell(policy, schedule, passes) for policy in policies for schedule in schedules))
 
 
-def check_names(model: Model, policies: Sequence[str], schedules: Sequence[str]) -> dict[str, UpdatePolicy]:
+def check_names(model: Model, wanted: Sequence[Cell]) -> dict[str, UpdatePolicy]:
     """The policies by name. Raises PolicyError or WorkbenchError for a name nothing is called by: a slip of the pen."""
-    for schedule in schedules:
-        if schedule not in PASSES_OF:
-            raise WorkbenchError(f"no schedule is called {schedule!r}", f"there are {', '.join(PASSES_OF)}")
-    parsed = {policy: parse_policy(policy) for policy in policies}
+    for cell in wanted:
+        chosen_passes(cell.schedule, cell.passes)
+    parsed = {cell.policy: parse_policy(cell.policy) for cell in wanted}
     for policy in parsed.values():
         apply_policy.check_names(model.graph, policy)
     return parsed
 
 
 def compare(
+    model: str | Model, policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, *, passes: str = "", **how
+) -> Comparison:
+    """Every policy under every schedule: `compare_cells` of cells(policies, schedules, passes)."""
+    return compare_cells(model, cells(policies, schedules, passes), **how)
+
+
+def compare_cells(
     model: str | Model,
-    policies: Sequence[str],
-    schedules: Sequence[str] = SCHEDULES,
+    wanted: Sequence[Cell],
     *,
     board: str | Board = boards.DEFAULT,
     batch: int | None = None,
@@ -150,8 +156,7 @@ def compare(
     model = frontends.network(model, batch, options.seed)
     board = boards.get(board) if isinstance(board, str) else board
     folder = None if folder is None else Path(folder)
-    wanted = cells(policies, schedules)
-    parsed = check_names(model, policies, schedules)
+    parsed = check_names(model, wanted)
     if model.classifies:  # else every cell says so
         require_samples(model, optimizer.accumulate, options)
     if pretrain is not None:
@@ -201,7 +206,7 @@ def _measure(job: _Job) -> Outcome:
 
 
 def _run(job: _Job, firmware: Path) -> Run:
-    compiled = session.compile(job.model, job.policy, job.cell.schedule, job.optimizer)
+    compiled = session.compile(job.model, job.policy, job.cell.schedule, job.optimizer, job.cell.passes)
     built = session.build(compiled, job.board, firmware)
     run, _ = session.train(built, job.training)
     if job.folder is not None:
@@ -214,7 +219,7 @@ def _forget_earlier(folder: Path) -> None:
     for path in folder.glob("*/run.json"):
         try:
             meta = json.loads(path.read_text())
-            own = path.parent.name == Cell(meta["policy"], meta["schedule"]).folder
+            own = path.parent.name.startswith(Cell(meta["policy"], meta["schedule"]).folder)
         except (ValueError, KeyError, TypeError):
             continue
         if own:
