@@ -44,12 +44,13 @@ def test_a_layer_has_its_first_label_and_its_last_results():
 
 
 def chain(*, bias_first=True, read_again="", output=""):
-    """conv, bias_add, relu on two inputs; one of their results has a second reader or is an output."""
+    """conv, bias_add, relu, relu6; the bias is made before the convolution or behind it, and one of their results has a
+    second reader or is an output."""
     build = Builder()
-    x, w = build.input("x", (1, 2, 4, 4)), build.parameter("w", (3, 2, 1, 1))
+    x, w = build.input("x", (1, 3, 4, 4)), build.parameter("w", (3, 3, 1, 1))
     b = build.sum(x, axis=(0, 2, 3)) if bias_first else None
     values = {"conv": build.conv2d(x, w, channels=3, kernel_size=(1, 1))}
-    b = build.sum(values["conv"], axis=(0, 2, 3)) if b is None else build.parameter("b", (3,))
+    b = b or build.sum(x, axis=(0, 2, 3))
     values["bias"] = build.bias_add(values["conv"], b)
     values["relu"] = build.relu(values["bias"])
     outputs = [build.relu6(values["relu"])]
@@ -75,6 +76,13 @@ def test_what_is_read_elsewhere_stays(options, left):
     after = verify(fuse_activation(before))
     assert [node.op for node in after.nodes if node.op != "sum" or not options.get("bias_first", True)] == left
     assert same_bits(interpret(after, feeds(before, 1)), interpret(before, feeds(before, 1)))
+
+
+def test_a_layer_has_one_bias():
+    build = Builder()
+    y, b, c = build.input("x", (2, 4)), build.parameter("b", (3,)), build.parameter("c", (3,))
+    y = build.bias_add(build.bias_add(build.dense(y, build.parameter("w", (3, 4))), b), c)
+    assert [node.op for node in verify(fuse_activation(build.graph(y))).nodes] == ["nn.dense", "nn.bias_add"]
 
 
 def test_an_activation_without_a_bias():

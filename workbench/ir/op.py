@@ -1,7 +1,7 @@
 """Op: all that the workbench knows of one operator, and the registry of them (workbench/ops, a file each)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
 
@@ -106,7 +106,7 @@ class Op:
         layout = self._common_layout(types)
         inferred = self.infer(*types, **attrs)
         results = inferred if isinstance(inferred, tuple) else (inferred,)
-        return tuple(kind.in_layout(layout) for kind in results) if layout else results
+        return tuple(replace(kind, layout=layout or kind.layout, needs_grad=False) for kind in results)
 
     def _check_dtypes(self, types) -> None:
         for index, kind in enumerate(types):

@@ -42,8 +42,7 @@ def _only_readers(graph: Graph) -> dict[str, Node]:
 
 def _can_end(layer: Node, end: Node, made: set[str]) -> bool:
     """Whether `end`, the only reader of the layer's result, can be done inside its node."""
-    takes_ends = "activation" in ops.get(layer.op).attrs and not layer.attrs["activation"]
-    if not takes_ends or end.operands[0] != layer.results[0]:
+    if "activation" not in ops.get(layer.op).attrs or layer.attrs["activation"]:
         return False
     if end.op == "nn.bias_add":
         return len(layer.operands) == 2 and end.operands[1] in made
