@@ -157,6 +157,9 @@ def check_training(model, policy, board, tmp_path, optimizer=PLAIN_SGD, steps=ST
         assert max(abs(np.array(got_losses) - losses) / np.maximum(losses, 1e-2)) <= 1e-5
         for parameter, want in weights.items():
             assert relative(got_weights[parameter], want) <= 1e-5, parameter
+    optimized = emulated(model, policy, "optimized", boards.get(board), samples, tmp_path / "optimized", optimizer)
+    assert relative(optimized[1], losses) <= 1e-5
+    assert all(relative(optimized[2][parameter], want) <= 1e-5 for parameter, want in weights.items())
     vanilla, reordered = runs["vanilla"], runs["reordered"]
     assert vanilla[1] == reordered[1]
     assert all(np.array_equal(vanilla[2][parameter], reordered[2][parameter]) for parameter in weights)

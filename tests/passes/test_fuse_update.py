@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench import boards, data, frontends, session
+from workbench.autodiff import training_step
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.ir.build import Builder
@@ -14,10 +15,11 @@ from workbench.ir.interpret import interpret
 from workbench.ir.verify import verify
 from workbench.ops.fused_update import GRADIENTS
 from workbench.passes import Declined
+from workbench.passes.apply_policy import apply_policy
 from workbench.passes.early_update import early_update
 from workbench.passes.fuse_update import fuse_update
 from workbench.passes.pipeline import peak_bytes, run_passes
-from workbench.policy import PLAIN_SGD, Optimizer
+from workbench.policy import PLAIN_SGD, Optimizer, parse_policy
 
 
 def fused(graph):
@@ -83,7 +85,17 @@ def test_what_it_is_made_of_must_still_be_there():
         fuse_update(graph)
 
 
-def test_a_part_of_a_weight_is_left_alone():
+def test_a_part_of_a_weight_is_updated_as_it_is_computed():
+    forward = apply_policy(frontends.load("lenet").graph, parse_policy("conv2:0.5+fc1:0.25"))
+    before = training_step(forward, Optimizer(momentum=0.5))
+    after = verify(fuse_update(before))
+    fused = {node.operands[0] for node in after.nodes if node.op.endswith("weight_sgd_momentum")}
+    assert fused == {"conv2.weight"}
+    values = feeds(before, 3)
+    assert same_bits(interpret(after, values), interpret(before, values))
+
+
+def test_a_part_that_nothing_marks_is_left_alone():
     build = Builder()
     dy, x = build.input("dy", (1, 3)), build.input("x", (1, 2))
     build.sgd(build.parameter("w", (3, 4)), build.matmul(dy, x, transpose_a=True), build.input("lr"))

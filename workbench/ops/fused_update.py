@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, get, register
 from workbench.ops import accumulate, conv2d_backward_weight, matmul, sgd  # noqa: F401  registered before this
 from workbench.ops import sum as _sum  # noqa: F401
@@ -35,10 +34,7 @@ def fuse(gradient: Op, update: Op, count: int) -> Op:
 
     def infer(*types, **attrs):
         operands, inner, written, rest, outer = parts(types, attrs)
-        dw = gradient.infer(*operands, **inner)
-        if dw.shape != written[0].shape:
-            raise ShapeError(f"{name}: the gradient is {dw}, of another shape than {written[0]}")
-        return update.infer(*written, dw, *rest, **outer)
+        return update.infer(*written, gradient.infer(*operands, **inner), *rest, **outer)
 
     def evaluate(*arrays, **attrs):
         operands, inner, written, rest, outer = parts(arrays, attrs)
@@ -50,7 +46,8 @@ def fuse(gradient: Op, update: Op, count: int) -> Op:
 
     def literals(*types, **attrs):
         operands, inner, written, rest, outer = parts(types, attrs)
-        numbers = update.kernel.literals(*written, written[0], *rest, **outer)[1:]  # the first counts elements
+        dw = gradient.infer(*operands, **inner)
+        numbers = update.kernel.literals(*written, dw, *rest, **outer)[1:]  # the first counts elements
         return [*gradient.kernel.literals(*operands, **inner), *numbers]
 
     def scratch(*types, **attrs):

@@ -55,8 +55,8 @@ def _gradient_of(graph: Graph, update: Node) -> Node | None:
     readers = sum(node.operands.count(value) for node in graph.nodes)
     if readers > 1 or value in graph.outputs:
         return None
-    if graph.types[value].shape != graph.types[update.operands[0]].shape:
-        return None  # only a part of the weight is updated
+    if graph.types[value].shape != graph.types[update.operands[0]].updated.shape:
+        return None  # a part that nothing marks: the firmware has the weight whole, the kernel writes in a row
     return gradient
 
 
