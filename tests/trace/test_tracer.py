@@ -33,10 +33,11 @@ BUFFERS = [
     BufferRow(2, "g", "gradient", "arena", "wb_arena", 0, 32, 1, 3),
     BufferRow(3, "w", "parameter", "sram", "weight", 0, 64, None, None),
     BufferRow(7, "t", "parameter", "flash", "table", 0, 8, None, None),
+    BufferRow(8, "clipped", "state", "sram", "clipped", 0, 4, None, None),
 ]
 OPS = [
     OpRow(0, "op_000_a", "a", "forward", (0, 3), (1,)),
-    OpRow(1, "op_001_b", "b", "backward", (1, 7), (2,)),
+    OpRow(1, "op_001_b", "b", "backward", (1, 7, 8), (2, 8)),
     OpRow(2, "op_002_c", "c", "update", (2, 3), (3,)),
 ]
 
@@ -90,7 +91,7 @@ def test_accesses_are_attributed_to_buffer_and_position(elf):
     found = {(row.position, row.buffer): (row.bytes_read, row.bytes_written) for row in tracer.accesses().itertuples()}
     assert found == {
         (-1, 0): (0, 64), (0, 0): (64, 0), (0, 1): (0, 64), (0, 3): (64, 0), (1, 1): (32, 0), (1, 7): (8, 0),
-        (1, 2): (0, 32), (2, 2): (32, 0), (2, 3): (32, 32),
+        (1, 8): (4, 4), (1, 2): (0, 32), (2, 2): (32, 0), (2, 3): (32, 32),
     }  # fmt: skip
     assert tracer.violations().empty
     arena = tracer.machine.elf.address("wb_arena")
@@ -102,9 +103,9 @@ def test_accesses_are_attributed_to_buffer_and_position(elf):
 def test_buffers_know_their_first_write_last_read_and_extent(elf):
     _, tracer = traced(elf, "memory")
     table = tracer.buffer_profile().set_index("id")
-    assert table["first_write"].to_dict() == {0: -1, 1: 0, 2: 1, 3: -1, 7: -1}
-    assert table["last_read"].to_dict() == {0: 0, 1: 1, 2: 2, 3: 2, 7: 1}
-    assert table["touched"].to_dict() == {0: 64, 1: 64, 2: 32, 3: 64, 7: 8}
+    assert table["first_write"].to_dict() == {0: -1, 1: 0, 2: 1, 3: -1, 7: -1, 8: -1}
+    assert table["last_read"].to_dict() == {0: 0, 1: 1, 2: 2, 3: 2, 7: 1, 8: 1}
+    assert table["touched"].to_dict() == {0: 64, 1: 64, 2: 32, 3: 64, 7: 8, 8: 4}
     assert tracer.totals().arena_touched == 128
     assert tracer.op_profile().set_index("position").loc[2, ["bytes_read", "bytes_written"]].tolist() == [64, 32]
 

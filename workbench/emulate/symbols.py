@@ -16,7 +16,7 @@ from elftools.elf.sections import SymbolTableSection
 from workbench.errors import ToolchainError, WorkbenchError
 from workbench.units import address as hexadecimal
 
-SHF_EXECINSTR = 0x4
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 0x1, 0x2, 0x4
 KINDS = {"STT_FUNC": "function", "STT_OBJECT": "object", "STT_NOTYPE": "label"}
 
 
@@ -46,6 +46,8 @@ class Elf:
     symbols      functions and objects, by address
     labels       address of every name, the linker script's own among them (wb_stack_top …)
     code_ranges  [begin, end) of Thumb code, literal pools left out, by address
+    constants    [begin, end) of what code may read of flash: literal pools and switch tables between the code, named
+                 objects, and the compiler's unnamed constants; what pads them, and code itself, is not in it
     """
 
     path: Path
@@ -53,6 +55,7 @@ class Elf:
     symbols: tuple[Symbol, ...]
     labels: dict[str, int] = field(repr=False)
     code_ranges: tuple[tuple[int, int], ...] = field(repr=False)
+    constants: tuple[tuple[int, int], ...] = field(repr=False)
 
     def address(self, name: str) -> int:
         """The address of a function, an object or a linker-script label. Raises WorkbenchError if there is none."""
@@ -167,14 +170,16 @@ def _read(path: Path, elf: ELFFile) -> Elf:
         if kind != "label":
             symbols.append(Symbol(entry.name, address, entry["st_size"], kind))
     symbols.sort(key=lambda symbol: (symbol.address, symbol.name))
-    return Elf(path, tuple(segments), tuple(symbols), labels, tuple(_code_ranges(elf, entries)))
-
-
-def _code_ranges(elf: ELFFile, entries):
-    """From each $t to the next $d (or the section's end), within the executable sections."""
     marks = sorted(
         (e["st_value"], e.name[:2]) for e in entries if e.name[:2] in ("$t", "$d") and e.name[2:3] in ("", ".")
     )
+    objects = [s for s in symbols if s.kind == "object" and s.size]
+    code, constants = _code_ranges(elf, marks), _constants(elf, marks, objects)
+    return Elf(path, tuple(segments), tuple(symbols), labels, tuple(code), tuple(constants))
+
+
+def _code_ranges(elf: ELFFile, marks):
+    """From each $t to the next $d (or the section's end), within the executable sections."""
     for section in elf.iter_sections():
         if not section["sh_flags"] & SHF_EXECINSTR or section["sh_type"] != "SHT_PROGBITS":
             continue
@@ -187,6 +192,28 @@ def _code_ranges(elf: ELFFile, entries):
                 if begin < address:
                     yield begin, address
                 begin = None
+
+
+def _constants(elf: ELFFile, marks, objects):
+    """The objects of read-only sections, and what begins at a $d where no object does: an unnamed constant, a pool.
+
+        p_fc1_weight ..... | padding | .LC0 ... | table.0 ...      of a section; every input section begins with a $d
+        $d                             $d         $d
+
+    What pads a constant has no mark of its own (with -fdata-sections; without, unnamed ones after a named one have
+    none either).
+    """
+    for section in elf.iter_sections():
+        if section["sh_type"] != "SHT_PROGBITS" or section["sh_flags"] & (SHF_WRITE | SHF_ALLOC) != SHF_ALLOC:
+            continue
+        begin, end = section["sh_addr"], section["sh_addr"] + section["sh_size"]
+        named = [(s.address, s.address + s.size) for s in objects if begin <= s.address < end]
+        inside = [(address, mark) for address, mark in marks if begin <= address < end]
+        stops = sorted({address for address, _ in inside} | {low for low, _ in named} | {end})
+        unnamed = {address for address, mark in inside if mark == "$d"}
+        unnamed -= {address for low, high in named for address in unnamed if low <= address < high}
+        yield from named
+        yield from ((address, stops[bisect_right(stops, address)]) for address in sorted(unnamed))
 
 
 def _line_rows(elf: ELFFile):

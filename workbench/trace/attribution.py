@@ -110,16 +110,25 @@ def sram_owners(elf: Elf, placed: list[Placed], base: int, size: int, stack_top:
     return owners
 
 
-def flash_owners(placed: list[Placed]) -> tuple[int, np.ndarray]:
-    """The first address of any flash buffer, and int32 for each byte up to the end of the last."""
+def flash_owners(elf: Elf, placed: list[Placed], base: int, size: int) -> np.ndarray:
+    """int32 for each byte of flash that the firmware fills; of the rest, nobody's, there is none.
+
+    Constants are anybody's, but for the vector table (where a null pointer leads) and what surrounds a buffer in its
+    symbol. Code, padding and the initial values of .data are nobody's.
+    """
     flash = [(index, buffer) for index, buffer in enumerate(placed) if buffer.row.storage == "flash"]
-    if not flash:
-        return 0, np.zeros(1, np.int32)
-    base, end = min(buffer.begin for _, buffer in flash), max(buffer.end for _, buffer in flash)
-    owners = np.zeros(end - base + 1, np.int32)
+    ends = [segment.address + len(segment.data) for segment in elf.segments] + [buffer.end for _, buffer in flash]
+    owners = np.full(max(end - base for end in ends if end <= base + size), s.NOBODY, np.int32)
+    for begin, end in elf.constants:
+        if base < begin < base + size:
+            owners[begin - base : end - base] = s.CONSTANT
+    names = {buffer.row.symbol for _, buffer in flash}
+    for symbol in elf.symbols:
+        if symbol.name in names:
+            owners[symbol.address - base : symbol.address + symbol.size - base] = s.NOBODY
     for index, buffer in flash:
         owners[buffer.begin - base : buffer.end - base] = owner_code(index)
-    return base, owners
+    return owners
 
 
 def arena(elf: Elf, placed: list[Placed]) -> tuple[int, int]:

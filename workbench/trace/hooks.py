@@ -7,15 +7,19 @@ Both are machine code made by numba; nothing here may call Python. `state` descr
     access    add the bytes to (operator, buffer), and hold the access against what the operator declared
 
 An access takes one of two ways: the quick one when every byte has the same owner, who was declared and is written; the
-careful one, byte by byte, for all else.
+careful one, byte by byte, for all else. Of the stack only what lies at or above the stack pointer is anybody's:
+
+    | arena |  free: nobody's       | dead frames | PUSHED bytes: writes only | sp ... live frames ... | stack's top |
 """
 
 from numba import cfunc, int32, int64, njit
 
+from workbench.emulate.machine import STACK_POINTER, SYSTEM_CONTROL_SPACE
 from workbench.trace import state as s
 from workbench.trace.state import get8, get32, get64, put32, put64
 
 UC_MEM_WRITE = 17
+CONTROL_BEGIN, CONTROL_END = SYSTEM_CONTROL_SPACE[0], sum(SYSTEM_CONTROL_SPACE)
 CODE, ACCESS, EVENT = 4, 4, 4  # fields of a row
 
 
@@ -86,18 +90,35 @@ def _enter(state, tag):
             _apply_events(state, row - 1)
 
 
+@njit(inline="always")
+def stack_pointer(state):
+    """The emulated core's stack pointer."""
+    s.read_register(get64(state, s.READ_AT), (get64(state, s.EMULATOR), STACK_POINTER, state + 8 * s.SP))
+    return get64(state, s.SP)
+
+
+@njit
+def _on_stack(state, write, address):
+    """Whether a byte of the stack's room is a live frame's, or one that a push is about to make so."""
+    return address >= stack_pointer(state) - write * s.PUSHED
+
+
 @njit
 def _check_bytes(state, write, address, size):
     """The careful way, byte by byte: an access that spans two owners, or that something is wrong with."""
     owners = get64(state, s.OWNERS_AT)
-    undeclared, unwritten, outside = -1, -1, False
+    undeclared, unwritten, outside = -1, -1, 1
     for at in range(address, address + size):
         byte = at - get64(state, s.SRAM_BASE)
-        owner = get32(owners, byte) if 0 <= byte < get64(state, s.SRAM_SIZE) else int32(s.STATIC)
+        owner = get32(owners, byte) if 0 <= byte < get64(state, s.SRAM_SIZE) else int32(s.CONSTANT)
         if owner == s.NOBODY:
-            outside = True
+            outside = s.NOBODY
             if get64(state, s.ARENA_BEGIN) <= at < get64(state, s.ARENA_END):
                 _raise_to(state, s.STRAY_HIGH, at + 1)
+        elif owner == s.STACK and not _on_stack(state, write, at):
+            outside = s.STACK
+        elif owner == s.STATIC and get64(state, s.ROW):
+            outside = s.STATIC
         if owner > 0:
             buffer = int64(owner >> 1) - 1
             _note(get64(state, s.ROW_ACCESSES_AT), buffer, write, at, 1)
@@ -111,21 +132,62 @@ def _check_bytes(state, write, address, size):
         _report(state, s.UNDECLARED_WRITE if write else s.UNDECLARED_READ, undeclared, address, size)
     if unwritten >= 0:
         _report(state, s.UNWRITTEN_READ, unwritten, address, size)
-    if outside:
-        _report(state, s.OUTSIDE, -1, address, size)
+    if outside <= 0:
+        _report(state, s.OUTSIDE, outside - 1, address, size)
 
 
 @njit
-def _flash_access(state, address, size):
-    """A read of flash: of a frozen weight, of a literal, or of another constant."""
-    byte = address - get64(state, s.FLASH_BASE)
-    if 0 <= byte < get64(state, s.FLASH_SIZE):
-        owner = get32(get64(state, s.FLASH_OWNERS_AT), byte)
-        if owner > 0:
-            buffer = int64(owner >> 1) - 1
-            _note(get64(state, s.ROW_ACCESSES_AT), buffer, 0, address, size)
-            if not get8(get64(state, s.ROW_PERMISSIONS_AT), buffer):
-                _report(state, s.UNDECLARED_READ, buffer, address, size)
+def _unowned(state, owner, write, address, size):
+    """An access that begins at the stack's or at one of the firmware's own bytes."""
+    if get32(get64(state, s.OWNERS_AT), address + size - 1 - get64(state, s.SRAM_BASE)) != owner:
+        _check_bytes(state, write, address, size)
+    elif owner == s.STATIC:
+        if get64(state, s.ROW):
+            _report(state, s.OUTSIDE, s.STATIC - 1, address, size)
+    elif not _on_stack(state, write, address):
+        _report(state, s.OUTSIDE, s.STACK - 1, address, size)
+    elif address < get64(state, s.STACK_LOW):
+        put64(state, s.STACK_LOW, address)
+
+
+@njit
+def _elsewhere(state, write, address, size):
+    """Not SRAM: flash, of which an operator reads what it declared and constants, or the core's own registers.
+
+    A write to flash, and what is not mapped, are faults and told elsewhere.
+    """
+    byte, flash_size = address - get64(state, s.FLASH_BASE), get64(state, s.FLASH_SIZE)
+    if byte < 0 or address >= get64(state, s.FLASH_END):
+        if get64(state, s.ROW) and CONTROL_BEGIN <= address < CONTROL_END:
+            _report(state, s.OUTSIDE, s.STATIC - 1, address, size)
+        return
+    if write:
+        return
+    owners, undeclared, outside = get64(state, s.FLASH_OWNERS_AT), -1, False
+    owner = get32(owners, byte) if byte < flash_size else int32(s.NOBODY)
+    last = get32(owners, byte + size - 1) if byte + size <= flash_size else int32(s.NOBODY)
+    if owner > 0 and owner == last:
+        undeclared = _flash_read(state, owner, address, size)
+    elif owner != last:
+        for at in range(byte, byte + size):
+            owner = get32(owners, at) if at < flash_size else int32(s.NOBODY)
+            if owner > 0:
+                undeclared = max(undeclared, _flash_read(state, owner, address + at - byte, 1))
+            outside |= owner == s.NOBODY
+    else:
+        outside = owner == s.NOBODY
+    if undeclared >= 0:
+        _report(state, s.UNDECLARED_READ, undeclared, address, size)
+    if outside and get64(state, s.ROW):
+        _report(state, s.OUTSIDE, s.FLASH - 1, address, size)
+
+
+@njit(inline="always")
+def _flash_read(state, owner, address, size):
+    """Count a read of a frozen weight; gives the buffer if the operator did not declare it, else -1."""
+    buffer = int64(owner >> 1) - 1
+    _note(get64(state, s.ROW_ACCESSES_AT), buffer, 0, address, size)
+    return int64(-1) if get8(get64(state, s.ROW_PERMISSIONS_AT), buffer) else buffer
 
 
 @njit(inline="always")
@@ -166,16 +228,14 @@ def _block(uc, address, size, state):
 def _access(uc, kind, address, size, value, state):
     byte, length = address - get64(state, s.SRAM_BASE), int64(size)
     if byte < 0 or byte > get64(state, s.SRAM_SIZE) - length:
-        if kind != UC_MEM_WRITE:  # writing flash is a fault, told elsewhere
-            _flash_access(state, address, length)
+        _elsewhere(state, int64(kind == UC_MEM_WRITE), address, length)
         return True
     owners = get64(state, s.OWNERS_AT)
     owner = get32(owners, byte)
-    if owner < 0:
-        if owner == s.STACK and address < get64(state, s.STACK_LOW):
-            put64(state, s.STACK_LOW, address)
-        return True
     write = int64(kind == UC_MEM_WRITE)
+    if owner < 0:
+        _unowned(state, owner, write, address, length)
+        return True
     expected = int32(owner & ~1)
     # a good read finds the same owner in every byte, all written (even); a good write makes them so
     difference = owner ^ expected
@@ -191,8 +251,12 @@ def _access(uc, kind, address, size, value, state):
         if difference != 1 or not write:
             _check_bytes(state, write, address, length)
             return True
-        for k in range(length):
-            put32(owners, byte + k, expected)
+        put32(owners, byte, expected)  # no loop: it would be vectorized, and slow the common way down
+        if length > 1:
+            put32(owners, byte + 1, expected)
+        if length > 2:
+            put32(owners, byte + 2, expected)
+            put32(owners, byte + 3, expected)
     _note(get64(state, s.ROW_ACCESSES_AT), buffer, write, address, length)
     return True
 

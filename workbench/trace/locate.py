@@ -28,6 +28,12 @@ def nearest(placed: list[Placed], address: int) -> Placed | None:
     return found if found and distance(found, address) <= FAR else None
 
 
+def declared(placed: list[Placed], op: OpRow | None, address: int) -> Placed | None:
+    """The nearest of the buffers that an operator declared."""
+    mine = {*op.reads, *op.writes, *op.scratch} if op else set()
+    return nearest([b for b in placed if b.row.id in mine], address)
+
+
 def distance(buffer: Placed, address: int) -> int:
     """Bytes between an address and a buffer; 0 inside it and just past its end."""
     return max(buffer.begin - address, address - buffer.end, 0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from workbench.trace import locate
 from workbench.trace import state as s
 
 ACCESSES = ["position", "buffer", "bytes_read", "bytes_written", "low", "high"]
@@ -50,12 +51,13 @@ def buffer_profile(placed, table: pd.DataFrame, traced: bool) -> pd.DataFrame:
 def violations(placed, ops, rows, elf) -> pd.DataFrame:
     """A row for each (kind, position, buffer), the first access of each.
 
-    Where nobody is alive (outside), the buffer is the one that died there last; empty where none has.
+    Outside every buffer that is alive, it is the one that died there last, else the nearest that the operator declared.
     """
     table = []
     for kind, row, buffer, address, size, pc, count in (map(int, row) for row in rows):
         op, found = ops.get(row - 1), elf.symbol_at(pc)
-        owner = placed[buffer] if buffer >= 0 else _died(placed, address, row - 1)
+        near = None if buffer >= 0 else _died(placed, address, row - 1) or locate.declared(placed, op, address)
+        owner = placed[buffer] if buffer >= 0 else near
         table.append((
             s.KINDS[kind], row - 1, op.symbol if op else "", owner.row.id if owner else pd.NA,
             address, size, pc, found[0].name if found else "", count,

@@ -12,23 +12,23 @@ from dataclasses import dataclass
 import numpy as np
 from numba import cfunc
 
-from workbench.emulate.machine import STACK_POINTER, Machine
+from workbench.emulate.machine import Machine
 from workbench.trace import state as s
-from workbench.trace.hooks import UC_MEM_WRITE
+from workbench.trace.hooks import UC_MEM_WRITE, stack_pointer
 from workbench.trace.state import get64, put64
 
-TRACE_AT, READ_AT, SP, PC, GUARD_BEGIN, GUARD_END = range(6)
-LOWEST, LOWEST_PC, LOWEST_ROW = 6, 7, 8
-WRITTEN, WRITTEN_PC, WRITTEN_ROW = 9, 10, 11  # the lowest write into the guard
-SIZE = 12
+TRACE_AT, PC, GUARD_BEGIN, GUARD_END = range(4)
+LOWEST, LOWEST_PC, LOWEST_ROW = 4, 5, 6
+WRITTEN, WRITTEN_PC, WRITTEN_ROW = 7, 8, 9  # the lowest write into the guard
+SIZE = 10
 
 
 def _instruction(uc, address, size, watch):
     put64(watch, PC, address)
     put64(get64(watch, TRACE_AT), s.BLOCK, address)  # what the tracer reports then has the very instruction
-    s.read_register(get64(watch, READ_AT), (uc, STACK_POINTER, watch + 8 * SP))
-    if get64(watch, SP) < get64(watch, LOWEST):
-        put64(watch, LOWEST, get64(watch, SP))
+    sp = stack_pointer(get64(watch, TRACE_AT))
+    if sp < get64(watch, LOWEST):
+        put64(watch, LOWEST, sp)
         put64(watch, LOWEST_PC, address)
         put64(watch, LOWEST_ROW, get64(get64(watch, TRACE_AT), s.ROW))
 
@@ -60,7 +60,7 @@ class StackWatch:
 
     def __init__(self, machine: Machine, trace_state: np.ndarray, guard: tuple[int, int]):
         self._state = np.zeros(SIZE, np.int64)
-        self._state[[TRACE_AT, READ_AT]] = trace_state.ctypes.data, machine.read_function
+        self._state[TRACE_AT] = trace_state.ctypes.data
         self._state[[GUARD_BEGIN, GUARD_END]] = guard
         self._state[[LOWEST, WRITTEN]] = machine.stack_top, s.TOP
         machine.add_native_hook("code", on_instruction.address, self._state.ctypes.data)

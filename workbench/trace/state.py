@@ -25,9 +25,15 @@ STACK_LOW, STRAY_HIGH = 24, 25
 ARENA_BEGIN, ARENA_END = 26, 27
 ROW_PERMISSIONS_AT, ROW_ACCESSES_AT = 28, 29  # the current row of these two tables
 STOP_AT, EMULATOR, HALTED = 30, 31, 32  # the function that stops the emulator, its argument, whether it was called
-SIZE = 33
+READ_AT, SP = 33, 34  # the function that reads a register, and where it puts the stack pointer
+FLASH_END = 35  # of what is mapped; the table ends where the firmware does
+SIZE = 36
 
-NOBODY, STACK, STATIC = 0, -1, -2
+# Bytes that are no buffer's: nobody may touch; the stack, from its pointer up; what only code outside operators may
+# touch (counters of the firmware's own); what anybody may read (literals and other constants in flash).
+NOBODY, STACK, STATIC, CONSTANT = 0, -1, -2, -3
+FLASH = -4  # in a violation: nobody's bytes of flash
+PUSHED = 128  # bytes that one instruction may write below the stack pointer before moving it (VPUSH of 16 doubles)
 TOP = 1 << 32
 KEEP, DRIVER = 0, -1  # tags: keep the operator, code outside operators; k + 1 is the entry of position k
 
@@ -84,7 +90,7 @@ def _native(*argument_types):
 
 
 stop_emulation = _native(types.int64)  # uc_emu_stop(uc)
-read_register = _native(types.voidptr, types.int32, types.int64)  # uc_reg_read(uc, register, where to)
+read_register = _native(types.int64, types.int32, types.int64)  # uc_reg_read(uc, register, where to)
 
 # u64 addresses are declared int64: the same register, and numba turns uint64 - int64 into a float.
 block_signature = types.void(types.voidptr, types.int64, types.uint32, types.int64)

@@ -60,6 +60,8 @@ class Tracer:
         self.placed = attribution.place(machine.elf, buffers, board.sram_base)
         self._rows = 1 + max((op.position + 1 for op in ops), default=0)
         self.state = np.zeros(s.SIZE, np.int64)
+        self.state[[s.STOP_AT, s.EMULATOR]] = machine.stop_function
+        self.state[s.READ_AT] = machine.read_function
         self._tables: dict[int, np.ndarray] = {}  # keeps alive what the callbacks point to
         if level != "off":
             self._prepare_code()
@@ -75,7 +77,6 @@ class Tracer:
         from workbench.trace import hooks  # compiles on first use
 
         user = self.state.ctypes.data
-        self.state[[s.STOP_AT, s.EMULATOR]] = self.machine.stop_function
         self._renew_budget()
         self.machine.counter = self
         self._handles = [self.machine.add_native_hook("block", hooks.on_block.address, user)]
@@ -140,8 +141,9 @@ class Tracer:
     def violations(self) -> pd.DataFrame:
         """Undeclared accesses: kind, position, op, buffer, address, size, pc (of the block), symbol, count.
 
-        The first access of each (kind, position, buffer); `count` says how many there were. At most 64 rows. Outside
-        every lifetime the buffer is the one that died there last, if one has.
+        The first access of each (kind, position, buffer); `count` says how many there were. At most 64 rows. `outside`
+        is what lies in no buffer alive: then the buffer is the one that died there last, else the nearest that the
+        operator declared.
         """
         rows = self._tables.get(s.VIOLATIONS_AT)
         found = rows[: self.state[s.VIOLATIONS]] if rows is not None else []
@@ -192,7 +194,7 @@ class Tracer:
         board, elf = self.machine.board, self.machine.elf
         top = self.machine.stack_top
         owners = attribution.sram_owners(elf, self.placed, board.sram_base, board.sram_size, top)
-        flash_base, flash = attribution.flash_owners(self.placed)
+        flash = attribution.flash_owners(elf, self.placed, board.flash_base, board.flash_size)
         events = attribution.events(self.placed, board.sram_base, board.sram_size)
         may = attribution.permissions(self.placed, self.ops, self._rows)
         self._point(s.OWNERS_AT, owners)
@@ -202,8 +204,9 @@ class Tracer:
         self._point(s.ACCESSES_AT, np.zeros((*may.shape, 4), np.int64))
         self._point(s.VIOLATIONS_AT, np.zeros((s.VIOLATION_LIMIT, s.VIOLATION_FIELDS), np.int64))
         values = {
-            s.MEMORY: 1, s.SRAM_BASE: board.sram_base, s.SRAM_SIZE: board.sram_size, s.FLASH_BASE: flash_base,
-            s.FLASH_SIZE: len(flash) - 1, s.BUFFERS: may.shape[1], s.EVENTS: len(events), s.STACK_LOW: top,
+            s.MEMORY: 1, s.SRAM_BASE: board.sram_base, s.SRAM_SIZE: board.sram_size,
+            s.FLASH_BASE: board.flash_base, s.FLASH_SIZE: len(flash), s.FLASH_END: board.flash_base + board.flash_size,
+            s.BUFFERS: may.shape[1], s.EVENTS: len(events), s.STACK_LOW: top,
         }  # fmt: skip
         self.state[list(values)] = list(values.values())
         self.state[[s.ARENA_BEGIN, s.ARENA_END]] = np.minimum(attribution.arena(elf, self.placed), board.sram_end)
