@@ -1,12 +1,12 @@
 """Faults seeded into a generated training step: each is reported as what it is, with its operator and its buffer."""
 
-import argparse
 import re
 from dataclasses import dataclass, replace
 
 import pytest
 
 from workbench import boards, frontends, session, toolchain
+from workbench.cli import parser
 from workbench.cli.run import tell
 from workbench.codegen import Project
 from workbench.emulate.device import Device
@@ -44,6 +44,7 @@ FRAME = """static __attribute__((noinline)) int frame(volatile int *n)
 }
 """
 SPIN = 'static __attribute__((noinline)) void spin(void)\n{\n    while (wb_step == 0)\n        __asm volatile("");\n}\n'
+RUN = parser().parse_args(["run", "mlp"])
 BUDGET = 2_000_000  # the whole step takes 0.1 M instructions
 
 
@@ -96,6 +97,9 @@ FAULTS = {
     "write past the arena": Seed(
         4, "*at(sizeof wb_arena + 4) = 1;", "arena-overflow", "fc1", ", 4 bytes past the arena's end, in op_004",
     ),
+    "write far past the arena": Seed(
+        4, "*at(sizeof wb_arena + 8192) = 1;", "arena-overflow", "fc1", ", 8192 bytes past the arena's end, in op_004",
+    ),
     "endless loop": Seed(
         12, "spin();", "runaway", None, "in spin (ops_0.c:", SPIN,
     ),
@@ -109,6 +113,23 @@ VIOLATIONS = {
     "read of a buffer before it is written": Seed(1, "(void)*at(@fc2@ + 64);", "unwritten-read", "fc2", ""),
     "read of a frozen weight of another operator": Seed(
         10, "(void)*(const volatile float *)p_fc1_weight;", "undeclared-read", "fc1.weight", ""
+    ),
+    "read past the arena": Seed(4, "(void)*at(sizeof wb_arena + 64);", "outside", "d.fc3.bias_add", ""),
+    "read far past the arena": Seed(4, "(void)*at(sizeof wb_arena + 8192);", "outside", "d.fc3.bias_add", ""),
+    "read of a frame that is gone": Seed(
+        4, "(void)*(volatile float *)((uintptr_t)__builtin_frame_address(0) - 200);", "outside", "d.fc3.bias_add", ""
+    ),
+    "write before the arena": Seed(4, "*at(-4) = 1;", "outside", "fc3", ""),
+    "write of the firmware's own counter": Seed(4, "wb_step += 5;", "outside", "fc3", ""),
+    "read past a frozen weight": Seed(
+        0, "(void)*(const volatile float *)((uintptr_t)p_fc1_weight + sizeof p_fc1_weight + 256);", "outside",
+        "fc1.weight", "",
+    ),
+    "read of code": Seed(
+        0, "(void)*(const volatile uint32_t *)((uintptr_t)op_001_dense & ~1u);", "outside", "fc1.bias", ""
+    ),
+    "read through a null pointer": Seed(
+        0, "const volatile uint32_t *volatile null = 0;\n    (void)*null;", "outside", "fc1.bias", ""
     ),
 }  # fmt: skip
 
@@ -139,7 +160,7 @@ def step(built, level, board=BOARD, seconds=600.0, budget=BUDGET):
     """One traced training step."""
     machine = Machine(built.image.elf, board, seconds_limit=seconds)
     device = Device(machine, list(built.project.buffers), list(built.project.ops))
-    Inspector(machine, device.buffers, device.ops, budget)
+    Inspector(machine, device.buffers, device.ops, budget, built.image.stack_reserve)
     tracer = Tracer(machine, device.buffers, device.ops, level, budget=budget)
     device.wrote = tracer.host_wrote
     tracer.attach()
@@ -175,9 +196,31 @@ def test_an_access_the_plan_did_not_promise_is_ours_and_told(name, built, tmp_pa
     buffer = None if row.isna()["buffer"] else buffers[row["buffer"]]
     assert (row.kind, row.position, buffer) == (seed.kind, seed.position, seed.buffer)
     assert row.op == row.symbol == built.project.ops[seed.position].symbol
-    assert tell(argparse.Namespace(json=False, model="mlp"), run, tmp_path) == 3
+    assert tell(RUN, run, tmp_path) == 3
     assert row.kind in capsys.readouterr().out
     print(f"\n{name}: {row.kind}, {row.op}, {buffer}, {row.address:#x}")
+
+
+DEEPER = """static __attribute__((noinline)) int deeper(int n)
+{
+    volatile char room[400]; /* gcc's call graph sees no call through a pointer */
+    room[n % 400] = 1;
+    return room[n % 399];
+}
+"""
+
+
+@pytest.mark.parametrize("level", ["off", "ops", "memory"])
+def test_a_stack_deeper_than_its_reserve_is_ours_and_told(level, built, tmp_path):
+    seed = Seed(7, "int (*volatile call)(int) = deeper;\n    (void)call(7);", "beyond-reserve", None, "", DEEPER)
+    program = seeded(built, seed, tmp_path)
+    run, _ = train(program, Training(steps=2, trace=level))
+    memory = run.meta["memory"]
+    assert 0 < memory["stack_peak"] - memory["stack_reserve"] <= 400
+    (row,) = run.violations.itertuples()
+    assert (row.kind, row.position, row.op, row.symbol) == (seed.kind, 7, built.project.ops[7].symbol, "deeper")
+    assert row.address == BOARD.sram_end - memory["stack_reserve"] - row.size
+    assert tell(RUN, run, tmp_path) == 3
 
 
 def test_what_went_wrong_before_a_fault_is_told_with_it(built, tmp_path):

@@ -146,7 +146,7 @@ def device_of(built) -> Device:
     """A started machine with the firmware of a session.Built; its faults are named with operator and buffer."""
     machine = Machine(built.image.elf, built.image.board)
     device = Device(machine, list(built.project.buffers), list(built.project.ops))
-    Inspector(machine, device.buffers, device.ops)
+    Inspector(machine, device.buffers, device.ops, reserve=built.image.stack_reserve)
     return device
 
 
@@ -252,6 +252,6 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
         ops=ops.merge(tracer.op_profile(), on="position", how="left"),
         buffers=buffers,
         accesses=tracer.accesses(),
-        violations=tracer.violations(),
+        violations=device.machine.inspector.violations(tracer.violations()),
         symbols=symbols,
     )

@@ -14,6 +14,7 @@ import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import unicorn
 from unicorn import arm_const as arm
 from unicorn.unicorn_py3.unicorn import uclib
@@ -204,6 +205,12 @@ class Machine(Memory):
             return bytes(self._uc.mem_read(self._address(where), size))
         except unicorn.UcError:
             raise self._outside("read", where, size) from None
+
+    def read_into(self, address: int, array: np.ndarray) -> None:
+        """Fill an array with what lies at an address: `read` without its three copies, for what is read often."""
+        target = ctypes.cast(array.ctypes.data, ctypes.POINTER(ctypes.c_char))
+        if uclib.uc_mem_read(self._uc._uch, address, target, array.nbytes) != unicorn.UC_ERR_OK:
+            raise self._outside("read", address, array.nbytes)
 
     def write(self, where: int | str, data: bytes) -> None:
         """Write bytes at an address or a symbol. Raises WorkbenchError outside the board's memory."""

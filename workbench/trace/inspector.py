@@ -6,17 +6,22 @@ It costs a look at the stack's lowest painted words after each call. Whatever it
 machine, from the state before the call, watched at every instruction: so an untraced step's fault says as much as a
 traced one's, and names the first access that went wrong before it.
 
-After each call the guard, the painted words just above the stack's limit, must be intact. Where it is not, the replay
-tells why: the stack pointer went below the limit; or something else wrote there, past the arena's end; or the stack
-rightly used what there is, and the guard shrinks. A frame that leaps over the guard without touching it is found where
-its accesses are traced: they are some buffer's.
+After each call the guard, the painted words between the arena and the stack's reserve, must be intact. Where it is
+not, the replay tells why: the stack pointer went below the limit; or something else wrote there, past the arena's end;
+or the stack is deeper than its reserve, but has the room: then the guard shrinks, and `violations` tells of it. A frame
+that leaps over the guard without touching it is found where its accesses are traced: they are some buffer's.
+
+    | arena | guard ...  (at most GUARD_BYTES)      free      | reserve | stack's top |
 """
 
 import math
 
+import numpy as np
+import pandas as pd
+
 from workbench.emulate.faults import Stop, fault
 from workbench.emulate.machine import Machine
-from workbench.emulate.memory import STACK_LIMIT, painted
+from workbench.emulate.memory import STACK_LIMIT, STACK_PATTERN
 from workbench.errors import FirmwareFault
 from workbench.tables import BufferRow, OpRow
 from workbench.trace import locate
@@ -27,21 +32,31 @@ from workbench.trace.tracer import BUDGET, Tracer
 from workbench.units import address as hexadecimal
 from workbench.units import quantity
 
-GUARD_BYTES = 1024
+GUARD_BYTES = 256 * 1024  # of a virtual board's megabytes: comparing them after each call would take longer than it
+SMALLEST_GUARD = 1024  # where the reserve is not known, or leaves less
+BEYOND_RESERVE = "beyond-reserve"
 WORDS = {"undeclared-write": "undeclared write to", "undeclared-read": "undeclared read from",
-         "unwritten-read": "read of never-written bytes at", "outside": "access to nobody's memory at"}  # fmt: skip
+         "unwritten-read": "read of never-written bytes at", "outside": "access outside every buffer, at"}  # fmt: skip
 
 
 class Inspector:
-    """Explains the faults of a machine. `budget`: the instructions an operator may need when a runaway is repeated."""
+    """Explains the faults of a machine. `budget`: the instructions an operator may need when a runaway is repeated.
 
-    def __init__(self, machine: Machine, buffers: list[BufferRow], ops: list[OpRow], budget: int = BUDGET):
+    `reserve`: the bytes of stack that were promised to be enough (None: nothing was promised).
+    """
+
+    def __init__(self, machine: Machine, buffers: list[BufferRow], ops: list[OpRow], budget: int = BUDGET,
+                 reserve: int | None = None):  # fmt: skip
         self.machine, self.buffers, self.ops, self.budget = machine, buffers, ops, budget
         self._op, self._by_symbol = {op.position: op for op in ops}, {op.symbol: op for op in ops}
         self._limit = machine.elf.address(STACK_LIMIT)
-        self._guard = max(0, min(GUARD_BYTES, machine.stack_top - self._limit))
+        room = max(0, machine.stack_top - self._limit)
+        self._reserve = room if reserve is None else reserve
+        self._guard = np.zeros(min(room, GUARD_BYTES, max(SMALLEST_GUARD, room - self._reserve)) // 4, np.uint32)
+        self._watched = (self._limit, self._limit + self._guard.nbytes)
+        self._deepest: Reach | None = None
         self._seen = 0
-        if not self._guard:
+        if not len(self._guard):
             raise LocatedFault(
                 f"no SRAM is left for the stack: the arena ends at {hexadecimal(self._limit)}, the stack's top",
                 kind="stack-overflow",
@@ -52,14 +67,34 @@ class Inspector:
     def check(self) -> None:
         """After a run: raises LocatedFault if the stack outgrew its room, or something wrote past the arena's end."""
         found = self.machine.counter.found if self.machine.counter else 0
-        guard = self.machine.read(self._limit, self._guard)
-        if guard == painted(self._guard) and found <= self._seen:
+        self.machine.read_into(self._limit, self._guard)
+        touched = self._guard != STACK_PATTERN
+        if not touched.any() and found <= self._seen:
             return
         self._seen = found
-        self._guard = next((at for at in range(0, self._guard, 4) if guard[at : at + 4] != painted(4)), self._guard)
+        if touched.any():
+            self._guard = self._guard[: int(touched.argmax())]
         tracer, watch, _ = self._replay()
         if error := self._overflow(tracer, watch):
             raise error
+        if not self._deepest or watch.stack.address < self._deepest.address:
+            self._deepest = watch.stack
+
+    def violations(self, found: pd.DataFrame) -> pd.DataFrame:
+        """What a tracer found, and a row for a stack that outgrew its reserve: address is where it ended, size the
+        bytes beyond."""
+        lowest, limit = self.machine.stack_top - self.machine.stack_peak(), self.machine.stack_top - self._reserve
+        if lowest >= limit:
+            return found
+        seen = self._deepest and self._deepest.address < limit  # not where it was beyond GUARD_BYTES
+        deepest = self._deepest if seen else Reach(lowest, 0, -1)
+        op, function = self._op.get(deepest.position), self.machine.elf.symbol_at(deepest.pc)
+        row = {
+            "kind": BEYOND_RESERVE, "position": deepest.position, "op": op.symbol if op else "", "buffer": pd.NA,
+            "address": deepest.address, "size": limit - deepest.address, "pc": deepest.pc,
+            "symbol": function[0].name if function else "", "count": 1,
+        }  # fmt: skip
+        return pd.concat([found, pd.DataFrame([row]).astype({"buffer": "Int64"})], ignore_index=True)
 
     def explain(self, error: FirmwareFault) -> FirmwareFault:
         """The fault with its operator and the nearest buffer; what went wrong before it, if anything did."""
@@ -90,8 +125,7 @@ class Inspector:
             for buffer in tracer.placed:
                 if buffer.row.role in ("input", "label"):
                     tracer.host_wrote(buffer.begin, buffer.row.size)
-            guard = (self._limit, min(self._limit + GUARD_BYTES, twin.stack_top))
-            watchers.extend([tracer, StackWatch(twin, tracer.state, guard)])
+            watchers.extend([tracer, StackWatch(twin, tracer.state, self._watched)])
 
         twin = self.machine.replay(prepare)
         return *watchers, twin
@@ -165,8 +199,7 @@ class Inspector:
             return None
         row = table.iloc[0]
         op, address = self._op.get(row.position), int(row.address)
-        declared = {*op.reads, *op.writes, *op.scratch} if op else set()
-        buffer = locate.nearest([b for b in tracer.placed if b.row.id in declared], address)
+        buffer = locate.declared(tracer.placed, op, address)
         words = [f"before it, {WORDS[row.kind]} {hexadecimal(address)} in {self._where(int(row.pc))}"]
         return ", ".join(words + ([locate.place(buffer, address)] if buffer else []))
 
