@@ -44,14 +44,16 @@ class Run:
     meta        the `run --json` object (see the README for its keys)
     graph       the scheduled graph as IR text
     ops         one row an operator: the plan's columns (ops.csv), then instructions, cycles (modelled), bytes_read and
-                bytes_written of its first execution in the first training step (empty where not traced).
+                bytes_written, summed over the first training step (empty where not traced): an operator runs once in
+                it, or, but for phase update, as often as gradients are accumulated (`accumulate` in meta).
                 reads, writes and scratch are buffer ids separated by blanks
     buffers     one row a storage: the plan's columns (buffers.csv), its address, then first_write and last_read
                 (positions; -1 = by the host or at start-up), bytes_read, bytes_written, and touched
                 (bytes from its start to the highest one accessed)
     accesses    position, buffer (id), bytes_read, bytes_written, low, high (addresses, high exclusive)
-    violations  kind (undeclared-read, undeclared-write, unwritten-read, outside), position, op, buffer (id or empty),
-                address, size, pc, symbol, count
+    violations  kind (undeclared-read, undeclared-write, unwritten-read, outside: in no buffer alive, beyond-reserve:
+                the stack, at every trace level), position, op, buffer (id or empty; outside: the one that died there
+                last, else the nearest declared one), address, size, pc, symbol, count
     symbols     name, address, size, kind (function or object)
     """
 
