@@ -79,6 +79,19 @@ def test_every_total_and_every_accuracy_is_told():
     assert [text for text in texts if text.endswith(" %")] == ["50.0 %", "100.0 %", "100.0 %", "0.0 %"]
 
 
+def test_an_adaptation_is_told_where_all_runs_share_it():
+    runs = grid()
+    assert words.taught(runs) == []
+    for run in runs:
+        run.meta.update(pretrained={"data": "digits"}, data="digits-rotated")
+    assert words.taught(runs) == ["pre-trained on digits, adapted to digits-rotated"]
+    assert any(
+        "2874 steps  ·  pre-trained on digits, adapted to digits-rotated  ·  all fit" in text for text in told(runs)
+    )
+    runs[0].meta["data"] = "digits-noisy"
+    assert words.taught(runs) == []
+
+
 def test_the_title_is_the_finding_and_below_it_stands_what_fits():
     texts = told(grid())
     assert "lenet: bias-only reordered needs least SRAM, 68.7 KB; full vanilla most, 97.4 KB" in texts

@@ -40,8 +40,15 @@ def title(labels, figure, runs, height):
             words.append(form.format(runs[0].meta.get(key)))
     steps = {run.meta["steps"] for run in runs}
     words += [f"{count} step{'s' * (count != 1)}" for count in steps if len(steps) == 1]
+    words += taught(runs)
     text = shorten(labels, "  ·  ".join([*words, fitting(runs)]), 11, figure.bbox.width - 2 * MARGIN)
     write(figure, MARGIN, height - 80, text, 11, color=palette.QUIET)
+
+
+def taught(runs) -> list[str]:
+    """What all runs were pre-trained on, and adapted to."""
+    found = {((run.meta.get("pretrained") or {}).get("data"), run.meta.get("data")) for run in runs}
+    return [f"pre-trained on {before}, adapted to {after}" for before, after in found if before and len(found) == 1]
 
 
 def finding(runs) -> str:
