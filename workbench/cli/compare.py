@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from workbench.cli import options
+from workbench.cli.ablate import ablate
 from workbench.cli.output import output_folder, say, say_error, say_json, say_more
 from workbench.errors import WorkbenchError
 
@@ -12,8 +13,8 @@ HELP = "compare update policies and schedules, every cell measured"
 
 def add_arguments(parser) -> None:
     options.add_model(parser)
-    parser.add_argument("--policies", default="full,bias-only,last-2", metavar="A,B,C",
-                        help="default full,bias-only,last-2")  # fmt: skip
+    parser.add_argument("--policies", metavar="A,B,C", help="default full,bias-only,last-2; of --ablate full")
+    parser.add_argument("--ablate", action="store_true", help="one policy, a step each: what every pass is worth")
     parser.add_argument("--schedules", default="vanilla,reordered", metavar="A,B", help="default vanilla,reordered")
     parser.add_argument("--jobs", type=options.positive, metavar="N", help="cells at a time (default: one a CPU)")
     options.add_compile(parser, schedule=False, single_policy=False)
@@ -25,7 +26,10 @@ def add_arguments(parser) -> None:
 def execute(args) -> int:
     from workbench.study.compare import cells, check_names, compare_cells
 
-    policies, schedules = _names(args.policies, "--policies"), _names(args.schedules, "--schedules")
+    asked = args.policies if args.policies is not None else "full" if args.ablate else "full,bias-only,last-2"
+    policies, schedules = _names(asked, "--policies"), _names(args.schedules, "--schedules")
+    if args.ablate:
+        return ablate(args, policies)
     board, model = options.board(args), options.model(args)
     wanted = cells(policies, schedules, args.passes)
     check_names(model, wanted)
