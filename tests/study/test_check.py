@@ -107,5 +107,5 @@ def test_the_verb(capsys, golden):
         "differs",
         "node",
     ]
-    assert "op_008_sgd" in out
+    assert "op_005_matmul_sgd" in out
     assert main(["check", "conv-relu"]) == 1
