@@ -79,6 +79,14 @@ def test_every_total_and_every_accuracy_is_told():
     assert [text for text in texts if text.endswith(" %")] == ["50.0 %", "100.0 %", "100.0 %", "0.0 %"]
 
 
+def test_what_all_runs_begin_with_stands_above_their_accuracies():
+    runs = grid()
+    before = runs[0].meta["accuracy"]["before"]
+    assert f"held-out, {100 * before:.1f} % before" in told(runs)
+    runs[0].meta["accuracy"] = {"before": 0.9, "after": 0.95}
+    assert "held-out accuracy (%)" in told(runs)
+
+
 def test_an_adaptation_is_told_where_all_runs_share_it():
     runs = grid()
     assert words.taught(runs) == []

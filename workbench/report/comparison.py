@@ -164,8 +164,9 @@ def _accuracy(labels, axes, runs, rows):
         middle = axes.transData.transform((0, y))[1]
         style = {"points": TOTAL, "color": palette.INK, "weight": "bold", "within": frame}
         labels.put(axes, frame.x1, middle, units.percent(found[1]), ha="right", va="center", **style)
-    _head(labels, axes, "held-out accuracy (%)")
+    _head(labels, axes, words.accuracy_head(runs), frame.width)
 
 
-def _head(labels, axes, text):
-    words.write(axes.figure, axes.bbox.x0, axes.bbox.y1 + 12, shorten(labels, text, 10.5, axes.bbox.width), 10.5)
+def _head(labels, axes, text, width=None):
+    text = shorten(labels, text, 10.5, width or axes.bbox.width)
+    words.write(axes.figure, axes.bbox.x0, axes.bbox.y1 + 12, text, 10.5)

@@ -114,6 +114,12 @@ def plan_differs(run, longest) -> bool:
     return abs(tables.sram(run)[0] - int(run.meta["memory"]["sram_planned"])) > longest / 250
 
 
+def accuracy_head(runs) -> str:
+    """With the accuracy that all runs begin with, if it is one."""
+    found = {accuracies(run)[0] for run in runs if accuracies(run)}
+    return f"held-out, {units.percent(found.pop())} before" if len(found) == 1 else "held-out accuracy (%)"
+
+
 def accuracies(run) -> tuple[float, float] | None:
     found = run.meta.get("accuracy") or {}
     both = found.get("before"), found.get("after")
