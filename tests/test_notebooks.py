@@ -7,7 +7,7 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-FIGURES = {"01_training_step": 0, "02_lifecycles": 2}
+FIGURES = {"01_training_step": 0, "02_lifecycles": 2, "03_policies": 2}
 
 
 def test_all_are_known():
