@@ -284,3 +284,22 @@ def test_a_run_of_numpy_s_numbers_is_saved_like_any_other(tmp_path):
     run.save(tmp_path)
     assert workbench.load_run(tmp_path).meta == run.meta
     assert run.meta["lr"] == run.meta["lr_bias"] == run.meta["momentum"] == 0.5
+
+
+def test_constants_are_folded_and_the_weights_come_back_whole(tmp_path):
+    """A weight that is stored transposed: the firmware holds it as it is used, the caller gets his own back."""
+    build = Builder()
+    x, w, v = build.input("input0", (1, 6)), build.parameter("w", (6, 4)), build.parameter("v", (3, 4))
+    logits = build.dense(build.relu(build.dense(x, build.transpose(w, axes=(1, 0)))), v)
+    rng = np.random.default_rng(1)
+    weights = {"w": rng.normal(size=(6, 4)).astype(np.float32), "v": rng.normal(size=(3, 4)).astype(np.float32)}
+    model = Model("turned", build.graph(logits), weights, None, "")
+    built = session.build(session.compile(model, "last-1", "vanilla"), boards.get("nrf52840"), tmp_path)
+    assert "transpose" not in {node.op for node in built.compiled.graph.nodes}
+    _, after = session.train(built, Training(steps=3, trace="off"))
+    assert set(after) == {"w", "v"}
+    assert np.array_equal(after["w"], weights["w"])
+    assert not np.array_equal(after["v"], weights["v"])
+    unfolded = session.build(session.compile(model, "last-1", "vanilla", passes="-fold-constants"),
+                             boards.get("nrf52840"), tmp_path / "whole")  # fmt: skip
+    assert np.array_equal(session.train(unfolded, Training(steps=3, trace="off"))[1]["v"], after["v"])

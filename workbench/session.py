@@ -25,7 +25,7 @@ from workbench.ir.liveness import scratch_bytes, storage_roots
 from workbench.measure import sram_planned, too_large
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.permute_channels import Orders, largest_first, permuted
-from workbench.passes.pipeline import Applied, chosen_passes, run_passes
+from workbench.passes.pipeline import Applied, chosen_passes, run_passes_with
 from workbench.plan.memory import MemoryPlan, plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
 from workbench.report.view import Run
@@ -38,7 +38,8 @@ from workbench.units import parse_bytes, size
 class Compiled:
     """A network's training step: the scheduled graph, its memory plan, what each pass did, and the seconds it took.
 
-    `weights` are the model's as they are compiled: with channels in the order that `orders` tells.
+    `weights` are the graph's parameters as they are compiled: channels in the order that `orders` tells, constants
+    folded.
     """
 
     model: Model
@@ -91,10 +92,10 @@ def compile(
     marked = apply_policy(model.graph, policy)
     orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
     step = training_step(marked, optimizer)
-    graph, applied = run_passes(step, chosen_passes(schedule, passes))
+    graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), chosen_passes(schedule, passes))
     memory = plan_memory(graph, scratch_bytes(graph))
-    return Compiled(model, policy, optimizer, schedule, graph, memory, applied,
-                    permuted(model.weights, orders), orders, time.perf_counter() - start)  # fmt: skip
+    seconds = time.perf_counter() - start
+    return Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, seconds)
 
 
 def _require_all_read(model: Model) -> None:

@@ -116,9 +116,10 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
     agrees = first_loss is None or np.array_equal(first_loss, losses[0], equal_nan=True)
     if not agrees and not tracer.found:  # violations would explain it, and are told
         raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
-    types = built.compiled.graph.types
-    weights = {name: read_parameter(device, name, types[name]) for name in model.graph.parameters}
+    graph = built.compiled.graph  # parameters it lacks were folded into others: frozen
+    weights = {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
     weights = restored(weights, built.compiled.orders)
+    weights = {name: weights.get(name, model.weights[name]) for name in model.graph.parameters}
     seconds = time.perf_counter() - start
     return _record(built, options, device, tracer, losses, (before, after), seconds), weights
 

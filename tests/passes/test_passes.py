@@ -92,9 +92,10 @@ def test_reordered_needs_less_where_gradients_pile_up():
     vanilla, record = run_schedule(step, "vanilla")
     reordered, _ = run_schedule(step, "reordered")
     assert liveness(reordered).peak < liveness(vanilla).peak
-    assert [applied.name for applied in record] == ["bit-masks", "fuse-activation", "dead-code"]
-    assert record[2].nodes[1] == len(vanilla.nodes)
-    assert record[1].nodes[1] == len(step.nodes) - 5  # three biases and two activations
+    assert [applied.name for applied in record] == ["fold-constants", "bit-masks", "fuse-activation", "dead-code"]
+    assert record[0].declined == "the parameters' values are not known"
+    assert record[3].nodes[1] == len(vanilla.nodes)
+    assert record[2].nodes[1] == len(step.nodes) - 5  # three biases and two activations
 
 
 def test_an_unknown_schedule():

@@ -4,8 +4,10 @@ The graph is verified after each pass. What only pays (`Pass.must_pay`) is undon
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from workbench.errors import GraphError, InternalError, WorkbenchError
 from workbench.ir.graph import Graph
@@ -15,28 +17,38 @@ from workbench.passes import Declined
 from workbench.passes.bit_masks import save_bit_masks
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
+from workbench.passes.fold_constants import fold_constants
 from workbench.passes.fuse_activation import fuse_activation
 from workbench.passes.fuse_update import fuse_update
 from workbench.passes.in_place import work_in_place
 from workbench.passes.order_search import order_search
 from workbench.units import size
 
+Weights = Mapping[str, np.ndarray]
+
 
 @dataclass(frozen=True)
 class Pass:
-    """`run(graph) -> graph` may raise Declined. `schedules`: those that have it unless told otherwise."""
+    """`run(graph) -> graph` may raise Declined. `schedules`: those that have it unless told otherwise.
+
+    One `of_values` is called with the parameters' values as well, and gives new ones beside the graph.
+    """
 
     name: str
-    run: Callable[[Graph], Graph]
+    run: Callable
     about: str
     schedules: tuple[str, ...]
     must_pay: bool = False
+    of_values: bool = False
 
 
 SHARED, REORDERED, OPTIMIZED = ("vanilla", "reordered", "optimized"), ("reordered", "optimized"), ("optimized",)
 PASSES = {
     made.name: made
     for made in (
+        Pass(
+            "fold-constants", fold_constants, "compute what depends on frozen parameters alone", SHARED, of_values=True
+        ),
         Pass("bit-masks", save_bit_masks, "save one bit an element where the backward needs no more", SHARED),
         Pass("fuse-activation", fuse_activation, "bias and activation inside their convolution or dense layer", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
@@ -80,17 +92,25 @@ def chosen_passes(schedule: str, changes: str = "") -> tuple[str, ...]:
 
 def run_passes(graph: Graph, names: Sequence[str]) -> tuple[Graph, tuple[Applied, ...]]:
     """Run the passes called `names` over a training step, and tell what each one did."""
+    graph, _, record = run_passes_with(graph, None, names)
+    return graph, record
+
+
+def run_passes_with(
+    graph: Graph, weights: Weights | None, names: Sequence[str]
+) -> tuple[Graph, Weights | None, tuple[Applied, ...]]:
+    """`run_passes` with the parameters' values: gives those of the new graph's parameters too."""
     record = []
     for name in names:
         before, start = graph, time.perf_counter()
-        graph, declined = _run(PASSES[name], before)
+        graph, weights, declined = _run(PASSES[name], before, weights)
         peaks = peak_bytes(before), peak_bytes(graph)
         if declined == "" and PASSES[name].must_pay and peaks[1] > peaks[0]:
             declined = f"it would need {size(peaks[1])} instead of {size(peaks[0])}"
             graph, peaks = before, (peaks[0], peaks[0])
         seconds = time.perf_counter() - start
         record.append(Applied(name, (len(before.nodes), len(graph.nodes)), peaks, seconds, declined))
-    return graph, tuple(record)
+    return graph, weights, tuple(record)
 
 
 def run_schedule(graph: Graph, schedule: str) -> tuple[Graph, tuple[Applied, ...]]:
@@ -103,11 +123,17 @@ def peak_bytes(graph: Graph) -> int:
     return liveness(graph, scratch_bytes(graph)).peak
 
 
-def _run(made: Pass, before: Graph) -> tuple[Graph, str]:
+def _run(made: Pass, before: Graph, weights: Weights | None) -> tuple[Graph, Weights | None, str]:
     try:
-        after = verify(made.run(before))
+        if made.of_values:
+            if weights is None:
+                raise Declined("the parameters' values are not known")
+            after, weights = made.run(before, weights)
+        else:
+            after = made.run(before)
+        verify(after)
     except Declined as reason:
-        return before, str(reason)
+        return before, weights, str(reason)
     except GraphError as error:
         raise InternalError(f"pass {made.name} broke the graph: {error.message}") from error
-    return after, "nothing to do" if after == before else ""
+    return after, weights, "nothing to do" if after == before else ""
