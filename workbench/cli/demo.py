@@ -8,7 +8,7 @@ from workbench.cli.output import OUT, say, say_json, say_more
 from workbench.errors import InternalError
 from workbench.units import percent
 
-HELP = "train lenet on real digits, then draw vanilla beside reordered"
+HELP = "train lenet on real digits, then draw its memory: vanilla, reordered, optimized"
 MODEL, EPOCHS, RATE, DECAY = "lenet", 5, 0.02, 0.6
 
 
@@ -24,13 +24,13 @@ def execute(args) -> int:
     folder = OUT / "demo"
     trained, weights = run.train_once(args, model, board, "optimized", folder / "trained")
     args.epochs = None
-    pair = {
+    three = {
         schedule: run.train_once(args, model, board, schedule, folder / schedule, evaluate=False)
-        for schedule in ("vanilla", "reordered")
+        for schedule in ("vanilla", "reordered", "optimized")
     }
-    _require_equal(*(after for _, after in pair.values()))
-    runs = [each for each, _ in pair.values()]
-    for each, name in ((trained, "trained"), *zip(runs, pair, strict=True)):
+    _require_equal(*(after for _, after in three.values()))
+    runs = [each for each, _ in three.values()]
+    for each, name in ((trained, "trained"), *zip(runs, three, strict=True)):
         each.save(folder / name)
     options.save_weights(folder / "weights.npz", weights)
     files = [*lifecycle.draw(runs, folder), folder / "weights.npz"]
@@ -43,7 +43,8 @@ def execute(args) -> int:
         say(
             "Where one training step's memory goes. Vanilla runs all updates last; reordered runs each as soon as it is"
         )
-        say("safe. The weights after the step are the same, to the bit:")
+        say("safe; optimized applies each gradient as it is computed, and writes results over what dies in them. The")
+        say("weights after the step are the same, to the bit:")
         say()
         say(comparison_text(runs).rstrip())
         say()
