@@ -31,6 +31,14 @@ def runs():
     }
 
 
+@pytest.mark.parametrize("policy", ["bias-only", "conv2:0.25+fc2", "conv1+fc1:0.5+largest"])
+def test_of_a_partly_updated_weight_its_part_is_counted(policy):
+    """As updated is what lies in SRAM, four bytes each."""
+    run = workbench.run("lenet", policy=policy, steps=1, trace="off", evaluate=False)
+    kept = run.buffers[(run.buffers.role == "parameter") & (run.buffers.storage == "sram")]
+    assert 4 * run.meta["parameters_updated"] == kept["size"].sum() > 0
+
+
 def test_measures_add_up(runs):
     for run in runs.values():
         memory = run.meta["memory"]

@@ -220,11 +220,7 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
     buffers = buffers.astype(dict.fromkeys(("lower", "upper", "axis", "begin", "end"), "Int64"))
     buffers = buffers.merge(tracer.buffer_profile(), on="id", how="left")
     symbols = pd.DataFrame([vars(symbol) for symbol in device.machine.elf.symbols])
-    updated = [
-        graph.types[row.parameter].elements
-        for row in device.buffers
-        if row.role == "parameter" and row.storage == "sram"
-    ]
+    updated = [graph.types[name].updated.elements for name in graph.parameters if graph.types[name].needs_grad]
     cycles = step.cycles
     lr, lr_bias = _rates(options)
     meta = {
