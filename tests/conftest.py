@@ -1,6 +1,7 @@
 """Fixtures of the whole suite: golden files with a one-switch update, and the shared data where it is there."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ TESTS = Path(__file__).parent
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="write what was got into tests/golden")
+
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background, by a script or nohup: the tests
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # of Ctrl-C hand what they inherit to their processes
 
 
 @pytest.fixture
