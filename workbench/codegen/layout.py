@@ -50,6 +50,7 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
         for result in node.results:
             role.setdefault(result, _role(part, graph.types[result].dtype))
     label = _labels(graph)
+    called = {node.results[0]: node.label if node.body else label[node.results[0]] for node in work}
     rows: dict[str, BufferRow] = {}
     for storage in plan.liveness.arena:
         if storage.lower < storage.upper:
@@ -61,7 +62,7 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
         first = node.results[0]
         if first in plan.scratch:
             rows[scratch_id(first)] = BufferRow(
-                len(rows), f"scratch of {label[first]}", "scratch", "arena", ARENA, plan.scratch_offset(first),
+                len(rows), f"scratch of {called[first]}", "scratch", "arena", ARENA, plan.scratch_offset(first),
                 plan.scratch[first], position, position + 1,
             )  # fmt: skip
     symbols: set[str] = set()
@@ -90,7 +91,11 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
             )  # fmt: skip
     operators = tuple(
         OpRow(
-            position, _function(position, len(work), node), label[node.results[0]], part, *_accesses(node, root, rows)
+            position,
+            _function(position, len(work), node),
+            called[node.results[0]],
+            part,
+            *_accesses(node, root, rows),
         )
         for position, (node, part) in enumerate(zip(work, phase, strict=True))
     )
@@ -123,6 +128,7 @@ def _labels(graph: Graph) -> dict[str, str]:
         for index, result in enumerate(node.results):
             text = node.label or result
             text = text if index == 0 else f"{text}.{graph.suffix(result)}"
+            text = graph.label(result) if node.body else text
             text = f"{text}.{result}" if text in seen else text
             label[result] = text
             seen.add(text)

@@ -8,6 +8,7 @@ buffers.csv ops.csv graph.txt                       what the tracer and the repo
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from workbench.autodiff import loss_nodes
 from workbench.boards import Board
 from workbench.codegen.layout import ARENA, C_TYPE, CAST, Layout, c_identifier, lay_out
+from workbench.codegen.region import region_body, region_headers
 from workbench.errors import GraphError, ModelError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
@@ -59,14 +61,14 @@ def generate(graph: Graph, plan: MemoryPlan, weights: Mapping[str, np.ndarray], 
     """The project of a training step. Raises GraphError for a node without a kernel, ModelError for bad weights."""
     layout = lay_out(graph, plan)
     work = steps(graph)
-    headers = [_kernel(node).header for node in work]
+    headers = [region_headers(node.body) if node.body else [_kernel(node).header] for node in work]
     functions = [_operator(graph, layout, node, row) for node, row in zip(work, layout.ops, strict=True)]
     files = {name: (templates() / name).read_text() for name in ("startup.c", "main.c", "sections.ld")}
-    files |= {f"kernels/{name}": text for name, text in _kernel_files(sorted(set(headers))).items()}
+    files |= {f"kernels/{name}": text for name, text in _kernel_files(sorted(set(chain(*headers)))).items()}
     files["model.h"] = _model_header(graph, layout, plan)
     for number, start in enumerate(range(0, len(work), NODES_A_FILE)):
         part = slice(start, start + NODES_A_FILE)
-        includes = "".join(f'#include "kernels/{name}"\n' for name in sorted(set(headers[part])))
+        includes = "".join(f'#include "kernels/{name}"\n' for name in sorted(set(chain(*headers[part]))))
         files[f"ops_{number}.c"] = f'/* The operators, in execution order. */\n#include "model.h"\n{includes}\n' + (
             "\n".join(functions[part])
         )
@@ -97,6 +99,8 @@ def _kernel_files(names: list[str]) -> dict[str, str]:
 
 
 def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
+    if node.body:
+        return _region(graph, layout, node, row)
     kernel, op = _kernel(node), ops.get(node.op)
     types = [graph.types[name] for name in node.operands]
     function = kernel.function if isinstance(kernel.function, str) else kernel.function(*types, **node.attrs)
@@ -112,15 +116,30 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n    {function}({inner});\n}}\n"
 
 
+def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
+    outer = {name: _operand(graph, layout, node, index) for index, name in enumerate(node.body.inputs)}
+    outer |= {made: layout.pointer(graph, name) for made, name in zip(node.body.outputs, node.results, strict=True)}
+    scratch = f"{ARENA} + {layout.buffers[row.scratch[0]].offset}" if row.scratch else ""
+    text = region_body(node.body, node.attrs["rows"], outer, scratch)
+    return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n{text}}}\n"
+
+
 def _operand(graph: Graph, layout: Layout, node: Node, index: int) -> str:
     """What is passed for an operand: its address; of a weight in two parts, both, unless the update alone is meant."""
     name, op = node.operands[index], ops.get(node.op)
     address, rest = layout.pointer(graph, name), layout.rest.get(layout.root[name])
     if rest is None or index in op.takes:
         return address
-    if index not in _kernel(node).split:
+    if not _reads_parts(node, index):
         raise GraphError(f"{node.op} ({node.label}) has no kernel that reads %{name} in two parts")
     return f"{address}, {rest.symbol}"
+
+
+def _reads_parts(node: Node, index: int) -> bool:
+    if not node.body:
+        return index in _kernel(node).split
+    name = node.body.inputs[index]
+    return all(_reads_parts(inner, at) for inner in node.body.nodes for at, x in enumerate(inner.operands) if x == name)
 
 
 def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:

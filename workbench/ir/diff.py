@@ -8,7 +8,7 @@
 from difflib import SequenceMatcher
 
 from workbench.ir.graph import Graph
-from workbench.ir.text import argument_text, node_text, outputs_text
+from workbench.ir.text import argument_text, node_lines, outputs_text
 
 
 def print_difference(larger: Graph, smaller: Graph) -> str:
@@ -30,8 +30,8 @@ def print_difference(larger: Graph, smaller: Graph) -> str:
     lines.append(") {")
     for what, first, behind, begin, end in steps:
         dropped = () if what == "equal" else larger.nodes[first:behind]
-        lines += [f"    # {node_text(node)}" for node in dropped]
-        lines += [f"    {node_text(node)}" for node in smaller.nodes[begin:end]]
+        lines += [f"    # {line}" for node in dropped for line in node_lines(node)]
+        lines += [f"    {line}" for node in smaller.nodes[begin:end] for line in node_lines(node)]
     return "\n".join([*lines, f"    {outputs_text(smaller)}", "}"]) + "\n"
 
 

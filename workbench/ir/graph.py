@@ -23,6 +23,11 @@ class Node:
     label: str = ""
 
     @property
+    def body(self) -> "Graph | None":
+        """The graph inside a region; None for every other node."""
+        return self.attrs.get("body")
+
+    @property
     def overwrites(self) -> tuple[str, ...]:
         return tuple(name for name in self.over if name)
 
@@ -61,6 +66,10 @@ class Graph:
     def label(self, value: str) -> str:
         """A name for people: the label of the node that made it (arguments are called by their own name)."""
         node = self.producer().get(value)
+        if node is not None and node.body:
+            made = node.body.outputs[node.results.index(value)]
+            label = node.body.label(made)
+            return value if label == made else label
         if node is None or not node.label:
             return value
         return node.label if value == node.results[0] else f"{node.label}.{self.suffix(value)}"
@@ -84,8 +93,8 @@ class Graph:
         return replace(self, nodes=nodes)
 
     def renamed(self, names: Mapping[str, str]) -> "Graph":
-        """The same graph with results called otherwise; arguments and what `names` leaves out keep their names."""
-        new = {name: name for name in self.types} | dict(names) | {name: name for name in self.arguments}
+        """The same graph with values called otherwise; what `names` leaves out keeps its name."""
+        new = {name: names.get(name, name) for name in self.types}
         nodes = tuple(
             replace(
                 node,
@@ -95,13 +104,21 @@ class Graph:
             )
             for node in self.nodes
         )
-        types = {new[name]: kind for name, kind in self.types.items()}
-        return replace(self, nodes=nodes, outputs=tuple(new[name] for name in self.outputs), types=types)
+        inputs, parameters, state, outputs = (
+            tuple(new[name] for name in group) for group in (self.inputs, self.parameters, self.state, self.outputs)
+        )
+        return Graph(inputs, parameters, nodes, outputs, {new[name]: kind for name, kind in self.types.items()}, state)
 
     def renumbered(self) -> "Graph":
         """The same graph, its results called 0, 1, 2, … in order of execution."""
         made = (result for node in self.nodes for result in node.results)
         return self.renamed({old: str(number) for number, old in enumerate(made)})
+
+    def as_body(self) -> "Graph":
+        """The same graph with names that do not depend on what is around it: inputs in0, in1, …, results 0, 1, …"""
+        made = (result for node in self.nodes for result in node.results)
+        inputs = {name: f"in{index}" for index, name in enumerate(self.inputs)}
+        return self.renamed(inputs | {old: str(number) for number, old in enumerate(made)})
 
     def with_needs_grad(self, wanted: Mapping[str, bool | tuple[int, int]]) -> "Graph":
         """The same graph in which exactly these parameters need gradients."""

@@ -32,6 +32,54 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """The rows of an image that a row r of the result is made of: (r·by + low) / over up to (r·by + high) / over.
+
+    Rounded inwards; rows beyond the image count as nothing.
+    """
+
+    by: int = 1
+    low: int = 0
+    high: int = 0
+    over: int = 1
+
+    def first(self, row: int) -> int:
+        """The first row that rows from `row` on read."""
+        return -(-(row * self.by + self.low) // self.over)
+
+    def end(self, end: int) -> int:
+        """The row behind the last one that rows before `end` read."""
+        return ((end - 1) * self.by + self.high) // self.over + 1
+
+
+def same_row(*_, **__) -> Reach:
+    """Of an elementwise operator."""
+    return Reach()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How an operator makes some rows of an image at a time, inside a region.
+
+    `function(literals…, begin, end, operands…, results…)` of kernels/`header` makes rows [begin, end). Operands that
+    are `images` come as strips, and so does the first result; everything else as in Kernel, masks as wb_bits.
+    `reach(*types, **attrs)` tells which rows of each image. `parted`: further float operands of which each image has
+    its own part (masks and argmax are so anyway). `adds_up`: the result is no image but grows with each row,
+    from zero.
+    """
+
+    header: str
+    function: str | Callable[..., str]
+    literals: Callable[..., list[int]]
+    reach: Callable[..., Reach] = same_row
+    images: tuple[int, ...] = (0,)
+    parted: tuple[int, ...] = ()
+    operands: int = 0
+    results: int = 0
+    adds_up: bool = False
+
+
+@dataclass(frozen=True)
 class Sample:
     """One case to test an operator with: operands as numpy arrays (float ones are differentiated), and attributes."""
 
@@ -52,7 +100,8 @@ class Op:
     training                     attributes a forward node takes when its gradient is wanted (a saved argmax)
     masked                       the gradient operator that needs of this one's result only the bits of `mask=True`
     takes                        result i takes over operand takes[i], always
-    dtypes                       operand index -> dtypes it may have, where that is not float32
+    dtypes                       operand index -> dtypes it may have, where that is not float32; None: whatever
+                                 `infer` allows
     layouts                      what storage it works on: "" row-major only; "same": any, one for all operands and
                                  results (elementwise); "any": `infer` decides (layout_transform)
     view                         the result is operand 0's storage under another shape
@@ -67,6 +116,7 @@ class Op:
                                  operand's last forward reader, so that the rest need not live on
     macs(*types, **attrs)        multiply-accumulates
     samples(rng)                 list of Sample
+    rows                         how it works row by row, where it can
     """
 
     name: str
@@ -79,7 +129,7 @@ class Op:
     training: Mapping = field(default_factory=dict)
     masked: str = ""
     takes: tuple[int, ...] = ()
-    dtypes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    dtypes: Mapping[int, tuple[str, ...]] | None = field(default_factory=dict)
     layouts: str = ""
     view: bool = False
     phase: str = ""
@@ -90,6 +140,7 @@ class Op:
     keeps: bool = False
     macs: Callable[..., int] = lambda *_, **__: 0
     kernel: Kernel | None = None
+    rows: Rows | None = None
 
     def grad(self, index: int) -> Callable | None:
         """The gradient rule of operand `index`; None where there is none."""
@@ -109,6 +160,8 @@ class Op:
         return tuple(replace(kind, layout=layout or kind.layout, needs_grad=False) for kind in results)
 
     def _check_dtypes(self, types) -> None:
+        if self.dtypes is None:
+            return
         for index, kind in enumerate(types):
             allowed = self.dtypes.get(index, ("float32",))
             if not self.view and kind.dtype not in allowed:

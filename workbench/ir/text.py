@@ -9,15 +9,25 @@
 
 Parameters carry `needs_grad`, optimizer state `state`; other arguments are written by the host. `over` names the
 operand whose storage a result takes over (`_` for none). Attributes at their default are left out. The comment is the
+<<<<<<< HEAD
 node's label. A line that begins with # is left out when the text is read.
+=======
+node's label. A region holds its body, which reads and makes values of the graph around it under their own names:
+
+    %2, %97 = region(%input0, %stem.weight, %expand.weight, rows=2) {
+        %2.0 = nn.conv2d(%input0, %stem.weight, …);  /* stem */
+        %2, %97 = nn.conv2d(%2.0, %expand.weight, …, mask=True);  /* expand */
+    };  /* stem-expand */
 """
 
 import ast
 import re
+from dataclasses import replace
 
 from workbench.errors import ParseError, WorkbenchError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
+from workbench.ir.op import REQUIRED
 from workbench.ir.types import TensorType
 
 FEW_ARGUMENTS = 4  # more than these stand on lines of their own
@@ -29,7 +39,7 @@ def print_graph(graph: Graph) -> str:
     head = f"fn ({', '.join(arguments)}) {{"
     if len(arguments) > FEW_ARGUMENTS:
         head = "fn (\n    " + ",\n    ".join(arguments) + "\n) {"
-    lines = [head, *(f"    {node_text(node)}" for node in graph.nodes)]
+    lines = [head, *(f"    {line}" for node in graph.nodes for line in node_lines(node))]
     return "\n".join([*lines, f"    {outputs_text(graph)}", "}"]) + "\n"
 
 
@@ -59,8 +69,23 @@ def _type_text(graph: Graph, name: str) -> str:
     return f"Tensor[{', '.join(parts)}]"
 
 
-def node_text(node: Node) -> str:
-    """%result = operator(%operand, attribute=value);"""
+def node_lines(node: Node) -> list[str]:
+    """%result = operator(%operand, attribute=value); on one line, a region on several."""
+    if not node.body:
+        return [_node_text(node)]
+    before, _, after = _node_text(replace(node, attrs={**node.attrs, "body": REQUIRED})).rpartition(";")
+    return [f"{before} {{", *(f"    {_node_text(inner)}" for inner in _spelled_out(node)), f"}};{after}"]
+
+
+def _spelled_out(node: Node) -> tuple[Node, ...]:
+    """The body's nodes with the names of the graph around it; values of the body alone are called after the region."""
+    body = node.body
+    outer = dict(zip(body.inputs, node.operands, strict=True)) | dict(zip(body.outputs, node.results, strict=True))
+    names = {name: outer.get(name, f"{node.results[0]}.{name}") for name in body.types}
+    return body.renamed(names).nodes
+
+
+def _node_text(node: Node) -> str:
     defaults = ops.get(node.op).attrs
     attrs = [f"{key}={_attr_text(value)}" for key, value in node.attrs.items() if value != defaults[key]]
     results = ", ".join(f"%{name}" for name in node.results)
@@ -80,6 +105,8 @@ _NAME = r"%([\w.\-/]+)"
 _TENSOR = re.compile(rf"{_NAME}: Tensor\[\(([\d, ]*)\), (\w+)((?:, \w+=(?:\[[\d, ]*\]|\"[^\"]*\"|[\w.+-]+))*)\]")
 _NODE = re.compile(rf"((?:{_NAME}(?:, )?)+) = ([\w.]+)\((.*?)\)(?: over ([\w.\-/%, ]+))?;(?:\s*/\* (.*?) \*/)?")
 
+_REGION = re.compile(r"(%.+) = ([\w.]+)\((.*)\) \{ \};(?:\s*/\* (.*?) \*/)?")
+
 
 def parse_graph(text: str) -> Graph:
     """The graph that `print_graph` printed. Raises ParseError with the line that cannot be read."""
@@ -91,11 +118,22 @@ def parse_graph(text: str) -> Graph:
     head = " ".join(line for _, line in lines[:body])
     (inputs, parameters, state), types = _parse_arguments(head[len("fn (") : -len(") {")].strip())
     nodes = []
+    region, inside = "", []
     for number, line in lines[body:-2]:
         try:
-            nodes.append(_parse_node(line, types))
+            if line.endswith("{") and not region:
+                region, inside = line, []
+            elif region and not line.startswith("}"):
+                inside.append(line)
+            elif region:
+                nodes.append(_parse_region(region, inside, line, types))
+                region = ""
+            else:
+                nodes.append(_parse_node(line, types))
         except WorkbenchError as error:
             raise ParseError(f"line {number}: {error.message}\n  {line}") from None
+    if region:
+        raise ParseError(f"a body has no end\n  {region}")
     outputs = tuple(re.findall(_NAME, lines[-2][1]))
     unmade = [name for name in outputs if name not in types]
     if unmade:
@@ -131,12 +169,11 @@ def _parse_node(line: str, types: dict[str, TensorType]) -> Node:
         raise ParseError("expected `%result = operator(%operand, attribute=value);`")
     results = tuple(re.findall(_NAME, match[1]))
     op = ops.get(match[3])
-    operands = re.match(rf"(?:{_NAME}(?:, |$))*", match[4])[0]
-    names = tuple(re.findall(_NAME, operands))
+    names, attrs = _parse_call(match[4])
     unknown = [name for name in names if name not in types]
     if unknown:
         raise ParseError(f"%{unknown[0]} is read before it is made")
-    attrs = op.complete(_parse_attrs(match[4][len(operands) :]))
+    attrs = op.complete(attrs)
     over = tuple(word.strip().lstrip("%") for word in match[5].split(",")) if match[5] else ()
     over = tuple("" if word == "_" else word for word in over)
     made = op.result_types([types[name] for name in names], attrs)
@@ -144,6 +181,31 @@ def _parse_node(line: str, types: dict[str, TensorType]) -> Node:
         raise ParseError(f"{op.name} gives {len(made)} results, the line names {len(results)}")
     types.update(zip(results, made, strict=True))
     return Node(op.name, names, results, attrs, over, match[6] or "")
+
+
+def _parse_region(head: str, inside: list[str], end: str, types: dict[str, TensorType]) -> Node:
+    match = _REGION.fullmatch(f"{head} {end}")
+    if not match:
+        raise ParseError("expected `%result = region(%operand, rows=…) {`, a body, and `};`")
+    results = tuple(re.findall(_NAME, match[1]))
+    operands, attrs = _parse_call(match[3])
+    inner = {name: types[name] for name in operands if name in types}
+    nodes = tuple(_parse_node(line, inner) for line in inside)
+    unmade = [name for name in (*operands, *results) if name not in inner]
+    if unmade:
+        raise ParseError(f"%{unmade[0]} is read before it is made, or never made")
+    body = Graph(operands, (), nodes, results, inner).as_body()
+    op = ops.get(match[2])
+    attrs = op.complete({**attrs, "body": body})
+    made = op.result_types([types[name] for name in operands], attrs)
+    types.update(zip(results, made, strict=True))
+    return Node(op.name, operands, results, attrs, label=match[4] or "")
+
+
+def _parse_call(text: str) -> tuple[tuple[str, ...], dict]:
+    """Operands and attributes of `%operand, …, attribute=value, …`."""
+    operands = re.match(rf"(?:{_NAME}(?:, |$))*", text)[0]
+    return tuple(re.findall(_NAME, operands)), _parse_attrs(text[len(operands) :])
 
 
 def _parse_attrs(text: str) -> dict:

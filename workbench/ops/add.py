@@ -1,7 +1,7 @@
 """add: y = a + b of one shape; also how gradients that meet are summed."""
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, channelwise, register
+from workbench.ir.op import Kernel, Op, Rows, Sample, channelwise, register
 
 
 def infer(a, b):
@@ -25,5 +25,6 @@ def samples(rng):
 register(Op(
     name="add", infer=infer, evaluate=evaluate, grads=(grad, grad), samples=samples,
     layouts="same", kernel=Kernel("add_f32.h", "add_f32", lambda a, b: [a.elements], in_place=(0, 1)),
+    rows=Rows("elementwise_rows_f32.h", "add_rows_f32", lambda a, b: [a.shape[1], a.shape[3]], images=(0, 1)),
     ties=channelwise,
 ))  # fmt: skip

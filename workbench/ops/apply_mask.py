@@ -3,7 +3,7 @@
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.op import Kernel, Op, Rows, Sample, register
 
 
 def infer(dy, mask):
@@ -28,4 +28,5 @@ register(Op(
     name="nn.apply_mask", infer=infer, evaluate=evaluate, grads=(grad_dy, None), samples=samples,
     dtypes={1: ("bit",)}, layouts="same",
     kernel=Kernel("apply_mask_f32.h", "apply_mask_f32", lambda dy, mask: [dy.elements], in_place=(0,)),
+    rows=Rows("elementwise_rows_f32.h", "apply_mask_rows_f32", lambda dy, mask: list(dy.shape[1:])),
 ))  # fmt: skip

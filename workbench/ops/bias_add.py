@@ -3,7 +3,7 @@
 from math import prod
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.op import Kernel, Op, Rows, Sample, register
 
 
 def infer(x, b):
@@ -33,6 +33,7 @@ def samples(rng):
 register(Op(
     name="nn.bias_add", infer=infer, evaluate=evaluate, grads=(grad_x, grad_b), samples=samples, parameters={1: "bias"},
     ties=lambda x, b: ({1: "channel"}, {0: "channel"}, {1: "channel"}),
+    rows=Rows("elementwise_rows_f32.h", "bias_add_rows_f32", lambda x, b: [x.shape[1], x.shape[3]]),
     kernel=Kernel(
         "bias_add_f32.h", "bias_add_f32", lambda x, b: [x.shape[0], x.shape[1], prod(x.shape[2:])], in_place=(0,)
     ),

@@ -7,7 +7,7 @@ x is nn.conv2d_transpose, that of w nn.conv2d_backward_weight.
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._activation import ATTRS, LITERALS, end_types, end_values, grad_b, through_clip
 from workbench.ops._windows import output_size, windows
@@ -97,6 +97,18 @@ def function(x, w, *b, **_):
     return "conv2d_split_f32" if isinstance(w.needs_grad, tuple) else "conv2d_f32"
 
 
+def literals_rows(*types, **attrs):
+    return literals(*types, **attrs)[1:]
+
+
+def function_rows(*types, **attrs):
+    return function(*types, **attrs).replace("_f32", "_rows_f32")
+
+
+def reach(x, w, b=None, *, kernel_size, strides, padding, dilation, **_):
+    return Reach(strides[0], -padding[0], dilation[0] * (kernel_size[0] - 1) - padding[0])
+
+
 CASES = (  # x shape, output channels, attributes
     ((1, 3, 6, 6), 3, {"kernel_size": (3, 3), "padding": (1, 1, 1, 1)}),
     ((2, 4, 5, 7), 6, {"kernel_size": (3, 2), "strides": (2, 1), "padding": (0, 1, 1, 0)}),
@@ -149,4 +161,5 @@ register(Op(
            "channels": REQUIRED, "kernel_size": REQUIRED, **ATTRS},
     part=part, ties=ties, parameters={1: "weight", 2: "bias"},
     kernel=Kernel("conv2d_f32.h", function, literals, operands=3, results=2, split=(1,)),
+    rows=Rows("conv2d_rows_f32.h", function_rows, literals_rows, reach, operands=3, results=2),
 ))  # fmt: skip

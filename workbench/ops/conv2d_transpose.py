@@ -6,7 +6,7 @@ dx[n,c,i,j] = Σ dy[n,o,oy,ox] · w[o,c,ky,kx] over all oy·s + ky·d − p = i,
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops import conv2d
 from workbench.ops._windows import output_size, scatter
@@ -67,6 +67,18 @@ def function(dy, w, **_):
     return "conv2d_transpose_split_f32" if isinstance(w.needs_grad, tuple) else "conv2d_transpose_f32"
 
 
+def literals_rows(dy, w, **attrs):
+    return literals(dy, w, **attrs)[1:]
+
+
+def function_rows(dy, w, **_):
+    return function(dy, w).replace("_f32", "_rows_f32")
+
+
+def reach(dy, w, *, kernel_size, strides, padding, dilation, **_):
+    return Reach(1, padding[0] - dilation[0] * (kernel_size[0] - 1), padding[0], strides[0])
+
+
 def samples(rng):
     cases = []
     for case in conv2d.samples(rng):
@@ -89,4 +101,5 @@ register(Op(
     name="nn.conv2d_transpose", infer=infer, evaluate=evaluate, grads=(grad_dy, grad_w), samples=samples, macs=macs,
     attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
     kernel=Kernel("conv2d_transpose_f32.h", function, literals, split=(1,)),
+    rows=Rows("conv2d_transpose_rows_f32.h", function_rows, literals_rows, reach),
 ))  # fmt: skip

@@ -3,7 +3,7 @@
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Rows, Sample, channelwise, register
 from workbench.ir.types import TensorType
 
 
@@ -54,8 +54,11 @@ register(Op(
     kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_f32",
                   lambda x: [x.shape[0] * x.shape[1], x.shape[2] * x.shape[3]]),
     ties=channelwise,
+    rows=Rows("elementwise_rows_f32.h", "global_avg_pool2d_rows_f32", lambda x: list(x.shape[1:]), adds_up=True),
 ))  # fmt: skip
 register(Op(
     name="nn.global_avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
     attrs={"size": REQUIRED}, kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_grad_f32", literals_grad),
+    rows=Rows("elementwise_rows_f32.h", "global_avg_pool2d_grad_rows_f32",
+              lambda dy, size: [dy.shape[1], *size], images=(), parted=(0,)),
 ))  # fmt: skip

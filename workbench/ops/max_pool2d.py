@@ -7,7 +7,7 @@ all that the gradient needs: dx gets each dy at its winner, summed where windows
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, channelwise, register
 from workbench.ir.types import NUMPY, TensorType
 from workbench.ops._windows import output_size, scatter, windows
 
@@ -49,6 +49,18 @@ def function(x, *, pool_size, argmax, **_):
     return "max_pool2d_argmax_i8_f32" if _argmax_dtype(pool_size) == "int8" else "max_pool2d_argmax_i32_f32"
 
 
+def literals_rows(x, **attrs):
+    return [x.shape[1], *literals(x, **attrs)[1:]]
+
+
+def function_rows(x, **attrs):
+    return function(x, **attrs).replace("_f32", "_rows_f32")
+
+
+def reach(x, *, pool_size, strides, padding, **_):
+    return Reach(strides[0], -padding[0], pool_size[0] - 1 - padding[0])
+
+
 CASES = (
     ((1, 2, 4, 4), {"pool_size": (2, 2), "strides": (2, 2)}),
     ((2, 3, 5, 6), {"pool_size": (3, 2), "strides": (1, 2), "padding": (1, 0, 1, 1)}),
@@ -88,6 +100,18 @@ def function_grad(dy, argmax, **_):
     return "max_pool2d_grad_i8_f32" if argmax.dtype == "int8" else "max_pool2d_grad_i32_f32"
 
 
+def literals_grad_rows(dy, argmax, *, size, pool_size, strides, padding):
+    return [dy.shape[1], size[1], *dy.shape[2:], *pool_size, *strides, *padding[:2]]
+
+
+def function_grad_rows(dy, argmax, **_):
+    return function_grad(dy, argmax).replace("_f32", "_rows_f32")
+
+
+def reach_grad(dy, argmax, *, pool_size, strides, padding, **_):
+    return Reach(1, padding[0] - pool_size[0] + 1, padding[0], strides[0])
+
+
 def samples_grad(rng):
     cases = []
     for case in samples(rng)[: len(CASES)]:
@@ -102,10 +126,11 @@ register(Op(
     name="nn.max_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "argmax": False},
     training={"argmax": True}, kernel=Kernel("max_pool2d_f32.h", function, literals),
-    ties=channelwise,
+    ties=channelwise, rows=Rows("max_pool2d_rows_f32.h", function_rows, literals_rows, reach),
 ))  # fmt: skip
 register(Op(
     name="nn.max_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples_grad,
     attrs={"size": REQUIRED, "pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0)},
     dtypes={1: ("int8", "int32")}, kernel=Kernel("max_pool2d_grad_f32.h", function_grad, literals_grad),
+    rows=Rows("max_pool2d_rows_f32.h", function_grad_rows, literals_grad_rows, reach_grad),
 ))  # fmt: skip

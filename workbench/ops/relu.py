@@ -6,7 +6,7 @@ With `mask` it also gives one bit an element, y > 0: all that the gradient needs
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, channelwise, register
+from workbench.ir.op import Kernel, Op, Rows, Sample, channelwise, register
 from workbench.ir.types import TensorType
 
 
@@ -62,6 +62,7 @@ register(Op(
     name="nn.relu", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"mask": False}, masked="nn.relu_grad",
     layouts="same", kernel=Kernel("relu_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
+    rows=Rows("elementwise_rows_f32.h", "relu_rows_f32", lambda x, **_: list(x.shape[1:]), results=2),
     ties=channelwise,
 ))  # fmt: skip
 register(Op(

@@ -6,7 +6,7 @@ With `mask` it also gives one bit an element, 0 < y < 6: all that the gradient n
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, channelwise, register
+from workbench.ir.op import Kernel, Op, Rows, Sample, channelwise, register
 from workbench.ir.types import TensorType
 
 
@@ -61,6 +61,7 @@ register(Op(
     name="nn.relu6", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"mask": False}, masked="nn.relu6_grad",
     layouts="same", kernel=Kernel("relu6_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
+    rows=Rows("elementwise_rows_f32.h", "relu6_rows_f32", lambda x, **_: list(x.shape[1:]), results=2),
     ties=channelwise,
 ))  # fmt: skip
 register(Op(

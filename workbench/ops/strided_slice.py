@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, register
 from workbench.ir.types import TensorType
 
 
@@ -35,6 +35,16 @@ def first_channels(build, x, count):
 def literals(x, *, begin, end, axis):
     inner = prod(x.shape[axis + 1 :])
     return [prod(x.shape[:axis]), x.shape[axis] * inner, begin * inner, end * inner]
+
+
+def literals_rows(x, *, begin, end, axis):
+    return [begin, end - begin, x.shape[3]]
+
+
+def reach(x, *, axis, **_):
+    if axis != 1:
+        raise ShapeError("strided_slice: works row by row along channels only")
+    return Reach()
 
 
 CASES = (  # shape, axis, begin, end
@@ -86,6 +96,7 @@ register(Op(
     name="strided_slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED}, keeps=True,
     kernel=Kernel("strided_slice_f32.h", "strided_slice_f32", literals),
+    rows=Rows("elementwise_rows_f32.h", "slice_rows_f32", literals_rows, reach),
 ))  # fmt: skip
 register(Op(
     name="strided_slice_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,

@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Rows, Sample, register
 from workbench.ir.types import TensorType
 
 
@@ -29,4 +29,5 @@ def samples(rng):
 register(Op(
     name="sum", infer=infer, evaluate=evaluate, samples=samples, attrs={"axis": REQUIRED},
     kernel=Kernel("sum_f32.h", "sum_f32", lambda x, axis: [x.shape[0], x.shape[1], prod(x.shape[2:])]),
+    rows=Rows("elementwise_rows_f32.h", "sum_rows_f32", lambda x, axis: [x.shape[1], x.shape[3]], adds_up=True),
 ))  # fmt: skip

@@ -22,6 +22,7 @@ from workbench.passes.fuse_activation import fuse_activation
 from workbench.passes.fuse_update import fuse_update
 from workbench.passes.in_place import work_in_place
 from workbench.passes.order_search import order_search
+from workbench.passes.regions import regions
 from workbench.units import size
 
 Weights = Mapping[str, np.ndarray]
@@ -53,6 +54,7 @@ PASSES = {
         Pass("fuse-activation", fuse_activation, "bias and activation inside their convolution or dense layer", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
+        Pass("regions", regions, "run chains of operators row by row", OPTIMIZED, True),
         Pass("fuse-update", fuse_update, "apply each gradient as it is computed", OPTIMIZED, True),
         Pass("in-place", work_in_place, "write a result over the operand that dies in it", OPTIMIZED, True),
         Pass("order-search", order_search, "run in the order that keeps the fewest bytes alive", OPTIMIZED, True),

@@ -1,0 +1,81 @@
+/* rows_f32.h - some rows of an image in memory, for operators that a region runs row by row.
+ *
+ *     channel 0 |  row 4  |  row 5  |  row 6  |         | channel 1 |  row 4 …       first 4, end 7, plane: 4 rows
+ *               at
+ *                keep 6: rows from 6 on move to the front, those before are gone */
+#pragma once
+#include "activation_f32.h"
+
+/* Rows [first, end) of an image; plane: elements from one channel to the next. */
+typedef struct {
+    float *at;
+    int plane, first, end;
+} wb_rows;
+
+/* Bits of one image, the first of them being bit `first` of the words. */
+typedef struct {
+    uint32_t *words;
+    int first;
+} wb_bits;
+
+#define wb_no_bits ((wb_bits){ 0, 0 })
+
+WB_KERNEL float *wb_row(wb_rows x, int width, int channel, int row)
+{
+    return x.at + channel * x.plane + (row - x.first) * width;
+}
+
+WB_KERNEL void wb_keep(wb_rows *x, int channels, int width, int keep)
+{
+    const int gone = wb_min(keep, x->end) - x->first;
+    if (gone <= 0)
+        return;
+    const int left = (x->end - x->first - gone) * width;
+    for (int c = 0; c < channels; ++c) {
+        float *to = x->at + c * x->plane;
+#pragma GCC unroll 4
+        for (int i = 0; i < left; ++i)
+            to[i] = to[i + gone * width];
+    }
+    x->first += gone;
+}
+
+WB_KERNEL void wb_zero_words(int count, uint32_t *words)
+{
+    for (int i = 0; i < count; ++i)
+        words[i] = 0;
+}
+
+WB_KERNEL void wb_zero_f32(int count, float *y)
+{
+    for (int i = 0; i < count; ++i)
+        y[i] = 0.0f;
+}
+
+/* A mask whose words have been zero: sets the bit of each element of `count` that lies from bit `start` on. */
+WB_KERNEL void clip_mask_run_f32(int activation, int count, const float *restrict y, uint32_t *restrict words, int start)
+{
+    words += start / 32;
+    start %= 32;
+    for (int done = 0; done < count;) {
+        const int here = wb_min(count - done, 32 - start);
+        uint32_t bits = 0;
+        for (int i = here; i-- > 0;) {
+            const float value = y[done + i];
+            bits = bits << 1 | (value > 0.0f && (activation != WB_RELU6 || value < 6.0f));
+        }
+        *words++ |= bits << start;
+        done += here;
+        start = 0;
+    }
+}
+
+/* The mask of rows [begin, end) of all channels, where there is one. */
+WB_KERNEL void clip_mask_rows_f32(int activation, int channels, int height, int width, int begin, int end,
+                                  wb_rows y, wb_bits mask)
+{
+    if (mask.words)
+        for (int c = 0; c < channels; ++c)
+            clip_mask_run_f32(activation, (end - begin) * width, wb_row(y, width, c, begin), mask.words,
+                              mask.first + (c * height + begin) * width);
+}

@@ -1,0 +1,195 @@
+"""Regions mean the same to the bit, never need more memory, and make every row once, in numpy and emulated."""
+
+import re
+
+import numpy as np
+import pytest
+from graphs import feeds, mlp, same_bits, seeds, shuffled
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench import boards, frontends, session
+from workbench.autodiff import training_step
+from workbench.emulate.device import Device
+from workbench.emulate.machine import Machine
+from workbench.errors import GraphError, WorkbenchError
+from workbench.frontends.layers import Network
+from workbench.ir.build import Builder
+from workbench.ir.interpret import interpret
+from workbench.ir.liveness import scratch_bytes
+from workbench.ir.strips import ends, strips
+from workbench.ir.text import parse_graph, print_graph
+from workbench.ir.verify import verify
+from workbench.passes import Declined
+from workbench.passes.apply_policy import apply_policy
+from workbench.passes.pipeline import peak_bytes, run_passes, run_schedule
+from workbench.passes.regions import regions
+from workbench.policy import parse_policy
+from workbench.report.view import Run
+from workbench.study.check import check
+from workbench.training import Training, train
+
+FIRST = ("bit-masks", "fuse-activation", "dead-code")
+
+
+@st.composite
+def chains(draw):
+    """The training step of convolutions of all kinds, one after the other, some with their own input added."""
+    net = Network("chain", (draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(st.integers(5, 9)), 6))
+    x = net.input
+    for depth in range(draw(st.integers(2, 5))):
+        name, kind = f"layer{depth}", draw(st.sampled_from(["1x1", "3x3", "depthwise", "strided", "block", "pool"]))
+        clip = getattr(net, draw(st.sampled_from(["relu", "relu6"])))
+        width = draw(st.integers(1, 5))
+        if kind == "pool" and min(x.shape[2:]) > 1:
+            x = net.max_pool2d(x, name, 2)
+        elif kind == "block":
+            x = net.build.add(net.conv2d(clip(net.conv2d(x, name, width, 1), name), f"{name}b", x.shape[1], 1), x,
+                              label=f"{name}.add")  # fmt: skip
+        elif kind == "depthwise":
+            x = clip(net.conv2d(x, name, x.shape[1], 3, padding=1, groups=x.shape[1]), name)
+        else:
+            size, stride = (1, 1) if kind == "1x1" else (3, 2 if kind == "strided" else 1)
+            x = clip(net.conv2d(x, name, width, size, stride=stride, padding=size // 2), name)
+    graph = net.build.graph(net.dense(net.flatten(x), "fc", 3))
+    policy = draw(st.sampled_from(["bias-only", "last-1", "last-2", "full", "bias-only+layer1:0.5"]))
+    try:
+        return training_step(apply_policy(graph, parse_policy(policy)))
+    except WorkbenchError:  # layer1 is a pooling
+        return training_step(apply_policy(graph, parse_policy("bias-only")))
+
+
+def regional(graph):
+    try:
+        return regions(graph)
+    except Declined:
+        return graph
+
+
+@settings(deadline=None, max_examples=120)
+@given(graph=chains(), seed=seeds)
+def test_regions_keep_every_bit_and_never_need_more(graph, seed):
+    before = shuffled(run_passes(graph, FIRST)[0], seed)
+    after = verify(regional(before))
+    values = feeds(before, seed)
+    assert same_bits(interpret(after, values), interpret(before, values))
+    assert peak_bytes(after) <= peak_bytes(before)
+    assert parse_graph(print_graph(after)) == after
+    inside = [inner for node in after.nodes if node.body for inner in node.body.nodes]
+    assert sorted(node.op for node in [*inside, *after.nodes] if not node.body) == sorted(n.op for n in before.nodes)
+
+
+@settings(deadline=None, max_examples=60)
+@given(graph=chains())
+def test_every_row_is_made_once_and_is_there_when_it_is_read(graph):
+    for node in regional(run_passes(graph, FIRST)[0]).nodes:
+        for step in range(1, 4) if node.body else ():
+            plan = strips(node.body, step)
+            made, base = [0] * len(plan.stages), [0] * len(plan.stages)
+            for begin in range(0, plan.stages[-1].height, step):
+                target = ends(plan, min(begin + step, plan.stages[-1].height))
+                for index, stage in enumerate(plan.stages):
+                    assert target[index] >= made[index]
+                    for name, reach in stage.reads:
+                        maker = plan.maker(name)
+                        if maker is None or target[index] == made[index]:
+                            continue
+                        needed = range(max(0, reach.first(made[index])), reach.end(target[index]))
+                        assert needed.stop <= made[maker] or made[maker] == plan.stages[maker].height
+                        assert needed.start >= base[maker] or len(needed) == 0
+                    if stage.image in plan.kept:
+                        base[index] = max(base[index], target[index] - plan.kept[stage.image])
+                    made[index] = target[index]
+            assert made == [stage.height for stage in plan.stages]
+
+
+def test_rows_kept_of_a_block():
+    """Expand keeps the three rows a window needs; depthwise one, over which nothing else is written."""
+    build = Builder()
+    x = build.input("x", (1, 2, 8, 8))
+    wide = build.conv2d(x, build.input("w0", (4, 2, 1, 1)), channels=4, kernel_size=(1, 1))
+    deep = build.conv2d(
+        wide, build.input("w1", (4, 1, 3, 3)), channels=4, kernel_size=(3, 3), padding=(1,) * 4, groups=4
+    )
+    clipped = build.relu(deep)
+    thin = build.conv2d(clipped, build.input("w2", (2, 4, 1, 1)), channels=2, kernel_size=(1, 1))
+    plan = strips(build.graph(build.add(thin, x)), 1)
+    assert plan.kept == {wide.name: 3, clipped.name: 1}
+    assert plan.scratch == 4 * 8 * 4 * (3 + 1)
+    assert ends(plan, 1) == [2, 1, 1, 1, 1]
+    assert strips(plan.body, 4).kept == {wide.name: 5, clipped.name: 4}  # 0 … 4, then 3 … 7
+
+
+def test_what_cannot_work_by_rows_is_refused():
+    build = Builder()
+    x = build.input("x", (1, 2, 4, 4))
+    y = build.relu(build.relu(x))
+    body = build.graph(y).as_body()
+    outer = Builder()
+    whole = outer.region(outer.input("x", (1, 2, 4, 4)), body=body)
+    assert whole.shape == (1, 2, 4, 4)
+    with pytest.raises(GraphError, match="at least one row"):
+        verify(_changed(outer.graph(whole), rows=0))
+    for bad in (build.graph(build.batch_flatten(y)), build.graph(build.sum(x, axis=(0, 2, 3)), y)):
+        with pytest.raises(WorkbenchError, match="region: "):
+            outer.region(outer.value("x"), body=bad)
+
+
+def _changed(graph, **attrs):
+    (node,) = graph.nodes
+    return graph.with_nodes([type(node)(node.op, node.operands, node.results, {**node.attrs, **attrs})])
+
+
+def test_it_declines_where_nothing_is_gained():
+    step = run_passes(mlp([4, 5, 3]), FIRST)[0]
+    with pytest.raises(Declined, match="would lower the peak"):
+        regions(step)
+
+
+@pytest.mark.parametrize("policy", ["bias-only", "last-2", "bias-only+block3.expand:0.5"])
+def test_the_large_values_of_mobilenet_are_gone(policy):
+    graph = training_step(apply_policy(frontends.load("mobilenet").graph, parse_policy(policy)))
+    after, record = run_schedule(graph, "optimized")
+    (applied,) = [applied for applied in record if applied.name == "regions"]
+    assert not applied.declined
+    assert peak_bytes(after) < 0.51 * peak_bytes(run_schedule(graph, "reordered")[0])
+    assert max(scratch_bytes(after).values()) > 0
+    assert parse_graph(print_graph(after)) == after
+    assert re.search(r"= region\(%.*\) \{\n        %", print_graph(after))
+
+
+@pytest.mark.parametrize("board", ["nrf52840", "stm32f746"])
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [
+        ("lenet", "bias-only"),
+        ("lenet", "last-2"),
+        ("mobilenet", "bias-only+block3.expand:0.5"),
+        ("mobilenet", "last-2"),
+    ],
+)
+def test_emulated_regions_equal_numpy_and_keep_the_weights_bits(name, policy, board, tmp_path):
+    model = frontends.load(name)
+    built = {
+        passes: session.build(
+            session.compile(model, policy, passes=passes), boards.get(board), tmp_path / f"is{passes}"
+        )
+        for passes in ("", "-regions")
+    }
+    assert any(node.body for node in built[""].compiled.graph.nodes)
+    assert all(row.agrees for row in check(built[""], Training(steps=1)))
+    weights = []
+    for one in built.values():
+        run, trained = train(one, Training(steps=4, trace="memory", evaluate=False))
+        assert Run.of(run).violations.empty
+        weights.append(trained)
+    assert all(np.array_equal(weights[0][parameter], weights[1][parameter]) for parameter in weights[0])
+
+
+def test_batches_of_images_emulated(tmp_path):
+    model = frontends.load("lenet", 3)
+    built = session.build(session.compile(model, "bias-only"), boards.get("nrf52840"), tmp_path)
+    assert any(node.body for node in built.compiled.graph.nodes)
+    assert all(row.agrees for row in check(built, Training(steps=1)))
+    device = Device(Machine(built.image.elf, built.image.board), list(built.project.buffers), list(built.project.ops))
+    assert device.ops

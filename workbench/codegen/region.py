@@ -1,0 +1,187 @@
+"""A region's C: a loop over strips that makes, stage by stage, the rows each strip takes (see ir/strips.py).
+
+the value v0 inside the body     wb_rows v0 = { F32(wb_arena + 512, 0), 24, 0, 0 };
+strip by strip of the driver     for (int row = 0; row < 8; row += 1) {
+its rows, and what they take         const int end2 = wb_min(row + 1, 8);
+                                     const int end0 = wb_min(8, end2 + 1);
+rows that all have read go           wb_keep(&v0, 16, 8, v2.end - 1);
+                                     conv2d_rows_f32(…, v0.end, end0, x0, …, v0, mask);
+                                     v0.end = end0;
+"""
+
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph
+from workbench.ir.op import Reach
+from workbench.ir.strips import Strips, strips
+
+
+def region_headers(body: Graph) -> list[str]:
+    return ["rows_f32.h", *(ops.get(node.op).rows.header for node in body.nodes)]
+
+
+def region_body(body: Graph, rows: int, outer: dict[str, str], scratch: str) -> str:
+    """The statements. `outer`: a body's input or output -> its address; `scratch`: the address of what is kept."""
+    plan = strips(body, rows)
+    write = _Writer(plan, outer, scratch)
+    lines = [*write.declarations(), *write.zeros()]
+    batched = plan.batch > 1
+    if batched:
+        lines.append(f"for (int n = 0; n < {plan.batch}; ++n) {{")
+        lines += [f"    {line}" for line in write.next_image()]
+    lines += [("    " if batched else "") + line for line in write.loop()]
+    lines += ["}"] * batched
+    return "".join(f"    {line}\n" for line in lines)
+
+
+class _Writer:
+    """Names: v3 are the rows of what stage 3 makes, x0 an image the region reads, end3 how far stage 3 gets."""
+
+    def __init__(self, plan: Strips, outer: dict[str, str], scratch: str):
+        self.plan, self.body, self.outer, self.scratch = plan, plan.body, outer, scratch
+        own = {stage.image: f"v{index}" for index, stage in enumerate(plan.stages) if stage.image}
+        self.strip = {image: strip for image, strip in own.items() if plan.home[image] == image}
+        read = dict.fromkeys(name for stage in plan.stages for name, _ in stage.reads if name in self.body.inputs)
+        self.strip |= {name: f"x{index}" for index, name in enumerate(read)}
+        self.over = {image: self.strip[home] for image, home in plan.home.items()}
+        self.over |= {name: self.strip[name] for name in read}  # image -> the rows it lies in
+        self.whole = [name for name in self.strip if name not in plan.kept]
+        self.counting = [index for index, stage in enumerate(plan.stages) if not stage.image]
+
+    def declarations(self) -> list[str]:
+        lines, offset = [], 0
+        for name, strip in self.strip.items():
+            _, channels, height, width = self.body.types[name].shape
+            rows = self.plan.kept.get(name, height)
+            address = self.outer.get(name, f"F32({self.scratch}, {offset})")
+            there = height if name in self.body.inputs else 0
+            what = f"{channels} channels, {rows} of {height} rows of {width}"
+            what = f"{label}: {what}" if (label := self.body.label(name)) != name else what
+            lines.append(f"wb_rows {strip} = {{ {address}, {rows * width}, 0, {there} }}; /* {what} */")
+            if name in self.plan.kept:
+                offset += self.plan.bytes(name)
+        return lines + [f"int {self._made(index)} = 0;" for index in self.counting]
+
+    def zeros(self) -> list[str]:
+        """Masks, whose bits are set row by row, and sums."""
+        lines = []
+        for name in self.body.outputs:
+            kind = self.body.types[name]
+            if kind.dtype == "bit":
+                lines.append(f"wb_zero_words({kind.bytes // 4}, {self.outer[name]});")
+            elif name not in self.strip and kind.dtype == "float32":
+                lines.append(f"wb_zero_f32({kind.elements}, {self.outer[name]});")
+        return lines
+
+    def next_image(self) -> list[str]:
+        """Where the rows of the n-th image lie; none of those that are made have been."""
+        lines = []
+        for name, strip in self.strip.items():
+            if name in self.whole:
+                lines.append(f"{strip}.at = {self.outer[name]} + n * {self._elements(name)};")
+            if name not in self.body.inputs:
+                lines.append(f"{strip}.first = {strip}.end = 0;")
+        return lines + [f"{self._made(index)} = 0;" for index in self.counting]
+
+    def loop(self) -> list[str]:
+        plan, height = self.plan, self.plan.stages[-1].height
+        lines = [f"for (int row = 0; row < {height}; row += {plan.step}) {{", *map(_indented, self._ends())]
+        for index, stage in enumerate(plan.stages):
+            lines.append(f"    /* {stage.node.label or stage.node.op} */")
+            home = plan.home.get(stage.image)
+            if home in plan.kept and not any(plan.home.get(name) == home for name, _ in stage.reads):
+                _, channels, _, width = self.body.types[home].shape
+                lines.append(f"    wb_keep(&{self.strip[home]}, {channels}, {width}, {self._keep(home)});")
+            lines += map(_indented, self._call(index))
+            if home == stage.image or not stage.image:
+                lines.append(f"    {self._made(index)} = end{index};")
+        return [*lines, "}"]
+
+    def _ends(self) -> list[str]:
+        """end3 = the row before which stage 3 has made all, when this strip is done."""
+        plan, stages = self.plan, self.plan.stages
+        driver, last = len(stages) - 1, stages[-1].height
+        lines = [f"const int end{driver} = wb_min(row + {plan.step}, {last});"]
+        for index in reversed(range(driver)):
+            stage = stages[index]
+            if stage.follows:
+                continue
+            readers = plan.readers(stage.image, follow=False)
+            needs = [_end(reach, f"end{at}") for at, reach in readers]
+            text = f"wb_min({stage.height}, {_nested('wb_max', needs)})"
+            if all(reach.end(stages[at].height) < stage.height for at, reach in readers):
+                text = f"end{driver} == {last} ? {stage.height} : {text}"
+            lines.append(f"const int end{index} = {text};")
+        for index, stage in enumerate(stages):
+            if stage.follows:
+                made = [f"end{at}" for name, _ in stage.reads if (at := plan.maker(name)) is not None]
+                lines.append(f"const int end{index} = {_nested('wb_min', made)};")
+        return lines
+
+    def _keep(self, name: str) -> str:
+        """The first row that somebody will still read; wb_keep knows that there are no more than there are."""
+        return _nested("wb_min", [_first(reach, self._made(at)) for at, reach in self.plan.readers(name, follow=False)])
+
+    def _made(self, index: int) -> str:
+        """The rows that a stage has done so far; one that makes no image counts them."""
+        stage = self.plan.stages[index]
+        return f"{self.over[stage.image]}.end" if stage.image else f"done{index}"
+
+    def _call(self, index: int) -> tuple[str, str]:
+        stage = self.plan.stages[index]
+        node, rows, types = stage.node, stage.rows, self.body.types
+        kinds = [types[name] for name in node.operands]
+        function = rows.function if isinstance(rows.function, str) else rows.function(*kinds, **node.attrs)
+        operands = [
+            self.over[name] if at in rows.images
+            else self._whole(name, types[name].dtype != "float32" or at in rows.parted)
+            for at, name in enumerate(node.operands)
+        ]  # fmt: skip
+        operands += ["0"] * (rows.operands - len(operands))
+        results = [
+            self.over[name] if name == stage.image else self._whole(name, types[name].rank == 4)
+            for name in node.results
+        ]
+        results += ["wb_no_bits"] * (rows.results - len(results))
+        numbers = [*map(str, rows.literals(*kinds, **node.attrs)), self._made(index), f"end{index}"]
+        return f"{function}({', '.join(numbers)},", f"    {', '.join([*operands, *results])});"
+
+    def _whole(self, name: str, parted: bool) -> str:
+        """The address of a value that is no strip; `parted`: each image has its own part of it."""
+        parted = parted and self.plan.batch > 1
+        if self.body.types[name].dtype == "bit":
+            return f"(wb_bits){{ {self.outer[name]}, {f'n * {self._elements(name)}' if parted else 0} }}"
+        return self.outer[name] + (f" + n * {self._elements(name)}" if parted else "")
+
+    def _elements(self, name: str) -> int:
+        return self.body.types[name].elements // self.plan.batch
+
+
+def _end(reach: Reach, end: str) -> str:
+    if reach.over == 1:
+        return _plus(_times(end, reach.by), reach.high + 1 - reach.by)
+    return f"({_plus(end, reach.high - 1)}) / {reach.over} + 1"
+
+
+def _first(reach: Reach, row: str) -> str:
+    text = _plus(_times(row, reach.by), reach.low)
+    return text if reach.over == 1 else f"wb_ceil_div({text}, {reach.over})"
+
+
+def _times(text: str, factor: int) -> str:
+    return text if factor == 1 else f"{text} * {factor}"
+
+
+def _plus(text: str, number: int) -> str:
+    return f"{text} {'-' if number < 0 else '+'} {abs(number)}" if number else text
+
+
+def _nested(function: str, values: list[str]) -> str:
+    """The least or largest of several."""
+    *others, text = dict.fromkeys(values)
+    for value in reversed(others):
+        text = f"{function}({value}, {text})"
+    return text
+
+
+def _indented(line: str) -> str:
+    return f"    {line}"

@@ -1,0 +1,162 @@
+"""A region's body row by row: which rows of each value exist at each step, and how many of them are kept.
+
+    step    expand (1x1)   depthwise (3x3)   project (1x1)       each step finishes some rows of the last node, the
+     0      rows 0 1       row 0             row 0               driver; every other node makes what that takes, and
+     1      row  2         row 1             row 1               no row twice. A value inside the body is kept as the
+     2      row  3         row 2             row 2               rows that somebody will still read: here 3 of expand,
+     …      (1 2 3 kept)                                         1 of depthwise
+
+An elementwise node writes over the rows it reads where nobody else reads them: `home` says in whose rows a value lies.
+
+Nodes from which no way leads to the driver (a sum for a bias, a part kept for the backward) follow: they take every
+row that is there. In the last step all is finished, also rows that the driver never needs.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from workbench.errors import ShapeError
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.ir.op import Reach, Rows
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One node of the body: the rows it makes in all, whether it follows, and the images it reads: value and reach."""
+
+    node: Node
+    rows: Rows
+    height: int
+    follows: bool
+    reads: tuple[tuple[str, Reach], ...]
+
+    @property
+    def image(self) -> str:
+        """The value it makes row by row; "" where its result is made of all rows together."""
+        return "" if self.rows.adds_up else self.node.results[0]
+
+
+@dataclass(frozen=True)
+class Strips:
+    """The stages in order, the driver last; rows kept of each value that exists in rows only; rows a step."""
+
+    body: Graph
+    step: int
+    stages: tuple[Stage, ...]
+    kept: dict[str, int]
+    home: dict[str, str]  # image made in the body -> the image in whose rows it lies; itself, or what is made of it
+
+    @property
+    def batch(self) -> int:
+        return self.body.types[self.stages[0].node.results[0]].shape[0]
+
+    def maker(self, value: str) -> int | None:
+        """The index of the stage that makes an image; None for the region's operands."""
+        return self._makers.get(value)
+
+    def readers(self, value: str, follow: bool) -> list[tuple[int, Reach]]:
+        """Stages that read an image, and how."""
+        return self._readers.get((value, follow), [])
+
+    @cached_property
+    def _makers(self) -> dict[str, int]:
+        return {stage.image: index for index, stage in enumerate(self.stages) if stage.image}
+
+    @cached_property
+    def _readers(self) -> dict[tuple[str, bool], list[tuple[int, Reach]]]:
+        readers: dict[tuple[str, bool], list[tuple[int, Reach]]] = {}
+        for index, stage in enumerate(self.stages):
+            for name, reach in stage.reads:
+                readers.setdefault((name, stage.follows), []).append((index, reach))
+        return readers
+
+    def bytes(self, value: str) -> int:
+        _, channels, _, width = self.body.types[value].shape
+        return 4 * channels * self.kept[value] * width
+
+    @property
+    def scratch(self) -> int:
+        return sum(map(self.bytes, self.kept))
+
+
+def strips(body: Graph, step: int) -> Strips:
+    """How `body` runs `step` rows of its last node at a time. Raises ShapeError for a body that cannot."""
+    if len(body.nodes) == 0 or step < 1:
+        raise ShapeError("region: its body has at least one node, its strips at least one row")
+    stages = _stages(body)
+    home = _homes(body, stages)
+    inner = [image for image in home if home[image] == image and image not in body.outputs]
+    plan = Strips(body, step, stages, dict.fromkeys(inner, 0), home)
+    made, last = [0] * len(stages), stages[-1].height
+    for begin in range(0, last, step):
+        target = ends(plan, min(begin + step, last))
+        for index, stage in enumerate(stages):
+            if stage.image in plan.kept:
+                plan.kept[stage.image] = max(plan.kept[stage.image], target[index] - _keep(plan, stage.image, made))
+            made[index] = target[index]
+    return plan
+
+
+def _homes(body: Graph, stages: tuple[Stage, ...]) -> dict[str, str]:
+    home = {stage.image: stage.image for stage in stages if stage.image}
+    read = [name for stage in stages for name in stage.node.operands]
+    for stage in reversed(stages):
+        if not stage.image or stage.follows:
+            continue
+        able = (stage.node.operands[index] for index in ops.get(stage.node.op).kernel.in_place)
+        over = [name for name in able if name in home and read.count(name) == 1 and name not in body.outputs]
+        home |= dict.fromkeys(over[:1], home[stage.image])
+    return home
+
+
+def _stages(body: Graph) -> tuple[Stage, ...]:
+    made = {result for node in body.nodes for result in node.results}
+    leads = {body.nodes[-1].results[0]}  # first results of nodes from which a way leads to the driver
+    for node in reversed(body.nodes):
+        if node.results[0] in leads:
+            leads.update(node.operands)
+    stages = []
+    for node in body.nodes:
+        rows = ops.get(node.op).rows
+        types = [body.types[name] for name in node.operands]
+        result = body.types[node.results[0]]
+        if rows is None or node.overwrites or result.layout or any(kind.layout for kind in types):
+            raise ShapeError(f"region: {node.op} cannot work row by row")
+        reads = tuple((node.operands[index], rows.reach(*types, **node.attrs)) for index in rows.images)
+        if any(body.types[name].rank != 4 for name, _ in reads) or (result.rank != 4 and not rows.adds_up):
+            raise ShapeError(f"region: {node.op} works row by row on images only")
+        whole = made.intersection(node.operands) - {name for name, _ in reads}
+        follows = node.results[0] not in leads
+        if whole or (follows and not (made & set(node.operands) and all(reach == Reach() for _, reach in reads))):
+            raise ShapeError(f"region: {node.op} would need all of %{node.operands[0]} at once")
+        if any(reach.high < 0 for _, reach in reads):
+            raise ShapeError(f"region: {node.op} has rows that lie in its padding alone")
+        height = body.types[node.operands[rows.images[0]]].shape[2] if rows.adds_up else result.shape[2]
+        stages.append(Stage(node, rows, height, follows, reads))
+    finished = {stage.node.results[0] for stage in stages if stage.rows.adds_up}
+    loose = (made - {stage.image for stage in stages}) | finished
+    if not loose <= set(body.outputs) or not set(body.outputs) <= made:
+        raise ShapeError("region: masks and sums are results of the region, and nothing is that its body does not make")
+    return tuple(stages)
+
+
+def ends(plan: Strips, driver: int) -> list[int]:
+    """For each stage the row before which all are made, once those of the driver before `driver` are."""
+    stages = plan.stages
+    if driver == stages[-1].height:
+        return [stage.height for stage in stages]
+    end = [0] * (len(stages) - 1) + [driver]
+    for index in reversed(range(len(stages) - 1)):
+        needed = [reach.end(end[at]) for at, reach in plan.readers(stages[index].image, follow=False)]
+        end[index] = max(0, min(stages[index].height, max(needed, default=0)))
+    for index, stage in enumerate(stages):
+        if stage.follows:
+            end[index] = min(end[at] for name, _ in stage.reads if (at := plan.maker(name)) is not None)
+    return end
+
+
+def _keep(plan: Strips, value: str, made: list[int]) -> int:
+    """The first row of `value` that somebody will still read, `made` being what there is. (Followers have it all.)"""
+    there = made[plan.maker(value)]
+    return min([there, *(max(0, reach.first(made[at])) for at, reach in plan.readers(value, follow=False))])

@@ -1,0 +1,63 @@
+"""region: what its body means, executed some rows at a time (`rows` of the body's last node), so that values inside the
+body never exist whole. How: ir/strips.py; its C: codegen/region.py.
+
+The body is a graph of its own: its inputs are the region's operands in order, its outputs the region's results.
+"""
+
+import numpy as np
+
+from workbench.errors import GraphError, ShapeError
+from workbench.ir import op as ops
+from workbench.ir.build import Builder
+from workbench.ir.interpret import interpret
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.strips import strips
+from workbench.ir.verify import verify
+from workbench.ops._region_samples import CHAINS
+
+
+def infer(*operands, body, rows):
+    if [body.types[name] for name in body.inputs] != list(operands) or body.persistent:
+        raise ShapeError(f"region: its body takes {', '.join(str(body.types[name]) for name in body.inputs)}; "
+                         f"got {', '.join(map(str, operands))}")  # fmt: skip
+    try:
+        verify(body)
+    except GraphError as error:
+        raise ShapeError(f"region: {error.message}") from None
+    strips(body, rows)
+    return tuple(body.types[name] for name in body.outputs)
+
+
+def evaluate(*operands, body, rows):
+    precision = next(a.dtype for a in operands if np.issubdtype(a.dtype, np.floating))
+    made = interpret(body, dict(zip(body.inputs, operands, strict=True)), precision)
+    return tuple(made[name] for name in body.outputs)
+
+
+def macs(*_, body, rows):
+    return sum(ops.get(node.op).macs(*(body.types[x] for x in node.operands), **node.attrs) for node in body.nodes)
+
+
+def samples(rng):
+    """Chains of convolutions, poolings and their gradients, in strips of one row and of several."""
+    cases = []
+    for chain, rows in CHAINS:
+        build = Builder()
+        outputs = chain(build)
+        body = build.graph(*outputs).renumbered()
+        operands = tuple(_random(rng, body.types[name]) for name in body.inputs)
+        cases.append(Sample(operands, {"body": body, "rows": rows}))
+    return cases
+
+
+def _random(rng, kind):
+    if kind.dtype == "float32":
+        return rng.normal(size=kind.shape)
+    return rng.random(kind.shape) < 0.5 if kind.dtype == "bit" else np.zeros(kind.shape, kind.dtype)
+
+
+register(Op(
+    name="region", infer=infer, evaluate=evaluate, samples=samples, macs=macs, dtypes=None,
+    attrs={"body": REQUIRED, "rows": 1},
+    kernel=Kernel("rows_f32.h", "", lambda *_, **__: [], lambda *_, body, rows: strips(body, rows).scratch),
+))  # fmt: skip

@@ -1,0 +1,108 @@
+"""Run chains of operators row by row, as regions, so that values inside a chain never exist whole.
+
+    order     a  b  c  u  d  e  …          nodes as they are executed; u cannot work row by row, but must not stand
+    region   [a  b  c]    [d  e]           between a, b, c: what needs them runs behind the region, the rest before it
+
+A region is a stretch of the order, all of it that can work row by row. While it runs, what lives is known from the
+stretch alone: what was made before it or in it and is used in it or behind it, and the rows it keeps. So the best way
+to divide the order into regions and single nodes, of least peak, is found by dynamic programming from left to right
+(exactly, where nothing stands between). Among those that are as good, the one with the fewest nodes in regions wins;
+then every region takes as many rows a step as fit below that peak.
+"""
+
+from dataclasses import replace
+
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.ir.strips import strips
+from workbench.passes import Declined
+from workbench.passes.fuse_update import fuse_update
+from workbench.passes.stretches import Stretch, Stretches, live_bytes
+from workbench.units import size
+
+LONGEST = 24  # nodes of a region that work row by row
+STEPS = (2, 4, 8)  # rows that are tried besides one
+
+
+def regions(graph: Graph) -> Graph:
+    """The same graph with the regions that lower its peak most."""
+    gone = applied_as_computed(graph)
+    given, given_whole = peaks(graph, gone)
+    chosen = divided(Stretches(graph, LONGEST, given, gone))
+    if not chosen:
+        raise Declined(f"rows of no chain would lower the peak of {size(given)}")
+    gone -= {name for stretch in chosen for name in stretch.body[2]}
+    cut = apart(graph, chosen)
+    limit, whole = peaks(cut, gone)
+    if limit >= given or whole > given_whole:
+        raise Declined(f"it would need {size(limit)} instead of {size(given)}")
+    return in_larger_steps(cut, (limit, given_whole), gone)
+
+
+def peaks(graph: Graph, gone: frozenset[str]) -> tuple[int, int]:
+    """The peak without the values that are `gone`, and with all."""
+    return max(live_bytes(graph, gone)), max(live_bytes(graph, frozenset()))
+
+
+def applied_as_computed(graph: Graph) -> frozenset[str]:
+    """Gradients that the pass fuse-update, which comes later, will keep out of memory."""
+    try:
+        return frozenset(graph.types).difference(fuse_update(graph).types)
+    except Declined:
+        return frozenset()
+
+
+def divided(stretches: Stretches) -> list[Stretch]:
+    """The regions of the best division: of least peak, then of fewest nodes in them."""
+    (least, _), _ = _best(stretches, lambda cost, live, nodes: (max(cost[0], live), 0))
+    # Whatever stays within the least peak costs nothing but its nodes.
+    _, chosen = _best(stretches, lambda cost, live, nodes: (max(cost[0], live - least), cost[1] + nodes))
+    return chosen
+
+
+def _best(stretches: Stretches, add) -> tuple[tuple[int, int], list[Stretch]]:
+    """The least cost of a division of all nodes, and its regions; `add` gives the cost with one more part."""
+    best: list[tuple[tuple[int, int], list[Stretch]]] = [((0, 0), [])]
+    for end in range(1, stretches.count + 1):
+        cost, chosen = best[end - 1]
+        options = [(add(cost, stretches.live[end - 1], 0), chosen)]
+        for stretch in stretches.ending_at(end):
+            cost, chosen = best[stretch.begin]
+            options.append((add(cost, stretch.live, len(stretch.members)), [*chosen, stretch]))
+        best.append(min(options, key=lambda option: option[0]))
+    return best[-1]
+
+
+def apart(graph: Graph, chosen: list[Stretch]) -> Graph:
+    """The graph with these stretches as regions."""
+    nodes, place = [], 0
+    for stretch in chosen:
+        nodes += graph.nodes[place : stretch.begin]
+        nodes += [graph.nodes[index] for index in stretch.before]
+        nodes.append(region_of(graph, stretch))
+        nodes += [graph.nodes[index] for index in stretch.after]
+        place = stretch.end
+    return graph.with_nodes([*nodes, *graph.nodes[place:]])
+
+
+def region_of(graph: Graph, stretch: Stretch) -> Node:
+    """The region that does what the members of a stretch do."""
+    members = [graph.nodes[index] for index in stretch.members]
+    body, operands, results = stretch.body
+    first, last = (node.label or node.op for node in (members[0], members[-1]))
+    attrs = ops.get("region").complete({"body": body.as_body()})
+    return Node("region", operands, results, attrs, label=f"{first}-{last}")
+
+
+def in_larger_steps(graph: Graph, limits: tuple[int, int], gone: frozenset[str]) -> Graph:
+    """The same graph, each region with as many rows a step as keep the peaks within `limits`: that costs less time."""
+    for index, node in enumerate(graph.nodes):
+        if not node.body:
+            continue
+        for rows in (step for step in STEPS if step <= strips(node.body, 1).stages[-1].height):
+            taller = replace(node, attrs={**node.attrs, "rows": rows})
+            larger = graph.with_nodes([*graph.nodes[:index], taller, *graph.nodes[index + 1 :]])
+            if any(peak > limit for peak, limit in zip(peaks(larger, gone), limits, strict=True)):
+                break
+            graph = larger
+    return graph

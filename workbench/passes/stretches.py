@@ -1,0 +1,190 @@
+"""Stretches of a graph's order that could be regions, and the bytes that live while each runs."""
+
+from dataclasses import dataclass, field
+
+from workbench.errors import ShapeError
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph
+from workbench.ir.liveness import is_static, liveness, scratch_bytes, steps, storage_roots
+from workbench.ir.strips import strips
+from workbench.passes.precedence import predecessors
+
+Body = tuple[Graph, tuple[str, ...], tuple[str, ...]]  # a sub-graph, and its operands and results
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Nodes [begin, end): `members` work row by row, those `before` and `after` run around the region; all by index."""
+
+    begin: int
+    end: int
+    members: tuple[int, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    live: int
+    body: Body
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A storage: its bytes, who makes it first, and a bit for each node that makes, reads or takes it."""
+
+    bytes: int
+    maker: int | None
+    users: int
+    lasts: bool  # to the end, as an output
+
+
+@dataclass
+class Stretches:
+    """All stretches of at most `longest` members during which fewer than `limit` bytes live.
+
+    Values that are `gone` take no memory, except as the result of a region. `live` are the bytes that live while each
+    node runs by itself.
+    """
+
+    graph: Graph
+    longest: int
+    limit: int
+    gone: frozenset[str]
+    live: list[int] = field(default_factory=list)
+
+    def __post_init__(self):
+        graph = self.graph
+        self.count = len(graph.nodes)
+        self._before = _all_before(predecessors(graph))
+        self._root = storage_roots(graph)
+        self._pieces = _pieces(graph, self._root)
+        self._read = _readers(graph)
+        living = dict(zip((node.results[0] for node in steps(graph)), live_bytes(graph, self.gone), strict=True))
+        self.live = [living.get(node.results[0], 0) for node in graph.nodes]
+        self._ending: dict[int, list[Stretch]] = {}
+        for begin in range(self.count):
+            for stretch in self._from(begin):
+                self._ending.setdefault(stretch.end, []).append(stretch)
+
+    def ending_at(self, end: int) -> list[Stretch]:
+        return self._ending.get(end, [])
+
+    def _works_by_rows(self, index: int) -> bool:
+        node = self.graph.nodes[index]
+        kinds = [self.graph.types[name] for name in (*node.operands, *node.results)]
+        return (
+            ops.get(node.op).rows is not None
+            and not node.overwrites
+            and any(kind.rank == 4 and kind.dtype == "float32" for kind in kinds)
+        )
+
+    def _from(self, begin: int):
+        """Stretches that begin at a node, longer and longer."""
+        if not self._works_by_rows(begin):
+            return
+        inside, members, before, after = 0, [], [], []
+        for index in range(begin, self.count):
+            depends = self._before[index]
+            if self._works_by_rows(index):
+                if any(depends >> other & 1 for other in after):
+                    return  # a node that needs the region would have to run before it
+                members.append(index)
+                inside |= 1 << index
+                if len(members) > self.longest:
+                    return
+                stretch = self._stretch(begin, index + 1, members, before, after, inside)
+                if stretch:
+                    yield stretch
+            elif depends & inside or any(depends >> other & 1 for other in after):
+                after.append(index)
+            else:
+                before.append(index)
+
+    def _stretch(self, begin, end, members, before, after, inside) -> Stretch | None:
+        if len(members) < 2:
+            return None
+        body = self._body(members, inside)
+        live = self._live(begin, before, inside, {self._root[name] for name in body[2]})
+        if live >= self.limit:
+            return None
+        try:
+            live += strips(body[0], 1).scratch
+        except ShapeError:
+            return None
+        if live >= self.limit:
+            return None
+        return Stretch(begin, end, tuple(members), tuple(before), tuple(after), live, body)
+
+    def _body(self, members, inside: int) -> Body:
+        nodes = [self.graph.nodes[index] for index in members]
+        made = dict.fromkeys(name for node in nodes for name in node.results)
+        operands = tuple(dict.fromkeys(name for node in nodes for name in node.operands if name not in made))
+        image = {node.results[0] for node in nodes if not ops.get(node.op).rows.adds_up}
+        results = tuple(
+            name for name in made
+            if name not in image or self._read.get(name, 0) & ~inside or name in self.graph.outputs
+            or not self._read.get(name, 0)
+        )  # fmt: skip
+        types = {name: self.graph.types[name] for name in (*operands, *made)}
+        return Graph(operands, (), tuple(nodes), results, types), operands, results
+
+    def _live(self, begin: int, before, inside: int, results: set[str]) -> int:
+        """Bytes alive while the region runs, the rows it keeps left out."""
+        done = (1 << begin) - 1
+        for index in before:
+            done |= 1 << index
+        later = ~(done | inside)
+        total = 0
+        for root, piece in self._pieces.items():
+            there = piece.maker is None or (done >> piece.maker & 1)
+            waits = there and root not in self.gone and (piece.lasts or piece.users & (inside | later))
+            if waits or (not there and root in results):
+                total += piece.bytes
+        return total
+
+
+def live_bytes(graph: Graph, gone: frozenset[str]) -> list[int]:
+    """Arena bytes alive at each position, scratch included, values that are `gone` left out."""
+    living = liveness(graph, scratch_bytes(graph))
+    live = list(living.live)
+    for storage in living.arena:
+        if storage.name in gone:
+            for position in range(storage.lower, storage.upper):
+                live[position] -= storage.bytes
+    return live
+
+
+def _all_before(direct: tuple[int, ...]) -> list[int]:
+    """For each node every node that must stand before it, indirect ones too."""
+    closed: list[int] = []
+    for needed in direct:
+        total, left = needed, needed
+        while left:
+            index = left.bit_length() - 1
+            left &= ~(1 << index)
+            total |= closed[index]
+        closed.append(total)
+    return closed
+
+
+def _readers(graph: Graph) -> dict[str, int]:
+    readers: dict[str, int] = {}
+    for index, node in enumerate(graph.nodes):
+        for name in node.operands:
+            readers[name] = readers.get(name, 0) | 1 << index
+    return readers
+
+
+def _pieces(graph: Graph, root: dict[str, str]) -> dict[str, _Piece]:
+    """The storages of the arena by their first value."""
+    maker = {result: index for index, node in enumerate(graph.nodes) for result in node.results}
+    size: dict[str, int] = {}
+    users: dict[str, int] = {}
+    for name, first in root.items():
+        size[first] = max(size.get(first, 0), -(-graph.types[name].bytes // 4) * 4)
+    for index, node in enumerate(graph.nodes):
+        for name in (*node.operands, *node.results):
+            users[root[name]] = users.get(root[name], 0) | 1 << index
+    lasting = {root[name] for name in graph.outputs}
+    return {
+        first: _Piece(size[first], maker.get(first), users.get(first, 0), first in lasting)
+        for first in size
+        if not is_static(graph, first)
+    }
