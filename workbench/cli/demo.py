@@ -63,7 +63,9 @@ def _settle(args) -> None:
     args.steps, args.epochs = 1, EPOCHS
 
 
-def _require_equal(vanilla: dict, reordered: dict) -> None:
-    different = [name for name, values in vanilla.items() if not np.array_equal(values, reordered[name])]
+def _require_equal(vanilla: dict, *others: dict) -> None:
+    different = {
+        name for other in others for name, values in vanilla.items() if not np.array_equal(values, other[name])
+    }
     if different:
-        raise InternalError(f"vanilla and reordered trained {', '.join(different)} differently")
+        raise InternalError(f"the schedules trained {', '.join(sorted(different))} differently")
