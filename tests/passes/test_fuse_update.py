@@ -12,13 +12,14 @@ from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
+from workbench.ir.liveness import peak_bytes
 from workbench.ir.verify import verify
 from workbench.ops.fused_update import GRADIENTS
 from workbench.passes import Declined
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.early_update import early_update
 from workbench.passes.fuse_update import fuse_update
-from workbench.passes.pipeline import peak_bytes, run_passes
+from workbench.passes.pipeline import run_passes
 from workbench.policy import PLAIN_SGD, Optimizer, parse_policy
 
 

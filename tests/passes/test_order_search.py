@@ -15,12 +15,12 @@ from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
-from workbench.ir.liveness import liveness, phases, scratch_bytes, steps, storage_roots
+from workbench.ir.liveness import liveness, peak_bytes, phases, scratch_bytes, steps, storage_roots
 from workbench.ir.verify import verify
 from workbench.passes import Declined, least_peak
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.order_search import least_peak_order, order_search, problem_of
-from workbench.passes.pipeline import peak_bytes, run_passes, run_schedule
+from workbench.passes.pipeline import run_passes, run_schedule
 from workbench.policy import parse_policy
 
 

@@ -16,13 +16,13 @@ from workbench.errors import GraphError, WorkbenchError
 from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
-from workbench.ir.liveness import scratch_bytes
+from workbench.ir.liveness import peak_bytes, scratch_bytes
 from workbench.ir.strips import ends, strips
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.verify import verify
 from workbench.passes import Declined
 from workbench.passes.apply_policy import apply_policy
-from workbench.passes.pipeline import peak_bytes, run_passes, run_schedule
+from workbench.passes.pipeline import run_passes, run_schedule
 from workbench.passes.regions import regions
 from workbench.policy import parse_policy
 from workbench.report.view import Run

@@ -3,7 +3,7 @@
 import math
 
 from workbench.cli import options
-from workbench.cli.output import output_file, say, say_json
+from workbench.cli.output import output_file, say, say_json, say_more
 from workbench.errors import BudgetError, WorkbenchError
 from workbench.units import parse_bytes
 
@@ -43,7 +43,7 @@ def execute(args) -> int:
         return 0
     say(text)
     if path:
-        say(f"Wrote {path}")
+        say_more(args, f"Wrote {path}")
     return 0
 
 

@@ -141,3 +141,8 @@ def scratch_bytes(graph: Graph) -> dict[str, int]:
         if size:
             sizes[node.results[0]] = size
     return sizes
+
+
+def peak_bytes(graph: Graph) -> int:
+    """The most arena bytes live at once, kernel scratch included."""
+    return liveness(graph, scratch_bytes(graph)).peak

@@ -9,20 +9,20 @@ are left alone.
 """
 
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import liveness, scratch_bytes, storage_roots
+from workbench.ir.liveness import peak_bytes, storage_roots
 from workbench.ops.fused_update import fused_name
 from workbench.passes import Declined
 
 
 def fuse_update(graph: Graph) -> Graph:
     """The same meaning to the bit, with one node in place of a gradient and its update."""
-    peak, fits = _peak(graph), 0
+    peak, fits = peak_bytes(graph), 0
     for update in graph.nodes:
         fused = _fused(graph, update)
         if fused is None:
             continue
         fits += 1
-        if (needed := _peak(fused)) <= peak:
+        if (needed := peak_bytes(fused)) <= peak:
             graph, peak = fused, needed
     if not fits:
         raise Declined("each gradient has other readers, another shape than its weight, or no place for it")
@@ -76,7 +76,3 @@ def _window(graph: Graph, gradient: Node, update: Node, node: Node) -> tuple[int
         elif seen and read.intersection(map(root.get, other.overwrites)):
             last = min(last, place)
     raise AssertionError("the update is a node of the graph")
-
-
-def _peak(graph: Graph) -> int:
-    return liveness(graph, scratch_bytes(graph)).peak

@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.errors import GraphError, InternalError, WorkbenchError
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import liveness, scratch_bytes
+from workbench.ir.liveness import peak_bytes
 from workbench.ir.verify import verify
 from workbench.passes import Declined
 from workbench.passes.bit_masks import save_bit_masks
@@ -118,11 +118,6 @@ def run_passes_with(
 def run_schedule(graph: Graph, schedule: str) -> tuple[Graph, tuple[Applied, ...]]:
     """`run_passes` with those of `schedule` (vanilla, reordered or optimized)."""
     return run_passes(graph, chosen_passes(schedule))
-
-
-def peak_bytes(graph: Graph) -> int:
-    """The most arena bytes live at once, kernel scratch included."""
-    return liveness(graph, scratch_bytes(graph)).peak
 
 
 def _run(made: Pass, before: Graph, weights: Weights | None) -> tuple[Graph, Weights | None, str]:
