@@ -39,6 +39,12 @@ def test_of_a_partly_updated_weight_its_part_is_counted(policy):
     assert 4 * run.meta["parameters_updated"] == kept["size"].sum() > 0
 
 
+def test_passes_of_a_run_can_be_changed():
+    run = workbench.run("mlp", passes="-in-place", steps=1, trace="off", evaluate=False)
+    assert "fuse-update" in run.meta["passes"]
+    assert "in-place" not in run.meta["passes"]
+
+
 def test_measures_add_up(runs):
     for run in runs.values():
         memory = run.meta["memory"]

@@ -152,7 +152,7 @@ def run(
     board = boards.get(board) if isinstance(board, str) else board
     board = board if sram is None else board.with_sram(parse_bytes(sram) if isinstance(sram, str) else sram)
     with tempfile.TemporaryDirectory() as scratch:
-        compiled = compile(model, policy, schedule, optimizer)
+        compiled = compile(model, policy, schedule, optimizer, passes)
         require_samples(model, optimizer.accumulate, options)
         built = build(compiled, board, folder or scratch, virtual)
         return Run.of(train(built, options, progress)[0])
