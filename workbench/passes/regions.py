@@ -14,9 +14,11 @@ from dataclasses import replace
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
+from workbench.ir.liveness import peak_bytes
 from workbench.ir.strips import strips
 from workbench.passes import Declined
 from workbench.passes.fuse_update import fuse_update
+from workbench.passes.in_place import work_in_place
 from workbench.passes.stretches import Stretch, Stretches, live_bytes
 from workbench.units import size
 
@@ -35,9 +37,21 @@ def regions(graph: Graph) -> Graph:
     gone -= {name for stretch in chosen for name in stretch.body[2]}
     cut = apart(graph, chosen)
     limit, whole = peaks(cut, gone)
-    if limit + STACK >= given or whole > given_whole:
-        raise Declined(f"it would need {size(limit)} instead of {size(given)}, and up to {STACK} B more of stack")
+    if whole > given_whole:
+        raise Declined(f"it would need {size(whole)} instead of {size(given_whole)}")
+    if (needed := peak_in_the_end(cut) + STACK) > (without := peak_in_the_end(graph)):
+        raise Declined(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")
     return in_larger_steps(cut, (limit, given_whole), gone)
+
+
+def peak_in_the_end(graph: Graph) -> int:
+    """The peak once the passes that come later have run."""
+    for later in (fuse_update, work_in_place):
+        try:
+            graph = later(graph)
+        except Declined:
+            continue
+    return peak_bytes(graph)
 
 
 def peaks(graph: Graph, gone: frozenset[str]) -> tuple[int, int]:
