@@ -9,10 +9,8 @@
 
 Parameters carry `needs_grad`, optimizer state `state`; other arguments are written by the host. `over` names the
 operand whose storage a result takes over (`_` for none). Attributes at their default are left out. The comment is the
-<<<<<<< HEAD
-node's label. A line that begins with # is left out when the text is read.
-=======
-node's label. A region holds its body, which reads and makes values of the graph around it under their own names:
+node's label. A line that begins with # is left out when the text is read. A region holds its body, which reads and
+makes values of the graph around it under their own names:
 
     %2, %97 = region(%input0, %stem.weight, %expand.weight, rows=2) {
         %2.0 = nn.conv2d(%input0, %stem.weight, …);  /* stem */
