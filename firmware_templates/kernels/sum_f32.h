@@ -1,8 +1,8 @@
-/* sum_f32.h - y[c] = sum over n and i of x[n][c][i]; sum_into_f32 hands each on to a sink (sink_f32.h). */
+/* sum_f32.h - y[c] = times * sum over n and i of x[n][c][i]; sum_into_f32 hands each on to a sink (sink_f32.h). */
 #pragma once
 #include "sink_f32.h"
 
-WB_KERNEL void sum_into_f32(int batch, int channels, int plane, const float *restrict x,
+WB_KERNEL void sum_into_f32(int batch, int channels, int plane, float times, const float *restrict x,
                             wb_sink sink, float *restrict to, float *restrict v)
 {
     for (int c = 0; c < channels; ++c) {
@@ -13,11 +13,11 @@ WB_KERNEL void sum_into_f32(int batch, int channels, int plane, const float *res
             for (int i = 0; i < plane; ++i)
                 sum += p[i];
         }
-        sink_f32(sink, to + c, v + c, sum);
+        sink_f32(sink, to + c, v + c, times == 1.0f ? sum : sum * times);
     }
 }
 
-WB_KERNEL void sum_f32(int batch, int channels, int plane, const float *restrict x, float *restrict y)
+WB_KERNEL void sum_f32(int batch, int channels, int plane, float times, const float *restrict x, float *restrict y)
 {
-    sum_into_f32(batch, channels, plane, x, (wb_sink){ .kind = WB_STORE }, y, 0);
+    sum_into_f32(batch, channels, plane, times, x, (wb_sink){ .kind = WB_STORE }, y, 0);
 }

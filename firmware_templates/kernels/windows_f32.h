@@ -1,38 +1,11 @@
 /* windows_f32.h - y[i][j] = sum over c and the taps of a window of x[c][…] * w[c][…]: what nn.conv2d does for each filter,
  * and nn.conv2d_transpose for each channel and phase of its stride.
  *
- *     outputs along an axis     | left |      inside      | right |     taps beyond the image count as 0, so at the ends
- *     their windows           [ |x x] [x x x] … [x x x] [x x| ]         a window is clipped to those that lie on it
- *
- * Inside, the loops over taps have literal ends and unroll; so they do in a clipped column, for there are few. What is to
- * be done to a sum before it is stored, a bias or a clip, is its epilogue. */
+ * Inside (see windows.h) the loops over taps have literal ends and unroll; so they do in a clipped column, for there are
+ * few. What is to be done to a sum before it is stored, a bias or a clip, is its epilogue. */
 #pragma once
 #include "activation_f32.h"
-
-/* One axis. Tap t of output i lies on x[first + i * step + t * dilation]; its weight is weight elements after that of t-1.
- * x_next, y_next: elements from one to the next, in memory. */
-typedef struct {
-    int size, outputs, first, step, taps, dilation;
-    int weight, x_next, y_next;
-} wb_axis;
-
-/* Outputs before this one begin outside the image; from windows_right on they end outside. */
-WB_KERNEL int windows_left(wb_axis a) { return wb_min(a.outputs, wb_ceil_div(-a.first, a.step)); }
-WB_KERNEL int windows_right(wb_axis a)
-{
-    const int end = wb_ceil_div(a.size - a.first - (a.taps - 1) * a.dilation, a.step);
-    return wb_max(windows_left(a), wb_min(a.outputs, end));
-}
-
-/* Whether tap 0 of output i lies on element i, for all of them. */
-WB_KERNEL int windows_in_place(wb_axis a) { return a.first == 0 && a.step == 1 && a.outputs == a.size; }
-
-/* The taps [begin, end) of output i that lie on the image. */
-WB_KERNEL int windows_begin(wb_axis a, int i) { return wb_ceil_div(-(a.first + i * a.step), a.dilation); }
-WB_KERNEL int windows_end(wb_axis a, int i)
-{
-    return wb_min(a.taps, wb_ceil_div(a.size - (a.first + i * a.step), a.dilation));
-}
+#include "windows.h"
 
 /* The sum over taps [v0, v1) x [h0, h1) of all channels; x and w point at tap (0, 0) of channel 0. The loop that is
  * innermost has literal ends and unrolls: taps, or channels where there is one tap or the rows of taps are clipped. */

@@ -22,7 +22,7 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import steps
 from workbench.ir.text import print_graph
-from workbench.ir.types import BITS
+from workbench.ir.types import BITS, NUMPY
 from workbench.plan.memory import MemoryPlan
 from workbench.tables import BufferRow, OpRow, write_csv
 
@@ -216,7 +216,8 @@ def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray])
             continue
         if row.parameter not in weights:
             raise ModelError(f"no values for parameter {row.parameter}")
-        kind, values = graph.types[row.parameter], np.asarray(weights[row.parameter], np.float32)
+        kind = graph.types[row.parameter]
+        values = np.asarray(weights[row.parameter], NUMPY[kind.dtype])
         if values.size != kind.elements:
             raise ModelError(f"parameter {row.parameter} needs {kind.elements} values, got {values.size}")
         values = kind.stored(values) if row.axis is None else _part(values.reshape(kind.shape), row)
@@ -233,13 +234,16 @@ def _part(values: np.ndarray, row: BufferRow) -> np.ndarray:
 
 def _numbers(values: np.ndarray) -> str:
     """Eight C literals a line."""
-    words = [_literal(float(value)) for value in values]
+    words = [_literal(value.item()) for value in values]
     return "\n".join("    " + ", ".join(words[start : start + 8]) + "," for start in range(0, len(words), 8))
 
 
-def _literal(value: int | float) -> str:
-    """A C literal of an int, or of the float32 next to `value`: nine digits tell every float32 from its neighbours."""
-    if isinstance(value, int):
+def _literal(value: int | float | str) -> str:
+    """A C literal of an int, or of the float32 next to `value`: nine digits tell every float32 from its neighbours.
+
+    A str is C already.
+    """
+    if isinstance(value, int | str):
         return str(value)
     word = f"{np.float32(value):.9g}"
     return (word if "." in word or "e" in word else word + ".0") + "f"

@@ -36,18 +36,18 @@ class Builder:
         self.default_label = ""
         self._next = 1 + max((int(name) for name in self.types if name.isdigit()), default=-1)
 
-    def input(self, name: str, shape=(), dtype: str = "float32") -> Value:
-        """Declare an argument that the host writes; rank 0 makes it a scalar."""
-        return self._declare(self.inputs, name, TensorType(tuple(shape), dtype))
+    def input(self, name: str, shape=(), dtype: str = "float32", *, scale: float = 0.0, zero_point: int = 0) -> Value:
+        """Declare an argument that the host writes; rank 0 makes it a scalar. `scale`, `zero_point`: of an int8 one."""
+        kind = TensorType(tuple(shape), dtype, scale=float(scale), zero_point=int(zero_point))
+        return self._declare(self.inputs, name, kind)
 
     def parameter(self, name: str, shape, dtype: str = "float32") -> Value:
         """Declare a parameter."""
         return self._declare(self.parameters, name, TensorType(tuple(shape), dtype))
 
     def state_beside(self, name: str, what: str) -> Value:
-        """Declare state beside the part of a parameter that is updated: `name.what`, zero at the start."""
-        kind = self.types[name].updated
-        return self._declare(self.state, f"{name}.{what}", TensorType(kind.shape, kind.dtype))
+        """Declare float state beside the part of a parameter that is updated: `name.what`, zero at the start."""
+        return self._declare(self.state, f"{name}.{what}", TensorType(self.types[name].updated.shape))
 
     def value(self, name: str) -> Value:
         return Value(name, self.types[name])
@@ -69,6 +69,18 @@ class Builder:
         self.types.update(zip(names, types, strict=True))
         values = tuple(self.value(result) for result in names)
         return values[0] if len(values) == 1 else values
+
+    def shared(self, name: str, *operands: Value, **attrs):
+        """`op`, unless the same node is there already: then its result."""
+        full, names = ops.get(name).complete(attrs), tuple(operand.name for operand in operands)
+        for node in self.nodes:
+            if (node.op, node.operands, node.attrs) == (name, names, full) and not node.overwrites:
+                return self.value(node.results[0])
+        return self.op(name, *operands, **attrs)
+
+    def producer(self, value: Value) -> Node | None:
+        """The node that makes a value; None for an argument."""
+        return next((node for node in self.nodes if value.name in node.results), None)
 
     def graph(self, *outputs: Value) -> Graph:
         """What has been built, with these outputs."""

@@ -16,14 +16,14 @@ class Kernel:
     """How an operator becomes C: `function(literals…, operands…, results…)` from kernels/`header`.
 
     `function` is a name, or gives one from (*types, **attrs). `literals(*types, **attrs)` are the numbers at the
-    front of the call. A result that always takes over an operand is not passed again. `scratch(*types, **attrs)` are
+    front of the call (a str is C as it stands). A result that always takes over an operand is not passed again. `scratch(*types, **attrs)` are
     bytes passed last, if any. `operands`, `results`: how many of each the function takes; those that a node leaves out
     are passed as 0. Without them it takes as many as there are.
     """
 
     header: str
     function: str | Callable[..., str]
-    literals: Callable[..., list[int]]
+    literals: Callable[..., list[int | float | str]]
     scratch: Callable[..., int] = lambda *_, **__: 0
     in_place: tuple[int, ...] = ()  # operands whose storage the first result may take over
     split: tuple[int, ...] = ()  # operands that may be in two arrays, the part with needs_grad first
@@ -108,6 +108,8 @@ class Op:
     phase                        "update" or "backward" where the operator decides it, "" where its place does
     loss                         a scalar at which differentiation starts: its grads are called with dy=None, meaning 1
     parameters                   operand index -> "weight" or "bias", for policies
+    update                       update(build, index, operands, gradient, rate, optimizer) applies the gradient of the
+                                 parameter that is operand `index`; None: plain SGD
     part(*types, **attrs)        (axis, unit): a prefix of the weight along `axis`, of whole units of so many elements,
                                  can be updated alone; its gradient rule then gives that part's gradient
     ties(*types, **attrs)        which axes hold the same channels: for each operand and result, axis -> a letter;
@@ -135,6 +137,7 @@ class Op:
     phase: str = ""
     loss: bool = False
     parameters: Mapping[int, str] = field(default_factory=dict)
+    update: Callable | None = None
     part: Callable[..., tuple[int, int]] | None = None
     ties: Callable[..., tuple[Mapping[int, str], ...]] | None = None
     keeps: bool = False

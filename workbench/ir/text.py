@@ -57,6 +57,8 @@ def _type_text(graph: Graph, name: str) -> str:
     parts = [shape, kind.dtype]
     if kind.layout:
         parts.append(f'layout="{kind.layout}"')
+    if kind.scale:
+        parts += [f"scale={kind.scale!r}", f"zero_point={kind.zero_point}"]
     if parameter and isinstance(kind.needs_grad, tuple):
         axis, count = kind.needs_grad
         parts += [f"needs_grad={count / kind.shape[axis]:.6g}", f"grad_slice=[{axis}, {count}]"]
@@ -156,7 +158,9 @@ def _parse_arguments(text: str):
         where = parameters if "needs_grad" in options else state if "state" in options else inputs
         where.append(name)
         sizes = tuple(int(size) for size in shape.replace(" ", "").split(",") if size)
-        types[name] = TensorType(sizes, dtype, options.get("layout", "").strip('"'), needs_grad)
+        layout = options.get("layout", "").strip('"')
+        quantized = float(options.get("scale", 0)), int(options.get("zero_point", 0))
+        types[name] = TensorType(sizes, dtype, layout, needs_grad, *quantized)
         rest = rest[match.end() :].removeprefix(", ")
     return (tuple(inputs), tuple(parameters), tuple(state)), types
 

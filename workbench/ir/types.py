@@ -1,4 +1,4 @@
-"""TensorType: shape, dtype, layout and whether a gradient is wanted."""
+"""TensorType: shape, dtype, layout, quantization and whether a gradient is wanted."""
 
 from dataclasses import dataclass, replace
 from math import prod
@@ -18,13 +18,16 @@ class TensorType:
     """A logical shape (NCHW, OIHW), a dtype (float32, int32, int8, bit), a layout and `needs_grad`.
 
     `layout` names the storage permutation, one of LAYOUTS ("" = stored in logical order). `needs_grad` means something
-    on parameters only: False, True, or (axis, k) = the first k channels along that axis.
+    on parameters only: False, True, or (axis, k) = the first k channels along that axis. An int8 tensor may tell what
+    real numbers it stands for, (q - zero_point) · scale; scale 0: it does not.
     """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
     layout: str = ""
     needs_grad: bool | tuple[int, int] = False
+    scale: float = 0.0
+    zero_point: int = 0
 
     def __post_init__(self):
         if self.dtype not in BITS:
@@ -33,6 +36,9 @@ class TensorType:
             raise ShapeError(f"a shape holds positive integers; got {self.shape}")
         if self.layout and (self.layout not in LAYOUTS or len(LAYOUTS[self.layout]) != self.rank):
             raise ShapeError(f"no layout of {self.rank} axes is called {self.layout!r}; there are {', '.join(LAYOUTS)}")
+        if self.scale and (self.dtype != "int8" or self.scale < 0 or not -128 <= self.zero_point <= 127):
+            raise ShapeError(f"int8 is quantized by a positive scale and a zero point in [-128, 127]; got {self.dtype}, "
+                             f"scale {self.scale}, zero point {self.zero_point}")  # fmt: skip
         if isinstance(self.needs_grad, tuple):
             axis, count = self.needs_grad
             if not (0 <= axis < self.rank and 0 < count <= self.shape[axis]):

@@ -42,12 +42,17 @@ def evaluate(x, w, b=None, *, strides, padding, dilation, groups, kernel_size, a
 
 def grad_x(build, dy, x, w, *b, y, activation, kernel_size, strides, padding, dilation, groups, **_):
     dy = through_clip(build, dy, y, activation)
-    rest = tuple(
+    rest = rest_of(x, padding, dilation, kernel_size, strides)
+    return build.conv2d_transpose(dy, w, channels=x.shape[1], kernel_size=kernel_size, strides=strides,
+                                  padding=padding, output_padding=rest, dilation=dilation, groups=groups)  # fmt: skip
+
+
+def rest_of(x, padding, dilation, kernel_size, strides) -> tuple[int, int]:
+    """Rows and columns of x that no window reaches: the `output_padding` of the transposed convolution."""
+    return tuple(
         (x.shape[2 + i] + padding[i] + padding[2 + i] - dilation[i] * (kernel_size[i] - 1) - 1) % strides[i]
         for i in (0, 1)
     )
-    return build.conv2d_transpose(dy, w, channels=x.shape[1], kernel_size=kernel_size, strides=strides,
-                                  padding=padding, output_padding=rest, dilation=dilation, groups=groups)  # fmt: skip
 
 
 def part(x, w, *b, groups, **_):
@@ -109,6 +114,8 @@ def reach(x, w, b=None, *, kernel_size, strides, padding, dilation, **_):
     return Reach(strides[0], -padding[0], dilation[0] * (kernel_size[0] - 1) - padding[0])
 
 
+WINDOW_ATTRS = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1,
+                "channels": REQUIRED, "kernel_size": REQUIRED}  # fmt: skip
 CASES = (  # x shape, output channels, attributes
     ((1, 3, 6, 6), 3, {"kernel_size": (3, 3), "padding": (1, 1, 1, 1)}),
     ((2, 4, 5, 7), 6, {"kernel_size": (3, 2), "strides": (2, 1), "padding": (0, 1, 1, 0)}),
@@ -157,8 +164,7 @@ def every_sample(rng):
 
 register(Op(
     name="nn.conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=every_sample, macs=macs,
-    attrs={"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1,
-           "channels": REQUIRED, "kernel_size": REQUIRED, **ATTRS},
+    attrs={**WINDOW_ATTRS, **ATTRS},
     part=part, ties=ties, parameters={1: "weight", 2: "bias"},
     kernel=Kernel("conv2d_f32.h", function, literals, operands=3, results=2, split=(1,)),
     rows=Rows("conv2d_rows_f32.h", function_rows, literals_rows, reach, operands=3, results=2),

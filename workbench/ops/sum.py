@@ -1,33 +1,52 @@
-"""sum over some axes; the kernel knows the case of a bias gradient, (N, C, …) -> (C,)."""
+"""sum over some axes, multiplied by `times`; the kernel knows the case of a bias gradient, (N, C, …) -> (C,)."""
 
 from math import prod
 
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Rows, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, register
 from workbench.ir.types import TensorType
 
 
-def infer(x, *, axis):
+def infer(x, *, axis, times):
     if x.rank < 2 or axis != (0, *range(2, x.rank)):
         raise ShapeError(f"sum: takes every axis but 1 of {x}; got axis {list(axis)}")
     return TensorType(x.shape[1:2], x.dtype)
 
 
-def evaluate(x, *, axis):
-    return np.sum(x, axis=axis, dtype=x.dtype)
+def evaluate(x, *, axis, times=1.0):
+    total = np.sum(x, axis=axis, dtype=x.dtype)
+    return total if times == 1 else total * x.dtype.type(times)
 
 
 def samples(rng):
     return [
-        Sample((rng.normal(size=shape),), {"axis": (0, *range(2, len(shape)))})
-        for shape in ((1, 3, 4, 4), (5, 2), (1, 10), (2, 3, 1, 5))
+        Sample((rng.normal(size=shape),), {"axis": (0, *range(2, len(shape))), "times": times})
+        for shape, times in (((1, 3, 4, 4), 1.0), ((5, 2), 1.0), ((1, 10), 0.02), ((2, 3, 1, 5), 3.0))
     ]
 
 
+def literals(x, *, axis, times):
+    return [x.shape[0], x.shape[1], prod(x.shape[2:]), times]
+
+
+def rows_function(x, *, times, **_):
+    return "sum_rows_f32" if times == 1 else "scaled_sum_rows_f32"
+
+
+def rows_literals(x, *, times, **_):
+    return [x.shape[1], x.shape[3]] if times == 1 else [x.shape[1], x.shape[2], x.shape[3], times]
+
+
+def reach(x, *, times, **_):
+    if times != 1 and x.shape[0] > 1:
+        raise ShapeError("sum: is multiplied once, behind the last row of a single image")
+    return Reach()
+
+
 register(Op(
-    name="sum", infer=infer, evaluate=evaluate, samples=samples, attrs={"axis": REQUIRED},
-    kernel=Kernel("sum_f32.h", "sum_f32", lambda x, axis: [x.shape[0], x.shape[1], prod(x.shape[2:])]),
-    rows=Rows("elementwise_rows_f32.h", "sum_rows_f32", lambda x, axis: [x.shape[1], x.shape[3]], adds_up=True),
+    name="sum", infer=infer, evaluate=evaluate, samples=samples, attrs={"axis": REQUIRED, "times": 1.0},
+    kernel=Kernel("sum_f32.h", "sum_f32", literals),
+    rows=Rows("elementwise_rows_f32.h", rows_function, rows_literals, reach, adds_up=True),
 ))  # fmt: skip

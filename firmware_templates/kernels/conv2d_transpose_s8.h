@@ -1,0 +1,58 @@
+/* conv2d_transpose_s8.h - conv2d_transpose_f32 with int8 weights: the filters of one input channel at a time as floats. */
+#pragma once
+#include "conv2d_transpose_f32.h"
+
+/* `count` runs of `taps` weights, `apart` from one to the next, as floats side by side. */
+WB_KERNEL void widened_s8(int count, int taps, int apart, const int8_t *restrict w, float *restrict wide)
+{
+    for (int o = 0; o < count; ++o, w += apart)
+#pragma GCC unroll 9
+        for (int t = 0; t < taps; ++t)
+            *wide++ = (float)w[t];
+}
+
+WB_KERNEL void conv2d_transpose_parts_s8(int batch, int groups, int channels, int in_height, int in_width,
+                                         int filters, int out_height, int out_width,
+                                         int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw, int kept,
+                                         const float *restrict dy, const int8_t *restrict w,
+                                         const int8_t *restrict rest, float *restrict dx, float *restrict wide)
+{
+    const int in_plane = in_height * in_width, taps = kh * kw, group = filters * channels * taps;
+    for (int g = 0; g < groups; ++g)
+        for (int c = 0; c < channels; ++c) {
+            const int8_t *at = w + g * group + c * taps;
+            int apart = channels * taps;
+            if (rest && groups > 1) {
+                at = g < kept ? at : rest + (g - kept) * group + c * taps;
+            } else if (rest) {
+                apart = (c < kept ? kept : channels - kept) * taps;
+                at = c < kept ? w + c * taps : rest + (c - kept) * taps;
+            }
+            widened_s8(filters, taps, apart, at, wide);
+            for (int n = 0; n < batch; ++n)
+                conv2d_transpose_channels_f32(1, in_height, in_width, filters, out_height, out_width,
+                                              kh, kw, sh, sw, pt, pl, dh, dw,
+                                              dy + (n * groups + g) * filters * out_height * out_width, wide,
+                                              dx + ((n * groups + g) * channels + c) * in_plane);
+        }
+}
+
+WB_KERNEL void conv2d_transpose_s8(int batch, int groups, int channels, int in_height, int in_width,
+                                   int filters, int out_height, int out_width,
+                                   int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
+                                   const float *restrict dy, const int8_t *restrict w, float *restrict dx, void *scratch)
+{
+    conv2d_transpose_parts_s8(batch, groups, channels, in_height, in_width, filters, out_height, out_width,
+                              kh, kw, sh, sw, pt, pl, dh, dw, 0, dy, w, 0, dx, scratch);
+}
+
+/* The same with w in two arrays: its first `kept` input channels (of a grouped convolution, groups) and the rest. */
+WB_KERNEL void conv2d_transpose_split_s8(int batch, int groups, int channels, int in_height, int in_width,
+                                         int filters, int out_height, int out_width,
+                                         int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw, int kept,
+                                         const float *restrict dy, const int8_t *restrict w,
+                                         const int8_t *restrict rest, float *restrict dx, void *scratch)
+{
+    conv2d_transpose_parts_s8(batch, groups, channels, in_height, in_width, filters, out_height, out_width,
+                              kh, kw, sh, sw, pt, pl, dh, dw, kept, dy, w, rest, dx, scratch);
+}

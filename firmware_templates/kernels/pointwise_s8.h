@@ -1,0 +1,97 @@
+/* pointwise_s8.h - int8 convolution with one tap, or a dense layer: tiles of some filters by some pixels in registers.
+ *
+ *     for each channel: load 4 pixels and 2 weights, multiply all with all: 8 sums of 6 loads */
+#pragma once
+#include "windows_s8.h"
+
+enum { WB_TILE = 8 };
+
+/* Adds the channels that lie in one array of weights, whose filters are w_row apart, to the sums of a tile. */
+WB_KERNEL void pointwise_add_s8(int filters, int pixels, int channels, int plane, int w_row, int zero,
+                                const int8_t *restrict x, const int8_t *restrict w, int *restrict sums)
+{
+    for (int c = 0; c < channels; ++c, x += plane, ++w) {
+        int at[4];
+#pragma GCC unroll 4
+        for (int p = 0; p < pixels; ++p)
+            at[p] = x[p] - zero;
+#pragma GCC unroll 4
+        for (int f = 0; f < filters; ++f) {
+            const int weight = w[f * w_row];
+#pragma GCC unroll 4
+            for (int p = 0; p < pixels; ++p)
+                sums[f * pixels + p] += at[p] * weight;
+        }
+    }
+}
+
+/* y and its bit: element (first filter, first pixel) of the tile. */
+WB_KERNEL void pointwise_tile_s8(int filters, int pixels, int channels, int plane, int w_row, int rest_row, int zero,
+                                 const wb_factor *factor, const int *bias, const int8_t *restrict x, wb_filter_s8 f,
+                                 int8_t *restrict y, uint32_t *restrict mask, int bit)
+{
+    int sums[WB_TILE];
+#pragma GCC unroll 8
+    for (int i = 0; i < filters * pixels; ++i)
+        sums[i] = bias[i / pixels];
+    pointwise_add_s8(filters, pixels, f.rest ? f.kept : channels, plane, w_row, zero, x, f.w, sums);
+    if (f.rest)
+        pointwise_add_s8(filters, pixels, channels - f.kept, plane, rest_row, zero, x + f.kept * plane, f.rest, sums);
+#pragma GCC unroll 8
+    for (int i = 0; i < filters * pixels; ++i) {
+        const int at = i / pixels * plane + i % pixels;
+        y[at] = wb_requantize_s8(factor[i / pixels], sums[i], mask, bit + at);
+    }
+}
+
+/* Some filters of one image, all pixels. Where pixels are many, what zero adds is summed once a filter. */
+WB_KERNEL void pointwise_filters_s8(int filters, int tile, int channels, int plane, int w_row, int rest_row, int zero,
+                                    wb_factor first, int all, const int32_t *restrict m, const int32_t *restrict b,
+                                    const int8_t *restrict x, wb_filter_s8 f,
+                                    int8_t *restrict y, uint32_t *restrict mask, int bit)
+{
+    const int fold = plane >= 16;
+    wb_factor factor[4];
+    int bias[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < filters; ++i) {
+        factor[i] = first;
+        factor[i].m = m[i];
+        factor[i].shift = m[all + i];
+        bias[i] = b[i];
+        if (fold)
+            bias[i] -= zero * (sum_s8(f.rest ? f.kept : channels, f.w + i * w_row)
+                               + (f.rest ? sum_s8(channels - f.kept, f.rest + i * rest_row) : 0));
+    }
+    int p = 0;
+    for (; p + tile <= plane; p += tile)
+        pointwise_tile_s8(filters, tile, channels, plane, w_row, rest_row, fold ? 0 : zero, factor, bias, x + p, f,
+                          y + p, mask, bit + p);
+    if (tile > 1)
+        for (; p < plane; ++p)
+            pointwise_tile_s8(filters, 1, channels, plane, w_row, rest_row, fold ? 0 : zero, factor, bias, x + p, f,
+                              y + p, mask, bit + p);
+}
+
+WB_KERNEL void pointwise_s8(int batch, int channels, int plane, int filters, int zero, wb_factor first,
+                            const int8_t *restrict x, wb_filter_s8 f, const int32_t *restrict b,
+                            const int32_t *restrict m, int8_t *restrict y, uint32_t *restrict mask)
+{
+    const int tile = plane < 4 ? 1 : 4, together = plane < 4 ? 4 : 2;
+    const int w_row = f.rest ? f.kept : channels, rest_row = channels - f.kept;
+    for (int n = 0; n < batch; ++n) {
+        int o = 0;
+        for (; o + together <= filters; o += together) {
+            const wb_filter_s8 part = { f.w + o * w_row, f.rest ? f.rest + o * rest_row : 0, f.kept };
+            pointwise_filters_s8(together, tile, channels, plane, w_row, rest_row, zero, first, filters, m + o, b + o,
+                                 x + n * channels * plane, part, y + (n * filters + o) * plane, mask,
+                                 (n * filters + o) * plane);
+        }
+        for (; o < filters; ++o) {
+            const wb_filter_s8 part = { f.w + o * w_row, f.rest ? f.rest + o * rest_row : 0, f.kept };
+            pointwise_filters_s8(1, tile, channels, plane, w_row, rest_row, zero, first, filters, m + o, b + o,
+                                 x + n * channels * plane, part, y + (n * filters + o) * plane, mask,
+                                 (n * filters + o) * plane);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+/* quantize_s8.h - real numbers to int8, rounded to nearest (ties to even) and clipped, and back. */
+#pragma once
+#include "requantize_s8.h"
+
+/* To the nearest whole number, ties to even; saturates. */
+WB_KERNEL int wb_nearest(float x)
+{
+    float bits;
+    int whole;
+    __asm("vcvtr.s32.f32 %0, %1" : "=t"(bits) : "t"(x));
+    __builtin_memcpy(&whole, &bits, sizeof whole);
+    return whole;
+}
+
+WB_KERNEL void quantize_s8(int count, float per_scale, int zero, const float *restrict x,
+                           int8_t *restrict y, uint32_t *restrict mask)
+{
+    wb_all_pass(count, mask);
+    for (int i = 0; i < count; ++i) {
+        const int whole = wb_min(wb_max(wb_nearest(x[i] * per_scale), -65536), 65536);
+        y[i] = wb_clip_s8(-128, 127, whole + zero, mask, i);
+    }
+}
+
+WB_KERNEL void dequantize_s8(int count, float scale, int zero, const int8_t *restrict x, float *restrict y)
+{
+    for (int i = 0; i < count; ++i)
+        y[i] = (float)(x[i] - zero) * scale;
+}

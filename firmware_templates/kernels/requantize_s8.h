@@ -1,0 +1,73 @@
+/* requantize_s8.h - a quantized layer's int32 sums back to int8: y = clip(zero + sum * factor), and the mask of the clip.
+ *
+ * The factor is a multiplier m and a shift, in one of two forms: one SMMLAR, exact to half a unit of 2^-32; or as in
+ * TensorFlow Lite (MultiplyByQuantizedMultiplier), which rounds twice. Form, clip and zero are literals at every call. */
+#pragma once
+#include "wb_kernel.h"
+
+enum { WB_ROUNDED, WB_TFLITE };
+
+typedef struct {
+    int form, zero, low, high;
+    int m, shift;
+} wb_factor;
+
+/* zero + (a * m + 2^31) >> 32 */
+WB_KERNEL int wb_smmlar(int a, int m, int zero)
+{
+    int y;
+    __asm("smmlar %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(m), "r"(zero));
+    return y;
+}
+
+/* The high half of 2 * a * m, rounded to nearest, halves away from zero. */
+WB_KERNEL int wb_doubling_high(int a, int m)
+{
+    const int64_t product = (int64_t)a * m;
+    return (int)((product + (product >= 0 ? 1 << 30 : 1 - (1 << 30))) / ((int64_t)1 << 31));
+}
+
+/* x / 2^right, rounded to nearest, halves away from zero. */
+WB_KERNEL int wb_divided_by_power(int x, int right)
+{
+    const int mask = (int)((1u << right) - 1u), rest = x & mask, half = (mask >> 1) + (x < 0);
+    return (x >> right) + (rest > half);
+}
+
+WB_KERNEL int wb_times_tflite(int x, int m, int shift)
+{
+    const int left = wb_max(shift, 0), right = wb_max(-shift, 0);
+    return wb_divided_by_power(wb_doubling_high((int)((uint32_t)x << left), m), right);
+}
+
+/* Of filter o of `filters`: its multiplier and shift stand in the two rows of table m. */
+WB_KERNEL wb_factor wb_factor_of(int form, int zero, int low, int high, int filters, const int32_t *m, int o)
+{
+    return (wb_factor){ form, zero, low, high, m[o], m[filters + o] };
+}
+
+WB_KERNEL int8_t wb_clip_s8(int low, int high, int value, uint32_t *mask, int bit)
+{
+    if (mask && (value < low || value > high))
+        mask[bit / 32] &= ~(1u << bit % 32);
+    return (int8_t)wb_min(wb_max(value, low), high);
+}
+
+/* Element number `bit` of the result; its bit of the mask is cleared where the value is clipped. */
+WB_KERNEL int8_t wb_requantize_s8(wb_factor f, int acc, uint32_t *mask, int bit)
+{
+    const int value = f.form == WB_ROUNDED ? wb_smmlar((int)((uint32_t)acc << f.shift), f.m, f.zero)
+                                           : f.zero + wb_times_tflite(acc, f.m, f.shift);
+    return wb_clip_s8(f.low, f.high, value, mask, bit);
+}
+
+/* A mask in which every element passes; the padding of its last word is zero. */
+WB_KERNEL void wb_all_pass(int count, uint32_t *mask)
+{
+    if (!mask)
+        return;
+    for (int i = 0; i < count / 32; ++i)
+        mask[i] = 0xFFFFFFFFu;
+    if (count % 32)
+        mask[count / 32] = (1u << count % 32) - 1u;
+}

@@ -1,0 +1,73 @@
+"""qnn.avg_pool2d: the mean of each window as int8, rescaled; padding does not count. The gradient is nn.avg_pool2d's.
+
+Form `rounded`: the sum of x - x_zero_point times one factor, x_scale / (y_scale · elements). `tflite`: both scales are the same and
+the mean is rounded half away from zero (lite/kernels/internal/reference/integer_ops/pooling.h).
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import Kernel, Op, Sample, channelwise, get, register
+from workbench.ops import avg_pool2d
+from workbench.ops._quantized import ATTRS, check, clipped, multiplied, multiplier, result
+from workbench.ops._windows import windows
+
+POOL = ("pool_size", "strides", "padding")
+
+
+def infer(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, **pool):
+    check("qnn.avg_pool2d", x, x_scale, x_zero_point)
+    if form == "tflite" and (x_scale, x_zero_point) != (y_scale, y_zero_point):
+        raise ShapeError("qnn.avg_pool2d: form tflite takes and gives one scale and zero point")
+    shape = avg_pool2d.infer(x, **pool, count_include_pad=False).shape
+    if form == "rounded" and any(pool["padding"]):
+        raise ShapeError("qnn.avg_pool2d: form rounded takes no padding")
+    return result("qnn.avg_pool2d", shape, y_scale, y_zero_point, clip, form, mask)
+
+
+def evaluate(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, pool_size, strides, padding):
+    x = x.astype(np.int64)
+    if form == "rounded":
+        total = windows(x - x_zero_point, pool_size, strides, padding).sum((4, 5))
+        mean = multiplied(total, *multiplier(x_scale / (y_scale * pool_size[0] * pool_size[1]), form), form)
+        return clipped(mean, y_zero_point, clip, mask)
+    total = windows(x, pool_size, strides, padding).sum((4, 5))
+    count = windows(np.ones_like(x), pool_size, strides, padding).sum((4, 5))
+    mean = np.where(total > 0, (total + count // 2) // count, -((-total + count // 2) // count))
+    return clipped(mean, 0, clip, mask)
+
+
+def grad_x(build, dy, x, *, y, pool_size, strides, padding, **_):
+    dy = build.apply_mask(dy, y[1])
+    return build.avg_pool2d_grad(dy, size=x.shape[2:], pool_size=pool_size, strides=strides, padding=padding)
+
+
+def literals(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, **pool):
+    numbers = avg_pool2d.literals(x, **pool, count_include_pad=False)[:-1]
+    if form == "tflite":
+        return [*numbers, *clip]
+    factor = multiplier(x_scale / (y_scale * pool["pool_size"][0] * pool["pool_size"][1]), form)
+    return [*numbers, *clip, x_zero_point, y_zero_point, *factor]
+
+
+def function(x, *, form, **_):
+    return "avg_pool2d_s8" if form == "rounded" else "avg_pool2d_tflite_s8"
+
+
+def samples(rng):
+    cases = []
+    for shape, attrs in avg_pool2d.CASES:
+        x = rng.integers(-128, 128, shape, dtype=np.int8)
+        pool = {key: value for key, value in attrs.items() if key in POOL}
+        same = {"x_scale": 0.02, "x_zero_point": -9, "y_scale": 0.02, "y_zero_point": -9}
+        cases.append(Sample((x,), {**pool, **same, "form": "tflite", "clip": (-30, 40), "mask": True}))
+        if "padding" not in pool:
+            cases.append(Sample((x,), {**pool, **same, "y_scale": 0.005, "y_zero_point": 4, "mask": len(cases) > 1}))
+    return cases
+
+
+register(Op(
+    name="qnn.avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
+    attrs={**{key: get("nn.avg_pool2d").attrs[key] for key in POOL}, **ATTRS}, training={"mask": True},
+    dtypes={0: ("int8",)}, kernel=Kernel("avg_pool2d_s8.h", function, literals, results=2),
+))  # fmt: skip

@@ -1,0 +1,134 @@
+"""qnn.conv2d: an int8 convolution, y = clip(y_zero_point + (Σ (x - x_zero_point) · w + b) · factor).
+
+`m` holds each filter's factor (qnn.requantization), made from the scales s of w. Elements beyond the image stand for 0.
+A dense layer is one over an image of a single pixel.
+
+Backward, with g = s · dy where the mask's bit is set (qnn.through_clip):
+
+    dx = conv2d_transpose(g, w)        dw = x_scale · Σ g · (x - x_zero_point)        db = x_scale · Σ g
+"""
+
+import numpy as np
+
+from workbench.errors import GraphError, ShapeError
+from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops import conv2d
+from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
+from workbench.ops.strided_slice import first_channels
+
+WINDOW = ("strides", "padding", "dilation", "groups", "kernel_size")
+
+
+def infer(x, w, b, m, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, **attrs):
+    check("qnn.conv2d", x, x_scale, x_zero_point)
+    sums = conv2d.infer(x, w, **attrs)
+    if b.shape != w.shape[:1] or m.shape != (2, w.shape[0]):
+        raise ShapeError(f"qnn.conv2d: w is {w}, so b needs ({w.shape[0]},) and m (2, {w.shape[0]}); got {b}, {m}")
+    return result("qnn.conv2d", sums.shape, y_scale, y_zero_point, clip, form, mask)
+
+
+def evaluate(x, w, b, m, *, x_zero_point, y_zero_point, clip, form, mask, x_scale, y_scale, channels, **attrs):
+    # float64 holds these sums exactly: they are those of an int32
+    acc = conv2d.evaluate(x.astype(np.float64) - x_zero_point, w.astype(np.float64), **attrs).astype(np.int64)
+    factor = m.reshape(2, 1, -1, 1, 1)
+    scaled = multiplied(acc + b.reshape(1, -1, 1, 1), factor[0], factor[1], form)
+    return clipped(scaled, y_zero_point, clip, mask)
+
+
+def scales(build, m):
+    """The scales of the filters, of which `m` was made."""
+    table = build.producer(m)
+    if table is None or table.op != "qnn.requantization":
+        raise GraphError(f"to train qnn.conv2d the scales of its filters are needed: %{m.name} is not made by "
+                         "qnn.requantization")  # fmt: skip
+    return build.value(table.operands[0])
+
+
+def sums_gradient(build, dy, m, y):
+    """s · the gradient of a layer's sums as real numbers, from that of its result."""
+    label = build.producer(y[0]).label
+    return build.shared("qnn.through_clip", dy, y[1], scales(build, m), label=label and f"d.{label}.sums")
+
+
+def grad_x(build, dy, x, w, b, m, *, y, **attrs):
+    g = sums_gradient(build, dy, m, y)
+    padding, strides = attrs["padding"], attrs["strides"]
+    return build.op("qnn.conv2d_transpose", g, w, channels=x.shape[1], **{key: attrs[key] for key in WINDOW},
+                    output_padding=conv2d.rest_of(x, padding, attrs["dilation"], attrs["kernel_size"], strides))  # fmt: skip
+
+
+def grad_w(build, dy, x, w, b, m, *, y, x_scale, x_zero_point, **attrs):
+    g, kept, groups = sums_gradient(build, dy, m, y), w.type.updated.shape, attrs["groups"]
+    if groups == 1:
+        x = first_channels(build, x, kept[1])
+    else:
+        g, x = first_channels(build, g, kept[0]), first_channels(build, x, x.shape[1] * kept[0] // w.shape[0])
+        groups = groups * kept[0] // w.shape[0]
+    window = {key: attrs[key] for key in WINDOW} | {"groups": groups}
+    return build.op("qnn.conv2d_backward_weight", g, x, x_scale=x_scale, x_zero_point=x_zero_point, **window)
+
+
+def grad_b(build, dy, x, w, b, m, *, y, x_scale, **_):
+    return build.sum(sums_gradient(build, dy, m, y), axis=(0, 2, 3), times=x_scale)
+
+
+def update(build, index, operands, node_attrs, gradient, rates):
+    """w counts in units of s, b in units of x_scale · s."""
+    unit = 1.0 if index == 1 else node_attrs["x_scale"]
+    return build.op("qnn.sgd", operands[index], gradient, scales(build, operands[3]), *rates, unit=unit)
+
+
+def macs(x, w, *_, **attrs):
+    return conv2d.infer(x, w, **{key: attrs[key] for key in (*WINDOW, "channels")}).elements * w.elements // w.shape[0]
+
+
+def literals(x, w, b, m, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, **attrs):
+    window = conv2d.literals(x, w, **attrs, activation="", mask=False)
+    window, kept = window[:16], window[17:]
+    return [*window, x_zero_point, y_zero_point, *clip, FORMS[form], *kept]
+
+
+def function(x, w, *_, **__):
+    return "conv2d_split_s8" if isinstance(w.needs_grad, tuple) else "conv2d_s8"
+
+
+def samples(rng):
+    """The convolution's own cases, in both forms, narrow clips and masks among them."""
+    cases = []
+    for index, case in enumerate(conv2d.samples(rng)):
+        shapes = [array.shape for array in case.operands]
+        cases.append(sample(rng, *shapes, case.attrs, index))
+    pointwise = {"channels": 7, "kernel_size": (1, 1)}
+    for index, size in enumerate(((1, 1), (5, 5), (2, 3))):
+        cases.append(sample(rng, (1 + index % 2, 10, *size), (7, 10, 1, 1), pointwise, index))
+    return cases
+
+
+def sample(rng, x_shape, w_shape, attrs, index):
+    form = tuple(FORMS)[index % 2]
+    x = rng.integers(-128, 128, x_shape, dtype=np.int8)
+    w = rng.integers(-127, 128, w_shape, dtype=np.int8)
+    b = rng.integers(-3000, 3000, w_shape[0], dtype=np.int32)
+    spread = 60 / (74 * 74 * np.sqrt(np.prod(w_shape[1:])))  # about what brings the sums into int8
+    factors = spread * rng.uniform(0.2, 2, w_shape[0])
+    factors[0] = (0.75, factors[0], 1.5)[index % 3]
+    m = np.array([multiplier(factor, form) for factor in factors], np.int32).T.copy()
+    clip = ((-128, 127), (-100, 90), (3, 127))[index % 3]
+    quantization = {"x_scale": 0.02, "x_zero_point": int(rng.integers(-128, 128)), "y_scale": 0.05,
+                    "y_zero_point": int(rng.integers(-20, 20)), "clip": clip, "form": form}  # fmt: skip
+    return Sample((x, w, b, m), {**attrs, **quantization, "mask": index % 2 == 0})
+
+
+def ties(x, w, b, m, *, groups, **_):
+    known = conv2d.ties(x, w, b, groups=groups)
+    return known and (*known[:3], {1: known[1][0]}, known[3])
+
+
+register(Op(
+    name="qnn.conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=samples, macs=macs,
+    attrs={**conv2d.WINDOW_ATTRS, **ATTRS}, training={"mask": True},
+    dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",)}, part=conv2d.part, ties=ties,
+    parameters={1: "weight", 2: "bias"}, update=update,
+    kernel=Kernel("conv2d_s8.h", function, literals, operands=4, results=2, split=(1,)),
+))  # fmt: skip

@@ -1,0 +1,49 @@
+"""qnn.conv2d_backward_weight: dw = x_scale · Σ dy · (x - x_zero_point), the weight gradient of an int8 convolution.
+
+As nn.conv2d_backward_weight of the real numbers that x stands for; elements beyond the image stand for 0.
+"""
+
+import numpy as np
+
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, get, register
+from workbench.ir.types import TensorType
+from workbench.ops import conv2d_backward_weight
+from workbench.ops._quantized import check
+
+
+def infer(dy, x, *, x_scale, x_zero_point, **attrs):
+    check("qnn.conv2d_backward_weight", x, x_scale, x_zero_point)
+    return TensorType(conv2d_backward_weight.infer(dy, x, **attrs).shape, dy.dtype)
+
+
+def evaluate(dy, x, *, x_scale, x_zero_point, **attrs):
+    centred = x.astype(dy.dtype) - dy.dtype.type(x_zero_point)
+    return conv2d_backward_weight.evaluate(dy, centred, **attrs) * dy.dtype.type(x_scale)
+
+
+def literals(dy, x, *, x_scale, x_zero_point, **attrs):
+    return [*conv2d_backward_weight.literals(dy, x, **attrs), x_scale, x_zero_point]
+
+
+def scratch(dy, x, **_):
+    """One channel of x as floats, of all images."""
+    return 4 * x.elements // x.shape[1]
+
+
+def macs(dy, x, *, x_scale, x_zero_point, **attrs):
+    return conv2d_backward_weight.macs(dy, x, **attrs)
+
+
+def samples(rng):
+    return [
+        Sample((case.operands[0], rng.integers(-128, 128, case.operands[1].shape, np.int8)),
+               {**case.attrs, "x_scale": 0.02, "x_zero_point": int(rng.integers(-128, 128))})
+        for case in conv2d_backward_weight.samples(rng)
+    ]  # fmt: skip
+
+
+register(Op(
+    name="qnn.conv2d_backward_weight", infer=infer, evaluate=evaluate, samples=samples, macs=macs,
+    attrs={**get("nn.conv2d_backward_weight").attrs, "x_scale": REQUIRED, "x_zero_point": 0}, dtypes={1: ("int8",)},
+    kernel=Kernel("conv2d_backward_weight_s8.h", "conv2d_backward_weight_s8", literals, scratch),
+))  # fmt: skip

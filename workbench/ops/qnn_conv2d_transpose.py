@@ -1,0 +1,34 @@
+"""qnn.conv2d_transpose: nn.conv2d_transpose with int8 weights: the gradient of an int8 convolution's input."""
+
+import numpy as np
+
+from workbench.ir.op import Kernel, Op, Sample, get, register
+from workbench.ops import conv2d_transpose
+
+
+def evaluate(dy, w, **attrs):
+    return conv2d_transpose.evaluate(dy, w.astype(dy.dtype), **attrs)
+
+
+def function(dy, w, **_):
+    return "conv2d_transpose_split_s8" if isinstance(w.needs_grad, tuple) else "conv2d_transpose_s8"
+
+
+def scratch(dy, w, *, groups, kernel_size, **_):
+    """One input channel of the filters as floats."""
+    return 4 * w.shape[0] // groups * kernel_size[0] * kernel_size[1]
+
+
+def samples(rng):
+    cases = conv2d_transpose.samples(rng)
+    return [
+        Sample((case.operands[0], rng.integers(-127, 128, case.operands[1].shape, np.int8)), case.attrs)
+        for case in cases
+    ]
+
+
+register(Op(
+    name="qnn.conv2d_transpose", infer=conv2d_transpose.infer, evaluate=evaluate, samples=samples,
+    macs=conv2d_transpose.macs, attrs=get("nn.conv2d_transpose").attrs, dtypes={1: ("int8",)},
+    kernel=Kernel("conv2d_transpose_s8.h", function, conv2d_transpose.literals, scratch, split=(1,)),
+))  # fmt: skip

@@ -1,0 +1,60 @@
+"""qnn.quantize and qnn.dequantize: real numbers to int8 and back, real = (q - zero_point) · scale.
+
+Rounding (to nearest, ties to even) passes gradients straight through; what was clipped passes none.
+"""
+
+import numpy as np
+
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
+from workbench.ir.types import TensorType
+from workbench.ops._quantized import check, clipped, result
+
+
+def infer(x, *, scale, zero_point, mask):
+    return result("quantize", x.shape, scale, zero_point, (-128, 127), "rounded", mask)
+
+
+def evaluate(x, *, scale, zero_point, mask=False):
+    return clipped(np.rint(x * x.dtype.type(1 / scale)), zero_point, (-128, 127), mask)
+
+
+def grad_x(build, dy, x, *, y, **_):
+    return build.apply_mask(dy, y[1])
+
+
+def samples(rng):
+    edges = np.array([[0.0, -0.0, 0.01, 0.03, -0.01, 2.5, -2.6, 1e6, -1e6, 2.54, 2.56]])
+    return [
+        Sample((edges,), {"scale": 0.02, "zero_point": 0, "mask": True}),
+        Sample((rng.normal(size=(2, 3, 5, 3)),), {"scale": 0.01, "zero_point": -7, "mask": True}),
+        Sample((rng.normal(size=(1, 33)),), {"scale": 0.03, "zero_point": 100}),
+    ]
+
+
+def infer_back(x, *, scale, zero_point):
+    check("dequantize", x, scale, zero_point)
+    return TensorType(x.shape)
+
+
+def evaluate_back(x, *, scale, zero_point):
+    return (x.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+def samples_back(rng):
+    return [
+        Sample((rng.integers(-128, 128, shape, dtype=np.int8),), {"scale": 0.03, "zero_point": zero})
+        for shape, zero in (((1, 10), -5), ((2, 3, 3, 3), 127))
+    ]
+
+
+register(Op(
+    name="qnn.quantize", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
+    attrs={"scale": REQUIRED, "zero_point": 0, "mask": False}, training={"mask": True},
+    kernel=Kernel("quantize_s8.h", "quantize_s8", lambda x, *, scale, zero_point, mask: [x.elements, 1 / scale, zero_point],
+                  results=2),
+))  # fmt: skip
+register(Op(
+    name="qnn.dequantize", infer=infer_back, evaluate=evaluate_back, samples=samples_back, ties=channelwise,
+    grads=(lambda build, dy, x, **_: dy,), attrs={"scale": REQUIRED, "zero_point": 0}, dtypes={0: ("int8",)},
+    kernel=Kernel("quantize_s8.h", "dequantize_s8", lambda x, *, scale, zero_point: [x.elements, scale, zero_point]),
+))  # fmt: skip

@@ -1,0 +1,108 @@
+"""qnn.sgd: w ← w - u, rounded and saturated: plain SGD on int8 weights (to ±127) and int32 biases, in units of scale.
+
+`dw` is the gradient with respect to the stored integer, `s` the scales of the filters (axis 0 of w), `unit` · s what one
+step of the integer is worth in real numbers. Quantization-aware scaling ("On-Device Training Under 256KB Memory", Lin et
+al. 2022, section 3.1) divides by its square, so that the real weight moves as SGD in real numbers would move it:
+
+    u = lr · scale · dw / (unit · s)² + lr · weight_decay · w            without `qas`: not divided
+
+rounding   stochastic   ⌊w - u + r⌋, r uniform in [0, 1): a hash of seed, step, parameter and element, so that it does
+                        not depend on what runs when
+           nearest      ⌊w - u + ½⌋                       truncate     towards zero, as a conversion in C does
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops.sgd import _is_part, _updated
+
+ROUNDINGS = {"stochastic": 0, "nearest": 1, "truncate": 2}  # as kernels/sgd_s8.h calls them
+LIMIT = np.float32(2.0**30)  # of u
+
+
+def infer(w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay):
+    if any(each.rank for each in (lr, seed, step) if each) or w.rank != dw.rank or not _is_part(dw.shape, w.shape):
+        raise ShapeError(f"qnn.sgd: dw has w's shape, or fewer channels along one axis; lr, seed and step are scalars; "
+                         f"got {w}, {dw}, {lr}, {seed} and {step}")  # fmt: skip
+    if (rounding == "stochastic") != (step is not None):
+        raise ShapeError("qnn.sgd: takes seed and step where it rounds stochastically, and only there")
+    if s.shape != w.shape[:1] or rounding not in ROUNDINGS:
+        raise ShapeError(f"qnn.sgd: s is one a filter, rounding one of {', '.join(ROUNDINGS)}; got {s}, {rounding!r}")
+    return TensorType(w.shape, w.dtype)
+
+
+def uniform(seed: int, step: int, parameter: int, element: np.ndarray) -> np.ndarray:
+    """float32 in [0, 1), 24 bits, of each element: the finalizer "lowbias32" (Wellons 2018) over a keyed counter."""
+    key = _mixed(_mixed(np.uint64(seed & 0xFFFFFFFF) ^ np.uint64(0x9E3779B9)) + np.uint64(step & 0xFFFFFFFF))
+    key = _mixed(key + np.uint64(parameter))
+    return (_mixed(key + element.astype(np.uint64)) >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
+
+
+def _mixed(x):
+    x = x & np.uint64(0xFFFFFFFF)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x = (x ^ x >> np.uint64(shift)) * np.uint64(factor) & np.uint64(0xFFFFFFFF)
+    return x ^ x >> np.uint64(16)
+
+
+def evaluate(w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay):
+    part = w[tuple(map(slice, dw.shape))]
+    f = np.float32
+    worth = (f(unit) * s.astype(f)) ** 2 if qas else np.ones_like(s, f)
+    rate = (f(lr) * f(scale) / worth)[: dw.shape[0]].reshape(-1, *[1] * (dw.ndim - 1))
+    u = rate * dw.astype(f)
+    if weight_decay:
+        u = u + f(lr) * f(weight_decay) * part.astype(f)
+    move = -np.clip(u, -LIMIT, LIMIT)
+    whole = part.astype(np.int64)
+    if rounding == "truncate":
+        down = whole + np.floor(move).astype(np.int64)
+        new = np.where(down >= 0, down, whole + np.ceil(move).astype(np.int64))
+    else:
+        element = np.arange(w.size).reshape(w.shape)[tuple(map(slice, dw.shape))]
+        r = uniform(int(seed), int(step), parameter, element) if rounding == "stochastic" else f(0.5)
+        new = whole + np.floor(move + r).astype(np.int64)
+    limit = 127 if w.dtype == np.int8 else 2**31 - 1
+    return _updated(w, dw, np.clip(new, -limit, limit).astype(w.dtype))
+
+
+def literals(w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay):
+    """Rows are filters: elements of a row of dw, and from row to row of w in the model's order."""
+    rows = dw.shape[0]
+    return [rows, dw.elements // rows, w.elements // w.shape[0],
+            *of_update(unit=unit, parameter=parameter, rounding=rounding, qas=qas, scale=scale, weight_decay=weight_decay)]  # fmt: skip
+
+
+def of_update(*, unit, parameter, rounding, qas, scale, weight_decay):
+    return [parameter, ROUNDINGS[rounding], int(qas), unit, scale, weight_decay]
+
+
+def function(w, *_, **__):
+    return "sgd_s8" if w.dtype == "int8" else "sgd_s32"
+
+
+def samples(rng):
+    cases = []
+    for index, (whole, part) in enumerate(
+        (((4, 3, 3, 3), (4, 3, 3, 3)), ((5, 6, 1, 1), (5, 6, 1, 1)), ((6, 1, 3, 3), (4, 1, 3, 3)), ((9,), (9,)))
+    ):
+        for rounding in ROUNDINGS:
+            int8 = len(whole) > 1
+            w = rng.integers(-127, 128, whole).astype(np.int8) if int8 else rng.integers(-9999, 9999, whole, np.int32)
+            dw = rng.normal(size=part) * (0.02 if index else 2)
+            scalars = np.asarray(0.3), np.asarray(7 + index, np.int32), np.asarray(3, np.int32)
+            attrs = {"parameter": index, "rounding": rounding, "qas": index != 2, "unit": 1.0 if int8 else 0.02}
+            attrs |= {"scale": 0.5, "weight_decay": 0.01} if index == 1 else {}
+            scalars = scalars if rounding == "stochastic" else scalars[:1]
+            cases.append(Sample((w, dw, rng.uniform(0.05, 0.2, whole[0]), *scalars), attrs))
+    return cases
+
+
+register(Op(
+    name="qnn.sgd", infer=infer, evaluate=evaluate, samples=samples, takes=(0,), phase="update",
+    attrs={"unit": 1.0, "parameter": 0, "rounding": "stochastic", "qas": True, "scale": 1.0, "weight_decay": 0.0},
+    dtypes={0: ("int8", "int32"), 4: ("int32",), 5: ("int32",)},
+    kernel=Kernel("sgd_s8.h", function, literals, operands=6),
+))  # fmt: skip
