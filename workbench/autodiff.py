@@ -74,6 +74,9 @@ def training_step(forward: Graph, optimizer: Optimizer = PLAIN_SGD) -> Graph:
         _require_part(forward, name)
     builder = Builder(forward)
     logits = builder.value(forward.outputs[0])
+    if logits.type.scale:
+        quantization = {"scale": logits.type.scale, "zero_point": logits.type.zero_point}
+        logits = builder.op("qnn.dequantize", logits, label="logits", **quantization)
     labels = builder.input("label0", logits.shape[:1], "int32")
     loss = builder.softmax_cross_entropy(logits, labels, label="loss")
     graph, gradients = differentiate(builder.graph(loss), wanted)
@@ -81,21 +84,36 @@ def training_step(forward: Graph, optimizer: Optimizer = PLAIN_SGD) -> Graph:
     builder = Builder(graph)
     roles = parameter_roles(forward)
     rates = {role: builder.input(rate) for role, rate in RATES.items() if role in {roles[name] for name in wanted}}
+    counters = ()
+    if optimizer.rounding == "stochastic" and any(forward.types[name].dtype != "float32" for name in wanted):
+        counters = tuple(builder.input(name, (), "int32") for name in COUNTERS)
     for name, gradient in gradients.items():
-        _append_update(builder, name, builder.value(gradient), rates[roles[name]], optimizer)
+        _append_update(builder, name, builder.value(gradient), rates[roles[name]], counters, optimizer)
     return verify(builder.graph(loss).renumbered())
 
 
 RATES = {"weight": "lr", "bias": "lr_bias"}
+COUNTERS = ("seed", "step")  # what stochastic rounding hashes: the host writes the one, the firmware counts the other
 
 
-def _append_update(builder: Builder, name: str, gradient: Value, rate: Value, optimizer: Optimizer) -> None:
+def _append_update(
+    builder: Builder, name: str, gradient: Value, rate: Value, counters: tuple[Value, ...], optimizer: Optimizer
+) -> None:
     builder.default_label = f"update.{name}"
     total = None
     if optimizer.accumulate > 1:
         total = gradient = builder.accumulate(builder.state_beside(name, "sum"), gradient, label=f"sum.{name}")
     attrs = {"scale": 1 / optimizer.accumulate, "weight_decay": optimizer.weight_decay}
-    if optimizer.momentum:
+    if builder.types[name].dtype != "float32":
+        if optimizer.momentum:
+            raise PolicyError(f"{name} holds integers: they are updated without momentum", "leave out --momentum")
+        reader = next(node for node in builder.nodes if name in node.operands)
+        operands = (builder.value(operand) for operand in reader.operands)
+        scales, unit = ops.get(reader.op).units(builder, reader.operands.index(name), *operands, **reader.attrs)
+        attrs |= {"unit": unit, "parameter": builder.parameters.index(name)}
+        attrs |= {"rounding": optimizer.rounding, "qas": optimizer.qas}
+        builder.op("qnn.sgd", builder.value(name), gradient, scales, rate, *counters, **attrs)
+    elif optimizer.momentum:
         speed = builder.state_beside(name, "momentum")
         builder.sgd_momentum(builder.value(name), gradient, speed, rate, momentum=optimizer.momentum, **attrs)
     else:

@@ -23,6 +23,7 @@ from workbench.errors import PolicyError
 NAMES = ("full", "bias-only", "bias-only+head", "last-K")
 HELP = "terms are full, bias-only, biases-N, last-K, head, LAYER, LAYER:FRACTION, largest, joined by +; or a .toml file"
 CHANNELS = ("first", "largest")
+ROUNDINGS = ("stochastic", "nearest", "truncate")
 FLOAT32_MAX = (2 - 2.0**-23) * 2.0**127
 
 
@@ -62,13 +63,20 @@ class UpdatePolicy:
 class Optimizer:
     """Plain SGD, or with momentum (v ← momentum · v + g), weight decay (g = dw + weight_decay · w, for every
     parameter), or gradients accumulated over so many batches before each update.
+
+    Of quantized parameters: how an update is rounded, and whether its gradient is scaled by their scales (QAS, see
+    ops/qnn_sgd).
     """
 
     momentum: float = 0.0
     weight_decay: float = 0.0
     accumulate: int = 1
+    rounding: str = "stochastic"
+    qas: bool = True
 
     def __post_init__(self):
+        if self.rounding not in ROUNDINGS:
+            raise PolicyError(f"no rounding is called {self.rounding!r}", f"there are {', '.join(ROUNDINGS)}")
         rates = is_rate(self.momentum) and self.momentum < 1 and is_rate(self.weight_decay)
         if not rates or not isinstance(self.accumulate, Integral) or self.accumulate < 1:
             raise PolicyError(

@@ -22,6 +22,7 @@ from workbench.errors import BudgetError, ModelError, PolicyError
 from workbench.frontends import Model
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes, storage_roots
+from workbench.ir.types import NUMPY
 from workbench.measure import sram_planned, too_large
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.permute_channels import Orders, largest_first, permuted
@@ -232,12 +233,17 @@ def with_weights(model: Model, weights: Mapping[str, np.ndarray], source: str = 
         if name not in weights or np.shape(weights[name]) != shape:
             found = f"has shape {np.shape(weights[name])}" if name in weights else "is missing"
             raise ModelError(f"weights for {model.name}: {name} {found}; it needs {shape}")
-    values = {name: _float32(name, weights[name]) for name in model.graph.parameters}
+    values = {name: _as_stored(name, weights[name], model.graph.types[name].dtype) for name in model.graph.parameters}
     return replace(model, weights=values, weights_from=source)
 
 
-def _float32(name: str, values) -> np.ndarray:
+def _as_stored(name: str, values, dtype: str) -> np.ndarray:
     values = np.asarray(values)
+    if dtype != "float32":
+        whole = values.astype(NUMPY[dtype]) if values.dtype.kind in "iu" else None
+        if whole is None or not np.array_equal(whole, values):
+            raise ModelError(f"{name} holds values that are no {dtype}")
+        return whole
     if values.dtype.kind not in "fiub":
         raise ModelError(f"{name} holds {values.dtype.name}, not real numbers")
     with np.errstate(over="ignore"):

@@ -6,8 +6,9 @@ itself runs untraced, and its first loss must be the traced one's, to the bit.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import chain, islice
+from math import prod
 from numbers import Integral
 
 import numpy as np
@@ -20,7 +21,7 @@ from workbench.emulate.timing import model_of
 from workbench.errors import DataError, InternalError
 from workbench.frontends import Model
 from workbench.ir.text import print_graph
-from workbench.ir.types import TensorType
+from workbench.ir.types import NUMPY, TensorType, quantized
 from workbench.measure import memory_measures
 from workbench.passes.permute_channels import restored
 from workbench.policy import FLOAT32_MAX, is_rate
@@ -79,11 +80,13 @@ class Step:
 
     lr: float
     lr_bias: float
+    seed: int
     batches: list[tuple[np.ndarray, np.ndarray]]
 
     def run(self, device: Device, before_call: Callable[[], None] = lambda: None) -> float:
         """Its mean loss, on this device; `before_call` hears of each call that is about to begin."""
         device.set_rates(self.lr, self.lr_bias)
+        device.set_seed(self.seed)
         losses = []
         for number, batch in enumerate(self.batches, 1):
             before_call()
@@ -155,10 +158,10 @@ def read_parameter(device: Device, name: str, kind: TensorType) -> np.ndarray:
     """A parameter as it now stands, its parts joined; channels in the order in which they were compiled."""
     rows = [row for row in device.buffers if row.role == "parameter" and row.parameter == name]
     if len(rows) == 1:
-        return kind.logical(device.read(rows[0]))
+        return kind.logical(device.read(rows[0], NUMPY[kind.dtype]))
     axis = rows[0].axis
     shapes = [(*kind.shape[:axis], row.end - row.begin, *kind.shape[axis + 1 :]) for row in rows]
-    parts = [device.read(row).reshape(shape) for row, shape in zip(rows, shapes, strict=True)]
+    parts = [device.read(row, NUMPY[kind.dtype])[: prod(shape)].reshape(shape) for row, shape in zip(rows, shapes, strict=True)]
     return np.concatenate(parts, axis=axis)
 
 
@@ -194,18 +197,21 @@ def _rates(options: Training, epoch: int = 0) -> tuple[float, float]:
 def _steps(samples: data.Data, batch: int, accumulate: int, options: Training) -> Iterator[Step]:
     for epoch, chosen in data.batches(len(samples.train_x), batch * accumulate, options.seed):
         parts = [(samples.train_x[part], samples.train_y[part]) for part in np.split(chosen, accumulate)]
-        yield Step(*_rates(options, epoch), parts)
+        yield Step(*_rates(options, epoch), options.seed, parts)
 
 
 def _samples(model: Model, options: Training, accumulate: int = 1) -> data.Data:
-    shape = model.graph.types[model.graph.inputs[0]].shape[1:]
+    kind = model.graph.types[model.graph.inputs[0]]
+    shape = kind.shape[1:]
     classes = model.graph.types[model.graph.outputs[0]].shape[1]
     name = options.data or model.data
     if name:
-        return data.load(name).shaped(shape, classes)
+        samples = data.load(name).shaped(shape, classes)
+        return replace(samples, train_x=quantized(samples.train_x, kind), test_x=quantized(samples.test_x, kind))
     rng = np.random.default_rng(options.seed)
     count = 16 * model.batch * accumulate
     x, y = rng.random((count, *shape), np.float32), rng.integers(0, classes, count, dtype=np.int32)
+    x = quantized(x, kind)
     return data.Data("random", x, y, x[:0], y[:0], classes)
 
 

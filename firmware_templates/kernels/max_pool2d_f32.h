@@ -1,7 +1,7 @@
 /* max_pool2d_f32.h - the largest of each window, padding left out; ties go to the first in row order.
  * argmax is the winner's place in its window, ky*kw + kx. */
 #pragma once
-#include "wb_kernel.h"
+#include "max_pool2d_s8.h" /* the same of int8 */
 
 WB_KERNEL void max_pool2d_each_f32(int planes, int in_height, int in_width, int out_height, int out_width,
                                    int kh, int kw, int sh, int sw, int pt, int pl,

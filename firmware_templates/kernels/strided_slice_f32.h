@@ -10,6 +10,14 @@ WB_KERNEL void strided_slice_f32(int outer, int row, int begin, int end, const f
             *y++ = x[e];
 }
 
+WB_KERNEL void strided_slice_s8(int outer, int row, int begin, int end, const int8_t *restrict x, int8_t *restrict y)
+{
+    for (int o = 0; o < outer; ++o, x += row)
+#pragma GCC unroll 4
+        for (int e = begin; e < end; ++e)
+            *y++ = x[e];
+}
+
 WB_KERNEL void strided_slice_grad_f32(int outer, int row, int begin, int end, const float *restrict dy,
                                       float *restrict dx)
 {

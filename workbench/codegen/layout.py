@@ -47,8 +47,8 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
     loss_values = {node.results[0] for node in losses}
     role = {name: "label" if name in labels else "input" for name in graph.inputs}
     for node, part in zip(work, phase, strict=True):
-        for result in node.results:
-            role.setdefault(result, _role(part, graph.types[result].dtype))
+        for index, result in enumerate(node.results):
+            role.setdefault(result, _role(part, index))
     label = _labels(graph)
     called = {node.results[0]: node.label if node.body else label[node.results[0]] for node in work}
     rows: dict[str, BufferRow] = {}
@@ -115,9 +115,10 @@ def c_identifier(stem: str, taken: set[str]) -> str:
     return symbol
 
 
-def _role(phase: str, dtype: str) -> str:
+def _role(phase: str, index: int) -> str:
+    """Of the result number `index` of an operator: behind the first stand masks and places of maxima."""
     if phase in {"forward", "loss"}:
-        return "activation" if dtype == "float32" else "mask"
+        return "mask" if index else "activation"
     return "gradient"
 
 

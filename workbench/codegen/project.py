@@ -166,7 +166,7 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
         if row.storage != "arena":
             lines.append(f"extern {_declaration(graph, row)};")
     lines += [
-        "extern uint32_t wb_step; /* training steps done */",
+        *([] if _counts(layout) else ["extern uint32_t wb_step; /* training steps done */"]),
         "",
         "void wb_forward(void);",
         *(["void wb_accumulate(void); /* all but the last batch of a step */"] if accumulates(layout) else []),
@@ -193,11 +193,16 @@ def _schedule(layout: Layout) -> str:
     return (
         '/* The order of execution. */\n#include "model.h"\n\n'
         f'__attribute__((section(".arena"), aligned(8))) uint8_t {ARENA}[sizeof {ARENA}];\n'
-        "uint32_t wb_step;\n\n"
+        f"{'' if _counts(layout) else 'uint32_t wb_step;'}\n\n"
         f"void wb_forward(void)\n{{\n{forward}}}\n\n"
         f"{accumulate}"
         f"void wb_train_step(void)\n{{\n{calls(layout.ops)}    ++wb_step;\n}}\n"
     )
+
+
+def _counts(layout: Layout) -> bool:
+    """Whether the number of steps done is one of the graph's scalars: it rounds stochastically."""
+    return any(row.symbol == "wb_step" for row in layout.buffers)
 
 
 def accumulates(layout: Layout) -> bool:

@@ -36,6 +36,11 @@ class Device:
             if self.machine.elf.has(symbol):
                 self.machine.write_f32(symbol, rate)
 
+    def set_seed(self, seed: int) -> None:
+        """Write the seed of stochastic rounding, where there is such."""
+        if self.machine.elf.has("wb_seed"):
+            self.machine.write_array("wb_seed", np.array([seed], np.uint64).astype(np.uint32))
+
     def forward(self, inputs: np.ndarray) -> np.ndarray:
         """Logits (batch, classes) of inputs (batch, …)."""
         self._feed(self.input, inputs)

@@ -108,8 +108,8 @@ class Op:
     phase                        "update" or "backward" where the operator decides it, "" where its place does
     loss                         a scalar at which differentiation starts: its grads are called with dy=None, meaning 1
     parameters                   operand index -> "weight" or "bias", for policies
-    update                       update(build, index, operands, gradient, rate, optimizer) applies the gradient of the
-                                 parameter that is operand `index`; None: plain SGD
+    units(build, index, *operands, **attrs)     of a quantized parameter, operand `index`: what its stored integer counts
+                                 in, a scale a filter (a value) times a number; None: parameters are real numbers
     part(*types, **attrs)        (axis, unit): a prefix of the weight along `axis`, of whole units of so many elements,
                                  can be updated alone; its gradient rule then gives that part's gradient
     ties(*types, **attrs)        which axes hold the same channels: for each operand and result, axis -> a letter;
@@ -137,7 +137,7 @@ class Op:
     phase: str = ""
     loss: bool = False
     parameters: Mapping[int, str] = field(default_factory=dict)
-    update: Callable | None = None
+    units: Callable | None = None
     part: Callable[..., tuple[int, int]] | None = None
     ties: Callable[..., tuple[Mapping[int, str], ...]] | None = None
     keeps: bool = False

@@ -13,6 +13,13 @@ NUMPY = {"float32": np.float32, "int32": np.int32, "int8": np.int8, "bit": np.bo
 LAYOUTS = {"NHWC": (0, 2, 3, 1)}  # storage order of the logical axes N, C, H, W
 
 
+def quantized(values: np.ndarray, kind: "TensorType") -> np.ndarray:
+    """Real `values` as a tensor of type `kind` stores them; float32 ones as they are."""
+    if kind.dtype == "float32":
+        return values
+    return np.clip(np.rint(values / (kind.scale or 1)) + kind.zero_point, -128, 127).astype(NUMPY[kind.dtype])
+
+
 @dataclass(frozen=True)
 class TensorType:
     """A logical shape (NCHW, OIHW), a dtype (float32, int32, int8, bit), a layout and `needs_grad`.

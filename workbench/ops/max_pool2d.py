@@ -22,15 +22,16 @@ def infer(x, *, pool_size, strides, padding, argmax):
     size = output_size("max_pool2d", x.shape[2:], pool_size, strides, padding)
     if any(padding[i] >= pool_size[i % 2] for i in range(4)):
         raise ShapeError(f"max_pool2d: padding {padding} leaves windows {pool_size} with nothing but padding")
-    y = TensorType((*x.shape[:2], *size), x.dtype)
+    y = TensorType((*x.shape[:2], *size), x.dtype, scale=x.scale, zero_point=x.zero_point)
     return (y, TensorType(y.shape, _argmax_dtype(pool_size))) if argmax else y
 
 
 def evaluate(x, *, pool_size, strides, padding, argmax):
-    patches = windows(x, pool_size, strides, padding, value=-np.inf)
+    wide, lowest = (x.astype(np.int16), -129) if x.dtype == np.int8 else (x, -np.inf)
+    patches = windows(wide, pool_size, strides, padding, value=lowest)
     flat = patches.reshape(*patches.shape[:4], -1)
     place = np.argmax(flat, axis=-1)
-    y = np.take_along_axis(flat, place[..., None], axis=-1)[..., 0]
+    y = np.take_along_axis(flat, place[..., None], axis=-1)[..., 0].astype(x.dtype)
     return (y, place.astype(NUMPY[_argmax_dtype(pool_size)])) if argmax else y
 
 
@@ -44,9 +45,10 @@ def literals(x, *, pool_size, strides, padding, argmax):
 
 
 def function(x, *, pool_size, argmax, **_):
+    kind = "s8" if x.dtype == "int8" else "f32"
     if not argmax:
-        return "max_pool2d_f32"
-    return "max_pool2d_argmax_i8_f32" if _argmax_dtype(pool_size) == "int8" else "max_pool2d_argmax_i32_f32"
+        return f"max_pool2d_{kind}"
+    return f"max_pool2d_argmax_i8_{kind}" if _argmax_dtype(pool_size) == "int8" else f"max_pool2d_argmax_i32_{kind}"
 
 
 def literals_rows(x, **attrs):
@@ -58,6 +60,8 @@ def function_rows(x, **attrs):
 
 
 def reach(x, *, pool_size, strides, padding, **_):
+    if x.dtype != "float32":
+        raise ShapeError("max_pool2d: works row by row on float32 only")
     return Reach(strides[0], -padding[0], pool_size[0] - 1 - padding[0])
 
 
@@ -73,8 +77,11 @@ def samples(rng):
     cases = [Sample((rng.normal(size=shape),), {**attrs, "argmax": True}) for shape, attrs in CASES]
     ties = np.zeros((1, 1, 4, 4))
     ties[0, 0, 2:, 2:] = -3.0
+    lowest = np.full((1, 2, 5, 6), -128, np.int8)
+    lowest[0, 1] = rng.integers(-128, 128, (5, 6))
     return [
         *cases,
+        *(Sample((lowest,), {**CASES[1][1], "argmax": argmax}) for argmax in (False, True)),
         Sample((rng.normal(size=(1, 2, 4, 4)),), CASES[0][1]),
         Sample((ties,), {**CASES[0][1], "argmax": True}),
     ]
@@ -125,7 +132,7 @@ def samples_grad(rng):
 register(Op(
     name="nn.max_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "argmax": False},
-    training={"argmax": True}, kernel=Kernel("max_pool2d_f32.h", function, literals),
+    training={"argmax": True}, dtypes={0: ("float32", "int8")}, kernel=Kernel("max_pool2d_f32.h", function, literals),
     ties=channelwise, rows=Rows("max_pool2d_rows_f32.h", function_rows, literals_rows, reach),
 ))  # fmt: skip
 register(Op(

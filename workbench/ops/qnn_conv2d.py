@@ -73,10 +73,9 @@ def grad_b(build, dy, x, w, b, m, *, y, x_scale, **_):
     return build.sum(sums_gradient(build, dy, m, y), axis=(0, 2, 3), times=x_scale)
 
 
-def update(build, index, operands, node_attrs, gradient, rates):
-    """w counts in units of s, b in units of x_scale · s."""
-    unit = 1.0 if index == 1 else node_attrs["x_scale"]
-    return build.op("qnn.sgd", operands[index], gradient, scales(build, operands[3]), *rates, unit=unit)
+def units(build, index, x, w, b, m, *, x_scale, **_):
+    """w counts in s, b in x_scale · s."""
+    return scales(build, m), 1.0 if index == 1 else x_scale
 
 
 def macs(x, w, *_, **attrs):
@@ -129,6 +128,6 @@ register(Op(
     name="qnn.conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=samples, macs=macs,
     attrs={**conv2d.WINDOW_ATTRS, **ATTRS}, training={"mask": True},
     dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",)}, part=conv2d.part, ties=ties,
-    parameters={1: "weight", 2: "bias"}, update=update,
+    parameters={1: "weight", 2: "bias"}, units=units,
     kernel=Kernel("conv2d_s8.h", function, literals, operands=4, results=2, split=(1,)),
 ))  # fmt: skip

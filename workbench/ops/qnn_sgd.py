@@ -13,12 +13,13 @@ rounding   stochastic   ⌊w - u + r⌋, r uniform in [0, 1): a hash of seed, st
 
 import numpy as np
 
+from workbench import policy
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops.sgd import _is_part, _updated
 
-ROUNDINGS = {"stochastic": 0, "nearest": 1, "truncate": 2}  # as kernels/sgd_s8.h calls them
+ROUNDINGS = {name: number for number, name in enumerate(policy.ROUNDINGS)}  # as kernels/sgd_s8.h calls them
 LIMIT = np.float32(2.0**30)  # of u
 
 

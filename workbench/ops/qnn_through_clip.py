@@ -7,7 +7,7 @@ bias are made of (see qnn.conv2d).
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Rows, Sample, register
+from workbench.ir.op import Kernel, Op, Sample, register
 
 
 def infer(dy, mask, s):
@@ -20,6 +20,10 @@ def evaluate(dy, mask, s):
     return np.where(mask, dy * s.astype(dy.dtype).reshape(1, -1, 1, 1), dy.dtype.type(0))
 
 
+def literals(dy, *_):
+    return [dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3]]
+
+
 def samples(rng):
     return [
         Sample((rng.normal(size=shape), rng.random(shape) < 0.5, rng.random(shape[1])))
@@ -29,7 +33,5 @@ def samples(rng):
 
 register(Op(
     name="qnn.through_clip", infer=infer, evaluate=evaluate, samples=samples, dtypes={1: ("bit",)},
-    kernel=Kernel("through_clip_s8.h", "through_clip_s8", lambda dy, *_: [dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3]],
-                  in_place=(0,)),
-    rows=Rows("through_clip_rows_s8.h", "through_clip_rows_s8", lambda dy, *_: list(dy.shape[1:])),
+    kernel=Kernel("through_clip_s8.h", "through_clip_s8", literals, in_place=(0,)),
 ))  # fmt: skip

@@ -10,7 +10,7 @@ from workbench.ir.types import TensorType
 def infer(x, *, newshape):
     if prod(newshape) != x.elements:
         raise ShapeError(f"reshape: {x} has {x.elements} elements, {newshape} {prod(newshape)}")
-    return TensorType(tuple(newshape), x.dtype)
+    return TensorType(tuple(newshape), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
 def evaluate(x, *, newshape):
@@ -31,7 +31,7 @@ def samples(rng):
 def infer_flatten(x):
     if x.rank < 2:
         raise ShapeError(f"batch_flatten: x has a batch axis and more; got {x}")
-    return TensorType((x.shape[0], x.elements // x.shape[0]), x.dtype)
+    return TensorType((x.shape[0], x.elements // x.shape[0]), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
 def samples_flatten(rng):

@@ -12,7 +12,8 @@ from workbench.ir.types import TensorType
 def infer(x, *, begin, end, axis):
     if not (0 <= axis < x.rank and 0 <= begin < end <= x.shape[axis]):
         raise ShapeError(f"strided_slice: [{begin}, {end}) along axis {axis} does not lie in {x}")
-    return TensorType((*x.shape[:axis], end - begin, *x.shape[axis + 1 :]), x.dtype)
+    shape = (*x.shape[:axis], end - begin, *x.shape[axis + 1 :])
+    return TensorType(shape, x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
 def evaluate(x, *, begin, end, axis):
@@ -42,8 +43,8 @@ def literals_rows(x, *, begin, end, axis):
 
 
 def reach(x, *, axis, **_):
-    if axis != 1:
-        raise ShapeError("strided_slice: works row by row along channels only")
+    if axis != 1 or x.dtype != "float32":
+        raise ShapeError("strided_slice: works row by row along channels of float32 only")
     return Reach()
 
 
@@ -57,10 +58,11 @@ CASES = (  # shape, axis, begin, end
 
 
 def samples(rng):
-    return [
+    cases = [
         Sample((rng.normal(size=shape),), {"begin": begin, "end": end, "axis": axis})
         for shape, axis, begin, end in CASES
     ]
+    return [*cases, Sample((np.arange(-60, 60, dtype=np.int8).reshape(2, 5, 3, 4),), cases[0].attrs)]
 
 
 def infer_grad(dy, *, begin, size, axis):
@@ -92,10 +94,14 @@ def samples_grad(rng):
     return cases
 
 
+def function(x, **_):
+    return "strided_slice_s8" if x.dtype == "int8" else "strided_slice_f32"
+
+
 register(Op(
     name="strided_slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED}, keeps=True,
-    kernel=Kernel("strided_slice_f32.h", "strided_slice_f32", literals),
+    dtypes={0: ("float32", "int8")}, kernel=Kernel("strided_slice_f32.h", function, literals),
     rows=Rows("elementwise_rows_f32.h", "slice_rows_f32", literals_rows, reach),
 ))  # fmt: skip
 register(Op(

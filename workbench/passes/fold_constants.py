@@ -55,10 +55,10 @@ def _frozen(graph: Graph) -> list[str]:
 
 
 def _constant_results(node: Node, known: Mapping[str, np.ndarray], graph: Graph) -> dict[str, np.ndarray]:
-    """Result -> its value, if all operands are known and a parameter can hold it: in C they are floats."""
+    """Result -> its value, if all operands are known and a parameter can hold it: no bits."""
     if not all(name in known for name in node.operands):
         return {}
-    if any(graph.types[name].dtype != "float32" for name in node.results):
+    if any(graph.types[name].dtype == "bit" for name in node.results):
         return {}
     values = ops.get(node.op).evaluate(*(known[name] for name in node.operands), **node.attrs)
     values = values if isinstance(values, tuple) else (values,)

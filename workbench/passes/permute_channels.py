@@ -97,7 +97,7 @@ def channel_groups(graph: Graph) -> _Groups:
 
 def _magnitudes(weight: np.ndarray, axis: int, channels: int) -> np.ndarray:
     """Σ |w| of each channel; an axis of several elements a channel (behind a flatten) counts them together."""
-    by_axis = np.abs(np.moveaxis(weight, axis, 0)).reshape(channels, -1)
+    by_axis = np.abs(np.moveaxis(weight, axis, 0).astype(np.float64)).reshape(channels, -1)
     return by_axis.sum(axis=1, dtype=np.float64)
 
 

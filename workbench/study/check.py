@@ -52,6 +52,7 @@ def check(built: Built, options: Training) -> list[Checked]:
     device = device_of(built)
     step = first_step(compiled.model, options)
     device.set_rates(step.lr, step.lr_bias)
+    device.set_seed(step.seed)
     whole = _interpreted(built, step)
     read = _reader(device, graph.types)
 
@@ -76,6 +77,7 @@ def _interpreted(built: Built, step) -> dict[str, np.ndarray]:
 
     x, y = step.batches[0]
     feeds = dict(built.compiled.weights) | {"label0": y, "lr": step.lr, "lr_bias": step.lr_bias}
+    feeds |= {"seed": step.seed, "step": 0}
     feeds[built.compiled.model.graph.inputs[0]] = x
     feeds |= {name: np.zeros(graph.types[name].shape) for name in graph.state}
     interpret(graph, {name: feeds[name] for name in graph.arguments}, observe=observe)
