@@ -186,7 +186,7 @@ def loss_nodes(graph: Graph) -> tuple[Node, ...]:
 
 
 def parameter_roles(graph: Graph) -> dict[str, str]:
-    """Parameter -> weight or bias, as its first reader uses it."""
+    """Parameter -> weight, bias or scale, as its first reader uses it."""
     roles: dict[str, str] = {}
     for node in graph.nodes:
         for index, role in ops.get(node.op).parameters.items():

@@ -77,17 +77,17 @@ WB_KERNEL void pointwise_s8(int batch, int channels, int plane, int filters, int
                             const int8_t *restrict x, wb_filter_s8 f, const int32_t *restrict b,
                             const int32_t *restrict m, int8_t *restrict y, uint32_t *restrict mask)
 {
-    const int tile = plane < 4 ? 1 : 4, together = plane < 4 ? 4 : 2;
+    const int tile = plane < 4 ? 1 : 4, together = plane < 4 ? 4 : 2, left = filters % together;
     const int w_row = f.rest ? f.kept : channels, rest_row = channels - f.kept;
     for (int n = 0; n < batch; ++n) {
-        int o = 0;
-        for (; o + together <= filters; o += together) {
+        for (int o = 0; o < filters - left; o += together) {
             const wb_filter_s8 part = { f.w + o * w_row, f.rest ? f.rest + o * rest_row : 0, f.kept };
             pointwise_filters_s8(together, tile, channels, plane, w_row, rest_row, zero, first, filters, m + o, b + o,
                                  x + n * channels * plane, part, y + (n * filters + o) * plane, mask,
                                  (n * filters + o) * plane);
         }
-        for (; o < filters; ++o) {
+        for (int i = 0; i < left; ++i) {
+            const int o = filters - left + i;
             const wb_filter_s8 part = { f.w + o * w_row, f.rest ? f.rest + o * rest_row : 0, f.kept };
             pointwise_filters_s8(1, tile, channels, plane, w_row, rest_row, zero, first, filters, m + o, b + o,
                                  x + n * channels * plane, part, y + (n * filters + o) * plane, mask,

@@ -36,7 +36,8 @@ def samples(rng):
 
 register(Op(
     name="qnn.requantization", infer=infer, evaluate=evaluate, samples=samples,
-    attrs={"x_scale": REQUIRED, "y_scale": REQUIRED, "form": "rounded"}, ties=lambda s, **_: ({0: "out"}, {1: "out"}),
+    attrs={"x_scale": REQUIRED, "y_scale": REQUIRED, "form": "rounded"}, parameters={0: "scale"},
+    ties=lambda s, **_: ({0: "out"}, {1: "out"}),
     kernel=Kernel(
         "requantization_s8.h", "requantization_s8",
         lambda s, *, x_scale, y_scale, form: [s.shape[0], FORMS[form], repr(x_scale), repr(y_scale)],

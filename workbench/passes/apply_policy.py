@@ -90,6 +90,8 @@ def weighted_layers(graph: Graph) -> list[Layer]:
             if name not in graph.parameters or name in seen:
                 continue
             seen.add(name)
+            if roles[name] == "scale":
+                continue
             if roles[name] == "weight" or not layers:
                 weights, biases = ((name,), ()) if roles[name] == "weight" else ((), (name,))
                 layers.append(Layer(name.removesuffix(".weight"), weights, biases))

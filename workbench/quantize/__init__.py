@@ -1,0 +1,1 @@
+"""Float networks to int8: calibration on samples, and post-training quantization."""
