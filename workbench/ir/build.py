@@ -70,6 +70,14 @@ class Builder:
         values = tuple(self.value(result) for result in names)
         return values[0] if len(values) == 1 else values
 
+    def shared(self, name: str, *operands: Value, label: str | None = None, **attrs):
+        """`op`, unless the same node is there already: then its result."""
+        full, names = ops.get(name).complete(attrs), tuple(operand.name for operand in operands)
+        for node in self.nodes:
+            if (node.op, node.operands, node.attrs) == (name, names, full) and not node.overwrites:
+                return self.value(node.results[0])
+        return self.op(name, *operands, label=label, **attrs)
+
     def graph(self, *outputs: Value) -> Graph:
         """What has been built, with these outputs."""
         names = tuple(value.name for value in outputs)
