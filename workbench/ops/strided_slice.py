@@ -30,7 +30,7 @@ def grad_x(build, dy, x, *, y, begin, end, axis):
 
 def first_channels(build, x, count):
     """The first `count` channels (axis 1) of x, or x where that is all of them."""
-    return x if count == x.shape[1] else build.strided_slice(x, begin=0, end=count, axis=1)
+    return x if count == x.shape[1] else build.shared("strided_slice", x, begin=0, end=count, axis=1)
 
 
 def literals(x, *, begin, end, axis):
