@@ -161,7 +161,10 @@ def read_parameter(device: Device, name: str, kind: TensorType) -> np.ndarray:
         return kind.logical(device.read(rows[0], NUMPY[kind.dtype]))
     axis = rows[0].axis
     shapes = [(*kind.shape[:axis], row.end - row.begin, *kind.shape[axis + 1 :]) for row in rows]
-    parts = [device.read(row, NUMPY[kind.dtype])[: prod(shape)].reshape(shape) for row, shape in zip(rows, shapes, strict=True)]
+    parts = [
+        device.read(row, NUMPY[kind.dtype])[: prod(shape)].reshape(shape)
+        for row, shape in zip(rows, shapes, strict=True)
+    ]
     return np.concatenate(parts, axis=axis)
 
 

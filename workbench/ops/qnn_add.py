@@ -1,8 +1,8 @@
 """qnn.add: y = clip(y_zero_point + ((a - a_zero_point) · a_scale + (b - b_zero_point) · b_scale) / y_scale), as int8.
 
 Form `rounded` gives both factors the same shift and as many bits as an int32 sum of the two has room for; `tflite`
-scales as TensorFlow Lite's reference does (lite/kernels/internal/reference/integer_ops/add.h). Gradients are those of the
-real sum: both operands get dy, where it was not clipped.
+scales as TensorFlow Lite's reference does (lite/kernels/internal/reference/integer_ops/add.h). Gradients are those of
+the real sum: both operands get dy, where it was not clipped.
 """
 
 from math import frexp

@@ -12,7 +12,6 @@ import numpy as np
 
 from workbench.errors import GraphError, ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
-from workbench.ir.types import TensorType
 from workbench.ops import conv2d
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
 from workbench.ops.strided_slice import first_channels
@@ -53,9 +52,9 @@ def sums_gradient(build, dy, m, y):
 
 def grad_x(build, dy, x, w, b, m, *, y, **attrs):
     g = sums_gradient(build, dy, m, y)
-    padding, strides = attrs["padding"], attrs["strides"]
-    return build.op("qnn.conv2d_transpose", g, w, channels=x.shape[1], **{key: attrs[key] for key in WINDOW},
-                    output_padding=conv2d.rest_of(x, padding, attrs["dilation"], attrs["kernel_size"], strides))  # fmt: skip
+    rest = conv2d.rest_of(x, *(attrs[key] for key in ("padding", "dilation", "kernel_size", "strides")))
+    window = {key: attrs[key] for key in WINDOW}
+    return build.op("qnn.conv2d_transpose", g, w, channels=x.shape[1], output_padding=rest, **window)
 
 
 def grad_w(build, dy, x, w, b, m, *, y, x_scale, x_zero_point, **attrs):
