@@ -56,7 +56,9 @@ WB_KERNEL int8_t wb_clip_s8(int low, int high, int value, uint32_t *mask, int bi
 /* Element number `bit` of the result; its bit of the mask is cleared where the value is clipped. */
 WB_KERNEL int8_t wb_requantize_s8(wb_factor f, int acc, uint32_t *mask, int bit)
 {
-    const int value = f.form == WB_ROUNDED ? wb_smmlar((int)((uint32_t)acc << f.shift), f.m, f.zero)
+    if (f.form == WB_ROUNDED && f.shift) /* what leaves int32 here is far beyond int8 */
+        acc = wb_max(wb_min(acc, INT32_MAX >> f.shift), -(INT32_MAX >> f.shift)) * (1 << f.shift);
+    const int value = f.form == WB_ROUNDED ? wb_smmlar(acc, f.m, f.zero)
                                            : f.zero + wb_times_tflite(acc, f.m, f.shift);
     return wb_clip_s8(f.low, f.high, value, mask, bit);
 }

@@ -1,4 +1,4 @@
-"""qnn.sgd: w ← w - u, rounded and saturated: plain SGD on int8 weights (to ±127) and int32 biases, in units of scale.
+"""qnn.sgd: w ← w - u, rounded and saturated: plain SGD on int8 weights (to ±127) and int32 biases (to ±2³⁰).
 
 `dw` is the gradient with respect to the stored integer, `s` the scales of the filters (axis 0 of w), `unit` · s what
 one step of the integer is worth in real numbers. Quantization-aware scaling ("On-Device Training Under 256KB Memory",
@@ -20,6 +20,7 @@ from workbench.ir.types import TensorType
 from workbench.ops.sgd import _is_part, _updated
 
 ROUNDINGS = {name: number for number, name in enumerate(policy.ROUNDINGS)}  # as kernels/sgd_s8.h calls them
+BIAS_LIMIT = 2**30  # leaves room for the sums that a bias is added to (see quantize/safe_channels)
 LIMIT = np.float32(2.0**30)  # of u
 
 
@@ -65,7 +66,7 @@ def evaluate(w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, q
         element = np.arange(w.size).reshape(w.shape)[tuple(map(slice, dw.shape))]
         r = uniform(int(seed), int(step), parameter, element) if rounding == "stochastic" else f(0.5)
         new = whole + np.floor(move + r).astype(np.int64)
-    limit = 127 if w.dtype == np.int8 else 2**31 - 1
+    limit = 127 if w.dtype == np.int8 else BIAS_LIMIT
     return _updated(w, dw, np.clip(new, -limit, limit).astype(w.dtype))
 
 

@@ -118,7 +118,7 @@ class _Converter:
             x = self.build.reshape(x, newshape=(*x.shape, 1, 1), label=f"{node.label}.pixel")
         scales = np.maximum(np.abs(w).max(axis=(1, 2, 3)) / WEIGHT_LIMIT, 1e-8).astype(np.float32)
         step = x.type.scale * scales.astype(np.float64)
-        limit = 2**31 - 1
+        limit = 2**30
         stored = {
             node.operands[1]: np.rint(w / scales[:, None, None, None]).astype(np.int8),
             bias_name: np.clip(np.rint(bias / step), -limit, limit).astype(np.int32),
@@ -182,6 +182,6 @@ class _Converter:
 
 CONVERTERS = {
     "nn.conv2d": _Converter.layer, "nn.dense": _Converter.layer, "add": _Converter.add,
-    "nn.max_pool2d": _Converter.same, "nn.batch_flatten": _Converter.same, "reshape": _Converter.same, "nn.avg_pool2d": _Converter.mean,
-    "nn.global_avg_pool2d": _Converter.mean,
+    "nn.max_pool2d": _Converter.same, "nn.batch_flatten": _Converter.same, "reshape": _Converter.same,
+    "nn.avg_pool2d": _Converter.mean, "nn.global_avg_pool2d": _Converter.mean,
 }  # fmt: skip
