@@ -1,8 +1,8 @@
 """mcunet-5fps, mbv2-w0.35, proxyless-w0.3: the int8 networks of "On-Device Training Under 256KB Memory".
 
-Lin et al. 2022: 128×128 images, a stem of stride 2, inverted bottlenecks, a global pool, a classifier. Topology and sparse policies are
-the published ones; the weights are synthetic (He-normal, calibrated and quantized as any float network here), so that
-memory and instructions need no download. Real weights: frontends/mcu_json.
+Lin et al. 2022: 128×128 images, a stem of stride 2, inverted bottlenecks, a global pool, a classifier. Topology and
+sparse policies are the published ones; the weights are synthetic (He-normal, calibrated and quantized as any float
+network here), so that memory and instructions need no download. Real weights: frontends/mcu_json.
 """
 
 from collections.abc import Mapping
