@@ -64,8 +64,8 @@ class Rows:
 
     `function(literals…, begin, end, operands…, results…)` of kernels/`header` makes rows [begin, end). Operands that
     are `images` come as strips, and so does the first result; everything else as in Kernel, masks as wb_bits.
-    `reach(*types, **attrs)` tells which rows of each image. `parted`: further float operands of which each image has
-    its own part (masks and argmax are so anyway). `adds_up`: the result is no image but grows with each row,
+    `reach(*types, **attrs)` tells which rows of each image. `parted`: further operands of which each image has its own
+    part (masks are so anyway). `adds_up`: the result is no image but grows with each row,
     from zero.
     """
 
