@@ -59,8 +59,10 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
         parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
 
 
-def add_output(parser: argparse.ArgumentParser, what: str = "folder to write (default: under out/)") -> None:
-    parser.add_argument("-o", "--output", metavar="DIR", help=what)
+def add_output(
+    parser: argparse.ArgumentParser, what: str = "folder to write (default: under out/)", metavar: str = "DIR"
+) -> None:
+    parser.add_argument("-o", "--output", metavar=metavar, help=what)
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -75,6 +77,16 @@ def seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of 0 or more")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a time: seconds, 0 or more")
+    return value
 
 
 def rate(text: str) -> float:
@@ -161,14 +173,21 @@ def chosen(args, verb: str) -> str:
 
     Where it writes, how long it runs and what it traces are its own.
     """
+    words = asked(args, import_module(f"workbench.cli.{verb}").add_arguments, without=OWN)
+    return "".join(f" {word}" for word in words)
+
+
+def asked(args, add_arguments, without: tuple[str, ...] = ()) -> list[str]:
+    """Of the options that `add_arguments` adds those that differ from default: ['--batch 8', '--passes=-in-place']."""
     parser = argparse.ArgumentParser(add_help=False)
-    import_module(f"workbench.cli.{verb}").add_arguments(parser)
+    add_arguments(parser)
     words = []
     for action in parser._actions:
         value = getattr(args, action.dest, action.default)
         if action.option_strings and action.nargs is None and value not in (None, action.default):
-            words += [action.option_strings[-1], shlex.quote(str(value))] if action.dest not in OWN else []
-    return "".join(f" {word}" for word in words)
+            between = "=" if str(value).startswith("-") else " "  # argparse would take -in-place for an option
+            words += [f"{action.option_strings[-1]}{between}{shlex.quote(str(value))}"] * (action.dest not in without)
+    return words
 
 
 def read_weights(path: str) -> dict[str, np.ndarray]:

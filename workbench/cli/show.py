@@ -73,11 +73,15 @@ def plan_table(compiled) -> str:
     """Where each storage of the arena lies and when it lives."""
     plan, living = compiled.memory.plan, compiled.memory.liveness
     values = {storage.name: " ".join(f"%{value}" for value in storage.values) for storage in living.arena}
-    rows = [
-        [b.offset, b.end, f"[{b.lower}, {b.upper})", b.size,
-         f"{compiled.graph.label(b.id)}  {values.get(b.id, '')}".rstrip()]
-        for b in sorted(plan.buffers, key=lambda b: (b.lower, b.offset))
-    ]  # fmt: skip
+    names = {b.id: f"{compiled.graph.label(b.id)}  {values.get(b.id, '')}".rstrip() for b in plan.buffers}
     verdict = "optimal" if plan.optimal else f"bound {plan.bound}"
-    heads = ["offset", "end", "positions", "bytes", "buffer"]
-    return f"arena {plan.bytes} bytes ({verdict}; {plan.method})\n" + table(heads, rows, left=0)
+    return f"arena {plan.bytes} bytes ({verdict}; {plan.method})\n{placed_table(plan.buffers, names)}"
+
+
+def placed_table(buffers, names: dict[str, str] | None = None) -> str:
+    """A row a buffer, as they are born; called by its id or as `names` has it."""
+    rows = [
+        [b.offset, b.end, f"[{b.lower}, {b.upper})", b.size, names[b.id] if names else b.id]
+        for b in sorted(buffers, key=lambda b: (b.lower, b.offset))
+    ]
+    return table(["offset", "end", "positions", "bytes", "buffer"], rows, left=0)
