@@ -5,7 +5,7 @@ itself runs untraced, and its first loss must be the traced one's, to the bit.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from itertools import chain, islice
 from numbers import Integral
@@ -59,12 +59,15 @@ class Training:
             raise DataError(f"no trace level is called {self.trace!r}", f"there are {', '.join(LEVELS)}")
 
 
-def training_options(**options) -> Training:
-    """Training of keywords. Raises DataError for one it does not have, and for both steps and epochs."""
+def training_options(beside: Iterable[str] = (), /, **options) -> Training:
+    """Training of keywords. Raises DataError for one it does not have, and for both steps and epochs.
+
+    `beside` names the caller's own keywords, for the message.
+    """
     names = [field.name for field in fields(Training)]
     unknown = [name for name in options if name not in names]
     if unknown:
-        raise DataError(f"there is no option {unknown[0]!r}", f"there are {', '.join(names)}")
+        raise DataError(f"there is no option {unknown[0]!r}", f"there are {', '.join([*beside, *names])}")
     if options.get("steps") is not None and options.get("epochs") is not None:
         raise DataError("both steps and epochs are given", "give one of them")
     return Training(**options)

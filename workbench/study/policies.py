@@ -55,8 +55,7 @@ def cost(
 
 def layer_parts(model: Model, policy: str | UpdatePolicy) -> list[LayerPart]:
     """Layer by layer, in forward order."""
-    policy = parse_policy(policy) if isinstance(policy, str) else policy
-    types = apply_policy(model.graph, policy).types
+    types = apply_policy(model.graph, parse_policy(policy)).types
 
     def elements(names: Sequence[str]) -> tuple[int, int]:
         kinds = [types[name] for name in names]
