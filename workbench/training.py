@@ -23,6 +23,7 @@ from workbench.ir.text import print_graph
 from workbench.ir.types import TensorType
 from workbench.measure import memory_measures
 from workbench.passes.permute_channels import restored
+from workbench.passes.pipeline import pass_changes
 from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
 from workbench.trace.inspector import Inspector
@@ -223,12 +224,14 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
     buffers = buffers.astype(dict.fromkeys(("lower", "upper", "axis", "begin", "end"), "Int64"))
     buffers = buffers.merge(tracer.buffer_profile(), on="id", how="left")
     symbols = pd.DataFrame([vars(symbol) for symbol in device.machine.elf.symbols])
+    passes = [applied.name for applied in compiled.passes]
     updated = [graph.types[name].updated.elements for name in graph.parameters if graph.types[name].needs_grad]
     cycles = step.cycles
     lr, lr_bias = _rates(options)
     meta = {
         "model": model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
-        "passes": [applied.name for applied in compiled.passes], "board": board.name, "core": board.core,
+        "passes": passes, "passes_changed": list(pass_changes(compiled.schedule, passes)),
+        "board": board.name, "core": board.core,
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
         "steps": len(losses), "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),

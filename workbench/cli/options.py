@@ -20,12 +20,14 @@ def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
 
 def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_policy: bool = True) -> None:
     if single_policy:
-        parser.add_argument("--policy", default="full", metavar="P", help=f"{', '.join(policy.NAMES)} (default full)")
+        parser.add_argument("--policy", default="full", metavar="P", help=f"{policy.HELP} (default full)")
     if schedule:
         parser.add_argument(
             "--schedule", default="optimized", choices=("vanilla", "reordered", "optimized"), help="default optimized"
         )
-    parser.add_argument("--passes", default="", metavar="A,-B", help="add pass A, leave out B; see `workbench passes`")
+    parser.add_argument(
+        "--passes", default="", metavar="A,-B", help="add pass A, leave out B: --passes=A,-B; see `workbench passes`"
+    )
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="samples a step (default 1)")
     parser.add_argument("--accumulate", type=positive, default=1, metavar="N", help="batches summed a step (default 1)")
     parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
@@ -204,10 +206,12 @@ def read_weights(path: str) -> dict[str, np.ndarray]:
         raise ModelError(f"{path} is not a whole .npz of weights", "--save-weights writes such a file") from None
 
 
-def run_name(args, board: Board, schedule: str | None = None) -> str:
-    """lenet-full-nrf52840, with what else was chosen: the folder under out/."""
-    parts = [args.model, args.policy, board.name]
+def run_name(args, board: Board, schedule: str | None = None, label: str | None = None) -> str:
+    """lenet-full-nrf52840, with what else was chosen: the folder under out/. `label` stands for the policy's name."""
+    parts = [args.model, label or policy.parse_policy(args.policy).name, board.name]
     parts += [schedule] if schedule and schedule != "optimized" else []
+    words = [word.strip() for word in args.passes.split(",")]
+    parts += [f"no_{word[1:]}" if word.startswith("-") else word for word in words if word]
     for name, plain in (("batch", 1), ("accumulate", 1), ("momentum", 0), ("weight_decay", 0)):
         parts += [f"{name}{getattr(args, name):g}"] if getattr(args, name) != plain else []
     return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
