@@ -94,6 +94,14 @@ def test_errors_say_what_where_and_what_to_do(arguments, code, words, capsys):
         assert err.startswith("error: ")
 
 
+@pytest.mark.parametrize("verb", ["run", "lifecycle", "show", "plan", "build", "policies"])
+def test_a_misspelt_name_is_told_before_anything_slow_is_loaded(verb):
+    code = f"import sys; from workbench.cli import main; main(['{verb}', 'lnet']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "no network is called 'lnet'" in done.stderr
+    assert not {"pandas", "unicorn", "numba"} & set(done.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -94,7 +94,7 @@ def test_a_file_that_says_nothing_sensible(text, words, tmp_path):
         ("conv2:0", r"policy conv2:0, conv2: a fraction of channels is a number in \(0, 1\]; got 0\n  help: 0.25"),
         ("conv2:2", r"policy conv2:2, conv2: a fraction of channels is a number in \(0, 1\]; got 2\n  help: 0.25"),
         ("conv2:x", r"policy conv2:x, conv2: a fraction of channels is a number in \(0, 1\]; got x\n  help: 0.25"),
-        ("biases-9", "help: last-4 and biases-4 are"),
+        ("biases-9", "help: the last one that fits is biases-4"),
         ("d.txt", r"d.txt: policy files end in .toml or .json"),
         ("", "no policy is called ''"),
         ("missing.toml", r"missing\.toml: No such file"),

@@ -18,11 +18,11 @@ def add_arguments(parser) -> None:
 
 
 def execute(args) -> int:
-    from workbench import session
-
     board = options.board(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule) + "-firmware", args.force)
     compiled = options.compiled(args)
+    from workbench import session  # after the slips: it takes seconds to load
+
     built = session.build(compiled, board, folder, virtual=False)
     image, arena = built.image, compiled.memory.plan.bytes
     if args.json:

@@ -111,11 +111,15 @@ def board(args) -> Board:
 
 def model(args):
     """The network with the weights that were asked for."""
-    from workbench import frontends, session
+    from workbench import frontends
 
     found = frontends.load(args.model, args.batch, args.seed)
     path = getattr(args, "load_weights", None)
-    return session.with_weights(found, read_weights(path), path) if path else found
+    if not path:
+        return found
+    from workbench import session  # seconds to load: a misspelt name should not wait for it
+
+    return session.with_weights(found, read_weights(path), path)
 
 
 def pretrained(args, found):
@@ -131,9 +135,10 @@ def pretrained(args, found):
 
 def compiled(args, found=None, schedule: str | None = None):
     """The model (`found`, or the one asked for) compiled as asked."""
+    found = found or _with_such_layers(args)
     from workbench import session
 
-    return session.compile(found or model(args), args.policy, schedule or args.schedule, optimizer(args), args.passes)
+    return session.compile(found, args.policy, schedule or args.schedule, optimizer(args), args.passes)
 
 
 def optimizer(args):
@@ -151,11 +156,17 @@ def training(args, evaluate: bool = True):
 
 def check(args):
     """The model asked for; raises what is wrong with it, policy, data, batch or length: before anything is written."""
+    found = _with_such_layers(args)
+    check_data(args, found)
+    return found
+
+
+def _with_such_layers(args):
+    """The model asked for. Raises PolicyError where the policy asked for names layers that it has not."""
     from workbench.passes.apply_policy import apply_policy
 
     found = model(args)
     apply_policy(found.graph, policy.parse_policy(args.policy))
-    check_data(args, found)
     return found
 
 

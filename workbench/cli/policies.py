@@ -20,10 +20,10 @@ def add_arguments(parser) -> None:
 
 
 def execute(args) -> int:
-    from workbench.study.policies import cost, layer_parts
-
     model = options.model(args)
     policies = parse_policies(_names(args, model) if args.policy is None else [args.policy])
+    from workbench.study.policies import cost, layer_parts  # seconds to load: a misspelt name should not wait for it
+
     costs = [cost(model, policy, args.schedule, options.optimizer(args), args.passes) for policy in policies]
     parts = [] if args.policy is None else layer_parts(model, policies[0])
     if args.json:

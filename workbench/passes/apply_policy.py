@@ -27,8 +27,9 @@ def apply_policy(graph: Graph, policy: UpdatePolicy) -> Graph:
             for name in layer.weights:
                 fraction[name] = max(fraction.get(name, 0), part.fraction)
     wanted = {name: _part(graph, name, share) for name, share in fraction.items()}
+    term = "last" if policy.file else "biases"
     for which in policy.biases:
-        wanted |= {name: True for layer in chosen(layers, which, policy) for name in layer.biases}
+        wanted |= {name: True for layer in chosen(layers, which, policy, term) for name in layer.biases}
     if not wanted:
         raise PolicyError(f"{policy.where} updates nothing: the network has no such parameter")
     return graph.with_needs_grad(wanted)
@@ -41,8 +42,11 @@ def check_names(graph: Graph, policy: UpdatePolicy) -> None:
             chosen(weighted_layers(graph), which, policy)
 
 
-def chosen(layers: list[Layer], which: str, policy: UpdatePolicy) -> list[Layer]:
-    """The layers a policy means by all, last-N, head, a name or a number; by a parameter's name, that one alone."""
+def chosen(layers: list[Layer], which: str, policy: UpdatePolicy, term: str = "last") -> list[Layer]:
+    """The layers a policy means by all, last-N, head, a name or a number; by a parameter's name, that one alone.
+
+    `term` is how the policy writes last-N: biases-N where it means those alone.
+    """
     if which == "all":
         return layers
     if which == "head":
@@ -52,7 +56,7 @@ def chosen(layers: list[Layer], which: str, policy: UpdatePolicy) -> list[Layer]
         if count > len(layers):
             raise PolicyError(
                 f"{policy.where} wants {count} weighted layers; the network has {len(layers)}",
-                f"last-{len(layers)} and biases-{len(layers)} are the last ones that fit",
+                f"the last one that fits is {term}-{len(layers)}",
             )
         return layers[len(layers) - count :]
     if which.lstrip("-").isdecimal():
