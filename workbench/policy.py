@@ -21,7 +21,6 @@ from pathlib import Path
 
 from workbench.errors import PolicyError
 
-NAMES = ("full", "bias-only", "bias-only+head", "last-K")
 HELP = (
     "terms are full, bias-only, biases-N, last-K, head, LAYER, LAYER:FRACTION, largest, joined by +; "
     "or a .toml or .json file"
