@@ -3,6 +3,7 @@
 from workbench.cli import options
 from workbench.cli.output import output_folder, say, say_error, say_json, say_more, table
 from workbench.errors import WorkbenchError
+from workbench.policy import parse_policy
 from workbench.units import change, kilobytes, quantity
 
 
@@ -18,8 +19,8 @@ def ablate(args, policies: list[str]) -> int:
     board, model = options.board(args), options.model(args)
     wanted = ablation_cells(policies[0])
     check_names(model, wanted)
-    args.policy = f"ablate-{policies[0]}"  # in the folder's name
-    folder = output_folder(args.output, options.run_name(args, board), args.force)
+    label = f"ablate-{parse_policy(policies[0]).name}"
+    folder = output_folder(args.output, options.run_name(args, board, label=label), args.force)
     how = vars(options.training(args)) | {"steps": 1, "epochs": None, "evaluate": False}
     comparison = compare_cells(
         model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder, **how

@@ -4,15 +4,18 @@ from workbench import units
 from workbench.report import tables
 
 FEWEST = 20  # steps before a loss that did not fall means something
+DIVERGED = 100  # times the first loss, or that of a guess: no sample is as hard
 
 
 def training_note(meta: dict, lr: float) -> str | None:
     """A note where the loss rose, or stopped being a number: how large the steps were."""
     losses, ends = meta["loss"], tables.loss_ends(meta)
-    diverged = None in losses
+    broken = None in losses
+    diverged = broken or ends.last > DIVERGED * max(1, ends.first)
     if not diverged and (len(losses) < FEWEST or ends.last < ends.first):
         return None
-    words = "the loss stopped being a number" if diverged else "the loss did not fall"
+    what = "the loss stopped being a number" if broken else "training diverged"
+    words = what if diverged else "the loss did not fall"
     if ends.first is not None and ends.last is not None:
         words += f": {units.loss(ends.first)} → {units.loss(ends.last)}"
     momentum = meta.get("momentum") or 0
