@@ -164,7 +164,7 @@ def read_policy(path: Path) -> UpdatePolicy:
         found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise PolicyError(f"{path}: {error.strerror}") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, UnicodeDecodeError, RecursionError) as error:
         raise PolicyError(f"{path} is not {path.suffix[1:].upper()}: {error}") from None
     if not isinstance(found, dict):
         raise PolicyError(f"{path}: a policy file is a table of name, biases, channels and weights")

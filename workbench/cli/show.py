@@ -75,7 +75,8 @@ def _at_stage(args, model, policy):
         return training_step(marked, options.optimizer(args)), None
     if args.stage == "backward":
         wanted = [name for name in marked.parameters if marked.types[name].needs_grad]
-        return differentiate(marked, [*marked.inputs, *wanted])[0], None
+        outside = marked.inputs if wanted == list(marked.parameters) else ()  # a part of a network, trained whole
+        return differentiate(marked, [*outside, *wanted])[0], None
     compiled = options.compiled(args, model)
     return compiled.graph, compiled if args.stage == "planned" else None
 
