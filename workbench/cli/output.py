@@ -1,7 +1,9 @@
 """How commands speak: results on stdout, progress and warnings on stderr, files where they were asked for."""
 
 import json
+import signal
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +24,12 @@ def say_more(args, text: str = "") -> None:
 
 def say_error(text: str) -> None:
     print(f"error: {text}", file=sys.stderr)
+
+
+def say_note(args, text: str | None) -> None:
+    """What may surprise, before it does: on stderr, unless --quiet or there is nothing to say."""
+    if text and not args.quiet:
+        print(f"note: {text}", file=sys.stderr)
 
 
 def say_json(value) -> None:
@@ -91,3 +99,23 @@ def progress(label: str, quiet: bool):
             bar.update(done - bar.n)
 
         yield step
+
+
+@contextmanager
+def stopping():
+    """The first Ctrl-C is answered at once; ending the processes takes a moment, and no further one disturbs it."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield
+        return
+
+    def stop(*_):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print("stopping", file=sys.stderr, flush=True)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,8 +1,8 @@
 """Update policies beside schedules: every cell compiled, built and emulated, in parallel processes.
 
-            vanilla   reordered
-full        cell      cell           a cell is one run; one that fails is told, and the others go on
-bias-only   cell      cell
+            vanilla   reordered   optimized
+full        cell      cell        cell           a cell is one run; one that fails is told, and the others go on
+bias-only   cell      cell        cell
 """
 
 import json
@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from workbench.report.view import Run
 from workbench.study.processes import Died, in_processes, uninterrupted
 from workbench.training import Training, require_samples, training_options
 
-SCHEDULES = ("vanilla", "reordered")
+SCHEDULES = ("vanilla", "reordered", "optimized")
 INTERRUPTED, OUR_BUG, BROKEN_PROMISE = 130, 70, 3  # exit codes
 
 
@@ -179,7 +179,9 @@ def compare_cells(
                     if arrived:
                         arrived(outcomes[index])
     except KeyboardInterrupt:
-        pass
+        for outcome, job in zip(outcomes, work, strict=True):
+            if outcome.run is None and job.folder is not None:
+                _forget_begun(job.folder)
     return Comparison(tuple(outcomes))
 
 
@@ -212,6 +214,13 @@ def _run(job: _Job, firmware: Path) -> Run:
     if job.folder is not None:
         run.meta["artifacts"] |= {"run": str(job.folder), "firmware": str(firmware), "elf": str(built.image.elf)}
     return Run.of(run)
+
+
+def _forget_begun(folder: Path) -> None:
+    """Remove the firmware of a cell that was not finished: nothing is told from it, and it must stop no later run."""
+    shutil.rmtree(folder / "firmware", ignore_errors=True)
+    with suppress(OSError):  # it holds something else
+        folder.rmdir()
 
 
 def _forget_earlier(folder: Path) -> None:
