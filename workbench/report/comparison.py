@@ -42,7 +42,7 @@ def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
     room = WIDTH * DPI - left - MARGIN - GAP * (len(panels) - 1)
     for draw, weight in panels:
         width = room * weight / sum(weight for _, weight in panels)
-        axes = _panel(figure, x, width, height, tops)
+        axes = panel(figure, x, width, height, tops)
         draw(labels, axes, runs, [top + ROW / 2 for top in tops])
         x += width + GAP
     words.names(labels, figure, runs, [height - ABOVE - top - ROW / 2 for top in tops], left)
@@ -66,7 +66,7 @@ def _group(run) -> tuple:
     return tuple(str(tables.key(run, name)) for name in tables.KEYS if name != "schedule")
 
 
-def _panel(figure, x, width, height, tops):
+def panel(figure, x, width, height, tops):
     """Axes whose vertical unit is a pixel, downwards."""
     extent = tops[-1] + ROW
     total = figure.bbox.width
@@ -111,7 +111,7 @@ def _sram(labels, axes, runs, rows):
     ways = {tables.sram(run)[1] for run in runs}
     how = ways.pop() if len(ways) == 1 else "measured, or planned where it says so"
     told = [f" · limit {units.size(at)}" + ("" if at in in_sight else ", off the scale") for at in limits]
-    _head(labels, axes, f"SRAM {how} ({name})" + "".join(told))
+    head(labels, axes, f"SRAM {how} ({name})" + "".join(told))
 
 
 def _total(run) -> str:
@@ -143,7 +143,7 @@ def _instructions(labels, axes, runs, rows):
             text += f" · {units.milliseconds(run.meta['milliseconds_per_step'])}"
         x, middle = axes.transData.transform((0, y))
         labels.put(axes, x + 8, middle, text, va="center", points=10, color=palette.INK)
-    _head(labels, axes, "instructions · modelled time")
+    head(labels, axes, "instructions · modelled time")
 
 
 def _accuracy(labels, axes, runs, rows):
@@ -164,9 +164,9 @@ def _accuracy(labels, axes, runs, rows):
         middle = axes.transData.transform((0, y))[1]
         style = {"points": TOTAL, "color": palette.INK, "weight": "bold", "within": frame}
         labels.put(axes, frame.x1, middle, units.percent(found[1]), ha="right", va="center", **style)
-    _head(labels, axes, words.accuracy_head(runs), frame.width)
+    head(labels, axes, words.accuracy_head(runs), frame.width)
 
 
-def _head(labels, axes, text, width=None):
+def head(labels, axes, text, width=None):
     text = shorten(labels, text, 10.5, width or axes.bbox.width)
     words.write(axes.figure, axes.bbox.x0, axes.bbox.y1 + 12, text, 10.5)

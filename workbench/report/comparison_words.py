@@ -93,7 +93,11 @@ def keys(figure, runs, height, noted):
     if any(accuracies(run) for run in runs):
         keys.append(_mark("o", "white", palette.QUIET, "accuracy before"))
         keys.append(_mark("o", palette.INK, palette.INK, "after", 5.5))
-    y = (BELOW - 72 + (24 if noted else 0)) / height
+    legend(figure, keys, (BELOW - 72 + (24 if noted else 0)) / height)
+
+
+def legend(figure, keys, y):
+    """A line of keys at the height `y`, a fraction of the figure's."""
     figure.legend(handles=keys, loc="center left", bbox_to_anchor=(MARGIN / figure.bbox.width, y), ncols=len(keys),
                   frameon=False, fontsize=10.5, labelcolor=palette.INK, borderpad=0, borderaxespad=0,
                   handlelength=1.3, handleheight=0.9, columnspacing=1.7, handletextpad=0.5)  # fmt: skip
