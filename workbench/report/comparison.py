@@ -14,12 +14,11 @@ from workbench import units
 from workbench.record import Run
 from workbench.report import comparison_words as words
 from workbench.report import palette, roles, tables
-from workbench.report.comparison_words import ABOVE, BELOW, LIMIT_IN_SIGHT, LONGEST_NAME, MARGIN
+from workbench.report.comparison_words import ABOVE, BELOW, BREAK, LIMIT_IN_SIGHT, MARGIN, ROW
 from workbench.report.figure import DPI, WIDTH, Picture
 from workbench.report.labels import Labels, shorten
 
-ROW, BREAK = 46, 16  # pixels a run, and between groups of runs
-GAP, SCHEDULE = 44, 110  # pixels between panels, for a schedule's name
+GAP = 44  # pixels between panels
 BAR = 0.62  # of a row
 TOTAL = 11  # points; hinted at 10.5, the bold letters of DejaVu Sans look as if they had serifs
 RING, DOT = 10, 5.5  # points across: accuracy before, after
@@ -36,9 +35,7 @@ def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
     panels = [(_sram, 5.6)]
     panels += [(_instructions, 2.6)] * any(run.meta.get("instructions_per_step") for run in runs)
     panels += [(_accuracy, 2.2)] * any(words.accuracies(run) for run in runs)
-    names = words.group_names(runs)
-    width = max(labels.measure(name, 11.5, "bold")[0] for name in names)
-    x = left = MARGIN + SCHEDULE + min(width, LONGEST_NAME)
+    x = left = MARGIN + words.names_width(labels, runs)
     room = WIDTH * DPI - left - MARGIN - GAP * (len(panels) - 1)
     for draw, weight in panels:
         width = room * weight / sum(weight for _, weight in panels)

@@ -15,8 +15,8 @@ from workbench import units
 from workbench.report import comparison_words as words
 from workbench.report import palette, roles, tables
 from workbench.report.ablation import Step
-from workbench.report.comparison import BAR, GAP, ROW, TOTAL, head, panel
-from workbench.report.comparison_words import ABOVE, BELOW, MARGIN
+from workbench.report.comparison import BAR, GAP, TOTAL, head, panel
+from workbench.report.comparison_words import ABOVE, BELOW, MARGIN, ROW
 from workbench.report.figure import DPI, WIDTH, Picture
 from workbench.report.labels import Labels, shorten
 
@@ -110,7 +110,7 @@ def _titles(labels, figure, steps, height):
     ]
     text = shorten(labels, "  ·  ".join(told), 11, room)
     words.write(figure, MARGIN, height - 80, text, 11, color=palette.QUIET)
-    found = roles.in_order(role for step in steps for role in _parts(step))
+    found = words.seen(map(_parts, steps), max(map(_arena_bytes, steps)))
     keys = [Patch(label=words.PLAINER.get(role, role), **words.look(role)) for role in found]
     keys.append(Patch(label="saved by the pass", facecolor=palette.SAVED_FILL))
     words.legend(figure, keys, (BELOW - 72) / height)
