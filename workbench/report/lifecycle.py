@@ -117,8 +117,9 @@ def _addresses(labels, axes, run, was, scale):
     low, high = tables.arena_base(run) / scale.unit, _top(run) / scale.unit
     blocks.draw(axes, table, scale)
     _outline_worst(axes, run, low, high)
-    above = [] if was is None else [line / scale.unit for line in (was[0], _limit(run)) if line > _top(run)]
-    room = magnified.room(axes, low, high, min(above, default=high))
+    saved = was is not None and was[0] > _top(run)
+    ceiling = min(line for line in (was[0], _limit(run)) if line > _top(run)) if saved else _top(run)
+    room = magnified.room(axes, low, high, ceiling / scale.unit)
     _static(labels, axes, run, scale, lowest=room is not None and room.over == "static")
     _lines(labels, axes, run, was, scale, uppermost=room is not None and room.over == "saved")
     if room is not None:
