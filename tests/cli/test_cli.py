@@ -83,6 +83,7 @@ def test_what_is_printed(name, arguments, capsys, golden):
         (["plan", "mlp", "--capacity", "512"], 3, ["no plan fits 512 bytes", "alive at once"]),
         (["plan", "--buffers", "none.csv"], 1, ["none.csv cannot be read"]),
         (["lifecycle", "mlp", "--schedules", "vanilla,fast"], 1, ["no schedule is called 'fast'"]),
+        (["lifecycle", "mlp", "--passes=-in-plaice"], 1, ["no pass is called 'in-plaice'"]),
     ],
 )
 def test_errors_say_what_where_and_what_to_do(arguments, code, words, capsys):
@@ -271,7 +272,7 @@ def test_plan_of_a_buffer_file(capsys, tmp_path):
 
 
 def test_lifecycle_leaves_its_files(capsys, tmp_path):
-    code, out, _ = run(capsys, "lifecycle", "mlp", "--sram", "32K", "--json")
+    code, out, _ = run(capsys, "lifecycle", "mlp", "--sram", "32K", "--schedules", "vanilla,reordered", "--json")
     assert code == 0
     vanilla, reordered = json.loads(out)
     assert vanilla["memory"]["fits"] is reordered["memory"]["fits"] is False  # drawn all the same, on the twin

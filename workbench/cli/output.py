@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,8 +28,10 @@ def say_error(text: str) -> None:
     print(f"error: {text}", file=sys.stderr)
 
 
-def say_note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
+def say_note(text: str | None, args=None) -> None:
+    """What may surprise, on stderr; nothing if there is nothing to say, or if `args` ask for --quiet."""
+    if text and not (args and args.quiet):
+        print(f"note: {text}", file=sys.stderr)
 
 
 def say_json(value) -> None:
@@ -110,3 +114,23 @@ def progress(label: str, quiet: bool):
             bar.update(done - bar.n)
 
         yield step
+
+
+@contextmanager
+def stopping():
+    """The first Ctrl-C is answered at once; ending the processes takes a moment, and no further one disturbs it."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield
+        return
+
+    def stop(*_):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print("stopping", file=sys.stderr, flush=True)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

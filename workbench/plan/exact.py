@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from threading import Thread
+from threading import TIMEOUT_MAX, Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -188,7 +188,7 @@ def _search(arrays: _Arrays, run: "_Run", limit: Limit) -> int:
     thread = Thread(target=lambda: results.append(search.search(*arrays, 0, width)), daemon=True)
     thread.start()
     try:
-        thread.join(limit.seconds)
+        thread.join(min(limit.seconds, TIMEOUT_MAX))
     finally:
         count[search.NODE_LIMIT] = 0
         thread.join()
