@@ -252,7 +252,7 @@ def test_a_refusal_offers_the_most_that_fits(tmp_path):
     with pytest.raises(BudgetError) as caught:
         session.run("lenet", sram="24K", schedule="reordered", folder=tmp_path)
     hint = str(caught.value).split("help: ")[1]
-    offers = dict(re.findall(r"--policy (\S+) needs ([\d.]+) KB", hint))
+    offers = dict(re.findall(r"--policy (\S+) needs about ([\d.]+) KB", hint))
     assert list(offers) == ["last-3", "bias-only+head", "bias-only"]
     assert "--board" not in hint  # no board was chosen for its size
     run = session.run("lenet", sram="24K", schedule="reordered", policy="last-3", steps=1, evaluate=False)
@@ -262,6 +262,10 @@ def test_a_refusal_offers_the_most_that_fits(tmp_path):
 def test_slips_in_python_are_told():
     with pytest.raises(DataError, match="there is no option 'epoch'"):
         session.run("mlp", epoch=2)
+    with pytest.raises(DataError, match=r"no option 'polcy'\n  help: there are policy, .*passes, .*steps, epochs"):
+        session.run("mlp", polcy="full")
+    with pytest.raises(PolicyError, match="a policy is a text or an UpdatePolicy; got"):
+        session.run("mlp", policy={"weights": {"fc1": 1}})
     with pytest.raises(DataError, match="both steps and epochs"):
         session.run("mlp", steps=1, epochs=2)
     model = workbench.load("mlp", 2)

@@ -4,9 +4,9 @@ Data only; passes/apply_policy resolves it against a network. A policy is a text
 
     full  bias-only  bias-only+head  last-2  biases-3+conv2:0.25+fc1  bias-only+conv2:0.5+largest  sparse.toml
 
-    biases = "last-6"                  # or "all", "none", or a list of layers       (sparse.toml)
+    biases = "last-6"                  # or "all", a list of layers, "none": the default      (sparse.toml)
     channels = "largest"               # which channels of a part; "first" unless told
-    [weights]                          # layer = fraction of its input channels
+    [weights]                          # layer = fraction of its input channels; its bias is not meant
     conv2 = 0.25
     fc1 = 1
 """
@@ -14,16 +14,22 @@ Data only; passes/apply_policy resolves it against a network. A policy is a text
 import json
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
 
 from workbench.errors import PolicyError
 
-NAMES = ("full", "bias-only", "bias-only+head", "last-K")
-HELP = "terms are full, bias-only, biases-N, last-K, head, LAYER, LAYER:FRACTION, largest, joined by +; or a .toml file"
+HELP = (
+    "terms are full, bias-only, biases-N, last-K, head, LAYER, LAYER:FRACTION, largest, joined by +; "
+    "or a .toml or .json file"
+)
 CHANNELS = ("first", "largest")
 ROUNDINGS = ("stochastic", "nearest", "truncate")
+FILES = (".toml", ".json")
+NO_FILES = (".txt", ".yaml", ".yml", ".ini", ".cfg", ".csv")  # taken for a policy file all the same
+RESERVED = r"full|all|none|head|largest|bias-only|(last|biases)-\d+|-?\d+"  # what no layer can be called
 FLOAT32_MAX = (2 - 2.0**-23) * 2.0**127
 
 
@@ -39,24 +45,29 @@ class Part:
     fraction: float = 1.0
 
     def __post_init__(self):
-        if not 0 < self.fraction <= 1:
-            raise PolicyError(f"{self.layers}: a fraction of channels lies in (0, 1]; got {self.fraction:g}")
+        _fraction(self.fraction, self.layers)
 
 
 @dataclass(frozen=True)
 class UpdatePolicy:
     """`weights`: parts to update; `biases`: layers (as in Part) whose biases are; `channels`: a part's are the `first`
-    ones, or those of `largest` magnitude (permuted to the front at compile time).
+    ones, or those of `largest` magnitude (permuted to the front at compile time). `file` is where it was read.
     """
 
     name: str
     weights: tuple[Part, ...]
     biases: tuple[str, ...]
     channels: str = "first"
+    file: str = ""
 
     def __post_init__(self):
         if self.channels not in CHANNELS:
-            raise PolicyError(f"policy {self.name}: channels are {' or '.join(CHANNELS)}; got {self.channels!r}")
+            raise PolicyError(f"{self.where}: channels are {' or '.join(CHANNELS)}; got {self.channels!r}")
+
+    @property
+    def where(self) -> str:
+        """How messages call it."""
+        return self.file or f"policy {self.name}"
 
 
 @dataclass(frozen=True)
@@ -94,10 +105,16 @@ def is_rate(value) -> bool:
 PLAIN_SGD = Optimizer()
 
 
-def parse_policy(text: str) -> UpdatePolicy:
+def parse_policy(text: str | UpdatePolicy) -> UpdatePolicy:
     """The policy that `text` writes out, or that the .toml or .json file of this name holds. Raises PolicyError."""
-    if text.endswith((".toml", ".json")):
+    if isinstance(text, UpdatePolicy):
+        return text
+    if not isinstance(text, str):
+        raise PolicyError(f"a policy is a text or an UpdatePolicy; got {text!r}", HELP)
+    if text.endswith(FILES):
         return read_policy(Path(text))
+    if text.endswith(NO_FILES):
+        raise PolicyError(f"{text}: policy files end in {' or '.join(FILES)}")
     weights: list[Part] = []
     biases: list[str] = []
     channels = "first"
@@ -117,6 +134,16 @@ def parse_policy(text: str) -> UpdatePolicy:
     return UpdatePolicy(text, tuple(weights), tuple(biases), channels)
 
 
+def parse_policies(texts: Sequence[str]) -> list[UpdatePolicy]:
+    """Several policies beside each other. Raises PolicyError where two have one name: no table tells them apart."""
+    policies, named = [parse_policy(text) for text in texts], {}
+    for text, policy in zip(texts, policies, strict=True):
+        if named.setdefault(policy.name, text) != text:
+            raise PolicyError(f"{named[policy.name]} and {text} are both called {policy.name!r}",
+                              'a file is called after itself, or by its line name = "…"')  # fmt: skip
+    return policies
+
+
 def _part(term: str, text: str) -> Part:
     if term == "full":
         return Part("all")
@@ -124,16 +151,18 @@ def _part(term: str, text: str) -> Part:
     slip = re.fullmatch(r"(last|biases|bias)-.*", layers) and not re.fullmatch(r"last-[1-9]\d*", layers)
     if slip or not re.fullmatch(r"-?[\w.\-/]+", layers):
         raise PolicyError(f"no policy is called {text!r}", HELP)
-    return Part(layers, _number(fraction, f"policy {text}, {layers}") if colon else 1.0)
+    return Part(layers, _fraction(fraction, f"policy {text}, {layers}") if colon else 1.0)
 
 
-def _number(value, where: str) -> float:
+def _fraction(value, where: str) -> float:
     try:
-        if isinstance(value, bool):
-            raise ValueError
-        return float(value)
+        number = -1.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
-        raise PolicyError(f"{where}: a fraction is a number in (0, 1]; got {value!r}") from None
+        number = -1.0
+    if not 0 < number <= 1:
+        raise PolicyError(f"{where}: a fraction of channels is a number in (0, 1]; got {value}",
+                          "0.25 updates a quarter of them")  # fmt: skip
+    return number
 
 
 def read_policy(path: Path) -> UpdatePolicy:
@@ -143,9 +172,11 @@ def read_policy(path: Path) -> UpdatePolicy:
         found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise PolicyError(f"{path}: {error.strerror}") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, UnicodeDecodeError, RecursionError) as error:
         raise PolicyError(f"{path} is not {path.suffix[1:].upper()}: {error}") from None
-    unknown = set(found) - {"name", "biases", "weights", "channels"} if isinstance(found, dict) else {"a list"}
+    if not isinstance(found, dict):
+        raise PolicyError(f"{path}: a policy file is a table of name, biases, channels and weights")
+    unknown = set(found) - {"name", "biases", "weights", "channels"}
     if unknown:
         raise PolicyError(f"{path}: nothing is called {', '.join(sorted(unknown))}",
                           "a policy file has name, biases, channels and weights")  # fmt: skip
@@ -157,9 +188,11 @@ def read_policy(path: Path) -> UpdatePolicy:
     if not isinstance(biases, list) or not all(isinstance(layer, str | int) for layer in biases):
         raise PolicyError(f'{path}: biases are "all", "none", "last-N" or a list of layers; got {biases!r}')
     parts = tuple(
-        Part(str(layers), _number(fraction, f"{path}, {layers}"))
+        Part(str(layers), _fraction(fraction, f"{path}, {layers}"))
         for layers, fraction in weights.items()
         if layers != "none"
     )
     chosen = tuple(str(layer) for layer in biases if layer != "none")
-    return UpdatePolicy(str(found.get("name", path.stem)), parts, chosen, found.get("channels", "first"))
+    if not parts and not chosen:
+        raise PolicyError(f"{path} names nothing", 'set biases = "all", or layer = fraction under [weights]')
+    return UpdatePolicy(str(found.get("name", path.stem)), parts, chosen, found.get("channels", "first"), str(path))

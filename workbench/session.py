@@ -83,7 +83,7 @@ def compile(
     `passes` changes those of the schedule: "in-place,-early-update" adds the one and leaves out the other.
     """
     start = time.perf_counter()
-    policy = model.policy(policy) if isinstance(policy, str) else policy
+    policy = model.policy(policy)
     if not model.classifies:
         raise ModelError(
             f"{model.name} gives {model.graph.types[model.graph.outputs[0]]}, not class scores: it cannot be trained",
@@ -144,7 +144,7 @@ def run(
     BudgetError, unless `virtual` lets it run on the twin.
     Further keywords are those of Training.
     """
-    options = training_options(**training)
+    options = training_options(run.__kwdefaults__, **training)
     model = frontends.network(model, batch, options.seed)
     if weights is not None:
         model = with_weights(model, weights)
@@ -186,7 +186,7 @@ def _what_would_fit(built: Built) -> str:
         except PolicyError:
             return
         if planned <= board.sram_size:
-            choices.append(f"{option} needs {size(planned)}")
+            choices.append(f"{option} needs about {size(planned)}")  # this stack, which may become smaller
 
     if compiled.schedule != "optimized":
         offer("--schedule optimized", schedule="optimized")

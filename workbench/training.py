@@ -5,7 +5,7 @@ itself runs untraced, and its first loss must be the traced one's, to the bit.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import chain, islice
 from math import prod
@@ -24,6 +24,7 @@ from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
 from workbench.measure import memory_measures
 from workbench.passes.permute_channels import restored
+from workbench.passes.pipeline import pass_changes
 from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
 from workbench.trace.inspector import Inspector
@@ -60,12 +61,15 @@ class Training:
             raise DataError(f"no trace level is called {self.trace!r}", f"there are {', '.join(LEVELS)}")
 
 
-def training_options(**options) -> Training:
-    """Training of keywords. Raises DataError for one it does not have, and for both steps and epochs."""
+def training_options(beside: Iterable[str] = (), /, **options) -> Training:
+    """Training of keywords. Raises DataError for one it does not have, and for both steps and epochs.
+
+    `beside` names the caller's own keywords, for the message.
+    """
     names = [field.name for field in fields(Training)]
     unknown = [name for name in options if name not in names]
     if unknown:
-        raise DataError(f"there is no option {unknown[0]!r}", f"there are {', '.join(names)}")
+        raise DataError(f"there is no option {unknown[0]!r}", f"there are {', '.join([*beside, *names])}")
     if options.get("steps") is not None and options.get("epochs") is not None:
         raise DataError("both steps and epochs are given", "give one of them")
     return Training(**options)
@@ -229,12 +233,13 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
     buffers = buffers.astype(dict.fromkeys(("lower", "upper", "axis", "begin", "end"), "Int64"))
     buffers = buffers.merge(tracer.buffer_profile(), on="id", how="left")
     symbols = pd.DataFrame([vars(symbol) for symbol in device.machine.elf.symbols])
+    passes = [applied.name for applied in compiled.passes]
     updated = [graph.types[name].updated.elements for name in graph.parameters if graph.types[name].needs_grad]
     cycles = step.cycles
     lr, lr_bias = _rates(options)
     meta = {
         "model": model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
-        "passes": [applied.name for applied in compiled.passes],
+        "passes": passes, "passes_changed": list(pass_changes(compiled.schedule, passes)),
         "declined": {applied.name: applied.declined for applied in compiled.passes if applied.declined},
         "board": board.name, "core": board.core,
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),

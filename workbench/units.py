@@ -1,6 +1,7 @@
 """The only place that turns bytes, counts, cycles and addresses into text for people, and back."""
 
 import re
+from collections.abc import Sequence
 
 from workbench.errors import WorkbenchError
 
@@ -78,10 +79,23 @@ def percent(fraction: float | None) -> str:
 
 
 def loss(value: float | None) -> str:
-    """2.3102 -> '2.31', 0.00421 -> '0.0042', 'nan' where training diverged."""
+    """2.3102 -> '2.31', 0.00421 -> '0.0042', 3.1e+38 and 'nan' where training diverged."""
     if value is None:
         return "–"
+    if abs(value) >= 1e5:
+        return f"{value:.1e}"
     return f"{value:.2f}" if abs(value) >= 0.01 or not value else f"{value:.2g}"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Rising numbers, their runs joined: (1, 4, 5, 6) -> '1, 4–6'."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ", ".join("–".join(map(str, run)) for run in runs)
 
 
 def address(value: int) -> str:

@@ -1,5 +1,6 @@
 """The command line as a person meets it: what is printed, where, the exit codes, and what is left on disk."""
 
+import errno
 import json
 import os
 import re
@@ -82,6 +83,7 @@ def test_what_is_printed(name, arguments, capsys, golden):
         (["plan", "mlp", "--capacity", "512"], 3, ["no plan fits 512 bytes", "alive at once"]),
         (["plan", "--buffers", "none.csv"], 1, ["none.csv cannot be read"]),
         (["lifecycle", "mlp", "--schedules", "vanilla,fast"], 1, ["no schedule is called 'fast'"]),
+        (["lifecycle", "mlp", "--passes=-in-plaice"], 1, ["no pass is called 'in-plaice'"]),
     ],
 )
 def test_errors_say_what_where_and_what_to_do(arguments, code, words, capsys):
@@ -91,6 +93,14 @@ def test_errors_say_what_where_and_what_to_do(arguments, code, words, capsys):
     assert "Traceback" not in err
     if code != 2:
         assert err.startswith("error: ")
+
+
+@pytest.mark.parametrize("verb", ["run", "lifecycle", "show", "plan", "build", "policies"])
+def test_a_misspelt_name_is_told_before_anything_slow_is_loaded(verb):
+    code = f"import sys; from workbench.cli import main; main(['{verb}', 'lnet']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "no network is called 'lnet'" in done.stderr
+    assert not {"pandas", "unicorn", "numba"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -166,6 +176,31 @@ def test_a_run_tells_how_it_was_made(capsys):
     assert made.items() <= meta.items()
 
 
+@pytest.mark.parametrize("typed", [["--passes", "-in-place"], ["--passes=-in-place"]])
+def test_other_passes_leave_their_trace(capsys, typed):
+    code, out, _ = run(capsys, "run", "mlp", "--steps", "1", "--schedule", "reordered", "--trace", "off",
+                       *(word.replace("-in-place", "-early-update,regions") for word in typed))  # fmt: skip
+    header, *_, last = out.splitlines()
+    assert code == 0 and " · full reordered −early-update +regions · " in header
+    assert "Wrote out/mlp-full-nrf52840-reordered-no_early-update-regions/ " in last
+    assert "lifecycle mlp --passes=-early-update,regions" in last
+    folder = "out/mlp-full-nrf52840-reordered-no_early-update-regions"
+    assert run(capsys, "report", folder)[1].splitlines()[0] == header
+
+
+def test_a_layer_is_counted_from_the_end(capsys):
+    assert "%fc3.weight, %" in run(capsys, "show", "mlp", "--policy", "-1", "--stage", "backward")[1]
+    assert run(capsys, "show", "mlp", "--policy", "-1+fc1")[0] == 0
+
+
+def test_a_folder_is_called_after_the_policy_not_its_file(capsys, tmp_path):
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "file.toml").write_text('name = "mine"\nbiases = "all"\n')
+    code, out, _ = run(capsys, "run", "mlp", "--steps", "1", "--trace", "off", "--policy", "some/file.toml")
+    assert code == 0 and "Wrote out/mlp-mine-nrf52840/ " in out
+    assert "mlp · mine · optimized" in run(capsys, "build", "mlp", "--policy", "some/file.toml")[1]
+
+
 def test_run_json_has_the_contract_s_keys(capsys):
     code, out, _ = run(capsys, "run", "mlp", "--steps", "2", "--trace", "memory", "--json")
     meta = json.loads(out)
@@ -237,7 +272,7 @@ def test_plan_of_a_buffer_file(capsys, tmp_path):
 
 
 def test_lifecycle_leaves_its_files(capsys, tmp_path):
-    code, out, _ = run(capsys, "lifecycle", "mlp", "--sram", "32K", "--json")
+    code, out, _ = run(capsys, "lifecycle", "mlp", "--sram", "32K", "--schedules", "vanilla,reordered", "--json")
     assert code == 0
     vanilla, reordered = json.loads(out)
     assert vanilla["memory"]["fits"] is reordered["memory"]["fits"] is False  # drawn all the same, on the twin
@@ -313,6 +348,41 @@ def test_diverged_training_is_valid_json(capsys):
     assert losses[0] > 0
     assert losses[-1] is None
     assert "NaN" not in out
+
+
+def test_a_loss_that_exploded_is_readable(capsys):
+    code, out, _ = run(capsys, "run", "mlp", "--lr", "8", "--steps", "3", "--trace", "off")
+    assert code == 0
+    loss = re.search(r"loss (\S+) → (\S+)", out)
+    assert float(loss[2]) > 1000 * float(loss[1])
+    assert len(loss[2]) <= 8
+    assert f"note      training diverged: {loss[0][5:]}; a smaller --lr" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "mlp"], "out/mlp-full-nrf52840 cannot be made: "),
+        (["run", "mlp", "-o", "mine"], "mine cannot be made: "),
+        (["lifecycle", "mlp"], "out/mlp-full-nrf52840-lifecycle cannot be made: "),
+        (["run", "mlp", "--save-weights", "w.npz"], "w.npz cannot be written: Read-only file system"),
+        (["plan", "mlp", "-o", "plan.csv"], "plan.csv cannot be written: Read-only file system"),
+    ],
+)
+def test_where_nothing_can_be_written_it_is_told_before_any_work(arguments, words, capsys, monkeypatch):
+    """As root, every folder that is not on a read-only disk can be written: this one pretends."""
+
+    def refuse(path, mode="r", **_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    if "--save-weights" in arguments or "plan" in arguments:
+        monkeypatch.setattr(Path, "open", refuse)
+    else:
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr("workbench.session.compile", pytest.fail)
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (1, "")
+    assert words in err and "another f" in err
 
 
 def test_quiet_tells_the_result_alone(capsys, tmp_path):

@@ -33,8 +33,9 @@ def test_table_csv_figure_and_the_row_that_failed(capsys, golden, tmp_path):
     assert code == 1
     golden("cli_compare_mlp.txt", without_numbers(f"{out}--- stderr\n{err}"))
     table = pd.read_csv(tmp_path / FOLDER / "compare.csv")
-    assert table.policy.tolist() == ["full", "full", "last-1", "last-1", "last-9", "last-9"]
-    assert table.error.isna().tolist() == [True] * 4 + [False] * 2
+    assert table.policy.tolist() == ["full"] * 3 + ["last-1"] * 3 + ["last-9"] * 3
+    assert table.schedule.tolist() == ["vanilla", "reordered", "optimized"] * 3
+    assert table.error.isna().tolist() == [True] * 6 + [False] * 3
     done = table[table.error.isna()]
     made = done[["accumulate", "momentum", "weight_decay", "lr", "seed", "steps"]]
     assert made.drop_duplicates().values.tolist() == [[1, 0, 0, 0.02, 0, 2]]
@@ -43,8 +44,9 @@ def test_table_csv_figure_and_the_row_that_failed(capsys, golden, tmp_path):
         assert done[roles].sum(axis=1).tolist() == done[total].tolist()
     assert (tmp_path / FOLDER / "compare.png").exists()
     assert main(["report", FOLDER]) == 0
-    again = capsys.readouterr().out
+    again, _, missing = capsys.readouterr().out.partition("\nmissing\n")
     assert out.startswith(again.rstrip())
+    assert missing.splitlines()[1] == "  last-9 reordered: policy last-9 wants 9 weighted layers; the network has 3"
 
 
 def test_json_is_a_list_of_runs_and_errors(capsys):
@@ -81,7 +83,7 @@ def test_ctrl_c_keeps_tables_and_draws_what_was_finished(tmp_path):
     """As a terminal does it: the whole group gets the signal, workers and compilers too."""
     command = [sys.executable, "-m", "workbench", "compare", "mlp", "--policies", "full,last-1", "--jobs", "1"]
     process = subprocess.Popen(
-        [*command, "--steps", "5000"], cwd=tmp_path, start_new_session=True,
+        [*command, "--schedules", "vanilla,reordered", "--steps", "5000"], cwd=tmp_path, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     first = tmp_path / FOLDER / "full-vanilla" / "run.json"
@@ -90,7 +92,7 @@ def test_ctrl_c_keeps_tables_and_draws_what_was_finished(tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err == "error: interrupted before full reordered, last-1 vanilla, last-1 reordered\n"
+    assert err == "stopping\nerror: interrupted before full reordered, last-1 vanilla, last-1 reordered\n"
     assert "mlp · full" in out and "compare.png" in out
     table = pd.read_csv(tmp_path / FOLDER / "compare.csv")
     assert table.error.fillna("").tolist() == ["", "interrupted", "interrupted", "interrupted"]
@@ -100,3 +102,25 @@ def test_ctrl_c_keeps_tables_and_draws_what_was_finished(tmp_path):
         for _ in range(100):
             os.killpg(process.pid, 0)
             time.sleep(0.1)
+
+
+def test_ctrl_c_before_anything_is_finished_leaves_nothing(tmp_path):
+    command = [sys.executable, "-m", "workbench", "compare", "mlp", "--policies", "full", "--jobs", "1", "-o", "mine"]
+    process = subprocess.Popen(
+        [*command, "--steps", "100000"], cwd=tmp_path, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "mine" / "full-vanilla" / "firmware").exists() and process.poll() is None:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "stopping\nerror: interrupted\n")
+    assert list((tmp_path / "mine").iterdir()) == []  # so that the next one needs no --force
+
+
+def test_where_that_was_measured_which_does_not_fit(capsys):
+    arguments = ["--policies", "full", "--schedules", "vanilla,reordered", "--steps", "1", "--sram", "44K"]
+    assert main(["compare", "mlp", *arguments, "--passes=-in-place,-early-update"]) == 0
+    out, err = capsys.readouterr()
+    assert "vanilla, reordered do not fit nrf52840 with 44 KB: measured on virtual-m4\n" in out
+    assert err == "note: no in-place to leave out of vanilla, reordered; optimized has it\n"

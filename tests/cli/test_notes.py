@@ -24,6 +24,11 @@ def test_a_loss_that_is_no_number_any_more_is_told_however_few_steps():
     assert training_note(meta([2.3, None]), 3.0) == told
 
 
+def test_a_loss_that_exploded_is_told_however_few_steps():
+    assert training_note(meta([2.3, 4e7]), 3.0).startswith("training diverged: 2.30 → 4.0e+07; a smaller --lr")
+    assert training_note(meta([0.001, 0.9]), 3.0) is None  # an easy sample, then a hard one
+
+
 def test_no_note_where_it_fell_or_too_few_steps_say_nothing():
     assert training_note(meta(falling(2.3, 1.1)), 0.02) is None
     assert training_note(meta(falling(1.1, 2.3, 19)), 0.02) is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from workbench import boards, session
-from workbench.errors import ModelError, ShapeError
+from workbench.errors import GraphError, ModelError, ShapeError
 from workbench.frontends.layers import Network
 from workbench.ir.interpret import interpret
 from workbench.study.check import check
@@ -48,6 +48,27 @@ def test_batch_norm_is_folded_into_the_layer_before_it():
     gamma, beta, mean, var = (a.reshape(1, -1, 1, 1) for a in statistics.values())
     want = gamma * (output(False) - mean) / np.sqrt(var + 1e-5) + beta
     assert np.linalg.norm(output(True) - want) <= 1e-6 * np.linalg.norm(want)
+
+
+def test_a_layer_that_is_refused_leaves_nothing_behind():
+    net = Network("tried", (1, 2, 5, 5))
+    with pytest.raises(ShapeError):
+        net.conv2d(net.input, "conv", 4, kernel=9)
+    y = net.conv2d(net.input, "conv", 4, kernel=3)
+    weight = net.weights["conv.weight"]
+    with pytest.raises(GraphError, match="declared twice"):
+        net.conv2d(net.input, "conv", 4, kernel=3)
+    assert net.weights["conv.weight"] is weight
+    assert net.model(y).graph.parameters == ("conv.weight", "conv.bias")
+    assert set(net.weights) == {"conv.weight", "conv.bias"}
+
+
+@pytest.mark.parametrize("name", ["full", "all", "none", "head", "largest", "bias-only", "last-1", "biases-2", "-1"])
+def test_a_layer_is_not_called_as_a_term_of_policies(name):
+    net = Network("named", (1, 8))
+    with pytest.raises(ModelError, match=f"no layer can be called '{name}'"):
+        net.dense(net.input, name, 4)
+    net.dense(net.input, f"{name}.fc", 4)
 
 
 def test_slips_are_told():

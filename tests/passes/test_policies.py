@@ -17,7 +17,7 @@ from workbench.ir.interpret import interpret
 from workbench.ir.liveness import liveness, phases, steps
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.pipeline import run_schedule
-from workbench.policy import Optimizer, Part, parse_policy
+from workbench.policy import Optimizer, Part, parse_policies, parse_policy
 
 LENET = frontends.load("lenet").graph
 
@@ -69,8 +69,10 @@ def test_a_file_says_the_same_as_a_text(tmp_path):
     [
         ("biases = 3", "biases are"),
         ("weights = 2", "weights are layer = fraction"),
-        ("[weights]\nconv2 = 1.5", r"conv2: a fraction of channels lies in \(0, 1\]; got 1.5"),
-        ('[weights]\nconv2 = "much"', "a fraction is a number"),
+        ("[weights]\nconv2 = 1.5", r"p.toml, conv2: a fraction of channels is a number in \(0, 1\]; got 1.5"),
+        ('[weights]\nconv2 = "much"', "a fraction of channels is a number"),
+        ("", "p.toml names nothing\n  help: set biases"),
+        ('biases = "none"', "p.toml names nothing"),
         ("layers = 3", "nothing is called layers"),
         ("biases = [", "is not TOML"),
         ('channels = "best"\nbiases = "all"', "channels are first or largest"),
@@ -89,8 +91,11 @@ def test_a_file_that_says_nothing_sensible(text, words, tmp_path):
         ("last-9", "wants 9 weighted layers; the network has 4"),
         ("4", "there is no layer 4; the network has 4, from 0"),
         ("last-0", "no policy is called 'last-0'"),
-        ("conv2:0", r"lies in \(0, 1\]; got 0"),
-        ("conv2:x", "a fraction is a number"),
+        ("conv2:0", r"policy conv2:0, conv2: a fraction of channels is a number in \(0, 1\]; got 0\n  help: 0.25"),
+        ("conv2:2", r"policy conv2:2, conv2: a fraction of channels is a number in \(0, 1\]; got 2\n  help: 0.25"),
+        ("conv2:x", r"policy conv2:x, conv2: a fraction of channels is a number in \(0, 1\]; got x\n  help: 0.25"),
+        ("biases-9", "help: the last one that fits is biases-4"),
+        ("d.txt", r"d.txt: policy files end in .toml or .json"),
         ("", "no policy is called ''"),
         ("missing.toml", r"missing\.toml: No such file"),
     ],
@@ -98,6 +103,36 @@ def test_a_file_that_says_nothing_sensible(text, words, tmp_path):
 def test_a_slip_is_told(policy, words):
     with pytest.raises(PolicyError, match=words):
         apply_policy(LENET, parse_policy(policy))
+
+
+def test_a_layer_that_a_file_misspells(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text("[weights]\nconv9 = 1\n")
+    with pytest.raises(PolicyError) as caught:
+        apply_policy(LENET, parse_policy(str(path)))
+    assert str(caught.value) == f"{path}: 'conv9' is no layer of the network\n  help: it has conv1, conv2, fc1, fc2"
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "3"])
+def test_a_json_file_is_a_table(text, tmp_path):
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(PolicyError, match="is a table of name, biases, channels and weights"):
+        parse_policy(str(tmp_path / "p.json"))
+
+
+def test_what_is_no_policy_is_told():
+    with pytest.raises(PolicyError, match=r"a policy is a text or an UpdatePolicy; got \{'weights': 1\}"):
+        parse_policy({"weights": 1})
+
+
+def test_two_policies_of_one_name(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "p.toml").write_text('biases = "all"')
+    texts = [str(tmp_path / folder / "p.toml") for folder in ("a", "b")]
+    with pytest.raises(PolicyError, match=r"a/p.toml and .*b/p.toml are both called 'p'\n  help: a file is called"):
+        parse_policies(["full", *texts])
+    assert [policy.name for policy in parse_policies(["full", "head", texts[0]])] == ["full", "head", "p"]
 
 
 @st.composite

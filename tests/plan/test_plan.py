@@ -95,7 +95,11 @@ def test_csv_round_trip(tmp_path):
         ("id,lower,upper,size\na,0,1,8\nb,3,3,8\n", ":3: buffer b: a lifetime"),
         ("id,lower,upper,size\na,0,1,0\n", "a size is positive"),
         ("id,lower,upper,size\na,0,1,8\na,1,2,8\n", ":3: buffer a is there twice"),
-        ("id,lower,upper,size\na,0\n", ":2: lower, upper"),
+        ("id,lower,upper,size\na,0\n", ":2: upper and size are missing"),
+        ("id,lower,upper,size\na,0,,8\n", ":2: upper is missing"),
+        ("id,lower,upper,size\na,0,1,8,4\n", ":2: there are 5 fields, but 4 columns"),
+        ("id;lower;upper;size\na;0;1;8\n", "it begins with 'id;lower;upper;size'"),
+        ("id,lower,upper,size,alignment\na,0,1,8,16\n", "nothing is planned by alignment"),
     ],
 )
 def test_bad_buffer_files_are_told_where(tmp_path, text, message):
@@ -104,6 +108,18 @@ def test_bad_buffer_files_are_told_where(tmp_path, text, message):
     with pytest.raises(PlanError) as caught:
         read_buffers(path)
     assert message in str(caught.value)
+
+
+def test_a_buffer_file_as_a_spreadsheet_writes_it(tmp_path):
+    path = tmp_path / "buffers.csv"
+    path.write_text("\ufeffid, lower, upper, size, offset\r\n a , 0 , 2 , 8 , 3\r\n\r\nb, 1, 3, 8, 0\r\n", newline="")
+    assert read_buffers(path) == GOOD[:2]
+
+
+def test_of_a_plan_table_the_arena_is_planned(tmp_path):
+    path = tmp_path / "buffers.csv"
+    path.write_text("id,name,storage,size,lower,upper\n0,w,sram,16,,\n1,a,arena,8,0,2\n")
+    assert read_buffers(path) == [Buffer("1", 0, 2, 8)]
 
 
 def test_a_missing_or_binary_buffer_file(tmp_path):

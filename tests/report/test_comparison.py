@@ -12,6 +12,8 @@ from workbench.report import comparison_figure, save_figure
 from workbench.report import comparison_words as words
 
 SCHEDULES = ("vanilla", "reordered")
+LONG = ("full", "bias-only+conv2:0.25+last-2:0.125+largest+head", "conv1+conv2+fc1:0.125+head",
+        "+".join(f"features.block{at}.depthwise:0.25" for at in range(9)))  # fmt: skip
 
 
 def grid(policies=("full", "bias-only"), layers=5, **options):
@@ -48,6 +50,7 @@ CASES = {
     "some untraced": lambda: [*grid(), synthetic_run(policy="last-3", trace="ops")],
     "megabytes": lambda: grid(width=512),
     "long names": lambda: grid(("sparse-49kb-of-mobilenet-with-a-long-file-name.toml", "full")),
+    "long names of one schedule": lambda: [synthetic_run("optimized", policy=name) for name in LONG],
     "without data": without_data,
     "forgetful": forgetful,
 }
@@ -163,3 +166,26 @@ def test_a_notebook_shows_it():
 def test_no_run_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         comparison_figure([])
+
+
+def test_long_names_stand_over_several_lines():
+    assert {"bias-only+conv2:0.25+", "last-2:0.125+largest+", "head"} <= set(told([*grid(LONG[:2])]))
+    texts = told(CASES["long names of one schedule"]())
+    assert {"bias-only+conv2:0.25+last-2:0.125+", "largest+head", "conv1+conv2+fc1:0.125+head"} <= set(texts)
+    assert any(
+        text.startswith("features") and text.endswith("…") for text in texts
+    )  # it has as many as it has room for
+
+
+def test_a_schedule_that_all_share_is_told_once():
+    texts = told([synthetic_run("reordered", policy=name) for name in LONG])
+    assert "reordered" not in texts and any("·  batch" in text and "reordered  ·" in text for text in texts)
+    assert told(grid()).count("reordered") == 2
+
+
+def test_the_key_lists_what_can_be_seen():
+    runs = grid()
+    assert "label" not in told(runs)
+    for run in runs:
+        run.meta["memory"]["touched_by_role"]["label"] = 4000
+    assert "label" in told(runs)

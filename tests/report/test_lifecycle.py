@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pictures import assert_legible, boxes
 from synthetic_run import synthetic_run
 
-from workbench.report import lifecycle_figure, panels, save_figure
+from workbench.report import lifecycle_figure, panels, save_figure, tables
 from workbench.report.figure import Picture
 from workbench.report.labels import Labels, Names
 
@@ -33,7 +33,17 @@ def unlike():
     return runs
 
 
+def thin(**options):
+    """The second keeps little: its arena is a few pixels of what the first needs."""
+    runs = [synthetic_run("vanilla", 9, width=32, **options)]
+    return [*runs, synthetic_run("reordered", 1, policy="last-1", width=1, **options)]
+
+
 CASES = {
+    "thin": thin,
+    "thin beside a limit": lambda: thin(sram_limit=150 * 1024),
+    "thin below a low limit": lambda: thin(sram_limit=40 * 1024),
+    "thin, much static": lambda: [synthetic_run("reordered", 1, width=9)],
     "smallest": lambda: [synthetic_run(layers=1)],
     "one": lambda: [synthetic_run(layers=3)],
     "two": both,
@@ -150,12 +160,17 @@ def test_no_run_is_refused():
 
 def test_names_get_shorter_and_mean_one_buffer_only():
     names = ["d.conv1.weight", "d.conv1.bias_add", "d.conv2.weight", "logits"]
-    assert Names(names).ways("d.conv1.weight", "6.0 KB") == [
-        "d.conv1.weight  6.0 KB", "d.conv1.weight", "…conv1.weight",
-        "d.conv1.weig…", "d.conv1.wei…", "d.conv1.we…", "d.conv1.w…", "…1.weight",
+    short = [
+        "d.conv1.weight", "…conv1.weight", "d.conv1.weig…", "d.conv1.wei…", "d.conv1.we…", "d.conv1.w…", "…1.weight",
     ]  # fmt: skip
+    assert Names(names).ways("d.conv1.weight") == short
+    with_bytes = [f"{way}{gap}6.0 KB" for way in short for gap in ("  ", "\n")]
+    assert Names(names).ways("d.conv1.weight", "6.0 KB") == with_bytes
     assert Names(names).ways("d.conv1.bias_add")[1:4] == ["…conv1.bias_add", "d.conv1.bias_a…", "d.conv1.bias…"]
     assert Names(["dw1"]).ways("dw1") == ["dw1"]
+    assert Names(["head.weight", "tail.weight"]).ways("head.weight")[1:] == ["head.weig…", "head.wei…", "head.we…"] + [
+        "head.w…"
+    ]  # fewer than six letters name nothing
 
 
 @given(st.lists(st.text("ab1._", min_size=1, max_size=9), min_size=2, max_size=9, unique=True))
@@ -174,3 +189,50 @@ def test_a_saving_is_named_even_where_the_first_run_has_a_long_name():
 
 def test_a_small_stack_beside_megabytes_keeps_its_unit():
     assert any("stack 1.1 KB" in text for text in told(both(width=512)))
+
+
+def test_a_thin_arena_is_drawn_again_where_it_has_room():
+    figure = lifecycle_figure(thin())
+    assert_legible(figure)
+    wide, slim = (axes.child_axes for axes in figure.axes[0::3])
+    assert wide == [] and len(slim) == 1
+    run, (low, high) = thin()[1], slim[0].get_ylim()
+    assert (high - low) * 1024 == pytest.approx(run.meta["memory"]["arena_planned"])
+    assert slim[0].get_xlim() == figure.axes[0].get_xlim()  # positions stand below positions
+    text = next(text for text, _ in boxes(figure) if text.endswith("× as high"))
+    pixels = figure.axes[3].transData.transform([(0, low), (0, high)])[:, 1]
+    assert float(text.split()[1]) == pytest.approx(slim[0].bbox.height / (pixels[1] - pixels[0]), abs=0.05)
+
+
+def test_an_arena_that_can_be_read_is_drawn_once():
+    assert not any(axes.child_axes for axes in lifecycle_figure(both()).axes)
+
+
+def test_the_worst_position_s_buffers_are_listed_with_their_bytes():
+    run = synthetic_run("vanilla", 40)
+    worst = tables.worst_position(run)
+    parts = tables.worst_parts(run, 5)
+    assert len(parts) == 5 and sum(size for *_, size in parts) == worst.bytes
+    assert parts[0] == tuple(worst.buffers.iloc[0]) and parts[-1][:2] == (f"{len(worst.buffers) - 4} more", "")
+    assert tables.worst_parts(run, 100) == list(worst.buffers.itertuples(index=False, name=None))
+    assert {parts[0][0], f"live at the worst position, {worst.position} ({worst.symbol})"} <= set(told([run]))
+
+
+def test_every_label_in_a_rectangle_has_its_bytes():
+    figure = lifecycle_figure(both(3))
+    names = set(synthetic_run(layers=3).buffers.name)
+    inside = [text.get_text() for axes in figure.axes[0::3] for text in axes.texts]
+    labels = [text for text in inside if text.split()[0] in names]
+    assert len(labels) > 5 and all(text.endswith(("KB", "B")) for text in labels)
+
+
+def test_a_stack_of_a_few_bytes_is_told_in_bytes():
+    run = synthetic_run()
+    run.meta["memory"]["stack_peak"] = 40
+    assert any(text.endswith("+ stack 40 B") for text in told([run]))
+
+
+def test_the_key_lists_what_can_be_seen():
+    runs = both()
+    assert "label" in set(runs[0].buffers.role)  # of 4 bytes
+    assert "label" not in told(runs) and {"gradient", "activation"} <= set(told(runs))

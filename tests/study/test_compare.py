@@ -12,6 +12,8 @@ from workbench.errors import PolicyError, WorkbenchError
 from workbench.study.compare import Cell, cells, compare
 from workbench.study.processes import Died
 
+TWO = ("vanilla", "reordered")
+
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
@@ -21,7 +23,7 @@ def both(tmp_path_factory):
         folder = tmp_path_factory.mktemp(f"jobs{jobs}")
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
-            comparison = compare("mlp", ["full", "last-9", "bias-only"], jobs=jobs, steps=2, folder="cells")
+            comparison = compare("mlp", ["full", "last-9", "bias-only"], TWO, jobs=jobs, steps=2, folder="cells")
         found.append((comparison, folder / "cells"))
     return found
 
@@ -44,7 +46,7 @@ def test_two_at_a_time_give_the_same_bytes_as_one(both):
 
 def test_outcomes_stand_policy_by_policy(both):
     for comparison, _ in both:
-        assert [outcome.cell for outcome in comparison.outcomes] == cells(["full", "last-9", "bias-only"])
+        assert [outcome.cell for outcome in comparison.outcomes] == cells(["full", "last-9", "bias-only"], TWO)
         assert [run.title for run in comparison.runs] == [
             "mlp full vanilla", "mlp full reordered", "mlp bias-only vanilla", "mlp bias-only reordered",
         ]  # fmt: skip
@@ -89,9 +91,10 @@ def test_a_crash_costs_one_cell(monkeypatch):
 
 def test_an_interrupt_keeps_what_was_finished_and_forgets_what_was_there_before(both, tmp_path, monkeypatch):
     finished = both[0][0].outcomes[0]
-    stale = tmp_path / "full-reordered" / "run.json"
+    stale, begun = tmp_path / "full-reordered" / "run.json", tmp_path / "full-optimized" / "firmware"
     stale.parent.mkdir()
     stale.write_text("{}")
+    begun.mkdir(parents=True)
 
     def interrupted(*_):
         yield 0, finished
@@ -100,8 +103,12 @@ def test_an_interrupt_keeps_what_was_finished_and_forgets_what_was_there_before(
     monkeypatch.setattr("workbench.study.compare.in_processes", interrupted)
     comparison = compare("mlp", ["full"], folder=tmp_path)
     assert comparison.exit_code == 130
-    assert [outcome.cell for outcome in comparison.interrupted] == [Cell("full", "reordered")]
-    assert (tmp_path / "full-vanilla" / "run.json").exists() and not stale.exists()
+    assert [outcome.cell for outcome in comparison.interrupted] == [
+        Cell("full", "reordered"),
+        Cell("full", "optimized"),
+    ]
+    assert (tmp_path / "full-vanilla" / "run.json").exists()
+    assert not stale.exists() and not begun.parent.exists()
 
 
 def test_the_cells_of_an_earlier_comparison_are_forgotten_and_nothing_else(both, tmp_path, monkeypatch):
@@ -138,7 +145,7 @@ def test_no_cell_at_a_time_is_refused(jobs):
 def test_a_script_needs_no_guard(tmp_path):
     (tmp_path / "script.py").write_text(
         "import workbench\n"
-        "found = workbench.compare('mlp', ['full'], steps=1, jobs=2)\n"
+        "found = workbench.compare('mlp', ['full'], ['vanilla', 'optimized'], steps=1, jobs=2)\n"
         "print([str(outcome.error) for outcome in found.outcomes])\n"
     )
     done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)

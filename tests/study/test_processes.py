@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from workbench.study.processes import Died, in_processes, uninterrupted
+from workbench.study.processes import PATIENCE, Died, in_processes, uninterrupted
 
 
 def square(number):
@@ -53,6 +53,33 @@ def test_leaving_early_ends_what_is_under_way_and_lets_it_clean_up(tmp_path):
         assert len(list(tmp_path.iterdir())) == 2
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
+
+
+def cling(path):
+    """Takes no hint to end."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    linger(path)
+
+
+def test_those_that_do_not_end_by_themselves_are_killed_all_together(tmp_path):
+    paths = [tmp_path / name for name in "abc"]
+    arriving = in_processes(cling_or_wait, [*map(str, paths), str(tmp_path)], 4)
+    assert next(arriving)[1] == 3
+    start = time.monotonic()
+    arriving.close()
+    assert time.monotonic() - start < 2 * PATIENCE
+    assert dict(in_processes(square, [3], 1)) == {0: 9}  # with a new server
+
+
+def cling_or_wait(path):
+    return cling(path) if not os.path.isdir(path) else there_are(3, path)
+
+
+def there_are(count, folder):
+    deadline = time.monotonic() + 20
+    while len(os.listdir(folder)) < count and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return len(os.listdir(folder))
 
 
 def wait_for_company(path):

@@ -14,6 +14,7 @@ VERBS = (
     *("demo", "run", "lifecycle", "compare", "report", "check", "show", "plan", "build"),
     *("models", "boards", "ops", "passes", "policies"),
 )
+MAY_BEGIN_WITH_MINUS = ("--passes", "--policy", "--policies")  # their values: -in-place, or -1, the last layer
 OUR_BUG = 70
 INTERRUPTED = 130
 
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     grammar = parser()
     _require_verb(grammar, arguments)
-    args = grammar.parse_args(arguments)
+    args = grammar.parse_args(_joined(arguments))
     try:
         code = args.execute(args)
         sys.stdout.flush()
@@ -65,6 +66,17 @@ def _require_verb(grammar: argparse.ArgumentParser, arguments: list[str]) -> Non
     close = difflib.get_close_matches(arguments[0], VERBS, 1)
     meant = f"did you mean {close[0]}? " if close else ""
     grammar.error(f"no verb is called {arguments[0]!r}; {meant}there are {', '.join(VERBS)}")
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """`--passes -in-place` as `--passes=-in-place`: argparse alone would take the value for an option."""
+    words: list[str] = []
+    for word in arguments:
+        if words and words[-1] in MAY_BEGIN_WITH_MINUS and word.startswith("-") and not word.startswith("--"):
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def _failed(args, text: str, code: int) -> int:

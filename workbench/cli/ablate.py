@@ -1,58 +1,96 @@
 """`compare MODEL --ablate`: the waterfall from vanilla to optimized, pass by pass, and what each pass is worth."""
 
+import argparse
+from pathlib import Path
+
 from workbench.cli import options
-from workbench.cli.output import output_folder, say, say_error, say_json, say_more, table
+from workbench.cli.output import output_folder, say, say_error, say_json, say_more, stopping
 from workbench.errors import WorkbenchError
-from workbench.units import change, kilobytes, quantity
+from workbench.policy import parse_policy
+
+OWN = ("schedules", "passes", "steps", "epochs", "lr_decay", "pretrain", "trace")  # what an ablation decides itself
+TABLE = "ablation.csv"
 
 
 def ablate(args, policies: list[str]) -> int:
     """Run the cells of one policy, a step each, and print both tables; the exit code of the worst cell."""
-    import pandas as pd
-
-    from workbench.study.ablate import ablation_cells, ablation_rows, steps_of
+    from workbench.cli.compare import forget_tables
+    from workbench.study.ablate import ablation_cells, steps_of
     from workbench.study.compare import check_names, compare_cells
 
-    if len(policies) != 1 or args.passes:
-        raise WorkbenchError("--ablate takes one policy and chooses the passes itself", "such as --policies full")
+    _require_its_own(args, policies)
     board, model = options.board(args), options.model(args)
     wanted = ablation_cells(policies[0])
     check_names(model, wanted)
-    args.policy = f"ablate-{policies[0]}"  # in the folder's name
-    folder = output_folder(args.output, options.run_name(args, board), args.force)
+    label = f"ablate-{parse_policy(policies[0]).name}"
+    folder = output_folder(args.output, options.run_name(args, board, label=label), args.force)
+    forget_tables(folder)
     how = vars(options.training(args)) | {"steps": 1, "epochs": None, "evaluate": False}
-    comparison = compare_cells(
-        model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder, **how
-    )
-    waterfall, off = (ablation_rows(steps) for steps in steps_of(comparison))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "ablation.csv"
-    rows = pd.DataFrame([*waterfall, *off])
-    if len(rows):
-        rows.assign(passes=rows.passes.map(" ".join)).to_csv(path, index=False)
+    with stopping():
+        comparison = compare_cells(
+            model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder, **how
+        )
+    if comparison.interrupted and not comparison.runs:
+        raise KeyboardInterrupt  # there is nothing to tell or to keep
+    steps = steps_of(comparison)
+    files = _write(steps, [o.cell.folder for o in comparison.outcomes if o.run is not None], folder) if steps else []
     if args.json:
-        say_json({"model": model.name, "policy": policies[0], "waterfall": waterfall, "without": off})
-        return comparison.exit_code
-    say(f"{model.name} · {policies[0]} · {board.name} · one step, measured\n")
-    say(_table(waterfall, "each pass added in turn", waterfall))
-    say()
-    say(_table(off, "optimized without", waterfall))
+        say_json(as_json(steps))
+    elif steps:
+        tell(steps)
     for outcome in comparison.failed:
         say_error(f"{outcome.cell}: {outcome.error}")
-    say_more(args, f"Wrote {path}")
+    if comparison.interrupted:
+        say_error(f"interrupted before {len(comparison.interrupted)} of {len(wanted)} runs were there")
+    if files and not args.json:
+        say_more(args, f"\nWrote {', '.join(map(str, files))}\nnext: ./workbench.sh report {folder}")
     return comparison.exit_code
 
 
-def _table(rows: list[dict], head: str, waterfall: list[dict]) -> str:
-    """A row a change. In the waterfall held against the row above, without a pass against optimized."""
-    cells = []
-    for index, row in enumerate(rows):
-        before = (waterfall[index - 1] if index else None) if rows is waterfall else (waterfall or [None])[-1]
-        arena, instructions = (
-            change(before[key], row[key]) if before else "" for key in ("arena_planned", "instructions_per_step")
-        )
-        cells.append([
-            row["change"], kilobytes(row["arena_planned"]), arena, kilobytes(row["sram_peak"]),
-            quantity(row["instructions_per_step"]), instructions,
-        ])  # fmt: skip
-    return table([head, "arena", "", "SRAM measured", "instructions", ""], cells)
+def tell(steps) -> None:
+    from workbench.report.ablation import ablation_text
+
+    say(ablation_text(steps).rstrip())
+
+
+def as_json(steps) -> dict:
+    from workbench.report.ablation import ablation_rows
+
+    meta = steps[0].run.meta if steps else {"model": None, "policy": None}
+    added, off = ([step for step in steps if step.is_off is out] for out in (False, True))
+    return {key: meta[key] for key in ("model", "policy")} | {
+        "waterfall": ablation_rows(added), "without": ablation_rows(off),
+    }  # fmt: skip
+
+
+def _require_its_own(args, policies: list[str]) -> None:
+    if len(policies) != 1:
+        raise WorkbenchError("--ablate takes one policy", "such as --policies full")
+    from workbench.cli import compare
+
+    parser = argparse.ArgumentParser(add_help=False)
+    compare.add_arguments(parser)
+    given = [name for name in OWN if getattr(args, name) != parser.get_default(name)]
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise WorkbenchError(f"--ablate measures one step with each of its own passes; it takes no {names}",
+                             "leave that out")  # fmt: skip
+
+
+def _write(steps, folders: list[str], folder: Path) -> list[Path]:
+    """ablation.csv, .png and .svg in `folder`; gives their paths."""
+    import pandas as pd
+
+    from workbench.report.ablation import ablation_rows
+    from workbench.report.figure import save_figure
+    from workbench.report.waterfall import waterfall_figure
+
+    table = pd.DataFrame(ablation_rows(steps))
+    table.assign(passes=table.passes.map(" ".join), folder=folders).to_csv(folder / TABLE, index=False)
+    added = [step for step in steps if not step.is_off]
+    pictures = [folder / "ablation.png", folder / "ablation.svg"] if added else []
+    if pictures:
+        figure = waterfall_figure(added)
+        for path in pictures:
+            save_figure(figure, path)
+    return [folder / TABLE, *pictures]

@@ -18,11 +18,11 @@ def add_arguments(parser) -> None:
 
 
 def execute(args) -> int:
-    from workbench import session
-
     board = options.board(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule) + "-firmware", args.force)
     compiled = options.compiled(args)
+    from workbench import session  # after the slips: it takes seconds to load
+
     built = session.build(compiled, board, folder, virtual=False)
     image, arena = built.image, compiled.memory.plan.bytes
     if args.json:
@@ -30,7 +30,7 @@ def execute(args) -> int:
                   "static": image.static, "arena_planned": arena, "stack_reserve": image.stack_reserve,
                   "sram_planned": image.static + arena + image.stack_reserve})  # fmt: skip
         return 0
-    say(f"{args.model} · {args.policy} · {args.schedule} · {board}")
+    say(f"{args.model} · {compiled.policy.name} · {args.schedule} · {board}")
     planned = kilobytes(image.static + arena + image.stack_reserve)
     parts = f"static {kilobytes(image.static)} · arena {kilobytes(arena)} · stack {kilobytes(image.stack_reserve)}"
     say(f"flash {kilobytes(image.flash)} · SRAM planned {planned}: {parts}")

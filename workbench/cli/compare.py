@@ -5,8 +5,10 @@ from pathlib import Path
 
 from workbench.cli import options
 from workbench.cli.ablate import ablate
-from workbench.cli.output import output_folder, say, say_error, say_json, say_more
+from workbench.cli.lifecycle import add_schedules
+from workbench.cli.output import output_folder, say, say_error, say_json, say_more, say_note, stopping
 from workbench.errors import WorkbenchError
+from workbench.policy import parse_policies
 
 HELP = "compare update policies and schedules, every cell measured"
 
@@ -15,7 +17,7 @@ def add_arguments(parser) -> None:
     options.add_model(parser)
     parser.add_argument("--policies", metavar="A,B,C", help="default full,bias-only,last-2; of --ablate full")
     parser.add_argument("--ablate", action="store_true", help="one policy, a step each: what every pass is worth")
-    parser.add_argument("--schedules", default="vanilla,reordered", metavar="A,B", help="default vanilla,reordered")
+    add_schedules(parser)
     parser.add_argument("--jobs", type=options.positive, metavar="N", help="cells at a time (default: one a CPU)")
     options.add_compile(parser, schedule=False, single_policy=False)
     options.add_board(parser)
@@ -24,6 +26,7 @@ def add_arguments(parser) -> None:
 
 
 def execute(args) -> int:
+    from workbench.cli.notes import passes_note
     from workbench.study.compare import cells, check_names, compare_cells
 
     asked = args.policies if args.policies is not None else "full" if args.ablate else "full,bias-only,last-2"
@@ -31,18 +34,22 @@ def execute(args) -> int:
     if args.ablate:
         return ablate(args, policies)
     board, model = options.board(args), options.model(args)
+    parse_policies(policies)
     wanted = cells(policies, schedules, args.passes)
     check_names(model, wanted)
     options.check_data(args, model)
     args.policy = "compare"  # in the folder's name
     folder = output_folder(args.output, options.run_name(args, board), args.force)
-    for ending in ("csv", "png", "svg"):
-        (folder / f"compare.{ending}").unlink(missing_ok=True)
+    forget_tables(folder)
+    say_note(passes_note(schedules, args.passes), args)
     model = options.pretrained(args, model)
-    comparison = compare_cells(
-        model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder,
-        arrived=_progress(args, len(wanted)), **vars(options.training(args)),
-    )  # fmt: skip
+    with stopping():
+        comparison = compare_cells(
+            model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder,
+            arrived=_progress(args, len(wanted)), **vars(options.training(args)),
+        )  # fmt: skip
+    if comparison.interrupted and not comparison.runs:
+        raise KeyboardInterrupt  # there is nothing to tell or to keep
     files = write(comparison, folder)
     if args.json:
         say_json([_json(outcome) for outcome in comparison.outcomes])
@@ -51,6 +58,12 @@ def execute(args) -> int:
     for outcome in comparison.without_run if args.verbose > 1 else ():
         print(outcome.details, file=sys.stderr, end="")
     return comparison.exit_code
+
+
+def forget_tables(folder: Path) -> None:
+    """Those of an earlier comparison in `folder`: they must not pass for this one's after an interrupt."""
+    for path in (folder / f"{name}.{ending}" for name in ("compare", "ablation") for ending in ("csv", "png", "svg")):
+        path.unlink(missing_ok=True)
 
 
 def write(comparison, folder: Path) -> list[Path]:

@@ -1,28 +1,35 @@
-"""Draw which buffer lived when and where: vanilla beside reordered, measured in one training step each."""
+"""Draw which buffer lived when and where: the schedules side by side, measured in one training step each."""
 
 from pathlib import Path
 
 from workbench.cli import options
-from workbench.cli.output import output_folder, say, say_json, say_more
+from workbench.cli.output import output_folder, say, say_json, say_more, say_note
 from workbench.cli.run import train_once
-from workbench.errors import WorkbenchError
 
-HELP = "draw buffer lifecycles, vanilla beside reordered"
+HELP = "draw buffer lifecycles, the schedules side by side"
+SCHEDULES = "vanilla,reordered,optimized"
 
 
 def add_arguments(parser) -> None:
     options.add_model(parser)
     options.add_compile(parser, schedule=False)
-    parser.add_argument("--schedules", default="vanilla,reordered", metavar="A,B", help="default vanilla,reordered")
+    add_schedules(parser)
     options.add_board(parser)
     options.add_training(parser, trace="memory", steps=1)
     options.add_output(parser)
 
 
+def add_schedules(parser) -> None:
+    parser.add_argument("--schedules", default=SCHEDULES, metavar="A,B", help=f"default {SCHEDULES}")
+
+
 def execute(args) -> int:
-    board, wanted = options.board(args), schedules(args.schedules)
+    from workbench.cli.notes import passes_note
+
+    board, wanted = options.board(args), schedules(args.schedules, args.passes)
     model = options.check(args)
     folder = output_folder(args.output, f"{options.run_name(args, board)}-lifecycle", args.force)
+    say_note(passes_note(wanted, args.passes), args)
     model = options.pretrained(args, model)
     runs = [_run(args, model, board, schedule, folder) for schedule in wanted]
     files = draw(runs, folder)
@@ -36,14 +43,13 @@ def execute(args) -> int:
     return 3 if any(len(run.violations) for run in runs) else 0
 
 
-def schedules(text: str) -> list[str]:
-    """The schedules named in `a,b`, each once. Raises WorkbenchError for one that there is not."""
-    from workbench.passes.pipeline import SCHEDULES
+def schedules(text: str, passes: str) -> list[str]:
+    """The schedules named in `a,b`, each once. Raises WorkbenchError for one, or a pass, that there is not."""
+    from workbench.passes.pipeline import chosen_passes
 
     names = list(dict.fromkeys(text.split(",")))
     for name in names:
-        if name not in SCHEDULES:
-            raise WorkbenchError(f"no schedule is called {name!r}", f"there are {', '.join(SCHEDULES)}")
+        chosen_passes(name, passes)
     return names
 
 

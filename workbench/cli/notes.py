@@ -1,18 +1,21 @@
-"""One-line notes below a result: training that went nowhere, accuracies that say little yet."""
+"""One-line notes: training that went nowhere, accuracies that say little yet, passes nobody has."""
 
 from workbench import units
 from workbench.report import tables
 
 FEWEST = 20  # steps before a loss that did not fall means something
+DIVERGED = 100  # times the first loss, or that of a guess: no sample is as hard
 
 
 def training_note(meta: dict, lr: float) -> str | None:
     """A note where the loss rose, or stopped being a number: how large the steps were."""
     losses, ends = meta["loss"], tables.loss_ends(meta)
-    diverged = None in losses
+    broken = None in losses
+    diverged = broken or ends.last > DIVERGED * max(1, ends.first)
     if not diverged and (len(losses) < FEWEST or ends.last < ends.first):
         return None
-    words = "the loss stopped being a number" if diverged else "the loss did not fall"
+    what = "the loss stopped being a number" if broken else "training diverged"
+    words = what if diverged else "the loss did not fall"
     if ends.first is not None and ends.last is not None:
         words += f": {units.loss(ends.first)} → {units.loss(ends.last)}"
     momentum = meta.get("momentum") or 0
@@ -34,3 +37,16 @@ def epoch_note(meta: dict) -> str | None:
         return None
     steps = f"{meta['steps']} step{'s are' if meta['steps'] != 1 else ' is'}"
     return f"{steps} {100 * meta['steps'] / epoch:.2g} % of an epoch: accuracies say little yet; --epochs 1 or more"
+
+
+def passes_note(schedules: list[str], changes: str) -> str | None:
+    """A note where `changes` leaves out a pass that none of the schedules has."""
+    from workbench.passes.pipeline import SCHEDULES
+
+    left_out = [word.strip()[1:] for word in changes.split(",") if word.strip().startswith("-")]
+    idle = [name for name in left_out if not any(name in SCHEDULES[schedule] for schedule in schedules)]
+    if not idle:
+        return None
+    having = [schedule for schedule in SCHEDULES if all(name in SCHEDULES[schedule] for name in idle)]
+    where = f"; {' and '.join(having)} {'have' if len(having) > 1 else 'has'} it" if len(idle) == 1 else ""
+    return f"no {' or '.join(idle)} to leave out of {', '.join(schedules)}{where}"

@@ -20,12 +20,14 @@ def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
 
 def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_policy: bool = True) -> None:
     if single_policy:
-        parser.add_argument("--policy", default="full", metavar="P", help=f"{', '.join(policy.NAMES)} (default full)")
+        parser.add_argument("--policy", default="full", metavar="P", help=f"{policy.HELP} (default full)")
     if schedule:
         parser.add_argument(
             "--schedule", default="optimized", choices=("vanilla", "reordered", "optimized"), help="default optimized"
         )
-    parser.add_argument("--passes", default="", metavar="A,-B", help="add pass A, leave out B; see `workbench passes`")
+    parser.add_argument(
+        "--passes", default="", metavar="A,-B", help="add pass A, leave out B: --passes=A,-B; see `workbench passes`"
+    )
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="samples a step (default 1)")
     parser.add_argument("--accumulate", type=positive, default=1, metavar="N", help="batches summed a step (default 1)")
     parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
@@ -59,8 +61,10 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
         parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
 
 
-def add_output(parser: argparse.ArgumentParser, what: str = "folder to write (default: under out/)") -> None:
-    parser.add_argument("-o", "--output", metavar="DIR", help=what)
+def add_output(
+    parser: argparse.ArgumentParser, what: str = "folder to write (default: under out/)", metavar: str = "DIR"
+) -> None:
+    parser.add_argument("-o", "--output", metavar=metavar, help=what)
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -75,6 +79,16 @@ def seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of 0 or more")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a time: seconds, 0 or more")
+    return value
 
 
 def rate(text: str) -> float:
@@ -97,11 +111,15 @@ def board(args) -> Board:
 
 def model(args):
     """The network with the weights that were asked for."""
-    from workbench import frontends, session
+    from workbench import frontends
 
     found = frontends.load(args.model, args.batch, args.seed)
     path = getattr(args, "load_weights", None)
-    return session.with_weights(found, read_weights(path), path) if path else found
+    if not path:
+        return found
+    from workbench import session  # seconds to load: a misspelt name should not wait for it
+
+    return session.with_weights(found, read_weights(path), path)
 
 
 def pretrained(args, found):
@@ -117,9 +135,10 @@ def pretrained(args, found):
 
 def compiled(args, found=None, schedule: str | None = None):
     """The model (`found`, or the one asked for) compiled as asked."""
+    found = found or _with_such_layers(args)
     from workbench import session
 
-    return session.compile(found or model(args), args.policy, schedule or args.schedule, optimizer(args), args.passes)
+    return session.compile(found, args.policy, schedule or args.schedule, optimizer(args), args.passes)
 
 
 def optimizer(args):
@@ -137,11 +156,17 @@ def training(args, evaluate: bool = True):
 
 def check(args):
     """The model asked for; raises what is wrong with it, policy, data, batch or length: before anything is written."""
+    found = _with_such_layers(args)
+    check_data(args, found)
+    return found
+
+
+def _with_such_layers(args):
+    """The model asked for. Raises PolicyError where the policy asked for names layers that it has not."""
     from workbench.passes.apply_policy import apply_policy
 
     found = model(args)
     apply_policy(found.graph, policy.parse_policy(args.policy))
-    check_data(args, found)
     return found
 
 
@@ -161,14 +186,21 @@ def chosen(args, verb: str) -> str:
 
     Where it writes, how long it runs and what it traces are its own.
     """
+    words = asked(args, import_module(f"workbench.cli.{verb}").add_arguments, without=OWN)
+    return "".join(f" {word}" for word in words)
+
+
+def asked(args, add_arguments, without: tuple[str, ...] = ()) -> list[str]:
+    """Of the options that `add_arguments` adds those that differ from default: ['--batch 8', '--passes=-in-place']."""
     parser = argparse.ArgumentParser(add_help=False)
-    import_module(f"workbench.cli.{verb}").add_arguments(parser)
+    add_arguments(parser)
     words = []
     for action in parser._actions:
         value = getattr(args, action.dest, action.default)
         if action.option_strings and action.nargs is None and value not in (None, action.default):
-            words += [action.option_strings[-1], shlex.quote(str(value))] if action.dest not in OWN else []
-    return "".join(f" {word}" for word in words)
+            between = "=" if str(value).startswith("-") else " "  # argparse would take -in-place for an option
+            words += [f"{action.option_strings[-1]}{between}{shlex.quote(str(value))}"] * (action.dest not in without)
+    return words
 
 
 def read_weights(path: str) -> dict[str, np.ndarray]:
@@ -185,10 +217,12 @@ def read_weights(path: str) -> dict[str, np.ndarray]:
         raise ModelError(f"{path} is not a whole .npz of weights", "--save-weights writes such a file") from None
 
 
-def run_name(args, board: Board, schedule: str | None = None) -> str:
-    """lenet-full-nrf52840, with what else was chosen: the folder under out/."""
-    parts = [args.model, args.policy, board.name]
+def run_name(args, board: Board, schedule: str | None = None, label: str | None = None) -> str:
+    """lenet-full-nrf52840, with what else was chosen: the folder under out/. `label` stands for the policy's name."""
+    parts = [args.model, label or policy.parse_policy(args.policy).name, board.name]
     parts += [schedule] if schedule and schedule != "optimized" else []
+    words = [word.strip() for word in args.passes.split(",")]
+    parts += [f"no_{word[1:]}" if word.startswith("-") else word for word in words if word]
     for name, plain in (("batch", 1), ("accumulate", 1), ("momentum", 0), ("weight_decay", 0)):
         parts += [f"{name}{getattr(args, name):g}"] if getattr(args, name) != plain else []
     return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)

@@ -1,10 +1,14 @@
 """How commands speak: results on stdout, progress and warnings on stderr, files where they were asked for."""
 
 import json
+import os
+import signal
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+from workbench import units
 from workbench.errors import WorkbenchError
 
 OUT = Path("out")
@@ -22,6 +26,12 @@ def say_more(args, text: str = "") -> None:
 
 def say_error(text: str) -> None:
     print(f"error: {text}", file=sys.stderr)
+
+
+def say_note(text: str | None, args=None) -> None:
+    """What may surprise, on stderr; nothing if there is nothing to say, or if `args` ask for --quiet."""
+    if text and not (args and args.quiet):
+        print(f"note: {text}", file=sys.stderr)
 
 
 def say_json(value) -> None:
@@ -45,6 +55,7 @@ def table(heads: list[str], rows: list[list], left: int = 1) -> str:
 def output_folder(chosen: str | None, default: str, force: bool) -> Path:
     """The folder to write into: the chosen one if it is free (or `force`), else out/`default`, the tool's own."""
     if chosen is None:
+        _require_writable(OUT / default)
         return OUT / default
     folder = Path(chosen)
     if folder.exists() and not folder.is_dir():
@@ -52,6 +63,7 @@ def output_folder(chosen: str | None, default: str, force: bool) -> Path:
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise WorkbenchError(f"{folder} is not empty", "--force writes into it all the same, or name another folder")
     _make(folder)
+    _require_writable(folder)
     return folder
 
 
@@ -64,7 +76,10 @@ def output_file(chosen: str, force: bool) -> Path:
         raise WorkbenchError(f"{path} is there already", "--force replaces it, or name another file")
     _make(path.parent)
     new = not path.exists()
-    path.open("ab").close()  # now, not after an hour of training, is the time to hear that it cannot be written
+    try:
+        path.open("ab").close()  # now, not after an hour of training, is the time to hear that it cannot be written
+    except OSError as error:
+        raise WorkbenchError(f"{path} cannot be written: {error.strerror}", "name another file") from None
     if new:
         path.unlink()  # nothing is left of a run that fails
     return path
@@ -78,6 +93,14 @@ def _make(folder: Path) -> None:
         raise WorkbenchError(f"{folder} cannot be made: {error.strerror}", "name another folder") from None
 
 
+def _require_writable(folder: Path) -> None:
+    """The same, for a folder that need not be there yet."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        reason = f"{there.absolute()} is no folder that can be written"
+        raise WorkbenchError(f"{folder} cannot be made: {reason}", "-o DIR names another folder")
+
+
 @contextmanager
 def progress(label: str, quiet: bool):
     """A callback for training: step, loss and rate on a terminal's stderr, nothing anywhere else."""
@@ -87,7 +110,27 @@ def progress(label: str, quiet: bool):
 
         def step(done: int, steps: int, loss: float) -> None:
             bar.total = steps
-            bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+            bar.set_postfix_str(f"loss {units.loss(loss)}", refresh=False)
             bar.update(done - bar.n)
 
         yield step
+
+
+@contextmanager
+def stopping():
+    """The first Ctrl-C is answered at once; ending the processes takes a moment, and no further one disturbs it."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield
+        return
+
+    def stop(*_):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print("stopping", file=sys.stderr, flush=True)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,14 +1,17 @@
 """Plan memory: the arena of a network's training step, or the buffers of any CSV file (id,lower,upper,size)."""
 
 import math
+import time
 
 from workbench.cli import options
 from workbench.cli.output import output_file, say, say_json, say_more
 from workbench.errors import BudgetError, WorkbenchError
 from workbench.units import parse_bytes
+from workbench.units import seconds as in_seconds
 
 HELP = "plan the memory of a network, or of any buffer file"
 SECONDS = 60  # of search, unless --time-limit says otherwise
+MOST_ROWS = 100  # of a table on a terminal; a file holds any number
 
 
 def add_arguments(parser) -> None:
@@ -16,10 +19,10 @@ def add_arguments(parser) -> None:
     parser.add_argument("--buffers", metavar="FILE", help="a CSV file with the columns id,lower,upper,size")
     parser.add_argument("--capacity", metavar="N", help="bytes there are; more is refused (exit 3)")
     parser.add_argument(
-        "--time-limit", type=options.rate, metavar="S", help=f"seconds to search, with --buffers (default {SECONDS})"
+        "--time-limit", type=options.seconds, metavar="S", help=f"seconds to search, with --buffers (default {SECONDS})"
     )
     options.add_compile(parser)
-    options.add_output(parser, "CSV file to write, with an offset a buffer")
+    options.add_output(parser, "CSV file to write, with an offset a buffer", "FILE")
 
 
 def execute(args) -> int:
@@ -31,6 +34,9 @@ def execute(args) -> int:
         raise WorkbenchError(
             "--time-limit goes with --buffers FILE.csv", "a network is planned within a limit of nodes"
         )
+    asked = options.asked(args, options.add_compile)
+    if args.buffers and asked:
+        raise WorkbenchError(f"{asked[0]} goes with a MODEL", "a buffer file says all that its plan depends on")
     capacity = parse_bytes(args.capacity) if args.capacity else None
     path = output_file(args.output, args.force) if args.output else None
     plan, text = _of_file(args.buffers, capacity, args.time_limit) if args.buffers else _of_model(args, capacity)
@@ -44,10 +50,13 @@ def execute(args) -> int:
     say(text)
     if path:
         say_more(args, f"Wrote {path}")
+    elif args.buffers and len(plan.buffers) > MOST_ROWS:
+        say_more(args, "-o FILE writes the offsets")
     return 0
 
 
 def _of_file(path: str, capacity: int | None, seconds: float | None):
+    from workbench.cli.show import placed_table
     from workbench.errors import InternalError
     from workbench.plan import validate
     from workbench.plan.problem import read_buffers
@@ -57,7 +66,8 @@ def _of_file(path: str, capacity: int | None, seconds: float | None):
     reason = validate(buffers, plan.buffers, plan.bytes)
     if reason:
         raise InternalError(f"the planner made an invalid plan: {reason}")
-    return plan, f"{len(buffers)} buffers in {plan.bytes} bytes ({_verdict(plan)})"
+    text = f"{len(buffers)} buffers in {plan.bytes} bytes ({_verdict(plan)})"
+    return plan, text if len(buffers) > MOST_ROWS else f"{text}\n{placed_table(plan.buffers)}"
 
 
 def _searched(buffers, capacity: int | None, seconds: float):
@@ -68,18 +78,20 @@ def _searched(buffers, capacity: int | None, seconds: float):
 
     if capacity is None:
         return allocate(buffers, nodes=math.inf, seconds=seconds)
-    plan = greedy(buffers)
+    start = time.perf_counter()
+    plan = greedy(buffers, seconds)
+    spent = time.perf_counter() - start
     _require_bound(buffers, plan, capacity)
     if plan.bytes <= capacity:
         return plan
-    answer = fit(buffers, capacity, Limit(seconds=seconds))
+    answer = fit(buffers, capacity, Limit(seconds=seconds - spent))
     if answer.placed is not None:
         return plan_of(answer.placed, plan.bound, "exact search")
     if answer.needed > capacity:
         raise BudgetError(f"no plan fits {capacity} bytes: proven by search, at least {answer.needed} are needed")
     raise BudgetError(
-        f"no plan found in {seconds:g} s that fits {capacity} bytes: the best one takes {plan.bytes}, "
-        f"{plan.bound} are alive at once",
+        f"no plan found in {in_seconds(spent + answer.seconds)} that fits {capacity} bytes: the best one takes "
+        f"{plan.bytes}, {plan.bound} are alive at once",
         "--time-limit S searches longer",
     )
 

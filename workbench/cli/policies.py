@@ -3,44 +3,49 @@
 from workbench.cli import options
 from workbench.cli.output import say, say_json, table
 from workbench.errors import PolicyError
-from workbench.units import quantity, size
+from workbench.policy import HELP as HELP_ON_POLICIES
+from workbench.policy import parse_policies
+from workbench.units import quantity, ranges, size
 
 HELP = "what update policies would update, save and cost"
 
 
 def add_arguments(parser) -> None:
     options.add_model(parser)
-    parser.add_argument("--policies", metavar="A,B,C", help="default: full, bias-only, bias-only+head, each last-K")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--policies", metavar="A,B,C", help="default: full, bias-only, bias-only+head, each last-K")
     options.add_compile(parser, single_policy=False)
-    parser.add_argument("--policy", metavar="P", help="one policy, layer by layer")
+    which.add_argument("--policy", metavar="P", help=f"one policy, layer by layer; {HELP_ON_POLICIES}")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def execute(args) -> int:
-    from workbench.study.policies import cost, layer_parts
-
     model = options.model(args)
-    names = [args.policy] if args.policy else _names(args, model)
-    costs = [cost(model, name, args.schedule, options.optimizer(args)) for name in names]
-    parts = layer_parts(model, args.policy) if args.policy else []
+    policies = parse_policies(_names(args, model) if args.policy is None else [args.policy])
+    from workbench.study.policies import cost, layer_parts  # seconds to load: a misspelt name should not wait for it
+
+    costs = [cost(model, policy, args.schedule, options.optimizer(args), args.passes) for policy in policies]
+    parts = [] if args.policy is None else layer_parts(model, policies[0])
     if args.json:
-        say_json({"model": model.name, "schedule": args.schedule, "policies": [vars(each) for each in costs],
-                  "layers": [vars(part) for part in parts]})  # fmt: skip
+        say_json({"model": model.name, "schedule": args.schedule, "passes": args.passes,
+                  "policies": [vars(each) for each in costs], "layers": [vars(part) for part in parts]})  # fmt: skip
         return 0
     if parts:
-        rows = [[part.layer, _share(part.weights, part.weights_of), _share(part.biases, part.biases_of)]
-                for part in parts]  # fmt: skip
-        say(table(["layer", "weights updated", "biases updated"], rows) + "\n")
+        rows = [[part.layer, _share(part.weights, part.weights_of), _share(part.biases, part.biases_of),
+                 _channels(part)] for part in parts]  # fmt: skip
+        heads = ["layer", "weights updated", "biases updated", "channels" * any(part.channels for part in parts)]
+        say(table(heads, rows) + "\n")
     total = model.parameter_count
     rows = [
         [each.policy, _share(each.updated, total), size(each.parameters_bytes), size(each.saved_bytes),
-         size(each.arena_bytes), quantity(each.forward_macs), quantity(each.backward_macs)]
+         size(each.arena_bytes), size(each.parameters_bytes + each.arena_bytes),
+         quantity(each.forward_macs), quantity(each.backward_macs)]
         for each in costs
     ]  # fmt: skip
-    heads = ["policy", "updated", "in SRAM", "saved", "arena", "MACs forward", "backward"]
+    heads = ["policy", "updated", "in SRAM", "saved", "arena", "SRAM without stack", "MACs forward", "backward"]
     say(table(heads, rows))
-    say("in SRAM: updated parameters and state · saved: what the forward keeps for the backward · all by plan; "
-        "`workbench compare` measures")  # fmt: skip
+    say("in SRAM: updated parameters and state · saved: what the forward keeps for the backward · SRAM without stack: "
+        "in SRAM + arena · all by plan; `workbench compare` measures")  # fmt: skip
     return 0
 
 
@@ -54,6 +59,10 @@ def _names(args, model) -> list[str]:
         return names
     count = len(weighted_layers(model.graph))
     return ["full", "bias-only", "bias-only+head", *(f"last-{k}" for k in range(1, count))]
+
+
+def _channels(part) -> str:
+    return f"{ranges(part.channels)} of {part.channels_of}" if part.channels else ""
 
 
 def _share(part: int, whole: int) -> str:

@@ -21,7 +21,13 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     from workbench import record
+    from workbench.cli import ablate
 
+    alone = Path(args.runs[0])
+    if len(args.runs) == 1 and not args.lifecycle and (alone / ablate.TABLE).exists():
+        steps = _steps(alone / ablate.TABLE)
+        say_json(ablate.as_json(steps)) if args.json else ablate.tell(steps)
+        return 0
     picture = _picture(args.lifecycle, args.force) if args.lifecycle else None
     runs = [record.load(folder) for name in args.runs for folder in _folders(Path(name))]
     if picture:
@@ -30,6 +36,9 @@ def execute(args) -> int:
         say_json(runs[0].meta if len(runs) == 1 else [run.meta for run in runs])
         return 0
     say(_text(runs, args.top).rstrip())
+    for name in args.runs:
+        if missing := _left_out(Path(name)):
+            say("\n".join(["", "missing", *(f"  {told}" for told in missing)]))
     if picture:
         say_more(args, f"\nWrote {picture}")
     return 0
@@ -79,16 +88,36 @@ def _refuse(folder: Path) -> None:
 
 def _cells(path: Path) -> list[Path]:
     """The folders of a comparison's runs. Raises RecordError that tells its errors where no cell left a run."""
+    found = [path.parent / name for name in _table(path).get("folder", []) if name]
+    if not found:
+        errors = "".join(f"\n  {told}" for told in _left_out(path.parent))
+        raise RecordError(f"no cell of the comparison in {path.parent} left a run{':' * bool(errors)}{errors}",
+                          "`workbench compare` again")  # fmt: skip
+    return found
+
+
+def _left_out(folder: Path) -> list[str]:
+    """The cells of a comparison that left no run, each with why: 'full optimized: interrupted'."""
+    if not (folder / "compare.csv").exists() or (folder / "run.json").exists():
+        return []
+    rows = _table(folder / "compare.csv").reindex(columns=["policy", "schedule", "error", "folder"], fill_value="")
+    lacking = rows[rows.folder == ""].itertuples(index=False)
+    return [f"{row.policy} {row.schedule}: {row.error.partition(chr(10))[0]}" for row in lacking]
+
+
+def _steps(path: Path):
+    """The steps of an ablation. Raises RecordError where its table or a run is not whole."""
+    from workbench import record
+    from workbench.report.ablation import Step
+
+    rows = _table(path).reindex(columns=["change", "folder"], fill_value="").itertuples(index=False)
+    return [Step(row.change, record.load(path.parent / row.folder)) for row in rows]
+
+
+def _table(path: Path):
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise RecordError(f"{path} cannot be read: {error}") from None
-    found = [path.parent / name for name in table.get("folder", []) if name]
-    if not found:
-        rows = table.reindex(columns=["policy", "schedule", "error"], fill_value="").itertuples(index=False)
-        errors = [f"\n  {row.policy} {row.schedule}: {row.error.partition(chr(10))[0]}" for row in rows]
-        raise RecordError(f"no cell of the comparison in {path.parent} left a run{':' * bool(errors)}{''.join(errors)}",
-                          "`workbench compare` again")  # fmt: skip
-    return found

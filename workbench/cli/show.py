@@ -1,8 +1,10 @@
 """Print a network's IR: as imported, differentiated, optimized, or with its memory plan."""
 
 from workbench.cli import options
-from workbench.cli.output import say, say_json, table
+from workbench.cli.output import say, say_json, say_note, table
 from workbench.errors import WorkbenchError
+from workbench.policy import parse_policy
+from workbench.units import ranges
 
 HELP = "print a network's IR at a stage"
 STAGES = ("forward", "backward", "optimized", "planned")
@@ -15,7 +17,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--diff",
         action="store_true",
-        help="with --stage backward: the full update, what the policy drops commented out",
+        help="with --stage backward: the full update; # is what the policy drops, + what it adds, ~ what it changes",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -23,48 +25,58 @@ def add_arguments(parser) -> None:
 def execute(args) -> int:
     from workbench.ir.text import print_graph
 
-    if args.diff:
-        return _difference(args)
-    graph, plan = _at_stage(args)
+    if args.diff and args.stage != "backward":
+        raise WorkbenchError("--diff compares training graphs", "give --stage backward with it")
+    model, policy = options.model(args), parse_policy(args.policy)
+    graph, plan = _at_stage(args, model, policy)
+    text = _difference(args, model, graph) if args.diff else print_graph(graph)
     if args.json:
-        found = {"model": args.model, "policy": args.policy, "schedule": args.schedule, "stage": args.stage}
+        found = {"model": args.model, "policy": policy.name, "schedule": args.schedule, "stage": args.stage}
         planned = {} if plan is None else {"plan": [vars(buffer) for buffer in plan.memory.plan.buffers]}
-        say_json(found | {"ir": print_graph(graph)} | planned)
+        say_json(found | {"diff": args.diff, "ir": text} | planned)
         return 0
-    say(print_graph(graph).rstrip())
+    say(f"{_order(model, policy)}{text}".rstrip())
     if plan is not None:
         say()
         say(plan_table(plan))
     return 0
 
 
-def _difference(args) -> int:
-    """What the policy drops of the full update."""
+def _difference(args, model, smaller) -> str:
+    """What the policy drops of the full update, adds to it and changes."""
     from workbench.ir.diff import print_difference
 
-    if args.stage != "backward":
-        raise WorkbenchError("--diff compares training graphs", "give --stage backward with it")
-    smaller, _ = _at_stage(args)
-    args.policy = "full"
-    say(print_difference(_at_stage(args)[0], smaller).rstrip())
-    return 0
+    full, _ = _at_stage(args, model, parse_policy("full"))
+    if full == smaller:
+        say_note(f"{args.policy} drops nothing of the full update")
+    return print_difference(full, smaller)
 
 
-def _at_stage(args):
+def _order(model, policy) -> str:
+    """Comments that name the channels of partly updated weights, where these are not the model's first."""
+    from workbench.passes.apply_policy import apply_policy
+    from workbench.passes.permute_channels import updated_channels
+
+    if policy.channels == "first":
+        return ""
+    chosen = updated_channels(apply_policy(model.graph, policy), model.weights, policy)
+    return "".join(f"# {name}: channels {ranges(some)} of {total} first\n" for name, (some, total) in chosen.items())
+
+
+def _at_stage(args, model, policy):
     """The graph at the stage asked for, and what was compiled where its plan is wanted."""
     from workbench.autodiff import differentiate, training_step
     from workbench.passes.apply_policy import apply_policy
-    from workbench.policy import parse_policy
 
-    model = options.model(args)
-    marked = apply_policy(model.graph, parse_policy(args.policy))
+    marked = apply_policy(model.graph, policy)
     if args.stage == "forward":
         return marked, None
     if args.stage == "backward" and model.classifies:
         return training_step(marked, options.optimizer(args)), None
     if args.stage == "backward":
         wanted = [name for name in marked.parameters if marked.types[name].needs_grad]
-        return differentiate(marked, [*marked.inputs, *wanted])[0], None
+        outside = marked.inputs if wanted == list(marked.parameters) else ()  # a part of a network, trained whole
+        return differentiate(marked, [*outside, *wanted])[0], None
     compiled = options.compiled(args, model)
     return compiled.graph, compiled if args.stage == "planned" else None
 
@@ -73,11 +85,15 @@ def plan_table(compiled) -> str:
     """Where each storage of the arena lies and when it lives."""
     plan, living = compiled.memory.plan, compiled.memory.liveness
     values = {storage.name: " ".join(f"%{value}" for value in storage.values) for storage in living.arena}
-    rows = [
-        [b.offset, b.end, f"[{b.lower}, {b.upper})", b.size,
-         f"{compiled.graph.label(b.id)}  {values.get(b.id, '')}".rstrip()]
-        for b in sorted(plan.buffers, key=lambda b: (b.lower, b.offset))
-    ]  # fmt: skip
+    names = {b.id: f"{compiled.graph.label(b.id)}  {values.get(b.id, '')}".rstrip() for b in plan.buffers}
     verdict = "optimal" if plan.optimal else f"bound {plan.bound}"
-    heads = ["offset", "end", "positions", "bytes", "buffer"]
-    return f"arena {plan.bytes} bytes ({verdict}; {plan.method})\n" + table(heads, rows, left=0)
+    return f"arena {plan.bytes} bytes ({verdict}; {plan.method})\n{placed_table(plan.buffers, names)}"
+
+
+def placed_table(buffers, names: dict[str, str] | None = None) -> str:
+    """A row a buffer, as they are born; called by its id or as `names` has it."""
+    rows = [
+        [b.offset, b.end, f"[{b.lower}, {b.upper})", b.size, names[b.id] if names else b.id]
+        for b in sorted(buffers, key=lambda b: (b.lower, b.offset))
+    ]
+    return table(["offset", "end", "positions", "bytes", "buffer"], rows, left=0)

@@ -9,6 +9,9 @@ of a layer called `conv1` are `conv1.weight` and `conv1.bias`; `net.weights` hol
 Any operator is there as `net.build.NAME(…)` (see ir/build).
 """
 
+import re
+from contextlib import contextmanager
+from copy import copy
 from math import prod, sqrt
 
 import numpy as np
@@ -18,6 +21,7 @@ from workbench.frontends.fold import fold_batch_norm
 from workbench.frontends.model import Model
 from workbench.ir.build import Builder, Value
 from workbench.ir.verify import verify
+from workbench.policy import RESERVED
 
 
 class Network:
@@ -35,10 +39,11 @@ class Network:
     ) -> Value:
         """`kernel`, `stride`, `dilation`: one number or (rows, columns); `padding` also (top, left, bottom, right)."""
         kernel = _pair(kernel)
-        w = self._weight(label, (channels, x.shape[1] // groups, *kernel), scale)
-        y = self.build.conv2d(x, w, channels=channels, kernel_size=kernel, strides=_pair(stride), groups=groups,
-                              padding=_four(padding), dilation=_pair(dilation), label=label)  # fmt: skip
-        return self._bias(y, label)
+        with self._whole_or_not_at_all():
+            w = self._weight(label, (channels, x.shape[1] // groups, *kernel), scale)
+            y = self.build.conv2d(x, w, channels=channels, kernel_size=kernel, strides=_pair(stride), groups=groups,
+                                  padding=_four(padding), dilation=_pair(dilation), label=label)  # fmt: skip
+            return self._bias(y, label)
 
     def batch_norm(self, label: str, *, gamma=None, beta=None, mean, var, epsilon: float = 1e-5) -> None:
         """Fold the batch normalization that follows the layer `label` into its weight and bias (see fold)."""
@@ -50,7 +55,9 @@ class Network:
         )
 
     def dense(self, x: Value, label: str, outputs: int, *, scale=1.0) -> Value:
-        return self._bias(self.build.dense(x, self._weight(label, (outputs, x.shape[1]), scale), label=label), label)
+        with self._whole_or_not_at_all():
+            w = self._weight(label, (outputs, x.shape[1]), scale)
+            return self._bias(self.build.dense(x, w, label=label), label)
 
     def relu(self, x: Value, label: str) -> Value:
         return self.build.relu(x, label=f"{label}.relu")
@@ -84,7 +91,21 @@ class Network:
         """The network that ends in `output`. `data` names a data set to train on (None: random samples)."""
         return Model(self.name, verify(self.build.graph(output)), self.weights, data, about)
 
+    @contextmanager
+    def _whole_or_not_at_all(self):
+        """A layer that is refused leaves no parameter behind: it can be tried again."""
+        built, weights = {name: copy(value) for name, value in vars(self.build).items()}, dict(self.weights)
+        try:
+            yield
+        except Exception:
+            vars(self.build).update(built)
+            self.weights.clear()
+            self.weights.update(weights)
+            raise
+
     def _weight(self, label: str, shape, scale: float = 1.0) -> Value:
+        if re.fullmatch(RESERVED, label):
+            raise ModelError(f"no layer can be called {label!r}: policies mean something else by it")
         deviation = scale * sqrt(2 / prod(shape[1:]))
         self.weights[f"{label}.weight"] = self.rng.normal(scale=deviation, size=shape).astype(np.float32)
         return self.build.parameter(f"{label}.weight", shape)

@@ -30,9 +30,10 @@ class Model:
     pretrained: dict | None = None
     policies: Mapping[str, UpdatePolicy] = field(default_factory=dict)
 
-    def policy(self, text: str) -> UpdatePolicy:
+    def policy(self, text: str | UpdatePolicy) -> UpdatePolicy:
         """The network's own policy of this name, or the one that `text` writes out. Raises PolicyError."""
-        return self.policies[text] if text in self.policies else parse_policy(text)
+        own = self.policies.get(text) if isinstance(text, str) else None
+        return own or parse_policy(text)
 
     @property
     def batch(self) -> int:

@@ -1,8 +1,9 @@
 """What a smaller training graph leaves out of a larger one: the larger one's text, with what is dropped commented out.
 
-%12 = softmax_cross_entropy_grad(%10, %label0);
-# %13 = nn.conv2d_backward_weight(%12, %3);       the larger graph alone has this node
-%31 = strided_slice(%3, begin=0, end=2, axis=1);  the smaller one alone has this
+  %12 = softmax_cross_entropy_grad(%10, %label0);
+  # %13 = nn.conv2d_backward_weight(%12, %3);       the larger graph alone has this node
++ %31 = strided_slice(%3, begin=0, end=2, axis=1);  the smaller one alone has this
+~ %14 = nn.conv2d_backward_weight(%12, %31);        both have it, with other operands, attributes or types
 """
 
 from difflib import SequenceMatcher
@@ -25,14 +26,25 @@ def print_difference(larger: Graph, smaller: Graph) -> str:
     last = [name for name in arguments if name in kept][-1:]
     for name in arguments:
         comma = "" if [name] == last else ","
-        lines.append(f"    {argument_text(smaller, name)}{comma}" if name in kept else
-                     f"    # {argument_text(larger, name)},")  # fmt: skip
+        if name not in kept:
+            lines.append(f"    # {argument_text(larger, name)},")
+        else:
+            before = argument_text(larger, name) if name in larger.arguments else None
+            lines.append(f"{_mark(before, argument_text(smaller, name))}{argument_text(smaller, name)}{comma}")
     lines.append(") {")
     for what, first, behind, begin, end in steps:
-        dropped = () if what == "equal" else larger.nodes[first:behind]
-        lines += [f"    # {line}" for node in dropped for line in node_lines(node)]
-        lines += [f"    {line}" for node in smaller.nodes[begin:end] for line in node_lines(node)]
-    return "\n".join([*lines, f"    {outputs_text(smaller)}", "}"]) + "\n"
+        there = larger.nodes[first:behind]
+        lines += [f"    # {line}" for node in there if what != "equal" for line in node_lines(node)]
+        for number, node in enumerate(smaller.nodes[begin:end]):
+            mark = _mark(node_lines(there[number]) if what == "equal" else None, node_lines(node))
+            lines += [f"{mark}{line}" for line in node_lines(node)]
+    mark = _mark(outputs_text(larger), outputs_text(smaller))
+    return "\n".join([*lines, f"{mark}{outputs_text(smaller)}", "}"]) + "\n"
+
+
+def _mark(before, after) -> str:
+    """The margin of a line: + where there was none before, ~ where it was another."""
+    return "  + " if before is None else "    " if before == after else "  ~ "
 
 
 def _in_numbers_of(larger: Graph, smaller: Graph, same) -> Graph:

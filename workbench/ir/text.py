@@ -9,8 +9,8 @@
 
 Parameters carry `needs_grad`, optimizer state `state`; other arguments are written by the host. `over` names the
 operand whose storage a result takes over (`_` for none). Attributes at their default are left out. The comment is the
-node's label. A line that begins with # is left out when the text is read. A region holds its body, which reads and
-makes values of the graph around it under their own names:
+node's label. A line that begins with # is left out when the text is read, and so is a + or ~ before a line (see diff).
+A region holds its body, which reads and makes values of the graph around it under their own names:
 
     %2, %97 = region(%input0, %stem.weight, %expand.weight, rows=2) {
         %2.0 = nn.conv2d(%input0, %stem.weight, …);  /* stem */
@@ -110,7 +110,7 @@ _REGION = re.compile(r"(%.+) = ([\w.]+)\((.*)\) \{ \};(?:\s*/\* (.*?) \*/)?")
 
 def parse_graph(text: str) -> Graph:
     """The graph that `print_graph` printed. Raises ParseError with the line that cannot be read."""
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, line.strip().lstrip("+~ ")) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
     body = next((index for index, (_, line) in enumerate(lines, 1) if line.endswith(") {")), 0)
     if not body or len(lines) < body + 2 or not lines[0][1].startswith("fn (") or lines[-1][1] != "}":

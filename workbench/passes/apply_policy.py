@@ -27,10 +27,11 @@ def apply_policy(graph: Graph, policy: UpdatePolicy) -> Graph:
             for name in layer.weights:
                 fraction[name] = max(fraction.get(name, 0), part.fraction)
     wanted = {name: _part(graph, name, share) for name, share in fraction.items()}
+    term = "last" if policy.file else "biases"
     for which in policy.biases:
-        wanted |= {name: True for layer in chosen(layers, which, policy) for name in layer.biases}
+        wanted |= {name: True for layer in chosen(layers, which, policy, term) for name in layer.biases}
     if not wanted:
-        raise PolicyError(f"policy {policy.name} updates nothing: the network has no such parameter")
+        raise PolicyError(f"{policy.where} updates nothing: the network has no such parameter")
     return graph.with_needs_grad(wanted)
 
 
@@ -41,8 +42,11 @@ def check_names(graph: Graph, policy: UpdatePolicy) -> None:
             chosen(weighted_layers(graph), which, policy)
 
 
-def chosen(layers: list[Layer], which: str, policy: UpdatePolicy) -> list[Layer]:
-    """The layers a policy means by all, last-N, head, a name or a number; by a parameter's name, that one alone."""
+def chosen(layers: list[Layer], which: str, policy: UpdatePolicy, term: str = "last") -> list[Layer]:
+    """The layers a policy means by all, last-N, head, a name or a number; by a parameter's name, that one alone.
+
+    `term` is how the policy writes last-N: biases-N where it means those alone.
+    """
     if which == "all":
         return layers
     if which == "head":
@@ -51,21 +55,23 @@ def chosen(layers: list[Layer], which: str, policy: UpdatePolicy) -> list[Layer]
         count = int(which[5:])
         if count > len(layers):
             raise PolicyError(
-                f"policy {policy.name} wants {count} weighted layers; the network has {len(layers)}",
-                f"the last one that fits is last-{len(layers)}",
+                f"{policy.where} wants {count} weighted layers; the network has {len(layers)}",
+                f"the last one that fits is {term}-{len(layers)}",
             )
         return layers[len(layers) - count :]
     if which.lstrip("-").isdecimal():
         if not -len(layers) <= int(which) < len(layers):
-            raise PolicyError(f"policy {policy.name}: there is no layer {which}; the network has {len(layers)}, from 0")
+            raise PolicyError(f"{policy.where}: there is no layer {which}; the network has {len(layers)}, from 0")
         return [layers[int(which)]]
     found = [layer for layer in layers if which == layer.name]
     found += [Layer(layer.name, (which,), ()) for layer in layers if which in layer.weights]
     found += [Layer(layer.name, (), (which,)) for layer in layers if which in layer.biases]
     if not found:
         names = ", ".join(layer.name for layer in layers)
+        if policy.file:
+            raise PolicyError(f"{policy.file}: {which!r} is no layer of the network", f"it has {names}")
         raise PolicyError(
-            f"policy {policy.name}: {which!r} is neither a policy nor a layer of the network, which has {names}", HELP
+            f"{policy.where}: {which!r} is neither a policy nor a layer of the network, which has {names}", HELP
         )
     return found
 

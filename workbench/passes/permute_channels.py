@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.autodiff import channel_axis
 from workbench.errors import PolicyError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
+from workbench.policy import UpdatePolicy
 
 Axis = tuple[str, int]  # a value and one of its axes
 Orders = Mapping[str, Mapping[int, np.ndarray]]  # parameter -> axis -> old index of each new one
@@ -73,6 +75,25 @@ def largest_first(graph: Graph, weights: Mapping[str, np.ndarray]) -> Orders:
                 block = graph.types[name].shape[axis] // channels
                 orders.setdefault(name, {})[axis] = (order[:, None] * block + np.arange(block)).reshape(-1)
     return orders
+
+
+def updated_channels(
+    graph: Graph, weights: Mapping[str, np.ndarray], policy: UpdatePolicy
+) -> dict[str, tuple[tuple[int, ...], int]]:
+    """Of each partly updated weight the numbers, in the model, of its updated channels, and of how many there are.
+
+    `graph` is a forward graph whose parts `policy` has marked.
+    """
+    orders = largest_first(graph, weights) if policy.channels == "largest" else {}
+    found = {}
+    for name in graph.parameters:
+        part = graph.types[name].needs_grad
+        if isinstance(part, tuple):
+            axis, unit = channel_axis(graph, name)
+            order = orders.get(name, {}).get(axis, np.arange(part[1]))
+            chosen = sorted({int(element) // unit for element in order[: part[1]]})
+            found[name] = tuple(chosen), graph.types[name].shape[axis] // unit
+    return found
 
 
 def channel_groups(graph: Graph) -> _Groups:

@@ -94,6 +94,12 @@ def chosen_passes(schedule: str, changes: str = "") -> tuple[str, ...]:
     return tuple(name for name in PASSES if name in chosen)
 
 
+def pass_changes(schedule: str, names: Sequence[str]) -> tuple[str, ...]:
+    """What the passes called `names` differ by from the schedule's own: ("-in-place", "+regions")."""
+    own = SCHEDULES[schedule]
+    return tuple(f"{'-' if name in own else '+'}{name}" for name in PASSES if (name in own) != (name in names))
+
+
 def run_passes(graph: Graph, names: Sequence[str]) -> tuple[Graph, tuple[Applied, ...]]:
     """Run the passes called `names` over a training step, and tell what each one did."""
     graph, _, record = run_passes_with(graph, None, names)

@@ -15,7 +15,10 @@ The exact search (plan/exact.py) costs a second to load, so it is left alone whe
 """
 
 import math
+import time
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from workbench.plan.problem import Buffer, Placed, Plan, lower_bound, plan_of
 
@@ -33,33 +36,37 @@ COMPILE_NODES = 20_000  # of the exact search, about a second; nodes, not second
 
 def allocate(buffers: Sequence[Buffer], nodes: float = COMPILE_NODES, seconds: float = math.inf) -> Plan:
     """The smallest plan found within so many nodes or seconds of search. Buffers keep their order in the plan."""
-    plan = greedy(buffers)
+    start = time.perf_counter()
+    plan = greedy(buffers, seconds)
     if plan.optimal:
         return plan
     from workbench.plan.exact import Limit, minimise
 
-    return minimise(buffers, plan, Limit(nodes, seconds))
+    return minimise(buffers, plan, Limit(nodes, seconds - (time.perf_counter() - start)))
 
 
-def greedy(buffers: Sequence[Buffer]) -> Plan:
-    """The best greedy plan over all orders."""
-    bound = lower_bound(buffers)
+def greedy(buffers: Sequence[Buffer], seconds: float = math.inf) -> Plan:
+    """The best greedy plan over all orders, or over those that were tried when the time was over: at least one."""
+    start, bound = time.perf_counter(), lower_bound(buffers)
     best: Plan | None = None
     for name, key in ORDERS.items():
         plan = _greedy(buffers, key, bound, name)
         if best is None or plan.bytes < best.bytes:
             best = plan
-        if best.optimal:
+        if best.optimal or time.perf_counter() - start > seconds:
             break
     return best
 
 
 def _greedy(buffers: Sequence[Buffer], key: Callable, bound: int, name: str) -> Plan:
-    placed: list[Placed] = []
-    for buffer in sorted(buffers, key=key):
-        taken = sorted((other.offset, other.end) for other in placed if other.meets(buffer))
-        placed.append(Placed(buffer.id, buffer.lower, buffer.upper, buffer.size, _lowest_gap(taken, buffer.size)))
-    offset = {buffer.id: buffer.offset for buffer in placed}
+    order = sorted(buffers, key=key)
+    lower, upper = np.array([b.lower for b in order]), np.array([b.upper for b in order])
+    extents: list[tuple[int, int]] = []
+    for count, buffer in enumerate(order):
+        met = np.flatnonzero((lower[:count] < buffer.upper) & (buffer.lower < upper[:count]))
+        place = _lowest_gap(sorted(extents[other] for other in met), buffer.size)
+        extents.append((place, place + buffer.size))
+    offset = {buffer.id: place for buffer, (place, _) in zip(order, extents, strict=True)}
     ordered = tuple(Placed(b.id, b.lower, b.upper, b.size, offset[b.id]) for b in buffers)
     return plan_of(ordered, bound, f"greedy, {name}")
 

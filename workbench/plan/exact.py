@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from threading import Thread
+from threading import TIMEOUT_MAX, Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -46,13 +46,19 @@ class Answer:
     seconds: float
 
 
+def searchable(buffers: Sequence[Buffer]) -> bool:
+    """Whether the search can hold them: neither too many nor too large."""
+    unit = math.gcd(*(buffer.size for buffer in buffers))
+    return len(buffers) <= MOST_BUFFERS and sum(buffer.size for buffer in buffers) <= LARGEST * max(unit, 1)
+
+
 def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit) -> Answer:
     """Search for a plan of at most `capacity` bytes; `needed` > capacity means that there is none."""
     bound = lower_bound(buffers)
     if not buffers:
         return Answer((), 0, 0, 0.0)
     unit = math.gcd(*(buffer.size for buffer in buffers))
-    if bound > capacity or len(buffers) > MOST_BUFFERS or sum(buffer.size for buffer in buffers) // unit > LARGEST:
+    if bound > capacity or not searchable(buffers):
         return Answer(None, bound, 0, 0.0)
     order, arrays = _arrays(buffers, capacity // unit, unit)
     _load()
@@ -76,6 +82,8 @@ def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit) -> Answer:
 
 def minimise(buffers: Sequence[Buffer], plan: Plan, limit: Limit) -> Plan:
     """The smallest arena found from `plan` on, with what was proven: first the least size possible, then halving."""
+    if not searchable(buffers):
+        return plan
     _load()
     start, nodes = time.perf_counter(), 0
     unit = math.gcd(*(buffer.size for buffer in buffers)) if buffers else 1
@@ -114,7 +122,10 @@ def _arrays(buffers: Sequence[Buffer], capacity: int, unit: int) -> tuple[list[i
     spans, width = _spans(buffers)
     order = sorted(range(len(buffers)), key=lambda i: (spans[i][0], -spans[i][1], -buffers[i].size, i))
     kinds = [(*spans[i], buffers[i].size // unit) for i in order]
-    members = [[x for x, (first, last, _) in enumerate(kinds) if first <= at < last] for at in range(width)]
+    members = [[] for _ in range(width)]
+    for x, (first, last, _) in enumerate(kinds):
+        for at in range(first, last):
+            members[at].append(x)
     ends = np.cumsum([0, *map(len, members)])
     words = random.Random(0)
     b = np.zeros((search.BUFFER_ROWS, len(kinds)), np.int64)
@@ -177,7 +188,7 @@ def _search(arrays: _Arrays, run: "_Run", limit: Limit) -> int:
     thread = Thread(target=lambda: results.append(search.search(*arrays, 0, width)), daemon=True)
     thread.start()
     try:
-        thread.join(limit.seconds)
+        thread.join(min(limit.seconds, TIMEOUT_MAX))
     finally:
         count[search.NODE_LIMIT] = 0
         thread.join()

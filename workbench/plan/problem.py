@@ -99,29 +99,27 @@ def _live(buffers: Iterable[Buffer]) -> Iterator[tuple[int, int]]:
 
 
 def read_buffers(path: Path) -> list[Buffer]:
-    """Buffers of a CSV file with the columns id, lower, upper, size; a plan table's static rows are left out.
+    """Buffers of a CSV file with the columns id, lower, upper, size (an offset is not looked at).
 
-    Raises PlanError with the line at fault.
+    Of a plan table of the workbench (one with a column `storage`) static rows are left out. Raises PlanError with the
+    line at fault.
     """
     try:
-        with Path(path).open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            lines = [[cell.strip() for cell in line] for line in csv.reader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PlanError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
-    names = [field.name for field in fields(Buffer)]
-    if not rows or not set(names) <= set(rows[0]):
-        raise PlanError(f"{path} is not a buffer file", f"it needs the columns {','.join(names)} and at least one row")
+    head, *rows = lines or [[]]
+    _require_columns(path, head, rows)
     buffers, seen = [], set()
-    for number, row in enumerate(rows, 2):
+    for number, cells in enumerate(rows, 2):
+        if not cells:
+            continue
+        row = dict(zip(head, cells, strict=False))
         if row.get("storage", "arena") != "arena":
-            continue  # a plan table of the workbench: what is static has no lifetime
+            continue  # what is static has no lifetime
         try:
-            buffer = Buffer(row["id"], int(row["lower"]), int(row["upper"]), int(row["size"]))
-        except (TypeError, ValueError):
-            raise PlanError(
-                f"{path}:{number}: lower, upper and size are whole numbers; got "
-                f"{row['lower']!r}, {row['upper']!r}, {row['size']!r}"
-            ) from None
+            buffer = _buffer(row, head, cells)
         except PlanError as error:
             raise PlanError(f"{path}:{number}: {error.message}") from None
         if buffer.id in seen:
@@ -129,6 +127,34 @@ def read_buffers(path: Path) -> list[Buffer]:
         seen.add(buffer.id)
         buffers.append(buffer)
     return buffers
+
+
+def _require_columns(path: Path, head: list[str], rows: list[list[str]]) -> None:
+    """Raise PlanError unless the columns are those of a buffer file: one more could be a wish that no plan keeps."""
+    wanted = [field.name for field in fields(Buffer)]
+    help_ = f"it needs the columns {','.join(wanted)} and at least one row"
+    if not set(wanted) <= set(head):
+        raise PlanError(f"{path} is not a buffer file: it begins with {','.join(head)[:60]!r}", help_)
+    if not any(rows):
+        raise PlanError(f"{path} is not a buffer file: it has no row", help_)
+    further = [name for name in head if name not in (*wanted, "offset")]
+    if further and "storage" not in head:
+        raise PlanError(f"{path}: nothing is planned by {', '.join(further)}",
+                        f"leave out what is not {','.join(wanted)}")  # fmt: skip
+
+
+def _buffer(row: dict[str, str], head: list[str], cells: list[str]) -> Buffer:
+    if len(cells) > len(head):
+        raise PlanError(f"there are {len(cells)} fields, but {len(head)} columns")
+    lacking = [field.name for field in fields(Buffer) if not row.get(field.name)]
+    if lacking:
+        raise PlanError(f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} missing")
+    try:
+        return Buffer(row["id"], int(row["lower"]), int(row["upper"]), int(row["size"]))
+    except ValueError:
+        raise PlanError(
+            f"lower, upper and size are whole numbers; got {row['lower']!r}, {row['upper']!r}, {row['size']!r}"
+        ) from None
 
 
 def write_plan(path: Path, buffers: Sequence[Placed]) -> None:

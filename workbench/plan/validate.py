@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from workbench.plan.problem import Buffer, Placed
 
 
@@ -17,9 +19,11 @@ def validate(buffers: Sequence[Buffer], placed: Sequence[Placed], capacity: int)
             return f"buffer {buffer.id} was changed on the way"
         if place.offset < 0 or place.offset + place.size > capacity:
             return f"buffer {buffer.id} at [{place.offset}, {place.offset + place.size}) leaves the {capacity} bytes"
+    lower, upper = np.array([p.lower for p in placed]), np.array([p.upper for p in placed])
     for position in sorted({buffer.lower for buffer in buffers}):
         # Whoever overlaps does so at the birth of the later one.
-        alive = sorted((p.offset, p.offset + p.size, p.id) for p in placed if p.lower <= position < p.upper)
+        living = [placed[at] for at in np.flatnonzero((lower <= position) & (position < upper))]
+        alive = sorted((p.offset, p.offset + p.size, p.id) for p in living)
         for (_, end, first), (start, _, second) in pairwise(alive):
             if start < end:
                 return f"buffers {first} and {second} overlap at position {position}, offset {start}"

@@ -14,12 +14,11 @@ from workbench import units
 from workbench.record import Run
 from workbench.report import comparison_words as words
 from workbench.report import palette, roles, tables
-from workbench.report.comparison_words import ABOVE, BELOW, LIMIT_IN_SIGHT, LONGEST_NAME, MARGIN
+from workbench.report.comparison_words import ABOVE, BELOW, BREAK, LIMIT_IN_SIGHT, MARGIN, ROW
 from workbench.report.figure import DPI, WIDTH, Picture
 from workbench.report.labels import Labels, shorten
 
-ROW, BREAK = 46, 16  # pixels a run, and between groups of runs
-GAP, SCHEDULE = 44, 110  # pixels between panels, for a schedule's name
+GAP = 44  # pixels between panels
 BAR = 0.62  # of a row
 TOTAL = 11  # points; hinted at 10.5, the bold letters of DejaVu Sans look as if they had serifs
 RING, DOT = 10, 5.5  # points across: accuracy before, after
@@ -36,13 +35,11 @@ def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
     panels = [(_sram, 5.6)]
     panels += [(_instructions, 2.6)] * any(run.meta.get("instructions_per_step") for run in runs)
     panels += [(_accuracy, 2.2)] * any(words.accuracies(run) for run in runs)
-    names = words.group_names(runs)
-    width = max(labels.measure(name, 11.5, "bold")[0] for name in names)
-    x = left = MARGIN + SCHEDULE + min(width, LONGEST_NAME)
+    x = left = MARGIN + words.names_width(labels, runs)
     room = WIDTH * DPI - left - MARGIN - GAP * (len(panels) - 1)
     for draw, weight in panels:
         width = room * weight / sum(weight for _, weight in panels)
-        axes = _panel(figure, x, width, height, tops)
+        axes = panel(figure, x, width, height, tops)
         draw(labels, axes, runs, [top + ROW / 2 for top in tops])
         x += width + GAP
     words.names(labels, figure, runs, [height - ABOVE - top - ROW / 2 for top in tops], left)
@@ -66,7 +63,7 @@ def _group(run) -> tuple:
     return tuple(str(tables.key(run, name)) for name in tables.KEYS if name != "schedule")
 
 
-def _panel(figure, x, width, height, tops):
+def panel(figure, x, width, height, tops):
     """Axes whose vertical unit is a pixel, downwards."""
     extent = tops[-1] + ROW
     total = figure.bbox.width
@@ -111,7 +108,7 @@ def _sram(labels, axes, runs, rows):
     ways = {tables.sram(run)[1] for run in runs}
     how = ways.pop() if len(ways) == 1 else "measured, or planned where it says so"
     told = [f" · limit {units.size(at)}" + ("" if at in in_sight else ", off the scale") for at in limits]
-    _head(labels, axes, f"SRAM {how} ({name})" + "".join(told))
+    head(labels, axes, f"SRAM {how} ({name})" + "".join(told))
 
 
 def _total(run) -> str:
@@ -143,7 +140,7 @@ def _instructions(labels, axes, runs, rows):
             text += f" · {units.milliseconds(run.meta['milliseconds_per_step'])}"
         x, middle = axes.transData.transform((0, y))
         labels.put(axes, x + 8, middle, text, va="center", points=10, color=palette.INK)
-    _head(labels, axes, "instructions · modelled time")
+    head(labels, axes, "instructions · modelled time")
 
 
 def _accuracy(labels, axes, runs, rows):
@@ -164,9 +161,9 @@ def _accuracy(labels, axes, runs, rows):
         middle = axes.transData.transform((0, y))[1]
         style = {"points": TOTAL, "color": palette.INK, "weight": "bold", "within": frame}
         labels.put(axes, frame.x1, middle, units.percent(found[1]), ha="right", va="center", **style)
-    _head(labels, axes, words.accuracy_head(runs), frame.width)
+    head(labels, axes, words.accuracy_head(runs), frame.width)
 
 
-def _head(labels, axes, text, width=None):
+def head(labels, axes, text, width=None):
     text = shorten(labels, text, 10.5, width or axes.bbox.width)
     words.write(axes.figure, axes.bbox.x0, axes.bbox.y1 + 12, text, 10.5)

@@ -1,5 +1,9 @@
 """Titles, names and key of the comparison figure, and what a run is to it: its accuracy, whether its plan differs."""
 
+import re
+from itertools import groupby
+from operator import itemgetter
+
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -8,7 +12,9 @@ from workbench.report import palette, roles, tables
 from workbench.report.labels import shorten
 
 ABOVE, BELOW, MARGIN = 150, 118, 24  # pixels for titles, for the axis and the keys, at the edges
-LONGEST_NAME = 240  # pixels, at most for the name of a group of runs
+LONGEST_NAME, SCHEDULE = 240, 110  # pixels, at most for a line of the name of a group of runs, for a schedule
+ROW, BREAK, LINE = 46, 16, 18  # pixels a run, between groups of runs, a line of a name
+HAIR = 800  # a part smaller than one of so many of the longest bar is not seen
 PLAINER = {"dead": "arena not in use", "scalar": "scalars and runtime"}  # words for roles
 LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the longest bar
 
@@ -19,15 +25,39 @@ def group_names(runs) -> list[str]:
     return [tables.words(run, apart) for run in runs]
 
 
+def name_lines(labels, name: str, width: float, most: int) -> list[str]:
+    """`name` over at most so many lines, broken after a + or a blank; what no line holds ends in an ellipsis."""
+    lines = [""]
+    for part in re.split(r"(?<=[+ ])", name):
+        whole = labels.measure((lines[-1] + part).rstrip(), 11.5, "bold")[0] <= width
+        lines = [*lines[:-1], lines[-1] + part] if whole or not lines[-1] else [*lines, part]
+    kept = [*lines[: most - 1], "".join(lines[most - 1 :])]
+    return [shorten(labels, line.rstrip(), 11.5, width, "bold") for line in kept if line]
+
+
+def names_width(labels, runs) -> float:
+    """Pixels left of the bars: the widest line of a group's name, and the schedules where they differ."""
+    told = [line for name in group_names(runs) for line in name_lines(labels, name, _room(runs), 9)]
+    widest = max((labels.measure(line, 11.5, "bold")[0] for line in told), default=0)
+    return widest + (SCHEDULE if "schedule" in tables.apart(runs) else 16)
+
+
 def names(labels, figure, runs, heights, right):
-    """Left of the bars: the group's name once, the schedule of each run."""
-    told = None
-    for run, name, y in zip(runs, group_names(runs), heights, strict=True):
-        if name != told:
-            text = shorten(labels, name, 11.5, LONGEST_NAME, "bold")
-            write(figure, MARGIN, y, text, 11.5, weight="bold", va="center_baseline")
-        told = name
-        write(figure, right - 12, y, str(run.meta["schedule"]), 10.5, ha="right", va="center_baseline")
+    """Left of the bars: the group's name once, over several lines where it is long, the schedule of each run."""
+    scheduled = "schedule" in tables.apart(runs)
+    for name, rows in groupby(zip(group_names(runs), runs, heights, strict=True), key=itemgetter(0)):
+        rows = list(rows)
+        lines = name_lines(labels, name, _room(runs), (len(rows) * ROW + BREAK) // LINE)
+        above = (len(lines) - 1) * LINE / 2 if len(rows) == 1 else 0
+        for at, line in enumerate(lines):
+            write(figure, MARGIN, rows[0][2] + above - at * LINE, line, 11.5, weight="bold", va="center_baseline")
+        for _, run, y in rows if scheduled else ():
+            write(figure, right - 12, y, str(run.meta["schedule"]), 10.5, ha="right", va="center_baseline")
+
+
+def _room(runs) -> float:
+    """Pixels for a line of a name: a column of schedules that is not there leaves its own."""
+    return LONGEST_NAME + (0 if "schedule" in tables.apart(runs) else SCHEDULE - 16)
 
 
 def title(labels, figure, runs, height):
@@ -35,7 +65,7 @@ def title(labels, figure, runs, height):
     text = shorten(labels, f"{models}: {finding(runs)}", 15, figure.bbox.width - 2 * MARGIN, "bold")
     write(figure, MARGIN, height - 52, text, 15, weight="bold")
     apart, words = tables.apart(runs), []
-    for key, form in (("policy", "update policy {}"), ("board", "{}"), ("batch", "batch {}")):
+    for key, form in (("policy", "update policy {}"), ("schedule", "{}"), ("board", "{}"), ("batch", "batch {}")):
         if key not in apart:
             words.append(form.format(runs[0].meta.get(key)))
     steps = {run.meta["steps"] for run in runs}
@@ -84,7 +114,7 @@ def fitting(runs) -> str:
 
 
 def keys(figure, runs, height, noted):
-    found = roles.in_order(role for run in runs for role in roles.parts_of(run, tables.sram(run)[1]))
+    found = seen((roles.parts_of(run, tables.sram(run)[1]) for run in runs), longest(runs))
     keys = [Patch(label=PLAINER.get(role, role), **look(role)) for role in found]
     if any(plan_differs(run, longest(runs)) for run in runs):
         keys.append(_mark("|", palette.INK, palette.INK, "planned"))
@@ -93,7 +123,16 @@ def keys(figure, runs, height, noted):
     if any(accuracies(run) for run in runs):
         keys.append(_mark("o", "white", palette.QUIET, "accuracy before"))
         keys.append(_mark("o", palette.INK, palette.INK, "after", 5.5))
-    y = (BELOW - 72 + (24 if noted else 0)) / height
+    legend(figure, keys, (BELOW - 72 + (24 if noted else 0)) / height)
+
+
+def seen(bars, longest: int) -> list[str]:
+    """The roles that some bar (bytes by role) has enough of to be seen."""
+    return roles.in_order(role for parts in bars for role, size in parts.items() if size >= longest / HAIR)
+
+
+def legend(figure, keys, y):
+    """A line of keys at the height `y`, a fraction of the figure's."""
     figure.legend(handles=keys, loc="center left", bbox_to_anchor=(MARGIN / figure.bbox.width, y), ncols=len(keys),
                   frameon=False, fontsize=10.5, labelcolor=palette.INK, borderpad=0, borderaxespad=0,
                   handlelength=1.3, handleheight=0.9, columnspacing=1.7, handletextpad=0.5)  # fmt: skip

@@ -1,14 +1,15 @@
-"""Titles and keys of the lifecycle figure: the finding first, in words and bytes."""
+"""Titles and keys of the lifecycle figure: the finding first, in words and bytes; what the worst position holds."""
 
 import pandas as pd
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 from workbench import units
 from workbench.report import palette, tables
 from workbench.report.labels import Labels, shorten
 
 GAP = 16  # pixels between figures on a line
+LISTED, LINE, LIST = 5, 18, 400  # lines of the worst position's buffers, pixels a line, across
 
 
 def column_title(labels: Labels, axes, runs, index: int) -> None:
@@ -50,11 +51,39 @@ def _parts(run, total, how) -> str:
     column = tables.memory_summary(run)[how]
     stack = "stack" if how == "measured" else "stack reserve"
     known = [(title, column[part]) for title, part in (("static", "static"), ("arena", "arena"), (stack, "stack"))]
-    parts = " + ".join(f"{title} {units.bare(None if pd.isna(value) else int(value), total)}" for title, value in known)
+    parts = " + ".join(f"{title} {_part(None if pd.isna(value) else int(value), total)}" for title, value in known)
     memory = run.meta["memory"]
     if memory["fits"]:
         return parts
     return f"{parts} · does not fit {units.size(memory['sram_limit'])}"
+
+
+def _part(value: int | None, total: int) -> str:
+    """Bytes where a tenth of a KB is too much: not '0.0'."""
+    return units.kilobytes(value) if value and value < units.KB / 10 else units.bare(value, total)
+
+
+def worst_buffers(labels: Labels, strip, run) -> None:
+    """Below the ticks of the strip: what the axis is, then the buffers of the worst position, largest first."""
+    frame, worst = strip.bbox, tables.worst_position(run)
+    y = frame.y0 - 40
+    _write(strip, (frame.x0 + frame.x1) / 2, y, "position (operator in execution order)", 10.5, ha="center")
+    y -= 30
+    head = f"live at the worst position, {worst.position} ({worst.symbol})"
+    _write(strip, frame.x0, y, shorten(labels, head, 10.5, frame.width, "bold"), 10.5, weight="bold")
+    y -= 4
+    for name, role, size in tables.worst_parts(run, LISTED):
+        y -= LINE
+        if role:
+            _square(strip, frame.x0, y, palette.role_colour(role))
+        _write(strip, frame.x0 + LINE, y, shorten(labels, name, 10, min(frame.width, LIST) - 100), 10)
+        _write(strip, frame.x0 + min(frame.width, LIST) - 4, y, units.kilobytes(size), 10, ha="right")
+
+
+def _square(axes, x, y, colour) -> None:
+    figure = axes.figure
+    (x0, y0), (x1, y1) = figure.transFigure.inverted().transform([(x, y - 1), (x + 11, y + 10)])
+    figure.add_artist(Rectangle((x0, y0), x1 - x0, y1 - y0, transform=figure.transFigure, facecolor=colour))
 
 
 def figure_title(figure, runs) -> None:
@@ -73,9 +102,10 @@ def figure_title(figure, runs) -> None:
     )
 
 
-def legends(figure, runs, limit_drawn: bool) -> None:
-    """One key for roles, one for phases, below everything."""
-    roles = {role for run in runs for role in tables.live_bytes(run).columns}
+def legends(figure, runs, pixel: float, limit_drawn: bool) -> None:
+    """One key for roles, one for phases, below everything; no role all of whose buffers have less than a `pixel`."""
+    buffers = pd.concat([tables.rectangles(run) for run in runs])
+    roles = set(buffers[buffers.bytes >= pixel].role)
     order = [r for r in tables.ROLES if r in roles] + sorted(roles - set(tables.ROLES))
     keys = [Patch(facecolor=palette.role_colour(role), label=role) for role in order]
     if any(((table.used0 > table.x0) | (table.used1 < table.x1)).any() for table in map(tables.rectangles, runs)):

@@ -7,7 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.font_manager import FontProperties
 from matplotlib.transforms import Bbox
 
-SHORTEST = 2  # letters kept of an abbreviated name
+SHORTEST = 6  # letters kept of an abbreviated name
+LEADING = 1.35  # heights of a letter a line of several takes
 
 
 class Labels:
@@ -50,11 +51,12 @@ class Labels:
         """Write the first of `candidates` that fits inside the pixel `frame`, upright if it is tall and narrow."""
         for text in candidates:
             for points in sizes:
-                width, height = self.measure(text, points)
+                width, height = self._block(text, points)
                 for rotation, (w, h) in ((0, (width, height)), (90, (height, width))):
                     # The same height for every text: else 'conv2.re…' fits where the taller 'conv2.relu' did not.
                     across, along = (frame.height, frame.width) if rotation == 0 else (frame.width, frame.height)
-                    if width + 6 > along or self.measure("l", points)[1] + 3 > across:
+                    lines = 1 + LEADING * text.count("\n")
+                    if width + 6 > along or lines * self.measure("l", points)[1] + 3 > across:
                         continue
                     x, y = (frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2
                     box = Bbox.from_bounds(x - w / 2 - 1, y - h / 2 - 1, w + 2, h + 2)
@@ -63,6 +65,11 @@ class Labels:
                         self.taken.append(box)
                         return True
         return False
+
+    def _block(self, text: str, points: float) -> tuple[float, float]:
+        """Width and height of one or more lines."""
+        sizes = [self.measure(line, points) for line in text.split("\n")]
+        return max(width for width, _ in sizes), sum(height for _, height in sizes) * (LEADING if sizes[1:] else 1)
 
     def _draw(self, axes, x, y, text, points, style):
         at = axes.transData.inverted().transform((x, y))
@@ -83,19 +90,20 @@ class Names:
         self.heads = Counter(name[:at] for name in distinct for at in range(1, len(name) + 1))
 
     def ways(self, name: str, extra: str = "") -> list[str]:
-        """Ever shorter: with its bytes, alone, then what tells it from all others, its end before its beginning."""
+        """Ever shorter: itself, then what tells it from all others, its end before its beginning; all with `extra`."""
         tails = [f"…{name[at:]}" for at in _joints(name) if self.tails[name[at:]] == 1]
         starts = [name[:at].rstrip("._") for at in range(SHORTEST, len(name) - 1)]
         heads = [f"{start}…" for start in starts if self.heads[start] == 1]
         short = sorted((way for way in tails + heads if len(way) < len(name)), key=len, reverse=True)
-        return [f"{name}  {extra}"] * bool(extra) + [name] + list(dict.fromkeys(short))
+        ways = [name, *dict.fromkeys(short)]
+        return [f"{way}{gap}{extra}" for way in ways for gap in ("  ", "\n")] if extra else ways
 
 
 def _joints(name: str) -> list[int]:
-    """Where a name's end may begin: after a dot or an underscore, and before a number; SHORTEST letters at least."""
+    """Where a name's end may begin: after a dot or an underscore, and before a number; SHORTEST letters stay."""
     return [
         at
-        for at in range(SHORTEST, len(name) - SHORTEST + 1)
+        for at in range(2, len(name) - SHORTEST + 1)
         if name[at - 1] in "._" or (name[at].isdigit() and not name[at - 1].isdigit())
     ]
 

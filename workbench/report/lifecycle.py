@@ -7,24 +7,23 @@ KB  | limit - - - - - - - - - - - - - - |
     | //////// static ///////////////// |
 KB  |      live arena bytes by role     |
     | forward | loss | backward |update |      one cell an operator
+      buffers of the worst position            largest first
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.collections import PolyCollection
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from workbench import units
 from workbench.record import Run
-from workbench.report import headings, palette, panels, tables
+from workbench.report import blocks, headings, magnified, palette, panels, tables
 from workbench.report.figure import Picture, save_figure  # noqa: F401  save_figure is asked for here too
-from workbench.report.labels import Labels, Names
+from workbench.report.labels import Labels
 
 CLEAR = 22  # pixels a line of text needs above the line it names
 PLAINER = {"scalar": "scalars and runtime", "other": "scalars and runtime"}  # words for static roles
@@ -48,6 +47,7 @@ def lifecycle_figure(runs: Sequence[Run]) -> Picture:
         raise ValueError("lifecycle_figure needs at least one run")
     scale = _scale(runs)
     figure, columns, across = panels.page(runs)
+    pixel = scale.top / columns[0][0].bbox.height  # bytes
     labels = Labels(figure)
     for index, axes in enumerate(columns):
         _dress(*axes, scale, leftmost=index % across == 0)
@@ -59,10 +59,9 @@ def lifecycle_figure(runs: Sequence[Run]) -> Picture:
         _addresses(labels, above, run, was, scale)
         _live(labels, live, run, scale)
         _strip(strip, run)
+        headings.worst_buffers(labels, strip, run)
     headings.figure_title(figure, runs)
-    headings.legends(figure, runs, limit_drawn=any(_limit(run) <= scale.top for run in runs))
-    words = {"fontsize": 10.5, "color": palette.INK, "x": 0.52, "y": 85 / figure.bbox.height}
-    figure.supxlabel("position (operator in execution order)", **words)
+    headings.legends(figure, runs, pixel, limit_drawn=any(_limit(run) <= scale.top for run in runs))
     return figure
 
 
@@ -114,48 +113,24 @@ def _dress(above, live, strip, scale, leftmost):
 
 
 def _addresses(labels, axes, run, was, scale):
-    table = tables.rectangles(run)
-    untraced = table.used0.isna().all()
-    edge = 0.8 if scale.positions <= 120 else 0.3
-    for role, rows in table.groupby("role", sort=False):
-        colour, traced = palette.role_colour(role), rows[rows.used0.notna()]
-        _boxes(axes, rows, "x0", "x1", scale, colour if untraced else palette.pale(colour), 0, 2)
-        _boxes(axes, traced, "used0", "used1", scale, colour, 0, 2.2)
-        _boxes(axes, rows, "x0", "x1", scale, "none", edge, 2.4)
-    _static(labels, axes, run, scale)
-    _outline_worst(axes, run, tables.arena_base(run) / scale.unit, _top(run) / scale.unit)
-    _lines(labels, axes, run, was, scale)
-    names, worst = Names(table.name), tables.worst_position(run).position
-    for row in table.sort_values(["bytes", "id"], ascending=[False, True]).itertuples():
-        x0, x1 = _beside((row.x0, row.x1), worst)
-        corners = axes.transData.transform([(x0, row.y0 / scale.unit), (x1, row.y1 / scale.unit)])
-        labels.fill(axes, Bbox(corners), names.ways(row.name, units.kilobytes(row.bytes)))
+    table, worst = tables.rectangles(run), tables.worst_position(run)
+    low, high = tables.arena_base(run) / scale.unit, _top(run) / scale.unit
+    blocks.draw(axes, table, scale)
+    _outline_worst(axes, run, low, high)
+    saved = was is not None and was[0] > _top(run)
+    ceiling = min(line for line in (was[0], _limit(run)) if line > _top(run)) if saved else _top(run)
+    room = magnified.room(axes, low, high, ceiling / scale.unit)
+    _static(labels, axes, run, scale, lowest=room is not None and room.over == "static")
+    _lines(labels, axes, run, was, scale, uppermost=room is not None and room.over == "saved")
+    if room is not None:
+        axes = magnified.frame(labels, axes, room, low, high)
+        blocks.draw(axes, table, scale)
+        _outline_worst(axes, run, low, high)
+    blocks.name(labels, axes, table, scale, worst.position)
 
 
-def _beside(life: tuple[int, int], position: int) -> tuple[int, int]:
-    """The longest part of a lifetime that no side of the position's outline cuts."""
-    cuts = sorted({*life, *(at for at in (position, position + 1) if life[0] < at < life[1])})
-    return max(pairwise(cuts), key=lambda part: part[1] - part[0])
-
-
-def _boxes(axes, rows, left, right, scale, colour, edge, zorder):
-    if rows.empty:
-        return
-    x0, x1, y0, y1 = (rows[name].to_numpy(float) for name in (left, right, "y0", "y1"))
-    y0, y1 = y0 / scale.unit, y1 / scale.unit
-    corners = np.stack([np.stack(pair, axis=1) for pair in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], axis=1)
-    height = axes.transData.transform(np.stack([x0, y1 - y0], axis=1))[:, 1] - axes.bbox.y0  # pixels
-    style = {
-        "facecolors": colour,
-        "edgecolors": "white",
-        "linewidths": np.minimum(edge, 0.15 * height),
-        "zorder": zorder,
-    }
-    axes.add_collection(PolyCollection(corners, **style), autolim=False)
-
-
-def _static(labels, axes, run, scale):
-    """The hatched band below the arena, with its parts in bytes."""
+def _static(labels, axes, run, scale, lowest):
+    """The hatched band below the arena, with its parts in bytes; `lowest` down in it."""
     top = tables.arena_base(run) / scale.unit
     if not top:
         return
@@ -174,7 +149,8 @@ def _static(labels, axes, run, scale):
     for text in (*texts, f"static {total}"):
         width, height = labels.measure(text, 10)
         if width + 12 <= x1 - x0 and height + 6 <= y1 - y0:
-            labels.put(axes, x0 + 10, (y0 + y1) / 2, text, va="center", color=palette.INK)
+            y = y0 + height / 2 + 8 if lowest else (y0 + y1) / 2
+            labels.put(axes, x0 + 10, y, text, va="center", color=palette.INK)
             break
     for artist in axes.texts[before:]:
         artist.set_bbox({"facecolor": palette.STATIC, "edgecolor": "none", "pad": 2.5})
@@ -188,8 +164,11 @@ def _outline_worst(axes, run, low, high):
         axes.add_patch(Rectangle((worst.position, low), 1, high - low, **style))
 
 
-def _lines(labels, axes, run, was, scale):
-    """The limit, the height of static + arena, and how far below that of the reference (`was`: bytes, name) it is."""
+def _lines(labels, axes, run, was, scale, uppermost):
+    """The limit, the height of static + arena, and how far below that of the reference (`was`: bytes, name) it is.
+
+    That is told in the middle between both, or `uppermost`.
+    """
     top, limit = _top(run), _limit(run)
     fits = bool(run.meta["memory"]["fits"])
     frame = axes.bbox
@@ -222,7 +201,7 @@ def _lines(labels, axes, run, was, scale):
         was, name = was
         axes.axhspan(top / scale.unit, was / scale.unit, facecolor=palette.SAVED_FILL, linewidth=0, zorder=0.5)
         axes.axhline(was / scale.unit, color=palette.SAVED, linewidth=1.1, linestyle=(0, (1, 2)), zorder=4)
-        middle = (pixel(was) + pixel(top)) / 2
+        middle = pixel(was) - magnified.LINE / 2 if uppermost else (pixel(was) + pixel(top)) / 2
         between = Bbox.from_extents(frame.x0, pixel(top), frame.x1, pixel(was))
         gain, note = units.kilobytes(was - top), {"weight": "bold", "color": palette.SAVED}
         for text in (f"{gain} below {name}", f"{gain} saved"):

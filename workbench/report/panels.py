@@ -1,8 +1,9 @@
 """Where the panels of the lifecycle figure stand: one column a run, at most three to a row, all rows alike.
 
 title
-heading | heading | heading       a row: three lines of words, addresses, live bytes, the strip of phases, its ticks
-panels  | panels  | panels
+heading | heading | heading       a row: three lines of words, addresses, live bytes, the strip of phases, its ticks,
+panels  | panels  | panels               then the buffers of the worst position
+buffers | buffers | buffers
 heading | …
 keys
 """
@@ -16,7 +17,7 @@ from workbench.record import Run
 from workbench.report import tables
 from workbench.report.figure import DPI, WIDTH, Picture
 
-TITLE, HEADING, TICKS, KEYS = 72, 112, 34, 104  # pixels
+TITLE, HEADING, TICKS, KEYS = 72, 112, 188, 72  # pixels
 ALONE, STACKED = 698, 520  # pixels of the panels of the only row, of one row of several
 LEFT, RIGHT, RATIOS = 0.055, 0.985, (7.0, 2.1, 0.36)
 MOST = 3  # columns

@@ -118,10 +118,27 @@ def _all_touched(table) -> bool:
     return bool((table.arena_touched == table.arena_planned).all())
 
 
+def _misfits(runs) -> list[str]:
+    """Who does not fit, a line a board and limit, and where that was run instead."""
+    apart = tables.apart(runs) or ["model", "policy", "schedule"]
+    found: dict[tuple, list[str]] = {}
+    for run in runs:
+        meta, memory = run.meta, run.meta["memory"]
+        if not memory["fits"]:
+            how = "run" if meta["trace"] == "off" else "measured"
+            where = meta["board"], memory["sram_limit"], how, f"virtual-{meta['core'].removeprefix('cortex-')}"
+            found.setdefault(where, []).append(tables.words(run, apart))
+    return [
+        f"{', '.join(names)} {'does' if len(names) == 1 else 'do'} not fit {board} with {units.size(limit)}: "
+        f"{how} on {twin}"
+        for (board, limit, how, twin), names in found.items()
+    ]
+
+
 def _comparison_notes(table, heads, runs) -> list[str]:
-    notes = ["sizes in KB; planned = static + arena + stack reserve"]
+    notes = [*_misfits(runs), "sizes in KB; planned = static + arena + stack reserve"]
     if "measured" in heads:
-        notes[0] += "; measured = static + arena touched + stack used"
+        notes[-1] += "; measured = static + arena touched + stack used"
     notes += [_saved_note(runs)] * ("saved" in heads)
     if _all_touched(table):
         notes.append("every arena was touched up to the byte that was planned")

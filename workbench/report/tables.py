@@ -100,6 +100,15 @@ def worst_position(run: Run) -> Worst:
     return Worst(position, symbols.get(position, ""), int(total[position]), buffers)
 
 
+def worst_parts(run: Run, most: int) -> list[tuple[str, str, int]]:
+    """(name, role, bytes) of the worst position's buffers, largest first; the last of `most` rows is for the rest."""
+    buffers = list(worst_position(run).buffers.itertuples(index=False, name=None))
+    if len(buffers) <= most:
+        return buffers
+    rest = buffers[most - 1 :]
+    return [*buffers[: most - 1], (f"{len(rest)} more", "", sum(size for *_, size in rest))]
+
+
 def static_band(run: Run) -> pd.DataFrame:
     """What lies in SRAM below the arena: role, bytes, y0, y1 (bytes above the start of SRAM); adds up to `static`.
 

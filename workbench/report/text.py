@@ -114,7 +114,8 @@ def _header(meta) -> str:
             f"{units.quantity(meta['parameters'])} parameters"
             + ("" if updated is None else f", {units.quantity(updated)} updated")
         )
-    words += [f"{meta['policy']} {meta['schedule']}", *_updated_by(meta), _board(meta)]
+    changes = [change.replace("-", "−", change[0] == "-") for change in meta.get("passes_changed") or []]
+    words += [" ".join([meta["policy"], meta["schedule"], *changes]), *_updated_by(meta), _board(meta)]
     return " · ".join(words)
 
 

@@ -4,19 +4,9 @@ vanilla  + early-update  + fuse-update  …  = optimized        the waterfall
 optimized  − early-update      − fuse-update      …           what is lost without it
 """
 
-from dataclasses import dataclass
-
 from workbench.passes.pipeline import SCHEDULES
-from workbench.report.view import Run
+from workbench.report.ablation import Step
 from workbench.study.compare import Cell, Comparison
-
-
-@dataclass(frozen=True)
-class Step:
-    """One row: the pass that is added to the row above, or that is off, and what was measured."""
-
-    change: str
-    run: Run
 
 
 def ablation_cells(policy: str) -> list[Cell]:
@@ -27,31 +17,12 @@ def ablation_cells(policy: str) -> list[Cell]:
     return [*waterfall, *(Cell(policy, "optimized", f"-{name}") for name in optimized)]
 
 
-def steps_of(comparison: Comparison) -> tuple[list[Step], list[Step]]:
-    """(waterfall, each one off) of a comparison of `ablation_cells`, without the cells that gave no run."""
-    waterfall, off = [], []
-    for outcome in comparison.outcomes:
-        if outcome.run is None:
-            continue
-        if outcome.cell.schedule == "vanilla":
-            names = outcome.cell.passes.split(",")
-            waterfall.append(Step(f"+ {names[-1]}" if names[-1] else "vanilla", outcome.run))
-        else:
-            off.append(Step(f"− {outcome.cell.passes.removeprefix('-')}", outcome.run))
-    return waterfall, off
+def change(cell: Cell) -> str:
+    """What a cell of `ablation_cells` adds to the one before it, or leaves out."""
+    name = cell.passes.split(",")[-1]
+    return name.replace("-", "− ", 1) if cell.schedule == "optimized" else f"+ {name}" if name else "vanilla"
 
 
-def ablation_rows(steps: list[Step]) -> list[dict]:
-    """A dict a row: the change, the passes that are on, bytes of arena and SRAM as in `run --json`, instructions."""
-    return [
-        {
-            "change": step.change,
-            "passes": list(step.run.meta["passes"]),
-            **{
-                key: step.run.meta["memory"][key]
-                for key in ("arena_planned", "arena_lower_bound", "sram_planned", "sram_peak")
-            },
-            "instructions_per_step": step.run.meta["instructions_per_step"],
-        }
-        for step in steps
-    ]
+def steps_of(comparison: Comparison) -> list[Step]:
+    """The waterfall, then each one off, of a comparison of `ablation_cells`, without the cells that gave no run."""
+    return [Step(change(outcome.cell), outcome.run) for outcome in comparison.outcomes if outcome.run is not None]

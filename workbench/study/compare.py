@@ -1,8 +1,8 @@
 """Update policies beside schedules: every cell compiled, built and emulated, in parallel processes.
 
-            vanilla   reordered
-full        cell      cell           a cell is one run; one that fails is told, and the others go on
-bias-only   cell      cell
+            vanilla   reordered   optimized
+full        cell      cell        cell           a cell is one run; one that fails is told, and the others go on
+bias-only   cell      cell        cell
 """
 
 import json
@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,12 @@ from workbench.errors import WorkbenchError
 from workbench.frontends import Model
 from workbench.passes import apply_policy
 from workbench.passes.pipeline import chosen_passes
-from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
+from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policies
 from workbench.report.view import Run
 from workbench.study.processes import Died, in_processes, uninterrupted
 from workbench.training import Training, require_samples, training_options
 
-SCHEDULES = ("vanilla", "reordered")
+SCHEDULES = ("vanilla", "reordered", "optimized")
 INTERRUPTED, OUR_BUG, BROKEN_PROMISE = 130, 70, 3  # exit codes
 
 
@@ -44,7 +44,8 @@ class Cell:
     @property
     def folder(self) -> str:
         """'last-2-vanilla', safe as a folder's name."""
-        text = "-".join(filter(None, (self.policy, self.schedule, self.passes.replace("-", "no_"))))
+        passes = (f"no_{word[1:]}" if word.startswith("-") else word for word in self.passes.split(","))
+        text = "-".join(filter(None, (self.policy, self.schedule, *passes)))
         return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
 
 
@@ -114,7 +115,8 @@ def check_names(model: Model, wanted: Sequence[Cell]) -> dict[str, UpdatePolicy]
     """The policies by name. Raises PolicyError or WorkbenchError for a name nothing is called by: a slip of the pen."""
     for cell in wanted:
         chosen_passes(cell.schedule, cell.passes)
-    parsed = {cell.policy: parse_policy(cell.policy) for cell in wanted}
+    texts = list(dict.fromkeys(cell.policy for cell in wanted))
+    parsed = dict(zip(texts, parse_policies(texts), strict=True))
     for policy in parsed.values():
         apply_policy.check_names(model.graph, policy)
     return parsed
@@ -179,7 +181,9 @@ def compare_cells(
                     if arrived:
                         arrived(outcomes[index])
     except KeyboardInterrupt:
-        pass
+        for outcome, job in zip(outcomes, work, strict=True):
+            if outcome.run is None and job.folder is not None:
+                _forget_begun(job.folder)
     return Comparison(tuple(outcomes))
 
 
@@ -212,6 +216,13 @@ def _run(job: _Job, firmware: Path) -> Run:
     if job.folder is not None:
         run.meta["artifacts"] |= {"run": str(job.folder), "firmware": str(firmware), "elf": str(built.image.elf)}
     return Run.of(run)
+
+
+def _forget_begun(folder: Path) -> None:
+    """Remove the firmware of a cell that was not finished: nothing is told from it, and it must stop no later run."""
+    shutil.rmtree(folder / "firmware", ignore_errors=True)
+    with suppress(OSError):  # it holds something else
+        folder.rmdir()
 
 
 def _forget_earlier(folder: Path) -> None:

@@ -8,7 +8,8 @@ from workbench.frontends import Model
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import liveness, phases, steps
-from workbench.passes.apply_policy import apply_policy, weighted_layers
+from workbench.passes.apply_policy import Layer, apply_policy, weighted_layers
+from workbench.passes.permute_channels import updated_channels
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
 
 
@@ -29,20 +30,29 @@ class Cost:
 
 @dataclass(frozen=True)
 class LayerPart:
-    """What a policy updates of one layer: elements of its weights and biases, and of how many there are."""
+    """What a policy updates of one layer: elements of its weights and biases, and of how many there are.
+
+    Of a partly updated weight `channels` are the numbers, in the model, of those that are updated.
+    """
 
     layer: str
     weights: int
     weights_of: int
     biases: int
     biases_of: int
+    channels: tuple[int, ...] = ()
+    channels_of: int = 0
 
 
 def cost(
-    model: Model, policy: str | UpdatePolicy, schedule: str = "optimized", optimizer: Optimizer = PLAIN_SGD
+    model: Model,
+    policy: str | UpdatePolicy,
+    schedule: str = "optimized",
+    optimizer: Optimizer = PLAIN_SGD,
+    passes: str = "",
 ) -> Cost:
-    """What a training step under this policy costs, by its plan. Raises PolicyError as compiling does."""
-    compiled = session.compile(model, policy, schedule, optimizer)
+    """What a training step under this policy costs, by its plan. Raises what compiling raises."""
+    compiled = session.compile(model, policy, schedule, optimizer, passes)
     graph = compiled.graph
     updated = [graph.types[name].updated for name in graph.parameters if graph.types[name].needs_grad]
     state = [graph.types[name] for name in graph.state]
@@ -55,17 +65,19 @@ def cost(
 
 def layer_parts(model: Model, policy: str | UpdatePolicy) -> list[LayerPart]:
     """Layer by layer, in forward order."""
-    policy = parse_policy(policy) if isinstance(policy, str) else policy
-    types = apply_policy(model.graph, policy).types
+    policy = parse_policy(policy)
+    marked = apply_policy(model.graph, policy)
+    channels, types = updated_channels(marked, model.weights, policy), marked.types
 
     def elements(names: Sequence[str]) -> tuple[int, int]:
         kinds = [types[name] for name in names]
         return sum(kind.updated.elements for kind in kinds if kind.needs_grad), sum(kind.elements for kind in kinds)
 
-    return [
-        LayerPart(layer.name, *elements(layer.weights), *elements(layer.biases))
-        for layer in weighted_layers(model.graph)
-    ]
+    def part_of(layer: Layer) -> LayerPart:
+        chosen = next((channels[name] for name in layer.weights if name in channels), None)
+        return LayerPart(layer.name, *elements(layer.weights), *elements(layer.biases), *(chosen or ()))
+
+    return [part_of(layer) for layer in weighted_layers(model.graph)]
 
 
 def saved_bytes(graph: Graph) -> int:

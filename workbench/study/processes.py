@@ -10,9 +10,11 @@ interpreter for each item would load numba and unicorn again each time.
 The processes know what they import, not the script that started them: it needs no `if __name__ == "__main__":`.
 """
 
+import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +24,7 @@ from multiprocessing.connection import wait
 from types import ModuleType
 
 PRELOAD = ["workbench.session", "sklearn.datasets", "sklearn.model_selection"]  # what takes long and every run needs
-PATIENCE = 3.0  # seconds a process has to take its temporary folders and compilers with it
+PATIENCE = 1.0  # seconds all processes together have to take their temporary folders and compilers with them
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,25 @@ def _received(connection, process) -> object:
 
 
 def _end(processes) -> None:
+    """Politely at first, all of them at once; then the server too, where any were left to end."""
     started = [process for process in processes if process.pid is not None]
+    deadline = time.monotonic() + PATIENCE
     for process in started:
         process.terminate()
     for process in started:
-        process.join(PATIENCE)
+        process.join(max(0.0, deadline - time.monotonic()))
         if process.is_alive():
             process.kill()
+    if processes:
+        _end_server()
+
+
+def _end_server() -> None:
+    """It may still be importing, and would hold the terminal's pipes open until that is done; the next use starts one.
+
+    The standard library has no public way to end it.
+    """
+    server = forkserver._forkserver
+    if server._forkserver_pid is not None:
+        os.kill(server._forkserver_pid, signal.SIGKILL)
+        server._stop()
