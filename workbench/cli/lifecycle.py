@@ -26,8 +26,8 @@ def add_schedules(parser) -> None:
 def execute(args) -> int:
     from workbench.cli.notes import passes_note
 
-    board, wanted = options.board(args), schedules(args.schedules, args.passes)
-    model = options.check(args)
+    board, model = options.board(args), options.check(args)
+    wanted = schedules(args.schedules, args.passes)
     folder = output_folder(args.output, f"{options.run_name(args, board)}-lifecycle", args.force)
     say_note(passes_note(wanted, args.passes), args)
     model = options.pretrained(args, model)
