@@ -24,10 +24,10 @@ def add_schedules(parser) -> None:
 
 
 def execute(args) -> int:
-    from workbench.cli.notes import passes_note
+    board, model = options.board(args), options.check(args)
+    from workbench.cli.notes import passes_note  # loads pandas: a misspelt name is told before that
 
-    board, wanted = options.board(args), schedules(args.schedules, args.passes)
-    model = options.check(args)
+    wanted = schedules(args.schedules, args.passes)
     folder = output_folder(args.output, f"{options.run_name(args, board)}-lifecycle", args.force)
     say_note(passes_note(wanted, args.passes), args)
     model = options.pretrained(args, model)
