@@ -15,7 +15,7 @@ OWN = ("output", "steps", "epochs", "trace")  # options of one command, not of t
 
 
 def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help="see `workbench models`")
+    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help="a name (see `workbench models`) or a .tflite file")
 
 
 def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_policy: bool = True) -> None:
@@ -104,6 +104,13 @@ def model(args):
     return session.with_weights(found, read_weights(path), path) if path else found
 
 
+def called(args) -> str:
+    """What the network asked for is called."""
+    from workbench import frontends
+
+    return frontends.called(args.model)
+
+
 def pretrained(args, found):
     """The network after the pre-training that was asked for, if it was."""
     from workbench.cli.output import progress
@@ -111,7 +118,7 @@ def pretrained(args, found):
 
     if not args.pretrain:
         return found
-    with progress(f"{args.model} pre-training", args.quiet or args.json) as step:
+    with progress(f"{called(args)} pre-training", args.quiet or args.json) as step:
         return pretrain(found, args.pretrain, adapt_to=args.data or found.data, seed=args.seed, progress=step)
 
 
@@ -187,7 +194,7 @@ def read_weights(path: str) -> dict[str, np.ndarray]:
 
 def run_name(args, board: Board, schedule: str | None = None) -> str:
     """lenet-full-nrf52840, with what else was chosen: the folder under out/."""
-    parts = [args.model, args.policy, board.name]
+    parts = [called(args), args.policy, board.name]
     parts += [schedule] if schedule and schedule != "optimized" else []
     for name, plain in (("batch", 1), ("accumulate", 1), ("momentum", 0), ("weight_decay", 0)):
         parts += [f"{name}{getattr(args, name):g}"] if getattr(args, name) != plain else []

@@ -27,7 +27,7 @@ def execute(args) -> int:
         return _difference(args)
     graph, plan = _at_stage(args)
     if args.json:
-        found = {"model": args.model, "policy": args.policy, "schedule": args.schedule, "stage": args.stage}
+        found = {"model": options.called(args), "policy": args.policy, "schedule": args.schedule, "stage": args.stage}
         planned = {} if plan is None else {"plan": [vars(buffer) for buffer in plan.memory.plan.buffers]}
         say_json(found | {"ir": print_graph(graph)} | planned)
         return 0
