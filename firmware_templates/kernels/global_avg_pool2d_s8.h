@@ -2,7 +2,7 @@
 #pragma once
 #include "requantize_s8.h"
 
-/* WB_ROUNDED: the factor holds 1 / size too. WB_TFLITE: divided after it, rounded half away from zero. */
+/* The factor holds 1 / size too. */
 WB_KERNEL void global_avg_pool2d_s8(int planes, int size, int form, int zero_x, int zero_y, int low, int high,
                                     int m, int shift, const int8_t *restrict x, int8_t *restrict y,
                                     uint32_t *restrict mask)
@@ -13,12 +13,6 @@ WB_KERNEL void global_avg_pool2d_s8(int planes, int size, int form, int zero_x, 
         int sum = -zero_x * size;
         for (int i = 0; i < size; ++i)
             sum += x[i];
-        if (form == WB_ROUNDED) {
-            y[p] = wb_requantize_s8(factor, sum, mask, p);
-            continue;
-        }
-        const int scaled = wb_times_tflite(sum, m, shift);
-        const int mean = scaled > 0 ? (scaled + size / 2) / size : (scaled - size / 2) / size;
-        y[p] = wb_clip_s8(low, high, zero_y + mean, mask, p);
+        y[p] = wb_requantize_s8(factor, sum, mask, p);
     }
 }

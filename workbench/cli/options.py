@@ -15,7 +15,8 @@ OWN = ("output", "steps", "epochs", "trace")  # options of one command, not of t
 
 
 def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help="a name (see `workbench models`) or a .tflite file")
+    what = "a name (see `workbench models`) or a .tflite file"
+    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help=what)
 
 
 def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_policy: bool = True) -> None:

@@ -1,8 +1,8 @@
 """qnn.global_avg_pool2d: the mean of each plane as int8, rescaled, (N, C, H, W) -> (N, C, 1, 1).
 
-Form `rounded`: the sum of x - x_zero_point times one factor, x_scale / (y_scale · H · W). `tflite`: the sum is scaled, then
-divided, rounded half away from zero (lite/kernels/internal/reference/integer_ops/mean.h). Its gradient is
-nn.global_avg_pool2d's.
+The sum of x - x_zero_point times one factor, x_scale / (y_scale · H · W). Form `tflite` divides the multiplier of
+x_scale / y_scale by H · W in whole numbers, without rounding, as TensorFlow Lite's reference does (QuantizedMeanOrSum,
+lite/kernels/internal/reference/reduce.h). Its gradient is nn.global_avg_pool2d's.
 """
 
 import numpy as np
@@ -20,16 +20,18 @@ def infer(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
 
 
 def factor(size: int, x_scale: float, y_scale: float, form: str) -> tuple[int, int]:
-    return multiplier(x_scale / (y_scale * size) if form == "rounded" else x_scale / y_scale, form)
+    """Multiplier and shift."""
+    if form == "rounded":
+        return multiplier(x_scale / (y_scale * size), form)
+    m, shift = multiplier(x_scale / y_scale, form)
+    up = min(size.bit_length() - 1, 31 + shift)
+    return (m << up) // size, shift - up
 
 
 def evaluate(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
     size = x.shape[2] * x.shape[3]
     total = (x.astype(np.int64) - x_zero_point).sum((2, 3), keepdims=True)
-    mean = multiplied(total, *factor(size, x_scale, y_scale, form), form)
-    if form == "tflite":
-        mean = np.where(mean > 0, (mean + size // 2) // size, -((-mean + size // 2) // size))
-    return clipped(mean, y_zero_point, clip, mask)
+    return clipped(multiplied(total, *factor(size, x_scale, y_scale, form), form), y_zero_point, clip, mask)
 
 
 def grad_x(build, dy, x, *, y, **_):

@@ -1,10 +1,11 @@
 """qnn.softmax: the softmax of int8 logits as int8, y = 256 · softmax(beta · x_scale · x) - 128; what inference ends in.
 
-In whole numbers, so that C does the same: as TensorFlow Lite's reference (lite/kernels/internal/reference/softmax.h), to the
-bit. A number of n integer bits is an int32 that counts in 2^(n - 31); a product is the high half of twice the int32s'.
+In whole numbers, so that C does the same: as TensorFlow Lite's reference, to the bit
+(lite/kernels/internal/reference/softmax.h). A number of n integer bits is an int32 that counts in 2^(n - 31); a product
+is the high half of twice the int32s'.
 
     exp(-t)    of t in 5 integer bits: a polynomial for what is below ¼, around -⅛, times exp(-2^k) for each bit above
-    1 / sum    three steps of Newton's method for 1 / ((1 + f) / 2), f the sum's fraction; 48/17 - 32/17 · d to begin with
+    1 / sum    three steps of Newton's method for 1 / ((1 + f) / 2), f the sum's fraction; 48/17 - 32/17 · d first
 
 (The fixed-point functions are gemmlowp's, fixedpoint/fixedpoint.h.)
 """
@@ -29,7 +30,8 @@ NEWTON = 1515870810, -1010580540  # 48/17, -32/17; two integer bits
 def infer(x, *, x_scale, beta):
     check("qnn.softmax", x, x_scale, x.zero_point)
     if x.rank != 2 or x.shape[1] >= 1 << SUM_BITS or not beta > 0:
-        raise ShapeError(f"qnn.softmax: x is (batch, classes), fewer than {1 << SUM_BITS}, beta positive; got {x}, {beta}")
+        limit = 1 << SUM_BITS
+        raise ShapeError(f"qnn.softmax: x is (batch, classes), fewer than {limit}, beta positive; got {x}, {beta}")
     return TensorType(x.shape, "int8", scale=1 / 256, zero_point=-128)
 
 
@@ -88,12 +90,21 @@ def evaluate(x, *, x_scale, beta):
     return np.where(counts, np.clip(y - 128, -128, 127), -128).astype(np.int8)
 
 
+CASES = (  # shape, scale, beta
+    ((1, 12), 0.14, 1.0),
+    ((3, 10), 0.02, 1.0),
+    ((2, 1), 0.5, 1.0),
+    ((2, 300), 0.01, 2.0),
+    ((1, 40), 1.5, 1.0),
+    ((2, 5), 1e-4, 1.0),
+)
+
+
 def samples(rng):
     cases = [
         Sample((rng.integers(-128, 128, shape, dtype=np.int8),), {"x_scale": scale, "beta": beta})
-        for shape, scale, beta in (((1, 12), 0.14, 1.0), ((3, 10), 0.02, 1.0), ((2, 1), 0.5, 1.0), ((2, 300), 0.01, 2.0),
-                                   ((1, 40), 1.5, 1.0), ((2, 5), 1e-4, 1.0))
-    ]  # fmt: skip
+        for shape, scale, beta in CASES
+    ]
     edges = np.array([[-128, 127, 0, 1], [5, 5, 5, 5], [127, 127, -128, 126]], np.int8)
     return [*cases, Sample((edges,), {"x_scale": 0.1, "beta": 1.0})]
 

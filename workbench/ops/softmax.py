@@ -18,8 +18,8 @@ def evaluate(x):
 
 
 def samples(rng):
-    shapes = ((1, 10), (4, 3), (2, 1))
-    return [*(Sample((3 * rng.normal(size=shape),)) for shape in shapes), Sample((np.array([[80.0, -80.0, 1e4, 1e4]]),))]
+    cases = [Sample((3 * rng.normal(size=shape),)) for shape in ((1, 10), (4, 3), (2, 1))]
+    return [*cases, Sample((np.array([[80.0, -80.0, 1e4, 1e4]]),))]
 
 
 register(Op(

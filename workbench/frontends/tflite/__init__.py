@@ -7,8 +7,9 @@
     PAD                              padding of the convolutions that read it
     SOFTMAX at the end               left out of `graph`, which ends at the logits; in `inference` it is there
 
-int8 layers are rescaled as TensorFlow Lite Micro does it, to the bit: form="tflite". Recent builds of TensorFlow Lite for
-desktops round once instead of twice, as form="rounded" does.
+int8 layers are rescaled as TensorFlow Lite Micro does it, to the bit: form="tflite". Newer builds of TensorFlow Lite
+for desktops round once instead of twice, as form="rounded" does. int8 weights of a float32 layer are taken as the real
+numbers they stand for; desktops quantize the layer's input on the fly besides, each kernel in a way of its own.
 """
 
 from pathlib import Path

@@ -37,7 +37,7 @@ OPTIONS = {  # operator -> its table of options, and what is read of it
 
 @dataclass(frozen=True)
 class Tensor:
-    """`data` is what the file stores for it (None: an operator makes it). Scales are float32, one, or one along `axis`."""
+    """`data`: what the file stores for it, None where an operator makes it. `scales`: float32, several along `axis`."""
 
     number: int
     name: str
@@ -51,7 +51,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """`inputs` are numbers of tensors, -1 where one is left out; `options` as in OPTIONS, empty where the file has none."""
+    """`inputs`: numbers of tensors, -1 where one is left out. `options`: as in OPTIONS, if the file has any."""
 
     number: int
     name: str
@@ -79,7 +79,7 @@ class Network:
 
 
 def read(path: str | Path) -> Network:
-    """The network in a file. Raises ModelError for a file that is missing, no TFLite file, truncated or inconsistent."""
+    """The network in a file. Raises ModelError where it is missing, no TFLite file, truncated or inconsistent."""
     path = Path(path)
     try:
         content = path.read_bytes()

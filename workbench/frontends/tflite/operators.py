@@ -28,7 +28,8 @@ def conv2d(values: Values, op: Operator) -> Held:
     w = values.required(op, 1, rank=4).transpose(0, 3, 1, 2)
     groups = x.value.shape[1] // w.shape[1] if w.size else 0
     if groups * w.shape[1] != x.value.shape[1]:
-        raise ModelError(f"{values.network.where(op)}: filters of {w.shape[1]} channels do not divide {x.value.shape[1]}")
+        where = values.network.where(op)
+        raise ModelError(f"{where}: filters of {w.shape[1]} channels do not divide {x.value.shape[1]}")
     return _convolution(values, op, x, w, groups, 0, values.label(op, "conv", 1, "Conv2D"))
 
 
@@ -98,8 +99,8 @@ def _filter_scales(values: Values, op: Operator, filters: int, axis: int) -> np.
     """One scale a filter, float32."""
     tensor, where = values.tensor(op, 1), values.network.where(op)
     if len(tensor.scales) not in (1, filters) or (len(tensor.scales) > 1 and tensor.axis != axis):
-        raise ModelError(f"{where}: {len(tensor.scales)} scales along axis {tensor.axis} of its weights; it needs one, or "
-                         f"{filters} along axis {axis}")  # fmt: skip
+        found = f"{len(tensor.scales)} scales along axis {tensor.axis}"
+        raise ModelError(f"{where}: its weights have {found}; they need one, or {filters} along axis {axis}")
     if tensor.zero_points.any():
         raise ModelError(f"{where}: its weights have a zero point that is not zero, which is not supported")
     if not ((tensor.scales >= SCALES[0]) & (tensor.scales <= SCALES[1])).all():
@@ -170,9 +171,8 @@ def _window(values: Values, op: Operator, shape, kernel) -> tuple[tuple[int, int
         raise ModelError(f"{values.network.where(op)}: strides {strides} or padding {kind} make no sense")
     if kind == VALID:
         return strides, (0, 0, 0, 0)
-    missing = [
-        max(0, (ceil(size / stride) - 1) * stride + k - size) for size, stride, k in zip(shape[2:], strides, kernel, strict=True)
-    ]
+    sizes = zip(shape[2:], strides, kernel, strict=True)
+    missing = [max(0, (ceil(size / stride) - 1) * stride + k - size) for size, stride, k in sizes]
     before = [each // 2 for each in missing]
     return strides, (*before, missing[0] - before[0], missing[1] - before[1])
 
@@ -184,12 +184,16 @@ def add(values: Values, op: Operator) -> Held:
         a, b, image = Held(values.in_order(a)), Held(values.in_order(b)), None
     a, b = a.value, b.value
     if a.shape != b.shape:
-        raise ModelError(f"{values.network.where(op)}: operands of different shapes, {a.type} and {b.type}, are not supported")
+        raise ModelError(
+            f"{values.network.where(op)}: operands of different shapes are not supported: {a.type}, {b.type}"
+        )
     if a.type.dtype != "int8":
         return Held(_activated(values, op, build.add(a, b, label=label), label), image)
     of_y = values.result_quantization(op)
-    y = build.op("qnn.add", a, b, a_scale=a.type.scale, a_zero_point=a.type.zero_point, b_scale=b.type.scale,
-                 b_zero_point=b.type.zero_point, clip=_clip(values, op, **of_y), form=values.form, label=label, **of_y)  # fmt: skip
+    y = build.op(
+        "qnn.add", a, b, a_scale=a.type.scale, a_zero_point=a.type.zero_point, b_scale=b.type.scale,
+        b_zero_point=b.type.zero_point, clip=_clip(values, op, **of_y), form=values.form, label=label, **of_y,
+    )  # fmt: skip
     return Held(y, image)
 
 
@@ -231,8 +235,8 @@ def mean(values: Values, op: Operator) -> Held:
         raise ModelError(f"{values.network.where(op)}: only the mean over height and width is supported")
     label, x = values.label(op, "mean"), x.value
     if x.type.dtype == "int8":
-        y = values.build.op("qnn.global_avg_pool2d", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, label=label,
-                            form=values.form, **values.result_quantization(op))  # fmt: skip
+        y = values.build.op("qnn.global_avg_pool2d", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point,
+                            form=values.form, label=label, **values.result_quantization(op))  # fmt: skip
     else:
         y = values.build.global_avg_pool2d(x, label=label)
     return values.reshaped(Held(y), values.result(op).shape, f"{label}.flatten")
@@ -310,7 +314,8 @@ def _dequantized(values: Values, op: Operator, stored: np.ndarray, tensor) -> np
     count = len(tensor.scales)
     fits = count == 1 or (0 <= tensor.axis < stored.ndim and stored.shape[tensor.axis] == count)
     if stored.dtype != np.int8 or not count or not fits:
-        raise ModelError(f"{values.network.where(op)}: a constant of {stored.dtype} with {count} scales is not supported")
+        where = values.network.where(op)
+        raise ModelError(f"{where}: a constant of {stored.dtype} with {count} scales is not supported")
     along = [count if axis == tensor.axis and count > 1 else 1 for axis in range(stored.ndim)]
     centred = stored.astype(np.float32) - tensor.zero_points.reshape(along).astype(np.float32)
     return (centred * tensor.scales.reshape(along)).astype(np.float32)
@@ -349,7 +354,7 @@ class Imported:
 OPERATORS = {
     "ADD": Imported(add, "of two tensors of one shape; activation fused"),
     "AVERAGE_POOL_2D": Imported(average_pool_2d, "padding does not count; activation fused"),
-    "CONV_2D": Imported(conv2d, "any stride, padding, dilation and groups; scales per tensor or per filter; activation fused"),
+    "CONV_2D": Imported(conv2d, "any stride, padding, dilation, groups; scales per tensor or filter; activation fused"),
     "DEPTHWISE_CONV_2D": Imported(depthwise_conv2d, "any depth multiplier, else as CONV_2D"),
     "DEQUANTIZE": Imported(dequantize, "int8 to float32; stored int8 and float16 weights become float32"),
     "EXPAND_DIMS": Imported(reshape, "another shape"),
@@ -359,8 +364,8 @@ OPERATORS = {
     "PACK": Imported(of_shapes, "to make the shape of a RESHAPE"),
     "PAD": Imported(pad, "height and width with zeros, before convolutions"),
     "QUANTIZE": Imported(quantize, "float32 to int8, and int8 to another scale"),
-    "RELU": Imported(relu, ""),
-    "RELU6": Imported(relu6, ""),
+    "RELU": Imported(relu, "alone; int8 to another scale too"),
+    "RELU6": Imported(relu6, "alone; int8 to another scale too"),
     "RESHAPE": Imported(reshape, "another shape"),
     "SHAPE": Imported(of_shapes, "to make the shape of a RESHAPE"),
     "SOFTMAX": Imported(softmax, "at the end: training computes its loss from the logits"),

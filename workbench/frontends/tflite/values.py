@@ -41,7 +41,7 @@ class Held:
 
 
 class Values:
-    """The network as far as it is built. `held`: tensor number -> what stands for it; `constants`: what the file stores."""
+    """The network as far as it is built. `held`: tensor number -> what stands for it; `constants`: what is stored."""
 
     def __init__(self, network: Network, form: str):
         self.network, self.form = network, form
