@@ -247,6 +247,31 @@ def test_a_dense_layer_behind_an_image(tmp_path, dtype, between):
     assert "transpose" not in {node.op for node in load(path).graph.nodes}
 
 
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize(("shape", "outputs", "keep"), [
+    ((1, 3, 4, 5), 7, False), ((1, 6, 5), 4, True), ((1, 1, 1, 5), 7, True), ((1, 1, 6, 1), 3, True),
+])  # fmt: skip
+def test_a_dense_layer_over_more_than_two_axes(tmp_path, dtype, shape, outputs, keep):
+    file = TfliteFile()
+    x = file.tensor(shape, dtype, *(X if dtype == "int8" else ()))
+    y = dense(file, x, shape if keep else (1, int(np.prod(shape))), outputs, dtype, keep=keep)
+    require_equal(file.write(tmp_path / "net.tflite", [x], [y]), shape, dtype)
+
+
+def test_shapes_computed_at_run_time(tmp_path):
+    """As Keras writes a flatten: the shape of x, its first size, that and a constant put together."""
+    file = TfliteFile()
+    x = file.tensor(IMAGE, scale=X[0], zero=X[1])
+    begin, end, one = (file.tensor(data=np.array([n], np.int32)) for n in (0, 1, 1))
+    rest = file.tensor(data=np.array(432, np.int32))
+    shape = file.op("SHAPE", [x], file.tensor((4,), "int32"), "ShapeOptions", OutType=2)
+    first = file.op("STRIDED_SLICE", [shape, begin, end, one], file.tensor((), "int32"), "StridedSliceOptions",
+                    ShrinkAxisMask=1)  # fmt: skip
+    wanted = file.op("PACK", [first, rest], file.tensor((2,), "int32"), "PackOptions", ValuesCount=2)
+    flat = file.op("RESHAPE", [x, wanted], file.tensor((1, 432), scale=X[0], zero=X[1]))
+    require_equal(file.write(tmp_path / "net.tflite", [x], [dense(file, flat, (1, 432), 5)]), IMAGE)
+
+
 def test_squeeze_and_expand_dims(tmp_path):
     file = TfliteFile()
     x, axis = file.tensor((1, 1, 5, 4), scale=X[0], zero=X[1]), file.tensor(data=np.array(2, np.int32))

@@ -21,6 +21,7 @@ RANGES = {NONE: (None, None), RELU: (0.0, None), RELU_N1_TO_1: (-1.0, 1.0), RELU
 BEHIND_SOFTMAX = {"QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
 OF_SHAPES = {"SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE"}
 INT32_LIMIT = 2**31 - 1
+LARGEST_WINDOW = 4096  # rows or columns
 
 
 def conv2d(values: Values, op: Operator) -> Held:
@@ -167,8 +168,9 @@ def _clip(values: Values, op: Operator, y_scale: float, y_zero_point: int, activ
 def _window(values: Values, op: Operator, shape, kernel) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
     """Strides, and the padding that SAME asks for (kernels/padding.h): what is odd goes to bottom and right."""
     strides, kind = (values.option(op, "stride_h"), values.option(op, "stride_w")), values.option(op, "padding")
-    if kind not in (SAME, VALID) or min(strides) < 1:
-        raise ModelError(f"{values.network.where(op)}: strides {strides} or padding {kind} make no sense")
+    if kind not in (SAME, VALID) or min(strides) < 1 or max(*strides, *kernel) > LARGEST_WINDOW:
+        where = values.network.where(op)
+        raise ModelError(f"{where}: a window of {kernel}, strides {strides} or padding {kind} make no sense")
     if kind == VALID:
         return strides, (0, 0, 0, 0)
     sizes = zip(shape[2:], strides, kernel, strict=True)
