@@ -45,6 +45,38 @@ def convnet(
     return training_step(apply_policy(net.build.graph(logits), parse_policy(policy)), optimizer)
 
 
+def mixednet(seed: int, optimizer=PLAIN_SGD) -> Graph:
+    """The training step of a random network of strides, groups, depthwise filters, joined branches and residuals, some
+    of its weights updated in part.
+    """
+    rng = np.random.default_rng(seed)
+    net = Network("mixednet", (int(rng.integers(1, 3)), 2, 6, 6))
+    x, layers = net.input, []
+
+    def conv(value, channels, kernel=3, **how):
+        layers.append(f"conv{len(layers)}")
+        value = net.conv2d(value, layers[-1], channels, kernel, padding=kernel // 2, **how)
+        return getattr(net, ["relu", "relu6"][rng.integers(2)])(value, layers[-1])
+
+    for _ in range(int(rng.integers(1, 4))):
+        kind = rng.choice(["stride", "grouped", "depthwise", "joined", "residual"])
+        if kind == "stride":
+            x = conv(x, 4, stride=2)
+        elif kind == "grouped":
+            x = conv(x, 4, groups=2)
+        elif kind == "depthwise":
+            x = conv(x, x.shape[1], groups=x.shape[1])
+        elif kind == "joined":
+            both = net.concatenate(conv(x, 1), conv(x, 3), label=f"join{len(layers)}")
+            x = net.add(both, conv(x, 4, 1), f"add{len(layers)}")
+        else:
+            x = net.add(conv(x, x.shape[1]), x, f"add{len(layers)}")
+    x = net.global_avg_pool2d(x, "pool") if rng.random() < 0.5 else net.flatten(x)
+    forward = net.build.graph(net.dense(x, "fc", 3))
+    chosen = [f"{name}{rng.choice(['', ':0.5'])}" for name in (*layers, "fc") if rng.random() < 0.6]
+    return training_step(apply_policy(forward, parse_policy("+".join(chosen) or "bias-only")), optimizer)
+
+
 def shuffled(graph: Graph, seed: int) -> Graph:
     """The same nodes in a random legal order: makers before readers, and nobody reads storage after its takeover."""
     rng = np.random.default_rng(seed)
@@ -107,6 +139,8 @@ policies = st.sampled_from(["full", "bias-only", "last-1"])
 @st.composite
 def training_graphs(draw) -> Graph:
     policy, optimizer = draw(policies), draw(optimizers)
+    if draw(st.booleans()):
+        return mixednet(draw(seeds), optimizer)
     if draw(st.booleans()):
         widths = draw(st.lists(st.integers(1, 9), min_size=2, max_size=5))
         return mlp(widths, draw(st.integers(1, 3)), policy, optimizer)

@@ -15,6 +15,7 @@ from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.errors import BudgetError, DataError, ModelError, PolicyError
 from workbench.frontends import Model
+from workbench.frontends.layers import Network
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.policy import Optimizer
@@ -317,3 +318,10 @@ def test_constants_are_folded_and_the_weights_come_back_whole(tmp_path):
     unfolded = session.build(session.compile(model, "last-1", "vanilla", passes="-fold-constants"),
                              boards.get("nrf52840"), tmp_path / "whole")  # fmt: skip
     assert np.array_equal(session.train(unfolded, Training(steps=3, trace="off"))[1]["v"], after["v"])
+
+
+def test_a_weight_that_only_sees_padding_is_there_all_the_same():
+    net = Network("odd", (1, 1, 4, 1))
+    x = net.conv2d(net.input, "c", 2, 1, stride=3, padding=2)
+    run = workbench.run(net.model(net.dense(net.flatten(x), "fc", 3)), policy="last-1", steps=2)
+    assert "c.weight" in set(run.buffers.parameter)

@@ -29,7 +29,7 @@ from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.permute_channels import Orders, largest_first, permuted
 from workbench.passes.pipeline import Applied, chosen_passes, run_passes_with
 from workbench.plan.memory import MemoryPlan, plan_memory
-from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
+from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.report.view import Run
 from workbench.toolchain import Image, install, make_image
 from workbench.training import Progress, require_samples, train, training_options
@@ -84,7 +84,7 @@ def compile(
     `passes` changes those of the schedule: "in-place,-early-update" adds the one and leaves out the other.
     """
     start = time.perf_counter()
-    policy = parse_policy(policy) if isinstance(policy, str) else policy
+    policy = model.policy(policy) if isinstance(policy, str) else policy
     if not model.classifies:
         raise ModelError(
             f"{model.name} gives {model.graph.types[model.graph.outputs[0]]}, not class scores: it cannot be trained",

@@ -161,7 +161,10 @@ def read_parameter(device: Device, name: str, kind: TensorType) -> np.ndarray:
         return kind.logical(device.read(rows[0], NUMPY[kind.dtype]))
     axis = rows[0].axis
     shapes = [(*kind.shape[:axis], row.end - row.begin, *kind.shape[axis + 1 :]) for row in rows]
-    parts = [device.read(row, NUMPY[kind.dtype])[: prod(shape)].reshape(shape) for row, shape in zip(rows, shapes, strict=True)]
+    parts = [
+        device.read(row, NUMPY[kind.dtype])[: prod(shape)].reshape(shape)
+        for row, shape in zip(rows, shapes, strict=True)
+    ]
     return np.concatenate(parts, axis=axis)
 
 
@@ -231,7 +234,9 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
     lr, lr_bias = _rates(options)
     meta = {
         "model": model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
-        "passes": [applied.name for applied in compiled.passes], "board": board.name, "core": board.core,
+        "passes": [applied.name for applied in compiled.passes],
+        "declined": {applied.name: applied.declined for applied in compiled.passes if applied.declined},
+        "board": board.name, "core": board.core,
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
         "steps": len(losses), "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),

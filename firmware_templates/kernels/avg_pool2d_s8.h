@@ -9,7 +9,7 @@ WB_KERNEL void avg_pool2d_s8(int planes, int in_height, int in_width, int out_he
 {
     const wb_factor factor = { WB_ROUNDED, zero_y, low, high, m, shift };
     (void)pt, (void)pl;
-    wb_all_pass(planes * out_height * out_width, mask);
+    wb_none_pass(planes * out_height * out_width, mask);
     for (int p = 0, at = 0; p < planes; ++p, x += in_height * in_width)
         for (int oy = 0; oy < out_height; ++oy)
             for (int ox = 0; ox < out_width; ++ox, ++at) {
@@ -26,7 +26,7 @@ WB_KERNEL void avg_pool2d_tflite_s8(int planes, int in_height, int in_width, int
                                     int kh, int kw, int sh, int sw, int pt, int pl, int low, int high,
                                     const int8_t *restrict x, int8_t *restrict y, uint32_t *restrict mask)
 {
-    wb_all_pass(planes * out_height * out_width, mask);
+    wb_none_pass(planes * out_height * out_width, mask);
     for (int p = 0, at = 0; p < planes; ++p, x += in_height * in_width)
         for (int oy = 0; oy < out_height; ++oy) {
             const int y0 = wb_max(0, oy * sh - pt), y1 = wb_min(in_height, oy * sh - pt + kh);

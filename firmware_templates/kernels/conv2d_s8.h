@@ -9,6 +9,18 @@ WB_KERNEL int inside_bias_s8(int b, int zero, int count, wb_filter_s8 f, int kep
     return b - zero * (f.rest ? sum_s8(kept, f.w) + sum_s8(rest, f.rest) : sum_s8(count, f.w));
 }
 
+/* Filter f of group g: of a grouped convolution all in one array, else some of its channels in each. */
+WB_KERNEL wb_filter_s8 filter_s8(int groups, int g, int f, int filters, int channels, int taps, int kept,
+                                 const int8_t *w, const int8_t *rest)
+{
+    const int o = g * filters + f;
+    if (!rest)
+        return (wb_filter_s8){ w + o * channels * taps, 0, channels };
+    if (groups > 1)
+        return (wb_filter_s8){ g < kept ? w + o * channels * taps : rest + (o - kept * filters) * channels * taps, 0, channels };
+    return (wb_filter_s8){ w + o * kept * taps, rest + o * (channels - kept) * taps, kept };
+}
+
 WB_KERNEL void conv2d_parts_s8(int batch, int groups, int channels, int in_height, int in_width,
                                int filters, int out_height, int out_width,
                                int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
@@ -21,9 +33,12 @@ WB_KERNEL void conv2d_parts_s8(int batch, int groups, int channels, int in_heigh
     const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1 };
     const int in_plane = in_height * in_width, out_plane = out_height * out_width, taps = kh * kw;
     const wb_factor first = { form, zero_y, low, high, 0, 0 };
-    wb_all_pass(batch * groups * filters * out_plane, mask);
+    wb_none_pass(batch * groups * filters * out_plane, mask);
     if (groups == 1 && taps == 1 && windows_in_place(v) && windows_in_place(h)) {
-        pointwise_s8(batch, channels, in_plane, filters, zero_x, first, x, (wb_filter_s8){ w, rest, kept }, b, m, y, mask);
+        const wb_pixels pixels = { in_plane, in_plane, in_plane, in_plane };
+        for (int n = 0; n < batch; ++n)
+            pointwise_s8(channels, in_plane < 4, pixels, filters, zero_x, first, x + n * channels * in_plane,
+                         (wb_filter_s8){ w, rest, kept }, b, m, y + n * filters * in_plane, mask, n * filters * in_plane);
         return;
     }
     for (int n = 0; n < batch; ++n)
@@ -31,11 +46,7 @@ WB_KERNEL void conv2d_parts_s8(int batch, int groups, int channels, int in_heigh
 #pragma GCC unroll 1
             for (int f = 0; f < filters; ++f) {
                 const int o = g * filters + f, plane = n * groups * filters + o;
-                wb_filter_s8 filter = { w + o * channels * taps, 0, channels };
-                if (rest && groups > 1)
-                    filter.w = g < kept ? w + o * channels * taps : rest + (o - kept * filters) * channels * taps;
-                else if (rest)
-                    filter = (wb_filter_s8){ w + o * kept * taps, rest + o * (channels - kept) * taps, kept };
+                const wb_filter_s8 filter = filter_s8(groups, g, f, filters, channels, taps, kept, w, rest);
                 const int inside = inside_bias_s8(b[o], zero_x, channels * taps, filter, kept * taps,
                                                   (channels - kept) * taps);
                 const wb_end_s8 end = { b[o], inside, wb_factor_of(form, zero_y, low, high, groups * filters, m, o),

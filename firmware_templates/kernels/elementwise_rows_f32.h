@@ -4,7 +4,7 @@
 #include "bias_add_f32.h"
 #include "relu6_f32.h"
 #include "relu_f32.h"
-#include "rows_f32.h"
+#include "rows_s8.h"
 
 WB_KERNEL void add_rows_f32(int channels, int width, int begin, int end, wb_rows a, wb_rows b, wb_rows y)
 {

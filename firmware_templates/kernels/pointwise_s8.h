@@ -6,6 +6,11 @@
 
 enum { WB_TILE = 8 };
 
+/* Pixels in a row: how many, and elements from one channel to the next in x, in y, and in the mask. */
+typedef struct {
+    int count, x_plane, y_plane, bit_plane;
+} wb_pixels;
+
 /* Adds the channels that lie in one array of weights, whose filters are w_row apart, to the sums of a tile. */
 WB_KERNEL void pointwise_add_s8(int filters, int pixels, int channels, int plane, int w_row, int zero,
                                 const int8_t *restrict x, const int8_t *restrict w, int *restrict sums)
@@ -26,7 +31,7 @@ WB_KERNEL void pointwise_add_s8(int filters, int pixels, int channels, int plane
 }
 
 /* y and its bit: element (first filter, first pixel) of the tile. */
-WB_KERNEL void pointwise_tile_s8(int filters, int pixels, int channels, int plane, int w_row, int rest_row, int zero,
+WB_KERNEL void pointwise_tile_s8(int filters, int pixels, int channels, wb_pixels all, int w_row, int rest_row, int zero,
                                  const wb_factor *factor, const int *bias, const int8_t *restrict x, wb_filter_s8 f,
                                  int8_t *restrict y, uint32_t *restrict mask, int bit)
 {
@@ -34,23 +39,24 @@ WB_KERNEL void pointwise_tile_s8(int filters, int pixels, int channels, int plan
 #pragma GCC unroll 8
     for (int i = 0; i < filters * pixels; ++i)
         sums[i] = bias[i / pixels];
-    pointwise_add_s8(filters, pixels, f.rest ? f.kept : channels, plane, w_row, zero, x, f.w, sums);
+    pointwise_add_s8(filters, pixels, f.rest ? f.kept : channels, all.x_plane, w_row, zero, x, f.w, sums);
     if (f.rest)
-        pointwise_add_s8(filters, pixels, channels - f.kept, plane, rest_row, zero, x + f.kept * plane, f.rest, sums);
+        pointwise_add_s8(filters, pixels, channels - f.kept, all.x_plane, rest_row, zero,
+                         x + f.kept * all.x_plane, f.rest, sums);
 #pragma GCC unroll 8
     for (int i = 0; i < filters * pixels; ++i) {
-        const int at = i / pixels * plane + i % pixels;
-        y[at] = wb_requantize_s8(factor[i / pixels], sums[i], mask, bit + at);
+        const int f_at = i / pixels, p = i % pixels;
+        y[f_at * all.y_plane + p] = wb_requantize_s8(factor[f_at], sums[i], mask, bit + f_at * all.bit_plane + p);
     }
 }
 
-/* Some filters of one image, all pixels. Where pixels are many, what zero adds is summed once a filter. */
-WB_KERNEL void pointwise_filters_s8(int filters, int tile, int channels, int plane, int w_row, int rest_row, int zero,
-                                    wb_factor first, int all, const int32_t *restrict m, const int32_t *restrict b,
-                                    const int8_t *restrict x, wb_filter_s8 f,
+/* Some filters, all pixels. Where pixels are many, what zero adds is summed once a filter. */
+WB_KERNEL void pointwise_filters_s8(int filters, int tile, int channels, wb_pixels pixels, int w_row, int rest_row,
+                                    int zero, wb_factor first, int all, const int32_t *restrict m,
+                                    const int32_t *restrict b, const int8_t *restrict x, wb_filter_s8 f,
                                     int8_t *restrict y, uint32_t *restrict mask, int bit)
 {
-    const int fold = plane >= 16;
+    const int fold = pixels.count >= 16;
     wb_factor factor[4];
     int bias[4];
 #pragma GCC unroll 4
@@ -64,34 +70,31 @@ WB_KERNEL void pointwise_filters_s8(int filters, int tile, int channels, int pla
                                + (f.rest ? sum_s8(channels - f.kept, f.rest + i * rest_row) : 0));
     }
     int p = 0;
-    for (; p + tile <= plane; p += tile)
-        pointwise_tile_s8(filters, tile, channels, plane, w_row, rest_row, fold ? 0 : zero, factor, bias, x + p, f,
+    for (; p + tile <= pixels.count; p += tile)
+        pointwise_tile_s8(filters, tile, channels, pixels, w_row, rest_row, fold ? 0 : zero, factor, bias, x + p, f,
                           y + p, mask, bit + p);
     if (tile > 1)
-        for (; p < plane; ++p)
-            pointwise_tile_s8(filters, 1, channels, plane, w_row, rest_row, fold ? 0 : zero, factor, bias, x + p, f,
+        for (; p < pixels.count; ++p)
+            pointwise_tile_s8(filters, 1, channels, pixels, w_row, rest_row, fold ? 0 : zero, factor, bias, x + p, f,
                               y + p, mask, bit + p);
 }
 
-WB_KERNEL void pointwise_s8(int batch, int channels, int plane, int filters, int zero, wb_factor first,
+/* `few`: so few pixels that filters are tiled instead. bit: of the first pixel of the first filter. */
+WB_KERNEL void pointwise_s8(int channels, int few, wb_pixels pixels, int filters, int zero, wb_factor first,
                             const int8_t *restrict x, wb_filter_s8 f, const int32_t *restrict b,
-                            const int32_t *restrict m, int8_t *restrict y, uint32_t *restrict mask)
+                            const int32_t *restrict m, int8_t *restrict y, uint32_t *restrict mask, int bit)
 {
-    const int tile = plane < 4 ? 1 : 4, together = plane < 4 ? 4 : 2, left = filters % together;
+    const int tile = few ? 1 : 4, together = few ? 4 : 2, left = filters % together;
     const int w_row = f.rest ? f.kept : channels, rest_row = channels - f.kept;
-    for (int n = 0; n < batch; ++n) {
-        for (int o = 0; o < filters - left; o += together) {
-            const wb_filter_s8 part = { f.w + o * w_row, f.rest ? f.rest + o * rest_row : 0, f.kept };
-            pointwise_filters_s8(together, tile, channels, plane, w_row, rest_row, zero, first, filters, m + o, b + o,
-                                 x + n * channels * plane, part, y + (n * filters + o) * plane, mask,
-                                 (n * filters + o) * plane);
-        }
-        for (int i = 0; i < left; ++i) {
-            const int o = filters - left + i;
-            const wb_filter_s8 part = { f.w + o * w_row, f.rest ? f.rest + o * rest_row : 0, f.kept };
-            pointwise_filters_s8(1, tile, channels, plane, w_row, rest_row, zero, first, filters, m + o, b + o,
-                                 x + n * channels * plane, part, y + (n * filters + o) * plane, mask,
-                                 (n * filters + o) * plane);
-        }
+    for (int o = 0; o < filters - left; o += together) {
+        const wb_filter_s8 part = { f.w + o * w_row, f.rest ? f.rest + o * rest_row : 0, f.kept };
+        pointwise_filters_s8(together, tile, channels, pixels, w_row, rest_row, zero, first, filters, m + o, b + o, x, part,
+                             y + o * pixels.y_plane, mask, bit + o * pixels.bit_plane);
+    }
+    for (int i = 0; i < left; ++i) {
+        const int o = filters - left + i;
+        const wb_filter_s8 part = { f.w + o * w_row, f.rest ? f.rest + o * rest_row : 0, f.kept };
+        pointwise_filters_s8(1, tile, channels, pixels, w_row, rest_row, zero, first, filters, m + o, b + o, x, part,
+                             y + o * pixels.y_plane, mask, bit + o * pixels.bit_plane);
     }
 }

@@ -15,7 +15,7 @@ WB_KERNEL int wb_nearest(float x)
 WB_KERNEL void quantize_s8(int count, float per_scale, int zero, const float *restrict x,
                            int8_t *restrict y, uint32_t *restrict mask)
 {
-    wb_all_pass(count, mask);
+    wb_none_pass(count, mask);
     for (int i = 0; i < count; ++i) {
         const int whole = wb_min(wb_max(wb_nearest(x[i] * per_scale), -65536), 65536);
         y[i] = wb_clip_s8(-128, 127, whole + zero, mask, i);

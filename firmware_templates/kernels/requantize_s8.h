@@ -48,26 +48,25 @@ WB_KERNEL wb_factor wb_factor_of(int form, int zero, int low, int high, int filt
 
 WB_KERNEL int8_t wb_clip_s8(int low, int high, int value, uint32_t *mask, int bit)
 {
-    if (mask && (value < low || value > high))
-        mask[bit / 32] &= ~(1u << bit % 32);
+    if (mask && value >= low && value <= high)
+        mask[bit / 32] |= 1u << bit % 32;
     return (int8_t)wb_min(wb_max(value, low), high);
 }
 
-/* Element number `bit` of the result; its bit of the mask is cleared where the value is clipped. */
+/* Element number `bit` of the result; its bit of the mask, zero before, is set where the value is not clipped. */
 WB_KERNEL int8_t wb_requantize_s8(wb_factor f, int acc, uint32_t *mask, int bit)
 {
-    const int value = f.form == WB_ROUNDED ? wb_smmlar((int)((uint32_t)acc << f.shift), f.m, f.zero)
+    if (f.form == WB_ROUNDED && f.shift) /* what leaves int32 here is far beyond int8 */
+        acc = wb_max(wb_min(acc, INT32_MAX >> f.shift), -(INT32_MAX >> f.shift)) * (1 << f.shift);
+    const int value = f.form == WB_ROUNDED ? wb_smmlar(acc, f.m, f.zero)
                                            : f.zero + wb_times_tflite(acc, f.m, f.shift);
     return wb_clip_s8(f.low, f.high, value, mask, bit);
 }
 
-/* A mask in which every element passes; the padding of its last word is zero. */
-WB_KERNEL void wb_all_pass(int count, uint32_t *mask)
+/* A mask of so many bits, if there is one, in which nothing passes yet. */
+WB_KERNEL void wb_none_pass(int count, uint32_t *mask)
 {
-    if (!mask)
-        return;
-    for (int i = 0; i < count / 32; ++i)
-        mask[i] = 0xFFFFFFFFu;
-    if (count % 32)
-        mask[count / 32] = (1u << count % 32) - 1u;
+    if (mask)
+        for (int i = 0; i < count; i += 32)
+            mask[i / 32] = 0u;
 }

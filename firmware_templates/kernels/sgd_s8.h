@@ -1,4 +1,4 @@
-/* sgd_s8.h - w -= u, rounded and saturated, for int8 weights (to ±127) and int32 biases; u in units of the scale s.
+/* sgd_s8.h - w -= u, rounded and saturated, for int8 weights (to ±127) and int32 biases (to ±2^30); u in units of the scale s.
  *
  *     u = lr * scale * dw / (unit * s)^2 + lr * weight_decay * w          without qas: not divided
  *
@@ -82,4 +82,4 @@ WB_KERNEL int wb_updated(wb_update_s8 to, int w, float dw, uint32_t element)
     }
 
 WB_SGD_S8(sgd_s8, int8_t, 127)
-WB_SGD_S8(sgd_s32, int32_t, INT32_MAX)
+WB_SGD_S8(sgd_s32, int32_t, 1 << 30)

@@ -7,9 +7,10 @@ from workbench import boards, frontends, session, toolchain
 from workbench.cli import main
 from workbench.codegen import Project
 from workbench.frontends import Model
+from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
 from workbench.policy import Optimizer
-from workbench.study.check import check
+from workbench.study.check import adds_up, check
 from workbench.training import Training
 
 BOARD = boards.get("nrf52840")
@@ -109,3 +110,36 @@ def test_the_verb(capsys, golden):
     ]
     assert "op_005_matmul_sgd" in out
     assert main(["check", "conv-relu"]) == 1
+
+
+def joined():
+    """Branches that are joined and written over, and a global pool over one pixel: numpy gives views of them."""
+    net = Network("joined", (1, 1, 8, 8))
+    a, b = (net.relu(net.conv2d(net.input, name, 2, 3, padding=1), name) for name in "ab")
+    c = net.relu(net.conv2d(net.input, "c", 4, 3, padding=1), "c")
+    x = net.add(net.build.concatenate(a, b, axis=1), c, "sum")
+    x = net.global_avg_pool2d(net.relu(net.conv2d(x, "d", 5, 8), "d"), "pool")
+    return net.model(net.dense(x, "fc", 10), data="digits")
+
+
+@pytest.mark.parametrize("policy", ["full", "d:0.5+fc"])
+def test_it_adds_up_where_values_are_joined_and_written_over(policy, tmp_path):
+    rows = check(session.build(session.compile(joined(), policy), BOARD, tmp_path), Training())
+    assert all(row.agrees for row in rows)
+    assert adds_up(rows)
+
+
+def test_operators_that_agree_one_by_one_may_not_add_up(tmp_path, capsys, monkeypatch):
+    """A wrong weight to begin with: what each operator makes of it is right."""
+
+    def spoil(files):
+        head, values, rest = files["parameters.c"].partition(" = {\n    ")
+        return files | {"parameters.c": head + values + "9" + rest.lstrip("-")}
+
+    wrong = built(tmp_path, spoil=spoil)
+    rows = check(wrong, Training())
+    assert all(row.agrees for row in rows)
+    assert not adds_up(rows)
+    monkeypatch.setattr(session, "build", lambda *_, **__: wrong)
+    assert main(["check", "lenet"]) == 3
+    assert "the whole step does not" in capsys.readouterr().out

@@ -52,11 +52,14 @@ class _Writer:
         for name, strip in self.strip.items():
             _, channels, height, width = self.body.types[name].shape
             rows = self.plan.kept.get(name, height)
-            address = self.outer.get(name, f"F32({self.scratch}, {offset})")
+            small = self.body.types[name].dtype == "int8"
+            address = self.outer.get(name, f"{'I8' if small else 'F32'}({self.scratch}, {offset})")
             there = height if name in self.body.inputs else 0
             what = f"{channels} channels, {rows} of {height} rows of {width}"
             what = f"{label}: {what}" if (label := self.body.label(name)) != name else what
-            lines.append(f"wb_rows {strip} = {{ {address}, {rows * width}, 0, {there} }}; /* {what} */")
+            lines.append(
+                f"wb_rows{'_s8' if small else ''} {strip} = {{ {address}, {rows * width}, 0, {there} }}; /* {what} */"
+            )
             if name in self.plan.kept:
                 offset += self.plan.bytes(name)
         return lines + [f"int {self._made(index)} = 0;" for index in self.counting]
@@ -90,7 +93,8 @@ class _Writer:
             home = plan.home.get(stage.image)
             if home in plan.kept and not any(plan.home.get(name) == home for name, _ in stage.reads):
                 _, channels, _, width = self.body.types[home].shape
-                lines.append(f"    wb_keep(&{self.strip[home]}, {channels}, {width}, {self._keep(home)});")
+                kind = "_s8" if self.body.types[home].dtype == "int8" else ""
+                lines.append(f"    wb_keep{kind}(&{self.strip[home]}, {channels}, {width}, {self._keep(home)});")
             lines += map(_indented, self._call(index))
             if home == stage.image or not stage.image:
                 lines.append(f"    {self._made(index)} = end{index};")
@@ -133,7 +137,7 @@ class _Writer:
         function = rows.function if isinstance(rows.function, str) else rows.function(*kinds, **node.attrs)
         operands = [
             self.over[name] if at in rows.images
-            else self._whole(name, types[name].dtype != "float32" or at in rows.parted)
+            else self._whole(name, types[name].dtype == "bit" or at in rows.parted)
             for at, name in enumerate(node.operands)
         ]  # fmt: skip
         operands += ["0"] * (rows.operands - len(operands))

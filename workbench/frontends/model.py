@@ -1,13 +1,14 @@
 """Model: a forward graph, its parameters' values, and the data set it is meant for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
+from workbench.policy import UpdatePolicy, parse_policy
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Model:
 
     `data` names the data set the network is meant for (None: it has none), and says what `about` it to a person.
     `weights_from` names the file its weights were loaded from (None: they are the network's own); `pretrained` tells
-    how they were trained before this (None: not at all), as run.json has it (see pretraining.pretrain).
+    how they were trained before this (None: not at all), as run.json has it (see pretraining.pretrain). `policies` are
+    the ones published with it, by name.
     """
 
     name: str
@@ -26,9 +28,14 @@ class Model:
     about: str
     weights_from: str | None = None
     pretrained: dict | None = None
+    policies: Mapping[str, UpdatePolicy] = field(default_factory=dict)
     source: str | None = None
     inference: Graph | None = None
     scores: bool = True
+
+    def policy(self, text: str) -> UpdatePolicy:
+        """The network's own policy of this name, or the one that `text` writes out. Raises PolicyError."""
+        return self.policies[text] if text in self.policies else parse_policy(text)
 
     @property
     def argument(self) -> str:

@@ -47,9 +47,16 @@ def interpret(
                 storage = storage[: result.size].reshape(result.shape)
                 storage[...] = result
                 result = storage
-            elif not result.flags.c_contiguous:
-                result = np.ascontiguousarray(result)
+            elif not op.view and not _is_its_own(result, node, values):
+                result = np.array(result, order="C")
             values[name] = result
         if observe:
             observe(node, tuple(values[name] for name in node.results))
     return {name: values[name] for name in (*graph.persistent, *graph.outputs)}
+
+
+def _is_its_own(result: np.ndarray, node: Node, values: Mapping[str, np.ndarray]) -> bool:
+    """Whether it can be written to, in order, without a change to an operand: numpy may have given a view of one."""
+    flags = result.flags
+    apart = not any(np.may_share_memory(result, values[name]) for name in node.operands)
+    return apart and flags.writeable and flags.c_contiguous

@@ -16,7 +16,8 @@ class Kernel:
     """How an operator becomes C: `function(literals…, operands…, results…)` from kernels/`header`.
 
     `function` is a name, or gives one from (*types, **attrs). `literals(*types, **attrs)` are the numbers at the
-    front of the call (a str is C as it stands). A result that always takes over an operand is not passed again. `scratch(*types, **attrs)` are
+    front of the call (a str is C as it stands). A result that always takes over an operand is not passed again.
+    `scratch(*types, **attrs)` are
     bytes passed last, if any. `operands`, `results`: how many of each the function takes; those that a node leaves out
     are passed as 0. Without them it takes as many as there are.
     """
@@ -63,8 +64,8 @@ class Rows:
 
     `function(literals…, begin, end, operands…, results…)` of kernels/`header` makes rows [begin, end). Operands that
     are `images` come as strips, and so does the first result; everything else as in Kernel, masks as wb_bits.
-    `reach(*types, **attrs)` tells which rows of each image. `parted`: further float operands of which each image has
-    its own part (masks and argmax are so anyway). `adds_up`: the result is no image but grows with each row,
+    `reach(*types, **attrs)` tells which rows of each image. `parted`: further operands of which each image has its own
+    part (masks are so anyway). `adds_up`: the result is no image but grows with each row,
     from zero.
     """
 
@@ -108,8 +109,9 @@ class Op:
     phase                        "update" or "backward" where the operator decides it, "" where its place does
     loss                         a scalar at which differentiation starts: its grads are called with dy=None, meaning 1
     parameters                   operand index -> "weight" or "bias", for policies; "scale": never updated
-    units(build, index, *operands, **attrs)     of a quantized parameter, operand `index`: what its stored integer counts
-                                 in, a scale a filter (a value) times a number; None: parameters are real numbers
+    units(build, index, *operands, **attrs)
+                                 of a quantized parameter, operand `index`: what its stored integer counts in, a scale a
+                                 filter (a value) times a number; None: parameters are real numbers
     part(*types, **attrs)        (axis, unit): a prefix of the weight along `axis`, of whole units of so many elements,
                                  can be updated alone; its gradient rule then gives that part's gradient
     ties(*types, **attrs)        which axes hold the same channels: for each operand and result, axis -> a letter;

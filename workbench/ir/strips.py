@@ -19,6 +19,7 @@ from workbench.errors import ShapeError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.op import Reach, Rows
+from workbench.ir.types import BITS
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,10 @@ class Strips:
         return readers
 
     def bytes(self, value: str) -> int:
-        _, channels, _, width = self.body.types[value].shape
-        return 4 * channels * self.kept[value] * width
+        """Of the rows kept of an image, in whole words."""
+        kind = self.body.types[value]
+        _, channels, _, width = kind.shape
+        return -(-channels * self.kept[value] * width * BITS[kind.dtype] // 32) * 4
 
     @property
     def scratch(self) -> int:

@@ -44,8 +44,8 @@ class TensorType:
         if self.layout and (self.layout not in LAYOUTS or len(LAYOUTS[self.layout]) != self.rank):
             raise ShapeError(f"no layout of {self.rank} axes is called {self.layout!r}; there are {', '.join(LAYOUTS)}")
         if self.scale and (self.dtype != "int8" or self.scale < 0 or not -128 <= self.zero_point <= 127):
-            raise ShapeError(f"int8 is quantized by a positive scale and a zero point in [-128, 127]; got {self.dtype}, "
-                             f"scale {self.scale}, zero point {self.zero_point}")  # fmt: skip
+            raise ShapeError(f"int8 is quantized by a positive scale and a zero point in [-128, 127]; got "
+                             f"{self.dtype}, scale {self.scale}, zero point {self.zero_point}")  # fmt: skip
         if isinstance(self.needs_grad, tuple):
             axis, count = self.needs_grad
             if not (0 <= axis < self.rank and 0 < count <= self.shape[axis]):

@@ -1,6 +1,6 @@
 """int8 arithmetic that the quantized operators share: what a tensor stands for, and how sums come back to int8.
 
-    real = (q - zero_point) · scale            x: one scale a tensor, w: one a filter and no zero point, bias: scale_x · scale_w
+    real = (q - zero_point) · scale    x: one scale a tensor; w: one a filter, no zero point; bias: scale_x · scale_w
     y = clip(zero_point + acc · scale_x · scale_w / scale_y)       rounded and clipped to [low, high]
 
 Gradients are real numbers: that of an activation belongs to the real value it stands for, that of an int8 weight or an

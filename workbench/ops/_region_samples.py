@@ -51,7 +51,27 @@ def through_pooling(build):
     return (build.sum(dx, axis=(0, 2, 3)),)
 
 
+def block_of_int8(build):
+    """An inverted bottleneck of int8 behind a strided stem, its input added; masks, a kept part, and batch 2."""
+    rounded, halved = {"x_scale": 0.02, "y_scale": 0.04}, {"x_scale": 0.04, "y_scale": 0.04}
+
+    def conv(x, label, channels, kernel=1, stride=1, groups=1, mask=False, **scales):
+        w = build.input(f"w{label}", (channels, x.shape[1] // groups, kernel, kernel), "int8")
+        b, m = build.input(f"b{label}", (channels,), "int32"), build.input(f"m{label}", (2, channels), "int32")
+        window = {"kernel_size": (kernel,) * 2, "strides": (stride,) * 2, "padding": (kernel // 2,) * 4}
+        return build.op("qnn.conv2d", x, w, b, m, channels=channels, groups=groups, mask=mask, **window, **scales)
+
+    stem = conv(build.input("x", (2, 3, 9, 7), "int8"), 0, 4, 3, 2, x_zero_point=5, y_zero_point=-128, **rounded)
+    wide, first = conv(stem, 1, 6, mask=True, x_zero_point=-128, y_zero_point=-100, **halved)
+    kept = build.strided_slice(wide, begin=1, end=3, axis=1)
+    deep, second = conv(wide, 2, 6, 3, groups=6, mask=True, x_zero_point=-100, y_zero_point=7, **halved)
+    thin = conv(deep, 3, 4, x_zero_point=7, y_zero_point=1, **halved)
+    total, third = build.op("qnn.add", thin, stem, a_scale=0.04, a_zero_point=1, b_scale=0.04, b_zero_point=-128,
+                            y_scale=0.05, y_zero_point=3, mask=True)  # fmt: skip
+    return first, kept, second, third, total
+
+
 CHAINS = (  # (function of a builder that gives the body's outputs, rows a step)
     *((block, 1), (block, 3), (strided, 1), (strided, 2), (backward, 1), (backward, 2), (pooled, 1), (pooled, 2)),
-    (through_pooling, 1),
+    *((through_pooling, 1), (block_of_int8, 1), (block_of_int8, 2)),
 )

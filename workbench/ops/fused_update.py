@@ -2,7 +2,7 @@
 
     dw = nn.conv2d_backward_weight(dy, x); nn.sgd(w, dw, lr)    is    nn.conv2d_backward_weight_sgd(w, dy, x, lr)
 
-So for each of GRADIENTS with each of UPDATES: the gradient's operands and attributes stand in the update's where dw
+So for each of PAIRS: the gradient's operands and attributes stand in the update's where dw
 stood. The meaning is the two meanings, one after the other.
 """
 
@@ -11,20 +11,28 @@ from collections.abc import Callable
 import numpy as np
 
 from workbench.ir.op import Kernel, Op, Sample, get, register
-from workbench.ops import accumulate, conv2d_backward_weight, matmul, sgd  # noqa: F401  registered before this
+from workbench.ops import accumulate, conv2d_backward_weight, matmul, qnn_conv2d_backward_weight, qnn_sgd, sgd  # noqa: F401  registered before this  # noqa: F401
 from workbench.ops import sum as _sum  # noqa: F401
 
-GRADIENTS = {"nn.conv2d_backward_weight": 2, "nn.matmul": 2, "sum": 1}  # name -> operands
-UPDATES = ("nn.sgd", "nn.sgd_momentum", "accumulate")  # operand 0 is written to, operand 1 the gradient
+GRADIENTS = {"nn.conv2d_backward_weight": 2, "nn.matmul": 2, "sum": 1, "qnn.conv2d_backward_weight": 2}  # -> operands
+UPDATES = {"nn.sgd": 1, "nn.sgd_momentum": 1, "accumulate": 1, "qnn.sgd": 2}  # -> literals that tell dw's size
+# An update writes to its operand 0; operand 1 is the gradient.
+REAL, QUANTIZED = ("nn.sgd", "nn.sgd_momentum", "accumulate"), ("qnn.sgd",)
+PAIRS = [(gradient, update) for gradient in ("nn.conv2d_backward_weight", "nn.matmul", "sum") for update in REAL]
+PAIRS += [("qnn.conv2d_backward_weight", "qnn.sgd"), ("qnn.conv2d_backward_weight", "accumulate"), ("sum", "qnn.sgd")]
 
 
 def fused_name(gradient: str, update: str) -> str:
     """What the operator is called that does both; "" where there is none."""
-    return f"{gradient}_{update.removeprefix('nn.')}" if gradient in GRADIENTS and update in UPDATES else ""
+    if (gradient, update) not in PAIRS:
+        return ""
+    name = f"{gradient}_{update.rpartition('.')[2]}"
+    return f"qnn.{name}" if update in QUANTIZED and not name.startswith("qnn.") else name
 
 
-def fuse(gradient: Op, update: Op, count: int) -> Op:
-    """The operator that applies the `gradient` of `count` operands by `update`."""
+def fuse(gradient: Op, update: Op) -> Op:
+    """The operator that applies the `gradient` by `update`."""
+    count = GRADIENTS[gradient.name]
 
     def parts(operands, attrs):
         """Operands and attributes of the gradient, and of the update without it."""
@@ -47,19 +55,27 @@ def fuse(gradient: Op, update: Op, count: int) -> Op:
     def literals(*types, **attrs):
         operands, inner, written, rest, outer = parts(types, attrs)
         dw = gradient.infer(*operands, **inner)
-        numbers = update.kernel.literals(*written, dw, *rest, **outer)[1:]  # the first counts elements
+        numbers = update.kernel.literals(*written, dw, *rest, **outer)[UPDATES[update.name] :]
         return [*gradient.kernel.literals(*operands, **inner), *numbers]
 
     def scratch(*types, **attrs):
         operands, inner, *_ = parts(types, attrs)
         return gradient.kernel.scratch(*operands, **inner)
 
-    name, stem = fused_name(gradient.name, update.name), gradient.kernel.header.removesuffix("_f32.h")
+    name, (stem, kind) = (
+        fused_name(gradient.name, update.name),
+        gradient.kernel.header.removesuffix(".h").rsplit("_", 1),
+    )
+    kind = "s8" if update.name in QUANTIZED else kind
     return Op(
         name=name, infer=infer, evaluate=evaluate, samples=samples_of(gradient, update), macs=macs,
         attrs={**gradient.attrs, **update.attrs}, phase=update.phase,
         takes=tuple(index and index + count - 1 for index in update.takes),
-        kernel=Kernel(f"{stem}_update_f32.h", f"{stem}_{update.name.removeprefix('nn.')}_f32", literals, scratch),
+        dtypes={0: update.dtypes.get(0, ("float32",))}
+        | {index + 1: allowed for index, allowed in gradient.dtypes.items()}
+        | {index + count - 1: allowed for index, allowed in update.dtypes.items() if index > 1},
+        kernel=Kernel(f"{stem}_update_{kind}.h", f"{stem}_{update.name.rpartition('.')[2]}_{kind}", literals, scratch,
+                      operands=update.kernel.operands and update.kernel.operands + count - 1),
     )  # fmt: skip
 
 
@@ -71,6 +87,9 @@ def samples_of(gradient: Op, update: Op) -> Callable:
         cases = []
         for number, case in enumerate(gradient.samples(rng)):
             dw = gradient.evaluate(*case.operands, **gradient.complete(case.attrs))
+            if update.name in QUANTIZED:
+                cases.append(_of_integers(rng, number, case, dw))
+                continue
             state = [rng.normal(size=dw.shape) for _ in update.takes]
             rate = [rng.uniform(size=())] if update.phase == "update" else []
             attrs = {**case.attrs, **choices[number % len(choices)]}
@@ -80,6 +99,15 @@ def samples_of(gradient: Op, update: Op) -> Callable:
     return samples
 
 
-for _gradient, _count in GRADIENTS.items():
-    for _update in UPDATES:
-        register(fuse(get(_gradient), get(_update), _count))
+def _of_integers(rng, number: int, case: Sample, dw) -> Sample:
+    """int32 biases (one axis) or int8 weights, each rounding in turn."""
+    w = rng.integers(-9999, 9999, dw.shape, np.int32) if dw.ndim == 1 else rng.integers(-127, 128, dw.shape, np.int8)
+    rounding = tuple(qnn_sgd.ROUNDINGS)[number % 3]
+    counters = [np.asarray(7, np.int32), np.asarray(number, np.int32)] if rounding == "stochastic" else []
+    scales = rng.uniform(0.1, 0.4, dw.shape[0])
+    attrs = {**case.attrs, "rounding": rounding, "unit": 0.5, "parameter": number, "qas": number % 2 == 0}
+    return Sample((w, *case.operands, scales, np.asarray(0.01), *counters), attrs)
+
+
+for _gradient, _update in PAIRS:
+    register(fuse(get(_gradient), get(_update)))

@@ -139,5 +139,5 @@ register(Op(
     name="nn.max_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples_grad,
     attrs={"size": REQUIRED, "pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0)},
     dtypes={1: ("int8", "int32")}, kernel=Kernel("max_pool2d_grad_f32.h", function_grad, literals_grad),
-    rows=Rows("max_pool2d_rows_f32.h", function_grad_rows, literals_grad_rows, reach_grad),
+    rows=Rows("max_pool2d_rows_f32.h", function_grad_rows, literals_grad_rows, reach_grad, parted=(1,)),
 ))  # fmt: skip

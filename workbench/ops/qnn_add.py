@@ -1,8 +1,8 @@
 """qnn.add: y = clip(y_zero_point + ((a - a_zero_point) · a_scale + (b - b_zero_point) · b_scale) / y_scale), as int8.
 
 Form `rounded` gives both factors the same shift and as many bits as an int32 sum of the two has room for; `tflite`
-scales as TensorFlow Lite's reference does (lite/kernels/internal/reference/integer_ops/add.h). Gradients are those of the
-real sum: both operands get dy, where it was not clipped.
+scales as TensorFlow Lite's reference does (lite/kernels/internal/reference/integer_ops/add.h). Gradients are those of
+the real sum: both operands get dy, where it was not clipped.
 """
 
 from math import frexp
@@ -10,7 +10,7 @@ from math import frexp
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Rows, Sample, channelwise, register
 from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result
 
 ROOM = 22  # bits of a multiplier: twice 255 times that fits into an int32
@@ -65,6 +65,14 @@ def function(a, b, *, form, **_):
     return "add_s8" if form == "rounded" else "add_tflite_s8"
 
 
+def literals_rows(a, b, **attrs):
+    return [*a.shape[1:], *literals(a, b, **attrs)[1:]]
+
+
+def function_rows(a, b, **attrs):
+    return function(a, b, **attrs).replace("_s8", "_rows_s8")
+
+
 def samples(rng):
     cases = []
     for index, (shape, scales) in enumerate(
@@ -85,4 +93,5 @@ register(Op(
            "y_scale": REQUIRED, "y_zero_point": 0, "clip": (-128, 127), "form": "rounded", "mask": False},
     training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
     kernel=Kernel("add_s8.h", function, literals, results=2, in_place=(0, 1)),
+    rows=Rows("add_rows_s8.h", function_rows, literals_rows, images=(0, 1), results=2),
 ))  # fmt: skip

@@ -1,7 +1,7 @@
 """qnn.avg_pool2d: the mean of each window as int8, rescaled; padding does not count. The gradient is nn.avg_pool2d's.
 
-Form `rounded`: the sum of x - x_zero_point times one factor, x_scale / (y_scale · elements). `tflite`: both scales are the same and
-the mean is rounded half away from zero (lite/kernels/internal/reference/integer_ops/pooling.h).
+Form `rounded`: the sum of x - x_zero_point times one factor, x_scale / (y_scale · elements). `tflite`: both scales are
+the same and the mean is rounded half away from zero (lite/kernels/internal/reference/integer_ops/pooling.h).
 """
 
 import numpy as np

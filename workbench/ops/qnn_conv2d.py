@@ -11,8 +11,7 @@ Backward, with g = s · dy where the mask's bit is set (qnn.through_clip):
 import numpy as np
 
 from workbench.errors import GraphError, ShapeError
-from workbench.ir.op import Kernel, Op, Sample, register
-from workbench.ir.types import TensorType
+from workbench.ir.op import Kernel, Op, Rows, Sample, register
 from workbench.ops import conv2d
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
 from workbench.ops.strided_slice import first_channels
@@ -53,9 +52,9 @@ def sums_gradient(build, dy, m, y):
 
 def grad_x(build, dy, x, w, b, m, *, y, **attrs):
     g = sums_gradient(build, dy, m, y)
-    padding, strides = attrs["padding"], attrs["strides"]
-    return build.op("qnn.conv2d_transpose", g, w, channels=x.shape[1], **{key: attrs[key] for key in WINDOW},
-                    output_padding=conv2d.rest_of(x, padding, attrs["dilation"], attrs["kernel_size"], strides))  # fmt: skip
+    rest = conv2d.rest_of(x, *(attrs[key] for key in ("padding", "dilation", "kernel_size", "strides")))
+    window = {key: attrs[key] for key in WINDOW}
+    return build.op("qnn.conv2d_transpose", g, w, channels=x.shape[1], output_padding=rest, **window)
 
 
 def grad_w(build, dy, x, w, b, m, *, y, x_scale, x_zero_point, **attrs):
@@ -90,6 +89,18 @@ def literals(x, w, b, m, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, 
 
 def function(x, w, *_, **__):
     return "conv2d_split_s8" if isinstance(w.needs_grad, tuple) else "conv2d_s8"
+
+
+def literals_rows(*types, **attrs):
+    return literals(*types, **attrs)[1:]
+
+
+def function_rows(*types, **attrs):
+    return function(*types, **attrs).replace("_s8", "_rows_s8")
+
+
+def reach(x, w, *_, **attrs):
+    return conv2d.reach(x, w, **attrs)
 
 
 def samples(rng):
@@ -130,4 +141,5 @@ register(Op(
     dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",)}, part=conv2d.part, ties=ties,
     parameters={1: "weight", 2: "bias"}, units=units,
     kernel=Kernel("conv2d_s8.h", function, literals, operands=4, results=2, split=(1,)),
+    rows=Rows("conv2d_rows_s8.h", function_rows, literals_rows, reach, operands=4, results=2),
 ))  # fmt: skip

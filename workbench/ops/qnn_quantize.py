@@ -50,8 +50,10 @@ def samples_back(rng):
 register(Op(
     name="qnn.quantize", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
     attrs={"scale": REQUIRED, "zero_point": 0, "mask": False}, training={"mask": True},
-    kernel=Kernel("quantize_s8.h", "quantize_s8", lambda x, *, scale, zero_point, mask: [x.elements, 1 / scale, zero_point],
-                  results=2),
+    kernel=Kernel(
+        "quantize_s8.h", "quantize_s8", lambda x, *, scale, zero_point, mask: [x.elements, 1 / scale, zero_point],
+        results=2,
+    ),
 ))  # fmt: skip
 register(Op(
     name="qnn.dequantize", infer=infer_back, evaluate=evaluate_back, samples=samples_back, ties=channelwise,

@@ -1,7 +1,7 @@
 """qnn.requantization: the multipliers (row 0) and shifts (row 1) of a quantized layer, one a filter, from its scales.
 
-factor = x_scale · s / y_scale, in double precision; see _quantized for the two forms. Scales are frozen, so it is folded
-at compile time (fold-constants) and only its table is in the firmware.
+factor = x_scale · s / y_scale, in double precision; see _quantized for the two forms. Scales are frozen, so it is
+folded at compile time (fold-constants) and only its table is in the firmware.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
-"""qnn.sgd: w ← w - u, rounded and saturated: plain SGD on int8 weights (to ±127) and int32 biases, in units of scale.
+"""qnn.sgd: w ← w - u, rounded and saturated: plain SGD on int8 weights (to ±127) and int32 biases (to ±2³⁰).
 
-`dw` is the gradient with respect to the stored integer, `s` the scales of the filters (axis 0 of w), `unit` · s what one
-step of the integer is worth in real numbers. Quantization-aware scaling ("On-Device Training Under 256KB Memory", Lin et
-al. 2022, section 3.1) divides by its square, so that the real weight moves as SGD in real numbers would move it:
+`dw` is the gradient with respect to the stored integer, `s` the scales of the filters (axis 0 of w), `unit` · s what
+one step of the integer is worth in real numbers. Quantization-aware scaling ("On-Device Training Under 256KB Memory",
+Lin et al. 2022, section 3.1) divides by its square, so that the real weight moves as SGD in real numbers would move it:
 
     u = lr · scale · dw / (unit · s)² + lr · weight_decay · w            without `qas`: not divided
 
@@ -20,6 +20,7 @@ from workbench.ir.types import TensorType
 from workbench.ops.sgd import _is_part, _updated
 
 ROUNDINGS = {name: number for number, name in enumerate(policy.ROUNDINGS)}  # as kernels/sgd_s8.h calls them
+BIAS_LIMIT = 2**30  # leaves room for the sums that a bias is added to (see quantize/safe_channels)
 LIMIT = np.float32(2.0**30)  # of u
 
 
@@ -65,7 +66,7 @@ def evaluate(w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, q
         element = np.arange(w.size).reshape(w.shape)[tuple(map(slice, dw.shape))]
         r = uniform(int(seed), int(step), parameter, element) if rounding == "stochastic" else f(0.5)
         new = whole + np.floor(move + r).astype(np.int64)
-    limit = 127 if w.dtype == np.int8 else 2**31 - 1
+    limit = 127 if w.dtype == np.int8 else BIAS_LIMIT
     return _updated(w, dw, np.clip(new, -limit, limit).astype(w.dtype))
 
 
@@ -73,11 +74,7 @@ def literals(w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, q
     """Rows are filters: elements of a row of dw, and from row to row of w in the model's order."""
     rows = dw.shape[0]
     return [rows, dw.elements // rows, w.elements // w.shape[0],
-            *of_update(unit=unit, parameter=parameter, rounding=rounding, qas=qas, scale=scale, weight_decay=weight_decay)]  # fmt: skip
-
-
-def of_update(*, unit, parameter, rounding, qas, scale, weight_decay):
-    return [parameter, ROUNDINGS[rounding], int(qas), unit, scale, weight_decay]
+            parameter, ROUNDINGS[rounding], int(qas), unit, scale, weight_decay]  # fmt: skip
 
 
 def function(w, *_, **__):

@@ -29,7 +29,7 @@ def infer(*operands, body, rows):
 
 
 def evaluate(*operands, body, rows):
-    precision = next(a.dtype for a in operands if np.issubdtype(a.dtype, np.floating))
+    precision = next((a.dtype for a in operands if np.issubdtype(a.dtype, np.floating)), np.float32)
     made = interpret(body, dict(zip(body.inputs, operands, strict=True)), precision)
     return tuple(made[name] for name in body.outputs)
 
@@ -45,15 +45,21 @@ def samples(rng):
         build = Builder()
         outputs = chain(build)
         body = build.graph(*outputs).renumbered()
-        operands = tuple(_random(rng, body.types[name]) for name in body.inputs)
+        operands = tuple(_random(rng, name, body.types[name]) for name in body.inputs)
         cases.append(Sample(operands, {"body": body, "rows": rows}))
     return cases
 
 
-def _random(rng, kind):
+def _random(rng, name, kind):
     if kind.dtype == "float32":
         return rng.normal(size=kind.shape)
-    return rng.random(kind.shape) < 0.5 if kind.dtype == "bit" else np.zeros(kind.shape, kind.dtype)
+    if kind.dtype == "bit":
+        return rng.random(kind.shape) < 0.5
+    if name.startswith("m"):  # multipliers, and no shifts
+        return np.stack([rng.integers(2**22, 2**25, kind.shape[1]), np.zeros(kind.shape[1])]).astype(np.int32)
+    if name == "at":  # places in windows
+        return np.zeros(kind.shape, kind.dtype)
+    return rng.integers(-127, 128, kind.shape).astype(kind.dtype)
 
 
 register(Op(

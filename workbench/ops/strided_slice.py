@@ -30,7 +30,7 @@ def grad_x(build, dy, x, *, y, begin, end, axis):
 
 def first_channels(build, x, count):
     """The first `count` channels (axis 1) of x, or x where that is all of them."""
-    return x if count == x.shape[1] else build.strided_slice(x, begin=0, end=count, axis=1)
+    return x if count == x.shape[1] else build.shared("strided_slice", x, begin=0, end=count, axis=1)
 
 
 def literals(x, *, begin, end, axis):
@@ -43,8 +43,8 @@ def literals_rows(x, *, begin, end, axis):
 
 
 def reach(x, *, axis, **_):
-    if axis != 1 or x.dtype != "float32":
-        raise ShapeError("strided_slice: works row by row along channels of float32 only")
+    if axis != 1:
+        raise ShapeError("strided_slice: works row by row along channels only")
     return Reach()
 
 
@@ -98,11 +98,15 @@ def function(x, **_):
     return "strided_slice_s8" if x.dtype == "int8" else "strided_slice_f32"
 
 
+def function_rows(x, **_):
+    return "slice_rows_s8" if x.dtype == "int8" else "slice_rows_f32"
+
+
 register(Op(
     name="strided_slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED}, keeps=True,
     dtypes={0: ("float32", "int8")}, kernel=Kernel("strided_slice_f32.h", function, literals),
-    rows=Rows("elementwise_rows_f32.h", "slice_rows_f32", literals_rows, reach),
+    rows=Rows("elementwise_rows_f32.h", function_rows, literals_rows, reach),
 ))  # fmt: skip
 register(Op(
     name="strided_slice_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,

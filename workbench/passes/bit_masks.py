@@ -48,4 +48,4 @@ def _with_mask(node: Node, mask: str, builder: Builder) -> Node:
     attrs = {**node.attrs, "mask": True}
     types = ops.get(node.op).result_types([builder.types[name] for name in node.operands], attrs)
     builder.types[mask] = types[1]
-    return replace(node, attrs=attrs, results=(*node.results, mask))
+    return replace(node, attrs=attrs, results=(*node.results, mask), over=node.over and (*node.over, ""))

@@ -32,7 +32,8 @@ Weights = Mapping[str, np.ndarray]
 class Pass:
     """`run(graph) -> graph` may raise Declined. `schedules`: those that have it unless told otherwise.
 
-    One `of_values` is called with the parameters' values as well, and gives new ones beside the graph.
+    One `of_values` is called with the parameters' values as well, and gives new ones beside the graph; one that
+    `looks_ahead` with the names of the passes that come after it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Pass:
     schedules: tuple[str, ...]
     must_pay: bool = False
     of_values: bool = False
+    looks_ahead: bool = False
 
 
 SHARED, REORDERED, OPTIMIZED = ("vanilla", "reordered", "optimized"), ("reordered", "optimized"), ("optimized",)
@@ -54,7 +56,7 @@ PASSES = {
         Pass("fuse-activation", fuse_activation, "bias and activation inside their convolution or dense layer", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
-        Pass("regions", regions, "run chains of operators row by row", OPTIMIZED, True),
+        Pass("regions", regions, "run chains of operators row by row", OPTIMIZED, True, looks_ahead=True),
         Pass("fuse-update", fuse_update, "apply each gradient as it is computed", OPTIMIZED, True),
         Pass("in-place", work_in_place, "write a result over the operand that dies in it", OPTIMIZED, True),
         Pass("order-search", order_search, "run in the order that keeps the fewest bytes alive", OPTIMIZED, True),
@@ -103,9 +105,9 @@ def run_passes_with(
 ) -> tuple[Graph, Weights | None, tuple[Applied, ...]]:
     """`run_passes` with the parameters' values: gives those of the new graph's parameters too."""
     record = []
-    for name in names:
+    for number, name in enumerate(names, 1):
         before, start = graph, time.perf_counter()
-        graph, weights, declined = _run(PASSES[name], before, weights)
+        graph, weights, declined = _run(PASSES[name], before, weights, names[number:])
         peaks = peak_bytes(before), peak_bytes(graph)
         if declined == "" and PASSES[name].must_pay and peaks[1] > peaks[0]:
             declined = f"it would need {size(peaks[1])} instead of {size(peaks[0])}"
@@ -120,14 +122,14 @@ def run_schedule(graph: Graph, schedule: str) -> tuple[Graph, tuple[Applied, ...
     return run_passes(graph, chosen_passes(schedule))
 
 
-def _run(made: Pass, before: Graph, weights: Weights | None) -> tuple[Graph, Weights | None, str]:
+def _run(made: Pass, before: Graph, weights: Weights | None, later: Sequence[str]) -> tuple[Graph, Weights | None, str]:
     try:
         if made.of_values:
             if weights is None:
                 raise Declined("the parameters' values are not known")
             after, weights = made.run(before, weights)
         else:
-            after = made.run(before)
+            after = made.run(before, later) if made.looks_ahead else made.run(before)
         verify(after)
     except Declined as reason:
         return before, weights, str(reason)

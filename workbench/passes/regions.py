@@ -10,6 +10,7 @@ to divide the order into regions and single nodes, of least peak, is found by dy
 then every region takes as many rows a step as fit below that peak.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from workbench.ir import op as ops
@@ -24,12 +25,13 @@ from workbench.units import size
 
 LONGEST = 24  # nodes of a region that work row by row
 STEPS = (2, 4, 8)  # rows that are tried besides one
+LATER = {"fuse-update": fuse_update, "in-place": work_in_place}  # passes that change what regions are worth
 STACK = 128  # bytes: more than a region's own bookkeeping was seen to add to the stack (116 at most, in mobilenet)
 
 
-def regions(graph: Graph) -> Graph:
-    """The same graph with the regions that lower its peak most."""
-    gone = applied_as_computed(graph)
+def regions(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
+    """The same graph with the regions that lower its peak most, once the passes called `later` have run too."""
+    gone = applied_as_computed(graph) if "fuse-update" in later else frozenset()
     given, given_whole = peaks(graph, gone)
     chosen = divided(Stretches(graph, LONGEST, given, gone))
     if not chosen:
@@ -39,16 +41,16 @@ def regions(graph: Graph) -> Graph:
     limit, whole = peaks(cut, gone)
     if whole > given_whole:
         raise Declined(f"it would need {size(whole)} instead of {size(given_whole)}")
-    if (needed := peak_in_the_end(cut) + STACK) > (without := peak_in_the_end(graph)):
+    if (needed := peak_in_the_end(cut, later) + STACK) > (without := peak_in_the_end(graph, later)):
         raise Declined(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")
     return in_larger_steps(cut, (limit, given_whole), gone)
 
 
-def peak_in_the_end(graph: Graph) -> int:
-    """The peak once the passes that come later have run."""
-    for later in (fuse_update, work_in_place):
+def peak_in_the_end(graph: Graph, later: Sequence[str]) -> int:
+    """The peak once the passes called `later` have run, as far as they are of LATER."""
+    for run in (LATER[name] for name in later if name in LATER):
         try:
-            graph = later(graph)
+            graph = run(graph)
         except Declined:
             continue
     return peak_bytes(graph)

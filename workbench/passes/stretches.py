@@ -72,7 +72,7 @@ class Stretches:
         return (
             ops.get(node.op).rows is not None
             and not node.overwrites
-            and any(kind.rank == 4 and kind.dtype == "float32" for kind in kinds)
+            and any(kind.rank == 4 and kind.dtype != "bit" for kind in kinds)
         )
 
     def _from(self, begin: int):

@@ -3,9 +3,10 @@
     calibrate     run the samples through the float graph; of each value keep the range that it takes
     convert       conv/dense + bias + ReLU  ->  one qnn.conv2d, its clip being the ReLU;  add + ReLU  ->  one qnn.add
 
-Weights: one scale a filter, symmetric, s = max |w| / 127; biases int32 in units of x_scale · s. Activations: one scale and
-zero point a tensor, so that the range, zero included, fills [-128, 127] (Jacob et al. 2018, "Quantization and Training of
-Neural Networks for Efficient Integer-Arithmetic-Only Inference"). A dense layer is a convolution over one pixel.
+Weights: one scale a filter, symmetric, s = max |w| / 127; biases int32 in units of x_scale · s. Activations: one scale
+and zero point a tensor, so that the range, zero included, fills [-128, 127] (Jacob et al. 2018, "Quantization and
+Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference"). A dense layer is a convolution over one
+pixel.
 """
 
 from collections.abc import Mapping
@@ -91,7 +92,9 @@ class _Converter:
                 continue
             convert = CONVERTERS.get(node.op)
             if convert is None:
-                raise ModelError(f"{node.label or node.op}: {node.op} has no int8 form", f"there are {', '.join(CONVERTERS)}")
+                raise ModelError(
+                    f"{node.label or node.op}: {node.op} has no int8 form", f"there are {', '.join(CONVERTERS)}"
+                )
             convert(self, node)
         (output,) = self.graph.outputs
         return verify(self.build.graph(self.values[output])), self.weights
@@ -105,13 +108,17 @@ class _Converter:
             end, bias_name, bias = follower, follower.operands[1], self.float_weights[follower.operands[1]]
             self.done.add(end.results[0])
         end, clip = self._activation(end)
-        attrs = {key: node.attrs[key] for key in ("strides", "padding", "dilation", "groups")} if node.op == "nn.conv2d" else {}
+        attrs = (
+            {key: node.attrs[key] for key in ("strides", "padding", "dilation", "groups")}
+            if node.op == "nn.conv2d"
+            else {}
+        )
         if w.ndim == 2:
             w = w[:, :, None, None]
             x = self.build.reshape(x, newshape=(*x.shape, 1, 1), label=f"{node.label}.pixel")
         scales = np.maximum(np.abs(w).max(axis=(1, 2, 3)) / WEIGHT_LIMIT, 1e-8).astype(np.float32)
         step = x.type.scale * scales.astype(np.float64)
-        limit = 2**31 - 1
+        limit = 2**30
         stored = {
             node.operands[1]: np.rint(w / scales[:, None, None, None]).astype(np.int8),
             bias_name: np.clip(np.rint(bias / step), -limit, limit).astype(np.int32),
@@ -119,7 +126,9 @@ class _Converter:
         }
         w8, b32, s = (self._parameter(name, values) for name, values in stored.items())
         of_y = {"y_scale": self.ranges[end.results[0]].scale, "y_zero_point": self.ranges[end.results[0]].zero_point}
-        m = self.build.op("qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y["y_scale"], label=f"{node.label}.factors")
+        m = self.build.op(
+            "qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y["y_scale"], label=f"{node.label}.factors"
+        )
         y = self.build.op(
             "qnn.conv2d", x, w8, b32, m, channels=w.shape[0], kernel_size=w.shape[2:], x_scale=x.type.scale,
             x_zero_point=x.type.zero_point, **of_y, clip=clip, label=node.label, **attrs,
@@ -134,7 +143,8 @@ class _Converter:
         of_y = self.ranges[end.results[0]]
         self.values[end.results[0]] = self.build.op(
             "qnn.add", a, b, a_scale=a.type.scale, a_zero_point=a.type.zero_point, b_scale=b.type.scale,
-            b_zero_point=b.type.zero_point, y_scale=of_y.scale, y_zero_point=of_y.zero_point, clip=clip, label=node.label,
+            b_zero_point=b.type.zero_point, y_scale=of_y.scale, y_zero_point=of_y.zero_point, clip=clip,
+            label=node.label,
         )  # fmt: skip
 
     def same(self, node: Node) -> None:
@@ -171,7 +181,7 @@ class _Converter:
 
 
 CONVERTERS = {
-    "nn.conv2d": _Converter.layer, "nn.dense": _Converter.layer, "add": _Converter.add, "nn.max_pool2d": _Converter.same,
-    "nn.batch_flatten": _Converter.same, "reshape": _Converter.same, "nn.avg_pool2d": _Converter.mean,
-    "nn.global_avg_pool2d": _Converter.mean,
+    "nn.conv2d": _Converter.layer, "nn.dense": _Converter.layer, "add": _Converter.add,
+    "nn.max_pool2d": _Converter.same, "nn.batch_flatten": _Converter.same, "reshape": _Converter.same,
+    "nn.avg_pool2d": _Converter.mean, "nn.global_avg_pool2d": _Converter.mean,
 }  # fmt: skip

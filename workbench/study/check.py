@@ -20,6 +20,7 @@ from workbench.tables import OpRow
 from workbench.training import Training, device_of, first_step, read_parameter
 
 TOLERANCE = 1e-5  # of the tensor's norm
+OVERALL = 1e-3  # the same of what the whole step adds up to: rounding, and clips that fall the other way
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Checked:
     @property
     def agrees(self) -> bool:
         return self.own <= TOLERANCE and self.index is None
+
+
+def adds_up(rows: list[Checked]) -> bool:
+    """Whether the whole step ends where the interpreter's does; operators that agree one by one should see to it."""
+    return all(row.total <= OVERALL for row in rows)
 
 
 def check(built: Built, options: Training) -> list[Checked]:

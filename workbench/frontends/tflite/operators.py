@@ -13,6 +13,7 @@ from workbench.errors import ModelError
 from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.values import SCALES, Held, Values
 from workbench.ir.build import Value
+from workbench.quantize.safe_channels import safe_channels
 
 SAME, VALID = 0, 1
 NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
@@ -20,7 +21,6 @@ ACTIVATIONS = {RELU_N1_TO_1: "RELU_N1_TO_1", 4: "TANH", 5: "SIGN_BIT"}  # those 
 RANGES = {NONE: (None, None), RELU: (0.0, None), RELU_N1_TO_1: (-1.0, 1.0), RELU6: (0.0, 6.0)}
 BEHIND_SOFTMAX = {"QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
 OF_SHAPES = {"SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE"}
-INT32_LIMIT = 2**31 - 1
 LARGEST_WINDOW = 4096  # rows or columns
 
 
@@ -86,7 +86,7 @@ def _int8_layer(values: Values, op: Operator, x: Value, w: np.ndarray, axis: int
         raise ModelError(f"{where}: its input is int8, so weights are int8 and the bias int32 ({len(w)},); got "
                          f"{w.dtype}, {bias.dtype} {bias.shape}")  # fmt: skip
     of_y = values.result_quantization(op)
-    w, bias, scales = _within_int32(w, bias, _filter_scales(values, op, len(w), axis))
+    w, bias, scales = safe_channels(w, bias, _filter_scales(values, op, len(w), axis), x.type.scale / of_y["y_scale"])
     stored = {f"{label}.weight": w, f"{label}.bias": bias, f"{label}.weight_scale": scales}
     weight, b, s = (values.parameter(name, array) for name, array in stored.items())
     of_x = {"x_scale": x.type.scale, "x_zero_point": x.type.zero_point}
@@ -107,14 +107,6 @@ def _filter_scales(values: Values, op: Operator, filters: int, axis: int) -> np.
     if not ((tensor.scales >= SCALES[0]) & (tensor.scales <= SCALES[1])).all():
         raise ModelError(f"{where}: a scale of its weights is {tensor.scales.min():g} or beyond what int8 can have")
     return np.resize(tensor.scales, filters).astype(np.float32)
-
-
-def _within_int32(w: np.ndarray, bias: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Filters whose sums could leave int32, counted in coarser units: dead ones, whose bias or scale is extreme."""
-    reach = np.abs(bias.astype(np.float64)) + 255 * np.abs(w.astype(np.float64)).sum(axis=(1, 2, 3))
-    coarser = 2.0 ** np.ceil(np.log2(np.maximum(reach / INT32_LIMIT, 1)))
-    w = np.rint(w / coarser[:, None, None, None]).astype(np.int8)
-    return w, np.rint(bias / coarser).astype(np.int32), (scales * coarser).astype(np.float32)
 
 
 def _real(values: Values, op: Operator, w: np.ndarray, axis: int) -> np.ndarray:

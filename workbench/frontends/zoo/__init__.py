@@ -1,11 +1,12 @@
 """The built-in networks: a file each, holding `build(batch, seed) -> Model`."""
 
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral
 
 from workbench.errors import ModelError
 from workbench.frontends.model import Model
-from workbench.frontends.zoo import conv_relu, lenet, mlp, mobilenet, resnet
+from workbench.frontends.zoo import conv_relu, lenet, mcu, mlp, mobilenet, resnet
 
 ZOO: dict[str, Callable[[int, int], Model]] = {
     "conv-relu": conv_relu.build,
@@ -13,6 +14,7 @@ ZOO: dict[str, Callable[[int, int], Model]] = {
     "mlp": mlp.build,
     "mobilenet": mobilenet.build,
     "resnet": resnet.build,
+    **{name: partial(mcu.build, name) for name in mcu.BLOCKS},
 }
 
 
