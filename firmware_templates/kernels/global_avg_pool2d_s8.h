@@ -8,7 +8,7 @@ WB_KERNEL void global_avg_pool2d_s8(int planes, int size, int form, int zero_x, 
                                     uint32_t *restrict mask)
 {
     const wb_factor factor = { form, zero_y, low, high, m, shift };
-    wb_all_pass(planes, mask);
+    wb_none_pass(planes, mask);
     for (int p = 0; p < planes; ++p, x += size) {
         int sum = -zero_x * size;
         for (int i = 0; i < size; ++i)

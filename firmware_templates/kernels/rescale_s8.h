@@ -6,7 +6,7 @@ WB_KERNEL void rescale_s8(int count, int form, int zero_x, int zero_y, int low, 
                           const int8_t *x, int8_t *y, uint32_t *restrict mask)
 {
     const wb_factor factor = { form, zero_y, low, high, m, shift };
-    wb_all_pass(count, mask);
+    wb_none_pass(count, mask);
     for (int i = 0; i < count; ++i)
         y[i] = wb_requantize_s8(factor, x[i] - zero_x, mask, i);
 }

@@ -298,13 +298,16 @@ def test_quantize_to_another_scale(tmp_path, out):
     require_equal(file.write(tmp_path / "net.tflite", [x], [y]), IMAGE)
 
 
-def test_float_network_of_int8_layers(tmp_path):
-    """QUANTIZE, a layer and DEQUANTIZE: the input's rounding may differ at ties, of which random numbers have none."""
+def test_a_float_network_of_int8_layers(tmp_path):
+    """QUANTIZE, a layer and DEQUANTIZE, fed halves of the input's scale too."""
     file = TfliteFile()
-    x = file.tensor((1, 37), "float32")
-    q = file.op("QUANTIZE", [x], file.tensor((1, 37), scale=X[0], zero=X[1]))
-    y = file.op("DEQUANTIZE", [dense(file, q, (1, 37), 11)], file.tensor((1, 11), "float32"))
-    require_equal(file.write(tmp_path / "net.tflite", [x], [y]), (1, 37), "float32")
+    x = file.tensor((1, 38), "float32")
+    q = file.op("QUANTIZE", [x], file.tensor((1, 38), scale=0.25, zero=-3))
+    y = file.op("DEQUANTIZE", [dense(file, q, (1, 38), 11)], file.tensor((1, 11), "float32"))
+    path = file.write(tmp_path / "net.tflite", [x], [y])
+    require_equal(path, (1, 38), "float32")
+    halves = (np.arange(-19, 19, dtype=np.float32) / 8).reshape(1, 38)
+    assert np.array_equal(forward(load(path), halves), micro(path)(halves))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])

@@ -87,6 +87,7 @@ HUGE = {"data": np.ones((3, 3, 3, 4), np.int8)}
     ({"y": {"scale": [0.1, 0.2, 0.3]}}, "is INT8 with 3 scales"),
     ({"y": {"zero": 300}}, "scale 0.2 and zero point 300, which int8 cannot have"),
     ({"y": {"scale": 1e-30}}, "scale 1e-30"),
+    ({"y": {"scale": 1e-12}}, "too small for sums of 32 bits"),
     ({"y": {"shape": (1, 6, 5, 7)}}, "makes int8 (1, 3, 6, 5); the file says INT8 (1, 7, 6, 5) (as NCHW)"),
     ({"y": {"dtype": "float32", "scale": None}}, "is FLOAT32 with 0 scales"),
     ({"y": {"shape": (1 << 20, 1 << 20, 5, 3)}}, "has the impossible shape (1048576, 1048576, 5, 3)"),

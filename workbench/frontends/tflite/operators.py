@@ -88,6 +88,8 @@ def _int8_layer(values: Values, op: Operator, x: Value, w: np.ndarray, axis: int
     of_y = values.result_quantization(op)
     w, bias, scales = safe_channels(w, bias, _filter_scales(values, op, len(w), axis), x.type.scale / of_y["y_scale"])
     stored = {f"{label}.weight": w, f"{label}.bias": bias, f"{label}.weight_scale": scales}
+    reach = np.abs(bias.astype(np.float64)) + 255 * np.abs(w.astype(np.float64)).sum(axis=(1, 2, 3))
+    _require_int32(values, op, reach, scales * x.type.scale / of_y["y_scale"])
     weight, b, s = (values.parameter(name, array) for name, array in stored.items())
     of_x = {"x_scale": x.type.scale, "x_zero_point": x.type.zero_point}
     m = values.build.op("qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y["y_scale"], form=values.form,
@@ -107,6 +109,12 @@ def _filter_scales(values: Values, op: Operator, filters: int, axis: int) -> np.
     if not ((tensor.scales >= SCALES[0]) & (tensor.scales <= SCALES[1])).all():
         raise ModelError(f"{where}: a scale of its weights is {tensor.scales.min():g} or beyond what int8 can have")
     return np.resize(tensor.scales, filters).astype(np.float32)
+
+
+def _require_int32(values: Values, op: Operator, reach, factor) -> None:
+    """Sums of up to `reach` are shifted left by the whole bits of `factor`: beyond int32, C would tell other things."""
+    if not np.max(reach * np.maximum(2.0 * factor, 1)) < 2**31:
+        raise ModelError(f"{values.network.where(op)}: the scale of its result is too small for sums of 32 bits")
 
 
 def _real(values: Values, op: Operator, w: np.ndarray, axis: int) -> np.ndarray:
@@ -184,6 +192,7 @@ def add(values: Values, op: Operator) -> Held:
     if a.type.dtype != "int8":
         return Held(_activated(values, op, build.add(a, b, label=label), label), image)
     of_y = values.result_quantization(op)
+    _require_int32(values, op, 2**28, max(a.type.scale, b.type.scale) / of_y["y_scale"] / 2**19)
     y = build.op(
         "qnn.add", a, b, a_scale=a.type.scale, a_zero_point=a.type.zero_point, b_scale=b.type.scale,
         b_zero_point=b.type.zero_point, clip=_clip(values, op, **of_y), form=values.form, label=label, **of_y,
@@ -213,7 +222,7 @@ def max_pool_2d(values: Values, op: Operator) -> Held:
     if (of_y["y_scale"], of_y["y_zero_point"]) != (x.type.scale, x.type.zero_point):
         raise ModelError(f"{values.network.where(op)} has other scales in than out")
     clip = _clip(values, op, **of_y)
-    return Held(y if clip == (-128, 127) else _requantized(values, y, of_y, clip, f"{label}.clip"))
+    return Held(y if clip == (-128, 127) else _requantized(values, op, y, of_y, clip, f"{label}.clip"))
 
 
 def _pool(values: Values, op: Operator):
@@ -229,8 +238,10 @@ def mean(values: Values, op: Operator) -> Held:
         raise ModelError(f"{values.network.where(op)}: only the mean over height and width is supported")
     label, x = values.label(op, "mean"), x.value
     if x.type.dtype == "int8":
+        of_y, pixels = values.result_quantization(op), x.shape[2] * x.shape[3]
+        _require_int32(values, op, 255 * pixels, x.type.scale / of_y["y_scale"])
         y = values.build.op("qnn.global_avg_pool2d", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point,
-                            form=values.form, label=label, **values.result_quantization(op))  # fmt: skip
+                            form=values.form, label=label, **of_y)  # fmt: skip
     else:
         y = values.build.global_avg_pool2d(x, label=label)
     return values.reshaped(Held(y), values.result(op).shape, f"{label}.flatten")
@@ -284,8 +295,9 @@ def quantize(values: Values, op: Operator) -> Held:
     x, of_y = values.operand(op), values.result_quantization(op)
     label = values.label(op, "quantize")
     if x.value.type.dtype == "int8":
-        return Held(_requantized(values, x.value, of_y, (-128, 127), label), x.image)
-    y = values.build.op("qnn.quantize", x.value, scale=of_y["y_scale"], zero_point=of_y["y_zero_point"], label=label)
+        return Held(_requantized(values, op, x.value, of_y, (-128, 127), label), x.image)
+    y = values.build.op("qnn.quantize", x.value, scale=of_y["y_scale"], zero_point=of_y["y_zero_point"],
+                        form=values.form, label=label)  # fmt: skip
     return Held(y, x.image)
 
 
@@ -329,10 +341,13 @@ def _relu(values: Values, op: Operator, activation: int) -> Held:
     if x.value.type.dtype != "int8":
         return Held(values.build.op(f"nn.{name}", x.value, label=label), x.image)
     of_y = values.result_quantization(op)
-    return Held(_requantized(values, x.value, of_y, _clip(values, op, **of_y, activation=activation), label), x.image)
+    return Held(
+        _requantized(values, op, x.value, of_y, _clip(values, op, **of_y, activation=activation), label), x.image
+    )
 
 
-def _requantized(values: Values, x: Value, of_y: dict, clip, label: str) -> Value:
+def _requantized(values: Values, op: Operator, x: Value, of_y: dict, clip, label: str) -> Value:
+    _require_int32(values, op, 255, x.type.scale / of_y["y_scale"])
     return values.build.op("qnn.requantize", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, clip=clip,
                            form=values.form, label=label, **of_y)  # fmt: skip
 
