@@ -5,178 +5,26 @@ Formulas are those of the reference kernels (tensorflow/lite/kernels/internal/re
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil, floor, prod
+from math import prod
 
 import numpy as np
 
 from workbench.errors import ModelError
 from workbench.frontends.tflite.file import Operator
-from workbench.frontends.tflite.values import SCALES, Held, Values
+from workbench.frontends.tflite.layers import conv2d, depthwise_conv2d, fully_connected
+from workbench.frontends.tflite.shared import (
+    RELU,
+    RELU6,
+    activated,
+    int8_range,
+    require_int32,
+    strides_and_padding,
+)
+from workbench.frontends.tflite.values import Held, Values
 from workbench.ir.build import Value
-from workbench.quantize.safe_channels import safe_channels
 
-SAME, VALID = 0, 1
-NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
-ACTIVATIONS = {RELU_N1_TO_1: "RELU_N1_TO_1", 4: "TANH", 5: "SIGN_BIT"}  # those that float32 layers do not do
-RANGES = {NONE: (None, None), RELU: (0.0, None), RELU_N1_TO_1: (-1.0, 1.0), RELU6: (0.0, 6.0)}
 BEHIND_SOFTMAX = {"QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
 OF_SHAPES = {"SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE"}
-LARGEST_WINDOW = 4096  # rows or columns
-
-
-def conv2d(values: Values, op: Operator) -> Held:
-    x = values.image(op, zeros=True)
-    w = values.required(op, 1, rank=4).transpose(0, 3, 1, 2)
-    groups = x.value.shape[1] // w.shape[1] if w.size else 0
-    if groups * w.shape[1] != x.value.shape[1]:
-        where = values.network.where(op)
-        raise ModelError(f"{where}: filters of {w.shape[1]} channels do not divide {x.value.shape[1]}")
-    return _convolution(values, op, x, w, groups, 0, values.label(op, "conv", 1, "Conv2D"))
-
-
-def depthwise_conv2d(values: Values, op: Operator) -> Held:
-    x = values.image(op, zeros=True)
-    w = values.required(op, 1, rank=4).transpose(3, 0, 1, 2)
-    return _convolution(values, op, x, w, x.value.shape[1], 3, values.label(op, "depthwise", 1, "depthwise"))
-
-
-def _convolution(values: Values, op: Operator, x: Held, w: np.ndarray, groups: int, axis: int, label: str) -> Held:
-    dilation = values.option(op, "dilation_h"), values.option(op, "dilation_w")
-    kernel = tuple(d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilation, strict=True))
-    strides, padding = _window(values, op, x.shape, kernel)
-    padding = tuple(a + b for a, b in zip(padding, x.zeros or (0, 0, 0, 0), strict=True))
-    attrs = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
-    if x.value.type.dtype == "int8":
-        return Held(_int8_layer(values, op, x.value, w, axis, label, attrs))
-    weight = values.parameter(f"{label}.weight", _real(values, op, w, axis))
-    y = values.build.conv2d(x.value, weight, channels=w.shape[0], kernel_size=w.shape[2:], label=label, **attrs)
-    return Held(_activated(values, op, _biased(values, op, y, label), label))
-
-
-def fully_connected(values: Values, op: Operator) -> Held:
-    x, w = values.operand(op), values.required(op, 1, rank=2)
-    if values.option(op, "format"):
-        raise ModelError(f"{values.network.where(op)} stores its weights shuffled, which is not supported")
-    label = values.label(op, "dense", 1, "MatMul")
-    inputs = w.shape[1]
-    if not w.size or x.value.type.elements % inputs:
-        raise ModelError(f"{values.network.where(op)}: weights are {w.shape}, the operand {x.value.type}")
-    rows = x.value.type.elements // inputs
-    flat = x if x.value.rank == 2 else values.reshaped(x, (rows, inputs), f"{label}.flatten")
-    if flat.value.shape != (rows, inputs):
-        flat = values.reshaped(flat, (rows, inputs), f"{label}.flatten")
-    if flat.image:
-        height, width, channels = flat.image
-        w = w.reshape(-1, height, width, channels).transpose(0, 3, 1, 2).reshape(w.shape)
-    if flat.value.type.dtype == "int8":
-        pixel = values.build.reshape(flat.value, newshape=(rows, inputs, 1, 1), label=f"{label}.pixel")
-        y = _int8_layer(values, op, pixel, w[:, :, None, None], 0, label, {})
-        y = values.build.batch_flatten(y, label=f"{label}.flatten")
-    else:
-        y = values.build.dense(flat.value, values.parameter(f"{label}.weight", _real(values, op, w, 0)), label=label)
-        y = _activated(values, op, _biased(values, op, y, label), label)
-    return values.reshaped(Held(y), values.result(op).shape, f"{label}.shape")
-
-
-def _int8_layer(values: Values, op: Operator, x: Value, w: np.ndarray, axis: int, label: str, attrs: dict) -> Value:
-    """qnn.conv2d with filters `w` (OIHW), the parameters called as everywhere: .weight, .bias, .weight_scale."""
-    where, bias = values.network.where(op), values.constant(op, 2, rank=1)
-    bias = np.zeros(len(w), np.int32) if bias is None else bias
-    if w.dtype != np.int8 or bias.dtype != np.int32 or bias.shape != w.shape[:1]:
-        raise ModelError(f"{where}: its input is int8, so weights are int8 and the bias int32 ({len(w)},); got "
-                         f"{w.dtype}, {bias.dtype} {bias.shape}")  # fmt: skip
-    of_y = values.result_quantization(op)
-    w, bias, scales = safe_channels(w, bias, _filter_scales(values, op, len(w), axis), x.type.scale / of_y["y_scale"])
-    stored = {f"{label}.weight": w, f"{label}.bias": bias, f"{label}.weight_scale": scales}
-    reach = np.abs(bias.astype(np.float64)) + 255 * np.abs(w.astype(np.float64)).sum(axis=(1, 2, 3))
-    _require_int32(values, op, reach, scales * x.type.scale / of_y["y_scale"])
-    weight, b, s = (values.parameter(name, array) for name, array in stored.items())
-    of_x = {"x_scale": x.type.scale, "x_zero_point": x.type.zero_point}
-    m = values.build.op("qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y["y_scale"], form=values.form,
-                        label=f"{label}.factors")  # fmt: skip
-    return values.build.op("qnn.conv2d", x, weight, b, m, channels=len(w), kernel_size=w.shape[2:], form=values.form,
-                           clip=_clip(values, op, **of_y), label=label, **of_x, **of_y, **attrs)  # fmt: skip
-
-
-def _filter_scales(values: Values, op: Operator, filters: int, axis: int) -> np.ndarray:
-    """One scale a filter, float32."""
-    tensor, where = values.tensor(op, 1), values.network.where(op)
-    if len(tensor.scales) not in (1, filters) or (len(tensor.scales) > 1 and tensor.axis != axis):
-        found = f"{len(tensor.scales)} scales along axis {tensor.axis}"
-        raise ModelError(f"{where}: its weights have {found}; they need one, or {filters} along axis {axis}")
-    if tensor.zero_points.any():
-        raise ModelError(f"{where}: its weights have a zero point that is not zero, which is not supported")
-    if not ((tensor.scales >= SCALES[0]) & (tensor.scales <= SCALES[1])).all():
-        raise ModelError(f"{where}: a scale of its weights is {tensor.scales.min():g} or beyond what int8 can have")
-    return np.resize(tensor.scales, filters).astype(np.float32)
-
-
-def _require_int32(values: Values, op: Operator, reach, factor) -> None:
-    """Sums of up to `reach` are shifted left by the whole bits of `factor`: beyond int32, C would tell other things."""
-    if not np.max(reach * np.maximum(2.0 * factor, 1)) < 2**31:
-        raise ModelError(f"{values.network.where(op)}: the scale of its result is too small for sums of 32 bits")
-
-
-def _real(values: Values, op: Operator, w: np.ndarray, axis: int) -> np.ndarray:
-    """Weights of a float32 layer; int8 ones as the real numbers they stand for."""
-    if w.dtype == np.int8:
-        return w.astype(np.float32) * _filter_scales(values, op, len(w), axis).reshape(-1, *[1] * (w.ndim - 1))
-    if w.dtype != np.float32:
-        raise ModelError(f"{values.network.where(op)}: its weights are {w.dtype}; float32 and int8 are supported")
-    return w
-
-
-def _biased(values: Values, op: Operator, y: Value, label: str) -> Value:
-    bias = values.constant(op, 2, rank=1)
-    if bias is None:
-        return y
-    if bias.dtype != np.float32:
-        raise ModelError(f"{values.network.where(op)}: its bias is {bias.dtype}; it needs to be float32")
-    return values.build.bias_add(y, values.parameter(f"{label}.bias", bias), label=f"{label}.bias_add")
-
-
-def _activated(values: Values, op: Operator, y: Value, label: str) -> Value:
-    """The activation fused into a float32 operator."""
-    activation = values.option(op, "activation")
-    if activation == NONE:
-        return y
-    if activation not in (RELU, RELU6):
-        name = ACTIVATIONS.get(activation, activation)
-        raise ModelError(f"{values.network.where(op)}: its activation, {name}, is not supported")
-    name = "relu" if activation == RELU else "relu6"
-    return values.build.op(f"nn.{name}", y, label=f"{label}.{name}")
-
-
-def _clip(values: Values, op: Operator, y_scale: float, y_zero_point: int, activation: int | None = None):
-    """The int8 values that an activation lets through (CalculateActivationRangeQuantized, kernels/kernel_util.cc)."""
-    activation = values.option(op, "activation") if activation is None else activation
-    if activation not in RANGES:
-        name = ACTIVATIONS.get(activation, activation)
-        raise ModelError(f"{values.network.where(op)}: its activation, {name}, is not supported")
-
-    def stored(real: float | None, limit: int) -> int:
-        if real is None:
-            return limit
-        steps = np.float32(real) / np.float32(y_scale)
-        whole = floor(abs(steps) + 0.5) * (1 if steps >= 0 else -1)
-        return min(max(y_zero_point + whole, -128), 127)
-
-    low, high = RANGES[activation]
-    return stored(low, -128), stored(high, 127)
-
-
-def _window(values: Values, op: Operator, shape, kernel) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
-    """Strides, and the padding that SAME asks for (kernels/padding.h): what is odd goes to bottom and right."""
-    strides, kind = (values.option(op, "stride_h"), values.option(op, "stride_w")), values.option(op, "padding")
-    if kind not in (SAME, VALID) or min(strides) < 1 or max(*strides, *kernel) > LARGEST_WINDOW:
-        where = values.network.where(op)
-        raise ModelError(f"{where}: a window of {kernel}, strides {strides} or padding {kind} make no sense")
-    if kind == VALID:
-        return strides, (0, 0, 0, 0)
-    sizes = zip(shape[2:], strides, kernel, strict=True)
-    missing = [max(0, (ceil(size / stride) - 1) * stride + k - size) for size, stride, k in sizes]
-    before = [each // 2 for each in missing]
-    return strides, (*before, missing[0] - before[0], missing[1] - before[1])
 
 
 def add(values: Values, op: Operator) -> Held:
@@ -190,12 +38,12 @@ def add(values: Values, op: Operator) -> Held:
             f"{values.network.where(op)}: operands of different shapes are not supported: {a.type}, {b.type}"
         )
     if a.type.dtype != "int8":
-        return Held(_activated(values, op, build.add(a, b, label=label), label), image)
+        return Held(activated(values, op, build.add(a, b, label=label), label), image)
     of_y = values.result_quantization(op)
-    _require_int32(values, op, 2**28, max(a.type.scale, b.type.scale) / of_y["y_scale"] / 2**19)
+    require_int32(values, op, 2**28, max(a.type.scale, b.type.scale) / of_y["y_scale"] / 2**19)
     y = build.op(
         "qnn.add", a, b, a_scale=a.type.scale, a_zero_point=a.type.zero_point, b_scale=b.type.scale,
-        b_zero_point=b.type.zero_point, clip=_clip(values, op, **of_y), form=values.form, label=label, **of_y,
+        b_zero_point=b.type.zero_point, clip=int8_range(values, op, **of_y), form=values.form, label=label, **of_y,
     )  # fmt: skip
     return Held(y, image)
 
@@ -205,10 +53,10 @@ def average_pool_2d(values: Values, op: Operator) -> Held:
     label = values.label(op, "avg_pool", ending="AvgPool")
     window = {"pool_size": size, "strides": strides, "padding": padding, "label": label}
     if x.type.dtype != "int8":
-        return Held(_activated(values, op, values.build.avg_pool2d(x, **window), label))
+        return Held(activated(values, op, values.build.avg_pool2d(x, **window), label))
     of_y = values.result_quantization(op)
     y = values.build.op("qnn.avg_pool2d", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, form="tflite",
-                        clip=_clip(values, op, **of_y), **of_y, **window)  # fmt: skip
+                        clip=int8_range(values, op, **of_y), **of_y, **window)  # fmt: skip
     return Held(y)
 
 
@@ -217,11 +65,11 @@ def max_pool_2d(values: Values, op: Operator) -> Held:
     label = values.label(op, "max_pool", ending="MaxPool")
     y = values.build.max_pool2d(x, pool_size=size, strides=strides, padding=padding, label=label)
     if x.type.dtype != "int8":
-        return Held(_activated(values, op, y, label))
+        return Held(activated(values, op, y, label))
     of_y = values.result_quantization(op)
     if (of_y["y_scale"], of_y["y_zero_point"]) != (x.type.scale, x.type.zero_point):
         raise ModelError(f"{values.network.where(op)} has other scales in than out")
-    clip = _clip(values, op, **of_y)
+    clip = int8_range(values, op, **of_y)
     return Held(y if clip == (-128, 127) else _requantized(values, op, y, of_y, clip, f"{label}.clip"))
 
 
@@ -229,7 +77,7 @@ def _pool(values: Values, op: Operator):
     x, size = values.image(op).value, (values.option(op, "height"), values.option(op, "width"))
     if min(size) < 1:
         raise ModelError(f"{values.network.where(op)}: a window of {size} makes no sense")
-    return x, size, *_window(values, op, x.shape, size)
+    return x, size, *strides_and_padding(values, op, x.shape, size)
 
 
 def mean(values: Values, op: Operator) -> Held:
@@ -239,7 +87,7 @@ def mean(values: Values, op: Operator) -> Held:
     label, x = values.label(op, "mean"), x.value
     if x.type.dtype == "int8":
         of_y, pixels = values.result_quantization(op), x.shape[2] * x.shape[3]
-        _require_int32(values, op, 255 * pixels, x.type.scale / of_y["y_scale"])
+        require_int32(values, op, 255 * pixels, x.type.scale / of_y["y_scale"])
         y = values.build.op("qnn.global_avg_pool2d", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point,
                             form=values.form, label=label, **of_y)  # fmt: skip
     else:
@@ -342,12 +190,12 @@ def _relu(values: Values, op: Operator, activation: int) -> Held:
         return Held(values.build.op(f"nn.{name}", x.value, label=label), x.image)
     of_y = values.result_quantization(op)
     return Held(
-        _requantized(values, op, x.value, of_y, _clip(values, op, **of_y, activation=activation), label), x.image
+        _requantized(values, op, x.value, of_y, int8_range(values, op, **of_y, activation=activation), label), x.image
     )
 
 
 def _requantized(values: Values, op: Operator, x: Value, of_y: dict, clip, label: str) -> Value:
-    _require_int32(values, op, 255, x.type.scale / of_y["y_scale"])
+    require_int32(values, op, 255, x.type.scale / of_y["y_scale"])
     return values.build.op("qnn.requantize", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, clip=clip,
                            form=values.form, label=label, **of_y)  # fmt: skip
 
