@@ -50,7 +50,8 @@ def strides_and_padding(
     values: Values, op: Operator, shape, kernel
 ) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
     """Strides, and the padding that SAME asks for (kernels/padding.h): what is odd goes to bottom and right."""
-    strides, kind = (values.option(op, "stride_h"), values.option(op, "stride_w")), values.option(op, "padding")
+    strides = values.option(op, "stride_h"), values.option(op, "stride_w")
+    kind = values.option(op, "padding")
     if kind not in (SAME, VALID) or min(strides) < 1 or max(*strides, *kernel) > LARGEST_WINDOW:
         where = values.network.where(op)
         raise ModelError(f"{where}: a window of {kernel}, strides {strides} or padding {kind} make no sense")
