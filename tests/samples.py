@@ -89,6 +89,19 @@ def parameters_after(graph: Graph, values: Mapping[str, np.ndarray], folder: Pat
     return {name: machine.read_array(place[name], np.float32, graph.types[name].elements) for name in graph.parameters}
 
 
+def forward_emulated(graph: Graph, values: Mapping[str, np.ndarray], folder: Path) -> np.ndarray:
+    """The output of a forward graph on the emulated board; `values` hold its input and its parameters."""
+    (source,), (output,) = graph.inputs, graph.outputs
+    board, memory = boards.get("nrf52840"), plan_memory(graph, scratch_bytes(graph))
+    project = generate(graph, memory, values, board)
+    machine = Machine(build(project, board, folder, memory.plan.bytes).elf, board)
+    machine.start()
+    place = {value: machine.elf.address(row.symbol) + row.offset for row in project.buffers for value in row.values}
+    machine.write_array(place[source], np.ascontiguousarray(values[source]))
+    machine.call("wb_train_step")
+    return read(machine, place[output], graph.types[output]).reshape(graph.types[output].shape)
+
+
 def packed(array: np.ndarray) -> np.ndarray:
     """Bits as they are stored: lowest first, padded to whole 32-bit words."""
     if array.dtype != bool:

@@ -44,6 +44,7 @@ ONLY_IMPORTER = {
     "elftools": "emulate/symbols.py",
     "mlxtend": "data/sources.py",
     "sklearn": "data/sources.py",
+    "tflite": "frontends/tflite/file.py",
     "tqdm": "cli/output.py",
 }
 

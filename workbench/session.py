@@ -5,6 +5,7 @@ built = build(compiled, board=boards.get("nrf52840"), folder=...)
 run = train(built, Training(epochs=5))              or all three: run("lenet", policy="last-2", epochs=5)
 """
 
+import shlex
 import tempfile
 import time
 from bisect import bisect_left
@@ -87,7 +88,7 @@ def compile(
     if not model.classifies:
         raise ModelError(
             f"{model.name} gives {model.graph.types[model.graph.outputs[0]]}, not class scores: it cannot be trained",
-            f"`workbench show {model.name} --stage backward` prints its gradients",
+            f"`workbench show {shlex.quote(model.argument)} --stage backward` prints its gradients",
         )
     _require_all_read(model)
     marked = apply_policy(model.graph, policy)
@@ -121,7 +122,7 @@ def build(compiled: Compiled, board: Board, folder: str | Path, virtual: bool = 
 
 
 def run(
-    model: str | Model,
+    model: str | Path | Model,
     *,
     policy: str | UpdatePolicy = "full",
     schedule: str = "optimized",
@@ -190,7 +191,7 @@ def _what_would_fit(built: Built) -> str:
 
     if compiled.schedule != "optimized":
         offer("--schedule optimized", schedule="optimized")
-    single = {"model": frontends.load(compiled.model.name)} if _has_smaller_batch(compiled.model) else {}
+    single = {"model": compiled.model.with_batch(1)} if _has_smaller_batch(compiled.model) else {}
     if single:
         offer("--batch 1", **single)
     if board == boards.BOARDS.get(board.name):
@@ -207,7 +208,7 @@ def _what_would_fit(built: Built) -> str:
 
 
 def _has_smaller_batch(model: Model) -> bool:
-    return model.batch > 1 and model.name in frontends.names()
+    return model.batch > 1 and (model.source is not None or model.name in frontends.names())
 
 
 def _last_layers(compiled: Compiled) -> int:

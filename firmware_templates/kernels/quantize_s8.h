@@ -1,4 +1,4 @@
-/* quantize_s8.h - real numbers to int8, rounded to nearest (ties to even) and clipped, and back. */
+/* quantize_s8.h - real numbers to int8, rounded to nearest and clipped, and back. */
 #pragma once
 #include "requantize_s8.h"
 
@@ -19,6 +19,20 @@ WB_KERNEL void quantize_s8(int count, float per_scale, int zero, const float *re
     for (int i = 0; i < count; ++i) {
         const int whole = wb_min(wb_max(wb_nearest(x[i] * per_scale), -65536), 65536);
         y[i] = wb_clip_s8(-128, 127, whole + zero, mask, i);
+    }
+}
+
+/* As TensorFlow Lite: divided, halves away from zero. */
+WB_KERNEL void quantize_tflite_s8(int count, float scale, int zero, const float *restrict x,
+                                  int8_t *restrict y, uint32_t *restrict mask)
+{
+    wb_none_pass(count, mask);
+    for (int i = 0; i < count; ++i) {
+        const float steps = x[i] / scale;
+        const int whole = (int)(steps > 65536.0f ? 65536.0f : steps < -65536.0f ? -65536.0f : steps);
+        const float rest = steps - (float)whole;
+        const int away = (rest >= 0.5f) - (rest <= -0.5f);
+        y[i] = wb_clip_s8(-128, 127, wb_min(wb_max(whole + away, -65536), 65536) + zero, mask, i);
     }
 }
 

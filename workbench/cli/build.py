@@ -30,7 +30,7 @@ def execute(args) -> int:
                   "static": image.static, "arena_planned": arena, "stack_reserve": image.stack_reserve,
                   "sram_planned": image.static + arena + image.stack_reserve})  # fmt: skip
         return 0
-    say(f"{args.model} · {compiled.policy.name} · {args.schedule} · {board}")
+    say(f"{options.called(args)} · {compiled.policy.name} · {args.schedule} · {board}")
     planned = kilobytes(image.static + arena + image.stack_reserve)
     parts = f"static {kilobytes(image.static)} · arena {kilobytes(arena)} · stack {kilobytes(image.stack_reserve)}"
     say(f"flash {kilobytes(image.flash)} · SRAM planned {planned}: {parts}")

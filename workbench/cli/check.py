@@ -31,7 +31,7 @@ def execute(args) -> int:
     if args.json:
         say_json([vars(row) for row in rows])
     else:
-        say(_text(args.model, rows, wrong, args.verbose, TOLERANCE))
+        say(_text(options.called(args), rows, wrong, args.verbose, TOLERANCE))
     return 0 if not wrong and adds_up(rows) else 3
 
 

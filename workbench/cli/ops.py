@@ -1,4 +1,4 @@
-"""List the operators of the IR: what they mean, whether they have a gradient and a C kernel."""
+"""List the operators of the IR, or those that are imported from files: what they mean, gradients and C kernels."""
 
 from workbench.cli.output import say, say_json, table
 
@@ -6,10 +6,20 @@ HELP = "list the operators"
 
 
 def add_arguments(parser) -> None:
+    parser.add_argument("--frontend", choices=("tflite",), help="those that are imported from such files")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def execute(args) -> int:
+    heads, rows = _imported() if args.frontend else _own()
+    if args.json:
+        say_json({"ops": [dict(zip(heads, row, strict=True)) for row in rows]})
+    else:
+        say(table(["operator", *heads[1:]], rows))
+    return 0
+
+
+def _own():
     import workbench.ops  # noqa: F401  registers them
     from workbench.ir.op import registered
 
@@ -22,8 +32,10 @@ def execute(args) -> int:
         ]
         for op in registered().values()
     ]
-    if args.json:
-        say_json({"ops": [dict(zip(("name", "gradients", "kernel", "attributes"), row, strict=True)) for row in rows]})
-        return 0
-    say(table(["operator", "gradients", "kernel", "attributes"], rows))
-    return 0
+    return ["name", "gradients", "kernel", "attributes"], rows
+
+
+def _imported():
+    from workbench.frontends.tflite import OPERATORS
+
+    return ["name", "imported"], [[name, imported.about] for name, imported in OPERATORS.items()]

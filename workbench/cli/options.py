@@ -15,7 +15,8 @@ OWN = ("output", "steps", "epochs", "trace")  # options of one command, not of t
 
 
 def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help="see `workbench models`")
+    what = "a name (see `workbench models`) or a .tflite file"
+    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help=what)
 
 
 def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_policy: bool = True) -> None:
@@ -122,6 +123,13 @@ def model(args):
     return session.with_weights(found, read_weights(path), path)
 
 
+def called(args) -> str:
+    """What the network asked for is called."""
+    from workbench import frontends
+
+    return frontends.called(args.model)
+
+
 def pretrained(args, found):
     """The network after the pre-training that was asked for, if it was."""
     from workbench.cli.output import progress
@@ -129,7 +137,7 @@ def pretrained(args, found):
 
     if not args.pretrain:
         return found
-    with progress(f"{args.model} pre-training", args.quiet or args.json) as step:
+    with progress(f"{called(args)} pre-training", args.quiet or args.json) as step:
         return pretrain(found, args.pretrain, adapt_to=args.data or found.data, seed=args.seed, progress=step)
 
 
@@ -219,7 +227,7 @@ def read_weights(path: str) -> dict[str, np.ndarray]:
 
 def run_name(args, board: Board, schedule: str | None = None, label: str | None = None) -> str:
     """lenet-full-nrf52840, with what else was chosen: the folder under out/. `label` stands for the policy's name."""
-    parts = [args.model, label or policy.parse_policy(args.policy).name, board.name]
+    parts = [called(args), label or policy.parse_policy(args.policy).name, board.name]
     parts += [schedule] if schedule and schedule != "optimized" else []
     words = [word.strip() for word in args.passes.split(",")]
     parts += [f"no_{word[1:]}" if word.startswith("-") else word for word in words if word]

@@ -1,5 +1,6 @@
 """Train a network on the emulated board: compile, build, run some steps, measure the first one, tell what it took."""
 
+import shlex
 from pathlib import Path
 
 from workbench.cli import options
@@ -36,7 +37,7 @@ def train_once(args, model, board, schedule: str, folder: Path, virtual: bool = 
 
     compiled = options.compiled(args, model, schedule)
     built = session.build(compiled, board, folder / "firmware", virtual)
-    with progress(f"{args.model} {schedule}", args.quiet or args.json) as step:
+    with progress(f"{options.called(args)} {schedule}", args.quiet or args.json) as step:
         run, weights = session.train(built, options.training(args, evaluate), step)
     run.meta["artifacts"] |= {"run": str(folder), "firmware": str(folder / "firmware"), "elf": str(built.image.elf)}
     return run, weights
@@ -57,6 +58,6 @@ def tell(args, run, folder: Path) -> int:
             say(f"note      {note}")
         weights = run.meta["artifacts"].get("weights")
         files = [f"{folder}/", weights] if weights else [f"{folder}/"]
-        again = f"{args.model}{options.chosen(args, 'lifecycle')}"
+        again = f"{shlex.quote(args.model)}{options.chosen(args, 'lifecycle')}"
         say_more(args, f"Wrote {', '.join(files)}     next: ./workbench.sh lifecycle {again}")
     return 3 if len(run.violations) else 0

@@ -31,7 +31,7 @@ def execute(args) -> int:
     graph, plan = _at_stage(args, model, policy)
     text = _difference(args, model, graph) if args.diff else print_graph(graph)
     if args.json:
-        found = {"model": args.model, "policy": policy.name, "schedule": args.schedule, "stage": args.stage}
+        found = {"model": options.called(args), "policy": policy.name, "schedule": args.schedule, "stage": args.stage}
         planned = {} if plan is None else {"plan": [vars(buffer) for buffer in plan.memory.plan.buffers]}
         say_json(found | {"diff": args.diff, "ir": text} | planned)
         return 0

@@ -29,11 +29,19 @@ class Model:
     weights_from: str | None = None
     pretrained: dict | None = None
     policies: Mapping[str, UpdatePolicy] = field(default_factory=dict)
+    source: str | None = None
+    inference: Graph | None = None
+    scores: bool = True
 
     def policy(self, text: str | UpdatePolicy) -> UpdatePolicy:
         """The network's own policy of this name, or the one that `text` writes out. Raises PolicyError."""
         own = self.policies.get(text) if isinstance(text, str) else None
         return own or parse_policy(text)
+
+    @property
+    def argument(self) -> str:
+        """What the command line knows it by."""
+        return self.source or self.name
 
     @property
     def batch(self) -> int:
@@ -53,20 +61,26 @@ class Model:
 
     @property
     def classifies(self) -> bool:
-        """Whether its output is (batch, classes), so that it can be trained with labels."""
-        return self.graph.types[self.graph.outputs[0]].rank == 2
+        """Whether its output is class scores, (batch, classes), so that it can be trained with labels."""
+        return self.scores and self.graph.types[self.graph.outputs[0]].rank == 2
 
     def with_batch(self, batch: int) -> "Model":
         """The same network for `batch` samples at once."""
-        old, (source,) = self.batch, self.graph.inputs
-        types = {name: self.graph.types[name] for name in self.graph.arguments}
-        types[source] = replace(types[source], shape=(batch, *types[source].shape[1:]))
-        nodes = []
-        for node in self.graph.nodes:
-            attrs = dict(node.attrs)
-            if attrs.get("newshape", ())[:1] == (old,):
-                attrs["newshape"] = (batch, *attrs["newshape"][1:])
-            kinds = ops.get(node.op).result_types([types[name] for name in node.operands], attrs)
-            types.update(zip(node.results, kinds, strict=True))
-            nodes.append(replace(node, attrs=attrs))
-        return replace(self, graph=verify(replace(self.graph, nodes=tuple(nodes), types=types)))
+        inference = self.inference and _for_batch(self.inference, batch)
+        return replace(self, graph=_for_batch(self.graph, batch), inference=inference)
+
+
+def _for_batch(graph: Graph, batch: int) -> Graph:
+    (source,) = graph.inputs
+    old = graph.types[source].shape[0]
+    types = {name: graph.types[name] for name in graph.arguments}
+    types[source] = replace(types[source], shape=(batch, *types[source].shape[1:]))
+    nodes = []
+    for node in graph.nodes:
+        attrs = dict(node.attrs)
+        if attrs.get("newshape", ())[:1] == (old,):
+            attrs["newshape"] = (batch, *attrs["newshape"][1:])
+        kinds = ops.get(node.op).result_types([types[name] for name in node.operands], attrs)
+        types.update(zip(node.results, kinds, strict=True))
+        nodes.append(replace(node, attrs=attrs))
+    return verify(replace(graph, nodes=tuple(nodes), types=types))

@@ -1,6 +1,7 @@
 """qnn.quantize and qnn.dequantize: real numbers to int8 and back, real = (q - zero_point) · scale.
 
-Rounding (to nearest, ties to even) passes gradients straight through; what was clipped passes none.
+Rounding passes gradients straight through; what was clipped passes none. Form `rounded`: x · (1 / scale) to nearest,
+ties to even. `tflite`: x / scale, halves away from zero (lite/kernels/internal/reference/quantize.h).
 """
 
 import numpy as np
@@ -10,12 +11,17 @@ from workbench.ir.types import TensorType
 from workbench.ops._quantized import check, clipped, result
 
 
-def infer(x, *, scale, zero_point, mask):
-    return result("quantize", x.shape, scale, zero_point, (-128, 127), "rounded", mask)
+def infer(x, *, scale, zero_point, form, mask):
+    return result("quantize", x.shape, scale, zero_point, (-128, 127), form, mask)
 
 
-def evaluate(x, *, scale, zero_point, mask=False):
-    return clipped(np.rint(x * x.dtype.type(1 / scale)), zero_point, (-128, 127), mask)
+def evaluate(x, *, scale, zero_point, form="rounded", mask=False):
+    if form == "rounded":
+        return clipped(np.rint(x * x.dtype.type(1 / scale)), zero_point, (-128, 127), mask)
+    steps = x / x.dtype.type(scale)
+    whole = np.trunc(steps)
+    away = np.copysign(np.abs(steps - whole) >= 0.5, steps)
+    return clipped(whole + away, zero_point, (-128, 127), mask)
 
 
 def grad_x(build, dy, x, *, y, **_):
@@ -28,7 +34,18 @@ def samples(rng):
         Sample((edges,), {"scale": 0.02, "zero_point": 0, "mask": True}),
         Sample((rng.normal(size=(2, 3, 5, 3)),), {"scale": 0.01, "zero_point": -7, "mask": True}),
         Sample((rng.normal(size=(1, 33)),), {"scale": 0.03, "zero_point": 100}),
+        Sample((edges,), {"scale": 0.02, "zero_point": 0, "form": "tflite", "mask": True}),
+        Sample((np.arange(-9, 9) / 16 + 1e-9,), {"scale": 0.125, "zero_point": -7, "form": "tflite"}),
+        Sample((np.array([0.49999997, -0.49999997, 0.5, -0.5, 1.5, -2.5]),), {"scale": 1.0, "form": "tflite"}),
     ]
+
+
+def function(x, *, form, **_):
+    return "quantize_s8" if form == "rounded" else "quantize_tflite_s8"
+
+
+def literals(x, *, scale, zero_point, form, mask):
+    return [x.elements, 1 / scale if form == "rounded" else scale, zero_point]
 
 
 def infer_back(x, *, scale, zero_point):
@@ -49,11 +66,8 @@ def samples_back(rng):
 
 register(Op(
     name="qnn.quantize", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
-    attrs={"scale": REQUIRED, "zero_point": 0, "mask": False}, training={"mask": True},
-    kernel=Kernel(
-        "quantize_s8.h", "quantize_s8", lambda x, *, scale, zero_point, mask: [x.elements, 1 / scale, zero_point],
-        results=2,
-    ),
+    attrs={"scale": REQUIRED, "zero_point": 0, "form": "rounded", "mask": False}, training={"mask": True},
+    kernel=Kernel("quantize_s8.h", function, literals, results=2),
 ))  # fmt: skip
 register(Op(
     name="qnn.dequantize", infer=infer_back, evaluate=evaluate_back, samples=samples_back, ties=channelwise,

@@ -14,7 +14,7 @@ def infer(x, *, axes):
         raise ShapeError(f"transpose: axes name each of the {x.rank} axes of {x} once; got {list(axes)}")
     if len(_loops(x.shape, axes)) > DEPTH:
         raise ShapeError(f"transpose: axes {list(axes)} of {x} move more than {DEPTH} axes apart from each other")
-    return TensorType(tuple(x.shape[axis] for axis in axes), x.dtype)
+    return TensorType(tuple(x.shape[axis] for axis in axes), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
 def _loops(shape, axes):
@@ -63,10 +63,15 @@ CASES = (
 
 
 def samples(rng):
-    return [Sample((rng.normal(size=shape),), {"axes": axes}) for shape, axes in CASES]
+    int8 = [Sample((rng.integers(-128, 128, shape, np.int8),), {"axes": axes}) for shape, axes in CASES[:2]]
+    return [*(Sample((rng.normal(size=shape),), {"axes": axes}) for shape, axes in CASES), *int8]
+
+
+def function(x, **_):
+    return "transpose_s8" if x.dtype == "int8" else "transpose_f32"
 
 
 register(Op(
     name="transpose", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs={"axes": REQUIRED},
-    kernel=Kernel("transpose_f32.h", "transpose_f32", literals),
+    dtypes={0: ("float32", "int8")}, kernel=Kernel("transpose_f32.h", function, literals),
 ))  # fmt: skip

@@ -123,14 +123,14 @@ def check_names(model: Model, wanted: Sequence[Cell]) -> dict[str, UpdatePolicy]
 
 
 def compare(
-    model: str | Model, policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, *, passes: str = "", **how
+    model: str | Path | Model, policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, *, passes: str = "", **how
 ) -> Comparison:
     """Every policy under every schedule: `compare_cells` of cells(policies, schedules, passes)."""
     return compare_cells(model, cells(policies, schedules, passes), **how)
 
 
 def compare_cells(
-    model: str | Model,
+    model: str | Path | Model,
     wanted: Sequence[Cell],
     *,
     board: str | Board = boards.DEFAULT,

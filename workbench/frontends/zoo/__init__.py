@@ -26,6 +26,11 @@ def load(name: str, batch: int = 1, seed: int = 0) -> Model:
     """The built-in network `name` for `batch` samples at once. Raises ModelError that lists what there is."""
     if name not in ZOO:
         raise ModelError(f"no network is called {name!r}", f"there are {', '.join(ZOO)}; `workbench models` tells more")
+    return ZOO[name](checked_batch(batch), seed)
+
+
+def checked_batch(batch) -> int:
+    """`batch` if it can be one. Raises ModelError."""
     if not isinstance(batch, Integral) or batch < 1:
         raise ModelError(f"a batch is a whole number of samples, at least one; got {batch}")
-    return ZOO[name](int(batch), seed)
+    return int(batch)

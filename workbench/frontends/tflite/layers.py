@@ -1,0 +1,115 @@
+"""Convolutions and dense layers of .tflite files: their weights, scales and biases become parameters."""
+
+import numpy as np
+
+from workbench.errors import ModelError
+from workbench.frontends.tflite.file import Operator
+from workbench.frontends.tflite.shared import activated, int8_range, require_int32, strides_and_padding
+from workbench.frontends.tflite.values import SCALES, Held, Values
+from workbench.ir.build import Value
+from workbench.quantize.safe_channels import safe_channels
+
+
+def conv2d(values: Values, op: Operator) -> Held:
+    x = values.image(op, zeros=True)
+    w = values.required(op, 1, rank=4).transpose(0, 3, 1, 2)
+    groups = x.value.shape[1] // w.shape[1] if w.size else 0
+    if groups * w.shape[1] != x.value.shape[1]:
+        where = values.network.where(op)
+        raise ModelError(f"{where}: filters of {w.shape[1]} channels do not divide {x.value.shape[1]}")
+    return _convolution(values, op, x, w, groups, 0, values.label(op, "conv", 1, "Conv2D"))
+
+
+def depthwise_conv2d(values: Values, op: Operator) -> Held:
+    x = values.image(op, zeros=True)
+    w = values.required(op, 1, rank=4).transpose(3, 0, 1, 2)
+    return _convolution(values, op, x, w, x.value.shape[1], 3, values.label(op, "depthwise", 1, "depthwise"))
+
+
+def _convolution(values: Values, op: Operator, x: Held, w: np.ndarray, groups: int, axis: int, label: str) -> Held:
+    dilation = values.option(op, "dilation_h"), values.option(op, "dilation_w")
+    kernel = tuple(d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilation, strict=True))
+    strides, padding = strides_and_padding(values, op, x.shape, kernel)
+    padding = tuple(a + b for a, b in zip(padding, x.zeros or (0, 0, 0, 0), strict=True))
+    attrs = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
+    if x.value.type.dtype == "int8":
+        return Held(_int8_layer(values, op, x.value, w, axis, label, attrs))
+    weight = values.parameter(f"{label}.weight", _real(values, op, w, axis))
+    y = values.build.conv2d(x.value, weight, channels=w.shape[0], kernel_size=w.shape[2:], label=label, **attrs)
+    return Held(activated(values, op, _biased(values, op, y, label), label))
+
+
+def fully_connected(values: Values, op: Operator) -> Held:
+    x, w = values.operand(op), values.required(op, 1, rank=2)
+    if values.option(op, "format"):
+        raise ModelError(f"{values.network.where(op)} stores its weights shuffled, which is not supported")
+    label = values.label(op, "dense", 1, "MatMul")
+    inputs = w.shape[1]
+    if not w.size or x.value.type.elements % inputs:
+        raise ModelError(f"{values.network.where(op)}: weights are {w.shape}, the operand {x.value.type}")
+    rows = x.value.type.elements // inputs
+    flat = x if x.value.rank == 2 else values.reshaped(x, (rows, inputs), f"{label}.flatten")
+    if flat.value.shape != (rows, inputs):
+        flat = values.reshaped(flat, (rows, inputs), f"{label}.flatten")
+    if flat.image:
+        height, width, channels = flat.image
+        w = w.reshape(-1, height, width, channels).transpose(0, 3, 1, 2).reshape(w.shape)
+    if flat.value.type.dtype == "int8":
+        pixel = values.build.reshape(flat.value, newshape=(rows, inputs, 1, 1), label=f"{label}.pixel")
+        y = _int8_layer(values, op, pixel, w[:, :, None, None], 0, label, {})
+        y = values.build.batch_flatten(y, label=f"{label}.flatten")
+    else:
+        y = values.build.dense(flat.value, values.parameter(f"{label}.weight", _real(values, op, w, 0)), label=label)
+        y = activated(values, op, _biased(values, op, y, label), label)
+    return values.reshaped(Held(y), values.result(op).shape, f"{label}.shape")
+
+
+def _int8_layer(values: Values, op: Operator, x: Value, w: np.ndarray, axis: int, label: str, attrs: dict) -> Value:
+    """qnn.conv2d with filters `w` (OIHW), the parameters called as everywhere: .weight, .bias, .weight_scale."""
+    where, bias = values.network.where(op), values.constant(op, 2, rank=1)
+    bias = np.zeros(len(w), np.int32) if bias is None else bias
+    if w.dtype != np.int8 or bias.dtype != np.int32 or bias.shape != w.shape[:1]:
+        raise ModelError(f"{where}: its input is int8, so weights are int8 and the bias int32 ({len(w)},); got "
+                         f"{w.dtype}, {bias.dtype} {bias.shape}")  # fmt: skip
+    of_y = values.result_quantization(op)
+    w, bias, scales = safe_channels(w, bias, _filter_scales(values, op, len(w), axis), x.type.scale / of_y["y_scale"])
+    stored = {f"{label}.weight": w, f"{label}.bias": bias, f"{label}.weight_scale": scales}
+    reach = np.abs(bias.astype(np.float64)) + 255 * np.abs(w.astype(np.float64)).sum(axis=(1, 2, 3))
+    require_int32(values, op, reach, scales * x.type.scale / of_y["y_scale"])
+    weight, b, s = (values.parameter(name, array) for name, array in stored.items())
+    of_x = {"x_scale": x.type.scale, "x_zero_point": x.type.zero_point}
+    m = values.build.op("qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y["y_scale"], form=values.form,
+                        label=f"{label}.factors")  # fmt: skip
+    return values.build.op("qnn.conv2d", x, weight, b, m, channels=len(w), kernel_size=w.shape[2:], form=values.form,
+                           clip=int8_range(values, op, **of_y), label=label, **of_x, **of_y, **attrs)  # fmt: skip
+
+
+def _filter_scales(values: Values, op: Operator, filters: int, axis: int) -> np.ndarray:
+    """One scale a filter, float32."""
+    tensor, where = values.tensor(op, 1), values.network.where(op)
+    if len(tensor.scales) not in (1, filters) or (len(tensor.scales) > 1 and tensor.axis != axis):
+        found = f"{len(tensor.scales)} scales along axis {tensor.axis}"
+        raise ModelError(f"{where}: its weights have {found}; they need one, or {filters} along axis {axis}")
+    if tensor.zero_points.any():
+        raise ModelError(f"{where}: its weights have a zero point that is not zero, which is not supported")
+    if not ((tensor.scales >= SCALES[0]) & (tensor.scales <= SCALES[1])).all():
+        raise ModelError(f"{where}: a scale of its weights is {tensor.scales.min():g} or beyond what int8 can have")
+    return np.resize(tensor.scales, filters).astype(np.float32)
+
+
+def _real(values: Values, op: Operator, w: np.ndarray, axis: int) -> np.ndarray:
+    """Weights of a float32 layer; int8 ones as the real numbers they stand for."""
+    if w.dtype == np.int8:
+        return w.astype(np.float32) * _filter_scales(values, op, len(w), axis).reshape(-1, *[1] * (w.ndim - 1))
+    if w.dtype != np.float32:
+        raise ModelError(f"{values.network.where(op)}: its weights are {w.dtype}; float32 and int8 are supported")
+    return w
+
+
+def _biased(values: Values, op: Operator, y: Value, label: str) -> Value:
+    bias = values.constant(op, 2, rank=1)
+    if bias is None:
+        return y
+    if bias.dtype != np.float32:
+        raise ModelError(f"{values.network.where(op)}: its bias is {bias.dtype}; it needs to be float32")
+    return values.build.bias_add(y, values.parameter(f"{label}.bias", bias), label=f"{label}.bias_add")

@@ -1,0 +1,231 @@
+"""The operators of TensorFlow Lite as nodes: one function each, and OPERATORS, the table of them.
+
+Formulas are those of the reference kernels (tensorflow/lite/kernels/internal/reference, for int8 its integer_ops).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from workbench.errors import ModelError
+from workbench.frontends.tflite.file import Operator
+from workbench.frontends.tflite.layers import conv2d, depthwise_conv2d, fully_connected
+from workbench.frontends.tflite.shared import (
+    RELU,
+    RELU6,
+    activated,
+    int8_range,
+    require_int32,
+    strides_and_padding,
+)
+from workbench.frontends.tflite.values import Held, Values
+from workbench.ir.build import Value
+
+BEHIND_SOFTMAX = {"QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
+OF_SHAPES = {"SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE"}
+
+
+def add(values: Values, op: Operator) -> Held:
+    a, b = values.operand(op, 0), values.operand(op, 1)
+    label, build, image = values.label(op, "add"), values.build, a.image
+    if a.image != b.image:
+        a, b, image = Held(values.in_order(a)), Held(values.in_order(b)), None
+    a, b = a.value, b.value
+    if a.shape != b.shape:
+        raise ModelError(
+            f"{values.network.where(op)}: operands of different shapes are not supported: {a.type}, {b.type}"
+        )
+    if a.type.dtype != "int8":
+        return Held(activated(values, op, build.add(a, b, label=label), label), image)
+    of_y = values.result_quantization(op)
+    require_int32(values, op, 2**28, max(a.type.scale, b.type.scale) / of_y["y_scale"] / 2**19)
+    y = build.op(
+        "qnn.add", a, b, a_scale=a.type.scale, a_zero_point=a.type.zero_point, b_scale=b.type.scale,
+        b_zero_point=b.type.zero_point, clip=int8_range(values, op, **of_y), form=values.form, label=label, **of_y,
+    )  # fmt: skip
+    return Held(y, image)
+
+
+def average_pool_2d(values: Values, op: Operator) -> Held:
+    x, size, strides, padding = _pool(values, op)
+    label = values.label(op, "avg_pool", ending="AvgPool")
+    window = {"pool_size": size, "strides": strides, "padding": padding, "label": label}
+    if x.type.dtype != "int8":
+        return Held(activated(values, op, values.build.avg_pool2d(x, **window), label))
+    of_y = values.result_quantization(op)
+    y = values.build.op("qnn.avg_pool2d", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, form="tflite",
+                        clip=int8_range(values, op, **of_y), **of_y, **window)  # fmt: skip
+    return Held(y)
+
+
+def max_pool_2d(values: Values, op: Operator) -> Held:
+    x, size, strides, padding = _pool(values, op)
+    label = values.label(op, "max_pool", ending="MaxPool")
+    y = values.build.max_pool2d(x, pool_size=size, strides=strides, padding=padding, label=label)
+    if x.type.dtype != "int8":
+        return Held(activated(values, op, y, label))
+    of_y = values.result_quantization(op)
+    if (of_y["y_scale"], of_y["y_zero_point"]) != (x.type.scale, x.type.zero_point):
+        raise ModelError(f"{values.network.where(op)} has other scales in than out")
+    clip = int8_range(values, op, **of_y)
+    return Held(y if clip == (-128, 127) else _requantized(values, op, y, of_y, clip, f"{label}.clip"))
+
+
+def _pool(values: Values, op: Operator):
+    x, size = values.image(op).value, (values.option(op, "height"), values.option(op, "width"))
+    if min(size) < 1:
+        raise ModelError(f"{values.network.where(op)}: a window of {size} makes no sense")
+    return x, size, *strides_and_padding(values, op, x.shape, size)
+
+
+def mean(values: Values, op: Operator) -> Held:
+    x, axes = values.operand(op), values.required(op, 1)
+    if x.value.rank != 4 or sorted(int(axis) % 4 for axis in axes.reshape(-1)) != [1, 2] or axes.dtype != np.int32:
+        raise ModelError(f"{values.network.where(op)}: only the mean over height and width is supported")
+    label, x = values.label(op, "mean"), x.value
+    if x.type.dtype == "int8":
+        of_y, pixels = values.result_quantization(op), x.shape[2] * x.shape[3]
+        require_int32(values, op, 255 * pixels, x.type.scale / of_y["y_scale"])
+        y = values.build.op("qnn.global_avg_pool2d", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point,
+                            form=values.form, label=label, **of_y)  # fmt: skip
+    else:
+        y = values.build.global_avg_pool2d(x, label=label)
+    return values.reshaped(Held(y), values.result(op).shape, f"{label}.flatten")
+
+
+def pad(values: Values, op: Operator) -> Held:
+    x, sizes = values.image(op).value, values.required(op, 1)
+    if sizes.shape != (4, 2) or sizes.min() < 0 or sizes[[0, 3]].any():
+        raise ModelError(f"{values.network.where(op)}: only height and width can be padded; got {sizes.tolist()}")
+    if x.type.dtype == "int8" and tuple(values.result_quantization(op).values()) != (x.type.scale, x.type.zero_point):
+        raise ModelError(f"{values.network.where(op)} has other scales in than out")
+    (top, bottom), (left, right) = sizes[1:3].tolist()
+    return Held(x, zeros=(top, left, bottom, right))
+
+
+def reshape(values: Values, op: Operator) -> Held:
+    """To the shape that the file says the result has."""
+    x, shape = values.operand(op), values.result(op).shape
+    if prod(shape) != x.value.type.elements:
+        raise ModelError(f"{values.network.where(op)}: {x.value.type} does not fit into {shape}")
+    return values.reshaped(x, shape, values.label(op, "reshape"))
+
+
+def of_shapes(values: Values, op: Operator) -> None:
+    """Arithmetic on shapes, which a RESHAPE reads: its result's shape is known without."""
+    readers = [other for other in values.network.operators if op.outputs[0] in other.inputs]
+    if values.result(op).dtype != "INT32" or any(reader.name not in OF_SHAPES for reader in readers):
+        raise ModelError(f"{values.network.where(op)} is not supported", "only to make the shape of a RESHAPE is it")
+
+
+def softmax(values: Values, op: Operator) -> Held:
+    x, where = values.in_order(values.operand(op)), values.network.where(op)
+    behind = {other.name for other in values.network.operators[op.number + 1 :]}
+    if values.logits or not behind <= BEHIND_SOFTMAX:
+        raise ModelError(f"{where} is not supported before the end of a network")
+    beta = values.option(op, "beta")
+    if x.rank != 2 or not 0 < beta < 1e6:
+        raise ModelError(f"{where}: x is (batch, classes) and beta positive; got {x.type}, {beta}")
+    label, build = values.label(op, "softmax"), values.build
+    values.logits = x, len(build.nodes)
+    if x.type.dtype != "int8":
+        if beta != 1:
+            raise ModelError(f"{where}: a beta of {beta:g} is not supported")
+        return Held(build.op("nn.softmax", x, label=label))
+    if values.result_quantization(op) != {"y_scale": 1 / 256, "y_zero_point": -128}:
+        raise ModelError(f"{where}: an int8 softmax gives scale 1/256 and zero point -128")
+    return Held(build.op("qnn.softmax", x, x_scale=x.type.scale, beta=beta, label=label))
+
+
+def quantize(values: Values, op: Operator) -> Held:
+    x, of_y = values.operand(op), values.result_quantization(op)
+    label = values.label(op, "quantize")
+    if x.value.type.dtype == "int8":
+        return Held(_requantized(values, op, x.value, of_y, (-128, 127), label), x.image)
+    y = values.build.op("qnn.quantize", x.value, scale=of_y["y_scale"], zero_point=of_y["y_zero_point"],
+                        form=values.form, label=label)  # fmt: skip
+    return Held(y, x.image)
+
+
+def dequantize(values: Values, op: Operator) -> Held | None:
+    """Of an activation a node; of what the file stores, int8 or float16, a constant."""
+    if op.inputs[0] in values.constants:
+        stored, tensor = values.constants[op.inputs[0]], values.tensor(op, 0)
+        values.constants[op.outputs[0]] = _dequantized(values, op, stored, tensor)
+        return None
+    x = values.operand(op)
+    kind = x.value.type
+    y = values.build.op("qnn.dequantize", x.value, scale=kind.scale, zero_point=kind.zero_point,
+                        label=values.label(op, "dequantize"))  # fmt: skip
+    return Held(y, x.image)
+
+
+def _dequantized(values: Values, op: Operator, stored: np.ndarray, tensor) -> np.ndarray:
+    if stored.dtype == np.float16:
+        return stored.astype(np.float32)
+    count = len(tensor.scales)
+    fits = count == 1 or (0 <= tensor.axis < stored.ndim and stored.shape[tensor.axis] == count)
+    if stored.dtype != np.int8 or not count or not fits:
+        where = values.network.where(op)
+        raise ModelError(f"{where}: a constant of {stored.dtype} with {count} scales is not supported")
+    along = [count if axis == tensor.axis and count > 1 else 1 for axis in range(stored.ndim)]
+    centred = stored.astype(np.float32) - tensor.zero_points.reshape(along).astype(np.float32)
+    return (centred * tensor.scales.reshape(along)).astype(np.float32)
+
+
+def relu(values: Values, op: Operator) -> Held:
+    return _relu(values, op, RELU)
+
+
+def relu6(values: Values, op: Operator) -> Held:
+    return _relu(values, op, RELU6)
+
+
+def _relu(values: Values, op: Operator, activation: int) -> Held:
+    x, name = values.operand(op), "relu" if activation == RELU else "relu6"
+    label = values.label(op, name)
+    if x.value.type.dtype != "int8":
+        return Held(values.build.op(f"nn.{name}", x.value, label=label), x.image)
+    of_y = values.result_quantization(op)
+    return Held(
+        _requantized(values, op, x.value, of_y, int8_range(values, op, **of_y, activation=activation), label), x.image
+    )
+
+
+def _requantized(values: Values, op: Operator, x: Value, of_y: dict, clip, label: str) -> Value:
+    require_int32(values, op, 255, x.type.scale / of_y["y_scale"])
+    return values.build.op("qnn.requantize", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, clip=clip,
+                           form=values.form, label=label, **of_y)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How an operator is imported, and a line about it."""
+
+    convert: Callable[[Values, Operator], Held | None]
+    about: str
+
+
+OPERATORS = {
+    "ADD": Imported(add, "of two tensors of one shape; activation fused"),
+    "AVERAGE_POOL_2D": Imported(average_pool_2d, "padding does not count; activation fused"),
+    "CONV_2D": Imported(conv2d, "any stride, padding, dilation, groups; scales per tensor or filter; activation fused"),
+    "DEPTHWISE_CONV_2D": Imported(depthwise_conv2d, "any depth multiplier, else as CONV_2D"),
+    "DEQUANTIZE": Imported(dequantize, "int8 to float32; stored int8 and float16 weights become float32"),
+    "EXPAND_DIMS": Imported(reshape, "another shape"),
+    "FULLY_CONNECTED": Imported(fully_connected, "scales per tensor or per output; activation fused"),
+    "MAX_POOL_2D": Imported(max_pool_2d, "activation fused"),
+    "MEAN": Imported(mean, "over height and width"),
+    "PACK": Imported(of_shapes, "to make the shape of a RESHAPE"),
+    "PAD": Imported(pad, "height and width with zeros, before convolutions"),
+    "QUANTIZE": Imported(quantize, "float32 to int8, and int8 to another scale"),
+    "RELU": Imported(relu, "alone; int8 to another scale too"),
+    "RELU6": Imported(relu6, "alone; int8 to another scale too"),
+    "RESHAPE": Imported(reshape, "another shape"),
+    "SHAPE": Imported(of_shapes, "to make the shape of a RESHAPE"),
+    "SOFTMAX": Imported(softmax, "at the end: training computes its loss from the logits"),
+    "SQUEEZE": Imported(reshape, "another shape"),
+    "STRIDED_SLICE": Imported(of_shapes, "to make the shape of a RESHAPE"),
+}  # fmt: skip

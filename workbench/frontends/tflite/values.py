@@ -1,0 +1,179 @@
+"""What stands for the tensors of a .tflite file while it is imported, and what its operators ask about them."""
+
+import re
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from workbench.errors import ModelError
+from workbench.frontends.tflite.file import Network, Operator, Tensor
+from workbench.ir.build import Builder, Value
+
+SCALES = 2.0**-60, 2.0**60  # beyond them float32 arithmetic on scales breaks down
+TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+
+
+def nchw(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape of the file as the network has it."""
+    return tuple(shape[axis] for axis in TO_NCHW) if len(shape) == 4 else shape
+
+
+@dataclass(frozen=True)
+class Held:
+    """What stands for a tensor of the file: `value` has its shape, four axes as NCHW.
+
+    `image` (H, W, C): the value is such an image flattened to (N, C·H·W), which the file has as (N, H·W·C).
+    `zeros`: rows and columns of zeros around it, (top, left, bottom, right), left to those who read it.
+    """
+
+    value: Value
+    image: tuple[int, int, int] | None = None
+    zeros: tuple[int, int, int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """With the zeros."""
+        if not self.zeros:
+            return self.value.shape
+        (n, c, height, width), (top, left, bottom, right) = self.value.shape, self.zeros
+        return (n, c, height + top + bottom, width + left + right)
+
+
+class Values:
+    """The network as far as it is built. `held`: tensor number -> what stands for it; `constants`: what is stored."""
+
+    def __init__(self, network: Network, form: str):
+        self.network, self.form = network, form
+        self.build = Builder()
+        self.weights: dict[str, np.ndarray] = {}
+        self.held: dict[int, Held] = {}
+        self.constants = {tensor.number: tensor.data for tensor in network.tensors if tensor.data is not None}
+        self.labels: set[str] = set()
+        self.logits: tuple[Value, int] | None = None  # what a softmax reads, and how many nodes make it
+
+    def declare_input(self) -> None:
+        if len(self.network.inputs) != 1:
+            raise ModelError(f"{self.network.file} has {len(self.network.inputs)} inputs; a network has one")
+        tensor = self.network.tensors[self.network.inputs[0]]
+        what = f'{self.network.file}: the input, "{tensor.name}",'
+        if tensor.dtype not in ("FLOAT32", "INT8"):
+            raise ModelError(f"{what} is {tensor.dtype}; int8 and float32 are supported",
+                             "convert it with inference_input_type=tf.int8")  # fmt: skip
+        if not 2 <= len(tensor.shape) <= 4 or not prod(tensor.shape):
+            raise ModelError(f"{what} has shape {tensor.shape}; it needs a batch axis, one to three more, and no zeros")
+        scale, zero_point = self.quantization(what, tensor) if tensor.dtype == "INT8" else (0.0, 0)
+        kind = {"dtype": tensor.dtype.lower(), "scale": scale, "zero_point": zero_point}
+        self.held[tensor.number] = Held(self.build.input("input0", nchw(tensor.shape), **kind))
+
+    def made(self, number: int) -> Held:
+        if number not in self.held:
+            name = self.network.tensors[number].name
+            raise ModelError(f'{self.network.file}: tensor {number} ("{name}") is read before an operator made it')
+        return self.held[number]
+
+    def operand(self, op: Operator, index: int = 0, zeros: bool = False) -> Held:
+        """Operand `index`, made by an operator before; with `zeros` there may be some around it."""
+        number = op.inputs[index] if index < len(op.inputs) else -1
+        if number < 0 or number in self.constants:
+            what = "is missing" if number < 0 else "is a constant, which is not supported"
+            raise ModelError(f"{self.network.where(op)}: operand {index} {what}")
+        held = self.made(number)
+        if held.zeros and not zeros:
+            raise ModelError(f"{self.network.where(op)} reads a PAD, which only a convolution can")
+        return held
+
+    def image(self, op: Operator, zeros: bool = False) -> Held:
+        held = self.operand(op, 0, zeros)
+        if held.value.rank != 4:
+            raise ModelError(f"{self.network.where(op)} reads {held.value.type}; it needs an image of four axes")
+        return held
+
+    def constant(self, op: Operator, index: int, rank: int | None = None) -> np.ndarray | None:
+        """Operand `index` as the file stores it; None where it is left out."""
+        number = op.inputs[index] if index < len(op.inputs) else -1
+        if number < 0:
+            return None
+        if number not in self.constants:
+            raise ModelError(f"{self.network.where(op)}: operand {index} is not stored in the file")
+        values = self.constants[number]
+        if rank is not None and values.ndim != rank:
+            raise ModelError(f"{self.network.where(op)}: operand {index} has {values.ndim} axes; it needs {rank}")
+        return values
+
+    def required(self, op: Operator, index: int, rank: int | None = None) -> np.ndarray:
+        values = self.constant(op, index, rank)
+        if values is None:
+            raise ModelError(f"{self.network.where(op)}: operand {index} is missing")
+        return values
+
+    def tensor(self, op: Operator, index: int) -> Tensor:
+        return self.network.tensors[op.inputs[index]]
+
+    def result(self, op: Operator) -> Tensor:
+        return self.network.tensors[op.outputs[0]]
+
+    def option(self, op: Operator, name: str) -> int | float:
+        if name not in op.options:
+            raise ModelError(f"{self.network.where(op)} lacks its options")
+        return op.options[name]
+
+    def quantization(self, what: str, tensor: Tensor) -> tuple[float, int]:
+        """Scale and zero point of an int8 tensor, which has one of each."""
+        if tensor.dtype != "INT8" or len(tensor.scales) != 1:
+            raise ModelError(f"{what} is {tensor.dtype} with {len(tensor.scales)} scales; it needs to be INT8 with one")
+        scale, zero_point = float(tensor.scales[0]), int(tensor.zero_points[0])
+        if not (SCALES[0] <= scale <= SCALES[1] and -128 <= zero_point <= 127):
+            raise ModelError(f"{what} has scale {scale:g} and zero point {zero_point}, which int8 cannot have")
+        return scale, zero_point
+
+    def result_quantization(self, op: Operator) -> dict:
+        scale, zero_point = self.quantization(f"{self.network.where(op)}: its result", self.result(op))
+        return {"y_scale": scale, "y_zero_point": zero_point}
+
+    def label(self, op: Operator, kind: str, index: int | None = None, ending: str = "") -> str:
+        """A name for people: 'conv2d_1' of 'model/conv2d_1/Conv2D;…', the tensor of operand `index` or the result.
+
+        A fused tensor is called by all its parts; the one that ends in `ending` is the layer's own. `kind` where the
+        name tells nothing.
+        """
+        name = (self.result(op) if index is None else self.tensor(op, index)).name
+        parts = [part.split("/") for part in name.split(";")]
+        chosen = next((part for part in parts if len(part) > 1 and part[-1] == ending), parts[0])
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", chosen[-2])[:40] if len(chosen) > 1 else kind
+        label, number = plain or kind, 2
+        while label in self.labels:
+            label, number = f"{plain or kind}_{number}", number + 1
+        self.labels.add(label)
+        return label
+
+    def parameter(self, name: str, values: np.ndarray) -> Value:
+        self.weights[name] = np.ascontiguousarray(values)
+        return self.build.parameter(name, values.shape, str(values.dtype))
+
+    def in_order(self, held: Held) -> Value:
+        """The value with its elements in the file's order; four axes as NCHW all the same."""
+        if held.zeros:
+            raise ModelError(f"{self.network.file}: it ends in a PAD, which only a convolution can read")
+        if not held.image:
+            return held.value
+        height, width, channels = held.image
+        image = self.build.reshape(held.value, newshape=(held.value.shape[0], channels, height, width))
+        return self.build.reshape(self.build.transpose(image, axes=TO_NHWC), newshape=held.value.shape)
+
+    def reshaped(self, held: Held, shape: tuple[int, ...], label: str) -> Held:
+        """`held` in another shape of the file's."""
+        x = held.value
+        if x.rank == 4 and not held.image:
+            n, c, height, width = x.shape
+            if c > 1 and height * width > 1 and shape == (n, c * height * width):
+                return Held(self.build.batch_flatten(x, label=label), image=(height, width, c))
+            if c > 1 and height * width > 1 and nchw(shape) != x.shape:
+                x = self.build.transpose(x, axes=TO_NHWC, label=f"{label}.nhwc")
+        else:
+            x = self.in_order(held)
+        if len(shape) == 4 and shape[3] > 1 and shape[1] * shape[2] > 1 and nchw(shape) != x.shape:
+            x = self.build.reshape(x, newshape=shape, label=label)
+            return Held(self.build.transpose(x, axes=TO_NCHW, label=f"{label}.nchw"))
+        wanted = nchw(shape)
+        return Held(x if x.shape == wanted else self.build.reshape(x, newshape=wanted, label=label))

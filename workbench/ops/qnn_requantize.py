@@ -1,0 +1,45 @@
+"""qnn.requantize: int8 to int8 of another scale, y = clip(y_zero_point + (x - x_zero_point) · x_scale / y_scale).
+
+Its clip makes it an activation too: a ReLU is one whose lowest value is y_zero_point.
+"""
+
+import numpy as np
+
+from workbench.ir.op import Kernel, Op, Sample, channelwise, register
+from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
+
+
+def infer(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+    check("qnn.requantize", x, x_scale, x_zero_point)
+    return result("qnn.requantize", x.shape, y_scale, y_zero_point, clip, form, mask)
+
+
+def evaluate(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+    scaled = multiplied(x.astype(np.int64) - x_zero_point, *multiplier(x_scale / y_scale, form), form)
+    return clipped(scaled, y_zero_point, clip, mask)
+
+
+def grad_x(build, dy, x, *, y, **_):
+    return build.apply_mask(dy, y[1])
+
+
+def literals(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+    return [x.elements, FORMS[form], x_zero_point, y_zero_point, *clip, *multiplier(x_scale / y_scale, form)]
+
+
+def samples(rng):
+    cases = []
+    for index, (x_scale, y_scale) in enumerate(((0.05, 0.02), (0.02, 0.05), (0.03, 0.03), (0.004, 2.0))):
+        for form in FORMS:
+            x = rng.integers(-128, 128, ((2, 3, 5, 5), (1, 40), (256,), (3, 7))[index], dtype=np.int8)
+            x = np.arange(-128, 128).astype(np.int8) if index == 2 else x
+            attrs = {"x_scale": x_scale, "x_zero_point": -7, "y_scale": y_scale, "y_zero_point": 11, "form": form}
+            cases.append(Sample((x,), {**attrs, "clip": (11, 90) if index == 1 else (-128, 127), "mask": index != 2}))
+    return cases
+
+
+register(Op(
+    name="qnn.requantize", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
+    attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",)},
+    kernel=Kernel("rescale_s8.h", "rescale_s8", literals, results=2, in_place=(0,)),
+))  # fmt: skip
