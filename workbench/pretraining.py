@@ -3,7 +3,8 @@
     factory   pretrain(model, "digits", adapt_to="digits-rotated")     upright images, batches of 32, SGD with momentum
     field     run(…, data="digits-rotated")                            other images, turned, on the emulated core
 
-What is adapted to afterwards stays unseen: images that `adapt_to` trains on or holds out are left out.
+What is adapted to afterwards stays unseen: images that `adapt_to` trains on or holds out are left out. A network that
+was quantized here is pre-trained in float32, and quantized with the ranges that these samples give.
 """
 
 from collections.abc import Callable
@@ -14,8 +15,9 @@ import numpy as np
 from workbench.autodiff import training_step
 from workbench.data import Data, batches, load
 from workbench.errors import DataError, ModelError
-from workbench.frontends import Model
+from workbench.frontends import Model, in_int8
 from workbench.ir.interpret import interpret
+from workbench.ir.types import quantized
 from workbench.policy import Optimizer
 
 BATCH, EPOCHS, RATE, MOMENTUM = 32, 12, 0.05, 0.9
@@ -41,6 +43,13 @@ def pretrain(
     samples = pretraining_samples(model, data, adapt_to)
     if epochs < 1:
         raise DataError(f"pre-training takes at least one epoch; got {epochs}")
+    if model.unquantized:
+        real = pretrain(
+            model.unquantized, data, adapt_to=adapt_to, epochs=epochs, seed=seed, lr=lr, progress=progress
+        )
+        made = in_int8(real, samples.train_x)
+        found = accuracy(made.with_batch(BATCH), made.weights, samples)
+        return replace(made, pretrained={**real.pretrained, "accuracy": found, "accuracy_float": real.pretrained["accuracy"]})
     large = model.with_batch(BATCH)
     forward = large.graph
     step = training_step(forward.with_needs_grad(dict.fromkeys(forward.parameters, True)), Optimizer(MOMENTUM))
@@ -66,6 +75,9 @@ def pretraining_samples(model: Model, name: str, adapt_to: str | None = None) ->
     """What pre-training on the data set `name` sees. Raises DataError and ModelError for what cannot be trained on."""
     if not model.classifies:
         raise ModelError(f"{model.name} does not tell classes: it cannot be pre-trained")
+    if model.graph.types[model.graph.inputs[0]].dtype != "float32" and not model.unquantized:
+        raise ModelError(f"{model.name} has int8 weights: pre-training takes float32 ones",
+                         "quantize it behind pre-training, as NAME-int8 does")  # fmt: skip
     graph = model.graph
     samples = load(name).shaped(graph.types[graph.inputs[0]].shape[1:], graph.types[graph.outputs[0]].shape[1])
     if adapt_to:
@@ -83,6 +95,7 @@ def accuracy(model: Model, weights, samples: Data) -> float:
         part = samples.test_x[start : start + model.batch]
         full = np.zeros(graph.types[x].shape, np.float32)
         full[: len(part)] = part
+        full = quantized(full, graph.types[x])
         told = interpret(graph, {**weights, x: full})[scores]
         right += int((told[: len(part)].argmax(axis=1) == samples.test_y[start : start + len(part)]).sum())
     return right / len(samples.test_x)

@@ -1,17 +1,19 @@
-"""Where networks come from: the built-in zoo."""
+"""Where networks come from: the built-in zoo, quantized or not, and files."""
 
 import workbench.ops  # noqa: F401  registers the operators networks are made of
 from workbench.errors import ModelError
+from workbench.frontends.loading import in_int8, load, names
 from workbench.frontends.model import Model
-from workbench.frontends.zoo import load, names
 
-__all__ = ["Model", "load", "names", "network"]
+__all__ = ["Model", "in_int8", "load", "names", "network"]
 
 
-def network(model: str | Model, batch: int | None = None, seed: int = 0) -> Model:
-    """The network of this name, for `batch` samples at once (None: one), or the one given, if it is for as many."""
+def network(model: str | Model, batch: int | None = None, seed: int = 0, classes: int | None = None) -> Model:
+    """The network of this name or file, for `batch` samples at once (None: one), or the one given, if it is for as
+    many.
+    """
     if isinstance(model, str):
-        return load(model, 1 if batch is None else batch, seed)
+        return load(model, 1 if batch is None else batch, seed, classes)
     if batch not in (None, model.batch):
         raise ModelError(
             f"{model.name} was made for a batch of {model.batch}; it cannot be run with batch={batch}",
