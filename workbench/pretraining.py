@@ -44,12 +44,12 @@ def pretrain(
     if epochs < 1:
         raise DataError(f"pre-training takes at least one epoch; got {epochs}")
     if model.unquantized:
-        real = pretrain(
-            model.unquantized, data, adapt_to=adapt_to, epochs=epochs, seed=seed, lr=lr, progress=progress
-        )
+        real = pretrain(model.unquantized, data, adapt_to=adapt_to, epochs=epochs, seed=seed, lr=lr, progress=progress)
         made = in_int8(real, samples.train_x)
         found = accuracy(made.with_batch(BATCH), made.weights, samples)
-        return replace(made, pretrained={**real.pretrained, "accuracy": found, "accuracy_float": real.pretrained["accuracy"]})
+        return replace(
+            made, pretrained={**real.pretrained, "accuracy": found, "accuracy_float": real.pretrained["accuracy"]}
+        )
     large = model.with_batch(BATCH)
     forward = large.graph
     step = training_step(forward.with_needs_grad(dict.fromkeys(forward.parameters, True)), Optimizer(MOMENTUM))

@@ -92,7 +92,7 @@ def compile(
     _require_all_read(model)
     marked = apply_policy(model.graph, policy)
     orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
-    step = training_step(marked, optimizer)
+    step = training_step(marked, optimizer, orders)
     graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), chosen_passes(schedule, passes))
     memory = plan_memory(graph, scratch_bytes(graph))
     seconds = time.perf_counter() - start

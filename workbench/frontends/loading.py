@@ -1,7 +1,7 @@
 """A network by name or by file: the one place that decides where it comes from.
 
-    lenet            built in                           lenet-int8       the same, by post-training quantization
-    NAME.json        int8 layers, weights beside it     (LOADERS: suffix of a file -> who reads it)
+lenet            built in                           lenet-int8       the same, by post-training quantization
+NAME.json        int8 layers, weights beside it     (LOADERS: suffix of a file -> who reads it)
 """
 
 from collections.abc import Callable
@@ -45,8 +45,8 @@ def load(name: str, batch: int = 1, seed: int = 0, classes: int | None = None) -
     if of is None:
         raise ModelError(
             f"no network is called {name!r}",
-            f"there are {', '.join(ZOO)}, each of float32 ones quantized as NAME{INT8}, and files {', '.join(LOADERS)}; "
-            "`workbench models` tells more",
+            f"there are {', '.join(ZOO)}, NAME{INT8} for a float32 one quantized, and files ending in "
+            f"{', '.join(LOADERS)}; `workbench models` tells more",
         )
     return in_int8(_made(name, of, classes, batch=int(batch), seed=seed))
 
