@@ -129,6 +129,7 @@ def run(
     sram: int | str | None = None,
     batch: int | None = None,
     optimizer: Optimizer = PLAIN_SGD,
+    classes: int | None = None,
     weights: Mapping[str, np.ndarray] | None = None,
     pretrain: str | None = None,
     passes: str = "",
@@ -138,6 +139,7 @@ def run(
     **training,
 ) -> Run:
     """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
+    `model`: a built-in network, a file, or one's own; `classes`: how many it tells, where it leaves that open.
 
     `pretrain` names a data set to train on first, on the host (see pretraining.pretrain); `data` is adapted to.
     `passes` changes those of the schedule (see compile); `folder` keeps the firmware. What does not fit raises
@@ -145,7 +147,7 @@ def run(
     Further keywords are those of Training.
     """
     options = training_options(**training)
-    model = frontends.network(model, batch, options.seed)
+    model = frontends.network(model, batch, options.seed, classes)
     if weights is not None:
         model = with_weights(model, weights)
     if pretrain is not None:
@@ -234,7 +236,7 @@ def with_weights(model: Model, weights: Mapping[str, np.ndarray], source: str = 
             found = f"has shape {np.shape(weights[name])}" if name in weights else "is missing"
             raise ModelError(f"weights for {model.name}: {name} {found}; it needs {shape}")
     values = {name: _as_stored(name, weights[name], model.graph.types[name].dtype) for name in model.graph.parameters}
-    return replace(model, weights=values, weights_from=source)
+    return replace(model, weights=values, weights_from=source, unquantized=None)
 
 
 def _as_stored(name: str, values, dtype: str) -> np.ndarray:

@@ -11,11 +11,15 @@ from workbench import boards, policy, units
 from workbench.boards import Board
 from workbench.errors import ModelError
 
-OWN = ("output", "steps", "epochs", "trace")  # options of one command, not of the training it is about
+OWN = ("output", "force", "json", "steps", "epochs", "trace")  # options of one command, not of the training it is about
 
 
 def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help="see `workbench models`")
+    which = "a network of `workbench models`, or a file"
+    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help=which)
+    parser.add_argument(
+        "--classes", type=positive, metavar="N", help="that the network tells, where it leaves that open"
+    )
 
 
 def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_policy: bool = True) -> None:
@@ -30,6 +34,10 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
     parser.add_argument("--accumulate", type=positive, default=1, metavar="N", help="batches summed a step (default 1)")
     parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
     parser.add_argument("--weight-decay", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
+    parser.add_argument(
+        "--rounding", default="stochastic", choices=policy.ROUNDINGS, help="of int8 updates (default stochastic)"
+    )
+    parser.add_argument("--no-qas", action="store_true", help="int8 updates without quantization-aware scaling")
     parser.add_argument("--seed", type=seed, default=0, metavar="S", help="weights and order of samples (default 0)")
 
 
@@ -95,11 +103,19 @@ def board(args) -> Board:
     return found.with_sram(units.parse_bytes(args.sram)) if args.sram else found
 
 
+def model_name(args) -> str:
+    """What the network is called: of a file, its name without folder and suffix."""
+    from workbench.frontends.loading import LOADERS
+
+    path = Path(args.model)
+    return path.stem if path.suffix in LOADERS else args.model
+
+
 def model(args):
     """The network with the weights that were asked for."""
     from workbench import frontends, session
 
-    found = frontends.load(args.model, args.batch, args.seed)
+    found = frontends.load(args.model, args.batch, args.seed, args.classes)
     path = getattr(args, "load_weights", None)
     return session.with_weights(found, read_weights(path), path) if path else found
 
@@ -123,7 +139,7 @@ def compiled(args, found=None, schedule: str | None = None):
 
 
 def optimizer(args):
-    return policy.Optimizer(args.momentum, args.weight_decay, args.accumulate)
+    return policy.Optimizer(args.momentum, args.weight_decay, args.accumulate, args.rounding, not args.no_qas)
 
 
 def training(args, evaluate: bool = True):
@@ -140,7 +156,7 @@ def check(args):
     from workbench.passes.apply_policy import apply_policy
 
     found = model(args)
-    apply_policy(found.graph, policy.parse_policy(args.policy))
+    apply_policy(found.graph, found.policy(args.policy))
     check_data(args, found)
     return found
 
@@ -166,8 +182,9 @@ def chosen(args, verb: str) -> str:
     words = []
     for action in parser._actions:
         value = getattr(args, action.dest, action.default)
-        if action.option_strings and action.nargs is None and value not in (None, action.default):
-            words += [action.option_strings[-1], shlex.quote(str(value))] if action.dest not in OWN else []
+        if not action.option_strings or action.dest in OWN or value in (None, action.default):
+            continue
+        words += [action.option_strings[-1]] if value is True else [action.option_strings[-1], shlex.quote(str(value))]
     return "".join(f" {word}" for word in words)
 
 
@@ -187,10 +204,13 @@ def read_weights(path: str) -> dict[str, np.ndarray]:
 
 def run_name(args, board: Board, schedule: str | None = None) -> str:
     """lenet-full-nrf52840, with what else was chosen: the folder under out/."""
-    parts = [args.model, args.policy, board.name]
+    parts = [model_name(args), args.policy, board.name]
     parts += [schedule] if schedule and schedule != "optimized" else []
     for name, plain in (("batch", 1), ("accumulate", 1), ("momentum", 0), ("weight_decay", 0)):
         parts += [f"{name}{getattr(args, name):g}"] if getattr(args, name) != plain else []
+    parts += [args.rounding] if args.rounding != "stochastic" else []
+    parts += ["no_qas"] if args.no_qas else []
+    parts += [f"classes{args.classes}"] if args.classes else []
     return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
 
 

@@ -10,7 +10,9 @@ HELP = "what update policies would update, save and cost"
 
 def add_arguments(parser) -> None:
     options.add_model(parser)
-    parser.add_argument("--policies", metavar="A,B,C", help="default: full, bias-only, bias-only+head, each last-K")
+    parser.add_argument(
+        "--policies", metavar="A,B,C", help="default: full, bias-only, bias-only+head, the network's own or each last-K"
+    )
     options.add_compile(parser, single_policy=False)
     parser.add_argument("--policy", metavar="P", help="one policy, layer by layer")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -38,9 +40,17 @@ def execute(args) -> int:
         for each in costs
     ]  # fmt: skip
     heads = ["policy", "updated", "in SRAM", "saved", "arena", "MACs forward", "backward"]
+    formulas = [each.formula_bytes for each in costs]
+    if None not in formulas:
+        heads.insert(4, "extra (formula)")
+        rows = [[*row[:4], size(extra), *row[4:]] for row, extra in zip(rows, formulas, strict=True)]
     say(table(heads, rows))
     say("in SRAM: updated parameters and state · saved: what the forward keeps for the backward · all by plan; "
         "`workbench compare` measures")  # fmt: skip
+    if None not in formulas:
+        say(
+            "extra (formula): masks, biases, updated weights and saved inputs as the sparse policies were searched with"
+        )
     return 0
 
 
@@ -53,7 +63,7 @@ def _names(args, model) -> list[str]:
             raise PolicyError("--policies names nothing", "such as --policies full,bias-only+head")
         return names
     count = len(weighted_layers(model.graph))
-    return ["full", "bias-only", "bias-only+head", *(f"last-{k}" for k in range(1, count))]
+    return ["full", "bias-only", "bias-only+head", *(model.policies or (f"last-{k}" for k in range(1, count)))]
 
 
 def _share(part: int, whole: int) -> str:

@@ -54,10 +54,9 @@ def _at_stage(args):
     """The graph at the stage asked for, and what was compiled where its plan is wanted."""
     from workbench.autodiff import differentiate, training_step
     from workbench.passes.apply_policy import apply_policy
-    from workbench.policy import parse_policy
 
     model = options.model(args)
-    marked = apply_policy(model.graph, parse_policy(args.policy))
+    marked = apply_policy(model.graph, model.policy(args.policy))
     if args.stage == "forward":
         return marked, None
     if args.stage == "backward" and model.classifies:

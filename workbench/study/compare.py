@@ -21,7 +21,7 @@ from workbench.errors import WorkbenchError
 from workbench.frontends import Model
 from workbench.passes import apply_policy
 from workbench.passes.pipeline import chosen_passes
-from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
+from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.report.view import Run
 from workbench.study.processes import Died, in_processes, uninterrupted
 from workbench.training import Training, require_samples, training_options
@@ -114,7 +114,7 @@ def check_names(model: Model, wanted: Sequence[Cell]) -> dict[str, UpdatePolicy]
     """The policies by name. Raises PolicyError or WorkbenchError for a name nothing is called by: a slip of the pen."""
     for cell in wanted:
         chosen_passes(cell.schedule, cell.passes)
-    parsed = {cell.policy: parse_policy(cell.policy) for cell in wanted}
+    parsed = {cell.policy: model.policy(cell.policy) for cell in wanted}
     for policy in parsed.values():
         apply_policy.check_names(model.graph, policy)
     return parsed
