@@ -43,13 +43,21 @@ def pretrain(
     samples = pretraining_samples(model, data, adapt_to)
     if epochs < 1:
         raise DataError(f"pre-training takes at least one epoch; got {epochs}")
-    if model.unquantized:
-        real = pretrain(model.unquantized, data, adapt_to=adapt_to, epochs=epochs, seed=seed, lr=lr, progress=progress)
-        made = in_int8(real, samples.train_x)
-        found = accuracy(made.with_batch(BATCH), made.weights, samples)
-        return replace(
-            made, pretrained={**real.pretrained, "accuracy": found, "accuracy_float": real.pretrained["accuracy"]}
-        )
+    trained = _trained(model.unquantized or model, samples, epochs, seed, lr, progress)
+    told = {"data": data, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH, "lr": float(lr),
+            "momentum": MOMENTUM, "seed": int(seed), "accuracy": _accuracy(trained, samples)}  # fmt: skip
+    if not model.unquantized:
+        return replace(trained, pretrained=told)
+    made = in_int8(trained, samples.train_x)
+    return replace(made, pretrained={**told, "accuracy": _accuracy(made, samples), "accuracy_float": told["accuracy"]})
+
+
+def _accuracy(model: Model, samples: Data) -> float:
+    return accuracy(model.with_batch(BATCH), model.weights, samples)
+
+
+def _trained(model: Model, samples: Data, epochs: int, seed: int, lr: float, progress: Progress | None) -> Model:
+    """The float32 network with every parameter trained on these samples."""
     large = model.with_batch(BATCH)
     forward = large.graph
     step = training_step(forward.with_needs_grad(dict.fromkeys(forward.parameters, True)), Optimizer(MOMENTUM))
@@ -61,14 +69,12 @@ def pretrain(
         got = interpret(step, kept | rates | {x: samples.train_x[chosen], labels: samples.train_y[chosen]})
         kept = {name: got[name] for name in step.persistent}
         if not np.isfinite(got[loss]).all():
-            raise ModelError(f"{model.name}: its loss in pre-training on {data} stopped being a number",
+            raise ModelError(f"{model.name}: its loss in pre-training on {samples.name} stopped being a number",
                              f"lr is {lr:g}; a smaller one often helps")  # fmt: skip
         if progress:
             progress(number + 1, steps, float(got[loss]))
     weights = {name: kept[name] for name in forward.parameters}
-    told = {"data": data, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH, "lr": float(lr),
-            "momentum": MOMENTUM, "seed": int(seed), "accuracy": accuracy(large, weights, samples)}  # fmt: skip
-    return replace(model, weights=weights, pretrained=told)
+    return replace(model, weights=weights)
 
 
 def pretraining_samples(model: Model, name: str, adapt_to: str | None = None) -> Data:

@@ -66,7 +66,8 @@ def extra_memory(model: Model, policy: UpdatePolicy) -> int | None:
     layers = [node for node in model.graph.nodes if "weight" in ops.get(node.op).parameters.values()]
     bits = 0
     for node in layers:
-        of = {role: types[node.operands[index]] for index, role in ops.get(node.op).parameters.items()}
+        roles = ops.get(node.op).parameters
+        of = {roles[index]: types[name] for index, name in enumerate(node.operands) if index in roles}
         x, y, w, b = types[node.operands[0]], types[node.results[0]], of["weight"], of.get("bias")
         if w.dtype != "int8" or b is None:
             return None
