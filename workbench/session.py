@@ -192,7 +192,7 @@ def _what_would_fit(built: Built) -> str:
 
     if compiled.schedule != "optimized":
         offer("--schedule optimized", schedule="optimized")
-    single = {"model": frontends.load(compiled.model.name)} if _has_smaller_batch(compiled.model) else {}
+    single = {"model": compiled.model.with_batch(1)} if _has_smaller_batch(compiled.model) else {}
     if single:
         offer("--batch 1", **single)
     if board == boards.BOARDS.get(board.name):
@@ -209,7 +209,7 @@ def _what_would_fit(built: Built) -> str:
 
 
 def _has_smaller_batch(model: Model) -> bool:
-    return model.batch > 1 and model.name in frontends.names()
+    return model.batch > 1 and model.name.removesuffix(frontends.INT8) in frontends.names()
 
 
 def _last_layers(compiled: Compiled) -> int:

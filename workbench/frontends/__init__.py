@@ -2,10 +2,10 @@
 
 import workbench.ops  # noqa: F401  registers the operators networks are made of
 from workbench.errors import ModelError
-from workbench.frontends.loading import in_int8, load, names
+from workbench.frontends.loading import INT8, in_int8, load, names
 from workbench.frontends.model import Model
 
-__all__ = ["Model", "in_int8", "load", "names", "network"]
+__all__ = ["INT8", "Model", "in_int8", "load", "names", "network"]
 
 
 def network(model: str | Model, batch: int | None = None, seed: int = 0, classes: int | None = None) -> Model:
