@@ -9,6 +9,7 @@ from workbench.autodiff import loss_nodes, training_step
 from workbench.errors import GraphError
 from workbench.frontends.layers import Network
 from workbench.ir import op as ops
+from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import storage_roots
 from workbench.ir.verify import verify
@@ -77,6 +78,67 @@ def mixednet(seed: int, optimizer=PLAIN_SGD) -> Graph:
     return training_step(apply_policy(forward, parse_policy("+".join(chosen) or "bias-only")), optimizer)
 
 
+def int8net(seed: int, optimizer=PLAIN_SGD, batch: int | None = None) -> tuple[Graph, dict[str, np.ndarray]]:
+    """The training step of a random int8 network, and its parameters: strides, groups, depthwise filters, residuals of
+    different scales, average pooling, a dense head; some of its weights updated in part. About a tenth is clipped.
+    """
+    rng = np.random.default_rng(seed)
+    build, weights, layers = Builder(), {}, []
+
+    def quantization() -> tuple[float, int]:
+        return float(np.float32(rng.uniform(0.01, 0.1))), int(rng.choice([-128, 127, rng.integers(-60, 60)]))
+
+    def of(who: str, value) -> dict:
+        return {f"{who}_scale": value.type.scale, f"{who}_zero_point": value.type.zero_point}
+
+    def parameter(name: str, values):
+        weights[name] = values
+        return build.parameter(name, values.shape, str(values.dtype))
+
+    def conv(x, channels, kernel=3, stride=1, groups=1, label=""):
+        label = label or f"conv{len(layers)}"
+        layers.append(label)
+        shape, (scale, zero) = (channels, x.shape[1] // groups, kernel, kernel), quantization()
+        reach = 74 * 74 * np.sqrt(np.prod(shape[1:])) * x.type.scale / scale
+        w = parameter(f"{label}.weight", rng.integers(-127, 128, shape).astype(np.int8))
+        b = parameter(f"{label}.bias", rng.integers(-2000, 2000, channels, np.int32))
+        s = parameter(f"{label}.scale", (70 / reach * rng.uniform(0.3, 1.5, channels)).astype(np.float32))
+        m = build.op("qnn.requantization", s, x_scale=x.type.scale, y_scale=scale, label=f"{label}.factors")
+        low = int(rng.choice([-128, max(zero, -128)]))
+        return build.op("qnn.conv2d", x, w, b, m, channels=channels, kernel_size=(kernel, kernel), groups=groups,
+                        strides=(stride, stride), padding=(kernel // 2,) * 4, **of("x", x), y_scale=scale,
+                        y_zero_point=zero, clip=(min(low, 100), 127), label=label)  # fmt: skip
+
+    def add(a, b, label):
+        scale, zero = quantization()
+        return build.op("qnn.add", a, b, **of("a", a), **of("b", b), y_scale=2 * scale, y_zero_point=zero, label=label)
+
+    scale, zero = quantization()
+    batch = int(rng.integers(1, 3)) if batch is None else batch
+    x = build.input("input0", (batch, 3, 6, 6), "int8", scale=scale, zero_point=zero)
+    for _ in range(int(rng.integers(1, 4))):
+        kind = rng.choice(["stride", "grouped", "depthwise", "residual", "bottleneck"])
+        if kind == "stride":
+            x = conv(x, 4, stride=2)
+        elif kind == "grouped":
+            x = conv(conv(x, 4, 1), 4, groups=2)
+        elif kind == "depthwise":
+            x = conv(x, x.shape[1], groups=x.shape[1])
+        elif kind == "residual":
+            x = add(conv(x, x.shape[1]), x, f"add{len(layers)}")
+        else:
+            inner = conv(x, 2 * x.shape[1], 1)
+            inner = conv(inner, inner.shape[1], groups=inner.shape[1])
+            x = add(x, conv(inner, x.shape[1], 1), f"add{len(layers)}")
+    scale, zero = quantization()
+    x = build.op("qnn.avg_pool2d", x, pool_size=x.shape[2:], **of("x", x), y_scale=scale, y_zero_point=zero,
+                 label="pool")  # fmt: skip
+    forward = build.graph(build.batch_flatten(conv(x, 3, 1, label="fc"), label="flatten"))
+    chosen = [f"{name}{rng.choice(['', ':0.5'])}" for name in layers if rng.random() < 0.6]
+    policy = parse_policy("+".join(chosen) or str(rng.choice(["full", "bias-only"])))
+    return training_step(apply_policy(forward, policy), optimizer), weights
+
+
 def shuffled(graph: Graph, seed: int) -> Graph:
     """The same nodes in a random legal order: makers before readers, and nobody reads storage after its takeover."""
     rng = np.random.default_rng(seed)
@@ -124,6 +186,8 @@ def feeds(graph: Graph, seed: int) -> dict[str, np.ndarray]:
         kind = graph.types[name]
         if name in classes:
             values[name] = rng.integers(0, classes[name], kind.shape, dtype=np.int32)
+        elif kind.dtype != "float32":
+            values[name] = rng.integers(-128, 128, kind.shape).astype(kind.dtype)
         else:
             values[name] = np.asarray(rng.normal(size=kind.shape) * (1 if kind.rank else 0.05), np.float32)
     return values

@@ -3,7 +3,7 @@
 The gradient of each node is emitted by its operator's rules, one an operand; gradients that meet are summed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import workbench.ops  # noqa: F401  registers the operators gradients are made of
@@ -61,11 +61,14 @@ def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str,
     return verify(full), {name: value.name for name, value in gradients.items()}
 
 
-def training_step(forward: Graph, optimizer: Optimizer = PLAIN_SGD) -> Graph:
+def training_step(
+    forward: Graph, optimizer: Optimizer = PLAIN_SGD, orders: Mapping[str, Mapping[int, Sequence[int]]] | None = None
+) -> Graph:
     """Forward, loss, gradients and updates of every parameter that needs a gradient, in the order *vanilla* runs them.
 
     Arguments added: `%label0` (int32, one a sample), the scalars `%lr` for weights and `%lr_bias` for biases, and the
-    optimizer's state. The output is the batch's mean loss; the logits are the loss node's first operand.
+    optimizer's state. The output is the batch's mean loss; the logits are the loss node's first operand. `orders` tells
+    where the channels of a parameter stood that were moved (passes/permute_channels).
     """
     wanted = [name for name in forward.parameters if forward.types[name].needs_grad]
     if not wanted:
@@ -88,7 +91,8 @@ def training_step(forward: Graph, optimizer: Optimizer = PLAIN_SGD) -> Graph:
     if optimizer.rounding == "stochastic" and any(forward.types[name].dtype != "float32" for name in wanted):
         counters = tuple(builder.input(name, (), "int32") for name in COUNTERS)
     for name, gradient in gradients.items():
-        _append_update(builder, name, builder.value(gradient), rates[roles[name]], counters, optimizer)
+        _append_update(builder, name, builder.value(gradient), rates[roles[name]], counters, optimizer,
+                       (orders or {}).get(name, {}))  # fmt: skip
     return verify(builder.graph(loss).renumbered())
 
 
@@ -97,8 +101,9 @@ COUNTERS = ("seed", "step")  # what stochastic rounding hashes: the host writes 
 
 
 def _append_update(
-    builder: Builder, name: str, gradient: Value, rate: Value, counters: tuple[Value, ...], optimizer: Optimizer
-) -> None:
+    builder: Builder, name: str, gradient: Value, rate: Value, counters: tuple[Value, ...], optimizer: Optimizer,
+    order: Mapping[int, Sequence[int]],
+) -> None:  # fmt: skip
     builder.default_label = f"update.{name}"
     total = None
     if optimizer.accumulate > 1:
@@ -107,11 +112,13 @@ def _append_update(
     if builder.types[name].dtype != "float32":
         if optimizer.momentum:
             raise PolicyError(f"{name} holds integers: they are updated without momentum", "leave out --momentum")
-        reader = next(node for node in builder.nodes if name in node.operands)
-        operands = (builder.value(operand) for operand in reader.operands)
-        scales, unit = ops.get(reader.op).units(builder, reader.operands.index(name), *operands, **reader.attrs)
+        scales, unit = units(builder, name)
         attrs |= {"unit": unit, "parameter": builder.parameters.index(name)}
         attrs |= {"rounding": optimizer.rounding, "qas": optimizer.qas}
+        if counters:
+            attrs |= {
+                called: tuple(map(int, order.get(axis, ()))) for axis, called in enumerate(("filters", "channels"))
+            }
         builder.op("qnn.sgd", builder.value(name), gradient, scales, rate, *counters, **attrs)
     elif optimizer.momentum:
         speed = builder.state_beside(name, "momentum")
@@ -120,6 +127,13 @@ def _append_update(
         builder.sgd(builder.value(name), gradient, rate, **attrs)
     if total is not None:
         builder.clear(total, label=f"clear.{name}")
+
+
+def units(builder: Builder, name: str) -> tuple[Value, float]:
+    """What a stored integer of the parameter `name` counts in: a scale a filter, times a number."""
+    reader = next(node for node in builder.nodes if name in node.operands)
+    operands = (builder.value(operand) for operand in reader.operands)
+    return ops.get(reader.op).units(builder, reader.operands.index(name), *operands, **reader.attrs)
 
 
 def keep_parts_early(forward: Graph, graph: Graph) -> Graph:

@@ -14,7 +14,7 @@ Data only; passes/apply_policy resolves it against a network. A policy is a text
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -134,9 +134,9 @@ def parse_policy(text: str | UpdatePolicy) -> UpdatePolicy:
     return UpdatePolicy(text, tuple(weights), tuple(biases), channels)
 
 
-def parse_policies(texts: Sequence[str]) -> list[UpdatePolicy]:
+def parse_policies(texts: Sequence[str], parse: Callable[[str], UpdatePolicy] = parse_policy) -> list[UpdatePolicy]:
     """Several policies beside each other. Raises PolicyError where two have one name: no table tells them apart."""
-    policies, named = [parse_policy(text) for text in texts], {}
+    policies, named = [parse(text) for text in texts], {}
     for text, policy in zip(texts, policies, strict=True):
         if named.setdefault(policy.name, text) != text:
             raise PolicyError(f"{named[policy.name]} and {text} are both called {policy.name!r}",

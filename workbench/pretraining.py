@@ -3,7 +3,8 @@
     factory   pretrain(model, "digits", adapt_to="digits-rotated")     upright images, batches of 32, SGD with momentum
     field     run(…, data="digits-rotated")                            other images, turned, on the emulated core
 
-What is adapted to afterwards stays unseen: images that `adapt_to` trains on or holds out are left out.
+What is adapted to afterwards stays unseen: images that `adapt_to` trains on or holds out are left out. A network that
+was quantized here is pre-trained in float32, and quantized with the ranges that these samples give.
 """
 
 from collections.abc import Callable
@@ -14,8 +15,9 @@ import numpy as np
 from workbench.autodiff import training_step
 from workbench.data import Data, batches, load
 from workbench.errors import DataError, ModelError
-from workbench.frontends import Model
+from workbench.frontends import Model, in_int8
 from workbench.ir.interpret import interpret
+from workbench.ir.types import quantized
 from workbench.policy import Optimizer
 
 BATCH, EPOCHS, RATE, MOMENTUM = 32, 12, 0.05, 0.9
@@ -41,6 +43,21 @@ def pretrain(
     samples = pretraining_samples(model, data, adapt_to)
     if epochs < 1:
         raise DataError(f"pre-training takes at least one epoch; got {epochs}")
+    trained = _trained(model.unquantized or model, samples, epochs, seed, lr, progress)
+    told = {"data": data, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH, "lr": float(lr),
+            "momentum": MOMENTUM, "seed": int(seed), "accuracy": _accuracy(trained, samples)}  # fmt: skip
+    if not model.unquantized:
+        return replace(trained, pretrained=told)
+    made = in_int8(trained, samples.train_x)
+    return replace(made, pretrained={**told, "accuracy": _accuracy(made, samples), "accuracy_float": told["accuracy"]})
+
+
+def _accuracy(model: Model, samples: Data) -> float:
+    return accuracy(model.with_batch(BATCH), model.weights, samples)
+
+
+def _trained(model: Model, samples: Data, epochs: int, seed: int, lr: float, progress: Progress | None) -> Model:
+    """The float32 network with every parameter trained on these samples."""
     large = model.with_batch(BATCH)
     forward = large.graph
     step = training_step(forward.with_needs_grad(dict.fromkeys(forward.parameters, True)), Optimizer(MOMENTUM))
@@ -52,20 +69,21 @@ def pretrain(
         got = interpret(step, kept | rates | {x: samples.train_x[chosen], labels: samples.train_y[chosen]})
         kept = {name: got[name] for name in step.persistent}
         if not np.isfinite(got[loss]).all():
-            raise ModelError(f"{model.name}: its loss in pre-training on {data} stopped being a number",
+            raise ModelError(f"{model.name}: its loss in pre-training on {samples.name} stopped being a number",
                              f"lr is {lr:g}; a smaller one often helps")  # fmt: skip
         if progress:
             progress(number + 1, steps, float(got[loss]))
     weights = {name: kept[name] for name in forward.parameters}
-    told = {"data": data, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH, "lr": float(lr),
-            "momentum": MOMENTUM, "seed": int(seed), "accuracy": accuracy(large, weights, samples)}  # fmt: skip
-    return replace(model, weights=weights, pretrained=told)
+    return replace(model, weights=weights)
 
 
 def pretraining_samples(model: Model, name: str, adapt_to: str | None = None) -> Data:
     """What pre-training on the data set `name` sees. Raises DataError and ModelError for what cannot be trained on."""
     if not model.classifies:
         raise ModelError(f"{model.name} does not tell classes: it cannot be pre-trained")
+    if model.graph.types[model.graph.inputs[0]].dtype != "float32" and not model.unquantized:
+        raise ModelError(f"{model.name} has int8 weights: pre-training takes float32 ones",
+                         "quantize it behind pre-training, as NAME-int8 does")  # fmt: skip
     graph = model.graph
     samples = load(name).shaped(graph.types[graph.inputs[0]].shape[1:], graph.types[graph.outputs[0]].shape[1])
     if adapt_to:
@@ -83,6 +101,7 @@ def accuracy(model: Model, weights, samples: Data) -> float:
         part = samples.test_x[start : start + model.batch]
         full = np.zeros(graph.types[x].shape, np.float32)
         full[: len(part)] = part
+        full = quantized(full, graph.types[x])
         told = interpret(graph, {**weights, x: full})[scores]
         right += int((told[: len(part)].argmax(axis=1) == samples.test_y[start : start + len(part)]).sum())
     return right / len(samples.test_x)

@@ -93,7 +93,7 @@ def compile(
     _require_all_read(model)
     marked = apply_policy(model.graph, policy)
     orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
-    step = training_step(marked, optimizer)
+    step = training_step(marked, optimizer, orders)
     graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), chosen_passes(schedule, passes))
     memory = plan_memory(graph, scratch_bytes(graph))
     seconds = time.perf_counter() - start
@@ -130,6 +130,7 @@ def run(
     sram: int | str | None = None,
     batch: int | None = None,
     optimizer: Optimizer = PLAIN_SGD,
+    classes: int | None = None,
     weights: Mapping[str, np.ndarray] | None = None,
     pretrain: str | None = None,
     passes: str = "",
@@ -139,6 +140,7 @@ def run(
     **training,
 ) -> Run:
     """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
+    `model`: a built-in network, a file, or one's own; `classes`: how many it tells, where it leaves that open.
 
     `pretrain` names a data set to train on first, on the host (see pretraining.pretrain); `data` is adapted to.
     `passes` changes those of the schedule (see compile); `folder` keeps the firmware. What does not fit raises
@@ -146,7 +148,7 @@ def run(
     Further keywords are those of Training.
     """
     options = training_options(run.__kwdefaults__, **training)
-    model = frontends.network(model, batch, options.seed)
+    model = frontends.network(model, batch, options.seed, classes)
     if weights is not None:
         model = with_weights(model, weights)
     if pretrain is not None:
@@ -208,7 +210,8 @@ def _what_would_fit(built: Built) -> str:
 
 
 def _has_smaller_batch(model: Model) -> bool:
-    return model.batch > 1 and (model.source is not None or model.name in frontends.names())
+    built_in = model.name.removesuffix(frontends.INT8) in frontends.names()
+    return model.batch > 1 and (built_in or model.source is not None)
 
 
 def _last_layers(compiled: Compiled) -> int:
@@ -235,7 +238,7 @@ def with_weights(model: Model, weights: Mapping[str, np.ndarray], source: str = 
             found = f"has shape {np.shape(weights[name])}" if name in weights else "is missing"
             raise ModelError(f"weights for {model.name}: {name} {found}; it needs {shape}")
     values = {name: _as_stored(name, weights[name], model.graph.types[name].dtype) for name in model.graph.parameters}
-    return replace(model, weights=values, weights_from=source)
+    return replace(model, weights=values, weights_from=source, unquantized=None)
 
 
 def _as_stored(name: str, values, dtype: str) -> np.ndarray:

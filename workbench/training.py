@@ -222,6 +222,12 @@ def _samples(model: Model, options: Training, accumulate: int = 1) -> data.Data:
     return data.Data("random", x, y, x[:0], y[:0], classes)
 
 
+def _of_integers(graph, optimizer) -> dict:
+    """How int8 and int32 parameters are updated, where some are."""
+    integers = any(graph.types[name].needs_grad and graph.types[name].dtype != "float32" for name in graph.parameters)
+    return {"rounding": optimizer.rounding, "qas": bool(optimizer.qas)} if integers else {}
+
+
 def _record(built, options: Training, device: Device, tracer: Tracer, losses, accuracy, seconds: float) -> Run:
     compiled, board = built.compiled, built.board
     model, graph = compiled.model, compiled.graph
@@ -249,6 +255,7 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,
         "parameters_updated": int(sum(updated)), "data": options.data or model.data,
         "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),
+        **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
         "accuracy": None if accuracy[0] is None else {"before": accuracy[0], "after": accuracy[1]},
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,

@@ -16,7 +16,6 @@ WB_KERNEL void centred_s8(int batch, int plane, int image, int zero, const int8_
 typedef struct {
     float *store, *add;
     int8_t *w;
-    int apart; /* from filter to filter, in the model's order */
     const float *s;
     wb_update_s8 update;
 } wb_sink_s8;
@@ -28,8 +27,7 @@ WB_KERNEL void sink_s8(wb_sink_s8 sink, int o, int at, int in_filter, float g)
     if (sink.add)
         sink.add[at] += g;
     if (sink.w)
-        sink.w[at] = (int8_t)wb_updated(wb_update_at(sink.update, sink.s[o]), sink.w[at], g,
-                                        (uint32_t)(o * sink.apart + in_filter));
+        sink.w[at] = (int8_t)wb_updated(wb_update_at(sink.update, sink.s[o]), sink.w[at], g, o, in_filter);
 }
 
 WB_KERNEL void conv2d_backward_weight_into_s8(int batch, int groups, int channels, int in_height, int in_width,

@@ -1,16 +1,19 @@
-/* sgd_s8.h - w -= u, rounded and saturated, for int8 weights (to ±127) and int32 biases (to ±2^30); u in units of the scale s.
+/* sgd_s8.h - w -= u, rounded and saturated, for int8 weights (to ±127) and int32 biases (to ±2^30); u in units of the
+ * scale s.
  *
  *     u = lr * scale * dw / (unit * s)^2 + lr * weight_decay * w          without qas: not divided
  *
  * Rounding is stochastic by a hash of seed, step, parameter and element (of the model's own order), to nearest, or
- * towards zero. What it is, and the numbers, are literals at every call. */
+ * towards zero. What it is, and the numbers, are literals at every call; `filters` and `channels` tell where each of the
+ * weight's stood in the model's own order, 0: where it stands. */
 #pragma once
 #include "wb_kernel.h"
 
 enum { WB_STOCHASTIC, WB_NEAREST, WB_TRUNCATE };
 
 typedef struct {
-    int rounding, qas, limit;
+    int rounding, qas, limit, apart, taps;
+    const int16_t *filters, *channels;
     float unit, scale, weight_decay, lr, rate;
     uint32_t key;
 } wb_update_s8;
@@ -23,11 +26,21 @@ WB_KERNEL uint32_t wb_mixed(uint32_t x)
     return x ^ x >> 16;
 }
 
-WB_KERNEL wb_update_s8 wb_update_of(int limit, int parameter, int rounding, int qas, float unit, float scale,
-                                    float weight_decay, float lr, int32_t seed, int32_t step)
+/* Filters are `apart` elements from one to the next in the model's order, channels `taps`. */
+WB_KERNEL wb_update_s8 wb_update_of(int limit, int apart, int parameter, int rounding, int qas, float unit, float scale,
+                                    float weight_decay, int taps, const int16_t *filters, const int16_t *channels,
+                                    float lr, int32_t seed, int32_t step)
 {
     const uint32_t key = wb_mixed(wb_mixed(wb_mixed((uint32_t)seed ^ 0x9e3779b9u) + (uint32_t)step) + (uint32_t)parameter);
-    return (wb_update_s8){ rounding, qas, limit, unit, scale, weight_decay, lr, lr * scale, key };
+    return (wb_update_s8){ rounding, qas, limit, apart, taps, filters, channels,
+                           unit, scale, weight_decay, lr, lr * scale, key };
+}
+
+/* The place in the model's own order of element i of filter o. */
+WB_KERNEL uint32_t wb_own_element(wb_update_s8 to, int o, int i)
+{
+    const int filter = to.filters ? to.filters[o] : o;
+    return (uint32_t)(filter * to.apart + (to.channels ? to.channels[i / to.taps] * to.taps + i % to.taps : i));
 }
 
 /* For the filter whose scale is s. */
@@ -45,8 +58,8 @@ WB_KERNEL int wb_floor(float x)
     return whole - ((float)whole > x);
 }
 
-/* The weight behind its update; `element` is its place in the model's own order. */
-WB_KERNEL int wb_updated(wb_update_s8 to, int w, float dw, uint32_t element)
+/* Element i of filter o behind its update. */
+WB_KERNEL int wb_updated(wb_update_s8 to, int w, float dw, int o, int i)
 {
     float u = to.rate * dw;
     if (to.weight_decay != 0.0f)
@@ -59,26 +72,28 @@ WB_KERNEL int wb_updated(wb_update_s8 to, int w, float dw, uint32_t element)
         updated = (int64_t)w + down;
         updated = updated >= 0 ? updated : (int64_t)w - wb_floor(u);
     } else {
-        const float r = to.rounding == WB_NEAREST ? 0.5f : (float)(wb_mixed(to.key + element) >> 8) * 0x1p-24f;
+        const float r =
+            to.rounding == WB_NEAREST ? 0.5f : (float)(wb_mixed(to.key + wb_own_element(to, o, i)) >> 8) * 0x1p-24f;
         updated = (int64_t)w + wb_floor(-u + r);
     }
     updated = updated < to.limit ? updated : to.limit;
     return (int)(updated > -to.limit ? updated : -to.limit);
 }
 
-/* Rows are filters, `count` elements each in w and dw, `apart` from one to the next in the model's order. */
-#define WB_SGD_S8(name, type, most)                                                                                     \
-    WB_KERNEL void name(int rows, int count, int apart, int parameter, int rounding, int qas, float unit, float scale,  \
-                        float weight_decay, type *restrict w, const float *restrict dw, const float *restrict s,        \
-                        const float *restrict lr, const int32_t *restrict seed, const int32_t *restrict step)           \
-    {                                                                                                                   \
-        const wb_update_s8 all = wb_update_of(most, parameter, rounding, qas, unit, scale, weight_decay, *lr, \
-                                               seed ? *seed : 0, step ? *step : 0);                                     \
-        for (int o = 0; o < rows; ++o) {                                                                                \
-            const wb_update_s8 to = wb_update_at(all, s[o]);                                                            \
-            for (int i = 0; i < count; ++i, ++w)                                                                        \
-                *w = (type)wb_updated(to, *w, *dw++, (uint32_t)(o * apart + i));                                        \
-        }                                                                                                               \
+/* Rows are filters, `count` elements each in w and dw. */
+#define WB_SGD_S8(name, type, most)                                                                                    \
+    WB_KERNEL void name(int rows, int count, int apart, int parameter, int rounding, int qas, float unit, float scale, \
+                        float weight_decay, int taps, const int16_t *filters, const int16_t *channels,                 \
+                        type *restrict w, const float *restrict dw, const float *restrict s,                           \
+                        const float *restrict lr, const int32_t *restrict seed, const int32_t *restrict step)          \
+    {                                                                                                                  \
+        const wb_update_s8 all = wb_update_of(most, apart, parameter, rounding, qas, unit, scale, weight_decay, taps,  \
+                                              filters, channels, *lr, seed ? *seed : 0, step ? *step : 0);             \
+        for (int o = 0; o < rows; ++o) {                                                                               \
+            const wb_update_s8 to = wb_update_at(all, s[o]);                                                           \
+            for (int i = 0; i < count; ++i, ++w)                                                                       \
+                *w = (type)wb_updated(to, *w, *dw++, o, i);                                                            \
+        }                                                                                                              \
     }
 
 WB_SGD_S8(sgd_s8, int8_t, 127)

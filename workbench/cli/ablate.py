@@ -6,7 +6,6 @@ from pathlib import Path
 from workbench.cli import options
 from workbench.cli.output import output_folder, say, say_error, say_json, say_more, stopping
 from workbench.errors import WorkbenchError
-from workbench.policy import parse_policy
 
 OWN = ("schedules", "passes", "steps", "epochs", "lr_decay", "pretrain", "trace")  # what an ablation decides itself
 TABLE = "ablation.csv"
@@ -22,7 +21,7 @@ def ablate(args, policies: list[str]) -> int:
     board, model = options.board(args), options.model(args)
     wanted = ablation_cells(policies[0])
     check_names(model, wanted)
-    label = f"ablate-{parse_policy(policies[0]).name}"
+    label = f"ablate-{model.policy(policies[0]).name}"
     folder = output_folder(args.output, options.run_name(args, board, label=label), args.force)
     forget_tables(folder)
     how = vars(options.training(args)) | {"steps": 1, "epochs": None, "evaluate": False}

@@ -8,7 +8,6 @@ from workbench.cli.ablate import ablate
 from workbench.cli.lifecycle import add_schedules
 from workbench.cli.output import output_folder, say, say_error, say_json, say_more, say_note, stopping
 from workbench.errors import WorkbenchError
-from workbench.policy import parse_policies
 
 HELP = "compare update policies and schedules, every cell measured"
 
@@ -34,7 +33,6 @@ def execute(args) -> int:
     if args.ablate:
         return ablate(args, policies)
     board, model = options.board(args), options.model(args)
-    parse_policies(policies)
     wanted = cells(policies, schedules, args.passes)
     check_names(model, wanted)
     options.check_data(args, model)

@@ -12,6 +12,7 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     from workbench import frontends
+    from workbench.frontends.loading import INT8, LOADERS
 
     models = [frontends.load(name) for name in frontends.names()]
     if args.json:
@@ -29,4 +30,6 @@ def execute(args) -> int:
         for m in models
     ]
     say(table(["network", "input", "MACs", "parameters", "what it is"], rows))
+    say(f"\nNAME{INT8}: a float32 one, quantized after training · files ending in {', '.join(LOADERS)}: others, with "
+        "their own weights")  # fmt: skip
     return 0

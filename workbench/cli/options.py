@@ -11,12 +11,15 @@ from workbench import boards, policy, units
 from workbench.boards import Board
 from workbench.errors import ModelError
 
-OWN = ("output", "steps", "epochs", "trace")  # options of one command, not of the training it is about
+OWN = ("output", "force", "json", "steps", "epochs", "trace")  # options of one command, not of the training it is about
 
 
 def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    what = "a name (see `workbench models`) or a .tflite file"
-    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help=what)
+    which = "a network of `workbench models`, or a .tflite or .json file"
+    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help=which)
+    parser.add_argument(
+        "--classes", type=positive, metavar="N", help="that the network tells, where it leaves that open"
+    )
 
 
 def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_policy: bool = True) -> None:
@@ -33,6 +36,10 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
     parser.add_argument("--accumulate", type=positive, default=1, metavar="N", help="batches summed a step (default 1)")
     parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
     parser.add_argument("--weight-decay", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
+    parser.add_argument(
+        "--rounding", default="stochastic", choices=policy.ROUNDINGS, help="of int8 updates (default stochastic)"
+    )
+    parser.add_argument("--no-qas", action="store_true", help="int8 updates without quantization-aware scaling")
     parser.add_argument("--seed", type=seed, default=0, metavar="S", help="weights and order of samples (default 0)")
 
 
@@ -114,7 +121,7 @@ def model(args):
     """The network with the weights that were asked for."""
     from workbench import frontends
 
-    found = frontends.load(args.model, args.batch, args.seed)
+    found = frontends.load(args.model, args.batch, args.seed, args.classes)
     path = getattr(args, "load_weights", None)
     if not path:
         return found
@@ -125,9 +132,9 @@ def model(args):
 
 def called(args) -> str:
     """What the network asked for is called."""
-    from workbench import frontends
+    from workbench.frontends.loading import called
 
-    return frontends.called(args.model)
+    return called(args.model)
 
 
 def pretrained(args, found):
@@ -150,7 +157,7 @@ def compiled(args, found=None, schedule: str | None = None):
 
 
 def optimizer(args):
-    return policy.Optimizer(args.momentum, args.weight_decay, args.accumulate)
+    return policy.Optimizer(args.momentum, args.weight_decay, args.accumulate, args.rounding, not args.no_qas)
 
 
 def training(args, evaluate: bool = True):
@@ -174,7 +181,7 @@ def _with_such_layers(args):
     from workbench.passes.apply_policy import apply_policy
 
     found = model(args)
-    apply_policy(found.graph, policy.parse_policy(args.policy))
+    apply_policy(found.graph, found.policy(args.policy))
     return found
 
 
@@ -205,9 +212,13 @@ def asked(args, add_arguments, without: tuple[str, ...] = ()) -> list[str]:
     words = []
     for action in parser._actions:
         value = getattr(args, action.dest, action.default)
-        if action.option_strings and action.nargs is None and value not in (None, action.default):
+        if not action.option_strings or action.dest in without or value in (None, action.default):
+            continue
+        if value is True:
+            words.append(action.option_strings[-1])
+        elif action.nargs is None:
             between = "=" if str(value).startswith("-") else " "  # argparse would take -in-place for an option
-            words += [f"{action.option_strings[-1]}{between}{shlex.quote(str(value))}"] * (action.dest not in without)
+            words.append(f"{action.option_strings[-1]}{between}{shlex.quote(str(value))}")
     return words
 
 
@@ -227,12 +238,16 @@ def read_weights(path: str) -> dict[str, np.ndarray]:
 
 def run_name(args, board: Board, schedule: str | None = None, label: str | None = None) -> str:
     """lenet-full-nrf52840, with what else was chosen: the folder under out/. `label` stands for the policy's name."""
-    parts = [called(args), label or policy.parse_policy(args.policy).name, board.name]
+    own = not args.policy.endswith(policy.FILES)  # a text, or a policy of the network's own, is called what it is
+    parts = [called(args), label or (args.policy if own else policy.parse_policy(args.policy).name), board.name]
     parts += [schedule] if schedule and schedule != "optimized" else []
     words = [word.strip() for word in args.passes.split(",")]
     parts += [f"no_{word[1:]}" if word.startswith("-") else word for word in words if word]
     for name, plain in (("batch", 1), ("accumulate", 1), ("momentum", 0), ("weight_decay", 0)):
         parts += [f"{name}{getattr(args, name):g}"] if getattr(args, name) != plain else []
+    parts += [args.rounding] if args.rounding != "stochastic" else []
+    parts += ["no_qas"] if args.no_qas else []
+    parts += [f"classes{args.classes}"] if args.classes else []
     return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
 
 

@@ -13,7 +13,9 @@ HELP = "what update policies would update, save and cost"
 def add_arguments(parser) -> None:
     options.add_model(parser)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--policies", metavar="A,B,C", help="default: full, bias-only, bias-only+head, each last-K")
+    which.add_argument(
+        "--policies", metavar="A,B,C", help="default: full, bias-only, bias-only+head, the network's own or each last-K"
+    )
     options.add_compile(parser, single_policy=False)
     which.add_argument("--policy", metavar="P", help=f"one policy, layer by layer; {HELP_ON_POLICIES}")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -21,7 +23,8 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     model = options.model(args)
-    policies = parse_policies(_names(args, model) if args.policy is None else [args.policy])
+    names = _names(args, model) if args.policy is None else [args.policy]
+    policies = parse_policies(names, model.policy)
     from workbench.study.policies import cost, layer_parts  # seconds to load: a misspelt name should not wait for it
 
     costs = [cost(model, policy, args.schedule, options.optimizer(args), args.passes) for policy in policies]
@@ -43,9 +46,17 @@ def execute(args) -> int:
         for each in costs
     ]  # fmt: skip
     heads = ["policy", "updated", "in SRAM", "saved", "arena", "SRAM without stack", "MACs forward", "backward"]
+    formulas = [each.formula_bytes for each in costs]
+    if None not in formulas:
+        heads.insert(4, "extra (formula)")
+        rows = [[*row[:4], size(extra), *row[4:]] for row, extra in zip(rows, formulas, strict=True)]
     say(table(heads, rows))
     say("in SRAM: updated parameters and state · saved: what the forward keeps for the backward · SRAM without stack: "
         "in SRAM + arena · all by plan; `workbench compare` measures")  # fmt: skip
+    if None not in formulas:
+        say(
+            "extra (formula): masks, biases, updated weights and saved inputs as the sparse policies were searched with"
+        )
     return 0
 
 
@@ -58,7 +69,7 @@ def _names(args, model) -> list[str]:
             raise PolicyError("--policies names nothing", "such as --policies full,bias-only+head")
         return names
     count = len(weighted_layers(model.graph))
-    return ["full", "bias-only", "bias-only+head", *(f"last-{k}" for k in range(1, count))]
+    return ["full", "bias-only", "bias-only+head", *(model.policies or (f"last-{k}" for k in range(1, count)))]
 
 
 def _channels(part) -> str:

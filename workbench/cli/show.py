@@ -3,7 +3,6 @@
 from workbench.cli import options
 from workbench.cli.output import say, say_json, say_note, table
 from workbench.errors import WorkbenchError
-from workbench.policy import parse_policy
 from workbench.units import ranges
 
 HELP = "print a network's IR at a stage"
@@ -27,7 +26,8 @@ def execute(args) -> int:
 
     if args.diff and args.stage != "backward":
         raise WorkbenchError("--diff compares training graphs", "give --stage backward with it")
-    model, policy = options.model(args), parse_policy(args.policy)
+    model = options.model(args)
+    policy = model.policy(args.policy)
     graph, plan = _at_stage(args, model, policy)
     text = _difference(args, model, graph) if args.diff else print_graph(graph)
     if args.json:
@@ -46,7 +46,7 @@ def _difference(args, model, smaller) -> str:
     """What the policy drops of the full update, adds to it and changes."""
     from workbench.ir.diff import print_difference
 
-    full, _ = _at_stage(args, model, parse_policy("full"))
+    full, _ = _at_stage(args, model, model.policy("full"))
     if full == smaller:
         say_note(f"{args.policy} drops nothing of the full update")
     return print_difference(full, smaller)

@@ -18,7 +18,7 @@ class Model:
     `data` names the data set the network is meant for (None: it has none), and says what `about` it to a person.
     `weights_from` names the file its weights were loaded from (None: they are the network's own); `pretrained` tells
     how they were trained before this (None: not at all), as run.json has it (see pretraining.pretrain). `policies` are
-    the ones published with it, by name.
+    the ones published with it, by name. `unquantized` is the float32 network that an int8 one was made of, as it was.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Model:
     source: str | None = None
     inference: Graph | None = None
     scores: bool = True
+    unquantized: "Model | None" = None
 
     def policy(self, text: str | UpdatePolicy) -> UpdatePolicy:
         """The network's own policy of this name, or the one that `text` writes out. Raises PolicyError."""

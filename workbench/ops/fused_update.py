@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from workbench.ir.op import Kernel, Op, Sample, get, register
-from workbench.ops import accumulate, conv2d_backward_weight, matmul, qnn_conv2d_backward_weight, qnn_sgd, sgd  # noqa: F401  registered before this  # noqa: F401
+from workbench.ops import accumulate, conv2d_backward_weight, matmul, qnn_conv2d_backward_weight, qnn_sgd, sgd  # noqa: F401  registered before this
 from workbench.ops import sum as _sum  # noqa: F401
 
 GRADIENTS = {"nn.conv2d_backward_weight": 2, "nn.matmul": 2, "sum": 1, "qnn.conv2d_backward_weight": 2}  # -> operands
@@ -106,6 +106,8 @@ def _of_integers(rng, number: int, case: Sample, dw) -> Sample:
     counters = [np.asarray(7, np.int32), np.asarray(number, np.int32)] if rounding == "stochastic" else []
     scales = rng.uniform(0.1, 0.4, dw.shape[0])
     attrs = {**case.attrs, "rounding": rounding, "unit": 0.5, "parameter": number, "qas": number % 2 == 0}
+    attrs |= {"filters": tuple(rng.permutation(dw.shape[0]).tolist())} if number % 2 else {}
+    attrs |= {"channels": tuple(rng.permutation(dw.shape[1]).tolist())} if number % 2 == 0 and dw.ndim > 1 else {}
     return Sample((w, *case.operands, scales, np.asarray(0.01), *counters), attrs)
 
 

@@ -9,6 +9,9 @@ Lin et al. 2022, section 3.1) divides by its square, so that the real weight mov
 rounding   stochastic   ⌊w - u + r⌋, r uniform in [0, 1): a hash of seed, step, parameter and element, so that it does
                         not depend on what runs when
            nearest      ⌊w - u + ½⌋                       truncate     towards zero, as a conversion in C does
+
+Elements are counted as in the model's own order: where channels were moved at compile time (passes/permute_channels),
+`filters` and `channels` tell where each of axes 0 and 1 stood, so that it does not matter that they were.
 """
 
 import numpy as np
@@ -24,7 +27,9 @@ BIAS_LIMIT = 2**30  # leaves room for the sums that a bias is added to (see quan
 LIMIT = np.float32(2.0**30)  # of u
 
 
-def infer(w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay):
+def infer(
+    w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay, filters, channels
+):
     if any(each.rank for each in (lr, seed, step) if each) or w.rank != dw.rank or not _is_part(dw.shape, w.shape):
         raise ShapeError(f"qnn.sgd: dw has w's shape, or fewer channels along one axis; lr, seed and step are scalars; "
                          f"got {w}, {dw}, {lr}, {seed} and {step}")  # fmt: skip
@@ -32,6 +37,9 @@ def infer(w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas,
         raise ShapeError("qnn.sgd: takes seed and step where it rounds stochastically, and only there")
     if s.shape != w.shape[:1] or rounding not in ROUNDINGS:
         raise ShapeError(f"qnn.sgd: s is one a filter, rounding one of {', '.join(ROUNDINGS)}; got {s}, {rounding!r}")
+    for axis, order in enumerate((filters, channels)):
+        if order and sorted(order) != list(range(w.shape[axis])):
+            raise ShapeError(f"qnn.sgd: an order tells where each of axis {axis} of {w} stood, each once; got {order}")
     return TensorType(w.shape, w.dtype)
 
 
@@ -49,7 +57,9 @@ def _mixed(x):
     return x ^ x >> np.uint64(16)
 
 
-def evaluate(w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay):
+def evaluate(
+    w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay, filters, channels
+):
     part = w[tuple(map(slice, dw.shape))]
     f = np.float32
     worth = (f(unit) * s.astype(f)) ** 2 if qas else np.ones_like(s, f)
@@ -63,18 +73,33 @@ def evaluate(w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, q
         down = whole + np.floor(move).astype(np.int64)
         new = np.where(down >= 0, down, whole + np.ceil(move).astype(np.int64))
     else:
-        element = np.arange(w.size).reshape(w.shape)[tuple(map(slice, dw.shape))]
+        element = _own_elements(w.shape, filters, channels)[tuple(map(slice, dw.shape))]
         r = uniform(int(seed), int(step), parameter, element) if rounding == "stochastic" else f(0.5)
         new = whole + np.floor(move + r).astype(np.int64)
     limit = 127 if w.dtype == np.int8 else BIAS_LIMIT
     return _updated(w, dw, np.clip(new, -limit, limit).astype(w.dtype))
 
 
-def literals(w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay):
-    """Rows are filters: elements of a row of dw, and from row to row of w in the model's order."""
-    rows = dw.shape[0]
-    return [rows, dw.elements // rows, w.elements // w.shape[0],
-            parameter, ROUNDINGS[rounding], int(qas), unit, scale, weight_decay]  # fmt: skip
+def _own_elements(shape, filters, channels) -> np.ndarray:
+    """Which element of the model's own order each one is."""
+    element = np.arange(np.prod(shape)).reshape(shape)
+    element = element[list(filters)] if filters else element
+    return element[:, list(channels)] if channels else element
+
+
+def literals(
+    w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay, filters, channels
+):
+    """Rows are filters: elements of a row of dw, and from row to row of w in the model's order; taps of a channel."""
+    rows, apart = dw.shape[0], w.elements // w.shape[0]
+    return [rows, dw.elements // rows, apart, parameter, ROUNDINGS[rounding], int(qas), unit, scale, weight_decay,
+            apart // (w.shape[1] if w.rank > 1 else 1), _table(filters[:rows]), _table(channels)]  # fmt: skip
+
+
+def _table(order) -> str:
+    """C for a table in flash; 0 where there is none."""
+    numbers = ", ".join(map(str, order))
+    return f"({{ static const int16_t order[] = {{ {numbers} }}; order; }})" if order else "0"
 
 
 def function(w, *_, **__):
@@ -84,7 +109,7 @@ def function(w, *_, **__):
 def samples(rng):
     cases = []
     for index, (whole, part) in enumerate(
-        (((4, 3, 3, 3), (4, 3, 3, 3)), ((5, 6, 1, 1), (5, 6, 1, 1)), ((6, 1, 3, 3), (4, 1, 3, 3)), ((9,), (9,)))
+        (((4, 3, 3, 3), (4, 3, 3, 3)), ((5, 6, 2, 1), (5, 6, 2, 1)), ((6, 1, 3, 3), (4, 1, 3, 3)), ((9,), (9,)))
     ):
         for rounding in ROUNDINGS:
             int8 = len(whole) > 1
@@ -93,6 +118,8 @@ def samples(rng):
             scalars = np.asarray(0.3), np.asarray(7 + index, np.int32), np.asarray(3, np.int32)
             attrs = {"parameter": index, "rounding": rounding, "qas": index != 2, "unit": 1.0 if int8 else 0.02}
             attrs |= {"scale": 0.5, "weight_decay": 0.01} if index == 1 else {}
+            attrs |= {"filters": tuple(rng.permutation(whole[0]).tolist())} if index in (1, 2, 3) else {}
+            attrs |= {"channels": tuple(rng.permutation(whole[1]).tolist())} if index < 2 else {}
             scalars = scalars if rounding == "stochastic" else scalars[:1]
             cases.append(Sample((w, dw, rng.uniform(0.05, 0.2, whole[0]), *scalars), attrs))
     return cases
@@ -100,7 +127,8 @@ def samples(rng):
 
 register(Op(
     name="qnn.sgd", infer=infer, evaluate=evaluate, samples=samples, takes=(0,), phase="update",
-    attrs={"unit": 1.0, "parameter": 0, "rounding": "stochastic", "qas": True, "scale": 1.0, "weight_decay": 0.0},
+    attrs={"unit": 1.0, "parameter": 0, "rounding": "stochastic", "qas": True, "scale": 1.0, "weight_decay": 0.0,
+           "filters": (), "channels": ()},
     dtypes={0: ("int8", "int32"), 4: ("int32",), 5: ("int32",)},
     kernel=Kernel("sgd_s8.h", function, literals, operands=6),
 ))  # fmt: skip

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.autodiff import channel_axis
+from workbench.autodiff import channel_axis, units
 from workbench.errors import PolicyError
 from workbench.ir import op as ops
+from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.policy import UpdatePolicy
 
@@ -51,7 +52,8 @@ def largest_first(graph: Graph, weights: Mapping[str, np.ndarray]) -> Orders:
     """The order of channels that puts the largest ones of each partly updated weight first.
 
     `graph` is a forward graph whose parts are marked (`needs_grad`). A channel's magnitude is the sum of |w| over it,
-    added up over all partly updated weights of its group. Raises PolicyError for a weight whose channels cannot move.
+    added up over all partly updated weights of its group; w are real numbers, whatever they are stored as. Raises
+    PolicyError for a weight whose channels cannot move.
     """
     groups = channel_groups(graph)
     chosen: dict[Axis, list[Axis]] = {}
@@ -68,7 +70,7 @@ def largest_first(graph: Graph, weights: Mapping[str, np.ndarray]) -> Orders:
             )  # fmt: skip
         members = groups.members(root)
         channels = min(graph.types[value].shape[axis] for value, axis in members)
-        score = sum(_magnitudes(weights[name], axis, channels) for name, axis in parts)
+        score = sum(_magnitudes(_real(graph, weights, name), axis, channels) for name, axis in parts)
         order = np.argsort(-score, kind="stable")
         for name, axis in members:
             if name in graph.parameters:
@@ -114,6 +116,14 @@ def channel_groups(graph: Graph) -> _Groups:
                 elif name not in graph.parameters or ties is None:
                     groups.fix((name, axis))
     return groups
+
+
+def _real(graph: Graph, weights: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """The real numbers that a weight's values stand for."""
+    if graph.types[name].dtype == "float32":
+        return weights[name]
+    scales, unit = units(Builder(graph), name)
+    return weights[name] * (unit * weights[scales.name].reshape(-1, *[1] * (weights[name].ndim - 1)))
 
 
 def _magnitudes(weight: np.ndarray, axis: int, channels: int) -> np.ndarray:

@@ -20,7 +20,7 @@ FURTHER = {
     "epochs": "whole number?", "lr": "number?", "lr_bias": "number?", "lr_decay": "number?", "momentum": "number?",
     "weight_decay": "number?", "data": "text?", "weights_from": "text?", "pretrained": "object?",
     "macs": "whole number?", "parameters": "whole number?", "parameters_updated": "whole number?",
-    "loss": "list of numbers?", "accuracy": "object of numbers?",
+    "rounding": "text?", "qas": "truth value?", "loss": "list of numbers?", "accuracy": "object of numbers?",
     "instructions_per_step": "whole number?", "modelled_cycles_per_step": "number?",
     "milliseconds_per_step": "number?", "timing_model": "text?",
     "flash": "object of whole numbers?", "seconds": "object of numbers?", "artifacts": "object of texts?",

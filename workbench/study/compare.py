@@ -116,7 +116,7 @@ def check_names(model: Model, wanted: Sequence[Cell]) -> dict[str, UpdatePolicy]
     for cell in wanted:
         chosen_passes(cell.schedule, cell.passes)
     texts = list(dict.fromkeys(cell.policy for cell in wanted))
-    parsed = dict(zip(texts, parse_policies(texts), strict=True))
+    parsed = dict(zip(texts, parse_policies(texts, model.policy), strict=True))
     for policy in parsed.values():
         apply_policy.check_names(model.graph, policy)
     return parsed

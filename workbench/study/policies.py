@@ -10,7 +10,7 @@ from workbench.ir.graph import Graph
 from workbench.ir.liveness import liveness, phases, steps
 from workbench.passes.apply_policy import Layer, apply_policy, weighted_layers
 from workbench.passes.permute_channels import updated_channels
-from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policy
+from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Cost:
     arena_bytes: int
     forward_macs: int
     backward_macs: int
+    formula_bytes: int | None = None  # of extra memory, see extra_memory; None for a float32 network
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,39 @@ def cost(
     forward, backward = _macs(graph)
     return Cost(
         compiled.policy.name, sum(kind.elements for kind in updated), sum(kind.bytes for kind in [*updated, *state]),
-        saved_bytes(graph), compiled.memory.plan.bytes, forward, backward,
+        saved_bytes(graph), compiled.memory.plan.bytes, forward, backward, extra_memory(model, compiled.policy),
     )  # fmt: skip
+
+
+def extra_memory(model: Model, policy: UpdatePolicy) -> int | None:
+    """Bytes of SRAM that training an int8 network takes beyond inference, by the formula that the sparse policies of
+    "On-Device Training Under 256KB Memory" (Lin et al. 2022) were searched with; None for a float32 network.
+
+        biases updated     a bit an output element (the mask), 32 bits a bias
+        weights updated    8 bits an element of the part, and of the input channels that it reads (saved)
+        last layer         8 bits an element of its input, whatever is updated of it
+    """
+    types = apply_policy(model.graph, policy).types
+    layers = [node for node in model.graph.nodes if "weight" in ops.get(node.op).parameters.values()]
+    bits = 0
+    for node in layers:
+        roles = ops.get(node.op).parameters
+        of = {roles[index]: types[name] for index, name in enumerate(node.operands) if index in roles}
+        x, y, w, b = types[node.operands[0]], types[node.results[0]], of["weight"], of.get("bias")
+        if w.dtype != "int8" or b is None:
+            return None
+        if node is layers[-1]:
+            bits += 8 * x.elements
+            continue
+        bits += y.elements + 32 * b.elements if b.needs_grad else 0
+        part = w.updated.elements if w.needs_grad else 0
+        bits += 8 * part + 8 * x.elements * part // w.elements
+    return bits // 8
 
 
 def layer_parts(model: Model, policy: str | UpdatePolicy) -> list[LayerPart]:
     """Layer by layer, in forward order."""
-    policy = parse_policy(policy)
+    policy = model.policy(policy)
     marked = apply_policy(model.graph, policy)
     channels, types = updated_channels(marked, model.weights, policy), marked.types
 

@@ -1,0 +1,78 @@
+"""Networks by name, quantized or not, and from files; what is wrong with a file is told."""
+
+import json
+
+import numpy as np
+import pytest
+import small_mcu
+
+from workbench import data, frontends
+from workbench.errors import ModelError
+from workbench.frontends.loading import in_int8
+from workbench.ir.interpret import interpret
+from workbench.ir.types import quantized
+
+
+def test_an_int8_network_computes_what_the_float_one_does():
+    model = frontends.load("resnet-int8", batch=64)
+    real = model.unquantized
+    kind, out = model.graph.types["input0"], model.graph.types[model.graph.outputs[0]]
+    x = data.load("digits").test_x[:64].reshape(kind.shape)
+    want = interpret(real.graph, {**real.weights, "input0": x})[real.graph.outputs[0]]
+    got = interpret(model.graph, {**model.weights, "input0": quantized(x, kind)})[model.graph.outputs[0]]
+    assert (model.name, model.data, kind.dtype, out.dtype) == ("resnet-int8", "digits", "int8", "int8")
+    assert np.linalg.norm((got.astype(float) - out.zero_point) * out.scale - want) <= 0.1 * np.linalg.norm(want)
+
+
+def test_what_has_no_int8_form_says_so():
+    with pytest.raises(ModelError, match="quantized already"):
+        in_int8(frontends.load("lenet-int8"))
+    with pytest.raises(ModelError, match=r"no network is called 'lanet-int8'\n.*NAME-int8"):
+        frontends.load("lanet-int8")
+    with pytest.raises(ModelError, match="no network is called 'mcunet-5fps-int8-int8'"):
+        frontends.load("mcunet-5fps-int8-int8")
+
+
+def test_a_network_from_files(tmp_path):
+    path = small_mcu.write(tmp_path)
+    model = frontends.load(str(path), batch=2, classes=5)
+    assert (model.name, model.weights_from) == ("small", "small.json")
+    assert model.graph.types[model.graph.outputs[0]].shape == (2, 5)
+    whole = frontends.load(str(path), classes=6)
+    assert np.array_equal(model.weights["head.weight"], whole.weights["head.weight"][:5])
+    policy = model.policy("sparse-tiny")
+    assert [(part.layers, part.fraction) for part in policy.weights] == [("1", 0.5), ("head", 1.0)]
+    assert policy.biases == ("last-3",)
+    assert model.policy("last-2").name == "last-2"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.unlink(), r"small\.json is missing"),
+        (lambda path: path.with_suffix(".npz").unlink(), r"small\.npz is missing"),
+        (lambda path: path.write_text(path.read_text()[:99]), "is not whole"),
+        (lambda path: path.write_text("[]"), "holds no object"),
+        (lambda path: path.write_text("{}"), "does not describe a network"),
+        (lambda path: path.with_suffix(".npz").write_bytes(b"PK\3\4 and nothing"), "is not whole"),
+        (lambda path: _told(path, lambda told: told["convs"][1].update(x_scale=1.0)), "expand reads scale 1.0"),
+        (lambda path: _told(path, lambda told: told["convs"][1].update(kernel=3)), "not what the layer says"),
+    ],
+)
+def test_a_file_that_is_no_network_is_told(tmp_path, spoil, words):
+    path = small_mcu.write(tmp_path)
+    spoil(path)
+    with pytest.raises(ModelError, match=words):
+        frontends.load(str(path), classes=6)
+
+
+def _told(path, change):
+    told = json.loads(path.read_text())
+    change(told)
+    path.write_text(json.dumps(told))
+
+
+def test_classes_are_for_networks_that_leave_them_open():
+    assert frontends.load("mbv2-w0.35", classes=2).graph.outputs
+    with pytest.raises(ModelError, match="lenet tells as many classes as it tells"):
+        frontends.load("lenet", classes=2)

@@ -1,0 +1,145 @@
+"""What the gradients of an int8 network should be, in real numbers: a float64 reference that shares no code with ops/.
+
+    w = w_int · s     b = b_int · s_x · s     a = (q - zero) · scale
+    q = clip(round(u / s_y + zero))     rounding passes gradients straight through, the clip where it clips nothing
+
+It walks the same graph, but each operator is told here once more, by loops over the taps of a window. The integers of a
+forward pass are the points at which it differentiates; each must be what its own arithmetic gives, to a rounding.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from workbench.ir.graph import Graph, Node
+from workbench.ir.interpret import interpret
+
+NEARLY_HALF = 0.5 + 1e-3  # of a unit of the result: a scale as a fixed-point number moves a rounding by less
+
+
+def forward_values(graph: Graph, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every value of the graph, as the interpreter has it."""
+    values = {name: np.asarray(array) for name, array in feeds.items()}
+
+    def observe(node: Node, results) -> None:
+        values.update({name: result.copy() for name, result in zip(node.results, results, strict=True)})
+
+    interpret(graph, {name: feeds[name] for name in graph.arguments}, observe=observe)
+    return values
+
+
+def gradients(graph: Graph, feeds: Mapping[str, np.ndarray], dy: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Value -> gradient: of an activation's real value, of a parameter's stored integer. The output's is `dy`, or the
+    output is a loss.
+    """
+    values = forward_values(graph, feeds)
+    totals: dict[str, np.ndarray] = {graph.outputs[0]: np.array(1.0) if dy is None else dy}
+    tables = {node.results[0]: node.operands[0] for node in graph.nodes if node.op == "qnn.requantization"}
+    for node in reversed(graph.nodes):
+        if node.results[0] not in totals or node.op == "qnn.requantization":
+            continue
+        found = RULES[node.op](node, values, tables, totals[node.results[0]])
+        for name, gradient in zip(node.operands, found, strict=False):
+            totals[name] = totals.get(name, 0) + gradient
+    return totals
+
+
+def _real(values, name, scale, zero):
+    return (values[name].astype(np.float64) - zero) * scale
+
+
+def _through_clip(node, values, real, dy):
+    """dy where the result was not clipped; `real` is what was rounded and clipped."""
+    low, high = node.attrs.get("clip", (-128, 127))
+    zero = node.attrs.get("y_zero_point", node.attrs.get("zero_point", 0))
+    unclipped = real / node.attrs.get("y_scale", node.attrs.get("scale")) + zero
+    got = values[node.results[0]].astype(np.float64)
+    rounding = NEARLY_HALF + 0.25 * (node.attrs.get("form") == "tflite")  # which rounds twice
+    assert np.abs(np.clip(unclipped, low, high) - got).max() <= rounding
+    rounded = np.floor(unclipped + 0.5)
+    return np.where((rounded >= low) & (rounded <= high), dy, 0.0)
+
+
+def _taps(attrs, x_shape, y_shape):
+    """(row, column of the kernel; the slices of the padded image that it meets)."""
+    (kh, kw), (sh, sw), (dh, dw) = attrs["kernel_size"], attrs["strides"], attrs["dilation"]
+    for i in range(kh):
+        for j in range(kw):
+            yield (
+                i,
+                j,
+                slice(i * dh, i * dh + (y_shape[2] - 1) * sh + 1, sh),
+                slice(j * dw, j * dw + (y_shape[3] - 1) * sw + 1, sw),
+            )
+
+
+def _conv(node, values, tables, dy):
+    a, (x_name, w_name, b_name, m_name) = node.attrs, node.operands
+    s = values[tables[m_name]].astype(np.float64)
+    x = _real(values, x_name, a["x_scale"], a["x_zero_point"])
+    w = values[w_name].astype(np.float64) * s[:, None, None, None]
+    b = values[b_name].astype(np.float64) * s * a["x_scale"]
+    top, left, bottom, right = a["padding"]
+    wide = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    filters, per_group = len(w) // a["groups"], w.shape[1]
+    real = np.zeros(dy.shape) + b[:, None, None]
+    pairs = [(o, g * per_group + c, c) for g in range(a["groups"]) for o in range(g * filters, (g + 1) * filters)
+             for c in range(per_group)]  # fmt: skip
+    for i, j, rows, columns in _taps(a, x.shape, dy.shape):
+        for o, channel, c in pairs:
+            real[:, o] += wide[:, channel, rows, columns] * w[o, c, i, j]
+    g = _through_clip(node, values, real, dy)
+    dwide, dw = np.zeros(wide.shape), np.zeros(w.shape)
+    for i, j, rows, columns in _taps(a, x.shape, dy.shape):
+        for o, channel, c in pairs:
+            dwide[:, channel, rows, columns] += g[:, o] * w[o, c, i, j]
+            dw[o, c, i, j] = (g[:, o] * wide[:, channel, rows, columns]).sum()
+    dx = dwide[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+    return dx, dw * s[:, None, None, None], g.sum((0, 2, 3)) * s * a["x_scale"]
+
+
+def _add(node, values, tables, dy):
+    a = node.attrs
+    one, other = (_real(values, node.operands[i], a[f"{k}_scale"], a[f"{k}_zero_point"]) for i, k in enumerate("ab"))
+    g = _through_clip(node, values, one + other, dy)
+    return g, g
+
+
+def _mean(node, values, tables, dy):
+    a = {**node.attrs, "kernel_size": node.attrs["pool_size"], "dilation": (1, 1)}
+    x = _real(values, node.operands[0], a["x_scale"], a["x_zero_point"])
+    top, left, bottom, right = a["padding"]
+    border = ((0, 0), (0, 0), (top, bottom), (left, right))
+    wide, inside, total, count = np.pad(x, border), np.pad(np.ones(x.shape), border), np.zeros(dy.shape), 0
+    for _, _, rows, columns in _taps(a, x.shape, dy.shape):
+        total, count = total + wide[:, :, rows, columns], count + inside[:, :, rows, columns]
+    g = _through_clip(node, values, total / count, dy) / count
+    dwide = np.zeros(wide.shape)
+    for _, _, rows, columns in _taps(a, x.shape, dy.shape):
+        dwide[:, :, rows, columns] += g
+    return (dwide[:, :, top : top + x.shape[2], left : left + x.shape[3]],)
+
+
+def _same_shape(node, values, tables, dy):
+    return (dy.reshape(values[node.operands[0]].shape),)
+
+
+def _quantize(node, values, tables, dy):
+    return (_through_clip(node, values, values[node.operands[0]].astype(np.float64), dy),)
+
+
+def _dequantize(node, values, tables, dy):
+    return (dy,)
+
+
+def _loss(node, values, tables, dy):
+    logits, label = values[node.operands[0]].astype(np.float64), values[node.operands[1]]
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return ((raised / raised.sum(axis=1, keepdims=True) - np.eye(logits.shape[1])[label]) / len(logits) * dy,)
+
+
+RULES = {
+    "qnn.conv2d": _conv, "qnn.add": _add, "qnn.avg_pool2d": _mean, "qnn.quantize": _quantize,
+    "qnn.dequantize": _dequantize, "nn.batch_flatten": _same_shape, "reshape": _same_shape,
+    "nn.softmax_cross_entropy": _loss,
+}  # fmt: skip

@@ -1,0 +1,97 @@
+"""A network by name or by file: the one place that decides where it comes from.
+
+lenet            built in                           lenet-int8       the same, by post-training quantization
+NAME.json        int8 layers, weights beside it     (LOADERS: suffix of a file -> who reads it)
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from inspect import signature
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+
+from workbench import data
+from workbench.errors import ModelError
+from workbench.frontends import mcu_json
+from workbench.frontends.model import Model
+from workbench.frontends.zoo import ZOO
+from workbench.quantize.post_training import quantized
+
+
+def _tflite(path: str | Path, batch: int) -> Model:
+    from workbench.frontends import tflite  # loads the schema's reader
+
+    return tflite.load(path, batch)
+
+
+LOADERS: dict[str, Callable[..., Model]] = {".json": mcu_json.load, ".tflite": _tflite}  # called with path and batch
+INT8 = "-int8"  # behind the name of a float network
+CALIBRATION = 256  # samples that are enough to see the range of every value
+
+
+def names() -> tuple[str, ...]:
+    """The built-in networks."""
+    return tuple(ZOO)
+
+
+def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = None) -> Model:
+    """The built-in network `name`, or the one in the file of this name, for `batch` samples at once.
+
+    `classes`: how many it tells, where it leaves that open (None: as many as it does by itself). Raises ModelError that
+    lists what there is.
+    """
+    if not isinstance(batch, Integral) or batch < 1:
+        raise ModelError(f"a batch is a whole number of samples, at least one; got {batch}")
+    if reader := _reader(name):
+        return _made(str(name), reader, classes, name, int(batch))
+    if name in ZOO:
+        return _made(name, ZOO[name], classes, batch=int(batch), seed=seed)
+    of = ZOO.get(name.removesuffix(INT8)) if name.endswith(INT8) else None
+    if of is None:
+        raise ModelError(
+            f"no network is called {name!r}",
+            f"there are {', '.join(ZOO)}, NAME{INT8} for a float32 one quantized, and files ending in "
+            f"{', '.join(LOADERS)}; `workbench models` tells more",
+        )
+    return in_int8(_made(name, of, classes, batch=int(batch), seed=seed))
+
+
+def called(name: str | Path) -> str:
+    """What a network that `load` takes is called: one in a file by its stem."""
+    return Path(name).stem if _reader(name) else str(name)
+
+
+def _reader(name: str | Path) -> Callable[..., Model] | None:
+    return LOADERS.get(Path(name).suffix.lower())
+
+
+def in_int8(model: Model, samples: np.ndarray | None = None) -> Model:
+    """The float32 network quantized after training, calibrated on `samples` (n, …): of its own data set unless given.
+
+    It is called NAME-int8 and remembers what it was made of. Raises ModelError for what has no int8 form.
+    """
+    kind = model.graph.types[model.graph.inputs[0]]
+    if kind.dtype != "float32":
+        raise ModelError(f"{model.name} is quantized already")
+    samples = _own_samples(model) if samples is None else samples
+    samples = samples[:CALIBRATION].reshape(-1, *kind.shape[1:])
+    wide = model.with_batch(len(samples))
+    graph, weights = quantized(wide.graph, wide.weights, samples[None])
+    made = Model(f"{model.name}{INT8}", graph, weights, model.data, f"{model.about}; int8", pretrained=model.pretrained)
+    return replace(made.with_batch(model.batch), weights_from=model.weights_from, unquantized=model)
+
+
+def _own_samples(model: Model) -> np.ndarray:
+    """What it trains on; random ones where it has no data set."""
+    if model.data:
+        return data.load(model.data).train_x
+    shape = model.graph.types[model.graph.inputs[0]].shape[1:]
+    return np.random.default_rng(0).random((CALIBRATION, *shape), np.float32)
+
+
+def _made(name: str, make: Callable[..., Model], classes: int | None, *arguments, **how) -> Model:
+    if classes is not None and "classes" not in signature(make).parameters:
+        raise ModelError(f"{name} tells as many classes as it tells", "leave out --classes")
+    return make(*arguments, **how, **({} if classes is None else {"classes": classes}))
