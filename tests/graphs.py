@@ -117,13 +117,15 @@ def int8net(seed: int, optimizer=PLAIN_SGD, batch: int | None = None) -> tuple[G
     batch = int(rng.integers(1, 3)) if batch is None else batch
     x = build.input("input0", (batch, 3, 6, 6), "int8", scale=scale, zero_point=zero)
     for _ in range(int(rng.integers(1, 4))):
-        kind = rng.choice(["stride", "grouped", "depthwise", "residual", "bottleneck"])
+        kind = rng.choice(["stride", "grouped", "depthwise", "pool", "residual", "bottleneck"])
         if kind == "stride":
             x = conv(x, 4, stride=2)
         elif kind == "grouped":
             x = conv(conv(x, 4, 1), 4, groups=2)
         elif kind == "depthwise":
             x = conv(x, x.shape[1], groups=x.shape[1])
+        elif kind == "pool" and x.shape[2] > 1:
+            x = build.max_pool2d(conv(x, x.shape[1]), pool_size=(2, 2), label=f"pool{len(layers)}")
         elif kind == "residual":
             x = add(conv(x, x.shape[1]), x, f"add{len(layers)}")
         else:

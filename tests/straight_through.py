@@ -16,6 +16,8 @@ from workbench.ir.interpret import interpret
 
 NEARLY_HALF = 0.5 + 1e-3  # of a unit of the result: a scale as a fixed-point number moves a rounding by less
 
+EDGE = 1e-4  # this near to where clipping begins either is right
+
 
 def forward_values(graph: Graph, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every value of the graph, as the interpreter has it."""
@@ -56,8 +58,10 @@ def _through_clip(node, values, real, dy):
     got = values[node.results[0]].astype(np.float64)
     rounding = NEARLY_HALF + 0.25 * (node.attrs.get("form") == "tflite")  # which rounds twice
     assert np.abs(np.clip(unclipped, low, high) - got).max() <= rounding
-    rounded = np.floor(unclipped + 0.5)
-    return np.where((rounded >= low) & (rounded <= high), dy, 0.0)
+    passes = (unclipped >= low - 0.5) & (unclipped < high + 0.5)
+    either = np.minimum(np.abs(unclipped - (low - 0.5)), np.abs(unclipped - (high + 0.5))) < EDGE
+    mask = values[node.results[1]] if len(node.results) > 1 else passes
+    return np.where(np.where(either, mask, passes), dy, 0.0)
 
 
 def _taps(attrs, x_shape, y_shape):
@@ -120,6 +124,20 @@ def _mean(node, values, tables, dy):
     return (dwide[:, :, top : top + x.shape[2], left : left + x.shape[3]],)
 
 
+def _max(node, values, tables, dy):
+    a = {**node.attrs, "kernel_size": node.attrs["pool_size"], "dilation": (1, 1)}
+    x = values[node.operands[0]].astype(np.float64)
+    top, left, bottom, right = a["padding"]
+    wide = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=-np.inf)
+    dwide, left_over = np.zeros(wide.shape), np.ones(dy.shape, bool)
+    for _, _, rows, columns in _taps(a, x.shape, dy.shape):
+        wins = left_over & (wide[:, :, rows, columns] == values[node.results[0]])  # the first of equals
+        dwide[:, :, rows, columns] += np.where(wins, dy, 0)
+        left_over &= ~wins
+    assert not left_over.any()
+    return (dwide[:, :, top : top + x.shape[2], left : left + x.shape[3]],)
+
+
 def _same_shape(node, values, tables, dy):
     return (dy.reshape(values[node.operands[0]].shape),)
 
@@ -140,6 +158,6 @@ def _loss(node, values, tables, dy):
 
 RULES = {
     "qnn.conv2d": _conv, "qnn.add": _add, "qnn.avg_pool2d": _mean, "qnn.quantize": _quantize,
-    "qnn.dequantize": _dequantize, "nn.batch_flatten": _same_shape, "reshape": _same_shape,
+    "qnn.dequantize": _dequantize, "nn.max_pool2d": _max, "nn.batch_flatten": _same_shape, "reshape": _same_shape,
     "nn.softmax_cross_entropy": _loss,
 }  # fmt: skip

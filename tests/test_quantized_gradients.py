@@ -6,10 +6,11 @@ from graphs import feeds, int8net, same_bits, seeds, shuffled
 from hypothesis import given, settings
 from straight_through import forward_values, gradients
 
-from workbench import autodiff
-from workbench.autodiff import loss_nodes
+from workbench import autodiff, frontends
+from workbench.autodiff import loss_nodes, training_step
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
+from workbench.passes.apply_policy import apply_policy
 from workbench.passes.early_update import early_update
 from workbench.passes.pipeline import SCHEDULES, run_passes_with
 from workbench.policy import Optimizer
@@ -27,22 +28,24 @@ def gradients_of(step: Graph, values) -> dict[str, np.ndarray]:
     return {node.operands[0]: seen[node.operands[1]] for node in step.nodes if node.op == "qnn.sgd"}
 
 
-def wrong(seed: int) -> float:
-    """How far the worst gradient of a random network is from the reference's, of its norm."""
-    step, weights = int8net(seed)
-    values = fed(step, weights, seed)
+def worst(step: Graph, values) -> float:
+    """How far the worst gradient of a training step is from the reference's, of its norm."""
     loss = loss_nodes(step)[0]
     forward = step.with_nodes(step.nodes[: step.nodes.index(loss) + 1])
     got, want = gradients_of(step, values), gradients(forward, values)
     assert got
-    worst = 0.0
+    far = 0.0
     for name, gradient in got.items():
         whole = want[name]
         part = whole[tuple(map(slice, gradient.shape))]
-        worst = max(
-            worst, np.linalg.norm(gradient - part) / max(np.linalg.norm(part), 1e-6 * np.linalg.norm(whole), 1e-9)
-        )
-    return worst
+        far = max(far, np.linalg.norm(gradient - part) / max(np.linalg.norm(part), 1e-6 * np.linalg.norm(whole), 1e-9))
+    return far
+
+
+def wrong(seed: int) -> float:
+    """The same of a random network's step."""
+    step, weights = int8net(seed)
+    return worst(step, fed(step, weights, seed))
 
 
 @settings(max_examples=60, deadline=None)
@@ -56,6 +59,15 @@ def test_a_residual_branch_that_is_dropped_is_seen(kept, monkeypatch):
     """The reference overwrites what meets at a residual."""
     monkeypatch.setattr(autodiff, "_total", lambda builder, parts: parts[kept] if parts else None)
     assert sum(wrong(seed) > 1e-2 for seed in EVERYTHING) >= 3
+
+
+def test_gradients_of_a_published_network_with_its_real_weights(shared_data):
+    """MCUNet, every parameter: residuals, depthwise filters up to 7×7, dead channels."""
+    model = frontends.load(str(shared_data / "tiny-training" / "mcunet-5fps.json"))
+    step = training_step(apply_policy(model.graph, model.policy("full")))
+    values = fed(step, dict(model.weights), 1)
+    assert len(gradients_of(step, values)) == 2 * 43
+    assert worst(step, values) <= 1e-5
 
 
 def test_random_networks_have_what_they_should_have():

@@ -58,19 +58,25 @@ def emulated(compiled, samples, folder):
 
 
 CASES = {
-    "lenet": ("lenet-int8", 1, "full", Optimizer()),
-    "lenet accumulated": ("lenet-int8", 4, "conv2:0.5+head+largest", Optimizer(0, 0.01, 2, "nearest")),
-    "resnet": ("resnet-int8", 4, "full", Optimizer(qas=False, weight_decay=0.1)),
-    "resnet truncated": ("resnet-int8", 1, "stage2.conv1:0.5+bias-only", Optimizer(rounding="truncate", accumulate=2)),
+    "lenet": ("lenet-int8", 1, "full", Optimizer(), "optimized"),
+    "lenet accumulated": ("lenet-int8", 4, "conv2:0.5+head+largest", Optimizer(0, 0.01, 2, "nearest"), "vanilla"),
+    "resnet": ("resnet-int8", 4, "full", Optimizer(qas=False, weight_decay=0.1), "optimized"),
+    "resnet truncated": (
+        "resnet-int8",
+        1,
+        "stage2.conv1:0.5+bias-only",
+        Optimizer(rounding="truncate", accumulate=2),
+        "reordered",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_emulated_training_equals_the_interpreter(case, tmp_path):
-    name, batch, policy, optimizer = CASES[case]
+    name, batch, policy, optimizer, schedule = CASES[case]
     model = frontends.load(name, batch)
     samples = batches(model, 20 * optimizer.accumulate)
-    compiled = session.compile(model, policy, "optimized", optimizer)
+    compiled = session.compile(model, policy, schedule, optimizer)
     losses, weights = emulated(compiled, samples, tmp_path)
     want_losses, want = interpreted(compiled.graph, compiled.weights, samples, optimizer.accumulate)
     assert np.allclose(losses, want_losses, rtol=1e-5)

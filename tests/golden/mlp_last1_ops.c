@@ -44,7 +44,7 @@ void op_004_softmax_cross_entropy_grad(void)
 /* d.fc3.bias */
 void op_005_sum(void)
 {
-    sum_f32(1, 10, 1,
+    sum_f32(1, 10, 1, 1.0f,
         F32(wb_arena, 1408), F32(wb_arena, 0));
 }
 
