@@ -100,8 +100,15 @@ def test_emulated_training_equals_the_interpreter(name, policy, board, tmp_path)
     check_training(frontends.load(name), policy, board, tmp_path)
 
 
-@pytest.mark.parametrize(("policy", "board"), [("full", "nrf52840"), ("full", "stm32f746"), ("bias-only", "nrf52840")])
-@pytest.mark.parametrize("name", ["resnet", "mobilenet"])
+LARGER = (
+    *(("resnet", "full", "nrf52840"), ("resnet", "bias-only", "nrf52840"), ("mobilenet", "full", "stm32f746")),
+    *(pytest.param(*cell, marks=pytest.mark.long) for cell in (
+        ("resnet", "full", "stm32f746"), ("mobilenet", "full", "nrf52840"), ("mobilenet", "bias-only", "nrf52840"),
+    )),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "policy", "board"), LARGER)
 def test_larger_networks_equal_the_interpreter(name, policy, board, tmp_path):
     check_training(frontends.load(name), policy, board, tmp_path, steps=8)
 
@@ -111,7 +118,7 @@ PARTS = [
     ("lenet", "bias-only+head", "nrf52840"),
     ("lenet", "conv1+fc1:0.3", "stm32f746"),
     ("lenet", "bias-only+conv2:0.25+fc1:0.5+largest", "nrf52840"),
-    ("resnet", "biases-3+stage1.conv2:0.5+stage2.conv1:0.25+largest", "stm32f746"),
+    pytest.param("resnet", "biases-3+stage1.conv2:0.5+stage2.conv1:0.25+largest", "stm32f746", marks=pytest.mark.long),
     ("mobilenet", "block2.depthwise:0.5+block3.expand:0.3+block4.project", "nrf52840"),
 ]
 
@@ -168,7 +175,7 @@ def check_training(model, policy, board, tmp_path, optimizer=PLAIN_SGD, steps=ST
 
 
 @pytest.mark.parametrize("variant", ["all"])
-@pytest.mark.parametrize("name", ["resnet", "mobilenet"])
+@pytest.mark.parametrize("name", [pytest.param("resnet", marks=pytest.mark.long), "mobilenet"])
 def test_larger_networks_in_batches(name, variant, tmp_path):
     batch, optimizer = VARIANTS[variant]
     check_training(frontends.load(name, batch), "full", "stm32f746", tmp_path, optimizer, steps=4)

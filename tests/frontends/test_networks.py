@@ -77,7 +77,7 @@ def test_networks_are_small_and_every_parameter_has_a_gradient(name):
     assert all((after[parameter] != model.weights[parameter]).any() for parameter in model.graph.parameters)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["resnet", pytest.param("mobilenet", marks=pytest.mark.long)])
 def test_networks_learn_a_batch(name):
     model = frontends.load(name, batch=16)
     x, y = digits_for(model, 3)

@@ -158,14 +158,14 @@ def test_the_large_values_of_mobilenet_are_gone(policy):
     assert re.search(r"= region\(%.*\) \{\n        %", print_graph(after))
 
 
-@pytest.mark.parametrize("board", ["nrf52840", "stm32f746"])
 @pytest.mark.parametrize(
-    ("name", "policy"),
+    ("name", "policy", "board"),
     [
-        ("lenet", "bias-only"),
-        ("lenet", "last-2"),
-        ("mobilenet", "bias-only+block3.expand:0.5"),
-        ("mobilenet", "last-2"),
+        *(("lenet", "bias-only", "nrf52840"), ("lenet", "bias-only", "stm32f746"), ("lenet", "last-2", "nrf52840")),
+        ("mobilenet", "bias-only+block3.expand:0.5", "stm32f746"),
+        ("mobilenet", "last-2", "nrf52840"),
+        pytest.param("mobilenet", "bias-only+block3.expand:0.5", "nrf52840", marks=pytest.mark.long),
+        pytest.param("mobilenet", "last-2", "stm32f746", marks=pytest.mark.long),
     ],
 )
 def test_emulated_regions_equal_numpy_and_keep_the_weights_bits(name, policy, board, tmp_path):

@@ -238,8 +238,7 @@ def read_weights(path: str) -> dict[str, np.ndarray]:
 
 def run_name(args, board: Board, schedule: str | None = None, label: str | None = None) -> str:
     """lenet-full-nrf52840, with what else was chosen: the folder under out/. `label` stands for the policy's name."""
-    own = not args.policy.endswith(policy.FILES)  # a text, or a policy of the network's own, is called what it is
-    parts = [called(args), label or (args.policy if own else policy.parse_policy(args.policy).name), board.name]
+    parts = [called(args), label or _policy_name(args.policy), board.name]
     parts += [schedule] if schedule and schedule != "optimized" else []
     words = [word.strip() for word in args.passes.split(",")]
     parts += [f"no_{word[1:]}" if word.startswith("-") else word for word in words if word]
@@ -249,6 +248,11 @@ def run_name(args, board: Board, schedule: str | None = None, label: str | None 
     parts += ["no_qas"] if args.no_qas else []
     parts += [f"classes{args.classes}"] if args.classes else []
     return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
+
+
+def _policy_name(text: str) -> str:
+    """What a policy is called: one in a file as the file says, any other as it is written."""
+    return policy.parse_policy(text).name if text.endswith(policy.FILES) else text
 
 
 def save_weights(path: Path, weights: dict[str, np.ndarray]) -> None:
