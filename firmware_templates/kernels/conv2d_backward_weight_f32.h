@@ -5,10 +5,11 @@
 #pragma once
 #include "sink_f32.h"
 
-/* The gradient of tap (ky, kx) of one channel of one filter; dy_image, x_image: elements from one image to the next. */
+/* The gradient of tap (ky, kx) of one channel of one filter; dy_image, x_image: elements from one image to the next. No
+ * `restrict` here: the caller's pointers have it, and a second one hides that from GCC 12 (half as many instructions). */
 WB_KERNEL float weight_gradient_f32(int batch, int in_height, int in_width, int out_height, int out_width,
                                     int ky, int kx, int sh, int sw, int pt, int pl, int dh, int dw,
-                                    int dy_image, int x_image, const float *restrict dy, const float *restrict x)
+                                    int dy_image, int x_image, const float *dy, const float *x)
 {
     const int top = ky * dh - pt, left = kx * dw - pl; /* the element of x under output (0, 0) */
     const int oy0 = wb_ceil_div(-top, sh), oy1 = wb_min(out_height, wb_ceil_div(in_height - top, sh));
