@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from graphs import feeds, int8net, same_bits, seeds, shuffled
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from straight_through import forward_values, gradients
 
 from workbench import autodiff, frontends
@@ -29,16 +29,20 @@ def gradients_of(step: Graph, values) -> dict[str, np.ndarray]:
 
 
 def worst(step: Graph, values) -> float:
-    """How far the worst gradient of a training step is from the reference's, of its norm."""
+    """How far the worst gradient of a training step is from the reference's, of its norm.
+
+    Terms of a sum can cancel, of a bias all but one in 10,000 (seed 691): what is left has float32's error of those.
+    A gradient below a thousandth of the largest is measured against that.
+    """
     loss = loss_nodes(step)[0]
     forward = step.with_nodes(step.nodes[: step.nodes.index(loss) + 1])
     got, want = gradients_of(step, values), gradients(forward, values)
     assert got
-    far = 0.0
+    far, largest = 0.0, max(np.linalg.norm(gradient) for gradient in want.values())
     for name, gradient in got.items():
         whole = want[name]
         part = whole[tuple(map(slice, gradient.shape))]
-        far = max(far, np.linalg.norm(gradient - part) / max(np.linalg.norm(part), 1e-6 * np.linalg.norm(whole), 1e-9))
+        far = max(far, np.linalg.norm(gradient - part) / max(np.linalg.norm(part), 1e-3 * largest, 1e-9))
     return far
 
 
@@ -49,6 +53,7 @@ def wrong(seed: int) -> float:
 
 
 @settings(max_examples=60, deadline=None)
+@example(seed=691)
 @given(seed=seeds)
 def test_gradients_of_int8_networks_are_those_of_the_real_numbers(seed):
     assert wrong(seed) <= 1e-5
