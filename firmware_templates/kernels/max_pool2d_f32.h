@@ -1,52 +1,15 @@
-/* max_pool2d_f32.h - the largest of each window, padding left out; ties go to the first in row order.
+/* max_pool2d_f32.h - the largest of each window, padding left out; ties go to the first in row order. Of int8 as well.
  * argmax is the winner's place in its window, ky*kw + kx. */
 #pragma once
-#include "max_pool2d_s8.h" /* the same of int8 */
 
-WB_KERNEL void max_pool2d_each_f32(int planes, int in_height, int in_width, int out_height, int out_width,
-                                   int kh, int kw, int sh, int sw, int pt, int pl,
-                                   const float *restrict x, float *restrict y, int8_t *places8, int32_t *places32)
-{
-    for (int p = 0; p < planes; ++p, x += in_height * in_width)
-        for (int oy = 0; oy < out_height; ++oy) {
-            const int iy = oy * sh - pt, ky0 = wb_max(0, -iy), ky1 = wb_min(kh, in_height - iy);
-            for (int ox = 0; ox < out_width; ++ox) {
-                const int ix = ox * sw - pl, kx0 = wb_max(0, -ix), kx1 = wb_min(kw, in_width - ix);
-                int place = ky0 * kw + kx0;
-                float best = x[(iy + ky0) * in_width + ix + kx0];
-                for (int ky = ky0; ky < ky1; ++ky)
-                    for (int kx = kx0; kx < kx1; ++kx) {
-                        const float value = x[(iy + ky) * in_width + ix + kx];
-                        if (value > best) {
-                            best = value;
-                            place = ky * kw + kx;
-                        }
-                    }
-                *y++ = best;
-                if (places8)
-                    *places8++ = (int8_t)place;
-                if (places32)
-                    *places32++ = place;
-            }
-        }
-}
+#define WB_ELEMENT float
+#define WB_NAMED(name) name##_f32
+#include "max_pool2d_each.h"
+#undef WB_ELEMENT
+#undef WB_NAMED
 
-WB_KERNEL void max_pool2d_f32(int planes, int in_height, int in_width, int out_height, int out_width, int kh, int kw,
-                              int sh, int sw, int pt, int pl, const float *restrict x, float *restrict y)
-{
-    max_pool2d_each_f32(planes, in_height, in_width, out_height, out_width, kh, kw, sh, sw, pt, pl, x, y, 0, 0);
-}
-
-WB_KERNEL void max_pool2d_argmax_i8_f32(int planes, int in_height, int in_width, int out_height, int out_width,
-                                        int kh, int kw, int sh, int sw, int pt, int pl,
-                                        const float *restrict x, float *restrict y, int8_t *restrict argmax)
-{
-    max_pool2d_each_f32(planes, in_height, in_width, out_height, out_width, kh, kw, sh, sw, pt, pl, x, y, argmax, 0);
-}
-
-WB_KERNEL void max_pool2d_argmax_i32_f32(int planes, int in_height, int in_width, int out_height, int out_width,
-                                         int kh, int kw, int sh, int sw, int pt, int pl,
-                                         const float *restrict x, float *restrict y, int32_t *restrict argmax)
-{
-    max_pool2d_each_f32(planes, in_height, in_width, out_height, out_width, kh, kw, sh, sw, pt, pl, x, y, 0, argmax);
-}
+#define WB_ELEMENT int8_t
+#define WB_NAMED(name) name##_s8
+#include "max_pool2d_each.h"
+#undef WB_ELEMENT
+#undef WB_NAMED

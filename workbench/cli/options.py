@@ -89,23 +89,22 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def seconds(text: str) -> float:
+def _not_negative(text: str, what: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a time: seconds, 0 or more")
+        raise argparse.ArgumentTypeError(f"{text} is not {what}")
     return value
 
 
+def seconds(text: str) -> float:
+    return _not_negative(text, "a time: seconds, 0 or more")
+
+
 def rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a rate: a number of 0 or more, such as 0.02")
+    value = _not_negative(text, "a rate: a number of 0 or more, such as 0.02")
     if not policy.is_rate(value):
         raise argparse.ArgumentTypeError(f"{text} is not a rate that float32 can hold")
     return value

@@ -16,7 +16,7 @@ from math import prod, sqrt
 
 import numpy as np
 
-from workbench.errors import ModelError
+from workbench.errors import ModelError, WorkbenchError
 from workbench.frontends.fold import fold_batch_norm
 from workbench.frontends.model import Model
 from workbench.ir.build import Builder, Value
@@ -97,7 +97,7 @@ class Network:
         built, weights = {name: copy(value) for name, value in vars(self.build).items()}, dict(self.weights)
         try:
             yield
-        except Exception:
+        except WorkbenchError:
             vars(self.build).update(built)
             self.weights.clear()
             self.weights.update(weights)

@@ -47,7 +47,7 @@ class Stretches:
     longest: int
     limit: int
     gone: frozenset[str]
-    live: list[int] = field(default_factory=list)
+    live: list[int] = field(init=False)
 
     def __post_init__(self):
         graph = self.graph
