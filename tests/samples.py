@@ -53,9 +53,9 @@ def run_every_kernel(board_name: str, folder: Path) -> dict[str, list[np.ndarray
     for case, op, sample in every_sample():
         if op.kernel is None:
             continue
-        operands = []
+        operands, taken = [], op.taken(sample.attrs)
         for index, array in enumerate(in_dtype(sample.operands, np.float32)):
-            declare = builder.parameter if index in op.takes else builder.input
+            declare = builder.parameter if index in taken else builder.input
             name = f"{case}.{index}"
             operands.append(declare(name, array.shape, dtype_name(array)))
             feeds[name] = array

@@ -10,7 +10,7 @@
 enum { WB_LINEAR, WB_RELU, WB_RELU6 };
 
 typedef struct {
-    int biased, activation, onto; /* onto: the sum is added to what is there */
+    int biased, activation, onto; /* onto: the sum goes on from what is there */
     float bias;
 } wb_epilogue;
 
@@ -23,7 +23,7 @@ WB_KERNEL wb_epilogue wb_layer_end(int activation, const float *b, int o)
     return (wb_epilogue){ b != 0, activation, 0, b ? b[o] : 0.0f };
 }
 
-/* The same, added to the sums that are there already. */
+/* The same, for sums that go on from those that are there already. */
 WB_KERNEL wb_epilogue wb_onto(wb_epilogue end)
 {
     end.onto = 1;

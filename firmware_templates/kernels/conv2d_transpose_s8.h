@@ -11,27 +11,35 @@ WB_KERNEL void widened_s8(int count, int taps, int apart, const int8_t *restrict
             *wide++ = (float)w[t];
 }
 
+/* Input channel c of the filters of group g, as floats; `rest` is 0 where w is in one array. */
+WB_KERNEL void input_channel_s8(int groups, int g, int channels, int c, int filters, int taps, int kept,
+                                const int8_t *restrict w, const int8_t *restrict rest, float *restrict wide)
+{
+    const int group = filters * channels * taps;
+    const int8_t *at = w + g * group + c * taps;
+    int apart = channels * taps;
+    if (rest && groups > 1) {
+        at = g < kept ? at : rest + (g - kept) * group + c * taps;
+    } else if (rest) {
+        apart = (c < kept ? kept : channels - kept) * taps;
+        at = c < kept ? w + c * taps : rest + (c - kept) * taps;
+    }
+    widened_s8(filters, taps, apart, at, wide);
+}
+
 WB_KERNEL void conv2d_transpose_parts_s8(int batch, int groups, int channels, int in_height, int in_width,
                                          int filters, int out_height, int out_width,
                                          int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw, int kept,
                                          const float *restrict dy, const int8_t *restrict w,
                                          const int8_t *restrict rest, float *restrict dx, float *restrict wide)
 {
-    const int in_plane = in_height * in_width, taps = kh * kw, group = filters * channels * taps;
+    const int in_plane = in_height * in_width;
     for (int g = 0; g < groups; ++g)
         for (int c = 0; c < channels; ++c) {
-            const int8_t *at = w + g * group + c * taps;
-            int apart = channels * taps;
-            if (rest && groups > 1) {
-                at = g < kept ? at : rest + (g - kept) * group + c * taps;
-            } else if (rest) {
-                apart = (c < kept ? kept : channels - kept) * taps;
-                at = c < kept ? w + c * taps : rest + (c - kept) * taps;
-            }
-            widened_s8(filters, taps, apart, at, wide);
+            input_channel_s8(groups, g, channels, c, filters, kh * kw, kept, w, rest, wide);
             for (int n = 0; n < batch; ++n)
                 conv2d_transpose_channels_f32(1, in_height, in_width, filters, out_height, out_width,
-                                              kh, kw, sh, sw, pt, pl, dh, dw,
+                                              kh, kw, sh, sw, pt, pl, dh, dw, wb_plain,
                                               dy + (n * groups + g) * filters * out_height * out_width, wide,
                                               dx + ((n * groups + g) * channels + c) * in_plane);
         }

@@ -12,7 +12,7 @@
 enum { WB_STOCHASTIC, WB_NEAREST, WB_TRUNCATE };
 
 typedef struct {
-    int rounding, qas, limit, apart, taps;
+    int rounding, qas, limit, first, apart, taps;
     const int16_t *filters, *channels;
     float unit, scale, weight_decay, lr, rate;
     uint32_t key;
@@ -26,20 +26,21 @@ WB_KERNEL uint32_t wb_mixed(uint32_t x)
     return x ^ x >> 16;
 }
 
-/* Filters are `apart` elements from one to the next in the model's order, channels `taps`. */
-WB_KERNEL wb_update_s8 wb_update_of(int limit, int apart, int parameter, int rounding, int qas, float unit, float scale,
+/* Filter 0 is the `first` of the model's order, or of its table; filters are `apart` elements from one to the next there,
+ * channels `taps`. */
+WB_KERNEL wb_update_s8 wb_update_of(int limit, int first, int apart, int parameter, int rounding, int qas, float unit, float scale,
                                     float weight_decay, int taps, const int16_t *filters, const int16_t *channels,
                                     float lr, int32_t seed, int32_t step)
 {
     const uint32_t key = wb_mixed(wb_mixed(wb_mixed((uint32_t)seed ^ 0x9e3779b9u) + (uint32_t)step) + (uint32_t)parameter);
-    return (wb_update_s8){ rounding, qas, limit, apart, taps, filters, channels,
+    return (wb_update_s8){ rounding, qas, limit, first, apart, taps, filters, channels,
                            unit, scale, weight_decay, lr, lr * scale, key };
 }
 
 /* The place in the model's own order of element i of filter o. */
 WB_KERNEL uint32_t wb_own_element(wb_update_s8 to, int o, int i)
 {
-    const int filter = to.filters ? to.filters[o] : o;
+    const int filter = to.filters ? to.filters[to.first + o] : to.first + o;
     return (uint32_t)(filter * to.apart + (to.channels ? to.channels[i / to.taps] * to.taps + i % to.taps : i));
 }
 
@@ -82,12 +83,12 @@ WB_KERNEL int wb_updated(wb_update_s8 to, int w, float dw, int o, int i)
 
 /* Rows are filters, `count` elements each in w and dw. */
 #define WB_SGD_S8(name, type, most)                                                                                    \
-    WB_KERNEL void name(int rows, int count, int apart, int parameter, int rounding, int qas, float unit, float scale, \
+    WB_KERNEL void name(int rows, int count, int first, int apart, int parameter, int rounding, int qas, float unit, float scale, \
                         float weight_decay, int taps, const int16_t *filters, const int16_t *channels,                 \
                         type *restrict w, const float *restrict dw, const float *restrict s,                           \
                         const float *restrict lr, const int32_t *restrict seed, const int32_t *restrict step)          \
     {                                                                                                                  \
-        const wb_update_s8 all = wb_update_of(most, apart, parameter, rounding, qas, unit, scale, weight_decay, taps,  \
+        const wb_update_s8 all = wb_update_of(most, first, apart, parameter, rounding, qas, unit, scale, weight_decay, taps,  \
                                               filters, channels, *lr, seed ? *seed : 0, step ? *step : 0);             \
         for (int o = 0; o < rows; ++o) {                                                                               \
             const wb_update_s8 to = wb_update_at(all, s[o]);                                                           \

@@ -1,4 +1,4 @@
-/* through_clip_s8.h - g = s[c] * dy where the bit of a quantized layer's clip is set, else 0. */
+/* through_clip_s8.h - g = s[c] * dy where the bit of a quantized layer's clip is set, else 0; the first is bit `first`. */
 #pragma once
 #include "wb_kernel.h"
 
@@ -15,12 +15,12 @@ WB_KERNEL void through_clip_run_s8(int count, float s, const float *dy, const ui
     }
 }
 
-WB_KERNEL void through_clip_s8(int batch, int channels, int plane, const float *dy, const uint32_t *restrict mask,
+WB_KERNEL void through_clip_s8(int batch, int channels, int plane, int first, const float *dy, const uint32_t *restrict mask,
                                const float *restrict s, float *g)
 {
     for (int n = 0; n < batch; ++n)
         for (int c = 0; c < channels; ++c) {
             const int at = (n * channels + c) * plane;
-            through_clip_run_s8(plane, s[c], dy + at, mask, at, g + at);
+            through_clip_run_s8(plane, s[c], dy + at, mask, first + at, g + at);
         }
 }

@@ -7,12 +7,11 @@
 #include "activation_f32.h"
 #include "windows.h"
 
-/* The sum over taps [v0, v1) x [h0, h1) of all channels; x and w point at tap (0, 0) of channel 0. The loop that is
+/* `sum` and the sum over taps [v0, v1) x [h0, h1) of all channels; x and w point at tap (0, 0) of channel 0. The loop that is
  * innermost has literal ends and unrolls: taps, or channels where there is one tap or the rows of taps are clipped. */
 WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int clipped,
-                                int v0, int v1, int h0, int h1, const float *restrict x, const float *restrict w)
+                                int v0, int v1, int h0, int h1, const float *restrict x, const float *restrict w, float sum)
 {
-    float sum = 0.0f;
     if (channels > 1 && (clipped || v.taps * h.taps == 1)) {
         for (int t = v0; t < v1; ++t)
             for (int u = h0; u < h1; ++u) {
@@ -32,9 +31,13 @@ WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_a
     return sum;
 }
 
-WB_KERNEL void windows_store_f32(wb_epilogue end, float sum, float *restrict y)
+/* One output, whose window has the taps [v0, v1) x [h0, h1). */
+WB_KERNEL void windows_at_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, wb_epilogue end,
+                              int clipped, int v0, int v1, int h0, int h1,
+                              const float *restrict x, const float *restrict w, float *restrict y)
 {
-    *y = wb_finish_f32(end, end.onto ? *y + sum : sum);
+    *y = wb_finish_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, h0, h1, x, w,
+                                            end.onto ? *y : 0.0f));
 }
 
 /* One row of outputs, whose windows have the rows of taps [v0, v1). */
@@ -45,15 +48,15 @@ WB_KERNEL void windows_row_f32(int channels, int x_channel, int w_channel, wb_ax
     const int left = windows_left(h), right = windows_right(h);
 #pragma GCC unroll 3
     for (int j = 0; j < left; ++j)
-        windows_store_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, windows_begin(h, j),
-                                               windows_end(h, j), x + j * h.step, w), y + j * h.y_next);
+        windows_at_f32(channels, x_channel, w_channel, v, h, end, clipped, v0, v1, windows_begin(h, j), windows_end(h, j),
+                       x + j * h.step, w, y + j * h.y_next);
     for (int j = left; j < right; ++j)
-        windows_store_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, 0, h.taps,
-                                               x + j * h.step, w), y + j * h.y_next);
+        windows_at_f32(channels, x_channel, w_channel, v, h, end, clipped, v0, v1, 0, h.taps,
+                       x + j * h.step, w, y + j * h.y_next);
 #pragma GCC unroll 3
     for (int j = right; j < h.outputs; ++j)
-        windows_store_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, windows_begin(h, j),
-                                               windows_end(h, j), x + j * h.step, w), y + j * h.y_next);
+        windows_at_f32(channels, x_channel, w_channel, v, h, end, clipped, v0, v1, windows_begin(h, j), windows_end(h, j),
+                       x + j * h.step, w, y + j * h.y_next);
 }
 
 /* All outputs of one plane, rows along v and columns along h; x points at element (0, 0) of channel 0, w at tap (0, 0). */

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from workbench.autodiff import loss_nodes
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
@@ -115,6 +117,17 @@ def c_identifier(stem: str, taken: set[str]) -> str:
     return symbol
 
 
+def c_literal(value: int | float | str) -> str:
+    """A C literal of an int, or of the float32 next to `value`: nine digits tell every float32 from its neighbours.
+
+    A str is C already.
+    """
+    if isinstance(value, int | str):
+        return str(value)
+    word = f"{np.float32(value):.9g}"
+    return (word if "." in word or "e" in word else word + ".0") + "f"
+
+
 def _role(phase: str, index: int) -> str:
     """Of the result number `index` of an operator: behind the first stand masks and places of maxima."""
     if phase in {"forward", "loss"}:
@@ -143,7 +156,7 @@ def _function(position: int, count: int, node: Node) -> str:
 
 def _accesses(node: Node, root: Mapping[str, str], rows: Mapping[str, BufferRow]):
     read = {root[name] for name in node.operands}
-    taken = {root[node.operands[index]] for index in ops.get(node.op).takes}
+    taken = set() if node.body else {root[node.operands[index]] for index in ops.get(node.op).takes}
     read |= {rest_id(name) for name in read - taken if rest_id(name) in rows}
     reads = sorted({rows[name].id for name in read})
     writes = sorted({rows[root[name]].id for name in node.results})

@@ -15,8 +15,9 @@ import numpy as np
 
 from workbench.autodiff import loss_nodes
 from workbench.boards import Board
-from workbench.codegen.layout import ARENA, C_TYPE, CAST, Layout, c_identifier, lay_out
+from workbench.codegen.layout import ARENA, C_TYPE, CAST, Layout, c_identifier, c_literal, lay_out
 from workbench.codegen.region import region_body, region_headers
+from workbench.codegen.slices import slices_body, slices_headers
 from workbench.errors import GraphError, ModelError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
@@ -61,7 +62,7 @@ def generate(graph: Graph, plan: MemoryPlan, weights: Mapping[str, np.ndarray], 
     """The project of a training step. Raises GraphError for a node without a kernel, ModelError for bad weights."""
     layout = lay_out(graph, plan)
     work = steps(graph)
-    headers = [region_headers(node.body) if node.body else [_kernel(node).header] for node in work]
+    headers = [_region_headers(node) if node.body else [_kernel(node).header] for node in work]
     functions = [_operator(graph, layout, node, row) for node, row in zip(work, layout.ops, strict=True)]
     files = {name: (templates() / name).read_text() for name in ("startup.c", "main.c", "sections.ld")}
     files |= {f"kernels/{name}": text for name, text in _kernel_files(sorted(set(chain(*headers)))).items()}
@@ -104,7 +105,7 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     kernel, op = _kernel(node), ops.get(node.op)
     types = [graph.types[name] for name in node.operands]
     function = kernel.function if isinstance(kernel.function, str) else kernel.function(*types, **node.attrs)
-    literals = ", ".join(map(_literal, kernel.literals(*types, **node.attrs)))
+    literals = ", ".join(map(c_literal, kernel.literals(*types, **node.attrs)))
     results = node.results[len(op.takes) :]
     operands = [_operand(graph, layout, node, index) for index in range(len(node.operands))]
     operands += ["0"] * (kernel.operands - len(operands))
@@ -116,11 +117,22 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n    {function}({inner});\n}}\n"
 
 
+def _region_headers(node: Node) -> list[str]:
+    return (slices_headers if node.attrs["channels"] else region_headers)(node.body)
+
+
 def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
-    outer = {name: _operand(graph, layout, node, index) for index, name in enumerate(node.body.inputs)}
-    outer |= {made: layout.pointer(graph, name) for made, name in zip(node.body.outputs, node.results, strict=True)}
+    body, attrs = node.body, node.attrs
+    made = {own: layout.pointer(graph, name) for own, name in zip(body.outputs, node.results, strict=True)}
     scratch = f"{ARENA} + {layout.buffers[row.scratch[0]].offset}" if row.scratch else ""
-    text = region_body(node.body, node.attrs["rows"], outer, scratch)
+    if attrs["channels"]:
+        given = dict(zip(body.inputs, node.operands, strict=True))
+        outer = {own: layout.pointer(graph, name) for own, name in given.items()}
+        rest = {own: part.symbol for own, name in given.items() if (part := layout.rest.get(layout.root[name]))}
+        text = slices_body(body, attrs["channels"], outer | made, rest, scratch)
+    else:
+        outer = {own: _operand(graph, layout, node, index) for index, own in enumerate(body.inputs)}
+        text = region_body(body, attrs["rows"], outer | made, scratch)
     return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n{text}}}\n"
 
 
@@ -239,19 +251,8 @@ def _part(values: np.ndarray, row: BufferRow) -> np.ndarray:
 
 def _numbers(values: np.ndarray) -> str:
     """Eight C literals a line."""
-    words = [_literal(value.item()) for value in values]
+    words = [c_literal(value.item()) for value in values]
     return "\n".join("    " + ", ".join(words[start : start + 8]) + "," for start in range(0, len(words), 8))
-
-
-def _literal(value: int | float | str) -> str:
-    """A C literal of an int, or of the float32 next to `value`: nine digits tell every float32 from its neighbours.
-
-    A str is C already.
-    """
-    if isinstance(value, int | str):
-        return str(value)
-    word = f"{np.float32(value):.9g}"
-    return (word if "." in word or "e" in word else word + ".0") + "f"
 
 
 def board_script(board: Board) -> str:

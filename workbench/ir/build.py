@@ -63,7 +63,8 @@ class Builder:
         full = kind.complete(attrs)
         types = kind.result_types([operand.type for operand in operands], full)
         names = self.fresh(len(types))
-        over = over or tuple(operands[index].name for index in kind.takes)
+        taken = tuple("" if at is None else operands[at].name for at in kind.taken(full))
+        over = over or (taken if any(taken) else ())
         label = self.default_label if label is None else label
         self.nodes.append(Node(name, tuple(operand.name for operand in operands), names, full, over, label))
         self.types.update(zip(names, types, strict=True))

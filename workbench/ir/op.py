@@ -81,6 +81,26 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """How an operator does some channels of a single image at a time, inside a region.
+
+    `function(literals…, operands…, results…)` of kernels/`header`, and scratch as in Kernel, does `count` channels from
+    `first` on: C by which literals tell them. Of what is sliced those channels are passed, of everything else the
+    whole; `advance`: operands (by index; -1 is the result) passed from channel `first` on, elements of a channel.
+    `channels`: how many there are. `gives`: what the first result is, the channels themselves ("channels"), what lies
+    at them ("part"), or all of a value that grows with each from zero ("sum"). No function: as it lies.
+    """
+
+    header: str
+    function: str
+    literals: tuple[int | float | str, ...]
+    channels: int
+    gives: str
+    advance: Mapping[int, int] = field(default_factory=dict)
+    scratch: Callable[[int], int] = lambda count: 0
+
+
+@dataclass(frozen=True)
 class Sample:
     """One case to test an operator with: operands as numpy arrays (float ones are differentiated), and attributes."""
 
@@ -100,7 +120,8 @@ class Op:
     attrs                        name -> default, or REQUIRED; in the order they are printed
     training                     attributes a forward node takes when its gradient is wanted (a saved argmax)
     masked                       the gradient operator that needs of this one's result only the bits of `mask=True`
-    takes                        result i takes over operand takes[i], always
+    takes                        result i takes over operand takes[i], always; or a function of the attributes, which
+                                 gives None for a result that has storage of its own
     dtypes                       operand index -> dtypes it may have, where that is not float32; None: whatever
                                  `infer` allows
     layouts                      what storage it works on: "" row-major only; "same": any, one for all operands and
@@ -121,6 +142,9 @@ class Op:
     macs(*types, **attrs)        multiply-accumulates
     samples(rng)                 list of Sample
     rows                         how it works row by row, where it can
+    slices(sliced, *types, **attrs)
+                                 how it works channel by channel where the operands with these indices come so; a Slice,
+                                 or None where it cannot
     """
 
     name: str
@@ -132,7 +156,7 @@ class Op:
     attrs: Mapping = field(default_factory=dict)
     training: Mapping = field(default_factory=dict)
     masked: str = ""
-    takes: tuple[int, ...] = ()
+    takes: tuple[int, ...] | Callable[..., tuple[int | None, ...]] = ()
     dtypes: Mapping[int, tuple[str, ...]] | None = field(default_factory=dict)
     layouts: str = ""
     view: bool = False
@@ -146,6 +170,11 @@ class Op:
     macs: Callable[..., int] = lambda *_, **__: 0
     kernel: Kernel | None = None
     rows: Rows | None = None
+    slices: Callable[..., Slice | None] = lambda *_, **__: None
+
+    def taken(self, attrs: Mapping) -> tuple[int | None, ...]:
+        """For each of the first results the operand whose storage it always takes over."""
+        return self.takes(**attrs) if callable(self.takes) else self.takes
 
     def grad(self, index: int) -> Callable | None:
         """The gradient rule of operand `index`; None where there is none."""

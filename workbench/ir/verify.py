@@ -55,16 +55,17 @@ def _verify_types(graph: Graph, node: Node, kind, where: str) -> None:
         raise GraphError(f"{where}: expected {', '.join(map(str, expected))}, got {', '.join(map(str, found))}")
     if node.over and len(node.over) != len(node.results):
         raise GraphError(f"{where}: {len(node.results)} results but {len(node.over)} takeovers")
+    taken = kind.taken(node.attrs)
     for index, name in enumerate(node.over):
         if name and name not in node.operands:
             raise GraphError(f"{where}: takes over %{name}, which is not its operand")
         if name and graph.types[node.results[index]].bytes > graph.types[name].bytes:
             raise GraphError(f"{where}: %{node.results[index]} does not fit into %{name}")
-        allowed = (*kind.takes[index : index + 1], *(kind.kernel.in_place if kind.kernel and index == 0 else ()))
+        allowed = (*taken[index : index + 1], *(kind.kernel.in_place if kind.kernel and index == 0 else ()))
         if name and node.operands.index(name) not in allowed:
             raise GraphError(f"{where}: {node.op} cannot work in place on %{name}")
-    for index, operand in enumerate(kind.takes):
-        if node.over[index : index + 1] != (node.operands[operand],):
+    for index, operand in enumerate(taken):
+        if operand is not None and node.over[index : index + 1] != (node.operands[operand],):
             raise GraphError(f"{where}: must take over %{node.operands[operand]}")
 
 

@@ -1,4 +1,4 @@
-"""Bodies of regions to test with: every operator that works row by row, and what is hard about rows."""
+"""Bodies of regions to test with: every operator that works row by row, or by channels, and what is hard there."""
 
 
 def block(build):
@@ -71,7 +71,45 @@ def block_of_int8(build):
     return first, kept, second, third, total
 
 
-CHAINS = (  # (function of a builder that gives the body's outputs, rows a step)
+def through_block_of_int8(build):
+    """The gradient of an inverted bottleneck of int8, each weight and bias updated on the way; of one weight a part."""
+    rates = [build.input("lr"), build.input("seed", (), "int32"), build.input("step", (), "int32")]
+    filters = iter(range(9))
+
+    def weight(name, *shape):
+        return build.input(name, shape, "int8")
+
+    def clipped(dy, label):
+        """Behind a layer's clip, its bias updated."""
+        mask, s = build.input(f"m{label}", dy.shape, "bit"), build.input(f"s{label}", dy.shape[1:2])
+        g, bias = build.op("qnn.through_clip", dy, mask, s), build.input(f"b{label}", dy.shape[1:2], "int32")
+        attrs = {"axis": (0, 2, 3), "times": 0.5, "unit": 0.3, "parameter": next(filters)}
+        return g, s, build.op("qnn.sum_sgd", bias, g, s, *rates, **attrs)
+
+    def updated(w, g, x, s, kernel, padding, groups):
+        attrs = {"kernel_size": (kernel,) * 2, "padding": (padding,) * 4, "groups": groups, "x_scale": 0.02}
+        attrs |= {"x_zero_point": 5, "unit": 0.1, "parameter": next(filters)}
+        return build.op("qnn.conv2d_backward_weight_sgd", w, g, x, s, *rates, **attrs)
+
+    dy, project = build.input("dy", (1, 4, 5, 3)), weight("wp", 4, 6, 1, 1)
+    deep = build.op("qnn.conv2d_transpose", dy, project, channels=6, kernel_size=(1, 1))
+    g, s, bias = clipped(deep, 1)
+    depthwise, x = weight("wd", 6, 1, 3, 3), weight("x", 1, 4, 9, 6)
+    window = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4, "output_padding": (0, 1)}
+    wide = build.op("qnn.conv2d_transpose", g, depthwise, channels=6, groups=6, **window)
+    some = build.strided_slice(g, begin=0, end=4, axis=1)
+    attrs = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4, "groups": 4, "x_scale": 0.1, "parameter": 9}
+    filtered = build.op("qnn.conv2d_backward_weight_sgd", depthwise, some, x, s, *rates, **attrs)
+    g, s, second = clipped(wide, 2)
+    expand = weight("we", 6, 3, 1, 1)
+    dx = build.op("qnn.conv2d_transpose", g, expand, channels=3, kernel_size=(1, 1))
+    return bias, filtered, second, dx, updated(expand, g, weight("z", 1, 3, 9, 6), s, 1, 0, 1)
+
+
+BY_ROWS = (  # (function of a builder that gives the body's outputs, rows a step)
     *((block, 1), (block, 3), (strided, 1), (strided, 2), (backward, 1), (backward, 2), (pooled, 1), (pooled, 2)),
     *((through_pooling, 1), (block_of_int8, 1), (block_of_int8, 2)),
 )
+BY_CHANNELS = ((through_block_of_int8, 1), (through_block_of_int8, 3))
+CHAINS = [(chain, {"rows": rows}) for chain, rows in BY_ROWS]
+CHAINS += [(chain, {"channels": channels}) for chain, channels in BY_CHANNELS]

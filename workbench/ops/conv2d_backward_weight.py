@@ -3,7 +3,7 @@
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, Slice, register
 from workbench.ir.types import TensorType
 from workbench.ops import conv2d
 from workbench.ops._windows import output_size, windows
@@ -40,6 +40,20 @@ def literals(dy, x, *, kernel_size, strides, padding, dilation, groups):
             *kernel_size, *strides, *padding[:2], *dilation]  # fmt: skip
 
 
+def slices(sliced, dy, x, *, kernel_size, groups, **attrs):
+    """The filters of those channels of dy; of a depthwise convolution, their channels of x with them."""
+    alone = groups == dy.shape[1] == x.shape[1]
+    if sliced != (0,) or not (groups == 1 or alone):
+        return None
+    numbers = literals(dy, x, kernel_size=kernel_size, groups=groups, **attrs)
+    numbers[1 if alone else 5] = "count"
+    row, plane = x.shape[1] // groups * kernel_size[0] * kernel_size[1], x.shape[2] * x.shape[3]
+    return Slice(
+        "conv2d_backward_weight_f32.h", "conv2d_backward_weight_f32", tuple(numbers), dy.shape[1], "part",
+        {-1: row} | ({1: plane} if alone else {}),
+    )  # fmt: skip
+
+
 def samples(rng):
     cases = []
     for case in conv2d.samples(rng):
@@ -54,5 +68,5 @@ def samples(rng):
 register(Op(
     name="nn.conv2d_backward_weight", infer=infer, evaluate=evaluate, samples=samples, macs=macs,
     attrs={**conv2d_defaults, "kernel_size": REQUIRED},
-    kernel=Kernel("conv2d_backward_weight_f32.h", "conv2d_backward_weight_f32", literals),
+    kernel=Kernel("conv2d_backward_weight_f32.h", "conv2d_backward_weight_f32", literals), slices=slices,
 ))  # fmt: skip

@@ -7,6 +7,7 @@ stood. The meaning is the two meanings, one after the other.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -62,11 +63,31 @@ def fuse(gradient: Op, update: Op) -> Op:
         operands, inner, *_ = parts(types, attrs)
         return gradient.kernel.scratch(*operands, **inner)
 
+    def slices(sliced, *types, **attrs):
+        """The gradient's, and what it is added to from the same channels on: rows of w and of its momentum, scales."""
+        operands, inner, written, rest, outer = parts(types, attrs)
+        made = 0 not in sliced and gradient.slices(tuple(index - 1 for index in sliced), *operands, **inner)
+        if not made or made.gives != "part":
+            return None
+        dw, row = gradient.infer(*operands, **inner), made.advance[-1]
+        numbers = update.kernel.literals(*written, dw, *rest, **outer)[UPDATES[update.name] :]
+        further = dict.fromkeys((index + count - 1 for index in update.takes[1:]), row)
+        if update.name in QUANTIZED:  # its elements are hashed by their place in all of the weight
+            numbers, further = ["first", *numbers[1:]], {1 + count: 1}
+        return replace(
+            made, header=kernel.header, function=kernel.function, literals=(*made.literals, *numbers),
+            advance={0: row} | {index + 1: by for index, by in made.advance.items() if index >= 0} | further,
+        )  # fmt: skip
+
     name, (stem, kind) = (
         fused_name(gradient.name, update.name),
         gradient.kernel.header.removesuffix(".h").rsplit("_", 1),
     )
     kind = "s8" if update.name in QUANTIZED else kind
+    kernel = Kernel(
+        f"{stem}_update_{kind}.h", f"{stem}_{update.name.rpartition('.')[2]}_{kind}", literals, scratch,
+        operands=update.kernel.operands and update.kernel.operands + count - 1,
+    )  # fmt: skip
     return Op(
         name=name, infer=infer, evaluate=evaluate, samples=samples_of(gradient, update), macs=macs,
         attrs={**gradient.attrs, **update.attrs}, phase=update.phase,
@@ -74,8 +95,7 @@ def fuse(gradient: Op, update: Op) -> Op:
         dtypes={0: update.dtypes.get(0, ("float32",))}
         | {index + 1: allowed for index, allowed in gradient.dtypes.items()}
         | {index + count - 1: allowed for index, allowed in update.dtypes.items() if index > 1},
-        kernel=Kernel(f"{stem}_update_{kind}.h", f"{stem}_{update.name.rpartition('.')[2]}_{kind}", literals, scratch,
-                      operands=update.kernel.operands and update.kernel.operands + count - 1),
+        kernel=kernel, slices=slices,
     )  # fmt: skip
 
 

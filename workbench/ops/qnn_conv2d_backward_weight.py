@@ -3,6 +3,8 @@
 As nn.conv2d_backward_weight of the real numbers that x stands for; elements beyond the image stand for 0.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, get, register
@@ -30,6 +32,14 @@ def scratch(dy, x, **_):
     return 4 * x.elements // x.shape[1]
 
 
+def slices(sliced, dy, x, *, x_scale, x_zero_point, **attrs):
+    made = conv2d_backward_weight.slices(sliced, dy, x, **attrs)
+    return made and replace(
+        made, header="conv2d_backward_weight_s8.h", function="conv2d_backward_weight_s8",
+        literals=(*made.literals, x_scale, x_zero_point), scratch=lambda count: scratch(dy, x),
+    )  # fmt: skip
+
+
 def macs(dy, x, *, x_scale, x_zero_point, **attrs):
     return conv2d_backward_weight.macs(dy, x, **attrs)
 
@@ -45,5 +55,5 @@ def samples(rng):
 register(Op(
     name="qnn.conv2d_backward_weight", infer=infer, evaluate=evaluate, samples=samples, macs=macs,
     attrs={**get("nn.conv2d_backward_weight").attrs, "x_scale": REQUIRED, "x_zero_point": 0}, dtypes={1: ("int8",)},
-    kernel=Kernel("conv2d_backward_weight_s8.h", "conv2d_backward_weight_s8", literals, scratch),
+    kernel=Kernel("conv2d_backward_weight_s8.h", "conv2d_backward_weight_s8", literals, scratch), slices=slices,
 ))  # fmt: skip

@@ -7,7 +7,7 @@ bias are made of (see qnn.conv2d).
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.op import Kernel, Op, Sample, Slice, register
 
 
 def infer(dy, mask, s):
@@ -21,7 +21,15 @@ def evaluate(dy, mask, s):
 
 
 def literals(dy, *_):
-    return [dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3]]
+    return [dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3], 0]
+
+
+def slices(sliced, dy, mask, s):
+    if sliced == (0,):
+        plane = dy.shape[2] * dy.shape[3]
+        numbers = (1, "count", plane, f"first * {plane}")
+        return Slice("through_clip_s8.h", "through_clip_s8", numbers, dy.shape[1], "channels", {2: 1})
+    return None
 
 
 def samples(rng):
@@ -33,5 +41,5 @@ def samples(rng):
 
 register(Op(
     name="qnn.through_clip", infer=infer, evaluate=evaluate, samples=samples, dtypes={1: ("bit",)},
-    kernel=Kernel("through_clip_s8.h", "through_clip_s8", literals, in_place=(0,)),
+    kernel=Kernel("through_clip_s8.h", "through_clip_s8", literals, in_place=(0,)), slices=slices,
 ))  # fmt: skip

@@ -1,5 +1,6 @@
-"""region: what its body means, executed some rows at a time (`rows` of the body's last node), so that values inside the
-body never exist whole. How: ir/strips.py; its C: codegen/region.py.
+"""region: what its body means, executed some rows at a time (`rows` of the body's last node) or, where `channels` is not
+0, so many channels at a time, so that values inside the body never exist whole. How: ir/strips.py, ir/slices.py; its C:
+codegen/region.py, codegen/slices.py.
 
 The body is a graph of its own: its inputs are the region's operands in order, its outputs the region's results.
 """
@@ -11,12 +12,13 @@ from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.slices import slices, takeovers
 from workbench.ir.strips import strips
 from workbench.ir.verify import verify
 from workbench.ops._region_samples import CHAINS
 
 
-def infer(*operands, body, rows):
+def infer(*operands, body, rows, channels):
     if [body.types[name] for name in body.inputs] != list(operands) or body.persistent:
         raise ShapeError(f"region: its body takes {', '.join(str(body.types[name]) for name in body.inputs)}; "
                          f"got {', '.join(map(str, operands))}")  # fmt: skip
@@ -24,35 +26,39 @@ def infer(*operands, body, rows):
         verify(body)
     except GraphError as error:
         raise ShapeError(f"region: {error.message}") from None
-    strips(body, rows)
+    _scratch(body, rows, channels)
     return tuple(body.types[name] for name in body.outputs)
 
 
-def evaluate(*operands, body, rows):
+def _scratch(body, rows, channels) -> int:
+    return slices(body, channels).scratch if channels else strips(body, rows).scratch
+
+
+def evaluate(*operands, body, rows, channels):
     precision = next((a.dtype for a in operands if np.issubdtype(a.dtype, np.floating)), np.float32)
     made = interpret(body, dict(zip(body.inputs, operands, strict=True)), precision)
     return tuple(made[name] for name in body.outputs)
 
 
-def macs(*_, body, rows):
+def macs(*_, body, rows, channels):
     return sum(ops.get(node.op).macs(*(body.types[x] for x in node.operands), **node.attrs) for node in body.nodes)
 
 
 def samples(rng):
-    """Chains of convolutions, poolings and their gradients, in strips of one row and of several."""
+    """Chains of convolutions, poolings and their gradients, in strips of one row and of several, or of channels."""
     cases = []
-    for chain, rows in CHAINS:
+    for chain, step in CHAINS:
         build = Builder()
         outputs = chain(build)
         body = build.graph(*outputs).renumbered()
         operands = tuple(_random(rng, name, body.types[name]) for name in body.inputs)
-        cases.append(Sample(operands, {"body": body, "rows": rows}))
+        cases.append(Sample(operands, {"body": body, **step}))
     return cases
 
 
 def _random(rng, name, kind):
-    if kind.dtype == "float32":
-        return rng.normal(size=kind.shape)
+    if kind.dtype == "float32":  # scales among them
+        return rng.uniform(0.1, 0.4, kind.shape) if name.startswith("s") else rng.normal(size=kind.shape)
     if kind.dtype == "bit":
         return rng.random(kind.shape) < 0.5
     if name.startswith("m"):  # multipliers, and no shifts
@@ -64,6 +70,7 @@ def _random(rng, name, kind):
 
 register(Op(
     name="region", infer=infer, evaluate=evaluate, samples=samples, macs=macs, dtypes=None,
-    attrs={"body": REQUIRED, "rows": 1},
-    kernel=Kernel("rows_f32.h", "", lambda *_, **__: [], lambda *_, body, rows: strips(body, rows).scratch),
+    takes=lambda *, body, **_: takeovers(body) if body.nodes else (),
+    attrs={"body": REQUIRED, "rows": 1, "channels": 0},
+    kernel=Kernel("rows_f32.h", "", lambda *_, **__: [], lambda *_, **attrs: _scratch(**attrs)),
 ))  # fmt: skip

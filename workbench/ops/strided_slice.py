@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, Slice, register
 from workbench.ir.types import TensorType
 
 
@@ -46,6 +46,11 @@ def reach(x, *, axis, **_):
     if axis != 1:
         raise ShapeError("strided_slice: works row by row along channels only")
     return Reach()
+
+
+def slices(sliced, x, *, begin, end, axis):
+    """The first channels are those of x as they lie."""
+    return Slice("", "", (), end, "channels") if sliced == (0,) and (axis, begin) == (1, 0) and x.rank == 4 else None
 
 
 CASES = (  # shape, axis, begin, end
@@ -106,7 +111,7 @@ register(Op(
     name="strided_slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED}, keeps=True,
     dtypes={0: ("float32", "int8")}, kernel=Kernel("strided_slice_f32.h", function, literals),
-    rows=Rows("elementwise_rows_f32.h", function_rows, literals_rows, reach),
+    rows=Rows("elementwise_rows_f32.h", function_rows, literals_rows, reach), slices=slices,
 ))  # fmt: skip
 register(Op(
     name="strided_slice_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,

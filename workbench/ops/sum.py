@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, Slice, register
 from workbench.ir.types import TensorType
 
 
@@ -31,6 +31,12 @@ def literals(x, *, axis, times):
     return [x.shape[0], x.shape[1], prod(x.shape[2:]), times]
 
 
+def slices(sliced, x, *, axis, times):
+    if sliced == (0,) and x.rank == 4:
+        return Slice("sum_f32.h", "sum_f32", (1, "count", prod(x.shape[2:]), times), x.shape[1], "part", {-1: 1})
+    return None
+
+
 def rows_function(x, *, times, **_):
     return "sum_rows_f32" if times == 1 else "scaled_sum_rows_f32"
 
@@ -49,4 +55,5 @@ register(Op(
     name="sum", infer=infer, evaluate=evaluate, samples=samples, attrs={"axis": REQUIRED, "times": 1.0},
     kernel=Kernel("sum_f32.h", "sum_f32", literals),
     rows=Rows("elementwise_rows_f32.h", rows_function, rows_literals, reach, adds_up=True),
+    slices=slices,
 ))  # fmt: skip

@@ -16,6 +16,7 @@ from dataclasses import replace
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import peak_bytes
+from workbench.ir.slices import slices, takeovers
 from workbench.ir.strips import strips
 from workbench.passes import Declined
 from workbench.passes.fuse_update import fuse_update
@@ -107,8 +108,9 @@ def region_of(graph: Graph, stretch: Stretch) -> Node:
     members = [graph.nodes[index] for index in stretch.members]
     body, operands, results = stretch.body
     first, last = (node.label or node.op for node in (members[0], members[-1]))
-    attrs = ops.get("region").complete({"body": body.as_body()})
-    return Node("region", operands, results, attrs, label=f"{first}-{last}")
+    attrs = ops.get("region").complete({"body": body.as_body(), **stretch.attrs})
+    over = tuple("" if at is None else operands[at] for at in takeovers(body))
+    return Node("region", operands, results, attrs, over if any(over) else (), f"{first}-{last}")
 
 
 def in_larger_steps(graph: Graph, limits: tuple[int, int], gone: frozenset[str]) -> Graph:
@@ -116,10 +118,19 @@ def in_larger_steps(graph: Graph, limits: tuple[int, int], gone: frozenset[str])
     for index, node in enumerate(graph.nodes):
         if not node.body:
             continue
-        for rows in (step for step in STEPS if step <= strips(node.body, 1).stages[-1].height):
-            taller = replace(node, attrs={**node.attrs, "rows": rows})
-            larger = graph.with_nodes([*graph.nodes[:index], taller, *graph.nodes[index + 1 :]])
+        for step in _steps(node):
+            wider = replace(node, attrs={**node.attrs, **step})
+            larger = graph.with_nodes([*graph.nodes[:index], wider, *graph.nodes[index + 1 :]])
             if any(peak > limit for peak, limit in zip(peaks(larger, gone), limits, strict=True)):
                 break
             graph = larger
     return graph
+
+
+def _steps(node: Node) -> list[dict[str, int]]:
+    """Larger and larger steps of a region."""
+    if node.attrs["channels"]:
+        channels = slices(node.body, 1).channels
+        return [{"channels": step} for step in range(2, channels + 1) if channels % step == 0]
+    height = strips(node.body, 1).stages[-1].height
+    return [{"rows": step} for step in STEPS if step <= height]

@@ -1,20 +1,25 @@
-"""Stretches of a graph's order that could be regions, and the bytes that live while each runs."""
+"""Stretches of a graph's order that could be regions, by rows or by channels, and the bytes that live while each runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from workbench.errors import ShapeError
 from workbench.ir import op as ops
-from workbench.ir.graph import Graph
+from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import is_static, liveness, scratch_bytes, steps, storage_roots
+from workbench.ir.slices import slices
 from workbench.ir.strips import strips
+from workbench.ops.fused_update import fused_name
+from workbench.passes.fuse_update import fuse_update
 from workbench.passes.precedence import predecessors
 
+ROWS, CHANNELS = {"rows": 1}, {"channels": 1}  # how a region's body runs; as narrow as it can
 Body = tuple[Graph, tuple[str, ...], tuple[str, ...]]  # a sub-graph, and its operands and results
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Nodes [begin, end): `members` work row by row, those `before` and `after` run around the region; all by index."""
+    """Nodes [begin, end): `members` work by `attrs`, those `before` and `after` run around the region; all by index."""
 
     begin: int
     end: int
@@ -23,6 +28,7 @@ class Stretch:
     after: tuple[int, ...]
     live: int
     body: Body
+    attrs: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,8 @@ class Stretches:
         self.live = [living.get(node.results[0], 0) for node in graph.nodes]
         self._ending: dict[int, list[Stretch]] = {}
         for begin in range(self.count):
-            for stretch in self._from(begin):
+            chain = self._by_channels(begin)
+            for stretch in (*self._by_rows(begin), *([chain] if chain else [])):
                 self._ending.setdefault(stretch.end, []).append(stretch)
 
     def ending_at(self, end: int) -> list[Stretch]:
@@ -75,7 +82,7 @@ class Stretches:
             and any(kind.rank == 4 and kind.dtype != "bit" for kind in kinds)
         )
 
-    def _from(self, begin: int):
+    def _by_rows(self, begin: int):
         """Stretches that begin at a node, longer and longer."""
         if not self._works_by_rows(begin):
             return
@@ -89,7 +96,7 @@ class Stretches:
                 inside |= 1 << index
                 if len(members) > self.longest:
                     return
-                stretch = self._stretch(begin, index + 1, members, before, after, inside)
+                stretch = self._stretch(begin, index + 1, members, before, after, inside, ROWS)
                 if stretch:
                     yield stretch
             elif depends & inside or any(depends >> other & 1 for other in after):
@@ -97,33 +104,75 @@ class Stretches:
             else:
                 before.append(index)
 
-    def _stretch(self, begin, end, members, before, after, inside) -> Stretch | None:
+    def _by_channels(self, begin: int) -> Stretch | None:
+        """From a node that makes channels to the last that reads some, and the updates they lead to."""
+        inside, members, before, after = 0, [], [], []
+        sliced, waited = set(), 0  # values that exist in slices; who reads those, or gradients made of them
+        widest = None
+        for index in range(begin, min(self.count, begin + 3 * self.longest)):
+            node, depends = self.graph.nodes[index], self._before[index]
+            if sliced and not waited >> index & 1:
+                (after if depends & inside or any(depends >> other & 1 for other in after) else before).append(index)
+                continue
+            made = self._slice(node, sliced)
+            able = made or self._applies(node, members)
+            if not able or len(members) == self.longest or any(depends >> other & 1 for other in after):
+                break
+            members.append(index)
+            inside |= 1 << index
+            if made and made.gives == "channels":
+                sliced.add(node.results[0])
+            if made and made.gives != "sum":
+                waited |= self._read.get(node.results[0], 0)
+            if sliced and all(not self._read[name] & ~inside for name in sliced):
+                widest = self._stretch(begin, index + 1, members, before, after, inside, CHANNELS) or widest
+            if not waited & ~inside:
+                break
+        return widest
+
+    def _slice(self, node: Node, sliced: set[str]):
+        """How a node works channel by channel, if it can: made from operands in slices, or the first to make some."""
+        where = tuple(index for index, name in enumerate(node.operands) if name in sliced)
+        kinds = [self.graph.types[name] for name in node.operands]
+        if bool(where) != bool(sliced) or self.graph.types[node.results[0]].rank == 0:
+            return None
+        return ops.get(node.op).slices(where, *kinds, **node.attrs)
+
+    def _applies(self, node: Node, members: list[int]) -> bool:
+        """Whether a node updates by a gradient made by one of these, so that the two can be one."""
+        value = node.operands[1] if len(node.operands) > 1 else ""
+        return any(
+            value in self.graph.nodes[at].results and fused_name(self.graph.nodes[at].op, node.op) for at in members
+        )
+
+    def _stretch(self, begin, end, members, before, after, inside, attrs) -> Stretch | None:
         if len(members) < 2:
             return None
-        body = self._body(members, inside)
+        body = self._body(members, inside, attrs)
         live = self._live(begin, before, inside, {self._root[name] for name in body[2]})
         if live >= self.limit:
             return None
         try:
-            live += strips(body[0], 1).scratch
+            live += (slices if attrs is CHANNELS else strips)(body[0], 1).scratch
         except ShapeError:
             return None
         if live >= self.limit:
             return None
-        return Stretch(begin, end, tuple(members), tuple(before), tuple(after), live, body)
+        return Stretch(begin, end, tuple(members), tuple(before), tuple(after), live, body, attrs)
 
-    def _body(self, members, inside: int) -> Body:
+    def _body(self, members, inside: int, attrs) -> Body:
         nodes = [self.graph.nodes[index] for index in members]
         made = dict.fromkeys(name for node in nodes for name in node.results)
         operands = tuple(dict.fromkeys(name for node in nodes for name in node.operands if name not in made))
-        image = {node.results[0] for node in nodes if not ops.get(node.op).rows.adds_up}
+        inner = {node.results[0] for node in nodes if attrs is CHANNELS or not ops.get(node.op).rows.adds_up}
         results = tuple(
             name for name in made
-            if name not in image or self._read.get(name, 0) & ~inside or name in self.graph.outputs
+            if name not in inner or self._read.get(name, 0) & ~inside or name in self.graph.outputs
             or not self._read.get(name, 0)
         )  # fmt: skip
         types = {name: self.graph.types[name] for name in (*operands, *made)}
-        return Graph(operands, (), tuple(nodes), results, types), operands, results
+        body = Graph(operands, (), tuple(nodes), results, types)
+        return fuse_update(body, must_pay=False) if attrs is CHANNELS else body, operands, results
 
     def _live(self, begin: int, before, inside: int, results: set[str]) -> int:
         """Bytes alive while the region runs, the rows it keeps left out."""

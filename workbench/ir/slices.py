@@ -1,0 +1,119 @@
+"""A region's body some channels at a time: what exists of each value, and what is done to whom.
+
+    channels   transpose   clip   depthwise   clip   transpose         the first makes channels from all of its operand,
+     0 …  7    0 …  7      …      …           …      onto all of dx    the last adds what each gives to all of its own,
+     8 … 15    8 … 15      …      …           …      onto all of dx    between them a channel depends on that one alone
+     …
+
+So of the wide values only a few channels exist at a time, and each is made once. What is summed over a channel
+(a bias, a filter) and what is updated by that is done with it: nobody needs the old one any more.
+
+Batch 1 only, where channels lie together in memory.
+"""
+
+from dataclasses import dataclass
+
+from workbench.errors import ShapeError
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.ir.liveness import storage_roots
+from workbench.ir.op import Slice
+from workbench.ir.types import BITS
+
+
+@dataclass(frozen=True)
+class Stage:
+    node: Node
+    slice: Slice
+
+
+@dataclass(frozen=True)
+class Slices:
+    """`step` of `channels` at a time; the byte at which each value lies in the scratch, and the bytes of that.
+
+    The kernels' own scratch begins at byte `inner`.
+    """
+
+    body: Graph
+    step: int
+    channels: int
+    stages: tuple[Stage, ...]
+    offset: dict[str, int]
+    inner: int
+    scratch: int
+
+
+def slices(body: Graph, step: int) -> Slices:
+    """How `body` runs `step` channels at a time. Raises ShapeError for a body that cannot."""
+    stages, sliced = _stages(body)
+    channels = max((body.types[name].shape[1] for name in sliced), default=0)
+    if step < 1 or channels == 0 or channels % step:
+        raise ShapeError(f"region: {step} channels at a time do not divide {channels}")
+    _check(body, stages, sliced, channels)
+    offset, inner = _offsets(body, stages, sliced, step)
+    own = max(stage.slice.scratch(step) for stage in stages)
+    return Slices(body, step, channels, stages, offset, inner, inner + own)
+
+
+def takeovers(body: Graph) -> tuple[int | None, ...]:
+    """For each output of a body the input (by index) whose storage it takes over; None where it has its own."""
+    root = storage_roots(body)
+    return tuple(body.inputs.index(root[name]) if root[name] in body.inputs else None for name in body.outputs)
+
+
+def _stages(body: Graph) -> tuple[tuple[Stage, ...], set[str]]:
+    stages, sliced = [], set()
+    for node in body.nodes:
+        types = [body.types[name] for name in node.operands]
+        where = tuple(index for index, name in enumerate(node.operands) if name in sliced)
+        made = ops.get(node.op).slices(where, *types, **node.attrs)
+        if made is None or body.types[node.results[0]].layout or any(kind.layout for kind in types):
+            raise ShapeError(f"region: {node.op} cannot work channel by channel")
+        if made.gives == "channels":
+            if len(node.results) > 1 or body.types[node.results[0]].shape[0] != 1:
+                raise ShapeError(f"region: {node.op} makes channels of one image, and nothing besides")
+            sliced.add(node.results[0])
+        stages.append(Stage(node, made))
+    return tuple(stages), sliced
+
+
+def _check(body: Graph, stages: tuple[Stage, ...], sliced: set[str], channels: int) -> None:
+    made = {name for node in body.nodes for name in node.results}
+    if set(body.outputs) != made - sliced - _overwritten(body):
+        raise ShapeError("region: what it makes besides channels are its results, and nothing else is")
+    root = storage_roots(body)
+    updated = {root[name] for node in body.nodes for name in node.overwrites}
+    for stage in stages:
+        node = stage.node
+        first = not sliced.intersection(node.operands)
+        if first and (stage.slice.channels != channels or updated.intersection(node.operands)):
+            raise ShapeError(f"region: {node.op} reads all of what must not change before the last channel")
+        if made.intersection(node.operands) - sliced:
+            raise ShapeError(f"region: {node.op} would need all of a value of its body at once")
+
+
+def _overwritten(body: Graph) -> set[str]:
+    return {name for node in body.nodes for name in node.overwrites if name not in body.inputs}
+
+
+def _offsets(body: Graph, stages: tuple[Stage, ...], sliced: set[str], step: int) -> tuple[dict[str, int], int]:
+    """Where each value lies: over one that is read there for the last and only time, if its operator works in place."""
+    reads = [name for stage in stages for name in stage.node.operands]
+    offset, free, seen = {}, 0, set()
+    for stage in stages:
+        node, name = stage.node, stage.node.results[0]
+        if name not in sliced:
+            continue
+        if not stage.slice.function:
+            offset[name] = offset[node.operands[0]]
+            seen |= {name, node.operands[0]}
+            continue
+        able = (node.operands[index] for index in ops.get(node.op).kernel.in_place)
+        over = next((x for x in able if x in sliced - seen and reads.count(x) == 1), None)
+        if over:
+            offset[name] = offset[over]
+            continue
+        kind = body.types[name]
+        offset[name] = free
+        free += -(-step * (kind.elements // kind.shape[1]) * BITS[kind.dtype] // 32) * 4
+    return offset, free
