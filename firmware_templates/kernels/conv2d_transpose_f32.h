@@ -37,8 +37,9 @@ WB_KERNEL wb_axis transpose_axis(int size, int pixels, int stride, int phase, in
                       -tap_step * weight, x_next, stride * y_next };
 }
 
-/* The channels of one image, or of one group of it; `end` may let them go on from the sums that are there. */
-WB_KERNEL void conv2d_transpose_channels_f32(int channels, int in_height, int in_width,
+/* The channels of one image, or of one group of it. Filters are `apart` weights from one to the next; `end` may let the
+ * sums go on from those that are there. */
+WB_KERNEL void conv2d_transpose_channels_f32(int channels, int apart, int in_height, int in_width,
                                              int filters, int out_height, int out_width,
                                              int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
                                              wb_epilogue end,
@@ -52,7 +53,7 @@ WB_KERNEL void conv2d_transpose_channels_f32(int channels, int in_height, int in
                 int ky, kx;
                 const wb_axis v = transpose_axis(out_height, in_height, sh, py, kh, pt, dh, kw, out_width, in_width, &ky);
                 const wb_axis h = transpose_axis(out_width, in_width, sw, px, kw, pl, dw, 1, 1, 1, &kx);
-                windows_f32(filters, out_height * out_width, channels * kh * kw, v, h, end, dy,
+                windows_f32(filters, out_height * out_width, apart, v, h, end, dy,
                             w + c * kh * kw + ky + kx, dx + c * in_height * in_width + py * in_width + px);
             }
 }
@@ -64,7 +65,7 @@ WB_KERNEL void conv2d_transpose_f32(int batch, int groups, int channels, int in_
 {
     for (int n = 0; n < batch; ++n)
         for (int g = 0; g < groups; ++g)
-            conv2d_transpose_channels_f32(channels, in_height, in_width, filters, out_height, out_width,
+            conv2d_transpose_channels_f32(channels, channels * kh * kw, in_height, in_width, filters, out_height, out_width,
                                           kh, kw, sh, sw, pt, pl, dh, dw, wb_plain,
                                           dy + (n * groups + g) * filters * out_height * out_width,
                                           w + g * filters * channels * kh * kw,
@@ -84,13 +85,13 @@ WB_KERNEL void conv2d_transpose_split_f32(int batch, int groups, int channels, i
             const float *d = dy + (n * groups + g) * filters * out_height * out_width;
             float *image = dx + (n * groups + g) * channels * in_plane;
             if (groups > 1) {
-                conv2d_transpose_channels_f32(channels, in_height, in_width, filters, out_height, out_width,
+                conv2d_transpose_channels_f32(channels, channels * kh * kw, in_height, in_width, filters, out_height, out_width,
                                               kh, kw, sh, sw, pt, pl, dh, dw, wb_plain,
                                               d, g < kept ? w + g * group : rest + (g - kept) * group, image);
             } else {
-                conv2d_transpose_channels_f32(kept, in_height, in_width, filters, out_height, out_width,
+                conv2d_transpose_channels_f32(kept, kept * kh * kw, in_height, in_width, filters, out_height, out_width,
                                               kh, kw, sh, sw, pt, pl, dh, dw, wb_plain, d, w, image);
-                conv2d_transpose_channels_f32(channels - kept, in_height, in_width, filters, out_height, out_width,
+                conv2d_transpose_channels_f32(channels - kept, (channels - kept) * kh * kw, in_height, in_width, filters, out_height, out_width,
                                               kh, kw, sh, sw, pt, pl, dh, dw, wb_plain, d, rest,
                                               image + kept * in_plane);
             }

@@ -38,7 +38,7 @@ WB_KERNEL void conv2d_transpose_parts_s8(int batch, int groups, int channels, in
         for (int c = 0; c < channels; ++c) {
             input_channel_s8(groups, g, channels, c, filters, kh * kw, kept, w, rest, wide);
             for (int n = 0; n < batch; ++n)
-                conv2d_transpose_channels_f32(1, in_height, in_width, filters, out_height, out_width,
+                conv2d_transpose_channels_f32(1, kh * kw, in_height, in_width, filters, out_height, out_width,
                                               kh, kw, sh, sw, pt, pl, dh, dw, wb_plain,
                                               dy + (n * groups + g) * filters * out_height * out_width, wide,
                                               dx + ((n * groups + g) * channels + c) * in_plane);

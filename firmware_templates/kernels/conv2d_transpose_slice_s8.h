@@ -11,7 +11,7 @@ WB_KERNEL void conv2d_transpose_made_s8(int channels, int in_height, int in_widt
 {
     for (int c = 0; c < count; ++c) {
         input_channel_s8(1, 0, channels, first + c, filters, kh * kw, kept, w, rest, scratch);
-        conv2d_transpose_channels_f32(1, in_height, in_width, filters, out_height, out_width, kh, kw, sh, sw, pt, pl, dh, dw,
+        conv2d_transpose_channels_f32(1, kh * kw, in_height, in_width, filters, out_height, out_width, kh, kw, sh, sw, pt, pl, dh, dw,
                                       wb_plain, dy, scratch, dx + c * in_height * in_width);
     }
 }
@@ -24,7 +24,7 @@ WB_KERNEL void conv2d_transpose_each_s8(int groups, int in_height, int in_width,
 {
     for (int c = 0; c < count; ++c) {
         input_channel_s8(groups, first + c, 1, 0, 1, kh * kw, kept, w, rest, scratch);
-        conv2d_transpose_channels_f32(1, in_height, in_width, 1, out_height, out_width, kh, kw, sh, sw, pt, pl, dh, dw,
+        conv2d_transpose_channels_f32(1, kh * kw, in_height, in_width, 1, out_height, out_width, kh, kw, sh, sw, pt, pl, dh, dw,
                                       wb_plain, dy + c * out_height * out_width, scratch, dx + c * in_height * in_width);
     }
 }
@@ -40,7 +40,7 @@ WB_KERNEL void conv2d_transpose_onto_s8(int channels, int in_height, int in_widt
     rest += first * in_rest * taps;
     for (int c = 0; c < channels; ++c) {
         input_channel_s8(1, 0, channels, c, count, taps, kept, w, in_rest ? rest : 0, scratch);
-        conv2d_transpose_channels_f32(1, in_height, in_width, count, out_height, out_width, kh, kw, sh, sw, pt, pl, dh, dw,
+        conv2d_transpose_channels_f32(1, kh * kw, in_height, in_width, count, out_height, out_width, kh, kw, sh, sw, pt, pl, dh, dw,
                                       wb_onto(wb_plain), dy, scratch, dx + c * in_height * in_width);
     }
 }

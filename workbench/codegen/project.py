@@ -140,7 +140,7 @@ def _operand(graph: Graph, layout: Layout, node: Node, index: int) -> str:
     """What is passed for an operand: its address; of a weight in two parts, both, unless the update alone is meant."""
     name, op = node.operands[index], ops.get(node.op)
     address, rest = layout.pointer(graph, name), layout.rest.get(layout.root[name])
-    if rest is None or index in op.takes:
+    if rest is None or index in op.taken(node.attrs):
         return address
     if not _reads_parts(node, index):
         raise GraphError(f"{node.op} ({node.label}) has no kernel that reads %{name} in two parts")

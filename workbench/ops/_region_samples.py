@@ -106,10 +106,33 @@ def through_block_of_int8(build):
     return bias, filtered, second, dx, updated(expand, g, weight("z", 1, 3, 9, 6), s, 1, 0, 1)
 
 
+def through_block(build):
+    """The same of floats, with momentum and without, and of one bias the gradient alone."""
+    rate = build.input("lr")
+    window = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4, "groups": 6}
+    deep = build.conv2d_transpose(build.input("dy", (1, 4, 5, 3)), build.input("wp", (4, 6, 1, 1)), channels=6,
+                                  kernel_size=(1, 1))  # fmt: skip
+    g = build.relu6_grad(deep, build.input("y", (1, 6, 5, 3)))
+    bias = build.sum(g, axis=(0, 2, 3))
+    depthwise, v = build.input("wd", (6, 1, 3, 3)), build.input("v", (6, 1, 3, 3))
+    wide = build.conv2d_transpose(g, depthwise, channels=6, output_padding=(0, 1), **window)
+    x = build.input("x", (1, 6, 9, 6))
+    filtered, moved = build.op(
+        "nn.conv2d_backward_weight_sgd_momentum", depthwise, g, x, v, rate, momentum=0.9, **window
+    )
+    g = build.apply_mask(wide, build.input("m2", (1, 6, 9, 6), "bit"))
+    second = build.op("sum_sgd", build.input("b", (6,)), g, rate, axis=(0, 2, 3))
+    expand = build.input("we", (6, 3, 1, 1))
+    dx = build.conv2d_transpose(g, expand, channels=3, kernel_size=(1, 1))
+    rest = {"kernel_size": (1, 1), "weight_decay": 0.01}
+    expanded = build.op("nn.conv2d_backward_weight_sgd", expand, g, build.input("z", (1, 3, 9, 6)), rate, **rest)
+    return bias, filtered, moved, second, dx, expanded
+
+
 BY_ROWS = (  # (function of a builder that gives the body's outputs, rows a step)
     *((block, 1), (block, 3), (strided, 1), (strided, 2), (backward, 1), (backward, 2), (pooled, 1), (pooled, 2)),
     *((through_pooling, 1), (block_of_int8, 1), (block_of_int8, 2)),
 )
-BY_CHANNELS = ((through_block_of_int8, 1), (through_block_of_int8, 3))
+BY_CHANNELS = ((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6))
 CHAINS = [(chain, {"rows": rows}) for chain, rows in BY_ROWS]
 CHAINS += [(chain, {"channels": channels}) for chain, channels in BY_CHANNELS]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Rows, Sample, register
+from workbench.ir.op import Kernel, Op, Rows, Sample, Slice, register
 
 
 def infer(dy, mask):
@@ -20,6 +20,14 @@ def grad_dy(build, g, dy, mask, **_):
     return build.apply_mask(g, mask)
 
 
+def slices(sliced, dy, mask):
+    if sliced != (0,) or dy.rank != 4:
+        return None
+    plane = dy.shape[2] * dy.shape[3]
+    numbers = (f"count * {plane}", f"first * {plane}")
+    return Slice("apply_mask_f32.h", "apply_mask_f32", numbers, dy.shape[1], "channels")
+
+
 def samples(rng):
     return [Sample((rng.normal(size=shape), rng.random(shape) < 0.5)) for shape in ((2, 3, 5), (1, 64), (1,), (3, 11))]
 
@@ -27,6 +35,7 @@ def samples(rng):
 register(Op(
     name="nn.apply_mask", infer=infer, evaluate=evaluate, grads=(grad_dy, None), samples=samples,
     dtypes={1: ("bit",)}, layouts="same",
-    kernel=Kernel("apply_mask_f32.h", "apply_mask_f32", lambda dy, mask: [dy.elements], in_place=(0,)),
+    kernel=Kernel("apply_mask_f32.h", "apply_mask_f32", lambda dy, mask: [dy.elements, 0], in_place=(0,)),
     rows=Rows("elementwise_rows_f32.h", "apply_mask_rows_f32", lambda dy, mask: list(dy.shape[1:])),
+    slices=slices,
 ))  # fmt: skip

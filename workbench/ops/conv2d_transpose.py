@@ -6,7 +6,7 @@ dx[n,c,i,j] = Σ dy[n,o,oy,ox] · w[o,c,ky,kx] over all oy·s + ky·d − p = i,
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, Slice, register
 from workbench.ir.types import TensorType
 from workbench.ops import conv2d
 from workbench.ops._windows import output_size, scatter
@@ -79,6 +79,24 @@ def reach(dy, w, *, kernel_size, strides, padding, dilation, **_):
     return Reach(1, padding[0] - dilation[0] * (kernel_size[0] - 1), padding[0], strides[0])
 
 
+def slices(sliced, dy, w, *, groups, channels, kernel_size, **attrs):
+    """The channels it makes, those of a depthwise one, or those that a 1x1 one sums over (going on in order)."""
+    attrs |= {"groups": groups, "channels": channels, "kernel_size": kernel_size}
+    _, _, made, height, width, filters, *window = [*literals(dy, w, **attrs), 0][:17]
+    if groups == 1 and sliced == ():
+        role, numbers = "made", (made, height, width, filters, *window)
+    elif groups == 1 and sliced == (0,) and kernel_size == (1, 1):
+        role, numbers = "onto", (made, height, width, *window)
+    elif sliced == (0,) and groups == channels == dy.shape[1]:
+        role, numbers = "each", (groups, height, width, *window)
+    else:
+        return None
+    return Slice(
+        "conv2d_transpose_slice_f32.h", f"conv2d_transpose_{role}_f32", (*numbers, "first", "count"),
+        channels if role == "made" else dy.shape[1], "sum" if role == "onto" else "channels",
+    )  # fmt: skip
+
+
 def samples(rng):
     cases = []
     for case in conv2d.samples(rng):
@@ -101,5 +119,5 @@ register(Op(
     name="nn.conv2d_transpose", infer=infer, evaluate=evaluate, grads=(grad_dy, grad_w), samples=samples, macs=macs,
     attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
     kernel=Kernel("conv2d_transpose_f32.h", function, literals, split=(1,)),
-    rows=Rows("conv2d_transpose_rows_f32.h", function_rows, literals_rows, reach),
+    rows=Rows("conv2d_transpose_rows_f32.h", function_rows, literals_rows, reach), slices=slices,
 ))  # fmt: skip

@@ -1,8 +1,11 @@
 """qnn.conv2d_transpose: nn.conv2d_transpose with int8 weights: the gradient of an int8 convolution's input."""
 
+from dataclasses import replace
+from math import prod
+
 import numpy as np
 
-from workbench.ir.op import Kernel, Op, Sample, Slice, get, register
+from workbench.ir.op import Kernel, Op, Sample, get, register
 from workbench.ops import conv2d_transpose
 
 
@@ -19,23 +22,14 @@ def scratch(dy, w, *, groups, kernel_size, **_):
     return 4 * w.shape[0] // groups * kernel_size[0] * kernel_size[1]
 
 
-def slices(sliced, dy, w, *, groups, channels, kernel_size, **attrs):
-    """The channels it makes, those of a depthwise one, or those that a 1x1 one sums over (going on in the same order)."""
-    attrs |= {"groups": groups, "channels": channels, "kernel_size": kernel_size}
-    numbers, taps = conv2d_transpose.literals(dy, w, **attrs), kernel_size[0] * kernel_size[1]
-    _, _, made, height, width, filters, *window = numbers if len(numbers) > 16 else [*numbers, 0]
-    if groups == 1 and sliced == ():
-        role, numbers, scratch = "made", (made, height, width, filters, *window), lambda count: 4 * filters * taps
-    elif groups == 1 and sliced == (0,) and taps == 1:
-        role, numbers, scratch = "onto", (made, height, width, *window), lambda count: 4 * count
-    elif sliced == (0,) and groups == channels == dy.shape[1]:
-        role, numbers, scratch = "each", (groups, height, width, *window), lambda count: 4 * taps
-    else:
+def slices(sliced, dy, w, *, kernel_size, **attrs):
+    made, taps = conv2d_transpose.slices(sliced, dy, w, kernel_size=kernel_size, **attrs), prod(kernel_size)
+    if made is None:
         return None
-    return Slice(
-        "conv2d_transpose_slice_s8.h", f"conv2d_transpose_{role}_s8", (*numbers, "first", "count"),
-        channels if role == "made" else dy.shape[1], "sum" if role == "onto" else "channels", scratch=scratch,
-    )  # fmt: skip
+    function = made.function.replace("_f32", "_s8")
+    filters = {"conv2d_transpose_made_s8": dy.shape[1], "conv2d_transpose_each_s8": 1}.get(function)
+    return replace(made, header="conv2d_transpose_slice_s8.h", function=function,
+                   scratch=lambda count: 4 * (filters or count) * taps)  # fmt: skip
 
 
 def samples(rng):

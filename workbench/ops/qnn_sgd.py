@@ -90,7 +90,7 @@ def _own_elements(shape, filters, channels) -> np.ndarray:
 def literals(
     w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay, filters, channels
 ):
-    """Rows are filters: elements of a row of dw, the first row, and from row to row of w in the model's order; taps of a channel."""
+    """Rows are filters: elements of a row of dw; the first row, and from row to row of w, in the model's own; taps."""
     rows, apart = dw.shape[0], w.elements // w.shape[0]
     return [rows, dw.elements // rows, 0, apart, parameter, ROUNDINGS[rounding], int(qas), unit, scale, weight_decay,
             apart // (w.shape[1] if w.rank > 1 else 1), _table(filters[:rows]), _table(channels)]  # fmt: skip

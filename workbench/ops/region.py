@@ -1,6 +1,6 @@
-"""region: what its body means, executed some rows at a time (`rows` of the body's last node) or, where `channels` is not
-0, so many channels at a time, so that values inside the body never exist whole. How: ir/strips.py, ir/slices.py; its C:
-codegen/region.py, codegen/slices.py.
+"""region: what its body means, executed some rows at a time (`rows` of the body's last node), or some channels where
+`channels` is not 0, so that values inside the body never exist whole. How: ir/strips.py and codegen/region.py,
+ir/slices.py and codegen/slices.py.
 
 The body is a graph of its own: its inputs are the region's operands in order, its outputs the region's results.
 """

@@ -6,7 +6,7 @@ With `mask` it also gives one bit an element, y > 0: all that the gradient needs
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Rows, Sample, channelwise, register
+from workbench.ir.op import Kernel, Op, Rows, Sample, Slice, channelwise, register
 from workbench.ir.types import TensorType
 
 
@@ -54,6 +54,18 @@ def grad_dy(build, g, dy, y_, **_):
     return build.relu_grad(g, y_)
 
 
+def channels_of(function):
+    """Of a gradient that takes dy and y, and each element by itself."""
+
+    def slices(sliced, dy, y):
+        if sliced != (0,) or dy.rank != 4:
+            return None
+        plane = dy.shape[2] * dy.shape[3]
+        return Slice(f"{function}.h", function, (f"count * {plane}",), dy.shape[1], "channels", {1: plane})
+
+    return slices
+
+
 def samples_grad(rng):
     return [Sample((rng.normal(size=case.operands[0].shape), evaluate(case.operands[0]))) for case in samples(rng)]
 
@@ -68,4 +80,5 @@ register(Op(
 register(Op(
     name="nn.relu_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,
     layouts="same", kernel=Kernel("relu_grad_f32.h", "relu_grad_f32", lambda dy, y: [dy.elements], in_place=(0,)),
+    slices=channels_of("relu_grad_f32"),
 ))  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Rows, Sample, channelwise, register
 from workbench.ir.types import TensorType
+from workbench.ops.relu import channels_of
 
 
 def infer(x, *, mask):
@@ -67,4 +68,5 @@ register(Op(
 register(Op(
     name="nn.relu6_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,
     layouts="same", kernel=Kernel("relu6_grad_f32.h", "relu6_grad_f32", lambda dy, y: [dy.elements], in_place=(0,)),
+    slices=channels_of("relu6_grad_f32"),
 ))  # fmt: skip

@@ -56,7 +56,7 @@ PASSES = {
         Pass("fuse-activation", fuse_activation, "bias and activation inside their convolution or dense layer", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
-        Pass("regions", regions, "run chains of operators row by row", OPTIMIZED, True, looks_ahead=True),
+        Pass("regions", regions, "run chains of operators row by row", OPTIMIZED, looks_ahead=True),
         Pass("fuse-update", fuse_update, "apply each gradient as it is computed", OPTIMIZED, True),
         Pass("in-place", work_in_place, "write a result over the operand that dies in it", OPTIMIZED, True),
         Pass("order-search", order_search, "run in the order that keeps the fewest bytes alive", OPTIMIZED, True),

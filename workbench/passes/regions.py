@@ -40,11 +40,9 @@ def regions(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
     gone -= {name for stretch in chosen for name in stretch.body[2]}
     cut = apart(graph, chosen)
     limit, whole = peaks(cut, gone)
-    if whole > given_whole:
-        raise Declined(f"it would need {size(whole)} instead of {size(given_whole)}")
     if (needed := peak_in_the_end(cut, later) + STACK) > (without := peak_in_the_end(graph, later)):
         raise Declined(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")
-    return in_larger_steps(cut, (limit, given_whole), gone)
+    return in_larger_steps(cut, (limit, max(whole, given_whole)), gone)
 
 
 def peak_in_the_end(graph: Graph, later: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""Stretches of a graph's order that could be regions, by rows or by channels, and the bytes that live while each runs."""
+"""Stretches of a graph's order that could be regions, by rows or by channels, and the bytes alive while each runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
