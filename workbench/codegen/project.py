@@ -120,7 +120,9 @@ def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     outer = {name: _operand(graph, layout, node, index) for index, name in enumerate(node.body.inputs)}
     outer |= {made: layout.pointer(graph, name) for made, name in zip(node.body.outputs, node.results, strict=True)}
     scratch = f"{ARENA} + {layout.buffers[row.scratch[0]].offset}" if row.scratch else ""
-    text = region_body(node.body, node.attrs["rows"], outer, scratch)
+    inner = zip((*node.body.inputs, *node.body.outputs), (*node.operands, *node.results), strict=True)
+    by_rows = {name for name, value in inner if graph.types[value].layout}
+    text = region_body(node.body, node.attrs["rows"], outer, by_rows, scratch)
     return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n{text}}}\n"
 
 
@@ -160,7 +162,8 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
         row, kind = layout.row[layout.root[value]], graph.types[value]
         place = f"{CAST[kind.dtype]}({ARENA}, {row.offset})"
         taken.add(symbol := c_identifier(stem, taken))
-        lines.append(f"#define {symbol} {place} /* {C_TYPE[kind.dtype]} {list(kind.shape)} */")
+        order = f", stored as {kind.layout}: a row of all channels, then the next" if kind.layout else ""
+        lines.append(f"#define {symbol} {place} /* {C_TYPE[kind.dtype]} {list(kind.shape)}{order} */")
     lines.append("")
     for row in layout.buffers:
         if row.storage != "arena":

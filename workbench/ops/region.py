@@ -1,7 +1,8 @@
 """region: what its body means, executed some rows at a time (`rows` of the body's last node), so that values inside the
 body never exist whole. How: ir/strips.py; its C: codegen/region.py.
 
-The body is a graph of its own: its inputs are the region's operands in order, its outputs the region's results.
+The body is a graph of its own: its inputs are the region's operands in order, its outputs the region's results. In it
+everything lies channel by channel; an image outside may lie row by row (NHCW), as do the results numbered `by_rows`.
 """
 
 import numpy as np
@@ -12,29 +13,43 @@ from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
 from workbench.ir.strips import strips
+from workbench.ir.types import BY_ROWS
 from workbench.ir.verify import verify
 from workbench.ops._region_samples import CHAINS
 
 
-def infer(*operands, body, rows):
-    if [body.types[name] for name in body.inputs] != list(operands) or body.persistent:
+def infer(*operands, body, rows, by_rows):
+    if [body.types[name] for name in body.inputs] != [kind.in_layout("") for kind in operands] or body.persistent:
         raise ShapeError(f"region: its body takes {', '.join(str(body.types[name]) for name in body.inputs)}; "
                          f"got {', '.join(map(str, operands))}")  # fmt: skip
     try:
         verify(body)
     except GraphError as error:
         raise ShapeError(f"region: {error.message}") from None
-    strips(body, rows)
-    return tuple(body.types[name] for name in body.outputs)
+    plan = strips(body, rows)
+    if not set(by_rows) <= set(range(len(body.outputs))):
+        raise ShapeError(f"region: it has {len(body.outputs)} results; by_rows is {list(by_rows)}")
+    in_rows = [name for name, kind in zip(body.inputs, operands, strict=True) if kind.layout]
+    in_rows += [body.outputs[index] for index in by_rows]
+    for name in in_rows:
+        if name not in plan.images:
+            raise ShapeError(f"region: %{name} is no image that it reads or makes row by row")
+    if any(kind.layout not in {"", BY_ROWS} for kind in operands):
+        raise ShapeError(
+            f"region: an image lies channel by channel or in {BY_ROWS}; got {', '.join(map(str, operands))}"
+        )
+    return tuple(
+        body.types[name].in_layout(BY_ROWS if index in by_rows else "") for index, name in enumerate(body.outputs)
+    )
 
 
-def evaluate(*operands, body, rows):
+def evaluate(*operands, body, **_):
     precision = next((a.dtype for a in operands if np.issubdtype(a.dtype, np.floating)), np.float32)
     made = interpret(body, dict(zip(body.inputs, operands, strict=True)), precision)
     return tuple(made[name] for name in body.outputs)
 
 
-def macs(*_, body, rows):
+def macs(*_, body, **__):
     return sum(ops.get(node.op).macs(*(body.types[x] for x in node.operands), **node.attrs) for node in body.nodes)
 
 
@@ -64,6 +79,6 @@ def _random(rng, name, kind):
 
 register(Op(
     name="region", infer=infer, evaluate=evaluate, samples=samples, macs=macs, dtypes=None,
-    attrs={"body": REQUIRED, "rows": 1},
-    kernel=Kernel("rows_f32.h", "", lambda *_, **__: [], lambda *_, body, rows: strips(body, rows).scratch),
+    attrs={"body": REQUIRED, "rows": 1, "by_rows": ()}, layouts="any",
+    kernel=Kernel("rows_f32.h", "", lambda *_, **__: [], lambda *_, body, rows, **__: strips(body, rows).scratch),
 ))  # fmt: skip
