@@ -147,7 +147,7 @@ def live_bytes(graph: Graph, gone: frozenset[str]) -> list[int]:
     for storage in living.arena:
         if storage.name in gone:
             for position in range(storage.lower, storage.upper):
-                live[position] -= storage.bytes
+                live[position] -= storage.bytes_at(position)
     return live
 
 
