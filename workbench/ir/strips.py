@@ -57,7 +57,8 @@ class Strips:
 
     @property
     def batch(self) -> int:
-        return self.body.types[self.stages[0].node.results[0]].shape[0]
+        first = self.stages[0]
+        return self.body.types[first.image or first.reads[0][0]].shape[0]
 
     def maker(self, value: str) -> int | None:
         """The index of the stage that makes an image; None for the region's operands."""
@@ -184,7 +185,10 @@ def ends(plan: Strips, driver: int) -> list[int]:
 
 
 def runs_over(plan: Strips, image: str, result: str) -> bool:
-    """Whether `result` may begin where `image` does, both row by row: no row is written over one still to be read."""
+    """Whether `result` may begin where `image` does, both row by row: no row is written over one still to be read.
+
+    An elementwise node may read, itself, the row that it writes over.
+    """
     if not {image, result} <= plan.images or image not in plan.body.inputs or result not in plan.body.outputs:
         return False
     if plan.batch > 1 or plan.body.types[image].dtype != plan.body.types[result].dtype:
@@ -193,11 +197,18 @@ def runs_over(plan: Strips, image: str, result: str) -> bool:
     done = [0] * len(plan.stages)
     for target in plan.targets():
         for index, stage in enumerate(plan.stages):
-            written = target[index] if plan.home.get(stage.image) == result else 0
-            if written * result_row > _unread(plan, image, done) * row:
-                return False
-            done[index] = target[index]
+            before, done[index] = done[index], target[index]
+            if plan.home.get(stage.image) == result:
+                same = row == result_row and _in_place(stage, image)
+                read = done if same else [*done[:index], before, *done[index + 1 :]]
+                if target[index] * result_row > _unread(plan, image, read) * row:
+                    return False
     return True
+
+
+def _in_place(stage: Stage, image: str) -> bool:
+    able = ops.get(stage.node.op).kernel.in_place
+    return all(at in able for at, name in enumerate(stage.node.operands) if name == image)
 
 
 def _unread(plan: Strips, image: str, done: list[int]) -> int:

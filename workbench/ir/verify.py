@@ -64,7 +64,7 @@ def _verify_types(graph: Graph, node: Node, kind, where: str) -> None:
             raise GraphError(f"{where}: %{node.results[index]} does not fit into %{name}")
         allowed = (*kind.takes[index : index + 1], *(kind.kernel.in_place if kind.kernel and index == 0 else ()))
         if name and not (
-            _region_may_take(graph, node, index, name) if node.body else node.operands.index(name) in allowed
+            region_may_take(graph, node, index, name) if node.body else node.operands.index(name) in allowed
         ):
             raise GraphError(f"{where}: {node.op} cannot work in place on %{name}")
     for index, operand in enumerate(kind.takes):
@@ -72,7 +72,7 @@ def _verify_types(graph: Graph, node: Node, kind, where: str) -> None:
             raise GraphError(f"{where}: must take over %{node.operands[operand]}")
 
 
-def _region_may_take(graph: Graph, node: Node, index: int, name: str) -> bool:
+def region_may_take(graph: Graph, node: Node, index: int, name: str) -> bool:
     """Whether a region may write its result number `index` over the rows of an image that it has read for good."""
     by_rows = all(graph.types[value].layout == BY_ROWS for value in (name, node.results[index]))
     image, result = node.body.inputs[node.operands.index(name)], node.body.outputs[index]
