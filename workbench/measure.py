@@ -57,11 +57,11 @@ def too_large(built, hint: str) -> BudgetError:
     row = next(op for op in built.project.ops if op.position == living.worst)
     names = {row.values[0]: row.name for row in built.project.buffers if row.values}
     alive = [storage for storage in living.arena if storage.lower <= living.worst < storage.upper]
-    largest = sorted(alive, key=lambda storage: -storage.bytes)[:3]
+    largest = sorted(alive, key=lambda storage: -storage.bytes_at(living.worst))[:3]
     return BudgetError(
         f"{compiled.model.name} needs {size(sram_planned(built))} of SRAM; {board.name} has {size(board.sram_size)}\n"
         f"  static {size(image.static)}, arena {size(compiled.memory.plan.bytes)}, stack {size(image.stack_reserve)}\n"
         f"  worst position {living.worst} of {len(built.project.ops)}, {row.symbol}: "
-        + ", ".join(f"{names[storage.name]} {size(storage.bytes)}" for storage in largest),
+        + ", ".join(f"{names[storage.name]} {size(storage.bytes_at(living.worst))}" for storage in largest),
         hint,
     )

@@ -153,7 +153,9 @@ def first_step(model: Model, options: Training) -> Step:
 def device_of(built) -> Device:
     """A started machine with the firmware of a session.Built; its faults are named with operator and buffer."""
     machine = Machine(built.image.elf, built.image.board)
-    device = Device(machine, list(built.project.buffers), list(built.project.ops))
+    image = built.compiled.graph.types[built.compiled.model.graph.inputs[0]]
+    stored = image.stored if image.layout else np.ravel
+    device = Device(machine, list(built.project.buffers), list(built.project.ops), stored)
     Inspector(machine, device.buffers, device.ops, reserve=built.image.stack_reserve)
     return device
 

@@ -24,13 +24,13 @@ WB_KERNEL void conv2d_rows_f32(int groups, int channels, int in_height, int in_w
                                int begin, int end, wb_rows x, const float *restrict w, const float *restrict b,
                                wb_rows y, wb_bits mask)
 {
-    const wb_axis rows = { in_height, out_height, -pt, sh, kh, dh, kw, in_width, out_width };
+    const wb_axis rows = { in_height, out_height, -pt, sh, kh, dh, kw, x.pitch, y.pitch };
     const wb_axis v = conv2d_rows_axis(rows, begin, end, &x);
     const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1 };
     for (int g = 0; g < groups; ++g)
         for (int o = g * filters; o < (g + 1) * filters; ++o)
             windows_f32(channels, x.plane, kh * kw, v, h, wb_layer_end(activation, b, o),
-                        x.at + g * channels * x.plane, w + o * channels * kh * kw, wb_row(y, out_width, o, begin));
+                        x.at + g * channels * x.plane, w + o * channels * kh * kw, wb_row(y, o, begin));
     clip_mask_rows_f32(activation, groups * filters, out_height, out_width, begin, end, y, mask);
 }
 
@@ -40,7 +40,7 @@ WB_KERNEL void conv2d_split_rows_f32(int groups, int channels, int in_height, in
                                      int activation, int kept, int begin, int end, wb_rows x, const float *restrict w,
                                      const float *restrict rest, const float *restrict b, wb_rows y, wb_bits mask)
 {
-    const wb_axis rows = { in_height, out_height, -pt, sh, kh, dh, kw, in_width, out_width };
+    const wb_axis rows = { in_height, out_height, -pt, sh, kh, dh, kw, x.pitch, y.pitch };
     const wb_axis v = conv2d_rows_axis(rows, begin, end, &x);
     const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1 };
     const int taps = kh * kw;
@@ -49,7 +49,7 @@ WB_KERNEL void conv2d_split_rows_f32(int groups, int channels, int in_height, in
             const int o = g * filters + f;
             const wb_epilogue last = wb_layer_end(activation, b, o);
             const float *image = x.at + g * channels * x.plane;
-            float *out = wb_row(y, out_width, o, begin);
+            float *out = wb_row(y, o, begin);
             if (groups > 1) {
                 const float *part = g < kept ? w + o * channels * taps : rest + (o - kept * filters) * channels * taps;
                 windows_f32(channels, x.plane, taps, v, h, last, image, part, out);

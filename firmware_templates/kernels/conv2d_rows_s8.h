@@ -10,15 +10,17 @@ WB_KERNEL void conv2d_parts_rows_s8(int groups, int channels, int in_height, int
                                     wb_rows_s8 x, const int8_t *restrict w, const int8_t *restrict rest,
                                     const int32_t *restrict b, const int32_t *restrict m, wb_rows_s8 y, wb_bits mask)
 {
-    wb_axis v = { in_height, out_height, -pt, sh, kh, dh, kw, in_width, out_width };
+    wb_axis v = { in_height, out_height, -pt, sh, kh, dh, kw, x.pitch, y.pitch };
     const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1 };
     const int out_plane = out_height * out_width, taps = kh * kw;
     const wb_factor first = { form, zero_y, low, high, 0, 0 };
     if (groups == 1 && taps == 1 && windows_in_place(v) && windows_in_place(h)) {
-        const wb_pixels pixels = { (end - begin) * in_width, x.plane, y.plane, out_plane };
-        pointwise_s8(channels, 0, pixels, filters, zero_x, first, wb_row_s8(x, in_width, 0, begin),
-                     (wb_filter_s8){ w, rest, kept }, b, m, wb_row_s8(y, out_width, 0, begin), mask.words,
-                     mask.first + begin * out_width);
+        const wb_runs runs = wb_runs_of(end - begin, in_width, x.pitch == in_width && y.pitch == out_width);
+        const wb_pixels pixels = { runs.length, x.plane, y.plane, out_plane };
+        for (int i = 0; i < runs.count; ++i)
+            pointwise_s8(channels, 0, pixels, filters, zero_x, first, wb_row_s8(x, 0, begin + i),
+                         (wb_filter_s8){ w, rest, kept }, b, m, wb_row_s8(y, 0, begin + i), mask.words,
+                         mask.first + (begin + i) * out_width);
         return;
     }
     v.outputs = end - begin;
@@ -33,7 +35,7 @@ WB_KERNEL void conv2d_parts_rows_s8(int groups, int channels, int in_height, int
             const wb_end_s8 last = { b[o], inside, wb_factor_of(form, zero_y, low, high, groups * filters, m, o),
                                      mask.words, mask.first + o * out_plane + begin * out_width };
             windows_s8(channels, x.plane, taps, v, h, zero_x, last, x.at + g * channels * x.plane, filter,
-                       wb_row_s8(y, out_width, o, begin));
+                       wb_row_s8(y, o, begin));
         }
 }
 

@@ -8,70 +8,85 @@
 
 WB_KERNEL void add_rows_f32(int channels, int width, int begin, int end, wb_rows a, wb_rows b, wb_rows y)
 {
+    const wb_runs runs = wb_runs_of(end - begin, width, a.pitch == width && b.pitch == width && y.pitch == width);
     for (int c = 0; c < channels; ++c)
-        add_f32((end - begin) * width, wb_row(a, width, c, begin), wb_row(b, width, c, begin), wb_row(y, width, c, begin));
+        for (int i = 0; i < runs.count; ++i)
+            add_f32(runs.length, wb_row(a, c, begin + i), wb_row(b, c, begin + i), wb_row(y, c, begin + i));
 }
 
 WB_KERNEL void bias_add_rows_f32(int channels, int width, int begin, int end, wb_rows x, const float *restrict b,
                                  wb_rows y)
 {
+    const wb_runs runs = wb_runs_of(end - begin, width, x.pitch == width && y.pitch == width);
     for (int c = 0; c < channels; ++c)
-        bias_add_f32(1, 1, (end - begin) * width, wb_row(x, width, c, begin), b + c, wb_row(y, width, c, begin));
+        for (int i = 0; i < runs.count; ++i)
+            bias_add_f32(1, 1, runs.length, wb_row(x, c, begin + i), b + c, wb_row(y, c, begin + i));
 }
 
 WB_KERNEL void relu_rows_f32(int channels, int height, int width, int begin, int end, wb_rows x, wb_rows y, wb_bits mask)
 {
+    const wb_runs runs = wb_runs_of(end - begin, width, x.pitch == width && y.pitch == width);
     for (int c = 0; c < channels; ++c)
-        relu_f32((end - begin) * width, wb_row(x, width, c, begin), wb_row(y, width, c, begin));
+        for (int i = 0; i < runs.count; ++i)
+            relu_f32(runs.length, wb_row(x, c, begin + i), wb_row(y, c, begin + i));
     clip_mask_rows_f32(WB_RELU, channels, height, width, begin, end, y, mask);
 }
 
 WB_KERNEL void relu6_rows_f32(int channels, int height, int width, int begin, int end, wb_rows x, wb_rows y, wb_bits mask)
 {
+    const wb_runs runs = wb_runs_of(end - begin, width, x.pitch == width && y.pitch == width);
     for (int c = 0; c < channels; ++c)
-        relu6_f32((end - begin) * width, wb_row(x, width, c, begin), wb_row(y, width, c, begin));
+        for (int i = 0; i < runs.count; ++i)
+            relu6_f32(runs.length, wb_row(x, c, begin + i), wb_row(y, c, begin + i));
     clip_mask_rows_f32(WB_RELU6, channels, height, width, begin, end, y, mask);
 }
 
 WB_KERNEL void apply_mask_rows_f32(int channels, int height, int width, int begin, int end, wb_rows dy, wb_bits mask,
                                    wb_rows dx)
 {
-    for (int c = 0; c < channels; ++c) {
-        const float *from = wb_row(dy, width, c, begin);
-        float *to = wb_row(dx, width, c, begin);
-        int bit = mask.first + (c * height + begin) * width;
-        for (int done = 0; done < (end - begin) * width;) {
-            const int here = wb_min((end - begin) * width - done, 32 - bit % 32);
-            uint32_t bits = mask.words[bit / 32] >> bit % 32;
-            for (int i = 0; i < here; ++i, bits >>= 1)
-                *to++ = bits & 1u ? *from++ : (++from, 0.0f);
-            done += here;
-            bit += here;
+    const wb_runs runs = wb_runs_of(end - begin, width, dy.pitch == width && dx.pitch == width);
+    for (int c = 0; c < channels; ++c)
+        for (int r = 0; r < runs.count; ++r) {
+            const float *from = wb_row(dy, c, begin + r);
+            float *to = wb_row(dx, c, begin + r);
+            int bit = mask.first + (c * height + begin + r) * width;
+            for (int done = 0; done < runs.length;) {
+                const int here = wb_min(runs.length - done, 32 - bit % 32);
+                uint32_t bits = mask.words[bit / 32] >> bit % 32;
+                for (int i = 0; i < here; ++i, bits >>= 1)
+                    *to++ = bits & 1u ? *from++ : (++from, 0.0f);
+                done += here;
+                bit += here;
+            }
         }
-    }
 }
 
 /* Channels first, first + 1, … of x. */
 WB_KERNEL void slice_rows_f32(int first, int channels, int width, int begin, int end, wb_rows x, wb_rows y)
 {
-    for (int c = 0; c < channels; ++c) {
-        const float *from = wb_row(x, width, first + c, begin);
-        float *to = wb_row(y, width, c, begin);
+    const wb_runs runs = wb_runs_of(end - begin, width, x.pitch == width && y.pitch == width);
+    for (int c = 0; c < channels; ++c)
+        for (int r = 0; r < runs.count; ++r) {
+            const float *from = wb_row(x, first + c, begin + r);
+            float *to = wb_row(y, c, begin + r);
 #pragma GCC unroll 4
-        for (int i = 0; i < (end - begin) * width; ++i)
-            to[i] = from[i];
-    }
+            for (int i = 0; i < runs.length; ++i)
+                to[i] = from[i];
+        }
 }
 
 /* y[c] grows by the elements of each row, one after the other as in sum_f32. */
 WB_KERNEL void sum_rows_f32(int channels, int width, int begin, int end, wb_rows x, float *restrict y)
 {
+    const wb_runs runs = wb_runs_of(end - begin, width, x.pitch == width);
     for (int c = 0; c < channels; ++c) {
-        const float *from = wb_row(x, width, c, begin);
         float sum = y[c];
+        for (int r = 0; r < runs.count; ++r) {
+            const float *from = wb_row(x, c, begin + r);
 #pragma GCC unroll 4
-        for (int i = 0; i < (end - begin) * width; ++i)
-            sum += from[i];
+            for (int i = 0; i < runs.length; ++i)
+                sum += from[i];
+        }
         y[c] = sum;
     }
 }
@@ -98,10 +113,13 @@ WB_KERNEL void global_avg_pool2d_rows_f32(int channels, int height, int width, i
 WB_KERNEL void global_avg_pool2d_grad_rows_f32(int channels, int height, int width, int begin, int end,
                                                const float *restrict dy, wb_rows dx)
 {
+    const wb_runs runs = wb_runs_of(end - begin, width, dx.pitch == width);
     for (int c = 0; c < channels; ++c) {
         const float share = dy[c] * (1.0f / (float)(height * width));
-        float *to = wb_row(dx, width, c, begin);
-        for (int i = 0; i < (end - begin) * width; ++i)
-            to[i] = share;
+        for (int r = 0; r < runs.count; ++r) {
+            float *to = wb_row(dx, c, begin + r);
+            for (int i = 0; i < runs.length; ++i)
+                to[i] = share;
+        }
     }
 }

@@ -9,15 +9,15 @@ WB_KERNEL void max_pool2d_rows_each_f32(int channels, int in_height, int in_widt
     for (int c = 0; c < channels; ++c)
         for (int oy = begin; oy < end; ++oy) {
             const int iy = oy * sh - pt, ky0 = wb_max(0, -iy), ky1 = wb_min(kh, in_height - iy);
-            const float *row = wb_row(x, in_width, c, iy);
-            float *to = wb_row(y, out_width, c, oy);
+            const float *row = wb_row(x, c, iy);
+            float *to = wb_row(y, c, oy);
             for (int ox = 0; ox < out_width; ++ox) {
                 const int ix = ox * sw - pl, kx0 = wb_max(0, -ix), kx1 = wb_min(kw, in_width - ix);
                 int place = ky0 * kw + kx0;
-                float best = row[ky0 * in_width + ix + kx0];
+                float best = row[ky0 * x.pitch + ix + kx0];
                 for (int ky = ky0; ky < ky1; ++ky)
                     for (int kx = kx0; kx < kx1; ++kx) {
-                        const float value = row[ky * in_width + ix + kx];
+                        const float value = row[ky * x.pitch + ix + kx];
                         if (value > best) {
                             best = value;
                             place = ky * kw + kx;
@@ -57,14 +57,16 @@ WB_KERNEL void max_pool2d_rows_f32(int channels, int in_height, int in_width, in
                         int pt, int pl, int begin, int end, wb_rows dy, const PLACE *restrict argmax, wb_rows dx)     \
     {                                                                                                                  \
         const int first = wb_max(dy.first, wb_ceil_div(begin + pt - kh + 1, sh));                                     \
+        const wb_runs runs = wb_runs_of(end - begin, in_width, dx.pitch == in_width);                                  \
         for (int c = 0; c < channels; ++c) {                                                                           \
-            wb_zero_f32((end - begin) * in_width, wb_row(dx, in_width, c, begin));                                     \
+            for (int i = 0; i < runs.count; ++i)                                                                       \
+                wb_zero_f32(runs.length, wb_row(dx, c, begin + i));                                                    \
             for (int oy = first; oy < wb_min(dy.end, (end - 1 + pt) / sh + 1); ++oy)                                   \
                 for (int ox = 0; ox < out_width; ++ox) {                                                               \
                     const int place = argmax[(c * out_height + oy) * out_width + ox];                                 \
                     const int row = oy * sh - pt + place / kw;                                                         \
                     if (row >= begin && row < end)                                                                     \
-                        wb_row(dx, in_width, c, row)[ox * sw - pl + place % kw] += wb_row(dy, out_width, c, oy)[ox];  \
+                        wb_row(dx, c, row)[ox * sw - pl + place % kw] += wb_row(dy, c, oy)[ox];                       \
                 }                                                                                                      \
         }                                                                                                              \
     }

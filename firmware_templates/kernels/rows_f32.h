@@ -2,14 +2,17 @@
  *
  *     channel 0 |  row 4  |  row 5  |  row 6  |         | channel 1 |  row 4 …       first 4, end 7, plane: 4 rows
  *               at
- *                keep 6: rows from 6 on move to the front, those before are gone */
+ *                keep 6: rows from 6 on move to the front, those before are gone
+ *
+ * That is one way they lie, channel by channel (pitch: a row); the other is row by row (plane: a row, pitch: a row of all
+ * channels), so that the rows before some row are one piece of memory. */
 #pragma once
 #include "activation_f32.h"
 
-/* Rows [first, end) of an image; plane: elements from one channel to the next. */
+/* Rows [first, end) of an image; plane, pitch: elements from one channel, one row to the next. */
 typedef struct {
     float *at;
-    int plane, first, end;
+    int plane, pitch, first, end;
 } wb_rows;
 
 /* Bits of one image, the first of them being bit `first` of the words. */
@@ -20,9 +23,19 @@ typedef struct {
 
 #define wb_no_bits ((wb_bits){ 0, 0 })
 
-WB_KERNEL float *wb_row(wb_rows x, int width, int channel, int row)
+/* `count` runs of `length` elements that follow each other: all the rows of a channel where each ends at the next. */
+typedef struct {
+    int count, length;
+} wb_runs;
+
+WB_KERNEL wb_runs wb_runs_of(int rows, int width, int side_by_side)
 {
-    return x.at + channel * x.plane + (row - x.first) * width;
+    return side_by_side ? (wb_runs){ 1, rows * width } : (wb_runs){ rows, width };
+}
+
+WB_KERNEL float *wb_row(wb_rows x, int channel, int row)
+{
+    return x.at + channel * x.plane + (row - x.first) * x.pitch;
 }
 
 WB_KERNEL void wb_keep(wb_rows *x, int channels, int width, int keep)
@@ -74,8 +87,10 @@ WB_KERNEL void clip_mask_run_f32(int activation, int count, const float *restric
 WB_KERNEL void clip_mask_rows_f32(int activation, int channels, int height, int width, int begin, int end,
                                   wb_rows y, wb_bits mask)
 {
+    const wb_runs runs = wb_runs_of(end - begin, width, y.pitch == width);
     if (mask.words)
         for (int c = 0; c < channels; ++c)
-            clip_mask_run_f32(activation, (end - begin) * width, wb_row(y, width, c, begin), mask.words,
-                              mask.first + (c * height + begin) * width);
+            for (int i = 0; i < runs.count; ++i)
+                clip_mask_run_f32(activation, runs.length, wb_row(y, c, begin + i), mask.words,
+                                  mask.first + (c * height + begin + i) * width);
 }

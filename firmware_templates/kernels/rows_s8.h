@@ -2,15 +2,15 @@
 #pragma once
 #include "rows_f32.h"
 
-/* Rows [first, end) of an image; plane: elements from one channel to the next. */
+/* Rows [first, end) of an image; plane, pitch: elements from one channel, one row to the next. */
 typedef struct {
     int8_t *at;
-    int plane, first, end;
+    int plane, pitch, first, end;
 } wb_rows_s8;
 
-WB_KERNEL int8_t *wb_row_s8(wb_rows_s8 x, int width, int channel, int row)
+WB_KERNEL int8_t *wb_row_s8(wb_rows_s8 x, int channel, int row)
 {
-    return x.at + channel * x.plane + (row - x.first) * width;
+    return x.at + channel * x.plane + (row - x.first) * x.pitch;
 }
 
 WB_KERNEL void wb_keep_s8(wb_rows_s8 *x, int channels, int width, int keep)
@@ -31,11 +31,13 @@ WB_KERNEL void wb_keep_s8(wb_rows_s8 *x, int channels, int width, int keep)
 /* Channels first, first + 1, … of x. */
 WB_KERNEL void slice_rows_s8(int first, int channels, int width, int begin, int end, wb_rows_s8 x, wb_rows_s8 y)
 {
-    for (int c = 0; c < channels; ++c) {
-        const int8_t *from = wb_row_s8(x, width, first + c, begin);
-        int8_t *to = wb_row_s8(y, width, c, begin);
+    const wb_runs runs = wb_runs_of(end - begin, width, x.pitch == width && y.pitch == width);
+    for (int c = 0; c < channels; ++c)
+        for (int r = 0; r < runs.count; ++r) {
+            const int8_t *from = wb_row_s8(x, first + c, begin + r);
+            int8_t *to = wb_row_s8(y, c, begin + r);
 #pragma GCC unroll 4
-        for (int i = 0; i < (end - begin) * width; ++i)
-            to[i] = from[i];
-    }
+            for (int i = 0; i < runs.length; ++i)
+                to[i] = from[i];
+        }
 }

@@ -69,7 +69,7 @@ WB_KERNEL void windows_s8(int channels, int x_channel, int w_channel, wb_axis v,
             else
                 sum = end.bias + windows_parts_s8(channels, x_channel, w_channel, v, h, zero, v0, v1,
                                                   windows_begin(h, j), windows_end(h, j), row + j * h.step, f);
-            y[i * v.y_next + j] = wb_requantize_s8(end.factor, sum, end.mask, end.bit + i * v.y_next + j);
+            y[i * v.y_next + j] = wb_requantize_s8(end.factor, sum, end.mask, end.bit + i * h.outputs + j);
         }
     }
 }

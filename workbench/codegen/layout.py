@@ -1,8 +1,9 @@
 """Where every value lives, as C sees it and as the plan tables tell it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from workbench.autodiff import loss_nodes
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import phases, steps, storage_roots
-from workbench.plan.memory import MemoryPlan, scratch_id
+from workbench.plan.memory import MemoryPlan, part_id, scratch_id
 from workbench.tables import BufferRow, OpRow
 
 ARENA = "wb_arena"
@@ -55,10 +56,12 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
     called = {node.results[0]: node.label if node.body else label[node.results[0]] for node in work}
     rows: dict[str, BufferRow] = {}
     for storage in plan.liveness.arena:
-        if storage.lower < storage.upper:
-            rows[storage.name] = BufferRow(
-                len(rows), label[storage.name], role[storage.name], "arena", ARENA, plan.offset(storage),
-                storage.bytes, storage.lower, storage.upper, values=storage.values,
+        for index, (begin, end, upper) in enumerate(storage.parts if storage.lower < storage.upper else ()):
+            name = f"tail of {label[storage.name]}" + (f" {index}" if index > 1 else "")
+            rows[part_id(storage.name, index)] = BufferRow(
+                len(rows), name if index else label[storage.name], role[storage.name], "arena", ARENA,
+                plan.offset(storage) + begin, end - begin, storage.lower, upper,
+                values=() if index else storage.values,
             )  # fmt: skip
     for position, node in enumerate(work):
         first = node.results[0]
@@ -97,7 +100,7 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
             _function(position, len(work), node),
             called[node.results[0]],
             part,
-            *_accesses(node, root, rows),
+            *_accesses(node, position, root, rows),
         )
         for position, (node, part) in enumerate(zip(work, phase, strict=True))
     )
@@ -154,11 +157,21 @@ def _function(position: int, count: int, node: Node) -> str:
     return f"op_{position:0{max(3, len(str(count - 1)))}d}_{short}"
 
 
-def _accesses(node: Node, root: Mapping[str, str], rows: Mapping[str, BufferRow]):
+def _accesses(node: Node, position: int, root: Mapping[str, str], rows: Mapping[str, BufferRow]):
     read = {root[name] for name in node.operands}
     taken = set() if node.body else {root[node.operands[index]] for index in ops.get(node.op).takes}
     read |= {rest_id(name) for name in read - taken if rest_id(name) in rows}
-    reads = sorted({rows[name].id for name in read})
-    writes = sorted({rows[root[name]].id for name in node.results})
+    reads = sorted({row.id for name in read for row in _living(name, position, rows)})
+    writes = sorted({row.id for name in node.results for row in _living(root[name], position, rows)})
     scratch = rows.get(scratch_id(node.results[0]))
     return tuple(reads), tuple(writes), (scratch.id,) if scratch else ()
+
+
+def _living(storage: str, position: int, rows: Mapping[str, BufferRow]) -> Iterator[BufferRow]:
+    """The parts of a storage that are there at a position."""
+    for index in count():
+        row = rows.get(part_id(storage, index))
+        if row is None:
+            return
+        if row.upper is None or position < row.upper:
+            yield row

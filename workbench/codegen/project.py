@@ -132,7 +132,9 @@ def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
         text = slices_body(body, attrs["channels"], outer | made, rest, scratch)
     else:
         outer = {own: _operand(graph, layout, node, index) for index, own in enumerate(body.inputs)}
-        text = region_body(body, attrs["rows"], outer | made, scratch)
+        inner = zip((*body.inputs, *body.outputs), (*node.operands, *node.results), strict=True)
+        by_rows = {name for name, value in inner if graph.types[value].layout}
+        text = region_body(body, attrs["rows"], outer | made, by_rows, scratch)
     return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n{text}}}\n"
 
 
@@ -172,7 +174,8 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
         row, kind = layout.row[layout.root[value]], graph.types[value]
         place = f"{CAST[kind.dtype]}({ARENA}, {row.offset})"
         taken.add(symbol := c_identifier(stem, taken))
-        lines.append(f"#define {symbol} {place} /* {C_TYPE[kind.dtype]} {list(kind.shape)} */")
+        order = f", stored as {kind.layout}: a row of all channels, then the next" if kind.layout else ""
+        lines.append(f"#define {symbol} {place} /* {C_TYPE[kind.dtype]} {list(kind.shape)}{order} */")
     lines.append("")
     for row in layout.buffers:
         if row.storage != "arena":

@@ -1,6 +1,6 @@
 """A region's C: a loop over strips that makes, stage by stage, the rows each strip takes (see ir/strips.py).
 
-the value v0 inside the body     wb_rows v0 = { F32(wb_arena + 512, 0), 24, 0, 0 };
+the value v0 inside the body     wb_rows v0 = { F32(wb_arena + 512, 0), 24, 8, 0, 0 };
 strip by strip of the driver     for (int row = 0; row < 8; row += 1) {
 its rows, and what they take         const int end2 = wb_min(row + 1, 8);
                                      const int end0 = wb_min(8, end2 + 1);
@@ -19,10 +19,11 @@ def region_headers(body: Graph) -> list[str]:
     return ["rows_f32.h", *(ops.get(node.op).rows.header for node in body.nodes)]
 
 
-def region_body(body: Graph, rows: int, outer: dict[str, str], scratch: str) -> str:
-    """The statements. `outer`: a body's input or output -> its address; `scratch`: the address of what is kept."""
+def region_body(body: Graph, rows: int, outer: dict[str, str], by_rows: set[str], scratch: str) -> str:
+    """The statements. `outer`: a body's input or output -> its address; `by_rows`: those that lie row by row;
+    `scratch`: the address of what is kept."""
     plan = strips(body, rows)
-    write = _Writer(plan, outer, scratch)
+    write = _Writer(plan, outer, by_rows, scratch)
     lines = [*write.declarations(), *write.zeros()]
     batched = plan.batch > 1
     if batched:
@@ -36,8 +37,8 @@ def region_body(body: Graph, rows: int, outer: dict[str, str], scratch: str) -> 
 class _Writer:
     """Names: v3 are the rows of what stage 3 makes, x0 an image the region reads, end3 how far stage 3 gets."""
 
-    def __init__(self, plan: Strips, outer: dict[str, str], scratch: str):
-        self.plan, self.body, self.outer, self.scratch = plan, plan.body, outer, scratch
+    def __init__(self, plan: Strips, outer: dict[str, str], by_rows: set[str], scratch: str):
+        self.plan, self.body, self.outer, self.by_rows, self.scratch = plan, plan.body, outer, by_rows, scratch
         own = {stage.image: f"v{index}" for index, stage in enumerate(plan.stages) if stage.image}
         self.strip = {image: strip for image, strip in own.items() if plan.home[image] == image}
         read = dict.fromkeys(name for stage in plan.stages for name, _ in stage.reads if name in self.body.inputs)
@@ -55,10 +56,11 @@ class _Writer:
             small = self.body.types[name].dtype == "int8"
             address = self.outer.get(name, f"{'I8' if small else 'F32'}({self.scratch}, {offset})")
             there = height if name in self.body.inputs else 0
+            plane, pitch = (width, channels * width) if name in self.by_rows else (rows * width, width)
             what = f"{channels} channels, {rows} of {height} rows of {width}"
             what = f"{label}: {what}" if (label := self.body.label(name)) != name else what
             lines.append(
-                f"wb_rows{'_s8' if small else ''} {strip} = {{ {address}, {rows * width}, 0, {there} }}; /* {what} */"
+                f"wb_rows{'_s8' if small else ''} {strip} = {{ {address}, {plane}, {pitch}, 0, {there} }}; /* {what} */"
             )
             if name in self.plan.kept:
                 offset += self.plan.bytes(name)

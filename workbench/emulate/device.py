@@ -4,6 +4,7 @@ All it knows of the network are the plan tables, so any firmware with such table
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,10 +14,13 @@ from workbench.tables import BufferRow, OpRow
 
 
 class Device:
-    """A started machine with the tables of its training step. `wrote(symbol + offset, bytes)` hears of host writes."""
+    """A started machine with the tables of its training step. `wrote(symbol + offset, bytes)` hears of host writes.
 
-    def __init__(self, machine: Machine, buffers: list[BufferRow], ops: list[OpRow]):
-        self.machine, self.buffers, self.ops = machine, buffers, ops
+    `stored(inputs)` are a batch's inputs in the order in which they lie in memory.
+    """
+
+    def __init__(self, machine: Machine, buffers: list[BufferRow], ops: list[OpRow], stored=np.ravel):
+        self.machine, self.buffers, self.ops, self.stored = machine, buffers, ops, stored
         self.input = _only(buffers, "input")
         self.label = _only(buffers, "label")
         loss = next((op for op in ops if op.phase == "loss"), None)
@@ -43,14 +47,14 @@ class Device:
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
         """Logits (batch, classes) of inputs (batch, …)."""
-        self._feed(self.input, inputs)
+        self._feed(self.input, self.stored(inputs))
         self.machine.call("wb_forward")
         count = self.logits.size // 4
         return self.machine.read_array(self.address(self.logits), np.float32, count).reshape(len(inputs), -1)
 
     def feed(self, inputs: np.ndarray, labels: np.ndarray) -> None:
         """Write a batch's inputs and int32 labels."""
-        self._feed(self.input, inputs)
+        self._feed(self.input, self.stored(inputs))
         self._feed(self.label, np.asarray(labels, np.int32))
 
     def train_step(self, inputs: np.ndarray, labels: np.ndarray) -> float:
@@ -115,7 +119,9 @@ class Device:
 
 
 def _only(buffers: list[BufferRow], role: str) -> BufferRow:
-    rows = [row for row in buffers if row.role == role]
+    """The one buffer of a role, with the parts behind it, which hold no value of their own."""
+    parts = [row for row in buffers if row.role == role]
+    rows = [row for row in parts if row.values or len(parts) == 1]
     if len(rows) != 1:
         raise RecordError(f"buffers.csv needs one buffer of role {role}; it has {len(rows)}")
-    return rows[0]
+    return replace(rows[0], size=sum(row.size for row in parts))

@@ -3,6 +3,13 @@
 position      0      1      2      3
 conv1      |======|======|                  lower 0, upper 2: made by node 0, last read by node 1
 scratch 1         |======|                  a node's scratch lives at its position alone
+
+A storage is as large as the largest value in it that is still to be read: where a smaller result takes over an image,
+its end is free again.
+
+                   ______
+                  | image|____________      parts, from its begin on: [0, 8) to the end, [8, 12) while the image lives
+                  |      |   result   |
 """
 
 from collections.abc import Mapping
@@ -14,12 +21,27 @@ from workbench.ir.graph import Graph, Node
 
 @dataclass(frozen=True)
 class Storage:
-    """One piece of memory: the values that live in it in order of birth, bytes, half-open lifetime in positions."""
+    """One piece of memory: the values that live in it in order of birth, bytes, half-open lifetime in positions.
+
+    `ends`: bytes and the position from which on they are no longer needed; ever fewer bytes, the last at `upper`.
+    """
 
     values: tuple[str, ...]
     bytes: int
     lower: int
     upper: int
+    ends: tuple[tuple[int, int], ...]
+
+    @property
+    def parts(self) -> tuple[tuple[int, int, int], ...]:
+        """Begin, end (in bytes) and the position at which it dies, of each part; the one that lives longest first."""
+        ends = self.ends[::-1]
+        begins = (0, *(size for size, _ in ends))
+        return tuple((begin, size, upper) for begin, (size, upper) in zip(begins, ends, strict=False))
+
+    def bytes_at(self, position: int) -> int:
+        """Bytes it holds at a position of its life."""
+        return next((size for size, upper in self.ends if position < upper), 0)
 
     @property
     def name(self) -> str:
@@ -89,19 +111,31 @@ def liveness(graph: Graph, scratch: Mapping[str, int] | None = None, alignment: 
             upper[root[result]] = position + 1
         for operand in node.operands:
             upper[root[operand]] = position + 1
+    last = {name: position for position, node in enumerate(work) for name in (*node.operands, *node.results)}
     for output in graph.outputs:
-        upper[root[output]] = len(work)
+        last[output] = upper[root[output]] = len(work)
 
     arena, static = [], []
     for first, values in members.items():
-        size = -(-max(graph.types[value].bytes for value in values) // alignment) * alignment
+        sizes = {value: -(-graph.types[value].bytes // alignment) * alignment for value in values}
         where = static if is_static(graph, first) else arena
-        where.append(Storage(tuple(values), size, lower[first], max(upper[first], lower[first])))
+        end = max(upper[first], lower[first])
+        where.append(Storage(tuple(values), max(sizes.values()), lower[first], end, _ends(sizes, last, end)))
     live = [-(-scratch.get(node.results[0], 0) // alignment) * alignment for node in work]
     for storage in arena:
         for position in range(storage.lower, storage.upper):
-            live[position] += storage.bytes
+            live[position] += storage.bytes_at(position)
     return Liveness(tuple(arena), tuple(static), tuple(live))
+
+
+def _ends(sizes: dict[str, int], last: dict[str, int], upper: int) -> tuple[tuple[int, int], ...]:
+    """Of each size that the values of a storage make it have, largest first, when it is needed no more."""
+    ends: list[tuple[int, int]] = []
+    for value in sorted(sizes, key=lambda value: (-sizes[value], -last.get(value, 0))):
+        end = min(upper, last.get(value, 0) + 1)
+        if not ends or (end > ends[-1][1] and sizes[value] < ends[-1][0]):
+            ends.append((sizes[value], end))
+    return (*ends[:-1], (ends[-1][0], upper))
 
 
 def phases(graph: Graph) -> tuple[str, ...]:

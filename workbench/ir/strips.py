@@ -10,8 +10,15 @@ An elementwise node writes over the rows it reads where nobody else reads them: 
 
 Nodes from which no way leads to the driver (a sum for a bias, a part kept for the backward) follow: they take every
 row that is there. In the last step all is finished, also rows that the driver never needs.
+
+Inside, an image lies channel by channel. One that the region reads or gives may lie row by row (NHCW) instead: then the
+rows that have been read for good are one piece of memory, and a result may be written over them (`runs_over`):
+
+    step 0   |y0|x1 |x2 |x3 |…      a row of y is shorter than the rows of x that a step needs no more
+    step 1   |y0|y1|.|x2 |x3 |…     (dots: neither)
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,7 +57,8 @@ class Strips:
 
     @property
     def batch(self) -> int:
-        return self.body.types[self.stages[0].node.results[0]].shape[0]
+        first = self.stages[0]
+        return self.body.types[first.image or first.reads[0][0]].shape[0]
 
     def maker(self, value: str) -> int | None:
         """The index of the stage that makes an image; None for the region's operands."""
@@ -82,6 +90,24 @@ class Strips:
     def scratch(self) -> int:
         return sum(map(self.bytes, self.kept))
 
+    @cached_property
+    def images(self) -> frozenset[str]:
+        """What the region reads row by row and nowise else, and gives: it may lie row by row as well."""
+        whole = {
+            name
+            for stage in self.stages
+            for index, name in enumerate(stage.node.operands)
+            if index not in stage.rows.images
+        }
+        read = {name for stage in self.stages for name, _ in stage.reads if name in self.body.inputs}
+        return frozenset((read - whole) | (self._makers.keys() & set(self.body.outputs)))
+
+    def targets(self) -> Iterator[list[int]]:
+        """`ends` of each step."""
+        last = self.stages[-1].height
+        for begin in range(0, last, self.step):
+            yield ends(self, min(begin + self.step, last))
+
 
 def strips(body: Graph, step: int) -> Strips:
     """How `body` runs `step` rows of its last node at a time. Raises ShapeError for a body that cannot."""
@@ -91,9 +117,8 @@ def strips(body: Graph, step: int) -> Strips:
     home = _homes(body, stages)
     inner = [image for image in home if home[image] == image and image not in body.outputs]
     plan = Strips(body, step, stages, dict.fromkeys(inner, 0), home)
-    made, last = [0] * len(stages), stages[-1].height
-    for begin in range(0, last, step):
-        target = ends(plan, min(begin + step, last))
+    made = [0] * len(stages)
+    for target in plan.targets():
         for index, stage in enumerate(stages):
             if stage.image in plan.kept:
                 plan.kept[stage.image] = max(plan.kept[stage.image], target[index] - _keep(plan, stage.image, made))
@@ -157,6 +182,40 @@ def ends(plan: Strips, driver: int) -> list[int]:
         if stage.follows:
             end[index] = min(end[at] for name, _ in stage.reads if (at := plan.maker(name)) is not None)
     return end
+
+
+def runs_over(plan: Strips, image: str, result: str) -> bool:
+    """Whether `result` may begin where `image` does, both row by row: no row is written over one still to be read.
+
+    An elementwise node may read, itself, the row that it writes over.
+    """
+    if not {image, result} <= plan.images or image not in plan.body.inputs or result not in plan.body.outputs:
+        return False
+    if plan.batch > 1 or plan.body.types[image].dtype != plan.body.types[result].dtype:
+        return False
+    row, result_row = (plan.body.types[name].bytes // plan.body.types[name].shape[2] for name in (image, result))
+    done = [0] * len(plan.stages)
+    for target in plan.targets():
+        for index, stage in enumerate(plan.stages):
+            before, done[index] = done[index], target[index]
+            if plan.home.get(stage.image) == result:
+                same = row == result_row and _in_place(stage, image)
+                read = done if same else [*done[:index], before, *done[index + 1 :]]
+                if target[index] * result_row > _unread(plan, image, read) * row:
+                    return False
+    return True
+
+
+def _in_place(stage: Stage, image: str) -> bool:
+    able = ops.get(stage.node.op).kernel.in_place
+    return all(at in able for at, name in enumerate(stage.node.operands) if name == image)
+
+
+def _unread(plan: Strips, image: str, done: list[int]) -> int:
+    """The first row of an image the region reads that somebody will still read, the stages having `done` so much."""
+    readers = [*plan.readers(image, follow=False), *plan.readers(image, follow=True)]
+    first = [max(0, reach.first(done[at])) for at, reach in readers if done[at] < plan.stages[at].height]
+    return min([plan.body.types[image].shape[2], *first])
 
 
 def _keep(plan: Strips, value: str, made: list[int]) -> int:

@@ -105,7 +105,7 @@ _NAME = r"%([\w.\-/]+)"
 _TENSOR = re.compile(rf"{_NAME}: Tensor\[\(([\d, ]*)\), (\w+)((?:, \w+=(?:\[[\d, ]*\]|\"[^\"]*\"|[\w.+-]+))*)\]")
 _NODE = re.compile(rf"((?:{_NAME}(?:, )?)+) = ([\w.]+)\((.*?)\)(?: over ([\w.\-/%, ]+))?;(?:\s*/\* (.*?) \*/)?")
 
-_REGION = re.compile(r"(%.+) = ([\w.]+)\((.*)\) \{ \};(?:\s*/\* (.*?) \*/)?")
+_REGION = re.compile(r"(%.+) = ([\w.]+)\((.*)\)(?: over ([\w.\-/%, ]+))? \{ \};(?:\s*/\* (.*?) \*/)?")
 
 
 def parse_graph(text: str) -> Graph:
@@ -176,13 +176,11 @@ def _parse_node(line: str, types: dict[str, TensorType]) -> Node:
     if unknown:
         raise ParseError(f"%{unknown[0]} is read before it is made")
     attrs = op.complete(attrs)
-    over = tuple(word.strip().lstrip("%") for word in match[5].split(",")) if match[5] else ()
-    over = tuple("" if word == "_" else word for word in over)
     made = op.result_types([types[name] for name in names], attrs)
     if len(made) != len(results):
         raise ParseError(f"{op.name} gives {len(made)} results, the line names {len(results)}")
     types.update(zip(results, made, strict=True))
-    return Node(op.name, names, results, attrs, over, match[6] or "")
+    return Node(op.name, names, results, attrs, _parse_over(match[5]), match[6] or "")
 
 
 def _parse_region(head: str, inside: list[str], end: str, types: dict[str, TensorType]) -> Node:
@@ -191,7 +189,7 @@ def _parse_region(head: str, inside: list[str], end: str, types: dict[str, Tenso
         raise ParseError("expected `%result = region(%operand, rows=…) {`, a body, and `};`")
     results = tuple(re.findall(_NAME, match[1]))
     operands, attrs = _parse_call(match[3])
-    inner = {name: types[name] for name in operands if name in types}
+    inner = {name: types[name].in_layout("") for name in operands if name in types}
     nodes = tuple(_parse_node(line, inner) for line in inside)
     unmade = [name for name in (*operands, *results) if name not in inner]
     if unmade:
@@ -201,7 +199,12 @@ def _parse_region(head: str, inside: list[str], end: str, types: dict[str, Tenso
     attrs = op.complete({**attrs, "body": body})
     made = op.result_types([types[name] for name in operands], attrs)
     types.update(zip(results, made, strict=True))
-    return Node(op.name, operands, results, attrs, label=match[4] or "")
+    return Node(op.name, operands, results, attrs, _parse_over(match[4]), match[5] or "")
+
+
+def _parse_over(text: str | None) -> tuple[str, ...]:
+    words = (word.strip() for word in text.split(",")) if text else ()
+    return tuple("" if word == "_" else word.lstrip("%") for word in words)
 
 
 def _parse_call(text: str) -> tuple[tuple[str, ...], dict]:

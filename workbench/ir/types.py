@@ -10,7 +10,8 @@ from workbench.errors import ShapeError
 BITS = {"float32": 32, "int32": 32, "int8": 8, "bit": 1}
 NUMPY = {"float32": np.float32, "int32": np.int32, "int8": np.int8, "bit": np.bool_}
 
-LAYOUTS = {"NHWC": (0, 2, 3, 1)}  # storage order of the logical axes N, C, H, W
+LAYOUTS = {"NHWC": (0, 2, 3, 1), "NHCW": (0, 2, 1, 3)}  # storage order of the logical axes N, C, H, W
+BY_ROWS = "NHCW"  # a row of all channels, then the next: rows before some row are one piece of memory
 
 
 def quantized(values: np.ndarray, kind: "TensorType") -> np.ndarray:

@@ -6,6 +6,9 @@ from workbench.errors import GraphError, ShapeError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import storage_roots
+from workbench.ir.slices import takeovers
+from workbench.ir.strips import runs_over, strips
+from workbench.ir.types import BY_ROWS
 
 NAME = re.compile(r"[\w.\-/]+")  # what the text form and the plan tables can hold
 
@@ -62,11 +65,27 @@ def _verify_types(graph: Graph, node: Node, kind, where: str) -> None:
         if name and graph.types[node.results[index]].bytes > graph.types[name].bytes:
             raise GraphError(f"{where}: %{node.results[index]} does not fit into %{name}")
         allowed = (*taken[index : index + 1], *(kind.kernel.in_place if kind.kernel and index == 0 else ()))
-        if name and node.operands.index(name) not in allowed:
+        if name and not (
+            region_may_take(graph, node, index, name) if node.body else node.operands.index(name) in allowed
+        ):
             raise GraphError(f"{where}: {node.op} cannot work in place on %{name}")
     for index, operand in enumerate(taken):
         if operand is not None and node.over[index : index + 1] != (node.operands[operand],):
             raise GraphError(f"{where}: must take over %{node.operands[operand]}")
+
+
+def region_may_take(graph: Graph, node: Node, index: int, name: str) -> bool:
+    """Whether a region may write its result number `index` over an operand: one that its body updates, or an image the
+    rows of which it has read for good."""
+    if takeovers(node.body)[index] == node.operands.index(name):
+        return True
+    if node.attrs["channels"]:
+        return False
+    by_rows = all(graph.types[value].layout == BY_ROWS for value in (name, node.results[index]))
+    image, result = node.body.inputs[node.operands.index(name)], node.body.outputs[index]
+    return (
+        by_rows and node.operands.count(name) == 1 and runs_over(strips(node.body, node.attrs["rows"]), image, result)
+    )
 
 
 def _verify_takeovers(graph: Graph) -> None:

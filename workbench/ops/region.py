@@ -2,7 +2,8 @@
 `channels` is not 0, so that values inside the body never exist whole. How: ir/strips.py and codegen/region.py,
 ir/slices.py and codegen/slices.py.
 
-The body is a graph of its own: its inputs are the region's operands in order, its outputs the region's results.
+The body is a graph of its own: its inputs are the region's operands in order, its outputs the region's results. In it
+everything lies channel by channel; an image outside may lie row by row (NHCW), as do the results numbered `by_rows`.
 """
 
 import numpy as np
@@ -14,33 +15,47 @@ from workbench.ir.interpret import interpret
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
 from workbench.ir.slices import slices, takeovers
 from workbench.ir.strips import strips
+from workbench.ir.types import BY_ROWS
 from workbench.ir.verify import verify
 from workbench.ops._region_samples import CHAINS
 
 
-def infer(*operands, body, rows, channels):
-    if [body.types[name] for name in body.inputs] != list(operands) or body.persistent:
+def infer(*operands, body, rows, channels, by_rows):
+    if [body.types[name] for name in body.inputs] != [kind.in_layout("") for kind in operands] or body.persistent:
         raise ShapeError(f"region: its body takes {', '.join(str(body.types[name]) for name in body.inputs)}; "
                          f"got {', '.join(map(str, operands))}")  # fmt: skip
     try:
         verify(body)
     except GraphError as error:
         raise ShapeError(f"region: {error.message}") from None
-    _scratch(body, rows, channels)
-    return tuple(body.types[name] for name in body.outputs)
+    images = slices(body, channels) and set() if channels else strips(body, rows).images
+    if not set(by_rows) <= set(range(len(body.outputs))):
+        raise ShapeError(f"region: it has {len(body.outputs)} results; by_rows is {list(by_rows)}")
+    in_rows = [name for name, kind in zip(body.inputs, operands, strict=True) if kind.layout]
+    in_rows += [body.outputs[index] for index in by_rows]
+    for name in in_rows:
+        if name not in images:
+            raise ShapeError(f"region: %{name} is no image that it reads or makes row by row")
+    if any(kind.layout not in {"", BY_ROWS} for kind in operands):
+        raise ShapeError(
+            f"region: an image lies channel by channel or in {BY_ROWS}; got {', '.join(map(str, operands))}"
+        )
+    return tuple(
+        body.types[name].in_layout(BY_ROWS if index in by_rows else "") for index, name in enumerate(body.outputs)
+    )
 
 
-def _scratch(body, rows, channels) -> int:
-    return slices(body, channels).scratch if channels else strips(body, rows).scratch
+def _scratch(*_, body, rows, channels, **__) -> int:
+    return (slices(body, channels) if channels else strips(body, rows)).scratch
 
 
-def evaluate(*operands, body, rows, channels):
+def evaluate(*operands, body, **_):
     precision = next((a.dtype for a in operands if np.issubdtype(a.dtype, np.floating)), np.float32)
     made = interpret(body, dict(zip(body.inputs, operands, strict=True)), precision)
     return tuple(made[name] for name in body.outputs)
 
 
-def macs(*_, body, rows, channels):
+def macs(*_, body, **__):
     return sum(ops.get(node.op).macs(*(body.types[x] for x in node.operands), **node.attrs) for node in body.nodes)
 
 
@@ -70,7 +85,7 @@ def _random(rng, name, kind):
 
 register(Op(
     name="region", infer=infer, evaluate=evaluate, samples=samples, macs=macs, dtypes=None,
-    takes=lambda *, body, **_: takeovers(body) if body.nodes else (),
-    attrs={"body": REQUIRED, "rows": 1, "channels": 0},
-    kernel=Kernel("rows_f32.h", "", lambda *_, **__: [], lambda *_, **attrs: _scratch(**attrs)),
+    takes=lambda *, body, **_: takeovers(body),
+    attrs={"body": REQUIRED, "rows": 1, "channels": 0, "by_rows": ()}, layouts="any",
+    kernel=Kernel("rows_f32.h", "", lambda *_, **__: [], _scratch),
 ))  # fmt: skip

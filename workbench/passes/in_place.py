@@ -31,7 +31,9 @@ def work_in_place(graph: Graph) -> Graph:
             source = node.over[index] if index < len(node.over) else ""
             source = source or (node.operands[0] if ops.get(node.op).view and index == 0 else "")
             root[result] = root[source] if source else result
-            dies[root[result]] = max(dies.get(root[result], position), last_read.get(result, position))
+            end = last_read.get(result, position)
+            gone = source in node.over and root[result] in graph.inputs  # what the host wrote is overwritten
+            dies[root[result]] = end if gone else max(dies.get(root[result], position), end)
     if nodes == list(graph.nodes):
         raise Declined("no operand dies where its kernel could write over it")
     return replace(graph, nodes=tuple(nodes))

@@ -5,7 +5,7 @@ search goes on, and the bound tells how far from the least its order can be.
 """
 
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from operator import or_
 
 from workbench.ir.graph import Graph
@@ -65,26 +65,31 @@ def problem_of(graph: Graph) -> Problem:
     """The graph as the search sees it: what must stand before what, and who keeps which bytes alive."""
     root, scratch = storage_roots(graph), scratch_bytes(graph)
     index = {node.results[0]: index for index, node in enumerate(graph.nodes)}
-    users: dict[str, int] = {}
-    bytes_of: dict[str, int] = {}
+    users: dict[str, dict[int, int]] = {}  # storage -> bytes of values in it -> who uses such
     maker: dict[str, int] = {}
+
+    def use(name: str, who: int) -> None:
+        of_bytes, size = users.setdefault(root[name], {}), _aligned(graph.types[name].bytes)
+        of_bytes[size] = of_bytes.get(size, 0) | 1 << who
+
     for node in steps(graph):
         here = index[node.results[0]]
         for name in (*node.operands, *node.results):
-            users[root[name]] = users.get(root[name], 0) | 1 << here
+            use(name, here)
         for name in node.results:
             maker.setdefault(root[name], here)
     for name in graph.outputs:
-        users[root[name]] = users.get(root[name], 0) | 1 << len(graph.nodes)
-    for name, first in root.items():
-        bytes_of[first] = max(bytes_of.get(first, 0), _aligned(graph.types[name].bytes))
-    pieces = tuple(
-        Piece(bytes_of[first], maker.get(first) if first not in graph.arguments else None, users[first])
-        for first in bytes_of
-        if first in users and not is_static(graph, first)
-    )
+        use(name, len(graph.nodes))
+    pieces = []
+    for first, of_bytes in users.items():
+        if is_static(graph, first):
+            continue
+        using, sizes = 0, sorted(of_bytes, reverse=True)
+        for most, below in pairwise((*sizes, 0)):  # the upper part goes when the largest value does
+            using |= of_bytes[most]
+            pieces.append(Piece(most - below, maker.get(first) if first not in graph.arguments else None, using))
     return Problem(
-        predecessors(graph), tuple(_aligned(scratch.get(node.results[0], 0)) for node in graph.nodes), pieces
+        predecessors(graph), tuple(_aligned(scratch.get(node.results[0], 0)) for node in graph.nodes), tuple(pieces)
     )
 
 

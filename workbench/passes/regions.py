@@ -8,17 +8,23 @@ stretch alone: what was made before it or in it and is used in it or behind it, 
 to divide the order into regions and single nodes, of least peak, is found by dynamic programming from left to right
 (exactly, where nothing stands between). Among those that are as good, the one with the fewest nodes in regions wins;
 then every region takes as many rows a step as fit below that peak.
+
+A region may also write a result over the rows of an image that it has read for good (by_rows.py): then both together
+take the bytes of the image alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import peak_bytes
 from workbench.ir.slices import slices, takeovers
 from workbench.ir.strips import strips
+from workbench.ir.verify import region_may_take
 from workbench.passes import Declined
+from workbench.passes.by_rows import over_rows
 from workbench.passes.fuse_update import fuse_update
 from workbench.passes.in_place import work_in_place
 from workbench.passes.stretches import Stretch, Stretches, live_bytes
@@ -38,7 +44,7 @@ def regions(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
     if not chosen:
         raise Declined(f"rows of no chain would lower the peak of {size(given)}")
     gone -= {name for stretch in chosen for name in stretch.body[2]}
-    cut = apart(graph, chosen)
+    cut = over_rows(apart(graph, chosen), chain.from_iterable(stretch.over for stretch in chosen))
     limit, whole = peaks(cut, gone)
     if (needed := peak_in_the_end(cut, later) + STACK) > (without := peak_in_the_end(graph, later)):
         raise Declined(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")
@@ -105,10 +111,10 @@ def region_of(graph: Graph, stretch: Stretch) -> Node:
     """The region that does what the members of a stretch do."""
     members = [graph.nodes[index] for index in stretch.members]
     body, operands, results = stretch.body
-    first, last = (node.label or node.op for node in (members[0], members[-1]))
+    labels = dict.fromkeys(node.label or node.op for node in (members[0], members[-1]))
     attrs = ops.get("region").complete({"body": body.as_body(), **stretch.attrs})
     over = tuple("" if at is None else operands[at] for at in takeovers(body))
-    return Node("region", operands, results, attrs, over if any(over) else (), f"{first}-{last}")
+    return Node("region", operands, results, attrs, over if any(over) else (), "-".join(labels))
 
 
 def in_larger_steps(graph: Graph, limits: tuple[int, int], gone: frozenset[str]) -> Graph:
@@ -119,6 +125,8 @@ def in_larger_steps(graph: Graph, limits: tuple[int, int], gone: frozenset[str])
         for step in _steps(node):
             wider = replace(node, attrs={**node.attrs, **step})
             larger = graph.with_nodes([*graph.nodes[:index], wider, *graph.nodes[index + 1 :]])
+            if not all(region_may_take(larger, wider, at, name) for at, name in enumerate(node.over) if name):
+                break
             if any(peak > limit for peak, limit in zip(peaks(larger, gone), limits, strict=True)):
                 break
             graph = larger

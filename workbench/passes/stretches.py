@@ -8,8 +8,9 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import is_static, liveness, scratch_bytes, steps, storage_roots
 from workbench.ir.slices import slices
-from workbench.ir.strips import strips
+from workbench.ir.strips import runs_over, strips
 from workbench.ops.fused_update import fused_name
+from workbench.passes.by_rows import Pair, movable
 from workbench.passes.fuse_update import fuse_update
 from workbench.passes.precedence import predecessors
 
@@ -19,7 +20,10 @@ Body = tuple[Graph, tuple[str, ...], tuple[str, ...]]  # a sub-graph, and its op
 
 @dataclass(frozen=True)
 class Stretch:
-    """Nodes [begin, end): `members` work by `attrs`, those `before` and `after` run around the region; all by index."""
+    """Nodes [begin, end): `members` work by `attrs`, those `before` and `after` run around the region; all by index.
+
+    `over`: an image that the region reads, and the result that takes its place row by row; () where there is none.
+    """
 
     begin: int
     end: int
@@ -29,6 +33,7 @@ class Stretch:
     live: int
     body: Body
     attrs: Mapping[str, int]
+    over: Pair | tuple[()]
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Stretches:
         self._root = storage_roots(graph)
         self._pieces = _pieces(graph, self._root)
         self._read = _readers(graph)
+        self._movable = movable(graph) - self.gone
         living = dict(zip((node.results[0] for node in steps(graph)), live_bytes(graph, self.gone), strict=True))
         self.live = [living.get(node.results[0], 0) for node in graph.nodes]
         self._ending: dict[int, list[Stretch]] = {}
@@ -146,19 +152,30 @@ class Stretches:
         )
 
     def _stretch(self, begin, end, members, before, after, inside, attrs) -> Stretch | None:
-        if len(members) < 2:
-            return None
         body = self._body(members, inside, attrs)
+        pairs = self._pairs(body, inside) if attrs is ROWS else []
+        if len(members) < 2 and (not pairs or ops.get(self.graph.nodes[begin].op).kernel.in_place):
+            return None
         live = self._live(begin, before, inside, {self._root[name] for name in body[2]})
-        if live >= self.limit:
+        if live - max((self._pieces[result].bytes for _, result in pairs), default=0) >= self.limit:
             return None
         try:
-            live += (slices if attrs is CHANNELS else strips)(body[0], 1).scratch
+            plan = (strips if attrs is ROWS else slices)(body[0], 1)
         except ShapeError:
             return None
-        if live >= self.limit:
+        over = next((pair for pair in pairs if runs_over(plan, *pair)), ())
+        live += plan.scratch - (self._pieces[over[1]].bytes if over else 0)
+        if live >= self.limit or (len(members) < 2 and not over):
             return None
-        return Stretch(begin, end, tuple(members), tuple(before), tuple(after), live, body, attrs)
+        return Stretch(begin, end, tuple(members), tuple(before), tuple(after), live, body, attrs, over)
+
+    def _pairs(self, body: Body, inside: int) -> list[Pair]:
+        """Images that only the members read, and the results that have room in them; the largest result first."""
+        _, operands, results = body
+        bytes_of = {name: self._pieces[name].bytes for name in self._movable.intersection((*operands, *results))}
+        dying = [x for x in operands if x in bytes_of and not self._read[x] & ~inside]
+        pairs = [(x, y) for y in results for x in dying if y in bytes_of and bytes_of[y] <= bytes_of[x]]
+        return sorted(pairs, key=lambda pair: -bytes_of[pair[1]])
 
     def _body(self, members, inside: int, attrs) -> Body:
         nodes = [self.graph.nodes[index] for index in members]
@@ -196,7 +213,7 @@ def live_bytes(graph: Graph, gone: frozenset[str]) -> list[int]:
     for storage in living.arena:
         if storage.name in gone:
             for position in range(storage.lower, storage.upper):
-                live[position] -= storage.bytes
+                live[position] -= storage.bytes_at(position)
     return live
 
 

@@ -34,23 +34,31 @@ ORDERS: dict[str, Callable[[Buffer], tuple]] = {
 COMPILE_NODES = 20_000  # of the exact search, about a second; nodes, not seconds: the same plan on every machine
 
 
-def allocate(buffers: Sequence[Buffer], nodes: float = COMPILE_NODES, seconds: float = math.inf) -> Plan:
-    """The smallest plan found within so many nodes or seconds of search. Buffers keep their order in the plan."""
+def allocate(
+    buffers: Sequence[Buffer],
+    nodes: float = COMPILE_NODES,
+    seconds: float = math.inf,
+    fixed: Sequence[Placed] = (),
+) -> Plan:
+    """The smallest plan found within so many nodes or seconds of search. Buffers keep their order in the plan.
+
+    Those that are `fixed` have their places, and follow.
+    """
     start = time.perf_counter()
-    plan = greedy(buffers, seconds)
+    plan = greedy(buffers, seconds, fixed)
     if plan.optimal:
         return plan
     from workbench.plan.exact import Limit, minimise
 
-    return minimise(buffers, plan, Limit(nodes, seconds - (time.perf_counter() - start)))
+    return minimise(buffers, plan, Limit(nodes, seconds - (time.perf_counter() - start)), fixed)
 
 
-def greedy(buffers: Sequence[Buffer], seconds: float = math.inf) -> Plan:
+def greedy(buffers: Sequence[Buffer], seconds: float = math.inf, fixed: Sequence[Placed] = ()) -> Plan:
     """The best greedy plan over all orders, or over those that were tried when the time was over: at least one."""
-    start, bound = time.perf_counter(), lower_bound(buffers)
+    start, bound = time.perf_counter(), lower_bound([*buffers, *fixed])
     best: Plan | None = None
     for name, key in ORDERS.items():
-        plan = _greedy(buffers, key, bound, name)
+        plan = _greedy(buffers, key, bound, name, fixed)
         if best is None or plan.bytes < best.bytes:
             best = plan
         if best.optimal or time.perf_counter() - start > seconds:
@@ -58,16 +66,16 @@ def greedy(buffers: Sequence[Buffer], seconds: float = math.inf) -> Plan:
     return best
 
 
-def _greedy(buffers: Sequence[Buffer], key: Callable, bound: int, name: str) -> Plan:
-    order = sorted(buffers, key=key)
+def _greedy(buffers: Sequence[Buffer], key: Callable, bound: int, name: str, fixed: Sequence[Placed]) -> Plan:
+    order = [*fixed, *sorted(buffers, key=key)]
     lower, upper = np.array([b.lower for b in order]), np.array([b.upper for b in order])
-    extents: list[tuple[int, int]] = []
-    for count, buffer in enumerate(order):
+    extents = [(placed.offset, placed.end) for placed in fixed]
+    for count, buffer in enumerate(order[len(fixed) :], len(fixed)):
         met = np.flatnonzero((lower[:count] < buffer.upper) & (buffer.lower < upper[:count]))
         place = _lowest_gap(sorted(extents[other] for other in met), buffer.size)
         extents.append((place, place + buffer.size))
     offset = {buffer.id: place for buffer, (place, _) in zip(order, extents, strict=True)}
-    ordered = tuple(Placed(b.id, b.lower, b.upper, b.size, offset[b.id]) for b in buffers)
+    ordered = tuple(Placed(b.id, b.lower, b.upper, b.size, offset[b.id]) for b in (*buffers, *fixed))
     return plan_of(ordered, bound, f"greedy, {name}")
 
 

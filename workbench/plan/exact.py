@@ -48,19 +48,22 @@ class Answer:
 
 def searchable(buffers: Sequence[Buffer]) -> bool:
     """Whether the search can hold them: neither too many nor too large."""
-    unit = math.gcd(*(buffer.size for buffer in buffers))
+    unit = _unit(buffers)
     return len(buffers) <= MOST_BUFFERS and sum(buffer.size for buffer in buffers) <= LARGEST * max(unit, 1)
 
 
-def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit) -> Answer:
-    """Search for a plan of at most `capacity` bytes; `needed` > capacity means that there is none."""
-    bound = lower_bound(buffers)
+def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit, fixed: Sequence[Placed] = ()) -> Answer:
+    """Search for a plan of at most `capacity` bytes; `needed` > capacity means that there is none.
+
+    Buffers stand above those that are `fixed` and meet them: with such, nothing is proven but the bound.
+    """
+    bound = lower_bound([*buffers, *fixed])
     if not buffers:
-        return Answer((), 0, 0, 0.0)
-    unit = math.gcd(*(buffer.size for buffer in buffers))
-    if bound > capacity or not searchable(buffers):
+        return Answer(tuple(fixed), bound, 0, 0.0)
+    unit = _unit([*buffers, *fixed])
+    if bound > capacity or not searchable([*buffers, *fixed]):
         return Answer(None, bound, 0, 0.0)
-    order, arrays = _arrays(buffers, capacity // unit, unit)
+    order, arrays = _arrays(buffers, capacity // unit, unit, fixed)
     _load()
     start = time.perf_counter()
     result, nodes = search.LIMIT, 0
@@ -75,18 +78,18 @@ def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit) -> Answer:
     if result == search.FOUND:
         offsets = dict(zip(order, (int(offset) * unit for offset in arrays.buffers[search.OFFSET]), strict=True))
         placed = tuple(Placed(b.id, b.lower, b.upper, b.size, offsets[i]) for i, b in enumerate(buffers))
-        return Answer(placed, bound, nodes, seconds)
-    needed = int(arrays.count[search.EXCESS]) * unit if result == search.FAILED else bound
+        return Answer((*placed, *fixed), bound, nodes, seconds)
+    needed = int(arrays.count[search.EXCESS]) * unit if result == search.FAILED and not fixed else bound
     return Answer(None, needed, nodes, seconds)
 
 
-def minimise(buffers: Sequence[Buffer], plan: Plan, limit: Limit) -> Plan:
+def minimise(buffers: Sequence[Buffer], plan: Plan, limit: Limit, fixed: Sequence[Placed] = ()) -> Plan:
     """The smallest arena found from `plan` on, with what was proven: first the least size possible, then halving."""
-    if not searchable(buffers):
+    if not searchable([*buffers, *fixed]):
         return plan
     _load()
     start, nodes = time.perf_counter(), 0
-    unit = math.gcd(*(buffer.size for buffer in buffers)) if buffers else 1
+    unit = _unit([*buffers, *fixed]) if buffers else 1
     hopeful = plan.proven  # the least size not given up yet
     while hopeful < plan.bytes:
         left = Limit(limit.nodes - nodes, limit.seconds - (time.perf_counter() - start))
@@ -94,7 +97,7 @@ def minimise(buffers: Sequence[Buffer], plan: Plan, limit: Limit) -> Plan:
             break
         halfway = hopeful + (plan.bytes - unit - hopeful) // 2
         capacity = hopeful if hopeful == plan.proven else halfway // unit * unit
-        answer = fit(buffers, capacity, Limit(left.nodes / 2, left.seconds / 2))
+        answer = fit(buffers, capacity, Limit(left.nodes / 2, left.seconds / 2), fixed)
         nodes += answer.nodes
         if answer.placed is not None:
             plan = plan_of(answer.placed, plan.bound, "exact search", plan.proven)
@@ -117,11 +120,23 @@ class _Arrays(NamedTuple):
     count: np.ndarray
 
 
-def _arrays(buffers: Sequence[Buffer], capacity: int, unit: int) -> tuple[list[int], _Arrays]:
+def _unit(buffers: Sequence[Buffer]) -> int:
+    """Of which all sizes are multiples; parts of one storage lie at multiples of it too."""
+    return math.gcd(*(buffer.size for buffer in buffers))
+
+
+def _arrays(
+    buffers: Sequence[Buffer], capacity: int, unit: int, fixed: Sequence[Placed] = ()
+) -> tuple[list[int], _Arrays]:
     """The order in which the search holds the buffers, and its arrays; sizes and capacity in units."""
-    spans, width = _spans(buffers)
+    spans, width = _spans([*buffers, *fixed])
+    floors = [
+        max((other.end for other, (begin, end) in zip(fixed, spans[len(buffers) :], strict=True)
+             if begin < last and first < end), default=0)
+        for first, last in spans[: len(buffers)]
+    ]  # fmt: skip
     order = sorted(range(len(buffers)), key=lambda i: (spans[i][0], -spans[i][1], -buffers[i].size, i))
-    kinds = [(*spans[i], buffers[i].size // unit) for i in order]
+    kinds = [(*spans[i], buffers[i].size // unit) for i in order]  # with the same span, the same floor
     members = [[] for _ in range(width)]
     for x, (first, last, _) in enumerate(kinds):
         for at in range(first, last):
@@ -131,6 +146,7 @@ def _arrays(buffers: Sequence[Buffer], capacity: int, unit: int) -> tuple[list[i
     b = np.zeros((search.BUFFER_ROWS, len(kinds)), np.int64)
     b[search.FIRST], b[search.LAST], b[search.SIZE] = np.array(kinds, np.int64).T
     b[search.TWIN] = [x - 1 if x and kinds[x] == kinds[x - 1] else -1 for x in range(len(kinds))]
+    b[search.BASE] = [floors[i] // unit for i in order]
     b[search.KEY : search.KEY2 + 1] = [[words.getrandbits(63) for _ in kinds] for _ in range(2)]
     s = np.zeros((search.SECTION_ROWS, width), np.int64)
     s[search.START], s[search.END] = ends[:-1], ends[1:]
@@ -175,8 +191,7 @@ def _load() -> None:
 def _search(arrays: _Arrays, run: "_Run", limit: Limit) -> int:
     """One search from nothing placed; weights and remembered failures stay from the runs before."""
     b, count, width = arrays.buffers, arrays.count, arrays.sections.shape[1]
-    for row in (search.LOWEST, search.PLACED, search.DENIED):
-        b[row] = 0
+    b[search.LOWEST], b[search.PLACED], b[search.DENIED] = b[search.BASE], 0, 0
     b[search.RANK] = run.rank
     count[search.NODES], count[search.TRAIL] = 0, 0
     count[search.NODE_LIMIT], count[search.STRATEGY] = int(min(limit.nodes, search.NEVER)), run.strategy

@@ -1,13 +1,16 @@
-"""The memory plan of a graph: each storage of the arena at its offset, scratch as a buffer of one position."""
+"""The memory plan of a graph: each storage of the arena at its offset, scratch as a buffer of one position.
 
-from collections.abc import Mapping
+A storage that shrinks (ir/liveness.py) is a stack of buffers, placed before all others.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.errors import InternalError
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import Liveness, Storage, liveness, steps
 from workbench.plan.allocate import allocate
-from workbench.plan.problem import Buffer, Plan
+from workbench.plan.problem import Buffer, Placed, Plan
 from workbench.plan.validate import validate
 
 ALIGNMENT = 4  # bytes: words, and bit masks in whole words
@@ -36,18 +39,47 @@ def scratch_id(node_result: str) -> str:
     return f"scratch.{node_result}"
 
 
+def part_id(storage: str, index: int) -> str:
+    """Of the parts of a storage the one that lives to its end is called as the storage is."""
+    return f"tail{index}.{storage}" if index else storage
+
+
 def plan_memory(graph: Graph, scratch: Mapping[str, int] | None = None) -> MemoryPlan:
     """Plan the arena of `graph`; the plan has been validated. `scratch`: bytes by a node's first result."""
     scratch = {name: -(-size // ALIGNMENT) * ALIGNMENT for name, size in (scratch or {}).items() if size}
     living = liveness(graph, scratch, ALIGNMENT)
-    buffers = [Buffer(s.name, s.lower, s.upper, s.bytes) for s in living.arena if s.lower < s.upper]
+    buffers = [
+        Buffer(s.name, s.lower, s.upper, s.bytes) for s in living.arena if s.lower < s.upper and len(s.parts) == 1
+    ]
     buffers += [
         Buffer(scratch_id(node.results[0]), position, position + 1, scratch[node.results[0]])
         for position, node in enumerate(steps(graph))
         if node.results[0] in scratch
     ]
-    plan = allocate(buffers)
-    reason = validate(buffers, plan.buffers, plan.bytes)
+    fixed = _stacked([storage for storage in living.arena if len(storage.parts) > 1])
+    plan = allocate(buffers, fixed=fixed)
+    reason = validate([*buffers, *fixed], plan.buffers, plan.bytes) or _torn(living, plan)
     if reason:
         raise InternalError(f"the planner made an invalid plan: {reason}")
     return MemoryPlan(living, plan, scratch)
+
+
+def _stacked(storages: Sequence[Storage]) -> list[Placed]:
+    """The parts of storages that shrink, which must lie side by side: at the bottom, or on such as they meet."""
+    placed: list[Placed] = []
+    for storage in sorted(storages, key=lambda s: (s.lower, -s.bytes)):
+        life = Buffer(storage.name, storage.lower, storage.upper, storage.bytes)
+        floor = max((other.end for other in placed if other.meets(life)), default=0)
+        for index, (begin, end, upper) in enumerate(storage.parts):
+            placed.append(Placed(part_id(storage.name, index), storage.lower, upper, end - begin, floor + begin))
+    return placed
+
+
+def _torn(living: Liveness, plan: Plan) -> str | None:
+    """The storage whose parts do not lie side by side, if there is one."""
+    offsets = plan.offsets()
+    for storage in living.arena:
+        for index, (begin, _, _) in enumerate(storage.parts if storage.lower < storage.upper else ()):
+            if offsets[part_id(storage.name, index)] != offsets[storage.name] + begin:
+                return f"the parts of {storage.name} lie apart"
+    return None

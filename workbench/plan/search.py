@@ -33,7 +33,8 @@ KEY, KEY2 = 5, 6  # random words of the hash
 # and where the search is:
 LOWEST, PLACED, OFFSET = 7, 8, 9
 DENIED = 10  # 1: not on what is placed; it waits for the top of somebody who is left
-BUFFER_ROWS = 11
+BASE = 11  # `lowest` at the start: above what is not to be placed
+BUFFER_ROWS = 12
 # rows of `s`, a column a section
 START, END = 0, 1  # its buffers are members[start:end], kept sorted by `lowest` as the search goes
 FLOOR, SPAN = 2, 3

@@ -110,7 +110,11 @@ def layer_parts(model: Model, policy: str | UpdatePolicy) -> list[LayerPart]:
 def saved_bytes(graph: Graph) -> int:
     """Bytes that the forward leaves for the backward: what is alive behind the loss and was made before it."""
     loss = phases(graph).index("loss")
-    return sum(storage.bytes for storage in liveness(graph).arena if storage.lower < loss and storage.upper > loss + 1)
+    return sum(
+        storage.bytes_at(loss + 1)
+        for storage in liveness(graph).arena
+        if storage.lower < loss and storage.upper > loss + 1
+    )
 
 
 def _macs(graph: Graph) -> tuple[int, int]:

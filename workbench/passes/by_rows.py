@@ -1,0 +1,93 @@
+"""Images stored row by row of all channels (NHCW), where that lets a region write its result over what it has read.
+
+    x  |■■■■■■■■|            the rows of x that the region has read for good make room for its result y:
+    y      |■■■■|      ->    |yyyyxxxx|, and behind the region |yyyy|
+
+Who reads or makes such an image without being a region becomes a region of one node: they alone know the layout.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from workbench.errors import ShapeError
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.ir.liveness import storage_roots
+from workbench.ir.strips import runs_over, strips
+from workbench.ir.types import BY_ROWS
+
+Pair = tuple[str, str]  # an image, and the result that goes over it
+
+
+def movable(graph: Graph) -> frozenset[str]:
+    """Images of a batch of one, each alone in its storage, which all who make or read them can have row by row."""
+    root = storage_roots(graph)
+    shared = {first for name, first in root.items() if name != first}
+    images = {
+        name
+        for name, kind in graph.types.items()
+        if kind.rank == 4 and kind.shape[0] == 1 and kind.dtype != "bit" and not kind.layout
+        and root[name] == name and name not in shared and name not in (*graph.persistent, *graph.outputs)
+    }  # fmt: skip
+    read = set()
+    for node in graph.nodes:
+        able = images.intersection((*node.operands, *node.results)) and _images(graph, node)
+        images.difference_update(name for name in (*node.operands, *node.results) if name not in able)
+        read.update(node.operands)
+    return frozenset(images & read)
+
+
+def _images(graph: Graph, node: Node) -> frozenset[str]:
+    """What a node could have row by row, as a region of its own. (A sum is worth more to later passes as it is.)"""
+    rows = ops.get(node.op).rows
+    if rows is None or rows.adds_up or node.overwrites:
+        return frozenset()
+    try:
+        return strips(_body(graph, node), 1).images
+    except ShapeError:
+        return frozenset()
+
+
+def _body(graph: Graph, node: Node) -> Graph:
+    operands = tuple(dict.fromkeys(node.operands))
+    types = {name: graph.types[name].in_layout("") for name in (*operands, *node.results)}
+    return Graph(operands, (), (node,), node.results, types)
+
+
+def over_rows(graph: Graph, by_rows: Iterable[str]) -> Graph:
+    """The graph with these images row by row, results over images that die wherever their regions allow it."""
+    by_rows = set(by_rows)
+    last = {name: index for index, node in enumerate(graph.nodes) for name in node.operands}
+    nodes = []
+    for index, node in enumerate(graph.nodes):
+        if by_rows.intersection((*node.operands, *node.results)):
+            region = node if node.body else _alone(graph, node)
+            results = tuple(at for at, name in enumerate(region.results) if name in by_rows)
+            dying = [name for name in dict.fromkeys(region.operands) if name in by_rows and last[name] == index]
+            over = _takeovers(graph, region, [region.results[at] for at in results], dying)
+            node = replace(region, attrs={**region.attrs, "by_rows": results}, over=over)
+        nodes.append(node)
+    types = {name: kind.in_layout(BY_ROWS) if name in by_rows else kind for name, kind in graph.types.items()}
+    return replace(graph, nodes=tuple(nodes), types=types)
+
+
+def _takeovers(graph: Graph, region: Node, results: list[str], dying: list[str]) -> tuple[str, ...]:
+    """Node.over of a region: the largest result first, each over an image of its own."""
+    plan = strips(region.body, region.attrs["rows"])
+    inner = dict(zip(region.operands, region.body.inputs, strict=True))
+    inner |= dict(zip(region.results, region.body.outputs, strict=True))
+    over = {}
+    for result in sorted(results, key=lambda name: -graph.types[name].bytes):
+        fits = (name for name in dying if graph.types[result].bytes <= graph.types[name].bytes)
+        taken = next((name for name in fits if runs_over(plan, inner[name], inner[result])), None)
+        if taken:
+            over[result] = taken
+            dying = [name for name in dying if name != taken]
+    return tuple(over.get(name, "") for name in region.results) if over else ()
+
+
+def _alone(graph: Graph, node: Node) -> Node:
+    """The region of one node."""
+    body = _body(graph, node)
+    attrs = ops.get("region").complete({"body": body.as_body()})
+    return Node("region", body.inputs, node.results, attrs, label=node.label or node.op)
