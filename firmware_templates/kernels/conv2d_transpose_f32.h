@@ -1,4 +1,5 @@
-/* conv2d_transpose_f32.h - dx[n][c][iy][ix] = sum dy[n][o][oy][ox] * w[o][c][ky][kx] over oy*sh + ky*dh - pt = iy.
+/* conv2d_transpose_f32.h - dx[n][c][iy][ix] = sum dy[n][o][oy][ox] * w[o][c][ky][kx] over oy*sh + ky*dh - pt = iy, the sum
+ * beginning at onto[n][c][iy][ix] where there is one. dx may be onto.
  *
  * Gathered, so that each dx is written once. Pixels sh and sw apart are reached by the same taps, so each such phase is a
  * convolution of dy with some of the filter's taps, last tap first:
@@ -37,6 +38,17 @@ WB_KERNEL wb_axis transpose_axis(int size, int pixels, int stride, int phase, in
                       -tap_step * weight, x_next, stride * y_next };
 }
 
+/* How the `count` sums of dx begin: at 0, or where `onto` is, which is brought to dx unless it is there. */
+WB_KERNEL wb_epilogue wb_begun_f32(int count, const float *onto, float *dx)
+{
+    if (!onto)
+        return wb_plain;
+    if (onto != dx)
+        for (int i = 0; i < count; ++i)
+            dx[i] = onto[i];
+    return wb_onto(wb_plain);
+}
+
 /* The channels of one image, or of one group of it. Filters are `apart` weights from one to the next; `end` may let the
  * sums go on from those that are there. */
 WB_KERNEL void conv2d_transpose_channels_f32(int channels, int apart, int in_height, int in_width,
@@ -61,12 +73,13 @@ WB_KERNEL void conv2d_transpose_channels_f32(int channels, int apart, int in_hei
 WB_KERNEL void conv2d_transpose_f32(int batch, int groups, int channels, int in_height, int in_width,
                                     int filters, int out_height, int out_width,
                                     int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                                    const float *restrict dy, const float *restrict w, float *restrict dx)
+                                    const float *restrict dy, const float *restrict w, const float *onto, float *dx)
 {
+    const wb_epilogue end = wb_begun_f32(batch * groups * channels * in_height * in_width, onto, dx);
     for (int n = 0; n < batch; ++n)
         for (int g = 0; g < groups; ++g)
             conv2d_transpose_channels_f32(channels, channels * kh * kw, in_height, in_width, filters, out_height, out_width,
-                                          kh, kw, sh, sw, pt, pl, dh, dw, wb_plain,
+                                          kh, kw, sh, sw, pt, pl, dh, dw, end,
                                           dy + (n * groups + g) * filters * out_height * out_width,
                                           w + g * filters * channels * kh * kw,
                                           dx + (n * groups + g) * channels * in_height * in_width);
@@ -77,8 +90,9 @@ WB_KERNEL void conv2d_transpose_split_f32(int batch, int groups, int channels, i
                                           int filters, int out_height, int out_width,
                                           int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw, int kept,
                                           const float *restrict dy, const float *restrict w,
-                                          const float *restrict rest, float *restrict dx)
+                                          const float *restrict rest, const float *onto, float *dx)
 {
+    const wb_epilogue end = wb_begun_f32(batch * groups * channels * in_height * in_width, onto, dx);
     const int in_plane = in_height * in_width, group = filters * channels * kh * kw;
     for (int n = 0; n < batch; ++n)
         for (int g = 0; g < groups; ++g) {
@@ -86,13 +100,13 @@ WB_KERNEL void conv2d_transpose_split_f32(int batch, int groups, int channels, i
             float *image = dx + (n * groups + g) * channels * in_plane;
             if (groups > 1) {
                 conv2d_transpose_channels_f32(channels, channels * kh * kw, in_height, in_width, filters, out_height, out_width,
-                                              kh, kw, sh, sw, pt, pl, dh, dw, wb_plain,
+                                              kh, kw, sh, sw, pt, pl, dh, dw, end,
                                               d, g < kept ? w + g * group : rest + (g - kept) * group, image);
             } else {
                 conv2d_transpose_channels_f32(kept, kept * kh * kw, in_height, in_width, filters, out_height, out_width,
-                                              kh, kw, sh, sw, pt, pl, dh, dw, wb_plain, d, w, image);
+                                              kh, kw, sh, sw, pt, pl, dh, dw, end, d, w, image);
                 conv2d_transpose_channels_f32(channels - kept, (channels - kept) * kh * kw, in_height, in_width, filters, out_height, out_width,
-                                              kh, kw, sh, sw, pt, pl, dh, dw, wb_plain, d, rest,
+                                              kh, kw, sh, sw, pt, pl, dh, dw, end, d, rest,
                                               image + kept * in_plane);
             }
         }

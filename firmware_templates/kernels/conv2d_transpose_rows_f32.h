@@ -20,10 +20,23 @@ WB_KERNEL wb_axis transpose_rows_axis(wb_axis v, int py, int sh, int begin, int 
     return v;
 }
 
+WB_KERNEL wb_epilogue wb_begun_rows_f32(int channels, int width, int begin, int end, wb_rows onto, wb_rows dx)
+{
+    if (!onto.at)
+        return wb_plain;
+    if (onto.at != dx.at)
+        for (int c = 0; c < channels; ++c)
+            for (int row = begin; row < end; ++row)
+                for (int i = 0; i < width; ++i)
+                    wb_row(dx, c, row)[i] = wb_row(onto, c, row)[i];
+    return wb_onto(wb_plain);
+}
+
 WB_KERNEL void conv2d_transpose_rows_channels_f32(int channels, int in_height, int in_width, int filters,
                                                   int out_height, int out_width, int kh, int kw, int sh, int sw,
                                                   int pt, int pl, int dh, int dw, int begin, int end, int first_filter,
-                                                  int first_channel, wb_rows dy, const float *restrict w, wb_rows dx)
+                                                  int first_channel, wb_epilogue last, wb_rows dy,
+                                                  const float *restrict w, wb_rows dx)
 {
     for (int c = 0; c < channels; ++c)
 #pragma GCC unroll 2
@@ -35,7 +48,7 @@ WB_KERNEL void conv2d_transpose_rows_channels_f32(int channels, int in_height, i
                 const wb_axis all = transpose_axis(out_height, in_height, sh, py, kh, pt, dh, kw, dy.pitch, dx.pitch, &ky);
                 const wb_axis h = transpose_axis(out_width, in_width, sw, px, kw, pl, dw, 1, 1, 1, &kx);
                 const wb_axis v = transpose_rows_axis(all, py, sh, begin, end, &d, &i);
-                windows_f32(filters, dy.plane, channels * kh * kw, v, h, wb_plain, d.at + first_filter * dy.plane,
+                windows_f32(filters, dy.plane, channels * kh * kw, v, h, last, d.at + first_filter * dy.plane,
                             w + c * kh * kw + ky + kx, wb_row(dx, first_channel + c, i * sh + py) + px);
             }
 }
@@ -43,11 +56,12 @@ WB_KERNEL void conv2d_transpose_rows_channels_f32(int channels, int in_height, i
 WB_KERNEL void conv2d_transpose_rows_f32(int groups, int channels, int in_height, int in_width, int filters,
                                          int out_height, int out_width, int kh, int kw, int sh, int sw, int pt, int pl,
                                          int dh, int dw, int begin, int end,
-                                         wb_rows dy, const float *restrict w, wb_rows dx)
+                                         wb_rows dy, const float *restrict w, wb_rows onto, wb_rows dx)
 {
+    const wb_epilogue last = wb_begun_rows_f32(groups * channels, in_width, begin, end, onto, dx);
     for (int g = 0; g < groups; ++g)
         conv2d_transpose_rows_channels_f32(channels, in_height, in_width, filters, out_height, out_width, kh, kw, sh, sw,
-                                           pt, pl, dh, dw, begin, end, g * filters, g * channels, dy,
+                                           pt, pl, dh, dw, begin, end, g * filters, g * channels, last, dy,
                                            w + g * filters * channels * kh * kw, dx);
 }
 
@@ -55,18 +69,20 @@ WB_KERNEL void conv2d_transpose_rows_f32(int groups, int channels, int in_height
 WB_KERNEL void conv2d_transpose_split_rows_f32(int groups, int channels, int in_height, int in_width, int filters,
                                                int out_height, int out_width, int kh, int kw, int sh, int sw,
                                                int pt, int pl, int dh, int dw, int kept, int begin, int end, wb_rows dy,
-                                               const float *restrict w, const float *restrict rest, wb_rows dx)
+                                               const float *restrict w, const float *restrict rest, wb_rows onto,
+                                               wb_rows dx)
 {
+    const wb_epilogue last = wb_begun_rows_f32(groups * channels, in_width, begin, end, onto, dx);
     const int group = filters * channels * kh * kw;
     for (int g = 0; g < groups; ++g)
         if (groups > 1) {
             conv2d_transpose_rows_channels_f32(channels, in_height, in_width, filters, out_height, out_width, kh, kw,
-                                               sh, sw, pt, pl, dh, dw, begin, end, g * filters, g * channels, dy,
+                                               sh, sw, pt, pl, dh, dw, begin, end, g * filters, g * channels, last, dy,
                                                g < kept ? w + g * group : rest + (g - kept) * group, dx);
         } else {
             conv2d_transpose_rows_channels_f32(kept, in_height, in_width, filters, out_height, out_width, kh, kw,
-                                               sh, sw, pt, pl, dh, dw, begin, end, 0, 0, dy, w, dx);
+                                               sh, sw, pt, pl, dh, dw, begin, end, 0, 0, last, dy, w, dx);
             conv2d_transpose_rows_channels_f32(channels - kept, in_height, in_width, filters, out_height, out_width, kh,
-                                               kw, sh, sw, pt, pl, dh, dw, begin, end, 0, kept, dy, rest, dx);
+                                               kw, sh, sw, pt, pl, dh, dw, begin, end, 0, kept, last, dy, rest, dx);
         }
 }

@@ -31,15 +31,16 @@ WB_KERNEL void conv2d_transpose_parts_s8(int batch, int groups, int channels, in
                                          int filters, int out_height, int out_width,
                                          int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw, int kept,
                                          const float *restrict dy, const int8_t *restrict w,
-                                         const int8_t *restrict rest, float *restrict dx, float *restrict wide)
+                                         const int8_t *restrict rest, const float *onto, float *dx, float *restrict wide)
 {
+    const wb_epilogue end = wb_begun_f32(batch * groups * channels * in_height * in_width, onto, dx);
     const int in_plane = in_height * in_width;
     for (int g = 0; g < groups; ++g)
         for (int c = 0; c < channels; ++c) {
             input_channel_s8(groups, g, channels, c, filters, kh * kw, kept, w, rest, wide);
             for (int n = 0; n < batch; ++n)
                 conv2d_transpose_channels_f32(1, kh * kw, in_height, in_width, filters, out_height, out_width,
-                                              kh, kw, sh, sw, pt, pl, dh, dw, wb_plain,
+                                              kh, kw, sh, sw, pt, pl, dh, dw, end,
                                               dy + (n * groups + g) * filters * out_height * out_width, wide,
                                               dx + ((n * groups + g) * channels + c) * in_plane);
         }
@@ -48,10 +49,10 @@ WB_KERNEL void conv2d_transpose_parts_s8(int batch, int groups, int channels, in
 WB_KERNEL void conv2d_transpose_s8(int batch, int groups, int channels, int in_height, int in_width,
                                    int filters, int out_height, int out_width,
                                    int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                                   const float *restrict dy, const int8_t *restrict w, float *restrict dx, void *scratch)
+                                   const float *restrict dy, const int8_t *restrict w, const float *onto, float *dx, void *scratch)
 {
     conv2d_transpose_parts_s8(batch, groups, channels, in_height, in_width, filters, out_height, out_width,
-                              kh, kw, sh, sw, pt, pl, dh, dw, 0, dy, w, 0, dx, scratch);
+                              kh, kw, sh, sw, pt, pl, dh, dw, 0, dy, w, 0, onto, dx, scratch);
 }
 
 /* The same with w in two arrays: its first `kept` input channels (of a grouped convolution, groups) and the rest. */
@@ -59,8 +60,8 @@ WB_KERNEL void conv2d_transpose_split_s8(int batch, int groups, int channels, in
                                          int filters, int out_height, int out_width,
                                          int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw, int kept,
                                          const float *restrict dy, const int8_t *restrict w,
-                                         const int8_t *restrict rest, float *restrict dx, void *scratch)
+                                         const int8_t *restrict rest, const float *onto, float *dx, void *scratch)
 {
     conv2d_transpose_parts_s8(batch, groups, channels, in_height, in_width, filters, out_height, out_width,
-                              kh, kw, sh, sw, pt, pl, dh, dw, kept, dy, w, rest, dx, scratch);
+                              kh, kw, sh, sw, pt, pl, dh, dw, kept, dy, w, rest, onto, dx, scratch);
 }

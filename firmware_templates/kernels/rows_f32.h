@@ -21,6 +21,7 @@ typedef struct {
     int first;
 } wb_bits;
 
+#define wb_no_rows ((wb_rows){ 0, 0, 0, 0, 0 })
 #define wb_no_bits ((wb_bits){ 0, 0 })
 
 /* `count` runs of `length` elements that follow each other: all the rows of a channel where each ends at the next. */
@@ -63,6 +64,12 @@ WB_KERNEL void wb_zero_f32(int count, float *y)
 {
     for (int i = 0; i < count; ++i)
         y[i] = 0.0f;
+}
+
+WB_KERNEL void wb_copy_f32(int count, const float *restrict x, float *restrict y)
+{
+    for (int i = 0; i < count; ++i)
+        y[i] = x[i];
 }
 
 /* A mask whose words have been zero: sets the bit of each element of `count` that lies from bit `start` on. */

@@ -142,7 +142,8 @@ class _Writer:
             else self._whole(name, types[name].dtype == "bit" or at in rows.parted)
             for at, name in enumerate(node.operands)
         ]  # fmt: skip
-        operands += ["0"] * (rows.operands - len(operands))
+        missing = range(len(operands), rows.operands)
+        operands += ["wb_no_rows" if at in rows.images else "0" for at in missing]
         results = [
             self.over[name] if name == stage.image else self._whole(name, types[name].rank == 4)
             for name in node.results

@@ -22,9 +22,11 @@ def slices_body(body: Graph, step: int, outer: dict[str, str], rest: dict[str, s
     plan = slices(body, step)
     lines = []
     for stage in plan.stages:
-        name = stage.node.results[0]
-        if stage.slice.gives == "sum":
+        name, begins = stage.node.results[0], stage.slice.begins
+        if stage.slice.gives == "sum" and begins is None:
             lines.append(f"wb_zero_f32({body.types[name].elements}, {outer[name]});")
+        elif stage.slice.gives == "sum" and outer[name] != (there := outer[stage.node.operands[begins]]):
+            lines.append(f"wb_copy_f32({body.types[name].elements}, {there}, {outer[name]});")
     lines.append(f"for (int first = 0; first < {plan.channels}; first += {step}) {{")
     for stage in plan.stages:
         if stage.slice.function:
@@ -38,11 +40,11 @@ def _call(plan: Slices, stage: Stage, outer: dict[str, str], rest: dict[str, str
     count = f"wb_min({plan.step}, {made.channels} - first)" if fewer else str(plan.step)
     numbers = [number.replace("count", count) if isinstance(number, str) else number for number in made.literals]
     operands = []
-    for index, name in enumerate(node.operands):
+    for index, name in enumerate(node.operands[: made.begins]):
         operands.append(_address(plan, name, outer, made.advance.get(index, 0), scratch))
         if index in op.kernel.split:
             operands.append(rest.get(name, "0"))
-    operands += ["0"] * (op.kernel.operands - len(node.operands))
+    operands += ["0"] * (made.operands - len(node.operands))
     results = [_address(plan, name, outer, made.advance.get(-1, 0), scratch) for name in node.results[len(op.takes) :]]
     own = [f"{scratch} + {plan.inner}"] if made.scratch(plan.step) else []
     lines = [

@@ -64,15 +64,15 @@ class Rows:
 
     `function(literals…, begin, end, operands…, results…)` of kernels/`header` makes rows [begin, end). Operands that
     are `images` come as strips, and so does the first result; everything else as in Kernel, masks as wb_bits.
-    `reach(*types, **attrs)` tells which rows of each image. `parted`: further operands of which each image has its own
-    part (masks are so anyway). `adds_up`: the result is no image but grows with each row,
+    `reach(*types, **attrs)` tells which rows of the images, of all alike or of each. `parted`: further operands of
+    which each image has its own part (masks are so anyway). `adds_up`: the result is no image but grows with each row,
     from zero.
     """
 
     header: str
     function: str | Callable[..., str]
     literals: Callable[..., list[int]]
-    reach: Callable[..., Reach] = same_row
+    reach: Callable[..., Reach | tuple[Reach, ...]] = same_row
     images: tuple[int, ...] = (0,)
     parted: tuple[int, ...] = ()
     operands: int = 0
@@ -88,7 +88,8 @@ class Slice:
     `first` on: C by which literals tell them. Of what is sliced those channels are passed, of everything else the
     whole; `advance`: operands (by index; -1 is the result) passed from channel `first` on, elements of a channel.
     `channels`: how many there are. `gives`: what the first result is, the channels themselves ("channels"), what lies
-    at them ("part"), or all of a value that grows with each from zero ("sum"). No function: as it lies.
+    at them ("part"), or all of a value that grows with each ("sum") from zero or from operand `begins`, which is not
+    passed. No function: as it lies. `operands` as in Kernel.
     """
 
     header: str
@@ -97,6 +98,8 @@ class Slice:
     channels: int
     gives: str
     advance: Mapping[int, int] = field(default_factory=dict)
+    begins: int | None = None
+    operands: int = 0
     scratch: Callable[[int], int] = lambda count: 0
 
 
@@ -175,6 +178,10 @@ class Op:
     def taken(self, attrs: Mapping) -> tuple[int | None, ...]:
         """For each of the first results the operand whose storage it always takes over."""
         return self.takes(**attrs) if callable(self.takes) else self.takes
+
+    def can_take(self, operands: tuple[str, ...]) -> tuple[str, ...]:
+        """The operands whose storage the first result may take over."""
+        return tuple(operands[index] for index in self.kernel.in_place if index < len(operands)) if self.kernel else ()
 
     def grad(self, index: int) -> Callable | None:
         """The gradient rule of operand `index`; None where there is none."""

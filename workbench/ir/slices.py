@@ -61,6 +61,16 @@ def takeovers(body: Graph) -> tuple[int | None, ...]:
     return tuple(body.inputs.index(root[name]) if root[name] in body.inputs else None for name in body.outputs)
 
 
+def begun(body: Graph) -> dict[str, str]:
+    """Sum that a body gives -> the input at which it begins, if nothing else reads that."""
+    reads = [name for node in body.nodes for name in node.operands]
+    found = {}
+    for stage in _stages(body)[0]:
+        if stage.slice.begins is not None and reads.count(name := stage.node.operands[stage.slice.begins]) == 1:
+            found[stage.node.results[0]] = name
+    return found
+
+
 def _stages(body: Graph) -> tuple[tuple[Stage, ...], set[str]]:
     stages, sliced = [], set()
     for node in body.nodes:
@@ -108,7 +118,7 @@ def _offsets(body: Graph, stages: tuple[Stage, ...], sliced: set[str], step: int
             offset[name] = offset[node.operands[0]]
             seen |= {name, node.operands[0]}
             continue
-        able = (node.operands[index] for index in ops.get(node.op).kernel.in_place)
+        able = ops.get(node.op).can_take(node.operands)
         over = next((x for x in able if x in sliced - seen and reads.count(x) == 1), None)
         if over:
             offset[name] = offset[over]

@@ -132,7 +132,7 @@ def _homes(body: Graph, stages: tuple[Stage, ...]) -> dict[str, str]:
     for stage in reversed(stages):
         if not stage.image or stage.follows:
             continue
-        able = (stage.node.operands[index] for index in ops.get(stage.node.op).kernel.in_place)
+        able = ops.get(stage.node.op).can_take(stage.node.operands)
         over = [name for name in able if name in home and read.count(name) == 1 and name not in body.outputs]
         home |= dict.fromkeys(over[:1], home[stage.image])
     return home
@@ -151,7 +151,10 @@ def _stages(body: Graph) -> tuple[Stage, ...]:
         result = body.types[node.results[0]]
         if rows is None or node.overwrites or result.layout or any(kind.layout for kind in types):
             raise ShapeError(f"region: {node.op} cannot work row by row")
-        reads = tuple((node.operands[index], rows.reach(*types, **node.attrs)) for index in rows.images)
+        reach = rows.reach(*types, **node.attrs)
+        reaches = reach if isinstance(reach, tuple) else (reach,) * len(rows.images)
+        at = zip(rows.images, reaches, strict=True)
+        reads = tuple((node.operands[index], reach) for index, reach in at if index < len(types))
         if any(body.types[name].rank != 4 for name, _ in reads) or (result.rank != 4 and not rows.adds_up):
             raise ShapeError(f"region: {node.op} works row by row on images only")
         whole = made.intersection(node.operands) - {name for name, _ in reads}

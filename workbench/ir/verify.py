@@ -6,7 +6,7 @@ from workbench.errors import GraphError, ShapeError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import storage_roots
-from workbench.ir.slices import takeovers
+from workbench.ir.slices import begun, takeovers
 from workbench.ir.strips import runs_over, strips
 from workbench.ir.types import BY_ROWS
 
@@ -64,10 +64,9 @@ def _verify_types(graph: Graph, node: Node, kind, where: str) -> None:
             raise GraphError(f"{where}: takes over %{name}, which is not its operand")
         if name and graph.types[node.results[index]].bytes > graph.types[name].bytes:
             raise GraphError(f"{where}: %{node.results[index]} does not fit into %{name}")
-        allowed = (*taken[index : index + 1], *(kind.kernel.in_place if kind.kernel and index == 0 else ()))
-        if name and not (
-            region_may_take(graph, node, index, name) if node.body else node.operands.index(name) in allowed
-        ):
+        always = [node.operands[at] for at in taken[index : index + 1] if at is not None]
+        allowed = (*always, *(kind.can_take(node.operands) if index == 0 else ()))
+        if name and not (region_may_take(graph, node, index, name) if node.body else name in allowed):
             raise GraphError(f"{where}: {node.op} cannot work in place on %{name}")
     for index, operand in enumerate(taken):
         if operand is not None and node.over[index : index + 1] != (node.operands[operand],):
@@ -80,7 +79,8 @@ def region_may_take(graph: Graph, node: Node, index: int, name: str) -> bool:
     if takeovers(node.body)[index] == node.operands.index(name):
         return True
     if node.attrs["channels"]:
-        return False
+        inner = dict(zip(node.operands, node.body.inputs, strict=True))
+        return begun(node.body).get(node.body.outputs[index]) == inner[name] and node.operands.count(name) == 1
     by_rows = all(graph.types[value].layout == BY_ROWS for value in (name, node.results[index]))
     image, result = node.body.inputs[node.operands.index(name)], node.body.outputs[index]
     return (

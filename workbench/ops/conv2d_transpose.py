@@ -1,6 +1,7 @@
 """nn.conv2d_transpose: the adjoint of nn.conv2d in x; given dy it is the gradient of the input.
 
-dx[n,c,i,j] = Σ dy[n,o,oy,ox] · w[o,c,ky,kx] over all oy·s + ky·d − p = i, ox·s + kx·d − p = j.
+dx[n,c,i,j] = Σ dy[n,o,oy,ox] · w[o,c,ky,kx] over all oy·s + ky·d − p = i, ox·s + kx·d − p = j, and onto[n,c,i,j] where
+there is such an operand: the gradient of another reader of the input, at which the sum begins.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from workbench.ops import conv2d
 from workbench.ops._windows import output_size, scatter
 
 
-def infer(dy, w, *, channels, kernel_size, strides, padding, output_padding, dilation, groups):
+def infer(dy, w, onto=None, *, channels, kernel_size, strides, padding, output_padding, dilation, groups):
     if dy.rank != 4 or w.rank != 4:
         raise ShapeError(f"conv2d_transpose: dy is NCHW and w OIHW; got {dy} and {w}")
     if w.shape != (dy.shape[1], channels // groups, *kernel_size):
@@ -24,10 +25,13 @@ def infer(dy, w, *, channels, kernel_size, strides, padding, output_padding, dil
     )  # fmt: skip
     if output_size("conv2d_transpose", size, kernel_size, strides, padding, dilation) != dy.shape[2:]:
         raise ShapeError(f"conv2d_transpose: output_padding {output_padding} does not fit dy {dy}, strides {strides}")
-    return TensorType((dy.shape[0], channels, *size), dy.dtype)
+    dx = TensorType((dy.shape[0], channels, *size), dy.dtype)
+    if onto and onto != dx:
+        raise ShapeError(f"conv2d_transpose: the sum is {dx}, so it cannot begin at {onto}")
+    return dx
 
 
-def evaluate(dy, w, *, channels, strides, padding, output_padding, dilation, groups, kernel_size):
+def evaluate(dy, w, onto=None, *, channels, strides, padding, output_padding, dilation, groups, kernel_size):
     dx = infer(
         TensorType(dy.shape), TensorType(w.shape), channels=channels, kernel_size=kernel_size, strides=strides,
         padding=padding, output_padding=output_padding, dilation=dilation, groups=groups,
@@ -39,48 +43,55 @@ def evaluate(dy, w, *, channels, strides, padding, output_padding, dilation, gro
         w.reshape(groups, o // groups, *w.shape[1:]),
         optimize=True,
     )
-    return scatter(patches.reshape(n, channels, height, width, *w.shape[2:]), dx.shape[2:], strides, padding, dilation)
+    dx = scatter(patches.reshape(n, channels, height, width, *w.shape[2:]), dx.shape[2:], strides, padding, dilation)
+    return dx if onto is None else onto + dx
 
 
-def grad_dy(build, g, dy, w, *, output_padding, channels, **attrs):
+def grad_dy(build, g, dy, w, *_, output_padding, channels, **attrs):
     return build.conv2d(g, w, channels=w.shape[0], **{key: attrs[key] for key in _SHARED})
 
 
-def grad_w(build, g, dy, w, *, output_padding, channels, **attrs):
+def grad_w(build, g, dy, w, *_, output_padding, channels, **attrs):
     return build.conv2d_backward_weight(dy, g, **{key: attrs[key] for key in _SHARED})
+
+
+def grad_onto(build, g, *_, **__):
+    return g
 
 
 _SHARED = ("kernel_size", "strides", "padding", "dilation", "groups")
 
 
-def macs(dy, w, **_):
+def macs(dy, w, *_, **__):
     return dy.elements * w.elements // w.shape[0]
 
 
-def literals(dy, w, *, strides, padding, dilation, groups, **attrs):
+def literals(dy, w, *_, strides, padding, dilation, groups, **attrs):
     dx = infer(dy, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
     return [dx.shape[0], groups, dx.shape[1] // groups, *dx.shape[2:], w.shape[0] // groups, *dy.shape[2:],
             *w.shape[2:], *strides, *padding[:2], *dilation, *conv2d.kept(w, groups)]  # fmt: skip
 
 
-def function(dy, w, **_):
+def function(dy, w, *_, **__):
     return "conv2d_transpose_split_f32" if isinstance(w.needs_grad, tuple) else "conv2d_transpose_f32"
 
 
-def literals_rows(dy, w, **attrs):
+def literals_rows(dy, w, *_, **attrs):
     return literals(dy, w, **attrs)[1:]
 
 
-def function_rows(dy, w, **_):
+def function_rows(dy, w, *_, **__):
     return function(dy, w).replace("_f32", "_rows_f32")
 
 
-def reach(dy, w, *, kernel_size, strides, padding, dilation, **_):
-    return Reach(1, padding[0] - dilation[0] * (kernel_size[0] - 1), padding[0], strides[0])
+def reach(dy, w, *_, kernel_size, strides, padding, dilation, **__):
+    return Reach(1, padding[0] - dilation[0] * (kernel_size[0] - 1), padding[0], strides[0]), Reach()
 
 
-def slices(sliced, dy, w, *, groups, channels, kernel_size, **attrs):
+def slices(sliced, dy, w, *onto, groups, channels, kernel_size, **attrs):
     """The channels it makes, those of a depthwise one, or those that a 1x1 one sums over (going on in order)."""
+    if onto and (groups > 1 or sliced != (0,)):
+        return None
     attrs |= {"groups": groups, "channels": channels, "kernel_size": kernel_size}
     _, _, made, height, width, filters, *window = [*literals(dy, w, **attrs), 0][:17]
     if groups == 1 and sliced == ():
@@ -94,6 +105,7 @@ def slices(sliced, dy, w, *, groups, channels, kernel_size, **attrs):
     return Slice(
         "conv2d_transpose_slice_f32.h", f"conv2d_transpose_{role}_f32", (*numbers, "first", "count"),
         channels if role == "made" else dy.shape[1], "sum" if role == "onto" else "channels",
+        begins=2 if onto else None,
     )  # fmt: skip
 
 
@@ -110,14 +122,17 @@ def samples(rng):
         ]  # fmt: skip
         attrs = {**full, "channels": x.shape[1], "output_padding": tuple(room)}
         cases.append(Sample((rng.normal(size=y.shape), w), attrs))
+        if len(cases) % 3 == 0:
+            cases.append(Sample((rng.normal(size=y.shape), w, rng.normal(size=x.shape)), attrs))
     return cases
 
 
 conv2d_defaults = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
 
 register(Op(
-    name="nn.conv2d_transpose", infer=infer, evaluate=evaluate, grads=(grad_dy, grad_w), samples=samples, macs=macs,
-    attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
-    kernel=Kernel("conv2d_transpose_f32.h", function, literals, split=(1,)),
-    rows=Rows("conv2d_transpose_rows_f32.h", function_rows, literals_rows, reach), slices=slices,
+    name="nn.conv2d_transpose", infer=infer, evaluate=evaluate, grads=(grad_dy, grad_w, grad_onto), samples=samples,
+    macs=macs, attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
+    kernel=Kernel("conv2d_transpose_f32.h", function, literals, in_place=(2,), split=(1,), operands=3),
+    rows=Rows("conv2d_transpose_rows_f32.h", function_rows, literals_rows, reach, images=(0, 2), operands=3),
+    slices=slices,
 ))  # fmt: skip

@@ -76,6 +76,7 @@ def fuse(gradient: Op, update: Op) -> Op:
             numbers, further = ["first", *numbers[1:]], {1 + count: 1}
         return replace(
             made, header=kernel.header, function=kernel.function, literals=(*made.literals, *numbers),
+            operands=kernel.operands,
             advance={0: row} | {index + 1: by for index, by in made.advance.items() if index >= 0} | further,
         )  # fmt: skip
 

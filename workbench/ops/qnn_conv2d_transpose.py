@@ -9,21 +9,21 @@ from workbench.ir.op import Kernel, Op, Sample, get, register
 from workbench.ops import conv2d_transpose
 
 
-def evaluate(dy, w, **attrs):
-    return conv2d_transpose.evaluate(dy, w.astype(dy.dtype), **attrs)
+def evaluate(dy, w, *onto, **attrs):
+    return conv2d_transpose.evaluate(dy, w.astype(dy.dtype), *onto, **attrs)
 
 
-def function(dy, w, **_):
+def function(dy, w, *_, **__):
     return "conv2d_transpose_split_s8" if isinstance(w.needs_grad, tuple) else "conv2d_transpose_s8"
 
 
-def scratch(dy, w, *, groups, kernel_size, **_):
+def scratch(dy, w, *_, groups, kernel_size, **__):
     """One input channel of the filters as floats."""
     return 4 * w.shape[0] // groups * kernel_size[0] * kernel_size[1]
 
 
-def slices(sliced, dy, w, *, kernel_size, **attrs):
-    made, taps = conv2d_transpose.slices(sliced, dy, w, kernel_size=kernel_size, **attrs), prod(kernel_size)
+def slices(sliced, dy, w, *onto, kernel_size, **attrs):
+    made, taps = conv2d_transpose.slices(sliced, dy, w, *onto, kernel_size=kernel_size, **attrs), prod(kernel_size)
     if made is None:
         return None
     function = made.function.replace("_f32", "_s8")
@@ -35,7 +35,9 @@ def slices(sliced, dy, w, *, kernel_size, **attrs):
 def samples(rng):
     cases = conv2d_transpose.samples(rng)
     return [
-        Sample((case.operands[0], rng.integers(-127, 128, case.operands[1].shape, np.int8)), case.attrs)
+        Sample(
+            (case.operands[0], rng.integers(-127, 128, case.operands[1].shape, np.int8), *case.operands[2:]), case.attrs
+        )
         for case in cases
     ]
 
@@ -43,6 +45,7 @@ def samples(rng):
 register(Op(
     name="qnn.conv2d_transpose", infer=conv2d_transpose.infer, evaluate=evaluate, samples=samples,
     macs=conv2d_transpose.macs, attrs=get("nn.conv2d_transpose").attrs, dtypes={1: ("int8",)},
-    kernel=Kernel("conv2d_transpose_s8.h", function, conv2d_transpose.literals, scratch, split=(1,)),
+    kernel=Kernel("conv2d_transpose_s8.h", function, conv2d_transpose.literals, scratch, in_place=(2,), split=(1,),
+                  operands=3),
     slices=slices,
 ))  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
+from workbench.ir.slices import begun
 from workbench.passes import Declined
 
 
@@ -41,13 +42,28 @@ def work_in_place(graph: Graph) -> Graph:
 
 def _in_place(node: Node, dying: set[str], root: dict[str, str], graph: Graph) -> Node:
     """The node, its first result over the first operand that can be taken over, if there is one."""
-    kernel = ops.get(node.op).kernel
-    if kernel is None or node.over[:1] not in {(), ("",)}:
+    if node.body:
+        return _sums_in_place(node, dying)
+    able = ops.get(node.op).can_take(node.operands)
+    if node.over[:1] not in {(), ("",)}:
         return node
-    for index in kernel.in_place:
-        name = node.operands[index]
-        others = {root[other] for at, other in enumerate(node.operands) if at not in kernel.in_place}
+    for name in able:
+        others = {root[other] for other in node.operands if other not in able}
         fills = graph.types[node.results[0]].bytes == graph.types[name].bytes
         if name in dying and root[name] not in others and fills:
             return replace(node, over=(name, *(node.over[1:] or [""] * (len(node.results) - 1))))
     return node
+
+
+def _sums_in_place(region: Node, dying: set[str]) -> Node:
+    """The region, sums that grow channel by channel over the operands at which they begin."""
+    if not region.attrs["channels"]:
+        return region
+    given = dict(zip(region.body.inputs, region.operands, strict=True))
+    begins = {made: given[name] for made, name in begun(region.body).items()}
+    over = list(region.over or [""] * len(region.results))
+    for index, made in enumerate(region.body.outputs):
+        name = begins.get(made, "")
+        if name in dying and region.operands.count(name) == 1:
+            over[index] = over[index] or name
+    return replace(region, over=tuple(over) if any(over) else ())

@@ -19,6 +19,7 @@ from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
 from workbench.passes.fold_constants import fold_constants
 from workbench.passes.fuse_activation import fuse_activation
+from workbench.passes.fuse_add import fuse_add
 from workbench.passes.fuse_update import fuse_update
 from workbench.passes.in_place import work_in_place
 from workbench.passes.order_search import order_search
@@ -54,6 +55,7 @@ PASSES = {
         ),
         Pass("bit-masks", save_bit_masks, "save one bit an element where the backward needs no more", SHARED),
         Pass("fuse-activation", fuse_activation, "bias and activation inside their convolution or dense layer", SHARED),
+        Pass("fuse-add", fuse_add, "let a gradient's sum begin at the one it would be added to", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
         Pass("regions", regions, "run chains of operators row by row", OPTIMIZED, looks_ahead=True),

@@ -27,7 +27,7 @@ from workbench.passes import Declined
 from workbench.passes.by_rows import over_rows
 from workbench.passes.fuse_update import fuse_update
 from workbench.passes.in_place import work_in_place
-from workbench.passes.stretches import Stretch, Stretches, live_bytes
+from workbench.passes.stretches import ROWS, Stretch, Stretches, live_bytes
 from workbench.units import size
 
 LONGEST = 24  # nodes of a region that work row by row
@@ -44,7 +44,7 @@ def regions(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
     if not chosen:
         raise Declined(f"rows of no chain would lower the peak of {size(given)}")
     gone -= {name for stretch in chosen for name in stretch.body[2]}
-    cut = over_rows(apart(graph, chosen), chain.from_iterable(stretch.over for stretch in chosen))
+    cut = over_rows(apart(graph, chosen), chain.from_iterable(one.over for one in chosen if one.attrs is ROWS))
     limit, whole = peaks(cut, gone)
     if (needed := peak_in_the_end(cut, later) + STACK) > (without := peak_in_the_end(graph, later)):
         raise Declined(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")

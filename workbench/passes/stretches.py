@@ -7,7 +7,7 @@ from workbench.errors import ShapeError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import is_static, liveness, scratch_bytes, steps, storage_roots
-from workbench.ir.slices import slices
+from workbench.ir.slices import begun, slices
 from workbench.ir.strips import runs_over, strips
 from workbench.ops.fused_update import fused_name
 from workbench.passes.by_rows import Pair, movable
@@ -152,22 +152,38 @@ class Stretches:
         )
 
     def _stretch(self, begin, end, members, before, after, inside, attrs) -> Stretch | None:
-        body = self._body(members, inside, attrs)
-        pairs = self._pairs(body, inside) if attrs is ROWS else []
-        if len(members) < 2 and (not pairs or ops.get(self.graph.nodes[begin].op).kernel.in_place):
+        body, done = self._body(members, inside, attrs), (1 << begin) - 1
+        for index in before:
+            done |= 1 << index
+        pairs = self._pairs(body, inside) if attrs is ROWS else self._sums(body, done | inside)
+        if len(members) < 2 and (
+            not pairs or ops.get(self.graph.nodes[begin].op).can_take(self.graph.nodes[begin].operands)
+        ):
             return None
-        live = self._live(begin, before, inside, {self._root[name] for name in body[2]})
+        live = self._live(done, inside, {self._root[name] for name in body[2]})
         if live - max((self._pieces[result].bytes for _, result in pairs), default=0) >= self.limit:
             return None
         try:
             plan = (strips if attrs is ROWS else slices)(body[0], 1)
         except ShapeError:
             return None
-        over = next((pair for pair in pairs if runs_over(plan, *pair)), ())
+        over = next((pair for pair in pairs if attrs is CHANNELS or runs_over(plan, *pair)), ())
         live += plan.scratch - (self._pieces[over[1]].bytes if over else 0)
         if live >= self.limit or (len(members) < 2 and not over):
             return None
         return Stretch(begin, end, tuple(members), tuple(before), tuple(after), live, body, attrs, over)
+
+    def _sums(self, body: Body, done: int) -> list[Pair]:
+        """Values that nobody reads once these nodes are done, and the sums that begin at them: they will lie in one place."""
+        try:
+            pairs = [(x, y) for y, x in begun(body[0]).items()]
+        except ShapeError:
+            return []
+        return [
+            (x, y)
+            for x, y in pairs
+            if not self._read[x] & ~done and self._root[x] in self._pieces and not self._pieces[self._root[x]].lasts
+        ]
 
     def _pairs(self, body: Body, inside: int) -> list[Pair]:
         """Images that only the members read, and the results that have room in them; the largest result first."""
@@ -191,11 +207,8 @@ class Stretches:
         body = Graph(operands, (), tuple(nodes), results, types)
         return fuse_update(body, must_pay=False) if attrs is CHANNELS else body, operands, results
 
-    def _live(self, begin: int, before, inside: int, results: set[str]) -> int:
+    def _live(self, done: int, inside: int, results: set[str]) -> int:
         """Bytes alive while the region runs, the rows it keeps left out."""
-        done = (1 << begin) - 1
-        for index in before:
-            done |= 1 << index
         later = ~(done | inside)
         total = 0
         for root, piece in self._pieces.items():
