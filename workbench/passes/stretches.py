@@ -174,7 +174,7 @@ class Stretches:
         return Stretch(begin, end, tuple(members), tuple(before), tuple(after), live, body, attrs, over)
 
     def _sums(self, body: Body, done: int) -> list[Pair]:
-        """Values that nobody reads once these nodes are done, and the sums that begin at them: they will lie in one place."""
+        """Values that nobody reads once these nodes are done, and the sums that begin at them, in the same place."""
         try:
             pairs = [(x, y) for y, x in begun(body[0]).items()]
         except ShapeError:
