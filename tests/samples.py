@@ -76,7 +76,7 @@ def run_every_kernel(board_name: str, folder: Path) -> dict[str, list[np.ndarray
 
 
 def parameters_after(graph: Graph, values: Mapping[str, np.ndarray], folder: Path) -> dict[str, np.ndarray]:
-    """Parameter -> its values after one emulated step of `graph`, flat."""
+    """Parameter -> the values of its part that is updated after one emulated step of `graph`, flat."""
     board, memory = boards.get("nrf52840"), plan_memory(graph, scratch_bytes(graph))
     project = generate(graph, memory, values, board)
     machine = Machine(build(project, board, folder, memory.plan.bytes).elf, board)
@@ -86,7 +86,7 @@ def parameters_after(graph: Graph, values: Mapping[str, np.ndarray], folder: Pat
     for name in graph.inputs:
         machine.write_array(place[name], values[name])
     machine.call("wb_train_step")
-    return {name: machine.read_array(place[name], np.float32, graph.types[name].elements) for name in graph.parameters}
+    return {name: read(machine, place[name], graph.types[name].updated) for name in graph.parameters}
 
 
 def forward_emulated(graph: Graph, values: Mapping[str, np.ndarray], folder: Path) -> np.ndarray:

@@ -1,0 +1,148 @@
+"""Regions by channels: the same bits as the whole, whatever is updated inside, and refused where that would differ."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from graphs import feeds, int8net, same_bits, seeds, shuffled
+from hypothesis import given, settings
+from samples import parameters_after
+
+from workbench import frontends, session
+from workbench.errors import GraphError, WorkbenchError
+from workbench.ir.build import Builder
+from workbench.ir.interpret import interpret
+from workbench.ir.slices import slices
+from workbench.ir.text import parse_graph, print_graph
+from workbench.ir.verify import verify
+from workbench.passes import Declined
+from workbench.passes import regions as pass_regions
+from workbench.passes.in_place import work_in_place
+from workbench.passes.pipeline import run_passes_with
+from workbench.policy import PLAIN_SGD, Optimizer
+
+FIRST = ("fold-constants", "bit-masks", "fuse-activation", "fuse-add", "dead-code", "early-update")
+HITS = (10, 36, 57)  # networks of int8net with several regions by channels, weights updated in part among them
+
+
+def by_channels(graph):
+    return [node for node in graph.nodes if node.body and node.attrs["channels"]]
+
+
+def step(seed, optimizer=PLAIN_SGD):
+    graph, weights = int8net(seed, optimizer, batch=1)
+    return run_passes_with(graph, weights, FIRST)[:2]
+
+
+@pytest.fixture(autouse=True)
+def for_any_gain(monkeypatch):
+    monkeypatch.setattr(pass_regions, "STACK", 0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=seeds)
+def test_they_keep_every_bit(seed):
+    before, _ = step(seed)
+    before = shuffled(before, seed)
+    try:
+        after = verify(pass_regions.regions(before))
+    except Declined:
+        return
+    values = feeds(before, seed)
+    assert same_bits(interpret(after, values), interpret(before, values))
+    assert parse_graph(print_graph(after)) == after
+
+
+@pytest.mark.parametrize("optimizer", [Optimizer(), Optimizer(accumulate=2)], ids=["plain", "accumulated"])
+@pytest.mark.parametrize("seed", HITS)
+def test_emulated_they_leave_the_bits_of_whole_tensors(seed, optimizer, tmp_path):
+    before, weights = step(seed, optimizer)
+    after = work_in_place(pass_regions.regions(before))
+    assert by_channels(after)
+    values = feeds(before, seed) | weights
+    whole, sliced = (parameters_after(graph, values, tmp_path / name) for name, graph in (("a", before), ("b", after)))
+    assert whole.keys() == sliced.keys()
+    assert all(np.array_equal(whole[name], sliced[name]) for name in whole)
+
+
+def test_a_backward_block_of_mobilenet():
+    """Updates inside, the sum over the residual's other gradient, a few channels at a time, one storage for the sum."""
+    compiled = session.compile(frontends.load("mobilenet-int8"), "full")
+    regions = by_channels(compiled.graph)
+    (block,) = [node for node in regions if "block3" in node.label]
+    inside = [node.op for node in block.body.nodes]
+    assert inside.count("qnn.conv2d_backward_weight_sgd") == inside.count("qnn.sum_sgd") == 2
+    assert {"block3.depthwise.weight", "block3.expand.bias"} <= set(block.over)
+    plan = slices(block.body, block.attrs["channels"])
+    assert plan.channels == 48 and plan.inner < 1024
+    onto = [node.operands[2] for node in block.body.nodes if len(node.operands) == 3 and "transpose" in node.op]
+    if onto:
+        assert block.operands[block.body.inputs.index(onto[0])] in block.over
+
+
+def test_what_is_updated_must_be_taken_over():
+    graph = pass_regions.regions(step(HITS[0])[0])
+    region = next(node for node in by_channels(graph) if any(node.over))
+    nodes = [replace(node, over=()) if node is region else node for node in graph.nodes]
+    with pytest.raises(GraphError, match="must take over %"):
+        verify(replace(graph, nodes=tuple(nodes)))
+
+
+class Block:
+    """dy through a projection w, a clip and a depthwise filter, as one body."""
+
+    def __init__(self, batch=1):
+        self.build = Builder()
+        self.dy, self.w = self.build.input("dy", (batch, 4, 5, 5)), self.build.input("w", (4, 6, 1, 1), "int8")
+        self.mask, self.s = self.build.input("m", (batch, 6, 5, 5), "bit"), self.build.input("s", (6,))
+        self.wide = self.build.op("qnn.conv2d_transpose", self.dy, self.w, channels=6, kernel_size=(1, 1))
+        self.g = self.build.op("qnn.through_clip", self.wide, self.mask, self.s)
+
+    def refused(self, *outputs, channels=1):
+        body = self.build.graph(*outputs).as_body()
+        outer = Builder()
+        operands = [
+            outer.input(name, kind.shape, kind.dtype) for name, kind in body.types.items() if name in body.inputs
+        ]
+        with pytest.raises(WorkbenchError) as caught:
+            outer.region(*operands, body=body, channels=channels)
+        return caught.value.message
+
+
+def test_what_cannot_work_by_channels_is_refused():
+    block = Block()
+    total = block.build.sum(block.g, axis=(0, 2, 3))
+    assert "divide 6" in block.refused(total, channels=4)
+    assert "nothing else is" in block.refused(total, block.g)
+    block = Block(batch=2)
+    assert "one image" in block.refused(block.build.sum(block.g, axis=(0, 2, 3)))
+    block = Block()
+    wide = {"channels": 6, "kernel_size": (3, 3), "padding": (1,) * 4}
+    through = block.build.op("qnn.conv2d_transpose", block.g, block.build.input("v", (6, 6, 3, 3), "int8"), **wide)
+    assert "cannot work channel by channel" in block.refused(through)  # a sum of windows: not in the same order
+    block = Block()
+    total = block.build.sum(block.g, axis=(0, 2, 3))
+    again = block.build.op("qnn.through_clip", block.g, block.mask, total)
+    assert "of its body at once" in block.refused(block.build.sum(again, axis=(0, 2, 3)), total)
+
+
+def test_a_projection_must_not_change_before_the_last_channel():
+    block = Block()
+    rates = [block.build.input("lr"), block.build.input("seed", (), "int32"), block.build.input("step", (), "int32")]
+    attrs = {"kernel_size": (1, 1), "x_scale": 0.1, "parameter": 0}
+    x = block.build.input("x", (1, 1, 5, 5), "int8")
+    scales = block.build.input("t", (4,))
+    update = "qnn.conv2d_backward_weight_sgd"
+    v = block.build.input("v", (6, 1, 1, 1), "int8")
+    fine = block.build.op(update, v, block.g, x, block.s, *rates, **attrs)
+    assert slices(block.build.graph(fine), 2).channels == 6
+    bad = block.build.op(
+        update, block.w, block.dy, block.build.input("y", (1, 6, 5, 5), "int8"), scales, *rates, **attrs
+    )
+    assert "cannot work channel by channel" in block.refused(fine, bad)
+
+
+def test_the_text_tells_how_many_channels():
+    text = print_graph(pass_regions.regions(step(HITS[1])[0]))
+    assert re.search(r"region\(.*channels=[1-9]", text)
