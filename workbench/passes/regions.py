@@ -19,7 +19,7 @@ from itertools import chain
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import peak_bytes
+from workbench.ir.liveness import peak_bytes, scratch_bytes, steps
 from workbench.ir.slices import slices, takeovers
 from workbench.ir.strips import strips
 from workbench.ir.verify import region_may_take
@@ -46,9 +46,13 @@ def regions(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
     gone -= {name for stretch in chosen for name in stretch.body[2]}
     cut = over_rows(apart(graph, chosen), chain.from_iterable(one.over for one in chosen if one.attrs is ROWS))
     limit, whole = peaks(cut, gone)
-    if (needed := peak_in_the_end(cut, later) + STACK) > (without := peak_in_the_end(graph, later)):
-        raise Declined(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")
-    return in_larger_steps(cut, (limit, max(whole, given_whole)), gone)
+    end = peak_in_the_end(cut, later)
+    if end + STACK > (without := peak_in_the_end(graph, later)):
+        raise Declined(f"it would need {size(end + STACK)} in the end, stack included, instead of {size(without)}")
+    wider = in_larger_steps(cut, (limit, max(whole, given_whole)), gone)
+    if (more := peak_in_the_end(wider, later) - end) > 0:  # what later passes do costs a little where there is no room
+        wider = in_larger_steps(cut, (limit - more, max(whole, given_whole)), gone)
+    return wider if peak_in_the_end(wider, later) <= end else cut
 
 
 def peak_in_the_end(graph: Graph, later: Sequence[str]) -> int:
@@ -118,19 +122,25 @@ def region_of(graph: Graph, stretch: Stretch) -> Node:
 
 
 def in_larger_steps(graph: Graph, limits: tuple[int, int], gone: frozenset[str]) -> Graph:
-    """The same graph, each region with as many rows a step as keep the peaks within `limits`: that costs less time."""
+    """The same graph, each region with as many rows or channels a step as keep the peaks within `limits`: that costs
+    less time. (Only the scratch of a region depends on its step.)"""
+    scratch = scratch_bytes(graph)
+    rooms = []  # for each node, by its first result: bytes of scratch within both limits
+    for living, limit in zip((live_bytes(graph, gone), live_bytes(graph, frozenset())), limits, strict=True):
+        of_node = zip(steps(graph), living, strict=True)
+        rooms.append({node.results[0]: scratch.get(node.results[0], 0) + limit - live for node, live in of_node})
+    nodes = list(graph.nodes)
     for index, node in enumerate(graph.nodes):
-        if not node.body:
-            continue
-        for step in _steps(node):
+        for step in _steps(node) if node.body else ():
             wider = replace(node, attrs={**node.attrs, **step})
-            larger = graph.with_nodes([*graph.nodes[:index], wider, *graph.nodes[index + 1 :]])
-            if not all(region_may_take(larger, wider, at, name) for at, name in enumerate(node.over) if name):
+            if not all(region_may_take(graph, wider, at, name) for at, name in enumerate(node.over) if name):
                 break
-            if any(peak > limit for peak, limit in zip(peaks(larger, gone), limits, strict=True)):
+            kinds = [graph.types[name] for name in node.operands]
+            needed = -(-ops.get("region").kernel.scratch(*kinds, **wider.attrs) // 4) * 4
+            if any(needed > room[node.results[0]] for room in rooms):
                 break
-            graph = larger
-    return graph
+            nodes[index] = wider
+    return graph.with_nodes(nodes)
 
 
 def _steps(node: Node) -> list[dict[str, int]]:
