@@ -12,7 +12,7 @@ from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
-from workbench.ir.strips import strips
+from workbench.ir.strips import runs_over, strips
 from workbench.ir.types import BY_ROWS
 from workbench.ir.verify import verify
 from workbench.ops._region_samples import CHAINS
@@ -54,7 +54,9 @@ def macs(*_, body, **__):
 
 
 def samples(rng):
-    """Chains of convolutions, poolings and their gradients, in strips of one row and of several."""
+    """Chains of convolutions, poolings and their gradients, in strips of one row and of several; each also with all
+    images row by row, results over images where they may be.
+    """
     cases = []
     for chain, rows in CHAINS:
         build = Builder()
@@ -62,6 +64,14 @@ def samples(rng):
         body = build.graph(*outputs).renumbered()
         operands = tuple(_random(rng, name, body.types[name]) for name in body.inputs)
         cases.append(Sample(operands, {"body": body, "rows": rows}))
+        plan = strips(body, rows)
+        images = {index: name for index, name in enumerate(body.inputs) if name in plan.images}
+        results = {index: name for index, name in enumerate(body.outputs) if name in plan.images}
+        over = {at: index for at, result in results.items() for index, name in images.items()
+                if body.types[result].bytes <= body.types[name].bytes and runs_over(plan, name, result)}  # fmt: skip
+        if images or results:
+            attrs = {"body": body, "rows": rows, "by_rows": tuple(results)}
+            cases.append(Sample(operands, attrs, dict.fromkeys(images, BY_ROWS), over))
     return cases
 
 
