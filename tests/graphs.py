@@ -144,6 +144,15 @@ def int8net(
     return training_step(apply_policy(forward, policy), optimizer), weights
 
 
+def small_stem():
+    """A network whose image is its largest value, halved twice before anything is wide."""
+    net = Network("stem", (1, 3, 24, 24))
+    x = net.relu6(net.conv2d(net.input, "conv1", 4, 3, stride=2, padding=1), "conv1")
+    x = net.relu6(net.conv2d(x, "conv2", 4, 3, padding=1, groups=4), "conv2")
+    x = net.relu6(net.conv2d(net.conv2d(x, "conv3", 6, 1), "conv4", 8, 3, stride=2, padding=1), "conv4")
+    return net.model(net.dense(net.global_avg_pool2d(x, "pool"), "fc", 10), None, "")
+
+
 def shuffled(graph: Graph, seed: int) -> Graph:
     """The same nodes in a random legal order: makers before readers, and nobody reads storage after its takeover."""
     rng = np.random.default_rng(seed)

@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from graphs import feeds, int8net, same_bits
+from graphs import feeds, int8net, same_bits, small_stem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import forward_emulated
 
 from workbench import boards, frontends, session
 from workbench.errors import GraphError
-from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
@@ -221,15 +220,6 @@ def test_a_result_that_comes_too_early_is_seen(tmp_path, monkeypatch):
     assert np.allclose(right, want, rtol=1e-5, atol=1e-5)
     wrong = forward_emulated(changed(graph, over=("x",)), {**values, **weights}, tmp_path / "wrong")
     assert not np.allclose(wrong, want, rtol=1e-2, atol=1e-2)
-
-
-def small_stem():
-    """A network whose image is its largest value, halved twice before anything is wide."""
-    net = Network("stem", (1, 3, 24, 24))
-    x = net.relu6(net.conv2d(net.input, "conv1", 4, 3, stride=2, padding=1), "conv1")
-    x = net.relu6(net.conv2d(x, "conv2", 4, 3, padding=1, groups=4), "conv2")
-    x = net.relu6(net.conv2d(net.conv2d(x, "conv3", 6, 1), "conv4", 8, 3, stride=2, padding=1), "conv4")
-    return net.model(net.dense(net.global_avg_pool2d(x, "pool"), "fc", 10), None, "")
 
 
 def test_a_training_step_that_overwrites_its_image(tmp_path):

@@ -22,7 +22,7 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import steps
 from workbench.ir.text import print_graph
-from workbench.ir.types import BITS, NUMPY
+from workbench.ir.types import BITS, NUMPY, STREAM
 from workbench.plan.memory import MemoryPlan
 from workbench.tables import BufferRow, OpRow, write_csv
 
@@ -117,7 +117,11 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
 
 
 def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
-    outer = {name: _operand(graph, layout, node, index) for index, name in enumerate(node.body.inputs)}
+    outer = {
+        name: _operand(graph, layout, node, index)
+        for index, name in enumerate(node.body.inputs)
+        if graph.types[node.operands[index]].bytes
+    }
     outer |= {made: layout.pointer(graph, name) for made, name in zip(node.body.outputs, node.results, strict=True)}
     scratch = f"{ARENA} + {layout.buffers[row.scratch[0]].offset}" if row.scratch else ""
     inner = zip((*node.body.inputs, *node.body.outputs), (*node.operands, *node.results), strict=True)
@@ -155,7 +159,7 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
         "#define BITS(base, offset) ((uint32_t *)(void *)((base) + (offset)))", "",
         f"extern uint8_t {ARENA}[{max(plan.plan.bytes, 8)}];", "",
     ]  # fmt: skip
-    faces = [("wb_" + name, name) for name in graph.inputs if graph.types[name].rank]
+    faces = [("wb_" + name, name) for name in graph.inputs if graph.types[name].rank and graph.types[name].bytes]
     faces += [("wb_logits", node.operands[0]) for node in loss_nodes(graph)]
     taken = {row.symbol for row in layout.buffers}
     for stem, value in faces:
@@ -164,6 +168,8 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
         taken.add(symbol := c_identifier(stem, taken))
         order = f", stored as {kind.layout}: a row of all channels, then the next" if kind.layout else ""
         lines.append(f"#define {symbol} {place} /* {C_TYPE[kind.dtype]} {list(kind.shape)}{order} */")
+    streams = [(name, graph.types[name]) for name in graph.inputs if graph.types[name].layout == STREAM]
+    lines += [f"/* {name}: {C_TYPE[kind.dtype]} {list(kind.shape)} comes by wb_read_rows */" for name, kind in streams]
     lines.append("")
     for row in layout.buffers:
         if row.storage != "arena":

@@ -132,7 +132,7 @@ def _homes(body: Graph, stages: tuple[Stage, ...]) -> dict[str, str]:
     for stage in reversed(stages):
         if not stage.image or stage.follows:
             continue
-        able = (stage.node.operands[index] for index in ops.get(stage.node.op).kernel.in_place)
+        able = [stage.node.operands[index] for index in _in_place(stage)]
         over = [name for name in able if name in home and read.count(name) == 1 and name not in body.outputs]
         home |= dict.fromkeys(over[:1], home[stage.image])
     return home
@@ -149,7 +149,8 @@ def _stages(body: Graph) -> tuple[Stage, ...]:
         rows = ops.get(node.op).rows
         types = [body.types[name] for name in node.operands]
         result = body.types[node.results[0]]
-        if rows is None or node.overwrites or result.layout or any(kind.layout for kind in types):
+        images = [types[index] for index in rows.images] if rows else []
+        if rows is None or node.overwrites or any(kind.layout for kind in (*images, result)):
             raise ShapeError(f"region: {node.op} cannot work row by row")
         reads = tuple((node.operands[index], rows.reach(*types, **node.attrs)) for index in rows.images)
         if any(body.types[name].rank != 4 for name, _ in reads) or (result.rank != 4 and not rows.adds_up):
@@ -199,16 +200,17 @@ def runs_over(plan: Strips, image: str, result: str) -> bool:
         for index, stage in enumerate(plan.stages):
             before, done[index] = done[index], target[index]
             if plan.home.get(stage.image) == result:
-                same = row == result_row and _in_place(stage, image)
+                operands = [at for at, name in enumerate(stage.node.operands) if name == image]
+                same = row == result_row and set(operands) <= set(_in_place(stage))
                 read = done if same else [*done[:index], before, *done[index + 1 :]]
                 if target[index] * result_row > _unread(plan, image, read) * row:
                     return False
     return True
 
 
-def _in_place(stage: Stage, image: str) -> bool:
-    able = ops.get(stage.node.op).kernel.in_place
-    return all(at in able for at, name in enumerate(stage.node.operands) if name == image)
+def _in_place(stage: Stage) -> tuple[int, ...]:
+    kernel = ops.get(stage.node.op).kernel
+    return kernel.in_place if kernel else ()
 
 
 def _unread(plan: Strips, image: str, done: list[int]) -> int:

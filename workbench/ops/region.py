@@ -13,13 +13,13 @@ from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
 from workbench.ir.strips import runs_over, strips
-from workbench.ir.types import BY_ROWS
+from workbench.ir.types import BY_ROWS, STREAM
 from workbench.ir.verify import verify
 from workbench.ops._region_samples import CHAINS
 
 
 def infer(*operands, body, rows, by_rows):
-    if [body.types[name] for name in body.inputs] != [kind.in_layout("") for kind in operands] or body.persistent:
+    if [body.types[name] for name in body.inputs] != [kind.in_body for kind in operands] or body.persistent:
         raise ShapeError(f"region: its body takes {', '.join(str(body.types[name]) for name in body.inputs)}; "
                          f"got {', '.join(map(str, operands))}")  # fmt: skip
     try:
@@ -29,12 +29,12 @@ def infer(*operands, body, rows, by_rows):
     plan = strips(body, rows)
     if not set(by_rows) <= set(range(len(body.outputs))):
         raise ShapeError(f"region: it has {len(body.outputs)} results; by_rows is {list(by_rows)}")
-    in_rows = [name for name, kind in zip(body.inputs, operands, strict=True) if kind.layout]
+    in_rows = [name for name, kind in zip(body.inputs, operands, strict=True) if kind.layout not in {"", STREAM}]
     in_rows += [body.outputs[index] for index in by_rows]
     for name in in_rows:
         if name not in plan.images:
             raise ShapeError(f"region: %{name} is no image that it reads or makes row by row")
-    if any(kind.layout not in {"", BY_ROWS} for kind in operands):
+    if any(kind.layout not in {"", BY_ROWS, STREAM} for kind in operands):
         raise ShapeError(
             f"region: an image lies channel by channel or in {BY_ROWS}; got {', '.join(map(str, operands))}"
         )

@@ -21,6 +21,7 @@ from workbench.passes.fold_constants import fold_constants
 from workbench.passes.fuse_activation import fuse_activation
 from workbench.passes.fuse_update import fuse_update
 from workbench.passes.in_place import work_in_place
+from workbench.passes.input_rows import input_rows
 from workbench.passes.order_search import order_search
 from workbench.passes.regions import regions
 from workbench.units import size
@@ -55,6 +56,7 @@ PASSES = {
         Pass("bit-masks", save_bit_masks, "save one bit an element where the backward needs no more", SHARED),
         Pass("fuse-activation", fuse_activation, "bias and activation inside their convolution or dense layer", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
+        Pass("input-rows", input_rows, "take the image row by row: --input rows", ()),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
         Pass("regions", regions, "run chains of operators row by row", OPTIMIZED, True, looks_ahead=True),
         Pass("fuse-update", fuse_update, "apply each gradient as it is computed", OPTIMIZED, True),

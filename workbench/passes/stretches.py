@@ -10,6 +10,7 @@ from workbench.ir.strips import runs_over, strips
 from workbench.passes.by_rows import Pair, movable
 from workbench.passes.precedence import predecessors
 
+IMPOSSIBLE = 1 << 60  # bytes
 Body = tuple[Graph, tuple[str, ...], tuple[str, ...]]  # a sub-graph, and its operands and results
 
 
@@ -45,7 +46,7 @@ class Stretches:
     """All stretches of at most `longest` members during which fewer than `limit` bytes live.
 
     Values that are `gone` take no memory, except as the result of a region. `live` are the bytes that live while each
-    node runs by itself.
+    node runs by itself; one without a kernel cannot.
     """
 
     graph: Graph
@@ -63,7 +64,10 @@ class Stretches:
         self._read = _readers(graph)
         self._movable = movable(graph) - self.gone
         living = dict(zip((node.results[0] for node in steps(graph)), live_bytes(graph, self.gone), strict=True))
-        self.live = [living.get(node.results[0], 0) for node in graph.nodes]
+        self.live = [
+            living.get(node.results[0], 0) if ops.get(node.op).kernel or ops.get(node.op).view else IMPOSSIBLE
+            for node in graph.nodes
+        ]
         self._ending: dict[int, list[Stretch]] = {}
         for begin in range(self.count):
             for stretch in self._from(begin):
@@ -106,7 +110,7 @@ class Stretches:
     def _stretch(self, begin, end, members, before, after, inside) -> Stretch | None:
         body = self._body(members, inside)
         pairs = self._pairs(body, inside)
-        if len(members) < 2 and (not pairs or ops.get(self.graph.nodes[begin].op).kernel.in_place):
+        if len(members) < 2 and (not pairs or self._works_in_place(begin)):
             return None
         live = self._live(begin, before, inside, {self._root[name] for name in body[2]})
         if live - max((self._pieces[result].bytes for _, result in pairs), default=0) >= self.limit:
@@ -120,6 +124,10 @@ class Stretches:
         if live >= self.limit or (len(members) < 2 and not over):
             return None
         return Stretch(begin, end, tuple(members), tuple(before), tuple(after), live, body, over)
+
+    def _works_in_place(self, index: int) -> bool:
+        kernel = ops.get(self.graph.nodes[index].op).kernel
+        return kernel is not None and bool(kernel.in_place)
 
     def _pairs(self, body: Body, inside: int) -> list[Pair]:
         """Images that only the members read, and the results that have room in them; the largest result first."""
