@@ -55,7 +55,7 @@ def bytes_lost(plan: Strips, image: str, result: str, shift: int = 0) -> int:
     row, made = (plan.body.types[name].bytes // plan.body.types[name].shape[2] for name in (image, result))
     height, done, lost = plan.body.types[image].shape[2], [0] * len(plan.stages), 0
     written = np.zeros(plan.body.types[image].bytes + plan.body.types[result].bytes + shift, bool)
-    for target in plan.targets():
+    for target in plan.targets:
         for index, stage in enumerate(plan.stages):
             for name, reach in stage.reads if target[index] > done[index] else ():
                 if name == image:
