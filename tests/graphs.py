@@ -78,9 +78,12 @@ def mixednet(seed: int, optimizer=PLAIN_SGD) -> Graph:
     return training_step(apply_policy(forward, parse_policy("+".join(chosen) or "bias-only")), optimizer)
 
 
-def int8net(seed: int, optimizer=PLAIN_SGD, batch: int | None = None) -> tuple[Graph, dict[str, np.ndarray]]:
+def int8net(
+    seed: int, optimizer=PLAIN_SGD, batch: int | None = None, size: int = 6, update: str = ""
+) -> tuple[Graph, dict[str, np.ndarray]]:
     """The training step of a random int8 network, and its parameters: strides, groups, depthwise filters, residuals of
-    different scales, average pooling, a dense head; some of its weights updated in part. About a tenth is clipped.
+    different scales, average pooling, a dense head; some of its weights updated in part, unless `update` is a policy.
+    About a tenth is clipped.
     """
     rng = np.random.default_rng(seed)
     build, weights, layers = Builder(), {}, []
@@ -115,7 +118,7 @@ def int8net(seed: int, optimizer=PLAIN_SGD, batch: int | None = None) -> tuple[G
 
     scale, zero = quantization()
     batch = int(rng.integers(1, 3)) if batch is None else batch
-    x = build.input("input0", (batch, 3, 6, 6), "int8", scale=scale, zero_point=zero)
+    x = build.input("input0", (batch, 3, size, size), "int8", scale=scale, zero_point=zero)
     for _ in range(int(rng.integers(1, 4))):
         kind = rng.choice(["stride", "grouped", "depthwise", "pool", "residual", "bottleneck"])
         if kind == "stride":
@@ -137,8 +140,17 @@ def int8net(seed: int, optimizer=PLAIN_SGD, batch: int | None = None) -> tuple[G
                  label="pool")  # fmt: skip
     forward = build.graph(build.batch_flatten(conv(x, 3, 1, label="fc"), label="flatten"))
     chosen = [f"{name}{rng.choice(['', ':0.5'])}" for name in layers if rng.random() < 0.6]
-    policy = parse_policy("+".join(chosen) or str(rng.choice(["full", "bias-only"])))
+    policy = parse_policy(update or "+".join(chosen) or str(rng.choice(["full", "bias-only"])))
     return training_step(apply_policy(forward, policy), optimizer), weights
+
+
+def small_stem():
+    """A network whose image is its largest value, halved twice before anything is wide."""
+    net = Network("stem", (1, 3, 24, 24))
+    x = net.relu6(net.conv2d(net.input, "conv1", 4, 3, stride=2, padding=1), "conv1")
+    x = net.relu6(net.conv2d(x, "conv2", 4, 3, padding=1, groups=4), "conv2")
+    x = net.relu6(net.conv2d(net.conv2d(x, "conv3", 6, 1), "conv4", 8, 3, stride=2, padding=1), "conv4")
+    return net.model(net.dense(net.global_avg_pool2d(x, "pool"), "fc", 10), None, "")
 
 
 def shuffled(graph: Graph, seed: int) -> Graph:

@@ -57,10 +57,15 @@ def run_every_kernel(board_name: str, folder: Path) -> dict[str, list[np.ndarray
         for index, array in enumerate(in_dtype(sample.operands, np.float32)):
             declare = builder.parameter if index in taken else builder.input
             name = f"{case}.{index}"
-            operands.append(declare(name, array.shape, dtype_name(array)))
-            feeds[name] = array
+            layout = {"layout": sample.layouts[index]} if index in sample.layouts else {}
+            operands.append(declare(name, array.shape, dtype_name(array), **layout))
+            feeds[name] = operands[-1].type.stored(array) if layout else array
         results = builder.op(op.name, *operands, **sample.attrs)
         made[case] = results if isinstance(results, tuple) else (results,)
+        if sample.over:
+            taken = {at: operands[index].name for at, index in sample.over.items()}
+            over = tuple(taken.get(at, "") for at in range(len(made[case])))
+            builder.nodes[-1] = replace(builder.nodes[-1], over=over)
         outputs += made[case]
     graph = verify(builder.graph(*outputs))
     memory = plan_memory(graph, scratch_bytes(graph))
@@ -97,7 +102,7 @@ def forward_emulated(graph: Graph, values: Mapping[str, np.ndarray], folder: Pat
     machine = Machine(build(project, board, folder, memory.plan.bytes).elf, board)
     machine.start()
     place = {value: machine.elf.address(row.symbol) + row.offset for row in project.buffers for value in row.values}
-    machine.write_array(place[source], np.ascontiguousarray(values[source]))
+    machine.write_array(place[source], graph.types[source].stored(values[source]))
     machine.call("wb_train_step")
     return read(machine, place[output], graph.types[output]).reshape(graph.types[output].shape)
 

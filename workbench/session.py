@@ -26,6 +26,7 @@ from workbench.ir.liveness import scratch_bytes, storage_roots
 from workbench.ir.types import NUMPY
 from workbench.measure import sram_planned, too_large
 from workbench.passes.apply_policy import apply_policy, weighted_layers
+from workbench.passes.input_rows import require_rows
 from workbench.passes.permute_channels import Orders, largest_first, permuted
 from workbench.passes.pipeline import Applied, chosen_passes, run_passes_with
 from workbench.plan.memory import MemoryPlan, plan_memory
@@ -81,7 +82,8 @@ def compile(
 ) -> Compiled:
     """Differentiate, schedule and plan. Raises PolicyError, or ModelError for a network without class scores.
 
-    `passes` changes those of the schedule: "in-place,-early-update" adds the one and leaves out the other.
+    `passes` changes those of the schedule: "in-place,-early-update" adds the one and leaves out the other;
+    "input-rows" has the image handed over row by row (ModelError where something needs it as a whole).
     """
     start = time.perf_counter()
     policy = model.policy(policy)
@@ -95,6 +97,7 @@ def compile(
     orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
     step = training_step(marked, optimizer, orders)
     graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), chosen_passes(schedule, passes))
+    require_rows(graph)
     memory = plan_memory(graph, scratch_bytes(graph))
     seconds = time.perf_counter() - start
     return Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, seconds)

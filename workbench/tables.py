@@ -20,6 +20,7 @@ class BufferRow:
     `storage` is arena, sram or flash. `role` is input, label, activation, mask, gradient, scratch, parameter,
     state or scalar. `parameter`, `axis`, `begin`, `end`: the slice of which parameter it holds (empty otherwise).
     `values` are the names of the graph's values that live in it, in order of birth.
+    A storage of which a part is needed for longer is a row a part: that part, with the values, and behind it its tails.
     """
 
     id: int

@@ -250,6 +250,7 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
         "passes": passes, "passes_changed": list(pass_changes(compiled.schedule, passes)),
         "declined": {applied.name: applied.declined for applied in compiled.passes if applied.declined},
         "board": board.name, "core": board.core,
+        "input": "rows" if device.machine.takes_rows else "whole",
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
         "steps": len(losses), "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),

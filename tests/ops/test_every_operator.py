@@ -21,7 +21,7 @@ BIT_EXACT = {  # no rounding, or one an element
 @pytest.mark.parametrize(("op", "sample"), CASES)
 def test_infer_tells_what_evaluate_gives(op, sample):
     operands = in_dtype(sample.operands, np.float32)
-    types = [TensorType(a.shape, dtype_name(a)) for a in operands]
+    types = [TensorType(a.shape, dtype_name(a), sample.layouts.get(i, "")) for i, a in enumerate(operands)]
     inferred = op.result_types(types, sample.attrs)
     results = evaluate(op, sample)
     assert [(t.shape, t.dtype) for t in inferred] == [(r.shape, dtype_name(r)) for r in results]

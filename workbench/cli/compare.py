@@ -33,7 +33,7 @@ def execute(args) -> int:
     if args.ablate:
         return ablate(args, policies)
     board, model = options.board(args), options.model(args)
-    wanted = cells(policies, schedules, args.passes)
+    wanted = cells(policies, schedules, options.passes(args))
     check_names(model, wanted)
     options.check_data(args, model)
     args.policy = "compare"  # in the folder's name

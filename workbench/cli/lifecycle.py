@@ -27,7 +27,7 @@ def execute(args) -> int:
     board, model = options.board(args), options.check(args)
     from workbench.cli.notes import passes_note  # loads pandas: a misspelt name is told before that
 
-    wanted = schedules(args.schedules, args.passes)
+    wanted = schedules(args.schedules, options.passes(args))
     folder = output_folder(args.output, f"{options.run_name(args, board)}-lifecycle", args.force)
     say_note(passes_note(wanted, args.passes), args)
     model = options.pretrained(args, model)

@@ -32,6 +32,9 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
     parser.add_argument(
         "--passes", default="", metavar="A,-B", help="add pass A, leave out B: --passes=A,-B; see `workbench passes`"
     )
+    parser.add_argument(
+        "--input", default="whole", choices=("whole", "rows"), help="the image at once, or row by row (default whole)"
+    )
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="samples a step (default 1)")
     parser.add_argument("--accumulate", type=positive, default=1, metavar="N", help="batches summed a step (default 1)")
     parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
@@ -152,7 +155,12 @@ def compiled(args, found=None, schedule: str | None = None):
     found = found or _with_such_layers(args)
     from workbench import session
 
-    return session.compile(found, args.policy, schedule or args.schedule, optimizer(args), args.passes)
+    return session.compile(found, args.policy, schedule or args.schedule, optimizer(args), passes(args))
+
+
+def passes(args) -> str:
+    """The changes of the schedule's passes that were asked for, the image by rows among them."""
+    return ",".join(filter(None, (args.passes, "input-rows" if args.input == "rows" else "")))
 
 
 def optimizer(args):
@@ -239,7 +247,7 @@ def run_name(args, board: Board, schedule: str | None = None, label: str | None 
     """lenet-full-nrf52840, with what else was chosen: the folder under out/. `label` stands for the policy's name."""
     parts = [called(args), label or _policy_name(args.policy), board.name]
     parts += [schedule] if schedule and schedule != "optimized" else []
-    words = [word.strip() for word in args.passes.split(",")]
+    words = [word.strip() for word in passes(args).split(",")]
     parts += [f"no_{word[1:]}" if word.startswith("-") else word for word in words if word]
     for name, plain in (("batch", 1), ("accumulate", 1), ("momentum", 0), ("weight_decay", 0)):
         parts += [f"{name}{getattr(args, name):g}"] if getattr(args, name) != plain else []

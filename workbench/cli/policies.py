@@ -27,7 +27,7 @@ def execute(args) -> int:
     policies = parse_policies(names, model.policy)
     from workbench.study.policies import cost, layer_parts  # seconds to load: a misspelt name should not wait for it
 
-    costs = [cost(model, policy, args.schedule, options.optimizer(args), args.passes) for policy in policies]
+    costs = [cost(model, policy, args.schedule, options.optimizer(args), options.passes(args)) for policy in policies]
     parts = [] if args.policy is None else layer_parts(model, policies[0])
     if args.json:
         say_json({"model": model.name, "schedule": args.schedule, "passes": args.passes,

@@ -23,7 +23,7 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import steps
 from workbench.ir.text import print_graph
-from workbench.ir.types import BITS, NUMPY
+from workbench.ir.types import BITS, NUMPY, STREAM
 from workbench.plan.memory import MemoryPlan
 from workbench.tables import BufferRow, OpRow, write_csv
 
@@ -131,7 +131,8 @@ def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
         rest = {own: part.symbol for own, name in given.items() if (part := layout.rest.get(layout.root[name]))}
         text = slices_body(body, attrs["channels"], outer | made, rest, scratch)
     else:
-        outer = {own: _operand(graph, layout, node, index) for index, own in enumerate(body.inputs)}
+        given = [(index, own) for index, own in enumerate(body.inputs) if graph.types[node.operands[index]].bytes]
+        outer = {own: _operand(graph, layout, node, index) for index, own in given}
         inner = zip((*body.inputs, *body.outputs), (*node.operands, *node.results), strict=True)
         by_rows = {name for name, value in inner if graph.types[value].layout}
         text = region_body(body, attrs["rows"], outer | made, by_rows, scratch)
@@ -167,7 +168,7 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
         "#define BITS(base, offset) ((uint32_t *)(void *)((base) + (offset)))", "",
         f"extern uint8_t {ARENA}[{max(plan.plan.bytes, 8)}];", "",
     ]  # fmt: skip
-    faces = [("wb_" + name, name) for name in graph.inputs if graph.types[name].rank]
+    faces = [("wb_" + name, name) for name in graph.inputs if graph.types[name].rank and graph.types[name].bytes]
     faces += [("wb_logits", node.operands[0]) for node in loss_nodes(graph)]
     taken = {row.symbol for row in layout.buffers}
     for stem, value in faces:
@@ -176,6 +177,8 @@ def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
         taken.add(symbol := c_identifier(stem, taken))
         order = f", stored as {kind.layout}: a row of all channels, then the next" if kind.layout else ""
         lines.append(f"#define {symbol} {place} /* {C_TYPE[kind.dtype]} {list(kind.shape)}{order} */")
+    streams = [(name, graph.types[name]) for name in graph.inputs if graph.types[name].layout == STREAM]
+    lines += [f"/* {name}: {C_TYPE[kind.dtype]} {list(kind.shape)} comes by wb_read_rows */" for name, kind in streams]
     lines.append("")
     for row in layout.buffers:
         if row.storage != "arena":

@@ -140,7 +140,7 @@ class _Writer:
         operands = [
             self.over[name] if at in rows.images
             else self._whole(name, types[name].dtype == "bit" or at in rows.parted)
-            for at, name in enumerate(node.operands)
+            for at, name in enumerate(node.operands) if types[name].bytes
         ]  # fmt: skip
         missing = range(len(operands), rows.operands)
         operands += ["wb_no_rows" if at in rows.images else "0" for at in missing]

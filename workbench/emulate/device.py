@@ -21,7 +21,7 @@ class Device:
 
     def __init__(self, machine: Machine, buffers: list[BufferRow], ops: list[OpRow], stored=np.ravel):
         self.machine, self.buffers, self.ops, self.stored = machine, buffers, ops, stored
-        self.input = _only(buffers, "input")
+        self.input = None if machine.takes_rows else _only(buffers, "input")
         self.label = _only(buffers, "label")
         loss = next((op for op in ops if op.phase == "loss"), None)
         if loss is None:
@@ -47,14 +47,14 @@ class Device:
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
         """Logits (batch, classes) of inputs (batch, …)."""
-        self._feed(self.input, self.stored(inputs))
+        self._feed_inputs(inputs)
         self.machine.call("wb_forward")
         count = self.logits.size // 4
         return self.machine.read_array(self.address(self.logits), np.float32, count).reshape(len(inputs), -1)
 
     def feed(self, inputs: np.ndarray, labels: np.ndarray) -> None:
         """Write a batch's inputs and int32 labels."""
-        self._feed(self.input, self.stored(inputs))
+        self._feed_inputs(inputs)
         self._feed(self.label, np.asarray(labels, np.int32))
 
     def train_step(self, inputs: np.ndarray, labels: np.ndarray) -> float:
@@ -101,7 +101,7 @@ class Device:
 
     def accuracy(self, inputs: np.ndarray, labels: np.ndarray) -> float:
         """Fraction of samples whose largest logit is at their label; runs wb_forward, a last batch is padded."""
-        batch = self.input.size // inputs[0].nbytes
+        batch = self.input.size // inputs[0].nbytes if self.input else 1
         right = 0
         for start in range(0, len(inputs), batch):
             part = inputs[start : start + batch]
@@ -109,6 +109,13 @@ class Device:
             guesses = self.forward(padded)[: len(part)].argmax(axis=1)
             right += int((guesses == labels[start : start + batch]).sum())
         return right / len(inputs)
+
+    def _feed_inputs(self, inputs: np.ndarray) -> None:
+        """Write them, or leave them to be asked for row by row."""
+        if self.input:
+            self._feed(self.input, self.stored(inputs))
+        else:
+            self.machine.feed_image(self.stored(inputs).tobytes())
 
     def _feed(self, row: BufferRow, values: np.ndarray) -> None:
         if values.nbytes > row.size or values.nbytes <= row.size - 4:

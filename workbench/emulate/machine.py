@@ -5,6 +5,8 @@ Memory map (everything else is a fault; the core's own limits are stricter than 
     flash_base  | flash: read and execute            |   writing is a fault
     sram_base   | SRAM, exactly sram_size bytes      |   one byte past it is a fault
     0xE000E000  | System Control Space, plain memory |   only so that start-up can set CPACR
+    0x5F000000  | a FIFO, for firmware that takes its  |   a read gives the next bytes of `feed_image`; beyond the last
+                | image row by row                   |   one it is a fault
 
 Unicorn is more permissive than silicon: the floating-point unit works without CPACR, unaligned LDM/LDRD/VLDR do not
 fault, and there are no NVIC, SysTick or DWT.
@@ -30,6 +32,8 @@ from workbench.units import kilobytes
 
 BREAKPOINT = "wb_breakpoint"
 SYSTEM_CONTROL_SPACE = (0xE000E000, 0x1000)
+IMAGE_FIFO = (0x5F000000, 0x1000)  # firmware_templates/main.c
+READ_ROWS = "wb_read_rows"  # the function that reads it
 CORES = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7}
 HOOKS = {
     "block": unicorn.UC_HOOK_BLOCK,
@@ -80,6 +84,7 @@ class Machine(Memory):
         self._last_until = self.home
         self._registers = self._uc.context_save()
         self._checkpoint = None
+        self._image, self._image_at, self._image_before = b"", 0, 0
         if self.stack_top > board.sram_end:
             raise BoardError(
                 f"{self.elf.path.name} has its stack's top at {hexadecimal(self.stack_top)}, beyond the SRAM of "
@@ -123,6 +128,7 @@ class Machine(Memory):
     def _run(self, pc: int, until: int) -> None:
         """Run from pc until control reaches `until`; whatever else ends it becomes a FirmwareFault."""
         self._checkpoint = (self._save_state(), pc, until)
+        self._image_before = self._image_at
         stop = self._emulate(pc, until)
         if stop is not None:
             error = fault(self, stop, self._exact_pc(stop))
@@ -161,6 +167,7 @@ class Machine(Memory):
             twin._uc.reg_write(register, self._registers.reg_read(register))
         for address, data in memory:
             twin._uc.mem_write(address, bytes(data))
+        twin.feed_image(self._image[self._image_before :])
         prepare(twin)
         twin._emulate(pc, until, count)
         return twin
@@ -221,6 +228,22 @@ class Machine(Memory):
             raise self._outside("write", where, len(data)) from None
         if any(begin < address + len(data) and address < end for begin, end in self.elf.code_ranges):
             self._uc.ctl_flush_tb()
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether its firmware takes the image row by row."""
+        return self.elf.has(READ_ROWS)
+
+    def feed_image(self, data: bytes) -> None:
+        """What the FIFO gives from now on."""
+        self._image, self._image_at = data, 0
+
+    def _next_of_image(self, uc, offset: int, size: int, user) -> int:
+        begin, self._image_at = self._image_at, self._image_at + size
+        if self._image_at > len(self._image):
+            self.stopped = Stop("read", IMAGE_FIFO[0] + offset, size)
+            uc.emu_stop()
+        return int.from_bytes(self._image[begin : begin + size], "little")
 
     def _address(self, where: int | str) -> int:
         return self.elf.address(where) if isinstance(where, str) else int(where)
@@ -283,6 +306,8 @@ class Machine(Memory):
         uc.mem_map(board.flash_base, board.flash_size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         uc.mem_map(board.sram_base, board.sram_size, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
         uc.mem_map(*SYSTEM_CONTROL_SPACE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+        if self.takes_rows:
+            uc.mmio_map(*IMAGE_FIFO, self._next_of_image, None, None, None)
         for segment in self.elf.segments:
             try:
                 uc.mem_write(segment.address, segment.data)

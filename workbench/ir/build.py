@@ -36,9 +36,11 @@ class Builder:
         self.default_label = ""
         self._next = 1 + max((int(name) for name in self.types if name.isdigit()), default=-1)
 
-    def input(self, name: str, shape=(), dtype: str = "float32", *, scale: float = 0.0, zero_point: int = 0) -> Value:
+    def input(
+        self, name: str, shape=(), dtype: str = "float32", *, layout="", scale: float = 0.0, zero_point: int = 0
+    ) -> Value:
         """Declare an argument that the host writes; rank 0 makes it a scalar. `scale`, `zero_point`: of an int8 one."""
-        kind = TensorType(tuple(shape), dtype, scale=float(scale), zero_point=int(zero_point))
+        kind = TensorType(tuple(shape), dtype, layout, scale=float(scale), zero_point=int(zero_point))
         return self._declare(self.inputs, name, kind)
 
     def parameter(self, name: str, shape, dtype: str = "float32") -> Value:

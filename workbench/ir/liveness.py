@@ -118,6 +118,8 @@ def liveness(graph: Graph, scratch: Mapping[str, int] | None = None, alignment: 
     arena, static = [], []
     for first, values in members.items():
         sizes = {value: -(-graph.types[value].bytes // alignment) * alignment for value in values}
+        if not any(sizes.values()):
+            continue  # it comes as a stream
         where = static if is_static(graph, first) else arena
         end = max(upper[first], lower[first])
         where.append(Storage(tuple(values), max(sizes.values()), lower[first], end, _ends(sizes, last, end)))

@@ -105,10 +105,15 @@ class Slice:
 
 @dataclass(frozen=True)
 class Sample:
-    """One case to test an operator with: operands as numpy arrays (float ones are differentiated), and attributes."""
+    """One case to test an operator with: operands as numpy arrays (float ones are differentiated), and attributes.
+
+    `layouts`: of operands that are not stored in logical order; `over`: result -> the operand it takes over; by index.
+    """
 
     operands: tuple
     attrs: Mapping = field(default_factory=dict)
+    layouts: Mapping[int, str] = field(default_factory=dict)
+    over: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ rows that have been read for good are one piece of memory, and a result may be w
     step 1   |y0|y1|.|x2 |x3 |…     (dots: neither)
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -39,7 +38,7 @@ class Stage:
     follows: bool
     reads: tuple[tuple[str, Reach], ...]
 
-    @property
+    @cached_property
     def image(self) -> str:
         """The value it makes row by row; "" where its result is made of all rows together."""
         return "" if self.rows.adds_up else self.node.results[0]
@@ -102,11 +101,11 @@ class Strips:
         read = {name for stage in self.stages for name, _ in stage.reads if name in self.body.inputs}
         return frozenset((read - whole) | (self._makers.keys() & set(self.body.outputs)))
 
-    def targets(self) -> Iterator[list[int]]:
+    @cached_property
+    def targets(self) -> tuple[list[int], ...]:
         """`ends` of each step."""
         last = self.stages[-1].height
-        for begin in range(0, last, self.step):
-            yield ends(self, min(begin + self.step, last))
+        return tuple(ends(self, min(begin + self.step, last)) for begin in range(0, last, self.step))
 
 
 def strips(body: Graph, step: int) -> Strips:
@@ -118,7 +117,7 @@ def strips(body: Graph, step: int) -> Strips:
     inner = [image for image in home if home[image] == image and image not in body.outputs]
     plan = Strips(body, step, stages, dict.fromkeys(inner, 0), home)
     made = [0] * len(stages)
-    for target in plan.targets():
+    for target in plan.targets:
         for index, stage in enumerate(stages):
             if stage.image in plan.kept:
                 plan.kept[stage.image] = max(plan.kept[stage.image], target[index] - _keep(plan, stage.image, made))
@@ -132,7 +131,7 @@ def _homes(body: Graph, stages: tuple[Stage, ...]) -> dict[str, str]:
     for stage in reversed(stages):
         if not stage.image or stage.follows:
             continue
-        able = ops.get(stage.node.op).can_take(stage.node.operands)
+        able = [stage.node.operands[index] for index in _in_place(stage)]
         over = [name for name in able if name in home and read.count(name) == 1 and name not in body.outputs]
         home |= dict.fromkeys(over[:1], home[stage.image])
     return home
@@ -149,7 +148,8 @@ def _stages(body: Graph) -> tuple[Stage, ...]:
         rows = ops.get(node.op).rows
         types = [body.types[name] for name in node.operands]
         result = body.types[node.results[0]]
-        if rows is None or node.overwrites or result.layout or any(kind.layout for kind in types):
+        images = [types[index] for index in rows.images if index < len(types)] if rows else []
+        if rows is None or node.overwrites or any(kind.layout for kind in (*images, result)):
             raise ShapeError(f"region: {node.op} cannot work row by row")
         reach = rows.reach(*types, **node.attrs)
         reaches = reach if isinstance(reach, tuple) else (reach,) * len(rows.images)
@@ -198,20 +198,21 @@ def runs_over(plan: Strips, image: str, result: str) -> bool:
         return False
     row, result_row = (plan.body.types[name].bytes // plan.body.types[name].shape[2] for name in (image, result))
     done = [0] * len(plan.stages)
-    for target in plan.targets():
+    for target in plan.targets:
         for index, stage in enumerate(plan.stages):
             before, done[index] = done[index], target[index]
             if plan.home.get(stage.image) == result:
-                same = row == result_row and _in_place(stage, image)
+                operands = [at for at, name in enumerate(stage.node.operands) if name == image]
+                same = row == result_row and set(operands) <= set(_in_place(stage))
                 read = done if same else [*done[:index], before, *done[index + 1 :]]
                 if target[index] * result_row > _unread(plan, image, read) * row:
                     return False
     return True
 
 
-def _in_place(stage: Stage, image: str) -> bool:
-    able = ops.get(stage.node.op).kernel.in_place
-    return all(at in able for at, name in enumerate(stage.node.operands) if name == image)
+def _in_place(stage: Stage) -> tuple[int, ...]:
+    kernel = ops.get(stage.node.op).kernel
+    return tuple(index for index in kernel.in_place if index < len(stage.node.operands)) if kernel else ()
 
 
 def _unread(plan: Strips, image: str, done: list[int]) -> int:

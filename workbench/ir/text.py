@@ -189,7 +189,7 @@ def _parse_region(head: str, inside: list[str], end: str, types: dict[str, Tenso
         raise ParseError("expected `%result = region(%operand, rows=…) {`, a body, and `};`")
     results = tuple(re.findall(_NAME, match[1]))
     operands, attrs = _parse_call(match[3])
-    inner = {name: types[name].in_layout("") for name in operands if name in types}
+    inner = {name: types[name].in_body for name in operands if name in types}
     nodes = tuple(_parse_node(line, inner) for line in inside)
     unmade = [name for name in (*operands, *results) if name not in inner]
     if unmade:

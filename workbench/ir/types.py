@@ -10,8 +10,9 @@ from workbench.errors import ShapeError
 BITS = {"float32": 32, "int32": 32, "int8": 8, "bit": 1}
 NUMPY = {"float32": np.float32, "int32": np.int32, "int8": np.int8, "bit": np.bool_}
 
-LAYOUTS = {"NHWC": (0, 2, 3, 1), "NHCW": (0, 2, 1, 3)}  # storage order of the logical axes N, C, H, W
 BY_ROWS = "NHCW"  # a row of all channels, then the next: rows before some row are one piece of memory
+STREAM = "STREAM"  # the same order, but it lies in no memory: the host hands it over bit by bit
+LAYOUTS = {"NHWC": (0, 2, 3, 1), BY_ROWS: (0, 2, 1, 3), STREAM: (0, 2, 1, 3)}  # storage order of N, C, H, W
 
 
 def quantized(values: np.ndarray, kind: "TensorType") -> np.ndarray:
@@ -63,6 +64,8 @@ class TensorType:
     @property
     def bytes(self) -> int:
         """Bytes of storage; bits are packed and padded to whole 32-bit words."""
+        if self.layout == STREAM:
+            return 0
         if self.dtype == "bit":
             return (self.elements + 31) // 32 * 4
         return self.elements * BITS[self.dtype] // 8
@@ -91,6 +94,11 @@ class TensorType:
 
     def in_layout(self, layout: str) -> "TensorType":
         return replace(self, layout=layout)
+
+    @property
+    def in_body(self) -> "TensorType":
+        """As the body of a region knows it: there what lies row by row lies channel by channel."""
+        return self.in_layout("") if self.layout == BY_ROWS else self
 
     def __str__(self) -> str:
         return f"{self.dtype} {self.shape}{f' {self.layout}' if self.layout else ''}"

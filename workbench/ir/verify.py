@@ -83,9 +83,8 @@ def region_may_take(graph: Graph, node: Node, index: int, name: str) -> bool:
         return begun(node.body).get(node.body.outputs[index]) == inner[name] and node.operands.count(name) == 1
     by_rows = all(graph.types[value].layout == BY_ROWS for value in (name, node.results[index]))
     image, result = node.body.inputs[node.operands.index(name)], node.body.outputs[index]
-    return (
-        by_rows and node.operands.count(name) == 1 and runs_over(strips(node.body, node.attrs["rows"]), image, result)
-    )
+    alone = node.operands.count(name) == node.over.count(name) == 1
+    return by_rows and alone and runs_over(strips(node.body, node.attrs["rows"]), image, result)
 
 
 def _verify_takeovers(graph: Graph) -> None:

@@ -71,6 +71,24 @@ def block_of_int8(build):
     return first, kept, second, third, total
 
 
+def stem_of_int8(build):
+    """A strided convolution whose result may lie over the rows of the image that were read, and a block behind it."""
+    x = build.input("x", (1, 3, 11, 10), "int8")
+    for label, (channels, kernel, stride, groups) in enumerate(((6, 3, 2, 1), (6, 3, 1, 6), (4, 1, 1, 1))):
+        w = build.input(f"w{label}", (channels, x.shape[1] // groups, kernel, kernel), "int8")
+        b, m = build.input(f"b{label}", (channels,), "int32"), build.input(f"m{label}", (2, channels), "int32")
+        x = build.op("qnn.conv2d", x, w, b, m, channels=channels, groups=groups, kernel_size=(kernel,) * 2,
+                     strides=(stride,) * 2, padding=(kernel // 2,) * 4, x_scale=0.04, x_zero_point=3, y_scale=0.04,
+                     y_zero_point=3)  # fmt: skip
+    return (x,)
+
+
+def sum_of_int8(build):
+    """Two images added: the result may lie over either, row by row or as a whole."""
+    a, b = (build.input(name, (1, 3, 5, 4), "int8") for name in "ab")
+    return (build.op("qnn.add", a, b, a_scale=0.04, b_scale=0.02, y_scale=0.05),)
+
+
 def through_block_of_int8(build):
     """The gradient of an inverted bottleneck of int8, each weight and bias updated on the way; of one weight a part."""
     rates = [build.input("lr"), build.input("seed", (), "int32"), build.input("step", (), "int32")]
@@ -132,6 +150,7 @@ def through_block(build):
 BY_ROWS = (  # (function of a builder that gives the body's outputs, rows a step)
     *((block, 1), (block, 3), (strided, 1), (strided, 2), (backward, 1), (backward, 2), (pooled, 1), (pooled, 2)),
     *((through_pooling, 1), (block_of_int8, 1), (block_of_int8, 2)),
+    *((stem_of_int8, 1), (stem_of_int8, 2), (sum_of_int8, 1), (sum_of_int8, 3)),
 )
 BY_CHANNELS = ((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6))
 CHAINS = [(chain, {"rows": rows}) for chain, rows in BY_ROWS]

@@ -14,14 +14,14 @@ from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
 from workbench.ir.slices import slices, takeovers
-from workbench.ir.strips import strips
-from workbench.ir.types import BY_ROWS
+from workbench.ir.strips import runs_over, strips
+from workbench.ir.types import BY_ROWS, STREAM
 from workbench.ir.verify import verify
 from workbench.ops._region_samples import CHAINS
 
 
 def infer(*operands, body, rows, channels, by_rows):
-    if [body.types[name] for name in body.inputs] != [kind.in_layout("") for kind in operands] or body.persistent:
+    if [body.types[name] for name in body.inputs] != [kind.in_body for kind in operands] or body.persistent:
         raise ShapeError(f"region: its body takes {', '.join(str(body.types[name]) for name in body.inputs)}; "
                          f"got {', '.join(map(str, operands))}")  # fmt: skip
     try:
@@ -31,12 +31,12 @@ def infer(*operands, body, rows, channels, by_rows):
     images = slices(body, channels) and set() if channels else strips(body, rows).images
     if not set(by_rows) <= set(range(len(body.outputs))):
         raise ShapeError(f"region: it has {len(body.outputs)} results; by_rows is {list(by_rows)}")
-    in_rows = [name for name, kind in zip(body.inputs, operands, strict=True) if kind.layout]
+    in_rows = [name for name, kind in zip(body.inputs, operands, strict=True) if kind.layout not in {"", STREAM}]
     in_rows += [body.outputs[index] for index in by_rows]
     for name in in_rows:
         if name not in images:
             raise ShapeError(f"region: %{name} is no image that it reads or makes row by row")
-    if any(kind.layout not in {"", BY_ROWS} for kind in operands):
+    if any(kind.layout not in {"", BY_ROWS, STREAM} for kind in operands):
         raise ShapeError(
             f"region: an image lies channel by channel or in {BY_ROWS}; got {', '.join(map(str, operands))}"
         )
@@ -60,7 +60,9 @@ def macs(*_, body, **__):
 
 
 def samples(rng):
-    """Chains of convolutions, poolings and their gradients, in strips of one row and of several, or of channels."""
+    """Chains of convolutions, poolings and their gradients, in strips of one row and of several, or of channels; those
+    in strips also with all images row by row, results over images where they may be.
+    """
     cases = []
     for chain, step in CHAINS:
         build = Builder()
@@ -68,6 +70,16 @@ def samples(rng):
         body = build.graph(*outputs).renumbered()
         operands = tuple(_random(rng, name, body.types[name]) for name in body.inputs)
         cases.append(Sample(operands, {"body": body, **step}))
+        if "channels" in step:
+            continue
+        plan = strips(body, step["rows"])
+        images = {index: name for index, name in enumerate(body.inputs) if name in plan.images}
+        results = {index: name for index, name in enumerate(body.outputs) if name in plan.images}
+        over = {at: index for at, result in results.items() for index, name in images.items()
+                if body.types[result].bytes <= body.types[name].bytes and runs_over(plan, name, result)}  # fmt: skip
+        if images or results:
+            attrs = {"body": body, **step, "by_rows": tuple(results)}
+            cases.append(Sample(operands, attrs, dict.fromkeys(images, BY_ROWS), over))
     return cases
 
 

@@ -50,7 +50,7 @@ def _images(graph: Graph, node: Node) -> frozenset[str]:
 
 def _body(graph: Graph, node: Node) -> Graph:
     operands = tuple(dict.fromkeys(node.operands))
-    types = {name: graph.types[name].in_layout("") for name in (*operands, *node.results)}
+    types = {name: graph.types[name].in_body for name in (*operands, *node.results)}
     return Graph(operands, (), (node,), node.results, types)
 
 

@@ -22,6 +22,7 @@ from workbench.passes.fuse_activation import fuse_activation
 from workbench.passes.fuse_add import fuse_add
 from workbench.passes.fuse_update import fuse_update
 from workbench.passes.in_place import work_in_place
+from workbench.passes.input_rows import input_rows
 from workbench.passes.order_search import order_search
 from workbench.passes.regions import regions
 from workbench.units import size
@@ -57,6 +58,7 @@ PASSES = {
         Pass("fuse-activation", fuse_activation, "bias and activation inside their convolution or dense layer", SHARED),
         Pass("fuse-add", fuse_add, "let a gradient's sum begin at the one it would be added to", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
+        Pass("input-rows", input_rows, "take the image row by row: --input rows", ()),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
         Pass("regions", regions, "run chains of operators row by row", OPTIMIZED, looks_ahead=True),
         Pass("fuse-update", fuse_update, "apply each gradient as it is computed", OPTIMIZED, True),

@@ -27,7 +27,7 @@ from workbench.passes import Declined
 from workbench.passes.by_rows import over_rows
 from workbench.passes.fuse_update import fuse_update
 from workbench.passes.in_place import work_in_place
-from workbench.passes.stretches import ROWS, Stretch, Stretches, live_bytes
+from workbench.passes.stretches import IMPOSSIBLE, ROWS, Stretch, Stretches, live_bytes
 from workbench.units import size
 
 LONGEST = 24  # nodes of a region that work row by row
@@ -81,6 +81,8 @@ def applied_as_computed(graph: Graph) -> frozenset[str]:
 def divided(stretches: Stretches) -> list[Stretch]:
     """The regions of the best division: of least peak, then of fewest nodes in them."""
     (least, _), _ = _best(stretches, lambda cost, live, nodes: (max(cost[0], live), 0))
+    if least >= IMPOSSIBLE:
+        return []
     # Whatever stays within the least peak costs nothing but its nodes.
     _, chosen = _best(stretches, lambda cost, live, nodes: (max(cost[0], live - least), cost[1] + nodes))
     return chosen

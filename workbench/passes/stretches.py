@@ -15,6 +15,7 @@ from workbench.passes.fuse_update import fuse_update
 from workbench.passes.precedence import predecessors
 
 ROWS, CHANNELS = {"rows": 1}, {"channels": 1}  # how a region's body runs; as narrow as it can
+IMPOSSIBLE = 1 << 60  # bytes
 Body = tuple[Graph, tuple[str, ...], tuple[str, ...]]  # a sub-graph, and its operands and results
 
 
@@ -51,7 +52,7 @@ class Stretches:
     """All stretches of at most `longest` members during which fewer than `limit` bytes live.
 
     Values that are `gone` take no memory, except as the result of a region. `live` are the bytes that live while each
-    node runs by itself.
+    node runs by itself; one without a kernel cannot.
     """
 
     graph: Graph
@@ -69,7 +70,10 @@ class Stretches:
         self._read = _readers(graph)
         self._movable = movable(graph) - self.gone
         living = dict(zip((node.results[0] for node in steps(graph)), live_bytes(graph, self.gone), strict=True))
-        self.live = [living.get(node.results[0], 0) for node in graph.nodes]
+        self.live = [
+            living.get(node.results[0], 0) if ops.get(node.op).kernel or ops.get(node.op).view else IMPOSSIBLE
+            for node in graph.nodes
+        ]
         self._ending: dict[int, list[Stretch]] = {}
         for begin in range(self.count):
             chain = self._by_channels(begin)
@@ -156,9 +160,7 @@ class Stretches:
         for index in before:
             done |= 1 << index
         pairs = self._pairs(body, inside) if attrs is ROWS else self._sums(body, done | inside)
-        if len(members) < 2 and (
-            not pairs or ops.get(self.graph.nodes[begin].op).can_take(self.graph.nodes[begin].operands)
-        ):
+        if len(members) < 2 and (not pairs or self._works_in_place(begin)):
             return None
         live = self._live(done, inside, {self._root[name] for name in body[2]})
         if live - max((self._pieces[result].bytes for _, result in pairs), default=0) >= self.limit:
@@ -184,6 +186,10 @@ class Stretches:
             for x, y in pairs
             if not self._read[x] & ~done and self._root[x] in self._pieces and not self._pieces[self._root[x]].lasts
         ]
+
+    def _works_in_place(self, index: int) -> bool:
+        node = self.graph.nodes[index]
+        return bool(ops.get(node.op).can_take(node.operands))
 
     def _pairs(self, body: Body, inside: int) -> list[Pair]:
         """Images that only the members read, and the results that have room in them; the largest result first."""

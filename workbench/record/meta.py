@@ -16,7 +16,7 @@ FURTHER = {
     "memory.arena_touched": "whole number?", "memory.stack_peak": "whole number?", "memory.sram_peak": "whole number?",
     "memory.planned_by_role": "object of whole numbers?", "memory.touched_by_role": "object of whole numbers?",
     "passes": "list of texts?", "passes_changed": "list of texts?", "declined": "object of texts?",
-    "batch": "whole number?", "accumulate": "whole number?", "seed": "whole number?",
+    "input": "text?", "batch": "whole number?", "accumulate": "whole number?", "seed": "whole number?",
     "epochs": "whole number?", "lr": "number?", "lr_bias": "number?", "lr_decay": "number?", "momentum": "number?",
     "weight_decay": "number?", "data": "text?", "weights_from": "text?", "pretrained": "object?",
     "macs": "whole number?", "parameters": "whole number?", "parameters_updated": "whole number?",

@@ -145,7 +145,8 @@ def _stage(name, text, seconds=None) -> str:
 def _compiled(meta, memory) -> str:
     arena, bound = memory["arena_planned"], memory["arena_lower_bound"]
     live = "all of it live at once: optimal" if arena == bound else f"at most {size(bound)} live at once"
-    return f"{meta['nodes']} nodes, arena {size(arena)} ({live})"
+    by_rows = ", the image by rows" if meta.get("input") == "rows" else ""
+    return f"{meta['nodes']} nodes, arena {size(arena)} ({live}){by_rows}"
 
 
 def _trained(meta) -> str:

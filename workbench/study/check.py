@@ -60,7 +60,7 @@ def check(built: Built, options: Training) -> list[Checked]:
     device.set_rates(step.lr, step.lr_bias)
     device.set_seed(step.seed)
     whole = _interpreted(built, step)
-    read = _reader(device, graph.types)
+    read = _reader(device, graph.types, {compiled.model.graph.inputs[0]: step.batches[0][0]})
 
     rows: list[Checked] = []
     emulated = device.train_step_by_operator(*step.batches[0])
@@ -90,12 +90,15 @@ def _interpreted(built: Built, step) -> dict[str, np.ndarray]:
     return kept
 
 
-def _reader(device: Device, types: dict[str, TensorType]) -> Callable[[str], np.ndarray]:
+def _reader(device: Device, types: dict[str, TensorType], fed: dict[str, np.ndarray]) -> Callable[[str], np.ndarray]:
+    """Reads a value from the device's memory; one that came as a stream is what was `fed`."""
     place = {value: device.address(row) for row in device.buffers for value in row.values}
     split = {value: row.values[0] for row in device.buffers if row.axis is not None for value in row.values}
 
     def read(name: str) -> np.ndarray:
         kind = types[name]
+        if not kind.bytes:
+            return fed[name]
         if name in split:
             return read_parameter(device, split[name], kind)
         if kind.dtype == "bit":

@@ -1,0 +1,38 @@
+"""read_rows: the image that the host hands over row by row (layout STREAM), each row once; it lies nowhere as a whole.
+
+It works inside a region only, which keeps of it what its other nodes will still read. The rows come from wb_read_rows
+of main.c.
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import Op, Rows, Sample, register
+from workbench.ir.types import STREAM
+
+
+def infer(x):
+    if x.layout != STREAM or x.rank != 4 or x.shape[0] != 1:
+        raise ShapeError(f"read_rows: one image comes row by row, batch 1 in layout {STREAM}; got {x}")
+    return x.in_layout("")
+
+
+def evaluate(x):
+    return x.copy()
+
+
+def samples(rng):
+    return [
+        Sample((rng.normal(size=(1, 3, 4, 5)),), layouts={0: STREAM}),
+        Sample((rng.integers(-128, 128, (1, 2, 3, 7)).astype(np.int8),), layouts={0: STREAM}),
+    ]
+
+
+def function(x):
+    return "read_rows_s8" if x.dtype == "int8" else "read_rows_f32"
+
+
+register(Op(
+    name="read_rows", infer=infer, evaluate=evaluate, samples=samples, dtypes={0: ("float32", "int8")}, layouts="any",
+    rows=Rows("read_rows.h", function, lambda x: [x.shape[1], x.shape[3]], images=()),
+))  # fmt: skip
