@@ -15,7 +15,7 @@ from workbench.ir.interpret import interpret
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
 from workbench.ir.slices import slices, takeovers
 from workbench.ir.strips import runs_over, strips
-from workbench.ir.types import BY_ROWS, STREAM
+from workbench.ir.types import BY_ROWS
 from workbench.ir.verify import verify
 from workbench.ops._region_samples import CHAINS
 
@@ -31,15 +31,11 @@ def infer(*operands, body, rows, channels, by_rows):
     images = slices(body, channels) and set() if channels else strips(body, rows).images
     if not set(by_rows) <= set(range(len(body.outputs))):
         raise ShapeError(f"region: it has {len(body.outputs)} results; by_rows is {list(by_rows)}")
-    in_rows = [name for name, kind in zip(body.inputs, operands, strict=True) if kind.layout not in {"", STREAM}]
+    in_rows = [name for name, kind in zip(body.inputs, operands, strict=True) if kind.layout == BY_ROWS]
     in_rows += [body.outputs[index] for index in by_rows]
     for name in in_rows:
         if name not in images:
             raise ShapeError(f"region: %{name} is no image that it reads or makes row by row")
-    if any(kind.layout not in {"", BY_ROWS, STREAM} for kind in operands):
-        raise ShapeError(
-            f"region: an image lies channel by channel or in {BY_ROWS}; got {', '.join(map(str, operands))}"
-        )
     return tuple(
         body.types[name].in_layout(BY_ROWS if index in by_rows else "") for index, name in enumerate(body.outputs)
     )
