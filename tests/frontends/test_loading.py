@@ -8,6 +8,7 @@ import small_mcu
 
 from workbench import data, frontends
 from workbench.errors import ModelError
+from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
 from workbench.ir.interpret import interpret
 from workbench.ir.types import quantized
@@ -22,6 +23,24 @@ def test_an_int8_network_computes_what_the_float_one_does():
     got = interpret(model.graph, {**model.weights, "input0": quantized(x, kind)})[model.graph.outputs[0]]
     assert (model.name, model.data, kind.dtype, out.dtype) == ("resnet-int8", "digits", "int8", "int8")
     assert np.linalg.norm((got.astype(float) - out.zero_point) * out.scale - want) <= 0.1 * np.linalg.norm(want)
+
+
+@pytest.mark.parametrize(("weight", "bias"), [(0.0, 1.0), (1e-7, 1.0), (1e-7, -1.0), (1.0, 1e4)])
+def test_a_filter_that_its_bias_outweighs_keeps_it(weight, bias):
+    """In units of its weights the bias has more than 32 bits."""
+    net = Network("net", (1, 3, 6, 6))
+    x = net.conv2d(net.input, "conv", 4, 3)
+    net.weights["conv.weight"][1] *= weight
+    net.weights["conv.bias"][1] = bias
+    model = net.model(net.flatten(x))
+    made = in_int8(model)
+    kind, out = made.graph.types["input0"], made.graph.types[made.graph.outputs[0]]
+    x = np.random.default_rng(1).random(kind.shape, np.float32)
+    want = interpret(model.graph, {**model.weights, "input0": x})[model.graph.outputs[0]]
+    got = interpret(made.graph, {**made.weights, "input0": quantized(x, kind)})[made.graph.outputs[0]]
+    assert np.abs((got.astype(float) - out.zero_point) * out.scale - want).max() <= 2 * out.scale
+    scales = made.weights["conv.weight_scale"]
+    assert scales.min() >= 1e-6 and np.abs(made.weights["conv.bias"]).max() <= 2**30
 
 
 def test_what_has_no_int8_form_says_so():
