@@ -75,7 +75,25 @@ def test_a_network_from_files(tmp_path):
         (lambda path: path.write_text("{}"), "does not describe a network"),
         (lambda path: path.with_suffix(".npz").write_bytes(b"PK\3\4 and nothing"), "is not whole"),
         (lambda path: _told(path, lambda told: told["convs"][1].update(x_scale=1.0)), "expand reads scale 1.0"),
-        (lambda path: _told(path, lambda told: told["convs"][1].update(kernel=3)), "not what the layer says"),
+        (
+            lambda path: _told(path, lambda told: told["convs"][1].update(kernel=3)),
+            r"small\.json: b1\.expand\.weight is int8",
+        ),
+        (lambda path: _told(path, lambda told: told["convs"][1].update(groups=0)), "does not describe a network"),
+        (lambda path: _told(path, lambda told: told["convs"][1].update(y_scale=0)), "b1.expand has scales 0.05 and 0"),
+        (lambda path: _told(path, lambda told: told["convs"][1].update(stride="2")), r"small\.json: conv2d: strides"),
+        (lambda path: _told(path, lambda told: told["input"].update(zero_point="x")), "does not describe a network"),
+        (lambda path: _told(path, lambda told: told["input"].update(shape=[1, 3, 10**8, 8])), "stem makes int8"),
+        (lambda path: _stored(path, "stem.bias", lambda old: None), "stem.bias is missing; the layer needs int32"),
+        (lambda path: _stored(path, "stem.bias", lambda old: old[:3]), r"stem.bias is int32 \(3,\)"),
+        (lambda path: _stored(path, "stem.bias", lambda old: old.astype(np.int64)), r"stem.bias is int64 \(4,\)"),
+        (
+            lambda path: _stored(path, "stem.weight", lambda old: old * np.nan),
+            r"stem.weight is float\d+ \(4, 3, 3, 3\)",
+        ),
+        (lambda path: _stored(path, "stem.weight_scale", lambda old: old * np.float32(np.nan)), "they are positive"),
+        (lambda path: _stored(path, "stem.weight_scale", lambda old: old * 0), "they are positive"),
+        (lambda path: _stored(path, "stem.weight_scale", lambda old: -old), "they are positive"),
     ],
 )
 def test_a_file_that_is_no_network_is_told(tmp_path, spoil, words):
@@ -89,6 +107,19 @@ def _told(path, change):
     told = json.loads(path.read_text())
     change(told)
     path.write_text(json.dumps(told))
+
+
+def _stored(path, name, change):
+    """Another array of this name; None: without."""
+    with np.load(path.with_suffix(".npz")) as found:
+        arrays = dict(found)
+    values = change(arrays.pop(name))
+    np.savez(path.with_suffix(".npz"), **arrays, **({} if values is None else {name: values}))
+
+
+def test_more_classes_than_there_are_is_told(tmp_path):
+    with pytest.raises(ModelError, match=r"small\.json: it tells 6 classes; 7 are asked for\n.*up to 6"):
+        frontends.load(str(small_mcu.write(tmp_path)), classes=7)
 
 
 def test_classes_are_for_networks_that_leave_them_open():

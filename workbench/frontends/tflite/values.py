@@ -9,8 +9,8 @@ import numpy as np
 from workbench.errors import ModelError
 from workbench.frontends.tflite.file import Network, Operator, Tensor
 from workbench.ir.build import Builder, Value
+from workbench.quantize.safe_channels import SCALES
 
-SCALES = 2.0**-60, 2.0**60  # beyond them float32 arithmetic on scales breaks down
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 
 
