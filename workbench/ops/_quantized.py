@@ -54,7 +54,8 @@ def multiplier(factor: float, form: str) -> tuple[int, int]:
     shift = max(0, exponent + 1)
     down = 21 - exponent + shift  # m = factor · 2^(32 - shift)
     m = (mantissa + (1 << down - 1)) >> down if down < 64 else 0
-    return (m >> 1, shift + 1) if m == 1 << 31 else (m, shift)
+    m, shift = (m >> 1, shift + 1) if m == 1 << 31 else (m, shift)
+    return (LIMIT, 30) if shift > 30 else (m, shift)  # any sum but 0 leaves int8
 
 
 def multiplied(acc: np.ndarray, m: np.ndarray, shift: np.ndarray, form: str) -> np.ndarray:
