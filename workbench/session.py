@@ -21,6 +21,7 @@ from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
 from workbench.errors import BudgetError, ModelError, PolicyError
 from workbench.frontends import Model
+from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes, storage_roots
 from workbench.ir.types import NUMPY
@@ -31,6 +32,7 @@ from workbench.passes.permute_channels import Orders, largest_first, permuted
 from workbench.passes.pipeline import Applied, chosen_passes, run_passes_with
 from workbench.plan.memory import MemoryPlan, plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
+from workbench.quantize.safe_channels import SCALES
 from workbench.report.view import Run
 from workbench.toolchain import Image, install, make_image
 from workbench.training import Progress, require_samples, train, training_options
@@ -241,7 +243,18 @@ def with_weights(model: Model, weights: Mapping[str, np.ndarray], source: str = 
             found = f"has shape {np.shape(weights[name])}" if name in weights else "is missing"
             raise ModelError(f"weights for {model.name}: {name} {found}; it needs {shape}")
     values = {name: _as_stored(name, weights[name], model.graph.types[name].dtype) for name in model.graph.parameters}
+    _require_scales(model, values)
     return replace(model, weights=values, weights_from=source, unquantized=None)
+
+
+def _require_scales(model: Model, values: Mapping[str, np.ndarray]) -> None:
+    for node in model.graph.nodes:
+        roles = ops.get(node.op).parameters
+        for index, name in enumerate(node.operands):
+            if roles.get(index) != "scale" or name not in values:
+                continue
+            if not ((SCALES[0] <= values[name]) & (values[name] <= SCALES[1])).all():
+                raise ModelError(f"{name} holds scales that int8 cannot have: they are positive numbers")
 
 
 def _as_stored(name: str, values, dtype: str) -> np.ndarray:

@@ -24,6 +24,8 @@ WB_KERNEL void requantization_s8(int filters, int form, double x_scale, double y
         }
         if (form == WB_TFLITE && shift < -31)
             multiplier = 0u, shift = 0;
+        if (form == WB_ROUNDED && shift > 30)
+            multiplier = INT32_MAX, shift = 30;
         m[o] = (int32_t)multiplier;
         m[filters + o] = shift;
     }

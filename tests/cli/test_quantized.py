@@ -60,6 +60,10 @@ def test_int8_weights_go_out_and_come_back(capsys):
     np.savez("broken.npz", **saved | {"fc2.weight": saved["fc2.weight"] + 0.5})
     assert main([*how, "--load-weights", "broken.npz"]) == 1
     assert "fc2.weight holds values that are no int8" in capsys.readouterr().err
+    for factor in (0, -1, 1e-30):
+        np.savez("broken.npz", **saved | {"fc2.weight_scale": saved["fc2.weight_scale"] * np.float32(factor)})
+        assert main([*how, "--load-weights", "broken.npz"]) == 1
+        assert "fc2.weight_scale holds scales that int8 cannot have" in capsys.readouterr().err
 
 
 def test_a_network_from_a_file_with_its_own_policy(capsys, tmp_path):
@@ -82,4 +86,4 @@ def test_a_slip_in_a_policy_s_name_is_told(capsys, tmp_path):
     path = str(small_mcu.write(tmp_path))
     for verb in (["run"], ["show"], ["policies"], ["plan"]):
         assert main([*verb, path, "--classes", "6", "--policy", "sparse-teeny"]) == 1
-        assert "sparse-teeny" in capsys.readouterr().err
+        assert "small has no policy sparse-teeny\n  help: its own are sparse-tiny; " in capsys.readouterr().err

@@ -8,6 +8,7 @@ import small_mcu
 
 from workbench import data, frontends
 from workbench.errors import ModelError
+from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
 from workbench.ir.interpret import interpret
 from workbench.ir.types import quantized
@@ -22,6 +23,24 @@ def test_an_int8_network_computes_what_the_float_one_does():
     got = interpret(model.graph, {**model.weights, "input0": quantized(x, kind)})[model.graph.outputs[0]]
     assert (model.name, model.data, kind.dtype, out.dtype) == ("resnet-int8", "digits", "int8", "int8")
     assert np.linalg.norm((got.astype(float) - out.zero_point) * out.scale - want) <= 0.1 * np.linalg.norm(want)
+
+
+@pytest.mark.parametrize(("weight", "bias"), [(0.0, 1.0), (1e-7, 1.0), (1e-7, -1.0), (1.0, 1e4)])
+def test_a_filter_that_its_bias_outweighs_keeps_it(weight, bias):
+    """In units of its weights the bias has more than 32 bits."""
+    net = Network("net", (1, 3, 6, 6))
+    x = net.conv2d(net.input, "conv", 4, 3)
+    net.weights["conv.weight"][1] *= weight
+    net.weights["conv.bias"][1] = bias
+    model = net.model(net.flatten(x))
+    made = in_int8(model)
+    kind, out = made.graph.types["input0"], made.graph.types[made.graph.outputs[0]]
+    x = np.random.default_rng(1).random(kind.shape, np.float32)
+    want = interpret(model.graph, {**model.weights, "input0": x})[model.graph.outputs[0]]
+    got = interpret(made.graph, {**made.weights, "input0": quantized(x, kind)})[made.graph.outputs[0]]
+    assert np.abs((got.astype(float) - out.zero_point) * out.scale - want).max() <= 2 * out.scale
+    scales = made.weights["conv.weight_scale"]
+    assert scales.min() >= 1e-6 and np.abs(made.weights["conv.bias"]).max() <= 2**30
 
 
 def test_what_has_no_int8_form_says_so():
@@ -56,7 +75,25 @@ def test_a_network_from_files(tmp_path):
         (lambda path: path.write_text("{}"), "does not describe a network"),
         (lambda path: path.with_suffix(".npz").write_bytes(b"PK\3\4 and nothing"), "is not whole"),
         (lambda path: _told(path, lambda told: told["convs"][1].update(x_scale=1.0)), "expand reads scale 1.0"),
-        (lambda path: _told(path, lambda told: told["convs"][1].update(kernel=3)), "not what the layer says"),
+        (
+            lambda path: _told(path, lambda told: told["convs"][1].update(kernel=3)),
+            r"small\.json: b1\.expand\.weight is int8",
+        ),
+        (lambda path: _told(path, lambda told: told["convs"][1].update(groups=0)), "does not describe a network"),
+        (lambda path: _told(path, lambda told: told["convs"][1].update(y_scale=0)), "b1.expand has scales 0.05 and 0"),
+        (lambda path: _told(path, lambda told: told["convs"][1].update(stride="2")), r"small\.json: conv2d: strides"),
+        (lambda path: _told(path, lambda told: told["input"].update(zero_point="x")), "does not describe a network"),
+        (lambda path: _told(path, lambda told: told["input"].update(shape=[1, 3, 10**8, 8])), "stem makes int8"),
+        (lambda path: _stored(path, "stem.bias", lambda old: None), "stem.bias is missing; the layer needs int32"),
+        (lambda path: _stored(path, "stem.bias", lambda old: old[:3]), r"stem.bias is int32 \(3,\)"),
+        (lambda path: _stored(path, "stem.bias", lambda old: old.astype(np.int64)), r"stem.bias is int64 \(4,\)"),
+        (
+            lambda path: _stored(path, "stem.weight", lambda old: old * np.nan),
+            r"stem.weight is float\d+ \(4, 3, 3, 3\)",
+        ),
+        (lambda path: _stored(path, "stem.weight_scale", lambda old: old * np.float32(np.nan)), "they are positive"),
+        (lambda path: _stored(path, "stem.weight_scale", lambda old: old * 0), "they are positive"),
+        (lambda path: _stored(path, "stem.weight_scale", lambda old: -old), "they are positive"),
     ],
 )
 def test_a_file_that_is_no_network_is_told(tmp_path, spoil, words):
@@ -70,6 +107,19 @@ def _told(path, change):
     told = json.loads(path.read_text())
     change(told)
     path.write_text(json.dumps(told))
+
+
+def _stored(path, name, change):
+    """Another array of this name; None: without."""
+    with np.load(path.with_suffix(".npz")) as found:
+        arrays = dict(found)
+    values = change(arrays.pop(name))
+    np.savez(path.with_suffix(".npz"), **arrays, **({} if values is None else {name: values}))
+
+
+def test_more_classes_than_there_are_is_told(tmp_path):
+    with pytest.raises(ModelError, match=r"small\.json: it tells 6 classes; 7 are asked for\n.*up to 6"):
+        frontends.load(str(small_mcu.write(tmp_path)), classes=7)
 
 
 def test_classes_are_for_networks_that_leave_them_open():

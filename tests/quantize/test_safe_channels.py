@@ -24,6 +24,13 @@ def test_sums_fit_and_real_numbers_stay(seed):
     assert np.abs(new_w * by.reshape(-1, 1, 1, 1) - w).max() <= by.max() / 2
 
 
+def test_a_dead_channel_s_scale_can_be_divided_by():
+    w, b = np.full((2, 3, 3, 3), 127, np.int8), np.array([5, -300], np.int32)
+    s = np.array([2.0**-60, 2.0**-50], np.float32)
+    new_w, new_b, new_s = safe_channels(w, b, s, 0.5)
+    assert (new_s == 2.0**-40).all() and not new_w.any() and not new_b.any()
+
+
 def test_ordinary_channels_are_left_alone():
     rng = np.random.default_rng(1)
     w, b = rng.integers(-127, 128, (4, 3, 3, 3)).astype(np.int8), rng.integers(-9999, 9999, 4, np.int32)

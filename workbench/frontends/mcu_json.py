@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.errors import ModelError
+from workbench.errors import GraphError, ModelError, ShapeError
 from workbench.frontends.model import Model
 from workbench.frontends.zoo.mcu import CLASSES, sparse_policies
 from workbench.ir.build import Builder, Value
 from workbench.ir.verify import verify
-from workbench.quantize.safe_channels import safe_channels
+from workbench.quantize.safe_channels import SCALES, safe_channels
+
+PARTS = {"weight": np.int8, "bias": np.int32, "weight_scale": np.float32}  # of a layer, as the NPZ has them
+LARGEST_TENSOR = 1 << 26  # elements
 
 
 def load(path: str | Path, batch: int = 1, classes: int = CLASSES) -> Model:
@@ -25,7 +28,9 @@ def load(path: str | Path, batch: int = 1, classes: int = CLASSES) -> Model:
     told, arrays = _read(path)
     try:
         return _Reader(told, arrays, batch, classes).model(path)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ModelError, ShapeError, GraphError) as error:
+        raise ModelError(f"{path.name}: {error.message}", error.hint) from None
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, ArithmeticError) as error:
         raise ModelError(
             f"{path}: {type(error).__name__} at {error}: it does not describe a network of this kind"
         ) from None
@@ -82,23 +87,42 @@ class _Reader:
     def conv(self, x: Value, name: str, rows: int | None = None) -> Value:
         told = self.convs[name]
         quantization = {key: told[key] for key in ("x_scale", "x_zero_point", "y_scale", "y_zero_point")}
+        if not all(SCALES[0] <= told[key] <= SCALES[1] for key in ("x_scale", "y_scale")):
+            raise ModelError(f"{name} has scales {told['x_scale']} and {told['y_scale']}, which int8 cannot have")
         if abs(x.type.scale / told["x_scale"] - 1) > 1e-6 or x.type.zero_point != told["x_zero_point"]:
             raise ModelError(f"{name} reads scale {told['x_scale']}, zero point {told['x_zero_point']}; what is before "
                              f"it gives {x.type.scale}, {x.type.zero_point}")  # fmt: skip
         quantization["x_scale"] = x.type.scale
-        w, b, s = (self.arrays[f"{name}.{part}"][:rows] for part in ("weight", "bias", "weight_scale"))
-        kernel = (told["kernel"],) * 2
-        if w.shape != (rows or told["out_channels"], told["in_channels"] // told["groups"], *kernel):
-            raise ModelError(f"{name}.weight has shape {w.shape}; that is not what the layer says")
+        w, b, s = (values[:rows] for values in self._stored(name, told, rows or 0))
+        kernel = w.shape[2:]
         w, b, s = safe_channels(w, b, s, told["x_scale"] / told["y_scale"])
         w, b, s = (self._parameter(f"{name}.{part}", values) for part, values in
                    (("weight", w), ("bias", b), ("weight_scale", s)))  # fmt: skip
         m = self.build.op("qnn.requantization", s, x_scale=quantization["x_scale"], y_scale=told["y_scale"],
                           label=f"{name}.factors")  # fmt: skip
-        return self.build.op(
+        y = self.build.op(
             "qnn.conv2d", x, w, b, m, channels=w.shape[0], kernel_size=kernel, strides=(told["stride"],) * 2,
             padding=(told["padding"],) * 4, groups=told["groups"], label=name, **quantization,
         )  # fmt: skip
+        if y.type.elements > LARGEST_TENSOR:
+            raise ModelError(f"{name} makes {y.type}, more than a network for a microcontroller has")
+        return y
+
+    def _stored(self, name: str, told: dict, rows: int) -> list[np.ndarray]:
+        """Weight, bias and scales of a layer of at least `rows` rows, each of them what it should be."""
+        outputs, kernel, stored = told["out_channels"], (told["kernel"],) * 2, []
+        if rows > outputs:
+            raise ModelError(f"it tells {outputs} classes; {rows} are asked for", f"--classes takes up to {outputs}")
+        for part, dtype in PARTS.items():
+            values = self.arrays.get(f"{name}.{part}")
+            wanted = (outputs, told["in_channels"] // told["groups"], *kernel) if part == "weight" else (outputs,)
+            if values is None or values.dtype != dtype or values.shape != wanted:
+                found = "is missing" if values is None else f"is {values.dtype} {values.shape}"
+                raise ModelError(f"{name}.{part} {found}; the layer needs {np.dtype(dtype)} {wanted}")
+            stored.append(values)
+        if not ((stored[2] >= SCALES[0]) & (stored[2] <= SCALES[1])).all():
+            raise ModelError(f"{name}.weight_scale holds scales that int8 cannot have: they are positive numbers")
+        return stored
 
     def residual(self, a: Value, b: Value, name: str) -> Value:
         y = self.adds[name]

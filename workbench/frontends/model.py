@@ -1,14 +1,16 @@
 """Model: a forward graph, its parameters' values, and the data set it is meant for."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from workbench.errors import PolicyError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
-from workbench.policy import UpdatePolicy, parse_policy
+from workbench.policy import HELP, UpdatePolicy, parse_policy
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,12 @@ class Model:
     def policy(self, text: str | UpdatePolicy) -> UpdatePolicy:
         """The network's own policy of this name, or the one that `text` writes out. Raises PolicyError."""
         own = self.policies.get(text) if isinstance(text, str) else None
+        if self.policies and own is None and re.fullmatch(r"sparse-\w+", str(text)) and not self._is_layer(text):
+            raise PolicyError(f"{self.name} has no policy {text}", f"its own are {', '.join(self.policies)}; {HELP}")
         return own or parse_policy(text)
+
+    def _is_layer(self, name: str) -> bool:
+        return any(parameter.startswith(f"{name}.") for parameter in self.graph.parameters)
 
     @property
     def argument(self) -> str:

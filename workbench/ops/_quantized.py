@@ -18,6 +18,7 @@ from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED
 from workbench.ir.types import TensorType
 
+LIMIT = 2**31 - 1
 FORMS = {"rounded": 0, "tflite": 1}  # as kernels/requantize_s8.h calls them
 ATTRS = {"x_scale": REQUIRED, "x_zero_point": 0, "y_scale": REQUIRED, "y_zero_point": 0, "clip": (-128, 127),
          "form": "rounded", "mask": False}  # fmt: skip
@@ -53,14 +54,16 @@ def multiplier(factor: float, form: str) -> tuple[int, int]:
     shift = max(0, exponent + 1)
     down = 21 - exponent + shift  # m = factor · 2^(32 - shift)
     m = (mantissa + (1 << down - 1)) >> down if down < 64 else 0
-    return (m >> 1, shift + 1) if m == 1 << 31 else (m, shift)
+    m, shift = (m >> 1, shift + 1) if m == 1 << 31 else (m, shift)
+    return (LIMIT, 30) if shift > 30 else (m, shift)  # any sum but 0 leaves int8
 
 
 def multiplied(acc: np.ndarray, m: np.ndarray, shift: np.ndarray, form: str) -> np.ndarray:
     """acc (int64, the values of an int32) times the factor of (m, shift), rounded to whole numbers."""
     acc, m, shift = (np.asarray(each, np.int64) for each in (acc, m, shift))
     if form == "rounded":
-        return ((acc << shift) * m + (1 << 31)) >> 32
+        limit = LIMIT >> shift  # what leaves int32 is far beyond int8
+        return ((np.clip(acc, -limit, limit) << shift) * m + (1 << 31)) >> 32
     product = (acc << np.maximum(shift, 0)) * m
     nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
     high = np.where(nudged >= 0, nudged >> 31, -(-nudged >> 31))  # C's division: towards zero

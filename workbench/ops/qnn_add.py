@@ -13,7 +13,8 @@ from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Rows, Sample, channelwise, register
 from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result
 
-ROOM = 22  # bits of a multiplier: twice 255 times that fits into an int32
+ROOM = 22  # bits of a multiplier: twice 255 times that fits into an int32,
+SHIFT = 23  # with half a unit besides: 2^(SHIFT - 1)
 TFLITE_SHIFT = 20
 
 
@@ -27,7 +28,7 @@ def infer(a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero
 
 def factors(a_scale, b_scale, y_scale) -> tuple[int, int, int]:
     """Multipliers of a and b, and the shift: factor = multiplier / 2^shift."""
-    shift = min(ROOM - frexp(max(a_scale, b_scale) / y_scale)[1], 30)
+    shift = min(ROOM - frexp(max(a_scale, b_scale) / y_scale)[1], SHIFT)
     if shift < 1:
         raise ShapeError(f"qnn.add: y_scale {y_scale} is too small beside {a_scale} and {b_scale}")
     return round(a_scale / y_scale * 2**shift), round(b_scale / y_scale * 2**shift), shift
@@ -84,6 +85,11 @@ def samples(rng):
             attrs = dict(zip(("a_scale", "b_scale", "y_scale"), scales, strict=True))
             attrs |= {"a_zero_point": -3, "b_zero_point": 100, "y_zero_point": 5, "form": form, "mask": index != 1}
             cases.append(Sample((a, b), {**attrs, "clip": (-20, 127) if index == 2 else (-128, 127)}))
+    for scale in (0.2499, 0.06249, 1e-3):  # the largest sum that there is, and its negative
+        for zero, end in ((-128, 127), (127, -128)):
+            x = np.full((1, 5), end, np.int8)
+            attrs = {"a_scale": scale, "b_scale": scale, "a_zero_point": zero, "b_zero_point": zero}
+            cases.append(Sample((x, x), {**attrs, "y_scale": 1.0}))
     return cases
 
 

@@ -112,7 +112,10 @@ def samples(rng):
     pointwise = {"channels": 7, "kernel_size": (1, 1)}
     for index, size in enumerate(((1, 1), (5, 5), (2, 3))):
         cases.append(sample(rng, (1 + index % 2, 10, *size), (7, 10, 1, 1), pointwise, index))
-    return cases
+    far = sample(rng, (1, 10, 2, 2), (7, 10, 1, 1), pointwise, 0)  # two sums leave int32 where they are scaled
+    *_, b, m = far.operands
+    b[:2], m[:, :2] = (2**29, -(2**29)), np.array([multiplier(300.0, "rounded")]).T
+    return [*cases, far]
 
 
 def sample(rng, x_shape, w_shape, attrs, index):

@@ -30,7 +30,7 @@ def samples(rng):
     return [
         Sample((scales,), {"x_scale": x, "y_scale": y, "form": form})
         for form in FORMS
-        for scales, x, y in ((spread, 0.013, 0.4), (edges, 1.0, 1.0))
+        for scales, x, y in ((spread, 0.013, 0.4), (edges, 1.0, 1.0), *[(edges, 2.0**29, 0.5)] * (form == "rounded"))
     ]
 
 

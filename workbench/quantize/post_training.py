@@ -3,10 +3,10 @@
     calibrate     run the samples through the float graph; of each value keep the range that it takes
     convert       conv/dense + bias + ReLU  ->  one qnn.conv2d, its clip being the ReLU;  add + ReLU  ->  one qnn.add
 
-Weights: one scale a filter, symmetric, s = max |w| / 127; biases int32 in units of x_scale · s. Activations: one scale
-and zero point a tensor, so that the range, zero included, fills [-128, 127] (Jacob et al. 2018, "Quantization and
-Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference"). A dense layer is a convolution over one
-pixel.
+Weights: one scale a filter, symmetric, s = max |w| / 127; biases int32 in units of x_scale · s (coarser ones where they
+would not fit, see safe_channels). Activations: one scale and zero point a tensor, so that the range, zero included,
+fills [-128, 127] (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference"). A dense layer is a convolution over one pixel.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,9 @@ from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph, Node
 from workbench.ir.interpret import interpret
 from workbench.ir.verify import verify
+from workbench.quantize.safe_channels import safe_channels
 
-WEIGHT_LIMIT = 127
+WEIGHT_LIMIT, SMALLEST_SCALE = 127, 1e-8
 
 
 @dataclass(frozen=True)
@@ -116,22 +117,22 @@ class _Converter:
         if w.ndim == 2:
             w = w[:, :, None, None]
             x = self.build.reshape(x, newshape=(*x.shape, 1, 1), label=f"{node.label}.pixel")
-        scales = np.maximum(np.abs(w).max(axis=(1, 2, 3)) / WEIGHT_LIMIT, 1e-8).astype(np.float32)
-        step = x.type.scale * scales.astype(np.float64)
-        limit = 2**30
-        stored = {
-            node.operands[1]: np.rint(w / scales[:, None, None, None]).astype(np.int8),
-            bias_name: np.clip(np.rint(bias / step), -limit, limit).astype(np.int32),
-            f"{node.operands[1]}_scale": scales,
-        }
+        largest = np.abs(w).max(axis=(1, 2, 3))
+        largest[largest == 0] = largest.max() or 1.0  # a filter of zeros counts in its neighbours' units, to be trained
+        scales = np.maximum(largest / WEIGHT_LIMIT, SMALLEST_SCALE).astype(np.float32)
+        of_y = self.ranges[end.results[0]]
+        w8 = np.rint(w / scales[:, None, None, None])
+        b32 = np.rint(bias / (x.type.scale * scales.astype(np.float64)))  # beyond int32 where weights are all but zero
+        w8, b32, scales = safe_channels(w8, b32, scales, x.type.scale / of_y.scale)
+        stored = {node.operands[1]: w8, bias_name: b32, f"{node.operands[1]}_scale": scales}
         w8, b32, s = (self._parameter(name, values) for name, values in stored.items())
-        of_y = {"y_scale": self.ranges[end.results[0]].scale, "y_zero_point": self.ranges[end.results[0]].zero_point}
         m = self.build.op(
-            "qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y["y_scale"], label=f"{node.label}.factors"
+            "qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y.scale, label=f"{node.label}.factors"
         )
         y = self.build.op(
             "qnn.conv2d", x, w8, b32, m, channels=w.shape[0], kernel_size=w.shape[2:], x_scale=x.type.scale,
-            x_zero_point=x.type.zero_point, **of_y, clip=clip, label=node.label, **attrs,
+            x_zero_point=x.type.zero_point, y_scale=of_y.scale, y_zero_point=of_y.zero_point, clip=clip,
+            label=node.label, **attrs,
         )  # fmt: skip
         if node.op == "nn.dense":
             y = self.build.batch_flatten(y, label=f"{node.label}.flatten")

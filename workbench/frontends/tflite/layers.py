@@ -5,9 +5,9 @@ import numpy as np
 from workbench.errors import ModelError
 from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.shared import activated, int8_range, require_int32, strides_and_padding
-from workbench.frontends.tflite.values import SCALES, Held, Values
+from workbench.frontends.tflite.values import Held, Values
 from workbench.ir.build import Value
-from workbench.quantize.safe_channels import safe_channels
+from workbench.quantize.safe_channels import SCALES, safe_channels
 
 
 def conv2d(values: Values, op: Operator) -> Held:

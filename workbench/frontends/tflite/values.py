@@ -9,8 +9,8 @@ import numpy as np
 from workbench.errors import ModelError
 from workbench.frontends.tflite.file import Network, Operator, Tensor
 from workbench.ir.build import Builder, Value
+from workbench.quantize.safe_channels import SCALES
 
-SCALES = 2.0**-60, 2.0**60  # beyond them float32 arithmetic on scales breaks down
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 
 
@@ -163,17 +163,18 @@ class Values:
 
     def reshaped(self, held: Held, shape: tuple[int, ...], label: str) -> Held:
         """`held` in another shape of the file's."""
-        x = held.value
-        if x.rank == 4 and not held.image:
+        x, wanted = held.value, nchw(shape)
+        if x.shape == wanted:
+            return held
+        if x.rank == 4:
             n, c, height, width = x.shape
-            if c > 1 and height * width > 1 and shape == (n, c * height * width):
-                return Held(self.build.batch_flatten(x, label=label), image=(height, width, c))
-            if c > 1 and height * width > 1 and nchw(shape) != x.shape:
+            if c > 1 and height * width > 1:  # else both orders are one
+                if shape == (n, c * height * width):
+                    return Held(self.build.batch_flatten(x, label=label), image=(height, width, c))
                 x = self.build.transpose(x, axes=TO_NHWC, label=f"{label}.nhwc")
         else:
             x = self.in_order(held)
-        if len(shape) == 4 and shape[3] > 1 and shape[1] * shape[2] > 1 and nchw(shape) != x.shape:
+        if len(shape) == 4 and shape[3] > 1 and shape[1] * shape[2] > 1:
             x = self.build.reshape(x, newshape=shape, label=label)
             return Held(self.build.transpose(x, axes=TO_NCHW, label=f"{label}.nchw"))
-        wanted = nchw(shape)
-        return Held(x if x.shape == wanted else self.build.reshape(x, newshape=wanted, label=label))
+        return Held(self.build.reshape(x, newshape=wanted, label=label))
