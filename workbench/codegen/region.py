@@ -124,8 +124,12 @@ class _Writer:
         return lines
 
     def _keep(self, name: str) -> str:
-        """The first row that somebody will still read; wb_keep knows that there are no more than there are."""
-        return _nested("wb_min", [_first(reach, self._made(at)) for at, reach in self.plan.readers(name, follow=False)])
+        """The first row that somebody will still read, followers having read all; wb_keep knows that there are no more
+        than there are."""
+        readers = self.plan.readers(name, follow=False)
+        return _nested(
+            "wb_min", [_first(reach, self._made(at)) for at, reach in readers] or [f"{self.strip[name]}.end"]
+        )
 
     def _made(self, index: int) -> str:
         """The rows that a stage has done so far; one that makes no image counts them."""
