@@ -9,8 +9,8 @@ WB_KERNEL void conv2d_f32(int batch, int groups, int channels, int in_height, in
                           const float *restrict x, const float *restrict w, const float *restrict b,
                           float *restrict y, uint32_t *restrict mask)
 {
-    const wb_axis v = { in_height, out_height, -pt, sh, kh, dh, kw, in_width, out_width };
-    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1 };
+    const wb_axis v = { in_height, out_height, -pt, sh, kh, dh, kw, in_width, out_width, 0 };
+    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1, 0 };
     const int in_plane = in_height * in_width, out_plane = out_height * out_width;
     for (int n = 0; n < batch; ++n)
         for (int g = 0; g < groups; ++g)
@@ -29,8 +29,8 @@ WB_KERNEL void conv2d_split_f32(int batch, int groups, int channels, int in_heig
                                 const float *restrict x, const float *restrict w, const float *restrict rest,
                                 const float *restrict b, float *restrict y, uint32_t *restrict mask)
 {
-    const wb_axis v = { in_height, out_height, -pt, sh, kh, dh, kw, in_width, out_width };
-    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1 };
+    const wb_axis v = { in_height, out_height, -pt, sh, kh, dh, kw, in_width, out_width, 0 };
+    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1, 0 };
     const int in_plane = in_height * in_width, out_plane = out_height * out_width, taps = kh * kw;
     for (int n = 0; n < batch; ++n)
         for (int g = 0; g < groups; ++g) {

@@ -24,9 +24,9 @@ WB_KERNEL void conv2d_rows_f32(int groups, int channels, int in_height, int in_w
                                int begin, int end, wb_rows x, const float *restrict w, const float *restrict b,
                                wb_rows y, wb_bits mask)
 {
-    const wb_axis rows = { in_height, out_height, -pt, sh, kh, dh, kw, x.pitch, y.pitch };
+    const wb_axis rows = { in_height, out_height, -pt, sh, kh, dh, kw, x.pitch, y.pitch, x.gaps };
     const wb_axis v = conv2d_rows_axis(rows, begin, end, &x);
-    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1 };
+    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1, 0 };
     for (int g = 0; g < groups; ++g)
         for (int o = g * filters; o < (g + 1) * filters; ++o)
             windows_f32(channels, x.plane, kh * kw, v, h, wb_layer_end(activation, b, o),
@@ -40,9 +40,9 @@ WB_KERNEL void conv2d_split_rows_f32(int groups, int channels, int in_height, in
                                      int activation, int kept, int begin, int end, wb_rows x, const float *restrict w,
                                      const float *restrict rest, const float *restrict b, wb_rows y, wb_bits mask)
 {
-    const wb_axis rows = { in_height, out_height, -pt, sh, kh, dh, kw, x.pitch, y.pitch };
+    const wb_axis rows = { in_height, out_height, -pt, sh, kh, dh, kw, x.pitch, y.pitch, x.gaps };
     const wb_axis v = conv2d_rows_axis(rows, begin, end, &x);
-    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1 };
+    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1, 0 };
     const int taps = kh * kw;
     for (int g = 0; g < groups; ++g)
         for (int f = 0; f < filters; ++f) {

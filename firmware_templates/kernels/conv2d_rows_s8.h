@@ -10,8 +10,8 @@ WB_KERNEL void conv2d_parts_rows_s8(int groups, int channels, int in_height, int
                                     wb_rows_s8 x, const int8_t *restrict w, const int8_t *restrict rest,
                                     const int32_t *restrict b, const int32_t *restrict m, wb_rows_s8 y, wb_bits mask)
 {
-    wb_axis v = { in_height, out_height, -pt, sh, kh, dh, kw, x.pitch, y.pitch };
-    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1 };
+    wb_axis v = { in_height, out_height, -pt, sh, kh, dh, kw, x.pitch, y.pitch, 0 };
+    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1, 0 };
     const int out_plane = out_height * out_width, taps = kh * kw;
     const wb_factor first = { form, zero_y, low, high, 0, 0 };
     if (groups == 1 && taps == 1 && windows_in_place(v) && windows_in_place(h)) {

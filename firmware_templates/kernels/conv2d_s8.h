@@ -29,8 +29,8 @@ WB_KERNEL void conv2d_parts_s8(int batch, int groups, int channels, int in_heigh
                                const int32_t *restrict b, const int32_t *restrict m,
                                int8_t *restrict y, uint32_t *restrict mask)
 {
-    const wb_axis v = { in_height, out_height, -pt, sh, kh, dh, kw, in_width, out_width };
-    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1 };
+    const wb_axis v = { in_height, out_height, -pt, sh, kh, dh, kw, in_width, out_width, 0 };
+    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1, 0 };
     const int in_plane = in_height * in_width, out_plane = out_height * out_width, taps = kh * kw;
     const wb_factor first = { form, zero_y, low, high, 0, 0 };
     wb_none_pass(batch * groups * filters * out_plane, mask);

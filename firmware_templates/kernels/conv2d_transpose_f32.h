@@ -35,7 +35,7 @@ WB_KERNEL wb_axis transpose_axis(int size, int pixels, int stride, int phase, in
     *first_tap = (tap + (taps - 1) * tap_step) * weight;
     const int first = taps ? (phase + padding - tap * dilation) / stride - (taps - 1) * reach : 0;
     return (wb_axis){ size, (pixels - phase + stride - 1) / stride, first, 1, taps, reach,
-                      -tap_step * weight, x_next, stride * y_next };
+                      -tap_step * weight, x_next, stride * y_next, 0 };
 }
 
 /* How the `count` sums of dx begin: at 0, or where `onto` is, which is brought to dx unless it is there. */

@@ -9,6 +9,7 @@ WB_KERNEL wb_axis transpose_rows_axis(wb_axis v, int py, int sh, int begin, int 
 {
     const int in_place = v.taps == 1 && windows_in_place(v);
     *i = wb_ceil_div(begin - py, sh);
+    v.gaps = dy->gaps;
     v.outputs = wb_ceil_div(end - py, sh) - *i;
     if (in_place) {
         dy->at += (*i - dy->first) * v.x_next;

@@ -9,10 +9,11 @@
 #pragma once
 #include "activation_f32.h"
 
-/* Rows [first, end) of an image; plane, pitch: elements from one channel, one row to the next. */
+/* Rows [first, end) of an image; plane, pitch: elements from one channel, one row to the next. gaps: at first there are
+ * fewer rows than there is room for, so that memory between one channel's and the next's has never been written. */
 typedef struct {
     float *at;
-    int plane, pitch, first, end;
+    int plane, pitch, first, end, gaps;
 } wb_rows;
 
 /* Bits of one image, the first of them being bit `first` of the words. */
@@ -21,7 +22,7 @@ typedef struct {
     int first;
 } wb_bits;
 
-#define wb_no_rows ((wb_rows){ 0, 0, 0, 0, 0 })
+#define wb_no_rows ((wb_rows){ 0, 0, 0, 0, 0, 0 })
 #define wb_no_bits ((wb_bits){ 0, 0 })
 
 /* `count` runs of `length` elements that follow each other: all the rows of a channel where each ends at the next. */

@@ -6,10 +6,10 @@
 #include "wb_kernel.h"
 
 /* One axis. Tap t of output i lies on x[first + i * step + t * dilation]; its weight is weight elements after that of t-1.
- * x_next, y_next: elements from one to the next, in memory. */
+ * x_next, y_next: elements from one to the next, in memory. gaps: see wb_rows. */
 typedef struct {
     int size, outputs, first, step, taps, dilation;
-    int weight, x_next, y_next;
+    int weight, x_next, y_next, gaps;
 } wb_axis;
 
 /* Outputs before this one begin outside the image; from windows_right on they end outside. */

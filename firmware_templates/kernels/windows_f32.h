@@ -8,7 +8,10 @@
 #include "windows.h"
 
 /* `sum` and the sum over taps [v0, v1) x [h0, h1) of all channels; x and w point at tap (0, 0) of channel 0. The loop that is
- * innermost has literal ends and unrolls: taps, or channels where there is one tap or the rows of taps are clipped. */
+ * innermost has literal ends and unrolls: taps, or channels where there is one tap or the rows of taps are clipped.
+ *
+ * Of an image with gaps GCC must not know where p points. Where planes are 3 rows apart, tap 3 of a channel is tap 0 of the
+ * next; to load it once, GCC (predictive commoning) loads taps ahead of the loop, also those that clipping leaves out. */
 WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int clipped,
                                 int v0, int v1, int h0, int h1, const float *restrict x, const float *restrict w, float sum)
 {
@@ -16,6 +19,8 @@ WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_a
         for (int t = v0; t < v1; ++t)
             for (int u = h0; u < h1; ++u) {
                 const float *p = x + t * v.dilation * v.x_next + u * h.dilation, *q = w + t * v.weight + u * h.weight;
+                if (clipped && v.gaps)
+                    __asm("" : "+r"(p));
 #pragma GCC unroll 64
                 for (int c = 0; c < channels; ++c)
                     sum += p[c * x_channel] * q[c * w_channel];

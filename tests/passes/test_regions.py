@@ -193,3 +193,48 @@ def test_batches_of_images_emulated(tmp_path):
     assert all(row.agrees for row in check(built, Training(steps=1)))
     device = Device(Machine(built.image.elf, built.image.board), list(built.project.buffers), list(built.project.ops))
     assert device.ops
+
+
+def halved_between_poolings(size, act=True):
+    """A depthwise 3x3, a 1x1 and a strided 3x3 layer, then a pooling: of the 1x1, 3 rows are kept, at first 2 made."""
+    net = Network("halved", (1, 4, size, size))
+    x = net.conv2d(net.input, "depthwise", 4, 3, padding=1, groups=4)
+    x = net.conv2d(net.relu6(x, "depthwise") if act else x, "expand", 6, 1)
+    x = net.conv2d(net.relu6(x, "expand") if act else x, "strided", 8, 3, stride=2, padding=1)
+    return net.model(net.dense(net.flatten(net.max_pool2d(x, "pool", 2)), "fc", 10))
+
+
+def side_by_side():
+    """Two layers of one image, added: their gradients' rows are read by sums alone."""
+    net = Network("side by side", (1, 1, 9, 6))
+    both = [net.relu(net.conv2d(net.input, f"conv{k}", 4, k, padding=k // 2), f"conv{k}") for k in (3, 1)]
+    x = net.relu(net.conv2d(net.add(*both, "add"), "strided", 6, 3, stride=(2, 1), padding=1), "strided")
+    return net.model(net.dense(net.flatten(x), "fc", 3))
+
+
+@pytest.mark.parametrize(
+    ("model", "policy"),
+    [(halved_between_poolings(12, act=False), "last-1"), (halved_between_poolings(12), "last-1"),
+     (side_by_side(), "bias-only")],
+    ids=["linear", "clipped", "side-by-side"],
+)  # fmt: skip
+def test_nothing_unwritten_is_read(model, policy, tmp_path):
+    built = session.build(session.compile(model, policy), boards.get("nrf52840"), tmp_path)
+    assert any(node.body for node in built.compiled.graph.nodes)
+    assert all(row.agrees for row in check(built, Training(steps=1)))
+    run, _ = train(built, Training(steps=2, trace="memory", evaluate=False))
+    assert Run.of(run).violations.empty
+
+
+def test_gaps_are_where_the_first_step_leaves_some():
+    build = Builder()
+    x, w, p = (
+        build.input(name, shape) for name, shape in (("x", (1, 2, 8, 4)), ("w", (3, 2, 1, 1)), ("p", (2, 3, 3, 3)))
+    )
+    y = build.conv2d(x, w, channels=3, kernel_size=(1, 1))
+    body = build.graph(build.conv2d(y, p, channels=2, kernel_size=(3, 3), padding=(1,) * 4)).as_body()
+    inner, result = (node.results[0] for node in body.nodes)
+    assert strips(body, 1).kept == {inner: 3}
+    assert [strips(body, 1).gaps(name) for name in (body.inputs[0], inner, result)] == [False, True, True]
+    assert not strips(body, 8).gaps(inner)
+    assert not strips(body, 8).gaps(result)

@@ -1,6 +1,6 @@
 """A region's C: a loop over strips that makes, stage by stage, the rows each strip takes (see ir/strips.py).
 
-the value v0 inside the body     wb_rows v0 = { F32(wb_arena + 512, 0), 24, 8, 0, 0 };
+the value v0 inside the body     wb_rows v0 = { F32(wb_arena + 512, 0), 24, 8, 0, 0, 1 };
 strip by strip of the driver     for (int row = 0; row < 8; row += 1) {
 its rows, and what they take         const int end2 = wb_min(row + 1, 8);
                                      const int end0 = wb_min(8, end2 + 1);
@@ -59,9 +59,8 @@ class _Writer:
             plane, pitch = (width, channels * width) if name in self.by_rows else (rows * width, width)
             what = f"{channels} channels, {rows} of {height} rows of {width}"
             what = f"{label}: {what}" if (label := self.body.label(name)) != name else what
-            lines.append(
-                f"wb_rows{'_s8' if small else ''} {strip} = {{ {address}, {plane}, {pitch}, 0, {there} }}; /* {what} */"
-            )
+            kind, gaps = ("wb_rows_s8", "") if small else ("wb_rows", f", {int(self.plan.gaps(name))}")
+            lines.append(f"{kind} {strip} = {{ {address}, {plane}, {pitch}, 0, {there}{gaps} }}; /* {what} */")
             if name in self.plan.kept:
                 offset += self.plan.bytes(name)
         return lines + [f"int {self._made(index)} = 0;" for index in self.counting]
@@ -124,8 +123,12 @@ class _Writer:
         return lines
 
     def _keep(self, name: str) -> str:
-        """The first row that somebody will still read; wb_keep knows that there are no more than there are."""
-        return _nested("wb_min", [_first(reach, self._made(at)) for at, reach in self.plan.readers(name, follow=False)])
+        """The first row that somebody will still read, followers having read all; wb_keep knows that there are no more
+        than there are."""
+        readers = self.plan.readers(name, follow=False)
+        return _nested(
+            "wb_min", [_first(reach, self._made(at)) for at, reach in readers] or [f"{self.strip[name]}.end"]
+        )
 
     def _made(self, index: int) -> str:
         """The rows that a stage has done so far; one that makes no image counts them."""

@@ -85,6 +85,11 @@ class Strips:
         _, channels, _, width = kind.shape
         return -(-channels * self.kept[value] * width * BITS[kind.dtype] // 32) * 4
 
+    def gaps(self, value: str) -> bool:
+        """Whether the first step makes fewer rows of an image than there is room for: some memory is unwritten."""
+        maker = self.maker(value)
+        return maker is not None and self.targets[0][maker] < self.kept.get(value, self.body.types[value].shape[2])
+
     @property
     def scratch(self) -> int:
         return sum(map(self.bytes, self.kept))
