@@ -178,10 +178,10 @@ def with_takeovers(graph: Graph, seed: int) -> Graph:
     """Some nodes that may work in place do so, wherever that is legal."""
     rng = np.random.default_rng(seed)
     for index, node in enumerate(graph.nodes):
-        kernel = ops.get(node.op).kernel
-        if node.over or not kernel or not kernel.in_place or rng.random() < 0.3:
+        able = ops.get(node.op).can_take(node.operands)
+        if node.over or not able or rng.random() < 0.3:
             continue
-        over = (node.operands[rng.choice(kernel.in_place)], *[""] * (len(node.results) - 1))
+        over = (str(rng.choice(able)), *[""] * (len(node.results) - 1))
         nodes = list(graph.nodes)
         nodes[index] = replace(node, over=over)
         try:

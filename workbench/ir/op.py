@@ -185,8 +185,10 @@ class Op:
         return self.takes(**attrs) if callable(self.takes) else self.takes
 
     def can_take(self, operands: tuple[str, ...]) -> tuple[str, ...]:
-        """The operands whose storage the first result may take over."""
-        return tuple(operands[index] for index in self.kernel.in_place if index < len(operands)) if self.kernel else ()
+        """The operands whose storage the first result may take over: not one that it reads as another operand too."""
+        able = self.kernel.in_place if self.kernel else ()
+        whole = {name for index, name in enumerate(operands) if index not in able}
+        return tuple(operands[index] for index in able if index < len(operands) and operands[index] not in whole)
 
     def grad(self, index: int) -> Callable | None:
         """The gradient rule of operand `index`; None where there is none."""

@@ -43,7 +43,7 @@ def work_in_place(graph: Graph) -> Graph:
 def _in_place(node: Node, dying: set[str], root: dict[str, str], graph: Graph) -> Node:
     """The node, its first result over the first operand that can be taken over, if there is one."""
     if node.body:
-        return _sums_in_place(node, dying)
+        return _sums_in_place(node, dying, root)
     able = ops.get(node.op).can_take(node.operands)
     if node.over[:1] not in {(), ("",)}:
         return node
@@ -55,15 +55,16 @@ def _in_place(node: Node, dying: set[str], root: dict[str, str], graph: Graph) -
     return node
 
 
-def _sums_in_place(region: Node, dying: set[str]) -> Node:
+def _sums_in_place(region: Node, dying: set[str], root: dict[str, str]) -> Node:
     """The region, sums that grow channel by channel over the operands at which they begin."""
     if not region.attrs["channels"]:
         return region
     given = dict(zip(region.body.inputs, region.operands, strict=True))
     begins = {made: given[name] for made, name in begun(region.body).items()}
+    read = [root[name] for name in region.operands]
     over = list(region.over or [""] * len(region.results))
     for index, made in enumerate(region.body.outputs):
         name = begins.get(made, "")
-        if name in dying and region.operands.count(name) == 1:
+        if name in dying and read.count(root[name]) == 1:
             over[index] = over[index] or name
     return replace(region, over=tuple(over) if any(over) else ())
