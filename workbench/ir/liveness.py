@@ -13,7 +13,7 @@ its end is free again.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
@@ -42,6 +42,10 @@ class Storage:
     def bytes_at(self, position: int) -> int:
         """Bytes it holds at a position of its life."""
         return next((size for size, upper in self.ends if position < upper), 0)
+
+    def whole(self) -> "Storage":
+        """The same, but all its bytes are kept to the end."""
+        return replace(self, ends=((self.bytes, self.upper),))
 
     @property
     def name(self) -> str:

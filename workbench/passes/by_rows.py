@@ -6,7 +6,7 @@
 Who reads or makes such an image without being a region becomes a region of one node: they alone know the layout.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import replace
 
 from workbench.errors import ShapeError
@@ -54,10 +54,18 @@ def _body(graph: Graph, node: Node) -> Graph:
     return Graph(operands, (), (node,), node.results, types)
 
 
-def over_rows(graph: Graph, by_rows: Iterable[str]) -> Graph:
-    """The graph with these images row by row, results over images that die wherever their regions allow it."""
-    by_rows = set(by_rows)
+def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()) -> Graph:
+    """The graph with these images row by row, results over images that die wherever their regions allow it.
+
+    Of those `able` to lie so too, the ones follow that an elementwise node could then write such a result over.
+    """
     last = {name: index for index, node in enumerate(graph.nodes) for name in node.operands}
+    by_rows = set(by_rows)
+    for index, node in reversed(list(enumerate(graph.nodes))):
+        if not node.body and by_rows.intersection(node.results):
+            taken = [name for name in ops.get(node.op).can_take(node.operands) if last[name] == index]
+            if not by_rows.intersection(taken):
+                by_rows.update([name for name in taken if name in able][:1])
     nodes = []
     for index, node in enumerate(graph.nodes):
         if by_rows.intersection((*node.operands, *node.results)):

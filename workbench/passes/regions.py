@@ -40,11 +40,14 @@ def regions(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
     """The same graph with the regions that lower its peak most, once the passes called `later` have run too."""
     gone = applied_as_computed(graph) if "fuse-update" in later else frozenset()
     given, given_whole = peaks(graph, gone)
-    chosen = divided(Stretches(graph, LONGEST, given, gone))
+    alone = as_if_in_place(graph) if "in-place" in later else graph
+    stretches = Stretches(graph, alone, LONGEST, given, gone)
+    chosen = divided(stretches)
     if not chosen:
         raise Declined(f"rows of no chain would lower the peak of {size(given)}")
     gone -= {name for stretch in chosen for name in stretch.body[2]}
-    cut = over_rows(apart(graph, chosen), chain.from_iterable(one.over for one in chosen if one.attrs is ROWS))
+    by_rows = chain.from_iterable(one.over for one in chosen if one.attrs is ROWS)
+    cut = over_rows(apart(graph, chosen), by_rows, stretches.movable)
     limit, whole = peaks(cut, gone)
     end = peak_in_the_end(cut, later)
     if end + STACK > (without := peak_in_the_end(graph, later)):
@@ -76,6 +79,14 @@ def applied_as_computed(graph: Graph) -> frozenset[str]:
         return frozenset(graph.types).difference(fuse_update(graph).types)
     except Declined:
         return frozenset()
+
+
+def as_if_in_place(graph: Graph) -> Graph:
+    """The graph as the pass in-place, which comes later, would leave it without regions."""
+    try:
+        return work_in_place(graph)
+    except Declined:
+        return graph
 
 
 def divided(stretches: Stretches) -> list[Stretch]:

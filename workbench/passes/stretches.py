@@ -52,14 +52,17 @@ class Stretches:
     """All stretches of at most `longest` members during which fewer than `limit` bytes live.
 
     Values that are `gone` take no memory, except as the result of a region. `live` are the bytes that live while each
-    node runs by itself; one without a kernel cannot.
+    node runs by itself, as it does in `alone`, the same graph in place or not; one without a kernel cannot. Images that
+    are `movable` can lie row by row.
     """
 
     graph: Graph
+    alone: Graph
     longest: int
     limit: int
     gone: frozenset[str]
     live: list[int] = field(init=False)
+    movable: frozenset[str] = field(init=False)
 
     def __post_init__(self):
         graph = self.graph
@@ -68,8 +71,9 @@ class Stretches:
         self._root = storage_roots(graph)
         self._pieces = _pieces(graph, self._root)
         self._read = _readers(graph)
-        self._movable = movable(graph) - self.gone
-        living = dict(zip((node.results[0] for node in steps(graph)), live_bytes(graph, self.gone), strict=True))
+        self.movable = movable(graph) - self.gone
+        names = (node.results[0] for node in steps(graph))
+        living = dict(zip(names, live_bytes(self.alone, self.gone), strict=True))
         self.live = [
             living.get(node.results[0], 0) if ops.get(node.op).kernel or ops.get(node.op).view else IMPOSSIBLE
             for node in graph.nodes
@@ -194,7 +198,7 @@ class Stretches:
     def _pairs(self, body: Body, inside: int) -> list[Pair]:
         """Images that only the members read, and the results that have room in them; the largest result first."""
         _, operands, results = body
-        bytes_of = {name: self._pieces[name].bytes for name in self._movable.intersection((*operands, *results))}
+        bytes_of = {name: self._pieces[name].bytes for name in self.movable.intersection((*operands, *results))}
         dying = [x for x in operands if x in bytes_of and not self._read[x] & ~inside]
         pairs = [(x, y) for y in results for x in dying if y in bytes_of and bytes_of[y] <= bytes_of[x]]
         return sorted(pairs, key=lambda pair: -bytes_of[pair[1]])

@@ -1,10 +1,11 @@
 """The memory plan of a graph: each storage of the arena at its offset, scratch as a buffer of one position.
 
-A storage that shrinks (ir/liveness.py) is a stack of buffers, placed before all others.
+A storage that shrinks (ir/liveness.py) is a stack of buffers, placed before all others; or left whole, where that
+makes the smaller plan.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from workbench.errors import InternalError
 from workbench.ir.graph import Graph
@@ -48,15 +49,24 @@ def plan_memory(graph: Graph, scratch: Mapping[str, int] | None = None) -> Memor
     """Plan the arena of `graph`; the plan has been validated. `scratch`: bytes by a node's first result."""
     scratch = {name: -(-size // ALIGNMENT) * ALIGNMENT for name, size in (scratch or {}).items() if size}
     living = liveness(graph, scratch, ALIGNMENT)
-    buffers = [
-        Buffer(s.name, s.lower, s.upper, s.bytes) for s in living.arena if s.lower < s.upper and len(s.parts) == 1
-    ]
-    buffers += [
+    once = [
         Buffer(scratch_id(node.results[0]), position, position + 1, scratch[node.results[0]])
         for position, node in enumerate(steps(graph))
         if node.results[0] in scratch
     ]
-    fixed = _stacked([storage for storage in living.arena if len(storage.parts) > 1])
+    memory = _planned(living, once, scratch)
+    if memory.plan.bytes > living.peak and (floating := _floating(living)):
+        whole = tuple(s.whole() if s.name in floating else s for s in living.arena)
+        other = _planned(replace(living, arena=whole), once, scratch)
+        memory = min(memory, other, key=lambda planned: planned.plan.bytes)
+    return memory
+
+
+def _planned(living: Liveness, once: list[Buffer], scratch: Mapping[str, int]) -> MemoryPlan:
+    fixed = _stacked(living)
+    buffers = [
+        Buffer(s.name, s.lower, s.upper, s.bytes) for s in living.arena if s.lower < s.upper and len(s.parts) == 1
+    ] + once
     plan = allocate(buffers, fixed=fixed)
     reason = validate([*buffers, *fixed], plan.buffers, plan.bytes) or _torn(living, plan)
     if reason:
@@ -64,15 +74,22 @@ def plan_memory(graph: Graph, scratch: Mapping[str, int] | None = None) -> Memor
     return MemoryPlan(living, plan, scratch)
 
 
-def _stacked(storages: Sequence[Storage]) -> list[Placed]:
+def _stacked(living: Liveness) -> list[Placed]:
     """The parts of storages that shrink, which must lie side by side: at the bottom, or on such as they meet."""
     placed: list[Placed] = []
-    for storage in sorted(storages, key=lambda s: (s.lower, -s.bytes)):
-        life = Buffer(storage.name, storage.lower, storage.upper, storage.bytes)
-        floor = max((other.end for other in placed if other.meets(life)), default=0)
-        for index, (begin, end, upper) in enumerate(storage.parts):
-            placed.append(Placed(part_id(storage.name, index), storage.lower, upper, end - begin, floor + begin))
+    for storage in sorted(living.arena, key=lambda s: (s.lower, -s.bytes)):
+        if len(storage.parts) > 1:
+            life = Buffer(storage.name, storage.lower, storage.upper, storage.bytes)
+            floor = max((other.end for other in placed if other.meets(life)), default=0)
+            for index, (begin, end, upper) in enumerate(storage.parts):
+                placed.append(Placed(part_id(storage.name, index), storage.lower, upper, end - begin, floor + begin))
     return placed
+
+
+def _floating(living: Liveness) -> set[str]:
+    """Storages that shrink, but not at the bottom: under them is room that the planner does not use as well."""
+    low = {placed.id for placed in _stacked(living) if placed.offset == 0}
+    return {storage.name for storage in living.arena if len(storage.parts) > 1 and storage.name not in low}
 
 
 def _torn(living: Liveness, plan: Plan) -> str | None:
