@@ -24,6 +24,7 @@ from workbench.passes.fuse_update import fuse_update
 from workbench.passes.in_place import work_in_place
 from workbench.passes.input_rows import input_rows
 from workbench.passes.order_search import order_search
+from workbench.passes.recompute import recompute
 from workbench.passes.regions import regions
 from workbench.units import size
 
@@ -59,6 +60,7 @@ PASSES = {
         Pass("fuse-add", fuse_add, "let a gradient's sum begin at the one it would be added to", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
         Pass("input-rows", input_rows, "take the image row by row: --input rows", ()),
+        Pass("recompute", recompute, "compute again what would take more memory to save", (), looks_ahead=True),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
         Pass("regions", regions, "run chains of operators row by row", OPTIMIZED, looks_ahead=True),
         Pass("fuse-update", fuse_update, "apply each gradient as it is computed", OPTIMIZED, True),

@@ -211,7 +211,7 @@ class Stretches:
         results = tuple(
             name for name in made
             if name not in inner or self._read.get(name, 0) & ~inside or name in self.graph.outputs
-            or not self._read.get(name, 0)
+            or not any(self._read.get(other, 0) for node in nodes if name in node.results for other in node.results)
         )  # fmt: skip
         types = {name: self.graph.types[name] for name in (*operands, *made)}
         body = Graph(operands, (), tuple(nodes), results, types)

@@ -1,0 +1,171 @@
+"""Compute again in the backward what the forward would save, where that is more than what it is computed from.
+
+    before   m, s, n = f(x)  …  loss  …  g(m, s, n)                  masks m, n and a kept slice s live on behind f
+    after    f(x)            …  loss  …  m, s, n = f(x);  g(m, s, n)     only x does
+
+Exact: the same operators on the same operands, whose weights are not updated before. In no schedule, as it costs
+instructions: `--passes=recompute`. A chain has at most LONGEST operators that compute: an inverted bottleneck's
+expansion and depthwise convolution, which have the widest masks. As a region it never has their results whole.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from workbench.ir import op as ops
+from workbench.ir.build import Builder
+from workbench.ir.graph import Graph, Node
+from workbench.ir.liveness import is_static, peak_bytes, steps, storage_roots
+from workbench.passes import Declined
+from workbench.passes.dead_code import eliminate_dead_code
+from workbench.passes.early_update import early_update
+from workbench.passes.fuse_update import fuse_update
+from workbench.passes.in_place import work_in_place
+from workbench.passes.input_rows import READ
+from workbench.passes.regions import STACK, regions
+from workbench.passes.stretches import live_bytes
+from workbench.units import size
+
+LONGEST = 2
+LATER = {"early-update": early_update, "regions": regions, "fuse-update": fuse_update, "in-place": work_in_place}
+SLICE = "strided_slice"  # takes a part of what is there: nearly for nothing
+
+
+def recompute(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
+    """The graph with those chains computed again that lower its peak once the passes called `later` have run too.
+
+    Begins with each chain that spares more bytes than the image it starts from takes. As long as the peak is where one
+    of them runs again, it goes; then those that spare least go, as many as the peak does not need.
+    """
+    loss = next((index for index, node in enumerate(graph.nodes) if ops.get(node.op).loss), 0)
+    saved = _saved(graph, loss)
+    chains = _chains(graph, loss, saved)
+    if not chains:
+        raise Declined("nothing that is saved takes more memory than what it is computed from")
+    without = peak_bytes(_in_the_end(graph, later))
+    least, best = _least_peak(graph, loss, chains, saved, later)
+    if least + STACK > without:
+        raise Declined(f"the least peak is {size(least)} with it, stack left out, {size(without)} without")
+
+    def in_vain(dropped: int) -> bool:
+        again, _ = _computed_again(graph, loss, by_worth[dropped:], saved)
+        return peak_bytes(_in_the_end(again, later)) <= least
+
+    by_worth = sorted(best, key=lambda chain: _spared(graph, chain, saved))
+    dropped = bisect_left(range(1, len(by_worth)), True, key=lambda count: not in_vain(count))
+    return _computed_again(graph, loss, by_worth[dropped:], saved)[0]
+
+
+def _least_peak(graph, loss: int, chains: list[list[Node]], saved: set[str], later) -> tuple[int, list[list[Node]]]:
+    """The least peak on the way from all chains to those that run again elsewhere than at the peak, and its chains."""
+    best = (1 << 60, chains)
+    while chains:
+        again, copies = _computed_again(graph, loss, chains, saved)
+        end = _in_the_end(again, later)
+        peak = peak_bytes(end)
+        best = min(best, (peak, chains), key=lambda found: found[0])
+        live = zip(steps(end), live_bytes(end, frozenset()), strict=True)
+        worst = {name for node, alive in live if alive == peak for name in node.results}
+        kept = [chain for chain, names in zip(chains, copies, strict=True) if not worst.intersection(names)]
+        if len(kept) == len(chains):
+            break
+        chains = kept
+    return best
+
+
+def _in_the_end(graph: Graph, later: Sequence[str]) -> Graph:
+    """What the passes called `later` make of it, as far as they are of LATER."""
+    for index, name in enumerate(later):
+        try:
+            if name == "regions":
+                graph = regions(graph, later[index + 1 :])
+            elif name in LATER:
+                graph = LATER[name](graph)
+        except Declined:
+            continue
+    return graph
+
+
+def _chains(graph: Graph, loss: int, saved: set[str]) -> list[list[Node]]:
+    """From each image the chain that spares most, in the order of the images; what is in one is in no other."""
+    images = [name for name in graph.inputs if graph.types[name].rank]
+    images += [node.results[0] for node in graph.nodes[:loss]]
+    chains: list[list[Node]] = []
+    again: set[str] = set()
+    for image in images:
+        if image not in again:
+            chain = _worth(graph, loss, image, saved - again)
+            chains += [chain] if chain else []
+            again.update(name for node in chain for name in node.results)
+    return chains
+
+
+def _saved(graph: Graph, loss: int) -> set[str]:
+    """Images of the forward, and masks of such, each alone in its storage, that are read behind the loss."""
+    root = storage_roots(graph)
+    shared = {first for name, first in root.items() if name != first}
+    made = {name for node in graph.nodes[:loss] for name in node.results if root[name] == name}
+    read = {name for node in graph.nodes[loss:] for name in node.operands if graph.types[name].rank == 4}
+    return (made & read) - shared - set(graph.outputs)
+
+
+def _worth(graph: Graph, loss: int, image: str, saved: set[str]) -> list[Node]:
+    """The chain from an image that spares the most bytes; [] where none spares any."""
+    there, chain, best, most, length = {image}, [], [], 0, 0
+    spared = 0 if image in saved else -graph.types[image].bytes
+    for node in graph.nodes[:loss]:
+        read = {name for name in node.operands if not is_static(graph, name)}
+        if len(read) != 1 or not read <= there or node.op == READ or (node.op != SLICE and length == LONGEST):
+            continue
+        chain.append(node)
+        there.add(node.results[0])
+        length += node.op != SLICE
+        spared += _spared(graph, [node], saved)
+        if spared > most:
+            best, most = list(chain), spared
+    return best
+
+
+def _spared(graph: Graph, chain: list[Node], saved: set[str]) -> int:
+    return sum(graph.types[name].bytes for node in chain for name in saved.intersection(node.results))
+
+
+def _computed_again(graph: Graph, loss: int, chains: list[list[Node]], saved: set[str]) -> tuple[Graph, list[set[str]]]:
+    """The graph with what each chain makes of `saved` made once more, before it is first read behind the loss; and what
+    the values are called that each makes again."""
+    builder, new, copies = Builder(graph), {}, []
+    before: dict[int, list[Node]] = {}
+    for chain in chains:
+        needed, again = saved.intersection(name for node in chain for name in node.results), []
+        first = _place(graph, loss, needed)
+        for node in reversed(chain):
+            if needed.intersection(node.results):
+                needed.update(node.operands)
+                again.insert(0, node)
+        new |= {name: builder.fresh(1)[0] for node in again for name in node.results}
+        copies.append({new[name] for node in again for name in node.results})
+        before.setdefault(first, []).extend(replace(_renamed(node, new), label=f"{node.label}.again") for node in again)
+    nodes = list(graph.nodes[:loss])
+    for at in range(loss, len(graph.nodes)):
+        nodes += [*before.get(at, ()), _renamed(graph.nodes[at], new)]
+    read = {name for node in nodes for name in node.operands}
+    nodes = [_without_mask(node) if node.attrs.get("mask") and node.results[1] not in read else node for node in nodes]
+    types = graph.types | {name: graph.types[old] for old, name in new.items()}
+    return eliminate_dead_code(replace(graph, types=types).with_nodes(nodes)), copies
+
+
+def _place(graph: Graph, loss: int, needed: set[str]) -> int:
+    """The index before which to make these: where the gradient is made that the first of them is read with. (In between
+    they would part what can run as one region.)"""
+    first = next(at for at in range(loss, len(graph.nodes)) if needed.intersection(graph.nodes[at].operands))
+    with_it = set(graph.nodes[first].operands) - needed
+    return next((at for at in range(loss, first) if with_it.intersection(graph.nodes[at].results)), first)
+
+
+def _renamed(node: Node, new: Mapping[str, str]) -> Node:
+    operands, results = (tuple(new.get(name, name) for name in names) for names in (node.operands, node.results))
+    return replace(node, operands=operands, results=results)
+
+
+def _without_mask(node: Node) -> Node:
+    return replace(node, attrs={**node.attrs, "mask": False}, results=node.results[:1], over=node.over[:1])
