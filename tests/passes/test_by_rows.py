@@ -296,3 +296,16 @@ def test_an_image_that_the_region_reads_as_two_stays():
             continue
         with pytest.raises(GraphError, match="cannot work in place on %x"):
             verify(graph)
+
+
+def test_two_images_that_shrink_lie_apart():
+    """Both are there from the start on; the plan has been validated."""
+    body, outer = stem().nodes[0].body, Builder()
+    w, v = outer.input("w", (3, 2, 3, 3)), outer.input("v", (2, 3, 1, 1))
+    images = [outer.input(name, (1, 2, 12, 12), layout=BY_ROWS) for name in "xy"]
+    made = [outer.op("region", x, w, v, over=(x.name,), body=body, rows=1, by_rows=(0,)) for x in images]
+    graph = verify(outer.graph(*made, outer.relu(w)))
+    assert len([storage for storage in liveness(graph).arena if len(storage.parts) == 2]) == 2
+    plan = plan_memory(graph, scratch_bytes(graph)).plan
+    begin = {buffer.id: buffer.offset for buffer in plan.buffers}
+    assert abs(begin["x"] - begin["y"]) >= 2 * 12 * 12 * 4
