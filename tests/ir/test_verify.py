@@ -92,6 +92,20 @@ def test_a_kernel_that_cannot_work_in_place_is_not_asked_to():
         verify(graph)
 
 
+@pytest.mark.parametrize(("op", "legal"), [("add", True), ("nn.relu_grad", False), ("nn.sgd", False)])
+def test_storage_that_the_node_reads_as_another_operand_is_not_taken(op, legal):
+    """relu_grad writes dx over dy while it reads y; add reads both elements before it writes the one."""
+    build = Builder()
+    a = build.relu(build.input("x", (2, 2)))
+    rate = [build.input("lr")] if op == "nn.sgd" else []
+    graph = build.graph(build.op(op, a, build.batch_flatten(a), *rate, over=(a.name,)))
+    if legal:
+        verify(graph)
+        return
+    with pytest.raises(GraphError, match=f"{op}: takes over %0, but reads its storage as another operand"):
+        verify(graph)
+
+
 def test_a_takeover_that_is_an_output_is_refused():
     relu = GRAPH.nodes[first("nn.relu")]
     graph = with_node(first("nn.relu"), over=(relu.operands[0],))

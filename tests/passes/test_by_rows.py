@@ -21,6 +21,7 @@ from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.types import BY_ROWS
 from workbench.ir.verify import verify
 from workbench.passes import Declined
+from workbench.passes.by_rows import over_rows
 from workbench.passes.in_place import work_in_place
 from workbench.passes.pipeline import run_passes_with
 from workbench.passes.regions import regions
@@ -250,3 +251,61 @@ def test_the_forward_of_published_networks_needs_little_more_than_its_image(name
     memory = plan_memory(after, scratch_bytes(after))
     assert memory.plan.bytes <= most
     assert liveness(after, scratch_bytes(after)).peak == memory.plan.bytes
+
+
+def two_results() -> Graph:
+    """A region whose two results could each go over its image."""
+    build = Builder()
+    x, w, v, u = (build.input(name, shape) for name, shape in
+                  (("x", (1, 2, 12, 12)), ("w", (3, 2, 3, 3)), ("v", (1, 3, 1, 1)), ("u", (2, 1, 1, 1))))  # fmt: skip
+    y = build.conv2d(x, w, channels=3, kernel_size=(3, 3), strides=(2, 2), padding=(1,) * 4)
+    small = build.conv2d(y, v, channels=1, kernel_size=(1, 1))
+    body = build.graph(small, build.conv2d(small, u, channels=2, kernel_size=(1, 1))).as_body()
+    assert all(runs_over(strips(body, 1), body.inputs[0], result) for result in body.outputs)
+    outer = Builder()
+    operands = [
+        outer.input(name, kind.shape) for name, kind in zip("xwvu", map(body.types.get, body.inputs), strict=True)
+    ]
+    return outer.graph(*outer.region(*operands, body=body))
+
+
+def test_an_image_makes_room_for_one_result_the_largest():
+    graph = two_results()
+    after = verify(over_rows(graph, ("x", *graph.outputs)))
+    assert after.nodes[0].over == ("", "x")
+    with pytest.raises(GraphError, match="cannot work in place on %x"):
+        verify(replace(after, nodes=(replace(after.nodes[0], over=("x", "x")),)))
+
+
+def test_an_image_that_the_region_reads_as_two_stays():
+    build = Builder()
+    x, again, w = build.input("x", (1, 2, 12, 12)), build.input("again", (1, 2, 12, 12)), build.input("w", (2, 2, 3, 3))
+    window = {"channels": 2, "kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4}
+    half = build.relu(build.conv2d(x, w, **window))
+    body = build.graph(build.relu(build.conv2d(build.add(half, build.conv2d(again, w, **window)), w, **window)), half)
+    body = body.as_body()
+    outer = Builder()
+    image, weight = outer.input("x", (1, 2, 12, 12), layout=BY_ROWS), outer.input("w", (2, 2, 3, 3))
+    names = {"x": image, "again": image, "w": weight}
+    operands = [names[name] for name in ("x", "again", "w")]
+    for over in ((), ("", "x")):
+        graph = outer.graph(*outer.op("region", *operands, body=body, by_rows=(0, 1), over=over))
+        if not over:
+            verify(graph)
+            outer.nodes.clear()
+            continue
+        with pytest.raises(GraphError, match="cannot work in place on %x"):
+            verify(graph)
+
+
+def test_two_images_that_shrink_lie_apart():
+    """Both are there from the start on; the plan has been validated."""
+    body, outer = stem().nodes[0].body, Builder()
+    w, v = outer.input("w", (3, 2, 3, 3)), outer.input("v", (2, 3, 1, 1))
+    images = [outer.input(name, (1, 2, 12, 12), layout=BY_ROWS) for name in "xy"]
+    made = [outer.op("region", x, w, v, over=(x.name,), body=body, rows=1, by_rows=(0,)) for x in images]
+    graph = verify(outer.graph(*made, outer.relu(w)))
+    assert len([storage for storage in liveness(graph).arena if len(storage.parts) == 2]) == 2
+    plan = plan_memory(graph, scratch_bytes(graph)).plan
+    begin = {buffer.id: buffer.offset for buffer in plan.buffers}
+    assert abs(begin["x"] - begin["y"]) >= 2 * 12 * 12 * 4

@@ -241,3 +241,17 @@ def test_gaps_are_where_the_first_step_leaves_some():
     assert [strips(body, 1).gaps(name) for name in (body.inputs[0], inner, result)] == [False, True, True]
     assert not strips(body, 8).gaps(inner)
     assert not strips(body, 8).gaps(result)
+
+
+def test_what_waits_for_the_region_cannot_be_in_it():
+    """The sum reads what is pooled of the first layer's result, and no pooling of means works row by row."""
+    build = Builder()
+    wide = build.conv2d(
+        build.relu(build.input("x", (1, 2, 16, 8))), build.input("w", (8, 2, 1, 1)), channels=8, kernel_size=(1, 1)
+    )
+    pooled = build.avg_pool2d(wide, pool_size=(3, 3), strides=(1, 1), padding=(1,) * 4)
+    thin = build.conv2d(build.add(wide, pooled), build.input("v", (1, 8, 1, 1)), channels=1, kernel_size=(1, 1))
+    before = build.graph(thin)
+    after = verify(regional(before))
+    values = feeds(before, 1)
+    assert same_bits(interpret(after, values), interpret(before, values))

@@ -1,6 +1,7 @@
 """Regions by channels: the same bits as the whole, whatever is updated inside, and refused where that would differ."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,11 @@ from graphs import feeds, int8net, same_bits, seeds, shuffled
 from hypothesis import given, settings
 from samples import parameters_after
 
-from workbench import frontends, session
-from workbench.errors import GraphError, WorkbenchError
+from workbench import boards, frontends, session
+from workbench.errors import GraphError, ShapeError, WorkbenchError
+from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
+from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
 from workbench.ir.slices import slices
 from workbench.ir.text import parse_graph, print_graph
@@ -21,6 +24,7 @@ from workbench.passes import regions as pass_regions
 from workbench.passes.in_place import work_in_place
 from workbench.passes.pipeline import run_passes_with
 from workbench.policy import PLAIN_SGD, Optimizer
+from workbench.training import Training, train
 
 FIRST = ("fold-constants", "bit-masks", "fuse-activation", "fuse-add", "dead-code", "early-update")
 HITS = (10, 36, 57)  # networks of int8net with several regions by channels, weights updated in part among them
@@ -146,3 +150,77 @@ def test_a_projection_must_not_change_before_the_last_channel():
 def test_the_text_tells_how_many_channels():
     text = print_graph(pass_regions.regions(step(HITS[1])[0]))
     assert re.search(r"region\(.*channels=[1-9]", text)
+
+
+def test_a_filter_that_all_channels_read_must_not_change_inside():
+    build = Builder()
+    dy, w = build.input("dy", (1, 6, 5, 5)), build.input("w", (6, 6, 1, 1), "int8")
+    wide = build.op("qnn.conv2d_transpose", dy, w, channels=6, kernel_size=(1, 1))
+    x, s = build.input("x", (1, 6, 5, 5), "int8"), build.input("s", (6,))
+    rates = [build.input("lr"), build.input("seed", (), "int32"), build.input("step", (), "int32")]
+    attrs = {"kernel_size": (1, 1), "x_scale": 0.1, "parameter": 0}
+    update = build.op("qnn.conv2d_backward_weight_sgd", w, wide, x, s, *rates, **attrs)
+    with pytest.raises(ShapeError, match="must not change before the last channel"):
+        slices(build.graph(update).as_body(), 1)
+
+
+def residual(onto="dy") -> Graph:
+    """A block's gradient by channels, its sum begun at what all channels read (`dy`), or at a gradient beside it."""
+    body = Builder()
+    dy, w, v = (
+        body.input(name, shape) for name, shape in (("dy", (1, 4, 5, 3)), ("w", (4, 6, 1, 1)), ("v", (6, 4, 1, 1)))
+    )
+    begin = dy if onto == "dy" else body.input("c", dy.shape)
+    wide = body.apply_mask(
+        body.conv2d_transpose(dy, w, channels=6, kernel_size=(1, 1)), body.input("m", (1, 6, 5, 3), "bit")
+    )
+    inner = body.graph(body.conv2d_transpose(wide, v, begin, channels=4, kernel_size=(1, 1)))
+    outer = Builder()
+    operands = {name: outer.input(name, inner.types[name].shape, inner.types[name].dtype) for name in inner.inputs}
+    operands |= {"dy": outer.relu(operands["dy"])} | ({"c": outer.relu6(operands["c"])} if "c" in operands else {})
+    if onto == "view":
+        operands["c"] = outer.reshape(operands["dy"], newshape=(1, 4, 5, 3))
+    made = outer.region(*(operands[name] for name in inner.inputs), body=inner.as_body(), channels=2)
+    return outer.graph(made, operands["c"]) if onto == "c, read again" else outer.graph(made)
+
+
+def over(graph: Graph) -> str:
+    """The operand (by the body's name) that the region's sum goes over in the end."""
+    with suppress(Declined):
+        graph = verify(work_in_place(graph))
+    (region,) = by_channels(graph)
+    return next(
+        (inner for name, inner in zip(region.operands, ("dy", "w", "v", "c"), strict=False) if name in region.over), ""
+    )
+
+
+def test_a_sum_goes_over_the_gradient_at_which_it_begins_if_nobody_else_reads_that():
+    assert over(residual("c")) != ""
+    for onto in ("dy", "view", "c, read again"):
+        assert over(residual(onto)) == ""
+
+
+def block_of_floats():
+    """A stem, and a block whose own input is added: the project's gradient is the sum's, at which dx begins."""
+    net = Network("block", (1, 2, 9, 8))
+    x = net.relu(net.conv2d(net.input, "stem", 5, 3, padding=1), "stem")
+    y = net.relu6(net.conv2d(x, "expand", 15, 1), "expand")
+    y = net.relu6(net.conv2d(y, "depthwise", 15, 3, padding=1, groups=15), "depthwise")
+    x = net.add(net.conv2d(y, "project", 5, 1), x, "add")
+    return net.model(net.dense(net.global_avg_pool2d(x, "pool"), "fc", 3))
+
+
+@pytest.mark.parametrize("policy", ["stem+expand:0.4+depthwise:0.6+project:0.6", "full"])
+def test_a_block_of_floats_keeps_its_weights_bits(policy, tmp_path):
+    """Weights in two arrays, the part that is updated apart; a sum that must not go over what all channels read."""
+    weights = []
+    for schedule in ("vanilla", "optimized"):
+        compiled = session.compile(block_of_floats(), policy, schedule)
+        built = session.build(compiled, boards.get("nrf52840"), tmp_path / schedule)
+        run, trained = train(built, Training(steps=2, trace="memory", evaluate=False))
+        assert not len(run.violations)
+        weights.append(trained)
+    (region,) = by_channels(compiled.graph)
+    roles = [len(node.operands) for node in region.body.nodes if node.op == "nn.conv2d_transpose"]
+    assert roles == [2, 2, 3]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -17,8 +17,8 @@ def verify(graph: Graph) -> Graph:
     """Give `graph` back if every rule holds, else raise GraphError.
 
     Names hold letters, digits, _ . - and / only. Every operand is made before it is read, every value once; types are
-    what the operator infers; a result takes over an operand of its own node with room for it; nothing is read after
-    its storage was taken over.
+    what the operator infers; a result takes over an operand of its own node with room for it, whose storage no other
+    operand is that the kernel needs whole; nothing is read after its storage was taken over.
     """
     for name in (*graph.types, *(node.label for node in graph.nodes if node.label)):
         if not NAME.fullmatch(name):
@@ -101,7 +101,13 @@ def _verify_takeovers(graph: Graph) -> None:
                     f"node {position}, {node.op}: reads %{operand} after node {taken_by[operand]}, {taker.op}, "
                     "took over its storage"
                 )
+        able = ops.get(node.op).can_take(node.operands)
         for name in node.overwrites:
+            read = [operand for operand in node.operands if root[operand] == root[name]]
+            if len(read) > 1 and not set(read) <= set(able):
+                raise GraphError(
+                    f"node {position}, {node.op}: takes over %{name}, but reads its storage as another operand"
+                )
             for value in living[root[name]]:
                 taken_by[value] = position
             living[root[name]] = []

@@ -147,11 +147,30 @@ def through_block(build):
     return bias, filtered, moved, second, dx, expanded
 
 
+def clipped_beside(build):
+    """What others read too is not written over by what is made of it element by element."""
+    y = build.conv2d(build.input("x", (1, 2, 5, 4)), build.input("w", (3, 2, 3, 3)), channels=3, kernel_size=(3, 3),
+                     padding=(1,) * 4)  # fmt: skip
+    return y, build.relu(y)
+
+
+def through_residual(build):
+    """Sums that begin at dy, of which every channel reads all; what a clip reads, and a part of it, is read again."""
+    dy, each = build.input("dy", (1, 4, 5, 3)), {"axis": (0, 2, 3)}
+    wide = build.conv2d_transpose(dy, build.input("wp", (4, 6, 1, 1)), channels=6, kernel_size=(1, 1))
+    g = build.apply_mask(wide, build.input("m1", (1, 6, 5, 3), "bit"))
+    some = build.apply_mask(build.strided_slice(g, begin=0, end=4, axis=1), build.input("m2", (1, 4, 5, 3), "bit"))
+    sums = build.sum(wide, **each), build.sum(some, **each)
+    return *sums, build.conv2d_transpose(g, build.input("we", (6, 4, 1, 1)), dy, channels=4, kernel_size=(1, 1))
+
+
 BY_ROWS = (  # (function of a builder that gives the body's outputs, rows a step)
     *((block, 1), (block, 3), (strided, 1), (strided, 2), (backward, 1), (backward, 2), (pooled, 1), (pooled, 2)),
     *((through_pooling, 1), (block_of_int8, 1), (block_of_int8, 2)),
+    *((clipped_beside, 1), (clipped_beside, 2)),
     *((stem_of_int8, 1), (stem_of_int8, 2), (sum_of_int8, 1), (sum_of_int8, 3)),
 )
 BY_CHANNELS = ((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6))
+BY_CHANNELS += ((through_residual, 1), (through_residual, 3))
 CHAINS = [(chain, {"rows": rows}) for chain, rows in BY_ROWS]
 CHAINS += [(chain, {"channels": channels}) for chain, channels in BY_CHANNELS]

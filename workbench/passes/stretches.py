@@ -113,7 +113,7 @@ class Stretches:
                 stretch = self._stretch(begin, index + 1, members, before, after, inside, ROWS)
                 if stretch:
                     yield stretch
-            elif depends & inside or any(depends >> other & 1 for other in after):
+            elif depends & inside:
                 after.append(index)
             else:
                 before.append(index)
@@ -126,7 +126,7 @@ class Stretches:
         for index in range(begin, min(self.count, begin + 3 * self.longest)):
             node, depends = self.graph.nodes[index], self._before[index]
             if sliced and not waited >> index & 1:
-                (after if depends & inside or any(depends >> other & 1 for other in after) else before).append(index)
+                (after if depends & inside else before).append(index)
                 continue
             made = self._slice(node, sliced)
             able = made or self._applies(node, members)
