@@ -24,6 +24,7 @@ from workbench.passes import regions as pass_regions
 from workbench.passes.in_place import work_in_place
 from workbench.passes.pipeline import run_passes_with
 from workbench.policy import PLAIN_SGD, Optimizer
+from workbench.quantize.post_training import quantized
 from workbench.training import Training, train
 
 FIRST = ("fold-constants", "bit-masks", "fuse-activation", "fuse-add", "dead-code", "early-update")
@@ -210,17 +211,25 @@ def block_of_floats():
     return net.model(net.dense(net.global_avg_pool2d(x, "pool"), "fc", 3))
 
 
+def block_of_int8():
+    model = block_of_floats()
+    samples = np.random.default_rng(0).normal(size=(4, 1, 2, 9, 8)).astype(np.float32)
+    graph, weights = quantized(model.graph, model.weights, samples)
+    return replace(model, graph=graph, weights=weights)
+
+
 @pytest.mark.parametrize("policy", ["stem+expand:0.4+depthwise:0.6+project:0.6", "full"])
-def test_a_block_of_floats_keeps_its_weights_bits(policy, tmp_path):
+@pytest.mark.parametrize("block", [block_of_floats, block_of_int8])
+def test_a_block_keeps_its_weights_bits(block, policy, tmp_path):
     """Weights in two arrays, the part that is updated apart; a sum that must not go over what all channels read."""
     weights = []
     for schedule in ("vanilla", "optimized"):
-        compiled = session.compile(block_of_floats(), policy, schedule)
+        compiled = session.compile(block(), policy, schedule)
         built = session.build(compiled, boards.get("nrf52840"), tmp_path / schedule)
         run, trained = train(built, Training(steps=2, trace="memory", evaluate=False))
         assert not len(run.violations)
         weights.append(trained)
     (region,) = by_channels(compiled.graph)
-    roles = [len(node.operands) for node in region.body.nodes if node.op == "nn.conv2d_transpose"]
+    roles = [len(node.operands) for node in region.body.nodes if node.op.endswith(".conv2d_transpose")]
     assert roles == [2, 2, 3]
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
