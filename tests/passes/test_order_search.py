@@ -40,6 +40,12 @@ def before_the_loss(graph: Graph) -> set[str]:
     return {node.results[0] for node in graph.nodes[:loss]}
 
 
+def apart_from(x, values, build):
+    """Those that could be added to x: of its shape, in other storage."""
+    root = storage_roots(build.graph())
+    return [value for value in values if value.shape == x.shape and root[value.name] != root[x.name]]
+
+
 @st.composite
 def tiny_graphs(draw) -> Graph:
     """Vectors sliced, joined, rectified (some in place), viewed and added to a sum: takeovers, views, outputs."""
@@ -57,8 +63,8 @@ def tiny_graphs(draw) -> Graph:
             made = build.strided_slice(x, begin=end - 1, end=end, axis=0)
         elif kind == "view" and x.rank == 1:
             made = build.reshape(x, newshape=(x.shape[0], 1))
-        elif kind == "accumulate":
-            made = build.accumulate(x, draw(st.sampled_from([value for value in values if value.shape == x.shape])))
+        elif kind == "accumulate" and (others := apart_from(x, values, build)):
+            made = build.accumulate(x, draw(st.sampled_from(others)))
         else:
             made = build.relu(x, over=(x.name,) if kind == "in place" else ())
         root = storage_roots(build.graph())

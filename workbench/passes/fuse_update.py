@@ -17,16 +17,18 @@ from workbench.passes import Declined
 def fuse_update(graph: Graph, must_pay: bool = True) -> Graph:
     """The same meaning to the bit, with one node in place of a gradient and its update: where that pays, or wherever it
     can be unless it `must_pay`."""
-    peak, fits = peak_bytes(graph), 0
-    for update in graph.nodes:
-        fused = _fused(graph, update)
-        if fused is None:
-            continue
-        fits += 1
-        if not must_pay:
-            graph = fused
-        elif (needed := peak_bytes(fused)) <= peak:
-            graph, peak = fused, needed
+    peak, fits, before = peak_bytes(graph), 0, None
+    while before is not graph:  # what has been fused may have made room for what did not pay before
+        before = graph
+        for update in before.nodes:
+            fused = _fused(graph, update)
+            if fused is None:
+                continue
+            fits += 1
+            if not must_pay:
+                graph = fused
+            elif (needed := peak_bytes(fused)) <= peak:
+                graph, peak = fused, needed
     if not fits and must_pay:
         raise Declined("each gradient has other readers, another shape than its weight, or no place for it")
     return graph
