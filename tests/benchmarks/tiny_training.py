@@ -1,7 +1,7 @@
 """The networks of "On-Device Training Under 256KB Memory", a step each, under five policies and three schedules:
 SRAM as measured on the emulated Cortex-M7, and instructions a step.
 
-    .venv/bin/python tests/benchmarks/tiny_training.py FOLDER [--jobs 2] [--input image|rows]
+    .venv/bin/python tests/benchmarks/tiny_training.py FOLDER [--jobs 2] [--schedules S] [--passes input-rows,recompute]
 
 FOLDER holds the real weights (NAME.json, NAME.npz); without them: `builtin`, the networks with synthetic weights. A
 cell takes a minute or two, so a cell is printed as it is known, and the table at the end: this is a measurement, not a
@@ -58,21 +58,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--input", choices=("image", "rows"), default="image")
+    parser.add_argument("--schedules", default=",".join(SCHEDULES))
+    parser.add_argument("--passes", default="", help="changes of the schedules' own (rows: optimized alone)")
     options = parser.parse_args()
-    passes = "input-rows" if options.input == "rows" else ""
-    schedules = ("optimized",) if passes else SCHEDULES
+    schedules = options.schedules.split(",")
     cases = [(network, policy, s) for s in schedules for network, names in POLICIES.items() for policy in names]
     rows = []
     with ProcessPoolExecutor(options.jobs) as pool:
         begun = time.monotonic()
-        for done in as_completed([pool.submit(cell, options.folder, *case, passes) for case in cases]):
+        for done in as_completed([pool.submit(cell, options.folder, *case, options.passes) for case in cases]):
             rows.append(done.result())
             print(f"{time.monotonic() - begun:5.0f} s", *rows[-1].values(), flush=True)
     cells = pd.DataFrame(rows).set_index(["network", "policy", "schedule"])
     order = [(n, p) for n, names in POLICIES.items() for p in names]
     for column in ("sram_peak", "arena", "million_instructions", "violations"):
-        print(f"\n{column}\n{cells[column].unstack()[list(schedules)].loc[order].to_string()}")
+        print(f"\n{column}\n{cells[column].unstack()[schedules].loc[order].to_string()}")
 
 
 if __name__ == "__main__":
