@@ -31,7 +31,7 @@ from workbench.passes.stretches import IMPOSSIBLE, ROWS, Stretch, Stretches, liv
 from workbench.units import size
 
 LONGEST = 24  # nodes of a region that work row by row
-STEPS = (2, 4, 8)  # rows that are tried besides one
+STEPS, MOST_CHANNELS = (2, 4, 8), 16  # rows, channels at a time; with more a step costs nearly as much
 LATER = {"fuse-update": fuse_update, "in-place": work_in_place}  # passes that change what regions are worth
 STACK = 128  # bytes: more than a region's own bookkeeping was seen to add to the stack (116 at most, in mobilenet)
 
@@ -39,38 +39,29 @@ STACK = 128  # bytes: more than a region's own bookkeeping was seen to add to th
 def regions(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
     """The same graph with the regions that lower its peak most, once the passes called `later` have run too."""
     gone = applied_as_computed(graph) if "fuse-update" in later else frozenset()
-    given, given_whole = peaks(graph, gone)
     alone = as_if_in_place(graph) if "in-place" in later else graph
+    given = max(live_bytes(graph, gone))
     stretches = Stretches(graph, alone, LONGEST, given, gone)
     chosen = divided(stretches)
     if not chosen:
         raise Declined(f"rows of no chain would lower the peak of {size(given)}")
-    gone -= {name for stretch in chosen for name in stretch.body[2]}
     by_rows = chain.from_iterable(one.over for one in chosen if one.attrs is ROWS)
     cut = over_rows(apart(graph, chosen), by_rows, stretches.movable)
-    limit, whole = peaks(cut, gone)
-    end = peak_in_the_end(cut, later)
-    if end + STACK > (without := peak_in_the_end(graph, later)):
-        raise Declined(f"it would need {size(end + STACK)} in the end, stack included, instead of {size(without)}")
-    wider = in_larger_steps(cut, (limit, max(whole, given_whole)), gone)
-    if (more := peak_in_the_end(wider, later) - end) > 0:  # what later passes do costs a little where there is no room
-        wider = in_larger_steps(cut, (limit - more, max(whole, given_whole)), gone)
-    return wider if peak_in_the_end(wider, later) <= end else cut
+    end, without = in_the_end(cut, later), peak_bytes(in_the_end(graph, later))
+    if (needed := peak_bytes(end) + STACK) > without:
+        raise Declined(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")
+    wider = in_larger_steps(cut, end)
+    return wider if peak_bytes(in_the_end(wider, later)) <= peak_bytes(end) else cut
 
 
-def peak_in_the_end(graph: Graph, later: Sequence[str]) -> int:
-    """The peak once the passes called `later` have run, as far as they are of LATER."""
+def in_the_end(graph: Graph, later: Sequence[str]) -> Graph:
+    """The graph once the passes called `later` have run, as far as they are of LATER."""
     for run in (LATER[name] for name in later if name in LATER):
         try:
             graph = run(graph)
         except Declined:
             continue
-    return peak_bytes(graph)
-
-
-def peaks(graph: Graph, gone: frozenset[str]) -> tuple[int, int]:
-    """The peak without the values that are `gone`, and with all."""
-    return max(live_bytes(graph, gone)), max(live_bytes(graph, frozenset()))
+    return graph
 
 
 def applied_as_computed(graph: Graph) -> frozenset[str]:
@@ -134,14 +125,13 @@ def region_of(graph: Graph, stretch: Stretch) -> Node:
     return Node("region", operands, results, attrs, over if any(over) else (), "-".join(labels))
 
 
-def in_larger_steps(graph: Graph, limits: tuple[int, int], gone: frozenset[str]) -> Graph:
-    """The same graph, each region with as many rows or channels a step as keep the peaks within `limits`: that costs
-    less time. (Only the scratch of a region depends on its step.)"""
-    scratch = scratch_bytes(graph)
-    rooms = []  # for each node, by its first result: bytes of scratch within both limits
-    for living, limit in zip((live_bytes(graph, gone), live_bytes(graph, frozenset())), limits, strict=True):
-        of_node = zip(steps(graph), living, strict=True)
-        rooms.append({node.results[0]: scratch.get(node.results[0], 0) + limit - live for node, live in of_node})
+def in_larger_steps(graph: Graph, end: Graph) -> Graph:
+    """The same graph, each region with as many rows or channels a step as leave the peak of what becomes of it in the
+    `end` as it is: that costs less time. (Only the scratch of a region depends on its step.)"""
+    scratch, living = scratch_bytes(end), live_bytes(end, frozenset())
+    peak = max(living)
+    room = {node.results[0]: scratch.get(node.results[0], 0) + peak - live
+            for node, live in zip(steps(end), living, strict=True)}  # fmt: skip
     nodes = list(graph.nodes)
     for index, node in enumerate(graph.nodes):
         for step in _steps(node) if node.body else ():
@@ -150,7 +140,7 @@ def in_larger_steps(graph: Graph, limits: tuple[int, int], gone: frozenset[str])
                 break
             kinds = [graph.types[name] for name in node.operands]
             needed = -(-ops.get("region").kernel.scratch(*kinds, **wider.attrs) // 4) * 4
-            if any(needed > room[node.results[0]] for room in rooms):
+            if needed > room[node.results[0]]:
                 break
             nodes[index] = wider
     return graph.with_nodes(nodes)
@@ -160,6 +150,6 @@ def _steps(node: Node) -> list[dict[str, int]]:
     """Larger and larger steps of a region."""
     if node.attrs["channels"]:
         channels = slices(node.body, 1).channels
-        return [{"channels": step} for step in range(2, channels + 1) if channels % step == 0]
+        return [{"channels": step} for step in range(2, MOST_CHANNELS + 1) if channels % step == 0]
     height = strips(node.body, 1).stages[-1].height
     return [{"rows": step} for step in STEPS if step <= height]
