@@ -99,10 +99,17 @@ def compile(
     orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
     step = training_step(marked, optimizer, orders)
     graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), chosen_passes(schedule, passes))
-    require_rows(graph)
+    _require_rows(graph, schedule)
     memory = plan_memory(graph, scratch_bytes(graph))
     seconds = time.perf_counter() - start
     return Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, seconds)
+
+
+def _require_rows(graph: Graph, schedule: str) -> None:
+    try:
+        require_rows(graph)
+    except ModelError as error:
+        raise ModelError(f"schedule {schedule}: {error.message}", error.hint) from None
 
 
 def _require_all_read(model: Model) -> None:

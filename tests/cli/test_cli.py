@@ -81,6 +81,10 @@ def test_what_is_printed(name, arguments, capsys, golden):
         (["plan", "mlp", "--capacity", "512"], 3, ["no plan fits 512 bytes", "alive at once"]),
         (["plan", "--buffers", "none.csv"], 1, ["none.csv cannot be read"]),
         (["lifecycle", "mlp", "--schedules", "vanilla,fast"], 1, ["no schedule is called 'fast'"]),
+        (["lifecycle", "mlp", "--schedules", "vanilla,"], 1, ["--schedules names nothing beside a comma"]),
+        (["run", "mlp", "--rounding", "nearest", "--no-qas"], 1, ["--rounding nearest and --no-qas: for int8 weights"]),
+        (["check", "mlp", "--no-qas"], 1, ["--no-qas: for int8 weights alone; these are float32", "NAME-int8"]),
+        (["show", "mlp", "--stage", "backward", "--no-qas"], 1, ["--no-qas: for int8 weights alone"]),
         (["lifecycle", "mlp", "--passes=-in-plaice"], 1, ["no pass is called 'in-plaice'"]),
     ],
 )
@@ -267,6 +271,15 @@ def test_plan_of_a_buffer_file(capsys, tmp_path):
     code, _, err = run(capsys, "plan", "--buffers", "b.csv", "--capacity", "49")
     assert code == 3
     assert "no plan fits 49 bytes: 50 are alive at once" in err
+
+
+def test_the_next_command_of_a_run_by_rows_works(capsys):
+    how = ["--policy", "last-1", "--input", "rows"]
+    code, out, _ = run(capsys, "run", "lenet", *how, "--steps", "1", "--trace", "off")
+    typed = shlex.split(out.split("next: ./workbench.sh ")[1])
+    assert (code, typed) == (0, ["lifecycle", "lenet", *how])
+    code, out, err = run(capsys, *typed, "--trace", "off", "--json")
+    assert (code, err) == (0, "") and [meta["schedule"] for meta in json.loads(out)] == ["optimized"]
 
 
 def test_lifecycle_leaves_its_files(capsys, tmp_path):

@@ -193,10 +193,12 @@ def _with_such_layers(args):
 
 
 def check_data(args, found) -> None:
-    """Raise what is wrong with the data, the batch or the length asked for."""
+    """Raise what is wrong with the data, the batch, the length or the kind of update asked for."""
+    from workbench.autodiff import require_applicable
     from workbench.pretraining import pretraining_samples
     from workbench.training import require_samples
 
+    require_applicable(found.graph, optimizer(args))
     if found.classifies:  # else compiling says what it is
         require_samples(found, args.accumulate, training(args))
     if args.pretrain:
