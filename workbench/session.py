@@ -21,6 +21,7 @@ from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
 from workbench.errors import BudgetError, ModelError, PolicyError
 from workbench.frontends import Model
+from workbench.frontends.model import GIVEN
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes, storage_roots
@@ -242,7 +243,7 @@ def _sram_of(compiled: Compiled) -> int:
     return compiled.memory.plan.bytes + sum(compiled.graph.types[name].updated.bytes for name in kept)
 
 
-def with_weights(model: Model, weights: Mapping[str, np.ndarray], source: str = "given") -> Model:
+def with_weights(model: Model, weights: Mapping[str, np.ndarray], source: str = GIVEN) -> Model:
     """The model with other values, from `source`. Raises ModelError for a parameter that is missing or does not fit."""
     for name in model.graph.parameters:
         shape = model.graph.types[name].shape

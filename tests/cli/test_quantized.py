@@ -87,3 +87,16 @@ def test_a_slip_in_a_policy_s_name_is_told(capsys, tmp_path):
     for verb in (["run"], ["show"], ["policies"], ["plan"]):
         assert main([*verb, path, "--classes", "6", "--policy", "sparse-teeny"]) == 1
         assert "small has no policy sparse-teeny\n  help: its own are sparse-tiny; " in capsys.readouterr().err
+
+
+def test_what_was_trained_on_and_whose_weights_is_told(capsys, tmp_path):
+    path, random = str(small_mcu.write(tmp_path)), "random samples: the loss tells nothing about learning"
+    lines = f"data      {random}\nweights   from small.json\n"
+    out = out_of(capsys, "run", path, "--classes", "6", "--policy", "last-1", "--steps", "1", "-o", "once")
+    assert f"\n{lines}Wrote " in out
+    assert f"\n{lines}\n" in out_of(capsys, "report", "once")
+    notes = f"note: data: {random}\nnote: weights: from small.json\n"
+    how = ["--classes", "6", "--policies", "last-1", "--schedules", "vanilla,reordered", "--steps", "1", "-o", "two"]
+    assert notes in out_of(capsys, "compare", path, *how)
+    assert notes in out_of(capsys, "report", "two") + "\n"
+    assert "\nweights" not in out_of(capsys, "run", "mlp", "--policy", "last-1", "--steps", "1")

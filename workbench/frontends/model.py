@@ -12,15 +12,18 @@ from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
 from workbench.policy import HELP, UpdatePolicy, parse_policy
 
+GIVEN = "given"  # where weights are from that came as arrays
+
 
 @dataclass(frozen=True)
 class Model:
     """`graph` is the forward pass, one input to one output; `weights` hold every parameter by name.
 
     `data` names the data set the network is meant for (None: it has none), and says what `about` it to a person.
-    `weights_from` names the file its weights were loaded from (None: they are the network's own); `pretrained` tells
-    how they were trained before this (None: not at all), as run.json has it (see pretraining.pretrain). `policies` are
-    the ones published with it, by name. `unquantized` is the float32 network that an int8 one was made of, as it was.
+    `weights_from` names the file its weights were loaded from (GIVEN: no file; None: they are the network's own);
+    `pretrained` tells how they were trained before this (None: not at all), as run.json has it (see
+    pretraining.pretrain). `policies` are the ones published with it, by name. `unquantized` is the float32
+    network that an int8 one was made of, as it was.
     """
 
     name: str
