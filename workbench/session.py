@@ -153,7 +153,7 @@ def run(
     **training,
 ) -> Run:
     """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
-    `model`: a built-in network, a file, or one's own; `classes`: how many it tells, where it leaves that open.
+    `model`: a built-in network, a file, or one's own; `classes`: how many it has, where it leaves that open.
 
     `pretrain` names a data set to train on first, on the host (see pretraining.pretrain); `data` is adapted to.
     `passes` changes those of the schedule (see compile); `folder` keeps the firmware. What does not fit raises

@@ -66,7 +66,11 @@ def test_what_is_printed(name, arguments, capsys, golden):
         (["run", "mlp", "--board", "esp32"], 1, ["no board is called 'esp32'", "nrf52840"]),
         (["run", "mlp", "--sram", "lots"], 1, ["'lots' is not a size"]),
         (["run", "mlp", "--sram", "100"], 1, ["multiple of 1 KB"]),
-        (["run", "mlp", "--sram", "8K"], 3, ["mlp needs 26.6 KB", "nrf52840 has 8", "worst position"]),
+        (
+            ["run", "mlp", "--sram", "8K"],
+            3,
+            ["mlp needs 26.6 KB of SRAM; --sram gives nrf52840 8 KB instead of its 256 KB", "worst position"],
+        ),
         (["run", "mlp", "--data", "imagenet"], 1, ["no data set", "digits"]),
         (["run", "mlp", "--load-weights", "none.npz"], 1, ["none.npz is missing"]),
         (["run", "conv-relu"], 1, ["not class scores", "show conv-relu"]),

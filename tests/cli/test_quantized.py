@@ -56,7 +56,8 @@ def test_int8_weights_go_out_and_come_back(capsys):
         assert (found["fc2.weight"] != saved["fc2.weight"]).any()
         assert np.array_equal(found["conv1.weight"], saved["conv1.weight"])
     assert main(["run", "lenet-int8", "--load-weights", "trained.npz", "--pretrain", "digits", "--steps", "1"]) == 1
-    assert "pre-training takes float32" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "pre-training takes float32" in err and "others start from a file: --load-weights" in err
     np.savez("broken.npz", **saved | {"fc2.weight": saved["fc2.weight"] + 0.5})
     assert main([*how, "--load-weights", "broken.npz"]) == 1
     assert "fc2.weight holds values that are no int8" in capsys.readouterr().err

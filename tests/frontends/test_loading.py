@@ -173,5 +173,24 @@ def test_more_classes_than_there_are_is_told(tmp_path):
 
 def test_classes_are_for_networks_that_leave_them_open():
     assert frontends.load("mbv2-w0.35", classes=2).graph.outputs
-    with pytest.raises(ModelError, match="lenet tells as many classes as it tells"):
-        frontends.load("lenet", classes=2)
+    named = (
+        r"\n  help: --classes is for networks that leave it open: mcunet-5fps, mbv2-w0\.35, proxyless-w0\.3, and \.json"
+    )
+    for name, has in (("lenet", "10 classes, fixed by its data set"), ("conv-relu", "no classes")):
+        with pytest.raises(ModelError, match=f"{name} has {has}{named}"):
+            frontends.load(name, classes=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("foo.onnx", r"foo\.onnx: no network is read from \.onnx files\n  help: .* ending in \.json, \.tflite"),
+        ("some/model.h5", r"no network is read from \.h5 files"),
+        ("mbv2-w0.36", "no network is called 'mbv2-w0.36'"),
+        ("none.tflite", r"none\.tflite is missing\n  help: name a \.tflite file, or a network of"),
+        ("none.json", r"none\.json is missing\n  help: name a \.json file with none\.npz beside it"),
+    ],
+)
+def test_a_name_that_is_no_network_says_what_there_is(name, words):
+    with pytest.raises(ModelError, match=words):
+        frontends.load(name)

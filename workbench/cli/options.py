@@ -18,7 +18,10 @@ def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     which = "a network of `workbench models`, or a .tflite or .json file"
     parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help=which)
     parser.add_argument(
-        "--classes", type=positive, metavar="N", help="that the network tells, where it leaves that open"
+        "--classes",
+        type=positive,
+        metavar="N",
+        help="how many the network has, where it leaves that open: mcunet-5fps, …",
     )
 
 
