@@ -5,7 +5,6 @@ built = build(compiled, board=boards.get("nrf52840"), folder=...)
 run = train(built, Training(epochs=5))              or all three: run("lenet", policy="last-2", epochs=5)
 """
 
-import shlex
 import tempfile
 import time
 from bisect import bisect_left
@@ -91,11 +90,7 @@ def compile(
     """
     start = time.perf_counter()
     policy = model.policy(policy)
-    if not model.classifies:
-        raise ModelError(
-            f"{model.name} gives {model.graph.types[model.graph.outputs[0]]}, not class scores: it cannot be trained",
-            f"`workbench show {shlex.quote(model.argument)} --stage backward` prints its gradients",
-        )
+    model.require_scores()
     _require_all_read(model)
     marked = apply_policy(model.graph, policy)
     orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}

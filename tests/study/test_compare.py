@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from workbench.boards import get
-from workbench.errors import PolicyError, WorkbenchError
+from workbench.errors import ModelError, PolicyError, WorkbenchError
 from workbench.policy import Optimizer
 from workbench.study.compare import Cell, cells, compare, compare_cells
 from workbench.study.processes import Died
@@ -138,6 +138,8 @@ def test_misspelt_names_are_told_before_anything_runs(monkeypatch):
         compare("mlp", ["full", "ful"])
     with pytest.raises(PolicyError, match="policy last-9 wants 9 weighted layers"):
         compare("mlp", ["full", "last-9"])
+    with pytest.raises(ModelError, match=r"conv-relu gives .* not class scores: it cannot be trained"):
+        compare("conv-relu", ["full"])
     with pytest.raises(PolicyError, match="--no-qas: for int8 weights alone"):
         compare("mlp", ["full"], optimizer=Optimizer(qas=False))
     with pytest.raises(WorkbenchError, match="no schedule is called 'fast'"):

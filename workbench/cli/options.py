@@ -196,14 +196,14 @@ def _with_such_layers(args):
 
 
 def check_data(args, found) -> None:
-    """Raise what is wrong with the data, the batch, the length or the kind of update asked for."""
+    """Raise what is wrong with the data, the batch, the length or the kind of update asked for, or why none can be."""
     from workbench.autodiff import require_applicable
     from workbench.pretraining import pretraining_samples
     from workbench.training import require_samples
 
+    found.require_scores()
     require_applicable(found.graph, optimizer(args))
-    if found.classifies:  # else compiling says what it is
-        require_samples(found, args.accumulate, training(args))
+    require_samples(found, args.accumulate, training(args))
     if args.pretrain:
         pretraining_samples(found, args.pretrain, args.data or found.data)
 

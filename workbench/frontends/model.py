@@ -1,12 +1,13 @@
 """Model: a forward graph, its parameters' values, and the data set it is meant for."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from workbench.errors import PolicyError
+from workbench.errors import ModelError, PolicyError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
@@ -74,6 +75,14 @@ class Model:
     def classifies(self) -> bool:
         """Whether its output is class scores, (batch, classes), so that it can be trained with labels."""
         return self.scores and self.graph.types[self.graph.outputs[0]].rank == 2
+
+    def require_scores(self) -> None:
+        """Raise ModelError for a network without class scores."""
+        if not self.classifies:
+            raise ModelError(
+                f"{self.name} gives {self.graph.types[self.graph.outputs[0]]}, not class scores: it cannot be trained",
+                f"`workbench show {shlex.quote(self.argument)} --stage backward` prints its gradients",
+            )
 
     def with_batch(self, batch: int) -> "Model":
         """The same network for `batch` samples at once."""

@@ -160,9 +160,9 @@ def compare_cells(
     board = boards.get(board) if isinstance(board, str) else board
     folder = None if folder is None else Path(folder)
     parsed = check_names(model, wanted)
+    model.require_scores()
     require_applicable(model.graph, optimizer)
-    if model.classifies:  # else every cell says so
-        require_samples(model, optimizer.accumulate, options)
+    require_samples(model, optimizer.accumulate, options)
     if pretrain is not None:
         model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed)
     work = [
