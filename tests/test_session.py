@@ -3,6 +3,7 @@
 import re
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from workbench.frontends import Model
 from workbench.frontends.layers import Network
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
-from workbench.policy import Optimizer
+from workbench.policy import PLAIN_SGD, Optimizer, parse_policy
 from workbench.trace.tracer import Tracer
 from workbench.training import Training
 
@@ -257,6 +258,32 @@ def test_a_refusal_offers_the_most_that_fits(tmp_path):
     assert "--board" not in hint  # no board was chosen for its size
     run = session.run("lenet", sram="24K", schedule="reordered", policy="last-3", steps=1, evaluate=False)
     assert f"{run.meta['memory']['sram_planned'] / 1024:.1f}" == offers["last-3"]
+
+
+@pytest.mark.parametrize(
+    ("needs", "offered"),
+    [
+        ({"sparse-49kb": 70, "sparse-74kb": 80, "sparse-99kb": 90, "sparse-124kb": 110}, ["sparse-99kb"]),
+        ({"sparse-49kb": 120, "last-1": 80}, ["last-1"]),
+        ({}, []),
+    ],
+)
+def test_a_network_s_own_policies_are_offered_first_and_few_are_tried(needs, offered, monkeypatch):
+    compiled = SimpleNamespace(model=frontends.load("mcunet-5fps"), policy=parse_policy("full"), schedule="optimized",
+                               optimizer=PLAIN_SGD, passes=(), kilobytes=500)  # fmt: skip
+    built = SimpleNamespace(compiled=compiled, board=boards.get("nrf52840").with_sram(100 * 1024))
+    tried = []
+
+    def compiled_with(policy, **_):
+        tried.append(policy)
+        return SimpleNamespace(kilobytes=needs.get(policy, 500))
+
+    monkeypatch.setattr(session, "compile", compiled_with)
+    monkeypatch.setattr(session, "sram_planned", lambda built: built.compiled.kilobytes * 1024)
+    monkeypatch.setattr(session, "_sram_of", lambda compiled: compiled.kilobytes * 1024)
+    hint = session._what_would_fit(built)
+    assert re.findall(r"--policy (\S+)", hint) == offered
+    assert len(tried) == len(set(tried)) <= 4
 
 
 def test_slips_in_python_are_told():

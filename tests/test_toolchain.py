@@ -71,6 +71,24 @@ def test_flash_that_is_too_small_is_refused(tmp_path):
         require_fit(result)
 
 
+def test_flash_is_told_first_where_sram_is_too_small_as_well(tmp_path):
+    result = built(tmp_path / "firmware", replace(BOARD, flash_size=16 * 1024, sram_size=8 * 1024))
+    with pytest.raises(
+        BudgetError, match=r"mlp needs [\d.]+ KB of flash; .* 16 KB\n  and 42.* KB of SRAM; it has 8 KB"
+    ):
+        require_fit(result)
+
+
+def test_what_cannot_fit_is_compiled_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    compiled, compile_ = [], toolchain._compile
+    monkeypatch.setattr(
+        toolchain, "_compile", lambda files, board, kept: compiled.append(board.name) or compile_(files, board, kept)
+    )
+    built(tmp_path / "one", BOARD.with_sram(4 * 1024))
+    assert compiled == ["virtual-m4"]
+
+
 def test_a_refused_build_leaves_nothing_behind(tmp_path):
     with pytest.raises(BudgetError):
         built(tmp_path / "firmware", BOARD.with_sram(8 * 1024), virtual=False)

@@ -73,6 +73,7 @@ def training_step(
     wanted = [name for name in forward.parameters if forward.types[name].needs_grad]
     if not wanted:
         raise PolicyError("the policy updates no parameter of this network")
+    require_applicable(forward, optimizer)
     for name in wanted:
         _require_part(forward, name)
     builder = Builder(forward)
@@ -94,6 +95,15 @@ def training_step(
         _append_update(builder, name, builder.value(gradient), rates[roles[name]], counters, optimizer,
                        (orders or {}).get(name, {}))  # fmt: skip
     return verify(builder.graph(loss).renumbered())
+
+
+def require_applicable(forward: Graph, optimizer: Optimizer) -> None:
+    """Raise PolicyError for what is said of int8 updates where no parameter holds integers."""
+    said = [f"--rounding {optimizer.rounding}"] * (optimizer.rounding != PLAIN_SGD.rounding)
+    said += ["--no-qas"] * (not optimizer.qas)
+    if said and all(forward.types[name].dtype == "float32" for name in forward.parameters):
+        raise PolicyError(f"{' and '.join(said)}: for int8 weights alone; these are float32",
+                          "leave it out, or train NAME-int8, the network quantized")  # fmt: skip
 
 
 RATES = {"weight": "lr", "bias": "lr_bias"}

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from workbench.boards import BOARDS, Board
 from workbench.errors import BudgetError
 from workbench.units import size
 
@@ -50,6 +51,14 @@ def sram_planned(built) -> int:
     return built.image.static + built.compiled.memory.plan.bytes + built.image.stack_reserve
 
 
+def _has(board: Board) -> str:
+    """How much SRAM a board has, or may use of it."""
+    whole = BOARDS.get(board.name, board).sram_size
+    if board.sram_size == whole:
+        return f"{board.name} has {size(whole)}"
+    return f"--sram gives {board.name} {size(board.sram_size)} instead of its {size(whole)}"
+
+
 def too_large(built, hint: str) -> BudgetError:
     """What to say of firmware that needs more SRAM than its board has: how much, and where it is worst."""
     compiled, image, board = built.compiled, built.image, built.board
@@ -59,7 +68,7 @@ def too_large(built, hint: str) -> BudgetError:
     alive = [storage for storage in living.arena if storage.lower <= living.worst < storage.upper]
     largest = sorted(alive, key=lambda storage: -storage.bytes_at(living.worst))[:3]
     return BudgetError(
-        f"{compiled.model.name} needs {size(sram_planned(built))} of SRAM; {board.name} has {size(board.sram_size)}\n"
+        f"{compiled.model.name} needs {size(sram_planned(built))} of SRAM; {_has(board)}\n"
         f"  static {size(image.static)}, arena {size(compiled.memory.plan.bytes)}, stack {size(image.stack_reserve)}\n"
         f"  worst position {living.worst} of {len(built.project.ops)}, {row.symbol}: "
         + ", ".join(f"{names[storage.name]} {size(storage.bytes_at(living.worst))}" for storage in largest),

@@ -83,7 +83,8 @@ def pretraining_samples(model: Model, name: str, adapt_to: str | None = None) ->
         raise ModelError(f"{model.name} does not tell classes: it cannot be pre-trained")
     if model.graph.types[model.graph.inputs[0]].dtype != "float32" and not model.unquantized:
         raise ModelError(f"{model.name} has int8 weights: pre-training takes float32 ones",
-                         "quantize it behind pre-training, as NAME-int8 does")  # fmt: skip
+                         "float32 networks can be, and NAME-int8 with its own weights, quantized behind it; "
+                         "others start from a file: --load-weights, or a .json or .tflite network")  # fmt: skip
     graph = model.graph
     samples = load(name).shaped(graph.types[graph.inputs[0]].shape[1:], graph.types[graph.outputs[0]].shape[1])
     if adapt_to:

@@ -5,12 +5,12 @@ built = build(compiled, board=boards.get("nrf52840"), folder=...)
 run = train(built, Training(epochs=5))              or all three: run("lenet", policy="last-2", epochs=5)
 """
 
-import shlex
 import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
 from workbench.errors import BudgetError, ModelError, PolicyError
 from workbench.frontends import Model
+from workbench.frontends.model import GIVEN
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes, storage_roots
@@ -29,7 +30,7 @@ from workbench.measure import sram_planned, too_large
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.input_rows import require_rows
 from workbench.passes.permute_channels import Orders, largest_first, permuted
-from workbench.passes.pipeline import Applied, chosen_passes, run_passes_with
+from workbench.passes.pipeline import Applied, chosen_passes, pass_changes, run_passes_with
 from workbench.plan.memory import MemoryPlan, plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.quantize.safe_channels import SCALES
@@ -89,20 +90,23 @@ def compile(
     """
     start = time.perf_counter()
     policy = model.policy(policy)
-    if not model.classifies:
-        raise ModelError(
-            f"{model.name} gives {model.graph.types[model.graph.outputs[0]]}, not class scores: it cannot be trained",
-            f"`workbench show {shlex.quote(model.argument)} --stage backward` prints its gradients",
-        )
+    model.require_scores()
     _require_all_read(model)
     marked = apply_policy(model.graph, policy)
     orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
     step = training_step(marked, optimizer, orders)
     graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), chosen_passes(schedule, passes))
-    require_rows(graph)
+    _require_rows(graph, schedule)
     memory = plan_memory(graph, scratch_bytes(graph))
     seconds = time.perf_counter() - start
     return Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, seconds)
+
+
+def _require_rows(graph: Graph, schedule: str) -> None:
+    try:
+        require_rows(graph)
+    except ModelError as error:
+        raise ModelError(f"schedule {schedule}: {error.message}", error.hint) from None
 
 
 def _require_all_read(model: Model) -> None:
@@ -145,7 +149,7 @@ def run(
     **training,
 ) -> Run:
     """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
-    `model`: a built-in network, a file, or one's own; `classes`: how many it tells, where it leaves that open.
+    `model`: a built-in network, a file, or one's own; `classes`: how many it has, where it leaves that open.
 
     `pretrain` names a data set to train on first, on the host (see pretraining.pretrain); `data` is adapted to.
     `passes` changes those of the schedule (see compile); `folder` keeps the firmware. What does not fit raises
@@ -169,32 +173,43 @@ def run(
 
 def require_fit(built: Built) -> None:
     """Raise BudgetError if the firmware needs more memory than its board has, with choices that would fit."""
-    if sram_planned(built) > built.board.sram_size:
-        raise too_large(built, _what_would_fit(built))
-    if built.image.flash > built.board.flash_size:
+    name, board, sram, flash = built.compiled.model.name, built.board, sram_planned(built), built.image.flash
+    if flash > board.flash_size:
+        more = f"\n  and {size(sram)} of SRAM; it has {size(board.sram_size)}" if sram > board.sram_size else ""
         raise BudgetError(
-            f"{built.compiled.model.name} needs {size(built.image.flash)} of flash; "
-            f"{built.board.name} has {size(built.board.flash_size)}",
-            f"--board {virtual_twin(built.board).name} has room",
+            f"{name} needs {size(flash)} of flash; {board.name} has {size(board.flash_size)}{more}",
+            f"--board {virtual_twin(board).name} has room",
         )
+    if sram > board.sram_size:
+        raise too_large(built, _what_would_fit(built))
 
 
 def _what_would_fit(built: Built) -> str:
-    """Other schedules, batches, boards and policies that fit, by their plans; the virtual twin where none does."""
-    compiled, board, choices = built.compiled, built.board, []
+    """Other schedules, batches, boards and policies that fit, by their plans; the virtual twin where none does.
 
-    def needed(**change) -> int:
+    Each takes a compilation, so they are few: a network's own policies stand for all others.
+    """
+    compiled, board, choices, known = built.compiled, built.board, [], {}
+    changes = pass_changes(compiled.schedule, [applied.name for applied in compiled.passes])
+    passes = ",".join(change.removeprefix("+") for change in changes)
+
+    def needed(**change) -> float:
+        key = change.get("policy"), change.get("schedule"), "model" in change
+        if key not in known:
+            known[key] = planned_with(change)
+        return known[key]
+
+    def planned_with(change: dict) -> float:
         chosen = {"model": compiled.model, "policy": compiled.policy, "schedule": compiled.schedule} | change
-        other = compile(**chosen, optimizer=compiled.optimizer)
+        try:
+            other = compile(**chosen, optimizer=compiled.optimizer, passes=passes)
+        except (PolicyError, ModelError):
+            return inf  # no such step
         return sram_planned(built) - _sram_of(compiled) + _sram_of(other)
 
     def offer(option: str, **change) -> None:
-        try:
-            planned = needed(**change)
-        except PolicyError:
-            return
-        if planned <= board.sram_size:
-            choices.append(f"{option} needs about {size(planned)}")  # this stack, which may become smaller
+        if needed(**change) <= board.sram_size:
+            choices.append(f"{option} needs about {size(needed(**change))}")  # this stack, which may become smaller
 
     if compiled.schedule != "optimized":
         offer("--schedule optimized", schedule="optimized")
@@ -205,11 +220,10 @@ def _what_would_fit(built: Built) -> str:
         larger = [other for other in boards.REAL if board.sram_size < sram_planned(built) <= other.sram_size]
         choices += [f"--board {other.name} has {size(other.sram_size)}" for other in larger]
     for option, change in [("", {}), ("--batch 1 ", single)][: 2 if single else 1]:
-        most = _last_layers(compiled) - 1
-        fits = bisect_left(
-            range(1, most + 1), True, key=lambda k: needed(policy=f"last-{k}", **change) > board.sram_size
-        )
-        for policy in [f"last-{fits}"] * (fits > 0) + ["bias-only+head", "bias-only"]:
+        smaller = _smaller_policies(compiled)
+        fits = bisect_left(smaller, True, key=lambda name: needed(policy=name, **change) > board.sram_size)
+        others = ["last-1"] * (fits == 0) if compiled.model.policies else ["bias-only+head", "bias-only"]
+        for policy in smaller[:fits][-1:] + others:
             offer(f"{option}--policy {policy}", policy=policy, **change)
     return "; ".join(choices[:4]) or f"no smaller policy fits; --board {virtual_twin(board).name} has room"
 
@@ -217,6 +231,14 @@ def _what_would_fit(built: Built) -> str:
 def _has_smaller_batch(model: Model) -> bool:
     built_in = model.name.removesuffix(frontends.INT8) in frontends.names()
     return model.batch > 1 and (built_in or model.source is not None)
+
+
+def _smaller_policies(compiled: Compiled) -> list[str]:
+    """Those that may need less, from the smallest on: published with the network, or last-1, last-2 and so on."""
+    own = list(compiled.model.policies)
+    if own:
+        return own[: own.index(compiled.policy.name)] if compiled.policy.name in own else own
+    return [f"last-{count}" for count in range(1, _last_layers(compiled))]
 
 
 def _last_layers(compiled: Compiled) -> int:
@@ -235,7 +257,7 @@ def _sram_of(compiled: Compiled) -> int:
     return compiled.memory.plan.bytes + sum(compiled.graph.types[name].updated.bytes for name in kept)
 
 
-def with_weights(model: Model, weights: Mapping[str, np.ndarray], source: str = "given") -> Model:
+def with_weights(model: Model, weights: Mapping[str, np.ndarray], source: str = GIVEN) -> Model:
     """The model with other values, from `source`. Raises ModelError for a parameter that is missing or does not fit."""
     for name in model.graph.parameters:
         shape = model.graph.types[name].shape

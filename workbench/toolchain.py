@@ -45,7 +45,8 @@ def make_image(project: Project, board: Board, arena: int) -> Image:
     `arena` are the bytes planned. What does not fit `board`, its stack included, is linked for the virtual twin.
     Raises ToolchainError where gcc is missing, InternalError with gcc's own words where it refuses our C.
     """
-    image = _build(project.files, board)
+    least = arena + sum(row.size for row in project.buffers if row.storage == "sram")
+    image = _build(project.files, board) if least <= board.sram_size else None  # gcc takes a minute for a large network
     if image is not None and image.static + arena + image.stack_reserve <= board.sram_size:
         return image
     twin = virtual_twin(board)

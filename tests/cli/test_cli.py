@@ -66,7 +66,11 @@ def test_what_is_printed(name, arguments, capsys, golden):
         (["run", "mlp", "--board", "esp32"], 1, ["no board is called 'esp32'", "nrf52840"]),
         (["run", "mlp", "--sram", "lots"], 1, ["'lots' is not a size"]),
         (["run", "mlp", "--sram", "100"], 1, ["multiple of 1 KB"]),
-        (["run", "mlp", "--sram", "8K"], 3, ["mlp needs 26.6 KB", "nrf52840 has 8", "worst position"]),
+        (
+            ["run", "mlp", "--sram", "8K"],
+            3,
+            ["mlp needs 26.6 KB of SRAM; --sram gives nrf52840 8 KB instead of its 256 KB", "worst position"],
+        ),
         (["run", "mlp", "--data", "imagenet"], 1, ["no data set", "digits"]),
         (["run", "mlp", "--load-weights", "none.npz"], 1, ["none.npz is missing"]),
         (["run", "conv-relu"], 1, ["not class scores", "show conv-relu"]),
@@ -81,6 +85,10 @@ def test_what_is_printed(name, arguments, capsys, golden):
         (["plan", "mlp", "--capacity", "512"], 3, ["no plan fits 512 bytes", "alive at once"]),
         (["plan", "--buffers", "none.csv"], 1, ["none.csv cannot be read"]),
         (["lifecycle", "mlp", "--schedules", "vanilla,fast"], 1, ["no schedule is called 'fast'"]),
+        (["lifecycle", "mlp", "--schedules", "vanilla,"], 1, ["--schedules names nothing beside a comma"]),
+        (["run", "mlp", "--rounding", "nearest", "--no-qas"], 1, ["--rounding nearest and --no-qas: for int8 weights"]),
+        (["check", "mlp", "--no-qas"], 1, ["--no-qas: for int8 weights alone; these are float32", "NAME-int8"]),
+        (["show", "mlp", "--stage", "backward", "--no-qas"], 1, ["--no-qas: for int8 weights alone"]),
         (["lifecycle", "mlp", "--passes=-in-plaice"], 1, ["no pass is called 'in-plaice'"]),
     ],
 )
@@ -267,6 +275,15 @@ def test_plan_of_a_buffer_file(capsys, tmp_path):
     code, _, err = run(capsys, "plan", "--buffers", "b.csv", "--capacity", "49")
     assert code == 3
     assert "no plan fits 49 bytes: 50 are alive at once" in err
+
+
+def test_the_next_command_of_a_run_by_rows_works(capsys):
+    how = ["--policy", "last-1", "--input", "rows"]
+    code, out, _ = run(capsys, "run", "lenet", *how, "--steps", "1", "--trace", "off")
+    typed = shlex.split(out.split("next: ./workbench.sh ")[1])
+    assert (code, typed) == (0, ["lifecycle", "lenet", *how])
+    code, out, err = run(capsys, *typed, "--trace", "off", "--json")
+    assert (code, err) == (0, "") and [meta["schedule"] for meta in json.loads(out)] == ["optimized"]
 
 
 def test_lifecycle_leaves_its_files(capsys, tmp_path):

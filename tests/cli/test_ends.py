@@ -5,7 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import pytest
+
+import workbench
 from workbench.cli import main
 
 
@@ -43,10 +47,31 @@ def test_ctrl_c_inside_an_exec_keeps_the_exit_code(tmp_path):
         "def models(args):\n    exec('raise KeyboardInterrupt')\n"
         "import workbench.cli.models\nworkbench.cli.models.execute = models\n"
     )
-    command = [sys.executable, "-m", "workbench", "models"]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
-    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
+    assert ended(tmp_path, "-m", "workbench", "models") == (130, "error: interrupted\n")
+
+
+INSTALLED = "import sys; from workbench.__main__ import main; sys.exit(main())"  # as pip's script begins
+
+
+@pytest.mark.parametrize("start", [["-m", "workbench", "models"], ["-c", INSTALLED, "models"]])
+@pytest.mark.parametrize("imported", ["workbench.cli", "numpy", "workbench.cli.models", "workbench.frontends"])
+def test_ctrl_c_during_imports_ends_quietly(tmp_path, start, imported):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Interrupting:\n    def find_spec(self, name, *_):\n"
+        f"        if name == {imported!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+    )
+    assert ended(tmp_path, *start) == (130, "error: interrupted\n")
+
+
+def ended(folder, *arguments):
+    """(exit code, stderr) of Python there, with the modules of `folder` besides."""
+    path = os.pathsep.join([str(folder), str(Path(workbench.__file__).parents[1])])
+    environment = {**os.environ, "PYTHONPATH": path}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    return done.returncode, done.stderr
 
 
 def test_a_closed_pipe_is_no_error(tmp_path):

@@ -1,6 +1,6 @@
 """Notes below a run: when they are due, and the numbers in them."""
 
-from workbench.cli.notes import epoch_note, training_note
+from workbench.cli.notes import epoch_note, origins, training_note
 
 
 def meta(losses, **more):
@@ -42,3 +42,13 @@ def test_accuracies_before_the_first_epoch_is_over():
     assert epoch_note(meta([1.0] * 1437)) is None
     assert epoch_note(meta([1.0] * 88, batch=16)) is not None and epoch_note(meta([1.0] * 89, batch=16)) is None
     assert epoch_note(meta([1.0], accuracy=None)) is None
+
+
+def test_random_samples_and_foreign_weights_are_told():
+    random = "random samples: the loss tells nothing about learning"
+    assert origins(meta([1.0])) == {}
+    made_up = meta([1.0], data=None, model="mcunet-5fps", seed=3)
+    assert origins(made_up) == {"data": random, "weights": "synthetic, of seed 3"}
+    assert origins(made_up | {"model": "mine"}) == {"data": random}
+    assert origins(made_up | {"weights_from": "a.tflite"}) == {"data": random, "weights": "from a.tflite"}
+    assert origins(meta([1.0], weights_from="mine.npz")) == {"weights": "from mine.npz"}

@@ -56,7 +56,8 @@ def test_int8_weights_go_out_and_come_back(capsys):
         assert (found["fc2.weight"] != saved["fc2.weight"]).any()
         assert np.array_equal(found["conv1.weight"], saved["conv1.weight"])
     assert main(["run", "lenet-int8", "--load-weights", "trained.npz", "--pretrain", "digits", "--steps", "1"]) == 1
-    assert "pre-training takes float32" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "pre-training takes float32" in err and "others start from a file: --load-weights" in err
     np.savez("broken.npz", **saved | {"fc2.weight": saved["fc2.weight"] + 0.5})
     assert main([*how, "--load-weights", "broken.npz"]) == 1
     assert "fc2.weight holds values that are no int8" in capsys.readouterr().err
@@ -87,3 +88,16 @@ def test_a_slip_in_a_policy_s_name_is_told(capsys, tmp_path):
     for verb in (["run"], ["show"], ["policies"], ["plan"]):
         assert main([*verb, path, "--classes", "6", "--policy", "sparse-teeny"]) == 1
         assert "small has no policy sparse-teeny\n  help: its own are sparse-tiny; " in capsys.readouterr().err
+
+
+def test_what_was_trained_on_and_whose_weights_is_told(capsys, tmp_path):
+    path, random = str(small_mcu.write(tmp_path)), "random samples: the loss tells nothing about learning"
+    lines = f"data      {random}\nweights   from small.json\n"
+    out = out_of(capsys, "run", path, "--classes", "6", "--policy", "last-1", "--steps", "1", "-o", "once")
+    assert f"\n{lines}Wrote " in out
+    assert f"\n{lines}\n" in out_of(capsys, "report", "once")
+    notes = f"note: data: {random}\nnote: weights: from small.json\n"
+    how = ["--classes", "6", "--policies", "last-1", "--schedules", "vanilla,reordered", "--steps", "1", "-o", "two"]
+    assert notes in out_of(capsys, "compare", path, *how)
+    assert notes in out_of(capsys, "report", "two") + "\n"
+    assert "\nweights" not in out_of(capsys, "run", "mlp", "--policy", "last-1", "--steps", "1")

@@ -1,6 +1,7 @@
 """Networks by name, quantized or not, and from files; what is wrong with a file is told."""
 
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -70,20 +71,49 @@ def test_a_network_from_files(tmp_path):
     [
         (lambda path: path.unlink(), r"small\.json is missing"),
         (lambda path: path.with_suffix(".npz").unlink(), r"small\.npz is missing"),
-        (lambda path: path.write_text(path.read_text()[:99]), "is not whole"),
+        (lambda path: path.write_text(path.read_text()[:99]), r"small\.json is not whole JSON: .*\n  help: get"),
         (lambda path: path.write_text("[]"), "holds no object"),
-        (lambda path: path.write_text("{}"), "does not describe a network"),
-        (lambda path: path.with_suffix(".npz").write_bytes(b"PK\3\4 and nothing"), "is not whole"),
+        (lambda path: path.write_text("{}"), r"small\.json: input is missing; expected an object"),
+        (
+            lambda path: path.with_suffix(".npz").write_bytes(b"PK\3\4 and nothing"),
+            r"small\.npz is not a whole \.npz: .*\n  help: get or write it again: it holds the weights of small\.json",
+        ),
         (lambda path: _told(path, lambda told: told["convs"][1].update(x_scale=1.0)), "expand reads scale 1.0"),
         (
             lambda path: _told(path, lambda told: told["convs"][1].update(kernel=3)),
             r"small\.json: b1\.expand\.weight is int8",
         ),
-        (lambda path: _told(path, lambda told: told["convs"][1].update(groups=0)), "does not describe a network"),
-        (lambda path: _told(path, lambda told: told["convs"][1].update(y_scale=0)), "b1.expand has scales 0.05 and 0"),
-        (lambda path: _told(path, lambda told: told["convs"][1].update(stride="2")), r"small\.json: conv2d: strides"),
-        (lambda path: _told(path, lambda told: told["input"].update(zero_point="x")), "does not describe a network"),
-        (lambda path: _told(path, lambda told: told["input"].update(shape=[1, 3, 10**8, 8])), "stem makes int8"),
+        (
+            lambda path: _told(path, lambda told: told["convs"][1].update(groups=0)),
+            "b1.expand: groups is 0; expected a pos",
+        ),
+        (
+            lambda path: _told(path, lambda told: told["convs"][2].update(groups=3)),
+            "depthwise: groups is 3; .* divisor of",
+        ),
+        (lambda path: _told(path, lambda told: told["convs"][5].update(out_channels=-1)), "head: out_channels is -1"),
+        (lambda path: _told(path, lambda told: told["convs"][1].pop("name")), r"convs\[1\]: name is missing"),
+        (lambda path: _told(path, lambda told: told["convs"][1].update(name="stem")), r"convs\[1\] is called stem, as"),
+        (lambda path: _told(path, lambda told: told.pop("convs")), "convs is missing; expected a list of objects"),
+        (
+            lambda path: _told(path, lambda told: told["blocks"][0]["convs"].append("no")),
+            "names no, which convs does not",
+        ),
+        (lambda path: _told(path, lambda told: told["residual_adds"].clear()), "b1.add, which residual_adds does not"),
+        (lambda path: _told(path, lambda told: told["blocks"][1].update(residual="b1.add")), "b1.add: qnn.add"),
+        (
+            lambda path: _told(path, lambda told: told["convs"][1].update(y_scale=0)),
+            "b1.expand: y_scale is 0; expected",
+        ),
+        (
+            lambda path: _told(path, lambda told: told["convs"][1].update(stride="2")),
+            r'expand: stride is "2"; expected a p',
+        ),
+        (
+            lambda path: _told(path, lambda told: told["input"].update(zero_point="x")),
+            r'input: zero_point is "x"; expected a',
+        ),
+        (lambda path: _told(path, lambda told: told["input"].update(shape=[1, 3, 10**7, 8])), "stem makes int8"),
         (lambda path: _stored(path, "stem.bias", lambda old: None), "stem.bias is missing; the layer needs int32"),
         (lambda path: _stored(path, "stem.bias", lambda old: old[:3]), r"stem.bias is int32 \(3,\)"),
         (lambda path: _stored(path, "stem.bias", lambda old: old.astype(np.int64)), r"stem.bias is int64 \(4,\)"),
@@ -103,6 +133,25 @@ def test_a_file_that_is_no_network_is_told(tmp_path, spoil, words):
         frontends.load(str(path), classes=6)
 
 
+def test_nonsense_anywhere_in_a_file_is_told_in_words(tmp_path):
+    path = small_mcu.write(tmp_path)
+    sound = path.read_text()
+
+    def fields(at):
+        for key in list(at) if isinstance(at, dict) else range(len(at)):
+            yield at, key
+            yield from fields(at[key]) if isinstance(at[key], dict | list) else ()
+
+    for number in range(len(list(fields(json.loads(sound))))):
+        for nonsense in ("x", -1, 0, 1.5, 10**30, None, [], {}, [[]], True):
+            told = json.loads(sound)
+            at, key = list(fields(told))[number]
+            at[key] = nonsense
+            path.write_text(json.dumps(told))
+            with suppress(ModelError):  # and nothing else
+                frontends.load(str(path), classes=6)
+
+
 def _told(path, change):
     told = json.loads(path.read_text())
     change(told)
@@ -118,11 +167,30 @@ def _stored(path, name, change):
 
 
 def test_more_classes_than_there_are_is_told(tmp_path):
-    with pytest.raises(ModelError, match=r"small\.json: it tells 6 classes; 7 are asked for\n.*up to 6"):
+    with pytest.raises(ModelError, match=r"small\.json: it has 6 classes; 7 are asked for\n.*up to 6"):
         frontends.load(str(small_mcu.write(tmp_path)), classes=7)
 
 
 def test_classes_are_for_networks_that_leave_them_open():
     assert frontends.load("mbv2-w0.35", classes=2).graph.outputs
-    with pytest.raises(ModelError, match="lenet tells as many classes as it tells"):
-        frontends.load("lenet", classes=2)
+    named = (
+        r"\n  help: --classes is for networks that leave it open: mcunet-5fps, mbv2-w0\.35, proxyless-w0\.3, and \.json"
+    )
+    for name, has in (("lenet", "10 classes, fixed by its data set"), ("conv-relu", "no classes")):
+        with pytest.raises(ModelError, match=f"{name} has {has}{named}"):
+            frontends.load(name, classes=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("foo.onnx", r"foo\.onnx: no network is read from \.onnx files\n  help: .* ending in \.json, \.tflite"),
+        ("some/model.h5", r"no network is read from \.h5 files"),
+        ("mbv2-w0.36", "no network is called 'mbv2-w0.36'"),
+        ("none.tflite", r"none\.tflite is missing\n  help: name a \.tflite file, or a network of"),
+        ("none.json", r"none\.json is missing\n  help: name a \.json file with none\.npz beside it"),
+    ],
+)
+def test_a_name_that_is_no_network_says_what_there_is(name, words):
+    with pytest.raises(ModelError, match=words):
+        frontends.load(name)

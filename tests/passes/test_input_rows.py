@@ -129,7 +129,7 @@ def dense_only():
     ("model", "how", "reason"),
     [
         (small_stem, {"policy": "full"}, r"update.conv1.weight \(.*\) reads all of it at once"),
-        (small_stem, {"policy": "last-1", "schedule": "reordered"}, "no region begins at it"),
+        (small_stem, {"policy": "last-1", "schedule": "reordered"}, "schedule reordered: .* no region begins at it"),
         (small_stem, {"policy": "last-1", "passes": "-regions"}, "no region begins at it"),
         (dense_only, {"policy": "full"}, "batches of one; input0 is float32"),
         (lambda: frontends.load("lenet", 2), {"policy": "last-1"}, "batches of one; input0 is float32"),

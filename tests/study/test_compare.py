@@ -8,11 +8,13 @@ from dataclasses import replace
 import pytest
 
 from workbench.boards import get
-from workbench.errors import PolicyError, WorkbenchError
-from workbench.study.compare import Cell, cells, compare
+from workbench.errors import ModelError, PolicyError, WorkbenchError
+from workbench.policy import Optimizer
+from workbench.study.compare import Cell, cells, compare, compare_cells
 from workbench.study.processes import Died
 
 TWO = ("vanilla", "reordered")
+WANTED = [*cells(["full"], TWO), *cells(["last-1"], TWO, "input-rows"), *cells(["bias-only"], TWO)]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def both(tmp_path_factory):
         folder = tmp_path_factory.mktemp(f"jobs{jobs}")
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
-            comparison = compare("mlp", ["full", "last-9", "bias-only"], TWO, jobs=jobs, steps=2, folder="cells")
+            comparison = compare_cells("mlp", WANTED, jobs=jobs, steps=2, folder="cells")
         found.append((comparison, folder / "cells"))
     return found
 
@@ -46,7 +48,7 @@ def test_two_at_a_time_give_the_same_bytes_as_one(both):
 
 def test_outcomes_stand_policy_by_policy(both):
     for comparison, _ in both:
-        assert [outcome.cell for outcome in comparison.outcomes] == cells(["full", "last-9", "bias-only"], TWO)
+        assert [outcome.cell for outcome in comparison.outcomes] == WANTED
         assert [run.title for run in comparison.runs] == [
             "mlp full vanilla", "mlp full reordered", "mlp bias-only vanilla", "mlp bias-only reordered",
         ]  # fmt: skip
@@ -56,9 +58,11 @@ def test_outcomes_stand_policy_by_policy(both):
 def test_a_cell_that_fails_says_why_and_the_others_go_on(both):
     for comparison, folder in both:
         assert comparison.exit_code == 1 and not comparison.interrupted
-        assert [str(outcome.cell) for outcome in comparison.failed] == ["last-9 vanilla", "last-9 reordered"]
-        assert "the network has 3" in comparison.failed[0].error
-        assert not (folder / "last-9-vanilla" / "run.json").exists()
+        assert [str(outcome.cell) for outcome in comparison.failed] == [
+            "last-1 vanilla input-rows", "last-1 reordered input-rows",
+        ]  # fmt: skip
+        assert "one image can come by rows" in comparison.failed[0].error
+        assert not (folder / "last-1-vanilla-input-rows" / "run.json").exists()
 
 
 def test_reordered_trains_alike_in_less_memory(both):
@@ -132,6 +136,12 @@ def test_misspelt_names_are_told_before_anything_runs(monkeypatch):
     monkeypatch.setattr("workbench.study.compare.in_processes", None)
     with pytest.raises(PolicyError, match="'ful' is neither a policy nor a layer"):
         compare("mlp", ["full", "ful"])
+    with pytest.raises(PolicyError, match="policy last-9 wants 9 weighted layers"):
+        compare("mlp", ["full", "last-9"])
+    with pytest.raises(ModelError, match=r"conv-relu gives .* not class scores: it cannot be trained"):
+        compare("conv-relu", ["full"])
+    with pytest.raises(PolicyError, match="--no-qas: for int8 weights alone"):
+        compare("mlp", ["full"], optimizer=Optimizer(qas=False))
     with pytest.raises(WorkbenchError, match="no schedule is called 'fast'"):
         compare("mlp", ["full"], ["vanilla", "fast"])
 

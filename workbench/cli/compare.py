@@ -5,9 +5,8 @@ from pathlib import Path
 
 from workbench.cli import options
 from workbench.cli.ablate import ablate
-from workbench.cli.lifecycle import add_schedules
-from workbench.cli.output import output_folder, say, say_error, say_json, say_more, say_note, stopping
-from workbench.errors import WorkbenchError
+from workbench.cli.lifecycle import add_schedules, asked_schedules
+from workbench.cli.output import names, output_folder, say, say_error, say_json, say_more, say_note, stopping
 
 HELP = "compare update policies and schedules, every cell measured"
 
@@ -29,7 +28,7 @@ def execute(args) -> int:
     from workbench.study.compare import cells, check_names, compare_cells
 
     asked = args.policies if args.policies is not None else "full" if args.ablate else "full,bias-only,last-2"
-    policies, schedules = _names(asked, "--policies"), _names(args.schedules, "--schedules")
+    policies, schedules = names(asked, "--policies"), names(asked_schedules(args), "--schedules")
     if args.ablate:
         return ablate(args, policies)
     board, model = options.board(args), options.model(args)
@@ -90,13 +89,14 @@ def write(comparison, folder: Path) -> list[Path]:
 
 
 def _tell(args, comparison, files, folder) -> None:
-    from workbench.cli.notes import epoch_note
+    from workbench.cli.notes import epoch_note, origins_notes
     from workbench.report.side_by_side import comparison_text
 
     if comparison.runs:
         say(comparison_text(comparison.runs).rstrip())
-        note = None if args.quiet else epoch_note(comparison.runs[0].meta)
-        say_more(args, f"\nnote: {note}\n" if note else "")
+        metas = [run.meta for run in comparison.runs]
+        notes = [] if args.quiet else [*origins_notes(metas), *filter(None, [epoch_note(metas[0])])]
+        say_more(args, "".join(["\n", *(f"note: {note}\n" for note in notes)]) if notes else "")
     for outcome in comparison.failed:
         say_error(f"{outcome.cell}: {outcome.error}")
     if comparison.interrupted:
@@ -119,13 +119,6 @@ def _json(outcome) -> dict:
     if outcome.run is not None:
         return outcome.run.meta
     return {"policy": outcome.cell.policy, "schedule": outcome.cell.schedule, "error": outcome.error}
-
-
-def _names(text: str, option: str) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names:
-        raise WorkbenchError(f"{option} names nothing", f"such as {option} full,bias-only")
-    return names
 
 
 def _progress(args, count: int):

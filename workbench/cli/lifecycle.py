@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from workbench.cli import options
-from workbench.cli.output import output_folder, say, say_json, say_more, say_note
+from workbench.cli.output import names, output_folder, say, say_json, say_more, say_note
 from workbench.cli.run import train_once
 
 HELP = "draw buffer lifecycles, the schedules side by side"
 SCHEDULES = "vanilla,reordered,optimized"
+BY_ROWS = "optimized"  # the only schedule that can take the image so
 
 
 def add_arguments(parser) -> None:
@@ -20,14 +21,22 @@ def add_arguments(parser) -> None:
 
 
 def add_schedules(parser) -> None:
-    parser.add_argument("--schedules", default=SCHEDULES, metavar="A,B", help=f"default {SCHEDULES}")
+    told = f"default {SCHEDULES}; with --input rows {BY_ROWS} alone"
+    parser.add_argument("--schedules", metavar="A,B", help=told)
+
+
+def asked_schedules(args) -> str:
+    """The schedules asked for, or those that can run as asked."""
+    if args.schedules is not None:
+        return args.schedules
+    return BY_ROWS if args.input == "rows" else SCHEDULES
 
 
 def execute(args) -> int:
     board, model = options.board(args), options.check(args)
-    from workbench.cli.notes import passes_note  # loads pandas: a misspelt name is told before that
+    from workbench.cli.notes import origins_notes, passes_note  # loads pandas: a misspelt name is told before that
 
-    wanted = schedules(args.schedules, options.passes(args))
+    wanted = schedules(asked_schedules(args), options.passes(args))
     folder = output_folder(args.output, f"{options.run_name(args, board)}-lifecycle", args.force)
     say_note(passes_note(wanted, args.passes), args)
     model = options.pretrained(args, model)
@@ -39,6 +48,8 @@ def execute(args) -> int:
         from workbench.report.text import comparison_text
 
         say(comparison_text(runs).rstrip())
+        for note in origins_notes([run.meta for run in runs]):
+            say_more(args, f"note: {note}")
         say_more(args, f"Wrote {', '.join(map(str, files))}")
     return 3 if any(len(run.violations) for run in runs) else 0
 
@@ -47,10 +58,10 @@ def schedules(text: str, passes: str) -> list[str]:
     """The schedules named in `a,b`, each once. Raises WorkbenchError for one, or a pass, that there is not."""
     from workbench.passes.pipeline import chosen_passes
 
-    names = list(dict.fromkeys(text.split(",")))
-    for name in names:
+    found = names(text, "--schedules")
+    for name in found:
         chosen_passes(name, passes)
-    return names
+    return found
 
 
 def draw(runs, folder: Path) -> list[Path]:

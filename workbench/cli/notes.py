@@ -1,10 +1,36 @@
-"""One-line notes: training that went nowhere, accuracies that say little yet, passes nobody has."""
+"""One-line notes: what it was trained on, training that went nowhere, accuracies that say little, passes nobody has."""
 
-from workbench import units
+from collections.abc import Sequence
+
+from workbench import frontends, units
+from workbench.frontends.model import GIVEN
 from workbench.report import tables
 
 FEWEST = 20  # steps before a loss that did not fall means something
 DIVERGED = 100  # times the first loss, or that of a guess: no sample is as hard
+
+
+def origins(meta: dict) -> dict[str, str]:
+    """What the samples and the weights were, where that is not the network's data set and weights to begin with."""
+    told, source = {}, meta.get("weights_from")
+    made_up = "data" in meta and meta["data"] is None
+    if made_up:
+        told["data"] = "random samples: the loss tells nothing about learning"
+    if source:
+        told["weights"] = source if source == GIVEN else f"from {source}"
+    elif made_up and meta["model"] in frontends.names():
+        told["weights"] = f"synthetic, of seed {meta.get('seed')}"
+    return told
+
+
+def origins_text(meta: dict) -> str:
+    """`origins` as lines of a run's summary, each with its end."""
+    return "".join(f"{what:<10}{told}\n" for what, told in origins(meta).items())
+
+
+def origins_notes(metas: Sequence[dict]) -> list[str]:
+    """`origins` of several runs, each once: 'data: random samples: …'."""
+    return list(dict.fromkeys(f"{what}: {told}" for meta in metas for what, told in origins(meta).items()))
 
 
 def training_note(meta: dict, lr: float) -> str | None:

@@ -18,7 +18,10 @@ def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     which = "a network of `workbench models`, or a .tflite or .json file"
     parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help=which)
     parser.add_argument(
-        "--classes", type=positive, metavar="N", help="that the network tells, where it leaves that open"
+        "--classes",
+        type=positive,
+        metavar="N",
+        help="how many the network has, where it leaves that open: mcunet-5fps, …",
     )
 
 
@@ -193,12 +196,14 @@ def _with_such_layers(args):
 
 
 def check_data(args, found) -> None:
-    """Raise what is wrong with the data, the batch or the length asked for."""
+    """Raise what is wrong with the data, the batch, the length or the kind of update asked for, or why none can be."""
+    from workbench.autodiff import require_applicable
     from workbench.pretraining import pretraining_samples
     from workbench.training import require_samples
 
-    if found.classifies:  # else compiling says what it is
-        require_samples(found, args.accumulate, training(args))
+    found.require_scores()
+    require_applicable(found.graph, optimizer(args))
+    require_samples(found, args.accumulate, training(args))
     if args.pretrain:
         pretraining_samples(found, args.pretrain, args.data or found.data)
 

@@ -38,6 +38,15 @@ def say_json(value) -> None:
     print(json.dumps(value, indent=1))
 
 
+def names(text: str, option: str) -> list[str]:
+    """What `a,b` names, each once. Raises WorkbenchError where nothing stands, before or behind a comma too."""
+    found = [name.strip() for name in text.split(",")]
+    if not all(found):
+        what = "nothing" if not any(found) else f"nothing beside a comma: {text}"
+        raise WorkbenchError(f"{option} names {what}", f"such as {option} {','.join(filter(None, found)) or 'A,B'}")
+    return list(dict.fromkeys(found))
+
+
 def table(heads: list[str], rows: list[list], left: int = 1) -> str:
     """Aligned columns: the first `left` and the last to the left if it is text, numbers to the right."""
     cells = [heads, *[[str(cell) for cell in row] for row in rows]]

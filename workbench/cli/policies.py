@@ -1,8 +1,7 @@
 """Explain update policies: what each would update, save for the backward and cost, by its plan."""
 
 from workbench.cli import options
-from workbench.cli.output import say, say_json, table
-from workbench.errors import PolicyError
+from workbench.cli.output import names, say, say_json, table
 from workbench.policy import HELP as HELP_ON_POLICIES
 from workbench.policy import parse_policies
 from workbench.units import quantity, ranges, size
@@ -23,8 +22,8 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     model = options.model(args)
-    names = _names(args, model) if args.policy is None else [args.policy]
-    policies = parse_policies(names, model.policy)
+    asked = _names(args, model) if args.policy is None else [args.policy]
+    policies = parse_policies(asked, model.policy)
     from workbench.study.policies import cost, layer_parts  # seconds to load: a misspelt name should not wait for it
 
     costs = [cost(model, policy, args.schedule, options.optimizer(args), options.passes(args)) for policy in policies]
@@ -64,10 +63,7 @@ def _names(args, model) -> list[str]:
     from workbench.passes.apply_policy import weighted_layers
 
     if args.policies is not None:
-        names = [name.strip() for name in args.policies.split(",") if name.strip()]
-        if not names:
-            raise PolicyError("--policies names nothing", "such as --policies full,bias-only+head")
-        return names
+        return names(args.policies, "--policies")
     count = len(weighted_layers(model.graph))
     return ["full", "bias-only", "bias-only+head", *(model.policies or (f"last-{k}" for k in range(1, count)))]
 

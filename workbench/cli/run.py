@@ -45,13 +45,13 @@ def train_once(args, model, board, schedule: str, folder: Path, virtual: bool = 
 
 def tell(args, run, folder: Path) -> int:
     """The summary, or the JSON; exit code 3 where the trace caught an access that the plan did not promise."""
-    from workbench.cli.notes import epoch_note, training_note
+    from workbench.cli.notes import epoch_note, origins_text, training_note
     from workbench.report.text import run_text, violations_text
 
     if args.json:
         say_json(run.meta)
     else:
-        say(run_text(run).rstrip())
+        say(f"{run_text(run)}{origins_text(run.meta)}".rstrip())
         if len(run.violations):
             say(violations_text(run).rstrip())
         for note in () if args.quiet else filter(None, (training_note(run.meta, args.lr), epoch_note(run.meta))):

@@ -4,6 +4,7 @@ lenet            built in                           lenet-int8       the same, b
 NAME.json        int8 layers, weights beside it     (LOADERS: suffix of a file -> who reads it)
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from inspect import signature
@@ -39,7 +40,7 @@ def names() -> tuple[str, ...]:
 def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = None) -> Model:
     """The built-in network `name`, or the one in the file of this name, for `batch` samples at once.
 
-    `classes`: how many it tells, where it leaves that open (None: as many as it does by itself). Raises ModelError that
+    `classes`: how many it has, where it leaves that open (None: as many as it has by itself). Raises ModelError that
     lists what there is.
     """
     if not isinstance(batch, Integral) or batch < 1:
@@ -48,6 +49,12 @@ def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = 
         return _made(str(name), reader, classes, name, int(batch))
     if name in ZOO:
         return _made(name, ZOO[name], classes, batch=int(batch), seed=seed)
+    ending = Path(name).suffix
+    if re.fullmatch(r"\.[A-Za-z]\w*", ending):  # w0.35 ends in no suffix
+        raise ModelError(
+            f"{name}: no network is read from {ending} files",
+            f"there are files ending in {', '.join(LOADERS)}, and the networks of `workbench models`",
+        )
     of = ZOO.get(name.removesuffix(INT8)) if name.endswith(INT8) else None
     if of is None:
         raise ModelError(
@@ -92,6 +99,18 @@ def _own_samples(model: Model) -> np.ndarray:
 
 
 def _made(name: str, make: Callable[..., Model], classes: int | None, *arguments, **how) -> Model:
-    if classes is not None and "classes" not in signature(make).parameters:
-        raise ModelError(f"{name} tells as many classes as it tells", "leave out --classes")
-    return make(*arguments, **how, **({} if classes is None else {"classes": classes}))
+    if classes is None:
+        return make(*arguments, **how)
+    if _leaves_classes_open(make):
+        return make(*arguments, **how, classes=classes)
+    made = make(*arguments, **how)
+    has = "has no classes"
+    if made.classifies:
+        count = made.graph.types[made.graph.outputs[0]].shape[1]
+        has = f"has {count} classes, fixed by its {'data set' if made.data else 'weights'}"
+    open_ones = ", ".join(own for own in ZOO if _leaves_classes_open(ZOO[own]))
+    raise ModelError(f"{name} {has}", f"--classes is for networks that leave it open: {open_ones}, and .json files")
+
+
+def _leaves_classes_open(make: Callable[..., Model]) -> bool:
+    return "classes" in signature(make).parameters

@@ -6,7 +6,10 @@ The last conv is the classifier; of its rows the first `classes` are taken.
 """
 
 import json
+import re
 import zipfile
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,47 @@ from workbench.quantize.safe_channels import SCALES, safe_channels
 
 PARTS = {"weight": np.int8, "bias": np.int32, "weight_scale": np.float32}  # of a layer, as the NPZ has them
 LARGEST_TENSOR = 1 << 26  # elements
+SHOWN = 60  # letters of a value, in messages
+
+
+def _whole(value, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _number(value, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+
+
+KINDS: dict[str, Callable[..., bool]] = {  # what the JSON is expected to hold
+    "a text": lambda value: isinstance(value, str),
+    "a text or null": lambda value: value is None or isinstance(value, str),
+    "an object": lambda value: isinstance(value, dict),
+    "a list of objects": lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
+    "a list of texts": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+    "a shape like [1, 3, 128, 128]": lambda value: (
+        isinstance(value, list) and len(value) == 4 and all(_whole(size, 1, LARGEST_TENSOR) for size in value)
+    ),
+    "a positive whole number": lambda value: _whole(value, 1, LARGEST_TENSOR),
+    "a whole number of 0 or more": lambda value: _whole(value, 0, LARGEST_TENSOR),
+    "a zero point from -128 to 127": lambda value: _whole(value, -128, 127),
+    "a scale that int8 can have, a positive number": lambda value: _number(value, *SCALES),
+    "a fraction from 0 to 1": lambda value: _number(value, 0, 1),
+}
+SIZE, SCALE, ZERO = (
+    "a positive whole number",
+    "a scale that int8 can have, a positive number",
+    "a zero point from -128 to 127",
+)
+NETWORK = {"input": "an object", "convs": "a list of objects", "blocks": "a list of objects",
+           "residual_adds": "a list of objects", "sparse_policies": "an object"}  # fmt: skip
+INPUT = {"shape": "a shape like [1, 3, 128, 128]", "scale": SCALE, "zero_point": ZERO}
+CONV = {"name": "a text", "in_channels": SIZE, "out_channels": SIZE, "kernel": SIZE, "stride": SIZE, "groups": SIZE,
+        "padding": "a whole number of 0 or more",
+        "x_scale": SCALE, "x_zero_point": ZERO, "y_scale": SCALE, "y_zero_point": ZERO}  # fmt: skip
+BLOCK = {"convs": "a list of texts", "residual": "a text or null"}
+ADD = {"name": "a text", "params": "an object"}
+SUM = {"y_scale": SCALE, "y_zero": ZERO}
+POLICY = {"n_bias_update": "a whole number of 0 or more", "weight_update": "an object"}
 
 
 def load(path: str | Path, batch: int = 1, classes: int = CLASSES) -> Model:
@@ -30,32 +74,82 @@ def load(path: str | Path, batch: int = 1, classes: int = CLASSES) -> Model:
         return _Reader(told, arrays, batch, classes).model(path)
     except (ModelError, ShapeError, GraphError) as error:
         raise ModelError(f"{path.name}: {error.message}", error.hint) from None
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError, ArithmeticError) as error:
-        raise ModelError(
-            f"{path}: {type(error).__name__} at {error}: it does not describe a network of this kind"
-        ) from None
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     weights = path.with_suffix(".npz")
     try:
         told = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing", f"name a .json file with {weights.name} beside it") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not whole JSON: {_line(error)}", "get or write it again") from None
+    try:
         with np.load(weights, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
-    except FileNotFoundError as error:
-        raise ModelError(f"{error.filename} is missing", f"{path.name} needs {weights.name} beside it") from None
-    except (OSError, ValueError, EOFError, RecursionError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path} or {weights.name} is not whole: {str(error).splitlines()[0]}") from None
+    except FileNotFoundError:
+        raise ModelError(f"{weights} is missing", f"{path.name} needs it beside it: it holds the weights") from None
+    except BROKEN as error:
+        raise ModelError(f"{weights} is not a whole .npz: {_line(error)}",
+                         f"get or write it again: it holds the weights of {path.name}") from None  # fmt: skip
     if not isinstance(told, dict):
-        raise ModelError(f"{path}: holds no object")
+        raise ModelError(f"{path}: holds no object", "a network is an object of input, convs, blocks and so on")
     return told, arrays
+
+
+# what numpy raises over an .npz that is none
+BROKEN = (
+    OSError,
+    ValueError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _require(where: str, told: Mapping, kinds: Mapping[str, str]) -> None:
+    """Raise ModelError for a field that is missing or not of its kind; `where` is what the fields are of."""
+    for field, kind in kinds.items():
+        what = f"{where}: {field}" if where else field
+        if field not in told:
+            raise ModelError(f"{what} is missing; expected {kind}")
+        if not KINDS[kind](told[field]):
+            shown = json.dumps(told[field])
+            shown = shown if len(shown) <= SHOWN else shown[:SHOWN] + "…"
+            raise ModelError(f"{what} is {shown}; expected {kind}")
+
+
+def _by_name(what: str, items: list[dict], kinds: Mapping[str, str]) -> dict[str, dict]:
+    """The items of a list by their names, each of them what it should be."""
+    named: dict[str, dict] = {}
+    for number, item in enumerate(items):
+        name = item.get("name")
+        _require(name if isinstance(name, str) else f"{what}[{number}]", item, kinds)
+        if name in named:
+            raise ModelError(f"{what}[{number}] is called {name}, as another one before it")
+        named[name] = item
+    return named
 
 
 class _Reader:
     def __init__(self, told: dict, arrays: dict[str, np.ndarray], batch: int, classes: int):
         self.told, self.arrays, self.classes = told, arrays, classes
-        self.convs = {conv["name"]: conv for conv in told["convs"]}
-        self.adds = {add["name"]: add["params"] for add in told["residual_adds"]}
+        _require("", told, NETWORK)
+        _require("input", told["input"], INPUT)
+        self.convs = _by_name("convs", told["convs"], CONV)
+        if len(self.convs) < 2:
+            raise ModelError(
+                f"convs holds {len(self.convs)}; expected a first one, those of the blocks, and a classifier"
+            )
+        self.adds = _by_name("residual_adds", told["residual_adds"], ADD)
         self.build, self.weights = Builder(), {}
         shape = (batch, *told["input"]["shape"][1:])
         quantization = {"scale": told["input"]["scale"], "zero_point": told["input"]["zero_point"]}
@@ -64,7 +158,8 @@ class _Reader:
     def model(self, path: Path) -> Model:
         names = list(self.convs)
         x = self.conv(self.input, names[0])
-        for block in self.told["blocks"]:
+        for number, block in enumerate(self.told["blocks"]):
+            _require(f"blocks[{number}]", block, BLOCK)
             before = x
             for name in block["convs"]:
                 x = self.conv(x, name)
@@ -77,18 +172,15 @@ class _Reader:
         about = f"{len(names)} int8 convolutions, {self.classes} classes, from {path.name}"
         graph = verify(self.build.graph(x))
         policies = sparse_policies(
-            {
-                name: (policy["n_bias_update"], {int(i): part for i, part in policy["weight_update"].items()})
-                for name, policy in self.told["sparse_policies"].items()
-            }
+            {name: _sparse(name, policy) for name, policy in self.told["sparse_policies"].items()}
         )
         return Model(path.stem, graph, self.weights, None, about, weights_from=path.name, policies=policies)
 
     def conv(self, x: Value, name: str, rows: int | None = None) -> Value:
-        told = self.convs[name]
+        told = self.convs.get(name)
+        if told is None:
+            raise ModelError(f"blocks names {name}, which convs does not hold")
         quantization = {key: told[key] for key in ("x_scale", "x_zero_point", "y_scale", "y_zero_point")}
-        if not all(SCALES[0] <= told[key] <= SCALES[1] for key in ("x_scale", "y_scale")):
-            raise ModelError(f"{name} has scales {told['x_scale']} and {told['y_scale']}, which int8 cannot have")
         if abs(x.type.scale / told["x_scale"] - 1) > 1e-6 or x.type.zero_point != told["x_zero_point"]:
             raise ModelError(f"{name} reads scale {told['x_scale']}, zero point {told['x_zero_point']}; what is before "
                              f"it gives {x.type.scale}, {x.type.zero_point}")  # fmt: skip
@@ -100,7 +192,7 @@ class _Reader:
                    (("weight", w), ("bias", b), ("weight_scale", s)))  # fmt: skip
         m = self.build.op("qnn.requantization", s, x_scale=quantization["x_scale"], y_scale=told["y_scale"],
                           label=f"{name}.factors")  # fmt: skip
-        y = self.build.op(
+        y = self._built(
             "qnn.conv2d", x, w, b, m, channels=w.shape[0], kernel_size=kernel, strides=(told["stride"],) * 2,
             padding=(told["padding"],) * 4, groups=told["groups"], label=name, **quantization,
         )  # fmt: skip
@@ -111,8 +203,11 @@ class _Reader:
     def _stored(self, name: str, told: dict, rows: int) -> list[np.ndarray]:
         """Weight, bias and scales of a layer of at least `rows` rows, each of them what it should be."""
         outputs, kernel, stored = told["out_channels"], (told["kernel"],) * 2, []
+        if outputs % told["groups"] or told["in_channels"] % told["groups"]:
+            raise ModelError(f"{name}: groups is {told['groups']}; expected a divisor of in_channels "
+                             f"{told['in_channels']} and out_channels {outputs}")  # fmt: skip
         if rows > outputs:
-            raise ModelError(f"it tells {outputs} classes; {rows} are asked for", f"--classes takes up to {outputs}")
+            raise ModelError(f"it has {outputs} classes; {rows} are asked for", f"--classes takes up to {outputs}")
         for part, dtype in PARTS.items():
             values = self.arrays.get(f"{name}.{part}")
             wanted = (outputs, told["in_channels"] // told["groups"], *kernel) if part == "weight" else (outputs,)
@@ -125,12 +220,34 @@ class _Reader:
         return stored
 
     def residual(self, a: Value, b: Value, name: str) -> Value:
-        y = self.adds[name]
-        return self.build.op(
+        if name not in self.adds:
+            raise ModelError(f"blocks names {name}, which residual_adds does not hold")
+        y = self.adds[name]["params"]
+        _require(f"{name}: params", y, SUM)
+        return self._built(
             "qnn.add", a, b, a_scale=a.type.scale, a_zero_point=a.type.zero_point, b_scale=b.type.scale,
             b_zero_point=b.type.zero_point, y_scale=y["y_scale"], y_zero_point=y["y_zero"], label=name,
         )  # fmt: skip
 
+    def _built(self, op: str, *operands: Value, label: str, **attrs) -> Value:
+        """The operator's result. Raises ModelError that names the layer whose operands do not fit each other."""
+        try:
+            return self.build.op(op, *operands, label=label, **attrs)
+        except ShapeError as error:
+            raise ModelError(f"{label}: {error.message}", error.hint) from None
+
     def _parameter(self, name: str, values: np.ndarray) -> Value:
         self.weights[name] = values
         return self.build.parameter(name, values.shape, str(values.dtype))
+
+
+def _sparse(name: str, policy) -> tuple[int, dict[int, float]]:
+    """A policy of the JSON: biases of the last so many convolutions, and of which a fraction of the weight."""
+    where = f"sparse_policies: {name}"
+    _require("sparse_policies", {name: policy}, {name: "an object"})
+    _require(where, policy, POLICY)
+    for conv, part in policy["weight_update"].items():
+        if not re.fullmatch(r"\d{1,9}", conv):
+            raise ModelError(f"{where}: weight_update names {conv!r}; expected the number of a convolution, from 0")
+        _require(f"{where}: weight_update", {conv: part}, {conv: "a fraction from 0 to 1"})
+    return policy["n_bias_update"], {int(conv): part for conv, part in policy["weight_update"].items()}

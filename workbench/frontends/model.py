@@ -1,16 +1,19 @@
 """Model: a forward graph, its parameters' values, and the data set it is meant for."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from workbench.errors import PolicyError
+from workbench.errors import ModelError, PolicyError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
 from workbench.policy import HELP, UpdatePolicy, parse_policy
+
+GIVEN = "given"  # where weights are from that came as arrays
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,10 @@ class Model:
     """`graph` is the forward pass, one input to one output; `weights` hold every parameter by name.
 
     `data` names the data set the network is meant for (None: it has none), and says what `about` it to a person.
-    `weights_from` names the file its weights were loaded from (None: they are the network's own); `pretrained` tells
-    how they were trained before this (None: not at all), as run.json has it (see pretraining.pretrain). `policies` are
-    the ones published with it, by name. `unquantized` is the float32 network that an int8 one was made of, as it was.
+    `weights_from` names the file its weights were loaded from (GIVEN: no file; None: they are the network's own);
+    `pretrained` tells how they were trained before this (None: not at all), as run.json has it (see
+    pretraining.pretrain). `policies` are the ones published with it, by name. `unquantized` is the float32
+    network that an int8 one was made of, as it was.
     """
 
     name: str
@@ -71,6 +75,14 @@ class Model:
     def classifies(self) -> bool:
         """Whether its output is class scores, (batch, classes), so that it can be trained with labels."""
         return self.scores and self.graph.types[self.graph.outputs[0]].rank == 2
+
+    def require_scores(self) -> None:
+        """Raise ModelError for a network without class scores."""
+        if not self.classifies:
+            raise ModelError(
+                f"{self.name} gives {self.graph.types[self.graph.outputs[0]]}, not class scores: it cannot be trained",
+                f"`workbench show {shlex.quote(self.argument)} --stage backward` prints its gradients",
+            )
 
     def with_batch(self, batch: int) -> "Model":
         """The same network for `batch` samples at once."""

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench import boards, frontends, pretraining, record, session
+from workbench.autodiff import require_applicable
 from workbench.boards import Board
 from workbench.errors import WorkbenchError
 from workbench.frontends import Model
-from workbench.passes import apply_policy
+from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import chosen_passes
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policies
 from workbench.report.view import Run
@@ -112,13 +113,13 @@ def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, passes:
 
 
 def check_names(model: Model, wanted: Sequence[Cell]) -> dict[str, UpdatePolicy]:
-    """The policies by name. Raises PolicyError or WorkbenchError for a name nothing is called by: a slip of the pen."""
+    """The policies by name. Raises PolicyError or WorkbenchError for a pass, schedule, policy or layer there is not."""
     for cell in wanted:
         chosen_passes(cell.schedule, cell.passes)
     texts = list(dict.fromkeys(cell.policy for cell in wanted))
     parsed = dict(zip(texts, parse_policies(texts, model.policy), strict=True))
     for policy in parsed.values():
-        apply_policy.check_names(model.graph, policy)
+        apply_policy(model.graph, policy)
     return parsed
 
 
@@ -159,8 +160,9 @@ def compare_cells(
     board = boards.get(board) if isinstance(board, str) else board
     folder = None if folder is None else Path(folder)
     parsed = check_names(model, wanted)
-    if model.classifies:  # else every cell says so
-        require_samples(model, optimizer.accumulate, options)
+    model.require_scores()
+    require_applicable(model.graph, optimizer)
+    require_samples(model, optimizer.accumulate, options)
     if pretrain is not None:
         model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed)
     work = [

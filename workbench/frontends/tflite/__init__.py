@@ -48,7 +48,8 @@ def _network(values: Values, path: Path) -> Model:
     # without a softmax, an output like the input is the input told anew: an autoencoder
     scores = inference is not None or graph.types[output].shape != graph.types[source].shape
     return Model(
-        path.stem, verify(graph), values.weights, None, f"imported from {path.name}", source=str(path),
+        path.stem, verify(graph), values.weights, None, f"imported from {path.name}",
+        weights_from=path.name, source=str(path),
         inference=inference, scores=scores,
     )  # fmt: skip
 

@@ -84,7 +84,7 @@ def read(path: str | Path) -> Network:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise ModelError(f"{path} is missing") from None
+        raise ModelError(f"{path} is missing", "name a .tflite file, or a network of `workbench models`") from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     if content[4:8] != b"TFL3":
