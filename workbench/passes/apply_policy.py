@@ -1,6 +1,5 @@
 """Resolve an update policy against a network: set `needs_grad` on the parameters it updates, before autodiff runs."""
 
-import re
 from dataclasses import dataclass
 
 from workbench.autodiff import channel_axis, parameter_roles
@@ -33,13 +32,6 @@ def apply_policy(graph: Graph, policy: UpdatePolicy) -> Graph:
     if not wanted:
         raise PolicyError(f"{policy.where} updates nothing: the network has no such parameter")
     return graph.with_needs_grad(wanted)
-
-
-def check_names(graph: Graph, policy: UpdatePolicy) -> None:
-    """Raise PolicyError if the policy names a layer the network does not have; numbers and counts are not looked at."""
-    for which in (*(part.layers for part in policy.weights), *policy.biases):
-        if which not in ("all", "head") and not re.fullmatch(r"(last)?-?\d+", which):
-            chosen(weighted_layers(graph), which, policy)
 
 
 def chosen(layers: list[Layer], which: str, policy: UpdatePolicy, term: str = "last") -> list[Layer]:
