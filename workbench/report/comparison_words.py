@@ -64,10 +64,7 @@ def title(labels, figure, runs, height):
     models = ", ".join(dict.fromkeys(str(run.meta["model"]) for run in runs))
     text = shorten(labels, f"{models}: {finding(runs)}", 15, figure.bbox.width - 2 * MARGIN, "bold")
     write(figure, MARGIN, height - 52, text, 15, weight="bold")
-    apart, words = tables.apart(runs), []
-    for key, form in (("policy", "update policy {}"), ("schedule", "{}"), ("board", "{}"), ("batch", "batch {}")):
-        if key not in apart:
-            words.append(form.format(runs[0].meta.get(key)))
+    words = tables.shared(runs)
     steps = {run.meta["steps"] for run in runs}
     words += [f"{count} step{'s' * (count != 1)}" for count in steps if len(steps) == 1]
     words += taught(runs)

@@ -42,9 +42,11 @@ class Scale:
 
 
 def lifecycle_figure(runs: Sequence[Run]) -> Picture:
-    """The figure for any number of runs; each is compared with the first one of its kind (tables.reference)."""
+    """The figure for any number of runs, each compared with another one of them (panels.of)."""
     if not runs:
         raise ValueError("lifecycle_figure needs at least one run")
+    told = panels.of(runs)
+    runs = [panel.run for panel in told]
     scale = _scale(runs)
     figure, columns, across = panels.page(runs)
     pixel = scale.top / columns[0][0].bbox.height  # bytes
@@ -52,10 +54,10 @@ def lifecycle_figure(runs: Sequence[Run]) -> Picture:
     for index, axes in enumerate(columns):
         _dress(*axes, scale, leftmost=index % across == 0)
     columns[0][2].set_xticks(panels.position_ticks(labels, columns[0][2].bbox.width, scale.positions))
-    for index, (run, (above, live, strip)) in enumerate(zip(runs, columns, strict=True)):
-        headings.column_title(labels, above, runs, index)
-        reference = tables.reference(runs, index)
-        was = None if reference is None else (_top(reference), tables.words(reference, tables.apart(runs)))
+    for panel, (above, live, strip) in zip(told, columns, strict=True):
+        run = panel.run
+        headings.column_title(labels, above, panel)
+        was = None if panel.reference is None else (_top(panel.reference), panel.against)
         _addresses(labels, above, run, was, scale)
         _live(labels, live, run, scale)
         _strip(strip, run)

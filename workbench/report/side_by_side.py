@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from workbench import units
 from workbench.record import Run
 from workbench.report import roles, tables
+from workbench.report.ablation import ablation_among, ablation_text
 from workbench.report.cells import NOTHING, arrow, bare_kb, grid, known
 
 MEASURES = ["planned", "measured", "saved", "by order", "arena", "touched", "static", "stack",
@@ -13,7 +14,10 @@ TEXTS = {*tables.KEYS, "loss", "held-out", "fits"}  # to the left, numbers to th
 
 
 def comparison_text(runs: Sequence[Run]) -> str:
-    """Aligned tables, a row a run; what all runs have in common stands above them, not in them."""
+    """Aligned tables, a row a run; what all runs have in common stands above them, not in them. The runs of an
+    ablation give its tables."""
+    if steps := ablation_among(runs):
+        return ablation_text(steps)
     table = tables.comparison(runs)
     apart = tables.apart(runs) or ["schedule"]
     heads = apart + MEASURES
@@ -33,7 +37,7 @@ def _common(table, apart) -> str:
     told = [f"{key} {table[key][0]}" if key in ("batch", "accumulate") else str(table[key][0]) for key in shared]
     if table.sram_limit.nunique() == 1:
         told.append(f"SRAM limit {units.size(int(table.sram_limit[0]))}")
-    return " · ".join(told) + "\n"
+    return " · ".join(filter(None, told)) + "\n"
 
 
 def _left(heads) -> set[int]:
@@ -51,7 +55,7 @@ def _roles_text(runs, apart) -> str:
             sign = "=" if both["planned"] == both["measured"] else "≈"
             shown = {f"planned {sign} measured": shown["measured"]}
         for number, (measure, cells) in enumerate(shown.items()):
-            names = ["" if number else str(tables.key(run, key)) for key in apart]
+            names = ["" if number else str(tables.key(run, key)) or NOTHING for key in apart]
             total = sum(both["measured" if "measured" in measure else "planned"].values())
             rows.append([*names, measure, *cells, bare_kb(total)])
     if not rows:
@@ -66,7 +70,7 @@ def _roles_text(runs, apart) -> str:
 
 def _comparison_row(row, runs, index) -> dict[str, str]:
     return {
-        **{key: str(row[key]) for key in tables.KEYS},
+        **{key: str(row[key]) or NOTHING for key in tables.KEYS},
         "planned": bare_kb(row.sram_planned),
         "measured": bare_kb(row.sram_peak),
         "saved": _saved(runs, index),

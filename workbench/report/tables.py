@@ -14,7 +14,7 @@ from workbench.errors import BoardError
 from workbench.record import Run
 
 ROLES = ("input", "label", "activation", "mask", "gradient", "scratch", "parameter", "state", "scalar", "other")
-KEYS = ("model", "policy", "schedule", "board", "batch", "accumulate")  # what tells runs apart
+KEYS = ("model", "policy", "schedule", "passes", "board", "batch", "accumulate")  # what tells runs apart
 ALIKE = ("model", "board", "batch", "accumulate")  # runs that share these are held against each other
 MADE = ("momentum", "weight_decay", "lr", "lr_bias", "lr_decay", "seed", "steps")  # how a run was made
 PHASES = ("forward", "loss", "backward", "update")
@@ -188,14 +188,24 @@ def saving(first: Run, second: Run) -> Saving:
 
 
 def key(run: Run, name: str):
-    """One of KEYS; a run that does not know how many batches it accumulated took one."""
+    """One of KEYS; a run that does not know how many batches it accumulated took one. `passes`: what differs from
+    the schedule's, '+early-update −in-place', mostly nothing."""
+    if name == "passes":
+        return " ".join(change.replace("-", "−", change[0] == "-") for change in run.meta.get("passes_changed") or [])
     return run.meta.get(name, 1 if name == "accumulate" else None)
 
 
 def words(run: Run, names: Sequence[str]) -> str:
     """'lenet batch 8': these KEYS of a run for people, a number with its name."""
-    return " ".join(f"{name} {key(run, name)}" if name in ("batch", "accumulate") else str(key(run, name))
-                    for name in names)  # fmt: skip
+    told = (f"{name} {key(run, name)}" if name in ("batch", "accumulate") else str(key(run, name)) for name in names)
+    return " ".join(filter(None, told))
+
+
+def shared(runs: Sequence[Run], but: Sequence[str] = ()) -> list[str]:
+    """'update policy full', 'batch 1': what all these runs share, for people; without the KEYS in `but`."""
+    differ, words = [*apart(runs), *but], {"policy": "update policy {}", "batch": "batch {}"}
+    named = [name for name in ("policy", "schedule", "passes", "board", "batch") if name not in differ]
+    return [words.get(name, "{}").format(value) for name in named if (value := key(runs[0], name)) not in ("", None)]
 
 
 def apart(runs: Sequence[Run]) -> list[str]:
@@ -246,7 +256,8 @@ def _comparison_row(run: Run) -> dict:
     meta, memory = run.meta, run.meta["memory"]
     ends, accuracy = loss_ends(meta), meta.get("accuracy") or {}
     return {
-        "model": meta["model"], "policy": meta["policy"], "schedule": meta["schedule"], "board": meta["board"],
+        "model": meta["model"], "policy": meta["policy"], "schedule": meta["schedule"],
+        "passes": key(run, "passes"), "board": meta["board"],
         "batch": meta.get("batch"), "accumulate": key(run, "accumulate"),
         **{name: meta.get(name) for name in MADE}, "positions": position_count(run),
         "arena_planned": memory["arena_planned"], "arena_lower_bound": memory["arena_lower_bound"],

@@ -17,7 +17,7 @@ def run_text(run: Run) -> str:
     meta, memory = run.meta, run.meta["memory"]
     seconds = meta.get("seconds") or {}
     lines = [
-        _header(meta),
+        _header(run),
         _stage("compile", _compiled(meta, memory), seconds.get("compile")),
         _stage(
             "build",
@@ -104,7 +104,8 @@ def buffers_text(run: Run, top: int = 20) -> str:
     return grid(heads, rows, {0, 1, 4, 5, 6}) + f"\n{foot}\n"
 
 
-def _header(meta) -> str:
+def _header(run) -> str:
+    meta = run.meta
     words = [meta["model"]]
     if meta.get("macs") is not None:
         words.append(f"{units.quantity(meta['macs'])} MACs")
@@ -114,8 +115,7 @@ def _header(meta) -> str:
             f"{units.quantity(meta['parameters'])} parameters"
             + ("" if updated is None else f", {units.quantity(updated)} updated")
         )
-    changes = [change.replace("-", "−", change[0] == "-") for change in meta.get("passes_changed") or []]
-    words += [" ".join([meta["policy"], meta["schedule"], *changes]), *_updated_by(meta), _board(meta)]
+    words += [tables.words(run, ["policy", "schedule", "passes"]), *_updated_by(meta), _board(meta)]
     return " · ".join(words)
 
 
