@@ -68,7 +68,9 @@ def worst_buffers(labels: Labels, strip, run) -> None:
     y = frame.y0 - 40
     _write(strip, (frame.x0 + frame.x1) / 2, y, "position (operator in execution order)", 10.5, ha="center")
     y -= 30
-    head = f"live at the worst position, {worst.position} ({worst.symbol})"
+    head = f"live at the worst position, {worst.position} ({worst.operator})"
+    if labels.measure(head, 10.5, "bold")[0] > frame.width:
+        head = f"worst position, {worst.position} ({worst.operator})"
     _write(strip, frame.x0, y, shorten(labels, head, 10.5, frame.width, "bold"), 10.5, weight="bold")
     y -= 4
     for name, role, size in tables.worst_parts(run, LISTED):

@@ -228,10 +228,12 @@ def _live(labels, axes, run, scale):
     _outline_worst(axes, run, 0, worst.bytes / scale.unit)
     axes.axhline(arena / scale.unit, color=palette.INK, linewidth=1.0, zorder=3)
     loss = "no byte lost" if arena <= bound else f"{units.kilobytes(arena - bound)} above the lower bound"
-    where = f"worst {worst.symbol or worst.position}, {units.kilobytes(worst.bytes)} live"
+    told = f"{units.kilobytes(worst.bytes)} live"
+    where = f"worst {worst.symbol or worst.position}, {told}"
+    longer = [f"worst {worst.operator or worst.position}, {told}"] * (worst.operator != worst.symbol)
     whole = f"{where} · arena {units.kilobytes(arena)}, {loss}"
     x, y = axes.transData.transform((worst.position + 0.5, max(arena, worst.bytes) / scale.unit))
-    for text in (whole, where, f"worst {units.kilobytes(worst.bytes)}"):
+    for text in (*longer, whole, where, f"worst {units.kilobytes(worst.bytes)}"):
         if labels.put(axes, x, y + 5, text, ha="center", points=9.5, color=palette.INK, pad=8):
             break
 
