@@ -107,9 +107,10 @@ def figure_title(figure, runs) -> None:
 
 
 def legends(figure, runs, pixel: float, limit_drawn: bool) -> None:
-    """One key for roles, one for phases, below everything; no role all of whose buffers have less than a `pixel`."""
+    """One key for roles, one for phases, below everything; no role with less than a `pixel` a buffer that is not listed."""
     buffers = pd.concat([tables.rectangles(run) for run in runs])
     roles = set(buffers[buffers.bytes >= pixel].role)
+    roles |= {role for run in runs for _, role, _ in tables.worst_parts(run, LISTED) if role}  # they have a swatch
     order = [r for r in tables.ROLES if r in roles] + sorted(roles - set(tables.ROLES))
     keys = [Patch(facecolor=palette.role_colour(role), label=role) for role in order]
     if any(((table.used0 > table.x0) | (table.used1 < table.x1)).any() for table in map(tables.rectangles, runs)):

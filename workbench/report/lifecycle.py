@@ -184,7 +184,25 @@ def _lines(labels, axes, run, was, scale, uppermost):
     else:
         axes.axhline(limit / scale.unit, color=palette.LIMIT, linewidth=1.5, linestyle=(0, (5, 3)), zorder=5)
     text = f"static + arena {units.kilobytes(top)}"
-    above = limit if 0 <= pixel(limit) - pixel(top) < CLEAR else top  # no line runs through it
+    lines = sorted([limit, *([was[0]] if was is not None and was[0] > top else [])])
+    above = top
+    for line in lines:  # none runs through it
+        above = line if 0 <= pixel(line) - pixel(above) < CLEAR else above
+    if was is not None and was[0] > top:
+        was, name = was
+        beside = frame.width - labels.measure(text, 10, "bold")[0] - CLEAR  # both stand on one line
+        axes.axhspan(top / scale.unit, was / scale.unit, facecolor=palette.SAVED_FILL, linewidth=0, zorder=0.5)
+        axes.axhline(was / scale.unit, color=palette.SAVED, linewidth=1.1, linestyle=(0, (1, 2)), zorder=4)
+        middle = pixel(was) - magnified.LINE / 2 if uppermost else (pixel(was) + pixel(top)) / 2
+        between = Bbox.from_extents(frame.x0, pixel(top), frame.x1, pixel(was))
+        gain, style = units.kilobytes(was - top), {"weight": "bold", "color": palette.SAVED}
+        wide = [f"{gain} below {name}", f"{gain} below"]
+        places = [(middle, "center", between)] if between.height >= CLEAR else []
+        places.append((pixel(was) + 5, "bottom", frame))  # a narrow band is named above it
+        for y, va, within in places:
+            fitting = [told for told in wide if labels.measure(told, 10, "bold")[0] <= beside]
+            if any(labels.put(axes, frame.x0 + 8, y, told, va=va, within=within, **style) for told in fitting):
+                break
     bold = {"ha": "right", "color": palette.INK, "weight": "bold"}
     for words in (f"{text} (+ stack {units.kilobytes(_stack(run))})", text):
         if labels.put(axes, frame.x1 - 4, pixel(above) + 5, words, **bold):
@@ -199,16 +217,6 @@ def _lines(labels, axes, run, was, scale, uppermost):
         if not fits:
             for artist in axes.texts[before:]:
                 artist.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 2})
-    if was is not None and was[0] > top:
-        was, name = was
-        axes.axhspan(top / scale.unit, was / scale.unit, facecolor=palette.SAVED_FILL, linewidth=0, zorder=0.5)
-        axes.axhline(was / scale.unit, color=palette.SAVED, linewidth=1.1, linestyle=(0, (1, 2)), zorder=4)
-        middle = pixel(was) - magnified.LINE / 2 if uppermost else (pixel(was) + pixel(top)) / 2
-        between = Bbox.from_extents(frame.x0, pixel(top), frame.x1, pixel(was))
-        gain, note = units.kilobytes(was - top), {"weight": "bold", "color": palette.SAVED}
-        for text in (f"{gain} below {name}", f"{gain} saved"):
-            if labels.put(axes, frame.x0 + 8, middle, text, va="center", within=between, **note):
-                break
 
 
 def _live(labels, axes, run, scale):
