@@ -107,7 +107,7 @@ def figure_title(figure, runs) -> None:
 
 
 def legends(figure, runs, pixel: float, limit_drawn: bool) -> None:
-    """One key for roles, one for phases, below everything; no role with less than a `pixel` a buffer that is not listed."""
+    """One key for roles, one for phases, below everything; a role that is not listed needs a buffer of a `pixel`."""
     buffers = pd.concat([tables.rectangles(run) for run in runs])
     roles = set(buffers[buffers.bytes >= pixel].role)
     roles |= {role for run in runs for _, role, _ in tables.worst_parts(run, LISTED) if role}  # they have a swatch
