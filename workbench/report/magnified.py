@@ -73,6 +73,7 @@ def frame(labels, axes, room: Room, low: float, high: float):
         spine.set_color(palette.QUIET)
         spine.set_linewidth(0.6)
     text = f"magnified {room.times:.1f}×"
-    labels.put(axes, x0, room.y1 + LINE / 2 - 2, text, va="center", points=9.5, color=palette.INK, weight="bold")
-    axes.texts[-1].set_zorder(8)
+    style = {"va": "center", "points": 9.5, "color": palette.INK, "weight": "bold"}
+    if labels.put(axes, x0, room.y1 + LINE / 2 - 2, text, **style):
+        axes.texts[-1].set_zorder(8)  # above the box
     return inset
