@@ -5,7 +5,9 @@ from matplotlib.patches import Rectangle
 from pictures import assert_legible, boxes
 from synthetic_run import synthetic_run
 
-from workbench.report.ablation import Step, ablation_text
+from workbench.report.ablation import Step, ablation_among, ablation_text
+from workbench.report.lifecycle import lifecycle_figure
+from workbench.report.side_by_side import comparison_text
 from workbench.report.waterfall import finding, waterfall_figure
 
 ARENA = "arena_planned"
@@ -51,3 +53,43 @@ def test_its_title_is_the_finding():
     assert finding(steps()[2:]) == "no pass saves arena: 53.4 KB"
     with pytest.raises(ValueError, match="at least one"):
         waterfall_figure([])
+
+
+def saved_runs():
+    """What an ablation leaves in its folder, in the order of the folders' names."""
+    passes = ["dead-code", "early-update", "in-place"]
+    changed = [["-early-update"], ["-dead-code"], ["+early-update", "+in-place"], ["+early-update"], []]
+    runs = [synthetic_run("reordered" if "+early-update" in made else "vanilla") for made in changed]
+    for run, made in zip(runs, changed, strict=True):
+        off = [change[1:] for change in made if change[0] == "-"]
+        run.meta.update({"schedule": "optimized" if off else "vanilla", "passes_changed": made, "steps": 1,
+                     "passes": [name for name in passes if name not in off]})  # fmt: skip
+    return runs
+
+
+CHANGES = ["vanilla", "+ early-update", "+ in-place", "− dead-code", "− early-update"]
+
+
+def test_saved_runs_of_an_ablation_are_told_as_one():
+    steps = ablation_among(saved_runs())
+    assert [step.change for step in steps] == CHANGES
+    assert comparison_text(saved_runs()) == ablation_text(steps)
+    gap = [run for run in saved_runs() if len(run.meta["passes_changed"]) != 1]  # an interrupt left out the first
+    gap += saved_runs()[:1]
+    assert [step.change for step in ablation_among(gap)][1] == "+ early-update + in-place"
+
+
+def test_panels_of_an_ablation_are_titled_by_its_changes():
+    texts = [text for text, _ in boxes(lifecycle_figure(saved_runs()))]
+    assert [text for text in texts if text in CHANGES] == CHANGES
+    assert any(text.endswith((" below the one before", "KB saved")) for text in texts)
+
+
+def test_other_runs_are_no_ablation_and_tell_what_passes_differ():
+    runs = saved_runs()
+    runs[0].meta["policy"] = "last-2"
+    assert ablation_among(runs) == [] == ablation_among(saved_runs()[4:])
+    assert "−early-update" in comparison_text(runs)
+    trained = saved_runs()
+    trained[0].meta["steps"] = 50
+    assert ablation_among(trained) == []

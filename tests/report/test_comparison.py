@@ -79,7 +79,7 @@ def test_bars_are_the_bytes_measured():
 def test_every_total_and_every_accuracy_is_told():
     texts = told(forgetful())
     assert sum(bool(re.fullmatch(r"[\d.]+ KB", text)) for text in texts) == 4
-    assert [text for text in texts if text.endswith(" %")] == ["50.0 %", "100.0 %", "100.0 %", "0.0 %"]
+    assert [text for text in texts if re.fullmatch(r"[\d.]+ %", text)] == ["50.0 %", "100.0 %", "100.0 %", "0.0 %"]
 
 
 def test_what_all_runs_begin_with_stands_above_their_accuracies():
@@ -189,3 +189,8 @@ def test_the_key_lists_what_can_be_seen():
     for run in runs:
         run.meta["memory"]["touched_by_role"]["label"] = 4000
     assert "label" in told(runs)
+
+
+def test_the_title_says_what_little_memory_costs():
+    title = next(text for text in told(forgetful()) if text.startswith("lenet: "))
+    assert "needs least SRAM, 68.7 KB, for 0.0 %" in title and "learns most, 100.0 % in 78.5 KB" in title

@@ -184,7 +184,7 @@ def test_no_short_name_could_be_another_buffer_s(names):
 
 
 def test_a_saving_is_named_even_where_the_first_run_has_a_long_name():
-    assert "13.4 KB saved" in told(long_names())
+    assert "13.4 KB below" in told(long_names())
 
 
 def test_a_small_stack_beside_megabytes_keeps_its_unit():
@@ -198,10 +198,12 @@ def test_a_thin_arena_is_drawn_again_where_it_has_room():
     assert wide == [] and len(slim) == 1
     run, (low, high) = thin()[1], slim[0].get_ylim()
     assert (high - low) * 1024 == pytest.approx(run.meta["memory"]["arena_planned"])
-    assert slim[0].get_xlim() == figure.axes[0].get_xlim()  # positions stand below positions
-    text = next(text for text, _ in boxes(figure) if text.endswith("× as high"))
+    assert slim[0].get_xlim() == figure.axes[0].get_xlim()
+    assert len(slim[0].get_yticks()) > 1  # true addresses of its own
+    assert slim[0].bbox.width < 0.9 * figure.axes[3].bbox.width  # a box of its own, not a part of the panel
+    text = next(text for text, _ in boxes(figure) if text.startswith("magnified "))
     pixels = figure.axes[3].transData.transform([(0, low), (0, high)])[:, 1]
-    assert float(text.split()[1]) == pytest.approx(slim[0].bbox.height / (pixels[1] - pixels[0]), abs=0.05)
+    assert float(text.split()[1].rstrip("×")) == pytest.approx(slim[0].bbox.height / (pixels[1] - pixels[0]), abs=0.05)
 
 
 def test_an_arena_that_can_be_read_is_drawn_once():
@@ -235,4 +237,22 @@ def test_a_stack_of_a_few_bytes_is_told_in_bytes():
 def test_the_key_lists_what_can_be_seen():
     runs = both()
     assert "label" in set(runs[0].buffers.role)  # of 4 bytes
-    assert "label" not in told(runs) and {"gradient", "activation"} <= set(told(runs))
+    listed = {role for run in runs for _, role, _ in tables.worst_parts(run, 5)}
+    assert ("label" in told(runs)) == ("label" in listed) and listed - {""} <= set(told(runs))
+    assert {"gradient", "activation"} <= set(told(runs))
+
+
+@pytest.mark.parametrize("less", [64, 512, 1024, 2048, 4096, 8192, 16384])
+def test_no_line_runs_through_what_is_said_of_a_narrow_gain(less):
+    runs = [synthetic_run("reordered"), synthetic_run("reordered")]
+    runs[0].meta["schedule"] = "vanilla"
+    runs[0].meta["memory"]["arena_planned"] += less
+    figure = lifecycle_figure(runs)
+    assert_legible(figure)
+    axes = figure.axes[3]
+    heights = [axes.transData.transform((0, line.get_ydata()[0]))[1] for line in axes.lines]
+    said = [(text, box) for text, box in boxes(figure) if " below" in text or text.startswith("static + arena")]
+    assert sum(" below vanilla" in text for text, _ in said) == 1
+    for text, box in said:
+        inside = [height for height in heights if box.y0 < height < box.y1]
+        assert box.x0 < axes.bbox.x0 or not inside, text

@@ -11,6 +11,7 @@ from synthetic_run import synthetic_run
 from workbench.record import Run
 from workbench.record.run import BUFFERS, OPS
 from workbench.report import tables
+from workbench.report.text import buffers_text, ops_text
 
 shapes = {"layers": st.integers(1, 9), "schedule": st.sampled_from(["vanilla", "reordered"])}
 traces = st.sampled_from(["off", "ops", "memory"])
@@ -193,3 +194,30 @@ def test_saved_runs_give_the_same_tables(tmp_path):
     again = load(tmp_path)
     for table in (tables.rectangles, tables.live_bytes, tables.static_band, tables.phases, tables.memory_summary):
         pd.testing.assert_frame_equal(table(run), table(again), check_dtype=False)
+
+
+def test_a_region_is_called_by_its_layers_too():
+    assert tables.called("op_003_conv2d", "conv2") == "op_003_conv2d"
+    assert tables.called("op_001_region", "block2.conv1-block2.conv2") == "op_001_region block2.conv1-block2.conv2"
+    long = "features.block14.depthwise-update.features.block14.pointwise1"
+    shown = tables.called("op_058_region", long).removeprefix("op_058_region ")
+    begin, end = shown.split("…")
+    assert long.startswith(begin) and long.endswith(end) and 40 < len(shown) <= tables.LONGEST
+    run = synthetic_run()
+    worst = tables.worst_position(run).position
+    run.ops.loc[run.ops.position == worst, ["symbol", "node"]] = f"op_{worst:03d}_region", "conv1-conv2"
+    assert tables.worst_position(run).operator == f"op_{worst:03d}_region conv1-conv2"
+    assert f"op_{worst:03d}_region conv1-conv2" in ops_text(run, 0)
+    assert f"{worst} of {tables.position_count(run)}, op_{worst:03d}_region conv1-conv2" in buffers_text(run)
+
+
+def test_passes_tell_runs_apart_only_where_nothing_else_does():
+    runs = [synthetic_run("vanilla"), synthetic_run("reordered"), synthetic_run("reordered")]
+    for run in runs[1:]:
+        run.meta["passes_changed"] = ["-early-update"]
+    assert tables.apart(runs) == ["schedule"]
+    assert tables.shared(runs) == ["update policy full", "nrf52840", "batch 1"]
+    assert tables.shared(runs[1:]) == ["update policy full", "reordered", "−early-update", "nrf52840", "batch 1"]
+    runs[2].meta["passes_changed"] = ["-in-place"]
+    assert tables.apart(runs) == ["schedule", "passes"]
+    assert tables.words(runs[2], tables.apart(runs)) == "reordered −in-place"

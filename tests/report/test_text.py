@@ -55,20 +55,20 @@ def test_savings_say_against_what():
     vanilla, reordered = synthetic_run(), synthetic_run("reordered")
     both = [vanilla, reordered, synthetic_run(policy="last-3"), synthetic_run("reordered", policy="last-3")]
     told = text.comparison_text(both)
-    assert "\nsaved: SRAM against full vanilla; by order: against the same policy's first row\n" in told
+    assert "\nchange: SRAM against full vanilla; by order: against the same policy's first row\n" in told
     cells = [line.split() for line in told.splitlines() if line.startswith(("full", "last-3"))]
     assert cells[0][4:6] == ["–", "–"]
-    assert "\nsaved: SRAM against vanilla\n" in text.comparison_text([vanilla, reordered])
+    assert "\nchange: SRAM against vanilla\n" in text.comparison_text([vanilla, reordered])
 
 
 def test_unlike_runs_save_nothing():
     runs = [synthetic_run(), synthetic_run()]
     runs[1].meta.update(model="mlp", accumulate=4)
     told = text.comparison_text(runs)
-    assert "saved" not in told and "savings" not in told
+    assert "change" not in told
     assert re.search(r"^mlp +4 ", told, re.M)
     told = text.comparison_text([*runs, synthetic_run("reordered"), runs[1]])
-    assert "\nsaved: SRAM against the first row of the same model, accumulate\n" in told
+    assert "\nchange: SRAM against the first row of the same model, accumulate\n" in told
 
 
 def test_nothing_traced_says_so():

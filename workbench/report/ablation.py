@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.record import Run
+from workbench.report import tables
 from workbench.report.cells import grid
 from workbench.units import change, count
 
@@ -24,6 +25,38 @@ class Step:
     @property
     def is_off(self) -> bool:
         return self.change.startswith("−")
+
+
+def ablation_among(runs: Sequence[Run]) -> list[Step]:
+    """The steps that these runs are, told from them alone and in an ablation's order; none if they are no ablation.
+
+    One step each, alike but for their passes: vanilla, vanilla with ever more of them, optimized without one.
+    """
+    alike = set(tables.apart(runs)) <= {"schedule", "passes"} and all(run.meta["steps"] == 1 for run in runs)
+    changes = [list(run.meta.get("passes_changed") or []) for run in runs]
+    kinds = [run.meta["schedule"] + "".join(sorted({change[0] for change in made}))
+             for run, made in zip(runs, changes, strict=True)]  # fmt: skip
+    if not alike or not set(kinds) <= {"vanilla", "vanilla+", "optimized-"} or sum(map(bool, changes)) < 2:
+        return []
+    named = list(zip(kinds, changes, runs, strict=True))
+    steps, before = [], None
+    for _, made, run in sorted((row for row in named if row[0] != "optimized-"), key=lambda row: len(row[1])):
+        more = made[len(before or []) :]
+        if made[: len(before or [])] != (before or []) or (before is not None and not more):
+            return []
+        steps.append(Step(" ".join(change.replace("+", "+ ") for change in more) or "vanilla", run))
+        before = made
+    off = [Step(made[0].replace("-", "− ", 1), run) for kind, made, run in named if kind == "optimized-"]
+    one_each = all(len(made) == 1 for kind, made, _ in named if kind == "optimized-")
+    order = max((list(run.meta.get("passes") or []) for run in runs), key=len)
+    off.sort(key=lambda step: order.index(name) if (name := step.change[2:]) in order else len(order))
+    return [*steps, *off] if one_each and len({step.change for step in off}) == len(off) else []
+
+
+def against(steps: Sequence[Step]) -> list[int | None]:
+    """The step that each is held against: the one above, a pass left out against the last that adds one."""
+    added = sum(not step.is_off for step in steps)
+    return [*[None, *range(added)][:added], *[added - 1 if added else None] * (len(steps) - added)]
 
 
 def ablation_rows(steps: Sequence[Step]) -> list[dict]:
@@ -48,9 +81,10 @@ def ablation_text(steps: Sequence[Step]) -> str:
     added, off = ([row for row, step in zip(rows, steps, strict=True) if step.is_off is out] for out in (False, True))
     meta = steps[0].run.meta
     parts = [f"{meta['model']} · {meta['policy']} · {meta['board']} · batch {meta['batch']} · one step, measured\n"]
-    parts += _table("each pass added in turn", added, [None, *added[:-1]],
+    before = [None if at is None else rows[at] for at in against(steps)]
+    parts += _table("each pass added in turn", added, before[: len(added)],
                     "against the row above; ±0 %: nothing is left for the pass to do, or it would not pay")  # fmt: skip
-    parts += _table("optimized without", off, [added[-1] if added else None] * len(off),
+    parts += _table("optimized without", off, before[len(added) :],
                     "against optimized; ±0 %: the pass has nothing to do here, or the others achieve the same "
                     "without it\n(as order-search can find the order that early-update makes)")  # fmt: skip
     return "\n".join(parts)

@@ -16,6 +16,7 @@ LONGEST_NAME, SCHEDULE = 240, 110  # pixels, at most for a line of the name of a
 ROW, BREAK, LINE = 46, 16, 18  # pixels a run, between groups of runs, a line of a name
 HAIR = 800  # a part smaller than one of so many of the longest bar is not seen
 PLAINER = {"dead": "arena not in use", "scalar": "scalars and runtime"}  # words for roles
+CLOSE = 0.02  # accuracies that differ by less are told as alike
 LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the longest bar
 
 
@@ -64,10 +65,7 @@ def title(labels, figure, runs, height):
     models = ", ".join(dict.fromkeys(str(run.meta["model"]) for run in runs))
     text = shorten(labels, f"{models}: {finding(runs)}", 15, figure.bbox.width - 2 * MARGIN, "bold")
     write(figure, MARGIN, height - 52, text, 15, weight="bold")
-    apart, words = tables.apart(runs), []
-    for key, form in (("policy", "update policy {}"), ("schedule", "{}"), ("board", "{}"), ("batch", "batch {}")):
-        if key not in apart:
-            words.append(form.format(runs[0].meta.get(key)))
+    words = tables.shared(runs)
     steps = {run.meta["steps"] for run in runs}
     words += [f"{count} step{'s' * (count != 1)}" for count in steps if len(steps) == 1]
     words += taught(runs)
@@ -82,7 +80,8 @@ def taught(runs) -> list[str]:
 
 
 def finding(runs) -> str:
-    """The run that needs least SRAM and the one that needs most, by the same measure."""
+    """The run that needs least SRAM and the one that needs most, by the same measure; or the most accurate one, where
+    little SRAM costs accuracy."""
     if len(runs) == 1:
         return f"{units.kilobytes(tables.sram(runs[0])[0])} of SRAM"
     same = len({tables.sram(run)[1] for run in runs}) == 1
@@ -92,6 +91,13 @@ def finding(runs) -> str:
     if size(least) == size(most):
         return f"each needs {units.kilobytes(size(least))} of SRAM"
     told = [(tables.words(run, apart), units.kilobytes(size(run))) for run in (least, most)]
+    if all(accuracies(run) for run in runs):
+        reached = lambda run: accuracies(run)[1]  # noqa: E731
+        best = min(runs, key=lambda run: (-reached(run), size(run)))
+        if reached(best) - reached(least) >= CLOSE:
+            small, able = (tables.words(run, apart) for run in (least, best))
+            return (f"{small} needs least SRAM, {units.kilobytes(size(least))}, for {units.percent(reached(least))}; "
+                    f"{able} learns most, {units.percent(reached(best))} in {units.kilobytes(size(best))}")  # fmt: skip
     return f"{told[0][0]} needs least SRAM, {told[0][1]}; {told[1][0]} most, {told[1][1]}"
 
 

@@ -7,23 +7,22 @@ from matplotlib.patches import Patch, Rectangle
 from workbench import units
 from workbench.report import palette, tables
 from workbench.report.labels import Labels, shorten
+from workbench.report.panels import Panel
 
 GAP = 16  # pixels between figures on a line
 LISTED, LINE, LIST = 5, 18, 400  # lines of the worst position's buffers, pixels a line, across
 
 
-def column_title(labels: Labels, axes, runs, index: int) -> None:
-    """Three lines above a column: what tells its run apart, its SRAM and what that saves, the parts."""
-    run, frame, dpi = runs[index], axes.bbox, axes.figure.dpi
-    first = tables.reference(runs, index)
-    words = tables.words(run, tables.apart(runs) or ["schedule"])
+def column_title(labels: Labels, axes, panel: Panel) -> None:
+    """Three lines above a column: what tells its run apart, its SRAM and how that changed, the parts."""
+    run, first, frame, dpi = panel.run, panel.reference, axes.bbox, axes.figure.dpi
     total, how = tables.sram(run)
     saved = None if first is None else tables.saving(first, run)
     if saved is not None and saved.measure == "planned":
         total, how = saved.after, "planned"
     line = dpi / 72
     x, y = frame.x0, frame.y1 + 12 * line
-    _write(axes, x, y + 46 * line, shorten(labels, words, 14, frame.width, "bold"), 14, weight="bold")
+    _write(axes, x, y + 46 * line, shorten(labels, panel.title, 14, frame.width, "bold"), 14, weight="bold")
     for text, points, style in _figures(labels, total, how, saved, frame.width):
         _write(axes, x, y + 18 * line, text, points, **style)
         x += labels.measure(text, points, style.get("weight", "normal"))[0] + GAP
@@ -69,7 +68,9 @@ def worst_buffers(labels: Labels, strip, run) -> None:
     y = frame.y0 - 40
     _write(strip, (frame.x0 + frame.x1) / 2, y, "position (operator in execution order)", 10.5, ha="center")
     y -= 30
-    head = f"live at the worst position, {worst.position} ({worst.symbol})"
+    head = f"live at the worst position, {worst.position} ({worst.operator})"
+    if labels.measure(head, 10.5, "bold")[0] > frame.width:
+        head = f"worst position, {worst.position} ({worst.operator})"
     _write(strip, frame.x0, y, shorten(labels, head, 10.5, frame.width, "bold"), 10.5, weight="bold")
     y -= 4
     for name, role, size in tables.worst_parts(run, LISTED):
@@ -88,24 +89,28 @@ def _square(axes, x, y, colour) -> None:
 
 def figure_title(figure, runs) -> None:
     """One line over all columns: the network, and whatever all runs have in common."""
-    apart = tables.apart(runs) or ["schedule"]
-    words = []
-    for key, form in (("policy", "update policy {}"), ("schedule", "{}"), ("board", "{}"), ("batch", "batch {}")):
-        if key in runs[0].meta and key not in apart:
-            words.append(form.format(runs[0].meta[key]))
+    alone = [] if tables.apart(runs) else ["schedule"]  # it titles the panel
     models = list(dict.fromkeys(str(run.meta["model"]) for run in runs))
     y = 1 - 36 / figure.bbox.height
     text = f"{', '.join(models)}: SRAM over one training step"
     figure.text(0.055, y, text, fontsize=15, weight="bold", color=palette.INK, va="center", parse_math=False)
     figure.text(
-        0.985, y, "  ·  ".join(words), fontsize=11, color=palette.QUIET, ha="right", va="center", parse_math=False
+        0.985,
+        y,
+        "  ·  ".join(tables.shared(runs, alone)),
+        fontsize=11,
+        color=palette.QUIET,
+        ha="right",
+        va="center",
+        parse_math=False,
     )
 
 
 def legends(figure, runs, pixel: float, limit_drawn: bool) -> None:
-    """One key for roles, one for phases, below everything; no role all of whose buffers have less than a `pixel`."""
+    """One key for roles, one for phases, below everything; a role that is not listed needs a buffer of a `pixel`."""
     buffers = pd.concat([tables.rectangles(run) for run in runs])
     roles = set(buffers[buffers.bytes >= pixel].role)
+    roles |= {role for run in runs for _, role, _ in tables.worst_parts(run, LISTED) if role}  # they have a swatch
     order = [r for r in tables.ROLES if r in roles] + sorted(roles - set(tables.ROLES))
     keys = [Patch(facecolor=palette.role_colour(role), label=role) for role in order]
     if any(((table.used0 > table.x0) | (table.used1 < table.x1)).any() for table in map(tables.rectangles, runs)):

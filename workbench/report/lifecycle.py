@@ -42,9 +42,11 @@ class Scale:
 
 
 def lifecycle_figure(runs: Sequence[Run]) -> Picture:
-    """The figure for any number of runs; each is compared with the first one of its kind (tables.reference)."""
+    """The figure for any number of runs, each compared with another one of them (panels.of)."""
     if not runs:
         raise ValueError("lifecycle_figure needs at least one run")
+    told = panels.of(runs)
+    runs = [panel.run for panel in told]
     scale = _scale(runs)
     figure, columns, across = panels.page(runs)
     pixel = scale.top / columns[0][0].bbox.height  # bytes
@@ -52,10 +54,10 @@ def lifecycle_figure(runs: Sequence[Run]) -> Picture:
     for index, axes in enumerate(columns):
         _dress(*axes, scale, leftmost=index % across == 0)
     columns[0][2].set_xticks(panels.position_ticks(labels, columns[0][2].bbox.width, scale.positions))
-    for index, (run, (above, live, strip)) in enumerate(zip(runs, columns, strict=True)):
-        headings.column_title(labels, above, runs, index)
-        reference = tables.reference(runs, index)
-        was = None if reference is None else (_top(reference), tables.words(reference, tables.apart(runs)))
+    for panel, (above, live, strip) in zip(told, columns, strict=True):
+        run = panel.run
+        headings.column_title(labels, above, panel)
+        was = None if panel.reference is None else (_top(panel.reference), panel.against)
         _addresses(labels, above, run, was, scale)
         _live(labels, live, run, scale)
         _strip(strip, run)
@@ -182,7 +184,25 @@ def _lines(labels, axes, run, was, scale, uppermost):
     else:
         axes.axhline(limit / scale.unit, color=palette.LIMIT, linewidth=1.5, linestyle=(0, (5, 3)), zorder=5)
     text = f"static + arena {units.kilobytes(top)}"
-    above = limit if 0 <= pixel(limit) - pixel(top) < CLEAR else top  # no line runs through it
+    lines = sorted([limit, *([was[0]] if was is not None and was[0] > top else [])])
+    above = top
+    for line in lines:  # none runs through it
+        above = line if 0 <= pixel(line) - pixel(above) < CLEAR else above
+    if was is not None and was[0] > top:
+        was, name = was
+        beside = frame.width - labels.measure(text, 10, "bold")[0] - CLEAR  # both stand on one line
+        axes.axhspan(top / scale.unit, was / scale.unit, facecolor=palette.SAVED_FILL, linewidth=0, zorder=0.5)
+        axes.axhline(was / scale.unit, color=palette.SAVED, linewidth=1.1, linestyle=(0, (1, 2)), zorder=4)
+        middle = pixel(was) - magnified.LINE / 2 if uppermost else (pixel(was) + pixel(top)) / 2
+        between = Bbox.from_extents(frame.x0, pixel(top), frame.x1, pixel(was))
+        gain, style = units.kilobytes(was - top), {"weight": "bold", "color": palette.SAVED}
+        wide = [f"{gain} below {name}", f"{gain} below"]
+        places = [(middle, "center", between)] if between.height >= CLEAR else []
+        places.append((pixel(was) + 5, "bottom", frame))  # a narrow band is named above it
+        for y, va, within in places:
+            fitting = [told for told in wide if labels.measure(told, 10, "bold")[0] <= beside]
+            if any(labels.put(axes, frame.x0 + 8, y, told, va=va, within=within, **style) for told in fitting):
+                break
     bold = {"ha": "right", "color": palette.INK, "weight": "bold"}
     for words in (f"{text} (+ stack {units.kilobytes(_stack(run))})", text):
         if labels.put(axes, frame.x1 - 4, pixel(above) + 5, words, **bold):
@@ -197,16 +217,6 @@ def _lines(labels, axes, run, was, scale, uppermost):
         if not fits:
             for artist in axes.texts[before:]:
                 artist.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 2})
-    if was is not None and was[0] > top:
-        was, name = was
-        axes.axhspan(top / scale.unit, was / scale.unit, facecolor=palette.SAVED_FILL, linewidth=0, zorder=0.5)
-        axes.axhline(was / scale.unit, color=palette.SAVED, linewidth=1.1, linestyle=(0, (1, 2)), zorder=4)
-        middle = pixel(was) - magnified.LINE / 2 if uppermost else (pixel(was) + pixel(top)) / 2
-        between = Bbox.from_extents(frame.x0, pixel(top), frame.x1, pixel(was))
-        gain, note = units.kilobytes(was - top), {"weight": "bold", "color": palette.SAVED}
-        for text in (f"{gain} below {name}", f"{gain} saved"):
-            if labels.put(axes, frame.x0 + 8, middle, text, va="center", within=between, **note):
-                break
 
 
 def _live(labels, axes, run, scale):
@@ -226,10 +236,12 @@ def _live(labels, axes, run, scale):
     _outline_worst(axes, run, 0, worst.bytes / scale.unit)
     axes.axhline(arena / scale.unit, color=palette.INK, linewidth=1.0, zorder=3)
     loss = "no byte lost" if arena <= bound else f"{units.kilobytes(arena - bound)} above the lower bound"
-    where = f"worst {worst.symbol or worst.position}, {units.kilobytes(worst.bytes)} live"
+    told = f"{units.kilobytes(worst.bytes)} live"
+    where = f"worst {worst.symbol or worst.position}, {told}"
+    longer = [f"worst {worst.operator or worst.position}, {told}"] * (worst.operator != worst.symbol)
     whole = f"{where} · arena {units.kilobytes(arena)}, {loss}"
     x, y = axes.transData.transform((worst.position + 0.5, max(arena, worst.bytes) / scale.unit))
-    for text in (whole, where, f"worst {units.kilobytes(worst.bytes)}"):
+    for text in (*longer, whole, where, f"worst {units.kilobytes(worst.bytes)}"):
         if labels.put(axes, x, y + 5, text, ha="center", points=9.5, color=palette.INK, pad=8):
             break
 

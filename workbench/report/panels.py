@@ -9,18 +9,47 @@ keys
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from matplotlib.ticker import MaxNLocator
 
 from workbench.record import Run
 from workbench.report import tables
+from workbench.report.ablation import ablation_among, against
 from workbench.report.figure import DPI, WIDTH, Picture
 
 TITLE, HEADING, TICKS, KEYS = 72, 112, 188, 72  # pixels
 ALONE, STACKED = 698, 520  # pixels of the panels of the only row, of one row of several
 LEFT, RIGHT, RATIOS = 0.055, 0.985, (7.0, 2.1, 0.36)
 MOST = 3  # columns
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A column: its run, what tells it apart, the run it is held against and what that is called."""
+
+    run: Run
+    title: str
+    reference: Run | None = None
+    against: str = ""
+
+
+def of(runs: Sequence[Run]) -> list[Panel]:
+    """A panel a run: each against the first of its kind (tables.reference); those of an ablation in its order and
+    words, each against the row its tables hold it against."""
+    if steps := ablation_among(runs):
+        called = ["optimized" if step.is_off else "the one before" for step in steps]
+        return [
+            Panel(step.run, step.change, *(() if at is None else (steps[at].run, name)))
+            for step, at, name in zip(steps, against(steps), called, strict=True)
+        ]
+    apart = tables.apart(runs) or ["schedule"]
+    found = [tables.reference(runs, index) for index in range(len(runs))]
+    return [
+        Panel(run, tables.words(run, apart), first, tables.words(first, apart) if first else "")
+        for run, first in zip(runs, found, strict=True)
+    ]
 
 
 def columns(runs: Sequence[Run]) -> int:

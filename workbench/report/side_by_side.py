@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from workbench import units
 from workbench.record import Run
 from workbench.report import roles, tables
+from workbench.report.ablation import ablation_among, ablation_text
 from workbench.report.cells import NOTHING, arrow, bare_kb, grid, known
 
-MEASURES = ["planned", "measured", "saved", "by order", "arena", "touched", "static", "stack",
+MEASURES = ["planned", "measured", "change", "by order", "arena", "touched", "static", "stack",
             "flash", "instr.", "cycles", "a step", "loss", "held-out"]  # fmt: skip
 TEXTS = {*tables.KEYS, "loss", "held-out", "fits"}  # to the left, numbers to the right
 
 
 def comparison_text(runs: Sequence[Run]) -> str:
-    """Aligned tables, a row a run; what all runs have in common stands above them, not in them."""
+    """Aligned tables, a row a run; what all runs have in common stands above them, not in them. The runs of an
+    ablation give its tables."""
+    if steps := ablation_among(runs):
+        return ablation_text(steps)
     table = tables.comparison(runs)
     apart = tables.apart(runs) or ["schedule"]
     heads = apart + MEASURES
@@ -29,11 +33,15 @@ def comparison_text(runs: Sequence[Run]) -> str:
 
 
 def _common(table, apart) -> str:
-    shared = [key for key in tables.KEYS if key not in apart and (key != "accumulate" or table[key][0] != 1)]
+    shared = [
+        key
+        for key in tables.KEYS
+        if table[key].nunique(dropna=False) == 1 and key not in apart and (key != "accumulate" or table[key][0] != 1)
+    ]
     told = [f"{key} {table[key][0]}" if key in ("batch", "accumulate") else str(table[key][0]) for key in shared]
     if table.sram_limit.nunique() == 1:
         told.append(f"SRAM limit {units.size(int(table.sram_limit[0]))}")
-    return " · ".join(told) + "\n"
+    return " · ".join(filter(None, told)) + "\n"
 
 
 def _left(heads) -> set[int]:
@@ -51,7 +59,7 @@ def _roles_text(runs, apart) -> str:
             sign = "=" if both["planned"] == both["measured"] else "≈"
             shown = {f"planned {sign} measured": shown["measured"]}
         for number, (measure, cells) in enumerate(shown.items()):
-            names = ["" if number else str(tables.key(run, key)) for key in apart]
+            names = ["" if number else str(tables.key(run, key)) or NOTHING for key in apart]
             total = sum(both["measured" if "measured" in measure else "planned"].values())
             rows.append([*names, measure, *cells, bare_kb(total)])
     if not rows:
@@ -66,11 +74,11 @@ def _roles_text(runs, apart) -> str:
 
 def _comparison_row(row, runs, index) -> dict[str, str]:
     return {
-        **{key: str(row[key]) for key in tables.KEYS},
+        **{key: str(row[key]) or NOTHING for key in tables.KEYS},
         "planned": bare_kb(row.sram_planned),
         "measured": bare_kb(row.sram_peak),
-        "saved": _saved(runs, index),
-        "by order": _saved(runs, index, ("policy",)) if _orders_beside_policies(runs) else NOTHING,
+        "change": _change(runs, index),
+        "by order": _change(runs, index, ("policy",)) if _orders_beside_policies(runs) else NOTHING,
         "arena": bare_kb(row.arena_planned),
         "touched": bare_kb(row.arena_touched),
         "static": bare_kb(row.static),
@@ -86,7 +94,7 @@ def _comparison_row(row, runs, index) -> dict[str, str]:
     }
 
 
-def _saved(runs, index, also=()) -> str:
+def _change(runs, index, also=()) -> str:
     first = tables.reference(runs, index, also)
     if first is None:
         return NOTHING
@@ -100,8 +108,8 @@ def _orders_beside_policies(runs) -> bool:
     return any(one is not None and one is not tables.reference(runs, at) for at, one in enumerate(own))
 
 
-def _saved_note(runs) -> str:
-    """Which row `saved` is held against: by its name if there is one, else by the rule."""
+def _change_note(runs) -> str:
+    """Which row `change` is held against: by its name if there is one, else by the rule."""
     found = [tables.reference(runs, index) for index in range(len(runs))]
     against = [run for run in runs if any(run is one for one in found)]
     if not against:
@@ -111,7 +119,7 @@ def _saved_note(runs) -> str:
         differ = [key for key in tables.ALIKE if key in tables.apart(runs)]
         name = f"the first row of the same {', '.join(differ)}"
     order = "; by order: against the same policy's first row" if _orders_beside_policies(runs) else ""
-    return f"saved: SRAM against {name}{order}"
+    return f"change: SRAM against {name}{order}"
 
 
 def _all_touched(table) -> bool:
@@ -139,13 +147,13 @@ def _comparison_notes(table, heads, runs) -> list[str]:
     notes = [*_misfits(runs), "sizes in KB; planned = static + arena + stack reserve"]
     if "measured" in heads:
         notes[-1] += "; measured = static + arena touched + stack used"
-    notes += [_saved_note(runs)] * ("saved" in heads)
+    notes += [_change_note(runs)] * ("change" in heads)
     if _all_touched(table):
         notes.append("every arena was touched up to the byte that was planned")
     if table.sram_peak.isna().all():
         notes.append("memory was not traced: all but the stack is planned")
-    elif table.sram_peak.isna().any() and "saved" in heads:
-        notes.append("not every run traced memory: savings against those compare plans")
+    elif table.sram_peak.isna().any() and "change" in heads:
+        notes.append("not every run traced memory: changes against those compare plans")
     models = sorted(
         {str(r.meta.get("timing_model")) for r in runs if r.meta.get("modelled_cycles_per_step") is not None}
     )

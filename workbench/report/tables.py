@@ -14,10 +14,11 @@ from workbench.errors import BoardError
 from workbench.record import Run
 
 ROLES = ("input", "label", "activation", "mask", "gradient", "scratch", "parameter", "state", "scalar", "other")
-KEYS = ("model", "policy", "schedule", "board", "batch", "accumulate")  # what tells runs apart
+KEYS = ("model", "policy", "schedule", "passes", "board", "batch", "accumulate")  # what tells runs apart
 ALIKE = ("model", "board", "batch", "accumulate")  # runs that share these are held against each other
 MADE = ("momentum", "weight_decay", "lr", "lr_bias", "lr_decay", "seed", "steps")  # how a run was made
 PHASES = ("forward", "loss", "backward", "update")
+LONGEST = 50  # letters of a region's layers
 MEASURES = (
     "arena_planned", "arena_lower_bound", "arena_touched", "static", "sram_planned", "sram_peak", "flash",
     "instructions", "cycles", "ms",
@@ -30,6 +31,7 @@ class Worst:
 
     position: int
     symbol: str
+    operator: str  # the symbol and, of a region, its layers: see `called`
     bytes: int
     buffers: pd.DataFrame  # name, role, bytes; largest first
 
@@ -91,13 +93,25 @@ def worst_position(run: Run) -> Worst:
     """The first position where the most arena bytes are planned to be live."""
     total = live_bytes(run).sum(axis=1)
     if total.empty:
-        return Worst(0, "", 0, pd.DataFrame(columns=["name", "role", "bytes"]))
+        return Worst(0, "", "", 0, pd.DataFrame(columns=["name", "role", "bytes"]))
     position = int(total.idxmax())
     arena = _arena(run)
     alive = arena[(arena.x0 <= position) & (position < arena.x1)].sort_values(["bytes", "id"], ascending=[False, True])
-    symbols = dict(zip(run.ops.position.astype(int), run.ops.symbol, strict=True))
+    named = zip(run.ops.position.astype(int), run.ops.symbol, run.ops.node, strict=True)
+    symbol, node = {at: names for at, *names in named}.get(position, ("", ""))
     buffers = alive[["name", "role", "bytes"]].reset_index(drop=True)
-    return Worst(position, symbols.get(position, ""), int(total[position]), buffers)
+    return Worst(position, symbol, called(symbol, node), int(total[position]), buffers)
+
+
+def called(symbol: str, node: str) -> str:
+    """An operator for people: its symbol; that of a region says nothing of its layers, which follow it.
+
+    'op_058_region d.block14.depthwise-update.block14.pointwise1.bias'
+    """
+    if not symbol.endswith("_region"):
+        return symbol
+    half = (LONGEST - 1) // 2
+    return f"{symbol} {node if len(node) <= LONGEST else node[:half].rstrip('.-') + '…' + node[-half:].lstrip('.-')}"
 
 
 def worst_parts(run: Run, most: int) -> list[tuple[str, str, int]]:
@@ -188,19 +202,35 @@ def saving(first: Run, second: Run) -> Saving:
 
 
 def key(run: Run, name: str):
-    """One of KEYS; a run that does not know how many batches it accumulated took one."""
+    """One of KEYS; a run that does not know how many batches it accumulated took one. `passes`: what differs from
+    the schedule's, '+early-update −in-place', mostly nothing."""
+    if name == "passes":
+        return " ".join(change.replace("-", "−", change[0] == "-") for change in run.meta.get("passes_changed") or [])
     return run.meta.get(name, 1 if name == "accumulate" else None)
 
 
 def words(run: Run, names: Sequence[str]) -> str:
     """'lenet batch 8': these KEYS of a run for people, a number with its name."""
-    return " ".join(f"{name} {key(run, name)}" if name in ("batch", "accumulate") else str(key(run, name))
-                    for name in names)  # fmt: skip
+    told = (f"{name} {key(run, name)}" if name in ("batch", "accumulate") else str(key(run, name)) for name in names)
+    return " ".join(filter(None, told))
+
+
+def shared(runs: Sequence[Run], but: Sequence[str] = ()) -> list[str]:
+    """'update policy full', 'batch 1': what all these runs share, for people; without the KEYS in `but`."""
+    differ, words = (
+        [name for name in KEYS if len({str(key(run, name)) for run in runs}) > 1] + [*but],
+        {"policy": "update policy {}", "batch": "batch {}"},
+    )
+    named = [name for name in ("policy", "schedule", "passes", "board", "batch") if name not in differ]
+    return [words.get(name, "{}").format(value) for name in named if (value := key(runs[0], name)) not in ("", None)]
 
 
 def apart(runs: Sequence[Run]) -> list[str]:
-    """The KEYS that these runs do not all share."""
-    return [name for name in KEYS if len({str(key(run, name)) for run in runs}) > 1]
+    """The KEYS that these runs do not all share; passes only where nothing else tells two of them apart."""
+    differ = [name for name in KEYS if len({str(key(run, name)) for run in runs}) > 1]
+    others = [name for name in differ if name != "passes"]
+    told, whole = ({tuple(str(key(run, name)) for name in names) for run in runs} for names in (others, differ))
+    return others if len(told) == len(whole) else differ
 
 
 def reference(runs: Sequence[Run], index: int, also: tuple[str, ...] = ()) -> Run | None:
@@ -246,7 +276,8 @@ def _comparison_row(run: Run) -> dict:
     meta, memory = run.meta, run.meta["memory"]
     ends, accuracy = loss_ends(meta), meta.get("accuracy") or {}
     return {
-        "model": meta["model"], "policy": meta["policy"], "schedule": meta["schedule"], "board": meta["board"],
+        "model": meta["model"], "policy": meta["policy"], "schedule": meta["schedule"],
+        "passes": key(run, "passes"), "board": meta["board"],
         "batch": meta.get("batch"), "accumulate": key(run, "accumulate"),
         **{name: meta.get(name) for name in MADE}, "positions": position_count(run),
         "arena_planned": memory["arena_planned"], "arena_lower_bound": memory["arena_lower_bound"],

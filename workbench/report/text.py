@@ -17,7 +17,7 @@ def run_text(run: Run) -> str:
     meta, memory = run.meta, run.meta["memory"]
     seconds = meta.get("seconds") or {}
     lines = [
-        _header(meta),
+        _header(run),
         _stage("compile", _compiled(meta, memory), seconds.get("compile")),
         _stage(
             "build",
@@ -64,7 +64,7 @@ def ops_text(run: Run, top: int = 10) -> str:
             share,
             units.count(known(op.cycles)),
         ] + [size(op.bytes_read), size(op.bytes_written)] * traced
-        rows.append([str(int(op.position)), op.symbol, op.phase, *work])
+        rows.append([str(int(op.position)), tables.called(op.symbol, op.node), op.phase, *work])
     share = units.percent(chosen.instructions.sum() / total if total else 0)
     foot = (
         f"{len(chosen)} of {len(ops)} operators: {share} of the {units.count(total)} instructions counted in one step"
@@ -100,11 +100,12 @@ def buffers_text(run: Run, top: int = 20) -> str:
     foot = f"{len(chosen)} of {len(table)} arena buffers; arena {arena} planned, at most {bound} live at once"
     if worst.bytes:
         count = tables.position_count(run)
-        foot += f"\nworst position {worst.position} of {count}, {worst.symbol}: {size(worst.bytes)} live"
+        foot += f"\nworst position {worst.position} of {count}, {worst.operator}: {size(worst.bytes)} live"
     return grid(heads, rows, {0, 1, 4, 5, 6}) + f"\n{foot}\n"
 
 
-def _header(meta) -> str:
+def _header(run) -> str:
+    meta = run.meta
     words = [meta["model"]]
     if meta.get("macs") is not None:
         words.append(f"{units.quantity(meta['macs'])} MACs")
@@ -114,8 +115,7 @@ def _header(meta) -> str:
             f"{units.quantity(meta['parameters'])} parameters"
             + ("" if updated is None else f", {units.quantity(updated)} updated")
         )
-    changes = [change.replace("-", "−", change[0] == "-") for change in meta.get("passes_changed") or []]
-    words += [" ".join([meta["policy"], meta["schedule"], *changes]), *_updated_by(meta), _board(meta)]
+    words += [tables.words(run, ["policy", "schedule", "passes"]), *_updated_by(meta), _board(meta)]
     return " · ".join(words)
 
 
@@ -210,6 +210,7 @@ def violations_text(run: Run, top: int = 20) -> str:
     """The first `top` accesses the plan did not promise: what, where, by which operator (all if `top` is 0)."""
     table = run.violations.assign(position=pd.to_numeric(run.violations.position, errors="coerce"))
     chosen = table.sort_values(["position", "kind"], kind="stable")[: top or None]
+    operators = {symbol: tables.called(symbol, node) for symbol, node in zip(run.ops.symbol, run.ops.node, strict=True)}
     names = dict(zip(pd.to_numeric(run.buffers.id), run.buffers.name, strict=True))
     rows = []
     for row in chosen.itertuples():
@@ -217,7 +218,13 @@ def violations_text(run: Run, top: int = 20) -> str:
         buffer = names.get(known(pd.to_numeric(row.buffer, errors="coerce")), NOTHING)
         where = NOTHING if pd.isna(address) else units.address(int(address))
         rows.append(
-            [row.kind, str(row.op), buffer, where, units.count(known(pd.to_numeric(row.count, errors="coerce")))]
+            [
+                row.kind,
+                operators.get(row.op, str(row.op)),
+                buffer,
+                where,
+                units.count(known(pd.to_numeric(row.count, errors="coerce"))),
+            ]
         )
     heads = ["not promised", "operator", "buffer", "first address", "accesses"]
     return grid(heads, rows, {0, 1, 2}) + f"\n{len(chosen)} of {len(table)} kinds of access the plan did not promise\n"
