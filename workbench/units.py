@@ -36,8 +36,10 @@ def bare(count: int | None, like: int) -> str:
 
 
 def byte_axis(largest: int) -> tuple[int, str]:
-    """The scale (bytes) and unit for an axis that reaches `largest` bytes: (1024, 'KB'), (1048576, 'MB')."""
-    return (KB * KB, "MB") if largest >= KB * KB else (KB, "KB")
+    """The scale (bytes) and unit for an axis that reaches `largest` bytes: (1024, 'KB'), (1048576, 'MB').
+
+    A step of a few megabytes stays in KB, as what is written beside it is (`kilobytes`)."""
+    return (KB * KB, "MB") if largest >= 10 * KB * KB else (KB, "KB")
 
 
 def _byte_unit(count: float) -> tuple[int, str]:

@@ -7,7 +7,8 @@ from workbench.cli import options
 from workbench.cli.output import output_folder, say, say_error, say_json, say_more, stopping
 from workbench.errors import WorkbenchError
 
-OWN = ("schedules", "passes", "steps", "epochs", "lr_decay", "pretrain", "trace", "input")  # what an ablation decides itself
+# What an ablation decides itself.
+OWN = ("schedules", "passes", "steps", "epochs", "lr_decay", "pretrain", "trace", "input")
 TABLE = "ablation.csv"
 
 
