@@ -10,6 +10,7 @@ expansion and depthwise convolution, which have the widest masks. As a region it
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from workbench.ir import op as ops
@@ -19,19 +20,17 @@ from workbench.ir.liveness import is_static, peak_bytes, steps, storage_roots
 from workbench.passes import Declined
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
-from workbench.passes.fuse_update import fuse_update
-from workbench.passes.in_place import work_in_place
 from workbench.passes.input_rows import READ
-from workbench.passes.regions import STACK, regions
-from workbench.passes.stretches import live_bytes
+from workbench.passes.regions import STACK, in_the_end, regions
+from workbench.passes.stretches import IMPOSSIBLE, live_bytes
 from workbench.units import size
 
 LONGEST = 2
-LATER = {"early-update": early_update, "regions": regions, "fuse-update": fuse_update, "in-place": work_in_place}
+LATER = ("early-update", "regions", "fuse-update", "in-place")
 SLICE = "strided_slice"  # takes a part of what is there: nearly for nothing
 
 
-def recompute(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
+def recompute(graph: Graph, later: Sequence[str] = LATER) -> Graph:
     """The graph with those chains computed again that lower its peak once the passes called `later` have run too.
 
     Begins with each chain that spares more bytes than the image it starts from takes. As long as the peak is where one
@@ -58,7 +57,7 @@ def recompute(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
 
 def _least_peak(graph, loss: int, chains: list[list[Node]], saved: set[str], later) -> tuple[int, list[list[Node]]]:
     """The least peak on the way from all chains to those that run again elsewhere than at the peak, and its chains."""
-    best = (1 << 60, chains)
+    best = (IMPOSSIBLE, chains)
     while chains:
         again, copies = _computed_again(graph, loss, chains, saved)
         end = _in_the_end(again, later)
@@ -74,16 +73,11 @@ def _least_peak(graph, loss: int, chains: list[list[Node]], saved: set[str], lat
 
 
 def _in_the_end(graph: Graph, later: Sequence[str]) -> Graph:
-    """What the passes called `later` make of it, as far as they are of LATER."""
-    for index, name in enumerate(later):
-        try:
-            if name == "regions":
-                graph = regions(graph, later[index + 1 :])
-            elif name in LATER:
-                graph = LATER[name](graph)
-        except Declined:
-            continue
-    return graph
+    """What the passes called `later` make of it, as far as they change what is alive when."""
+    with suppress(Declined):
+        graph = early_update(graph) if "early-update" in later else graph
+        graph = regions(graph, later) if "regions" in later else graph
+    return in_the_end(graph, later)
 
 
 def _chains(graph: Graph, loss: int, saved: set[str]) -> list[list[Node]]:

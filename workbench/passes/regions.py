@@ -39,7 +39,7 @@ STACK = 128  # bytes: more than a region's own bookkeeping was seen to add to th
 def regions(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
     """The same graph with the regions that lower its peak most, once the passes called `later` have run too."""
     gone = applied_as_computed(graph) if "fuse-update" in later else frozenset()
-    alone = as_if_in_place(graph) if "in-place" in later else graph
+    alone = in_the_end(graph, [name for name in later if name == "in-place"])
     given = max(live_bytes(graph, gone))
     stretches = Stretches(graph, alone, LONGEST, given, gone)
     chosen = divided(stretches)
@@ -70,14 +70,6 @@ def applied_as_computed(graph: Graph) -> frozenset[str]:
         return frozenset(graph.types).difference(fuse_update(graph).types)
     except Declined:
         return frozenset()
-
-
-def as_if_in_place(graph: Graph) -> Graph:
-    """The graph as the pass in-place, which comes later, would leave it without regions."""
-    try:
-        return work_in_place(graph)
-    except Declined:
-        return graph
 
 
 def divided(stretches: Stretches) -> list[Stretch]:
