@@ -64,7 +64,7 @@ setup() {
 
 verb=${1:-}
 case $verb in
-    "" | -h | --help) setup; exec "$venv/bin/workbench" --help ;;
+    "") setup; exec "$venv/bin/workbench" ;;
     setup) setup ;;
     test) shift; setup; cd "$root"; exec "$venv/bin/python" -m pytest -n "${WORKBENCH_TEST_JOBS:-auto}" "$@" ;;
     *) setup; exec "$venv/bin/workbench" "$@" ;;

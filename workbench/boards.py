@@ -7,7 +7,7 @@ The virtual twins are the same cores with 16 MB of each, to measure what does no
 
 from dataclasses import dataclass, replace
 
-from workbench.errors import BoardError
+from workbench.errors import BoardError, there_are
 from workbench.units import KB, frequency, size
 
 MB = 1024 * KB
@@ -71,7 +71,7 @@ DEFAULT = "nrf52840"
 def get(name: str) -> Board:
     """The board called `name`. Raises BoardError that lists what there is."""
     if name not in BOARDS:
-        raise BoardError(f"no board is called {name!r}", f"there are {', '.join(BOARDS)}")
+        raise BoardError(f"no board is called {name!r}", there_are(name, BOARDS))
     return BOARDS[name]
 
 

@@ -1,5 +1,10 @@
 """What goes wrong, told to a person: one class a stage, each with a message, a hint and an exit code."""
 
+import difflib
+from collections.abc import Iterable
+
+SHORTEST = 3  # letters of a beginning that says which name was meant
+
 
 class WorkbenchError(Exception):
     """A user can act on it. `message` says what and where, `hint` what to do; exit code 1."""
@@ -78,3 +83,17 @@ class FirmwareFault(WorkbenchError):  # noqa: N818  what embedded engineers call
     def __init__(self, message, hint=None, *, kind="fault", pc=None, address=None, symbol=None):
         super().__init__(message, hint)
         self.kind, self.pc, self.address, self.symbol = kind, pc, address, symbol
+
+
+def meant(name: object, known: Iterable[str]) -> str:
+    """'did you mean mlp? ' for a hint's beginning; nothing where no known name is close to, or begins with, `name`."""
+    typed, lower = str(name).lower(), {str(each).lower(): each for each in known}
+    begun = [each for each in lower if len(typed) >= SHORTEST and each.startswith(typed)]
+    found = [*begun, *difflib.get_close_matches(typed, lower, 1)]
+    return f"did you mean {lower[found[0]]}? " if found else ""
+
+
+def there_are(name: object, known: Iterable[str]) -> str:
+    """A hint for a name that is unknown: what may have been meant, and all that there is."""
+    known = list(known)
+    return f"{meant(name, known)}there are {', '.join(known)}"

@@ -19,14 +19,16 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
 
-from workbench.errors import PolicyError
+from workbench.errors import PolicyError, meant, there_are
 
 HELP = (
     "terms are full, bias-only, biases-N, last-K, head, LAYER, LAYER:FRACTION, largest, joined by +; "
     "or a .toml or .json file"
 )
+TERMS = ("full", "bias-only", "head", "largest", "last-1", "biases-1")  # that any network understands
 CHANNELS = ("first", "largest")
 ROUNDINGS = ("stochastic", "nearest", "truncate")
+KEYS = ("name", "biases", "channels", "weights")  # of a policy file
 FILES = (".toml", ".json")
 NO_FILES = (".txt", ".yaml", ".yml", ".ini", ".cfg", ".csv")  # taken for a policy file all the same
 RESERVED = r"full|all|none|head|largest|bias-only|(last|biases)-\d+|-?\d+"  # what no layer can be called
@@ -62,7 +64,8 @@ class UpdatePolicy:
 
     def __post_init__(self):
         if self.channels not in CHANNELS:
-            raise PolicyError(f"{self.where}: channels are {' or '.join(CHANNELS)}; got {self.channels!r}")
+            hint = meant(self.channels, CHANNELS).strip() or None
+            raise PolicyError(f"{self.where}: channels are {' or '.join(CHANNELS)}; got {self.channels!r}", hint)
 
     @property
     def where(self) -> str:
@@ -87,7 +90,10 @@ class Optimizer:
 
     def __post_init__(self):
         if self.rounding not in ROUNDINGS:
-            raise PolicyError(f"no rounding is called {self.rounding!r}", f"there are {', '.join(ROUNDINGS)}")
+            raise PolicyError(
+                f"no rounding is called {self.rounding!r}",
+                there_are(self.rounding, ROUNDINGS),
+            )
         rates = is_rate(self.momentum) and self.momentum < 1 and is_rate(self.weight_decay)
         if not rates or not isinstance(self.accumulate, Integral) or self.accumulate < 1:
             raise PolicyError(
@@ -150,7 +156,7 @@ def _part(term: str, text: str) -> Part:
     layers, colon, fraction = term.partition(":")
     slip = re.fullmatch(r"(last|biases|bias)-.*", layers) and not re.fullmatch(r"last-[1-9]\d*", layers)
     if slip or not re.fullmatch(r"-?[\w.\-/]+", layers):
-        raise PolicyError(f"no policy is called {text!r}", HELP)
+        raise PolicyError(f"no policy is called {text!r}", f"{meant(layers, TERMS)}{HELP}")
     return Part(layers, _fraction(fraction, f"policy {text}, {layers}") if colon else 1.0)
 
 
@@ -176,10 +182,10 @@ def read_policy(path: Path) -> UpdatePolicy:
         raise PolicyError(f"{path} is not {path.suffix[1:].upper()}: {error}") from None
     if not isinstance(found, dict):
         raise PolicyError(f"{path}: a policy file is a table of name, biases, channels and weights")
-    unknown = set(found) - {"name", "biases", "weights", "channels"}
+    unknown = set(found) - set(KEYS)
     if unknown:
         raise PolicyError(f"{path}: nothing is called {', '.join(sorted(unknown))}",
-                          "a policy file has name, biases, channels and weights")  # fmt: skip
+                          f"{meant(min(unknown), KEYS)}a policy file has {', '.join(KEYS)}")  # fmt: skip
     weights, biases = found.get("weights", {}), found.get("biases", "none")
     weights = {weights: 1.0} if isinstance(weights, str) else weights
     if not isinstance(weights, dict):

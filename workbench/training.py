@@ -18,7 +18,7 @@ from workbench import data
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.timing import model_of
-from workbench.errors import DataError, InternalError
+from workbench.errors import DataError, InternalError, there_are
 from workbench.frontends import Model
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
@@ -58,7 +58,7 @@ class Training:
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise DataError(f"seed is {self.seed!r}, not a whole number of 0 or more")
         if self.trace not in LEVELS:
-            raise DataError(f"no trace level is called {self.trace!r}", f"there are {', '.join(LEVELS)}")
+            raise DataError(f"no trace level is called {self.trace!r}", there_are(self.trace, LEVELS))
 
 
 def training_options(beside: Iterable[str] = (), /, **options) -> Training:
@@ -69,7 +69,8 @@ def training_options(beside: Iterable[str] = (), /, **options) -> Training:
     names = [field.name for field in fields(Training)]
     unknown = [name for name in options if name not in names]
     if unknown:
-        raise DataError(f"there is no option {unknown[0]!r}", f"there are {', '.join([*beside, *names])}")
+        known = [*beside, *names]
+        raise DataError(f"there is no option {unknown[0]!r}", there_are(unknown[0], known))
     if options.get("steps") is not None and options.get("epochs") is not None:
         raise DataError("both steps and epochs are given", "give one of them")
     return Training(**options)

@@ -110,7 +110,8 @@ def test_a_layer_that_a_file_misspells(tmp_path):
     path.write_text("[weights]\nconv9 = 1\n")
     with pytest.raises(PolicyError) as caught:
         apply_policy(LENET, parse_policy(str(path)))
-    assert str(caught.value) == f"{path}: 'conv9' is no layer of the network\n  help: it has conv1, conv2, fc1, fc2"
+    hint = "did you mean conv2? it has conv1, conv2, fc1, fc2"
+    assert str(caught.value) == f"{path}: 'conv9' is no layer of the network\n  help: {hint}"
 
 
 @pytest.mark.parametrize("text", ["null", "[]", "3"])

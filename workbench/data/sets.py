@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 
 from workbench.data import sources
-from workbench.errors import DataError
+from workbench.errors import DataError, there_are
 
 NOISE = 0.3  # standard deviation, of pixels in [0, 1]
 
@@ -99,7 +99,7 @@ def names() -> tuple[str, ...]:
 def load(name: str) -> Data:
     """The data set `name`. Raises DataError that lists what there is, or what is missing for this one."""
     if name not in SETS:
-        raise DataError(f"no data set is called {name!r}", f"there are {', '.join(SETS)}")
+        raise DataError(f"no data set is called {name!r}", there_are(name, SETS))
     source, shift = SETS[name]
     images, labels = _of_source(source)
     train, test = sources.split(np.arange(len(labels)), labels, 0.2)

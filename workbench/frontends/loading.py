@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench import data
-from workbench.errors import ModelError
+from workbench.errors import ModelError, meant
 from workbench.frontends import mcu_json
 from workbench.frontends.model import Model
 from workbench.frontends.zoo import ZOO
@@ -53,12 +53,15 @@ def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = 
     if re.fullmatch(r"\.[A-Za-z]\w*", ending):  # w0.35 ends in no suffix
         raise ModelError(
             f"{name}: no network is read from {ending} files",
-            f"there are files ending in {', '.join(LOADERS)}, and the networks of `workbench models`",
+            f"{meant(ending, LOADERS)}there are files ending in {', '.join(LOADERS)}, "
+            "and the networks of `workbench models`",
         )
     of = ZOO.get(name.removesuffix(INT8)) if name.endswith(INT8) else None
     if of is None:
+        floats = [own for own in ZOO if not _leaves_classes_open(ZOO[own])]  # the others are int8 already
         raise ModelError(
             f"no network is called {name!r}",
+            f"{meant(name, [*ZOO, *(f'{own}{INT8}' for own in floats)])}"
             f"there are {', '.join(ZOO)}, NAME{INT8} for a float32 one quantized, and files ending in "
             f"{', '.join(LOADERS)}; `workbench models` tells more",
         )

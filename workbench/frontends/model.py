@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from workbench.errors import ModelError, PolicyError
+from workbench.errors import ModelError, PolicyError, meant
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
-from workbench.policy import HELP, UpdatePolicy, parse_policy
+from workbench.policy import HELP, RESERVED, TERMS, UpdatePolicy, parse_policy
 
 GIVEN = "given"  # where weights are from that came as arrays
 
@@ -43,12 +43,15 @@ class Model:
     def policy(self, text: str | UpdatePolicy) -> UpdatePolicy:
         """The network's own policy of this name, or the one that `text` writes out. Raises PolicyError."""
         own = self.policies.get(text) if isinstance(text, str) else None
-        if self.policies and own is None and re.fullmatch(r"sparse-\w+", str(text)) and not self._is_layer(text):
-            raise PolicyError(f"{self.name} has no policy {text}", f"its own are {', '.join(self.policies)}; {HELP}")
+        if self.policies and own is None and re.fullmatch(r"[\w-]+", str(text)) and not self._is_policy(text):
+            hint = f"{meant(text, [*self.policies, *TERMS])}its own are {', '.join(self.policies)}; {HELP}"
+            raise PolicyError(f"{self.name} has no policy {text}", hint)
         return own or parse_policy(text)
 
-    def _is_layer(self, name: str) -> bool:
-        return any(parameter.startswith(f"{name}.") for parameter in self.graph.parameters)
+    def _is_policy(self, term: str) -> bool:
+        """Whether it means something to any network, or names a layer of this one."""
+        layer = any(parameter.startswith(f"{term}.") for parameter in self.graph.parameters)
+        return layer or re.fullmatch(RESERVED, term) is not None
 
     @property
     def argument(self) -> str:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from workbench.autodiff import channel_axis, parameter_roles
-from workbench.errors import PolicyError
+from workbench.errors import PolicyError, meant
 from workbench.ir.graph import Graph
-from workbench.policy import HELP, UpdatePolicy
+from workbench.policy import HELP, TERMS, UpdatePolicy
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,16 @@ def chosen(layers: list[Layer], which: str, policy: UpdatePolicy, term: str = "l
     found += [Layer(layer.name, (which,), ()) for layer in layers if which in layer.weights]
     found += [Layer(layer.name, (), (which,)) for layer in layers if which in layer.biases]
     if not found:
+        own, counts = [layer.name for layer in layers], range(1, len(layers) + 1)
+        own += [name for layer in layers for name in (*layer.weights, *layer.biases)]
         names = ", ".join(layer.name for layer in layers)
         if policy.file:
-            raise PolicyError(f"{policy.file}: {which!r} is no layer of the network", f"it has {names}")
+            hint = f"{meant(which, [*own, *(f'last-{k}' for k in counts)])}it has {names}"
+            raise PolicyError(f"{policy.file}: {which!r} is no layer of the network", hint)
+        terms = [*TERMS, *(f"{term}-{k}" for term in ("last", "biases") for k in counts)]
         raise PolicyError(
-            f"{policy.where}: {which!r} is neither a policy nor a layer of the network, which has {names}", HELP
+            f"{policy.where}: {which!r} is neither a policy nor a layer of the network, which has {names}",
+            f"{meant(which, [*terms, *own])}{HELP}",
         )
     return found
 

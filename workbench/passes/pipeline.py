@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.errors import GraphError, InternalError, WorkbenchError
+from workbench.errors import GraphError, InternalError, WorkbenchError, there_are
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import peak_bytes
 from workbench.ir.verify import verify
@@ -90,12 +90,12 @@ def chosen_passes(schedule: str, changes: str = "") -> tuple[str, ...]:
     Raises WorkbenchError for a name nothing is called by.
     """
     if schedule not in SCHEDULES:
-        raise WorkbenchError(f"no schedule is called {schedule!r}", f"there are {', '.join(SCHEDULES)}")
+        raise WorkbenchError(f"no schedule is called {schedule!r}", there_are(schedule, SCHEDULES))
     chosen = set(SCHEDULES[schedule])
     for word in filter(None, (word.strip() for word in changes.split(","))):
         name = word.removeprefix("-")
         if name not in PASSES:
-            raise WorkbenchError(f"no pass is called {name!r}", f"there are {', '.join(PASSES)}")
+            raise WorkbenchError(f"no pass is called {name!r}", there_are(name, PASSES))
         (chosen.discard if word.startswith("-") else chosen.add)(name)
     return tuple(name for name in PASSES if name in chosen)
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from workbench.emulate.machine import Machine
 from workbench.emulate.timing import TimingModel, model_of
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, there_are
 from workbench.tables import BufferRow, OpRow
 from workbench.trace import attribution, results
 from workbench.trace import state as s
@@ -52,7 +52,8 @@ class Tracer:
     def __init__(self, machine: Machine, buffers: list[BufferRow], ops: list[OpRow], level: str = "ops",
                  timing: TimingModel | None = None, budget: int = BUDGET):  # fmt: skip
         if level not in LEVELS:
-            raise WorkbenchError(f"no trace level is called {level!r}", f"there are {', '.join(LEVELS)}")
+            hint = there_are(level, LEVELS)
+            raise WorkbenchError(f"no trace level is called {level!r}", hint)
         self.machine, self.level, self.ops, self.budget = machine, level, ops, budget
         self.timing = timing or model_of(machine.board.core)
         self._handles: list[int] = []
