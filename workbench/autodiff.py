@@ -140,10 +140,15 @@ def _append_update(
 
 
 def units(builder: Builder, name: str) -> tuple[Value, float]:
-    """What a stored integer of the parameter `name` counts in: a scale a filter, times a number."""
-    reader = next(node for node in builder.nodes if name in node.operands)
-    operands = (builder.value(operand) for operand in reader.operands)
-    return ops.get(reader.op).units(builder, reader.operands.index(name), *operands, **reader.attrs)
+    """What a stored integer of the parameter `name` counts in, for every reader: a scale a filter, times a number."""
+    found = []
+    for node in builder.nodes:
+        if name in node.operands and (tell := ops.get(node.op).units):
+            operands = (builder.value(operand) for operand in node.operands)
+            found.append(tell(builder, node.operands.index(name), *operands, **node.attrs))
+    if any(other != found[0] for other in found[1:]):
+        raise GraphError(f"%{name} is read as integers of different units: they cannot be one parameter")
+    return found[0]
 
 
 def keep_parts_early(forward: Graph, graph: Graph) -> Graph:

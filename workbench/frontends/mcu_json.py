@@ -237,6 +237,8 @@ class _Reader:
             raise ModelError(f"{label}: {error.message}", error.hint) from None
 
     def _parameter(self, name: str, values: np.ndarray) -> Value:
+        if name in self.weights:  # of a layer that blocks name twice
+            return self.build.value(name)
         self.weights[name] = values
         return self.build.parameter(name, values.shape, str(values.dtype))
 

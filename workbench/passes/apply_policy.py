@@ -84,21 +84,23 @@ def _part(graph: Graph, weight: str, fraction: float) -> bool | tuple[int, int]:
 
 
 def weighted_layers(graph: Graph) -> list[Layer]:
-    """The layers of a network in forward order. A weight called conv1.weight belongs to layer conv1."""
+    """The layers of a network in forward order. A weight called conv1.weight belongs to layer conv1, and so does each
+    bias behind it, at every place where a shared weight is read."""
     roles = parameter_roles(graph)
     layers: list[Layer] = []
-    seen = set()
+    place: dict[str, int] = {}  # parameter -> its layer
+    last = 0
     for node in graph.nodes:
         for name in node.operands:
-            if name not in graph.parameters or name in seen:
-                continue
-            seen.add(name)
-            if roles[name] == "scale":
+            if name not in graph.parameters or roles[name] == "scale":
                 continue
             if roles[name] == "weight" or not layers:
-                weights, biases = ((name,), ()) if roles[name] == "weight" else ((), (name,))
-                layers.append(Layer(name.removesuffix(".weight"), weights, biases))
-            else:
-                last = layers.pop()
-                layers.append(Layer(last.name, last.weights, (*last.biases, name)))
+                if name not in place:
+                    weights, biases = ((name,), ()) if roles[name] == "weight" else ((), (name,))
+                    layers.append(Layer(name.removesuffix(".weight"), weights, biases))
+                last = place.setdefault(name, len(layers) - 1)
+            elif name not in place:
+                layer = layers[last]
+                layers[last] = Layer(layer.name, layer.weights, (*layer.biases, name))
+                place[name] = last
     return layers

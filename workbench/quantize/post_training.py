@@ -19,7 +19,8 @@ from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph, Node
 from workbench.ir.interpret import interpret
 from workbench.ir.verify import verify
-from workbench.quantize.safe_channels import safe_channels
+from workbench.quantize.safe_channels import moved, safe_shifts
+from workbench.quantize.ties import ACTIVATIONS, Layer, largest_of_each, tied, weighted_layers
 
 WEIGHT_LIMIT, SMALLEST_SCALE = 127, 1e-8
 
@@ -37,6 +38,13 @@ class Quantization:
         low, high = min(low, 0.0), max(high, 0.0)
         scale = (high - low) / 255 or 1.0
         return cls(float(np.float32(scale)), int(np.clip(round(-128 - low / scale), -128, 127)))
+
+    def of_scale(self, scale: float) -> "Quantization":
+        """The one of this scale, not a smaller one, that covers the same range."""
+        if scale == self.scale:
+            return self
+        low = (-128 - self.zero_point) * self.scale
+        return Quantization(scale, int(np.clip(round(-128 - low / scale), -128, 127)))
 
     def stored(self, real: float) -> int:
         return int(np.clip(round(real / self.scale) + self.zero_point, -128, 127))
@@ -72,15 +80,20 @@ def quantized(
 
 class _Converter:
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], ranges: dict[str, Quantization]):
-        self.graph, self.float_weights, self.ranges = graph, weights, ranges
+        self.graph, self.float_weights = graph, weights
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
         self.values: dict[str, Value] = {}  # float value -> its int8 form
-        self.done: set[str] = set()  # values that exist only inside an int8 operator
-        self.readers: dict[str, list[Node]] = {}
+        self.makers, self.readers = graph.producer(), {}
         for node in graph.nodes:
             for name in node.operands:
                 self.readers.setdefault(name, []).append(node)
+        layers = weighted_layers(graph, self._only_reader)
+        self.layers = {layer.node.results[0]: layer for layer in layers}
+        self.ties = {layer.node.results[0]: group for group in tied(layers, lambda layer: (layer.weight, layer.bias))
+                     for layer in group}  # fmt: skip
+        self.ranges = self._of_one_scale(tied(layers, lambda layer: (layer.bias,)), ranges)
+        self.done: set[str] = set()  # values that exist only inside an int8 operator
 
     def run(self) -> tuple[Graph, dict[str, np.ndarray]]:
         (source,) = self.graph.inputs
@@ -102,59 +115,91 @@ class _Converter:
 
     def layer(self, node: Node) -> None:
         """A convolution or dense layer with the bias and the activation behind it."""
-        x, w = self.values[node.operands[0]], self.float_weights[node.operands[1]]
-        end, bias, bias_name = node, np.zeros(len(w), np.float32), f"{node.operands[1]}.bias"
-        follower = self._only_reader(end)
-        if follower is not None and follower.op == "nn.bias_add":
-            end, bias_name, bias = follower, follower.operands[1], self.float_weights[follower.operands[1]]
-            self.done.add(end.results[0])
-        end, clip = self._activation(end)
+        layer = self.layers[node.results[0]]
+        x, of_y = self._value(node, 0), self.ranges[layer.end.results[0]]
         attrs = (
             {key: node.attrs[key] for key in ("strides", "padding", "dilation", "groups")}
             if node.op == "nn.conv2d"
             else {}
         )
-        if w.ndim == 2:
-            w = w[:, :, None, None]
+        if node.op == "nn.dense":
             x = self.build.reshape(x, newshape=(*x.shape, 1, 1), label=f"{node.label}.pixel")
-        largest = np.abs(w).max(axis=(1, 2, 3))
-        largest[largest == 0] = largest.max() or 1.0  # a filter of zeros counts in its neighbours' units, to be trained
-        scales = np.maximum(largest / WEIGHT_LIMIT, SMALLEST_SCALE).astype(np.float32)
-        of_y = self.ranges[end.results[0]]
-        w8 = np.rint(w / scales[:, None, None, None])
-        b32 = np.rint(bias / (x.type.scale * scales.astype(np.float64)))  # beyond int32 where weights are all but zero
-        w8, b32, scales = safe_channels(w8, b32, scales, x.type.scale / of_y.scale)
-        stored = {node.operands[1]: w8, bias_name: b32, f"{node.operands[1]}_scale": scales}
-        w8, b32, s = (self._parameter(name, values) for name, values in stored.items())
+        w, b, s = (self._parameter(name, values) for name, values in self._stored(layer).items())
         m = self.build.op(
             "qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y.scale, label=f"{node.label}.factors"
         )
         y = self.build.op(
-            "qnn.conv2d", x, w8, b32, m, channels=w.shape[0], kernel_size=w.shape[2:], x_scale=x.type.scale,
-            x_zero_point=x.type.zero_point, y_scale=of_y.scale, y_zero_point=of_y.zero_point, clip=clip,
-            label=node.label, **attrs,
+            "qnn.conv2d", x, w, b, m, channels=w.shape[0], kernel_size=w.shape[2:], x_scale=x.type.scale,
+            x_zero_point=x.type.zero_point, y_scale=of_y.scale, y_zero_point=of_y.zero_point,
+            clip=_clip(of_y, layer.activation), label=node.label, **attrs,
         )  # fmt: skip
         if node.op == "nn.dense":
             y = self.build.batch_flatten(y, label=f"{node.label}.flatten")
-        self.values[end.results[0]] = y
+        self._becomes(layer.end, y)
+
+    def _stored(self, layer: Layer) -> dict[str, np.ndarray]:
+        """Weight, bias and scales of a layer as they are stored, by name; the same for all that share them."""
+        group = self.ties[layer.node.results[0]]
+        s = np.max([_filter_scales(self._filters(each)) for each in group], axis=0)
+        shifts = safe_shifts([(*self._integers(each, s), self._factor(each)) for each in group], s)
+        w, b, s = moved(*self._integers(layer, s), s, shifts)
+        of_all = min(each.weight for each in group)
+        return {layer.weight: w, layer.bias or self._own_bias(layer): b, f"{of_all}_scale": s}
+
+    def _filters(self, layer: Layer) -> np.ndarray:
+        w = self.float_weights[layer.weight]
+        return w[:, :, None, None] if w.ndim == 2 else w
+
+    def _integers(self, layer: Layer, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        w = self._filters(layer)
+        bias = self.float_weights[layer.bias] if layer.bias else np.zeros(len(w), np.float32)
+        b = np.rint(bias / (self._x_scale(layer) * s.astype(np.float64)))  # beyond int32 where weights are all but zero
+        return np.rint(w / s[:, None, None, None]), b
+
+    def _own_bias(self, layer: Layer) -> str:
+        """A name for the zeros that are added where a layer has no bias: each layer has its own."""
+        name, number = f"{layer.weight}.bias", 2
+        while name in self.weights:
+            name, number = f"{layer.weight}.bias_{number}", number + 1
+        return name
+
+    def _factor(self, layer: Layer) -> float:
+        return self._x_scale(layer) / self.ranges[layer.end.results[0]].scale
+
+    def _x_scale(self, layer: Layer) -> float:
+        return self.ranges[self._origin(layer.node.operands[0])].scale
+
+    def _origin(self, name: str) -> str:
+        """The value whose quantization `name` has: operators that take int8 as it is hand it on."""
+        while (maker := self.makers.get(name)) is not None and CONVERTERS.get(maker.op) == _Converter.same:
+            name = maker.operands[0]
+        return name
+
+    def _of_one_scale(self, groups: list[list[Layer]], ranges: dict[str, Quantization]) -> dict[str, Quantization]:
+        """The ranges, those of what layers with one bias read widened to one scale."""
+        origins = [[self._origin(layer.node.operands[0]) for layer in group] for group in groups]
+        known = [group for group in origins if len(group) > 1 and set(group) <= set(ranges)]
+        scales = largest_of_each({name: each.scale for name, each in ranges.items()}, known)
+        return {name: each.of_scale(scales[name]) for name, each in ranges.items()}
 
     def add(self, node: Node) -> None:
-        a, b = (self.values[name] for name in node.operands)
-        end, clip = self._activation(node)
+        a, b, follower = self._value(node, 0), self._value(node, 1), self._only_reader(node)
+        end = follower if follower is not None and follower.op in ACTIVATIONS else node
         of_y = self.ranges[end.results[0]]
-        self.values[end.results[0]] = self.build.op(
+        y = self.build.op(
             "qnn.add", a, b, a_scale=a.type.scale, a_zero_point=a.type.zero_point, b_scale=b.type.scale,
-            b_zero_point=b.type.zero_point, y_scale=of_y.scale, y_zero_point=of_y.zero_point, clip=clip,
-            label=node.label,
+            b_zero_point=b.type.zero_point, y_scale=of_y.scale, y_zero_point=of_y.zero_point,
+            clip=_clip(of_y, ACTIVATIONS.get(end.op, "")), label=node.label,
         )  # fmt: skip
+        self._becomes(end, y)
 
     def same(self, node: Node) -> None:
         """An operator that takes int8 as it takes floats."""
-        x = self.values[node.operands[0]]
+        x = self._value(node, 0)
         self.values[node.results[0]] = self.build.op(node.op, x, label=node.label, **node.attrs)
 
     def mean(self, node: Node) -> None:
-        x = self.values[node.operands[0]]
+        x = self._value(node, 0)
         pool = {"pool_size": x.shape[2:]} if node.op == "nn.global_avg_pool2d" else dict(node.attrs)
         if pool.pop("count_include_pad", False) or any(pool.get("padding", ())):
             raise ModelError(f"{node.label}: an average over padding has no int8 form")
@@ -163,22 +208,42 @@ class _Converter:
                           y_zero_point=of_y.zero_point, label=node.label, **pool)  # fmt: skip
         self.values[node.results[0]] = y
 
-    def _activation(self, node: Node) -> tuple[Node, tuple[int, int]]:
-        """The ReLU behind `node`, if it alone reads it, and the clip that does the same in int8."""
-        follower = self._only_reader(node)
-        if follower is None or follower.op not in ("nn.relu", "nn.relu6"):
-            return node, (-128, 127)
-        of_y = self.ranges[follower.results[0]]
-        self.done.add(follower.results[0])
-        return follower, (of_y.stored(0.0), of_y.stored(6.0) if follower.op == "nn.relu6" else 127)
+    def _value(self, node: Node, index: int) -> Value:
+        """The int8 form of an operand. Raises ModelError for a parameter: there is none but in a layer."""
+        name = node.operands[index]
+        if name not in self.values:
+            raise ModelError(f"{node.label or node.op}: its operand {index}, %{name}, has no int8 form")
+        return self.values[name]
+
+    def _becomes(self, end: Node, y: Value) -> None:
+        """The nodes up to `end` are one int8 operator, with this result."""
+        node = end
+        while node.op in (*ACTIVATIONS, "nn.bias_add"):
+            self.done.add(node.results[0])
+            node = self.makers[node.operands[0]]
+        self.values[end.results[0]] = y
 
     def _only_reader(self, node: Node) -> Node | None:
         readers = self.readers.get(node.results[0], [])
         return readers[0] if len(readers) == 1 and node.results[0] not in self.graph.outputs else None
 
     def _parameter(self, name: str, values: np.ndarray) -> Value:
+        if name in self.weights:
+            return self.build.value(name)
         self.weights[name] = values
         return self.build.parameter(name, values.shape, str(values.dtype))
+
+
+def _filter_scales(w: np.ndarray) -> np.ndarray:
+    largest = np.abs(w).max(axis=(1, 2, 3))
+    largest[largest == 0] = largest.max() or 1.0  # a filter of zeros counts in its neighbours' units, to be trained
+    return np.maximum(largest / WEIGHT_LIMIT, SMALLEST_SCALE).astype(np.float32)
+
+
+def _clip(of_y: Quantization, activation: str) -> tuple[int, int]:
+    """The clip that does in int8 what the activation does."""
+    low = of_y.stored(0.0) if activation else -128
+    return low, of_y.stored(6.0) if activation == "relu6" else 127
 
 
 CONVERTERS = {

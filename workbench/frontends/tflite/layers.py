@@ -7,7 +7,7 @@ from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.shared import activated, int8_range, require_int32, strides_and_padding
 from workbench.frontends.tflite.values import Held, Values
 from workbench.ir.build import Value
-from workbench.quantize.safe_channels import SCALES, safe_channels
+from workbench.quantize.safe_channels import SCALES, moved, safe_shifts
 
 
 def conv2d(values: Values, op: Operator) -> Held:
@@ -34,7 +34,7 @@ def _convolution(values: Values, op: Operator, x: Held, w: np.ndarray, groups: i
     attrs = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
     if x.value.type.dtype == "int8":
         return Held(_int8_layer(values, op, x.value, w, axis, label, attrs))
-    weight = values.parameter(f"{label}.weight", _real(values, op, w, axis))
+    weight = _real_weight(values, op, w, axis, label)
     y = values.build.conv2d(x.value, weight, channels=w.shape[0], kernel_size=w.shape[2:], label=label, **attrs)
     return Held(activated(values, op, _biased(values, op, y, label), label))
 
@@ -51,6 +51,8 @@ def fully_connected(values: Values, op: Operator) -> Held:
     flat = x if x.value.rank == 2 else values.reshaped(x, (rows, inputs), f"{label}.flatten")
     if flat.value.shape != (rows, inputs):
         flat = values.reshaped(flat, (rows, inputs), f"{label}.flatten")
+    if flat.image and len(values.sharing(op)) > 1:  # one weight for all of them: in the file's order
+        flat = Held(values.in_order(flat))
     if flat.image:
         height, width, channels = flat.image
         w = w.reshape(-1, height, width, channels).transpose(0, 3, 1, 2).reshape(w.shape)
@@ -59,7 +61,7 @@ def fully_connected(values: Values, op: Operator) -> Held:
         y = _int8_layer(values, op, pixel, w[:, :, None, None], 0, label, {})
         y = values.build.batch_flatten(y, label=f"{label}.flatten")
     else:
-        y = values.build.dense(flat.value, values.parameter(f"{label}.weight", _real(values, op, w, 0)), label=label)
+        y = values.build.dense(flat.value, _real_weight(values, op, w, 0, label), label=label)
         y = activated(values, op, _biased(values, op, y, label), label)
     return values.reshaped(Held(y), values.result(op).shape, f"{label}.shape")
 
@@ -71,17 +73,31 @@ def _int8_layer(values: Values, op: Operator, x: Value, w: np.ndarray, axis: int
     if w.dtype != np.int8 or bias.dtype != np.int32 or bias.shape != w.shape[:1]:
         raise ModelError(f"{where}: its input is int8, so weights are int8 and the bias int32 ({len(w)},); got "
                          f"{w.dtype}, {bias.dtype} {bias.shape}")  # fmt: skip
-    of_y = values.result_quantization(op)
-    w, bias, scales = safe_channels(w, bias, _filter_scales(values, op, len(w), axis), x.type.scale / of_y["y_scale"])
-    stored = {f"{label}.weight": w, f"{label}.bias": bias, f"{label}.weight_scale": scales}
+    of_y, scales = values.result_quantization(op), _filter_scales(values, op, len(w), axis)
+    w, bias, scales = moved(w, bias, scales, _shifts(values, op, w, bias, scales, x.type.scale / of_y["y_scale"]))
     reach = np.abs(bias.astype(np.float64)) + 255 * np.abs(w.astype(np.float64)).sum(axis=(1, 2, 3))
     require_int32(values, op, reach, scales * x.type.scale / of_y["y_scale"])
-    weight, b, s = (values.parameter(name, array) for name, array in stored.items())
+    of_w = values.stored(op, 1)
+    weight = values.parameter(op, f"{label}.weight", w, of_w)
+    b = values.parameter(op, f"{label}.bias", bias, of_w, values.stored(op, 2), x.type.scale)  # that it counts in
+    s = values.parameter(op, f"{label}.weight_scale", scales, of_w)
     of_x = {"x_scale": x.type.scale, "x_zero_point": x.type.zero_point}
     m = values.build.op("qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y["y_scale"], form=values.form,
                         label=f"{label}.factors")  # fmt: skip
     return values.build.op("qnn.conv2d", x, weight, b, m, channels=len(w), kernel_size=w.shape[2:], form=values.form,
                            clip=int8_range(values, op, **of_y), label=label, **of_x, **of_y, **attrs)  # fmt: skip
+
+
+def _shifts(values: Values, op: Operator, w, bias, scales, factor: float) -> np.ndarray:
+    """What makes the filters of all layers with this weight safe (see safe_channels)."""
+    layers = [(w, bias, factor)]
+    for other in values.sharing(op):
+        x, y, b = values.tensor(other, 0), values.result(other), values.stored(other, 2)
+        factors = [float(each.scales[0]) for each in (x, y) if len(each.scales) == 1 and each.scales[0]]
+        b = np.zeros(len(w), np.int32) if b is None else values.constants.get(b)
+        if len(factors) == 2 and b is not None and b.shape == bias.shape:  # else it is refused when its turn comes
+            layers.append((w, b, factors[0] / factors[1]))
+    return safe_shifts(layers, scales)
 
 
 def _filter_scales(values: Values, op: Operator, filters: int, axis: int) -> np.ndarray:
@@ -95,6 +111,10 @@ def _filter_scales(values: Values, op: Operator, filters: int, axis: int) -> np.
     if not ((tensor.scales >= SCALES[0]) & (tensor.scales <= SCALES[1])).all():
         raise ModelError(f"{where}: a scale of its weights is {tensor.scales.min():g} or beyond what int8 can have")
     return np.resize(tensor.scales, filters).astype(np.float32)
+
+
+def _real_weight(values: Values, op: Operator, w: np.ndarray, axis: int, label: str) -> Value:
+    return values.parameter(op, f"{label}.weight", _real(values, op, w, axis), values.stored(op, 1))
 
 
 def _real(values: Values, op: Operator, w: np.ndarray, axis: int) -> np.ndarray:
@@ -112,4 +132,7 @@ def _biased(values: Values, op: Operator, y: Value, label: str) -> Value:
         return y
     if bias.dtype != np.float32:
         raise ModelError(f"{values.network.where(op)}: its bias is {bias.dtype}; it needs to be float32")
-    return values.build.bias_add(y, values.parameter(f"{label}.bias", bias), label=f"{label}.bias_add")
+    # Converters merge equal constants: a bias of zeros is one for layers that share their weight, others have their own.
+    apart = values.stored(op, 1) if not bias.any() else "any weight"
+    b = values.parameter(op, f"{label}.bias", bias, values.stored(op, 2), apart)
+    return values.build.bias_add(y, b, label=f"{label}.bias_add")

@@ -49,6 +49,15 @@ class Values:
         self.weights: dict[str, np.ndarray] = {}
         self.held: dict[int, Held] = {}
         self.constants = {tensor.number: tensor.data for tensor in network.tensors if tensor.data is not None}
+        self.origins = {
+            op.outputs[0]: op.inputs[0]
+            for op in network.operators
+            if op.name == "DEQUANTIZE" and op.outputs and op.inputs and op.inputs[0] in self.constants
+        }  # tensor -> the stored one it is made of
+        self.of_weight: dict[tuple, list[Operator]] = {}
+        for op in network.operators:
+            self.of_weight.setdefault((op.name, self.stored(op, 1)), []).append(op)
+        self.shared: dict[tuple, Value] = {}  # part of a layer, and what it was made of -> the parameter
         self.labels: set[str] = set()
         self.logits: tuple[Value, int] | None = None  # what a softmax reads, and how many nodes make it
 
@@ -147,9 +156,25 @@ class Values:
         self.labels.add(label)
         return label
 
-    def parameter(self, name: str, values: np.ndarray) -> Value:
-        self.weights[name] = np.ascontiguousarray(values)
-        return self.build.parameter(name, values.shape, str(values.dtype))
+    def stored(self, op: Operator, index: int) -> int | None:
+        """Which stored tensor operand `index` is; None where it is left out."""
+        number = op.inputs[index] if index < len(op.inputs) else -1
+        return None if number < 0 else self.origins.get(number, number)
+
+    def sharing(self, op: Operator) -> list[Operator]:
+        """The operators that have the weight of `op`, itself among them."""
+        return self.of_weight[op.name, self.stored(op, 1)]
+
+    def parameter(self, op: Operator, name: str, values: np.ndarray, *made_of) -> Value:
+        """A parameter; the one that is there already where it is the same part of a layer, made of the same."""
+        key = (name.rpartition(".")[2], *made_of)
+        if None in made_of or key not in self.shared:
+            self.weights[name] = np.ascontiguousarray(values)
+            self.shared[key] = self.build.parameter(name, values.shape, str(values.dtype))
+        elif not np.array_equal(self.weights[self.shared[key].name], values):
+            raise ModelError(f"{self.network.where(op)} has the {key[0]} of another layer, but lays it out otherwise, "
+                             "which is not supported")  # fmt: skip
+        return self.shared[key]
 
     def in_order(self, held: Held) -> Value:
         """The value with its elements in the file's order; four axes as NCHW all the same."""
