@@ -15,7 +15,7 @@ from workbench.errors import BoardError, BudgetError
 from workbench.trace.inspector import Inspector
 from workbench.trace.locate import LocatedFault
 from workbench.trace.tracer import Tracer
-from workbench.training import Training, first_step, train
+from workbench.training import Training, first_steps, train
 
 BOARD = boards.get("nrf52840").with_sram(64 * 1024)
 PRELUDE = """#include "model.h"
@@ -164,7 +164,7 @@ def step(built, level, board=BOARD, seconds=600.0, budget=BUDGET):
     tracer = Tracer(machine, device.buffers, device.ops, level, budget=budget)
     device.wrote = tracer.host_wrote
     tracer.attach()
-    first_step(built.compiled.model, Training()).run(device, before_call=tracer.begin_call)
+    first_steps(built.compiled.model, Training(), 1, 1)[0].run(device, before_call=tracer.begin_call)
     return tracer
 
 

@@ -146,9 +146,9 @@ def require_samples(model: Model, accumulate: int, options: Training) -> data.Da
     return samples
 
 
-def first_step(model: Model, options: Training) -> Step:
-    """What the first step of a run with these options is fed."""
-    return next(_steps(_samples(model, options), model.batch, 1, options))
+def first_steps(model: Model, options: Training, accumulate: int, count: int) -> list[Step]:
+    """What the first steps of a run with these options are fed."""
+    return list(islice(_steps(_samples(model, options, accumulate), model.batch, accumulate, options), count))
 
 
 def device_of(built) -> Device:

@@ -233,7 +233,7 @@ def test_a_training_step_that_overwrites_its_image(tmp_path):
         assert not len(run.violations)
     assert "input0" in taken(compiled.graph)
     assert compiled.memory.plan.bytes < 1.1 * 3 * 24 * 24 * 4
-    assert all(row.agrees for row in check(built, Training(steps=1)))
+    assert not check(built, Training()).findings
     assert "stored as NHCW" in (tmp_path / "optimized" / "model.h").read_text()
     parts = [row for row in built.project.buffers if row.role == "input"]
     assert sum(row.size for row in parts) == 3 * 24 * 24 * 4

@@ -56,7 +56,7 @@ def test_the_weights_are_the_same_to_the_bit_and_the_image_lies_nowhere(built):
 
 
 def test_every_node_agrees_with_numpy_and_held_out_images_come_in_order(built):
-    assert all(row.agrees for row in check(built["input-rows"], Training(steps=1)))
+    assert not check(built["input-rows"], Training()).findings
     x = np.random.default_rng(0).random((5, 3, 24, 24), np.float32)
     guesses = []
     for one in built.values():

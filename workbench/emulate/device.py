@@ -47,14 +47,14 @@ class Device:
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
         """Logits (batch, classes) of inputs (batch, …)."""
-        self._feed_inputs(inputs)
+        self.feed_inputs(inputs)
         self.machine.call("wb_forward")
         count = self.logits.size // 4
         return self.machine.read_array(self.address(self.logits), np.float32, count).reshape(len(inputs), -1)
 
     def feed(self, inputs: np.ndarray, labels: np.ndarray) -> None:
         """Write a batch's inputs and int32 labels."""
-        self._feed_inputs(inputs)
+        self.feed_inputs(inputs)
         self._feed(self.label, np.asarray(labels, np.int32))
 
     def train_step(self, inputs: np.ndarray, labels: np.ndarray) -> float:
@@ -110,7 +110,7 @@ class Device:
             right += int((guesses == labels[start : start + batch]).sum())
         return right / len(inputs)
 
-    def _feed_inputs(self, inputs: np.ndarray) -> None:
+    def feed_inputs(self, inputs: np.ndarray) -> None:
         """Write them, or leave them to be asked for row by row."""
         if self.input:
             self._feed(self.input, self.stored(inputs))

@@ -6,6 +6,7 @@ from functools import partial
 from inspect import signature
 
 from workbench.errors import GraphError, ShapeError
+from workbench.ir.ranges import Range, Within, same_bits
 from workbench.ir.types import TensorType
 
 REQUIRED = object()  # an attribute without a default
@@ -122,6 +123,8 @@ class Op:
 
     infer(*types, **attrs)       -> result type(s); the only place a ShapeError is raised
     evaluate(*arrays, **attrs)   -> result(s) in numpy; the definition of truth, in the dtype of its float operands
+    within(*ranges, **attrs)     -> the range(s) in which the C's results must lie, given those of its operands (see
+                                 ir/ranges.py); None: rounded as `evaluate` does it, so the same bits
     grads[i](build, dy, *operands, y=results, **attrs) -> gradient of operand i as graph, or None where there is none;
                                  `dy` belongs to the first result
     variadic                     takes any number of operands ≥ 1: the one rule of `grads` gets `index` besides
@@ -159,6 +162,7 @@ class Op:
     infer: Callable
     evaluate: Callable
     samples: Callable
+    within: Within | None = None
     grads: tuple[Callable | None, ...] = ()
     variadic: bool = False
     attrs: Mapping = field(default_factory=dict)
@@ -179,6 +183,11 @@ class Op:
     kernel: Kernel | None = None
     rows: Rows | None = None
     slices: Callable[..., Slice | None] = lambda *_, **__: None
+
+    def ranges(self, *operands: Range, **attrs) -> tuple[Range, ...]:
+        """The ranges in which the C's results must lie, given those of its operands."""
+        made = (self.within or same_bits(self.evaluate))(*operands, **attrs)
+        return (made,) if isinstance(made, Range) else tuple(made)
 
     def taken(self, attrs: Mapping) -> tuple[int | None, ...]:
         """For each of the first results the operand whose storage it always takes over."""

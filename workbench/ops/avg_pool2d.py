@@ -7,7 +7,9 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
+from workbench.ir.ranges import sums
 from workbench.ir.types import TensorType
+from workbench.ops._in_order import in_order
 from workbench.ops._windows import output_size, scatter, windows
 
 
@@ -28,7 +30,8 @@ def _reciprocal(size, dtype, pool_size, strides, padding, count_include_pad):
 
 
 def evaluate(x, *, pool_size, strides, padding, count_include_pad):
-    total = windows(x, pool_size, strides, padding).sum((4, 5), dtype=x.dtype)
+    patches = windows(x, pool_size, strides, padding)
+    total = in_order(patches.reshape(*patches.shape[:4], -1))
     return total * _reciprocal(x.shape[2:], x.dtype, pool_size, strides, padding, count_include_pad)
 
 
@@ -92,6 +95,7 @@ register(Op(
     ties=channelwise,
 ))  # fmt: skip
 register(Op(
-    name="nn.avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
+    name="nn.avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, within=sums(evaluate_grad),
+    grads=(grad_dy,), samples=samples_grad,
     attrs={"size": REQUIRED, **_ATTRS}, kernel=Kernel("avg_pool2d_grad_f32.h", "avg_pool2d_grad_f32", literals_grad),
 ))  # fmt: skip

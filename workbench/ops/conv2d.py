@@ -8,8 +8,9 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, register
+from workbench.ir.ranges import sums
 from workbench.ir.types import TensorType
-from workbench.ops._activation import ATTRS, LITERALS, end_types, end_values, grad_b, through_clip
+from workbench.ops._activation import ATTRS, LITERALS, end_ranges, end_types, end_values, grad_b, through_clip
 from workbench.ops._windows import output_size, windows
 from workbench.ops.strided_slice import first_channels
 
@@ -38,6 +39,10 @@ def evaluate(x, w, b=None, *, strides, padding, dilation, groups, kernel_size, a
     y = np.einsum("ngchwij,gocij->ngohw", patches, filters, optimize=True)
     y = np.ascontiguousarray(y.reshape(n, w.shape[0], height, width), dtype=x.dtype)
     return end_values(y, b, activation, mask)
+
+
+def within(*operands, activation, mask, **attrs):
+    return end_ranges(sums(evaluate)(*operands, **attrs), activation, mask)
 
 
 def grad_x(build, dy, x, w, *b, y, activation, kernel_size, strides, padding, dilation, groups, **_):
@@ -163,7 +168,8 @@ def every_sample(rng):
 
 
 register(Op(
-    name="nn.conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=every_sample, macs=macs,
+    name="nn.conv2d", infer=infer, evaluate=evaluate, within=within, grads=(grad_x, grad_w, grad_b),
+    samples=every_sample, macs=macs,
     attrs={**WINDOW_ATTRS, **ATTRS},
     part=part, ties=ties, parameters={1: "weight", 2: "bias"},
     kernel=Kernel("conv2d_f32.h", function, literals, operands=3, results=2, split=(1,)),

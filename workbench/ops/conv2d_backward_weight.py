@@ -4,6 +4,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, Slice, register
+from workbench.ir.ranges import sums
 from workbench.ir.types import TensorType
 from workbench.ops import conv2d
 from workbench.ops._windows import output_size, windows
@@ -29,6 +30,25 @@ def evaluate(dy, x, *, kernel_size, strides, padding, dilation, groups):
         optimize=True,
     )
     return np.ascontiguousarray(dw.reshape(dy.shape[1], c // groups, *k), dtype=dy.dtype)
+
+
+LONG = 128  # terms, beyond which equal ones may add up to more than 16 ε: uniform gradients of a flat image
+
+
+def in_order(dy, x, *, kernel_size, strides, padding, dilation, groups):
+    """The same, pixel by pixel, as the kernel adds them up."""
+    patches = windows(x, kernel_size, strides, padding, dilation)
+    n, c, height, width, *k = patches.shape
+    patches = patches.reshape(n, groups, 1, c // groups, height, width, *k)
+    dy = dy.reshape(n, groups, -1, 1, height, width, 1, 1)
+    dw = np.zeros((groups, dy.shape[2], c // groups, *k), dy.dtype)
+    for image, row, column in np.ndindex(n, height, width):
+        dw += dy[image, :, :, :, row, column] * patches[image, :, :, :, row, column]
+    return dw.reshape(-1, c // groups, *k)
+
+
+def within(dy, x, **attrs):
+    return sums(evaluate, in_order if dy.low.size // dy.low.shape[1] > LONG else None)(dy, x, **attrs)
 
 
 def macs(dy, x, *, groups, kernel_size, **_):
@@ -66,7 +86,7 @@ def samples(rng):
 
 
 register(Op(
-    name="nn.conv2d_backward_weight", infer=infer, evaluate=evaluate, samples=samples, macs=macs,
+    name="nn.conv2d_backward_weight", infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs,
     attrs={**conv2d_defaults, "kernel_size": REQUIRED},
     kernel=Kernel("conv2d_backward_weight_f32.h", "conv2d_backward_weight_f32", literals), slices=slices,
 ))  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, Slice, register
+from workbench.ir.ranges import sums
 from workbench.ir.types import TensorType
 from workbench.ops import conv2d
 from workbench.ops._windows import output_size, scatter
@@ -130,8 +131,9 @@ def samples(rng):
 conv2d_defaults = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
 
 register(Op(
-    name="nn.conv2d_transpose", infer=infer, evaluate=evaluate, grads=(grad_dy, grad_w, grad_onto), samples=samples,
-    macs=macs, attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
+    name="nn.conv2d_transpose", infer=infer, evaluate=evaluate, within=sums(evaluate),
+    grads=(grad_dy, grad_w, grad_onto), samples=samples, macs=macs,
+    attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
     kernel=Kernel("conv2d_transpose_f32.h", function, literals, in_place=(2,), split=(1,), operands=3),
     rows=Rows("conv2d_transpose_rows_f32.h", function_rows, literals_rows, reach, images=(0, 2), operands=3),
     slices=slices,

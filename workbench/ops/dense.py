@@ -5,8 +5,9 @@ A third operand b is added to each row, then `activation` clips the sums (see _a
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.ranges import sums
 from workbench.ir.types import TensorType
-from workbench.ops._activation import ATTRS, LITERALS, end_types, end_values, grad_b, through_clip
+from workbench.ops._activation import ATTRS, LITERALS, end_ranges, end_types, end_values, grad_b, through_clip
 from workbench.ops.strided_slice import first_channels
 
 
@@ -20,6 +21,10 @@ def infer(x, w, b=None, *, activation="", mask=False):
 
 def evaluate(x, w, b=None, *, activation="", mask=False):
     return end_values(x @ w.T, b, activation, mask)
+
+
+def within(*operands, activation, mask, **attrs):
+    return end_ranges(sums(evaluate)(*operands, **attrs), activation, mask)
 
 
 def grad_x(build, dy, x, w, *b, y, activation, **_):
@@ -66,7 +71,8 @@ def samples(rng):
 
 
 register(Op(
-    name="nn.dense", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=samples, attrs=ATTRS,
+    name="nn.dense", infer=infer, evaluate=evaluate, within=within, grads=(grad_x, grad_w, grad_b),
+    samples=samples, attrs=ATTRS,
     macs=lambda x, w, *b, **_: x.shape[0] * w.elements,
     parameters={1: "weight", 2: "bias"}, part=part, ties=ties,
     kernel=Kernel("dense_f32.h", function, literals, operands=3, results=2, split=(1,)),

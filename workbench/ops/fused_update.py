@@ -49,6 +49,10 @@ def fuse(gradient: Op, update: Op) -> Op:
         operands, inner, written, rest, outer = parts(arrays, attrs)
         return update.evaluate(*written, gradient.evaluate(*operands, **inner), *rest, **outer)
 
+    def within(*ranges, **attrs):
+        operands, inner, written, rest, outer = parts(ranges, attrs)
+        return update.ranges(*written, *gradient.ranges(*operands, **inner), *rest, **outer)
+
     def macs(*types, **attrs):
         operands, inner, *_ = parts(types, attrs)
         return gradient.macs(*operands, **inner)
@@ -90,7 +94,7 @@ def fuse(gradient: Op, update: Op) -> Op:
         operands=update.kernel.operands and update.kernel.operands + count - 1,
     )  # fmt: skip
     return Op(
-        name=name, infer=infer, evaluate=evaluate, samples=samples_of(gradient, update), macs=macs,
+        name=name, infer=infer, evaluate=evaluate, within=within, samples=samples_of(gradient, update), macs=macs,
         attrs={**gradient.attrs, **update.attrs}, phase=update.phase,
         takes=tuple(index and index + count - 1 for index in update.takes),
         dtypes={0: update.dtypes.get(0, ("float32",))}

@@ -2,6 +2,7 @@
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.ranges import sums
 from workbench.ir.types import TensorType
 
 
@@ -67,6 +68,7 @@ def samples(rng):
 
 
 register(Op(
-    name="nn.matmul", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, macs=macs,
+    name="nn.matmul", infer=infer, evaluate=evaluate, within=sums(evaluate), grads=(grad_a, grad_b),
+    samples=samples, macs=macs,
     attrs={"transpose_a": False, "transpose_b": False}, kernel=Kernel("matmul_f32.h", function, literals, split=(1,)),
 ))  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, channelwise, register
+from workbench.ir.ranges import Range, same_bits, single, sums
 from workbench.ir.types import NUMPY, TensorType
 from workbench.ops._windows import output_size, scatter, windows
 
@@ -26,13 +27,36 @@ def infer(x, *, pool_size, strides, padding, argmax):
     return (y, TensorType(y.shape, _argmax_dtype(pool_size))) if argmax else y
 
 
-def evaluate(x, *, pool_size, strides, padding, argmax):
+def _windows_of(x, pool_size, strides, padding):
+    """The elements of each window, (N, C, rows, columns, elements); padding is below all that there is."""
     wide, lowest = (x.astype(np.int16), -129) if x.dtype == np.int8 else (x, -np.inf)
     patches = windows(wide, pool_size, strides, padding, value=lowest)
-    flat = patches.reshape(*patches.shape[:4], -1)
+    return patches.reshape(*patches.shape[:4], -1)
+
+
+def evaluate(x, *, pool_size, strides, padding, argmax):
+    flat = _windows_of(x, pool_size, strides, padding)
     place = np.argmax(flat, axis=-1)
     y = np.take_along_axis(flat, place[..., None], axis=-1)[..., 0].astype(x.dtype)
     return (y, place.astype(NUMPY[_argmax_dtype(pool_size)])) if argmax else y
+
+
+def within(x, *, argmax, **attrs):
+    """Places: from the first to the last one that may hold the first largest value.
+
+    One does if it may be above all before it, and not below any behind it.
+    """
+    if x.exact or not argmax:
+        return same_bits(evaluate)(x, argmax=argmax, **attrs)
+    (values,) = same_bits(evaluate)(x, argmax=False, **attrs)
+    low, high = (_windows_of(end, **attrs) for end in single(x))
+    edge = np.full((*low.shape[:-1], 1), -np.inf, low.dtype)
+    before = np.maximum.accumulate(np.concatenate([edge, low[..., :-1]], -1), -1)
+    behind = np.maximum.accumulate(np.concatenate([edge, low[..., :0:-1]], -1), -1)[..., ::-1]
+    may = (high > before) & (high >= behind)
+    last = may.shape[-1] - 1 - may[..., ::-1].argmax(-1)
+    dtype = NUMPY[_argmax_dtype(attrs["pool_size"])]
+    return values, Range(may.argmax(-1).astype(dtype), last.astype(dtype))
 
 
 def grad_x(build, dy, x, *, y, pool_size, strides, padding, argmax):
@@ -130,13 +154,14 @@ def samples_grad(rng):
 
 
 register(Op(
-    name="nn.max_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
+    name="nn.max_pool2d", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     attrs={"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "argmax": False},
     training={"argmax": True}, dtypes={0: ("float32", "int8")}, kernel=Kernel("max_pool2d_f32.h", function, literals),
     ties=channelwise, rows=Rows("max_pool2d_rows_f32.h", function_rows, literals_rows, reach),
 ))  # fmt: skip
 register(Op(
-    name="nn.max_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples_grad,
+    name="nn.max_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, within=sums(evaluate_grad),
+    samples=samples_grad,
     attrs={"size": REQUIRED, "pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0)},
     dtypes={1: ("int8", "int32")}, kernel=Kernel("max_pool2d_grad_f32.h", function_grad, literals_grad),
     rows=Rows("max_pool2d_rows_f32.h", function_grad_rows, literals_grad_rows, reach_grad, parted=(1,)),

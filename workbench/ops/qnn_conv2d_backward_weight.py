@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, get, register
+from workbench.ir.ranges import exactly, sums
 from workbench.ir.types import TensorType
 from workbench.ops import conv2d_backward_weight
 from workbench.ops._quantized import check
@@ -21,6 +22,17 @@ def infer(dy, x, *, x_scale, x_zero_point, **attrs):
 def evaluate(dy, x, *, x_scale, x_zero_point, **attrs):
     centred = x.astype(dy.dtype) - dy.dtype.type(x_zero_point)
     return conv2d_backward_weight.evaluate(dy, centred, **attrs) * dy.dtype.type(x_scale)
+
+
+def within(dy, x, *, x_scale, x_zero_point, **attrs):
+    """Of x without its zero point: what is multiplied."""
+
+    def scaled(gradient):
+        return lambda dy, x, **window: gradient(dy, x, **window) * dy.dtype.type(x_scale)
+
+    of, long = conv2d_backward_weight, dy.low.size // dy.low.shape[1] > conv2d_backward_weight.LONG
+    centred = exactly(x.low.astype(np.float32) - np.float32(x_zero_point))
+    return sums(scaled(of.evaluate), scaled(of.in_order) if long else None)(dy, centred, **attrs)
 
 
 def literals(dy, x, *, x_scale, x_zero_point, **attrs):
@@ -53,7 +65,7 @@ def samples(rng):
 
 
 register(Op(
-    name="qnn.conv2d_backward_weight", infer=infer, evaluate=evaluate, samples=samples, macs=macs,
+    name="qnn.conv2d_backward_weight", infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs,
     attrs={**get("nn.conv2d_backward_weight").attrs, "x_scale": REQUIRED, "x_zero_point": 0}, dtypes={1: ("int8",)},
     kernel=Kernel("conv2d_backward_weight_s8.h", "conv2d_backward_weight_s8", literals, scratch), slices=slices,
 ))  # fmt: skip

@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 
 from workbench.ir.op import Kernel, Op, Sample, get, register
+from workbench.ir.ranges import sums
 from workbench.ops import conv2d_transpose
 
 
@@ -43,8 +44,8 @@ def samples(rng):
 
 
 register(Op(
-    name="qnn.conv2d_transpose", infer=conv2d_transpose.infer, evaluate=evaluate, samples=samples,
-    macs=conv2d_transpose.macs, attrs=get("nn.conv2d_transpose").attrs, dtypes={1: ("int8",)},
+    name="qnn.conv2d_transpose", infer=conv2d_transpose.infer, evaluate=evaluate, within=sums(evaluate),
+    samples=samples, macs=conv2d_transpose.macs, attrs=get("nn.conv2d_transpose").attrs, dtypes={1: ("int8",)},
     kernel=Kernel("conv2d_transpose_s8.h", function, conv2d_transpose.literals, scratch, in_place=(2,), split=(1,),
                   operands=3),
     slices=slices,

@@ -51,6 +51,14 @@ def evaluate(*operands, body, **_):
     return tuple(made[name] for name in body.outputs)
 
 
+def within(*operands, body, **_):
+    values = dict(zip(body.inputs, operands, strict=True))
+    for node in body.nodes:
+        made = ops.get(node.op).ranges(*(values[name] for name in node.operands), **node.attrs)
+        values.update(zip(node.results, made, strict=True))
+    return tuple(values[name] for name in body.outputs)
+
+
 def macs(*_, body, **__):
     return sum(ops.get(node.op).macs(*(body.types[x] for x in node.operands), **node.attrs) for node in body.nodes)
 
@@ -92,7 +100,7 @@ def _random(rng, name, kind):
 
 
 register(Op(
-    name="region", infer=infer, evaluate=evaluate, samples=samples, macs=macs, dtypes=None,
+    name="region", infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs, dtypes=None,
     takes=lambda *, body, **_: takeovers(body),
     attrs={"body": REQUIRED, "rows": 1, "channels": 0, "by_rows": ()}, layouts="any",
     kernel=Kernel("rows_f32.h", "", lambda *_, **__: [], _scratch),

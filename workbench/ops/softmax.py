@@ -4,6 +4,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.ranges import EPSILON, ROUNDINGS, near
 
 
 def infer(x):
@@ -17,12 +18,33 @@ def evaluate(x):
     return e * (x.dtype.type(1) / e.sum(axis=1, keepdims=True))
 
 
+LOWEST = -87  # where the kernel's exp gives 0: what follows is hardly above the smallest float32
+
+
+def exponentials(below):
+    """exp in float64 of what is 0 or less, and its size (see ir/ranges.py): it depends on how x itself is rounded."""
+    e = np.exp(below)
+    return e, np.where(below < LOWEST, e / (ROUNDINGS * EPSILON), e * (1 - below))
+
+
+def probabilities(x):
+    """Softmax in float64, and its numerators' sizes over its denominators."""
+    e, size = exponentials(x.low.astype(np.float64) - x.low.max(axis=1, keepdims=True))
+    total = e.sum(axis=1, keepdims=True)
+    return e / total, size / total
+
+
+def within(x):
+    p, size = probabilities(x)
+    return near(p, size + p * size.sum(axis=1, keepdims=True))
+
+
 def samples(rng):
     cases = [Sample((3 * rng.normal(size=shape),)) for shape in ((1, 10), (4, 3), (2, 1))]
     return [*cases, Sample((np.array([[80.0, -80.0, 1e4, 1e4]]),))]
 
 
 register(Op(
-    name="nn.softmax", infer=infer, evaluate=evaluate, samples=samples,
+    name="nn.softmax", infer=infer, evaluate=evaluate, within=within, samples=samples,
     kernel=Kernel("softmax_f32.h", "softmax_f32", lambda x: list(x.shape)),
 ))  # fmt: skip

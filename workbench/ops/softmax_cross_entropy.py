@@ -10,7 +10,9 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.ranges import near
 from workbench.ir.types import TensorType
+from workbench.ops.softmax import exponentials, probabilities
 
 
 def _check(name, logits, labels):
@@ -35,6 +37,15 @@ def evaluate(logits, labels):
     return np.asarray(loss.sum() * logits.dtype.type(1 / len(x)), logits.dtype)
 
 
+def within(logits, labels):
+    x, rows = _shifted(logits.low.astype(np.float64)), np.arange(len(logits.low))
+    e, size = exponentials(x)
+    e[rows, x.argmax(axis=1)] = size[rows, x.argmax(axis=1)] = 0
+    rest, label = e.sum(axis=1), -x[rows, labels.low]
+    sizes = size.sum(axis=1) / (1 + rest) + np.log1p(rest) + label
+    return near(np.mean(np.log1p(rest) + label), np.mean(sizes))
+
+
 def grad_logits(build, dy, logits, labels, **_):
     if dy is not None:
         raise ShapeError("softmax_cross_entropy: is a loss; nothing may be computed from it")
@@ -56,6 +67,15 @@ def evaluate_grad(logits, labels):
     return e * scale[:, None] * logits.dtype.type(1 / len(e))
 
 
+def within_grad(logits, labels):
+    p, size = probabilities(logits)
+    rows, batch = (np.arange(len(p)), labels.low), len(p)
+    spread = size.sum(axis=1, keepdims=True)
+    p[rows] = size[rows] = 0  # its own is minus the sum of the others
+    p[rows], size[rows] = -p.sum(axis=1), size.sum(axis=1)
+    return near(p / batch, (size + np.abs(p) * spread) / batch)
+
+
 def samples(rng):
     cases = [
         Sample((rng.normal(size=(n, c)) * 3, rng.integers(0, c, n, dtype=np.int32)))
@@ -67,12 +87,14 @@ def samples(rng):
 
 
 register(Op(
-    name="nn.softmax_cross_entropy", infer=infer, evaluate=evaluate, grads=(grad_logits, None), samples=samples,
+    name="nn.softmax_cross_entropy", infer=infer, evaluate=evaluate, within=within,
+    grads=(grad_logits, None), samples=samples,
     loss=True, dtypes={1: ("int32",)},
     kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_f32", lambda x, _: list(x.shape)),
 ))  # fmt: skip
 register(Op(
-    name="nn.softmax_cross_entropy_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples,
+    name="nn.softmax_cross_entropy_grad", infer=infer_grad, evaluate=evaluate_grad, within=within_grad,
+    samples=samples,
     dtypes={1: ("int32",)},
     kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_grad_f32", lambda x, _: list(x.shape)),
 ))  # fmt: skip

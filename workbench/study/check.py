@@ -1,131 +1,247 @@
-"""Hold the emulated firmware against numpy, node by node: the first training step, operator by operator.
+"""Hold the emulated firmware against numpy: every entry, operator by operator, over three training steps.
 
-Each node is evaluated in numpy on the operands that the *emulated* node read, so that a difference is its own and not
-one it inherited; and the whole step is interpreted beside it, so that what adds up is seen as well.
+    wb_forward   step 1   wb_forward   step 2   wb_forward   step 3         a step: wb_accumulate …, wb_train_step
+
+Under the memory trace, the core pauses before each operator. What it reads must be what was last written there, bit by
+bit; its results must be those of numpy on these operands, but for what the order of a sum may change (ir/ranges.py).
+So each difference is told where it arises, and what agrees everywhere is the interpreter's step. Beside it each call
+as a whole is held against the interpreter's.
+
+Steps differ in their data, in their seeds, and in their rates, which differ for weights and biases. The last one is hard:
+half of its image is blank, so that windows hold equal values; its logits are moved up to 100, the exp of which float32
+cannot hold; its rates drive int8 weights to their ends.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 
 import numpy as np
 
-from workbench.emulate.device import Device
+from workbench.autodiff import loss_nodes
+from workbench.errors import FirmwareFault
 from workbench.ir import op as ops
-from workbench.ir.graph import Node
-from workbench.ir.interpret import interpret
-from workbench.ir.liveness import steps
+from workbench.ir.graph import Graph, Node
+from workbench.ir.liveness import storage_roots
+from workbench.ir.ranges import exactly
 from workbench.ir.types import NUMPY, TensorType
 from workbench.session import Built
+from workbench.study.findings import Checked, Difference, Finding, Outcome, beyond, changed
+from workbench.study.whole import distances, nodes_of
 from workbench.tables import OpRow
-from workbench.training import Training, device_of, first_step, read_parameter
+from workbench.trace.tracer import Tracer
+from workbench.training import Step, Training, device_of, first_steps, read_parameter
 
-TOLERANCE = 1e-5  # of the tensor's norm
-OVERALL = 1e-3  # the same of what the whole step adds up to: rounding, and clips that fall the other way
+OVERALL = 1e-3  # of the norm: what a call adds up to, rounding and clips that fall the other way
+RATES = (None, (0.05, 0.02), (5.0, 3.0))  # of weights and biases; None: as told, and 0.6 of it
+HARD_LOGIT = 100.0
 
 
 @dataclass(frozen=True)
-class Checked:
-    """One result of one node. Differences are relative to the norm of numpy's result.
+class Call:
+    """One call of the firmware, and what it is fed. `counted`: steps done before; `hard`: move the logits up."""
 
-    own: against numpy on the same operands; total: against the interpreter's whole step. `index` is the first element
-    that differs by more than the tolerance of the largest one, with both its values; None where none does.
-    """
-
-    position: int
-    symbol: str
-    node: str
-    value: str
-    own: float
-    total: float
-    index: tuple[int, ...] | None
-    expected: float | None
-    got: float | None
-
-    @property
-    def agrees(self) -> bool:
-        return self.own <= TOLERANCE and self.index is None
+    entry: str
+    step: Step
+    batch: tuple[np.ndarray, np.ndarray]
+    label: str
+    counted: int
+    hard: bool = False
 
 
-def adds_up(rows: list[Checked]) -> bool:
-    """Whether the whole step ends where the interpreter's does; operators that agree one by one should see to it."""
-    return all(row.total <= OVERALL for row in rows)
+def check(built: Built, options: Training) -> Outcome:
+    """All that was compared, and what is wrong; a fault of the firmware ends it and is one of the findings."""
+    watch = _Watch(built)
+    called = []
+    try:
+        watch.start()
+        for call in _calls(built, options):
+            called.append(call.label)
+            watch.run(call)
+    except FirmwareFault as fault:
+        watch.findings.append(Finding(watch.label, "fault", message=str(fault)))
+    return Outcome(len(built.project.ops), tuple(called), tuple(watch.rows), tuple(watch.findings), watch.whole)
 
 
-def check(built: Built, options: Training) -> list[Checked]:
-    """One row a result of every node, in execution order. Raises FirmwareFault as a run does."""
-    compiled = built.compiled
-    graph = compiled.graph
-    device = device_of(built)
-    step = first_step(compiled.model, options)
-    device.set_rates(step.lr, step.lr_bias)
-    device.set_seed(step.seed)
-    whole = _interpreted(built, step)
-    read = _reader(device, graph.types, {compiled.model.graph.inputs[0]: step.batches[0][0]})
-
-    rows: list[Checked] = []
-    emulated = device.train_step_by_operator(*step.batches[0])
-    for node, op in zip(steps(graph), device.ops, strict=True):
-        operands = [read(name) for name in node.operands]
-        next(emulated)
-        expected = ops.get(node.op).evaluate(*operands, **node.attrs)
-        expected = expected if isinstance(expected, tuple) else (expected,)
-        for name, want in zip(node.results, expected, strict=True):
-            rows.append(_compare(op, name, want, read(name), whole[name]))
-    return rows
+def _calls(built: Built, options: Training) -> Iterator[Call]:
+    every = built.compiled.optimizer.accumulate
+    kind = built.compiled.graph.types[built.compiled.model.graph.inputs[0]]
+    drawn = first_steps(built.compiled.model, options, every, len(RATES) + 1)
+    for number, (step, following) in enumerate(pairwise(drawn)):
+        lr, lr_bias = RATES[number] or (step.lr, 0.6 * step.lr)
+        step = replace(step, lr=lr, lr_bias=lr_bias, seed=step.seed + number)
+        hard = number == len(RATES) - 1
+        yield Call("wb_forward", step, following.batches[0], f"wb_forward after {number} steps", number)
+        for at, (x, y) in enumerate(step.batches, 1):
+            entry = "wb_train_step" if at == every else "wb_accumulate"
+            label = f"step {number + 1}" + (f", batch {at}" if every > 1 else "")
+            yield Call(entry, step, (_half_blank(x, kind) if hard else x, y), label, number, hard)
 
 
-def _interpreted(built: Built, step) -> dict[str, np.ndarray]:
-    """Every result of the interpreter's step, by value name."""
-    graph, kept = built.compiled.graph, {}
-
-    def observe(node: Node, results: tuple[np.ndarray, ...]) -> None:
-        kept.update({name: result.copy() for name, result in zip(node.results, results, strict=True)})
-
-    x, y = step.batches[0]
-    feeds = dict(built.compiled.weights) | {"label0": y, "lr": step.lr, "lr_bias": step.lr_bias}
-    feeds |= {"seed": step.seed, "step": 0}
-    feeds[built.compiled.model.graph.inputs[0]] = x
-    feeds |= {name: np.zeros(graph.types[name].shape) for name in graph.state}
-    interpret(graph, {name: feeds[name] for name in graph.arguments}, observe=observe)
-    return kept
+def _half_blank(x: np.ndarray, kind: TensorType) -> np.ndarray:
+    x = x.copy()
+    x[..., : x.shape[-1] // 2] = kind.zero_point
+    return x
 
 
-def _reader(device: Device, types: dict[str, TensorType], fed: dict[str, np.ndarray]) -> Callable[[str], np.ndarray]:
-    """Reads a value from the device's memory; one that came as a stream is what was `fed`."""
-    place = {value: device.address(row) for row in device.buffers for value in row.values}
-    split = {value: row.values[0] for row in device.buffers if row.axis is not None for value in row.values}
+class _Watch:
+    """A device under the memory trace, and what every value in its memory must be: `held`, by the value's name."""
 
-    def read(name: str) -> np.ndarray:
-        kind = types[name]
+    def __init__(self, built: Built):
+        self.graph: Graph = built.compiled.graph
+        self.weights, self.source = built.compiled.weights, built.compiled.model.graph.inputs[0]
+        self.reserve = built.image.stack_reserve
+        self.device = device_of(built)
+        self.tracer = Tracer(self.device.machine, self.device.buffers, self.device.ops, "memory")
+        self.device.wrote = self.tracer.host_wrote
+        self.tracer.attach()
+        self.place = {name: self.device.address(row) for row in self.device.buffers for name in row.values}
+        split = [row for row in self.device.buffers if row.axis is not None]
+        self.split = {name: row.values[0] for row in split for name in row.values}
+        self.root = storage_roots(self.graph)
+        self.views = {node.results[0]: node for node in self.graph.nodes if ops.get(node.op).view}
+        (self.loss,) = loss_nodes(self.graph)
+        self.of_symbol = {op.symbol: op for op in self.device.ops}
+        self.held: dict[str, np.ndarray] = {}
+        self.rows: list[Checked] = []
+        self.findings: list[Finding] = []
+        self.label, self.whole, self.violations = "start", 0.0, 0
+
+    # ------------------------------------------------------------------ calls
+
+    def start(self) -> None:
+        """Parameters are those that were compiled, state is zero."""
+        for name in self.graph.persistent:
+            kind = self.graph.types[name]
+            expected = self.weights[name] if name in self.weights else np.zeros(kind.shape)
+            self.held[name] = np.asarray(expected, NUMPY[kind.dtype]).reshape(kind.shape)
+            self._require(name, "start")
+
+    def run(self, call: Call) -> None:
+        self.label = call.label
+        before = {name: self.held[name] for name in self.graph.persistent}
+        fed = self._feed(call)
+        nodes = nodes_of(self.graph, call.entry)
+        pairs = self._operators(nodes)
+        machine = self.device.machine
+        addresses = [machine.elf.address(op.symbol) for _, op in pairs]
+        done = None
+        for index in chain(machine.calls_by_operator(call.entry, addresses), [None]):
+            if done:
+                self._results(*done)
+            if index is not None:
+                node, op = pairs[index]
+                if call.hard and self.loss.operands[0] in node.operands:
+                    self._move_logits()
+                done = node, op, self._operands(node, op)
+        self._returned(call)
+        after = {name: self.held[name] for name in self.graph.persistent}
+        logits = self._held(self.loss.operands[0])
+        for what, distance in distances(self.graph, call.entry, before, after, fed, logits).items():
+            self.whole = max(self.whole, distance)
+            if not distance <= OVERALL:
+                self.findings.append(Finding(call.label, "whole", value=what, expected=OVERALL, got=distance))
+        self._accesses()
+
+    def _operators(self, nodes: tuple[Node, ...]) -> list[tuple[Node, OpRow]]:
+        work = [node for node in self.graph.nodes if node.results[0] not in self.views]
+        chosen = {node.results for node in nodes}
+        return [(node, op) for node, op in zip(work, self.device.ops, strict=True) if node.results in chosen]
+
+    def _feed(self, call: Call) -> dict[str, np.ndarray]:
+        """Write what the host writes; gives it, and the scalars that operators read."""
+        x, y = call.batch
+        step = call.step
+        self.tracer.begin_call()
+        self.device.set_rates(step.lr, step.lr_bias)
+        self.device.set_seed(step.seed)
+        if call.entry == "wb_forward":
+            self.device.feed_inputs(x)
+        else:
+            self.device.feed(x, y)
+        fed = {self.source: x, self.loss.operands[1]: np.asarray(y, np.int32), "lr": np.float32(step.lr)}
+        fed |= {"lr_bias": np.float32(step.lr_bias), "seed": np.uint32(step.seed).astype(np.int32)}
+        fed["step"] = np.int32(call.counted)
+        fed = {name: np.asarray(value) for name, value in fed.items() if name in self.graph.types}
+        self.held |= fed
+        return fed
+
+    # ------------------------------------------------------------------ operators
+
+    def _operands(self, node: Node, op: OpRow) -> list[np.ndarray]:
+        """What an operator is about to read: nobody may have touched it since it was made."""
+        return [self._require(name, "operand", op) for name in node.operands]
+
+    def _results(self, node: Node, op: OpRow, operands: list[np.ndarray]) -> None:
+        allowed = ops.get(node.op).ranges(*map(exactly, operands), **node.attrs)
+        for name, each in zip(node.results, allowed, strict=True):
+            got = self._read(name)
+            used, difference = beyond(each, got)
+            self.rows.append(Checked(self.label, op.position, op.symbol, op.node, name, used))
+            self._note("result", name, difference, op)
+            self.held[name] = got
+            if self.root[name] in self.graph.persistent:
+                self.held[self.root[name]] = got
+
+    def _move_logits(self) -> None:
+        """The largest of each sample becomes 100, what it is above the others stays."""
+        name = self.loss.operands[0]
+        logits = self._held(name)
+        moved = logits - logits.max(axis=1, keepdims=True) + np.float32(HARD_LOGIT)
+        self.device.machine.write_array(self.place[name], moved)
+        while name in self.views:
+            name = self.views[name].operands[0]
+        self.held[name] = moved.reshape(self.graph.types[name].shape)
+
+    def _returned(self, call: Call) -> None:
+        """Control is back: what outlives the call is as it was last written."""
+        for name in self.graph.persistent:
+            self._require(name, "return")
+        if call.entry == "wb_forward":
+            self._require(self.loss.operands[0], "return")
+            return
+        self._require(self.loss.results[0], "return")
+        expected, got = call.counted + (call.entry == "wb_train_step"), self.device.machine.read_u32("wb_step")
+        if got != expected:
+            self.findings.append(Finding(self.label, "counter", value="wb_step", expected=expected, got=got))
+
+    def _accesses(self) -> None:
+        """What the trace found in this call that it had not found before."""
+        table = self.device.machine.inspector.violations(self.tracer.violations())
+        names = {row.id: row.name for row in self.device.buffers}
+        starts = {row.id: self.device.address(row) for row in self.device.buffers}
+        for row in table.iloc[self.violations :].itertuples():
+            op, known = self.of_symbol.get(row.op), row.buffer in starts
+            index = (int(row.address) - starts[row.buffer] if known else int(row.address),)
+            self.findings.append(Finding(self.label, row.kind, row.op, op.node if op else "",
+                                         names[row.buffer] if known else "", index, count=int(row.count)))  # fmt: skip
+        self.violations = len(table)
+
+    # ------------------------------------------------------------------ memory
+
+    def _require(self, name: str, what: str, op: OpRow | None = None) -> np.ndarray:
+        """What lies at a value's place, noted if it is not what must be there."""
+        got = self._read(name)
+        self._note(what, name, changed(self._held(name), got), op)
+        return got
+
+    def _note(self, what: str, name: str, difference: Difference | None, op: OpRow | None) -> None:
+        if difference:
+            where = (op.symbol, op.node) if op else ("", "")
+            self.findings.append(Finding(self.label, what, *where, name, **vars(difference)))
+
+    def _held(self, name: str) -> np.ndarray:
+        view = self.views.get(name)
+        return ops.get(view.op).evaluate(self._held(view.operands[0]), **view.attrs) if view else self.held[name]
+
+    def _read(self, name: str) -> np.ndarray:
+        """A value as it lies in memory; one that came as a stream is what was fed."""
+        kind, machine = self.graph.types[name], self.device.machine
         if not kind.bytes:
-            return fed[name]
-        if name in split:
-            return read_parameter(device, split[name], kind)
+            return self.held[name]
+        if name in self.split:
+            return read_parameter(self.device, self.split[name], kind)
         if kind.dtype == "bit":
-            packed = np.frombuffer(device.machine.read(place[name], kind.bytes), np.uint8)
+            packed = np.frombuffer(machine.read(self.place[name], kind.bytes), np.uint8)
             return kind.logical(np.unpackbits(packed, bitorder="little")[: kind.elements].astype(bool))
-        return kind.logical(device.machine.read_array(place[name], NUMPY[kind.dtype], kind.elements))
-
-    return read
-
-
-def _compare(op: OpRow, value: str, want: np.ndarray, got: np.ndarray, whole: np.ndarray) -> Checked:
-    far = ~np.isclose(got, want, rtol=TOLERANCE, atol=TOLERANCE * _largest(want), equal_nan=True)
-    index = tuple(int(i) for i in np.argwhere(far)[0]) if far.any() else None
-    expected, found = (float(want[index]), float(got[index])) if index is not None else (None, None)
-    return Checked(op.position, op.symbol, op.node, value, _relative(got, want), _relative(got, whole), index,
-                   expected, found)  # fmt: skip
-
-
-def _largest(values: np.ndarray) -> float:
-    return float(np.abs(values, where=np.isfinite(values), out=np.zeros(values.shape)).max(initial=0))
-
-
-def _relative(got: np.ndarray, want: np.ndarray) -> float:
-    """‖got − want‖ / ‖want‖ in float64; infinite where one is not finite and the other is."""
-    got, want = got.astype(np.float64), want.astype(np.float64)
-    if not np.array_equal(np.isfinite(got), np.isfinite(want)):
-        return float("inf")
-    norm = float(np.linalg.norm(want[np.isfinite(want)]))
-    difference = float(np.linalg.norm((got - want)[np.isfinite(want)]))
-    return difference / norm if norm else difference
+        return kind.logical(machine.read_array(self.place[name], NUMPY[kind.dtype], kind.elements))
