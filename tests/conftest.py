@@ -17,6 +17,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the backgrou
     signal.signal(signal.SIGINT, signal.default_int_handler)  # of Ctrl-C hand what they inherit to their processes
 
 
+@pytest.fixture(autouse=True)
+def patient_progress(monkeypatch):
+    """Commands say nothing of their progress, however slow the machine; tests of it set their own patience."""
+    monkeypatch.setattr("workbench.cli.progress.PATIENCE", 1e6)
+
+
 @pytest.fixture
 def golden(request):
     """golden(name, text): `text` equals tests/golden/<name>; --update-golden writes it."""

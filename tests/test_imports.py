@@ -45,7 +45,7 @@ ONLY_IMPORTER = {
     "mlxtend": "data/sources.py",
     "sklearn": "data/sources.py",
     "tflite": "frontends/tflite/file.py",
-    "tqdm": "cli/output.py",
+    "tqdm": "cli/progress.py",
 }
 
 

@@ -28,7 +28,7 @@ def test_our_own_bugs_are_called_so(capsys, monkeypatch):
 
 def test_ctrl_c_ends_quietly(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "workbench", "run", "lenet", "--epochs", "50"],
+        [sys.executable, "-m", "workbench", "run", "lenet", "--epochs", "50", "-q"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
     )  # fmt: skip
     deadline = time.time() + 60

@@ -87,7 +87,10 @@ def test_a_slip_in_a_policy_s_name_is_told(capsys, tmp_path):
     path = str(small_mcu.write(tmp_path))
     for verb in (["run"], ["show"], ["policies"], ["plan"]):
         assert main([*verb, path, "--classes", "6", "--policy", "sparse-teeny"]) == 1
-        assert "small has no policy sparse-teeny\n  help: its own are sparse-tiny; " in capsys.readouterr().err
+        assert (
+            "small has no policy sparse-teeny\n  help: did you mean sparse-tiny? its own are sparse-tiny; "
+            in capsys.readouterr().err
+        )
 
 
 def test_what_was_trained_on_and_whose_weights_is_told(capsys, tmp_path):

@@ -14,7 +14,7 @@ TABLE = "ablation.csv"
 
 def ablate(args, policies: list[str]) -> int:
     """Run the cells of one policy, a step each, and print both tables; the exit code of the worst cell."""
-    from workbench.cli.compare import forget_tables
+    from workbench.cli.compare import cells_told, forget_tables
     from workbench.study.ablate import ablation_cells, steps_of
     from workbench.study.compare import check_names, compare_cells
 
@@ -28,8 +28,9 @@ def ablate(args, policies: list[str]) -> int:
     how = vars(options.training(args)) | {"steps": 1, "epochs": None, "evaluate": False}
     with stopping():
         comparison = compare_cells(
-            model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder, **how
-        )
+            model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder,
+            **cells_told(args, len(wanted)), **how,
+        )  # fmt: skip
     if comparison.interrupted and not comparison.runs:
         raise KeyboardInterrupt  # there is nothing to tell or to keep
     steps = steps_of(comparison)

@@ -21,10 +21,7 @@ def execute(args) -> int:
     board = options.board(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule) + "-firmware", args.force)
     compiled = options.compiled(args)
-    from workbench import session  # after the slips: it takes seconds to load
-
-    built = session.build(compiled, board, folder, virtual=False)
-    image, arena = built.image, compiled.memory.plan.bytes
+    image, arena = options.built(args, compiled, board, folder).image, compiled.memory.plan.bytes
     if args.json:
         say_json({"folder": str(folder), "elf": str(image.elf), "board": board.name, "flash": image.flash,
                   "static": image.static, "arena_planned": arena, "stack_reserve": image.stack_reserve,

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from workbench import units
 from workbench.cli import options
 from workbench.cli.output import say, say_json, table
+from workbench.cli.progress import stage
 
 HELP = "hold the emulated C against numpy, operator by operator"
 SHOWN = 10  # findings that are told one by one
@@ -27,14 +28,14 @@ def add_arguments(parser) -> None:
 
 
 def execute(args) -> int:
-    from workbench import session
     from workbench.study.check import check
     from workbench.training import Training
 
     compiled = options.compiled(args)
     with tempfile.TemporaryDirectory() as folder:
-        built = session.build(compiled, options.board(args), folder, virtual=False)
-        outcome = check(built, Training(lr=args.lr, seed=args.seed, data=args.data))
+        built = options.built(args, compiled, options.board(args), folder)
+        with stage(args, f"{options.named(args, args.schedule)}: checking"):
+            outcome = check(built, Training(lr=args.lr, seed=args.seed, data=args.data))
     if args.json:
         say_json(_object(outcome))
     else:

@@ -7,6 +7,7 @@ from workbench.cli import options
 from workbench.cli.ablate import ablate
 from workbench.cli.lifecycle import add_schedules, asked_schedules
 from workbench.cli.output import names, output_folder, say, say_error, say_json, say_more, say_note, stopping
+from workbench.cli.progress import stage, tell
 
 HELP = "compare update policies and schedules, every cell measured"
 
@@ -43,11 +44,12 @@ def execute(args) -> int:
     with stopping():
         comparison = compare_cells(
             model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder,
-            arrived=_progress(args, len(wanted)), **vars(options.training(args)),
+            **cells_told(args, len(wanted)), **vars(options.training(args)),
         )  # fmt: skip
     if comparison.interrupted and not comparison.runs:
         raise KeyboardInterrupt  # there is nothing to tell or to keep
-    files = write(comparison, folder)
+    with stage(args, "drawing"):
+        files = write(comparison, folder)
     if args.json:
         say_json([_json(outcome) for outcome in comparison.outcomes])
     else:
@@ -121,13 +123,16 @@ def _json(outcome) -> dict:
     return {"policy": outcome.cell.policy, "schedule": outcome.cell.schedule, "error": outcome.error}
 
 
-def _progress(args, count: int):
-    """Tells of each cell as it arrives, on a terminal."""
-    arrived = []
+def cells_told(args, count: int) -> dict:
+    """What compare_cells tells of each cell, as progress: when it begins and when it is there."""
+    done = []
 
-    def tell(outcome) -> None:
-        arrived.append(outcome)
+    def begun(cell) -> None:
+        tell(args, f"{cell}: begun")
+
+    def arrived(outcome) -> None:
+        done.append(outcome)
         words = "failed" if outcome.run is None else f"{outcome.run.meta['seconds']['emulate']:.1f} s emulated"
-        print(f"{len(arrived)}/{count} {outcome.cell}: {words}", file=sys.stderr)
+        tell(args, f"{outcome.cell}: {words} ({len(done)} of {count})")
 
-    return tell if sys.stderr.isatty() and not (args.quiet or args.json) else None
+    return {"begun": begun, "arrived": arrived}

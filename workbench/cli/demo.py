@@ -5,6 +5,7 @@ import numpy as np
 from workbench import boards
 from workbench.cli import lifecycle, options, run
 from workbench.cli.output import OUT, say, say_json, say_more
+from workbench.cli.progress import stage
 from workbench.errors import InternalError
 from workbench.units import percent
 
@@ -33,7 +34,8 @@ def execute(args) -> int:
     for each, name in ((trained, "trained"), *zip(runs, three, strict=True)):
         each.save(folder / name)
     options.save_weights(folder / "weights.npz", weights)
-    files = [*lifecycle.draw(runs, folder), folder / "weights.npz"]
+    with stage(args, "drawing"):
+        files = [*lifecycle.draw(runs, folder), folder / "weights.npz"]
     if args.json:
         say_json([each.meta for each in (trained, *runs)])
     else:

@@ -1,6 +1,7 @@
 """What can be typed: the verbs and their options; one line for one slip, with what may have been meant."""
 
 import argparse
+import time
 from importlib import import_module
 from importlib.metadata import version
 
@@ -28,6 +29,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     args, unknown = grammar.parse_known_args(words)
     if unknown:
         _refuse(verb_parser(args.verb), unknown)
+    args.started = time.monotonic()
     return args
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from workbench.cli import options
 from workbench.cli.output import names, output_folder, say, say_json, say_more, say_note
+from workbench.cli.progress import stage
 from workbench.cli.run import train_once
 
 HELP = "draw buffer lifecycles, the schedules side by side"
@@ -41,7 +42,8 @@ def execute(args) -> int:
     say_note(passes_note(wanted, args.passes), args)
     model = options.pretrained(args, model)
     runs = [_run(args, model, board, schedule, folder) for schedule in wanted]
-    files = draw(runs, folder)
+    with stage(args, "drawing"):
+        files = draw(runs, folder)
     if args.json:
         say_json([run.meta for run in runs])
     else:

@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench import boards, policy, units
 from workbench.boards import Board
+from workbench.cli.progress import stage, steps
 from workbench.errors import ModelError
 
 OWN = ("output", "force", "json", "steps", "epochs", "trace")  # options of one command, not of the training it is about
@@ -126,7 +127,8 @@ def model(args):
     """The network with the weights that were asked for."""
     from workbench import frontends
 
-    found = frontends.load(args.model, args.batch, args.seed, args.classes)
+    with stage(args, f"{args.model}: loading"):
+        found = frontends.load(args.model, args.batch, args.seed, args.classes)
     path = getattr(args, "load_weights", None)
     if not path:
         return found
@@ -144,12 +146,11 @@ def called(args) -> str:
 
 def pretrained(args, found):
     """The network after the pre-training that was asked for, if it was."""
-    from workbench.cli.output import progress
     from workbench.pretraining import pretrain
 
     if not args.pretrain:
         return found
-    with progress(f"{called(args)} pre-training", args.quiet or args.json) as step:
+    with steps(args, f"{called(args)} before the board") as step:
         return pretrain(found, args.pretrain, adapt_to=args.data or found.data, seed=args.seed, progress=step)
 
 
@@ -158,7 +159,22 @@ def compiled(args, found=None, schedule: str | None = None):
     found = found or _with_such_layers(args)
     from workbench import session
 
-    return session.compile(found, args.policy, schedule or args.schedule, optimizer(args), passes(args))
+    schedule = schedule or args.schedule
+    with stage(args, f"{named(args, schedule)}: compiling"):
+        return session.compile(found, args.policy, schedule, optimizer(args), passes(args))
+
+
+def built(args, compiled, board: Board, folder, virtual: bool = False):
+    """It as firmware in `folder`."""
+    from workbench import session
+
+    with stage(args, f"{named(args, compiled.schedule)}: building"):
+        return session.build(compiled, board, folder, virtual)
+
+
+def named(args, schedule: str) -> str:
+    """How progress calls it: 'lenet full optimized'."""
+    return f"{called(args)} {args.policy} {schedule}"
 
 
 def passes(args) -> str:

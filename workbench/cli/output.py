@@ -1,4 +1,4 @@
-"""How commands speak: results on stdout, progress and warnings on stderr, files where they were asked for."""
+"""How commands speak: results on stdout, warnings on stderr (progress too), files where they were asked for."""
 
 import json
 import os
@@ -8,20 +8,19 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from workbench import units
 from workbench.errors import WorkbenchError
 
 OUT = Path("out")
 
 
 def say(text: str = "") -> None:
-    print(text)
+    print(text, flush=True)  # a pipe's reader sees it now, and before what goes to stderr next
 
 
 def say_more(args, text: str = "") -> None:
     """What --quiet leaves out: notes, what was written where, what to do next."""
     if not args.quiet:
-        print(text)
+        say(text)
 
 
 def say_error(text: str) -> None:
@@ -108,21 +107,6 @@ def _require_writable(folder: Path) -> None:
     if not there.is_dir() or not os.access(there, os.W_OK):
         reason = f"{there.absolute()} is no folder that can be written"
         raise WorkbenchError(f"{folder} cannot be made: {reason}", "-o DIR names another folder")
-
-
-@contextmanager
-def progress(label: str, quiet: bool):
-    """A callback for training: step, loss and rate on a terminal's stderr, nothing anywhere else."""
-    from tqdm import tqdm
-
-    with tqdm(desc=label, unit=" steps", disable=True if quiet else None, leave=False, mininterval=0.2) as bar:
-
-        def step(done: int, steps: int, loss: float) -> None:
-            bar.total = steps
-            bar.set_postfix_str(f"loss {units.loss(loss)}", refresh=False)
-            bar.update(done - bar.n)
-
-        yield step
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import time
 
 from workbench.cli import options
 from workbench.cli.output import output_file, say, say_json, say_more
+from workbench.cli.progress import stage
 from workbench.errors import BudgetError, WorkbenchError
 from workbench.units import parse_bytes
 from workbench.units import seconds as in_seconds
@@ -39,7 +40,7 @@ def execute(args) -> int:
         raise WorkbenchError(f"{asked[0]} goes with a MODEL", "a buffer file says all that its plan depends on")
     capacity = parse_bytes(args.capacity) if args.capacity else None
     path = output_file(args.output, args.force) if args.output else None
-    plan, text = _of_file(args.buffers, capacity, args.time_limit) if args.buffers else _of_model(args, capacity)
+    plan, text = _of_file(args, capacity) if args.buffers else _of_model(args, capacity)
     if path:
         write_plan(path, plan.buffers)
     if args.json:
@@ -55,14 +56,16 @@ def execute(args) -> int:
     return 0
 
 
-def _of_file(path: str, capacity: int | None, seconds: float | None):
+def _of_file(args, capacity: int | None):
     from workbench.cli.show import placed_table
     from workbench.errors import InternalError
     from workbench.plan import validate
     from workbench.plan.problem import read_buffers
 
-    buffers = read_buffers(path)
-    plan = _searched(buffers, capacity, SECONDS if seconds is None else seconds)
+    buffers = read_buffers(args.buffers)
+    seconds = SECONDS if args.time_limit is None else args.time_limit
+    with stage(args, f"{args.buffers}: searching, {in_seconds(seconds)} at most"):
+        plan = _searched(buffers, capacity, seconds)
     reason = validate(buffers, plan.buffers, plan.bytes)
     if reason:
         raise InternalError(f"the planner made an invalid plan: {reason}")

@@ -2,6 +2,7 @@
 
 from workbench.cli import options
 from workbench.cli.output import names, say, say_json, table
+from workbench.cli.progress import stage
 from workbench.policy import HELP as HELP_ON_POLICIES
 from workbench.policy import parse_policies
 from workbench.units import quantity, ranges, size
@@ -26,7 +27,10 @@ def execute(args) -> int:
     policies = parse_policies(asked, model.policy)
     from workbench.study.policies import cost, layer_parts  # seconds to load: a misspelt name should not wait for it
 
-    costs = [cost(model, policy, args.schedule, options.optimizer(args), options.passes(args)) for policy in policies]
+    costs = []
+    for policy in policies:
+        with stage(args, f"{policy.name}: compiling ({len(costs) + 1} of {len(policies)})"):
+            costs.append(cost(model, policy, args.schedule, options.optimizer(args), options.passes(args)))
     parts = [] if args.policy is None else layer_parts(model, policies[0])
     if args.json:
         say_json({"model": model.name, "schedule": args.schedule, "passes": args.passes,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from workbench.cli import options
 from workbench.cli.output import output_file, say, say_json, say_more
+from workbench.cli.progress import stage
 from workbench.errors import RecordError, WorkbenchError
 
 HELP = "print saved runs again, without running"
@@ -31,7 +32,8 @@ def execute(args) -> int:
     picture = _picture(args.lifecycle, args.force) if args.lifecycle else None
     runs = [record.load(folder) for name in args.runs for folder in _folders(Path(name))]
     if picture:
-        _draw(runs, picture)
+        with stage(args, "drawing"):
+            _draw(runs, picture)
     if args.json:
         say_json(runs[0].meta if len(runs) == 1 else [run.meta for run in runs])
         return 0

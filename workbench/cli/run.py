@@ -4,7 +4,8 @@ import shlex
 from pathlib import Path
 
 from workbench.cli import options
-from workbench.cli.output import output_file, output_folder, progress, say, say_json, say_more
+from workbench.cli.output import output_file, output_folder, say, say_json, say_more
+from workbench.cli.progress import steps
 
 HELP = "train a network on the emulated board and measure a step"
 
@@ -36,8 +37,8 @@ def train_once(args, model, board, schedule: str, folder: Path, virtual: bool = 
     from workbench import session
 
     compiled = options.compiled(args, model, schedule)
-    built = session.build(compiled, board, folder / "firmware", virtual)
-    with progress(f"{options.called(args)} {schedule}", args.quiet or args.json) as step:
+    built = options.built(args, compiled, board, folder / "firmware", virtual)
+    with steps(args, options.named(args, schedule)) as step:
         run, weights = session.train(built, options.training(args, evaluate), step)
     run.meta["artifacts"] |= {"run": str(folder), "firmware": str(folder / "firmware"), "elf": str(built.image.elf)}
     return run, weights

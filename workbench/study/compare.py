@@ -140,6 +140,7 @@ def compare_cells(
     pretrain: str | None = None,
     jobs: int | None = None,
     folder: str | Path | None = None,
+    begun: Callable[[Cell], None] | None = None,
     arrived: Callable[[Outcome], None] | None = None,
     **training,
 ) -> Comparison:
@@ -147,8 +148,9 @@ def compare_cells(
 
     `pretrain` names a data set to train on first, on the host, once for all cells; `data` is adapted to.
     `folder` keeps each run as soon as it is there, with its firmware, and forgets those of an earlier comparison;
-    `arrived` is told of each outcome. Further keywords are those of Training; `trace` is memory unless given. Ctrl-C
-    ends what is under way and gives the comparison with what was finished.
+    `begun` is told of each cell whose process has started, `arrived` of each outcome. Further keywords are those of
+    Training; `trace` is memory unless given. Ctrl-C ends what is under way and gives the comparison with what was
+    finished.
 
     The cells' processes do not import the calling script: it needs no `__main__` guard, and an operator that only the
     script registers is unknown there.
@@ -176,7 +178,8 @@ def compare_cells(
             (job.folder / "run.json").unlink(missing_ok=True)  # it must not pass for this one's after an interrupt
     outcomes = [Outcome(cell, error="interrupted", error_code=INTERRUPTED) for cell in wanted]
     try:
-        with closing(in_processes(_measure, work, jobs or os.cpu_count() or 1)) as arriving:
+        starting = None if begun is None else lambda index: begun(wanted[index])
+        with closing(in_processes(_measure, work, jobs or os.cpu_count() or 1, starting)) as arriving:
             for index, result in arriving:
                 with uninterrupted():
                     outcomes[index] = _kept(wanted[index], result, work[index].folder)

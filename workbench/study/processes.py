@@ -39,10 +39,13 @@ class Died:
         return f"its process was ended by {signal.Signals(-self.exit_code).name}"
 
 
-def in_processes(function: Callable, items: Sequence, jobs: int) -> Iterator[tuple[int, object]]:
+def in_processes(
+    function: Callable, items: Sequence, jobs: int, begun: Callable[[int], None] | None = None
+) -> Iterator[tuple[int, object]]:
     """(index, function(item)) in the order of arrival; Died for an item whose process ended without a result.
 
-    `function` and the items are pickled. When the generator is left early, the processes under way are ended.
+    `begun` hears the index of each item whose process has started. `function` and the items are pickled. When the
+    generator is left early, the processes under way are ended.
     """
     context = _context()
     waiting, running = deque(enumerate(items)), {}
@@ -55,6 +58,8 @@ def in_processes(function: Callable, items: Sequence, jobs: int) -> Iterator[tup
                 with _nameless_main():
                     running[ours][1].start()
                 theirs.close()
+                if begun:
+                    begun(index)
             ready = wait(list(running))[0]
             index, process = running[ready]
             result = _received(ready, process)
