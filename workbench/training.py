@@ -29,7 +29,9 @@ from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
 from workbench.trace.inspector import Inspector
 from workbench.trace.tracer import LEVELS, Tracer
+from workbench.units import size as size_text
 
+STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
 
 
@@ -218,10 +220,22 @@ def _samples(model: Model, options: Training, accumulate: int = 1) -> data.Data:
     if name:
         samples = data.load(name).shaped(shape, classes)
         return replace(samples, train_x=quantized(samples.train_x, kind), test_x=quantized(samples.test_x, kind))
-    rng = np.random.default_rng(options.seed)
-    count = 16 * model.batch * accumulate
-    x, y = rng.random((count, *shape), np.float32), rng.integers(0, classes, count, dtype=np.int32)
-    x = quantized(x, kind)
+    return _random(kind, classes, model.batch * accumulate, options.seed)
+
+
+def _random(kind: TensorType, classes: int, a_step: int, seed: int) -> data.Data:
+    """Samples of no data set: float32 ones in [0, 1), int8 ones over all that int8 holds, whatever it stands for.
+
+    Enough for STEPS steps; of giant samples, for as few as memory has room for. Raises DataError where one is too much.
+    """
+    size = a_step * kind.elements // kind.shape[0] * 4
+    if size > MOST_BYTES:
+        raise DataError(f"random samples of {kind}, {a_step} a step, take {size_text(size)}; at most "
+                        f"{size_text(MOST_BYTES)} are made", "a smaller batch takes less")  # fmt: skip
+    count, rng = a_step * max(1, min(STEPS, MOST_BYTES // size)), np.random.default_rng(seed)
+    shape = (count, *kind.shape[1:])
+    x = rng.random(shape, np.float32) if kind.dtype == "float32" else rng.integers(-128, 128, shape, np.int8)
+    y = rng.integers(0, classes, count, dtype=np.int32)
     return data.Data("random", x, y, x[:0], y[:0], classes)
 
 

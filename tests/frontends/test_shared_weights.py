@@ -198,7 +198,7 @@ def test_int8_shared_weights_train_alike_under_every_schedule():
         compiled = session.compile(model, "conv0+depthwise0:0.5+mid:0.5+fc", schedule)
         graph, fed = compiled.graph, dict(compiled.weights)
         for step in range(2):
-            fed |= {name: values for name, values in fed_to(graph, step).items()}
+            fed |= fed_to(graph, step)
             got = interpret(graph, fed)
             fed |= {name: got[name] for name in graph.parameters}
         trained.append(fed)
@@ -255,7 +255,7 @@ def test_integers_of_different_units_cannot_be_one_parameter(tmp_path):
     second = [node for node in model.graph.nodes if node.op == "qnn.conv2d"][2]
     nodes = [node if node is not second else _reading(node, "conv0.bias") for node in model.graph.nodes]
     graph = model.graph.with_nodes(nodes).with_needs_grad({"conv0.bias": True})
-    with pytest.raises(GraphError, match="%conv0.bias is read as integers of different units"):
+    with pytest.raises(GraphError, match=r"%conv0\.bias is read as integers of different units"):
         training_step(graph)
 
 

@@ -132,7 +132,7 @@ def _biased(values: Values, op: Operator, y: Value, label: str) -> Value:
         return y
     if bias.dtype != np.float32:
         raise ModelError(f"{values.network.where(op)}: its bias is {bias.dtype}; it needs to be float32")
-    # Converters merge equal constants: a bias of zeros is one for layers that share their weight, others have their own.
+    # Converters merge equal constants: layers that share a bias of zeros have one if they share their weight too.
     apart = values.stored(op, 1) if not bias.any() else "any weight"
     b = values.parameter(op, f"{label}.bias", bias, values.stored(op, 2), apart)
     return values.build.bias_add(y, b, label=f"{label}.bias_add")
