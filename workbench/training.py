@@ -27,6 +27,8 @@ from workbench.passes.permute_channels import restored
 from workbench.passes.pipeline import pass_changes
 from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
+from workbench.report.losses import CROSS_ENTROPY, guess
+from workbench.report.training_notes import epoch_note, rate_words, training_notes
 from workbench.trace.inspector import Inspector
 from workbench.trace.tracer import LEVELS, Tracer
 from workbench.units import size as size_text
@@ -127,11 +129,12 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
     if not agrees and not tracer.found:  # violations would explain it, and are told
         raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
     graph = built.compiled.graph  # parameters it lacks were folded into others: frozen
-    weights = {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
-    weights = restored(weights, built.compiled.orders)
+    compiled = {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
+    weights = restored(compiled, built.compiled.orders)
     weights = {name: weights.get(name, model.weights[name]) for name in model.graph.parameters}
+    notes = _notes(built, options, samples, losses, compiled, weights)
     seconds = time.perf_counter() - start
-    return _record(built, options, device, tracer, losses, (before, after), seconds), weights
+    return _record(built, options, device, tracer, losses, (before, after), seconds, notes), weights
 
 
 def require_samples(model: Model, accumulate: int, options: Training) -> data.Data:
@@ -245,7 +248,28 @@ def _of_integers(graph, optimizer) -> dict:
     return {"rounding": optimizer.rounding, "qas": bool(optimizer.qas)} if integers else {}
 
 
-def _record(built, options: Training, device: Device, tracer: Tracer, losses, accuracy, seconds: float) -> Run:
+def _notes(built, options: Training, samples: data.Data, losses, compiled, weights) -> list[str]:
+    """What is to be said about this training; `compiled` are the weights at its end as they were compiled."""
+    graph, optimizer = built.compiled.graph, built.compiled.optimizer
+    updated = {name: graph.types[name].updated for name in graph.parameters if graph.types[name].needs_grad}
+    before, after = (
+        {name: values[name][tuple(map(slice, kind.shape))] for name, kind in updated.items()}
+        for values in (built.compiled.weights, compiled)
+    )
+    epoch = len(samples.train_x) // (built.compiled.model.batch * optimizer.accumulate)  # in steps, as _steps has it
+    labelled = epoch if options.data or built.compiled.model.data else None
+    rate = rate_words(*_rates(options), optimizer.momentum, _of_integers(graph, optimizer).get("qas"))
+    notes = training_notes(losses, guess(CROSS_ENTROPY, _classes(built)), labelled, weights, before, after, rate)
+    early = epoch_note(len(losses), epoch) if options.evaluate and len(samples.test_x) and not notes else None
+    return notes + [early] * (early is not None)
+
+
+def _classes(built) -> int:
+    graph = built.compiled.model.graph
+    return graph.types[graph.outputs[0]].shape[1]
+
+
+def _record(built, options: Training, device: Device, tracer: Tracer, losses, accuracy, seconds: float, notes) -> Run:
     compiled, board = built.compiled, built.board
     model, graph = compiled.model, compiled.graph
     step = tracer.totals()
@@ -275,6 +299,7 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
         "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),
         **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
+        "loss_function": CROSS_ENTROPY, "classes": _classes(built), "notes": notes,
         "accuracy": None if accuracy[0] is None else {"before": accuracy[0], "after": accuracy[1]},
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,
         "milliseconds_per_step": None if cycles is None else 1000 * cycles / board.clock_hz,

@@ -81,11 +81,11 @@ def percent(fraction: float | None) -> str:
 
 
 def loss(value: float | None) -> str:
-    """2.3102 -> '2.31', 0.00421 -> '0.0042', 3.1e+38 and 'nan' where training diverged."""
+    """2.3102 -> '2.31', 0.00421 -> '0.0042', 650.1 -> '650', 3.1e+38 and 'nan' where training diverged."""
     if value is None:
         return "–"
-    if abs(value) >= 1e5:
-        return f"{value:.1e}"
+    if abs(value) >= 100:
+        return f"{value:.0f}" if abs(value) < 1e5 else f"{value:.1e}"
     return f"{value:.2f}" if abs(value) >= 0.01 or not value else f"{value:.2g}"
 
 

@@ -91,13 +91,12 @@ def write(comparison, folder: Path) -> list[Path]:
 
 
 def _tell(args, comparison, files, folder) -> None:
-    from workbench.cli.notes import epoch_note, origins_notes
+    from workbench.cli.notes import notes_of
     from workbench.report.side_by_side import comparison_text
 
     if comparison.runs:
         say(comparison_text(comparison.runs).rstrip())
-        metas = [run.meta for run in comparison.runs]
-        notes = [] if args.quiet else [*origins_notes(metas), *filter(None, [epoch_note(metas[0])])]
+        notes = notes_of(comparison.runs)
         say_more(args, "".join(["\n", *(f"note: {note}\n" for note in notes)]) if notes else "")
     for outcome in comparison.failed:
         say_error(f"{outcome.cell}: {outcome.error}")

@@ -18,7 +18,7 @@ def add_arguments(parser) -> None:
 
 
 def execute(args) -> int:
-    from workbench.report.text import comparison_text, run_text
+    from workbench.report.text import comparison_text, notes_text, run_text
 
     _settle(args)
     board, model = boards.get(boards.DEFAULT), options.model(args)
@@ -40,7 +40,7 @@ def execute(args) -> int:
         say_json([each.meta for each in (trained, *runs)])
     else:
         accuracy = trained.meta["accuracy"]
-        say(run_text(trained).rstrip())
+        say(f"{run_text(trained)}{notes_text(trained.meta)}".rstrip())
         say()
         say(
             "Where one training step's memory goes. Vanilla runs all updates last; reordered runs each as soon as it is"

@@ -35,7 +35,7 @@ def asked_schedules(args) -> str:
 
 def execute(args) -> int:
     board, model = options.board(args), options.check(args)
-    from workbench.cli.notes import origins_notes, passes_note  # loads pandas: a misspelt name is told before that
+    from workbench.cli.notes import notes_of, passes_note  # loads pandas: a misspelt name is told before that
 
     wanted = schedules(asked_schedules(args), options.passes(args))
     folder = output_folder(args.output, f"{options.run_name(args, board)}-lifecycle", args.force)
@@ -50,7 +50,7 @@ def execute(args) -> int:
         from workbench.report.text import comparison_text
 
         say(comparison_text(runs).rstrip())
-        for note in origins_notes([run.meta for run in runs]):
+        for note in notes_of(runs):
             say_more(args, f"note: {note}")
         say_more(args, f"Wrote {', '.join(map(str, files))}")
     return 3 if any(len(run.violations) for run in runs) else 0

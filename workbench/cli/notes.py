@@ -1,13 +1,11 @@
-"""One-line notes: what it was trained on, training that went nowhere, accuracies that say little, passes nobody has."""
+"""One-line notes: what a run was trained on, what went wrong in which of several runs, passes that nobody has."""
 
 from collections.abc import Sequence
 
-from workbench import frontends, units
+from workbench import frontends
 from workbench.frontends.model import GIVEN
+from workbench.record import Run
 from workbench.report import tables
-
-FEWEST = 20  # steps before a loss that did not fall means something
-DIVERGED = 100  # times the first loss, or that of a guess: no sample is as hard
 
 
 def origins(meta: dict) -> dict[str, str]:
@@ -28,41 +26,29 @@ def origins_text(meta: dict) -> str:
     return "".join(f"{what:<10}{told}\n" for what, told in origins(meta).items())
 
 
-def origins_notes(metas: Sequence[dict]) -> list[str]:
-    """`origins` of several runs, each once: 'data: random samples: …'."""
-    return list(dict.fromkeys(f"{what}: {told}" for meta in metas for what, told in origins(meta).items()))
+def notes_of(runs: Sequence[Run]) -> list[str]:
+    """Origins and notes of several runs, each once, with the runs that it is about where those are not all of them.
+
+    'data: random samples: …', 'full: loss rose to 650 at step 2; …': runs of one policy end alike, however scheduled.
+    """
+    about: dict[str, list[Run]] = {}
+    for run in runs:
+        told = [f"{what}: {told}" for what, told in origins(run.meta).items()]
+        for note in dict.fromkeys([*told, *(run.meta.get("notes") or [])]):
+            about.setdefault(note, []).append(run)
+    return [f"{_names(having, runs)}{note}" for note, having in about.items()]
 
 
-def training_note(meta: dict, lr: float) -> str | None:
-    """A note where the loss rose, or stopped being a number: how large the steps were."""
-    losses, ends = meta["loss"], tables.loss_ends(meta)
-    broken = None in losses
-    diverged = broken or ends.last > DIVERGED * max(1, ends.first)
-    if not diverged and (len(losses) < FEWEST or ends.last < ends.first):
-        return None
-    what = "the loss stopped being a number" if broken else "training diverged"
-    words = what if diverged else "the loss did not fall"
-    if ends.first is not None and ends.last is not None:
-        words += f": {units.loss(ends.first)} → {units.loss(ends.last)}"
-    momentum = meta.get("momentum") or 0
-    rate = f"lr {lr:g}"
-    if 0 < momentum < 1:
-        rate += f", momentum {momentum:g} steps like lr {lr / (1 - momentum):.3g}"
-    return f"{words}; a smaller --lr often helps ({rate})"
-
-
-def epoch_note(meta: dict) -> str | None:
-    """A note where an accuracy was measured before the network saw every sample once."""
-    if not meta.get("accuracy"):
-        return None
-    from workbench import data
-
-    samples = len(data.load(meta["data"]).train_x)
-    epoch = samples // (meta["batch"] * meta["accumulate"])  # in steps; a last partial batch is dropped
-    if meta["steps"] >= epoch:
-        return None
-    steps = f"{meta['steps']} step{'s are' if meta['steps'] != 1 else ' is'}"
-    return f"{steps} {100 * meta['steps'] / epoch:.2g} % of an epoch: accuracies say little yet; --epochs 1 or more"
+def _names(having: Sequence[Run], runs: Sequence[Run]) -> str:
+    """'full: ', 'last-2 vanilla, last-2 reordered: '; nothing where all have it."""
+    if len(having) == len(runs):
+        return ""
+    apart = tables.apart(runs)
+    but = [key for key in apart if key != "schedule"]
+    named = {tables.words(run, but) for run in having}
+    if but and not any(tables.words(run, but) in named for run in runs if all(run is not one for one in having)):
+        apart = but
+    return f"{', '.join(dict.fromkeys(tables.words(run, apart) or run.title for run in having))}: "
 
 
 def passes_note(schedules: list[str], changes: str) -> str | None:

@@ -47,15 +47,14 @@ def execute(args) -> int:
 
 
 def _text(runs, top: int) -> str:
-    from workbench.cli.notes import origins_notes, origins_text
+    from workbench.cli.notes import notes_of, origins_text
     from workbench.report.side_by_side import comparison_text
     from workbench.report.text import report_text
 
     if len(runs) > 1:
-        notes = "".join(f"note: {note}\n" for note in origins_notes([run.meta for run in runs]))
+        notes = "".join(f"note: {note}\n" for note in notes_of(runs))
         return f"{comparison_text(runs)}{notes}"
-    summary, rest = report_text(runs[0], top).split("\n\n", 1)
-    return f"{summary}\n{origins_text(runs[0].meta)}\n{rest}"
+    return report_text(runs[0], top, origins_text(runs[0].meta))
 
 
 def _draw(runs, path: Path) -> None:

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 from workbench.cli import options
-from workbench.cli.output import output_file, output_folder, say, say_json, say_more
+from workbench.cli.output import output_file, output_folder, say, say_error, say_json, say_more
 from workbench.cli.progress import steps
 
 HELP = "train a network on the emulated board and measure a step"
@@ -24,12 +24,24 @@ def execute(args) -> int:
     folder = output_folder(args.output, options.run_name(args, board, args.schedule), args.force)
     weights_file = output_file(args.save_weights, args.force) if args.save_weights else None
     run, weights = train_once(args, options.pretrained(args, model), board, args.schedule, folder)
-    if weights_file:
+    refused = weights_file and not args.force and _refusal(weights_file, weights)
+    if weights_file and not refused:
         run.meta["artifacts"]["weights"] = str(weights_file)
     run.save(folder)
-    if weights_file:
+    if weights_file and not refused:
         options.save_weights(weights_file, weights)
-    return tell(args, run, folder)
+    code = tell(args, run, folder)
+    if refused:
+        say_error(refused)
+    return code or int(bool(refused))
+
+
+def _refusal(path: Path, weights) -> str:
+    """Why weights are not written that --load-weights would refuse; '' where they are whole."""
+    from workbench.report.training_notes import SMALLER_RATE, no_numbers_note
+
+    note = no_numbers_note(weights)
+    return f"{path} is not written: {note}\n  help: {SMALLER_RATE}; --force writes them all the same" if note else ""
 
 
 def train_once(args, model, board, schedule: str, folder: Path, virtual: bool = False, evaluate: bool = True):
@@ -46,8 +58,8 @@ def train_once(args, model, board, schedule: str, folder: Path, virtual: bool = 
 
 def tell(args, run, folder: Path) -> int:
     """The summary, or the JSON; exit code 3 where the trace caught an access that the plan did not promise."""
-    from workbench.cli.notes import epoch_note, origins_text, training_note
-    from workbench.report.text import run_text, violations_text
+    from workbench.cli.notes import origins_text
+    from workbench.report.text import notes_text, run_text, violations_text
 
     if args.json:
         say_json(run.meta)
@@ -55,10 +67,25 @@ def tell(args, run, folder: Path) -> int:
         say(f"{run_text(run)}{origins_text(run.meta)}".rstrip())
         if len(run.violations):
             say(violations_text(run).rstrip())
-        for note in () if args.quiet else filter(None, (training_note(run.meta, args.lr), epoch_note(run.meta))):
-            say(f"note      {note}")
+        if notes := notes_text(run.meta).rstrip():
+            say_more(args, notes)
         weights = run.meta["artifacts"].get("weights")
         files = [f"{folder}/", weights] if weights else [f"{folder}/"]
-        again = f"{shlex.quote(args.model)}{options.chosen(args, 'lifecycle')}"
-        say_more(args, f"Wrote {', '.join(files)}     next: ./workbench.sh lifecycle {again}")
+        say_more(args, f"Wrote {', '.join(files)}     next: ./workbench.sh {_next(args, run.meta['notes'], folder)}")
     return 3 if len(run.violations) else 0
+
+
+def _next(args, notes: list[str], folder: Path) -> str:
+    """What to type next; what just went wrong is not recommended again."""
+    from workbench.report.training_notes import ANOTHER_RATE, SMALLER_RATE, advice
+    from workbench.training import Training
+
+    model, wanted = shlex.quote(args.model), advice(notes)
+    if wanted == ANOTHER_RATE:
+        return f"report {shlex.quote(str(folder))}"
+    if wanted != SMALLER_RATE:
+        return f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
+    words = options.asked(args, add_arguments, without=("output", "force", "json", "save_weights", "lr", "lr_bias"))
+    rates = {"--lr": args.lr, "--lr-bias": args.lr_bias}
+    words += [f"{name} {min(rate / 10, Training.lr):g}" for name, rate in rates.items() if rate is not None]
+    return f"run {model} {' '.join(words)}"

@@ -21,6 +21,7 @@ FURTHER = {
     "weight_decay": "number?", "data": "text?", "weights_from": "text?", "pretrained": "object?",
     "macs": "whole number?", "parameters": "whole number?", "parameters_updated": "whole number?",
     "rounding": "text?", "qas": "truth value?", "loss": "list of numbers?", "accuracy": "object of numbers?",
+    "loss_function": "text?", "classes": "whole number?", "notes": "list of texts?",
     "instructions_per_step": "whole number?", "modelled_cycles_per_step": "number?",
     "milliseconds_per_step": "number?", "timing_model": "text?",
     "flash": "object of whole numbers?", "seconds": "object of numbers?", "artifacts": "object of texts?",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from workbench import units
 from workbench.record import Run
-from workbench.report import roles, tables
+from workbench.report import losses, roles, tables
 from workbench.report.ablation import ablation_among, ablation_text
 from workbench.report.cells import NOTHING, arrow, bare_kb, grid, known
 
@@ -87,7 +87,7 @@ def _comparison_row(row, runs, index) -> dict[str, str]:
         "instr.": units.quantity(known(row.instructions)),
         "cycles": units.quantity(known(row.cycles)),
         "a step": units.milliseconds(known(row.ms)),
-        "loss": arrow(row.loss_first, row.loss_last, units.loss),
+        "loss": losses.loss_words(*losses.of_meta(runs[index].meta)) or NOTHING,
         "held-out": arrow(row.accuracy_before, row.accuracy_after, units.percent),
         "limit": bare_kb(row.sram_limit),
         "fits": "yes" if row.fits else "no",

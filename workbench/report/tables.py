@@ -12,6 +12,7 @@ import pandas as pd
 from workbench import boards
 from workbench.errors import BoardError
 from workbench.record import Run
+from workbench.report import losses
 
 ROLES = ("input", "label", "activation", "mask", "gradient", "scratch", "parameter", "state", "scalar", "other")
 KEYS = ("model", "policy", "schedule", "passes", "board", "batch", "accumulate")  # what tells runs apart
@@ -34,15 +35,6 @@ class Worst:
     operator: str  # the symbol and, of a region, its layers: see `called`
     bytes: int
     buffers: pd.DataFrame  # name, role, bytes; largest first
-
-
-@dataclass(frozen=True)
-class LossEnds:
-    """Mean losses of the first and the last `steps`; None where one of them is not finite."""
-
-    steps: int
-    first: float | None
-    last: float | None
 
 
 @dataclass(frozen=True)
@@ -259,22 +251,9 @@ def arena_base(run: Run) -> int:
     return int(starts.min()) - sram_base
 
 
-def loss_ends(meta: dict) -> LossEnds:
-    """The mean loss of the first and of the last `steps` of a run: a tenth of it, 100 at the most.
-
-    One step's loss is that of its batch alone, and swings. A diverged end is None.
-    """
-    losses = meta.get("loss") or []
-    steps = max(1, min(100, len(losses) // 10))
-    first, last = (
-        None if not part or None in part else sum(part) / len(part) for part in (losses[:steps], losses[-steps:])
-    )
-    return LossEnds(steps, first, last)
-
-
 def _comparison_row(run: Run) -> dict:
     meta, memory = run.meta, run.meta["memory"]
-    ends, accuracy = loss_ends(meta), meta.get("accuracy") or {}
+    (course, _), accuracy = losses.of_meta(meta), meta.get("accuracy") or {}
     return {
         "model": meta["model"], "policy": meta["policy"], "schedule": meta["schedule"],
         "passes": key(run, "passes"), "board": meta["board"],
@@ -287,7 +266,7 @@ def _comparison_row(run: Run) -> dict:
         "sram_limit": memory["sram_limit"], "fits": memory["fits"], "flash": (meta.get("flash") or {}).get("total"),
         "instructions": meta.get("instructions_per_step"), "cycles": meta.get("modelled_cycles_per_step"),
         "ms": meta.get("milliseconds_per_step"),
-        "loss_first": ends.first, "loss_last": ends.last,
+        "loss_first": course.first, "loss_last": course.last, "loss_largest": course.largest,
         "accuracy_before": accuracy.get("before"), "accuracy_after": accuracy.get("after"),
     }  # fmt: skip
 

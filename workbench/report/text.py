@@ -5,7 +5,7 @@ import pandas as pd
 from workbench import boards, units
 from workbench.errors import BoardError
 from workbench.record import Run
-from workbench.report import tables
+from workbench.report import losses, tables
 from workbench.report.cells import NOTHING, arrow, grid, known, size
 from workbench.report.side_by_side import comparison_text  # noqa: F401  asked for here too
 
@@ -39,9 +39,12 @@ def run_text(run: Run) -> str:
     return "\n".join(lines) + "\n"
 
 
-def report_text(run: Run, top: int = 10) -> str:
-    """The summary, the `top` heaviest operators and largest buffers, and accesses that were not promised."""
-    parts = [run_text(run), ops_text(run, top), buffers_text(run, top)]
+def report_text(run: Run, top: int = 10, origins: str = "") -> str:
+    """The summary and notes, the `top` heaviest operators and largest buffers, and accesses that were not promised.
+
+    `origins` are lines of the summary that only the caller knows.
+    """
+    parts = [f"{run_text(run)}{origins}{notes_text(run.meta)}", ops_text(run, top), buffers_text(run, top)]
     return "\n".join(parts + ([violations_text(run, top)] if len(run.violations) else []))
 
 
@@ -151,15 +154,17 @@ def _compiled(meta, memory) -> str:
 
 def _trained(meta) -> str:
     words = [f"{meta['steps']} step" + ("" if meta["steps"] == 1 else "s")]
-    ends, accuracy = tables.loss_ends(meta), meta.get("accuracy")
-    if ends.first is not None and meta["steps"] == 1:
-        words.append(f"loss {units.loss(ends.first)}")
-    elif ends.first is not None:
-        mean = f" (means of {ends.steps})" if ends.steps > 1 else ""
-        words.append(f"loss {arrow(ends.first, ends.last, units.loss) if ends.last is not None else 'diverged'}{mean}")
+    accuracy = meta.get("accuracy")
+    if told := losses.loss_words(*losses.of_meta(meta)):
+        words.append(f"loss {told}")
     if accuracy:
         words.append(f"held-out {arrow(accuracy.get('before'), accuracy.get('after'), units.percent)}")
     return "  ".join(words)
+
+
+def notes_text(meta: dict) -> str:
+    """The notes on a run, a line each with its end."""
+    return "".join(f"{'note':<10}{note}\n" for note in meta.get("notes") or [])
 
 
 def _pretrained(told) -> str:

@@ -1,0 +1,187 @@
+"""What the losses of a training tell: whether it learned, or exploded. Plain numbers in, words out.
+
+    loss | ·  <- largest              A loss that swings is compared by its means at both ends: with each other, and
+         |· ·                         with a guess, ln(classes), the cross-entropy of equal scores. The largest is told
+         |----------------- a guess   where it lies far above both. The first ten steps may hold the explosion already:
+         |·    ···········  <- last   they count by their median, and step 1, before any update, counts beside them.
+         +----------------> step
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, log, sqrt
+
+import numpy as np
+
+from workbench import units
+
+CROSS_ENTROPY = "cross-entropy"
+FEWEST = 20  # steps from which on means tell something; of a shorter run its single steps are told
+WINDOW, LONGEST = 10, 100  # steps of a mean: the first ones; the last tenth, between these two
+# While a network learns well, one sample's loss reaches 4 guesses, ten in a row 1.3 (8×8 digits, a sample a step); the
+# surer it is, the larger the loss of a sample that it gets wrong.
+EXPLODED, ANYHOW = 10, 100  # times a guess and the beginning: one step; even where the network learned in the end
+SWELLED = 1.5  # the same for ten steps in a row
+LEARNED = 0.8  # of a guess: an end below it
+CERTAIN = 3  # standard errors that the end must be worse by
+NO_BETTER = 0.98  # of a guess: an end above it, though every sample was seen
+HARDLY = 0.9  # of a guess: an end above it is told beside it
+UP = 2  # times a guess and the beginning: a largest loss to be told of a network that ended so
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a loss went; steps count from 1, and a mean with a loss that is no number in it is None.
+
+    opening          step 1's loss: the only one before any update
+    first, last      means of `head` steps at the beginning, of `tail` at the end; `error` is their difference's
+                     standard error
+    typical          the median of the first `head`
+    largest          of those that are numbers, at step `largest_at`
+    highest          the largest mean of ten steps in a row; None in a short run
+    lost_at          the first step whose loss is no number; None where all are
+    """
+
+    steps: int
+    opening: float | None
+    first: float | None
+    last: float | None
+    head: int = 1
+    tail: int = 1
+    error: float = 0.0
+    typical: float = 0.0
+    largest: float | None = None
+    largest_at: int | None = None
+    highest: float | None = None
+    lost_at: int | None = None
+
+
+def course(losses: Sequence[float | None]) -> Course:
+    """Of the losses of each step: None, NaN or infinite where one is no number."""
+    values = [loss if loss is not None and isfinite(loss) else None for loss in losses]
+    if not values:
+        return Course(0, None, None, None)
+    short = len(values) < FEWEST
+    head, tail = (1, 1) if short else (WINDOW, max(WINDOW, min(LONGEST, len(values) // 10)))
+    begin, end = values[:head], values[-tail:]
+    largest = max((value for value in values if value is not None), default=None)
+    told = {"steps": len(values), "opening": values[0], "head": head, "tail": tail, "largest": largest,
+            "largest_at": None if largest is None else values.index(largest) + 1}  # fmt: skip
+    if None in values:
+        return Course(first=_mean(begin), last=_mean(end), lost_at=values.index(None) + 1, **told)
+    return Course(
+        first=_mean(begin), last=_mean(end), error=sqrt(np.var(begin) / head + np.var(end) / tail),
+        typical=float(np.median(begin)), highest=None if short else _highest(values), **told,
+    )  # fmt: skip
+
+
+def guess(loss_function: str | None, classes: int | None) -> float | None:
+    """The loss of equal scores for all classes; None where that says nothing."""
+    return log(classes) if loss_function == CROSS_ENTROPY and classes and classes > 1 else None
+
+
+def of_meta(meta: dict) -> tuple[Course, float | None]:
+    """The course of a run's loss, and a guess."""
+    return course(meta.get("loss") or []), guess(meta.get("loss_function"), meta.get("classes"))
+
+
+def rose(run: Course, a_guess: float | None) -> bool:
+    """Whether the loss exploded, or ended worse than it began where that is more than noise."""
+    if run.lost_at or run.steps < 2 or run.largest_at == 1:
+        return False
+    level, bar = _level(run, a_guess), _bar(run, a_guess)
+    learned = run.last < min(LEARNED * (a_guess or inf), bar)
+    if run.largest >= (ANYHOW if learned else EXPLODED) * level:
+        return True
+    if run.steps < FEWEST or learned:
+        return False
+    return run.highest >= SWELLED * level or run.last - CERTAIN * run.error > bar
+
+
+def stuck(run: Course, a_guess: float | None, epoch: int | None) -> bool:
+    """Whether the end is no better than a guess though every sample was seen, or worse than one and not falling.
+
+    `epoch` is the steps that see every sample once; None where the labels are made up: there is nothing to learn.
+    """
+    if run.lost_at or not a_guess or not epoch or run.steps < FEWEST:
+        return False
+    if run.steps >= epoch and run.last >= NO_BETTER * a_guess:
+        return True
+    return run.last - CERTAIN * run.error > a_guess and run.last > LEARNED * run.first
+
+
+def loss_words(run: Course, a_guess: float | None) -> str:
+    """'2.31 → 0.11', '1.39 → 650 at step 2 → 2.55 (a guess is 2.30)', '2.44 → no number from step 2 on'; '' of none."""
+    if not run.steps:
+        return ""
+    if run.lost_at:
+        return f"{units.loss(run.opening)} → " * (run.lost_at > 1) + f"no number from step {run.lost_at} on"
+    if run.steps == 1:
+        return units.loss(run.opening)
+    begin = run.opening if _spoiled(run, a_guess) else run.first
+    over = f"{_largest(run)} → " * (rose(run, a_guess) and run.largest_at < run.steps)
+    return f"{units.loss(begin)} → {over}{units.loss(run.last)}{_how(run, a_guess)}"
+
+
+def loss_note(run: Course, a_guess: float | None, epoch: int | None = None) -> str | None:
+    """What went wrong with the loss: the largest and its step, the end beside a guess and the first ten steps."""
+    beside = [f"a guess is {units.loss(a_guess)}"] * (a_guess is not None) + _beginning(run, a_guess)
+    if run.lost_at:
+        beside = [f"at most {_largest(run)}"] * ((run.largest_at or 1) > 1) + beside
+        return f"loss stopped being a number at step {run.lost_at}; {', '.join(beside)}".rstrip("; ")
+    worse = rose(run, a_guess)
+    if not worse and not stuck(run, a_guess, epoch):
+        return None
+    up = worse or run.largest_at > 1 and run.largest >= UP * _level(run, a_guess)
+    told = f"loss rose to {_largest(run)}" if up else "loss ended no better than a guess"
+    return f"{told}; {', '.join([f'at the end {units.loss(run.last)}', *beside])}"
+
+
+def _level(run: Course, a_guess: float | None) -> float:
+    """What a healthy loss stays near: a guess or, where it begins worse, its beginning.
+
+    That is the median of the first steps: one explosion among them does not move it. Nor do many, past ten times step 1.
+    """
+    return max(a_guess or 0, min(run.typical, EXPLODED * max(run.opening, a_guess or 0)))
+
+
+def _bar(run: Course, a_guess: float | None) -> float:
+    """What the end should not exceed: a guess, or a worse beginning; after a good one its double or a quarter guess."""
+    if not a_guess:
+        return 2 * run.first
+    return max(run.first, min(a_guess, max(2 * run.first, a_guess / 4)))
+
+
+def _spoiled(run: Course, a_guess: float | None) -> bool:
+    """Whether the first ten steps hold an explosion already, so that only step 1 tells the beginning."""
+    return run.first is not None and run.first > UP * max(run.opening, a_guess or 0)
+
+
+def _how(run: Course, a_guess: float | None) -> str:
+    """Of how many steps the ends are means, and a guess where the end is hardly better."""
+    told = [f"means of {run.head}" + f" and {run.tail}" * (run.head != run.tail)] * (run.head > 1)
+    told *= not _spoiled(run, a_guess)
+    if a_guess is not None and run.last > HARDLY * a_guess:
+        told.append(f"a guess is {units.loss(a_guess)}")
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def _beginning(run: Course, a_guess: float | None) -> list[str]:
+    if run.opening is None or run.steps < 2:
+        return []
+    if run.head == 1 or run.first is None:
+        return [f"the first step {units.loss(run.opening)}"]
+    alone = f" (step 1: {units.loss(run.opening)})" * _spoiled(run, a_guess)
+    return [f"the first ten steps {units.loss(run.first)}{alone}"]
+
+
+def _largest(run: Course) -> str:
+    return f"{units.loss(run.largest)} at step {run.largest_at}"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    return None if None in values else sum(values) / len(values)
+
+
+def _highest(values: Sequence[float]) -> float:
+    return float(np.convolve(values, np.full(WINDOW, 1 / WINDOW), "valid").max())
