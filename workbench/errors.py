@@ -1,5 +1,8 @@
 """What goes wrong, told to a person: one class a stage, each with a message, a hint and an exit code."""
 
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class WorkbenchError(Exception):
     """A user can act on it. `message` says what and where, `hint` what to do; exit code 1."""
@@ -78,3 +81,13 @@ class FirmwareFault(WorkbenchError):  # noqa: N818  what embedded engineers call
     def __init__(self, message, hint=None, *, kind="fault", pc=None, address=None, symbol=None):
         super().__init__(message, hint)
         self.kind, self.pc, self.address, self.symbol = kind, pc, address, symbol
+
+
+@contextmanager
+def naming(place: Path):
+    """An OSError from inside names `place` where it names no file of its own: a write to a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(place)
+        raise
