@@ -103,7 +103,7 @@ def test_a_refused_build_leaves_nothing_behind(tmp_path):
     [
         (
             BOARD.with_sram(8 * 1024),
-            r"mlp needs 42\.2 KB of SRAM, and its stack on top; .*\n  static 25\.7 KB, arena 16\.\d KB\n  worst position"
+            r"mlp needs 42\.2 KB of SRAM, and its stack on top; .*\n  static 25\.7 KB, arena 16\.\d KB\n  worst "
             r"(.|\n)*help: --policy last-1 needs about 2\.7 KB; .*; the stack comes on top$",
         ),
         (

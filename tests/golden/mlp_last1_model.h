@@ -9,8 +9,8 @@
  * In a project of your own, compile the .c files but startup.c and main.c, with -ffp-contract=off (for the same bits)
  * and -fno-strict-aliasing (one arena holds all types). The arena needs no initial values.
  *
- * Milliseconds that the workbench tells are modelled cycles at 64 MHz, zero wait states; startup.c leaves the clock
- * as it is after a reset. */
+ * Milliseconds that the workbench tells are modelled cycles at 64 MHz, zero wait states; startup.c leaves the clock as
+ * it is after a reset. */
 #ifndef MODEL_H
 #define MODEL_H
 
