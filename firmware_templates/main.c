@@ -1,8 +1,8 @@
-/* main.c - hand control to the host, and fetch the image where the network takes it row by row.
+/* main.c - wait for the host, and fetch the image where the network takes it row by row.
  *
- * The host (a debugger or the emulator) writes inputs and labels, sets pc to wb_forward or wb_train_step and lr to
- * wb_breakpoint, and runs until the breakpoint comes back. On a board of your own, replace this file by a loop that
- * fills the input buffer and calls wb_train_step(). */
+ * The host (a debugger or the emulator) stops the core in main, writes inputs and labels, sets pc to wb_forward or
+ * wb_train_step and lr to wb_breakpoint, and runs until the breakpoint comes back. On a board of your own, replace this
+ * file by a loop that fills the input buffer and calls wb_train_step(): see model.h. */
 #include <stdint.h>
 
 void wb_breakpoint(void);
@@ -14,8 +14,7 @@ __attribute__((naked, noinline, used)) void wb_breakpoint(void)
 
 int main(void)
 {
-    for (;;)
-        wb_breakpoint();
+    for (;;) { } /* no `bkpt`: it would lock up a core without a debugger */
 }
 
 /* A FIFO like a camera's, which the emulator has: a word or a byte read here are the next ones of the image, row after row

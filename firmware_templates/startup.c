@@ -22,11 +22,11 @@ void Reset_Handler(void)
     for (;;) { }
 }
 
-/* Nothing can be repaired here: stop for the debugger with the fault's stack frame intact. */
+/* Nothing can be repaired here: wait for a debugger with the fault's stack frame intact. (Without one, `bkpt` would lock
+ * the core up.) */
 void Fault_Handler(void)
 {
-    for (;;)
-        __asm volatile("bkpt 1");
+    for (;;) { }
 }
 
 typedef union {

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
+os.environ["WORKBENCH_WERROR"] = "1"  # a warning in our C fails the tests, never a user's build
 
 
 def pytest_addoption(parser):

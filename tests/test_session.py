@@ -271,7 +271,7 @@ def test_a_refusal_offers_the_most_that_fits(tmp_path):
 def test_a_network_s_own_policies_are_offered_first_and_few_are_tried(needs, offered, monkeypatch):
     compiled = SimpleNamespace(model=frontends.load("mcunet-5fps"), policy=parse_policy("full"), schedule="optimized",
                                optimizer=PLAIN_SGD, passes=(), kilobytes=500)  # fmt: skip
-    built = SimpleNamespace(compiled=compiled, board=boards.get("nrf52840").with_sram(100 * 1024))
+    board = boards.get("nrf52840").with_sram(100 * 1024)
     tried = []
 
     def compiled_with(policy, **_):
@@ -279,9 +279,8 @@ def test_a_network_s_own_policies_are_offered_first_and_few_are_tried(needs, off
         return SimpleNamespace(kilobytes=needs.get(policy, 500))
 
     monkeypatch.setattr(session, "compile", compiled_with)
-    monkeypatch.setattr(session, "sram_planned", lambda built: built.compiled.kilobytes * 1024)
     monkeypatch.setattr(session, "_sram_of", lambda compiled: compiled.kilobytes * 1024)
-    hint = session._what_would_fit(built)
+    hint = session._what_would_fit(compiled, board, 500 * 1024)
     assert re.findall(r"--policy (\S+)", hint) == offered
     assert len(tried) == len(set(tried)) <= 4
 

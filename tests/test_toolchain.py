@@ -8,6 +8,7 @@ import pytest
 from workbench import boards, frontends, session, toolchain
 from workbench.errors import BudgetError, InternalError, ToolchainError
 from workbench.session import require_fit
+from workbench.toolchain import sizes
 
 BOARD = boards.get("nrf52840")
 
@@ -83,35 +84,51 @@ def test_what_cannot_fit_is_compiled_once(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     compiled, compile_ = [], toolchain._compile
     monkeypatch.setattr(
-        toolchain, "_compile", lambda files, board, kept: compiled.append(board.name) or compile_(files, board, kept)
+        toolchain, "_compile", lambda files, board: compiled.append(board.name) or compile_(files, board)
     )
     built(tmp_path / "one", BOARD.with_sram(4 * 1024))
     assert compiled == ["virtual-m4"]
 
 
 def test_a_refused_build_leaves_nothing_behind(tmp_path):
-    with pytest.raises(BudgetError):
-        built(tmp_path / "firmware", BOARD.with_sram(8 * 1024), virtual=False)
+    fits = built(tmp_path / "fits")
+    but_for_its_stack = replace(BOARD, sram_size=fits.image.static + fits.compiled.memory.plan.bytes)
+    with pytest.raises(BudgetError, match=r"mlp needs 42\.2 KB of SRAM; .*\n  static .*, arena .*, stack \d+ B\n"):
+        built(tmp_path / "firmware", but_for_its_stack, virtual=False)
+    assert not (tmp_path / "firmware").exists()
+
+
+@pytest.mark.parametrize(
+    ("small", "words"),
+    [
+        (
+            BOARD.with_sram(8 * 1024),
+            r"mlp needs 42\.2 KB of SRAM, and its stack on top; .*\n  static 25\.7 KB, arena 16\.\d KB\n  worst "
+            r"(.|\n)*help: --policy last-1 needs about 2\.7 KB; .*; the stack comes on top$",
+        ),
+        (
+            replace(BOARD, flash_size=16 * 1024),
+            r"mlp needs 25\.\d KB of flash, and its code on top; nrf52840 has 16 KB\n  help: --board virtual-m4",
+        ),
+    ],
+)
+def test_what_cannot_fit_is_refused_before_anything_is_compiled(small, words, tmp_path, monkeypatch):
+    monkeypatch.setattr(toolchain, "_compile", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr(toolchain.cache, "kept", lambda key: pytest.fail("asked for an image"))
+    with pytest.raises(BudgetError, match=words) as caught:
+        built(tmp_path / "firmware", small, virtual=False)
+    assert caught.value.exit_code == 3
     assert not (tmp_path / "firmware").exists()
 
 
 def test_sizes_are_not_kept_longer_than_the_code_that_tells_them(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     built(tmp_path / "one")
-    changed = tmp_path / "toolchain.py"
+    changed = tmp_path / "sizes.py"
     changed.write_text("another version")
-    monkeypatch.setattr(toolchain, "__file__", str(changed))
+    monkeypatch.setattr(sizes, "__file__", str(changed))
     built(tmp_path / "two")
     assert len(list((tmp_path / "cache").iterdir())) == 2
-
-
-def test_a_missing_compiler_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(toolchain.shutil, "which", lambda name: None)
-    toolchain.gcc_version.cache_clear()
-    with pytest.raises(ToolchainError, match="arm-none-eabi-gcc is not installed") as caught:
-        built(tmp_path)
-    assert "workbench.sh setup" in str(caught.value)
-    toolchain.gcc_version.cache_clear()
 
 
 def test_c_that_gcc_refuses_is_our_error_with_its_words(tmp_path, monkeypatch):
@@ -131,7 +148,7 @@ def test_library_frames_are_read_from_the_code(tmp_path):
     elf = tmp_path / "f.elf"
     flags = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-nostdlib", "-Wl,-e,f"]
     subprocess.run(["arm-none-eabi-gcc", *flags, str(source), "-o", str(elf)], check=True)
-    assert toolchain.library_frame(elf, "f") == 5 * 4 + 4 * 4 + 24 + 8
+    assert sizes.library_frame(elf, "f") == 5 * 4 + 4 * 4 + 24 + 8
 
 
 def test_recursion_has_no_stack_bound(tmp_path):
@@ -143,4 +160,4 @@ def test_recursion_has_no_stack_bound(tmp_path):
     ])  # fmt: skip
     (tmp_path / "schedule.ci").write_text(graph)
     with pytest.raises(ToolchainError, match="no bound: walk -> walk is recursive"):
-        toolchain.stack_reserve(tmp_path)
+        sizes.stack_reserve(tmp_path)

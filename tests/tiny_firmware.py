@@ -9,7 +9,7 @@ TEMPLATES = Path(__file__).resolve().parent.parent / "firmware_templates"
 BOARD = boards.get("nrf52840").with_sram(32 * 1024)
 BOARD_M7 = boards.get("stm32f746").with_sram(32 * 1024)
 FLAGS = ("-mthumb", "-mfloat-abi=hard", "-O2", "-g", "-ffp-contract=off", "-fno-ipa-icf", "-Wall", "-Werror")
-PRELUDE = '#include <stdint.h>\n#define ARENA __attribute__((section(".arena"), aligned(8)))\n'
+PRELUDE = '#include <stdint.h>\n#define ARENA __attribute__((section(".bss..arena"), aligned(8)))\n'
 
 
 def compile_firmware(folder: Path, source: str, board=BOARD, *, assembly: str = "", flags=()) -> Path:

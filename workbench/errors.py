@@ -2,6 +2,8 @@
 
 import difflib
 from collections.abc import Iterable
+from contextlib import contextmanager
+from pathlib import Path
 
 SHORTEST = 3  # letters of a beginning that says which name was meant
 
@@ -97,3 +99,13 @@ def there_are(name: object, known: Iterable[str]) -> str:
     """A hint for a name that is unknown: what may have been meant, and all that there is."""
     known = list(known)
     return f"{meant(name, known)}there are {', '.join(known)}"
+
+
+@contextmanager
+def naming(place: Path):
+    """An OSError from inside names `place` where it names no file of its own: a write to a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(place)
+        raise

@@ -59,18 +59,22 @@ def _has(board: Board) -> str:
     return f"--sram gives {board.name} {size(board.sram_size)} instead of its {size(whole)}"
 
 
-def too_large(built, hint: str) -> BudgetError:
-    """What to say of firmware that needs more SRAM than its board has: how much, and where it is worst."""
-    compiled, image, board = built.compiled, built.image, built.board
-    living = compiled.memory.liveness
-    row = next(op for op in built.project.ops if op.position == living.worst)
-    names = {row.values[0]: row.name for row in built.project.buffers if row.values}
+def too_large(compiled, board: Board, project, static: int, stack: int | None, hint: str) -> BudgetError:
+    """What to say of firmware that needs more SRAM than its board has: how much, and where it is worst.
+
+    `stack` None: nothing is compiled yet, and it is too large without it.
+    """
+    living, arena = compiled.memory.liveness, compiled.memory.plan.bytes
+    row = next(op for op in project.ops if op.position == living.worst)
+    names = {row.values[0]: row.name for row in project.buffers if row.values}
+    on_top = ", and its stack on top" if stack is None else ""
+    parts = f"static {size(static)}, arena {size(arena)}" + ("" if stack is None else f", stack {size(stack)}")
     alive = [storage for storage in living.arena if storage.lower <= living.worst < storage.upper]
     largest = sorted(alive, key=lambda storage: -storage.bytes_at(living.worst))[:3]
     return BudgetError(
-        f"{compiled.model.name} needs {size(sram_planned(built))} of SRAM; {_has(board)}\n"
-        f"  static {size(image.static)}, arena {size(compiled.memory.plan.bytes)}, stack {size(image.stack_reserve)}\n"
-        f"  worst position {living.worst} of {len(built.project.ops)}, {row.symbol}: "
+        f"{compiled.model.name} needs {size(static + arena + (stack or 0))} of SRAM{on_top}; {_has(board)}\n"
+        f"  {parts}\n"
+        f"  worst position {living.worst} of {len(project.ops)}, {row.symbol}: "
         + ", ".join(f"{names[storage.name]} {size(storage.bytes_at(living.worst))}" for storage in largest),
         hint,
     )

@@ -26,7 +26,7 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes, storage_roots
 from workbench.ir.types import NUMPY
-from workbench.measure import sram_planned, too_large
+from workbench.measure import too_large
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.input_rows import require_rows
 from workbench.passes.permute_channels import Orders, largest_first, permuted
@@ -36,7 +36,7 @@ from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.quantize.safe_channels import SCALES
 from workbench.report.view import Run
 from workbench.toolchain import Image, install, make_image
-from workbench.training import Progress, require_samples, train, training_options
+from workbench.training import Progress, Training, require_samples, train, training_options
 from workbench.units import parse_bytes, size
 
 
@@ -116,13 +116,25 @@ def _require_all_read(model: Model) -> None:
         raise ModelError(f"{model.name}: nothing reads {', '.join(unread)}", "leave out what the network does not use")
 
 
-def build(compiled: Compiled, board: Board, folder: str | Path, virtual: bool = True) -> Built:
+def build(
+    compiled: Compiled,
+    board: Board,
+    folder: str | Path,
+    virtual: bool = True,
+    lr: float = Training.lr,
+    lr_bias: float | None = None,
+) -> Built:
     """Generate the C project, compile it, and write both into `folder`.
 
-    What does not fit is linked for the board's virtual twin, or raises BudgetError where `virtual` is False.
+    What does not fit is linked for the board's virtual twin, or raises BudgetError where `virtual` is False. `lr` and
+    `lr_bias` (None: `lr`) are the rates that the firmware starts with; a host that trains it writes its own.
     """
     start = time.perf_counter()
-    project = generate(compiled.graph, compiled.memory, compiled.weights, board)
+    started = Training(lr=lr, lr_bias=lr_bias)  # raises DataError for what is no rate
+    rates = {"lr": started.lr, "lr_bias": started.lr if started.lr_bias is None else started.lr_bias}
+    project = generate(compiled.graph, compiled.memory, compiled.weights, board, rates)
+    if not virtual:
+        _require(compiled, board, project, project.constant, project.static)
     image = make_image(project, board, compiled.memory.plan.bytes)
     built = Built(compiled, board, project, image, time.perf_counter() - start)
     if not virtual:
@@ -173,23 +185,36 @@ def run(
 
 def require_fit(built: Built) -> None:
     """Raise BudgetError if the firmware needs more memory than its board has, with choices that would fit."""
-    name, board, sram, flash = built.compiled.model.name, built.board, sram_planned(built), built.image.flash
+    image = built.image
+    _require(built.compiled, built.board, built.project, image.flash, image.static, image.stack_reserve)
+
+
+def _require(
+    compiled: Compiled, board: Board, project: Project, flash: int, static: int, stack: int | None = None
+) -> None:
+    """Raise BudgetError where these bytes are too many. `stack` None: nothing is compiled yet, so neither its stack nor
+    its code is known; both come on top."""
+    sram = static + compiled.memory.plan.bytes + (stack or 0)
     if flash > board.flash_size:
+        code = ", and its code on top" if stack is None else ""
         more = f"\n  and {size(sram)} of SRAM; it has {size(board.sram_size)}" if sram > board.sram_size else ""
+        needs = f"{compiled.model.name} needs {size(flash)} of flash{code}"
         raise BudgetError(
-            f"{name} needs {size(flash)} of flash; {board.name} has {size(board.flash_size)}{more}",
+            f"{needs}; {board.name} has {size(board.flash_size)}{more}",
             f"--board {virtual_twin(board).name} has room",
         )
     if sram > board.sram_size:
-        raise too_large(built, _what_would_fit(built))
+        hint = _what_would_fit(compiled, board, sram) + ("; the stack comes on top" if stack is None else "")
+        raise too_large(compiled, board, project, static, stack, hint)
 
 
-def _what_would_fit(built: Built) -> str:
+def _what_would_fit(compiled: Compiled, board: Board, sram: int) -> str:
     """Other schedules, batches, boards and policies that fit, by their plans; the virtual twin where none does.
 
-    Each takes a compilation, so they are few: a network's own policies stand for all others.
+    `sram` is what `compiled` needs. Each takes a compilation, so they are few: a network's own policies stand for all
+    others.
     """
-    compiled, board, choices, known = built.compiled, built.board, [], {}
+    choices, known = [], {}
     changes = pass_changes(compiled.schedule, [applied.name for applied in compiled.passes])
     passes = ",".join(change.removeprefix("+") for change in changes)
 
@@ -205,7 +230,7 @@ def _what_would_fit(built: Built) -> str:
             other = compile(**chosen, optimizer=compiled.optimizer, passes=passes)
         except (PolicyError, ModelError):
             return inf  # no such step
-        return sram_planned(built) - _sram_of(compiled) + _sram_of(other)
+        return sram - _sram_of(compiled) + _sram_of(other)
 
     def offer(option: str, **change) -> None:
         if needed(**change) <= board.sram_size:
@@ -217,7 +242,7 @@ def _what_would_fit(built: Built) -> str:
     if single:
         offer("--batch 1", **single)
     if board == boards.BOARDS.get(board.name):
-        larger = [other for other in boards.REAL if board.sram_size < sram_planned(built) <= other.sram_size]
+        larger = [other for other in boards.REAL if board.sram_size < sram <= other.sram_size]
         choices += [f"--board {other.name} has {size(other.sram_size)}" for other in larger]
     for option, change in [("", {}), ("--batch 1 ", single)][: 2 if single else 1]:
         smaller = _smaller_policies(compiled)

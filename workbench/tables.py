@@ -73,7 +73,7 @@ def _value(text: str, kind):
 
 def write_csv(path: Path, rows, kind) -> None:
     """Write rows of the dataclass `kind` (BufferRow or OpRow); lists are separated by blanks."""
-    with Path(path).open("w", newline="") as file:
+    with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(field.name for field in fields(kind))
         writer.writerows([_cell(getattr(row, field.name)) for field in fields(kind)] for row in rows)
@@ -82,7 +82,7 @@ def write_csv(path: Path, rows, kind) -> None:
 def read_csv(path: Path, kind) -> list:
     """Read what write_csv wrote. Raises RecordError where the file is missing or a cell does not fit."""
     try:
-        with Path(path).open(newline="") as file:
+        with Path(path).open(newline="", encoding="utf-8") as file:
             return [kind(**{f.name: _value(row[f.name], f.type) for f in fields(kind)}) for row in csv.DictReader(file)]
     except FileNotFoundError:
         raise RecordError(f"{path} is missing") from None

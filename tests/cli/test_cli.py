@@ -69,7 +69,10 @@ def test_what_is_printed(name, arguments, capsys, golden):
         (
             ["run", "mlp", "--sram", "8K"],
             3,
-            ["mlp needs 26.6 KB of SRAM; --sram gives nrf52840 8 KB instead of its 256 KB", "worst position"],
+            [
+                "mlp needs 26.6 KB of SRAM, and its stack on top; --sram gives nrf52840 8 KB instead of its 256 KB",
+                "worst",
+            ],
         ),
         (["run", "mlp", "--data", "imagenet"], 1, ["no data set", "digits"]),
         (["run", "mlp", "--load-weights", "none.npz"], 1, ["none.npz is missing"]),

@@ -1,10 +1,24 @@
 /* model.h - the training step's memory and entry points.
  *
- * Write the inputs and labels, then call. The logits are promised on return from wb_forward only. */
+ * To train, write wb_input0 and wb_label0 before each call of wb_train_step(). wb_loss is then the batch's mean loss
+ * before the update. Learning rates: wb_lr (at first 0), wb_lr_bias (at first 0); write others between two calls, 0
+ * learns nothing.
+ *
+ * To infer, write wb_input0, then call wb_forward(): wb_logits hold until the next call, and are promised here only.
+ *
+ * In a project of your own, compile the .c files but startup.c and main.c, with -ffp-contract=off (for the same bits)
+ * and -fno-strict-aliasing (one arena holds all types). The arena needs no initial values.
+ *
+ * Milliseconds that the workbench tells are modelled cycles at 64 MHz, zero wait states; startup.c leaves the clock as
+ * it is after a reset. */
 #ifndef MODEL_H
 #define MODEL_H
 
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define F32(base, offset) ((float *)(void *)((base) + (offset)))
 #define I32(base, offset) ((int32_t *)(void *)((base) + (offset)))
@@ -40,5 +54,9 @@ void op_005_sum(void);
 void op_006_sgd(void);
 void op_007_matmul(void);
 void op_008_sgd(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,7 +1,7 @@
 /* The order of execution. */
 #include "model.h"
 
-__attribute__((section(".arena"), aligned(8))) uint8_t wb_arena[sizeof wb_arena];
+__attribute__((section(".bss..arena"), aligned(8))) uint8_t wb_arena[sizeof wb_arena];
 uint32_t wb_step;
 
 void wb_forward(void)

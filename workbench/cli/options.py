@@ -63,8 +63,7 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
     length.add_argument("--epochs", type=positive, metavar="N", help="passes over the data set instead of steps")
     parser.add_argument("--data", metavar="D", help="data set (default: the network's own)")
     parser.add_argument("--pretrain", metavar="D", help="first train on this data set, on the host: --data adapts it")
-    parser.add_argument("--lr", type=rate, default=0.02, metavar="X", help="learning rate (default 0.02)")
-    parser.add_argument("--lr-bias", type=rate, metavar="X", help="learning rate of biases (default: --lr)")
+    add_rates(parser)
     parser.add_argument(
         "--lr-decay", type=rate, default=1.0, metavar="X", help="factor on both after each epoch (default 1)"
     )
@@ -74,6 +73,11 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
     parser.add_argument("--load-weights", metavar="FILE", help="start from the weights in an .npz")
     if weights_out:
         parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
+
+
+def add_rates(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lr", type=rate, default=0.02, metavar="X", help="learning rate (default 0.02)")
+    parser.add_argument("--lr-bias", type=rate, metavar="X", help="learning rate of biases (default: --lr)")
 
 
 def add_output(
@@ -164,12 +168,12 @@ def compiled(args, found=None, schedule: str | None = None):
         return session.compile(found, args.policy, schedule, optimizer(args), passes(args))
 
 
-def built(args, compiled, board: Board, folder, virtual: bool = False):
-    """It as firmware in `folder`."""
+def built(args, compiled, board: Board, folder, virtual: bool = False, **rates):
+    """It as firmware in `folder`, starting with these rates (see session.build)."""
     from workbench import session
 
     with stage(args, f"{named(args, compiled.schedule)}: building"):
-        return session.build(compiled, board, folder, virtual)
+        return session.build(compiled, board, folder, virtual, **rates)
 
 
 def named(args, schedule: str) -> str:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.autodiff import loss_nodes
 from workbench.boards import Board
-from workbench.codegen.layout import ARENA, C_TYPE, CAST, Layout, c_identifier, c_literal, lay_out
+from workbench.codegen.build_files import board_script, makefile
+from workbench.codegen.header import accumulates, counts, declaration, model_header
+from workbench.codegen.layout import ARENA, Layout, c_literal, lay_out
 from workbench.codegen.region import region_body, region_headers
 from workbench.codegen.slices import slices_body, slices_headers
 from workbench.errors import GraphError, ModelError
@@ -23,15 +24,12 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import steps
 from workbench.ir.text import print_graph
-from workbench.ir.types import BITS, NUMPY, STREAM
+from workbench.ir.types import NUMPY
 from workbench.plan.memory import MemoryPlan
 from workbench.tables import BufferRow, OpRow, write_csv
 
 NODES_A_FILE = 50
-FLAGS = (
-    "-std=c11 -O3 -g -ffp-contract=off -fno-ipa-icf -fno-strict-aliasing -ffunction-sections -fdata-sections "
-    "-Wall -Wextra -Werror -fcallgraph-info=su"
-)
+NO_RATES: Mapping[str, float] = {"lr": 0.0, "lr_bias": 0.0}
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,21 @@ class Project:
     buffers: tuple[BufferRow, ...]
     ops: tuple[OpRow, ...]
 
+    @property
+    def static(self) -> int:
+        """Bytes of SRAM that parameters, state and scalars take; the linker pads them."""
+        return sum(row.size for row in self.buffers if row.storage == "sram")
+
+    @property
+    def constant(self) -> int:
+        """Bytes of flash that parameters take: frozen ones, and the initial values of the others."""
+        return sum(row.size for row in self.buffers if row.storage == "flash" or row.role == "parameter")
+
     def save(self, folder: Path) -> None:
         for name, text in self.files.items():
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
         write_csv(Path(folder) / "buffers.csv", self.buffers, BufferRow)
         write_csv(Path(folder) / "ops.csv", self.ops, OpRow)
 
@@ -58,15 +66,24 @@ def templates() -> Path:
     return inside if inside.is_dir() else package.parent / "firmware_templates"
 
 
-def generate(graph: Graph, plan: MemoryPlan, weights: Mapping[str, np.ndarray], board: Board) -> Project:
-    """The project of a training step. Raises GraphError for a node without a kernel, ModelError for bad weights."""
+def generate(
+    graph: Graph,
+    plan: MemoryPlan,
+    weights: Mapping[str, np.ndarray],
+    board: Board,
+    rates: Mapping[str, float] = NO_RATES,
+) -> Project:
+    """The project of a training step; `rates` are the initial values of its scalars lr and lr_bias.
+
+    Raises GraphError for a node without a kernel, ModelError for bad weights.
+    """
     layout = lay_out(graph, plan)
     work = steps(graph)
     headers = [_region_headers(node) if node.body else [_kernel(node).header] for node in work]
     functions = [_operator(graph, layout, node, row) for node, row in zip(work, layout.ops, strict=True)]
-    files = {name: (templates() / name).read_text() for name in ("startup.c", "main.c", "sections.ld")}
+    files = {name: (templates() / name).read_text(encoding="utf-8") for name in ("startup.c", "main.c", "sections.ld")}
     files |= {f"kernels/{name}": text for name, text in _kernel_files(sorted(set(chain(*headers)))).items()}
-    files["model.h"] = _model_header(graph, layout, plan)
+    files["model.h"] = model_header(graph, layout, plan, rates, board)
     for number, start in enumerate(range(0, len(work), NODES_A_FILE)):
         part = slice(start, start + NODES_A_FILE)
         includes = "".join(f'#include "kernels/{name}"\n' for name in sorted(set(chain(*headers[part]))))
@@ -74,7 +91,7 @@ def generate(graph: Graph, plan: MemoryPlan, weights: Mapping[str, np.ndarray], 
             "\n".join(functions[part])
         )
     files["schedule.c"] = _schedule(layout)
-    files["parameters.c"] = _parameters(graph, layout, weights)
+    files["parameters.c"] = _parameters(graph, layout, weights, rates)
     files["board.ld"] = board_script(board)
     files["Makefile"] = makefile(board, sorted(name for name in files if name.endswith(".c")))
     files["graph.txt"] = print_graph(graph)
@@ -94,7 +111,7 @@ def _kernel_files(names: list[str]) -> dict[str, str]:
     while names:
         name = names.pop()
         if name not in texts:
-            texts[name] = (templates() / "kernels" / name).read_text()
+            texts[name] = (templates() / "kernels" / name).read_text(encoding="utf-8")
             names += re.findall(r'#include "(.+?)"', texts[name])
     return dict(sorted(texts.items()))
 
@@ -157,50 +174,6 @@ def _reads_parts(node: Node, index: int) -> bool:
     return all(_reads_parts(inner, at) for inner in node.body.nodes for at, x in enumerate(inner.operands) if x == name)
 
 
-def _model_header(graph: Graph, layout: Layout, plan: MemoryPlan) -> str:
-    lines = [
-        "/* model.h - the training step's memory and entry points.", " *",
-        " * Write the inputs and labels, then call. The logits are promised on return from wb_forward only. */",
-        "#ifndef MODEL_H", "#define MODEL_H", "", "#include <stdint.h>", "",
-        "#define F32(base, offset) ((float *)(void *)((base) + (offset)))",
-        "#define I32(base, offset) ((int32_t *)(void *)((base) + (offset)))",
-        "#define I8(base, offset) ((int8_t *)(void *)((base) + (offset)))",
-        "#define BITS(base, offset) ((uint32_t *)(void *)((base) + (offset)))", "",
-        f"extern uint8_t {ARENA}[{max(plan.plan.bytes, 8)}];", "",
-    ]  # fmt: skip
-    faces = [("wb_" + name, name) for name in graph.inputs if graph.types[name].rank and graph.types[name].bytes]
-    faces += [("wb_logits", node.operands[0]) for node in loss_nodes(graph)]
-    taken = {row.symbol for row in layout.buffers}
-    for stem, value in faces:
-        row, kind = layout.row[layout.root[value]], graph.types[value]
-        place = f"{CAST[kind.dtype]}({ARENA}, {row.offset})"
-        taken.add(symbol := c_identifier(stem, taken))
-        order = f", stored as {kind.layout}: a row of all channels, then the next" if kind.layout else ""
-        lines.append(f"#define {symbol} {place} /* {C_TYPE[kind.dtype]} {list(kind.shape)}{order} */")
-    streams = [(name, graph.types[name]) for name in graph.inputs if graph.types[name].layout == STREAM]
-    lines += [f"/* {name}: {C_TYPE[kind.dtype]} {list(kind.shape)} comes by wb_read_rows */" for name, kind in streams]
-    lines.append("")
-    for row in layout.buffers:
-        if row.storage != "arena":
-            lines.append(f"extern {_declaration(graph, row)};")
-    lines += [
-        *([] if _counts(layout) else ["extern uint32_t wb_step; /* training steps done */"]),
-        "",
-        "void wb_forward(void);",
-        *(["void wb_accumulate(void); /* all but the last batch of a step */"] if accumulates(layout) else []),
-        "void wb_train_step(void);",
-        "",
-    ]
-    lines += [f"void {row.symbol}(void);" for row in layout.ops]
-    return "\n".join([*lines, "", "#endif", ""])
-
-
-def _declaration(graph: Graph, row: BufferRow) -> str:
-    kind = graph.types[row.values[0] if row.values else row.parameter]
-    const = "const " if row.storage == "flash" else ""
-    return f"{const}{C_TYPE[kind.dtype]} {row.symbol}" + (f"[{row.size * 8 // BITS[kind.dtype]}]" if kind.rank else "")
-
-
 def _schedule(layout: Layout) -> str:
     def calls(rows):
         return "".join(f"    {row.symbol}();\n" for row in rows)
@@ -210,32 +183,22 @@ def _schedule(layout: Layout) -> str:
     accumulate = f"void wb_accumulate(void)\n{{\n{before_update}}}\n\n" if accumulates(layout) else ""
     return (
         '/* The order of execution. */\n#include "model.h"\n\n'
-        f'__attribute__((section(".arena"), aligned(8))) uint8_t {ARENA}[sizeof {ARENA}];\n'
-        f"{'' if _counts(layout) else 'uint32_t wb_step;'}\n\n"
+        f'__attribute__((section(".bss..arena"), aligned(8))) uint8_t {ARENA}[sizeof {ARENA}];\n'
+        f"{'' if counts(layout) else 'uint32_t wb_step;'}\n\n"
         f"void wb_forward(void)\n{{\n{forward}}}\n\n"
         f"{accumulate}"
         f"void wb_train_step(void)\n{{\n{calls(layout.ops)}    ++wb_step;\n}}\n"
     )
 
 
-def _counts(layout: Layout) -> bool:
-    """Whether the number of steps done is one of the graph's scalars: it rounds stochastically."""
-    return any(row.symbol == "wb_step" for row in layout.buffers)
-
-
-def accumulates(layout: Layout) -> bool:
-    """Whether gradients are summed over several calls: wb_accumulate, then wb_train_step for the last."""
-    state = {row.id for row in layout.buffers if row.role == "state"}
-    return any(row.phase == "backward" and state.intersection(row.writes) for row in layout.ops)
-
-
-def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray]) -> str:
+def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray], rates: Mapping[str, float]) -> str:
     parts = ['/* Parameters: updated ones in SRAM, frozen ones in flash; and the scalars. */\n#include "model.h"\n']
     for row in layout.buffers:
         if row.storage == "arena":
             continue
         if row.role != "parameter":
-            parts.append(f"{_declaration(graph, row)};\n")
+            initial = f" = {c_literal(rates[row.name])}" if row.role == "scalar" and rates.get(row.name) else ""
+            parts.append(f"{declaration(graph, row)}{initial};\n")
             continue
         if row.parameter not in weights:
             raise ModelError(f"no values for parameter {row.parameter}")
@@ -246,7 +209,7 @@ def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray])
         values = kind.stored(values) if row.axis is None else _part(values.reshape(kind.shape), row)
         if not np.isfinite(values).all():
             raise ModelError(f"parameter {row.parameter} holds values that are not finite")
-        parts.append(f"{_declaration(graph, row)} = {{\n{_numbers(values)}\n}};\n")
+        parts.append(f"{declaration(graph, row)} = {{\n{_numbers(values)}\n}};\n")
     return "\n".join(parts)
 
 
@@ -259,33 +222,3 @@ def _numbers(values: np.ndarray) -> str:
     """Eight C literals a line."""
     words = [c_literal(value.item()) for value in values]
     return "\n".join("    " + ", ".join(words[start : start + 8]) + "," for start in range(0, len(words), 8))
-
-
-def board_script(board: Board) -> str:
-    """board.ld: where the board's memories are; sections.ld says what goes where."""
-    return (
-        f"/* {board.name} */\nMEMORY\n{{\n"
-        f"  FLASH (rx)  : ORIGIN = {board.flash_base:#010x}, LENGTH = {board.flash_size}\n"
-        f"  SRAM  (rwx) : ORIGIN = {board.sram_base:#010x}, LENGTH = {board.sram_size}\n"
-        "}\nINCLUDE sections.ld\n"
-    )
-
-
-def makefile(board: Board, sources: list[str]) -> str:
-    """A Makefile that needs nothing but arm-none-eabi-gcc; the same bytes wherever it runs."""
-    objects = " ".join(name.removesuffix(".c") + ".o" for name in sources)
-    return (
-        f"# {board.name}: `make` builds firmware.elf\n"
-        "CC = arm-none-eabi-gcc\n"
-        f"CPU = -mcpu={board.core} -mthumb -mfpu={board.fpu} -mfloat-abi=hard\n"
-        f"CFLAGS = $(CPU) {FLAGS} -ffile-prefix-map='$(CURDIR)'=.\n"
-        "LDFLAGS = $(CPU) -nostartfiles -T board.ld -L . -u wb_forward -u wb_accumulate -u wb_train_step "
-        "-Wl,--gc-sections,--build-id=none\n\n"
-        f"OBJECTS = {objects}\n\n"
-        "firmware.elf: $(OBJECTS) board.ld sections.ld\n"
-        "\t$(CC) $(LDFLAGS) $(OBJECTS) -o $@\n\n"
-        "%.o: %.c $(wildcard *.h kernels/*.h)\n"
-        "\t$(CC) $(CFLAGS) -c $< -o $@\n\n"
-        "clean:\n\trm -f firmware.elf $(OBJECTS) *.ci\n\n"
-        ".PHONY: clean\n"
-    )

@@ -95,10 +95,10 @@ class Machine(Memory):
     # ------------------------------------------------------------------ running
 
     def start(self) -> None:
-        """From reset to the breakpoint in main: start-up copies .data, zeroes .bss. Raises FirmwareFault."""
+        """From reset to main: start-up copies .data, zeroes .bss. Raises FirmwareFault."""
         self._uc.reg_write(arm.UC_ARM_REG_LR, 0xFFFFFFFF)
         self._uc.reg_write(arm.UC_ARM_REG_SP, self.stack_top)
-        self._run(self.read_u32(self.board.flash_base + 4), self.home)
+        self._run(self.read_u32(self.board.flash_base + 4), self.elf.address("main"))
 
     def call(self, entry: str) -> None:
         """Call a function of the firmware and come back. Raises FirmwareFault, or WorkbenchError if there is none."""

@@ -1,0 +1,119 @@
+"""model.h: where inputs, labels, weights and rates lie, and which functions to call; read by C and by C++."""
+
+from collections.abc import Iterator, Mapping
+from textwrap import wrap
+
+from workbench.autodiff import loss_nodes
+from workbench.boards import Board
+from workbench.codegen.layout import ARENA, C_TYPE, CAST, Layout, c_identifier
+from workbench.ir.graph import Graph
+from workbench.ir.types import BITS, STREAM, TensorType
+from workbench.plan.memory import MemoryPlan
+from workbench.tables import BufferRow
+from workbench.units import frequency
+
+
+def model_header(graph: Graph, layout: Layout, plan: MemoryPlan, rates: Mapping[str, float], board: Board) -> str:
+    """The text of model.h; `rates` are the initial values of the scalars lr and lr_bias."""
+    faces = dict(_faces(graph, layout))
+    about = [
+        "model.h - the training step's memory and entry points.",
+        *_protocol(graph, layout, faces, rates),
+        "In a project of your own, compile the .c files but startup.c and main.c, with -ffp-contract=off (for the same "
+        "bits) and -fno-strict-aliasing (one arena holds all types). The arena needs no initial values.",
+        f"Milliseconds that the workbench tells are modelled cycles at {frequency(board.clock_hz)}, zero wait states; "
+        "startup.c leaves the clock as it is after a reset.",
+    ]
+    lines = [
+        *_comment(about),
+        "#ifndef MODEL_H", "#define MODEL_H", "", "#include <stdint.h>", "",
+        "#ifdef __cplusplus", 'extern "C" {', "#endif", "",
+        "#define F32(base, offset) ((float *)(void *)((base) + (offset)))",
+        "#define I32(base, offset) ((int32_t *)(void *)((base) + (offset)))",
+        "#define I8(base, offset) ((int8_t *)(void *)((base) + (offset)))",
+        "#define BITS(base, offset) ((uint32_t *)(void *)((base) + (offset)))", "",
+        f"extern uint8_t {ARENA}[{max(plan.plan.bytes, 8)}];", "",
+    ]  # fmt: skip
+    for symbol, value in faces.items():
+        row, kind = layout.row[layout.root[value]], graph.types[value]
+        lines.append(f"#define {symbol} {CAST[kind.dtype]}({ARENA}, {row.offset}) /* {_described(kind)} */")
+    streams = _streams(graph)
+    lines += [f"/* {name}: {_described(kind)} comes by wb_read_rows */" for name, kind in streams.items()]
+    lines.append("")
+    for row in layout.buffers:
+        if row.storage != "arena":
+            lines.append(f"extern {declaration(graph, row)};")
+    lines += [
+        *([] if counts(layout) else ["extern uint32_t wb_step; /* training steps done */"]),
+        "",
+        "void wb_forward(void);",
+        *(["void wb_accumulate(void); /* all but the last batch of a step */"] if accumulates(layout) else []),
+        "void wb_train_step(void);",
+        "",
+    ]
+    lines += [f"void {row.symbol}(void);" for row in layout.ops]
+    return "\n".join([*lines, "", "#ifdef __cplusplus", "}", "#endif", "", "#endif", ""])
+
+
+def _protocol(graph: Graph, layout: Layout, faces: dict[str, str], rates: Mapping[str, float]) -> Iterator[str]:
+    """How to train and to infer, in the names that this network has: a sentence or two a paragraph."""
+    losses = loss_nodes(graph)
+    labels = [symbol for symbol, value in faces.items() if any(value in node.operands[1:] for node in losses)]
+    inputs = [symbol for symbol, value in faces.items() if value in graph.inputs and symbol not in labels]
+    before = f"write {' and '.join(inputs)}" if inputs else "have wb_read_rows give the image"
+    if not losses:
+        yield f"To run it, {before}, then call wb_train_step()."
+        return
+    scalars = {row.name: row.symbol for row in layout.buffers if row.role == "scalar"}
+    known = [f"{scalars[name]} (at first {rate:.9g})" for name, rate in rates.items() if name in scalars]
+    accumulated = "; of a step's batches, all but the last go to wb_accumulate()" if accumulates(layout) else ""
+    yield (
+        f"To train, {before} and {' and '.join(labels)} before each call of wb_train_step(){accumulated}. "
+        "wb_loss is then the batch's mean loss before the update. "
+        + (f"Learning rates: {', '.join(known)}; write others between two calls, 0 learns nothing. " if known else "")
+        + (f"{scalars['seed']} seeds the rounding of int8 updates." if "seed" in scalars else "")
+    ).strip()
+    yield f"To infer, {before}, then call wb_forward(): wb_logits hold until the next call, and are promised here only."
+
+
+def _comment(paragraphs: list[str]) -> list[str]:
+    texts = ["\n * ".join(wrap(text, 116)) for text in paragraphs]
+    return ["/* " + "\n *\n * ".join(texts) + " */"]
+
+
+def _faces(graph: Graph, layout: Layout) -> Iterator[tuple[str, str]]:
+    """(symbol, value) of what the host writes and reads in the arena."""
+    faces = [("wb_" + name, name) for name in graph.inputs if graph.types[name].rank and graph.types[name].bytes]
+    faces += [("wb_logits", node.operands[0]) for node in loss_nodes(graph)]
+    taken = {row.symbol for row in layout.buffers}
+    for stem, value in faces:
+        taken.add(symbol := c_identifier(stem, taken))
+        yield symbol, value
+
+
+def _streams(graph: Graph) -> dict[str, TensorType]:
+    return {name: graph.types[name] for name in graph.inputs if graph.types[name].layout == STREAM}
+
+
+def _described(kind: TensorType) -> str:
+    """'int8_t [1, 3, 8, 8], q stands for (q - -128) * 0.00392156886'."""
+    order = f", stored as {kind.layout}: a row of all channels, then the next" if kind.layout else ""
+    scale = f", q stands for (q - {kind.zero_point}) * {kind.scale:.9g}" if kind.scale else ""
+    return f"{C_TYPE[kind.dtype]} {list(kind.shape)}{order}{scale}"
+
+
+def declaration(graph: Graph, row: BufferRow) -> str:
+    kind = graph.types[row.values[0] if row.values else row.parameter]
+    const = "const " if row.storage == "flash" else ""
+    return f"{const}{C_TYPE[kind.dtype]} {row.symbol}" + (f"[{row.size * 8 // BITS[kind.dtype]}]" if kind.rank else "")
+
+
+def counts(layout: Layout) -> bool:
+    """Whether the number of steps done is one of the graph's scalars: it rounds stochastically."""
+    return any(row.symbol == "wb_step" for row in layout.buffers)
+
+
+def accumulates(layout: Layout) -> bool:
+    """Whether gradients are summed over several calls: wb_accumulate, then wb_train_step for the last."""
+    state = {row.id for row in layout.buffers if row.role == "state"}
+    return any(row.phase == "backward" and state.intersection(row.writes) for row in layout.ops)

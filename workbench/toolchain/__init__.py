@@ -1,0 +1,97 @@
+"""From a C project to an Image: make, link, sizes, and the stack it may need. Built once, cached by content."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from workbench.boards import Board, virtual_twin
+from workbench.codegen.project import Project, board_script
+from workbench.errors import BudgetError, ToolchainError, naming
+from workbench.toolchain import cache, compiler, sizes
+
+
+@dataclass(frozen=True)
+class Image:
+    """A linked firmware. Sizes in bytes; `stack_reserve` is the deepest call chain by gcc's own stack figures.
+
+    `content` is the ELF, `elf` where it was installed. `board` is the one it was linked for: where the real one is too
+    small, its virtual twin.
+    """
+
+    content: bytes = field(repr=False)
+    board: Board
+    flash: int
+    static: int
+    stack_reserve: int
+    elf: Path | None = None
+
+
+def build(project: Project, board: Board, folder: Path, arena: int) -> Image:
+    """`make_image`, then `install` into `folder`."""
+    return install(project, make_image(project, board, arena), folder)
+
+
+def make_image(project: Project, board: Board, arena: int) -> Image:
+    """Compile and link, or take the kept image of the same sources and compiler; writes nothing but the cache.
+
+    `arena` are the bytes planned. What does not fit `board`, its stack included, is linked for the virtual twin.
+    Raises ToolchainError where gcc is missing, InternalError with gcc's own words where it refuses our C.
+    """
+    least = arena + project.static  # gcc takes a minute for a large network
+    image = _build(project.files, board) if least <= board.sram_size else None
+    if image is not None and image.static + arena + image.stack_reserve <= board.sram_size:
+        return image
+    twin = virtual_twin(board)
+    image = _build(_for_board(project, twin), twin)
+    if image is None:
+        raise BudgetError(f"the network does not even fit {twin}")
+    return image
+
+
+def install(project: Project, image: Image, folder: Path) -> Image:
+    """Write the project and its ELF into `folder`; gives the image that lies there."""
+    with naming(folder):
+        replace(project, files=_for_board(project, image.board)).save(folder)
+        (folder / "firmware.elf").write_bytes(image.content)
+    return replace(image, elf=folder / "firmware.elf")
+
+
+def _for_board(project: Project, board: Board) -> dict[str, str]:
+    return {**project.files, "board.ld": board_script(board)}
+
+
+def _build(files: Mapping[str, str], board: Board) -> Image | None:
+    """The image of these sources; None where a memory of the board overflows."""
+    key = _key(files)
+    if found := cache.kept(key):
+        told, elf = found
+    elif built := _compile(files, board):
+        told, elf = built
+        cache.keep(key, told, elf)
+    else:
+        return None
+    return Image(elf, board, **told)
+
+
+def _key(files: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(f"{compiler.gcc_version()}\0{compiler.werror()}\0".encode())
+    digest.update(Path(sizes.__file__).read_bytes())  # who tells the sizes
+    for name, text in sorted(files.items()):
+        digest.update(f"{name}\0{len(text)}\0{text}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _compile(files: Mapping[str, str], board: Board) -> tuple[dict[str, int], bytes] | None:
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:  # Ctrl-C: gcc may still be writing
+            work = Path(name, "firmware")
+            Project(files, (), ()).save(work)
+            if not compiler.make(work, files):
+                return None
+            return sizes.sizes(work, board), (work / "firmware.elf").read_bytes()
+    except OSError as error:
+        raise ToolchainError(
+            f"the firmware cannot be built in {tempfile.tempdir or 'TMPDIR'}: {error.strerror or error}", compiler.ROOM
+        ) from None
