@@ -111,6 +111,7 @@ def test_a_refused_build_leaves_nothing_behind(tmp_path):
             r"mlp needs 25\.\d KB of flash, and its code on top; nrf52840 has 16 KB\n  help: --board virtual-m4",
         ),
     ],
+    ids=["sram", "flash"],
 )
 def test_what_cannot_fit_is_refused_before_anything_is_compiled(small, words, tmp_path, monkeypatch):
     monkeypatch.setattr(toolchain, "_compile", lambda *_: pytest.fail("compiled"))

@@ -55,7 +55,7 @@ class PlanError(WorkbenchError):
 
 
 class ToolchainError(WorkbenchError):
-    """The compiler is missing or refused the generated C."""
+    """A tool (compiler, make, emulator) that is missing, of the wrong version or ended, or an ELF that is none."""
 
 
 class RecordError(WorkbenchError):

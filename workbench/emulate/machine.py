@@ -13,22 +13,38 @@ fault, and there are no NVIC, SysTick or DWT.
 """
 
 import ctypes
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import unicorn
-from unicorn import arm_const as arm
-from unicorn.unicorn_py3.unicorn import uclib
 
 from workbench.boards import Board
 from workbench.emulate.faults import Stop, fault
 from workbench.emulate.memory import STACK_LIMIT, Memory
 from workbench.emulate.symbols import Elf, load_elf
 from workbench.emulate.watchdog import Watchdog
-from workbench.errors import BoardError, WorkbenchError
+from workbench.errors import BoardError, ToolchainError, WorkbenchError
 from workbench.units import address as hexadecimal
 from workbench.units import kilobytes
+
+UNICORN = "2.1.3"  # 2.1.4 gives wrong results under memory hooks: tests/emulate/test_it_block.py
+try:
+    import unicorn
+    from unicorn import arm_const as arm
+    from unicorn.unicorn_py3.unicorn import uclib
+
+    _problem = (
+        "" if unicorn.__version__ == UNICORN else f"Unicorn {unicorn.__version__} is installed, and cannot be used"
+    )
+except ImportError as error:
+    _problem = f"Unicorn cannot be loaded ({error})"
+if _problem:
+    raise ToolchainError(
+        f"{_problem}: the workbench emulates with Unicorn {UNICORN} alone",
+        f"{shlex.quote(sys.executable)} -m pip install unicorn=={UNICORN}",
+    )
 
 BREAKPOINT = "wb_breakpoint"
 SYSTEM_CONTROL_SPACE = (0xE000E000, 0x1000)

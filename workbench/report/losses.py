@@ -1,10 +1,10 @@
 """What the losses of a training tell: whether it learned, or exploded. Plain numbers in, words out.
 
-    loss | ·  <- largest              A loss that swings is compared by its means at both ends: with each other, and
-         |· ·                         with a guess, ln(classes), the cross-entropy of equal scores. The largest is told
-         |----------------- a guess   where it lies far above both. The first ten steps may hold the explosion already:
-         |·    ···········  <- last   they count by their median, and step 1, before any update, counts beside them.
-         +----------------> step
+loss | ·  <- largest              A loss that swings is compared by its means at both ends: with each other, and
+     |· ·                         with a guess, ln(classes), the cross-entropy of equal scores. The largest is told
+     |----------------- a guess   where it lies far above both. The first ten steps may hold the explosion already:
+     |·    ···········  <- last   they count by their median, and step 1, before any update, counts beside them.
+     +----------------> step
 """
 
 from collections.abc import Sequence
