@@ -20,6 +20,8 @@ After MinMalloc (Moffitt 2023), which places in the order of offsets; branching 
 import numpy as np
 from numba import njit
 
+from workbench.jit import CACHED
+
 NEVER = 1 << 60
 FAILED, FOUND, LIMIT = 0, 1, 2
 FEWEST_CHOICES, LOWEST_FLOOR, MOST_FAILURES = 0, 1, 2  # strategies: the section in which the search goes on
@@ -43,10 +45,10 @@ CHOICES, SLOPES, ABOVE = 5, 6, 7  # buffers at its floor that are level, that ar
 SECTION_ROWS = 8
 
 
-inner = njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # half of the compile time is wrappers
+inner = njit(cache=CACHED, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # half of the compile time is wrappers
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=CACHED, nogil=True)
 def search(b, s, members, trail, failed, count, begin, end):
     """Place every buffer left in sections [begin, end): FOUND, FAILED (there is no way), or LIMIT (nodes used up)."""
     mark = count[TRAIL]

@@ -16,8 +16,8 @@ from workbench.toolchain import cache, compiler, sizes
 class Image:
     """A linked firmware. Sizes in bytes; `stack_reserve` is the deepest call chain by gcc's own stack figures.
 
-    `content` is the ELF, `elf` where it was installed. `board` is the one it was linked for: where the real one is too
-    small, its virtual twin.
+    `content` is the ELF, `elf` where it was installed, if it was. `board` is the one it was linked for: where the real
+    one is too small, its virtual twin.
     """
 
     content: bytes = field(repr=False)
@@ -25,7 +25,7 @@ class Image:
     flash: int
     static: int
     stack_reserve: int
-    elf: Path | None = None
+    elf: Path = Path("firmware.elf")
 
 
 def build(project: Project, board: Board, folder: Path, arena: int) -> Image:

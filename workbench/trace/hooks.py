@@ -15,6 +15,7 @@ careful one, byte by byte, for all else. Of the stack only what lies at or above
 from numba import cfunc, int32, int64, njit
 
 from workbench.emulate.machine import STACK_POINTER, SYSTEM_CONTROL_SPACE
+from workbench.jit import CACHED
 from workbench.trace import state as s
 from workbench.trace.state import get8, get32, get64, put32, put64
 
@@ -261,11 +262,11 @@ def _access(uc, kind, address, size, value, state):
     return True
 
 
-on_block = cfunc(s.block_signature, cache=True)(_block)
-on_access = cfunc(s.memory_signature, cache=True)(_access)
+on_block = cfunc(s.block_signature, cache=CACHED)(_block)
+on_access = cfunc(s.memory_signature, cache=CACHED)(_access)
 
 
-@njit("void(int64)", cache=True)
+@njit("void(int64)", cache=CACHED)
 def begin_call(state):
     """A call of the firmware begins: nothing of the arena is alive but what lives from position 0."""
     put64(state, s.PREVIOUS_END, 0)
@@ -278,7 +279,7 @@ def begin_call(state):
         _apply_events(state, 0)
 
 
-@njit("void(int64, int64, int64)", cache=True)
+@njit("void(int64, int64, int64)", cache=CACHED)
 def host_wrote(state, address, size):
     """The host wrote these bytes, between calls: they count as written at position -1."""
     _enter(state, s.DRIVER)

@@ -13,6 +13,7 @@ import numpy as np
 from numba import cfunc
 
 from workbench.emulate.machine import Machine
+from workbench.jit import CACHED
 from workbench.trace import state as s
 from workbench.trace.hooks import UC_MEM_WRITE, stack_pointer
 from workbench.trace.state import get64, put64
@@ -42,8 +43,8 @@ def _access(uc, kind, address, size, value, watch):
     return True
 
 
-on_instruction = cfunc(s.block_signature, cache=True)(_instruction)
-on_access = cfunc(s.memory_signature, cache=True)(_access)
+on_instruction = cfunc(s.block_signature, cache=CACHED)(_instruction)
+on_access = cfunc(s.memory_signature, cache=CACHED)(_access)
 
 
 @dataclass(frozen=True)
