@@ -1,54 +1,109 @@
-"""Notes below a run: when they are due, and the numbers in them."""
+"""Notes beside runs: what they were trained on, and which of several runs a note is about."""
 
-from workbench.cli.notes import epoch_note, origins, training_note
+import json
 
+import pytest
+from synthetic_run import synthetic_run
 
-def meta(losses, **more):
-    return {"loss": losses, "steps": len(losses), "batch": 1, "accumulate": 1, "data": "digits",
-            "accuracy": {"before": 0.1, "after": 0.2}} | more  # fmt: skip
+from workbench.cli import main
+from workbench.cli.notes import notes_of, origins
+from workbench.report.text import report_text
 
-
-def falling(first, last, steps=40):
-    return [first + (last - first) * at / (steps - 1) for at in range(steps)]
-
-
-def test_a_loss_that_did_not_fall_names_the_rate_it_was_stepped_with():
-    words = "the loss did not fall: 2.00 → 2.96; a smaller --lr often helps"
-    assert training_note(meta([2.0] * 4 + falling(2.1, 3, 36)), 0.02) == f"{words} (lr 0.02)"
-    heavy = meta([2.0] * 4 + falling(2.1, 3, 36), momentum=0.9)
-    assert training_note(heavy, 0.02) == f"{words} (lr 0.02, momentum 0.9 steps like lr 0.2)"
+EXPLODED = "loss rose to 650 at step 2; at the end 2.56, a guess is 2.30, the first ten steps 3.10"
+TRY = "a smaller --lr often helps: this was lr 1"
 
 
-def test_a_loss_that_is_no_number_any_more_is_told_however_few_steps():
-    told = "the loss stopped being a number; a smaller --lr often helps (lr 3)"
-    assert training_note(meta([2.3, None]), 3.0) == told
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
 
 
-def test_a_loss_that_exploded_is_told_however_few_steps():
-    assert training_note(meta([2.3, 4e7]), 3.0).startswith("training diverged: 2.30 → 4.0e+07; a smaller --lr")
-    assert training_note(meta([0.001, 0.9]), 3.0) is None  # an easy sample, then a hard one
-
-
-def test_no_note_where_it_fell_or_too_few_steps_say_nothing():
-    assert training_note(meta(falling(2.3, 1.1)), 0.02) is None
-    assert training_note(meta(falling(1.1, 2.3, 19)), 0.02) is None
-
-
-def test_accuracies_before_the_first_epoch_is_over():
-    rest = "of an epoch: accuracies say little yet; --epochs 1 or more"
-    assert epoch_note(meta([1.0] * 50)) == f"50 steps are 3.5 % {rest}"
-    assert epoch_note(meta([1.0] * 50, batch=4, accumulate=2)) == f"50 steps are 28 % {rest}"
-    assert epoch_note(meta([1.0])) == f"1 step is 0.07 % {rest}"
-    assert epoch_note(meta([1.0] * 1437)) is None
-    assert epoch_note(meta([1.0] * 88, batch=16)) is not None and epoch_note(meta([1.0] * 89, batch=16)) is None
-    assert epoch_note(meta([1.0], accuracy=None)) is None
+def cell(policy, schedule, *notes, **meta):
+    run = synthetic_run(schedule, policy=policy)
+    run.meta.update(notes=list(notes), data="digits", **meta)
+    return run
 
 
 def test_random_samples_and_foreign_weights_are_told():
     random = "random samples: the loss tells nothing about learning"
-    assert origins(meta([1.0])) == {}
-    made_up = meta([1.0], data=None, model="mcunet-5fps", seed=3)
+    digits, made_up = {"data": "digits", "model": "mcunet-5fps"}, {"data": None, "model": "mcunet-5fps", "seed": 3}
+    assert origins(digits) == {}
     assert origins(made_up) == {"data": random, "weights": "synthetic, of seed 3"}
     assert origins(made_up | {"model": "mine"}) == {"data": random}
     assert origins(made_up | {"weights_from": "a.tflite"}) == {"data": random, "weights": "from a.tflite"}
-    assert origins(meta([1.0], weights_from="mine.npz")) == {"weights": "from mine.npz"}
+    assert origins(digits | {"weights_from": "mine.npz"}) == {"weights": "from mine.npz"}
+
+
+def test_a_note_on_some_cells_names_them_and_one_on_all_does_not():
+    both = ("vanilla", "reordered")
+    full, last = ([cell(policy, schedule, EXPLODED, TRY) for schedule in both] for policy in ("full", "last-2"))
+    good = [cell("bias-only", schedule) for schedule in both]
+    assert notes_of(full + last) == [EXPLODED, TRY]
+    assert notes_of(full + good) == [f"full: {EXPLODED}", f"full: {TRY}"]
+    assert notes_of(full + good + last) == [f"full, last-2: {EXPLODED}", f"full, last-2: {TRY}"]
+    assert notes_of(good + full[:1] + [cell("full", "reordered")]) == [f"full vanilla: {each}" for each in (EXPLODED, TRY)]
+    assert notes_of(good) == []
+
+
+def test_a_run_of_an_older_workbench_has_no_notes():
+    run = synthetic_run()
+    assert "notes" not in run.meta
+    assert notes_of([run, cell("full", "reordered", TRY)]) == [f"reordered: {TRY}"]
+    assert "note" not in report_text(run)
+
+
+def test_a_saved_run_tells_its_notes_again(tmp_path, capsys):
+    cell("full", "vanilla", EXPLODED, TRY, weights_from="mine.npz").save(tmp_path / "run")
+    assert main(["report", "run"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[6:9] == ["weights   from mine.npz", f"note      {EXPLODED}", f"note      {TRY}"]
+    assert main(["report", "run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == [EXPLODED, TRY]
+
+
+def test_a_comparison_tells_them_by_cell(tmp_path, capsys):
+    for run, name in ((cell("full", "vanilla", EXPLODED), "a"), (cell("last-2", "vanilla"), "b")):
+        run.save(tmp_path / "both" / name)
+    assert main(["report", "both"]) == 0
+    assert f"note: full: {EXPLODED}\n" in capsys.readouterr().out
+
+
+def test_training_that_exploded_says_so_and_recommends_something_else(capsys):
+    assert main(["run", "mlp", "--lr", "8", "--lr-bias", "0.1", "--steps", "3", "--trace", "off", "-o", "mine"]) == 0
+    out = capsys.readouterr().out
+    meta = json.loads(open("mine/run.json").read())
+    largest = max(meta["loss"])
+    assert largest > 1000 * meta["loss"][0]
+    told = f"loss rose to {largest:.1e} at step {meta['loss'].index(largest) + 1}; at the end "
+    assert meta["notes"][0].startswith(told) and meta["notes"][0].endswith("a guess is 2.30, the first step 2.44")
+    assert meta["notes"][1:] == ["a smaller --lr often helps: this was lr 8, 0.1 of biases"]
+    assert [line[10:] for line in out.splitlines() if line.startswith("note")] == meta["notes"]
+    assert out.endswith("next: ./workbench.sh run mlp --steps 3 --trace off --lr 0.02 --lr-bias 0.01\n")
+
+
+def test_weights_that_are_no_numbers_are_written_only_by_force(capsys):
+    broken = ["run", "mlp", "--lr", "1e30", "--steps", "3", "--trace", "off", "--save-weights", "w.npz"]
+    assert main([*broken, "--json"]) == 1
+    out, err = capsys.readouterr()
+    meta = json.loads(out, parse_constant=pytest.fail)
+    assert err.startswith("error: w.npz is not written: 5,") and " of 6,570 weights are no numbers: fc" in err
+    assert err.endswith("\n  help: a smaller --lr often helps; --force writes them all the same\n")
+    assert meta["notes"][0] == "loss stopped being a number at step 2; a guess is 2.30, the first step 2.44"
+    assert meta["notes"][1] in err and "weights" not in meta["artifacts"]
+    assert main(["report", meta["artifacts"]["run"]]) == 0  # the run is whole
+    assert f"note      {meta['notes'][1]}\n" in capsys.readouterr().out
+    with pytest.raises(FileNotFoundError):
+        open("w.npz")
+    assert main([*broken, "--force", "-q"]) == 0
+    assert "note" not in capsys.readouterr().out
+    assert main(["run", "mlp", "--load-weights", "w.npz"]) == 1
+    assert "no finite float32" in capsys.readouterr().err
+
+
+def test_int8_weights_driven_to_the_end_of_their_range_are_told_with_the_rate(capsys):
+    assert main(["run", "mlp-int8", "--lr", "200", "--steps", "1", "--trace", "off", "--json"]) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert notes[0].startswith("values at the end of their range (int8 ±127, int32 ±2³⁰): fc")
+    assert notes[1] == "a smaller --lr often helps: this was lr 200 with QAS"
+    assert main(["run", "mlp-int8", "--steps", "1", "--trace", "off", "--json"]) == 0
+    assert not any("range" in note for note in json.loads(capsys.readouterr().out)["notes"])

@@ -95,7 +95,8 @@ def rose(run: Course, a_guess: float | None) -> bool:
         return True
     if run.steps < FEWEST or learned:
         return False
-    return run.highest >= SWELLED * level or run.last - CERTAIN * run.error > bar
+    swelled = run.highest >= SWELLED * level and run.last >= LEARNED * run.typical
+    return swelled or run.last - CERTAIN * run.error > bar
 
 
 def stuck(run: Course, a_guess: float | None, epoch: int | None) -> bool:
@@ -133,16 +134,16 @@ def loss_note(run: Course, a_guess: float | None, epoch: int | None = None) -> s
     if not worse and not stuck(run, a_guess, epoch):
         return None
     up = worse or run.largest_at > 1 and run.largest >= UP * _level(run, a_guess)
-    told = f"loss rose to {_largest(run)}" if up else "loss ended no better than a guess"
+    told = f"loss rose to {_largest(run)}" if up else f"loss ended no better than a guess, at most {_largest(run)}"
     return f"{told}; {', '.join([f'at the end {units.loss(run.last)}', *beside])}"
 
 
 def _level(run: Course, a_guess: float | None) -> float:
     """What a healthy loss stays near: a guess or, where it begins worse, its beginning.
 
-    That is the median of the first steps: one explosion among them does not move it. Nor do many, past ten times step 1.
+    That is the median of the first steps: one explosion among them does not move it. Nor do many, past twice step 1.
     """
-    return max(a_guess or 0, min(run.typical, EXPLODED * max(run.opening, a_guess or 0)))
+    return max(a_guess or 0, min(run.typical, UP * max(run.opening, a_guess or 0)))
 
 
 def _bar(run: Course, a_guess: float | None) -> float:
