@@ -100,6 +100,8 @@ def sentence(finding) -> str:
         case "whole":
             return (f"{finding.value} is {finding.got:.1e} of its norm away from the interpreter's; at most "
                     f"{finding.expected:.0e} is rounding")  # fmt: skip
+        case "missing":
+            return f"{operator} is called by nobody" if finding.symbol else f"{finding.value} is used by nobody"
         case "fault":
             return finding.message
         case "beyond-reserve":

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from workbench.errors import GraphError
+
 EPSILON = float(np.finfo(np.float32).eps)
 ROUNDINGS = 16  # in ε · Σ |terms|
 SMALLEST = float(np.finfo(np.float32).tiny)  # below it float32 rounds by steps, not by digits
@@ -72,6 +74,13 @@ def sums(evaluate: Callable, in_order: Callable | None = None) -> Within:
         return Range(np.where(overflows, -np.inf, low), np.where(overflows, np.inf, high))
 
     return within
+
+
+def known(x: Range) -> np.ndarray:
+    """The values of what must lie in memory: an operator that does not take ranges is never behind a sum in a region."""
+    if not x.exact:
+        raise GraphError("an operator that takes exact values only stands behind a sum inside a region")
+    return x.low
 
 
 def near(value: np.ndarray, size: np.ndarray) -> Range:

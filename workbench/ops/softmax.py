@@ -4,7 +4,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
-from workbench.ir.ranges import EPSILON, ROUNDINGS, near
+from workbench.ir.ranges import EPSILON, ROUNDINGS, known, near
 
 
 def infer(x):
@@ -29,7 +29,7 @@ def exponentials(below):
 
 def probabilities(x):
     """Softmax in float64, and its numerators' sizes over its denominators."""
-    e, size = exponentials(x.low.astype(np.float64) - x.low.max(axis=1, keepdims=True))
+    e, size = exponentials(known(x).astype(np.float64) - known(x).max(axis=1, keepdims=True))
     total = e.sum(axis=1, keepdims=True)
     return e / total, size / total
 

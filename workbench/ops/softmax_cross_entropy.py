@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
-from workbench.ir.ranges import near
+from workbench.ir.ranges import known, near
 from workbench.ir.types import TensorType
 from workbench.ops.softmax import exponentials, probabilities
 
@@ -38,7 +38,7 @@ def evaluate(logits, labels):
 
 
 def within(logits, labels):
-    x, rows = _shifted(logits.low.astype(np.float64)), np.arange(len(logits.low))
+    x, rows = _shifted(known(logits).astype(np.float64)), np.arange(len(labels.low))
     e, size = exponentials(x)
     e[rows, x.argmax(axis=1)] = size[rows, x.argmax(axis=1)] = 0
     rest, label = e.sum(axis=1), -x[rows, labels.low]

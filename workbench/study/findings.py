@@ -36,6 +36,7 @@ class Finding:
     return      what was last written there, and what is there when control comes back
     start       the compiled parameter, and the linked one
     counter     the steps done, and wb_step
+    missing     the operator, or the parameter or scalar called `value`, is not linked: nobody uses it
     whole       `got` is the distance from the interpreter's own step, in terms of the norm, `expected` the most allowed
     undeclared-read, undeclared-write, unwritten-read, outside, beyond-reserve
                 an access that the plan did not promise; `value` is the buffer, `index` the byte of it (or address)
