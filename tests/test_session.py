@@ -289,7 +289,9 @@ def test_a_network_s_own_policies_are_offered_first_and_few_are_tried(needs, off
 def test_slips_in_python_are_told():
     with pytest.raises(DataError, match="there is no option 'epoch'"):
         session.run("mlp", epoch=2)
-    with pytest.raises(DataError, match=r"no option 'polcy'\n  help: did you mean policy\? there are policy, .*passes, .*steps, epochs"):
+    with pytest.raises(
+        DataError, match=r"no option 'polcy'\n  help: did you mean policy\? there are policy, .*passes, .*steps, epochs"
+    ):
         session.run("mlp", polcy="full")
     with pytest.raises(PolicyError, match="a policy is a text or an UpdatePolicy; got"):
         session.run("mlp", policy={"weights": {"fc1": 1}})
