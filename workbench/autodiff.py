@@ -99,6 +99,8 @@ def training_step(
 
 def require_applicable(forward: Graph, optimizer: Optimizer) -> None:
     """Raise PolicyError for what is said of int8 updates where no parameter holds integers."""
+    if not isinstance(optimizer, Optimizer):
+        raise PolicyError(f"an optimizer is a workbench.policy.Optimizer; got {optimizer!r}")
     said = [f"--rounding {optimizer.rounding}"] * (optimizer.rounding != PLAIN_SGD.rounding)
     said += ["--no-qas"] * (not optimizer.qas)
     if said and all(forward.types[name].dtype == "float32" for name in forward.parameters):

@@ -6,9 +6,10 @@ The virtual twins are the same cores with 16 MB of each, to measure what does no
 """
 
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 from workbench.errors import BoardError, there_are
-from workbench.units import KB, frequency, size
+from workbench.units import KB, frequency, parse_bytes, size
 
 MB = 1024 * KB
 
@@ -37,11 +38,11 @@ class Board:
 
     def with_sram(self, limit: int) -> "Board":
         """The same board with another SRAM limit (the emulator maps whole KB)."""
-        if limit <= 0 or limit % KB or limit > 16 * MB:
+        if not isinstance(limit, Integral) or limit <= 0 or limit % KB or limit > 16 * MB:
             raise BoardError(
-                f"SRAM of {limit} bytes cannot be mapped", "use a multiple of 1 KB up to 16 MB, like --sram 96K"
+                f"SRAM of {limit!r} bytes cannot be mapped", "use a multiple of 1 KB up to 16 MB, like --sram 96K"
             )
-        return replace(self, sram_size=limit)
+        return replace(self, sram_size=int(limit))
 
     def __str__(self) -> str:
         return f"{self.name}, {self.core_title} {frequency(self.clock_hz)}, {size(self.sram_size)} SRAM"
@@ -70,9 +71,15 @@ DEFAULT = "nrf52840"
 
 def get(name: str) -> Board:
     """The board called `name`. Raises BoardError that lists what there is."""
-    if name not in BOARDS:
+    if not isinstance(name, str) or name not in BOARDS:
         raise BoardError(f"no board is called {name!r}", there_are(name, BOARDS))
     return BOARDS[name]
+
+
+def chosen(board: str | Board, sram: int | str | None = None) -> Board:
+    """The board, or the one of this name; `sram`: with another limit, in bytes or like "96K"."""
+    board = board if isinstance(board, Board) else get(board)
+    return board if sram is None else board.with_sram(parse_bytes(sram) if isinstance(sram, str) else sram)
 
 
 def virtual_twin(board: Board) -> Board:

@@ -1,11 +1,18 @@
 """What goes wrong, told to a person: one class a stage, each with a message, a hint and an exit code."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
 SHORTEST = 3  # letters of a beginning that says which name was meant
+
+
+def shown(value) -> str:
+    """What was given instead, in a few letters: its repr cut short, or what kind of thing it is."""
+    plain = value is None or isinstance(value, str | bytes | bool | int | float | complex | list | tuple | dict)
+    return reprlib.repr(value) if plain or hasattr(value, "__array__") else f"a {type(value).__name__}"
 
 
 class WorkbenchError(Exception):

@@ -9,13 +9,14 @@ was quantized here is pre-trained in float32, and quantized with the ranges that
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from workbench.autodiff import training_step
 from workbench.data import Data, batches, load
 from workbench.errors import DataError, ModelError
-from workbench.frontends import Model, in_int8
+from workbench.frontends import Model, in_int8, network
 from workbench.ir.interpret import interpret
 from workbench.ir.types import quantized
 from workbench.policy import Optimizer
@@ -25,7 +26,7 @@ Progress = Callable[[int, int, float], None]  # step done, steps in all, its los
 
 
 def pretrain(
-    model: Model,
+    model: str | Path | Model,
     data: str,
     *,
     adapt_to: str | None = None,
@@ -40,6 +41,7 @@ def pretrain(
     samples; same arguments, same weights. The model's `pretrained` tells it all, with the accuracy on the held-out
     samples of `data`, which are never trained on. Raises DataError, ModelError.
     """
+    model = network(model)
     samples = pretraining_samples(model, data, adapt_to)
     if epochs < 1:
         raise DataError(f"pre-training takes at least one epoch; got {epochs}")

@@ -19,7 +19,7 @@ from workbench import boards, frontends, pretraining, record
 from workbench.autodiff import training_step
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
-from workbench.errors import BudgetError, ModelError, PolicyError
+from workbench.errors import BudgetError, ModelError, PolicyError, shown
 from workbench.frontends import Model
 from workbench.frontends.model import GIVEN
 from workbench.ir import op as ops
@@ -37,7 +37,7 @@ from workbench.quantize.safe_channels import SCALES
 from workbench.report.view import Run
 from workbench.toolchain import Image, install, make_image
 from workbench.training import Progress, Training, require_samples, train, training_options
-from workbench.units import parse_bytes, size
+from workbench.units import size
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def load_run(folder: str | Path) -> Run:
 
 
 def compile(
-    model: Model,
+    model: str | Path | Model,
     policy: str | UpdatePolicy = "full",
     schedule: str = "optimized",
     optimizer: Optimizer = PLAIN_SGD,
@@ -89,6 +89,7 @@ def compile(
     "input-rows" has the image handed over row by row (ModelError where something needs it as a whole).
     """
     start = time.perf_counter()
+    model = frontends.network(model)
     policy = model.policy(policy)
     model.require_scores()
     _require_all_read(model)
@@ -174,8 +175,7 @@ def run(
         model = with_weights(model, weights)
     if pretrain is not None:
         model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed)
-    board = boards.get(board) if isinstance(board, str) else board
-    board = board if sram is None else board.with_sram(parse_bytes(sram) if isinstance(sram, str) else sram)
+    board = boards.chosen(board, sram)
     with tempfile.TemporaryDirectory() as scratch:
         compiled = compile(model, policy, schedule, optimizer, passes)
         require_samples(model, optimizer.accumulate, options)
@@ -284,6 +284,9 @@ def _sram_of(compiled: Compiled) -> int:
 
 def with_weights(model: Model, weights: Mapping[str, np.ndarray], source: str = GIVEN) -> Model:
     """The model with other values, from `source`. Raises ModelError for a parameter that is missing or does not fit."""
+    if not isinstance(weights, Mapping):
+        raise ModelError(f"weights for {model.name} are arrays by name; got {shown(weights)}",
+                         "such as {name: array, …}, or numpy.load of an .npz")  # fmt: skip
     for name in model.graph.parameters:
         shape = model.graph.types[name].shape
         if name not in weights or np.shape(weights[name]) != shape:

@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 
 from workbench.data import sources
-from workbench.errors import DataError, there_are
+from workbench.errors import DataError, shown, there_are
 
 NOISE = 0.3  # standard deviation, of pixels in [0, 1]
 
@@ -96,10 +96,20 @@ def names() -> tuple[str, ...]:
     return tuple(SETS)
 
 
-def load(name: str) -> Data:
-    """The data set `name`. Raises DataError that lists what there is, or what is missing for this one."""
+def require_name(name: str) -> None:
+    """Raise DataError for what is no data set's name: samples of one's own cannot be given."""
+    if not isinstance(name, str):
+        raise DataError(
+            f"data is the name of a data set; got {shown(name)}",
+            f"samples of one's own cannot be given yet; there are {', '.join(SETS)}",
+        )
     if name not in SETS:
         raise DataError(f"no data set is called {name!r}", there_are(name, SETS))
+
+
+def load(name: str) -> Data:
+    """The data set `name`. Raises DataError that lists what there is, or what is missing for this one."""
+    require_name(name)
     source, shift = SETS[name]
     images, labels = _of_source(source)
     train, test = sources.split(np.arange(len(labels)), labels, 0.2)

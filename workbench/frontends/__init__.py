@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import workbench.ops  # noqa: F401  registers the operators networks are made of
-from workbench.errors import ModelError
+from workbench.errors import ModelError, shown
 from workbench.frontends.loading import INT8, called, in_int8, load, names
 from workbench.frontends.model import Model
 
@@ -14,6 +14,11 @@ def network(model: str | Path | Model, batch: int | None = None, seed: int = 0, 
     """The network of this name or file, for `batch` samples at once (None: one), or the one given, if it is for as
     many.
     """
+    if isinstance(model, Model) and classes is not None:
+        raise ModelError(f"{model.name} is made already: its classes are what they are", "classes goes with a name")
+    if not isinstance(model, str | Path | Model):
+        raise ModelError(f"a network is a name, a file or a Model; got {shown(model)}",
+                         "of a layers.Network, net.model(output) makes one")  # fmt: skip
     if not isinstance(model, Model):
         return load(model, 1 if batch is None else batch, seed, classes)
     if batch not in (None, model.batch):

@@ -6,9 +6,11 @@
 (Ioffe and Szegedy 2015, with the statistics of inference.)
 """
 
+from numbers import Real
+
 import numpy as np
 
-from workbench.errors import ModelError
+from workbench.errors import ModelError, shown
 
 
 def fold_batch_norm(weight, bias, gamma, beta, mean, var, epsilon: float = 1e-5) -> tuple[np.ndarray, np.ndarray]:
@@ -23,11 +25,16 @@ def fold_batch_norm(weight, bias, gamma, beta, mean, var, epsilon: float = 1e-5)
     given = {}
     for name, (values, default) in parts.items():
         values = np.full(channels, float(default)) if values is None and default is not None else values
-        given[name] = np.asarray(values, np.float64)
+        try:
+            given[name] = np.asarray(values, np.float64)
+        except (TypeError, ValueError):
+            raise ModelError(f"batch norm: {name} is numbers, ({channels},); got {shown(values)}") from None
         if given[name].shape != (channels,):
             raise ModelError(
                 f"batch norm: {channels} output channels, so {name} is ({channels},); got {np.shape(values)}"
             )
+    if not isinstance(epsilon, Real):
+        raise ModelError(f"batch norm: epsilon is a number; got {shown(epsilon)}")
     if not (given["var"] + epsilon > 0).all():
         raise ModelError(
             f"batch norm: var + epsilon must be positive; the smallest is {given['var'].min() + epsilon:g}"

@@ -9,40 +9,48 @@ of a layer called `conv1` are `conv1.weight` and `conv1.bias`; `net.weights` hol
 Any operator is there as `net.build.NAME(…)` (see ir/build).
 """
 
-import re
 from contextlib import contextmanager
 from copy import copy
 from math import prod, sqrt
 
 import numpy as np
 
-from workbench.errors import ModelError, WorkbenchError
+from workbench.data import require_name
+from workbench.errors import ModelError, ShapeError, WorkbenchError, shown
+from workbench.frontends import given
 from workbench.frontends.fold import fold_batch_norm
 from workbench.frontends.model import Model
 from workbench.ir.build import Builder, Value
 from workbench.ir.verify import verify
-from workbench.policy import RESERVED
 
 
 class Network:
     """Grows a Model. Every method takes and gives a value; `label` names the nodes for people."""
 
     def __init__(self, name: str, input_shape, seed: int = 0):
-        self.name = name
+        self.name = given.network_name(name)
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
-        self.rng = np.random.default_rng(seed)
-        self.input = self.build.input("input0", input_shape)
+        self.rng = np.random.default_rng(given.whole(name, "seed", seed, least=0))
+        self.input = self.build.input("input0", given.input_shape(input_shape))
 
     def conv2d(
         self, x: Value, label: str, channels: int, kernel, *, stride=1, padding=0, dilation=1, groups=1, scale=1.0
     ) -> Value:
         """`kernel`, `stride`, `dilation`: one number or (rows, columns); `padding` also (top, left, bottom, right)."""
-        kernel = _pair(kernel)
+        self._require(label, x, rank=4)
+        channels, groups = given.whole(label, "channels", channels), given.whole(label, "groups", groups)
+        kernel, stride = given.several(label, "kernel", kernel), given.several(label, "strides", stride)
+        if channels % groups or x.shape[1] % groups:
+            raise ShapeError(
+                f"{label}: {groups} groups do not divide {x.shape[1]} input and {channels} output channels"
+            )
         with self._whole_or_not_at_all():
             w = self._weight(label, (channels, x.shape[1] // groups, *kernel), scale)
-            y = self.build.conv2d(x, w, channels=channels, kernel_size=kernel, strides=_pair(stride), groups=groups,
-                                  padding=_four(padding), dilation=_pair(dilation), label=label)  # fmt: skip
+            y = self.build.conv2d(
+                x, w, channels=channels, kernel_size=kernel, strides=stride, groups=groups,
+                padding=_four(label, padding), dilation=given.several(label, "dilation", dilation), label=label,
+            )  # fmt: skip
             return self._bias(y, label)
 
     def batch_norm(self, label: str, *, gamma=None, beta=None, mean, var, epsilon: float = 1e-5) -> None:
@@ -55,41 +63,66 @@ class Network:
         )
 
     def dense(self, x: Value, label: str, outputs: int, *, scale=1.0) -> Value:
+        self._require(label, x, rank=2)
         with self._whole_or_not_at_all():
-            w = self._weight(label, (outputs, x.shape[1]), scale)
+            w = self._weight(label, (given.whole(label, "outputs", outputs), x.shape[1]), scale)
             return self._bias(self.build.dense(x, w, label=label), label)
 
     def relu(self, x: Value, label: str) -> Value:
+        self._require(label, x)
         return self.build.relu(x, label=f"{label}.relu")
 
     def relu6(self, x: Value, label: str) -> Value:
+        self._require(label, x)
         return self.build.relu6(x, label=f"{label}.relu6")
 
     def add(self, a: Value, b: Value, label: str) -> Value:
+        self._require(label, a, b)
         return self.build.add(a, b, label=label)
 
     def concatenate(self, *operands: Value, label: str, axis: int = 1) -> Value:
-        return self.build.concatenate(*operands, axis=axis, label=label)
+        self._require(label, *operands)
+        return self.build.concatenate(*operands, axis=given.whole(label, "axis", axis, least=0), label=label)
 
     def max_pool2d(self, x: Value, label: str, size, *, stride=None, padding=0) -> Value:
         """`stride` is `size` unless told."""
-        stride = _pair(size if stride is None else stride)
-        return self.build.max_pool2d(x, pool_size=_pair(size), strides=stride, padding=_four(padding), label=label)
+        return self.build.max_pool2d(x, **self._window(label, x, size, stride, padding))
 
     def avg_pool2d(self, x: Value, label: str, size, *, stride=None, padding=0) -> Value:
-        stride = _pair(size if stride is None else stride)
-        return self.build.avg_pool2d(x, pool_size=_pair(size), strides=stride, padding=_four(padding), label=label)
+        return self.build.avg_pool2d(x, **self._window(label, x, size, stride, padding))
 
     def global_avg_pool2d(self, x: Value, label: str) -> Value:
         """(N, C, H, W) -> (N, C)."""
+        self._require(label, x, rank=4)
         return self.flatten(self.build.global_avg_pool2d(x, label=label))
 
     def flatten(self, x: Value) -> Value:
+        self._require("flatten", x)
         return self.build.batch_flatten(x, label="flatten")
 
     def model(self, output: Value, data: str | None = None, about: str = "") -> Model:
         """The network that ends in `output`. `data` names a data set to train on (None: random samples)."""
+        self._require("model", output)
+        if data is not None:
+            require_name(data)
         return Model(self.name, verify(self.build.graph(output)), self.weights, data, about)
+
+    def _require(self, label: str, *operands: Value, rank: int | None = None) -> None:
+        """Raise what is wrong with a layer's name, or with what it reads."""
+        given.label(label)
+        for x in operands:
+            if not isinstance(x, Value) or self.build.types.get(x.name) != x.type:
+                raise ModelError(f"{label} reads {shown(x)}, which this network does not have",
+                                 "a layer reads `input`, or what other layers of the same network gave")  # fmt: skip
+            if rank is not None and x.rank != rank:
+                axes = "(batch, channels, rows, columns)" if rank == 4 else "(batch, values): see flatten"
+                raise ShapeError(f"{label} reads {x.type}; it needs {axes}")
+
+    def _window(self, label: str, x: Value, size, stride, padding) -> dict:
+        self._require(label, x, rank=4)
+        size = given.several(label, "size", size)
+        stride = size if stride is None else given.several(label, "strides", stride)
+        return {"pool_size": size, "strides": stride, "padding": _four(label, padding), "label": label}
 
     @contextmanager
     def _whole_or_not_at_all(self):
@@ -104,10 +137,10 @@ class Network:
             raise
 
     def _weight(self, label: str, shape, scale: float = 1.0) -> Value:
-        if re.fullmatch(RESERVED, label):
-            raise ModelError(f"no layer can be called {label!r}: policies mean something else by it")
-        deviation = scale * sqrt(2 / prod(shape[1:]))
-        self.weights[f"{label}.weight"] = self.rng.normal(scale=deviation, size=shape).astype(np.float32)
+        given.at_most(f"{given.unreserved(label)}.weight", shape)
+        deviation = given.factor(label, "scale", scale) * sqrt(2 / prod(shape[1:]))
+        values = self.rng.normal(size=shape) * deviation
+        self.weights[f"{label}.weight"] = values.astype(np.float32)
         return self.build.parameter(f"{label}.weight", shape)
 
     def _bias(self, y: Value, label: str) -> Value:
@@ -115,11 +148,6 @@ class Network:
         return self.build.bias_add(y, self.build.parameter(f"{label}.bias", y.shape[1:2]), label=f"{label}.bias_add")
 
 
-def _pair(size) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else tuple(size)
-
-
-def _four(padding) -> tuple[int, int, int, int]:
+def _four(label: str, padding) -> tuple[int, ...]:
     """One number, (rows, columns) or (top, left, bottom, right)."""
-    sizes = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
-    return sizes * 2 if len(sizes) == 2 else sizes
+    return given.several(label, "padding", padding, least=0, counts=(2, 4))

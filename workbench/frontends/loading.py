@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from inspect import signature
+from math import prod
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
 from workbench import data
-from workbench.errors import ModelError, meant
+from workbench.errors import ModelError, meant, shown
 from workbench.frontends import mcu_json
 from workbench.frontends.model import Model
 from workbench.frontends.zoo import ZOO
@@ -43,8 +44,15 @@ def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = 
     `classes`: how many it has, where it leaves that open (None: as many as it has by itself). Raises ModelError that
     lists what there is.
     """
-    if not isinstance(batch, Integral) or batch < 1:
-        raise ModelError(f"a batch is a whole number of samples, at least one; got {batch}")
+    if not isinstance(name, str | Path):
+        raise ModelError(f"a network is loaded by its name or file; got {shown(name)}")
+    if not _whole(batch, 1):
+        raise ModelError(f"a batch is a whole number of samples, at least one; got {batch!r}")
+    if not _whole(seed, 0):
+        raise ModelError(f"a seed is a whole number of 0 or more; got {shown(seed)}")
+    if classes is not None and not _whole(classes, 1):
+        raise ModelError(f"classes is a whole number of 1 or more; got {shown(classes)}")
+    seed, classes = int(seed), None if classes is None else int(classes)
     if reader := _reader(name):
         return _made(str(name), reader, classes, name, int(batch))
     if name in ZOO:
@@ -73,6 +81,10 @@ def called(name: str | Path) -> str:
     return Path(name).stem if _reader(name) else str(name)
 
 
+def _whole(value, least: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+
+
 def _reader(name: str | Path) -> Callable[..., Model] | None:
     return LOADERS.get(Path(name).suffix.lower())
 
@@ -82,15 +94,27 @@ def in_int8(model: Model, samples: np.ndarray | None = None) -> Model:
 
     It is called NAME-int8 and remembers what it was made of. Raises ModelError for what has no int8 form.
     """
+    if not isinstance(model, Model):
+        raise ModelError(f"a Model is quantized; got {shown(model)}", "load gives one by its name")
     kind = model.graph.types[model.graph.inputs[0]]
     if kind.dtype != "float32":
         raise ModelError(f"{model.name} is quantized already")
     samples = _own_samples(model) if samples is None else samples
-    samples = samples[:CALIBRATION].reshape(-1, *kind.shape[1:])
+    samples = _calibrating(samples, kind.shape[1:])
     wide = model.with_batch(len(samples))
     graph, weights = quantized(wide.graph, wide.weights, samples[None])
     made = Model(f"{model.name}{INT8}", graph, weights, model.data, f"{model.about}; int8", pretrained=model.pretrained)
     return replace(made.with_batch(model.batch), weights_from=model.weights_from, unquantized=model)
+
+
+def _calibrating(samples, shape: tuple[int, ...]) -> np.ndarray:
+    """Some of the samples, in the shape that the network takes."""
+    values = np.asarray(samples)
+    fit = values.ndim and len(values) and values.dtype.kind in "fiub" and values[0].size == prod(shape)
+    if not fit or not np.isfinite(values).all():
+        raise ModelError(f"samples to calibrate with are finite numbers (n, {', '.join(map(str, shape))}); got "
+                         f"{values.dtype} {values.shape}")  # fmt: skip
+    return values[:CALIBRATION].reshape(-1, *shape)
 
 
 def _own_samples(model: Model) -> np.ndarray:

@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from workbench.errors import GraphError, ModelError, ShapeError
-from workbench.frontends.model import Model
+from workbench.frontends.model import LARGEST_TENSOR, Model
 from workbench.frontends.zoo.mcu import CLASSES, sparse_policies
 from workbench.ir.build import Builder, Value
 from workbench.ir.verify import verify
 from workbench.quantize.safe_channels import SCALES, safe_channels
 
 PARTS = {"weight": np.int8, "bias": np.int32, "weight_scale": np.float32}  # of a layer, as the NPZ has them
-LARGEST_TENSOR = 1 << 26  # elements
 SHOWN = 60  # letters of a value, in messages
 
 

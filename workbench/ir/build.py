@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from workbench.errors import GraphError
+import numpy as np
+
+from workbench.errors import GraphError, shown
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.types import TensorType
@@ -40,12 +42,12 @@ class Builder:
         self, name: str, shape=(), dtype: str = "float32", *, layout="", scale: float = 0.0, zero_point: int = 0
     ) -> Value:
         """Declare an argument that the host writes; rank 0 makes it a scalar. `scale`, `zero_point`: of an int8 one."""
-        kind = TensorType(tuple(shape), dtype, layout, scale=float(scale), zero_point=int(zero_point))
+        kind = TensorType(_sizes(shape), dtype, layout, scale=float(scale), zero_point=int(zero_point))
         return self._declare(self.inputs, name, kind)
 
     def parameter(self, name: str, shape, dtype: str = "float32") -> Value:
         """Declare a parameter."""
-        return self._declare(self.parameters, name, TensorType(tuple(shape), dtype))
+        return self._declare(self.parameters, name, TensorType(_sizes(shape), dtype))
 
     def state_beside(self, name: str, what: str) -> Value:
         """Declare float state beside the part of a parameter that is updated: `name.what`, zero at the start."""
@@ -63,6 +65,9 @@ class Builder:
         """Append a node; gives its result, or a tuple of them."""
         kind = ops.get(name)
         full = kind.complete(attrs)
+        for index, operand in enumerate(operands):
+            if not isinstance(operand, Value):
+                raise GraphError(f"{name}: operand {index} is {shown(operand)}, no value of a graph")
         types = kind.result_types([operand.type for operand in operands], full)
         names = self.fresh(len(types))
         taken = tuple("" if at is None else operands[at].name for at in kind.taken(full))
@@ -87,6 +92,9 @@ class Builder:
 
     def graph(self, *outputs: Value) -> Graph:
         """What has been built, with these outputs."""
+        for output in outputs:
+            if not isinstance(output, Value):
+                raise GraphError(f"an output is {shown(output)}, no value of a graph")
         names = tuple(value.name for value in outputs)
         return Graph(
             tuple(self.inputs), tuple(self.parameters), tuple(self.nodes), names, self.types, tuple(self.state)
@@ -104,3 +112,8 @@ class Builder:
         where.append(name)
         self.types[name] = kind
         return Value(name, kind)
+
+
+def _sizes(shape) -> tuple:
+    """A shape whose sizes may be numpy's whole numbers."""
+    return tuple(int(size) if isinstance(size, np.integer) else size for size in shape)

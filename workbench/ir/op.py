@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
 
+import numpy as np
+
 from workbench.errors import GraphError, ShapeError
 from workbench.ir.ranges import Range, Within, same_bits
 from workbench.ir.types import TensorType
@@ -243,7 +245,14 @@ class Op:
         missing = [key for key, value in full.items() if value is REQUIRED]
         if missing:
             raise GraphError(f"{self.name} needs {', '.join(missing)}")
-        return {key: tuple(value) if isinstance(value, list) else value for key, value in full.items()}
+        return {key: _plain(value) for key, value in full.items()}
+
+
+def _plain(value):
+    """Lists as tuples, numpy's numbers as Python's."""
+    if isinstance(value, list | tuple):
+        return tuple(_plain(each) for each in value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def channelwise(*operands, **_) -> tuple[dict[int, str], ...]:

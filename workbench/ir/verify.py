@@ -2,7 +2,7 @@
 
 import re
 
-from workbench.errors import GraphError, ShapeError
+from workbench.errors import GraphError, ShapeError, shown
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import storage_roots
@@ -10,7 +10,8 @@ from workbench.ir.slices import begun, takeovers
 from workbench.ir.strips import runs_over, strips
 from workbench.ir.types import BY_ROWS
 
-NAME = re.compile(r"[\w.\-/]+")  # what the text form and the plan tables can hold
+NAME_LENGTH = 200
+NAME = re.compile(rf"[\w.\-/]{{1,{NAME_LENGTH}}}")  # what the text form and the plan tables can hold
 
 
 def verify(graph: Graph) -> Graph:
@@ -22,7 +23,7 @@ def verify(graph: Graph) -> Graph:
     """
     for name in (*graph.types, *(node.label for node in graph.nodes if node.label)):
         if not NAME.fullmatch(name):
-            raise GraphError(f"{name!r} is no name: letters, digits, _ . - and / only")
+            raise GraphError(f"{shown(name)} is no name: up to {NAME_LENGTH} letters, digits, _ . - and / only")
     known = set(graph.arguments)
     if len(known) != len(graph.arguments):
         raise GraphError("an argument is declared twice")

@@ -23,6 +23,8 @@ def _sums(x, w, *, channels, kernel_size, strides, padding, dilation, groups):
     if x.rank != 4 or w.rank != 4:
         raise ShapeError(f"conv2d: x is NCHW and w OIHW; got {x} and {w}")
     size = output_size("conv2d", x.shape[2:], kernel_size, strides, padding, dilation)
+    if not isinstance(groups, int) or not isinstance(channels, int):
+        raise ShapeError(f"conv2d: groups and channels are whole numbers; got {groups!r} and {channels!r}")
     if groups < 1 or x.shape[1] % groups or w.shape[0] % groups:
         raise ShapeError(f"conv2d: {groups} groups do not divide {x.shape[1]} input and {w.shape[0]} output channels")
     expected = (channels, x.shape[1] // groups, *kernel_size)

@@ -89,8 +89,10 @@ def chosen_passes(schedule: str, changes: str = "") -> tuple[str, ...]:
 
     Raises WorkbenchError for a name nothing is called by.
     """
-    if schedule not in SCHEDULES:
+    if not isinstance(schedule, str) or schedule not in SCHEDULES:
         raise WorkbenchError(f"no schedule is called {schedule!r}", there_are(schedule, SCHEDULES))
+    if not isinstance(changes, str):
+        raise WorkbenchError(f"passes are a text like 'in-place,-early-update'; got {changes!r}")
     chosen = set(SCHEDULES[schedule])
     for word in filter(None, (word.strip() for word in changes.split(","))):
         name = word.removeprefix("-")

@@ -10,10 +10,13 @@ import os
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
+
+import numpy as np
 
 from workbench import boards, frontends, pretraining, record, session
 from workbench.autodiff import require_applicable
@@ -108,7 +111,10 @@ class _Job:
 
 
 def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, passes: str = "") -> list[Cell]:
-    """Policy by policy, each once."""
+    """Policy by policy, each once. Raises WorkbenchError where one text is given for a list of them."""
+    for what, given in (("policies", policies), ("schedules", schedules)):
+        if isinstance(given, str):
+            raise WorkbenchError(f"{what} is a list of texts; got {given!r}", f"such as {what}={[given]}")
     return list(dict.fromkeys(Cell(policy, schedule, passes) for policy in policies for schedule in schedules))
 
 
@@ -135,8 +141,11 @@ def compare_cells(
     wanted: Sequence[Cell],
     *,
     board: str | Board = boards.DEFAULT,
+    sram: int | str | None = None,
     batch: int | None = None,
     optimizer: Optimizer = PLAIN_SGD,
+    classes: int | None = None,
+    weights: Mapping[str, np.ndarray] | None = None,
     pretrain: str | None = None,
     jobs: int | None = None,
     folder: str | Path | None = None,
@@ -146,7 +155,8 @@ def compare_cells(
 ) -> Comparison:
     """Run every cell, `jobs` at a time (None: as many as there are CPUs); what does not fit runs on the virtual twin.
 
-    `pretrain` names a data set to train on first, on the host, once for all cells; `data` is adapted to.
+    `sram`, `classes` and `weights` as in session.run. `pretrain` names a data set to train on first, on the host, once
+    for all cells; `data` is adapted to.
     `folder` keeps each run as soon as it is there, with its firmware, and forgets those of an earlier comparison;
     `begun` is told of each cell whose process has started, `arrived` of each outcome. Further keywords are those of
     Training; `trace` is memory unless given. Ctrl-C ends what is under way and gives the comparison with what was
@@ -155,11 +165,12 @@ def compare_cells(
     The cells' processes do not import the calling script: it needs no `__main__` guard, and an operator that only the
     script registers is unknown there.
     """
-    options = training_options(**{"trace": "memory", **training})
-    if jobs is not None and jobs < 1:
-        raise WorkbenchError(f"jobs is {jobs}: at least one cell at a time", "None: as many as there are CPUs")
-    model = frontends.network(model, batch, options.seed)
-    board = boards.get(board) if isinstance(board, str) else board
+    options = training_options(("passes", *compare_cells.__kwdefaults__), **{"trace": "memory", **training})
+    if jobs is not None and not (isinstance(jobs, Integral) and jobs >= 1):
+        raise WorkbenchError(f"jobs is {jobs!r}: at least one cell at a time", "None: as many as there are CPUs")
+    model = frontends.network(model, batch, options.seed, classes)
+    model = model if weights is None else session.with_weights(model, weights)
+    board = boards.chosen(board, sram)
     folder = None if folder is None else Path(folder)
     parsed = check_names(model, wanted)
     model.require_scores()

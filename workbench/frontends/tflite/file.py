@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from workbench.errors import ModelError
+from workbench.frontends.model import LARGEST_TENSOR
 
 MOST_ENTRIES = 20_000  # tensors, operators, buffers of a file: far beyond any network for a microcontroller
-LARGEST_TENSOR = 1 << 26  # elements
 RANKS = 8
 SHOWN = 60  # letters of a name, in messages
 BROKEN = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, AssertionError, MemoryError)
