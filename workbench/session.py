@@ -1,11 +1,10 @@
 """Compile, build, run: the one driver that the command line, notebooks and studies share.
 
 compiled = compile(load("lenet"), policy="last-2", schedule="reordered")
-built = build(compiled, board=boards.get("nrf52840"), folder=...)
+built = build(compiled, board=boards.get("nrf52840"))      folder=... keeps the C project and the ELF
 run = train(built, Training(epochs=5))              or all three: run("lenet", policy="last-2", epochs=5)
 """
 
-import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -34,6 +33,7 @@ from workbench.passes.pipeline import Applied, chosen_passes, pass_changes, run_
 from workbench.plan.memory import MemoryPlan, plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.quantize.safe_channels import SCALES
+from workbench.record.folder import filling, place_of
 from workbench.report.view import Run
 from workbench.toolchain import Image, install, make_image
 from workbench.training import Progress, Training, require_samples, train, training_options
@@ -120,12 +120,12 @@ def _require_all_read(model: Model) -> None:
 def build(
     compiled: Compiled,
     board: Board,
-    folder: str | Path,
+    folder: str | Path | None = None,
     virtual: bool = True,
     lr: float = Training.lr,
     lr_bias: float | None = None,
 ) -> Built:
-    """Generate the C project, compile it, and write both into `folder`.
+    """Generate the C project and compile it; `folder` keeps both, in the place of what was written there before.
 
     What does not fit is linked for the board's virtual twin, or raises BudgetError where `virtual` is False. `lr` and
     `lr_bias` (None: `lr`) are the rates that the firmware starts with; a host that trains it writes its own.
@@ -140,7 +140,14 @@ def build(
     built = Built(compiled, board, project, image, time.perf_counter() - start)
     if not virtual:
         require_fit(built)
-    return replace(built, image=install(project, image, Path(folder)))
+    return built if folder is None else kept(built, folder)
+
+
+def kept(built: Built, folder: str | Path) -> Built:
+    """The C project and the ELF written into `folder`, in the place of what was written there before."""
+    with filling(folder) as new:
+        image = install(built.project, built.image, new)
+    return replace(built, image=replace(image, elf=place_of(image.elf)))
 
 
 def run(
@@ -176,11 +183,10 @@ def run(
     if pretrain is not None:
         model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed)
     board = boards.chosen(board, sram)
-    with tempfile.TemporaryDirectory() as scratch:
-        compiled = compile(model, policy, schedule, optimizer, passes)
-        require_samples(model, optimizer.accumulate, options)
-        built = build(compiled, board, folder or scratch, virtual)
-        return Run.of(train(built, options, progress)[0])
+    compiled = compile(model, policy, schedule, optimizer, passes)
+    require_samples(model, optimizer.accumulate, options)
+    built = build(compiled, board, folder, virtual)
+    return Run.of(train(built, options, progress)[0])
 
 
 def require_fit(built: Built) -> None:

@@ -17,6 +17,7 @@ import pandas as pd
 from workbench import data
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
+from workbench.emulate.symbols import parse_elf
 from workbench.emulate.timing import model_of
 from workbench.errors import DataError, InternalError, there_are
 from workbench.frontends import Model
@@ -35,6 +36,7 @@ from workbench.units import size as size_text
 
 STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
+PATIENCE = 2.0  # seconds that who interrupts a training waits for the accuracy it came to
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,14 @@ class Step:
         return sum(losses) / len(losses)
 
 
-def train(built, options: Training, progress: Progress | None = None) -> tuple[Run, dict[str, np.ndarray]]:
+def train(
+    built, options: Training, progress: Progress | None = None, interrupted: Callable[[], bool] | None = None
+) -> tuple[Run, dict[str, np.ndarray]]:
     """Train a session.Built; gives the Run and the weights at its end by name, in the model's own shapes.
 
     The host only feeds images and labels and reads loss and logits. Accuracy is that of wb_forward on the held-out
-    samples, before and after.
+    samples, before and after. `interrupted` is asked after each step whether that was the last one; then the accuracy
+    after it is left out where it would take longer than PATIENCE.
     """
     model = built.compiled.model
     samples = require_samples(model, built.compiled.optimizer.accumulate, options)
@@ -120,12 +125,17 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
     tracer, first_loss = _traced_step(built, options, first)
     device = device_of(built)
     held_out = options.evaluate and len(samples.test_x) > 0
+    begin = time.perf_counter()
     before = device.accuracy(samples.test_x, samples.test_y) if held_out else None
+    patient = time.perf_counter() - begin <= PATIENCE
     losses = []
     for step in islice(chain([first], steps), count):
         losses.append(step.run(device))
         if progress:
             progress(len(losses), count, losses[-1])
+        if interrupted and interrupted():
+            break
+    held_out = held_out and (len(losses) == count or patient)
     after = device.accuracy(samples.test_x, samples.test_y) if held_out else None
     agrees = first_loss is None or np.array_equal(first_loss, losses[0], equal_nan=True)
     if not agrees and not tracer.found:  # violations would explain it, and are told
@@ -136,7 +146,7 @@ def train(built, options: Training, progress: Progress | None = None) -> tuple[R
     weights = {name: weights.get(name, model.weights[name]) for name in model.graph.parameters}
     notes = _notes(built, options, samples, losses, compiled, weights)
     seconds = time.perf_counter() - start
-    return _record(built, options, device, tracer, losses, (before, after), seconds, notes), weights
+    return _record(built, options, device, tracer, losses, count, (before, after), seconds, notes), weights
 
 
 def require_samples(model: Model, accumulate: int, options: Training) -> data.Data:
@@ -160,7 +170,7 @@ def first_steps(model: Model, options: Training, accumulate: int, count: int) ->
 
 def device_of(built) -> Device:
     """A started machine with the firmware of a session.Built; its faults are named with operator and buffer."""
-    machine = Machine(built.image.elf, built.image.board)
+    machine = Machine(parse_elf(built.image.content, built.image.elf), built.image.board)
     image = built.compiled.graph.types[built.compiled.model.graph.inputs[0]]
     stored = image.stored if image.layout else np.ravel
     device = Device(machine, list(built.project.buffers), list(built.project.ops), stored)
@@ -271,7 +281,7 @@ def _classes(built) -> int:
     return graph.types[graph.outputs[0]].shape[1]
 
 
-def _record(built, options: Training, device: Device, tracer: Tracer, losses, accuracy, seconds: float, notes) -> Run:
+def _record(built, options, device: Device, tracer: Tracer, losses, asked: int, accuracy, seconds, notes) -> Run:
     compiled, board = built.compiled, built.board
     model, graph = compiled.model, compiled.graph
     step = tracer.totals()
@@ -293,7 +303,8 @@ def _record(built, options: Training, device: Device, tracer: Tracer, losses, ac
         "board": board.name, "core": board.core,
         "input": "rows" if device.machine.takes_rows else "whole",
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
-        "steps": len(losses), "epochs": None if options.epochs is None else int(options.epochs),
+        "steps": len(losses), "steps_asked": asked, "interrupted": len(losses) < asked,
+        "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
         "weights_from": model.weights_from, "pretrained": model.pretrained, "trace": options.trace,
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,

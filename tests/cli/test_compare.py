@@ -109,8 +109,8 @@ def test_ctrl_c_keeps_tables_and_draws_what_was_finished(tmp_path):
         [*command, "--schedules", "vanilla,reordered", "--steps", "5000"], cwd=tmp_path, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    first = tmp_path / FOLDER / "full-vanilla" / "run.json"
-    while not first.exists() and process.poll() is None:
+    begun = f"{FOLDER}/.filling-*/full-vanilla/run.json"
+    while not list(tmp_path.glob(begun)) and process.poll() is None:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -120,8 +120,8 @@ def test_ctrl_c_keeps_tables_and_draws_what_was_finished(tmp_path):
     assert "mlp · full" in out and "compare.png" in out
     table = pd.read_csv(tmp_path / FOLDER / "compare.csv")
     assert table.error.fillna("").tolist() == ["", "interrupted", "interrupted", "interrupted"]
-    assert load_run(first.parent).meta["steps"] == 5000
-    assert (tmp_path / FOLDER / "compare.svg").exists()
+    assert load_run(tmp_path / FOLDER / "full-vanilla").meta["steps"] == 5000
+    assert (tmp_path / FOLDER / "compare.svg").exists() and not list(tmp_path.glob(begun))
     with pytest.raises(ProcessLookupError):  # nobody is left
         for _ in range(100):
             os.killpg(process.pid, 0)
@@ -134,7 +134,7 @@ def test_ctrl_c_before_anything_is_finished_leaves_nothing(tmp_path):
         [*command, "--steps", "100000", "-q"], cwd=tmp_path, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while not (tmp_path / "mine" / "full-vanilla" / "firmware").exists() and process.poll() is None:
+    while not list(tmp_path.glob("mine/.filling-*/compare.csv")) and process.poll() is None:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)

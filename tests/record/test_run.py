@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from synthetic_run import synthetic_run
 
 from workbench.errors import RecordError
-from workbench.record import Run, forget, load
+from workbench.record import Run, load, together
+from workbench.record.folder import filling
 from workbench.record.meta import FURTHER, NEEDED
 from workbench.record.run import TABLES
 
@@ -128,18 +129,59 @@ def test_saving_again_leaves_no_moment_in_which_half_a_run_passes_for_one(tmp_pa
     monkeypatch.setattr(os, "replace", None)
     with pytest.raises(TypeError):
         synthetic_run("reordered").save(tmp_path)
-    with pytest.raises(RecordError, match="is not the one this run wrote"):
-        load(tmp_path)
+    assert load(tmp_path).meta["schedule"] == "vanilla"
 
 
-def test_what_was_saved_can_be_forgotten(tmp_path):
-    for kept in ([], ["thesis.tex"]):
-        folder = tmp_path / "run"
-        synthetic_run().save(folder)
-        for name in kept:
-            (folder / name).touch()
-        forget(folder)
-        assert [path.name for path in folder.glob("*")] == kept and folder.exists() == bool(kept)
+def with_firmware(folder, run):
+    """As a command writes it: the run beside its firmware, in a folder that is being filled."""
+    with filling(folder) as new:
+        (new / "firmware").mkdir()
+        (new / "firmware" / "firmware.elf").write_bytes(b"\x7fELF")
+        (new / "firmware" / "main.c").write_text("int main(void);")
+        run.save(new)
+
+
+def test_the_firmware_is_among_the_digests(tmp_path):
+    with_firmware(tmp_path, synthetic_run())
+    load(tmp_path)
+    for name in ("firmware.elf", "main.c"):
+        path = tmp_path / "firmware" / name
+        whole = path.read_bytes()
+        path.write_bytes(whole + b" ")
+        with pytest.raises(RecordError, match=f"firmware/{name} is not the one this run wrote"):
+            load(tmp_path)
+        path.unlink()
+        with pytest.raises(RecordError, match=f"{name} is missing"):
+            load(tmp_path)
+        path.write_bytes(whole)
+
+
+def test_a_run_saved_over_another_takes_its_place_whole(tmp_path):
+    with_firmware(tmp_path, synthetic_run())
+    (tmp_path / "firmware" / "main.o").touch()  # by `make`
+    (tmp_path / "firmware" / "thesis.tex").touch()
+    synthetic_run("reordered").save(tmp_path)
+    assert [path.name for path in (tmp_path / "firmware").iterdir()] == ["thesis.tex"]
+    assert load(tmp_path).meta["schedule"] == "reordered"
+
+
+def test_a_digest_of_a_file_elsewhere_is_refused(tmp_path):
+    synthetic_run().save(tmp_path / "run")
+    meta = json.loads((tmp_path / "run" / "run.json").read_text())
+    for name in ("../else", str(tmp_path / "else"), "firmware/../../else"):
+        (tmp_path / "run" / "run.json").write_text(json.dumps(meta | {"files": meta["files"] | {name: ""}}))
+        with pytest.raises(RecordError, match="is no file of that folder"):
+            load(tmp_path / "run")
+
+
+def test_runs_written_together_are_told_together_or_not_at_all(tmp_path):
+    with filling(tmp_path) as new:
+        for schedule in ("vanilla", "reordered"):
+            synthetic_run(schedule).save(new / schedule)
+    assert sorted(path.name for path in together(tmp_path)) == ["reordered", "vanilla"]
+    synthetic_run("vanilla", layers=2).save(tmp_path / "vanilla")
+    with pytest.raises(RecordError, match=r"is a mixture: vanilla/run\.json is not the one"):
+        together(tmp_path)
 
 
 @pytest.mark.parametrize("columns", [["position", "symbol"], []])

@@ -3,8 +3,8 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from workbench.boards import get
@@ -93,18 +93,25 @@ def test_a_crash_costs_one_cell(monkeypatch):
     assert comparison.failed[0].error == "its process was ended by SIGSEGV"
 
 
+def arriving(monkeypatch, *outcomes, then=None):
+    """Comparisons get these outcomes, by index, and end so."""
+
+    def in_processes(*_):
+        yield from enumerate(outcomes)
+        if then:
+            raise then
+
+    monkeypatch.setattr("workbench.study.compare.in_processes", in_processes)
+
+
 def test_an_interrupt_keeps_what_was_finished_and_forgets_what_was_there_before(both, tmp_path, monkeypatch):
     finished = both[0][0].outcomes[0]
-    stale, begun = tmp_path / "full-reordered" / "run.json", tmp_path / "full-optimized" / "firmware"
-    stale.parent.mkdir()
-    stale.write_text("{}")
-    begun.mkdir(parents=True)
-
-    def interrupted(*_):
-        yield 0, finished
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("workbench.study.compare.in_processes", interrupted)
+    arriving(monkeypatch, finished, finished)
+    compare("mlp", ["full"], folder=tmp_path)
+    arriving(monkeypatch, then=KeyboardInterrupt)
+    assert compare("mlp", ["full"], folder=tmp_path).exit_code == 130
+    assert (tmp_path / "full-reordered" / "run.json").exists()  # nothing was finished: the earlier one is kept
+    arriving(monkeypatch, finished, then=KeyboardInterrupt)
     comparison = compare("mlp", ["full"], folder=tmp_path)
     assert comparison.exit_code == 130
     assert [outcome.cell for outcome in comparison.interrupted] == [
@@ -112,24 +119,30 @@ def test_an_interrupt_keeps_what_was_finished_and_forgets_what_was_there_before(
         Cell("full", "optimized"),
     ]
     assert (tmp_path / "full-vanilla" / "run.json").exists()
-    assert not stale.exists() and not begun.parent.exists()
+    assert not (tmp_path / "full-reordered").exists()
+
+
+def test_a_fault_between_two_cells_keeps_those_that_were_finished(both, tmp_path, monkeypatch):
+    arriving(monkeypatch, both[0][0].outcomes[0], then=OSError("disk full"))
+    with pytest.raises(OSError, match="disk full"):
+        compare("mlp", ["full"], folder=tmp_path)
+    assert pd.read_csv(tmp_path / "compare.csv").error.tolist()[1:] == ["interrupted", "interrupted"]
+    assert (tmp_path / "full-vanilla" / "run.json").exists() and not list(tmp_path.glob(".*"))
 
 
 def test_the_cells_of_an_earlier_comparison_are_forgotten_and_nothing_else(both, tmp_path, monkeypatch):
-    run = both[0][0].runs[0]
-    for name in ("full-vanilla", "last-1-vanilla", "full-reordered", "mlp-full-nrf52840"):
-        policy = "last-1" if name.startswith("last") else "full"
-        replace(run, meta=run.meta | {"policy": policy, "schedule": name.split("-")[-1]}).save(tmp_path / name)
-        (tmp_path / name / "firmware").mkdir()
+    outcome = both[0][0].outcomes[0]
+    arriving(monkeypatch, outcome, outcome)
+    compare("mlp", ["full", "last-1"], TWO, folder=tmp_path)
+    outcome.run.save(tmp_path / "mlp-full-nrf52840")
     (tmp_path / "full-reordered" / "thesis.tex").write_text("precious")
-    monkeypatch.setattr("workbench.study.compare.in_processes", lambda *_: (nothing for nothing in ()))
+    arriving(monkeypatch, outcome)
     compare("mlp", ["full"], ["vanilla"], folder=tmp_path)
-    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*") if path.suffix != ".csv")
-    assert left == [
-        "full-reordered/thesis.tex", "mlp-full-nrf52840/firmware", "mlp-full-nrf52840/graph.txt",
-        "mlp-full-nrf52840/run.json",
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "compare.csv", "files.json", "full-reordered", "full-vanilla", "mlp-full-nrf52840",
     ]  # fmt: skip
-    assert not (tmp_path / "last-1-vanilla").exists()
+    assert [path.name for path in (tmp_path / "full-reordered").iterdir()] == ["thesis.tex"]
+    assert (tmp_path / "mlp-full-nrf52840" / "run.json").exists()
 
 
 def test_misspelt_names_are_told_before_anything_runs(monkeypatch):

@@ -14,7 +14,8 @@ TABLE = "ablation.csv"
 
 def ablate(args, policies: list[str]) -> int:
     """Run the cells of one policy, a step each, and print both tables; the exit code of the worst cell."""
-    from workbench.cli.compare import cells_told, forget_tables
+    from workbench.cli.compare import cells_told
+    from workbench.record.folder import filling
     from workbench.study.ablate import ablation_cells, steps_of
     from workbench.study.compare import check_names, compare_cells
 
@@ -24,17 +25,18 @@ def ablate(args, policies: list[str]) -> int:
     check_names(model, wanted)
     label = f"ablate-{model.policy(policies[0]).name}"
     folder = output_folder(args.output, options.run_name(args, board, label=label), args.force)
-    forget_tables(folder)
     how = vars(options.training(args)) | {"steps": 1, "epochs": None, "evaluate": False}
-    with stopping():
-        comparison = compare_cells(
-            model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder,
-            **cells_told(args, len(wanted)), **how,
-        )  # fmt: skip
-    if comparison.interrupted and not comparison.runs:
-        raise KeyboardInterrupt  # there is nothing to tell or to keep
-    steps = steps_of(comparison)
-    files = _write(steps, [o.cell.folder for o in comparison.outcomes if o.run is not None], folder) if steps else []
+    with filling(folder) as new:
+        with stopping():
+            comparison = compare_cells(
+                model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=new,
+                **cells_told(args, len(wanted)), **how,
+            )  # fmt: skip
+        if comparison.interrupted and not comparison.runs:
+            raise KeyboardInterrupt  # there is nothing to tell or to keep
+        steps = steps_of(comparison)
+        folders = [o.cell.folder for o in comparison.outcomes if o.run is not None]
+        files = [folder / path.name for path in _write(steps, folders, new)] if steps else []
     if args.json:
         say_json(as_json(steps))
     elif steps:

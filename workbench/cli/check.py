@@ -2,7 +2,6 @@
 under the memory trace; exit 3 where they differ."""
 
 import math
-import tempfile
 from dataclasses import asdict
 
 from workbench import units
@@ -32,10 +31,9 @@ def execute(args) -> int:
     from workbench.training import Training
 
     compiled = options.compiled(args)
-    with tempfile.TemporaryDirectory() as folder:
-        built = options.built(args, compiled, options.board(args), folder)
-        with stage(args, f"{options.named(args, args.schedule)}: checking"):
-            outcome = check(built, Training(lr=args.lr, seed=args.seed, data=args.data))
+    built = options.built(args, compiled, options.board(args))
+    with stage(args, f"{options.named(args, args.schedule)}: checking"):
+        outcome = check(built, Training(lr=args.lr, seed=args.seed, data=args.data))
     if args.json:
         say_json(_object(outcome))
     else:

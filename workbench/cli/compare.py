@@ -26,7 +26,8 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     from workbench.cli.notes import passes_note
-    from workbench.study.compare import cells, check_names, compare_cells
+    from workbench.record.folder import filling
+    from workbench.study.compare import TABLE, cells, check_names, compare_cells
 
     asked = args.policies if args.policies is not None else "full" if args.ablate else "full,bias-only,last-2"
     policies, schedules = names(asked, "--policies"), names(asked_schedules(args), "--schedules")
@@ -38,18 +39,18 @@ def execute(args) -> int:
     options.check_data(args, model)
     args.policy = "compare"  # in the folder's name
     folder = output_folder(args.output, options.run_name(args, board), args.force)
-    forget_tables(folder)
     say_note(passes_note(schedules, args.passes), args)
     model = options.pretrained(args, model)
-    with stopping():
-        comparison = compare_cells(
-            model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=folder,
-            **cells_told(args, len(wanted)), **vars(options.training(args)),
-        )  # fmt: skip
-    if comparison.interrupted and not comparison.runs:
-        raise KeyboardInterrupt  # there is nothing to tell or to keep
-    with stage(args, "drawing"):
-        files = write(comparison, folder)
+    with filling(folder) as new:
+        with stopping():
+            comparison = compare_cells(
+                model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=new,
+                **cells_told(args, len(wanted)), **vars(options.training(args)),
+            )  # fmt: skip
+        if comparison.interrupted and not comparison.runs:
+            raise KeyboardInterrupt  # there is nothing to tell or to keep
+        with stage(args, "drawing"):
+            files = [folder / name for name in (TABLE, *draw(comparison, new))]
     if args.json:
         say_json([_json(outcome) for outcome in comparison.outcomes])
     else:
@@ -59,35 +60,17 @@ def execute(args) -> int:
     return comparison.exit_code
 
 
-def forget_tables(folder: Path) -> None:
-    """Those of an earlier comparison in `folder`: they must not pass for this one's after an interrupt."""
-    for path in (folder / f"{name}.{ending}" for name in ("compare", "ablation") for ending in ("csv", "png", "svg")):
-        path.unlink(missing_ok=True)
-
-
-def write(comparison, folder: Path) -> list[Path]:
-    """compare.csv, .png and .svg in `folder` (no figure without a run); gives their paths."""
-    import pandas as pd
-
+def draw(comparison, folder: Path) -> list[str]:
+    """compare.png and .svg in `folder`; gives their names: none without a run."""
     from workbench.report.comparison import comparison_figure
     from workbench.report.figure import save_figure
-    from workbench.report.roles import comparison_csv
 
-    folder.mkdir(parents=True, exist_ok=True)
-    runs, missing = comparison.runs, comparison.without_run
-    done = [outcome.cell.folder for outcome in comparison.outcomes if outcome.run is not None]
-    table = comparison_csv(runs).assign(folder=done) if runs else pd.DataFrame()
-    errors = [{"policy": o.cell.policy, "schedule": o.cell.schedule, "error": o.error} for o in missing]
-    if errors:
-        table = pd.concat([table, pd.DataFrame(errors)], ignore_index=True)
-    files = [folder / "compare.csv"]
-    table.to_csv(files[0], index=False)
-    if runs:
-        files += [folder / "compare.png", folder / "compare.svg"]
-        figure = comparison_figure(runs, _missing(missing))
-        for path in files[1:]:
-            save_figure(figure, path)
-    return files
+    if not comparison.runs:
+        return []
+    figure = comparison_figure(comparison.runs, _missing(comparison.without_run))
+    for name in ("compare.png", "compare.svg"):
+        save_figure(figure, folder / name)
+    return ["compare.png", "compare.svg"]
 
 
 def _tell(args, comparison, files, folder) -> None:

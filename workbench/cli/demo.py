@@ -18,24 +18,26 @@ def add_arguments(parser) -> None:
 
 
 def execute(args) -> int:
+    from workbench.record.folder import filling
     from workbench.report.text import comparison_text, notes_text, run_text
 
     _settle(args)
     board, model = boards.get(boards.DEFAULT), options.model(args)
     folder = OUT / "demo"
-    trained, weights = run.train_once(args, model, board, "optimized", folder / "trained")
-    args.epochs = None
-    three = {
-        schedule: run.train_once(args, model, board, schedule, folder / schedule, evaluate=False)
-        for schedule in ("vanilla", "reordered", "optimized")
-    }
-    _require_equal(*(after for _, after in three.values()))
-    runs = [each for each, _ in three.values()]
-    for each, name in ((trained, "trained"), *zip(runs, three, strict=True)):
-        each.save(folder / name)
-    options.save_weights(folder / "weights.npz", weights)
-    with stage(args, "drawing"):
-        files = [*lifecycle.draw(runs, folder), folder / "weights.npz"]
+    with filling(folder) as new:
+        trained, weights = run.train_once(args, model, board, "optimized", new / "trained")
+        args.epochs = None
+        three = {
+            schedule: run.train_once(args, model, board, schedule, new / schedule, evaluate=False)
+            for schedule in ("vanilla", "reordered", "optimized")
+        }
+        _require_equal(*(after for _, after in three.values()))
+        runs = [each for each, _ in three.values()]
+        for each, name in ((trained, "trained"), *zip(runs, three, strict=True)):
+            each.save(new / name)
+        options.save_weights(new / "weights.npz", weights)
+        with stage(args, "drawing"):
+            files = [folder / path.name for path in (*lifecycle.draw(runs, new), new / "weights.npz")]
     if args.json:
         say_json([each.meta for each in (trained, *runs)])
     else:

@@ -41,9 +41,12 @@ def execute(args) -> int:
     folder = output_folder(args.output, f"{options.run_name(args, board)}-lifecycle", args.force)
     say_note(passes_note(wanted, args.passes), args)
     model = options.pretrained(args, model)
-    runs = [_run(args, model, board, schedule, folder) for schedule in wanted]
-    with stage(args, "drawing"):
-        files = draw(runs, folder)
+    from workbench.record.folder import filling
+
+    with filling(folder) as new:
+        runs = [_run(args, model, board, schedule, new) for schedule in wanted]
+        with stage(args, "drawing"):
+            files = [folder / path.name for path in draw(runs, new)]
     if args.json:
         say_json([run.meta for run in runs])
     else:
@@ -72,7 +75,6 @@ def draw(runs, folder: Path) -> list[Path]:
 
     from workbench.report.lifecycle import lifecycle_figure, save_figure
 
-    folder.mkdir(parents=True, exist_ok=True)
     figure = lifecycle_figure(runs)
     files = [folder / "lifecycle.png", folder / "lifecycle.svg", folder / "lifecycle.csv"]
     for path in files[:2]:

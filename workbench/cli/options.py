@@ -168,8 +168,8 @@ def compiled(args, found=None, schedule: str | None = None):
         return session.compile(found, args.policy, schedule, optimizer(args), passes(args))
 
 
-def built(args, compiled, board: Board, folder, virtual: bool = False, **rates):
-    """It as firmware in `folder`, starting with these rates (see session.build)."""
+def built(args, compiled, board: Board, folder=None, virtual: bool = False, **rates):
+    """It as firmware, kept in `folder`, starting with these rates (see session.build)."""
     from workbench import session
 
     with stage(args, f"{named(args, compiled.schedule)}: building"):
@@ -288,6 +288,8 @@ def _policy_name(text: str) -> str:
 
 
 def save_weights(path: Path, weights: dict[str, np.ndarray]) -> None:
-    """Write an .npz under exactly this name."""
-    with path.open("wb") as file:
+    """Write an .npz under exactly this name, at once."""
+    from workbench.record.folder import replacing
+
+    with replacing(path) as part, part.open("wb") as file:
         np.savez(file, **weights)

@@ -68,11 +68,19 @@ def output_folder(chosen: str | None, default: str, force: bool) -> Path:
     folder = Path(chosen)
     if folder.exists() and not folder.is_dir():
         raise WorkbenchError(f"{folder} is a file", "-o names a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
+    if folder.is_dir() and not force and not _is_free(folder):
         raise WorkbenchError(f"{folder} is not empty", "--force writes into it all the same, or name another folder")
     _make(folder)
     _require_writable(folder)
     return folder
+
+
+def _is_free(folder: Path) -> bool:
+    if not any(folder.iterdir()):
+        return True
+    from workbench.record.folder import free  # loads pandas
+
+    return free(folder)
 
 
 def output_file(chosen: str, force: bool) -> Path:
@@ -110,18 +118,45 @@ def _require_writable(folder: Path) -> None:
 
 
 @contextmanager
+def stopping_after_a_step():
+    """Gives what training asks after each step: whether Ctrl-C has been pressed. Before it has asked, and the second
+    time, Ctrl-C ends everything at once."""
+    asked, pressed = [], []
+
+    def interrupted() -> bool:
+        asked.append(True)
+        return bool(pressed)
+
+    def stop(*_):
+        if pressed or not asked:
+            raise KeyboardInterrupt
+        pressed.append(True)
+        os.write(2, b"stopping; Ctrl-C again ends at once\n")  # print could be what was interrupted
+
+    with _on_ctrl_c(stop):
+        yield interrupted
+
+
+@contextmanager
 def stopping():
     """The first Ctrl-C is answered at once; ending the processes takes a moment, and no further one disturbs it."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
-        yield
-        return
 
     def stop(*_):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         print("stopping", file=sys.stderr, flush=True)
         raise KeyboardInterrupt
 
+    with _on_ctrl_c(stop):
+        yield
+
+
+@contextmanager
+def _on_ctrl_c(stop):
+    """`stop` handles Ctrl-C, unless the one who called us does."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield
+        return
     signal.signal(signal.SIGINT, stop)
     try:
         yield

@@ -42,7 +42,10 @@ def execute(args) -> int:
     path = output_file(args.output, args.force) if args.output else None
     plan, text = _of_file(args, capacity) if args.buffers else _of_model(args, capacity)
     if path:
-        write_plan(path, plan.buffers)
+        from workbench.record.folder import replacing
+
+        with replacing(path) as part:
+            write_plan(part, plan.buffers)
     if args.json:
         say_json({"bytes": plan.bytes, "bound": plan.bound, "proven": plan.proven, "optimal": plan.optimal,
                   "method": plan.method, "capacity": capacity,

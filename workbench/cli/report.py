@@ -21,16 +21,14 @@ def add_arguments(parser) -> None:
 
 
 def execute(args) -> int:
-    from workbench import record
     from workbench.cli import ablate
 
-    alone = Path(args.runs[0])
-    if len(args.runs) == 1 and not args.lifecycle and (alone / ablate.TABLE).exists():
-        steps = _steps(alone / ablate.TABLE)
+    if len(args.runs) == 1 and not args.lifecycle and (steps := _steps(Path(args.runs[0]))):
         say_json(ablate.as_json(steps)) if args.json else ablate.tell(steps)
         return 0
     picture = _picture(args.lifecycle, args.force) if args.lifecycle else None
-    runs = [record.load(folder) for name in args.runs for folder in _folders(Path(name))]
+    found = [_loaded(Path(name)) for name in args.runs]
+    runs = [run for loaded, _ in found for run in loaded]
     if picture:
         with stage(args, "drawing"):
             _draw(runs, picture)
@@ -38,8 +36,8 @@ def execute(args) -> int:
         say_json(runs[0].meta if len(runs) == 1 else [run.meta for run in runs])
         return 0
     say(_text(runs, args.top).rstrip())
-    for name in args.runs:
-        if missing := _left_out(Path(name)):
+    for _, missing in found:
+        if missing:
             say("\n".join(["", "missing", *(f"  {told}" for told in missing)]))
     if picture:
         say_more(args, f"\nWrote {picture}")
@@ -70,16 +68,26 @@ def _picture(name: str, force: bool) -> Path:
     return output_file(name, force)
 
 
-def _folders(folder: Path) -> list[Path]:
-    """The folder itself, or those in it that hold a run: a comparison's in its order, else vanilla first."""
+def _loaded(folder: Path) -> tuple[list, list[str]]:
+    """The run in a folder, or those in it, and what is told of cells without one; all of them at one moment."""
+    from workbench.record import read
+    from workbench.record.folder import settled
+
     if folder.exists() and not folder.is_dir():
         raise RecordError(f"{folder} is no run", "name the folder that `workbench run … -o DIR` wrote")
+    with settled(folder):
+        return [read(each) for each in _folders(folder)], _left_out(folder)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folder itself, or those in it that hold a run: a comparison's in its order, else vanilla first."""
+    from workbench.record import together
+
     if (folder / "run.json").exists() or not folder.is_dir():
         return [folder]
-    listed = folder / "compare.csv"
-    if listed.exists():
-        return _cells(listed)
-    found = [path.parent for path in sorted(folder.glob("*/run.json"))]
+    found = together(folder) or [path.parent for path in sorted(folder.glob("*/run.json"))]
+    if (folder / "compare.csv").exists():
+        return _cells(folder / "compare.csv")
     if not found and any(folder.glob("*/firmware")):
         _refuse(folder)
     return sorted(found, key=lambda path: ORDER.index(path.name) if path.name in ORDER else len(ORDER)) or [folder]
@@ -111,13 +119,19 @@ def _left_out(folder: Path) -> list[str]:
     return [f"{row.policy} {row.schedule}: {row.error.partition(chr(10))[0]}" for row in lacking]
 
 
-def _steps(path: Path):
-    """The steps of an ablation. Raises RecordError where its table or a run is not whole."""
-    from workbench import record
+def _steps(folder: Path) -> list:
+    """The steps of an ablation, if the folder holds one. Raises RecordError where its table or a run is not whole."""
+    from workbench.cli.ablate import TABLE
+    from workbench.record import read, together
+    from workbench.record.folder import settled
     from workbench.report.ablation import Step
 
-    rows = _table(path).reindex(columns=["change", "folder"], fill_value="").itertuples(index=False)
-    return [Step(row.change, record.load(path.parent / row.folder)) for row in rows]
+    with settled(folder):
+        if not (folder / TABLE).exists():
+            return []
+        together(folder)
+        rows = _table(folder / TABLE).reindex(columns=["change", "folder"], fill_value="").itertuples(index=False)
+        return [Step(row.change, read(folder / row.folder)) for row in rows]
 
 
 def _table(path: Path):

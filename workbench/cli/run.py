@@ -4,9 +4,18 @@ import shlex
 from pathlib import Path
 
 from workbench.cli import options
-from workbench.cli.output import output_file, output_folder, say, say_error, say_json, say_more
+from workbench.cli.output import (
+    output_file,
+    output_folder,
+    say,
+    say_error,
+    say_json,
+    say_more,
+    stopping_after_a_step,
+)
 from workbench.cli.progress import steps
 
+INTERRUPTED = 130
 HELP = "train a network on the emulated board and measure a step"
 
 
@@ -23,17 +32,22 @@ def execute(args) -> int:
     model = options.check(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule), args.force)
     weights_file = output_file(args.save_weights, args.force) if args.save_weights else None
-    run, weights = train_once(args, options.pretrained(args, model), board, args.schedule, folder)
-    refused = weights_file and not args.force and _refusal(weights_file, weights)
-    if weights_file and not refused:
-        run.meta["artifacts"]["weights"] = str(weights_file)
-    run.save(folder)
-    if weights_file and not refused:
-        options.save_weights(weights_file, weights)
+    from workbench.record.folder import filling
+
+    with stopping_after_a_step() as interrupted, filling(folder) as new:
+        model = options.pretrained(args, model)
+        run, weights = train_once(args, model, board, args.schedule, new, interrupted=interrupted)
+        refused = weights_file and not args.force and _refusal(weights_file, weights)
+        if weights_file and not refused:
+            options.save_weights(weights_file, weights)
+            run.meta["artifacts"]["weights"] = str(weights_file)
+        run.save(new)
     code = tell(args, run, folder)
     if refused:
         say_error(refused)
-    return code or int(bool(refused))
+    if run.meta["interrupted"]:
+        say_error(f"interrupted after step {run.meta['steps']} of {run.meta['steps_asked']}")
+    return INTERRUPTED if interrupted() else code or int(bool(refused))
 
 
 def _refusal(path: Path, weights) -> str:
@@ -44,15 +58,17 @@ def _refusal(path: Path, weights) -> str:
     return f"{path} is not written: {note}\n  help: {SMALLER_RATE}; --force writes them all the same" if note else ""
 
 
-def train_once(args, model, board, schedule: str, folder: Path, virtual: bool = False, evaluate: bool = True):
-    """One run with its firmware in `folder`/firmware; gives it and the trained weights."""
+def train_once(args, model, board, schedule: str, folder: Path, virtual=False, evaluate=True, interrupted=None):
+    """One run with its firmware in a `folder` that is being filled; gives it and the trained weights."""
     from workbench import session
+    from workbench.record.folder import place_of
 
     compiled = options.compiled(args, model, schedule)
     built = options.built(args, compiled, board, folder / "firmware", virtual)
     with steps(args, options.named(args, schedule)) as step:
-        run, weights = session.train(built, options.training(args, evaluate), step)
-    run.meta["artifacts"] |= {"run": str(folder), "firmware": str(folder / "firmware"), "elf": str(built.image.elf)}
+        run, weights = session.train(built, options.training(args, evaluate), step, interrupted)
+    place = place_of(folder)
+    run.meta["artifacts"] |= {"run": str(place), "firmware": str(place / "firmware"), "elf": str(built.image.elf)}
     return run, weights
 
 

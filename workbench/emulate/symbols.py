@@ -7,6 +7,7 @@ symbol says Thumb; the mapping symbols $t and $d say where code and literals beg
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
@@ -42,6 +43,8 @@ class Symbol:
 class Elf:
     """An ELF as plain data.
 
+    path         where it lay; never read again
+    content      its bytes
     segments     what to load, by physical address
     symbols      functions and objects, by address
     labels       address of every name, the linker script's own among them (wb_stack_top …)
@@ -51,6 +54,7 @@ class Elf:
     """
 
     path: Path
+    content: bytes = field(repr=False)
     segments: tuple[Segment, ...]
     symbols: tuple[Symbol, ...]
     labels: dict[str, int] = field(repr=False)
@@ -122,11 +126,10 @@ class Elf:
     @cached_property
     def _lines(self) -> tuple[list[int], list[str | None]]:
         """Addresses where a source line begins and its 'file:line'; read on first use (a fault), it is slow."""
-        with self.path.open("rb") as file:
-            try:
-                rows = dict(sorted(_line_rows(ELFFile(file)), key=lambda row: row[0]))
-            except Exception:  # line tables are a courtesy; DWARF that cannot be read must not hide the fault itself
-                rows = {}
+        try:
+            rows = dict(sorted(_line_rows(ELFFile(BytesIO(self.content))), key=lambda row: row[0]))
+        except Exception:  # line tables are a courtesy; DWARF that cannot be read must not hide the fault itself
+            rows = {}
         return list(rows), list(rows.values())
 
 
@@ -134,15 +137,22 @@ def load_elf(path: Path) -> Elf:
     """Read a Thumb ELF executable. Raises ToolchainError for a file that is missing, truncated or no such ELF."""
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            return _read(path, ELFFile(file))
+        return parse_elf(path.read_bytes(), path)
     except FileNotFoundError:
         raise ToolchainError(f"{path} is missing", "`workbench build MODEL -o DIR` makes one") from None
-    except (ELFError, EOFError, ValueError, KeyError, AttributeError, TypeError, OSError) as error:
+    except OSError as error:
         raise ToolchainError(f"{path} is not a readable Arm ELF: {error}", "is it complete?") from None
 
 
-def _read(path: Path, elf: ELFFile) -> Elf:
+def parse_elf(content: bytes, path: Path) -> Elf:
+    """Those bytes as an Elf; `path` is what messages call it. Raises ToolchainError where they are no Thumb ELF."""
+    try:
+        return _read(path, content, ELFFile(BytesIO(content)))
+    except (ELFError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ToolchainError(f"{path} is not a readable Arm ELF: {error}", "is it complete?") from None
+
+
+def _read(path: Path, content: bytes, elf: ELFFile) -> Elf:
     if elf["e_machine"] != "EM_ARM" or elf.elfclass != 32:
         raise ELFError(f"made for {elf['e_machine']}")
     segments = []
@@ -175,7 +185,7 @@ def _read(path: Path, elf: ELFFile) -> Elf:
     )
     objects = [s for s in symbols if s.kind == "object" and s.size]
     code, constants = _code_ranges(elf, marks), _constants(elf, marks, objects)
-    return Elf(path, tuple(segments), tuple(symbols), labels, tuple(code), tuple(constants))
+    return Elf(path, content, tuple(segments), tuple(symbols), labels, tuple(code), tuple(constants))
 
 
 def _code_ranges(elf: ELFFile, marks):

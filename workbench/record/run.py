@@ -7,12 +7,14 @@ buffers.csv    the plan's buffers + the address and what the trace saw of each
 accesses.csv   bytes read and written, buffer by position (trace level memory)
 violations.csv accesses the plan did not promise (trace level memory)
 symbols.csv    the ELF's symbols
+firmware/      the C project and the ELF that ran, where they were kept
 
-run.json is written last and at once, so a folder that has it is whole; what was cut or edited since is refused.
+A run takes the place of an earlier one as a whole (see folder.py); what was cut, edited or removed since is refused.
+Where several were written together (lifecycle, demo), or a project alone (build), files.json holds `files`, the SHA-256
+of each; a comparison has compare.csv too, with the folder of each cell, or its error.
 """
 
 import json
-import os
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
@@ -21,6 +23,7 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.errors import RecordError
+from workbench.record.folder import LISTS, RUN, digests, filling, manifest, settled, unfinished, within, write_at_once
 from workbench.record.meta import require_meta
 from workbench.units import kilobytes, quantity
 
@@ -80,37 +83,43 @@ class Run:
         words += [f"{quantity(count)} instructions a step"] * (count is not None)
         return f"<Run {' · '.join(words)}>"
 
-    def save(self, folder: Path) -> None:
-        """Write every table into `folder` (made if missing), then run.json with their digests."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        contents = {"graph.txt": self.graph}
-        contents |= {f"{name}.csv": getattr(self, name).to_csv(index=False) for name in TABLES}
-        digests = {}
-        for name, text in contents.items():
-            (folder / name).write_bytes(text.encode())
-            digests[name] = sha256(text.encode()).hexdigest()
-        unfinished = folder / "run.json.part"
-        unfinished.write_text(json.dumps(self.meta | {"files": digests}, indent=1) + "\n")
-        os.replace(unfinished, folder / "run.json")
+    def save(self, folder: str | Path) -> None:
+        """Write every table into `folder` (made if missing), then run.json with the digests of all that was written.
+
+        An earlier run there, its firmware included, is replaced. Into a folder that is being filled it is written
+        beside what lies there, such as its firmware.
+        """
+        with filling(folder) as new:
+            (new / "graph.txt").write_bytes(self.graph.encode())
+            for name in TABLES:
+                (new / f"{name}.csv").write_bytes(getattr(self, name).to_csv(index=False).encode())
+            write_at_once(new / RUN, json.dumps(self.meta | {"files": digests(new)}, indent=1) + "\n")
 
 
-def load(folder: Path) -> Run:
-    """The run saved in `folder`. Raises RecordError that names the file that is missing, cut, edited or unreadable."""
+def load(folder: str | Path) -> Run:
+    """The run saved in `folder`. Raises RecordError that names the file that is missing, cut, edited or unreadable.
+
+    What a killed process left complete there is moved into place first.
+    """
+    with settled(folder):
+        return read(folder)
+
+
+def read(folder: str | Path) -> Run:
+    """`load`, of a folder that is settled already, or a part of one that is."""
     folder = Path(folder)
     try:
-        meta = json.loads((folder / "run.json").read_bytes())
+        meta = json.loads((folder / RUN).read_bytes())
         require_meta(meta)
-        digests = meta.pop("files", None)
-        if not isinstance(digests, dict):
+        files = meta.pop("files", None)
+        if not isinstance(files, dict):
             raise RecordError("an older workbench wrote it, with nothing to check its files by", "run it again")
-        graph = _whole(folder / "graph.txt", digests).decode()
-        tables = {name: _read(folder / f"{name}.csv", columns, digests) for name, columns in TABLES.items()}
+        graph = whole(folder, "graph.txt", files).decode()
+        tables = {name: _read(folder, f"{name}.csv", columns, files) for name, columns in TABLES.items()}
+        for name in files:
+            whole(folder, name, files)
     except FileNotFoundError as error:
-        raise RecordError(
-            f"{folder} holds no complete run: {Path(error.filename).name} is missing",
-            "name the folder that `workbench run … -o DIR` wrote",
-        ) from None
+        raise RecordError(*_incomplete(folder, Path(error.filename).name)) from None
     except OSError as error:
         raise RecordError(f"{folder} holds no readable run: {Path(error.filename).name}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # of JSON
@@ -120,20 +129,43 @@ def load(folder: Path) -> Run:
     return Run(meta, graph, **tables)
 
 
-def forget(folder: Path) -> None:
-    """Remove what Run.save wrote into `folder`, run.json first, and the folder if nothing else is in it."""
-    folder = Path(folder)
-    for name in ("run.json", "run.json.part", "graph.txt", *(f"{table}.csv" for table in TABLES)):
-        (folder / name).unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+def together(folder: str | Path) -> list[Path]:
+    """The folders of the runs that were written into `folder` together; none where no files.json says so.
+
+    Raises RecordError where a run, or the table that lists them, is not the one of that time.
+    """
+    folder, files = Path(folder), manifest(folder)
+    runs = [name for name in files if name.endswith(f"/{RUN}")]
+    try:
+        for name in [*runs, *(name for name in files if name in LISTS)]:
+            whole(folder, name, files)
+    except FileNotFoundError as error:
+        raise RecordError(f"{folder} is incomplete: {error.filename} is missing", "run it again") from None
+    except RecordError as error:
+        raise RecordError(f"{folder} is a mixture: {error.message}", "report each run in it by itself") from None
+    return [folder / Path(name).parent for name in runs]
 
 
-def _whole(path: Path, digests: dict) -> bytes:
-    """What the file holds. Raises RecordError if it is not what was written beside this run.json."""
-    content = path.read_bytes()
-    if sha256(content).hexdigest() != digests.get(path.name):
-        raise RecordError(f"{path.name} is not the one this run wrote: it is truncated or was edited")
+def _incomplete(folder: Path, missing: str) -> tuple[str, str]:
+    """What to say of a folder without a run, and what to do."""
+    state = unfinished(folder)
+    if state == "interrupted":
+        return f"{folder} holds no complete run: what was begun there was interrupted", "run it again"
+    if state:
+        return f"{folder} holds no complete run: the first one is {state}", "wait until it is done"
+    return (
+        f"{folder} holds no complete run: {missing} is missing",
+        "name the folder that `workbench run … -o DIR` wrote",
+    )
+
+
+def whole(folder: Path, name: str, files: dict[str, str]) -> bytes:
+    """What a file of a manifest holds. Raises RecordError if it is not what was written together with the others."""
+    if not within(folder, name) or ((folder / name).exists() and not (folder / name).is_file()):
+        raise RecordError(f"{name} is no file of that folder")
+    content = (folder / name).read_bytes()
+    if sha256(content).hexdigest() != files.get(name):
+        raise RecordError(f"{name} is not the one this run wrote: it is truncated or was edited")
     return content
 
 
@@ -154,18 +186,18 @@ _TEXT = (
 )
 
 
-def _read(path: Path, columns, digests: dict) -> pd.DataFrame:
+def _read(folder: Path, file: str, columns, files: dict) -> pd.DataFrame:
     numbers = [column for column in columns if column not in _TEXT]
-    content = BytesIO(_whole(path, digests))
+    content = BytesIO(whole(folder, file, files))
     try:
         table = pd.read_csv(content, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False,
                             na_values={column: [""] for column in numbers})  # fmt: skip
     except ValueError as error:
-        raise RecordError(f"{path.name}: {error}") from None
+        raise RecordError(f"{file}: {error}") from None
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise RecordError(f"{path.name} lacks the columns {', '.join(missing)}")
+        raise RecordError(f"{file} lacks the columns {', '.join(missing)}")
     for column in numbers:
         if not pd.api.types.is_numeric_dtype(table[column]) and table[column].notna().any():
-            raise RecordError(f"{path.name}: column {column} holds something that is not a number")
+            raise RecordError(f"{file}: column {column} holds something that is not a number")
     return table

@@ -5,6 +5,8 @@ import io
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from workbench.record.folder import replacing
+
 WIDTH, DPI = 16.0, 100  # inches, dots an inch: 1600 pixels
 
 
@@ -18,8 +20,8 @@ class Picture(Figure):
 
 
 def save_figure(figure: Figure, path) -> None:
-    """Write PNG (1600 pixels wide) or SVG, by the name's ending; the same figure gives the same bytes."""
+    """Write PNG (1600 pixels wide) or SVG, by the name's ending, at once; the same figure gives the same bytes."""
     is_svg = str(path).lower().endswith(".svg")
     metadata = {"Date": None, "Creator": "workbench"} if is_svg else {"Software": "workbench"}
-    with mpl.rc_context({"svg.hashsalt": "workbench", "svg.fonttype": "path"}):
-        figure.savefig(path, dpi=DPI, metadata=metadata)
+    with mpl.rc_context({"svg.hashsalt": "workbench", "svg.fonttype": "path"}), replacing(path) as part:
+        figure.savefig(part, dpi=DPI, metadata=metadata)

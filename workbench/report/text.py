@@ -154,6 +154,8 @@ def _compiled(meta, memory) -> str:
 
 def _trained(meta) -> str:
     words = [f"{meta['steps']} step" + ("" if meta["steps"] == 1 else "s")]
+    if meta.get("interrupted"):
+        words = [f"{meta['steps']} of {meta.get('steps_asked')} steps, then interrupted"]
     accuracy = meta.get("accuracy")
     if told := losses.loss_words(*losses.of_meta(meta)):
         words.append(f"loss {told}")

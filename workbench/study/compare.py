@@ -5,32 +5,35 @@ full        cell      cell        cell           a cell is one run; one that fai
 bias-only   cell      cell        cell
 """
 
-import json
 import os
-import shutil
-import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from workbench import boards, frontends, pretraining, record, session
+from workbench import boards, frontends, pretraining, session
 from workbench.autodiff import require_applicable
 from workbench.boards import Board
+from workbench.codegen import Project
 from workbench.errors import WorkbenchError
 from workbench.frontends import Model
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import chosen_passes
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policies
+from workbench.record.folder import checkpoint, filling, place_of, write_at_once
+from workbench.report.roles import comparison_csv
 from workbench.report.view import Run
 from workbench.study.processes import Died, in_processes, uninterrupted
+from workbench.toolchain import Image, install
 from workbench.training import Training, require_samples, training_options
 
 SCHEDULES = ("vanilla", "reordered", "optimized")
+TABLE = "compare.csv"
 INTERRUPTED, OUR_BUG, BROKEN_PROMISE = 130, 70, 3  # exit codes
 
 
@@ -55,13 +58,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a cell: its run, or the error, its exit code and, for a bug of ours, the traceback."""
+    """What became of a cell: its run, or the error, its exit code and, for a bug of ours, the traceback.
+
+    `firmware` is what is to be kept with the run, on its way from the process that built it.
+    """
 
     cell: Cell
     run: Run | None = None
     error: str | None = None
     error_code: int = 0
     details: str = ""
+    firmware: tuple[Project, Image] | None = field(default=None, repr=False)
 
     @property
     def exit_code(self) -> int:
@@ -107,7 +114,7 @@ class _Job:
     optimizer: Optimizer
     board: Board
     training: Training
-    folder: Path | None
+    keep: bool
 
 
 def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, passes: str = "") -> list[Cell]:
@@ -157,10 +164,10 @@ def compare_cells(
 
     `sram`, `classes` and `weights` as in session.run. `pretrain` names a data set to train on first, on the host, once
     for all cells; `data` is adapted to.
-    `folder` keeps each run as soon as it is there, with its firmware, and forgets those of an earlier comparison;
-    `begun` is told of each cell whose process has started, `arrived` of each outcome. Further keywords are those of
-    Training; `trace` is memory unless given. Ctrl-C ends what is under way and gives the comparison with what was
-    finished.
+    `folder` keeps the runs with their firmware, and compare.csv, in the place of an earlier comparison: all of them at
+    the end, or those there were when the process was killed. `begun` is told of each cell whose process has started,
+    `arrived` of each outcome. Further keywords are those of Training; `trace` is memory unless given. Ctrl-C ends what
+    is under way and gives the comparison with what was finished.
 
     The cells' processes do not import the calling script: it needs no `__main__` guard, and an operator that only the
     script registers is unknown there.
@@ -171,53 +178,66 @@ def compare_cells(
     model = frontends.network(model, batch, options.seed, classes)
     model = model if weights is None else session.with_weights(model, weights)
     board = boards.chosen(board, sram)
-    folder = None if folder is None else Path(folder)
     parsed = check_names(model, wanted)
     model.require_scores()
     require_applicable(model.graph, optimizer)
     require_samples(model, optimizer.accumulate, options)
     if pretrain is not None:
         model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed)
-    work = [
-        _Job(cell, parsed[cell.policy], model, optimizer, board, options, folder and folder / cell.folder)
-        for cell in wanted
-    ]
-    if folder is not None:
-        _forget_earlier(folder)
-    for job in work:
-        if job.folder is not None:
-            (job.folder / "run.json").unlink(missing_ok=True)  # it must not pass for this one's after an interrupt
+    keep = folder is not None
+    work = [_Job(cell, parsed[cell.policy], model, optimizer, board, options, keep) for cell in wanted]
     outcomes = [Outcome(cell, error="interrupted", error_code=INTERRUPTED) for cell in wanted]
-    try:
-        starting = None if begun is None else lambda index: begun(wanted[index])
-        with closing(in_processes(_measure, work, jobs or os.cpu_count() or 1, starting)) as arriving:
-            for index, result in arriving:
-                with uninterrupted():
-                    outcomes[index] = _kept(wanted[index], result, work[index].folder)
-                    if arrived:
-                        arrived(outcomes[index])
-    except KeyboardInterrupt:
-        for outcome, job in zip(outcomes, work, strict=True):
-            if outcome.run is None and job.folder is not None:
-                _forget_begun(job.folder)
+    with filling(folder) if keep else nullcontext() as new:
+        _keep_table(outcomes, new)
+        try:
+            starting = None if begun is None else lambda index: begun(wanted[index])
+            with closing(in_processes(_measure, work, jobs or os.cpu_count() or 1, starting)) as arriving:
+                for index, result in arriving:
+                    with uninterrupted():
+                        outcomes[index] = _kept(wanted[index], result, new)
+                        _keep_table(outcomes, new)
+                        if arrived:
+                            arrived(outcomes[index])
+        except KeyboardInterrupt:
+            if keep and all(outcome.run is None for outcome in outcomes):
+                (new / TABLE).unlink()  # it is worth no earlier comparison
     return Comparison(tuple(outcomes))
+
+
+def _keep_table(outcomes: Sequence[Outcome], folder: Path | None) -> None:
+    """compare.csv: what was measured, and the folder of each run; then the cells that left none, and why."""
+    if folder is None:
+        return
+    runs = [outcome.run for outcome in outcomes if outcome.run is not None]
+    done = [outcome.cell.folder for outcome in outcomes if outcome.run is not None]
+    table = comparison_csv(runs).assign(folder=done) if runs else pd.DataFrame()
+    missing = [outcome for outcome in outcomes if outcome.run is None]
+    if missing:
+        errors = [{"policy": o.cell.policy, "schedule": o.cell.schedule, "error": o.error} for o in missing]
+        table = pd.concat([table, pd.DataFrame(errors)], ignore_index=True)
+    write_at_once(folder / TABLE, table.to_csv(index=False))
 
 
 def _kept(cell: Cell, result: Outcome | Died, folder: Path | None) -> Outcome:
     if isinstance(result, Died):
         return Outcome(cell, error=str(result), error_code=OUR_BUG)
-    if result.run is not None and folder is not None:
-        result.run.save(folder)
-    return result
+    if result.run is None or folder is None:
+        return result
+    own = folder / cell.folder
+    artifacts = result.run.meta["artifacts"]
+    artifacts["run"] = str(place_of(own))
+    if result.firmware:
+        elf = install(*result.firmware, own / "firmware").elf
+        artifacts |= {"firmware": str(place_of(own / "firmware")), "elf": str(place_of(elf))}
+    result.run.save(own)
+    checkpoint(folder)
+    return replace(result, firmware=None)
 
 
 def _measure(job: _Job) -> Outcome:
     """In a process of its own: one cell from network to run, or what went wrong."""
     try:
-        if job.folder is not None:
-            return Outcome(job.cell, _run(job, job.folder / "firmware"))
-        with tempfile.TemporaryDirectory() as scratch:
-            return Outcome(job.cell, _run(job, Path(scratch)))
+        return _run(job)
     except WorkbenchError as error:
         return Outcome(job.cell, error=str(error), error_code=error.exit_code)
     except Exception as error:
@@ -225,30 +245,8 @@ def _measure(job: _Job) -> Outcome:
         return Outcome(job.cell, error=text, error_code=OUR_BUG, details=traceback.format_exc())
 
 
-def _run(job: _Job, firmware: Path) -> Run:
+def _run(job: _Job) -> Outcome:
     compiled = session.compile(job.model, job.policy, job.cell.schedule, job.optimizer, job.cell.passes)
-    built = session.build(compiled, job.board, firmware)
+    built = session.build(compiled, job.board)
     run, _ = session.train(built, job.training)
-    if job.folder is not None:
-        run.meta["artifacts"] |= {"run": str(job.folder), "firmware": str(firmware), "elf": str(built.image.elf)}
-    return Run.of(run)
-
-
-def _forget_begun(folder: Path) -> None:
-    """Remove the firmware of a cell that was not finished: nothing is told from it, and it must stop no later run."""
-    shutil.rmtree(folder / "firmware", ignore_errors=True)
-    with suppress(OSError):  # it holds something else
-        folder.rmdir()
-
-
-def _forget_earlier(folder: Path) -> None:
-    """Remove the cells of an earlier comparison: they must not pass for this one's. Other runs in there are kept."""
-    for path in folder.glob("*/run.json"):
-        try:
-            meta = json.loads(path.read_text())
-            own = path.parent.name.startswith(Cell(meta["policy"], meta["schedule"]).folder)
-        except (ValueError, KeyError, TypeError):
-            continue
-        if own:
-            shutil.rmtree(path.parent / "firmware", ignore_errors=True)
-            record.forget(path.parent)
+    return Outcome(job.cell, Run.of(run), firmware=(built.project, built.image) if job.keep else None)
