@@ -357,3 +357,19 @@ def test_a_weight_that_only_sees_padding_is_there_all_the_same():
     x = net.conv2d(net.input, "c", 2, 1, stride=3, padding=2)
     run = workbench.run(net.model(net.dense(net.flatten(x), "fc", 3)), policy="last-1", steps=2)
     assert "c.weight" in set(run.buffers.parameter)
+
+
+def test_the_machine_runs_what_was_built_whatever_becomes_of_the_folder(tmp_path):
+    """Two runs in one folder: between the build and the training of the first comes the whole second one."""
+    losses = []
+    for seed in (0, 1):
+        compiled = session.compile(frontends.load("mlp", seed=seed), "last-1")
+        options = Training(steps=2, seed=seed, evaluate=False)
+        alone = session.train(session.build(compiled, boards.get("nrf52840")), options)[0].meta["loss"]
+        losses.append((session.build(compiled, boards.get("nrf52840"), tmp_path / "firmware"), options, alone))
+    assert losses[0][2] != losses[1][2]
+    for built, options, alone in losses:
+        assert session.train(built, options)[0].meta["loss"] == alone
+    shutil.rmtree(tmp_path / "firmware")
+    for built, options, alone in losses:
+        assert session.train(built, options)[0].meta["loss"] == alone

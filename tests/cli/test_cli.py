@@ -217,13 +217,13 @@ def test_run_json_has_the_contract_s_keys(capsys):
     assert set(meta) >= {
         "model", "policy", "schedule", "passes", "board", "core", "batch", "accumulate", "seed", "steps", "trace",
         "nodes", "loss", "accuracy", "instructions_per_step", "modelled_cycles_per_step", "milliseconds_per_step",
-        "timing_model", "memory", "flash", "seconds", "artifacts",
+        "timing_model", "memory", "flash", "seconds", "artifacts", "steps_asked", "interrupted",
     }  # fmt: skip
     assert set(meta["memory"]) == {
         "arena_planned", "arena_lower_bound", "arena_touched", "static", "stack_reserve", "stack_peak", "sram_planned",
         "sram_peak", "sram_limit", "fits", "planned_by_role", "touched_by_role",
     }  # fmt: skip
-    assert len(meta["loss"]) == meta["steps"] == 2
+    assert len(meta["loss"]) == meta["steps"] == meta["steps_asked"] == 2 and meta["interrupted"] is False
     assert all(
         isinstance(v, int) for k, v in meta["memory"].items() if k not in ("fits", "planned_by_role", "touched_by_role")
     )
@@ -299,6 +299,7 @@ def test_lifecycle_leaves_its_files(capsys, tmp_path):
         "lifecycle.png",
         "lifecycle.svg",
         "lifecycle.csv",
+        "files.json",
         "vanilla",
         "reordered",
     }

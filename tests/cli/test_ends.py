@@ -1,15 +1,19 @@
 """How a command ends when it does not finish: our own bug, Ctrl-C, a reader that has gone."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import workbench
+from workbench import load_run, training
 from workbench.cli import main
 
 
@@ -26,18 +30,92 @@ def test_our_own_bugs_are_called_so(capsys, monkeypatch):
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_ctrl_c_ends_quietly(tmp_path):
+def test_ctrl_c_ends_quietly_and_keeps_what_was_learned(tmp_path):
+    """As a terminal does it: the whole group gets the signal."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "from pathlib import Path\n"
+        "from workbench import training\n"
+        "train_step = training.Step.run\n"
+        "def run(*arguments, **options):\n    Path('begun').touch()\n    return train_step(*arguments, **options)\n"
+        "training.Step.run = run\n"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "workbench", "run", "lenet", "--epochs", "50", "-q"],
+        [sys.executable, "-m", "workbench", "run", "mlp", "--epochs", "500", "--trace", "off", "-q"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(workbench.__file__).parents[1])])},
     )  # fmt: skip
-    deadline = time.time() + 60
-    while not (tmp_path / "out/lenet-full-nrf52840/firmware/firmware.elf").exists() and time.time() < deadline:
-        time.sleep(0.1)
-    time.sleep(1)
+    while not (tmp_path / "begun").exists() and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (130, "", "error: interrupted\n")
+    out, err = process.communicate(timeout=60)
+    meta = json.loads((tmp_path / "out/mlp-full-nrf52840/run.json").read_text())
+    steps, asked = meta["steps"], 500 * 1437
+    assert 0 < steps < asked == meta["steps_asked"] and meta["interrupted"]
+    assert process.returncode == 130 and f"train     {steps} of {asked} steps, then interrupted  " in out
+    assert err == f"stopping; Ctrl-C again ends at once\nerror: interrupted after step {steps} of {asked}\n"
+
+
+@pytest.fixture
+def pressed(monkeypatch, tmp_path):
+    """pressed(step, times): Ctrl-C comes so often in that step of the training to come; what `run` gives then."""
+    monkeypatch.chdir(tmp_path)
+
+    def after(step, times, *arguments):
+        train_step, begun = training.Step.run, []
+
+        def run(*arguments, **options):
+            loss = train_step(*arguments, **options)
+            begun.append(loss)
+            for _ in range(times if len(begun) == step else 0):
+                os.kill(os.getpid(), signal.SIGINT)
+            return loss
+
+        with monkeypatch.context() as patch:
+            patch.setattr(training.Step, "run", run)
+            return main(["run", "mlp", "--policy", "last-1", "--trace", "off", "--steps", "9", "-q", *arguments])
+
+    return after
+
+
+def test_a_run_interrupted_after_some_steps_is_one_of_so_many_steps(pressed, capsys, tmp_path):
+    assert pressed(4, 1, "-o", "cut", "--save-weights", "cut.npz") == 130
+    out, err = capsys.readouterr()
+    assert "train     4 of 9 steps, then interrupted  loss " in out
+    assert err == "error: interrupted after step 4 of 9\n"  # after what the handler itself wrote
+    assert main(["report", "cut"]) == 0
+    assert "\ntrain     4 of 9 steps, then interrupted  loss " in capsys.readouterr().out
+    assert pressed(9, 0, "--steps", "4", "-o", "whole", "--save-weights", "whole.npz") == 0
+    cut, whole = load_run("cut"), load_run("whole")
+    assert (cut.meta["steps"], cut.meta["steps_asked"], cut.meta["interrupted"]) == (4, 9, True)
+    assert (whole.meta["steps"], whole.meta["steps_asked"], whole.meta["interrupted"]) == (4, 4, False)
+    assert cut.meta["loss"] == whole.meta["loss"] and cut.meta["accuracy"] == whole.meta["accuracy"]
+    with np.load("cut.npz") as got, np.load("whole.npz") as want:
+        assert all(np.array_equal(got[name], want[name]) for name in want.files) and got.files == want.files
+
+
+def test_a_second_ctrl_c_ends_at_once_and_leaves_the_earlier_run(pressed, capsys, tmp_path):
+    assert pressed(9, 0) == 0
+    before = load_run("out/mlp-last-1-nrf52840").meta
+    capsys.readouterr()
+    assert pressed(4, 2, "--seed", "1", "--save-weights", "w.npz") == 130
+    assert capsys.readouterr() == ("", "error: interrupted\n")
+    assert load_run("out/mlp-last-1-nrf52840").meta == before and sorted(os.listdir()) == ["out"]
+
+
+def test_ctrl_c_in_the_first_step_ends_at_once(pressed, capsys, tmp_path):
+    """There is nothing to keep; and while it compiles and builds, nobody asks after a step."""
+    assert pressed(1, 1, "-o", "new") == 130
+    assert capsys.readouterr() == ("", "error: interrupted\n")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_the_accuracy_of_an_interrupted_run_is_left_out_where_it_takes_long(pressed, capsys, monkeypatch):
+    monkeypatch.setattr(training, "PATIENCE", 0)
+    assert pressed(4, 1) == 130
+    assert re.search(r"held-out [\d.]+ % → –", capsys.readouterr().out)
+    accuracy = load_run("out/mlp-last-1-nrf52840").meta["accuracy"]
+    assert accuracy["before"] > 0 and accuracy["after"] is None
 
 
 def test_ctrl_c_inside_an_exec_keeps_the_exit_code(tmp_path):

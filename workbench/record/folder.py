@@ -24,6 +24,8 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
+from workbench.errors import naming
+
 FILLING, FILLED, REPLACED = ".filling-", ".filled", ".replaced"
 RUN, FILES = "run.json", "files.json"
 LISTS = ("compare.csv", "ablation.csv")  # of the runs in a folder
@@ -46,7 +48,8 @@ def filling(place: str | Path) -> Iterator[Path]:
     part, lock = _begun(place)
     try:
         try:
-            yield part
+            with naming(place):
+                yield part
             if not (part / RUN).exists():
                 checkpoint(part)
         finally:
