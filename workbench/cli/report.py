@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workbench.cli import options
-from workbench.cli.output import output_file, say, say_json, say_more
+from workbench.cli.output import output_file, say, say_json, say_more, say_note
 from workbench.cli.progress import stage
 from workbench.errors import RecordError, WorkbenchError
 
@@ -71,12 +71,15 @@ def _picture(name: str, force: bool) -> Path:
 def _loaded(folder: Path) -> tuple[list, list[str]]:
     """The run in a folder, or those in it, and what is told of cells without one; all of them at one moment."""
     from workbench.record import read
-    from workbench.record.folder import settled
+    from workbench.record.folder import settled, unfinished
 
     if folder.exists() and not folder.is_dir():
         raise RecordError(f"{folder} is no run", "name the folder that `workbench run … -o DIR` wrote")
     with settled(folder):
-        return [read(each) for each in _folders(folder)], _left_out(folder)
+        found = [read(each) for each in _folders(folder)], _left_out(folder)
+    if unfinished(folder) == "interrupted":
+        say_note(f"a later command that writes {folder} was interrupted; this is what was there before")
+    return found
 
 
 def _folders(folder: Path) -> list[Path]:
