@@ -46,6 +46,8 @@ def test_a_note_on_some_cells_names_them_and_one_on_all_does_not():
         f"full vanilla: {each}" for each in (EXPLODED, TRY)
     ]
     assert notes_of(good) == []
+    alike = [cell("full", "vanilla", TRY), cell("full", "vanilla")]
+    assert notes_of(alike) == [f"1 of 2 runs: {TRY}"]
 
 
 def test_a_run_of_an_older_workbench_has_no_notes():

@@ -155,8 +155,9 @@ def _compiled(meta, memory) -> str:
 def _trained(meta) -> str:
     words = [f"{meta['steps']} step" + ("" if meta["steps"] == 1 else "s")]
     accuracy = meta.get("accuracy")
-    if told := losses.loss_words(*losses.of_meta(meta)):
-        words.append(f"loss {told}")
+    course = losses.of_meta(meta)
+    if told := losses.loss_words(*course):
+        words.append(f"loss {told}{losses.loss_aside(*course)}")
     if accuracy:
         words.append(f"held-out {arrow(accuracy.get('before'), accuracy.get('after'), units.percent)}")
     return "  ".join(words)
