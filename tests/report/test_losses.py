@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench.report.losses import course, guess, loss_note, loss_words, rose
+from workbench.report.losses import course, guess, loss_aside, loss_note, loss_words, rose
 
 GUESS = guess("cross-entropy", 10)
 EPOCH = {"--pretrain": 719, "--batch": 89}  # steps, where it is not all of digits, a sample at a time
@@ -45,6 +45,11 @@ GOOD = [run for run in RECORDED.files if run not in {**ROSE, **NO_BETTER, **LOST
 
 def losses_of(run: str) -> list[float | None]:
     return [float(loss) if math.isfinite(loss) else None for loss in RECORDED[run]]
+
+
+def told(losses) -> str:
+    """As the summary of a run has it."""
+    return f"{loss_words(course(losses), GUESS)}{loss_aside(course(losses), GUESS)}"
 
 
 def epoch_of(run: str) -> int:
@@ -88,16 +93,14 @@ def test_there_are_enough_recorded_runs_of_each_kind():
 
 def test_a_run_that_exploded_is_not_told_as_progress():
     """The first tenth of its steps holds the explosion: their mean, 8.94, is no beginning."""
-    words = loss_words(course(losses_of("lenet --epochs 1 --lr 1")), GUESS)
-    assert words == "1.38 → 650 at step 2 → 2.56 (a guess is 2.30)"
-    assert loss_words(course(losses_of("lenet --epochs 1")), GUESS) == "2.43 → 0.39 (means of 10 and 100)"
-    assert loss_words(course(losses_of("lenet --epochs 1")[:50]), GUESS) == "2.43 → 2.20 (means of 10; a guess is 2.30)"
+    assert told(losses_of("lenet --epochs 1 --lr 1")) == "1.38 → 650 at step 2 → 2.56 (a guess is 2.30)"
+    assert told(losses_of("lenet --epochs 1")) == "2.43 → 0.39 (means of 10 and 100)"
+    assert told(losses_of("lenet --epochs 1")[:50]) == "2.43 → 2.20 (means of 10; a guess is 2.30)"
 
 
 def test_few_steps_are_told_one_by_one():
-    assert [loss_words(course(losses), GUESS) for losses in ([], [2.4], [2.4, 1.1], [2.4, 3.1])] == [
-        "", "2.40", "2.40 → 1.10", "2.40 → 3.10 (a guess is 2.30)",
-    ]  # fmt: skip
+    few = [], [2.4], [2.4, 1.1], [2.4, 3.1]
+    assert list(map(told, few)) == ["", "2.40", "2.40 → 1.10", "2.40 → 3.10 (a guess is 2.30)"]
     assert loss_note(course([2.3, 4e7]), GUESS) == (
         "loss rose to 4.0e+07 at step 2; at the end 4.0e+07, a guess is 2.30, the first step 2.30"
     )
@@ -125,4 +128,6 @@ def test_without_a_guess_a_loss_is_held_against_its_beginning():
     falls = [0.5 / (1 + step / 20) for step in range(200)]
     assert guess("mse", 10) is guess("cross-entropy", None) is guess(None, 10) is None
     assert loss_note(course(falls), None) is None
-    assert loss_note(course(falls[:50] + [80.0] * 20), None).startswith("loss rose to 80.00 at step 51; at the end 80.00, the")
+    assert loss_note(course(falls[:50] + [80.0] * 20), None).startswith(
+        "loss rose to 80.00 at step 51; at the end 80.00, the"
+    )

@@ -40,15 +40,16 @@ def notes_of(runs: Sequence[Run]) -> list[str]:
 
 
 def _names(having: Sequence[Run], runs: Sequence[Run]) -> str:
-    """'full: ', 'last-2 vanilla, last-2 reordered: '; nothing where all have it."""
-    if len(having) == len(runs):
+    """'full: ', 'last-2 vanilla, last-2 reordered: '; '1 of 2 runs: ' of runs with one name; '' where all have it."""
+    others = [run for run in runs if all(run is not one for one in having)]
+    if not others:
         return ""
     apart = tables.apart(runs)
-    but = [key for key in apart if key != "schedule"]
-    named = {tables.words(run, but) for run in having}
-    if but and not any(tables.words(run, but) in named for run in runs if all(run is not one for one in having)):
-        apart = but
-    return f"{', '.join(dict.fromkeys(tables.words(run, apart) or run.title for run in having))}: "
+    for keys in ([key for key in apart if key != "schedule"], apart):
+        named, other = (list(dict.fromkeys(tables.words(run, keys) for run in part)) for part in (having, others))
+        if not set(named) & set(other):
+            return f"{', '.join(named)}: "
+    return f"{len(having)} of {len(runs)} runs: "
 
 
 def passes_note(schedules: list[str], changes: str) -> str | None:

@@ -51,7 +51,7 @@ def _text(runs, top: int) -> str:
 
     if len(runs) > 1:
         notes = "".join(f"note: {note}\n" for note in notes_of(runs))
-        return f"{comparison_text(runs)}{notes}"
+        return "\n".join(filter(None, (comparison_text(runs), notes)))
     return report_text(runs[0], top, origins_text(runs[0].meta))
 
 

@@ -112,7 +112,7 @@ def stuck(run: Course, a_guess: float | None, epoch: int | None) -> bool:
 
 
 def loss_words(run: Course, a_guess: float | None) -> str:
-    """'2.31 → 0.11', '1.39 → 650 at step 2 → 2.55 (a guess is 2.30)', '2.44 → no number from step 2 on'; '' of none."""
+    """'2.31 → 0.11', '1.39 → 650 at step 2 → 2.55', '2.44 → no number from step 2 on'; '' without losses."""
     if not run.steps:
         return ""
     if run.lost_at:
@@ -121,7 +121,18 @@ def loss_words(run: Course, a_guess: float | None) -> str:
         return units.loss(run.opening)
     begin = run.opening if _spoiled(run, a_guess) else run.first
     over = f"{_largest(run)} → " * (rose(run, a_guess) and run.largest_at < run.steps)
-    return f"{units.loss(begin)} → {over}{units.loss(run.last)}{_how(run, a_guess)}"
+    return f"{units.loss(begin)} → {over}{units.loss(run.last)}"
+
+
+def loss_aside(run: Course, a_guess: float | None) -> str:
+    """' (means of 10; a guess is 2.30)': how many steps the ends are of, and a guess where the end is hardly better."""
+    if run.steps < 2 or run.lost_at:
+        return ""
+    told = [f"means of {run.head}" + f" and {run.tail}" * (run.head != run.tail)] * (run.head > 1)
+    told *= not _spoiled(run, a_guess)
+    if a_guess is not None and run.last > HARDLY * a_guess:
+        told.append(f"a guess is {units.loss(a_guess)}")
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def loss_note(run: Course, a_guess: float | None, epoch: int | None = None) -> str | None:
@@ -133,7 +144,7 @@ def loss_note(run: Course, a_guess: float | None, epoch: int | None = None) -> s
     worse = rose(run, a_guess)
     if not worse and not stuck(run, a_guess, epoch):
         return None
-    up = worse or run.largest_at > 1 and run.largest >= UP * _level(run, a_guess)
+    up = worse or (run.largest_at > 1 and run.largest >= UP * _level(run, a_guess))
     told = f"loss rose to {_largest(run)}" if up else f"loss ended no better than a guess, at most {_largest(run)}"
     return f"{told}; {', '.join([f'at the end {units.loss(run.last)}', *beside])}"
 
@@ -156,15 +167,6 @@ def _bar(run: Course, a_guess: float | None) -> float:
 def _spoiled(run: Course, a_guess: float | None) -> bool:
     """Whether the first ten steps hold an explosion already, so that only step 1 tells the beginning."""
     return run.first is not None and run.first > UP * max(run.opening, a_guess or 0)
-
-
-def _how(run: Course, a_guess: float | None) -> str:
-    """Of how many steps the ends are means, and a guess where the end is hardly better."""
-    told = [f"means of {run.head}" + f" and {run.tail}" * (run.head != run.tail)] * (run.head > 1)
-    told *= not _spoiled(run, a_guess)
-    if a_guess is not None and run.last > HARDLY * a_guess:
-        told.append(f"a guess is {units.loss(a_guess)}")
-    return f" ({'; '.join(told)})" if told else ""
 
 
 def _beginning(run: Course, a_guess: float | None) -> list[str]:

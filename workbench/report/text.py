@@ -157,8 +157,9 @@ def _trained(meta) -> str:
     if meta.get("interrupted"):
         words = [f"{meta['steps']} of {meta.get('steps_asked')} steps, then interrupted"]
     accuracy = meta.get("accuracy")
-    if told := losses.loss_words(*losses.of_meta(meta)):
-        words.append(f"loss {told}")
+    course = losses.of_meta(meta)
+    if told := losses.loss_words(*course):
+        words.append(f"loss {told}{losses.loss_aside(*course)}")
     if accuracy:
         words.append(f"held-out {arrow(accuracy.get('before'), accuracy.get('after'), units.percent)}")
     return "  ".join(words)

@@ -1,4 +1,4 @@
-"""The notes on a training, made of plain numbers: its losses, its weights before and after, the rate it was stepped with.
+"""The notes on a training, made of plain numbers: its losses, its weights before and after, its learning rate.
 
 training puts them into run.json, so that a saved run tells them again; whoever knows more of a training adds one here.
 """
