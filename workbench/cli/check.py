@@ -73,7 +73,7 @@ def _text(model: str, outcome, verbose: int) -> str:
     lines += [f"and {more} more; --json tells them all"] if more > 0 else []
     wrong = len({finding.symbol for finding in outcome.findings if finding.symbol})
     named = f" in {wrong} of {outcome.operators} operators" if wrong else ""
-    lines += ["", f"{model}: {units.plural(len(outcome.findings), 'difference')} from numpy{named} in {calls} calls"]
+    lines += ["", f"{model}: {len(outcome.findings)} differences from numpy{named} in {calls} calls"]
     return "\n".join(lines)
 
 

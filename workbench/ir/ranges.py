@@ -77,7 +77,7 @@ def sums(evaluate: Callable, in_order: Callable | None = None) -> Within:
 
 
 def known(x: Range) -> np.ndarray:
-    """The values of what must lie in memory: an operator that does not take ranges is never behind a sum in a region."""
+    """The values of what lies in memory: an operator that takes no ranges never stands behind a sum in a region."""
     if not x.exact:
         raise GraphError("an operator that takes exact values only stands behind a sum inside a region")
     return x.low

@@ -7,9 +7,9 @@ bit; its results must be those of numpy on these operands, but for what the orde
 So each difference is told where it arises, and what agrees everywhere is the interpreter's step. Beside it each call
 as a whole is held against the interpreter's.
 
-Steps differ in their data, in their seeds, and in their rates, which differ for weights and biases. The last one is hard:
-half of its image is blank, so that windows hold equal values; a logit is moved to 100, the exp of which float32 cannot
-hold; its rates drive int8 weights to their ends.
+Steps differ in their data, in their seeds, and in their rates, which differ for weights and biases. The last one is
+hard: half of its image is blank, so that windows hold equal values; a logit is moved to 100, the exp of which float32
+cannot hold; its rates drive int8 weights to their ends.
 """
 
 from collections.abc import Iterator
@@ -196,7 +196,7 @@ class _Watch:
                 self.held[self.root[name]] = got
 
     def _move_logits(self) -> None:
-        """Of each sample, the largest of a class that is not its own becomes 100: its gradient is as large as can be."""
+        """Of each sample, the largest logit of another class than its own becomes 100: its gradient is near 1."""
         name, label = self.loss.operands
         moved, images = self._held(name).copy(), np.arange(len(self.held[label]))
         others = moved.copy()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.ir.ranges import Range, single
+from workbench.ir.ranges import SMALLEST, Range, single
 
 Index = tuple[int, ...]
 
@@ -61,7 +61,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that was compared, in order, and all that is wrong. `operators`: how many there are; `calls`: what was called.
+    """All that was compared, in order, and all that is wrong, of so many `operators`. `calls`: what was called.
 
     `whole` is the largest distance of a call's logits and changes of weights from the interpreter's, in their norm.
     """
@@ -110,8 +110,10 @@ def beyond(allowed: Range, got: np.ndarray) -> tuple[float, Difference | None]:
     if allowed.low.dtype != np.float64:
         return 0.0, None
     with np.errstate(invalid="ignore", divide="ignore"):
-        used = np.abs(2 * got.astype(np.float64) - allowed.low - allowed.high) / (allowed.high - allowed.low)
-    return float(np.where(np.isfinite(used), used, 0).max(initial=0)), None
+        middle = (allowed.low + allowed.high) / 2
+        used = np.abs(got - middle) / (allowed.high - middle)
+    counts = np.isfinite(used) & (np.abs(middle) >= SMALLEST)
+    return float(np.where(counts, used, 0).max(initial=0)), None
 
 
 def changed(expected: np.ndarray, got: np.ndarray) -> Difference | None:

@@ -1,7 +1,7 @@
 """How far one call as a whole ends from the interpreter's: its logits, and how much it changed what persists.
 
-The interpreter begins where the firmware began. Changes are compared, not weights: of a weight of 0.3 that moves by 1e-6
-all but the last digits are right whatever the step does.
+The interpreter begins where the firmware began. Changes are compared, not weights: of a weight of 0.3 that moves by
+1e-6 all but the last digits are right whatever the step does.
 """
 
 from collections.abc import Mapping
