@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
+from workbench.plain import printable_lines, shortened
+
 SHORTEST = 3  # letters of a beginning that says which name was meant
 
 
@@ -26,7 +28,8 @@ class WorkbenchError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return self.message if self.hint is None else f"{self.message}\n  help: {self.hint}"
+        text = self.message if self.hint is None else f"{self.message}\n  help: {self.hint}"
+        return shortened(printable_lines(text))
 
 
 class ShapeError(WorkbenchError):
