@@ -41,7 +41,9 @@ def test_a_note_on_some_cells_names_them_and_one_on_all_does_not():
     assert notes_of(full + last) == [EXPLODED, TRY]
     assert notes_of(full + good) == [f"full: {EXPLODED}", f"full: {TRY}"]
     assert notes_of(full + good + last) == [f"full, last-2: {EXPLODED}", f"full, last-2: {TRY}"]
-    assert notes_of(good + full[:1] + [cell("full", "reordered")]) == [f"full vanilla: {each}" for each in (EXPLODED, TRY)]
+    assert notes_of(good + full[:1] + [cell("full", "reordered")]) == [
+        f"full vanilla: {each}" for each in (EXPLODED, TRY)
+    ]
     assert notes_of(good) == []
 
 

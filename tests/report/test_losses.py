@@ -125,4 +125,6 @@ def test_without_a_guess_a_loss_is_held_against_its_beginning():
     falls = [0.5 / (1 + step / 20) for step in range(200)]
     assert guess("mse", 10) is guess("cross-entropy", None) is guess(None, 10) is None
     assert loss_note(course(falls), None) is None
-    assert loss_note(course(falls[:50] + [80.0] * 20), None).startswith("loss rose to 80.00 at step 51; at the end 80.00, the")
+    assert loss_note(course(falls[:50] + [80.0] * 20), None).startswith(
+        "loss rose to 80.00 at step 51; at the end 80.00, the"
+    )

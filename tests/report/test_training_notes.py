@@ -24,7 +24,12 @@ def int8(*values):
 
 def test_weights_that_are_no_numbers_are_counted():
     nan, inf = np.nan, np.inf
-    weights = {"a": np.float32([1, nan, inf, -inf]), "b": np.float32([1, 2]), "c": np.float32([nan, 0]), "d": int8(1, 2)}
+    weights = {
+        "a": np.float32([1, nan, inf, -inf]),
+        "b": np.float32([1, 2]),
+        "c": np.float32([nan, 0]),
+        "d": int8(1, 2),
+    }
     assert no_numbers_note(weights) == "4 of 10 weights are no numbers: a 75.0 %, c 50.0 %"
     assert no_numbers_note({"b": weights["b"], "d": weights["d"]}) is None
     many = {name: np.float32([nan]) for name in "abcde"}

@@ -133,7 +133,7 @@ def loss_note(run: Course, a_guess: float | None, epoch: int | None = None) -> s
     worse = rose(run, a_guess)
     if not worse and not stuck(run, a_guess, epoch):
         return None
-    up = worse or run.largest_at > 1 and run.largest >= UP * _level(run, a_guess)
+    up = worse or (run.largest_at > 1 and run.largest >= UP * _level(run, a_guess))
     told = f"loss rose to {_largest(run)}" if up else f"loss ended no better than a guess, at most {_largest(run)}"
     return f"{told}; {', '.join([f'at the end {units.loss(run.last)}', *beside])}"
 
