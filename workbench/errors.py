@@ -6,13 +6,18 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
+from workbench.plain import printable_lines, shortened
+
 SHORTEST = 3  # letters of a beginning that says which name was meant
 
 
 def shown(value) -> str:
     """What was given instead, in a few letters: its repr cut short, or what kind of thing it is."""
     plain = value is None or isinstance(value, str | bytes | bool | int | float | complex | list | tuple | dict)
-    return reprlib.repr(value) if plain or hasattr(value, "__array__") else f"a {type(value).__name__}"
+    try:
+        return reprlib.repr(value) if plain or hasattr(value, "__array__") else f"a {type(value).__name__}"
+    except ValueError:  # Python writes out no whole number of thousands of digits
+        return "a number of thousands of digits"
 
 
 class WorkbenchError(Exception):
@@ -26,7 +31,8 @@ class WorkbenchError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return self.message if self.hint is None else f"{self.message}\n  help: {self.hint}"
+        text = self.message if self.hint is None else f"{self.message}\n  help: {self.hint}"
+        return shortened(printable_lines(text))
 
 
 class ShapeError(WorkbenchError):

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
 
-from workbench.errors import PolicyError, meant, there_are
+from workbench import files
+from workbench.errors import PolicyError, meant, shown, there_are
+from workbench.plain import printable
 
 HELP = (
     "terms are full, bias-only, biases-N, last-K, head, LAYER, LAYER:FRACTION, largest, joined by +; "
@@ -27,6 +29,8 @@ HELP = (
 )
 TERMS = ("full", "bias-only", "head", "largest", "last-1", "biases-1")  # that any network understands
 CHANNELS = ("first", "largest")
+LARGEST_FILE = 64 << 10  # bytes of a policy file
+LONGEST = 200  # letters of a name
 ROUNDINGS = ("stochastic", "nearest", "truncate")
 KEYS = ("name", "biases", "channels", "weights")  # of a policy file
 FILES = (".toml", ".json")
@@ -47,6 +51,7 @@ class Part:
     fraction: float = 1.0
 
     def __post_init__(self):
+        require_short(self.layers)
         _fraction(self.fraction, self.layers)
 
 
@@ -63,9 +68,11 @@ class UpdatePolicy:
     file: str = ""
 
     def __post_init__(self):
+        for layers in self.biases:
+            require_short(layers)
         if self.channels not in CHANNELS:
             hint = meant(self.channels, CHANNELS).strip() or None
-            raise PolicyError(f"{self.where}: channels are {' or '.join(CHANNELS)}; got {self.channels!r}", hint)
+            raise PolicyError(f"{self.where}: channels are {' or '.join(CHANNELS)}; got {shown(self.channels)}", hint)
 
     @property
     def where(self) -> str:
@@ -111,12 +118,18 @@ def is_rate(value) -> bool:
 PLAIN_SGD = Optimizer()
 
 
+def require_short(layers: str) -> None:
+    """Raise PolicyError for what is longer than any layer's name."""
+    if len(layers) > LONGEST:
+        raise PolicyError(f"no layer is called {shown(layers)}: a name has up to {LONGEST} letters")
+
+
 def parse_policy(text: str | UpdatePolicy) -> UpdatePolicy:
     """The policy that `text` writes out, or that the .toml or .json file of this name holds. Raises PolicyError."""
     if isinstance(text, UpdatePolicy):
         return text
     if not isinstance(text, str):
-        raise PolicyError(f"a policy is a text or an UpdatePolicy; got {text!r}", HELP)
+        raise PolicyError(f"a policy is a text or an UpdatePolicy; got {shown(text)}", HELP)
     if text.endswith(FILES):
         return read_policy(Path(text))
     if text.endswith(NO_FILES):
@@ -163,10 +176,11 @@ def _part(term: str, text: str) -> Part:
 def _fraction(value, where: str) -> float:
     try:
         number = -1.0 if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not 0 < number <= 1:
-        raise PolicyError(f"{where}: a fraction of channels is a number in (0, 1]; got {value}",
+        told = value if isinstance(value, str) else shown(value)
+        raise PolicyError(f"{where}: a fraction of channels is a number in (0, 1]; got {told}",
                           "0.25 updates a quarter of them")  # fmt: skip
     return number
 
@@ -174,12 +188,13 @@ def _fraction(value, where: str) -> float:
 def read_policy(path: Path) -> UpdatePolicy:
     """The policy in a .toml or .json file. Raises PolicyError that says what is wrong in it."""
     try:
-        text = path.read_text()
+        text = files.read_text(path, LARGEST_FILE)
         found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise PolicyError(f"{path}: {error.strerror}") from None
-    except (ValueError, UnicodeDecodeError, RecursionError) as error:
-        raise PolicyError(f"{path} is not {path.suffix[1:].upper()}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        what = "it is nested too deep" if isinstance(error, RecursionError) else error
+        raise PolicyError(f"{path} is not {path.suffix[1:].upper()}: {what}") from None
     if not isinstance(found, dict):
         raise PolicyError(f"{path}: a policy file is a table of name, biases, channels and weights")
     unknown = set(found) - set(KEYS)
@@ -189,10 +204,10 @@ def read_policy(path: Path) -> UpdatePolicy:
     weights, biases = found.get("weights", {}), found.get("biases", "none")
     weights = {weights: 1.0} if isinstance(weights, str) else weights
     if not isinstance(weights, dict):
-        raise PolicyError(f"{path}: weights are layer = fraction, one a line under [weights]; got {weights!r}")
+        raise PolicyError(f"{path}: weights are layer = fraction, one a line under [weights]; got {shown(weights)}")
     biases = [biases] if isinstance(biases, str) else biases
-    if not isinstance(biases, list) or not all(isinstance(layer, str | int) for layer in biases):
-        raise PolicyError(f'{path}: biases are "all", "none", "last-N" or a list of layers; got {biases!r}')
+    if not isinstance(biases, list) or not all(_names_layer(layer) for layer in biases):
+        raise PolicyError(f'{path}: biases are "all", "none", "last-N" or a list of layers; got {shown(biases)}')
     parts = tuple(
         Part(str(layers), _fraction(fraction, f"{path}, {layers}"))
         for layers, fraction in weights.items()
@@ -201,4 +216,12 @@ def read_policy(path: Path) -> UpdatePolicy:
     chosen = tuple(str(layer) for layer in biases if layer != "none")
     if not parts and not chosen:
         raise PolicyError(f"{path} names nothing", 'set biases = "all", or layer = fraction under [weights]')
-    return UpdatePolicy(str(found.get("name", path.stem)), parts, chosen, found.get("channels", "first"), str(path))
+    name = found.get("name", printable(path.stem))
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= LONGEST:
+        raise PolicyError(f"{path}: name is a line of up to {LONGEST} letters; got {shown(name)}")
+    return UpdatePolicy(name, parts, chosen, found.get("channels", "first"), str(path))
+
+
+def _names_layer(value) -> bool:
+    """A name, or a number in forward order."""
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**6)

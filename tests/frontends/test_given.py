@@ -204,7 +204,7 @@ def test_what_was_refused_leaves_the_network_as_it_was():
 
 def test_a_comparison_takes_classes_weights_and_another_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "workbench.study.compare.in_processes", lambda do, jobs, _: ((i, do(j)) for i, j in enumerate(jobs))
+        "workbench.study.compare.in_processes", lambda do, jobs, *_: ((i, do(j)) for i, j in enumerate(jobs))
     )
     path = str(small_mcu.write(tmp_path))
     weights = dict(frontends.load(path, classes=5).weights)

@@ -6,7 +6,7 @@ import sys
 import traceback
 
 from workbench.cli.grammar import parse
-from workbench.cli.output import say_error
+from workbench.cli.output import safe_streams, say_error
 from workbench.errors import WorkbenchError
 
 OUR_BUG = 70
@@ -15,7 +15,11 @@ INTERRUPTED = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; gives the exit code: 0 ok, 1 user's error, 2 usage, 3 check or budget failed, 70 our bug."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    with safe_streams():
+        return _run(sys.argv[1:] if arguments is None else arguments)
+
+
+def _run(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # a terminal that knows no '→', a file's name that is no text
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench import boards, policy, units
+from workbench import boards, files, policy, units
 from workbench.boards import Board
 from workbench.cli.progress import stage, steps
 from workbench.errors import ModelError
@@ -138,7 +138,7 @@ def model(args):
         return found
     from workbench import session  # seconds to load: a misspelt name should not wait for it
 
-    return session.with_weights(found, read_weights(path), path)
+    return session.with_weights(found, read_weights(path, found.graph), path)
 
 
 def called(args) -> str:
@@ -254,18 +254,19 @@ def asked(args, add_arguments, without: tuple[str, ...] = ()) -> list[str]:
     return words
 
 
-def read_weights(path: str) -> dict[str, np.ndarray]:
-    """The arrays of an .npz. Raises ModelError where it is missing, truncated or holds anything else."""
-    import zipfile
-    import zlib
-
+def read_weights(path: str, graph) -> dict[str, np.ndarray]:
+    """The arrays that an .npz holds for the parameters of `graph`. Raises ModelError where it is missing, truncated or
+    holds anything else.
+    """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        return files.read_arrays(path, {name: graph.types[name].elements for name in graph.parameters})
     except FileNotFoundError:
         raise ModelError(f"{path} is missing", "--save-weights writes such a file") from None
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error):
-        raise ModelError(f"{path} is not a whole .npz of weights", "--save-weights writes such a file") from None
+    except (OSError, ValueError) as error:
+        words = getattr(error, "strerror", None) or error
+        raise ModelError(
+            f"{path} is not a whole .npz of weights: {words}", "--save-weights writes such a file"
+        ) from None
 
 
 def run_name(args, board: Board, schedule: str | None = None, label: str | None = None) -> str:

@@ -5,10 +5,11 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
+from workbench.plain import printable_lines
 
 OUT = Path("out")
 
@@ -35,6 +36,26 @@ def say_note(text: str | None, args=None) -> None:
 
 def say_json(value) -> None:
     print(json.dumps(value, indent=1))
+
+
+class SafeStream:
+    """A stream whose text moves no cursor, whatever names it holds (see plain). `raw` is the stream itself."""
+
+    def __init__(self, raw):
+        self.raw = raw
+
+    def write(self, text: str) -> int:
+        return self.raw.write(printable_lines(text))
+
+    def __getattr__(self, name):
+        return getattr(self.raw, name)
+
+
+@contextmanager
+def safe_streams():
+    """Where text goes out: while a command runs all it says passes through a SafeStream, whoever says it."""
+    with redirect_stdout(SafeStream(sys.stdout)), redirect_stderr(SafeStream(sys.stderr)):
+        yield
 
 
 def names(text: str, option: str) -> list[str]:

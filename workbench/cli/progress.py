@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from threading import Timer
 
 from workbench import units
+from workbench.plain import printable
 
 PATIENCE, EVERY = 3.0, 10.0  # seconds
 
@@ -78,10 +79,11 @@ def _young(args) -> float:
     return args.started + PATIENCE - time.monotonic()
 
 
-def _bar(**how):
+def _bar(desc: str, **how):
     from tqdm import tqdm
 
-    return tqdm(leave=False, mininterval=0.2, **how)
+    file = getattr(sys.stderr, "raw", sys.stderr)  # a bar moves the cursor
+    return tqdm(desc=printable(desc), file=file, leave=False, mininterval=0.2, **how)
 
 
 def _print(text: str) -> None:

@@ -7,22 +7,24 @@ The last conv is the classifier; of its rows the first `classes` are taken.
 
 import json
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from workbench.errors import GraphError, ModelError, ShapeError
+from workbench import files
+from workbench.errors import GraphError, ModelError, ShapeError, shown
 from workbench.frontends.model import LARGEST_TENSOR, Model
 from workbench.frontends.zoo.mcu import CLASSES, sparse_policies
 from workbench.ir.build import Builder, Value
-from workbench.ir.verify import verify
+from workbench.ir.verify import NAME, verify
+from workbench.plain import printable
 from workbench.quantize.safe_channels import SCALES, safe_channels
 
 PARTS = {"weight": np.int8, "bias": np.int32, "weight_scale": np.float32}  # of a layer, as the NPZ has them
 SHOWN = 60  # letters of a value, in messages
+LARGEST_FILE, MOST_LAYERS = 4 * files.MB, 2000
 
 
 def _whole(value, least: int, most: int) -> bool:
@@ -34,7 +36,7 @@ def _number(value, least: float, most: float) -> bool:
 
 
 KINDS: dict[str, Callable[..., bool]] = {  # what the JSON is expected to hold
-    "a text": lambda value: isinstance(value, str),
+    "a name of letters, digits, _ . - and /": lambda value: isinstance(value, str) and bool(NAME.fullmatch(value)),
     "a text or null": lambda value: value is None or isinstance(value, str),
     "an object": lambda value: isinstance(value, dict),
     "a list of objects": lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
@@ -56,11 +58,12 @@ SIZE, SCALE, ZERO = (
 NETWORK = {"input": "an object", "convs": "a list of objects", "blocks": "a list of objects",
            "residual_adds": "a list of objects", "sparse_policies": "an object"}  # fmt: skip
 INPUT = {"shape": "a shape like [1, 3, 128, 128]", "scale": SCALE, "zero_point": ZERO}
-CONV = {"name": "a text", "in_channels": SIZE, "out_channels": SIZE, "kernel": SIZE, "stride": SIZE, "groups": SIZE,
+NAMED = "a name of letters, digits, _ . - and /"
+CONV = {"name": NAMED, "in_channels": SIZE, "out_channels": SIZE, "kernel": SIZE, "stride": SIZE, "groups": SIZE,
         "padding": "a whole number of 0 or more",
         "x_scale": SCALE, "x_zero_point": ZERO, "y_scale": SCALE, "y_zero_point": ZERO}  # fmt: skip
 BLOCK = {"convs": "a list of texts", "residual": "a text or null"}
-ADD = {"name": "a text", "params": "an object"}
+ADD = {"name": NAMED, "params": "an object"}
 SUM = {"y_scale": SCALE, "y_zero": ZERO}
 POLICY = {"n_bias_update": "a whole number of 0 or more", "weight_update": "an object"}
 
@@ -68,50 +71,47 @@ POLICY = {"n_bias_update": "a whole number of 0 or more", "weight_update": "an o
 def load(path: str | Path, batch: int = 1, classes: int = CLASSES) -> Model:
     """The network in `path` with its weights. Raises ModelError for a file that is missing, truncated or no network."""
     path = Path(path)
-    told, arrays = _read(path)
+    told = _read(path)
+    with _naming(path):
+        reader = _Reader(told, batch, classes)
+    arrays = _arrays(path, reader.elements)
+    with _naming(path):
+        return reader.model(path, arrays)
+
+
+@contextmanager
+def _naming(path: Path):
     try:
-        return _Reader(told, arrays, batch, classes).model(path)
+        yield
     except (ModelError, ShapeError, GraphError) as error:
         raise ModelError(f"{path.name}: {error.message}", error.hint) from None
 
 
-def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    weights = path.with_suffix(".npz")
+def _read(path: Path) -> dict:
     try:
-        told = json.loads(path.read_text())
+        told = files.read_json(path, LARGEST_FILE)
     except FileNotFoundError:
-        raise ModelError(f"{path} is missing", f"name a .json file with {weights.name} beside it") from None
-    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is missing", f"name a .json file with {path.stem}.npz beside it") from None
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path} is not whole JSON: {_line(error)}", "get or write it again") from None
-    try:
-        with np.load(weights, allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
-    except FileNotFoundError:
-        raise ModelError(f"{weights} is missing", f"{path.name} needs it beside it: it holds the weights") from None
-    except BROKEN as error:
-        raise ModelError(f"{weights} is not a whole .npz: {_line(error)}",
-                         f"get or write it again: it holds the weights of {path.name}") from None  # fmt: skip
     if not isinstance(told, dict):
         raise ModelError(f"{path}: holds no object", "a network is an object of input, convs, blocks and so on")
-    return told, arrays
+    return told
 
 
-# what numpy raises over an .npz that is none
-BROKEN = (
-    OSError,
-    ValueError,
-    EOFError,
-    TypeError,
-    AttributeError,
-    KeyError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+def _arrays(path: Path, elements: Mapping[str, int]) -> dict[str, np.ndarray]:
+    weights = path.with_suffix(".npz")
+    try:
+        return files.read_arrays(weights, elements)
+    except FileNotFoundError:
+        raise ModelError(f"{weights} is missing", f"{path.name} needs it beside it: it holds the weights") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{weights} is not a whole .npz: {_line(error)}",
+                         f"get or write it again: it holds the weights of {path.name}") from None  # fmt: skip
 
 
 def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _require(where: str, told: Mapping, kinds: Mapping[str, str]) -> None:
@@ -121,17 +121,26 @@ def _require(where: str, told: Mapping, kinds: Mapping[str, str]) -> None:
         if field not in told:
             raise ModelError(f"{what} is missing; expected {kind}")
         if not KINDS[kind](told[field]):
-            shown = json.dumps(told[field])
-            shown = shown if len(shown) <= SHOWN else shown[:SHOWN] + "…"
-            raise ModelError(f"{what} is {shown}; expected {kind}")
+            raise ModelError(f"{what} is {_short(told[field])}; expected {kind}")
+
+
+def _short(value) -> str:
+    try:
+        text = json.dumps(value)
+    except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
+        return shown(value)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
 def _by_name(what: str, items: list[dict], kinds: Mapping[str, str]) -> dict[str, dict]:
     """The items of a list by their names, each of them what it should be."""
     named: dict[str, dict] = {}
+    if len(items) > MOST_LAYERS:
+        raise ModelError(f"{what} holds {len(items)}, more than a network for a microcontroller has")
     for number, item in enumerate(items):
         name = item.get("name")
-        _require(name if isinstance(name, str) else f"{what}[{number}]", item, kinds)
+        named_well = isinstance(name, str) and NAME.fullmatch(name)
+        _require(name if named_well else f"{what}[{number}]", item, kinds)
         if name in named:
             raise ModelError(f"{what}[{number}] is called {name}, as another one before it")
         named[name] = item
@@ -139,8 +148,8 @@ def _by_name(what: str, items: list[dict], kinds: Mapping[str, str]) -> dict[str
 
 
 class _Reader:
-    def __init__(self, told: dict, arrays: dict[str, np.ndarray], batch: int, classes: int):
-        self.told, self.arrays, self.classes = told, arrays, classes
+    def __init__(self, told: dict, batch: int, classes: int):
+        self.told, self.classes = told, classes
         _require("", told, NETWORK)
         _require("input", told["input"], INPUT)
         self.convs = _by_name("convs", told["convs"], CONV)
@@ -149,16 +158,35 @@ class _Reader:
                 f"convs holds {len(self.convs)}; expected a first one, those of the blocks, and a classifier"
             )
         self.adds = _by_name("residual_adds", told["residual_adds"], ADD)
+        for number, block in enumerate(told["blocks"]):
+            _require(f"blocks[{number}]", block, BLOCK)
+        if (count := sum(len(block["convs"]) + 1 for block in told["blocks"])) > MOST_LAYERS:
+            raise ModelError(f"blocks name {count} layers, more than a network for a microcontroller has")
+        self.elements = self._elements()
+        self.arrays: dict[str, np.ndarray] = {}
         self.build, self.weights = Builder(), {}
         shape = (batch, *told["input"]["shape"][1:])
         quantization = {"scale": told["input"]["scale"], "zero_point": told["input"]["zero_point"]}
         self.input = self.build.input("input0", shape, "int8", **quantization)
 
-    def model(self, path: Path) -> Model:
+    def _elements(self) -> dict[str, int]:
+        """How many elements each stored array has."""
+        elements = {}
+        for name, told in self.convs.items():
+            weights = told["out_channels"] * told["in_channels"] // told["groups"] * told["kernel"] ** 2
+            elements |= {f"{name}.weight": weights, f"{name}.bias": told["out_channels"]}
+            elements[f"{name}.weight_scale"] = told["out_channels"]
+        if sum(elements.values()) > LARGEST_TENSOR:
+            raise ModelError("its weights are more than a network for a microcontroller has")
+        return elements
+
+    def model(self, path: Path, arrays: dict[str, np.ndarray]) -> Model:
+        self.arrays = arrays
         names = list(self.convs)
         x = self.conv(self.input, names[0])
-        for number, block in enumerate(self.told["blocks"]):
-            _require(f"blocks[{number}]", block, BLOCK)
+        if self.input.type.elements > LARGEST_TENSOR:
+            raise ModelError(f"it reads {self.input.type}, more than a network for a microcontroller has")
+        for block in self.told["blocks"]:
             before = x
             for name in block["convs"]:
                 x = self.conv(x, name)
@@ -168,17 +196,20 @@ class _Reader:
         zero = {"x_zero_point": x.type.zero_point, "y_zero_point": x.type.zero_point}
         x = self.build.op("qnn.avg_pool2d", x, pool_size=x.shape[2:], **same, **zero, label="pool")
         x = self.build.batch_flatten(self.conv(x, names[-1], self.classes), label="flatten")
-        about = f"{len(names)} int8 convolutions, {self.classes} classes, from {path.name}"
+        about = f"{len(names)} int8 convolutions, {self.classes} classes, from {printable(path.name)}"
         graph = verify(self.build.graph(x))
         policies = sparse_policies(
             {name: _sparse(name, policy) for name, policy in self.told["sparse_policies"].items()}
         )
-        return Model(path.stem, graph, self.weights, None, about, weights_from=path.name, policies=policies)
+        return Model(
+            printable(path.stem), graph, self.weights, None, about,
+            weights_from=printable(path.name), policies=policies,
+        )  # fmt: skip
 
     def conv(self, x: Value, name: str, rows: int | None = None) -> Value:
         told = self.convs.get(name)
         if told is None:
-            raise ModelError(f"blocks names {name}, which convs does not hold")
+            raise ModelError(f"blocks names {name[:SHOWN]}, which convs does not hold")
         quantization = {key: told[key] for key in ("x_scale", "x_zero_point", "y_scale", "y_zero_point")}
         if abs(x.type.scale / told["x_scale"] - 1) > 1e-6 or x.type.zero_point != told["x_zero_point"]:
             raise ModelError(f"{name} reads scale {told['x_scale']}, zero point {told['x_zero_point']}; what is before "
@@ -220,7 +251,7 @@ class _Reader:
 
     def residual(self, a: Value, b: Value, name: str) -> Value:
         if name not in self.adds:
-            raise ModelError(f"blocks names {name}, which residual_adds does not hold")
+            raise ModelError(f"blocks names {name[:SHOWN]}, which residual_adds does not hold")
         y = self.adds[name]["params"]
         _require(f"{name}: params", y, SUM)
         return self._built(

@@ -13,7 +13,7 @@ from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
 from workbench.policy import HELP, RESERVED, TERMS, UpdatePolicy, parse_policy
 
-LARGEST_TENSOR = 1 << 26  # elements: far more than any network for a microcontroller has
+LARGEST_TENSOR = 1 << 24  # elements: as int8, all the SRAM that any board has
 GIVEN = "given"  # where weights are from that came as arrays
 
 

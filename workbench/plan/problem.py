@@ -5,7 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from workbench.errors import PlanError
+from workbench import files
+from workbench.errors import PlanError, shown
+
+LARGEST_FILE, MOST_BUFFERS = 16 * files.MB, 50_000  # of a buffer file: bytes, rows
+LONGEST_NAME, LARGEST_NUMBER = 200, 1 << 40
 
 
 @dataclass(frozen=True)
@@ -105,10 +109,9 @@ def read_buffers(path: Path) -> list[Buffer]:
     line at fault.
     """
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            lines = [[cell.strip() for cell in line] for line in csv.reader(file)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PlanError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+        lines = [[cell.strip() for cell in line] for line in files.read_rows(path, LARGEST_FILE, MOST_BUFFERS)]
+    except (OSError, ValueError) as error:
+        raise PlanError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     head, *rows = lines or [[]]
     _require_columns(path, head, rows)
     buffers, seen = [], set()
@@ -150,11 +153,14 @@ def _buffer(row: dict[str, str], head: list[str], cells: list[str]) -> Buffer:
     if lacking:
         raise PlanError(f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} missing")
     try:
-        return Buffer(row["id"], int(row["lower"]), int(row["upper"]), int(row["size"]))
+        lower, upper, needed = (int(row[name]) for name in ("lower", "upper", "size"))
     except ValueError:
-        raise PlanError(
-            f"lower, upper and size are whole numbers; got {row['lower']!r}, {row['upper']!r}, {row['size']!r}"
-        ) from None
+        got = ", ".join(shown(row[name]) for name in ("lower", "upper", "size"))
+        raise PlanError(f"lower, upper and size are whole numbers; got {got}") from None
+    if len(row["id"]) > LONGEST_NAME or max(upper, needed) > LARGEST_NUMBER:
+        raise PlanError(f"buffer {shown(row['id'])}: an id has up to {LONGEST_NAME} letters, upper and size are up to "
+                        f"{LARGEST_NUMBER}; got {shown(upper)} and {shown(needed)}")  # fmt: skip
+    return Buffer(row["id"], lower, upper, needed)
 
 
 def write_plan(path: Path, buffers: Sequence[Placed]) -> None:

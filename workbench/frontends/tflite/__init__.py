@@ -20,6 +20,7 @@ from workbench.frontends.tflite.file import Network, Operator, read
 from workbench.frontends.tflite.operators import OPERATORS
 from workbench.frontends.tflite.values import Held, Values, nchw
 from workbench.ir.verify import verify
+from workbench.plain import printable
 
 __all__ = ["OPERATORS", "load"]
 
@@ -48,8 +49,8 @@ def _network(values: Values, path: Path) -> Model:
     # without a softmax, an output like the input is the input told anew: an autoencoder
     scores = inference is not None or graph.types[output].shape != graph.types[source].shape
     return Model(
-        path.stem, verify(graph), values.weights, None, f"imported from {path.name}",
-        weights_from=path.name, source=str(path),
+        printable(path.stem), verify(graph), values.weights, None, f"imported from {network.file}",
+        weights_from=network.file, source=str(path),
         inference=inference, scores=scores,
     )  # fmt: skip
 

@@ -12,10 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench import files
 from workbench.errors import ModelError
 from workbench.frontends.model import LARGEST_TENSOR
+from workbench.plain import printable
+from workbench.units import size as size_text
 
-MOST_ENTRIES = 20_000  # tensors, operators, buffers of a file: far beyond any network for a microcontroller
+LARGEST_FILE = 64 * files.MB
+MOST_STORED = 4 * LARGEST_FILE  # bytes of all tensors: each may name the same buffer
+MOST_ENTRIES = 4096  # tensors, operators, buffers of a file: far beyond any network for a microcontroller
 RANKS = 8
 SHOWN = 60  # letters of a name, in messages
 BROKEN = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, AssertionError, MemoryError)
@@ -73,8 +78,7 @@ class Network:
     def where(self, op: Operator) -> str:
         """operator 17 (LSTM, "rnn/cell")."""
         name = self.tensors[op.outputs[0]].name if op.outputs else ""
-        name = name if len(name) <= SHOWN else name[:SHOWN] + "…"
-        made = f', "{name}"' if name else ""
+        made = f', "{_short(name)}"' if name else ""
         return f"{self.file}: operator {op.number} ({op.name}{made})"
 
 
@@ -82,7 +86,7 @@ def read(path: str | Path) -> Network:
     """The network in a file. Raises ModelError where it is missing, no TFLite file, truncated or inconsistent."""
     path = Path(path)
     try:
-        content = path.read_bytes()
+        content = files.read(path, LARGEST_FILE)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing", "name a .tflite file, or a network of `workbench models`") from None
     except OSError as error:
@@ -90,7 +94,7 @@ def read(path: str | Path) -> Network:
     if content[4:8] != b"TFL3":
         raise ModelError(f"{path.name} is no TFLite file", "a .tflite file has TFL3 at its fifth byte")
     try:
-        return _Reader(path.name, content).network()
+        return _Reader(printable(path.name), content).network()
     except BROKEN:
         raise ModelError(f"{path.name} is truncated or damaged", "get or convert it again") from None
 
@@ -101,6 +105,7 @@ class _Reader:
 
         self.file, self.schema = file, tflite
         self.model = tflite.Model.GetRootAsModel(content, 0)
+        self.room = MOST_STORED
         self.tensor_types, self.builtins, self.option_types = _names()
 
     def network(self) -> Network:
@@ -125,7 +130,7 @@ class _Reader:
 
     def _tensor(self, number: int, tensor) -> Tensor:
         name = _text(tensor.Name()) or f"tensor {number}"
-        what = f'{self.file}: tensor {number} ("{name}")'
+        what = f'{self.file}: tensor {number} ("{_short(name)}")'
         shape = self._shape(what, tensor)
         dtype = self.tensor_types.get(tensor.Type(), f"number {tensor.Type()}")
         scales, zeros, axis = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
@@ -159,6 +164,9 @@ class _Reader:
         stored, size = buffer.DataAsNumpy(), prod(shape) * np.dtype(NUMPY[dtype]).itemsize
         if len(stored) != size:
             raise ModelError(f"{what} is {dtype} {shape}, {size} bytes; the file stores {len(stored)}")
+        self.room -= size
+        if self.room < 0:
+            raise ModelError(f"{self.file} is damaged: its tensors claim more than {size_text(MOST_STORED)}")
         values = np.frombuffer(stored.tobytes(), NUMPY[dtype]).reshape(shape)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ModelError(f"{what} holds values that are no finite numbers")
@@ -198,6 +206,10 @@ def _text(name: bytes | None) -> str:
     """A name of the file as one can print it."""
     text = (name or b"")[:300].decode("utf-8", "replace")
     return "".join(c if c.isprintable() and c != '"' else "?" for c in text)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= SHOWN else name[:SHOWN] + "…"
 
 
 @cache

@@ -58,7 +58,7 @@ class Values:
         for op in network.operators:
             self.of_weight.setdefault((op.name, self.stored(op, 1)), []).append(op)
         self.shared: dict[tuple, Value] = {}  # part of a layer, and what it was made of -> the parameter
-        self.labels: set[str] = set()
+        self.labels: dict[str, int] = {}  # label -> the number that the last one called so has
         self.logits: tuple[Value, int] | None = None  # what a softmax reads, and how many nodes make it
 
     def declare_input(self) -> None:
@@ -150,10 +150,11 @@ class Values:
         parts = [part.split("/") for part in name.split(";")]
         chosen = next((part for part in parts if len(part) > 1 and part[-1] == ending), parts[0])
         plain = re.sub(r"[^A-Za-z0-9_]", "_", chosen[-2])[:40] if len(chosen) > 1 else kind
-        label, number = plain or kind, 2
+        label = first = plain or kind
         while label in self.labels:
-            label, number = f"{plain or kind}_{number}", number + 1
-        self.labels.add(label)
+            self.labels[first] += 1
+            label = f"{first}_{self.labels[first]}"
+        self.labels[label] = 1
         return label
 
     def stored(self, op: Operator, index: int) -> int | None:

@@ -1,0 +1,108 @@
+"""Read files that others wrote, believing nothing they claim: a bounded part of a regular file, or an error.
+
+    a pipe, a device, a folder, more bytes than it may have        OSError, its strerror in words
+    no text, no JSON, nested too deep, no arrays, objects inside   ValueError, in words
+
+Nothing is unpickled, and nothing is unpacked before its size is known.
+"""
+
+import csv
+import errno
+import io
+import json
+import math
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from workbench.units import size
+
+MB = 1 << 20
+SPARE = MB  # bytes that an array or an archive may have beyond what is needed: headers, wider numbers, another shape
+WIDEST = 8  # bytes of a number
+
+
+def read(path: str | Path, most: int) -> bytes:
+    """What a regular file of at most `most` bytes holds."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe that nobody writes to is no wait
+    except ValueError:  # a NUL, a half of a surrogate pair
+        raise OSError(errno.EINVAL, "no file can be called so", str(path)) from None
+    with open(handle, "rb") as file:
+        kind = os.fstat(handle)
+        if stat.S_ISDIR(kind.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+        if not stat.S_ISREG(kind.st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+        content = b"" if kind.st_size > most else file.read(most + 1)
+    if max(kind.st_size, len(content)) > most:
+        has = size(max(kind.st_size, len(content)))
+        raise OSError(errno.EFBIG, f"it has {has}; at most {size(most)} of such a file are read", str(path))
+    return content
+
+
+def read_text(path: str | Path, most: int) -> str:
+    try:
+        return read(path, most).decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not text: byte {error.start} is no UTF-8") from None
+
+
+def read_json(path: str | Path, most: int):
+    try:
+        return json.loads(read_text(path, most))
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def read_rows(path: str | Path, most: int, most_rows: int) -> list[list[str]]:
+    """The rows of a CSV file."""
+    rows = []
+    try:
+        for row in csv.reader(io.StringIO(read_text(path, most).removeprefix("\ufeff"), newline="")):
+            rows.append(row)
+            if len(rows) > most_rows:
+                raise ValueError(f"it has more than {most_rows} rows")
+    except csv.Error as error:
+        raise ValueError(f"it is no table: {error}") from None
+    return rows
+
+
+def read_arrays(path: str | Path, elements: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """The arrays of an .npz that `elements` names, each of about so many elements; others are not even unpacked."""
+    needed = WIDEST * sum(elements.values())
+    content = read(path, needed + 4 * SPARE)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            return {name: _array(archive, members[name], count) for name, count in elements.items() if name in members}
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, struct.error) as error:
+        raise ValueError(f"it is damaged: {error}") from None
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: int) -> np.ndarray:
+    what, most = info.filename, WIDEST * count + SPARE
+    if info.file_size > most:
+        raise ValueError(f"{what} takes {size(info.file_size)} unpacked; {size(WIDEST * count)} are needed at most")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{what} is compressed in a way that numpy does not write")
+    with archive.open(info) as member:
+        content = member.read(most + 1)  # never more than the directory says
+    stored = io.BytesIO(content)
+    version = np.lib.format.read_magic(stored)
+    headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in headers:
+        raise ValueError(f"{what} is of a version of .npy that is not read: {version}")
+    shape, _, dtype = headers[version](stored)
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise ValueError(f"{what} holds {dtype}, not numbers")
+    claimed, there = math.prod(shape) * dtype.itemsize, len(content) - stored.tell()
+    if claimed != there or min(shape, default=0) < 0:
+        raise ValueError(f"{what} claims {size(claimed)}; it has {size(there)}")
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
