@@ -1,6 +1,7 @@
 """From project to image: reproducible, told when it does not fit, with a stack reserve that holds."""
 
 import subprocess
+import tempfile
 from dataclasses import replace
 
 import pytest
@@ -17,10 +18,16 @@ def built(tmp_path, board=BOARD, name="mlp", virtual=True):
     return session.build(session.compile(frontends.load(name), schedule="reordered"), board, tmp_path, virtual)
 
 
-def test_the_folder_builds_by_itself_to_the_same_bytes(tmp_path):
-    image = built(tmp_path / "here").image
+def test_the_folder_builds_by_itself_to_the_same_bytes_wherever_it_lies(tmp_path, monkeypatch):
+    odd = tmp_path / """o'brien "a" $HOME `ls` #ü:=\\%*;"""
+    odd.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    monkeypatch.setenv("WORKBENCH_CACHE", str(odd / "cache"))
+    image = built(odd / "here").image
+    assert len(list((odd / "cache").iterdir())) == 1
     first = image.elf.read_bytes()
-    moved = (tmp_path / "here").rename(tmp_path / "else where")
+    assert str(tmp_path).encode() not in first
+    moved = (odd / "here").rename(tmp_path / "else where")
     (moved / "firmware.elf").unlink()
     subprocess.run(["make", "-j2"], cwd=moved, check=True, capture_output=True)
     assert (moved / "firmware.elf").read_bytes() == first
