@@ -38,6 +38,7 @@ install_packages() {
 
 setup() {
     local python missing=()
+    [[ $root != *:* ]] || fail "$root: Python makes no environment in a path with a colon" "move the checkout"
     if ! [ -x "$venv/bin/python" ]; then
         python=$(find_python)
         "$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
@@ -64,8 +65,8 @@ setup() {
 
 verb=${1:-}
 case $verb in
-    "") setup; exec "$venv/bin/workbench" ;;
+    "") setup; exec "$venv/bin/python" -m workbench ;;
     setup) setup ;;
     test) shift; setup; cd "$root"; exec "$venv/bin/python" -m pytest -n "${WORKBENCH_TEST_JOBS:-auto}" "$@" ;;
-    *) setup; exec "$venv/bin/workbench" "$@" ;;
+    *) setup; exec "$venv/bin/python" -m workbench "$@" ;;
 esac

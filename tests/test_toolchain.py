@@ -1,6 +1,7 @@
 """From project to image: reproducible, told when it does not fit, with a stack reserve that holds."""
 
 import subprocess
+import tempfile
 from dataclasses import replace
 
 import pytest
@@ -17,10 +18,16 @@ def built(tmp_path, board=BOARD, name="mlp", virtual=True):
     return session.build(session.compile(frontends.load(name), schedule="reordered"), board, tmp_path, virtual)
 
 
-def test_the_folder_builds_by_itself_to_the_same_bytes(tmp_path):
-    image = built(tmp_path / "here").image
+def test_the_folder_builds_by_itself_to_the_same_bytes_wherever_it_lies(tmp_path, monkeypatch):
+    odd = tmp_path / """o'brien "a" $HOME `ls` #ü:=\\%*;"""
+    odd.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    monkeypatch.setenv("WORKBENCH_CACHE", str(odd / "cache"))
+    image = built(odd / "here").image
+    assert len(list((odd / "cache").iterdir())) == 1
     first = image.elf.read_bytes()
-    moved = (tmp_path / "here").rename(tmp_path / "else where")
+    assert str(tmp_path).encode() not in first
+    moved = (odd / "here").rename(tmp_path / "else where")
     (moved / "firmware.elf").unlink()
     subprocess.run(["make", "-j2"], cwd=moved, check=True, capture_output=True)
     assert (moved / "firmware.elf").read_bytes() == first
@@ -122,22 +129,21 @@ def test_what_cannot_fit_is_refused_before_anything_is_compiled(small, words, tm
     assert not (tmp_path / "firmware").exists()
 
 
-def test_sizes_are_not_kept_longer_than_the_code_that_tells_them(tmp_path, monkeypatch):
-    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
-    built(tmp_path / "one")
-    changed = tmp_path / "sizes.py"
-    changed.write_text("another version")
-    monkeypatch.setattr(sizes, "__file__", str(changed))
-    built(tmp_path / "two")
-    assert len(list((tmp_path / "cache").iterdir())) == 2
-
-
-def test_c_that_gcc_refuses_is_our_error_with_its_words(tmp_path, monkeypatch):
-    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+def test_c_that_gcc_refuses_is_our_error_with_its_words(tmp_path):
     result = built(tmp_path / "good")
     bad = {**result.project.files, "main.c": "int main(void) { return nothing; }\n"}
     with pytest.raises(InternalError, match="nothing"):
         toolchain.build(toolchain.Project(bad, (), ()), BOARD, tmp_path / "bad", 0)
+
+
+def test_a_warning_stops_the_tests_alone(tmp_path, monkeypatch):
+    plain = built(tmp_path / "plain")
+    files = plain.project.files
+    warned = replace(plain.project, files={**files, "main.c": files["main.c"] + "static int idle;\n"})
+    with pytest.raises(InternalError, match=r"main\.c:\d+:12: error: 'idle' .* \[-Werror=unused-variable"):
+        toolchain.make_image(warned, BOARD, 0)
+    monkeypatch.delenv("WORKBENCH_WERROR")
+    assert toolchain.make_image(warned, BOARD, 0).flash == plain.image.flash
 
 
 def test_library_frames_are_read_from_the_code(tmp_path):

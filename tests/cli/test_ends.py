@@ -1,8 +1,10 @@
 """How a command ends when it does not finish: our own bug, Ctrl-C, a reader that has gone."""
 
+import errno
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -157,3 +159,86 @@ def test_a_closed_pipe_is_no_error(tmp_path):
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
     assert done.stdout.startswith("fn (")
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("import unicorn\nunicorn.__version__ = '2.1.4'", "Unicorn 2.1.4 is installed, and cannot be used"),
+        ("import sys\nsys.modules['unicorn'] = None", "Unicorn cannot be loaded (import of unicorn halted"),
+        ("import sys\nsys.modules['numba'] = None", "a Python package cannot be loaded: import of numba halted"),
+        ("import sys\nsys.modules['numpy'] = None", "a Python package cannot be loaded: import of numpy halted"),
+    ],
+)
+def test_packages_that_are_others_or_missing_are_told_at_once(lines, words, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(lines + "\n")
+    code, err = ended(tmp_path, "-m", "workbench", "run", "mlp")
+    assert code == 1 and f"error: {words}" in err and err.count("\n") == 2
+    if "unicorn" in lines:
+        assert err.endswith(f"  help: {shlex.quote(sys.executable)} -m pip install unicorn==2.1.3\n")
+    assert list(tmp_path.glob("out")) == []
+
+
+def test_the_emulator_s_version_is_the_one_that_is_installed_by_default():
+    from workbench.emulate.machine import UNICORN
+
+    assert f'"unicorn=={UNICORN}"' in (Path(workbench.__file__).parents[1] / "pyproject.toml").read_text()
+
+
+def test_where_numba_can_keep_nothing_it_works_without(tmp_path):
+    """A package that only root can write, used by one without a home."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "from numba.core import caching\n"
+        "for kind in (caching.CacheImpl, *caching.CacheImpl.__subclasses__()): kind._locator_classes = []\n"
+    )
+    assert ended(tmp_path, "-c", "from workbench.jit import CACHED; assert not CACHED") == (0, "")
+    sources = {path: path.read_text() for path in Path(workbench.__file__).parent.rglob("*.py")}
+    assert [path.name for path, text in sources.items() if "cache=True" in text] == ["jit.py"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES])
+@pytest.mark.parametrize("place", [None, "out/x"])
+def test_a_disk_that_takes_nothing_is_not_our_bug(number, place, capsys, monkeypatch):
+    def refuse():
+        raise OSError(number, os.strerror(number), place)
+
+    monkeypatch.setattr("workbench.frontends.names", refuse)
+    assert main(["models"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {place + ': ' if place else ''}{os.strerror(number)}\n  help: ")
+    assert "write elsewhere: -o DIR; TMPDIR=DIR" in err
+
+
+def test_memory_that_is_used_up_is_not_our_bug(capsys, monkeypatch):
+    def refuse():
+        raise MemoryError
+
+    monkeypatch.setattr("workbench.frontends.names", refuse)
+    assert main(["models"]) == 1
+    assert "error: this machine's memory is used up\n  help: " in capsys.readouterr().err
+
+
+def test_output_that_cannot_be_written_is_told_once(tmp_path):
+    command = f"{sys.executable} -m workbench models >/dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: No space left on device\n  help: ") and done.stderr.count("\n") == 2
+
+
+def test_a_terminal_of_few_letters_gets_question_marks(tmp_path):
+    command = [sys.executable, "-m", "workbench", "models"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "") and "1?1?8?8" in done.stdout
+
+
+def test_a_full_disk_is_told_with_the_folder(tmp_path):
+    from workbench.codegen import Project
+    from workbench.errors import naming
+
+    with pytest.raises(OSError) as caught, naming(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path)
+    with pytest.raises(NotADirectoryError) as caught, naming(tmp_path):
+        Project({"model.h": ""}, (), ()).save(Path("/dev/null/firmware"))
+    assert caught.value.filename.startswith("/dev/null")

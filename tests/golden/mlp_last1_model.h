@@ -1,10 +1,10 @@
 /* model.h - the training step's memory and entry points.
  *
- * To train, write wb_input0 and wb_label0 before each call of wb_train_step(). wb_loss is then the batch's mean loss
- * before the update. Learning rates: wb_lr (at first 0), wb_lr_bias (at first 0); write others between two calls, 0
- * learns nothing.
+ * To train, for each batch write wb_input0 and wb_label0 and call wb_train_step(). wb_loss is then the batch's mean
+ * loss before the update. Learning rates: wb_lr (at first 0), wb_lr_bias (at first 0); write others between two calls,
+ * 0 learns nothing.
  *
- * To infer, write wb_input0, then call wb_forward(): wb_logits hold until the next call, and are promised here only.
+ * To infer, write wb_input0 and call wb_forward(): wb_logits hold until the next call, and are promised here only.
  *
  * In a project of your own, compile the .c files but startup.c and main.c, with -ffp-contract=off (for the same bits)
  * and -fno-strict-aliasing (one arena holds all types). The arena needs no initial values.

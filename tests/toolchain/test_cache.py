@@ -9,7 +9,7 @@ import pytest
 
 from workbench import boards, toolchain
 from workbench.codegen import Project
-from workbench.toolchain import cache, compiler
+from workbench.toolchain import cache, compiler, sizes
 
 BOARD = boards.get("nrf52840")
 SIZES = {"flash": 3000, "static": 40, "stack_reserve": 64}
@@ -152,9 +152,12 @@ def test_two_that_build_the_same_at_once_leave_one_whole_entry(kept, monkeypatch
     assert cache.kept(entry(kept).stem) == (SIZES, made[0].content)
 
 
-def test_the_key_is_of_sources_compiler_and_flags(monkeypatch):
+def test_the_key_is_of_sources_compiler_and_who_tells_the_sizes(monkeypatch, tmp_path):
     keys = {toolchain._key({"a": "1", "b": "2"})}
     keys |= {toolchain._key(files) for files in ({"a": "1"}, {"a": "1", "b": "3"}, {"a": "1", "c": "2"}, {"a": "1b2"})}
     monkeypatch.setattr(compiler, "gcc_version", lambda: "another gcc")
     keys.add(toolchain._key({"a": "1", "b": "2"}))
-    assert len(keys) == 6
+    (tmp_path / "sizes.py").write_text("another version")
+    monkeypatch.setattr(sizes, "__file__", str(tmp_path / "sizes.py"))
+    keys.add(toolchain._key({"a": "1", "b": "2"}))
+    assert len(keys) == 7

@@ -38,7 +38,9 @@ def model_header(graph: Graph, layout: Layout, plan: MemoryPlan, rates: Mapping[
         row, kind = layout.row[layout.root[value]], graph.types[value]
         lines.append(f"#define {symbol} {CAST[kind.dtype]}({ARENA}, {row.offset}) /* {_described(kind)} */")
     streams = _streams(graph)
-    lines += [f"/* {name}: {_described(kind)} comes by wb_read_rows */" for name, kind in streams.items()]
+    for name, kind in streams.items():  # declared for whoever replaces main.c
+        lines.append(f"/* {name}: {_described(kind)}, by rows of all channels */")
+        lines.append("void wb_read_rows(int first, int end, int channels, int plane, int row, uint8_t *to);")
     lines.append("")
     for row in layout.buffers:
         if row.storage != "arena":
@@ -60,20 +62,31 @@ def _protocol(graph: Graph, layout: Layout, faces: dict[str, str], rates: Mappin
     losses = loss_nodes(graph)
     labels = [symbol for symbol, value in faces.items() if any(value in node.operands[1:] for node in losses)]
     inputs = [symbol for symbol, value in faces.items() if value in graph.inputs and symbol not in labels]
-    before = f"write {' and '.join(inputs)}" if inputs else "have wb_read_rows give the image"
+    asks = ", which asks wb_read_rows for the image" if _streams(graph) else ""
     if not losses:
-        yield f"To run it, {before}, then call wb_train_step()."
+        yield f"To run it, {_write(inputs)}call wb_train_step(){asks}."
         return
     scalars = {row.name: row.symbol for row in layout.buffers if row.role == "scalar"}
     known = [f"{scalars[name]} (at first {rate:.9g})" for name, rate in rates.items() if name in scalars]
-    accumulated = "; of a step's batches, all but the last go to wb_accumulate()" if accumulates(layout) else ""
+    call = (
+        "wb_accumulate() or, for the last batch of a step, wb_train_step()"
+        if accumulates(layout)
+        else "wb_train_step()"
+    )
     yield (
-        f"To train, {before} and {' and '.join(labels)} before each call of wb_train_step(){accumulated}. "
+        f"To train, for each batch {_write([*inputs, *labels])}call {call}{asks}. "
         "wb_loss is then the batch's mean loss before the update. "
         + (f"Learning rates: {', '.join(known)}; write others between two calls, 0 learns nothing. " if known else "")
         + (f"{scalars['seed']} seeds the rounding of int8 updates." if "seed" in scalars else "")
     ).strip()
-    yield f"To infer, {before}, then call wb_forward(): wb_logits hold until the next call, and are promised here only."
+    yield (
+        f"To infer, {_write(inputs)}call wb_forward(){asks}: wb_logits hold until the next call, and are promised here "
+        "only."
+    )
+
+
+def _write(symbols: list[str]) -> str:
+    return f"write {' and '.join(symbols)} and " if symbols else ""
 
 
 def _comment(paragraphs: list[str]) -> list[str]:
@@ -96,9 +109,12 @@ def _streams(graph: Graph) -> dict[str, TensorType]:
 
 
 def _described(kind: TensorType) -> str:
-    """'int8_t [1, 3, 8, 8], q stands for (q - -128) * 0.00392156886'."""
-    order = f", stored as {kind.layout}: a row of all channels, then the next" if kind.layout else ""
-    scale = f", q stands for (q - {kind.zero_point}) * {kind.scale:.9g}" if kind.scale else ""
+    """'int8_t [1, 3, 8, 8], q stands for (q + 128) * 0.00392156886'."""
+    order = (
+        f", stored as {kind.layout}: a row of all channels, then the next" if kind.layout not in ("", STREAM) else ""
+    )
+    zero = f"{'+' if kind.zero_point < 0 else '-'} {abs(kind.zero_point)}"
+    scale = f", q stands for (q {zero}) * {kind.scale:.9g}" if kind.scale else ""
     return f"{C_TYPE[kind.dtype]} {list(kind.shape)}{order}{scale}"
 
 
