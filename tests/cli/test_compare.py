@@ -109,14 +109,14 @@ def test_ctrl_c_keeps_tables_and_draws_what_was_finished(tmp_path):
         [*command, "--schedules", "vanilla,reordered", "--steps", "5000"], cwd=tmp_path, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    first = tmp_path / FOLDER / "full-vanilla" / "run.json"
+    first = tmp_path / FOLDER / "full-reordered" / "run.json"
     while not first.exists() and process.poll() is None:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     said = [line for line in err.splitlines() if not re.match(r"(full|last-1) \w+: |mlp: |drawing", line)]  # progress
-    assert said == ["stopping", "error: interrupted before full reordered, last-1 vanilla, last-1 reordered"]
+    assert said == ["stopping", "error: interrupted before full vanilla, last-1 vanilla, last-1 reordered"]
     assert "mlp · full" in out and "compare.png" in out
     table = pd.read_csv(tmp_path / FOLDER / "compare.csv")
     assert table.error.fillna("").tolist() == ["", "interrupted", "interrupted", "interrupted"]
@@ -134,7 +134,7 @@ def test_ctrl_c_before_anything_is_finished_leaves_nothing(tmp_path):
         [*command, "--steps", "100000", "-q"], cwd=tmp_path, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while not (tmp_path / "mine" / "full-vanilla" / "firmware").exists() and process.poll() is None:
+    while not (tmp_path / "mine" / "full-optimized" / "firmware").exists() and process.poll() is None:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)

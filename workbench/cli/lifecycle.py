@@ -41,7 +41,9 @@ def execute(args) -> int:
     folder = output_folder(args.output, f"{options.run_name(args, board)}-lifecycle", args.force)
     say_note(passes_note(wanted, args.passes), args)
     model = options.pretrained(args, model)
-    runs = [_run(args, model, board, schedule, folder) for schedule in wanted]
+    runs = []
+    for schedule in wanted:  # the first one trains: all give the same bits
+        runs.append(_run(args, model, board, schedule, folder, runs[0].meta if runs else None))
     with stage(args, "drawing"):
         files = draw(runs, folder)
     if args.json:
@@ -81,7 +83,7 @@ def draw(runs, folder: Path) -> list[Path]:
     return files
 
 
-def _run(args, model, board, schedule: str, folder: Path):
-    run, _ = train_once(args, model, board, schedule, folder / schedule, virtual=True, evaluate=False)
+def _run(args, model, board, schedule: str, folder: Path, like):
+    run, _ = train_once(args, model, board, schedule, folder / schedule, virtual=True, evaluate=False, like=like)
     run.save(folder / schedule)
     return run

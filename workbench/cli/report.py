@@ -52,8 +52,8 @@ def _text(runs, top: int) -> str:
     from workbench.report.text import report_text
 
     if len(runs) > 1:
-        notes = "".join(f"note: {note}\n" for note in notes_of(runs))
-        return f"{comparison_text(runs)}{notes}"
+        notes = [f"note: {note}\n" for note in notes_of(runs)]
+        return "".join([comparison_text(runs), *(["\n"] if notes else []), *notes])
     return report_text(runs[0], top, origins_text(runs[0].meta))
 
 

@@ -44,14 +44,16 @@ def _refusal(path: Path, weights) -> str:
     return f"{path} is not written: {note}\n  help: {SMALLER_RATE}; --force writes them all the same" if note else ""
 
 
-def train_once(args, model, board, schedule: str, folder: Path, virtual: bool = False, evaluate: bool = True):
-    """One run with its firmware in `folder`/firmware; gives it and the trained weights."""
+def train_once(
+    args, model, board, schedule: str, folder: Path, virtual: bool = False, evaluate: bool = True, like=None
+):
+    """One run with its firmware in `folder`/firmware; gives it and the trained weights. `like`: see session.train."""
     from workbench import session
 
     compiled = options.compiled(args, model, schedule)
     built = options.built(args, compiled, board, folder / "firmware", virtual)
     with steps(args, options.named(args, schedule)) as step:
-        run, weights = session.train(built, options.training(args, evaluate), step)
+        run, weights = session.train(built, options.training(args, evaluate), step, like)
     run.meta["artifacts"] |= {"run": str(folder), "firmware": str(folder / "firmware"), "elf": str(built.image.elf)}
     return run, weights
 

@@ -3,6 +3,10 @@
             vanilla   reordered   optimized
 full        cell      cell        cell           a cell is one run; one that fails is told, and the others go on
 bias-only   cell      cell        cell
+
+Schedules give the same bits, so one cell of each policy trains: the most optimized, or the next where that fails. The
+others run their first step, which is measured anyway. Its loss, and the weights after it, must be the trained cell's to
+the bit; then losses and accuracy are that cell's too (`trained_by` in the run's meta).
 """
 
 import json
@@ -10,9 +14,9 @@ import os
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 
@@ -108,6 +112,7 @@ class _Job:
     board: Board
     training: Training
     folder: Path | None
+    like: dict | None = None  # the meta of the policy's trained cell; None: this one trains
 
 
 def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, passes: str = "") -> list[Cell]:
@@ -178,29 +183,50 @@ def compare_cells(
     require_samples(model, optimizer.accumulate, options)
     if pretrain is not None:
         model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed)
-    work = [
-        _Job(cell, parsed[cell.policy], model, optimizer, board, options, folder and folder / cell.folder)
+    work = {
+        cell: _Job(cell, parsed[cell.policy], model, optimizer, board, options, folder and folder / cell.folder)
         for cell in wanted
-    ]
+    }
     if folder is not None:
         _forget_earlier(folder)
-    for job in work:
+    for job in work.values():
         if job.folder is not None:
             (job.folder / "run.json").unlink(missing_ok=True)  # it must not pass for this one's after an interrupt
-    outcomes = [Outcome(cell, error="interrupted", error_code=INTERRUPTED) for cell in wanted]
+    outcomes = {cell: Outcome(cell, error="interrupted", error_code=INTERRUPTED) for cell in wanted}
+    waiting = _by_policy(work.values())
+    queue = [group.pop(0) for group in waiting.values()]
     try:
-        starting = None if begun is None else lambda index: begun(wanted[index])
-        with closing(in_processes(_measure, work, jobs or os.cpu_count() or 1, starting)) as arriving:
+        starting = None if begun is None else lambda index: begun(queue[index].cell)
+        with closing(in_processes(_measure, queue, jobs or os.cpu_count() or 1, starting)) as arriving:
             for index, result in arriving:
                 with uninterrupted():
-                    outcomes[index] = _kept(wanted[index], result, work[index].folder)
+                    job = queue[index]
+                    outcomes[job.cell] = _kept(job.cell, result, job.folder)
+                    queue += _ready(job, outcomes[job.cell], waiting[job.cell.policy])
                     if arrived:
-                        arrived(outcomes[index])
+                        arrived(outcomes[job.cell])
     except KeyboardInterrupt:
-        for outcome, job in zip(outcomes, work, strict=True):
-            if outcome.run is None and job.folder is not None:
-                _forget_begun(job.folder)
-    return Comparison(tuple(outcomes))
+        for cell, outcome in outcomes.items():
+            if outcome.run is None and work[cell].folder is not None:
+                _forget_begun(work[cell].folder)
+    return Comparison(tuple(outcomes.values()))
+
+
+def _by_policy(jobs: Iterable[_Job]) -> dict[str, list[_Job]]:
+    """The cells of each policy, in the order in which they are asked to train it: the most optimized first."""
+    groups: dict[str, list[_Job]] = {}
+    for job in sorted(jobs, key=lambda job: -SCHEDULES.index(job.cell.schedule)):
+        groups.setdefault(job.cell.policy, []).append(job)
+    return groups
+
+
+def _ready(job: _Job, outcome: Outcome, waiting: list[_Job]) -> list[_Job]:
+    """What can begin now: once a cell has trained, all that wait for it; the next one in its place if it failed."""
+    if job.like is not None:
+        return []
+    found = [replace(other, like=outcome.run.meta) for other in waiting] if outcome.run else waiting[:1]
+    del waiting[: len(found)]
+    return found
 
 
 def _kept(cell: Cell, result: Outcome | Died, folder: Path | None) -> Outcome:
@@ -228,7 +254,7 @@ def _measure(job: _Job) -> Outcome:
 def _run(job: _Job, firmware: Path) -> Run:
     compiled = session.compile(job.model, job.policy, job.cell.schedule, job.optimizer, job.cell.passes)
     built = session.build(compiled, job.board, firmware)
-    run, _ = session.train(built, job.training)
+    run, _ = session.train(built, job.training, like=job.like)
     if job.folder is not None:
         run.meta["artifacts"] |= {"run": str(job.folder), "firmware": str(firmware), "elf": str(built.image.elf)}
     return Run.of(run)

@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,15 +43,15 @@ def in_processes(
 ) -> Iterator[tuple[int, object]]:
     """(index, function(item)) in the order of arrival; Died for an item whose process ended without a result.
 
-    `begun` hears the index of each item whose process has started. `function` and the items are pickled. When the
-    generator is left early, the processes under way are ended.
+    `items` may grow while results arrive. `begun` hears the index of each item whose process has started. `function`
+    and the items are pickled. When the generator is left early, the processes under way are ended.
     """
     context = _context()
-    waiting, running = deque(enumerate(items)), {}
+    begins, running = 0, {}
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                index, item = waiting.popleft()
+        while begins < len(items) or running:
+            while begins < len(items) and len(running) < jobs:
+                index, item, begins = begins, items[begins], begins + 1
                 ours, theirs = context.Pipe(duplex=False)
                 running[ours] = index, context.Process(target=_work, args=(function, item, theirs), daemon=True)
                 with _nameless_main():
