@@ -5,8 +5,9 @@ itself runs untraced, and its first loss must be the traced one's, to the bit.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from hashlib import sha256
 from itertools import chain, islice
 from math import prod
 from numbers import Integral
@@ -37,6 +38,8 @@ from workbench.units import size as size_text
 STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
 PATIENCE = 2.0  # seconds that who interrupts a training waits for the accuracy it came to
+# in a run's meta: the same under any schedule
+LEARNED = ("steps", "steps_asked", "interrupted", "epochs", "loss", "accuracy", "notes")
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,24 @@ class Step:
 
 
 def train(
-    built, options: Training, progress: Progress | None = None, interrupted: Callable[[], bool] | None = None
+    built,
+    options: Training,
+    progress: Progress | None = None,
+    interrupted: Callable[[], bool] | None = None,
+    like: Mapping | None = None,
 ) -> tuple[Run, dict[str, np.ndarray]]:
     """Train a session.Built; gives the Run and the weights at its end by name, in the model's own shapes.
 
     The host only feeds images and labels and reads loss and logits. Accuracy is that of wb_forward on the held-out
     samples, before and after. `interrupted` is asked after each step whether that was the last one; then the accuracy
     after it is left out where it would take longer than PATIENCE.
+
+    `like` is the meta of a run that trained the same way under another schedule, which gives the same bits: then only
+    the first step runs here, and what training came to (LEARNED) is that run's. Raises InternalError where the loss of
+    that step, or the weights after it, differ.
     """
+    if like is not None:
+        options = replace(options, steps=1, epochs=None, evaluate=False)
     model = built.compiled.model
     samples = require_samples(model, built.compiled.optimizer.accumulate, options)
     start = time.perf_counter()
@@ -131,6 +144,8 @@ def train(
     losses = []
     for step in islice(chain([first], steps), count):
         losses.append(step.run(device))
+        if len(losses) == 1:
+            after_first = _digest(_weights(built, device)[1])
         if progress:
             progress(len(losses), count, losses[-1])
         if interrupted and interrupted():
@@ -140,13 +155,49 @@ def train(
     agrees = first_loss is None or np.array_equal(first_loss, losses[0], equal_nan=True)
     if not agrees and not tracer.found:  # violations would explain it, and are told
         raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
-    graph = built.compiled.graph  # parameters it lacks were folded into others: frozen
-    compiled = {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
-    weights = restored(compiled, built.compiled.orders)
-    weights = {name: weights.get(name, model.weights[name]) for name in model.graph.parameters}
+    compiled, weights = _weights(built, device)
     notes = _notes(built, options, samples, losses, compiled, weights)
     seconds = time.perf_counter() - start
-    return _record(built, options, device, tracer, losses, count, (before, after), seconds, notes), weights
+    run = _record(built, options, device, tracer, losses, count, (before, after), seconds, notes)
+    run.meta["weights_after_first_step"] = after_first
+    if like is not None and _same_first_step(run, like):
+        run.meta.update({key: like[key] for key in LEARNED})
+        run.meta["trained_by"] = {key: like[key] for key in ("policy", "schedule", "passes_changed")}
+    return run, weights
+
+
+def _same_first_step(run: Run, like: Mapping) -> bool:
+    """Whether loss and weights are those of the other run, to the bit. Raises InternalError where nothing explains
+    that they are not: accesses that the plan did not promise would, and are told.
+    """
+    own = run.meta
+    key = "weights_after_first_step"
+    if own["loss"][0] == like["loss"][0] and own[key] == like[key]:
+        return True
+    if len(run.violations):
+        return False
+    what = "weights after" if own["loss"][0] == like["loss"][0] else "losses of"
+    raise InternalError(
+        f"{own['policy']}: the {what} the first step under {own['schedule']} and {like['schedule']} are not equal to "
+        "the bit"
+    )
+
+
+def _weights(built, device: Device) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The parameters as they now stand: as they were compiled, and by the model's own names, shapes and order."""
+    graph, model = built.compiled.graph, built.compiled.model
+    compiled = {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
+    own = restored(compiled, built.compiled.orders)  # what the graph lacks was folded into others: frozen
+    return compiled, {name: own.get(name, model.weights[name]) for name in model.graph.parameters}
+
+
+def _digest(weights: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of their bits; what is no number counts as the same, however it came to be none."""
+    bits = sha256()
+    for name, values in sorted(weights.items()):
+        bits.update(name.encode())
+        bits.update(np.where(np.isnan(values), np.float32("nan"), values).astype(values.dtype).tobytes())
+    return bits.hexdigest()
 
 
 def require_samples(model: Model, accumulate: int, options: Training) -> data.Data:
@@ -304,6 +355,7 @@ def _record(built, options, device: Device, tracer: Tracer, losses, asked: int, 
         "input": "rows" if device.machine.takes_rows else "whole",
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
         "steps": len(losses), "steps_asked": asked, "interrupted": len(losses) < asked,
+        "emulated_steps": len(losses), "trained_by": None,
         "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
         "weights_from": model.weights_from, "pretrained": model.pretrained, "trace": options.trace,

@@ -109,18 +109,18 @@ def test_ctrl_c_keeps_tables_and_draws_what_was_finished(tmp_path):
         [*command, "--schedules", "vanilla,reordered", "--steps", "5000"], cwd=tmp_path, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    begun = f"{FOLDER}/.filling-*/full-vanilla/run.json"
+    begun = f"{FOLDER}/.filling-*/full-reordered/run.json"
     while not list(tmp_path.glob(begun)) and process.poll() is None:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     said = [line for line in err.splitlines() if not re.match(r"(full|last-1) \w+: |mlp: |drawing", line)]  # progress
-    assert said == ["stopping", "error: interrupted before full reordered, last-1 vanilla, last-1 reordered"]
+    assert said == ["stopping", "error: interrupted before full vanilla, last-1 vanilla, last-1 reordered"]
     assert "mlp · full" in out and "compare.png" in out
     table = pd.read_csv(tmp_path / FOLDER / "compare.csv")
     assert table.error.fillna("").tolist() == ["", "interrupted", "interrupted", "interrupted"]
-    assert load_run(tmp_path / FOLDER / "full-vanilla").meta["steps"] == 5000
+    assert load_run(tmp_path / FOLDER / "full-reordered").meta["steps"] == 5000
     assert (tmp_path / FOLDER / "compare.svg").exists() and not list(tmp_path.glob(begun))
     with pytest.raises(ProcessLookupError):  # nobody is left
         for _ in range(100):

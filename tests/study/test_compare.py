@@ -3,15 +3,18 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from workbench import frontends, session
 from workbench.boards import get
-from workbench.errors import ModelError, PolicyError, WorkbenchError
+from workbench.errors import InternalError, ModelError, PolicyError, WorkbenchError
 from workbench.policy import Optimizer
-from workbench.study.compare import Cell, cells, compare, compare_cells
+from workbench.study.compare import Cell, Outcome, cells, compare, compare_cells
 from workbench.study.processes import Died
+from workbench.training import Training
 
 TWO = ("vanilla", "reordered")
 WANTED = [*cells(["full"], TWO), *cells(["last-1"], TWO, "input-rows"), *cells(["bias-only"], TWO)]
@@ -76,6 +79,45 @@ def test_reordered_trains_alike_in_less_memory(both):
     assert bias.meta["memory"]["sram_peak"] < full.meta["memory"]["sram_peak"]
 
 
+def test_each_policy_is_trained_once_and_told_as_if_each_cell_had_been(both):
+    """The most optimized cell trains; of last-1 every cell fails, and each was asked."""
+    for comparison, _ in both:
+        vanilla, reordered, *_ = (run.meta for run in comparison.runs)
+        assert (reordered["emulated_steps"], reordered["trained_by"]) == (2, None)
+        assert (vanilla["emulated_steps"], vanilla["steps"], len(vanilla["loss"])) == (1, 2, 2)
+        assert vanilla["trained_by"] == {"policy": "full", "schedule": "reordered", "passes_changed": []}
+        alone = session.run("mlp", schedule="vanilla", steps=2, trace="memory").meta
+        same = set(alone) - {"emulated_steps", "trained_by", "seconds", "artifacts"}
+        assert {key: alone[key] for key in same} == {key: vanilla[key] for key in same}
+        assert len(comparison.failed) == 2
+
+
+def test_where_a_cell_fails_the_next_one_trains(both, monkeypatch):
+    run, asked = both[0][0].runs[0], []
+
+    def measured(_, queue, *__):
+        for index, job in enumerate(queue):  # it grows
+            asked.append((job.cell.schedule, job.like and job.like["schedule"]))
+            failed = job.cell.schedule == "optimized"
+            own = replace(run, meta=run.meta | {"schedule": job.cell.schedule})
+            yield index, Outcome(job.cell, error="no", error_code=1) if failed else Outcome(job.cell, own)
+
+    monkeypatch.setattr("workbench.study.compare.in_processes", measured)
+    comparison = compare("mlp", ["full"])
+    assert asked == [("optimized", None), ("reordered", None), ("vanilla", "reordered")]
+    assert [outcome.run is not None for outcome in comparison.outcomes] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("other", "words"), [({"loss": [2.5, 1.0]}, "losses of"), ({"weights_after_first_step": "0"}, "weights after")]
+)
+def test_bits_that_differ_after_the_first_step_are_an_error(both, tmp_path, other, words):
+    like = both[0][0].runs[1].meta | other
+    built = session.build(session.compile(frontends.load("mlp"), schedule="vanilla"), get("nrf52840"), tmp_path)
+    with pytest.raises(InternalError, match=f"full: the {words} the first step under vanilla and reordered are not"):
+        session.train(built, Training(steps=2), like=like)
+
+
 def test_what_does_not_fit_is_measured_all_the_same():
     comparison = compare("mlp", ["full"], ["vanilla"], board=get("nrf52840").with_sram(32 * 1024), steps=1)
     (run,) = comparison.runs
@@ -118,10 +160,10 @@ def test_an_interrupt_keeps_what_was_finished_and_forgets_what_was_there_before(
     comparison = compare("mlp", ["full"], folder=tmp_path)
     assert comparison.exit_code == 130
     assert [outcome.cell for outcome in comparison.interrupted] == [
+        Cell("full", "vanilla"),
         Cell("full", "reordered"),
-        Cell("full", "optimized"),
     ]
-    assert (tmp_path / "full-vanilla" / "run.json").exists()
+    assert (tmp_path / "full-optimized" / "run.json").exists()
     assert not (tmp_path / "full-reordered").exists()
 
 
@@ -130,7 +172,7 @@ def test_a_fault_between_two_cells_keeps_those_that_were_finished(both, tmp_path
     with pytest.raises(OSError, match="disk full"):
         compare("mlp", ["full"], folder=tmp_path)
     assert pd.read_csv(tmp_path / "compare.csv").error.tolist()[1:] == ["interrupted", "interrupted"]
-    assert (tmp_path / "full-vanilla" / "run.json").exists() and not list(tmp_path.glob(".*"))
+    assert (tmp_path / "full-optimized" / "run.json").exists() and not list(tmp_path.glob(".*"))
 
 
 def test_the_cells_of_an_earlier_comparison_are_forgotten_and_nothing_else(both, tmp_path, monkeypatch):

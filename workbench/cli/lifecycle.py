@@ -44,7 +44,9 @@ def execute(args) -> int:
     from workbench.record.folder import filling
 
     with filling(folder) as new:
-        runs = [_run(args, model, board, schedule, new) for schedule in wanted]
+        runs = []
+        for schedule in wanted:  # the first one trains: all give the same bits
+            runs.append(_run(args, model, board, schedule, new, runs[0].meta if runs else None))
         with stage(args, "drawing"):
             files = [folder / path.name for path in draw(runs, new)]
     if args.json:
@@ -83,7 +85,7 @@ def draw(runs, folder: Path) -> list[Path]:
     return files
 
 
-def _run(args, model, board, schedule: str, folder: Path):
-    run, _ = train_once(args, model, board, schedule, folder / schedule, virtual=True, evaluate=False)
+def _run(args, model, board, schedule: str, folder: Path, like):
+    run, _ = train_once(args, model, board, schedule, folder / schedule, virtual=True, evaluate=False, like=like)
     run.save(folder / schedule)
     return run

@@ -23,7 +23,20 @@ def origins(meta: dict) -> dict[str, str]:
 
 def origins_text(meta: dict) -> str:
     """`origins` as lines of a run's summary, each with its end."""
-    return "".join(f"{what:<10}{told}\n" for what, told in origins(meta).items())
+    told = origins(meta)
+    if (of := meta.get("trained_by")) and meta["steps"] > 1:
+        ran = f"the first of {meta['steps']} steps ran here, with the same loss and weights to the bit"
+        told["training"] = f"by {of['schedule']}; {ran}"
+    return "".join(f"{what:<10}{text}\n" for what, text in told.items())
+
+
+def trained_once(runs: Sequence[Run]) -> list[str]:
+    """A note where some of several runs took over what the training of another came to."""
+    having = [run.meta for run in runs if run.meta.get("trained_by") and run.meta["steps"] > 1]
+    if not having:
+        return []
+    by = " or ".join(dict.fromkeys(meta["trained_by"]["schedule"] for meta in having))
+    return [f"{by} trained for all schedules: the first step of each gave the same loss and weights, to the bit"]
 
 
 def notes_of(runs: Sequence[Run]) -> list[str]:
@@ -36,7 +49,7 @@ def notes_of(runs: Sequence[Run]) -> list[str]:
         told = [f"{what}: {told}" for what, told in origins(run.meta).items()]
         for note in dict.fromkeys([*told, *(run.meta.get("notes") or [])]):
             about.setdefault(note, []).append(run)
-    return [f"{_names(having, runs)}{note}" for note, having in about.items()]
+    return [*(f"{_names(having, runs)}{note}" for note, having in about.items()), *trained_once(runs)]
 
 
 def _names(having: Sequence[Run], runs: Sequence[Run]) -> str:

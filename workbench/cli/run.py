@@ -58,15 +58,20 @@ def _refusal(path: Path, weights) -> str:
     return f"{path} is not written: {note}\n  help: {SMALLER_RATE}; --force writes them all the same" if note else ""
 
 
-def train_once(args, model, board, schedule: str, folder: Path, virtual=False, evaluate=True, interrupted=None):
-    """One run with its firmware in a `folder` that is being filled; gives it and the trained weights."""
+def train_once(
+    args, model, board, schedule: str, folder: Path, virtual=False, evaluate=True, interrupted=None, like=None
+):
+    """One run with its firmware in a `folder` that is being filled; gives it and the trained weights.
+
+    `interrupted` and `like`: see session.train.
+    """
     from workbench import session
     from workbench.record.folder import place_of
 
     compiled = options.compiled(args, model, schedule)
     built = options.built(args, compiled, board, folder / "firmware", virtual)
     with steps(args, options.named(args, schedule)) as step:
-        run, weights = session.train(built, options.training(args, evaluate), step, interrupted)
+        run, weights = session.train(built, options.training(args, evaluate), step, interrupted, like)
     place = place_of(folder)
     run.meta["artifacts"] |= {"run": str(place), "firmware": str(place / "firmware"), "elf": str(built.image.elf)}
     return run, weights

@@ -24,7 +24,8 @@ FURTHER = {
     "rounding": "text?", "qas": "truth value?", "loss": "list of numbers?", "accuracy": "object of numbers?",
     "loss_function": "text?", "classes": "whole number?", "notes": "list of texts?",
     "instructions_per_step": "whole number?", "modelled_cycles_per_step": "number?",
-    "milliseconds_per_step": "number?", "timing_model": "text?",
+    "milliseconds_per_step": "number?", "timing_model": "text?", "emulated_steps": "whole number?",
+    "trained_by": "object?", "weights_after_first_step": "text?",
     "flash": "object of whole numbers?", "seconds": "object of numbers?", "artifacts": "object of texts?",
 }
 # fmt: on

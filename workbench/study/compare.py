@@ -3,11 +3,15 @@
             vanilla   reordered   optimized
 full        cell      cell        cell           a cell is one run; one that fails is told, and the others go on
 bias-only   cell      cell        cell
+
+Schedules give the same bits, so one cell of each policy trains: the most optimized, or the next where that fails. The
+others run their first step, which is measured anyway. Its loss, and the weights after it, must be the trained cell's to
+the bit; then losses and accuracy are that cell's too (`trained_by` in the run's meta).
 """
 
 import os
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from numbers import Integral
@@ -115,6 +119,7 @@ class _Job:
     board: Board
     training: Training
     keep: bool
+    like: dict | None = None  # the meta of the policy's trained cell; None: this one trains
 
 
 def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, passes: str = "") -> list[Cell]:
@@ -186,22 +191,43 @@ def compare_cells(
         model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed)
     keep = folder is not None
     work = [_Job(cell, parsed[cell.policy], model, optimizer, board, options, keep) for cell in wanted]
-    outcomes = [Outcome(cell, error="interrupted", error_code=INTERRUPTED) for cell in wanted]
+    waiting = _by_policy(work)
+    queue = [group.pop(0) for group in waiting.values()]
+    outcomes = {cell: Outcome(cell, error="interrupted", error_code=INTERRUPTED) for cell in wanted}
     with filling(folder) if keep else nullcontext() as new:
-        _keep_table(outcomes, new)
+        _keep_table(outcomes.values(), new)
         try:
-            starting = None if begun is None else lambda index: begun(wanted[index])
-            with closing(in_processes(_measure, work, jobs or os.cpu_count() or 1, starting)) as arriving:
+            starting = None if begun is None else lambda index: begun(queue[index].cell)
+            with closing(in_processes(_measure, queue, jobs or os.cpu_count() or 1, starting)) as arriving:
                 for index, result in arriving:
                     with uninterrupted():
-                        outcomes[index] = _kept(wanted[index], result, new)
-                        _keep_table(outcomes, new)
+                        job = queue[index]
+                        outcomes[job.cell] = _kept(job.cell, result, new)
+                        queue += _ready(job, outcomes[job.cell], waiting[job.cell.policy])
+                        _keep_table(outcomes.values(), new)
                         if arrived:
-                            arrived(outcomes[index])
+                            arrived(outcomes[job.cell])
         except KeyboardInterrupt:
-            if keep and all(outcome.run is None for outcome in outcomes):
+            if keep and all(outcome.run is None for outcome in outcomes.values()):
                 (new / TABLE).unlink()  # it is worth no earlier comparison
-    return Comparison(tuple(outcomes))
+    return Comparison(tuple(outcomes.values()))
+
+
+def _by_policy(jobs: Iterable[_Job]) -> dict[str, list[_Job]]:
+    """The cells of each policy, in the order in which they are asked to train it: the most optimized first."""
+    groups: dict[str, list[_Job]] = {}
+    for job in sorted(jobs, key=lambda job: -SCHEDULES.index(job.cell.schedule)):
+        groups.setdefault(job.cell.policy, []).append(job)
+    return groups
+
+
+def _ready(job: _Job, outcome: Outcome, waiting: list[_Job]) -> list[_Job]:
+    """What can begin now: once a cell has trained, all that wait for it; the next one in its place if it failed."""
+    if job.like is not None:
+        return []
+    found = [replace(other, like=outcome.run.meta) for other in waiting] if outcome.run else waiting[:1]
+    del waiting[: len(found)]
+    return found
 
 
 def _keep_table(outcomes: Sequence[Outcome], folder: Path | None) -> None:
@@ -248,5 +274,5 @@ def _measure(job: _Job) -> Outcome:
 def _run(job: _Job) -> Outcome:
     compiled = session.compile(job.model, job.policy, job.cell.schedule, job.optimizer, job.cell.passes)
     built = session.build(compiled, job.board)
-    run, _ = session.train(built, job.training)
+    run, _ = session.train(built, job.training, like=job.like)
     return Outcome(job.cell, Run.of(run), firmware=(built.project, built.image) if job.keep else None)

@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,15 +43,15 @@ def in_processes(
 ) -> Iterator[tuple[int, object]]:
     """(index, function(item)) in the order of arrival; Died for an item whose process ended without a result.
 
-    `begun` hears the index of each item whose process has started. `function` and the items are pickled. When the
-    generator is left early, the processes under way are ended.
+    `items` may grow while results arrive. `begun` hears the index of each item whose process has started. `function`
+    and the items are pickled. When the generator is left early, the processes under way are ended.
     """
     context = _context()
-    waiting, running = deque(enumerate(items)), {}
+    begins, running = 0, {}
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                index, item = waiting.popleft()
+        while begins < len(items) or running:
+            while begins < len(items) and len(running) < jobs:
+                index, item, begins = begins, items[begins], begins + 1
                 ours, theirs = context.Pipe(duplex=False)
                 running[ours] = index, context.Process(target=_work, args=(function, item, theirs), daemon=True)
                 with _nameless_main():
@@ -91,11 +90,11 @@ def _context():
     context.set_forkserver_preload(PRELOAD)
     if threading.current_thread() is not threading.main_thread():
         return context
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited by the server and all it forks
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited by the server and all it forks
     try:
         forkserver.ensure_running()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # one that came meanwhile is answered now, not lost
     return context
 
 
