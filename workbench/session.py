@@ -40,7 +40,7 @@ from workbench.training import Progress, Training, require_samples, train, train
 from workbench.units import size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Compiled:
     """A network's training step: the scheduled graph, its memory plan, what each pass did, and the seconds it took.
 
@@ -59,8 +59,12 @@ class Compiled:
     orders: Orders
     seconds: float
 
+    def __repr__(self) -> str:
+        words = [f"{self.model.name} {self.policy.name} {self.schedule}", f"{len(self.graph.nodes)} nodes"]
+        return f"<Compiled {' · '.join([*words, f'arena {size(self.memory.plan.bytes)}'])}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Built:
     """A compiled network as firmware: `board` is the one asked for, `image.board` the one it was linked for."""
 
@@ -69,6 +73,9 @@ class Built:
     project: Project
     image: Image
     seconds: float
+
+    def __repr__(self) -> str:
+        return f"<Built {repr(self.compiled)[10:-1]} · {self.board.name} · flash {size(self.image.flash)}>"
 
 
 def load_run(folder: str | Path) -> Run:

@@ -324,7 +324,7 @@ def _notes(built, options: Training, samples: data.Data, losses, compiled, weigh
     rate = rate_words(*_rates(options), optimizer.momentum, _of_integers(graph, optimizer).get("qas"))
     notes = training_notes(losses, guess(CROSS_ENTROPY, _classes(built)), labelled, weights, before, after, rate)
     early = epoch_note(len(losses), epoch) if options.evaluate and len(samples.test_x) and not notes else None
-    return notes + [early] * (early is not None)
+    return [*built.compiled.model.notes, *notes, *filter(None, [early])]
 
 
 def _classes(built) -> int:

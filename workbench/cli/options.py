@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench import boards, files, policy, units
 from workbench.boards import Board
+from workbench.cli.output import say_note
 from workbench.cli.progress import stage, steps
 from workbench.errors import ModelError
 
@@ -133,6 +134,8 @@ def model(args):
 
     with stage(args, f"{args.model}: loading"):
         found = frontends.load(args.model, args.batch, args.seed, args.classes)
+    for note in found.notes:
+        say_note(note, args)
     path = getattr(args, "load_weights", None)
     if not path:
         return found

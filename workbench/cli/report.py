@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from workbench import files
 from workbench.cli import options
 from workbench.cli.output import output_file, say, say_json, say_more, say_note
 from workbench.cli.progress import stage
-from workbench.errors import RecordError, WorkbenchError
+from workbench.errors import RecordError, WorkbenchError, shown
 
 HELP = "print saved runs again, without running"
+LARGEST_TABLE, MOST_CELLS = 4 * files.MB, 10_000
 ORDER = ("vanilla", "reordered", "optimized")
 
 
@@ -138,9 +140,15 @@ def _steps(folder: Path) -> list:
 
 
 def _table(path: Path):
+    """A table of texts. Raises RecordError where it is none, or names a folder elsewhere."""
     import pandas as pd
 
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path} cannot be read: {error}") from None
+        head, *rows = files.read_rows(path, LARGEST_TABLE, MOST_CELLS) or [[]]
+        table = pd.DataFrame(rows, columns=head, dtype=str)
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    for name in table.get("folder", []):
+        if name and (Path(name).name != name or name == ".."):
+            raise RecordError(f"{path}: {shown(name)} is no folder in it", "`workbench compare` again")
+    return table

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from workbench.errors import ModelError, PolicyError, meant
+from workbench.frontends.summary import summary
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
@@ -17,7 +18,7 @@ LARGEST_TENSOR = 1 << 24  # elements: as int8, all the SRAM that any board has
 GIVEN = "given"  # where weights are from that came as arrays
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """`graph` is the forward pass, one input to one output; `weights` hold every parameter by name.
 
@@ -25,7 +26,7 @@ class Model:
     `weights_from` names the file its weights were loaded from (GIVEN: no file; None: they are the network's own);
     `pretrained` tells how they were trained before this (None: not at all), as run.json has it (see
     pretraining.pretrain). `policies` are the ones published with it, by name. `unquantized` is the float32
-    network that an int8 one was made of, as it was.
+    network that an int8 one was made of, as it was. `notes` are lines about how it was read that its user should know.
     """
 
     name: str
@@ -40,6 +41,11 @@ class Model:
     inference: Graph | None = None
     scores: bool = True
     unquantized: "Model | None" = None
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """A line about it and a row a layer, however many weights it has."""
+        return summary(self)
 
     def policy(self, text: str | UpdatePolicy) -> UpdatePolicy:
         """The network's own policy of this name, or the one that `text` writes out. Raises PolicyError."""

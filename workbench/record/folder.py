@@ -25,8 +25,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from workbench.errors import naming
+from workbench.files import MB, read_json
 
 FILLING, FILLED, REPLACED = ".filling-", ".filled", ".replaced"
+LARGEST_MANIFEST = 32 * MB
 RUN, FILES = "run.json", "files.json"
 LISTS = ("compare.csv", "ablation.csv")  # of the runs in a folder
 HEADS = (RUN, FILES, *LISTS, "Makefile")
@@ -102,12 +104,9 @@ def place_of(path: Path) -> Path:
 
 def manifest(folder: str | Path, name: str = FILES) -> dict[str, str]:
     """The files that were written together, with their SHA-256; empty where there is no readable manifest."""
-    path = Path(folder) / name
-    if not path.is_file():
-        return {}
     try:
-        files = json.loads(path.read_bytes())["files"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        files = read_json(Path(folder) / name, LARGEST_MANIFEST)["files"]
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
     return files if isinstance(files, dict) else {}
 
@@ -144,7 +143,10 @@ def write_at_once(path: str | Path, content: str | bytes) -> None:
 
 def within(folder: Path, name: str) -> bool:
     """Whether a name from a manifest stays in its folder."""
-    return (folder / name).parent.resolve().is_relative_to(folder.resolve()) and Path(name).name not in ("", "..")
+    try:
+        return (folder / name).parent.resolve().is_relative_to(folder.resolve()) and Path(name).name not in ("", "..")
+    except (OSError, ValueError, RuntimeError):  # it is too long, holds a NUL, or leads round in circles
+        return False
 
 
 def _root(path: Path) -> Path | None:
@@ -225,15 +227,27 @@ def _move_in(place: Path) -> None:
     filled = place / FILLED
     going = filled / REPLACED
     if going.exists():
-        for name in json.loads(going.read_text()):
-            _remove(place, name)
+        for name in _listed(going):
+            if within(place, name):
+                _remove(place, name)
         going.unlink()
     paths = [path for path in filled.rglob("*") if path.is_file()]
     for path in sorted(paths, key=lambda path: (_is_head(path.name), -len(path.parts))):
         target = place / path.relative_to(filled)
+        if not within(place, path.relative_to(filled).as_posix()):
+            continue  # a link leads out of the folder
         _make_room(target, place)
         shutil.move(path, target)  # from a file system to another, too
     shutil.rmtree(filled)
+
+
+def _listed(path: Path) -> list[str]:
+    """The names that a file lists; none where it is no such file."""
+    try:
+        names = read_json(path, LARGEST_MANIFEST)
+    except (OSError, ValueError):
+        return []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def _ours(place: Path, manifests: Iterable[str]) -> set[str]:

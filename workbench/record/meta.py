@@ -3,6 +3,7 @@
 import math
 
 from workbench.errors import RecordError
+from workbench.plain import printable
 
 # fmt: off
 NEEDED = {
@@ -29,13 +30,27 @@ FURTHER = {
     "flash": "object of whole numbers?", "seconds": "object of numbers?", "artifacts": "object of texts?",
 }
 # fmt: on
+LONGEST, LARGEST = 10_000, 2**63  # letters of a text; a whole number
 _KINDS = {
-    "text": lambda value: isinstance(value, str),
+    "text": lambda value: isinstance(value, str) and len(value) <= LONGEST,
     "truth value": lambda value: isinstance(value, bool),
-    "whole number": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+    "whole number": lambda value: isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST,
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value),
     "object": lambda value: isinstance(value, dict),
 }
+
+
+def _is_finite(value: float) -> bool:
+    return abs(value) < LARGEST if isinstance(value, int) else math.isfinite(value)
+
+
+def as_shown(value):
+    """The same with texts that a terminal only shows, for a person reads them."""
+    if isinstance(value, dict):
+        return {printable(key): as_shown(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [as_shown(each) for each in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def require_meta(meta) -> None:

@@ -17,14 +17,17 @@ of each; a comparison has compare.csv too, with the folder of each cell, or its 
 import json
 from dataclasses import dataclass, field
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 
 from workbench.errors import RecordError
+from workbench.files import MB, read_json
+from workbench.files import read as read_file
+from workbench.plain import printable_lines
 from workbench.record.folder import LISTS, RUN, digests, filling, manifest, settled, unfinished, within, write_at_once
-from workbench.record.meta import require_meta
+from workbench.record.meta import as_shown, require_meta
+from workbench.record.tables import parse_table, require_bounded
 from workbench.units import kilobytes, quantity
 
 # fmt: off
@@ -37,6 +40,7 @@ ACCESSES = ["position", "buffer", "bytes_read", "bytes_written", "low", "high"]
 VIOLATIONS = ["kind", "position", "op", "buffer", "address", "size", "pc", "symbol", "count"]
 SYMBOLS = ["name", "address", "size", "kind"]
 
+LARGEST_FILE = 32 * MB
 TABLES = {"ops": OPS, "buffers": BUFFERS, "accesses": ACCESSES, "violations": VIOLATIONS, "symbols": SYMBOLS}
 
 
@@ -109,13 +113,15 @@ def read(folder: str | Path) -> Run:
     """`load`, of a folder that is settled already, or a part of one that is."""
     folder = Path(folder)
     try:
-        meta = json.loads((folder / RUN).read_bytes())
+        meta = read_json(folder / RUN, LARGEST_FILE)
         require_meta(meta)
         files = meta.pop("files", None)
         if not isinstance(files, dict):
             raise RecordError("an older workbench wrote it, with nothing to check its files by", "run it again")
-        graph = whole(folder, "graph.txt", files).decode()
-        tables = {name: _read(folder, f"{name}.csv", columns, files) for name, columns in TABLES.items()}
+        graph = printable_lines(whole(folder, "graph.txt", files).decode())
+        tables = {name: parse_table(f"{name}.csv", whole(folder, f"{name}.csv", files), columns)
+                  for name, columns in TABLES.items()}  # fmt: skip
+        require_bounded(tables)
         for name in files:
             whole(folder, name, files)
     except FileNotFoundError as error:
@@ -123,10 +129,11 @@ def read(folder: str | Path) -> Run:
     except OSError as error:
         raise RecordError(f"{folder} holds no readable run: {Path(error.filename).name}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # of JSON
-        raise RecordError(f"{folder} holds no readable run: run.json: {error}") from None
+        words = "it is nested too deep" if isinstance(error, RecursionError) else error
+        raise RecordError(f"{folder} holds no readable run: run.json: {words}") from None
     except RecordError as error:
         raise RecordError(f"{folder} holds no readable run: {error.message}", error.hint) from None
-    return Run(meta, graph, **tables)
+    return Run(as_shown(meta), graph, **tables)
 
 
 def together(folder: str | Path) -> list[Path]:
@@ -163,41 +170,7 @@ def whole(folder: Path, name: str, files: dict[str, str]) -> bytes:
     """What a file of a manifest holds. Raises RecordError if it is not what was written together with the others."""
     if not within(folder, name) or ((folder / name).exists() and not (folder / name).is_file()):
         raise RecordError(f"{name} is no file of that folder")
-    content = (folder / name).read_bytes()
+    content = read_file(folder / name, LARGEST_FILE)
     if sha256(content).hexdigest() != files.get(name):
         raise RecordError(f"{name} is not the one this run wrote: it is truncated or was edited")
     return content
-
-
-_TEXT = (
-    "name",
-    "role",
-    "storage",
-    "symbol",
-    "parameter",
-    "values",
-    "node",
-    "phase",
-    "reads",
-    "writes",
-    "scratch",
-    "kind",
-    "op",
-)
-
-
-def _read(folder: Path, file: str, columns, files: dict) -> pd.DataFrame:
-    numbers = [column for column in columns if column not in _TEXT]
-    content = BytesIO(whole(folder, file, files))
-    try:
-        table = pd.read_csv(content, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False,
-                            na_values={column: [""] for column in numbers})  # fmt: skip
-    except ValueError as error:
-        raise RecordError(f"{file}: {error}") from None
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise RecordError(f"{file} lacks the columns {', '.join(missing)}")
-    for column in numbers:
-        if not pd.api.types.is_numeric_dtype(table[column]) and table[column].notna().any():
-            raise RecordError(f"{file}: column {column} holds something that is not a number")
-    return table

@@ -8,8 +8,9 @@
     SOFTMAX at the end               left out of `graph`, which ends at the logits; in `inference` it is there
 
 int8 layers are rescaled as TensorFlow Lite Micro does it, to the bit: form="tflite". Newer builds of TensorFlow Lite
-for desktops round once instead of twice, as form="rounded" does. int8 weights of a float32 layer are taken as the real
-numbers they stand for; desktops quantize the layer's input on the fly besides, each kernel in a way of its own.
+for desktops round once instead of twice, as form="rounded" does. int8 weights of a float32 layer (a hybrid file) are
+taken as the real numbers they stand for, and the network's notes say so: trained they must be real numbers. Desktops
+also quantize the layer's input on the fly, each kernel in a way of its own.
 """
 
 from pathlib import Path
@@ -51,8 +52,18 @@ def _network(values: Values, path: Path) -> Model:
     return Model(
         printable(path.stem), verify(graph), values.weights, None, f"imported from {network.file}",
         weights_from=network.file, source=str(path),
-        inference=inference, scores=scores,
+        inference=inference, scores=scores, notes=_notes(values),
     )  # fmt: skip
+
+
+def _notes(values: Values) -> tuple[str, ...]:
+    """What a user of a hybrid file should know: int8 or float16 weights under float32 activations."""
+    if not values.narrow:
+        return ()
+    stored = " and ".join(values.narrow)
+    note = f"{values.network.file} stores weights as {stored} and computes in float32 (a hybrid file)"
+    note += ": they are read, trained and measured as the float32 numbers they stand for, four bytes each"
+    return (f"{note}; converted with inference_input_type=tf.int8 it would be an int8 network",)
 
 
 def _convert(values: Values, op: Operator) -> None:

@@ -120,6 +120,7 @@ def _real_weight(values: Values, op: Operator, w: np.ndarray, axis: int, label: 
 def _real(values: Values, op: Operator, w: np.ndarray, axis: int) -> np.ndarray:
     """Weights of a float32 layer; int8 ones as the real numbers they stand for."""
     if w.dtype == np.int8:
+        values.narrow["int8"] = None
         return w.astype(np.float32) * _filter_scales(values, op, len(w), axis).reshape(-1, *[1] * (w.ndim - 1))
     if w.dtype != np.float32:
         raise ModelError(f"{values.network.where(op)}: its weights are {w.dtype}; float32 and int8 are supported")

@@ -154,6 +154,7 @@ def dequantize(values: Values, op: Operator) -> Held | None:
     if op.inputs[0] in values.constants:
         stored, tensor = values.constants[op.inputs[0]], values.tensor(op, 0)
         values.constants[op.outputs[0]] = _dequantized(values, op, stored, tensor)
+        values.narrow[str(stored.dtype)] = None
         return None
     x = values.operand(op)
     kind = x.value.type

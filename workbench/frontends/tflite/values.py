@@ -58,6 +58,7 @@ class Values:
         for op in network.operators:
             self.of_weight.setdefault((op.name, self.stored(op, 1)), []).append(op)
         self.shared: dict[tuple, Value] = {}  # part of a layer, and what it was made of -> the parameter
+        self.narrow: dict[str, None] = {}  # dtypes of stored weights that become float32
         self.labels: dict[str, int] = {}  # label -> the number that the last one called so has
         self.logits: tuple[Value, int] | None = None  # what a softmax reads, and how many nodes make it
 

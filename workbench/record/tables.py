@@ -1,0 +1,72 @@
+"""The CSV tables of a saved run: read, and refused where no report could use what they hold.
+
+A report draws what lies between the first position and the last, and aligns names in columns: so both are bounded.
+"""
+
+import csv
+from io import BytesIO, StringIO
+
+import pandas as pd
+
+from workbench.errors import RecordError, shown
+
+TEXT = ("name", "role", "storage", "symbol", "parameter", "values", "node", "phase", "reads", "writes", "scratch",
+        "kind", "op")  # fmt: skip
+IDS, LISTS = ("reads", "writes", "scratch"), ("values", "reads", "writes", "scratch")
+POSITIONS = ("position", "lower", "upper", "first_write", "last_read")  # operators, or -1: at start-up
+PLACES = ("offset", "size", "address", "low", "high", "touched")  # bytes of a 32-bit core
+LARGEST, LARGEST_PLACE, MOST_OPS, MOST_COLUMNS = 2**53, 2**32, 50_000, 100
+LONGEST, LONGEST_LIST = 300, 1 << 20  # letters
+
+
+def parse_table(file: str, content: bytes, columns) -> pd.DataFrame:
+    """The table that a file holds. Raises RecordError for one that is none, or holds other columns or kinds."""
+    numbers = [column for column in columns if column not in TEXT]
+    try:
+        head = next(csv.reader(StringIO(content.decode(), newline="")), [])
+        if len(head) > MOST_COLUMNS or len(set(head)) < len(head):
+            raise RecordError(f"{file} has {len(head)} columns, or two of one name")
+        table = pd.read_csv(BytesIO(content), dtype=dict.fromkeys(TEXT, str), keep_default_na=False, index_col=False,
+                            na_values={column: [""] for column in numbers})  # fmt: skip
+    except (ValueError, csv.Error, OverflowError) as error:
+        raise RecordError(f"{file}: {error}") from None
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise RecordError(f"{file} lacks the columns {', '.join(missing)}")
+    for column in numbers:
+        kind = pd.api.types
+        if not kind.is_numeric_dtype(table[column]) and table[column].notna().any():
+            raise RecordError(f"{file}: column {column} holds something that is not a number")
+    return table
+
+
+def require_bounded(tables: dict[str, pd.DataFrame]) -> None:
+    """Raise RecordError for a number beyond what a run can have, and for a name that no line has room for."""
+    positions = len(tables["ops"])
+    if positions > MOST_OPS:
+        raise RecordError(f"ops.csv has {positions} rows; at most {MOST_OPS} are read")
+    for name, table in tables.items():
+        for column in table.columns:
+            values = table[column]
+            if column in TEXT:
+                _require_text(f"{name}.csv: {column}", values, column)
+            elif pd.api.types.is_numeric_dtype(values):
+                low, high = -LARGEST, LARGEST
+                if column in POSITIONS:
+                    low, high = -1, positions
+                elif column in PLACES:
+                    low, high = 0, LARGEST_PLACE
+                wrong = values[values.notna() & ~values.between(low, high)]
+                if len(wrong):
+                    raise RecordError(
+                        f"{name}.csv: {column} holds {shown(wrong.iloc[0].item())}, not between {low} and {high}"
+                    )
+
+
+def _require_text(what: str, values: pd.Series, column: str) -> None:
+    most = LONGEST_LIST if column in LISTS else LONGEST
+    for text in values:
+        if len(text) > most or not text.isprintable():
+            raise RecordError(f"{what} holds {shown(text)}: no name is as long, or made of such letters")
+        if column in IDS and not all(word.isdecimal() and len(word) < 10 for word in text.split()):
+            raise RecordError(f"{what} holds {shown(text)}; expected numbers of buffers")
