@@ -91,11 +91,11 @@ def _context():
     context.set_forkserver_preload(PRELOAD)
     if threading.current_thread() is not threading.main_thread():
         return context
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited by the server and all it forks
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # inherited by the server and all it forks
     try:
         forkserver.ensure_running()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # one that came meanwhile is not lost
     return context
 
 
