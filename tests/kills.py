@@ -104,7 +104,7 @@ def quicken() -> None:
     session.train = train_once
     Picture.savefig = lambda self, path, **_: Path(path).write_bytes(b"a picture")
     lifecycle.lifecycle_figure = comparison.comparison_figure = lambda *_: Picture()
-    compare.in_processes = lambda function, jobs, _: ((index, function(job)) for index, job in enumerate(jobs))
+    compare.in_processes = lambda function, jobs, *_: ((index, function(job)) for index, job in enumerate(jobs))
     demo.MODEL, demo.EPOCHS = "mlp", 1
 
 

@@ -133,7 +133,7 @@ def train(
     samples = require_samples(model, built.compiled.optimizer.accumulate, options)
     start = time.perf_counter()
     steps = _steps(samples, model.batch, built.compiled.optimizer.accumulate, options)
-    count = _step_count(samples, model.batch * built.compiled.optimizer.accumulate, options)
+    count = int(_step_count(samples, model.batch * built.compiled.optimizer.accumulate, options))
     first = next(steps)
     tracer, first_loss = _traced_step(built, options, first)
     device = device_of(built)
