@@ -24,24 +24,25 @@ def execute(args) -> int:
     folder = output_folder(args.output, options.run_name(args, board, args.schedule), args.force)
     weights_file = output_file(args.save_weights, args.force) if args.save_weights else None
     run, weights = train_once(args, options.pretrained(args, model), board, args.schedule, folder)
-    refused = weights_file and not args.force and _refusal(weights_file, weights)
-    if weights_file and not refused:
+    refusal = _refusal(args, weights)
+    if weights_file and not refusal:
         run.meta["artifacts"]["weights"] = str(weights_file)
     run.save(folder)
-    if weights_file and not refused:
+    if weights_file and not refusal:
         options.save_weights(weights_file, weights)
     code = tell(args, run, folder)
-    if refused:
-        say_error(refused)
-    return code or int(bool(refused))
+    if refusal:
+        say_error(refusal)
+    return code or int(bool(refusal))
 
 
-def _refusal(path: Path, weights) -> str:
-    """Why weights are not written that --load-weights would refuse; '' where they are whole."""
+def _refusal(args, weights) -> str:
+    """Why weights that --load-weights would refuse are not written; '' where they are, or nobody asked for them."""
     from workbench.report.training_notes import SMALLER_RATE, no_numbers_note
 
-    note = no_numbers_note(weights)
-    return f"{path} is not written: {note}\n  help: {SMALLER_RATE}; --force writes them all the same" if note else ""
+    note = no_numbers_note(weights) if args.save_weights and not args.force else None
+    told = f"{args.save_weights} is not written: {note}\n  help: {SMALLER_RATE}; --force writes them all the same"
+    return told if note else ""
 
 
 def train_once(args, model, board, schedule: str, folder: Path, virtual: bool = False, evaluate: bool = True):
