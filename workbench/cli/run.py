@@ -37,25 +37,26 @@ def execute(args) -> int:
     with stopping_after_a_step() as interrupted, filling(folder) as new:
         model = options.pretrained(args, model)
         run, weights = train_once(args, model, board, args.schedule, new, interrupted=interrupted)
-        refused = weights_file and not args.force and _refusal(weights_file, weights)
-        if weights_file and not refused:
+        refusal = _refusal(args, weights)
+        if weights_file and not refusal:
             options.save_weights(weights_file, weights)
             run.meta["artifacts"]["weights"] = str(weights_file)
         run.save(new)
     code = tell(args, run, folder)
-    if refused:
-        say_error(refused)
+    if refusal:
+        say_error(refusal)
     if run.meta["interrupted"]:
         say_error(f"interrupted after step {run.meta['steps']} of {run.meta['steps_asked']}")
-    return INTERRUPTED if interrupted() else code or int(bool(refused))
+    return INTERRUPTED if interrupted() else code or int(bool(refusal))
 
 
-def _refusal(path: Path, weights) -> str:
-    """Why weights are not written that --load-weights would refuse; '' where they are whole."""
+def _refusal(args, weights) -> str:
+    """Why weights that --load-weights would refuse are not written; '' where they are, or nobody asked for them."""
     from workbench.report.training_notes import SMALLER_RATE, no_numbers_note
 
-    note = no_numbers_note(weights)
-    return f"{path} is not written: {note}\n  help: {SMALLER_RATE}; --force writes them all the same" if note else ""
+    note = no_numbers_note(weights) if args.save_weights and not args.force else None
+    told = f"{args.save_weights} is not written: {note}\n  help: {SMALLER_RATE}; --force writes them all the same"
+    return told if note else ""
 
 
 def train_once(
