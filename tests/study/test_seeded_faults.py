@@ -22,12 +22,11 @@ SOUND = [Fault("none", network, lambda files, built: {**files, "schedule.c": fil
 @pytest.mark.parametrize("fault", [*LISTED, *FURTHER], ids=lambda fault: fault.name)
 def test_a_seeded_fault_is_found(fault, tmp_path):
     built = spoilt(fault, tmp_path)
-    finding = found_by_check(built, fault)
-    assert finding is not None and named(finding.what, finding.symbol) == fault.check
+    assert fault.check in {named(finding.what, finding.symbol) for finding in found_by_check(built, fault)}
     assert found_by_trace(built, fault) == fault.trace
 
 
 @pytest.mark.parametrize("fault", SOUND, ids=lambda fault: fault.network.__name__)
 def test_nothing_is_found_where_there_is_none(fault, tmp_path):
     built = spoilt(fault, tmp_path)
-    assert found_by_check(built, fault) is None and found_by_trace(built, fault) == ""
+    assert found_by_check(built, fault) == () and found_by_trace(built, fault) == ""
