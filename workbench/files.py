@@ -18,6 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -95,14 +96,23 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: int) -> np.nd
     with archive.open(info) as member:
         content = member.read(most + 1)  # never more than the directory says
     stored = io.BytesIO(content)
-    version = np.lib.format.read_magic(stored)
-    headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in headers:
-        raise ValueError(f"{what} is of a version of .npy that is not read: {version}")
-    shape, _, dtype = headers[version](stored)
+    try:
+        shape, dtype = _header(stored)
+    except (ValueError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError):  # it is parsed as Python is
+        raise ValueError(f"{what} has a header that is none of .npy") from None
     if dtype.hasobject or dtype.kind not in "biuf":
         raise ValueError(f"{what} holds {dtype}, not numbers")
     claimed, there = math.prod(shape) * dtype.itemsize, len(content) - stored.tell()
-    if claimed != there or min(shape, default=0) < 0:
+    if claimed != there:
         raise ValueError(f"{what} claims {size(claimed)}; it has {size(there)}")
     return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+
+
+def _header(stored: io.BytesIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype, as versions 1 and 2 of .npy tell them."""
+    version = np.lib.format.read_magic(stored)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, _, dtype = read_header.get(version, np.lib.format.read_array_header_2_0)(stored)
+    if min(shape, default=0) < 0:
+        raise ValueError
+    return shape, dtype

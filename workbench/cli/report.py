@@ -145,6 +145,8 @@ def _table(path: Path):
 
     try:
         head, *rows = files.read_rows(path, LARGEST_TABLE, MOST_CELLS) or [[]]
+        if not head:
+            raise ValueError("it is empty")
         table = pd.DataFrame(rows, columns=head, dtype=str)
     except (OSError, ValueError) as error:
         raise RecordError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None

@@ -160,7 +160,7 @@ class _Reader:
         self.adds = _by_name("residual_adds", told["residual_adds"], ADD)
         for number, block in enumerate(told["blocks"]):
             _require(f"blocks[{number}]", block, BLOCK)
-        if (count := sum(len(block["convs"]) + 1 for block in told["blocks"])) > MOST_LAYERS:
+        if (count := sum(len(block["convs"]) + bool(block["residual"]) for block in told["blocks"])) > MOST_LAYERS:
             raise ModelError(f"blocks name {count} layers, more than a network for a microcontroller has")
         self.elements = self._elements()
         self.arrays: dict[str, np.ndarray] = {}
