@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from workbench import boards, frontends, session, toolchain
-from workbench.cli import parser
+from workbench.cli.grammar import parse
 from workbench.cli.run import tell
 from workbench.codegen import Project
 from workbench.emulate.device import Device
@@ -44,7 +44,7 @@ FRAME = """static __attribute__((noinline)) int frame(volatile int *n)
 }
 """
 SPIN = 'static __attribute__((noinline)) void spin(void)\n{\n    while (wb_step == 0)\n        __asm volatile("");\n}\n'
-RUN = parser().parse_args(["run", "mlp"])
+RUN = parse(["run", "mlp"])
 BUDGET = 2_000_000  # the whole step takes 0.1 M instructions
 
 

@@ -19,7 +19,7 @@ from itertools import chain, pairwise
 import numpy as np
 
 from workbench.autodiff import loss_nodes
-from workbench.emulate.symbols import load_elf
+from workbench.emulate.symbols import parse_elf
 from workbench.errors import FirmwareFault
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
@@ -69,7 +69,7 @@ def check(built: Built, options: Training) -> Outcome:
 
 def _missing(built: Built) -> tuple[Finding, ...]:
     """What the linker left out, since nothing refers to it."""
-    elf = load_elf(built.image.elf)
+    elf = parse_elf(built.image.content, built.image.elf)
     lost = [Finding("start", "missing", op.symbol, op.node) for op in built.project.ops if not elf.has(op.symbol)]
     lost += [Finding("start", "missing", value=row.symbol) for row in built.project.buffers if not elf.has(row.symbol)]
     return tuple(lost)
