@@ -62,6 +62,20 @@ def require_bounded(tables: dict[str, pd.DataFrame]) -> None:
                         f"{name}.csv: {column} holds {shown(wrong.iloc[0].item())}, not between {low} and {high}"
                     )
 
+    _require_known("ops.csv", tables["ops"], ("position",))
+    _require_known("buffers.csv", tables["buffers"], ("id", "size"))
+    arena = tables["buffers"][tables["buffers"].storage == "arena"]
+    _require_known("buffers.csv, arena", arena, ("offset", "lower", "upper"))
+    if len(wrong := arena[arena.lower >= arena.upper]):
+        raise RecordError(f"buffers.csv: {shown(wrong.iloc[0]['name'])} lives from {wrong.iloc[0].lower:g} to "
+                          f"{wrong.iloc[0].upper:g}")  # fmt: skip
+
+
+def _require_known(what: str, table: pd.DataFrame, columns) -> None:
+    for column in columns:
+        if (table[column].isna() | (table[column] % 1 != 0)).any():
+            raise RecordError(f"{what}: {column} is not a whole number in each row")
+
 
 def _require_text(what: str, values: pd.Series, column: str) -> None:
     most = LONGEST_LIST if column in LISTS else LONGEST
