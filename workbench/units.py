@@ -42,6 +42,11 @@ def byte_axis(largest: int) -> tuple[int, str]:
     return (KB * KB, "MB") if largest >= 10 * KB * KB else (KB, "KB")
 
 
+def count_axis(largest: float) -> tuple[int, str]:
+    """The scale and unit of an axis that reaches `largest`: (1000000, 'M') for 150_000_000, (1, '') below 10_000."""
+    return next(((scale, name) for scale, name in ((10**6, "M"), (1000, "k")) if largest >= 10 * scale), (1, ""))
+
+
 def _byte_unit(count: float) -> tuple[int, str]:
     if abs(count) < KB:
         return 1, "B"

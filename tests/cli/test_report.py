@@ -69,7 +69,17 @@ def test_json_is_the_run_s_own(capsys):
     assert json.loads(told(capsys, "run", "--json")) == run.meta
 
 
-@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_the_figure_in_time(capsys, tmp_path):
+    save("vanilla", "run")
+    for x in ("operators", "cycles"):
+        told(capsys, "run", "--lifecycle", f"{x}.svg", "--x", x)
+    assert (tmp_path / "operators.svg").read_bytes() != (tmp_path / "cycles.svg").read_bytes()
+    save("vanilla", "untraced", trace="off")
+    assert "its cycles were not counted" in told(capsys, "untraced", "--lifecycle", "no.svg", "--x", "cycles", code=1)
+    assert not (tmp_path / "no.svg").exists()
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_the_figure_drawn_again(capsys, ending, tmp_path):
     save("vanilla", "run")
     assert f"Wrote again.{ending}" in told(capsys, "run", "--lifecycle", f"again.{ending}")
@@ -106,7 +116,7 @@ def test_other_slips(capsys, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "empty holds no complete run" in told(capsys, "empty", code=1)
     save("vanilla", "run")
-    assert "neither a .png nor a .svg" in told(capsys, "run", "--lifecycle", "again.pdf", code=1)
+    assert "again.gif is no .png, .svg or .pdf" in told(capsys, "run", "--lifecycle", "again.gif", code=1)
     (tmp_path / "README.md").write_text("read me")
     assert "README.md is no run\n  help: name the folder" in told(capsys, "README.md", code=1)
     (tmp_path / "begun" / "full-vanilla" / "firmware").mkdir(parents=True)

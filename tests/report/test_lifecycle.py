@@ -3,14 +3,18 @@
 import struct
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import assert_legible, boxes
 from synthetic_run import synthetic_run
 
-from workbench.report import lifecycle_figure, panels, save_figure, tables
-from workbench.report.figure import Picture
+from workbench import units
+from workbench.errors import WorkbenchError
+from workbench.report import blocks, lifecycle_figure, panels, save_figure, tables
+from workbench.report.axis import axis
+from workbench.report.figure import ENDINGS, Picture
 from workbench.report.labels import Labels, Names
 
 TWO = ("vanilla", "reordered")
@@ -64,9 +68,14 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES)
+IN_TIME = {"two": "cycles", "long": "cycles", "thin beside a limit": "instructions", "seven": "instructions"}
+FIGURES = [*((case, "operators") for case in CASES), *IN_TIME.items()]
+
+
+@pytest.fixture(params=FIGURES, ids=" by ".join)
 def figure(request):
-    return lifecycle_figure(CASES[request.param]())
+    case, x = request.param
+    return lifecycle_figure(CASES[case](), x)
 
 
 def test_no_text_overlaps_another_or_is_cut(figure):
@@ -105,7 +114,7 @@ def test_unlike_runs_are_told_apart_and_save_nothing():
 @pytest.mark.parametrize("width", [180, 240, 480, 730])
 def test_ticks_have_room_and_the_last_one_ends_within_its_panel(positions, width):
     labels = Labels(Picture(dpi=100))
-    ticks = panels.position_ticks(labels, width, positions)
+    ticks = panels.ticks(labels, width, positions)
     spans = [(at / positions * width, labels.measure(str(at), 10)[0] / 2) for at in ticks]
     assert ticks[0] == 0 and spans[-1][0] + spans[-1][1] <= width
     assert all(x + half + 4 < other - its for (x, half), (other, its) in pairwise(spans))
@@ -143,14 +152,57 @@ def test_columns_share_both_axes():
     assert len({axes.get_ylim() for axes in figure.axes[1::3]}) == 1
 
 
-def test_svg_and_png_are_deterministic(tmp_path):
-    for ending in ("svg", "png"):
-        paths = [tmp_path / f"{name}.{ending}" for name in "ab"]
-        for path in paths:
-            save_figure(lifecycle_figure(both(3)), path)
-        assert paths[0].read_bytes() == paths[1].read_bytes()
+def test_files_are_deterministic(tmp_path):
+    for name in "ab":
+        figure = lifecycle_figure(both(3))
+        for ending in ENDINGS:
+            save_figure(figure, tmp_path / f"{name}{ending}")
+    for ending in ENDINGS:
+        assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"b{ending}").read_bytes()
     assert b"<dc:date>" not in (tmp_path / "a.svg").read_bytes()
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF-")
     assert struct.unpack(">I", (tmp_path / "a.png").read_bytes()[16:20])[0] == 1600
+
+
+@pytest.mark.parametrize("counts", ["instructions", "cycles"])
+def test_time_is_the_axis_where_it_is_asked_for(counts):
+    """An operator is as wide as what it takes; all columns share the axis, so that steps can be compared."""
+    runs = [synthetic_run("vanilla", 5), synthetic_run("reordered", 3)]
+    found = axis(runs, counts)
+    for run in runs:
+        edges = found.edges(run)
+        assert np.diff(edges) * found.unit == pytest.approx(run.ops[counts].astype(float))
+        assert edges[-1] <= found.end
+    figure = lifecycle_figure(runs, counts)
+    assert {axes.get_xlim() for axes in figure.axes} == {(0, found.end)}
+    placed = blocks.placed(runs[1], found.edges(runs[1]))
+    life = tables.rectangles(runs[1]).iloc[0]
+    assert placed.x1[0] - placed.x0[0] == pytest.approx(runs[1].ops[counts][life.x0 : life.x1].sum() / found.unit)
+    assert any(text.startswith(("instructions since", "modelled cycles since")) for text, _ in boxes(figure))
+
+
+def test_no_axis_without_counts():
+    with pytest.raises(WorkbenchError, match=r"its cycles were not counted\n  help: run it again with --trace ops"):
+        lifecycle_figure(both(trace="off"), "cycles")
+    with pytest.raises(WorkbenchError, match="no axis counts 'cycle'\n  help: did you mean cycles"):
+        lifecycle_figure(both(), "cycle")
+
+
+def test_a_buffer_too_small_for_its_name_has_a_number_in_every_column():
+    """The key tells each number that is drawn, and no other; a name in a rectangle needs none there."""
+    runs = [*both(8), synthetic_run("vanilla", 8, policy="last-3")]
+    figure = lifecycle_figure(runs)
+    drawn = [{text.get_text() for text in axes.texts if text.get_text().isdecimal()} for axes in figure.axes[0::3]]
+    key = [text.get_text() for text in figure.texts]
+    start = key.index("buffers by number") + 1
+    entries = dict(zip(key[start::2], key[start + 1 :: 2], strict=False))
+    entries = {number: told for number, told in entries.items() if number.isdecimal()}
+    assert set.union(*drawn) == set(entries) and len(entries) >= 8
+    assert drawn[0] == drawn[2] != drawn[1]
+    sizes = {row.name: row.bytes for run in runs for row in tables.rectangles(run).itertuples()}
+    for told in entries.values():
+        name, _, size = told.partition("  ")
+        assert units.kilobytes(sizes[name]) == size
 
 
 def test_no_run_is_refused():

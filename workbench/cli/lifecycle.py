@@ -16,6 +16,7 @@ def add_arguments(parser) -> None:
     options.add_model(parser)
     options.add_compile(parser, schedule=False)
     add_schedules(parser)
+    options.add_x(parser)
     options.add_board(parser)
     options.add_training(parser, trace="memory", steps=1)
     options.add_output(parser)
@@ -48,7 +49,7 @@ def execute(args) -> int:
         for schedule in wanted:  # the first one trains: all give the same bits
             runs.append(_run(args, model, board, schedule, new, runs[0].meta if runs else None))
         with stage(args, "drawing"):
-            files = [folder / path.name for path in draw(runs, new)]
+            files = [folder / path.name for path in draw(runs, new, args.x)]
     if args.json:
         say_json([run.meta for run in runs])
     else:
@@ -71,18 +72,20 @@ def schedules(text: str, passes: str) -> list[str]:
     return found
 
 
-def draw(runs, folder: Path) -> list[Path]:
-    """lifecycle.png, .svg and .csv in `folder`; gives their paths."""
+def draw(runs, folder: Path, x: str = "operators") -> list[Path]:
+    """lifecycle.png, .svg, .pdf and .csv in `folder`; gives their paths."""
     import pandas as pd
 
-    from workbench.report.lifecycle import lifecycle_figure, save_figure
+    from workbench.report.figure import ENDINGS, save_figure
+    from workbench.report.lifecycle import lifecycle_figure
 
-    figure = lifecycle_figure(runs)
-    files = [folder / "lifecycle.png", folder / "lifecycle.svg", folder / "lifecycle.csv"]
-    for path in files[:2]:
+    figure = lifecycle_figure(runs, x)
+    files = [folder / f"lifecycle{ending}" for ending in ENDINGS]
+    for path in files:
         save_figure(figure, path)
-    pd.concat([run.buffers.assign(schedule=run.meta["schedule"]) for run in runs]).to_csv(files[2], index=False)
-    return files
+    table = folder / "lifecycle.csv"
+    pd.concat([run.buffers.assign(schedule=run.meta["schedule"]) for run in runs]).to_csv(table, index=False)
+    return [*files, table]
 
 
 def _run(args, model, board, schedule: str, folder: Path, like):

@@ -89,6 +89,11 @@ def add_output(
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
+def add_x(parser: argparse.ArgumentParser) -> None:
+    told = "what the lifecycle's horizontal axis counts (default operators)"
+    parser.add_argument("--x", default="operators", choices=("operators", "instructions", "cycles"), help=told)
+
+
 def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")

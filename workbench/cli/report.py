@@ -17,7 +17,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a saved run, or one that holds several")
     parser.add_argument("--top", type=options.positive, default=10, metavar="N",
                         help="operators and buffers to list (default 10)")  # fmt: skip
-    parser.add_argument("--lifecycle", metavar="FILE", help="draw the lifecycle figure again, to a .png or .svg")
+    parser.add_argument("--lifecycle", metavar="FILE", help="draw the lifecycle figure again: a .png, .svg or .pdf")
+    options.add_x(parser)
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument("--json", action="store_true", help="the run's JSON object on stdout, a list for several")
 
@@ -33,7 +34,7 @@ def execute(args) -> int:
     runs = [run for loaded, _ in found for run in loaded]
     if picture:
         with stage(args, "drawing"):
-            _draw(runs, picture)
+            _draw(runs, picture, args.x)
     if args.json:
         say_json(runs[0].meta if len(runs) == 1 else [run.meta for run in runs])
         return 0
@@ -57,16 +58,16 @@ def _text(runs, top: int) -> str:
     return report_text(runs[0], top, origins_text(runs[0].meta))
 
 
-def _draw(runs, path: Path) -> None:
+def _draw(runs, path: Path, x: str) -> None:
     from workbench.report.figure import save_figure
     from workbench.report.lifecycle import lifecycle_figure
 
-    save_figure(lifecycle_figure(runs), path)
+    save_figure(lifecycle_figure(runs, x), path)
 
 
 def _picture(name: str, force: bool) -> Path:
-    if Path(name).suffix.lower() not in (".png", ".svg"):
-        raise WorkbenchError(f"{name} is neither a .png nor a .svg", "such as --lifecycle lifecycle.png")
+    if Path(name).suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise WorkbenchError(f"{name} is no .png, .svg or .pdf", "such as --lifecycle lifecycle.png")
     return output_file(name, force)
 
 

@@ -7,8 +7,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.transforms import Bbox
 
 from workbench import units
-from workbench.report import palette
+from workbench.report import palette, tables
 from workbench.report.labels import Names
+
+NUMBER, TIGHT = 8.5, (2, 1)  # of a number: points, pixels around it
 
 
 def draw(axes, table, scale):
@@ -22,18 +24,33 @@ def draw(axes, table, scale):
         _boxes(axes, rows, "x0", "x1", scale, "none", edge, 2.4)
 
 
-def name(labels, axes, table, scale, worst: int):
-    """Write its name and bytes into each rectangle that has room for them, beside the `worst` position's outline."""
-    names = Names(table.name)
+def placed(run, edges):
+    """tables.rectangles with its positions where the axis has them; `edges`: where each begins."""
+    table, positions = tables.rectangles(run), np.arange(len(edges))
+    return table.assign(**{
+        column: np.interp(table[column].to_numpy(float), positions, edges) for column in ("x0", "x1", "used0", "used1")
+    })  # fmt: skip
+
+
+def name(labels, axes, table, scale, worst, numbers) -> set[int]:
+    """Write its name and bytes into each rectangle that has room for them, beside the outline of the worst position
+    (from, to); else its number, if it has one. Gives the numbers that were written.
+    """
+    names, written = Names(table.name), set()
     for row in table.sort_values(["bytes", "id"], ascending=[False, True]).itertuples():
         x0, x1 = _beside((row.x0, row.x1), worst)
-        corners = axes.transData.transform([(x0, row.y0 / scale.unit), (x1, row.y1 / scale.unit)])
-        labels.fill(axes, Bbox(corners), names.ways(row.name, units.kilobytes(row.bytes)))
+        frame = Bbox(axes.transData.transform([(x0, row.y0 / scale.unit), (x1, row.y1 / scale.unit)]))
+        if labels.fill(axes, frame, names.ways(row.name, units.kilobytes(row.bytes))):
+            continue
+        number = numbers.get((row.name, row.bytes))
+        if number and labels.fill(axes, frame, [str(number)], (NUMBER,), TIGHT):
+            written.add(number)
+    return written
 
 
-def _beside(life: tuple[int, int], position: int) -> tuple[int, int]:
-    """The longest part of a lifetime that no side of the position's outline cuts."""
-    cuts = sorted({*life, *(at for at in (position, position + 1) if life[0] < at < life[1])})
+def _beside(life: tuple[float, float], outline) -> tuple[float, float]:
+    """The longest part of a lifetime that neither side of the worst position's outline cuts."""
+    cuts = sorted({*life, *(at for at in outline if life[0] < at < life[1])})
     return max(pairwise(cuts), key=lambda part: part[1] - part[0])
 
 

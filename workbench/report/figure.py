@@ -1,12 +1,14 @@
 """Figures as files and in notebooks: the same runs give the same bytes."""
 
 import io
+from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from workbench.record.folder import replacing
 
+ENDINGS = (".png", ".svg", ".pdf")
 WIDTH, DPI = 16.0, 100  # inches, dots an inch: 1600 pixels
 
 
@@ -20,8 +22,11 @@ class Picture(Figure):
 
 
 def save_figure(figure: Figure, path) -> None:
-    """Write PNG (1600 pixels wide) or SVG, by the name's ending, at once; the same figure gives the same bytes."""
-    is_svg = str(path).lower().endswith(".svg")
-    metadata = {"Date": None, "Creator": "workbench"} if is_svg else {"Software": "workbench"}
-    with mpl.rc_context({"svg.hashsalt": "workbench", "svg.fonttype": "path"}), replacing(path) as part:
+    """Write PNG (1600 pixels wide), SVG or PDF, by the name's ending, at once; the same figure gives the same bytes."""
+    metadata = {
+        ".svg": {"Date": None, "Creator": "workbench"},
+        ".pdf": {"CreationDate": None, "Creator": "workbench", "Producer": None},
+    }.get(Path(path).suffix.lower(), {"Software": "workbench"})
+    fonts = {"svg.hashsalt": "workbench", "svg.fonttype": "path", "pdf.fonttype": 42}
+    with mpl.rc_context(fonts), replacing(path) as part:
         figure.savefig(part, dpi=DPI, metadata=metadata)

@@ -62,11 +62,11 @@ def _part(value: int | None, total: int) -> str:
     return units.kilobytes(value) if value and value < units.KB / 10 else units.bare(value, total)
 
 
-def worst_buffers(labels: Labels, strip, run) -> None:
+def worst_buffers(labels: Labels, strip, run, axis: str) -> None:
     """Below the ticks of the strip: what the axis is, then the buffers of the worst position, largest first."""
     frame, worst = strip.bbox, tables.worst_position(run)
     y = frame.y0 - 40
-    _write(strip, (frame.x0 + frame.x1) / 2, y, "position (operator in execution order)", 10.5, ha="center")
+    _write(strip, (frame.x0 + frame.x1) / 2, y, axis, 10.5, ha="center")
     y -= 30
     head = f"live at the worst position, {worst.position} ({worst.operator})"
     if labels.measure(head, 10.5, "bold")[0] > frame.width:
@@ -133,7 +133,10 @@ def legends(figure, runs, pixel: float, limit_drawn: bool) -> None:
 
 
 def _write(axes, x, y, text, points, **style):
+    write(axes.figure, x, y, text, points, **style)
+
+
+def write(figure, x, y, text, points, **style) -> None:
     """Text at a pixel of the figure, on its baseline."""
-    figure = axes.figure
     at = figure.transFigure.inverted().transform((x, y))
     figure.text(*at, text, fontsize=points, va="baseline", parse_math=False, **{"color": palette.INK, **style})

@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.font_manager import FontProperties
 from matplotlib.transforms import Bbox
 
+SIZES, PADS = (9.5, 8.5), (6, 3)  # of text in a rectangle: points, pixels that stay free along and across it
 SHORTEST = 6  # letters kept of an abbreviated name
 LEADING = 1.35  # heights of a letter a line of several takes
 
@@ -47,17 +48,17 @@ class Labels:
         self.taken.append(box)
         return True
 
-    def fill(self, axes, frame: Bbox, candidates, sizes=(9.5, 8.5)) -> bool:
-        """Write the first of `candidates` that fits inside the pixel `frame`, upright if it is tall and narrow."""
+    def fill(self, axes, frame: Bbox, candidates, sizes=SIZES, pads=PADS) -> bool:
+        """Write the first of `candidates` that fits inside the pixel `frame`, upright if it is tall and narrow.
+
+        `pads`: pixels that stay free along and across it.
+        """
         for text in candidates:
             for points in sizes:
-                width, height = self._block(text, points)
-                for rotation, (w, h) in ((0, (width, height)), (90, (height, width))):
-                    # The same height for every text: else 'conv2.re…' fits where the taller 'conv2.relu' did not.
-                    across, along = (frame.height, frame.width) if rotation == 0 else (frame.width, frame.height)
-                    lines = 1 + LEADING * text.count("\n")
-                    if width + 6 > along or lines * self.measure("l", points)[1] + 3 > across:
+                for rotation, way in ((0, 1), (90, -1)):
+                    if not self._fits(text, points, pads, *(frame.width, frame.height)[::way]):
                         continue
+                    w, h = self._block(text, points)[::way]
                     x, y = (frame.x0 + frame.x1) / 2, (frame.y0 + frame.y1) / 2
                     box = Bbox.from_bounds(x - w / 2 - 1, y - h / 2 - 1, w + 2, h + 2)
                     if self.free(box):
@@ -65,6 +66,22 @@ class Labels:
                         self.taken.append(box)
                         return True
         return False
+
+    def has_room(self, candidates, width: float, height: float, sizes=SIZES, pads=PADS) -> bool:
+        """Whether `fill` would find one that fits into so many pixels, were nothing in its way."""
+        return any(
+            self._fits(text, points, pads, *room)
+            for text in candidates
+            for points in sizes
+            for room in ((width, height), (height, width))
+        )
+
+    def _fits(self, text: str, points: float, pads: tuple[float, float], along: float, across: float) -> bool:
+        """The same height for every text: else 'conv2.re…' fits where the taller 'conv2.relu' did not."""
+        lines = 1 + LEADING * text.count("\n")
+        if lines * self.measure("l", points)[1] + pads[1] > across:
+            return False  # most do not get as far as being measured
+        return self._block(text, points)[0] + pads[0] <= along
 
     def _block(self, text: str, points: float) -> tuple[float, float]:
         """Width and height of one or more lines."""

@@ -6,8 +6,9 @@ KB  | limit - - - - - - - - - - - - - - |
     |   [ activation      ] [gradient ] |      solid from first write to last read, pale when merely planned
     | //////// static ///////////////// |
 KB  |      live arena bytes by role     |
-    | forward | loss | backward |update |      one cell an operator
+    | forward | loss | backward |update |      one cell an operator, as wide as `axis` says
       buffers of the worst position            largest first
+     buffers by number, for all columns
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ from matplotlib.transforms import Bbox
 
 from workbench import units
 from workbench.record import Run
-from workbench.report import blocks, headings, magnified, palette, panels, tables
+from workbench.report import blocks, headings, magnified, numbered, palette, panels, tables
+from workbench.report.axis import Axis, axis
 from workbench.report.figure import Picture, save_figure  # noqa: F401  save_figure is asked for here too
 from workbench.report.labels import Labels
 
@@ -32,48 +34,57 @@ LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the tall
 
 @dataclass(frozen=True)
 class Scale:
-    """What all columns share: bytes an axis unit and its name, top of both byte axes (bytes), positions."""
+    """What all columns share: bytes an axis unit and its name, top of both byte axes (bytes), positions, and the
+    horizontal axis."""
 
     unit: int
     name: str
     top: int
     live_top: int
     positions: int
+    axis: Axis
 
 
-def lifecycle_figure(runs: Sequence[Run]) -> Picture:
-    """The figure for any number of runs, each compared with another one of them (panels.of)."""
+def lifecycle_figure(runs: Sequence[Run], x: str = "operators") -> Picture:
+    """The figure for any number of runs, each compared with another one of them (panels.of).
+
+    `x` is what the horizontal axis counts: operators, instructions or cycles. Raises WorkbenchError for another one.
+    """
     if not runs:
         raise ValueError("lifecycle_figure needs at least one run")
     told = panels.of(runs)
     runs = [panel.run for panel in told]
-    scale = _scale(runs)
-    figure, columns, across = panels.page(runs)
+    scale = _scale(runs, x)
+    numbers = numbered.choose(runs, scale)
+    figure, columns, across = panels.page(runs, numbered.height(numbers))
     pixel = scale.top / columns[0][0].bbox.height  # bytes
     labels = Labels(figure)
     for index, axes in enumerate(columns):
         _dress(*axes, scale, leftmost=index % across == 0)
-    columns[0][2].set_xticks(panels.position_ticks(labels, columns[0][2].bbox.width, scale.positions))
+    columns[0][2].set_xticks(panels.ticks(labels, columns[0][2].bbox.width, scale.axis.end))
+    seen = set()
     for panel, (above, live, strip) in zip(told, columns, strict=True):
         run = panel.run
         headings.column_title(labels, above, panel)
         was = None if panel.reference is None else (_top(panel.reference), panel.against)
-        _addresses(labels, above, run, was, scale)
+        seen |= _addresses(labels, above, run, was, scale, numbers)
         _live(labels, live, run, scale)
-        _strip(strip, run)
-        headings.worst_buffers(labels, strip, run)
+        _strip(strip, run, scale)
+        headings.worst_buffers(labels, strip, run, scale.axis.title)
     headings.figure_title(figure, runs)
+    numbered.key(labels, figure, {buffer: number for buffer, number in numbers.items() if number in seen})
     headings.legends(figure, runs, pixel, limit_drawn=any(_limit(run) <= scale.top for run in runs))
     return figure
 
 
-def _scale(runs) -> Scale:
+def _scale(runs, x: str) -> Scale:
     tops = [_top(run) for run in runs]
     in_sight = [limit for limit in map(_limit, runs) if limit <= LIMIT_IN_SIGHT * max(tops)]
     tallest = max(tops + in_sight)
     live = max(max(tables.worst_position(run).bytes, run.meta["memory"]["arena_planned"], 1) for run in runs)
     unit, name = units.byte_axis(tallest)
-    return Scale(unit, name, int(tallest * 1.09) + 1, int(live * 1.36) + 1, max(1, *map(tables.position_count, runs)))
+    positions = max(1, *map(tables.position_count, runs))
+    return Scale(unit, name, int(tallest * 1.09) + 1, int(live * 1.36) + 1, positions, axis(runs, x))
 
 
 def _top(run) -> int:
@@ -92,7 +103,7 @@ def _limit(run) -> int:
 
 
 def _dress(above, live, strip, scale, leftmost):
-    above.set_xlim(0, scale.positions)
+    above.set_xlim(0, scale.axis.end)
     above.set_ylim(0, scale.top / scale.unit)
     live.set_ylim(0, scale.live_top / scale.unit)
     strip.set_ylim(0, 1)
@@ -114,11 +125,13 @@ def _dress(above, live, strip, scale, leftmost):
             axes.yaxis.set_label_coords(-0.038 * above.figure.bbox.width / above.bbox.width, 0.5)
 
 
-def _addresses(labels, axes, run, was, scale):
-    table, worst = tables.rectangles(run), tables.worst_position(run)
+def _addresses(labels, axes, run, was, scale, numbers) -> set[int]:
+    """The rectangles, what is said of their heights, and their names; gives the numbers that stand for names."""
+    edges = scale.axis.edges(run)
+    table, worst = blocks.placed(run, edges), tables.worst_position(run)
     low, high = tables.arena_base(run) / scale.unit, _top(run) / scale.unit
     blocks.draw(axes, table, scale)
-    _outline_worst(axes, run, low, high)
+    _outline_worst(axes, run, edges, low, high)
     saved = was is not None and was[0] > _top(run)
     ceiling = min(line for line in (was[0], _limit(run)) if line > _top(run)) if saved else _top(run)
     room = magnified.room(axes, low, high, ceiling / scale.unit)
@@ -127,8 +140,8 @@ def _addresses(labels, axes, run, was, scale):
     if room is not None:
         axes = magnified.frame(labels, axes, room, low, high)
         blocks.draw(axes, table, scale)
-        _outline_worst(axes, run, low, high)
-    blocks.name(labels, axes, table, scale, worst.position)
+        _outline_worst(axes, run, edges, low, high)
+    return blocks.name(labels, axes, table, scale, edges[worst.position : worst.position + 2], numbers)
 
 
 def _static(labels, axes, run, scale, lowest):
@@ -145,7 +158,7 @@ def _static(labels, axes, run, scale, lowest):
     total = units.kilobytes(run.meta["memory"]["static"])
     sizes = band.bytes.groupby(band.role.replace(PLAINER), sort=False).sum()
     parts = " · ".join(f"{role} {units.kilobytes(int(size))}" for role, size in sizes.items())
-    (x0, y0), (x1, y1) = axes.transData.transform([(0, 0), (scale.positions, top)])
+    (x0, y0), (x1, y1) = axes.transData.transform([(0, 0), (scale.axis.end, top)])
     texts = [f"static {total}: {parts}"] if len(sizes) > 1 else []
     before = len(axes.texts)
     for text in (*texts, f"static {total}"):
@@ -158,12 +171,13 @@ def _static(labels, axes, run, scale, lowest):
         artist.set_bbox({"facecolor": palette.STATIC, "edgecolor": "none", "pad": 2.5})
 
 
-def _outline_worst(axes, run, low, high):
+def _outline_worst(axes, run, edges, low, high):
     """Around the position where most is live, from `low` to `high`; what it holds keeps its colours."""
     worst = tables.worst_position(run)
     if worst.bytes:
         style = {"fill": False, "edgecolor": palette.INK, "linewidth": 1.1, "zorder": 4}
-        axes.add_patch(Rectangle((worst.position, low), 1, high - low, **style))
+        left, right = edges[worst.position : worst.position + 2]
+        axes.add_patch(Rectangle((left, low), right - left, high - low, **style))
 
 
 def _lines(labels, axes, run, was, scale, uppermost):
@@ -222,7 +236,7 @@ def _lines(labels, axes, run, was, scale, uppermost):
 def _live(labels, axes, run, scale):
     """Live arena bytes by role, stacked; the peak is the lower bound of any arena."""
     table = tables.live_bytes(run)
-    edges = np.arange(len(table) + 1)
+    edges = scale.axis.edges(run)
     floor = np.zeros(len(edges))
     for role in table.columns:
         heights = table[role].to_numpy(float) / scale.unit
@@ -233,23 +247,25 @@ def _live(labels, axes, run, scale):
         floor = ceiling
     worst, memory = tables.worst_position(run), run.meta["memory"]
     arena, bound = int(memory["arena_planned"]), int(memory["arena_lower_bound"])
-    _outline_worst(axes, run, 0, worst.bytes / scale.unit)
+    _outline_worst(axes, run, edges, 0, worst.bytes / scale.unit)
     axes.axhline(arena / scale.unit, color=palette.INK, linewidth=1.0, zorder=3)
     loss = "no byte lost" if arena <= bound else f"{units.kilobytes(arena - bound)} above the lower bound"
     told = f"{units.kilobytes(worst.bytes)} live"
     where = f"worst {worst.symbol or worst.position}, {told}"
     longer = [f"worst {worst.operator or worst.position}, {told}"] * (worst.operator != worst.symbol)
     whole = f"{where} · arena {units.kilobytes(arena)}, {loss}"
-    x, y = axes.transData.transform((worst.position + 0.5, max(arena, worst.bytes) / scale.unit))
+    x, y = axes.transData.transform(
+        (edges[worst.position : worst.position + 2].mean(), max(arena, worst.bytes) / scale.unit)
+    )
     for text in (*longer, whole, where, f"worst {units.kilobytes(worst.bytes)}"):
         if labels.put(axes, x, y + 5, text, ha="center", points=9.5, color=palette.INK, pad=8):
             break
 
 
-def _strip(axes, run):
+def _strip(axes, run, scale):
     """One cell an operator, coloured by phase."""
-    table = tables.phases(run)
-    gap = 0.12 if len(table) <= 120 else 0.0
+    table, edges = tables.phases(run), scale.axis.edges(run)
+    gap = 0.12 if scale.axis.counts == "operators" and len(table) <= 120 else 0.0
     for phase, rows in table.groupby("phase", sort=False):
-        spans = [(position, 1 - gap) for position in rows.position]
+        spans = [(edges[at], edges[at + 1] - edges[at] - gap) for at in rows.position]
         axes.broken_barh(spans, (0.12, 0.88), facecolors=palette.PHASE.get(phase, palette.HAIR), linewidth=0)

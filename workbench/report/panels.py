@@ -5,6 +5,7 @@ heading | heading | heading       a row: three lines of words, addresses, live b
 panels  | panels  | panels               then the buffers of the worst position
 buffers | buffers | buffers
 heading | …
+buffers by number
 keys
 """
 
@@ -66,12 +67,12 @@ def _but_schedule(run: Run) -> list:
     return [tables.key(run, name) for name in tables.KEYS if name != "schedule"]
 
 
-def page(runs: Sequence[Run]):
-    """The figure, and for each run its three axes (addresses, live bytes, phases); all share their scales."""
+def page(runs: Sequence[Run], below: int = 0):
+    """The figure with so many pixels left above its keys, and for each run its three axes (addresses, live bytes, phases); all share their scales."""
     across = columns(runs)
     down = -(-len(runs) // across)
     block = ALONE if down == 1 else STACKED
-    height = TITLE + down * (HEADING + block + TICKS) + KEYS
+    height = TITLE + down * (HEADING + block + TICKS) + below + KEYS
     figure = Picture(figsize=(WIDTH, height / DPI), dpi=DPI, facecolor="white")
     found = []
     for row in range(down):
@@ -86,10 +87,18 @@ def page(runs: Sequence[Run]):
     return figure, found, across
 
 
-def position_ticks(labels, width: float, positions: int) -> list[int]:
-    """Ticks with room for their labels in `width` pixels; the last ends within it: the next panel begins there."""
-    each = labels.measure(str(positions), 10)[0]
+def size(runs: Sequence[Run]) -> tuple[float, float]:
+    """Width and height, in pixels, of the addresses of each column on the `page` of these runs."""
+    across = columns(runs)
+    _, found, _ = page(runs[:across])
+    above = found[0][0].bbox
+    return above.width, above.height if len(runs) <= across else above.height * STACKED / ALONE
+
+
+def ticks(labels, width: float, end: float) -> list[int]:
+    """Ticks of [0, end] with room for their labels in `width` pixels; the last ends in it: the next panel begins there."""
+    each = labels.measure(f"{end:.0f}", 10)[0]
     count = max(1, min(8, int(width // (2 * each))))
-    ticks = MaxNLocator(count, integer=True, steps=[1, 2, 5, 10]).tick_values(0, positions)
-    ends = lambda tick: tick / positions * width + labels.measure(str(int(tick)), 10)[0] / 2  # noqa: E731
-    return [int(tick) for tick in ticks if tick >= 0 and ends(tick) <= width]
+    values = MaxNLocator(count, integer=True, steps=[1, 2, 5, 10]).tick_values(0, end)
+    ends = lambda tick: tick / end * width + labels.measure(str(int(tick)), 10)[0] / 2  # noqa: E731
+    return [int(tick) for tick in values if tick >= 0 and ends(tick) <= width]

@@ -20,11 +20,14 @@ class Run(record.Run):
 
         return report_text(self, top)
 
-    def plot_lifecycle(self, *others: record.Run, path: str | Path | None = None) -> Picture:
-        """Which buffer lies where when, beside `others` on the same axes; saved to `path` (.png or .svg) if given."""
+    def plot_lifecycle(self, *others: record.Run, path: str | Path | None = None, x: str = "operators") -> Picture:
+        """Which buffer lies where when, beside `others` on the same axes; saved to `path` (.png, .svg, .pdf) if given.
+
+        `x`: what the horizontal axis counts, operators, instructions or cycles.
+        """
         from workbench.report.lifecycle import lifecycle_figure
 
-        figure = lifecycle_figure([self, *others])
+        figure = lifecycle_figure([self, *others], x)
         if path is not None:
             save_figure(figure, path)
         return figure
