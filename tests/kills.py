@@ -93,10 +93,10 @@ def quicken() -> None:
     """Train each firmware once; draw nothing; run a comparison's cells in this process."""
     trained, train = {}, session.train
 
-    def train_once(built, options, *_):
+    def train_once(built, options, *_, like=None):
         key = built.image.content, built.compiled.schedule, options
         if key not in trained:
-            trained[key] = train(built, options)
+            trained[key] = train(built, options, like=like)
         run, weights = trained[key]
         run.meta["artifacts"] = {}
         return run, weights

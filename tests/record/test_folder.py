@@ -97,6 +97,15 @@ def test_what_stands_in_the_way_is_kept_under_another_name(tmp_path):
     assert files(tmp_path) == {"a": "new", "a~/b": "mine", "sub/c": "new", "sub~": "mine"}
 
 
+def test_nothing_is_written_where_a_link_leads(tmp_path):
+    (tmp_path / "else").mkdir()
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place" / "sub").symlink_to(tmp_path / "else")
+    write(tmp_path / "place", "sub/a")
+    assert files(tmp_path / "else") == {} and (tmp_path / "place" / "sub~").is_symlink()
+    assert (tmp_path / "place" / "sub" / "a").read_text() == "new"
+
+
 def test_a_part_of_a_folder_being_filled_is_written_with_it(tmp_path):
     with filling(tmp_path) as new:
         write(new / "sub", "a")

@@ -145,7 +145,9 @@ def _table(path: Path):
     import pandas as pd
 
     try:
-        head, *rows = files.read_rows(path, LARGEST_TABLE, MOST_CELLS) or [[]]
+        if not (rows := files.read_rows(path, LARGEST_TABLE, MOST_CELLS)):
+            raise ValueError("it is empty")
+        head, *rows = rows
         if not head:
             raise ValueError("it is empty")
         table = pd.DataFrame(rows, columns=head, dtype=str)

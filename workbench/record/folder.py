@@ -234,8 +234,6 @@ def _move_in(place: Path) -> None:
     paths = [path for path in filled.rglob("*") if path.is_file()]
     for path in sorted(paths, key=lambda path: (_is_head(path.name), -len(path.parts))):
         target = place / path.relative_to(filled)
-        if not within(place, path.relative_to(filled).as_posix()):
-            continue  # a link leads out of the folder
         _make_room(target, place)
         shutil.move(path, target)  # from a file system to another, too
     shutil.rmtree(filled)
@@ -274,12 +272,11 @@ def _remove(place: Path, name: str) -> None:
 
 
 def _make_room(target: Path, place: Path) -> None:
-    """Make the folder of `target`; what is in its way, and not ours, is kept as `NAME~`."""
+    """Make the folder of `target`; what is in its way, or would lead elsewhere, is not ours and is kept as `NAME~`."""
     for folder in reversed(list(target.parents)[: -len(place.parents) - 1]):
-        if not folder.is_dir():
-            if folder.exists() or folder.is_symlink():
-                folder.rename(folder.with_name(f"{folder.name}~"))
-            folder.mkdir()
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            folder.rename(folder.with_name(f"{folder.name}~"))
+        folder.mkdir(exist_ok=True)
     if target.is_dir():
         target.rename(target.with_name(f"{target.name}~"))
 
