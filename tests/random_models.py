@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.errors import ShapeError
+from workbench import session
+from workbench.errors import PolicyError, ShapeError
 from workbench.frontends import Model
 from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
@@ -23,6 +24,13 @@ class Drawn:
     optimizer: Optimizer
     board: str
 
+    def compiled(self) -> session.Compiled:
+        """Where the policy cannot be, `full` stands for it: the largest of channels whose order is given, say."""
+        try:
+            return session.compile(self.model, self.policy, self.schedule, self.optimizer)
+        except PolicyError:
+            return session.compile(self.model, "full", self.schedule, self.optimizer)
+
     def __str__(self) -> str:
         return f"{self.model.name} {self.policy} {self.schedule} {self.optimizer} {self.board}"
 
@@ -31,9 +39,8 @@ def drawn(seed: int) -> Drawn:
     """Every kind of layer, residuals, joined branches; degenerate shapes among them."""
     rng = np.random.default_rng(seed)
     model, layers = _network(rng, f"random-{seed}")
-    small = rng.random() < 0.35
-    if small:
-        model = in_int8(model)
+    small = rng.random() < 0.35 and not any(node.op == "concatenate" for node in model.graph.nodes)
+    model = in_int8(model) if small else model  # there is no concatenate of int8
     parts = [f"{name}{rng.choice(['', ':0.5'])}" for name in layers if rng.random() < 0.5]
     policy = str(rng.choice(["full", "full", "bias-only", "last-1", "+".join([*parts, "bias-only"])]))
     policy += "+largest" if ":" in policy and rng.random() < 0.5 else ""
@@ -68,7 +75,8 @@ def _network(rng: np.random.Generator, name: str) -> tuple[Model, list[str]]:
 def _layer(rng: np.random.Generator, net: Network, x, layers: list[str], name: str):
     match rng.choice(["conv", "conv", "depthwise", "grouped", "residual", "joined", "max", "mean"]):
         case "conv":
-            return _convolution(rng, net, x, layers, name, stride=int(rng.integers(1, 3)))
+            padding = tuple(int(rng.integers(0, 3)) for _ in range(4))
+            return _convolution(rng, net, x, layers, name, stride=int(rng.integers(1, 4)), padding=padding)
         case "depthwise":
             return _convolution(
                 rng, net, x, layers, name, x.shape[1], stride=int(rng.integers(1, 3)), groups=x.shape[1]
@@ -88,10 +96,12 @@ def _layer(rng: np.random.Generator, net: Network, x, layers: list[str], name: s
 
 
 def _convolution(rng: np.random.Generator, net: Network, x, layers: list[str], name: str, channels: int | None = None,
-                 kernel: int | None = None, stride: int = 1, groups: int = 1):  # fmt: skip
+                 kernel: int | None = None, stride: int = 1, groups: int = 1, padding=None):  # fmt: skip
     kernel = int(rng.choice([1, 3, 3, 5])) if kernel is None else kernel
     channels = int(rng.choice([1, 2, 4, 8])) if channels is None else channels
-    y = net.conv2d(x, name, channels, kernel, stride=stride, padding=kernel // 2, groups=groups)
+    y = net.conv2d(
+        x, name, channels, kernel, stride=stride, padding=kernel // 2 if padding is None else padding, groups=groups
+    )
     layers.append(name)
     return {"": lambda y, _: y, "relu": net.relu, "relu6": net.relu6}[str(rng.choice(["", "relu", "relu", "relu6"]))](
         y, name

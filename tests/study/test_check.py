@@ -113,10 +113,9 @@ SEEDS = [*range(4), *(pytest.param(seed, marks=pytest.mark.long) for seed in ran
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_false_alarm_in_random_networks(seed, tmp_path):
+def test_no_false_alarm_in_random_networks(seed):
     one = drawn(seed)
-    compiled = session.compile(one.model, one.policy, one.schedule, one.optimizer)
-    outcome = check(session.build(compiled, boards.get(one.board), tmp_path), Training(seed=seed))
+    outcome = check(session.build(one.compiled(), boards.get(one.board)), Training(seed=seed))
     assert not outcome.findings, one
 
 

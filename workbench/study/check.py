@@ -229,7 +229,7 @@ class _Watch:
             op, known = self.of_symbol.get(row.op), row.buffer in starts
             index = (int(row.address) - starts[row.buffer] if known else int(row.address),)
             self.findings.append(Finding(self.label, row.kind, row.op, op.node if op else "",
-                                         names[row.buffer] if known else "", index, count=int(row.count)))  # fmt: skip
+                                         names[row.buffer] if known else "", index, got=int(row.size), count=int(row.count)))  # fmt: skip
         self.violations = len(table)
 
     # ------------------------------------------------------------------ memory

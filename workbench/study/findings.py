@@ -39,7 +39,8 @@ class Finding:
     missing     the operator, or the parameter or scalar called `value`, is not linked: nobody uses it
     whole       `got` is the distance from the interpreter's own step, in terms of the norm, `expected` the most allowed
     undeclared-read, undeclared-write, unwritten-read, outside, beyond-reserve
-                an access that the plan did not promise; `value` is the buffer, `index` the byte of it (or address)
+                an access that the plan did not promise; `value` is the buffer, `index` the byte of it (or address),
+                `got` how many bytes
     fault       the core stopped: `message` says why
 
     `count` elements (or accesses) are wrong, of `elements`.
