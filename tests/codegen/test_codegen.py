@@ -67,7 +67,7 @@ def test_tables_are_saved_and_read_back(tmp_path):
     assert all(op.symbol.startswith(f"op_{op.position:03d}_") for op in made.ops)
 
 
-@pytest.mark.parametrize("name", ["main", "float", "a-b/c", "üñí", "7up", "wb_arena", "x" * 190])
+@pytest.mark.parametrize("name", ["main", "float", "a-b/c", "üñí", "7up", "wb_arena", "x" * 200])
 def test_any_name_becomes_c_that_compiles(name, tmp_path):
     build = Builder()
     x = build.input("input0", (1, 3))

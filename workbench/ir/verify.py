@@ -12,6 +12,7 @@ from workbench.ir.types import BY_ROWS
 
 NAME_LENGTH = 200
 NAME = re.compile(rf"[\w.\-/]{{1,{NAME_LENGTH}}}")  # what the text form and the plan tables can hold
+DERIVED = re.compile(rf"[\w.\-/]{{1,{2 * NAME_LENGTH}}}")  # and what is called after it: update.NAME.weight
 
 
 def verify(graph: Graph) -> Graph:
@@ -22,7 +23,7 @@ def verify(graph: Graph) -> Graph:
     operand is that the kernel needs whole; nothing is read after its storage was taken over.
     """
     for name in (*graph.types, *(node.label for node in graph.nodes if node.label)):
-        if not NAME.fullmatch(name):
+        if not DERIVED.fullmatch(name):
             raise GraphError(f"{shown(name)} is no name: up to {NAME_LENGTH} letters, digits, _ . - and / only")
     known = set(graph.arguments)
     if len(known) != len(graph.arguments):
