@@ -116,7 +116,7 @@ def test_other_slips(capsys, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "empty holds no complete run" in told(capsys, "empty", code=1)
     save("vanilla", "run")
-    assert "again.gif is no .png, .svg or .pdf" in told(capsys, "run", "--lifecycle", "again.gif", code=1)
+    assert "again.gif is no .png, .svg, .pdf" in told(capsys, "run", "--lifecycle", "again.gif", code=1)
     (tmp_path / "README.md").write_text("read me")
     assert "README.md is no run\n  help: name the folder" in told(capsys, "README.md", code=1)
     (tmp_path / "begun" / "full-vanilla" / "firmware").mkdir(parents=True)

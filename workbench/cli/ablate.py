@@ -81,17 +81,17 @@ def _require_its_own(args, policies: list[str]) -> None:
 
 
 def _write(steps, folders: list[str], folder: Path) -> list[Path]:
-    """ablation.csv, .png and .svg in `folder`; gives their paths."""
+    """ablation.csv, .png, .svg and .pdf in `folder`; gives their paths."""
     import pandas as pd
 
     from workbench.report.ablation import ablation_rows
-    from workbench.report.figure import save_figure
+    from workbench.report.figure import ENDINGS, save_figure
     from workbench.report.waterfall import waterfall_figure
 
     table = pd.DataFrame(ablation_rows(steps))
     table.assign(passes=table.passes.map(" ".join), folder=folders).to_csv(folder / TABLE, index=False)
     added = [step for step in steps if not step.is_off]
-    pictures = [folder / "ablation.png", folder / "ablation.svg"] if added else []
+    pictures = [folder / f"ablation{ending}" for ending in ENDINGS] if added else []
     if pictures:
         figure = waterfall_figure(added)
         for path in pictures:

@@ -61,16 +61,17 @@ def execute(args) -> int:
 
 
 def draw(comparison, folder: Path) -> list[str]:
-    """compare.png and .svg in `folder`; gives their names: none without a run."""
+    """compare.png, .svg and .pdf in `folder`; gives their names: none without a run."""
     from workbench.report.comparison import comparison_figure
-    from workbench.report.figure import save_figure
+    from workbench.report.figure import ENDINGS, save_figure
 
     if not comparison.runs:
         return []
     figure = comparison_figure(comparison.runs, _missing(comparison.without_run))
-    for name in ("compare.png", "compare.svg"):
+    names = [f"compare{ending}" for ending in ENDINGS]
+    for name in names:
         save_figure(figure, folder / name)
-    return ["compare.png", "compare.svg"]
+    return names
 
 
 def _tell(args, comparison, files, folder) -> None:

@@ -66,8 +66,10 @@ def _draw(runs, path: Path, x: str) -> None:
 
 
 def _picture(name: str, force: bool) -> Path:
-    if Path(name).suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise WorkbenchError(f"{name} is no .png, .svg or .pdf", "such as --lifecycle lifecycle.png")
+    from workbench.report.figure import ENDINGS
+
+    if Path(name).suffix.lower() not in ENDINGS:
+        raise WorkbenchError(f"{name} is no {', '.join(ENDINGS)}", "such as --lifecycle lifecycle.png")
     return output_file(name, force)
 
 
