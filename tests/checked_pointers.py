@@ -15,7 +15,7 @@ import numpy as np
 from workbench.boards import Board
 from workbench.codegen.project import Project
 from workbench.emulate.machine import Machine
-from workbench.tables import BufferRow, OpRow
+from workbench.tables import BufferRow
 
 HERE = Path(__file__).parent
 BYTES = {"float": 4, "int32_t": 4, "uint32_t": 4, "int8_t": 1}

@@ -7,7 +7,7 @@ buffers by number
 """
 
 from workbench import units
-from workbench.report import headings, palette, panels, tables
+from workbench.report import headings, panels
 from workbench.report.blocks import NUMBER, TIGHT, placed
 from workbench.report.figure import DPI, WIDTH, Picture
 from workbench.report.labels import Labels, Names, shorten
