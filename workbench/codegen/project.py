@@ -125,6 +125,8 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     literals = ", ".join(map(c_literal, kernel.literals(*types, **node.attrs)))
     results = node.results[len(op.takes) :]
     operands = [_operand(graph, layout, node, index) for index in range(len(node.operands))]
+    if op.variadic:
+        operands = [f"(const {C_TYPE[types[0].dtype]} *const[]){{ {', '.join(operands)} }}"]
     operands += ["0"] * (kernel.operands - len(operands))
     pointers = [layout.pointer(graph, name) for name in results]
     pointers += ["0"] * (kernel.results - len(results))

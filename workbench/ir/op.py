@@ -22,7 +22,7 @@ class Kernel:
     front of the call (a str is C as it stands). A result that always takes over an operand is not passed again.
     `scratch(*types, **attrs)` are
     bytes passed last, if any. `operands`, `results`: how many of each the function takes; those that a node leaves out
-    are passed as 0. Without them it takes as many as there are.
+    are passed as 0. Without them it takes as many as there are. Those of a variadic operator are passed as one array.
     """
 
     header: str

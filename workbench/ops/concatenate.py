@@ -41,7 +41,7 @@ def grad(build, dy, *operands, y, index, axis):
 
 def literals(*operands, axis):
     sizes = [prod(x.shape[axis:]) for x in operands]
-    return [prod(operands[0].shape[:axis]), sum(sizes), len(sizes), *sizes]
+    return [prod(operands[0].shape[:axis]), sum(sizes), len(sizes), f"(const int[]){{ {', '.join(map(str, sizes))} }}"]
 
 
 CASES = (  # axis, shapes
