@@ -14,6 +14,22 @@ typedef struct {
     float bias;
 } wb_epilogue;
 
+/* What is no number stays so: it is neither below 0 nor above 6. */
+WB_KERNEL float wb_clipped_f32(int activation, float x)
+{
+    if (activation != WB_LINEAR)
+        x = x <= 0.0f ? 0.0f : x;
+    if (activation == WB_RELU6)
+        x = x >= 6.0f ? 6.0f : x;
+    return x;
+}
+
+/* Whether the gradient of the clip that made y passes. */
+WB_KERNEL uint32_t wb_passes_f32(int activation, float y)
+{
+    return !(y <= 0.0f) && !(activation == WB_RELU6 && y >= 6.0f);
+}
+
 /* The sums as they are. */
 static const wb_epilogue wb_plain = { 0, WB_LINEAR, 0, 0.0f };
 
@@ -34,11 +50,7 @@ WB_KERNEL float wb_finish_f32(wb_epilogue end, float sum)
 {
     if (end.biased)
         sum += end.bias;
-    if (end.activation != WB_LINEAR)
-        sum = sum > 0.0f ? sum : 0.0f;
-    if (end.activation == WB_RELU6)
-        sum = sum < 6.0f ? sum : 6.0f;
-    return sum;
+    return wb_clipped_f32(end.activation, sum);
 }
 
 /* A bit an element, set where the gradient of the clip that made y passes; lowest bit first, padded with zeros. */
@@ -46,10 +58,8 @@ WB_KERNEL void clip_mask_f32(int activation, int count, const float *restrict y,
 {
     for (int start = 0; start < count; start += 32) {
         uint32_t bits = 0;
-        for (int i = start; i < wb_min(start + 32, count); ++i) {
-            const uint32_t passes = y[i] > 0.0f && (activation != WB_RELU6 || y[i] < 6.0f);
-            bits |= passes << (i - start);
-        }
+        for (int i = start; i < wb_min(start + 32, count); ++i)
+            bits |= wb_passes_f32(activation, y[i]) << (i - start);
         *mask++ = bits;
     }
 }

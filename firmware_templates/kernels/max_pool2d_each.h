@@ -1,5 +1,5 @@
 /* max_pool2d_each.h - the kernels of max_pool2d_f32.h for one type of element; included once for each, so no #pragma once.
- * WB_ELEMENT: the type. WB_NAMED(name): what a function is called for it. */
+ * WB_ELEMENT: the type. WB_NAMED(name): what a function is called for it. WB_IS_NUMBER(x): it is not NaN. */
 #include "wb_kernel.h"
 
 WB_KERNEL void WB_NAMED(max_pool2d_each)(int planes, int in_height, int in_width, int out_height, int out_width,
@@ -16,7 +16,7 @@ WB_KERNEL void WB_NAMED(max_pool2d_each)(int planes, int in_height, int in_width
                 for (int ky = ky0; ky < ky1; ++ky)
                     for (int kx = kx0; kx < kx1; ++kx) {
                         const WB_ELEMENT value = x[(iy + ky) * in_width + ix + kx];
-                        if (value > best) {
+                        if (!(value <= best) && WB_IS_NUMBER(best)) {
                             best = value;
                             place = ky * kw + kx;
                         }

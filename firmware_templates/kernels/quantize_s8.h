@@ -2,14 +2,18 @@
 #pragma once
 #include "requantize_s8.h"
 
-/* To the nearest whole number, ties to even; saturates. */
+/* To the nearest whole number, ties to even; saturates. What is no number counts as 0. */
 WB_KERNEL int wb_nearest(float x)
 {
+#ifdef __arm__
     float bits;
     int whole;
     __asm("vcvtr.s32.f32 %0, %1" : "=t"(bits) : "t"(x));
     __builtin_memcpy(&whole, &bits, sizeof whole);
     return whole;
+#else
+    return x != x ? 0 : (int)__builtin_rintf(x >= 65536.0f ? 65536.0f : x <= -65536.0f ? -65536.0f : x);
+#endif
 }
 
 WB_KERNEL void quantize_s8(int count, float per_scale, int zero, const float *restrict x,
@@ -22,13 +26,13 @@ WB_KERNEL void quantize_s8(int count, float per_scale, int zero, const float *re
     }
 }
 
-/* As TensorFlow Lite: divided, halves away from zero. */
+/* As TensorFlow Lite: divided, halves away from zero. What is no number counts as 0 here too. */
 WB_KERNEL void quantize_tflite_s8(int count, float scale, int zero, const float *restrict x,
                                   int8_t *restrict y, uint32_t *restrict mask)
 {
     wb_none_pass(count, mask);
     for (int i = 0; i < count; ++i) {
-        const float steps = x[i] / scale;
+        const float quotient = x[i] / scale, steps = quotient != quotient ? 0.0f : quotient;
         const int whole = (int)(steps > 65536.0f ? 65536.0f : steps < -65536.0f ? -65536.0f : steps);
         const float rest = steps - (float)whole;
         const int away = (rest >= 0.5f) - (rest <= -0.5f);

@@ -15,9 +15,13 @@ typedef struct {
 /* zero + (a * m + 2^31) >> 32 */
 WB_KERNEL int wb_smmlar(int a, int m, int zero)
 {
+#ifdef __arm__
     int y;
     __asm("smmlar %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(m), "r"(zero));
     return y;
+#else
+    return (int)((((int64_t)zero << 32) + (int64_t)a * m + ((int64_t)1 << 31)) >> 32);
+#endif
 }
 
 /* The high half of 2 * a * m, rounded to nearest, halves away from zero. */

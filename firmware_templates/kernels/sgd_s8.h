@@ -52,10 +52,24 @@ WB_KERNEL wb_update_s8 wb_update_at(wb_update_s8 to, float s)
     return to;
 }
 
-/* The largest whole number that is not above x, for |x| up to 2^30 and a bit. */
+/* Towards zero. What is no number counts as 0, as the instruction has it; C leaves that open. */
+WB_KERNEL int wb_truncated(float x)
+{
+#ifdef __arm__
+    float bits;
+    int whole;
+    __asm("vcvt.s32.f32 %0, %1" : "=t"(bits) : "t"(x));
+    __builtin_memcpy(&whole, &bits, sizeof whole);
+    return whole;
+#else
+    return x != x ? 0 : (int)x;
+#endif
+}
+
+/* The largest whole number that is not above x, for |x| up to 2^30 and a bit; 0 for what is no number. */
 WB_KERNEL int wb_floor(float x)
 {
-    const int whole = (int)x;
+    const int whole = wb_truncated(x);
     return whole - ((float)whole > x);
 }
 
@@ -65,8 +79,8 @@ WB_KERNEL int wb_updated(wb_update_s8 to, int w, float dw, int o, int i)
     float u = to.rate * dw;
     if (to.weight_decay != 0.0f)
         u = u + to.lr * to.weight_decay * (float)w;
-    u = u < 1073741824.0f ? u : 1073741824.0f;
-    u = u > -1073741824.0f ? u : -1073741824.0f;
+    u = u >= 1073741824.0f ? 1073741824.0f : u;
+    u = u <= -1073741824.0f ? -1073741824.0f : u; /* what is no number stays so, and moves nothing */
     int64_t updated;
     if (to.rounding == WB_TRUNCATE) {
         const int down = wb_floor(-u);

@@ -1,4 +1,5 @@
-"""nn.max_pool2d: the largest value of each window; padding never wins, ties go to the first in row order.
+"""nn.max_pool2d: the largest value of each window; padding never wins, ties go to the first in row order,
+and the first NaN is larger than all (numpy's argmax).
 
 In a training graph it also gives `argmax`, the winner's place in its window (int8 where that is enough), which is
 all that the gradient needs: dx gets each dy at its winner, summed where windows overlap.
@@ -94,6 +95,9 @@ CASES = (
     ((2, 3, 5, 6), {"pool_size": (3, 2), "strides": (1, 2), "padding": (1, 0, 1, 1)}),
     ((1, 1, 7, 5), {"pool_size": (3, 3), "strides": (2, 1), "padding": (0, 2, 0, 0)}),
     ((1, 1, 13, 12), {"pool_size": (12, 12)}),
+    ((1, 2, 1, 9), {"pool_size": (1, 3), "strides": (1, 2), "padding": (0, 1, 0, 1)}),
+    ((2, 1, 8, 1), {"pool_size": (2, 1), "strides": (3, 1)}),
+    ((1, 2, 3, 4), {"pool_size": (3, 4)}),
 )
 
 

@@ -1,7 +1,8 @@
 """qnn.quantize and qnn.dequantize: real numbers to int8 and back, real = (q - zero_point) · scale.
 
 Rounding passes gradients straight through; what was clipped passes none. Form `rounded`: x · (1 / scale) to nearest,
-ties to even. `tflite`: x / scale, halves away from zero (lite/kernels/internal/reference/quantize.h).
+ties to even. `tflite`: x / scale, halves away from zero (lite/kernels/internal/reference/quantize.h). Int8 has no NaN:
+one counts as 0, so it becomes the zero point.
 """
 
 import numpy as np
@@ -16,6 +17,7 @@ def infer(x, *, scale, zero_point, form, mask):
 
 
 def evaluate(x, *, scale, zero_point, form="rounded", mask=False):
+    x = np.where(np.isnan(x), x.dtype.type(0), x)
     if form == "rounded":
         return clipped(np.rint(x * x.dtype.type(1 / scale)), zero_point, (-128, 127), mask)
     steps = x / x.dtype.type(scale)

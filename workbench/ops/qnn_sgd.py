@@ -10,6 +10,8 @@ rounding   stochastic   ⌊w - u + r⌋, r uniform in [0, 1): a hash of seed, st
                         not depend on what runs when
            nearest      ⌊w - u + ½⌋                       truncate     towards zero, as a conversion in C does
 
+A gradient that is NaN moves nothing: an integer has no such value, and none of its values would be less wrong.
+
 Elements are counted as in the model's own order: where channels were moved at compile time (passes/permute_channels),
 `filters` and `channels` tell where each of axes 0 and 1 stood, so that it does not matter that they were.
 """
@@ -67,7 +69,7 @@ def evaluate(
     u = rate * dw.astype(f)
     if weight_decay:
         u = u + f(lr) * f(weight_decay) * part.astype(f)
-    move = -np.clip(u, -LIMIT, LIMIT)
+    move = np.where(np.isnan(u), f(0), -np.clip(u, -LIMIT, LIMIT))
     whole = part.astype(np.int64)
     if rounding == "truncate":
         down = whole + np.floor(move).astype(np.int64)

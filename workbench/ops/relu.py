@@ -1,6 +1,7 @@
-"""nn.relu: y = max(x, 0), and its gradient dx = dy where y > 0, else 0 (so relu′(0) = 0).
+"""nn.relu: y = 0 where x ≤ 0, else x, and its gradient dx = dy where x was kept, else 0 (so relu′(0) = 0).
 
-With `mask` it also gives one bit an element, y > 0: all that the gradient needs (see nn.apply_mask).
+A NaN is not ≤ 0: it stays, as in numpy's maximum, and its gradient passes. With `mask` it also gives one bit an
+element, set where x was kept: all that the gradient needs (see nn.apply_mask).
 """
 
 import numpy as np
@@ -15,12 +16,12 @@ def infer(x, *, mask):
 
 
 def passes(y):
-    """Where the gradient goes through."""
-    return y > 0
+    """Where the gradient goes through: where nothing was clipped."""
+    return ~(y <= 0)
 
 
 def evaluate(x, *, mask=False):
-    y = np.where(x > 0, x, x.dtype.type(0))
+    y = np.where(x <= 0, x.dtype.type(0), x)
     return (y, passes(y)) if mask else y
 
 

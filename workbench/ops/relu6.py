@@ -1,6 +1,7 @@
-"""nn.relu6: y = min(max(x, 0), 6), and its gradient dx = dy where 0 < y < 6, else 0 (slope 0 at both kinks).
+"""nn.relu6: y = x clipped to [0, 6], and its gradient dx = dy where x was kept, else 0 (slope 0 at both kinks).
 
-With `mask` it also gives one bit an element, 0 < y < 6: all that the gradient needs (see nn.apply_mask).
+A NaN is kept (see nn.relu). With `mask` it also gives one bit an element, set where x was kept: all that the gradient
+needs (see nn.apply_mask).
 """
 
 import numpy as np
@@ -16,12 +17,12 @@ def infer(x, *, mask):
 
 
 def passes(y):
-    """Where the gradient goes through."""
-    return (y > 0) & (y < 6)
+    """Where the gradient goes through: where nothing was clipped."""
+    return ~(y <= 0) & ~(y >= 6)
 
 
 def evaluate(x, *, mask=False):
-    y = np.where(x > 0, np.minimum(x, x.dtype.type(6)), x.dtype.type(0))
+    y = np.where(x <= 0, x.dtype.type(0), np.minimum(x, x.dtype.type(6)))
     return (y, passes(y)) if mask else y
 
 
