@@ -28,7 +28,7 @@ def mlp(widths, batch=2, policy="full", optimizer=PLAIN_SGD) -> Graph:
 
 
 def convnet(
-    channels=(2, 3), size=6, batch=1, policy="full", shared_input=False, optimizer=PLAIN_SGD, clip="relu"
+    channels=(2, 3), size=6, batch=1, policy="full", shared_input=False, optimizer=PLAIN_SGD, clip="relu", classes=3
 ) -> Graph:
     """The training step of convolutions with pooling; with `shared_input` a value is used twice and added up again.
 
@@ -42,29 +42,58 @@ def convnet(
             y = net.build.add(y, net.conv2d(y, f"side{depth}", count, 1), label=f"add{depth}")
         x = y
     x = net.max_pool2d(x, "pool", 2)
-    logits = net.dense(net.flatten(x), "fc", 3)
+    logits = net.dense(net.flatten(x), "fc", classes)
     return training_step(apply_policy(net.build.graph(logits), parse_policy(policy)), optimizer)
 
 
-def mixednet(seed: int, optimizer=PLAIN_SGD) -> Graph:
-    """The training step of a random network of strides, groups, depthwise filters, joined branches and residuals, some
-    of its weights updated in part.
+def image_size(rng, size: int) -> tuple[int, int]:
+    """Rows and columns: a square, or in a third of all cases one row, one column, one pixel, or neither."""
+    odd = [(1, size), (size, 1), (1, 1), (1, 2 * size + 1), (size - 1, 2)]
+    return odd[rng.integers(len(odd))] if rng.random() < 1 / 3 else (size, size)
+
+
+def odd_window(rng, rows: int, columns: int) -> dict:
+    """kernel_size, strides and padding of a window over so large an image: as large as it is, a stride beyond the
+    kernel, more padding on one side than on the other.
     """
-    rng = np.random.default_rng(seed)
-    net = Network("mixednet", (int(rng.integers(1, 3)), 2, 6, 6))
+    kernel, strides, padding = [], [], []
+    for size in (rows, columns):
+        before, behind = (int(rng.choice([0, 0, 1, 2])) for _ in range(2))
+        kernel.append(int(rng.choice([1, size, rng.integers(1, size + before + behind + 1)])))
+        before, behind = min(before, kernel[-1] - 1), min(behind, kernel[-1] - 1)
+        kernel[-1] = min(kernel[-1], size + before + behind)
+        strides.append(int(rng.choice([1, 2, kernel[-1] + 1])))
+        padding.append((before, behind))
+    return {"kernel_size": tuple(kernel), "strides": tuple(strides),
+            "padding": (padding[0][0], padding[1][0], padding[0][1], padding[1][1])}  # fmt: skip
+
+
+def mixednet(seed: int, optimizer=PLAIN_SGD) -> Graph:
+    """The training step of a random network of strides, groups, depthwise filters, odd windows, joined branches and
+    residuals, some of its weights updated in part. Some images are a row, a column or a pixel, some have one channel;
+    some networks have one class.
+    """
+    rng, odd = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    net = Network("mixednet", (int(rng.integers(1, 3)), int(odd.choice([1, 2, 2])), *image_size(odd, 6)))
     x, layers = net.input, []
 
-    def conv(value, channels, kernel=3, **how):
+    def conv(value, channels, kernel=3, padding=None, **how):
         layers.append(f"conv{len(layers)}")
-        value = net.conv2d(value, layers[-1], channels, kernel, padding=kernel // 2, **how)
+        padding = kernel // 2 if padding is None else padding
+        value = net.conv2d(value, layers[-1], channels, kernel, padding=padding, **how)
         return getattr(net, ["relu", "relu6"][rng.integers(2)])(value, layers[-1])
 
     for _ in range(int(rng.integers(1, 4))):
         kind = rng.choice(["stride", "grouped", "depthwise", "joined", "residual"])
+        if odd.random() < 1 / 4:
+            window = odd_window(odd, *x.shape[2:])
+            x = conv(
+                x, int(odd.integers(1, 4)), window["kernel_size"], stride=window["strides"], padding=window["padding"]
+            )
         if kind == "stride":
             x = conv(x, 4, stride=2)
         elif kind == "grouped":
-            x = conv(x, 4, groups=2)
+            x = conv(x, 4, groups=2 if x.shape[1] % 2 == 0 else 1)
         elif kind == "depthwise":
             x = conv(x, x.shape[1], groups=x.shape[1])
         elif kind == "joined":
@@ -73,7 +102,7 @@ def mixednet(seed: int, optimizer=PLAIN_SGD) -> Graph:
         else:
             x = net.add(conv(x, x.shape[1]), x, f"add{len(layers)}")
     x = net.global_avg_pool2d(x, "pool") if rng.random() < 0.5 else net.flatten(x)
-    forward = net.build.graph(net.dense(x, "fc", 3))
+    forward = net.build.graph(net.dense(x, "fc", int(odd.choice([1, 3, 3, 3]))))
     chosen = [f"{name}{rng.choice(['', ':0.5'])}" for name in (*layers, "fc") if rng.random() < 0.6]
     return training_step(apply_policy(forward, parse_policy("+".join(chosen) or "bias-only")), optimizer)
 
@@ -81,11 +110,11 @@ def mixednet(seed: int, optimizer=PLAIN_SGD) -> Graph:
 def int8net(
     seed: int, optimizer=PLAIN_SGD, batch: int | None = None, size: int = 6, update: str = ""
 ) -> tuple[Graph, dict[str, np.ndarray]]:
-    """The training step of a random int8 network, and its parameters: strides, groups, depthwise filters, residuals of
-    different scales, average pooling, a dense head; some of its weights updated in part, unless `update` is a policy.
-    About a tenth is clipped.
+    """The training step of a random int8 network, and its parameters: strides, groups, depthwise filters, odd windows,
+    residuals of different scales, average pooling, a dense head; some of its weights updated in part, unless `update`
+    is a policy. Shapes as in mixednet. About a tenth is clipped.
     """
-    rng = np.random.default_rng(seed)
+    rng, odd = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     build, weights, layers = Builder(), {}, []
 
     def quantization() -> tuple[float, int]:
@@ -98,19 +127,19 @@ def int8net(
         weights[name] = values
         return build.parameter(name, values.shape, str(values.dtype))
 
-    def conv(x, channels, kernel=3, stride=1, groups=1, label=""):
+    def conv(x, channels, kernel=3, stride=1, groups=1, label="", **window):
         label = label or f"conv{len(layers)}"
         layers.append(label)
-        shape, (scale, zero) = (channels, x.shape[1] // groups, kernel, kernel), quantization()
+        window = {"kernel_size": (kernel,) * 2, "strides": (stride,) * 2, "padding": (kernel // 2,) * 4} | window
+        shape, (scale, zero) = (channels, x.shape[1] // groups, *window["kernel_size"]), quantization()
         reach = 74 * 74 * np.sqrt(np.prod(shape[1:])) * x.type.scale / scale
         w = parameter(f"{label}.weight", rng.integers(-127, 128, shape).astype(np.int8))
         b = parameter(f"{label}.bias", rng.integers(-2000, 2000, channels, np.int32))
         s = parameter(f"{label}.scale", (70 / reach * rng.uniform(0.3, 1.5, channels)).astype(np.float32))
         m = build.op("qnn.requantization", s, x_scale=x.type.scale, y_scale=scale, label=f"{label}.factors")
         low = int(rng.choice([-128, max(zero, -128)]))
-        return build.op("qnn.conv2d", x, w, b, m, channels=channels, kernel_size=(kernel, kernel), groups=groups,
-                        strides=(stride, stride), padding=(kernel // 2,) * 4, **of("x", x), y_scale=scale,
-                        y_zero_point=zero, clip=(min(low, 100), 127), label=label)  # fmt: skip
+        return build.op("qnn.conv2d", x, w, b, m, channels=channels, groups=groups, **window, **of("x", x),
+                        y_scale=scale, y_zero_point=zero, clip=(min(low, 100), 127), label=label)  # fmt: skip
 
     def add(a, b, label):
         scale, zero = quantization()
@@ -118,16 +147,19 @@ def int8net(
 
     scale, zero = quantization()
     batch = int(rng.integers(1, 3)) if batch is None else batch
-    x = build.input("input0", (batch, 3, size, size), "int8", scale=scale, zero_point=zero)
+    shape = (batch, int(odd.choice([1, 3, 3])), *image_size(odd, size))
+    x = build.input("input0", shape, "int8", scale=scale, zero_point=zero)
     for _ in range(int(rng.integers(1, 4))):
         kind = rng.choice(["stride", "grouped", "depthwise", "pool", "residual", "bottleneck"])
+        if odd.random() < 1 / 4:
+            x = conv(x, int(odd.integers(1, 4)), **odd_window(odd, *x.shape[2:]))
         if kind == "stride":
             x = conv(x, 4, stride=2)
         elif kind == "grouped":
             x = conv(conv(x, 4, 1), 4, groups=2)
         elif kind == "depthwise":
             x = conv(x, x.shape[1], groups=x.shape[1])
-        elif kind == "pool" and x.shape[2] > 1:
+        elif kind == "pool" and min(x.shape[2:]) > 1:
             x = build.max_pool2d(conv(x, x.shape[1]), pool_size=(2, 2), label=f"pool{len(layers)}")
         elif kind == "residual":
             x = add(conv(x, x.shape[1]), x, f"add{len(layers)}")
@@ -138,7 +170,8 @@ def int8net(
     scale, zero = quantization()
     x = build.op("qnn.avg_pool2d", x, pool_size=x.shape[2:], **of("x", x), y_scale=scale, y_zero_point=zero,
                  label="pool")  # fmt: skip
-    forward = build.graph(build.batch_flatten(conv(x, 3, 1, label="fc"), label="flatten"))
+    classes = int(odd.choice([1, 3, 3, 3]))
+    forward = build.graph(build.batch_flatten(conv(x, classes, 1, label="fc"), label="flatten"))
     chosen = [f"{name}{rng.choice(['', ':0.5'])}" for name in layers if rng.random() < 0.6]
     policy = parse_policy(update or "+".join(chosen) or str(rng.choice(["full", "bias-only"])))
     return training_step(apply_policy(forward, policy), optimizer), weights
@@ -223,8 +256,8 @@ def training_graphs(draw) -> Graph:
         widths = draw(st.lists(st.integers(1, 9), min_size=2, max_size=5))
         return mlp(widths, draw(st.integers(1, 3)), policy, optimizer)
     channels = draw(st.lists(st.integers(1, 3), min_size=1, max_size=2))
-    clip = draw(st.sampled_from(["relu", "relu6"]))
-    return convnet(channels, draw(st.integers(4, 6)), 1, policy, draw(st.booleans()), optimizer, clip)
+    clip, classes = draw(st.sampled_from(["relu", "relu6"])), draw(st.integers(1, 3))
+    return convnet(channels, draw(st.integers(2, 6)), 1, policy, draw(st.booleans()), optimizer, clip, classes)
 
 
 def same_bits(one, other) -> bool:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from graphs import feeds, int8net, same_bits, seeds, shuffled
+from graphs import feeds, int8net, mixednet, same_bits, seeds, shuffled
 from hypothesis import example, given, settings
 from straight_through import forward_values, gradients
 
@@ -88,12 +88,27 @@ def test_random_networks_have_what_they_should_have():
     steps = [int8net(seed)[0] for seed in EVERYTHING]
     convs = [node.attrs | {"in": step.types[node.operands[0]].shape[1]} for step in steps for node in step.nodes
              if node.op == "qnn.conv2d"]  # fmt: skip
-    assert {conv["strides"] for conv in convs} == {(1, 1), (2, 2)}
+    assert {conv["strides"] for conv in convs} > {(1, 1), (2, 2)}
     assert {conv["groups"] for conv in convs} > {1, 2, 3}
     parts = [isinstance(step.types[name].needs_grad, tuple) for step in steps for name in step.parameters]
     assert any(parts)
     adds = [node.attrs for step in steps for node in step.nodes if node.op == "qnn.add"]
     assert all(len({add["a_scale"], add["b_scale"], add["y_scale"]}) == 3 for add in adds)
+
+
+@pytest.mark.parametrize("network", [mixednet, lambda seed: int8net(seed)[0]], ids=["float32", "int8"])
+def test_random_networks_have_degenerate_shapes(network):
+    """One row, column, pixel, channel, class; a kernel as large as its image, a stride beyond it, uneven padding."""
+    steps = [network(seed) for seed in EVERYTHING]
+    convs = [(step.types[node.operands[0]].shape, node.attrs) for step in steps for node in step.nodes
+             if node.op in ("nn.conv2d", "qnn.conv2d") and node.label != "fc"]  # fmt: skip
+    sizes = [shape[2:] for shape, _ in convs]
+    assert (1, 1) in sizes and any(h == 1 < w for h, w in sizes) and any(w == 1 < h for h, w in sizes)
+    assert any(shape[1] == 1 for shape, _ in convs)
+    assert any(conv["kernel_size"] == shape[2:] != (1, 1) for shape, conv in convs)
+    assert any(conv["strides"][0] > conv["kernel_size"][0] for _, conv in convs)
+    assert any(conv["padding"][:2] != conv["padding"][2:] for _, conv in convs)
+    assert any(step.types[node.operands[0]].shape[1] == 1 for step in steps for node in loss_nodes(step))
 
 
 optimizers = (

@@ -17,11 +17,11 @@ WB_KERNEL float weight_gradient_f32(int batch, int in_height, int in_width, int 
     float sum = 0.0f;
     for (int n = 0; n < batch; ++n)
         for (int oy = oy0; oy < oy1; ++oy) {
-            const float *row = x + n * x_image + (oy * sh + top) * in_width + left;
             const float *drow = dy + n * dy_image + oy * out_width;
+            const int row = n * x_image + (oy * sh + top) * in_width + left; /* may lie before x: a number, no address */
 #pragma GCC unroll 8
             for (int ox = ox0; ox < ox1; ++ox)
-                sum += drow[ox] * row[ox * sw];
+                sum += drow[ox] * x[row + ox * sw];
         }
     return sum;
 }
@@ -40,7 +40,7 @@ WB_KERNEL void conv2d_backward_weight_into_f32(int batch, int groups, int channe
                 for (int ky = 0; ky < kh; ++ky)
 #pragma GCC unroll 3
                     for (int kx = 0; kx < kw; ++kx)
-                        sink_f32(sink, to++, v++,
+                        sink_f32(sink, (((g * filters + o) * channels + c) * kh + ky) * kw + kx, to, v,
                                  weight_gradient_f32(batch, in_height, in_width, out_height, out_width, ky, kx, sh, sw,
                                                      pt, pl, dh, dw, groups * filters * out_plane,
                                                      groups * channels * in_plane, dy + (g * filters + o) * out_plane,

@@ -32,7 +32,7 @@ WB_KERNEL wb_axis transpose_axis(int size, int pixels, int stride, int phase, in
             ++tap;
     const int taps = tap < kernel ? (kernel - tap + tap_step - 1) / tap_step : 0;
     const int reach = dilation / common; /* elements of dy between taps */
-    *first_tap = (tap + (taps - 1) * tap_step) * weight;
+    *first_tap = taps ? (tap + (taps - 1) * tap_step) * weight : 0;
     const int first = taps ? (phase + padding - tap * dilation) / stride - (taps - 1) * reach : 0;
     return (wb_axis){ size, (pixels - phase + stride - 1) / stride, first, 1, taps, reach,
                       -tap_step * weight, x_next, stride * y_next, 0 };

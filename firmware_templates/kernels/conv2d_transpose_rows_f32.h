@@ -49,8 +49,9 @@ WB_KERNEL void conv2d_transpose_rows_channels_f32(int channels, int in_height, i
                 const wb_axis all = transpose_axis(out_height, in_height, sh, py, kh, pt, dh, kw, dy.pitch, dx.pitch, &ky);
                 const wb_axis h = transpose_axis(out_width, in_width, sw, px, kw, pl, dw, 1, 1, 1, &kx);
                 const wb_axis v = transpose_rows_axis(all, py, sh, begin, end, &d, &i);
-                windows_f32(filters, dy.plane, channels * kh * kw, v, h, last, d.at + first_filter * dy.plane,
-                            w + c * kh * kw + ky + kx, wb_row(dx, first_channel + c, i * sh + py) + px);
+                if (v.outputs > 0)
+                    windows_f32(filters, dy.plane, channels * kh * kw, v, h, last, d.at + first_filter * dy.plane,
+                                w + c * kh * kw + ky + kx, wb_row(dx, first_channel + c, i * sh + py) + px);
             }
 }
 

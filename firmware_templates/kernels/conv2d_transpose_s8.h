@@ -5,10 +5,10 @@
 /* `count` runs of `taps` weights, `apart` from one to the next, as floats side by side. */
 WB_KERNEL void widened_s8(int count, int taps, int apart, const int8_t *restrict w, float *restrict wide)
 {
-    for (int o = 0; o < count; ++o, w += apart)
+    for (int o = 0; o < count; ++o)
 #pragma GCC unroll 9
         for (int t = 0; t < taps; ++t)
-            *wide++ = (float)w[t];
+            *wide++ = (float)w[o * apart + t];
 }
 
 /* Input channel c of the filters of group g, as floats; `rest` is 0 where w is in one array. */

@@ -10,9 +10,10 @@ WB_KERNEL void conv2d_transpose_made_f32(int channels, int in_height, int in_wid
                                          const float *restrict w, const float *restrict rest, float *restrict dx)
 {
     const int taps = kh * kw, inside = rest ? kept : channels, here = wb_max(0, wb_min(count, inside - first));
-    conv2d_transpose_channels_f32(here, inside * taps, in_height, in_width, filters, out_height, out_width, kh, kw, sh, sw,
-                                  pt, pl, dh, dw, wb_plain, dy, w + first * taps, dx);
-    if (rest)
+    if (here)
+        conv2d_transpose_channels_f32(here, inside * taps, in_height, in_width, filters, out_height, out_width, kh, kw, sh,
+                                      sw, pt, pl, dh, dw, wb_plain, dy, w + first * taps, dx);
+    if (rest && here < count)
         conv2d_transpose_channels_f32(count - here, (channels - kept) * taps, in_height, in_width, filters, out_height,
                                       out_width, kh, kw, sh, sw, pt, pl, dh, dw, wb_plain, dy,
                                       rest + (first + here - kept) * taps, dx + here * in_height * in_width);

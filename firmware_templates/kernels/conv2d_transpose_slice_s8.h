@@ -37,7 +37,8 @@ WB_KERNEL void conv2d_transpose_onto_s8(int channels, int in_height, int in_widt
 {
     const int taps = kh * kw, in_rest = rest ? channels - kept : 0;
     w += first * (channels - in_rest) * taps;
-    rest += first * in_rest * taps;
+    if (in_rest)
+        rest += first * in_rest * taps;
     for (int c = 0; c < channels; ++c) {
         input_channel_s8(1, 0, channels, c, count, taps, kept, w, in_rest ? rest : 0, scratch);
         conv2d_transpose_channels_f32(1, kh * kw, in_height, in_width, count, out_height, out_width, kh, kw, sh, sw, pt, pl, dh, dw,

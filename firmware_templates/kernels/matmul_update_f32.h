@@ -12,7 +12,7 @@ WB_KERNEL void matmul_into_f32(int rows, int columns, int inner, int transpose_a
     const int b_column = transpose_b ? inner : 1, b_step = transpose_b ? 1 : columns;
     for (int r = 0; r < rows; ++r)
         for (int c = 0; c < columns; ++c)
-            sink_f32(sink, to++, v++, matmul_dot_f32(inner, a + r * a_row, a_step, b + c * b_column, b_step));
+            sink_f32(sink, r * columns + c, to, v, matmul_dot_f32(inner, a + r * a_row, a_step, b + c * b_column, b_step));
 }
 
 WB_KERNEL void matmul_accumulate_f32(int rows, int columns, int inner, int transpose_a, int transpose_b,

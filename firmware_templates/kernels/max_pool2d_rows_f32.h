@@ -9,16 +9,16 @@ WB_KERNEL void max_pool2d_rows_each_f32(int channels, int in_height, int in_widt
     for (int c = 0; c < channels; ++c)
         for (int oy = begin; oy < end; ++oy) {
             const int iy = oy * sh - pt, ky0 = wb_max(0, -iy), ky1 = wb_min(kh, in_height - iy);
-            const float *row = wb_row(x, c, iy);
+            const float *rows = wb_row(x, c, iy + ky0);
             float *to = wb_row(y, c, oy);
             for (int ox = 0; ox < out_width; ++ox) {
                 const int ix = ox * sw - pl, kx0 = wb_max(0, -ix), kx1 = wb_min(kw, in_width - ix);
                 int place = ky0 * kw + kx0;
-                float best = row[ky0 * x.pitch + ix + kx0];
+                float best = rows[ix + kx0];
                 for (int ky = ky0; ky < ky1; ++ky)
                     for (int kx = kx0; kx < kx1; ++kx) {
-                        const float value = row[ky * x.pitch + ix + kx];
-                        if (value > best) {
+                        const float value = rows[(ky - ky0) * x.pitch + ix + kx];
+                        if (!(value <= best) && best == best) {
                             best = value;
                             place = ky * kw + kx;
                         }

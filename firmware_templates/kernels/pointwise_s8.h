@@ -15,14 +15,14 @@ typedef struct {
 WB_KERNEL void pointwise_add_s8(int filters, int pixels, int channels, int plane, int w_row, int zero,
                                 const int8_t *restrict x, const int8_t *restrict w, int *restrict sums)
 {
-    for (int c = 0; c < channels; ++c, x += plane, ++w) {
+    for (int c = 0; c < channels; ++c) {
         int at[4];
 #pragma GCC unroll 4
         for (int p = 0; p < pixels; ++p)
-            at[p] = x[p] - zero;
+            at[p] = x[c * plane + p] - zero;
 #pragma GCC unroll 4
         for (int f = 0; f < filters; ++f) {
-            const int weight = w[f * w_row];
+            const int weight = w[f * w_row + c];
 #pragma GCC unroll 4
             for (int p = 0; p < pixels; ++p)
                 sums[f * pixels + p] += at[p] * weight;

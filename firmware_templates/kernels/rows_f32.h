@@ -48,6 +48,7 @@ WB_KERNEL void wb_keep(wb_rows *x, int channels, int width, int keep)
     const int left = (x->end - x->first - gone) * width;
     for (int c = 0; c < channels; ++c) {
         float *to = x->at + c * x->plane;
+        __asm("" : "+r"(to)); /* how many rows have room there GCC does not know, and warns of more than there are */
 #pragma GCC unroll 4
         for (int i = 0; i < left; ++i)
             to[i] = to[i + gone * width];
@@ -81,10 +82,8 @@ WB_KERNEL void clip_mask_run_f32(int activation, int count, const float *restric
     for (int done = 0; done < count;) {
         const int here = wb_min(count - done, 32 - start);
         uint32_t bits = 0;
-        for (int i = here; i-- > 0;) {
-            const float value = y[done + i];
-            bits = bits << 1 | (value > 0.0f && (activation != WB_RELU6 || value < 6.0f));
-        }
+        for (int i = here; i-- > 0;)
+            bits = bits << 1 | wb_passes_f32(activation, y[done + i]);
         *words++ |= bits << start;
         done += here;
         start = 0;

@@ -6,10 +6,10 @@
 #include "sgd_f32.h"
 
 typedef enum {
-    WB_STORE,    /* *to = g */
-    WB_ADD,      /* *to += g */
-    WB_SGD,      /* *to is a weight: as in sgd_f32 */
-    WB_MOMENTUM, /* *to is a weight, *v its momentum: as in sgd_momentum_f32 */
+    WB_STORE,    /* to[i] = g */
+    WB_ADD,      /* to[i] += g */
+    WB_SGD,      /* to[i] is a weight: as in sgd_f32 */
+    WB_MOMENTUM, /* to[i] is a weight, v[i] its momentum: as in sgd_momentum_f32 */
 } wb_sink_kind;
 
 typedef struct {
@@ -17,14 +17,15 @@ typedef struct {
     float rate, momentum, scale, weight_decay;
 } wb_sink;
 
-WB_KERNEL void sink_f32(wb_sink sink, float *to, float *v, float g)
+/* Element i, whose gradient is g; v is 0 where there is no momentum. */
+WB_KERNEL void sink_f32(wb_sink sink, int i, float *to, float *v, float g)
 {
     switch (sink.kind) {
-    case WB_STORE: *to = g; break;
-    case WB_ADD: *to += g; break;
-    case WB_SGD: sgd_element_f32(sink.rate, sink.scale, sink.weight_decay, to, g); break;
+    case WB_STORE: to[i] = g; break;
+    case WB_ADD: to[i] += g; break;
+    case WB_SGD: sgd_element_f32(sink.rate, sink.scale, sink.weight_decay, to + i, g); break;
     case WB_MOMENTUM:
-        sgd_momentum_element_f32(sink.rate, sink.momentum, sink.scale, sink.weight_decay, to, g, v);
+        sgd_momentum_element_f32(sink.rate, sink.momentum, sink.scale, sink.weight_decay, to + i, g, v + i);
         break;
     }
 }

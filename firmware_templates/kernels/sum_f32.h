@@ -19,7 +19,7 @@ WB_KERNEL void sum_into_f32(int batch, int channels, int plane, float times, con
                             wb_sink sink, float *restrict to, float *restrict v)
 {
     for (int c = 0; c < channels; ++c)
-        sink_f32(sink, to + c, v + c, channel_sum_f32(batch, channels, plane, c, times, x));
+        sink_f32(sink, c, to, v, channel_sum_f32(batch, channels, plane, c, times, x));
 }
 
 WB_KERNEL void sum_f32(int batch, int channels, int plane, float times, const float *restrict x, float *restrict y)

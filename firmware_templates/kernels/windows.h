@@ -23,6 +23,9 @@ WB_KERNEL int windows_right(wb_axis a)
 /* Whether tap 0 of output i lies on element i, for all of them. */
 WB_KERNEL int windows_in_place(wb_axis a) { return a.first == 0 && a.step == 1 && a.outputs == a.size; }
 
+/* The element under tap (0, 0) of the first output of row i: on an image, or before it, where taps are clipped. */
+WB_KERNEL int windows_row(wb_axis v, wb_axis h, int i) { return (v.first + i * v.step) * v.x_next + h.first; }
+
 /* The taps [begin, end) of output i that lie on the image. */
 WB_KERNEL int windows_begin(wb_axis a, int i) { return wb_ceil_div(-(a.first + i * a.step), a.dilation); }
 WB_KERNEL int windows_end(wb_axis a, int i)

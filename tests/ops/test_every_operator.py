@@ -1,16 +1,24 @@
 """Every operator keeps its own promises: shapes = evaluate, gradients = finite differences, emulated C = evaluate."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from samples import dtype_name, evaluate, every_sample, in_dtype, run_every_kernel
+from checked_pointers import pointers_outside
+from samples import dtype_name, evaluate, every_sample, in_dtype, one_project, with_no_numbers
 
+from workbench import boards
+from workbench.codegen import generate
+from workbench.emulate.machine import Machine
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.ir.op import registered
 from workbench.ir.ranges import Range, exactly
 from workbench.ir.types import TensorType
 from workbench.ir.verify import verify
+from workbench.plan.memory import plan_memory
 from workbench.study.findings import beyond
+from workbench.toolchain import build
 
 CASES = [pytest.param(op, sample, id=case) for case, op, sample in every_sample()]
 
@@ -78,23 +86,47 @@ def _by_rule(op, sample, operands, dy, index):
     return result
 
 
-@pytest.fixture(scope="module", params=["nrf52840", "stm32f746"])
+@pytest.fixture(scope="module", params=["virtual-m4", "virtual-m7"])
 def emulated(request, tmp_path_factory):
-    return run_every_kernel(request.param, tmp_path_factory.mktemp("kernels"))
+    """What runs every sample's kernel on the emulated core; that its C compiles is the proof of -Warray-bounds."""
+    board = boards.get(request.param)
+    project, run = one_project(board)
+    elf = build(project, board, tmp_path_factory.mktemp("kernels"), 0).elf
+    return lambda cases: run(Machine(elf, board), cases)
 
 
 def test_emulated_c_equals_evaluate(emulated):
     """But for what the order of a sum may change, element by element; and hardly anything of the whole."""
+    results = emulated(every_sample())
     for case, op, sample in every_sample():
         if op.kernel is None:
             continue
         allowed = op.ranges(*map(exactly, in_dtype(sample.operands, np.float32)), **sample.attrs)
-        for got, want, each in zip(emulated[case], evaluate(op, sample), allowed, strict=True):
+        for got, want, each in zip(results[case], evaluate(op, sample), allowed, strict=True):
             assert beyond(each, got.reshape(want.shape))[1] is None, case
             if got.dtype == np.float32:
                 error = np.linalg.norm(got.astype(np.float64) - want.reshape(-1)) / max(np.linalg.norm(want), 1e-30)
                 few = max(np.size(operand) for operand in sample.operands) < 400
                 assert error <= (1e-6 if few else 1e-5), f"{case}: {error:.1e} of its norm"
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of numpy: infinity less infinity
+def test_what_is_no_number_is_none_in_c_where_numpy_has_none(emulated):
+    """NaN and infinity among the operands: NaN where numpy has it, the same bits of masks there, the same rest."""
+    cases = [(case, op, with_no_numbers(op, sample)) for case, op, sample in every_sample()]
+    results = emulated(cases)
+    for case, op, sample in cases:
+        if op.kernel is None:
+            continue
+        allowed = op.ranges(*map(exactly, in_dtype(sample.operands, np.float32)), **sample.attrs)
+        wanted = [want.reshape(-1) for want in evaluate(op, sample)]
+        nan = np.isnan(wanted[0])
+        for got, want, each in zip(results[case], wanted, allowed, strict=True):
+            assert beyond(each, got.reshape(each.low.shape))[1] is None, case
+            assert np.array_equal(np.isnan(got), np.isnan(want)), case
+            assert got.shape != nan.shape or np.array_equal(got[nan], want[nan], equal_nan=got.dtype == np.float32), (
+                case
+            )
 
 
 KNOWN_ONLY = {  # what takes no ranges
@@ -116,6 +148,24 @@ def test_what_operands_may_be_tells_what_results_may_be(op, sample):
                  for a, w in zip(operands, widths, strict=True)]  # fmt: skip
         for got, each in zip(evaluate(op, type(sample)(moved, sample.attrs)), allowed, strict=True):
             assert beyond(each, got)[1] is None
+
+
+def test_no_kernel_forms_a_pointer_outside_its_array(tmp_path):
+    board = boards.get("virtual-m4")
+    project, run = one_project(board, one_arena=True)
+    assert pointers_outside(project, board, tmp_path, lambda machine: run(machine, every_sample())) == []
+
+
+def test_a_pointer_outside_its_array_is_seen_before_it_is_used(tmp_path):
+    """The check checked: `p` is never read through where it lies outside."""
+    board, build = boards.get("virtual-m4"), Builder()
+    graph = build.graph(build.relu(build.input("x", (1, 5))))
+    project = generate(graph, plan_memory(graph), {}, board)
+    before, inside, after = project.files["kernels/relu_f32.h"].partition("{\n")
+    kernel = f"{before}{inside}    const float *p = x - 1;\n    x = p + 1;\n{after}"
+    project = replace(project, files={**project.files, "kernels/relu_f32.h": kernel})
+    seen = pointers_outside(project, board, tmp_path, lambda machine: (machine.start(), machine.call("wb_train_step")))
+    assert seen == [f"relu_f32.h:{len(before.splitlines()) + 2} in op_000_relu"]
 
 
 @pytest.mark.parametrize("name", ["nn.softmax_cross_entropy", "nn.softmax_cross_entropy_grad"])

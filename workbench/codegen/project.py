@@ -16,7 +16,7 @@ import numpy as np
 from workbench.boards import Board
 from workbench.codegen.build_files import board_script, makefile
 from workbench.codegen.header import accumulates, counts, declaration, model_header
-from workbench.codegen.layout import ARENA, Layout, c_literal, lay_out
+from workbench.codegen.layout import ARENA, C_TYPE, Layout, c_literal, lay_out
 from workbench.codegen.region import region_body, region_headers
 from workbench.codegen.slices import slices_body, slices_headers
 from workbench.errors import GraphError, ModelError

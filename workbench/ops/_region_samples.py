@@ -164,6 +164,44 @@ def through_residual(build):
     return *sums, build.conv2d_transpose(g, build.input("we", (6, 4, 1, 1)), dy, channels=4, kernel_size=(1, 1))
 
 
+def in_a_column(build):
+    """Images of one column: a kernel and a stride along it, padding on one side only, a mask, and a pooling."""
+    x = build.input("x", (1, 2, 9, 1))
+    y, mask = build.conv2d(x, build.input("w", (3, 2, 3, 1)), channels=3, kernel_size=(3, 1), strides=(2, 1),
+                           padding=(0, 0, 1, 0), activation="relu", mask=True)  # fmt: skip
+    most, places = build.max_pool2d(y, pool_size=(2, 1), strides=(3, 1), argmax=True)
+    return mask, most, places
+
+
+def in_a_row(build):
+    """Images of one row, a kernel taller than they are, and one as tall as its image, which leaves a single row."""
+    x = build.input("x", (2, 2, 1, 6))
+    y = build.conv2d(x, build.input("w", (2, 1, 3, 3)), channels=2, kernel_size=(3, 3), padding=(1,) * 4, groups=2)
+    both = build.relu6(build.add(y, x), mask=False)
+    return both, build.conv2d(both, build.input("v", (4, 2, 1, 6)), channels=4, kernel_size=(1, 6))
+
+
+def through_a_column(build):
+    """Back through a stride beyond its kernel, of one column, and through a kernel as tall as its image."""
+    dy = build.input("dy", (1, 3, 1, 1))
+    inner = build.conv2d_transpose(dy, build.input("w", (3, 2, 3, 1)), channels=2, kernel_size=(3, 1))
+    bias = build.sum(inner, axis=(0, 2, 3))
+    masked = build.apply_mask(inner, build.input("m", (1, 2, 3, 1), "bit"))
+    return bias, build.conv2d_transpose(masked, build.input("v", (2, 1, 2, 1)), channels=1, kernel_size=(2, 1),
+                                        strides=(4, 1), padding=(1, 0, 0, 0), output_padding=(2, 0))  # fmt: skip
+
+
+def column_of_int8(build):
+    """Two convolutions along a column, with a stride beyond the kernel and with padding on one side."""
+    x = build.input("x", (1, 2, 10, 1), "int8")
+    for label, (channels, kernel, stride, padding) in enumerate(((3, 2, 3, (1, 0, 0, 0)), (2, 4, 1, (0, 0, 0, 0)))):
+        w = build.input(f"w{label}", (channels, x.shape[1], kernel, 1), "int8")
+        b, m = build.input(f"b{label}", (channels,), "int32"), build.input(f"m{label}", (2, channels), "int32")
+        x = build.op("qnn.conv2d", x, w, b, m, channels=channels, kernel_size=(kernel, 1), strides=(stride, 1),
+                     padding=padding, x_scale=0.04, x_zero_point=3, y_scale=0.04, y_zero_point=3)  # fmt: skip
+    return (x,)
+
+
 BY_ROWS = (  # (function of a builder that gives the body's outputs, rows a step)
     *((block, 1), (block, 3), (strided, 1), (strided, 2), (backward, 1), (backward, 2), (pooled, 1), (pooled, 2)),
     *((through_pooling, 1), (block_of_int8, 1), (block_of_int8, 2)),
@@ -172,5 +210,8 @@ BY_ROWS = (  # (function of a builder that gives the body's outputs, rows a step
 )
 BY_CHANNELS = ((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6))
 BY_CHANNELS += ((through_residual, 1), (through_residual, 3))
+DEGENERATE = ((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2))
+DEGENERATE += ((column_of_int8, 1), (column_of_int8, 2))
 CHAINS = [(chain, {"rows": rows}) for chain, rows in BY_ROWS]
 CHAINS += [(chain, {"channels": channels}) for chain, channels in BY_CHANNELS]
+CHAINS += [(chain, {"rows": rows}) for chain, rows in DEGENERATE]

@@ -53,6 +53,8 @@ CASES = (
     ((2, 3, 5, 6), {"pool_size": (3, 2), "strides": (1, 2), "padding": (1, 0, 1, 1)}),
     ((1, 2, 5, 5), {"pool_size": (3, 3), "strides": (2, 2), "padding": (1, 1, 1, 1), "count_include_pad": True}),
     ((1, 4, 3, 3), {"pool_size": (3, 3)}),
+    ((1, 2, 1, 9), {"pool_size": (1, 3), "strides": (1, 2), "padding": (0, 1, 0, 0)}),
+    ((2, 1, 8, 1), {"pool_size": (2, 1), "strides": (3, 1)}),
 )
 
 

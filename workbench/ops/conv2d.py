@@ -142,11 +142,22 @@ CASES = (  # x shape, output channels, attributes
     ((1, 2, 3, 3), 2, {"kernel_size": (2, 2), "padding": (3, 2, 3, 2)}),
     ((1, 8, 5, 5), 4, {"kernel_size": (1, 1), "strides": (2, 2), "padding": (1, 0, 1, 0)}),
     ((1, 9, 4, 4), 5, {"kernel_size": (1, 1)}),
+    # one row, one column, one pixel; a kernel as large as its image, or as tall; a stride beyond the kernel
+    ((1, 6, 1, 17), 3, {"kernel_size": (1, 7), "strides": (1, 2), "padding": (0, 3, 0, 3)}),
+    ((2, 2, 9, 1), 3, {"kernel_size": (5, 1), "strides": (2, 1), "padding": (2, 0, 1, 0)}),
+    ((1, 3, 1, 6), 3, {"kernel_size": (3, 3), "padding": (1, 1, 1, 1), "groups": 3}),
+    ((1, 2, 1, 1), 2, {"kernel_size": (3, 3), "padding": (1, 1, 1, 1)}),
+    ((2, 2, 3, 4), 3, {"kernel_size": (3, 4)}),
+    ((1, 1, 4, 9), 2, {"kernel_size": (4, 3), "strides": (1, 2), "padding": (0, 0, 0, 1)}),
+    ((1, 1, 1, 11), 1, {"kernel_size": (1, 2), "strides": (1, 5), "padding": (0, 1, 0, 0)}),
+    ((1, 1, 7, 1), 1, {"kernel_size": (1, 1), "strides": (3, 2)}),
+    ((1, 2, 4, 6), 2, {"kernel_size": (3, 3), "strides": (2, 2), "padding": (0, 0, 1, 1)}),
 )
 
 ENDS = (  # of a case: its number, bias, activation, mask
     *((0, True, "", False), (1, True, "relu", False), (2, False, "relu6", False)),
     *((7, True, "relu6", True), (3, False, "relu", True), (8, True, "relu", True)),
+    *((18, True, "relu6", True), (19, True, "relu", False)),
 )
 
 

@@ -58,6 +58,7 @@ CASES = (  # rows, inputs, outputs, bias, activation, mask
     *((1, 5, 3, False, "", False), (4, 7, 2, False, "", False), (1, 1, 1, False, "", False)),
     *((3, 64, 10, False, "", False), (2, 6, 3, True, "", False), (3, 9, 11, True, "relu", True)),
     *((1, 4, 2, True, "relu6", False), (1, 5, 32, False, "relu", False), (5, 3, 20, False, "relu6", True)),
+    *((2, 6, 1, True, "relu", True), (1, 1, 3, False, "", False)),
 )
 
 

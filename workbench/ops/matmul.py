@@ -64,7 +64,8 @@ def samples(rng):
             a = rng.normal(size=(4, 3) if transpose_a else (3, 4))
             b = rng.normal(size=(5, 4) if transpose_b else (4, 5))
             cases.append(Sample((a, b), {"transpose_a": transpose_a, "transpose_b": transpose_b}))
-    return [*cases, Sample((rng.normal(size=(1, 10)), rng.normal(size=(1, 64))), {"transpose_a": True})]
+    single = Sample((rng.normal(size=(1, 1)), rng.normal(size=(1, 5))))
+    return [*cases, Sample((rng.normal(size=(1, 10)), rng.normal(size=(1, 64))), {"transpose_a": True}), single]
 
 
 register(Op(

@@ -25,6 +25,7 @@ def samples(rng):
     return [
         Sample((rng.normal(size=(1, 3, 4, 5)),), layouts={0: STREAM}),
         Sample((rng.integers(-128, 128, (1, 2, 3, 7)).astype(np.int8),), layouts={0: STREAM}),
+        Sample((rng.normal(size=(1, 1, 1, 5)),), layouts={0: STREAM}),
     ]
 
 
