@@ -265,7 +265,7 @@ FURTHER = (
           "missing", "refused"),
     Fault("wb_seed is ignored", int8, text(ROUNDING, "(uint32_t)seed ^", "(seed == 1234567) ^"), "result sum_sgd"),
     Fault("the bits of a mask are in another order", rows,
-          text("kernels/activation_f32.h", "passes << (i - start)", "passes << (31 - (i - start))"), "result conv2d",
+          text("kernels/activation_f32.h", "<< (i - start)", "<< (31 - (i - start))"), "result conv2d",
           how=VANILLA),
     Fault("a region drops its last rows", rows, pattern("ops_0.c", r"row < (\d+);", less_by_one), "result region",
           how={"policy": "last-1"}),

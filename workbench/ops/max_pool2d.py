@@ -37,8 +37,10 @@ def _windows_of(x, pool_size, strides, padding):
 
 def evaluate(x, *, pool_size, strides, padding, argmax):
     flat = _windows_of(x, pool_size, strides, padding)
-    place = np.argmax(flat, axis=-1)
-    y = np.take_along_axis(flat, place[..., None], axis=-1)[..., 0].astype(x.dtype)
+    largest = flat.max(axis=-1, keepdims=True)  # NaN, if there is one
+    inside = windows(np.ones((1, 1, *x.shape[2:]), bool), pool_size, strides, padding, value=False)
+    place = np.argmax(inside.reshape(1, 1, *flat.shape[2:]) & ((flat == largest) | np.isnan(flat)), axis=-1)
+    y = largest[..., 0].astype(x.dtype)
     return (y, place.astype(NUMPY[_argmax_dtype(pool_size)])) if argmax else y
 
 
