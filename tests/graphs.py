@@ -47,7 +47,7 @@ def convnet(
 
 
 def image_size(rng, size: int) -> tuple[int, int]:
-    """Rows and columns: a square, or in a third of all cases one row, one column, one pixel, or what is nothing of it."""
+    """Rows and columns: a square, or in a third of all cases one row, one column, one pixel, or neither."""
     odd = [(1, size), (size, 1), (1, 1), (1, 2 * size + 1), (size - 1, 2)]
     return odd[rng.integers(len(odd))] if rng.random() < 1 / 3 else (size, size)
 
@@ -70,8 +70,8 @@ def odd_window(rng, rows: int, columns: int) -> dict:
 
 def mixednet(seed: int, optimizer=PLAIN_SGD) -> Graph:
     """The training step of a random network of strides, groups, depthwise filters, odd windows, joined branches and
-    residuals, some of its weights updated in part; some images are a row, a column or a pixel, some have one channel, and
-    some networks one class.
+    residuals, some of its weights updated in part. Some images are a row, a column or a pixel, some have one channel;
+    some networks have one class.
     """
     rng, odd = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     net = Network("mixednet", (int(rng.integers(1, 3)), int(odd.choice([1, 2, 2])), *image_size(odd, 6)))
@@ -87,7 +87,9 @@ def mixednet(seed: int, optimizer=PLAIN_SGD) -> Graph:
         kind = rng.choice(["stride", "grouped", "depthwise", "joined", "residual"])
         if odd.random() < 1 / 4:
             window = odd_window(odd, *x.shape[2:])
-            x = conv(x, int(odd.integers(1, 4)), window["kernel_size"], stride=window["strides"], padding=window["padding"])
+            x = conv(
+                x, int(odd.integers(1, 4)), window["kernel_size"], stride=window["strides"], padding=window["padding"]
+            )
         if kind == "stride":
             x = conv(x, 4, stride=2)
         elif kind == "grouped":
@@ -109,8 +111,8 @@ def int8net(
     seed: int, optimizer=PLAIN_SGD, batch: int | None = None, size: int = 6, update: str = ""
 ) -> tuple[Graph, dict[str, np.ndarray]]:
     """The training step of a random int8 network, and its parameters: strides, groups, depthwise filters, odd windows,
-    residuals of different scales, average pooling, a dense head; some of its weights updated in part, unless `update` is
-    a policy. Shapes as in mixednet. About a tenth is clipped.
+    residuals of different scales, average pooling, a dense head; some of its weights updated in part, unless `update`
+    is a policy. Shapes as in mixednet. About a tenth is clipped.
     """
     rng, odd = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     build, weights, layers = Builder(), {}, []

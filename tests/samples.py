@@ -151,7 +151,9 @@ def _each_its_own(project: Project) -> Project:
     files["model.h"] = files["model.h"].replace(
         "void wb_forward(void);", "".join(f"extern {array};\n" for array in arrays) + "void wb_forward(void);"
     )
-    files["schedule.c"] += "".join(f'__attribute__((section(".arena"), aligned(8))) {array};\n' for array in arrays)
+    files["schedule.c"] += "".join(
+        f'__attribute__((section(".bss..arena"), aligned(8))) {array};\n' for array in arrays
+    )
     files["model.h"] = re.sub(r"(extern uint8_t wb_arena)\[\d+\]", r"\1[8]", files["model.h"])
     return replace(project, files=files)
 

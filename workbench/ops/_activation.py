@@ -5,7 +5,7 @@ nn.relu6; passes/fuse_activation makes one node of them.
 """
 
 from workbench.errors import ShapeError
-from workbench.ir.ranges import Range, same_bits
+from workbench.ir.ranges import Range
 from workbench.ir.types import TensorType
 from workbench.ops import relu, relu6
 
@@ -36,7 +36,7 @@ def end_values(y, b, activation: str, mask: bool):
 
 def end_ranges(sums: Range, activation: str, mask: bool):
     """The range or ranges of the same, its bias being one of the terms of the sums."""
-    return same_bits(end_values)(sums, b=None, activation=activation, mask=mask) if activation else sums
+    return ACTIVATIONS[activation].within(sums, mask=mask) if activation else sums
 
 
 def through_clip(build, dy, y, activation: str):

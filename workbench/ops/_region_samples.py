@@ -178,7 +178,7 @@ def in_a_row(build):
     x = build.input("x", (2, 2, 1, 6))
     y = build.conv2d(x, build.input("w", (2, 1, 3, 3)), channels=2, kernel_size=(3, 3), padding=(1,) * 4, groups=2)
     both = build.relu6(build.add(y, x), mask=False)
-    return both, build.conv2d(both, build.input("v", (1, 2, 1, 6)), channels=1, kernel_size=(1, 6))
+    return both, build.conv2d(both, build.input("v", (4, 2, 1, 6)), channels=4, kernel_size=(1, 6))
 
 
 def through_a_column(build):
@@ -212,5 +212,8 @@ BY_ROWS = (  # (function of a builder that gives the body's outputs, rows a step
 )
 BY_CHANNELS = ((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6))
 BY_CHANNELS += ((through_residual, 1), (through_residual, 3))
+DEGENERATE = ((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2))
+DEGENERATE += ((column_of_int8, 1), (column_of_int8, 2))
 CHAINS = [(chain, {"rows": rows}) for chain, rows in BY_ROWS]
 CHAINS += [(chain, {"channels": channels}) for chain, channels in BY_CHANNELS]
+CHAINS += [(chain, {"rows": rows}) for chain, rows in DEGENERATE]

@@ -26,7 +26,8 @@ def grad_b(build, dy, x, b, **_):
 
 def samples(rng):
     return [
-        Sample((rng.normal(size=shape), rng.normal(size=shape[1]))) for shape in ((1, 3, 4, 4), (2, 5), (3, 1, 1, 2), (1, 1))
+        Sample((rng.normal(size=shape), rng.normal(size=shape[1])))
+        for shape in ((1, 3, 4, 4), (2, 5), (3, 1, 1, 2), (1, 1))
     ]
 
 

@@ -24,7 +24,10 @@ def grad_x(build, dy, x, **_):
 
 
 def samples(rng):
-    return [Sample((rng.normal(size=shape),)) for shape in ((1, 3, 4, 4), (2, 2, 3, 5), (3, 1, 1, 1), (1, 4, 1, 7), (2, 1, 6, 1))]
+    return [
+        Sample((rng.normal(size=shape),))
+        for shape in ((1, 3, 4, 4), (2, 2, 3, 5), (3, 1, 1, 1), (1, 4, 1, 7), (2, 1, 6, 1))
+    ]
 
 
 def infer_grad(dy, *, size):

@@ -37,24 +37,30 @@ def _windows_of(x, pool_size, strides, padding):
 
 def evaluate(x, *, pool_size, strides, padding, argmax):
     flat = _windows_of(x, pool_size, strides, padding)
-    place = np.argmax(flat, axis=-1)
-    y = np.take_along_axis(flat, place[..., None], axis=-1)[..., 0].astype(x.dtype)
+    largest = flat.max(axis=-1, keepdims=True)  # NaN, if there is one
+    inside = windows(np.ones((1, 1, *x.shape[2:]), bool), pool_size, strides, padding, value=False)
+    place = np.argmax(inside.reshape(1, 1, *flat.shape[2:]) & ((flat == largest) | np.isnan(flat)), axis=-1)
+    y = largest[..., 0].astype(x.dtype)
     return (y, place.astype(NUMPY[_argmax_dtype(pool_size)])) if argmax else y
 
 
 def within(x, *, argmax, **attrs):
     """Places: from the first to the last one that may hold the first largest value.
 
-    One does if it may be above all before it, and not below any behind it.
+    One does if it may be above all before it, and not below any behind it; or anything, NaN among it.
     """
-    if x.exact or not argmax:
+    if x.exact:
         return same_bits(evaluate)(x, argmax=argmax, **attrs)
-    (values,) = same_bits(evaluate)(x, argmax=False, **attrs)
     low, high = (_windows_of(end, **attrs) for end in single(x))
+    anything = (low == -np.inf) & (high == np.inf)
+    (values,) = same_bits(evaluate)(x, argmax=False, **attrs)
+    values = Range(np.where(anything.any(-1), -np.inf, values.low), np.where(anything.any(-1), np.inf, values.high))
+    if not argmax:
+        return values
     edge = np.full((*low.shape[:-1], 1), -np.inf, low.dtype)
     before = np.maximum.accumulate(np.concatenate([edge, low[..., :-1]], -1), -1)
     behind = np.maximum.accumulate(np.concatenate([edge, low[..., :0:-1]], -1), -1)[..., ::-1]
-    may = (high > before) & (high >= behind)
+    may = (high > before) & (high >= behind) | anything
     last = may.shape[-1] - 1 - may[..., ::-1].argmax(-1)
     dtype = NUMPY[_argmax_dtype(attrs["pool_size"])]
     return values, Range(may.argmax(-1).astype(dtype), last.astype(dtype))

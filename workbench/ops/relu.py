@@ -8,6 +8,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Rows, Sample, Slice, channelwise, register
+from workbench.ir.ranges import Range, Within, same_bits
 from workbench.ir.types import TensorType
 
 
@@ -23,6 +24,24 @@ def passes(y):
 def evaluate(x, *, mask=False):
     y = np.where(x <= 0, x.dtype.type(0), x)
     return (y, passes(y)) if mask else y
+
+
+def clip_ranges(evaluate) -> Within:
+    """What a clip makes of a range. What may be anything may be NaN, and is anything still."""
+
+    def within(x: Range, *, mask: bool) -> tuple[Range, ...]:
+        clipped = same_bits(evaluate)(x, mask=mask)
+        anything = (x.low == -np.inf) & (x.high == np.inf)
+        wide = ((-np.inf, np.inf), (False, True))
+        return tuple(
+            Range(np.where(anything, low, each.low), np.where(anything, high, each.high)) if anything.any() else each
+            for each, (low, high) in zip(clipped, wide, strict=False)
+        )
+
+    return within
+
+
+within = clip_ranges(evaluate)
 
 
 def grad_x(build, dy, x, *, y, mask):
@@ -72,7 +91,7 @@ def samples_grad(rng):
 
 
 register(Op(
-    name="nn.relu", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
+    name="nn.relu", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     attrs={"mask": False}, masked="nn.relu_grad",
     layouts="same", kernel=Kernel("relu_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
     rows=Rows("elementwise_rows_f32.h", "relu_rows_f32", lambda x, **_: list(x.shape[1:]), results=2),

@@ -9,7 +9,7 @@ import numpy as np
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Rows, Sample, channelwise, register
 from workbench.ir.types import TensorType
-from workbench.ops.relu import channels_of
+from workbench.ops.relu import channels_of, clip_ranges
 
 
 def infer(x, *, mask):
@@ -24,6 +24,9 @@ def passes(y):
 def evaluate(x, *, mask=False):
     y = np.where(x <= 0, x.dtype.type(0), np.minimum(x, x.dtype.type(6)))
     return (y, passes(y)) if mask else y
+
+
+within = clip_ranges(evaluate)
 
 
 def grad_x(build, dy, x, *, y, mask):
@@ -60,7 +63,7 @@ def samples_grad(rng):
 
 
 register(Op(
-    name="nn.relu6", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
+    name="nn.relu6", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     attrs={"mask": False}, masked="nn.relu6_grad",
     layouts="same", kernel=Kernel("relu6_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
     rows=Rows("elementwise_rows_f32.h", "relu6_rows_f32", lambda x, **_: list(x.shape[1:]), results=2),

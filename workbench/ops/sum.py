@@ -24,7 +24,14 @@ def evaluate(x, *, axis, times=1.0):
 def samples(rng):
     return [
         Sample((rng.normal(size=shape),), {"axis": (0, *range(2, len(shape))), "times": times})
-        for shape, times in (((1, 3, 4, 4), 1.0), ((5, 2), 1.0), ((1, 10), 0.02), ((2, 3, 1, 5), 3.0), ((1, 1, 7, 1), 1.0), ((1, 1), 1.0))
+        for shape, times in (
+            ((1, 3, 4, 4), 1.0),
+            ((5, 2), 1.0),
+            ((1, 10), 0.02),
+            ((2, 3, 1, 5), 3.0),
+            ((1, 1, 7, 1), 1.0),
+            ((1, 1), 1.0),
+        )
     ]
 
 
