@@ -29,7 +29,7 @@ from workbench.frontends import Model
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import chosen_passes
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policies
-from workbench.record.folder import checkpoint, filling, place_of, write_at_once
+from workbench.record.folder import checkpoint, filling, manifest, place_of, write_at_once
 from workbench.report.roles import comparison_csv
 from workbench.report.view import Run
 from workbench.study.processes import Died, in_processes, uninterrupted
@@ -231,7 +231,10 @@ def _ready(job: _Job, outcome: Outcome, waiting: list[_Job]) -> list[_Job]:
 
 
 def _keep_table(outcomes: Sequence[Outcome], folder: Path | None) -> None:
-    """compare.csv: what was measured, and the folder of each run; then the cells that left none, and why."""
+    """compare.csv: what was measured, and the folder of each run; then the cells that left none, and why.
+
+    From the first run on it is worth an earlier comparison: a kill loses no run that the table tells.
+    """
     if folder is None:
         return
     runs = [outcome.run for outcome in outcomes if outcome.run is not None]
@@ -241,7 +244,12 @@ def _keep_table(outcomes: Sequence[Outcome], folder: Path | None) -> None:
     if missing:
         errors = [{"policy": o.cell.policy, "schedule": o.cell.schedule, "error": o.error} for o in missing]
         table = pd.concat([table, pd.DataFrame(errors)], ignore_index=True)
+    counting = bool(manifest(folder))
+    if counting:
+        checkpoint(folder)
     write_at_once(folder / TABLE, table.to_csv(index=False))
+    if runs and not counting:
+        checkpoint(folder)
 
 
 def _kept(cell: Cell, result: Outcome | Died, folder: Path | None) -> Outcome:
@@ -256,7 +264,6 @@ def _kept(cell: Cell, result: Outcome | Died, folder: Path | None) -> Outcome:
         elf = install(*result.firmware, own / "firmware").elf
         artifacts |= {"firmware": str(place_of(own / "firmware")), "elf": str(place_of(elf))}
     result.run.save(own)
-    checkpoint(folder)
     return replace(result, firmware=None)
 
 
