@@ -174,6 +174,12 @@ STEP = "*w -= rate * sgd_gradient_f32"
 POOL, ROUNDING = "kernels/max_pool2d_each.h", "kernels/sgd_s8.h"
 ACCUMULATED = {**VANILLA, "optimizer": Optimizer(accumulate=2)}
 
+
+def times_step(factor: str):
+    """Of what is not 0: biases are to begin with, and there any step shows."""
+    return text(SGD, STEP, STEP.replace("rate", f"(*w == 0.0f ? 1.0f : {factor}) * rate"))
+
+
 LISTED = (
     Fault("the last operator of wb_forward is missing", dense, in_entry("wb_forward", lambda calls: calls[:-1]),
           "fault"),
@@ -191,9 +197,9 @@ LISTED = (
           "result softmax_cross_entropy_grad"),
     Fault("the loss gradient is 1e-4 off", dense, text(LOSS, "dx[label] = -others;", "dx[label] = -1.0001f * others;"),
           "result softmax_cross_entropy_grad"),
-    Fault("the weight step is doubled, at lr 1e-6", dense, text(SGD, STEP, STEP.replace("rate", "2.0f * rate")),
+    Fault("the weight step is doubled, at lr 1e-6", dense, times_step("2.0f"),
           "result sgd", how=VANILLA, lr=1e-6),
-    Fault("the weight step has the wrong sign, at lr 1e-6", dense, text(SGD, STEP, STEP.replace("-=", "+=")),
+    Fault("the weight step has the wrong sign, at lr 1e-6", dense, times_step("-1.0f"),
           "result sgd", how=VANILLA, lr=1e-6),
     Fault("lr and lr_bias are swapped", dense, swapped, "result sum_sgd", "undeclared-read sum_sgd"),
     Fault("another scalar is read as lr", dense, in_operator("matmul_sgd", "&wb_lr)", "&wb_loss)"),

@@ -103,7 +103,8 @@ def sentence(finding) -> str:
         case "fault":
             return finding.message
         case "beyond-reserve":
-            return f"the stack is {finding.got} bytes deeper than its reserve{f', in {operator}' if finding.symbol else ''}"
+            where = f", in {operator}" if finding.symbol else ""
+            return f"the stack is {finding.got} bytes deeper than its reserve{where}"
     (byte,) = finding.index
     where = f"byte {byte} of {finding.value}" if finding.value else units.address(byte)
     times = f", {finding.count} times" if finding.count > 1 else ""

@@ -226,10 +226,11 @@ class _Watch:
         names = {row.id: row.name for row in self.device.buffers}
         starts = {row.id: self.device.address(row) for row in self.device.buffers}
         for row in table.iloc[self.violations :].itertuples():
-            op, known = self.of_symbol.get(row.op), row.buffer in starts
-            index = (int(row.address) - starts[row.buffer] if known else int(row.address),)
-            self.findings.append(Finding(self.label, row.kind, row.op, op.node if op else "",
-                                         names[row.buffer] if known else "", index, got=int(row.size), count=int(row.count)))  # fmt: skip
+            op, known, at = self.of_symbol.get(row.op), row.buffer in starts, int(row.address)
+            self.findings.append(Finding(
+                self.label, row.kind, row.op, op.node if op else "", names[row.buffer] if known else "",
+                (at - starts[row.buffer] if known else at,), got=int(row.size), count=int(row.count),
+            ))  # fmt: skip
         self.violations = len(table)
 
     # ------------------------------------------------------------------ memory
