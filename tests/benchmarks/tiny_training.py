@@ -1,11 +1,12 @@
 """The networks of "On-Device Training Under 256KB Memory", a step each, under five policies and three schedules:
-SRAM as measured on the emulated Cortex-M7, and instructions a step.
+SRAM as measured, and instructions a step. README's table is that of `builtin --sparse`, in KB.
 
     .venv/bin/python tests/benchmarks/tiny_training.py FOLDER [--jobs 2] [--schedules S] [--passes input-rows,recompute]
+                                                              [--sparse] [--board stm32f746]
 
 FOLDER holds the real weights (NAME.json, NAME.npz); without them: `builtin`, the networks with synthetic weights. A
 cell takes a minute or two, so a cell is printed as it is known, and the table at the end: this is a measurement, not a
-test. Boards are virtual, as what does not fit in 256 KB is measured too.
+test. What does not fit the board is measured too, on its virtual twin.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 import pandas as pd
 
 import workbench
+from workbench import boards
+from workbench.units import KB, bare
 
 POLICIES = {
     "mcunet-5fps": ("sparse-49kb", "sparse-99kb", "sparse-148kb", "bias-only+head", "last-2"),
@@ -25,7 +28,7 @@ SCHEDULES = ("vanilla", "reordered", "optimized")
 RATES = {"lr": 8e-4, "lr_bias": 4e-4}  # as published
 
 
-def cell(folder: str, network: str, policy: str, schedule: str, passes: str) -> dict:
+def cell(folder: str, network: str, policy: str, schedule: str, passes: str, board: str) -> dict:
     """What one step of `network` measures, as a row of the table: bytes, instructions, violations."""
     model = network if folder == "builtin" else f"{folder}/{network}.json"
     run = workbench.run(
@@ -33,7 +36,7 @@ def cell(folder: str, network: str, policy: str, schedule: str, passes: str) -> 
         policy=policy,
         schedule=schedule,
         passes=passes,
-        board="stm32f746",
+        board=board,
         virtual=True,
         steps=1,
         trace="memory",
@@ -60,18 +63,24 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--schedules", default=",".join(SCHEDULES))
     parser.add_argument("--passes", default="", help="changes of the schedules' own (rows: optimized alone)")
+    parser.add_argument("--board", default=boards.DEFAULT)
+    parser.add_argument("--sparse", action="store_true", help="the published policies alone")
     options = parser.parse_args()
     schedules = options.schedules.split(",")
-    cases = [(network, policy, s) for s in schedules for network, names in POLICIES.items() for policy in names]
+    policies = {name: found[: 3 if options.sparse else None] for name, found in POLICIES.items()}
+    cases = [(network, policy, s) for s in schedules for network, names in policies.items() for policy in names]
     rows = []
     with ProcessPoolExecutor(options.jobs) as pool:
         begun = time.monotonic()
-        for done in as_completed([pool.submit(cell, options.folder, *case, options.passes) for case in cases]):
+        for done in as_completed(
+            [pool.submit(cell, options.folder, *case, options.passes, options.board) for case in cases]
+        ):
             rows.append(done.result())
             print(f"{time.monotonic() - begun:5.0f} s", *rows[-1].values(), flush=True)
     cells = pd.DataFrame(rows).set_index(["network", "policy", "schedule"])
-    order = [(n, p) for n, names in POLICIES.items() for p in names]
-    for column in ("sram_peak", "arena", "million_instructions", "violations"):
+    cells["KB"] = [bare(peak, KB) for peak in cells.sram_peak]
+    order = [(n, p) for n, names in policies.items() for p in names]
+    for column in ("KB", "sram_peak", "arena", "million_instructions", "violations"):
         print(f"\n{column}\n{cells[column].unstack()[schedules].loc[order].to_string()}")
 
 

@@ -50,6 +50,11 @@ def room(axes, low: float, high: float, ceiling: float) -> Room | None:
     return next((room for room in found if room.times >= WORTH and room.y1 - room.y0 > 2 * LINE), None)
 
 
+def likely_times(height: float) -> float:
+    """How much higher an arena of so many pixels is drawn again, before `room` can tell."""
+    return min(3.0, ENOUGH / height) if 0 < height < THIN else 1.0
+
+
 def frame(labels, axes, room: Room, low: float, high: float):
     """The axes of the magnified arena: a framed box with its own addresses, led to from the arena by thin lines."""
     box = axes.bbox

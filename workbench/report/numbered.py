@@ -7,7 +7,7 @@ buffers by number
 """
 
 from workbench import units
-from workbench.report import headings, panels
+from workbench.report import headings, magnified, panels
 from workbench.report.blocks import NUMBER, TIGHT, placed
 from workbench.report.figure import DPI, WIDTH, Picture
 from workbench.report.labels import Labels, Names, shorten
@@ -28,6 +28,7 @@ def choose(runs, scale) -> dict[Buffer, int]:
         table = placed(run, scale.axis.edges(run))
         names = Names(table.name)
         x, y = across / scale.axis.end, high / scale.top
+        y *= magnified.likely_times(y * (table.y1.max() - table.y0.min()))
         for row in table.itertuples():
             width, height = (row.x1 - row.x0) * x, (row.y1 - row.y0) * y
             if not labels.has_room([WIDEST], width, height, (NUMBER,), TIGHT):

@@ -68,7 +68,10 @@ def _but_schedule(run: Run) -> list:
 
 
 def page(runs: Sequence[Run], below: int = 0):
-    """The figure with so many pixels left above its keys, and for each run its three axes (addresses, live bytes, phases); all share their scales."""
+    """The figure, and for each run its three axes (addresses, live bytes, phases); all share their scales.
+
+    `below`: pixels left between the panels and the keys.
+    """
     across = columns(runs)
     down = -(-len(runs) // across)
     block = ALONE if down == 1 else STACKED
@@ -96,7 +99,7 @@ def size(runs: Sequence[Run]) -> tuple[float, float]:
 
 
 def ticks(labels, width: float, end: float) -> list[int]:
-    """Ticks of [0, end] with room for their labels in `width` pixels; the last ends in it: the next panel begins there."""
+    """Ticks of [0, end] with room for their labels in `width` pixels; the last ends within: the next panel is there."""
     each = labels.measure(f"{end:.0f}", 10)[0]
     count = max(1, min(8, int(width // (2 * each))))
     values = MaxNLocator(count, integer=True, steps=[1, 2, 5, 10]).tick_values(0, end)
