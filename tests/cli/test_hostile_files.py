@@ -17,9 +17,10 @@ import small_mcu
 from synthetic_run import synthetic_run
 from tflite_files import TfliteFile
 
-from workbench import boards, frontends, session
+from workbench import boards, frontends, load_run, session
 from workbench.cli import main
 from workbench.codegen import generate
+from workbench.errors import WorkbenchError
 from workbench.frontends.layers import Network
 
 SECONDS, MEMORY = 100, 700 << 10  # of one command, on a busy machine; KB
@@ -579,6 +580,16 @@ def folder_that_links_to_itself(here):
     return ["report", f"{here}/run"]
 
 
+@case("no network is called 'aaaaa")
+def long_name_of_a_network(here):
+    return ["plan", "a" * 10**5]
+
+
+@case("aaaaaa")
+def long_name_of_a_file(here):
+    return ["plan", f"{'a' * 10**5}.tflite"]
+
+
 class TooLongError(BaseException):
     """No command catches it."""
 
@@ -624,6 +635,8 @@ def test_names_that_would_move_the_cursor_are_written_out(tmp_path, monkeypatch,
     out, err = capsys.readouterr()
     assert f"{out}{err}".replace("\n", "").isprintable()
     assert told.encode("unicode_escape").decode() in out
+    run = load_run(tmp_path / "run")
+    assert f"{run!r}{run.summary()}".replace("\n", "").isprintable()
 
 
 def test_whatever_prints_while_a_command_runs_is_made_safe(monkeypatch, capsys):
@@ -637,6 +650,12 @@ def test_whatever_prints_while_a_command_runs_is_made_safe(monkeypatch, capsys):
     monkeypatch.setattr("workbench.cli.boards.execute", execute)
     assert main(["boards"]) == 0
     assert capsys.readouterr() == ("out \\x1b[2J\\x1b]0;red\\x07\n\ttab \\u202egnp.exe\n", "half \\udce4\n")
+
+
+def test_errors_are_short_and_safe_in_python_too():
+    text = str(WorkbenchError(f"{ESCAPE} is {'a' * 10**5}", f"no {TURNED}"))
+    assert len(text) < 1100 and text.replace("\n", "").isprintable()
+    assert text.startswith("\\x1b[2J\\x1b]0;red\\x07 is aaa") and text.endswith("\n  help: no \\u202egnp.exe")
 
 
 def test_positions_of_a_buffer_file_may_be_far_apart(tmp_path, capsys):

@@ -136,6 +136,23 @@ def test_an_int8_file_keeps_one_weight_and_its_forward(tmp_path):
             assert np.abs(off).max() <= (0 if bias.max() < 2**29 else 1)  # half of 2³⁰ is stored: its last bit is lost
 
 
+def test_int8_layers_of_one_weight_are_made_safe_alike(tmp_path):
+    """A bias near 2³⁰ halves the integers of its filter; the other layer with that weight reads them too."""
+    rng, file = np.random.default_rng(0), TfliteFile()
+    scale = rng.uniform(0.004, 0.01, 4)
+    w = file.tensor(data=rng.integers(-120, 120, (4, 4), np.int8), scale=scale, axis=0)
+    x = first = file.tensor((1, 4), "int8", scale=0.05, zero=3)
+    for bias, of_y in ((np.array([2**30, 5, -7, 9]), 0.05), (np.array([700, -2000, 300, 5]), 0.07)):
+        b, y = file.tensor(data=bias.astype(np.int32), scale=0.001), file.tensor((1, 4), "int8", scale=of_y, zero=-2)
+        x = file.op("FULLY_CONNECTED", [x, w, b], y, "FullyConnectedOptions", FusedActivationFunction=0)
+    path = file.write(tmp_path / "net.tflite", [first], [x])
+    model, oracle = load(path), micro(path)
+    assert [name.rpartition(".")[2] for name in model.graph.parameters] == ["weight", "bias", "weight_scale", "bias"]
+    for values in rng.integers(-128, 128, (8, 1, 4), dtype=np.int8):
+        got = interpret(model.graph, {**model.weights, "input0": values})[model.graph.outputs[0]]
+        assert np.abs(got.astype(int) - oracle(values)).max() <= 1
+
+
 def test_a_layer_that_a_json_names_twice_is_one(tmp_path):
     path = small_mcu.write(tmp_path)
     told = json.loads(path.read_text())

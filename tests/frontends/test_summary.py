@@ -50,10 +50,8 @@ def test_a_big_network_leaves_out_its_middle():
 
 def test_what_is_compiled_tells_itself_in_a_line(tmp_path):
     compiled = session.compile("mlp", "last-1")
-    assert (
-        repr(compiled)
-        == f"<Compiled mlp last-1 optimized · {len(compiled.graph.nodes)} nodes · arena {compiled.memory.plan.bytes} B>"
-    )
+    nodes, arena = len(compiled.graph.nodes), compiled.memory.plan.bytes
+    assert repr(compiled) == f"<Compiled mlp last-1 optimized · {nodes} nodes · arena {arena} B>"
     built = session.build(compiled, boards.get("nrf52840"), tmp_path)
     assert repr(built).startswith("<Built mlp last-1 optimized · ") and len(repr(built)) < 120
 
