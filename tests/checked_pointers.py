@@ -91,7 +91,19 @@ def build_checked(project: Project, board: Board, folder: Path) -> Path:
         commands = [[*(plus if path.suffix == ".cpp" else c), *flags, "-c", path.name] for path in sources]
         list(together.map(lambda command: _run(folder, *command), commands))
     objects = [source.with_suffix(".o").name for source in sources]
-    entries = ["-u", "wb_forward", "-u", "wb_train_step", "-Wl,--gc-sections", "-nostartfiles", "-T", "board.ld", "-L."]
+    entries = [
+        "-u",
+        "wb_breakpoint",
+        "-u",
+        "wb_forward",
+        "-u",
+        "wb_train_step",
+        "-Wl,--gc-sections",
+        "-nostartfiles",
+        "-T",
+        "board.ld",
+        "-L.",
+    ]
     _run(folder, c[0], *core, *entries, *objects, "-o", "checked.elf")
     return folder / "checked.elf"
 

@@ -8,6 +8,7 @@ import pytest
 
 from workbench import boards, frontends, session, toolchain
 from workbench.errors import BudgetError, InternalError, ToolchainError
+from workbench.frontends.layers import Network
 from workbench.session import require_fit
 from workbench.toolchain import sizes
 
@@ -156,6 +157,17 @@ def test_library_frames_are_read_from_the_code(tmp_path):
     flags = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-nostdlib", "-Wl,-e,f"]
     subprocess.run(["arm-none-eabi-gcc", *flags, str(source), "-o", str(elf)], check=True)
     assert sizes.library_frame(elf, "f") == 5 * 4 + 4 * 4 + 24 + 8
+
+
+@pytest.mark.parametrize("board", ["nrf52840", "stm32f746"])
+def test_concatenation_needs_no_more_stack_than_is_reserved(board):
+    """It is the deepest call here; gcc leaves what a function of variable arguments pushes out of its figures."""
+    net = Network("joined", (1, 2, 4, 4))
+    few = net.concatenate(net.input, net.input, label="few")
+    many = net.flatten(net.concatenate(*[few] * 20, label="many"))
+    memory = session.run(net.model(net.dense(many, "fc", 2)), policy="last-1", steps=1, trace="memory", board=board)
+    memory = memory.meta["memory"]
+    assert 0 < memory["stack_peak"] <= memory["stack_reserve"]
 
 
 def test_recursion_has_no_stack_bound(tmp_path):

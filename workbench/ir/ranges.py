@@ -49,9 +49,20 @@ def same_bits(evaluate: Callable) -> Within:
         cases = [_results(evaluate(*chosen, **attrs)) for chosen in product(*ends)]
         if len(cases) == 1:
             return tuple(map(exactly, cases[0]))
-        return tuple(Range(np.minimum.reduce(each), np.maximum.reduce(each)) for each in zip(*cases, strict=True))
+        return tuple(_between(each) for each in zip(*cases, strict=True))
 
     return within
+
+
+def _between(ends) -> Range:
+    """The range of these; anything, where infinite ends cancel to no number."""
+    low, high = np.minimum.reduce(ends), np.maximum.reduce(ends)
+    if not _is_real(low):
+        return Range(low, high)
+    unknown = np.isnan(low)
+    return (
+        Range(np.where(unknown, -np.inf, low), np.where(unknown, np.inf, high)) if unknown.any() else Range(low, high)
+    )
 
 
 def sums(evaluate: Callable, in_order: Callable | None = None) -> Within:
