@@ -109,7 +109,8 @@ def test_it_adds_up_where_values_are_joined_and_written_over(policy, tmp_path):
     assert not outcome.findings and outcome.whole < OVERALL
 
 
-SEEDS = [*range(4), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 300))]
+QUICK = (0, 1, 2, 19)  # of 19, two images' gradients cancelled
+SEEDS = [pytest.param(seed, marks=[] if seed in QUICK else pytest.mark.long) for seed in range(300)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

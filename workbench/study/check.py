@@ -8,8 +8,8 @@ So each difference is told where it arises, and what agrees everywhere is the in
 as a whole is held against the interpreter's.
 
 Steps differ in their data, in their seeds, and in their rates, which differ for weights and biases. The last one is
-hard: half of its image is blank, so that windows hold equal values; a logit is moved to 100, the exp of which float32
-cannot hold; its rates drive int8 weights to their ends.
+hard: half of its images is blank, so that windows hold equal values; a logit of the first one is moved to 100, the exp
+of which float32 cannot hold; its rates drive int8 weights to their ends.
 """
 
 from collections.abc import Iterator
@@ -87,7 +87,7 @@ def _calls(built: Built, options: Training) -> Iterator[Call]:
         for at, (x, y) in enumerate(step.batches, 1):
             entry = "wb_train_step" if at == every else "wb_accumulate"
             label = f"step {number + 1}" + (f", batch {at}" if every > 1 else "")
-            yield Call(entry, step, (_half_blank(x, kind) if hard else x, y), label, number, hard)
+            yield Call(entry, step, (_half_blank(x, kind) if hard else x, y), label, number, hard and at == 1)
 
 
 def _half_blank(x: np.ndarray, kind: TensorType) -> np.ndarray:
@@ -196,12 +196,15 @@ class _Watch:
                 self.held[self.root[name]] = got
 
     def _move_logits(self) -> None:
-        """Of each sample, the largest logit of another class than its own becomes 100: its gradient is near 1."""
+        """The largest logit of another class than the first image's own becomes 100: its gradient is near 1.
+
+        Of the first image alone: two such gradients may cancel, and leave nothing to hold a step as a whole against.
+        """
         name, label = self.loss.operands
-        moved, images = self._held(name).copy(), np.arange(len(self.held[label]))
-        others = moved.copy()
-        others[images, self.held[label]] = -np.inf
-        moved[images, others.argmax(axis=1)] = HARD_LOGIT
+        moved = self._held(name).copy()
+        others = moved[0].copy()
+        others[self.held[label][0]] = -np.inf
+        moved[0, others.argmax()] = HARD_LOGIT
         self.device.machine.write_array(self.place[name], moved)
         while name in self.views:
             name = self.views[name].operands[0]

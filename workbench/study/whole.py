@@ -13,9 +13,11 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.interpret import interpret
 from workbench.ir.liveness import phases, steps
+from workbench.ir.ranges import SMALLEST
 from workbench.ir.types import NUMPY
 
 Arrays = Mapping[str, np.ndarray]
+NOTHING = 1e-30  # the kernels' exp gives 0 below 1e-38, and a sure network's gradients with it
 SLIPS = 1e-3  # the part of a tensor's elements that may round the other way, by one unit in the last place
 
 
@@ -84,10 +86,13 @@ def _without_slips(change: np.ndarray, wanted: np.ndarray, unit) -> np.ndarray:
 
 
 def _apart(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> float:
-    """‖got − wanted‖ / ‖wanted‖ of all pairs together, where both are finite; infinite where only one is."""
+    """‖got − wanted‖ / ‖wanted‖ of all pairs together, where both are finite; infinite where only one is.
+
+    What is nearer than NOTHING is not apart.
+    """
     got, wanted = (np.concatenate([np.ravel(pair[i]).astype(np.float64) for pair in pairs.values()]) for i in (0, 1))
     finite = np.isfinite(wanted)
     if not np.array_equal(np.isfinite(got), finite):
         return float("inf")
     apart, norm = np.linalg.norm((got - wanted)[finite]), np.linalg.norm(wanted[finite])
-    return float(apart / norm) if norm else float(apart and np.inf)
+    return float(apart / max(norm, SMALLEST)) if apart > NOTHING else 0.0
