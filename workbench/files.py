@@ -100,8 +100,8 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: int) -> np.nd
         shape, dtype = _header(stored)
     except (ValueError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError):  # it is parsed as Python is
         raise ValueError(f"{what} has a header that is none of .npy") from None
-    if dtype.hasobject or dtype.kind not in "biuf":
-        raise ValueError(f"{what} holds {dtype}, not numbers")
+    if dtype.hasobject:
+        raise ValueError(f"{what} holds Python objects, which are not read")
     claimed, there = math.prod(shape) * dtype.itemsize, len(content) - stored.tell()
     if claimed != there:
         raise ValueError(f"{what} claims {size(claimed)}; it has {size(there)}")

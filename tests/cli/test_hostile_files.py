@@ -97,7 +97,7 @@ class Touch:
         return (Path.touch, (Path("harmed"),))
 
 
-@case("fc1.weight.npy holds object, not numbers")
+@case("fc1.weight.npy holds Python objects, which are not read")
 def pickled_array(here):
     stored = io.BytesIO()
     np.save(stored, np.array([Touch()], object), allow_pickle=True)
@@ -110,7 +110,7 @@ def pickle_instead(here):
     return loading(here)
 
 
-@case("holds <U3, not numbers")
+@case("fc1.weight holds str")
 def texts_instead(here):
     return archive(here, {"fc1.weight": header((64, 64), "<U3") + bytes(64 * 64 * 12)})
 
