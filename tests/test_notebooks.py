@@ -1,5 +1,7 @@
 """The notebooks run from a clean kernel, show their figures, and are stored without outputs."""
 
+import importlib.util
+import re
 from pathlib import Path
 
 import nbformat
@@ -30,3 +32,13 @@ def test_it_is_stored_without_outputs(path):
     nbformat.validate(notebook)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)
+
+
+def test_every_picture_that_is_shown_can_be_drawn_anew():
+    folder = NOTEBOOKS[0].parent
+    spec = importlib.util.spec_from_file_location("draw_pictures", folder / "draw_pictures.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    pages = [folder.parent / "README.md", *NOTEBOOKS]
+    shown = {name for page in pages for name in re.findall(r"pictures/(\w+)\.png", page.read_text())}
+    assert shown == set(script.PICTURES) == {path.stem for path in (folder / "pictures").iterdir()}

@@ -1,6 +1,8 @@
 """What a long command says while it works, where nobody sits at a terminal: lines as they happen, on stderr."""
 
+import os
 import re
+import select
 import subprocess
 import sys
 import time
@@ -98,7 +100,9 @@ def test_a_quick_command_says_nothing_and_a_slow_stage_is_told_while_it_lasts(ca
 
 
 def test_a_pipe_s_reader_sees_each_line_when_it_is_said(tmp_path):
-    code = "from workbench.cli.output import say; say('first'); import time; time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "first\n"
-        process.kill()
+    code = "from workbench.cli.output import say; say('first'); import sys; sys.stdin.read()"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": buffered}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
+        assert select.select([process.stdout], [], [], 30)[0], "nothing came while the command went on"
+        assert process.stdout.readline() == b"first\n"

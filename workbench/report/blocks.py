@@ -32,19 +32,19 @@ def placed(run, edges):
     })  # fmt: skip
 
 
-def name(labels, axes, table, scale, worst, numbers) -> set[int]:
+def name(labels, axes, table, scale, worst, numbers) -> list[tuple]:
     """Write its name and bytes into each rectangle that has room for them, beside the outline of the worst position
-    (from, to); else its number, if it has one. Gives the numbers that were written.
+    (from, to); else its number, if it has one. Gives each number that was written: what it stands for, and the text.
     """
-    names, written = Names(table.name), set()
+    names, written = Names(table.name), []
     for row in table.sort_values(["bytes", "id"], ascending=[False, True]).itertuples():
         x0, x1 = _beside((row.x0, row.x1), worst)
         frame = Bbox(axes.transData.transform([(x0, row.y0 / scale.unit), (x1, row.y1 / scale.unit)]))
         if labels.fill(axes, frame, names.ways(row.name, units.kilobytes(row.bytes))):
             continue
-        number = numbers.get((row.name, row.bytes))
-        if number and labels.fill(axes, frame, [str(number)], (NUMBER,), TIGHT):
-            written.add(number)
+        buffer = (row.name, int(row.bytes))
+        if buffer in numbers and labels.fill(axes, frame, [str(numbers[buffer])], (NUMBER,), TIGHT):
+            written.append((buffer, axes.texts[-1]))
     return written
 
 

@@ -62,17 +62,17 @@ def lifecycle_figure(runs: Sequence[Run], x: str = "operators") -> Picture:
     for index, axes in enumerate(columns):
         _dress(*axes, scale, leftmost=index % across == 0)
     columns[0][2].set_xticks(panels.ticks(labels, columns[0][2].bbox.width, scale.axis.end))
-    seen = set()
+    written = []
     for panel, (above, live, strip) in zip(told, columns, strict=True):
         run = panel.run
         headings.column_title(labels, above, panel)
         was = None if panel.reference is None else (_top(panel.reference), panel.against)
-        seen |= _addresses(labels, above, run, was, scale, numbers)
+        written += _addresses(labels, above, run, was, scale, numbers)
         _live(labels, live, run, scale)
         _strip(strip, run, scale)
         headings.worst_buffers(labels, strip, run, scale.axis.title)
     headings.figure_title(figure, runs)
-    numbered.key(labels, figure, {buffer: number for buffer, number in numbers.items() if number in seen})
+    numbered.key(labels, figure, numbers, written)
     headings.legends(figure, runs, pixel, limit_drawn=any(_limit(run) <= scale.top for run in runs))
     return figure
 
@@ -125,8 +125,8 @@ def _dress(above, live, strip, scale, leftmost):
             axes.yaxis.set_label_coords(-0.038 * above.figure.bbox.width / above.bbox.width, 0.5)
 
 
-def _addresses(labels, axes, run, was, scale, numbers) -> set[int]:
-    """The rectangles, what is said of their heights, and their names; gives the numbers that stand for names."""
+def _addresses(labels, axes, run, was, scale, numbers) -> list[tuple]:
+    """The rectangles, what is said of their heights, and their names; gives the numbers as blocks.name does."""
     edges = scale.axis.edges(run)
     table, worst = blocks.placed(run, edges), tables.worst_position(run)
     low, high = tables.arena_base(run) / scale.unit, _top(run) / scale.unit

@@ -20,7 +20,7 @@ Buffer = tuple[str, int]  # its name and its bytes
 
 
 def choose(runs, scale) -> dict[Buffer, int]:
-    """Which buffers have numbers: those whose rectangle, in some column, has room for that but not for the name."""
+    """Which buffers may have numbers: those whose rectangle, in some column, has room for that but not for the name."""
     labels = Labels(Picture(figsize=(WIDTH, 1), dpi=DPI))
     across, high = panels.size(runs)
     areas: dict[Buffer, float] = {}
@@ -28,10 +28,10 @@ def choose(runs, scale) -> dict[Buffer, int]:
         table = placed(run, scale.axis.edges(run))
         names = Names(table.name)
         x, y = across / scale.axis.end, high / scale.top
-        y *= magnified.likely_times(y * (table.y1.max() - table.y0.min()))
+        times = magnified.likely_times(y * (table.y1.max() - table.y0.min()))
         for row in table.itertuples():
             width, height = (row.x1 - row.x0) * x, (row.y1 - row.y0) * y
-            if not labels.has_room([WIDEST], width, height, (NUMBER,), TIGHT):
+            if not labels.has_room([WIDEST], width, height * times, (NUMBER,), TIGHT):
                 continue
             if not labels.has_room(names.ways(row.name, units.kilobytes(row.bytes)), width, height):
                 buffer = (row.name, int(row.bytes))
@@ -45,15 +45,22 @@ def height(numbers: dict[Buffer, int]) -> int:
     return HEAD + LINE * -(-len(numbers) // COLUMNS) + GAP if numbers else 0
 
 
-def key(labels: Labels, figure, numbers: dict[Buffer, int]) -> None:
-    """Write it, column by column, above the keys of colours."""
+def key(labels: Labels, figure, numbers: dict[Buffer, int], written) -> None:
+    """Write it, column by column, above the keys of colours; `written` are the numbers in rectangles, by buffer.
+
+    Where others had no room in the end they close up.
+    """
+    top = panels.KEYS + height(numbers) - HEAD
+    drawn = {buffer for buffer, _ in written}
+    numbers = {buffer: number for number, buffer in enumerate((each for each in numbers if each in drawn), 1)}
+    for buffer, text in written:
+        text.set_text(str(numbers[buffer]))
     if not numbers:
         return
     left, right = panels.LEFT * figure.bbox.width, panels.RIGHT * figure.bbox.width
     lines, each = -(-len(numbers) // COLUMNS), (right - left) / COLUMNS
-    top = panels.KEYS + height(numbers) - HEAD
     headings.write(figure, left, top, "buffers by number", 10.5, weight="bold")
-    for at, ((name, size), number) in enumerate(sorted(numbers.items(), key=lambda item: item[1])):
+    for at, ((name, size), number) in enumerate(numbers.items()):
         x, y = left + at // lines * each, top - LINE * (at % lines + 1) - 2
         headings.write(figure, x + 16, y, str(number), 10, ha="right", weight="bold")
         room = each - 24 - GAP - labels.measure(f"  {units.kilobytes(size)}", 10)[0]
