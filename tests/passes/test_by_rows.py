@@ -194,7 +194,7 @@ def test_int8_networks_keep_every_bit_and_need_less_where_a_result_goes_over_an_
         assert layouts == {""} or node.body
 
 
-SEEDS = (12, 28, 35)
+SEEDS = (10, 28, 35)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
