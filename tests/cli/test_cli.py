@@ -298,6 +298,7 @@ def test_lifecycle_leaves_its_files(capsys, tmp_path):
     assert {p.name for p in folder.iterdir()} == {
         "lifecycle.png",
         "lifecycle.svg",
+        "lifecycle.pdf",
         "lifecycle.csv",
         "files.json",
         "vanilla",
