@@ -15,11 +15,12 @@ from seeded_faults import (
     spoilt,
 )
 
+FAULTS = [*LISTED, *(pytest.param(fault, marks=pytest.mark.long) for fault in FURTHER)]
 SOUND = [Fault("none", network, lambda files, built: {**files, "schedule.c": files["schedule.c"] + "\n"}, "")
          for network in (dense, pooled, rows, int8)]  # fmt: skip
 
 
-@pytest.mark.parametrize("fault", [*LISTED, *FURTHER], ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_seeded_fault_is_found(fault, tmp_path):
     built = spoilt(fault, tmp_path)
     assert fault.check in {named(finding.what, finding.symbol) for finding in found_by_check(built, fault)}
