@@ -25,11 +25,12 @@ from workbench.frontends import Model
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
 from workbench.measure import memory_measures
+from workbench.objective import CROSS_ENTROPY
 from workbench.passes.permute_channels import restored
 from workbench.passes.pipeline import pass_changes
 from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
-from workbench.report.losses import CROSS_ENTROPY, guess
+from workbench.report.losses import guess
 from workbench.report.training_notes import epoch_note, rate_words, training_notes
 from workbench.trace.inspector import Inspector
 from workbench.trace.tracer import LEVELS, Tracer

@@ -17,6 +17,7 @@ import numpy as np
 
 from workbench.data import sources
 from workbench.errors import DataError, shown, there_are
+from workbench.objective import LABELS
 
 NOISE = 0.3  # standard deviation, of pixels in [0, 1]
 
@@ -27,8 +28,10 @@ def _nobody() -> np.ndarray:
 
 @dataclass(frozen=True)
 class Data:
-    """Inputs float32 (samples, …) and labels int32 (samples,), for training and held out.
+    """Inputs float32 (samples, …) and their targets, for training and held out.
 
+    `target` tells what `train_y` and `test_y` are (see objective): "labels", int32 (samples,), of which there are
+    `classes`, called `names` where they have names; "values", float32 (samples, …); "input", float32 (samples, 0).
     `train_images` and `test_images` tell which image of `source` each sample shows; samples of no source have none.
     """
 
@@ -37,10 +40,12 @@ class Data:
     train_y: np.ndarray
     test_x: np.ndarray
     test_y: np.ndarray
-    classes: int
+    classes: int | None
     source: str = ""
     train_images: np.ndarray = field(default_factory=_nobody)
     test_images: np.ndarray = field(default_factory=_nobody)
+    target: str = LABELS
+    names: tuple[str, ...] = ()
 
     def shaped(self, sample_shape: tuple[int, ...], classes: int) -> "Data":
         """The same samples in the shape a network takes. Raises DataError where they do not fit."""

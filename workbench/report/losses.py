@@ -14,8 +14,8 @@ from math import inf, isfinite, log, sqrt
 import numpy as np
 
 from workbench import units
+from workbench.objective import CROSS_ENTROPY
 
-CROSS_ENTROPY = "cross-entropy"
 FEWEST = 20  # steps from which on means tell something; of a shorter run its single steps are told
 WINDOW, LONGEST = 10, 100  # steps of a mean: the first ones; the last tenth, between these two
 # While a network learns well, one sample's loss reaches 4 guesses, ten in a row 1.3 (8×8 digits, a sample a step); the
