@@ -72,6 +72,7 @@ def _lines(elf: Path, addresses: list[int]) -> list[str]:
 
 def build_checked(project: Project, board: Board, folder: Path) -> Path:
     """The ELF. Its numbers are the real firmware's; its sizes and times are not."""
+    folder.mkdir(parents=True, exist_ok=True)
     project.save(folder)
     for path in folder.glob("kernels/*.h"):
         path.write_text(_checked(path.read_text()))

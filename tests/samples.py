@@ -67,7 +67,7 @@ def with_no_numbers(op: Op, sample: Sample) -> Sample:
     if at is None or not np.issubdtype(sample.operands[at].dtype, np.floating) or op.name == "qnn.requantization":
         return sample
     array = sample.operands[at].copy()
-    array.reshape(-1)[[array.size // 2, array.size // 3, -1]] = np.inf, -np.inf, np.nan
+    array.reshape(-1)[[-1, array.size // 3, array.size // 2]] = -np.inf, np.inf, np.nan
     return replace(sample, operands=(*sample.operands[:at], array, *sample.operands[at + 1 :]))
 
 

@@ -148,15 +148,26 @@ def test_a_warning_stops_the_tests_alone(tmp_path, monkeypatch):
 
 
 def test_library_frames_are_read_from_the_code(tmp_path):
+    """g is called by the C, f by g; h goes on in f."""
+    bodies = {
+        "f": " push {r4-r7, lr}\n vpush {d8-d9}\n sub sp, #24\n str r3, [sp, #-8]!\n bx lr\n",
+        "g": " str.w lr, [sp, #-8]!\n bl f\n ldr pc, [sp], #8\n",
+        "h": " b.w f\n",
+    }
     source = tmp_path / "f.s"
-    source.write_text(
-        ".syntax unified\n.thumb\n.global f\n.type f, %function\n.thumb_func\nf:\n"
-        " push {r4-r7, lr}\n vpush {d8-d9}\n sub sp, #24\n str r3, [sp, #-8]!\n bx lr\n.size f, .-f\n"
-    )
-    elf = tmp_path / "f.elf"
+    source.write_text(".syntax unified\n.thumb\n" + "".join(
+        f".global {name}\n.type {name}, %function\n.thumb_func\n{name}:\n{body}.size {name}, .-{name}\n"
+        for name, body in bodies.items()
+    ))  # fmt: skip
+    elf = tmp_path / "firmware.elf"
     flags = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-nostdlib", "-Wl,-e,f"]
     subprocess.run(["arm-none-eabi-gcc", *flags, str(source), "-o", str(elf)], check=True)
-    assert sizes.library_frame(elf, "f") == 5 * 4 + 4 * 4 + 24 + 8
+    deep = 5 * 4 + 4 * 4 + 24 + 8
+    assert sizes.library_frame(elf, "f") == (deep, frozenset())
+    assert sizes.library_frame(elf, "h") == (0, {"f"})
+    node = 'node: { title: "wb_train_step" label: "wb_train_step\\nschedule.c:1\\n16 bytes (static)" }'
+    (tmp_path / "schedule.ci").write_text(node + '\nedge: { sourcename: "wb_train_step" targetname: "g" }')
+    assert sizes.stack_reserve(tmp_path) == 16 + 8 + deep
 
 
 @pytest.mark.parametrize("board", ["nrf52840", "stm32f746"])

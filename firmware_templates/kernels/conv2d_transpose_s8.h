@@ -16,15 +16,14 @@ WB_KERNEL void input_channel_s8(int groups, int g, int channels, int c, int filt
                                 const int8_t *restrict w, const int8_t *restrict rest, float *restrict wide)
 {
     const int group = filters * channels * taps;
-    const int8_t *at = w + g * group + c * taps;
-    int apart = channels * taps;
-    if (rest && groups > 1) {
-        at = g < kept ? at : rest + (g - kept) * group + c * taps;
-    } else if (rest) {
-        apart = (c < kept ? kept : channels - kept) * taps;
-        at = c < kept ? w + c * taps : rest + (c - kept) * taps;
-    }
-    widened_s8(filters, taps, apart, at, wide);
+    if (rest && groups == 1 && c < kept)
+        widened_s8(filters, taps, kept * taps, w + c * taps, wide);
+    else if (rest && groups == 1)
+        widened_s8(filters, taps, (channels - kept) * taps, rest + (c - kept) * taps, wide);
+    else if (rest && g >= kept)
+        widened_s8(filters, taps, channels * taps, rest + (g - kept) * group + c * taps, wide);
+    else
+        widened_s8(filters, taps, channels * taps, w + g * group + c * taps, wide);
 }
 
 WB_KERNEL void conv2d_transpose_parts_s8(int batch, int groups, int channels, int in_height, int in_width,

@@ -52,15 +52,11 @@ WB_KERNEL wb_update_s8 wb_update_at(wb_update_s8 to, float s)
     return to;
 }
 
-/* Towards zero. What is no number counts as 0, as the instruction has it; C leaves that open. */
+/* Towards zero. What is no number counts as 0: C leaves open what a conversion makes of it, these cores' makes 0. */
 WB_KERNEL int wb_truncated(float x)
 {
 #ifdef __arm__
-    float bits;
-    int whole;
-    __asm("vcvt.s32.f32 %0, %1" : "=t"(bits) : "t"(x));
-    __builtin_memcpy(&whole, &bits, sizeof whole);
-    return whole;
+    return (int)x;
 #else
     return x != x ? 0 : (int)x;
 #endif

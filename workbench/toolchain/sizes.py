@@ -1,6 +1,7 @@
 """What an ELF takes: bytes of flash and SRAM, and the stack it may need by gcc's own figures and call graph."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +23,13 @@ def sizes(folder: Path, board: Board) -> dict[str, int]:
 
 
 def stack_reserve(folder: Path) -> int:
-    """The deepest stack any entry can need, from the call graphs (*.ci) gcc left beside the objects.
+    """The deepest stack any entry can need: see stack_depths."""
+    return max(stack_depths(folder, ENTRIES).values())
+
+
+def stack_depths(folder: Path, functions: Iterable[str]) -> dict[str, int]:
+    """Bytes of stack that each of these functions can need, of those that there are, from the call graphs (*.ci) gcc
+    left beside the objects.
 
     Raises ToolchainError for recursion: its depth is not in the call graph.
     """
@@ -35,7 +42,7 @@ def stack_reserve(folder: Path) -> int:
         for source, target in re.findall(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', text):
             calls.setdefault(_plain(source), set()).add(_plain(target))
 
-    on_the_way: list[str] = []
+    elf, on_the_way = folder / "firmware.elf", []
 
     @cache
     def depth(name: str) -> int:
@@ -43,15 +50,17 @@ def stack_reserve(folder: Path) -> int:
             loop = " -> ".join([*on_the_way[on_the_way.index(name) :], name])
             raise ToolchainError(f"the stack has no bound: {loop} is recursive", "write the kernel as a loop")
         on_the_way.append(name)
-        below = max((depth(target) for target in calls.get(name, ())), default=0)
+        own, called = (frames[name], calls.get(name, ())) if name in frames else library_frame(elf, name)
+        below = max(map(depth, called), default=0)
         on_the_way.pop()
-        return below + (frames[name] if name in frames else library_frame(folder / "firmware.elf", name))
+        return own + below
 
-    return max(depth(entry) for entry in ENTRIES if entry in frames)
+    return {name: depth(name) for name in functions if name in frames}
 
 
-def library_frame(elf: Path, name: str) -> int:
-    """Bytes of stack that a library function (memset, memcpy) pushes, read from its code: an upper bound."""
+def library_frame(elf: Path, name: str) -> tuple[int, frozenset[str]]:
+    """Of a library function (memset, a division): bytes of stack it pushes, read from its code, an upper bound; and
+    which functions it calls."""
     code = tool("arm-none-eabi-objdump", "-d", f"--disassemble={name}", str(elf))
     size = 0
     for mnemonic, operands in re.findall(r"\t(\S+)\t(.*)", code):
@@ -60,7 +69,8 @@ def library_frame(elf: Path, name: str) -> int:
         lowered = re.match(r"sp, (?:sp, )?#(\d+)", operands) if mnemonic.startswith("sub") else None
         size += 4 * _registers(operands) if pushed else 0
         size += int((stored or lowered)[1]) if stored or lowered else 0
-    return size
+    called = re.findall(r"\tb(?:lx?)?(?:\.[wn])?\t[0-9a-f]+ <([^>+]+)>", code)
+    return size, frozenset(called) - {name}
 
 
 def _registers(operands: str) -> int:
