@@ -41,6 +41,7 @@ STRICTER = {  # stage -> what it may import besides itself and the free modules
 }
 ONLY_IMPORTER = {
     "unicorn": "emulate/machine.py",
+    "PIL": "data/images.py",
     "elftools": "emulate/symbols.py",
     "mlxtend": "data/sources.py",
     "sklearn": "data/sources.py",

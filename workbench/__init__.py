@@ -4,6 +4,7 @@ from importlib import import_module
 
 _HOME = {
     "Board": "boards",
+    "Data": "data",
     "Graph": "ir.graph",
     "Run": "report.view",
     "WorkbenchError": "errors",

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from workbench.autodiff import training_step
-from workbench.data import Data, batches, load
-from workbench.errors import DataError, ModelError
+from workbench.data import READING, Data, Reading, batches, names, resolved
+from workbench.errors import DataError, ModelError, there_are
 from workbench.frontends import Model, in_int8, network
 from workbench.ir.interpret import interpret
 from workbench.ir.types import quantized
+from workbench.objective import LABELS
 from workbench.policy import Optimizer
 
 BATCH, EPOCHS, RATE, MOMENTUM = 32, 12, 0.05, 0.9
@@ -27,30 +28,39 @@ Progress = Callable[[int, int, float], None]  # step done, steps in all, its los
 
 def pretrain(
     model: str | Path | Model,
-    data: str,
+    data,
     *,
-    adapt_to: str | None = None,
+    adapt_to=None,
     epochs: int = EPOCHS,
     seed: int = 0,
     lr: float = RATE,
     progress: Progress | None = None,
+    **reading,
 ) -> Model:
-    """The model with every parameter trained on the data set called `data`, all weights from those it has.
+    """The model with every parameter trained on `data`, all weights from those it has.
+
+    `data`, and what is adapted to afterwards, are what data.given takes; further keywords tell how that is read (see
+    data.Reading).
 
     Batches of 32, momentum 0.9, the learning rate falling from `lr` to 0 in a straight line. `seed` orders the
     samples; same arguments, same weights. The model's `pretrained` tells it all, with the accuracy on the held-out
     samples of `data`, which are never trained on. Raises DataError, ModelError.
     """
     model = network(model)
-    samples = pretraining_samples(model, data, adapt_to)
+    unknown = [name for name in reading if name not in READING]
+    if unknown:
+        raise DataError(f"there is no option {unknown[0]!r}", there_are(unknown[0], READING))
+    samples = pretraining_samples(model, data, adapt_to, Reading(**reading))
     if epochs < 1:
         raise DataError(f"pre-training takes at least one epoch; got {epochs}")
     trained = _trained(model.unquantized or model, samples, epochs, seed, lr, progress)
-    told = {"data": data, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH, "lr": float(lr),
-            "momentum": MOMENTUM, "seed": int(seed), "accuracy": _accuracy(trained, samples)}  # fmt: skip
+    told = {
+        "data": samples.name, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH, "lr": float(lr),
+        "momentum": MOMENTUM, "seed": int(seed), "accuracy": _accuracy(trained, samples),
+    }  # fmt: skip
     if not model.unquantized:
         return replace(trained, pretrained=told)
-    made = in_int8(trained, samples.train_x)
+    made = in_int8(trained, samples.typical)
     return replace(made, pretrained={**told, "accuracy": _accuracy(made, samples), "accuracy_float": told["accuracy"]})
 
 
@@ -79,21 +89,28 @@ def _trained(model: Model, samples: Data, epochs: int, seed: int, lr: float, pro
     return replace(model, weights=weights)
 
 
-def pretraining_samples(model: Model, name: str, adapt_to: str | None = None) -> Data:
-    """What pre-training on the data set `name` sees. Raises DataError and ModelError for what cannot be trained on."""
+def pretraining_samples(model: Model, given, adapt_to=None, reading: Reading | None = None) -> Data:
+    """What pre-training on `given` sees. Raises DataError and ModelError for what cannot be trained on."""
     if not model.classifies:
         raise ModelError(f"{model.name} does not tell classes: it cannot be pre-trained")
     if model.graph.types[model.graph.inputs[0]].dtype != "float32" and not model.unquantized:
         raise ModelError(f"{model.name} has int8 weights: pre-training takes float32 ones",
                          "float32 networks can be, and NAME-int8 with its own weights, quantized behind it; "
                          "others start from a file: --load-weights, or a .json or .tflite network")  # fmt: skip
-    graph = model.graph
-    samples = load(name).shaped(graph.types[graph.inputs[0]].shape[1:], graph.types[graph.outputs[0]].shape[1])
-    if adapt_to:
-        samples = samples.apart_from(load(adapt_to))
+    wanted, reading = (model.unquantized or model).wanted, reading or Reading()
+    samples = resolved(given, wanted, Reading() if adapt_to is not None and _read_already(given) else reading)
+    if samples.target != LABELS:
+        raise DataError(f"pre-training learns classes; {samples.name} has no class labels", "train on it with --data")
+    if adapt_to is not None:
+        samples = samples.apart_from(resolved(adapt_to, wanted, Reading() if _read_already(adapt_to) else reading))
     if len(samples.train_x) < BATCH:
-        raise DataError(f"pre-training takes batches of {BATCH}; {name} has {len(samples.train_x)} samples for it")
+        count = len(samples.train_x)
+        raise DataError(f"pre-training takes batches of {BATCH}; {samples.name} has {count} samples for it")
     return samples
+
+
+def _read_already(given) -> bool:
+    return isinstance(given, Data) or (isinstance(given, str) and given in names())
 
 
 def accuracy(model: Model, weights, samples: Data) -> float:

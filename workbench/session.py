@@ -36,7 +36,7 @@ from workbench.quantize.safe_channels import SCALES
 from workbench.record.folder import filling, place_of
 from workbench.report.view import Run
 from workbench.toolchain import Image, install, make_image
-from workbench.training import Progress, Training, require_samples, train, training_options
+from workbench.training import Progress, Training, require_samples, train, training_options, with_data
 from workbench.units import size
 
 
@@ -168,7 +168,7 @@ def run(
     optimizer: Optimizer = PLAIN_SGD,
     classes: int | None = None,
     weights: Mapping[str, np.ndarray] | None = None,
-    pretrain: str | None = None,
+    pretrain=None,
     passes: str = "",
     folder: str | Path | None = None,
     virtual: bool = False,
@@ -178,17 +178,21 @@ def run(
     """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
     `model`: a built-in network, a file, or one's own; `classes`: how many it has, where it leaves that open.
 
-    `pretrain` names a data set to train on first, on the host (see pretraining.pretrain); `data` is adapted to.
+    `data` and `pretrain` are the name of a data set, a file or folder, or samples such as (x, y) (see data.given).
+    `pretrain` is trained on first, on the host (see pretraining.pretrain); `data` is adapted to.
     `passes` changes those of the schedule (see compile); `folder` keeps the firmware. What does not fit raises
     BudgetError, unless `virtual` lets it run on the twin.
     Further keywords are those of Training.
     """
     options = training_options(run.__kwdefaults__, **training)
+    named = not isinstance(model, Model)
     model = frontends.network(model, batch, options.seed, classes)
     if weights is not None:
         model = with_weights(model, weights)
+    asked = options.reading.asked
+    model, options = with_data(model, options, calibrate=named and pretrain is None)
     if pretrain is not None:
-        model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed)
+        model = pretraining.pretrain(model, pretrain, adapt_to=options.data, seed=options.seed, **asked)
     board = boards.chosen(board, sram)
     compiled = compile(model, policy, schedule, optimizer, passes)
     require_samples(model, optimizer.accumulate, options)

@@ -15,13 +15,13 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
-from workbench import data
+from workbench.data import READING, Data, Reading, Samples, batches, names, resolved, taken
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
 from workbench.emulate.timing import model_of
 from workbench.errors import DataError, InternalError, there_are
-from workbench.frontends import Model
+from workbench.frontends import Model, in_int8
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
 from workbench.measure import memory_measures
@@ -45,7 +45,11 @@ LEARNED = ("steps", "steps_asked", "interrupted", "epochs", "loss", "accuracy", 
 
 @dataclass(frozen=True)
 class Training:
-    """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`."""
+    """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
+
+    `data` is the name of a data set, a file or folder, or samples in memory (see data.given); None: the network's own.
+    How it is read, the last fields tell (see data.Reading).
+    """
 
     steps: int | None = 50
     epochs: int | None = None
@@ -53,9 +57,16 @@ class Training:
     lr_bias: float | None = None
     lr_decay: float = 1.0
     seed: int = 0
-    data: str | None = None
+    data: str | Data | Samples | None = None  # and whatever data.taken makes one of
     trace: str = "ops"
     evaluate: bool = True  # accuracy on the held-out samples, before and after
+    label: str | None = None
+    split: float | None = None
+    split_seed: int | None = None
+    normalize: str | None = None
+    window: int | None = None
+    hop: int | None = None
+    resize: bool = False
 
     def __post_init__(self):
         for name in ("lr", "lr_bias", "lr_decay"):
@@ -67,10 +78,16 @@ class Training:
             raise DataError(f"at least one training step is needed; got {length!r}", "give steps or epochs, 1 or more")
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise DataError(f"seed is {self.seed!r}, not a whole number of 0 or more")
-        if self.data is not None:
-            data.require_name(self.data)
         if self.trace not in LEVELS:
             raise DataError(f"no trace level is called {self.trace!r}", there_are(self.trace, LEVELS))
+        self.reading  # noqa: B018  raises DataError for what is none
+        if self.data is not None:
+            object.__setattr__(self, "data", taken(self.data))  # what comes once is read here, for all who use it
+
+    @property
+    def reading(self) -> Reading:
+        """How the data is to be read."""
+        return Reading(**{name: getattr(self, name) for name in READING})
 
 
 def training_options(beside: Iterable[str] = (), /, **options) -> Training:
@@ -159,7 +176,8 @@ def train(
     compiled, weights = _weights(built, device)
     notes = _notes(built, options, samples, losses, compiled, weights)
     seconds = time.perf_counter() - start
-    run = _record(built, options, device, tracer, losses, count, (before, after), seconds, notes)
+    of_data = None if _made_up(built, options) else samples
+    run = _record(built, options, of_data, device, tracer, losses, count, (before, after), seconds, notes)
     run.meta["weights_after_first_step"] = after_first
     if like is not None and _same_first_step(run, like):
         run.meta.update({key: like[key] for key in LEARNED})
@@ -201,7 +219,7 @@ def _digest(weights: Mapping[str, np.ndarray]) -> str:
     return bits.hexdigest()
 
 
-def require_samples(model: Model, accumulate: int, options: Training) -> data.Data:
+def require_samples(model: Model, accumulate: int, options: Training) -> Data:
     """The samples of such a training. Raises DataError, before anything is built, for what cannot be trained so."""
     samples = _samples(model, options, accumulate)
     there = len(samples.train_x)
@@ -255,7 +273,7 @@ def _traced_step(built, options: Training, step: Step) -> tuple[Tracer, float | 
     return tracer, step.run(device, before_call=tracer.begin_call)
 
 
-def _step_count(samples: data.Data, batch: int, options: Training) -> int:
+def _step_count(samples: Data, batch: int, options: Training) -> int:
     return options.steps if options.epochs is None else options.epochs * (len(samples.train_x) // batch)
 
 
@@ -273,24 +291,39 @@ def _rates(options: Training, epoch: int = 0) -> tuple[float, float]:
     return rates
 
 
-def _steps(samples: data.Data, batch: int, accumulate: int, options: Training) -> Iterator[Step]:
-    for epoch, chosen in data.batches(len(samples.train_x), batch * accumulate, options.seed):
+def _steps(samples: Data, batch: int, accumulate: int, options: Training) -> Iterator[Step]:
+    for epoch, chosen in batches(len(samples.train_x), batch * accumulate, options.seed):
         parts = [(samples.train_x[part], samples.train_y[part]) for part in np.split(chosen, accumulate)]
         yield Step(*_rates(options, epoch), options.seed, parts)
 
 
-def _samples(model: Model, options: Training, accumulate: int = 1) -> data.Data:
+def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple[Model, Training]:
+    """The options with the data that is trained on in them: read, checked and split once, for all who train so.
+
+    `calibrate`: a network that was quantized here is quantized anew, with the ranges of data of the user's own. Raises
+    DataError for what this network cannot be trained on. Without any data nothing changes: samples are random.
+    """
+    given = model.data if options.data is None else options.data
+    if given is None:
+        options.reading.refuse(model.name, *options.reading.asked, why="without a data set its samples are random")
+        return model, options
+    anew = calibrate and model.unquantized is not None and not (isinstance(given, str) and given in names())
+    network = model.unquantized if anew else model
+    found = resolved(given, network.wanted, options.reading, getattr(options, "loss", None))
+    model = in_int8(model.unquantized, found.typical) if anew else model
+    return model, replace(options, data=found, **dict.fromkeys(READING[:-1]), resize=False)
+
+
+def _samples(model: Model, options: Training, accumulate: int = 1) -> Data:
     kind = model.graph.types[model.graph.inputs[0]]
-    shape = kind.shape[1:]
-    classes = model.graph.types[model.graph.outputs[0]].shape[1]
-    name = options.data or model.data
-    if name:
-        samples = data.load(name).shaped(shape, classes)
-        return replace(samples, train_x=quantized(samples.train_x, kind), test_x=quantized(samples.test_x, kind))
-    return _random(kind, classes, model.batch * accumulate, options.seed)
+    samples = with_data(model, options)[1].data
+    if samples is None:
+        classes = model.graph.types[model.graph.outputs[0]].shape[1]
+        return _random(kind, classes, model.batch * accumulate, options.seed)
+    return replace(samples, train_x=quantized(samples.train_x, kind), test_x=quantized(samples.test_x, kind))
 
 
-def _random(kind: TensorType, classes: int, a_step: int, seed: int) -> data.Data:
+def _random(kind: TensorType, classes: int, a_step: int, seed: int) -> Data:
     """Samples of no data set: float32 ones in [0, 1), int8 ones over all that int8 holds, whatever it stands for.
 
     Enough for STEPS steps; of giant samples, for as few as memory has room for. Raises DataError where one is too much.
@@ -303,7 +336,7 @@ def _random(kind: TensorType, classes: int, a_step: int, seed: int) -> data.Data
     shape = (count, *kind.shape[1:])
     x = rng.random(shape, np.float32) if kind.dtype == "float32" else rng.integers(-128, 128, shape, np.int8)
     y = rng.integers(0, classes, count, dtype=np.int32)
-    return data.Data("random", x, y, x[:0], y[:0], classes)
+    return Data("random", x, y, x[:0], y[:0], classes)
 
 
 def _of_integers(graph, optimizer) -> dict:
@@ -312,7 +345,7 @@ def _of_integers(graph, optimizer) -> dict:
     return {"rounding": optimizer.rounding, "qas": bool(optimizer.qas)} if integers else {}
 
 
-def _notes(built, options: Training, samples: data.Data, losses, compiled, weights) -> list[str]:
+def _notes(built, options: Training, samples: Data, losses, compiled, weights) -> list[str]:
     """What is to be said about this training; `compiled` are the weights at its end as they were compiled."""
     graph, optimizer = built.compiled.graph, built.compiled.optimizer
     updated = {name: graph.types[name].updated for name in graph.parameters if graph.types[name].needs_grad}
@@ -321,11 +354,16 @@ def _notes(built, options: Training, samples: data.Data, losses, compiled, weigh
         for values in (built.compiled.weights, compiled)
     )
     epoch = len(samples.train_x) // (built.compiled.model.batch * optimizer.accumulate)  # in steps, as _steps has it
-    labelled = epoch if options.data or built.compiled.model.data else None
+    labelled = None if _made_up(built, options) else epoch
     rate = rate_words(*_rates(options), optimizer.momentum, _of_integers(graph, optimizer).get("qas"))
     notes = training_notes(losses, guess(CROSS_ENTROPY, _classes(built)), labelled, weights, before, after, rate)
     early = epoch_note(len(losses), epoch) if options.evaluate and len(samples.test_x) and not notes else None
-    return [*built.compiled.model.notes, *notes, *filter(None, [early])]
+    return [*built.compiled.model.notes, *samples.notes, *notes, *filter(None, [early])]
+
+
+def _made_up(built, options: Training) -> bool:
+    """Whether the samples are random."""
+    return options.data is None and built.compiled.model.data is None
 
 
 def _classes(built) -> int:
@@ -333,7 +371,10 @@ def _classes(built) -> int:
     return graph.types[graph.outputs[0]].shape[1]
 
 
-def _record(built, options, device: Device, tracer: Tracer, losses, asked: int, accuracy, seconds, notes) -> Run:
+def _record(
+    built, options, samples, device: Device, tracer: Tracer, losses, asked: int, accuracy, seconds, notes
+) -> Run:
+    """`samples` None: they were random."""
     compiled, board = built.compiled, built.board
     model, graph = compiled.model, compiled.graph
     step = tracer.totals()
@@ -361,11 +402,12 @@ def _record(built, options, device: Device, tracer: Tracer, losses, asked: int, 
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
         "weights_from": model.weights_from, "pretrained": model.pretrained, "trace": options.trace,
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,
-        "parameters_updated": int(sum(updated)), "data": options.data or model.data,
+        "parameters_updated": int(sum(updated)), "data": samples and samples.record(),
         "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),
         **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
-        "loss_function": CROSS_ENTROPY, "classes": _classes(built), "notes": notes,
+        "loss_function": CROSS_ENTROPY, "notes": notes,
+        "classes": list(samples.names if samples else ()) or _classes(built),
         "accuracy": None if accuracy[0] is None else {"before": accuracy[0], "after": accuracy[1]},
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,
         "milliseconds_per_step": None if cycles is None else 1000 * cycles / board.clock_hz,

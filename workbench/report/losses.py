@@ -82,7 +82,13 @@ def guess(loss_function: str | None, classes: int | None) -> float | None:
 
 def of_meta(meta: dict) -> tuple[Course, float | None]:
     """The course of a run's loss, and a guess."""
-    return course(meta.get("loss") or []), guess(meta.get("loss_function"), meta.get("classes"))
+    return course(meta.get("loss") or []), guess(meta.get("loss_function"), class_count(meta))
+
+
+def class_count(meta: dict) -> int | None:
+    """How many classes a run tells apart, whether they have names or not."""
+    classes = meta.get("classes")
+    return len(classes) if isinstance(classes, list) else classes
 
 
 def rose(run: Course, a_guess: float | None) -> bool:
