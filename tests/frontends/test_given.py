@@ -67,13 +67,13 @@ def test_operators_take_numpy_s_numbers_too():
 
 X, Y = np.zeros((10, 64), np.float32), np.zeros(10, np.int32)
 RUNS = [
-    ({"data": (X, Y)}, "arrays: every sample is of one class, 0"),
-    ({"data": X}, "arrays has no labels, so its input is the target: 64 values; mlp gives 10"),
-    ({"data": {"a": X}}, "arrays has arrays called a\n.*called x and y, or train_x"),
+    ({"data": (X, Y)}, "data: every sample is of one class, 0"),
+    ({"data": X}, "data has no labels, so its input is the target: 64 values; mlp gives 10"),
+    ({"data": {"a": X}}, "data has arrays called a\n.*called x and y, or train_x"),
     ({"data": (X, Y, X)}, r"data is 3 arrays\n.*give \(x, y\)"),
     ({"data": 5}, "data is 5\n.*a data set's name, a .npz or .csv file"),
     ({"data": "digits", "split": 0.5}, "digits: .*split .*already.*\n.*leave out --split"),
-    ({"pretrain": (X, Y)}, "arrays: every sample is of one class, 0"),
+    ({"pretrain": (X, Y)}, "data: every sample is of one class, 0"),
     ({"weights": "weights.npz"}, "weights for mlp are arrays by name; got 'weights.npz'"),
     ({"weights": [X]}, "weights for mlp are arrays by name"),
     ({"sram": [1]}, r"SRAM of \[1\] bytes cannot be mapped"),

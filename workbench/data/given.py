@@ -15,7 +15,7 @@ from workbench.data import sets
 from workbench.data.samples import Reading, Samples, require_few
 from workbench.errors import DataError, meant, shown
 
-SOURCE = "arrays"  # what samples are called that come from no file
+SOURCE = "data"  # what samples are called that come from no file
 FILES = (".npz", ".csv")
 KNOWN = "a data set's name, a .npz or .csv file, a folder, (x, y), (train_x, train_y, test_x, test_y) or a Data"
 ALONE, PAIR, PARTS, HALVES = ("x",), ("x", "y"), ("train_x", "train_y", "test_x", "test_y"), ("train_x", "test_x")

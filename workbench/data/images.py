@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from math import isqrt
@@ -80,15 +81,17 @@ def _opened(path: Path):
     """Its header alone is read. Raises DataError for what is no such picture, or one too large."""
     from PIL import Image, UnidentifiedImageError
 
-    name = printable(str(path))
+    name, bombs = printable(str(path)), (Image.DecompressionBombError, Image.DecompressionBombWarning)
     try:
         content = files.read(path, MOST)
-        image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
     except UnidentifiedImageError:
         raise DataError(f"{name} is no PNG or JPEG picture", "leave it out, or save it anew") from None
     except OSError as error:
         raise DataError(f"{name}: {error.strerror or error}") from None
-    except (SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+    except (SyntaxError, ValueError, EOFError, struct.error, *bombs) as error:
         raise DataError(f"{name} is damaged: {error}") from None
     if image.width * image.height > MOST_PIXELS:
         raise DataError(f"{name} is {image.width}×{image.height}, more than a picture to learn from has")

@@ -4,6 +4,7 @@ given ── read ──► Samples ── fit ──► x, targets ── split
                                                                └─ found on this part, applied to both
 """
 
+import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import blake2b, sha256
@@ -99,9 +100,12 @@ def read(given: str | Samples, network: Network, reading: Reading) -> Samples:
             raise DataError(f"{given.source} are arrays: no column is called {reading.label!r}", "give (x, y)")
         return given
     path = Path(given)
-    if path.is_dir():
-        return read_folder(path, reading, network.shape)
     source, ending = printable(str(path)), path.suffix.lower()
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            return read_folder(path, reading, network.shape)
+    except OSError as error:
+        raise DataError(f"{source}: {error.strerror or error}") from None
     reading.refuse(source, "window", "hop", "resize", why="recordings and images in folders are read so")
     if ending == ".csv":
         return tables.read_samples(path, reading)
