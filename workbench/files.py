@@ -98,6 +98,9 @@ class Arrays(Mapping):
     def __len__(self) -> int:
         return len(self.members)
 
+    def __contains__(self, name) -> bool:  # Mapping's own would read it
+        return name in self.members
+
     def __getitem__(self, name: str) -> np.ndarray:
         return self.read(name, self.most)
 

@@ -26,5 +26,4 @@ def split(
 
 
 def _held_out(count: int, share: float) -> int:
-    wanted = round(count * (1 - share))
-    return wanted if share == 1 or count < 2 else min(max(wanted, 1), count - 1)
+    return 0 if share == 1 else min(max(round(count * (1 - share)), 1), count - 1)
