@@ -39,8 +39,9 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
     given = taken(given)
     if isinstance(given, str) and given in sets.names():
         reading.refuse(given, *reading.asked, why=f"it is read, split and normalized already; {ONE_S_OWN}")
-        data = sets.load(given)
-        return _digested(data.shaped(network.shape, network.output[0]))
+        data = sets.load(given).shaped(network.shape, network.output[0])
+        also = (f"data {given} is the set of this name; ./{given} would be yours",) if Path(given).exists() else ()
+        return _digested(replace(data, notes=also))
     if isinstance(given, Data):
         reading.refuse(given.name, *reading.asked, why="a Data is read, split and normalized already")
         return _fitted(given, network)
