@@ -136,7 +136,7 @@ def negative_label():
     return npz(x=X, y=np.where(np.arange(20) == 4, -1, Y))
 
 
-@case("d.npz: a target is 1 values in a row; mlp gives 10 values in a row")
+@case("d.npz: a target is 1 value; mlp gives 10 values in a row")
 def labels_between():
     return npz(x=X, y=Y + 0.5)
 

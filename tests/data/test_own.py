@@ -404,3 +404,21 @@ def test_a_dataset_may_give_x_alone():
     assert data.classes == 3
     rows = list(RNG.random((24, 16)))
     assert resolved(rows, network(outputs=(16,)), Reading()).target == "input"
+
+
+def test_a_network_from_tflite_takes_channels_last():
+    assert replace(tiny(), source="a.TFLITE").wanted.nhwc and not tiny().wanted.nhwc
+
+
+def test_the_cells_of_a_comparison_take_the_same_data(monkeypatch):
+    """Of batches that can be read once; each cell as its process gets it."""
+    from workbench.study import compare
+
+    def one_by_one(work, queue, jobs, begun):
+        yield from ((at, work(pickle.loads(pickle.dumps(job)))) for at, job in enumerate(queue))
+
+    monkeypatch.setattr(compare, "in_processes", one_by_one)
+    data = batches(RNG.random((24, 16), np.float32), Y)
+    found = workbench.compare(tiny(), ["full", "last-1"], ["optimized"], data=data, split=0.5, steps=1, trace="off")
+    first, second = (run.meta["data"] for run in found.runs)
+    assert first == second and (first["train"], first["test"], first["split"]["share"]) == (12, 12, 0.5)

@@ -127,7 +127,9 @@ def _refuse(samples: Samples, network: Network) -> None:
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return f"({', '.join(map(str, shape))})" if len(shape) != 1 else f"{shape[0]} values in a row"
+    if len(shape) == 1:
+        return "1 value" if shape[0] == 1 else f"{shape[0]} values in a row"
+    return f"({', '.join(map(str, shape))})"
 
 
 def clipped(values: np.ndarray, kind: TensorType, source: str) -> str | None:
