@@ -28,6 +28,7 @@ ORDER = [
     "measure",
     "pretraining",
     "training",
+    "prediction",
     "session",
     "study",
     "cli",
