@@ -128,6 +128,11 @@ def test_x_alone_is_its_own_target():
         assert data.target == "input" and data.train_y.shape == (len(data.train_x), 0)
     labelled = resolved((RNG.random((24, 16)), Y), network(outputs=(1, 4, 4)), Reading(label="none"))
     assert labelled.target == "input"
+    autoencoder = replace(network((16,), (16,)), repeats=True)  # labels are left out, whichever way they come
+    for each in ((RNG.random((24, 16)), Y), workbench.Data("mine", *[RNG.random((9, 16), np.float32), Y[:9]] * 2)):
+        data = resolved(each, autoencoder, Reading())
+        assert (data.target, data.train_y.shape, data.classes) == ("input", (len(data.train_x), 0), None)
+        assert resolved(each, autoencoder, Reading(), "cross-entropy").target == "labels"
 
 
 REFUSED = [

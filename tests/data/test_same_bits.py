@@ -97,7 +97,7 @@ def test_the_command_line_s_too(tmp_path, monkeypatch, capsys):
     for name, *how in (["a.npz"], ["folder"], ["a.csv", "--normalize", "unit"]):
         assert main(["run", "mlp", "--steps", "2", "--trace", "off", "--data", name, *how,
                      "--save-weights", f"{name}-weights.npz"]) == 0  # fmt: skip
-        told = re.search(rf"^data +{name}: (\d+) to train on, (\d+) held out \(0.8, by class, seed 0\) · normalize unit",
+        told = re.search(rf"^data +{name}: (\d+) to train on, (\d+) held out \(0.8, by class, seed 0\) .* unit",
                          capsys.readouterr().out, re.M)  # fmt: skip
         assert int(told[1]) + int(told[2]) == 40
     one, *others = (dict(np.load(f"{name}-weights.npz")) for name in ("a.npz", "folder", "a.csv"))

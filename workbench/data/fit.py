@@ -25,12 +25,18 @@ NCHW, NHWC = "NCHW", "NHWC"
 
 @dataclass(frozen=True)
 class Network:
-    """What data has to fit: the network's name, its input, a sample of its output, whether its file lies in NHWC."""
+    """What data has to fit: the network's name, its input, a sample of its output, whether its file lies in NHWC, and
+    whether it tells its input anew, as an autoencoder does: then labels are left out."""
 
     name: str
     input: TensorType
     output: tuple[int, ...]
     nhwc: bool = False
+    repeats: bool = False
+
+    def learns_labels(self, loss: str | None) -> bool:
+        """Whether labels are classes to it under this loss (None: the one that suggests itself)."""
+        return loss == CROSS_ENTROPY or (loss is None and not self.repeats)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -155,7 +161,7 @@ def targets(
     the classes where they are settled already. Raises DataError for targets that the network cannot learn.
     """
     given, source = samples.targets, samples.source
-    if given is None or unlabelled:
+    if given is None or unlabelled or (network.repeats and loss != CROSS_ENTROPY and _are_labels(given)):
         return _input_as_target(samples, network, loss)
     if given.ndim > 1 and given.dtype.kind in "US":
         raise DataError(f"{source}: y holds names of shape {given.shape}", "one name belongs to each sample")
@@ -170,6 +176,11 @@ def targets(
         raise DataError(f"{source}: its targets are names of classes; the loss {loss} takes numbers",
                         "leave out --loss, or --label none: the input is the target")  # fmt: skip
     return _values(source, given, network, loss)
+
+
+def _are_labels(given: np.ndarray) -> bool:
+    """One name or whole number a sample."""
+    return given.dtype.kind in "iubUS" and given.size == len(given)
 
 
 def _input_as_target(samples: Samples, network: Network, loss: str | None) -> Targets:

@@ -39,12 +39,14 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
     given = taken(given)
     if isinstance(given, str) and given in sets.names():
         reading.refuse(given, *reading.asked, why=f"it is read, split and normalized already; {ONE_S_OWN}")
-        data = sets.load(given).shaped(network.shape, network.output[0])
+        data = _told_anew(sets.load(given), network, loss)
+        classes = network.output[0] if network.learns_labels(loss) else data.classes  # a loss of numbers has no classes
+        data = data.shaped(network.shape, classes)
         also = (f"data {given} is the set of this name; ./{given} would be yours",) if Path(given).exists() else ()
         return _digested(replace(data, notes=also))
     if isinstance(given, Data):
         reading.refuse(given.name, *reading.asked, why="a Data is read, split and normalized already")
-        return _fitted(given, network)
+        return _fitted(_told_anew(given, network, loss), network, loss)
     samples = read(given, network, reading)
     x, layout = fit.inputs(samples, network)
     targets = fit.targets(samples, network, loss, reading.unlabelled)
@@ -156,7 +158,15 @@ def _usual(samples: Samples, network: Network) -> str:
     return NONE if network.input.dtype == "int8" and holds > BEYOND_ONE else UNIT
 
 
-def _fitted(data: Data, network: Network) -> Data:
+def _told_anew(data: Data, network: Network, loss: str | None) -> Data:
+    """Without its labels for a network whose target is its input."""
+    if data.target != LABELS or not network.repeats or network.learns_labels(loss):
+        return data
+    none = [np.empty((len(x), 0), np.float32) for x in (data.train_x, data.test_x)]
+    return replace(data, train_y=none[0], test_y=none[1], target=INPUT, classes=None, names=())
+
+
+def _fitted(data: Data, network: Network, loss: str | None = None) -> Data:
     """A Data in the network's shape, checked as all that is given is."""
     source, parts = data.name, {}
     for part in ("train", "test"):
@@ -176,8 +186,9 @@ def _fitted(data: Data, network: Network) -> Data:
         if y.ndim != 1 or y.dtype.kind not in "iu":
             raise DataError(f"{source}: labels are whole numbers (n,); got {y.dtype} {y.shape}",
                             'target="values" takes numbers')  # fmt: skip
-        told = fit.targets(Samples(source, data.train_x, y, names=data.names), network)
-        classes = max(told.classes, data.classes or 0)
+        labelled = Samples(source, data.train_x, y, names=data.names)
+        told = fit.targets(labelled, network, loss).classes if network.learns_labels(loss) else int(y.max()) + 1
+        classes = max(told, data.classes or 0)
         data = replace(
             data, train_y=data.train_y.astype(np.int32), test_y=data.test_y.astype(np.int32), classes=classes
         )

@@ -72,7 +72,7 @@ class Model:
         """What data has to fit."""
         x, y = (self.graph.types[names[0]] for names in (self.graph.inputs, self.graph.outputs))
         channels_last = self.source is not None and self.source.lower().endswith(".tflite")
-        return Network(self.name, x, y.shape[1:], channels_last)
+        return Network(self.name, x, y.shape[1:], channels_last, x.shape == y.shape and self.inference is None)
 
     @property
     def batch(self) -> int:
