@@ -17,13 +17,13 @@ class TfliteFile:
     def __init__(self):
         self.tensors, self.operators = [], []
 
-    def tensor(self, shape=(), dtype="int8", scale=None, zero=0, axis=0, data=None, name=None) -> int:
-        """`scale`: a number, or one along `axis`. `data`: what is stored, of this dtype."""
+    def tensor(self, shape=(), dtype="int8", scale=None, zero=0, axis=0, data=None, name=None, signature=None) -> int:
+        """`scale`: a number, or one along `axis`. `data`: what is stored, of this dtype. `signature`: -1 where open."""
         if data is not None:
             data = np.asarray(data)
             shape, dtype = data.shape, str(data.dtype)
         name = name or f"net/tensor_{len(self.tensors)}/Made"
-        self.tensors.append((tuple(shape), dtype, scale, zero, axis, data, name))
+        self.tensors.append((tuple(shape), dtype, scale, zero, axis, data, name, signature))
         return len(self.tensors) - 1
 
     def op(self, name: str, inputs, output: int, table: str = "", **options) -> int:
@@ -35,7 +35,7 @@ class TfliteFile:
         b = flatbuffers.Builder(1024)
         buffers = [_table(b, "Buffer")]
         tensors = []
-        for number, (shape, dtype, scale, zero, axis, data, name) in enumerate(self.tensors):
+        for number, (shape, dtype, scale, zero, axis, data, name, signature) in enumerate(self.tensors):
             stored = {"Data": b.CreateNumpyVector(np.frombuffer(data.tobytes(), np.uint8))} if data is not None else {}
             buffers.append(_table(b, "Buffer", **stored))
             quantization = {}
@@ -45,6 +45,8 @@ class TfliteFile:
                 scales, zeros = b.CreateNumpyVector(scales), b.CreateNumpyVector(zeros)
                 table = _table(b, "QuantizationParameters", Scale=scales, ZeroPoint=zeros, QuantizedDimension=axis)
                 quantization = {"Quantization": table}
+            if signature is not None:
+                quantization["ShapeSignature"] = b.CreateNumpyVector(np.array(signature, np.int32))
             tensors.append(_table(
                 b, "Tensor", Shape=b.CreateNumpyVector(np.array(shape, np.int32)), Name=b.CreateString(name),
                 Type=getattr(tflite.TensorType, dtype.upper()), Buffer=number + 1, **quantization,

@@ -47,7 +47,7 @@ def test_an_operator_that_is_not_supported_is_named_with_node_and_file(tmp_path,
     file.write(tmp_path / "model.tflite", [x], [end])
     assert main(["run", str(tmp_path / "model.tflite")]) == 1
     assert capsys.readouterr().err == (
-        'error: model.tflite: operator 1 (LSTM, "rnn/cell_2") is not supported\n'
+        'error: model.tflite: operator 1 (LSTM, "rnn/cell_2") is a recurrent layer, which is not supported\n'
         "  help: `workbench ops --frontend tflite` lists what is; everything before operator 1 imported\n"
     )
 

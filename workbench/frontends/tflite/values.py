@@ -6,17 +6,22 @@ from math import prod
 
 import numpy as np
 
-from workbench.errors import ModelError
+from workbench.errors import GraphError, ModelError, ShapeError
 from workbench.frontends.tflite.file import Network, Operator, Tensor
 from workbench.ir.build import Builder, Value
 from workbench.quantize.safe_channels import SCALES
 
+HELD = ("FLOAT32", "INT8")  # dtypes of activations
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 
 
 def nchw(shape: tuple[int, ...]) -> tuple[int, ...]:
     """A shape of the file as the network has it."""
     return tuple(shape[axis] for axis in TO_NCHW) if len(shape) == 4 else shape
+
+
+class Unknown(ModelError):  # noqa: N818  no mistake of the operator that reads it
+    """An operand comes of an obstacle that has been told, and nothing can stand for it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Values:
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
         self.held: dict[int, Held] = {}
+        self.unknown: set[int] = set()
         self.constants = {tensor.number: tensor.data for tensor in network.tensors if tensor.data is not None}
         self.origins = {
             op.outputs[0]: op.inputs[0]
@@ -63,20 +69,40 @@ class Values:
         self.logits: tuple[Value, int] | None = None  # what a softmax reads, and how many nodes make it
 
     def declare_input(self) -> None:
-        if len(self.network.inputs) != 1:
-            raise ModelError(f"{self.network.file} has {len(self.network.inputs)} inputs; a network has one")
+        """The network's input. Raises ModelError for one of a type or shape that no network has."""
         tensor = self.network.tensors[self.network.inputs[0]]
         what = f'{self.network.file}: the input, "{tensor.name}",'
-        if tensor.dtype not in ("FLOAT32", "INT8"):
+        if tensor.dtype not in HELD:
             raise ModelError(f"{what} is {tensor.dtype}; int8 and float32 are supported",
                              "convert it with inference_input_type=tf.int8")  # fmt: skip
         if not 2 <= len(tensor.shape) <= 4 or not prod(tensor.shape):
             raise ModelError(f"{what} has shape {tensor.shape}; it needs a batch axis, one to three more, and no zeros")
+        if tensor.signature:
+            raise ModelError(f"{what} has sizes that are open until it runs: {tensor.signature}",
+                             "convert the network for an input of one size")  # fmt: skip
+        self._declare(what, tensor, "input0")
+
+    def stand_in(self, number: int) -> None:
+        """An argument for a tensor that no node makes, of the type that the file says, so that its readers are checked;
+        for what no argument can stand, its readers are not."""
+        tensor = self.network.tensors[number]
+        if number in self.held or number in self.constants:
+            return
+        try:
+            self._declare("", tensor, f"tensor{number}")
+        except (ModelError, GraphError, ShapeError):
+            self.unknown.add(number)
+
+    def _declare(self, what: str, tensor: Tensor, name: str) -> None:
+        if tensor.dtype not in HELD or not tensor.shape or not prod(tensor.shape):
+            raise ModelError(f"{what} is {tensor}")
         scale, zero_point = self.quantization(what, tensor) if tensor.dtype == "INT8" else (0.0, 0)
         kind = {"dtype": tensor.dtype.lower(), "scale": scale, "zero_point": zero_point}
-        self.held[tensor.number] = Held(self.build.input("input0", nchw(tensor.shape), **kind))
+        self.held[tensor.number] = Held(self.build.input(name, nchw(tensor.shape), **kind))
 
     def made(self, number: int) -> Held:
+        if number in self.unknown:
+            raise Unknown("reads what is not known")
         if number not in self.held:
             name = self.network.tensors[number].name
             raise ModelError(f'{self.network.file}: tensor {number} ("{name}") is read before an operator made it')
