@@ -1,6 +1,6 @@
-"""mean over some axes, in the order that the elements lie; its gradient spreads dy / elements over them.
+"""mean over some axes, which stay with one element each: (N, T, C) -> (N, 1, C); its gradient spreads dy / T.
 
-    axis (1,):    (N, T, C) -> (N, C), or (N, 1, C) with keepdims
+It adds up in the order in which the elements lie.
 """
 
 from math import prod
@@ -16,17 +16,16 @@ from workbench.ops._loops import joined, numbers, row_major
 DEPTH = 3  # loops of the kernel over the axes that stay, and as many over those it adds up
 
 
-def infer(x, *, axis, keepdims):
-    return TensorType(shape("mean", x, axis, keepdims), x.dtype)
+def infer(x, *, axis):
+    return TensorType(shape("mean", x, axis), x.dtype)
 
 
-def shape(what: str, x, axis, keepdims) -> tuple[int, ...]:
+def shape(what: str, x, axis) -> tuple[int, ...]:
     """The shape of the mean of `x`."""
     if not axis or list(axis) != sorted(set(axis) & set(range(x.rank))):
         raise ShapeError(f"{what}: axis names some of the {x.rank} axes of {x}, in order; got {list(axis)}")
     loops(what, x, axis)
-    sizes = [1 if at in axis else size for at, size in enumerate(x.shape)]
-    return tuple(size for at, size in enumerate(sizes) if keepdims or at not in axis)
+    return tuple(1 if at in axis else size for at, size in enumerate(x.shape))
 
 
 def loops(what: str, x, axis) -> list[int]:
@@ -46,17 +45,16 @@ def terms(x, axis):
     return x.transpose(*stays, *axis).reshape(*(x.shape[at] for at in stays), -1)
 
 
-def evaluate(x, *, axis, keepdims):
+def evaluate(x, *, axis):
     each = terms(x, axis)
-    mean = in_order(each) * x.dtype.type(1 / each.shape[-1])
-    return np.expand_dims(mean, axis) if keepdims else mean
+    return np.expand_dims(in_order(each) * x.dtype.type(1 / each.shape[-1]), axis)
 
 
-def grad_x(build, dy, x, *, y, axis, keepdims, **_):
-    return build.mean_grad(dy, axis=axis, size=tuple(x.shape[at] for at in axis), keepdims=keepdims)
+def grad_x(build, dy, x, *, axis, **_):
+    return build.mean_grad(dy, axis=axis, size=tuple(x.shape[at] for at in axis))
 
 
-def literals(x, *, axis, keepdims):
+def literals(x, *, axis):
     return [*loops("mean", x, axis), 1 / prod(x.shape[at] for at in axis)]
 
 
@@ -79,58 +77,47 @@ CASES = (  # shape, axis
 
 
 def samples(rng):
-    return [
-        Sample((rng.normal(size=shape),), {"axis": axis, "keepdims": index % 2 == 1})
-        for index, (shape, axis) in enumerate(CASES)
-    ]
+    return [Sample((rng.normal(size=shape),), {"axis": axis}) for shape, axis in CASES]
 
 
-def infer_grad(dy, *, axis, size, keepdims):
-    if len(size) != len(axis) or (keepdims and any(at >= dy.rank or dy.shape[at] != 1 for at in axis)):
+def infer_grad(dy, *, axis, size):
+    if len(size) != len(axis) or any(at >= dy.rank or dy.shape[at] != 1 for at in axis):
         raise ShapeError(f"mean_grad: axis {list(axis)} of sizes {list(size)} do not fit {dy}")
-    sizes = list(dy.shape)
-    for at, count in zip(axis, size, strict=True):
-        if at > len(sizes):
-            raise ShapeError(f"mean_grad: there is no axis {at} beside those of {dy}")
-        sizes[at : at + keepdims] = [count]
-    return TensorType(tuple(sizes), dy.dtype)
+    return TensorType(_spread(dy.shape, axis, size), dy.dtype)
 
 
-def evaluate_grad(dy, *, axis, size, keepdims):
-    share = dy * dy.dtype.type(1 / prod(size))
-    share = share if keepdims else np.expand_dims(share, axis)
-    sizes = list(share.shape)
-    for at, count in zip(axis, size, strict=True):
-        sizes[at] = count
-    return np.ascontiguousarray(np.broadcast_to(share, sizes))
+def _spread(shape, axis, size) -> tuple[int, ...]:
+    sizes = dict(zip(axis, size, strict=True))
+    return tuple(sizes.get(at, count) for at, count in enumerate(shape))
 
 
-def grad_dy(build, g, dy, *, y, axis, size, keepdims):
-    return build.mean(g, axis=axis, keepdims=keepdims)
+def evaluate_grad(dy, *, axis, size):
+    return np.ascontiguousarray(np.broadcast_to(dy * dy.dtype.type(1 / prod(size)), _spread(dy.shape, axis, size)))
 
 
-def literals_grad(dy, *, axis, size, keepdims):
-    dx = infer_grad(dy, axis=axis, size=size, keepdims=keepdims)
-    strides = row_major([1 if at in axis else count for at, count in enumerate(dx.shape)])
-    strides = [0 if at in axis else stride for at, stride in enumerate(strides)]
-    return [*numbers("mean_grad", joined(dx.shape, strides), 2 * DEPTH), 1 / prod(size)]
+def grad_dy(build, g, dy, *, axis, **_):
+    return build.mean(g, axis=axis)
+
+
+def literals_grad(dy, *, axis, size):
+    strides = [0 if at in axis else stride for at, stride in enumerate(row_major(dy.shape))]
+    return [*numbers("mean_grad", joined(_spread(dy.shape, axis, size), strides), 2 * DEPTH), 1 / prod(size)]
 
 
 def samples_grad(rng):
-    cases = []
-    for case in samples(rng):
-        axis, (x,) = case.attrs["axis"], case.operands
-        y = evaluate(x, **case.attrs)
-        cases.append(Sample((rng.normal(size=y.shape),), {**case.attrs, "size": tuple(x.shape[at] for at in axis)}))
-    return cases
+    return [
+        Sample((rng.normal(size=evaluate(np.zeros(shape), axis=axis).shape),),
+               {"axis": axis, "size": tuple(shape[at] for at in axis)})
+        for shape, axis in CASES
+    ]  # fmt: skip
 
 
 register(Op(
     name="mean", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=ties,
-    attrs={"axis": REQUIRED, "keepdims": False}, kernel=Kernel("mean_f32.h", "mean_f32", literals),
+    attrs={"axis": REQUIRED}, kernel=Kernel("mean_f32.h", "mean_f32", literals),
 ))  # fmt: skip
 register(Op(
     name="mean_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
-    attrs={"axis": REQUIRED, "size": REQUIRED, "keepdims": False},
+    attrs={"axis": REQUIRED, "size": REQUIRED},
     kernel=Kernel("mean_f32.h", "mean_grad_f32", literals_grad),
 ))  # fmt: skip
