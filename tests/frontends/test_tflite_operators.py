@@ -4,44 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tflite_files import RELU, RELU6, RELU_N1_TO_1, SAME, VALID, TfliteFile, desktop, micro
+from tflite_files import (
+    IMAGE,
+    RELU,
+    RELU6,
+    RELU_N1_TO_1,
+    SAME,
+    VALID,
+    TfliteFile,
+    X,
+    desktop,
+    forward,
+    inputs,
+    micro,
+    require_equal,
+)
 
 from workbench.frontends import load
-from workbench.ir.interpret import interpret
-
-IMAGE = (1, 9, 8, 6)
-X, Y = (0.05, -3), (0.04, 7)  # scale and zero point of an input and a result
-
-
-def forward(model, x: np.ndarray) -> np.ndarray:
-    """The model's own output for an input in the file's axes, in the file's axes."""
-    graph = model.inference or model.graph
-    x = x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
-    y = interpret(graph, {**model.weights, "input0": x})[graph.outputs[0]]
-    return y.transpose(0, 2, 3, 1) if y.ndim == 4 else y
-
-
-def inputs(rng, shape, dtype, count=4):
-    if dtype == "int8":
-        return [rng.integers(-128, 128, shape, dtype=np.int8) for _ in range(count)]
-    return [rng.normal(scale=3, size=shape).astype(np.float32) for _ in range(count)]
-
-
-def require_equal(path, shape, dtype="int8", oracle=micro, form="tflite"):
-    """The imported network gives what the oracle gives, and not the same whatever it is fed."""
-    from workbench.frontends import tflite
-
-    model, expected = tflite.load(path, form=form), oracle(path)
-    seen = []
-    for x in inputs(np.random.default_rng(1), shape, dtype):
-        want, got = expected(x), forward(model, x)
-        assert got.shape == want.shape and got.dtype == want.dtype
-        if want.dtype == np.int8:
-            assert np.array_equal(got, want), f"{(got != want).mean():.2%} differ, by {np.abs(got - 1.0 * want).max()}"
-        else:
-            assert np.linalg.norm(got - want) <= 2e-6 * np.linalg.norm(want)
-        seen.append(want)
-    assert any(not np.array_equal(seen[0], other) for other in seen[1:])
 
 
 def output_size(image, window, stride, padding):

@@ -4,7 +4,7 @@
     (N, H, W, C), filters OHWI       (N, C, H, W), filters OIHW
     (N, H·W·C) of an image           (N, C·H·W); the dense layer behind it has its columns reordered
     fused activation                 int8: the clip of qnn.conv2d, qnn.add, …; float32: nn.relu, nn.relu6
-    PAD                              padding of the convolutions that read it
+    PAD of rows and columns          padding of the convolutions that read it; else a node
     SOFTMAX at the end               left out of `graph`, which ends at the logits; in `inference` it is there
 
 int8 layers are rescaled as TensorFlow Lite Micro does it, to the bit: form="tflite". Newer builds of TensorFlow Lite
@@ -20,6 +20,7 @@ from workbench.frontends.model import Model
 from workbench.frontends.tflite.file import Network, Operator, read
 from workbench.frontends.tflite.operators import OPERATORS
 from workbench.frontends.tflite.values import Held, Values, nchw
+from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
 from workbench.plain import printable
 
@@ -42,10 +43,11 @@ def _network(values: Values, path: Path) -> Model:
         _convert(values, op)
     if len(network.outputs) != 1:
         raise ModelError(f"{network.file} has {len(network.outputs)} outputs; a network has one")
-    graph, inference = build.graph(values.in_order(values.made(network.outputs[0]))), None
+    graph, inference = build.graph(values.in_order(values.padded(network.outputs[0]))), None
     if values.logits:
         logits, count = values.logits
-        graph, inference = graph.with_nodes(graph.nodes[:count], (logits.name,)), verify(graph)
+        graph, inference = graph.with_nodes(graph.nodes[:count], (logits.name,)), verify(_read(graph))
+    graph = _read(graph)
     (source,), (output,) = graph.inputs, graph.outputs
     # without a softmax, an output like the input is the input told anew: an autoencoder
     scores = inference is not None or graph.types[output].shape != graph.types[source].shape
@@ -54,6 +56,16 @@ def _network(values: Values, path: Path) -> Model:
         weights_from=network.file, source=str(path),
         inference=inference, scores=scores, notes=_notes(values),
     )  # fmt: skip
+
+
+def _read(graph: Graph) -> Graph:
+    """The graph without what nobody reads: parts of a SPLIT, and transposes that a later one undoes."""
+    needed, kept = set(graph.outputs), []
+    for node in reversed(graph.nodes):
+        if needed.intersection(node.results):
+            needed.update(node.operands)
+            kept.append(node)
+    return graph.with_nodes(reversed(kept))
 
 
 def _notes(values: Values) -> tuple[str, ...]:
@@ -71,21 +83,24 @@ def _convert(values: Values, op: Operator) -> None:
     if op.name not in OPERATORS:
         before = f"; everything before operator {op.number} imported" if op.number else ""
         raise ModelError(f"{where} is not supported", f"`workbench ops --frontend tflite` lists what is{before}")
-    if len(op.outputs) != 1 or not op.inputs:
+    if not op.outputs or not op.inputs:
         raise ModelError(f"{where} has {len(op.inputs)} operands and {len(op.outputs)} results")
-    if op.outputs[0] in values.held or op.outputs[0] in values.constants:
+    if any(number in values.held or number in values.constants for number in op.outputs):
         raise ModelError(f"{where} makes a tensor that is there already")
     try:
         made = OPERATORS[op.name].convert(values, op)
     except (ShapeError, GraphError) as error:
         raise ModelError(f"{where}: {error.message}") from None
-    if made is not None:
-        _check_result(network, op, made)
-        values.held[op.outputs[0]] = made
+    results = () if made is None else made if isinstance(made, tuple) else (made,)
+    if made is not None and len(results) != len(op.outputs):
+        raise ModelError(f"{where} has {len(op.inputs)} operands and {len(op.outputs)} results")
+    for number, result in zip(op.outputs, results, strict=False):
+        _check_result(network, op, number, result)
+        values.held[number] = result
 
 
-def _check_result(network: Network, op: Operator, made: Held) -> None:
-    tensor, kind = network.tensors[op.outputs[0]], made.value.type
+def _check_result(network: Network, op: Operator, number: int, made: Held) -> None:
+    tensor, kind = network.tensors[number], made.value.type
     wanted = nchw(tensor.shape)
     if made.shape != wanted or kind.dtype.upper() != tensor.dtype:
         raise ModelError(f"{network.where(op)} makes {kind.dtype} {made.shape}; the file says {tensor.dtype} {wanted}"
