@@ -201,6 +201,16 @@ def test_unpack(tmp_path, dtype):
     assert ops(tmp_path / "net.tflite").count("slice") == 2  # those that are read
 
 
+@DTYPES
+@pytest.mark.parametrize("how", [{}, {"AlignCorners": True}, {"HalfPixelCenters": True}], ids=str)
+@pytest.mark.parametrize("size", [(18, 16), (5, 21), (9, 1), (40, 3)], ids=str)
+def test_resize_nearest_neighbor(tmp_path, dtype, how, size):
+    file = File(IMAGE, dtype)
+    y = file.values((1, *size, 6))
+    file.require_equal(tmp_path, file.op("RESIZE_NEAREST_NEIGHBOR", [file.source, file.numbers(*size)], y,
+                                         "ResizeNearestNeighborOptions", **how))  # fmt: skip
+
+
 def conv1d(file, at: int, length: int, channels: int, filters: int) -> int:
     """As Keras writes a Conv1D: EXPAND_DIMS, CONV_2D over one row, RESHAPE."""
     rng = np.random.default_rng(filters)

@@ -41,6 +41,8 @@ OPTIONS = {  # operator -> its table of options, and what is read of it
     "STRIDED_SLICE": ("StridedSliceOptions", {
         "BeginMask": "begin_mask", "EndMask": "end_mask", "EllipsisMask": "ellipsis_mask",
         "NewAxisMask": "new_axis_mask", "ShrinkAxisMask": "shrink_axis_mask"}),
+    "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", {
+        "AlignCorners": "align_corners", "HalfPixelCenters": "half_pixel_centers"}),
     "UNPACK": ("UnpackOptions", {"Axis": "axis"}),
 }  # fmt: skip
 

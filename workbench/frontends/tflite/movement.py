@@ -1,4 +1,4 @@
-"""Operators of .tflite files that move data, or average it away: MEAN, TRANSPOSE, CONCATENATION, PAD, slices, splits.
+"""Operators of .tflite files that move data, or average it away: MEAN, TRANSPOSE, CONCATENATION, PAD, slices, resizing.
 
 Axes are the file's; `values.axis` gives the network's. The batch stays where it is, the first of all axes. int8 moves
 as it is: scale and zero point of a result are those of its operand.
@@ -181,6 +181,13 @@ def _part(values: Values, op: Operator, x: Value, ranges: list[range], label: st
         x, begin=tuple(each.start for each in chosen), size=tuple(map(len, chosen)),
         strides=tuple(each.step if len(each) > 1 else 1 for each in chosen), label=label,
     )  # fmt: skip
+
+
+def resize_nearest_neighbor(values: Values, op: Operator) -> Held:
+    x, size = values.image(op).value, _whole_numbers(values, op, 1, count=2)
+    _require_same_scale(values, op, x)
+    how = {name: bool(values.option(op, name)) for name in ("align_corners", "half_pixel_centers")}
+    return Held(values.build.resize_nearest(x, size=tuple(size.tolist()), label=values.label(op, "resize"), **how))
 
 
 def _axis(values: Values, op: Operator, x: Value, axis: int) -> int:

@@ -207,6 +207,7 @@ OPERATORS = {
     "RELU": Imported(relu, "alone; int8 to another scale too"),
     "RELU6": Imported(relu6, "alone; int8 to another scale too"),
     "RESHAPE": Imported(reshape, "another shape"),
+    "RESIZE_NEAREST_NEIGHBOR": Imported(movement.resize_nearest_neighbor, "corners aligned or not, half pixels or whole"),
     "SHAPE": Imported(of_shapes, "to make the shape of a RESHAPE"),
     "SOFTMAX": Imported(softmax, "at the end: training computes its loss from the logits"),
     "SPLIT": Imported(movement.split, "along any axis but the batch's"),
