@@ -102,6 +102,31 @@ def _conv(node, values, tables, dy):
     return dx, dw * s[:, None, None, None], g.sum((0, 2, 3)) * s * a["x_scale"]
 
 
+def _transposed(node, values, tables, dy):
+    a, (x_name, w_name, b_name, m_name) = node.attrs, node.operands
+    s = values[tables[m_name]].astype(np.float64)
+    x = _real(values, x_name, a["x_scale"], a["x_zero_point"])
+    w = values[w_name].astype(np.float64) * s[:, None, None, None]
+    (kh, kw), (sh, sw), (top, left, *_) = a["kernel_size"], a["strides"], a["padding"]
+    inside = (..., slice(top, top + dy.shape[2]), slice(left, left + dy.shape[3]))
+    sizes = [(n - 1) * step + k + rest for n, step, k, rest in
+             zip(x.shape[2:], (sh, sw), (kh, kw), a["output_padding"], strict=True)]  # fmt: skip
+    wide = np.zeros((*dy.shape[:2], *sizes))
+    places = [(i, j, (..., slice(i, i + (x.shape[2] - 1) * sh + 1, sh), slice(j, j + (x.shape[3] - 1) * sw + 1, sw)))
+              for i in range(kh) for j in range(kw)]  # fmt: skip
+    for i, j, place in places:
+        wide[place] += np.einsum("nchw,oc->nohw", x, w[:, :, i, j])
+    b = values[b_name].astype(np.float64) * s * a["x_scale"]
+    g = _through_clip(node, values, wide[inside] + b[:, None, None], dy)
+    wide[:] = 0
+    wide[inside] = g
+    dx, dw = np.zeros(x.shape), np.zeros(w.shape)
+    for i, j, place in places:
+        dx += np.einsum("nohw,oc->nchw", wide[place], w[:, :, i, j])
+        dw[:, :, i, j] = np.einsum("nohw,nchw->oc", wide[place], x)
+    return dx, dw * s[:, None, None, None], g.sum((0, 2, 3)) * s * a["x_scale"]
+
+
 def _add(node, values, tables, dy):
     a = node.attrs
     one, other = (_real(values, node.operands[i], a[f"{k}_scale"], a[f"{k}_zero_point"]) for i, k in enumerate("ab"))
@@ -157,7 +182,7 @@ def _loss(node, values, tables, dy):
 
 
 RULES = {
-    "qnn.conv2d": _conv, "qnn.add": _add, "qnn.avg_pool2d": _mean, "qnn.quantize": _quantize,
-    "qnn.dequantize": _dequantize, "nn.max_pool2d": _max, "nn.batch_flatten": _same_shape, "reshape": _same_shape,
-    "nn.softmax_cross_entropy": _loss,
+    "qnn.conv2d": _conv, "qnn.transposed_conv2d": _transposed, "qnn.add": _add, "qnn.avg_pool2d": _mean,
+    "qnn.quantize": _quantize, "qnn.dequantize": _dequantize, "nn.max_pool2d": _max,
+    "nn.batch_flatten": _same_shape, "reshape": _same_shape, "nn.softmax_cross_entropy": _loss,
 }  # fmt: skip

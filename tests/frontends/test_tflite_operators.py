@@ -82,6 +82,34 @@ def test_grouped_convolution(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("case", [
+    {}, {"padding": VALID}, {"stride": (1, 1)}, {"stride": (3, 2), "activation": RELU}, {"bias": False},
+    {"kernel": (2, 2), "padding": VALID, "activation": RELU6}, {"kernel": (1, 1)}, {"size": (10, 14), "padding": VALID},
+    {"scales": "tensor"},
+], ids=str)  # fmt: skip
+def test_transposed_convolutions(tmp_path, dtype, case):
+    rng, file, image, kernel = np.random.default_rng(0), TfliteFile(), (1, 4, 6, 3), case.get("kernel", (3, 3))
+    stride, padding = case.get("stride", (2, 2)), case.get("padding", SAME)
+    size = [n * s if padding == SAME else (n - 1) * s + k
+            for n, s, k in zip(image[1:3], stride, kernel, strict=True)]  # fmt: skip
+    size = case.get("size", size)
+    shape = (5, *kernel, 3)
+    if dtype == "int8":
+        scale = rng.uniform(0.002, 0.01, 1 if case.get("scales") == "tensor" else 5)
+        w = file.tensor(data=rng.integers(-127, 128, shape, np.int8), scale=scale)
+        b = file.tensor(data=rng.integers(-3000, 3000, 5, np.int32), scale=scale * X[0])
+        x, y = file.tensor(image, scale=X[0], zero=X[1]), file.tensor((1, *size, 5), scale=0.1, zero=7)
+    else:
+        w = file.tensor(data=rng.normal(size=shape).astype(np.float32))
+        b = file.tensor(data=rng.normal(size=5).astype(np.float32))
+        x, y = file.tensor(image, "float32"), file.tensor((1, *size, 5), "float32")
+    operands = [file.tensor(data=np.array([1, *size, 5], np.int32)), w, x, *([b] if case.get("bias", True) else [])]
+    file.op("TRANSPOSE_CONV", operands, y, "TransposeConvOptions", Padding=padding, StrideH=stride[0],
+            StrideW=stride[1], FusedActivationFunction=case.get("activation", 0))  # fmt: skip
+    require_equal(file.write(tmp_path / "net.tflite", [x], [y]), image, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
 def test_convolutions_without_a_bias(tmp_path, dtype):
     """Filters whose sums are zero on average: all of them, with the bias of zeros that the file could have had."""
     for kind, filters in (("CONV_2D", (5, 3, 3, 6)), ("DEPTHWISE_CONV_2D", (1, 3, 3, 6))):

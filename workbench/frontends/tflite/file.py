@@ -43,6 +43,7 @@ OPTIONS = {  # operator -> its table of options, and what is read of it
         "NewAxisMask": "new_axis_mask", "ShrinkAxisMask": "shrink_axis_mask"}),
     "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", {
         "AlignCorners": "align_corners", "HalfPixelCenters": "half_pixel_centers"}),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", WINDOW | ACTIVATION),
     "UNPACK": ("UnpackOptions", {"Axis": "axis"}),
 }  # fmt: skip
 

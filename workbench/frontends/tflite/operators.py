@@ -12,7 +12,7 @@ import numpy as np
 from workbench.errors import ModelError
 from workbench.frontends.tflite import movement
 from workbench.frontends.tflite.file import Operator
-from workbench.frontends.tflite.layers import conv2d, depthwise_conv2d, fully_connected
+from workbench.frontends.tflite.layers import conv2d, depthwise_conv2d, fully_connected, transpose_conv
 from workbench.frontends.tflite.shared import (
     RELU,
     RELU6,
@@ -207,7 +207,7 @@ OPERATORS = {
     "RELU": Imported(relu, "alone; int8 to another scale too"),
     "RELU6": Imported(relu6, "alone; int8 to another scale too"),
     "RESHAPE": Imported(reshape, "another shape"),
-    "RESIZE_NEAREST_NEIGHBOR": Imported(movement.resize_nearest_neighbor, "corners aligned or not, half pixels or whole"),
+    "RESIZE_NEAREST_NEIGHBOR": Imported(movement.resize_nearest_neighbor, "aligned corners, half pixels"),
     "SHAPE": Imported(of_shapes, "to make the shape of a RESHAPE"),
     "SOFTMAX": Imported(softmax, "at the end: training computes its loss from the logits"),
     "SPLIT": Imported(movement.split, "along any axis but the batch's"),
@@ -215,5 +215,6 @@ OPERATORS = {
     "SQUEEZE": Imported(reshape, "another shape"),
     "STRIDED_SLICE": Imported(strided_slice, "of all axes but the batch's, positive strides; of shapes for a RESHAPE"),
     "TRANSPOSE": Imported(movement.transpose, "any order of axes, the batch's first"),
+    "TRANSPOSE_CONV": Imported(transpose_conv, "any stride and padding; scales per tensor or filter; activation fused"),
     "UNPACK": Imported(movement.unpack, "along any axis but the batch's"),
 }  # fmt: skip
