@@ -3,7 +3,7 @@
 #include "wb_kernel.h"
 
 /* The row of x that row i of y is, or the column: floor((i + offset) * scale), or rounded. */
-WB_KERNEL int wb_nearest(int i, int pixels, float scale, float offset, int rounded)
+WB_KERNEL int wb_nearest_pixel(int i, int pixels, float scale, float offset, int rounded)
 {
     const float at = ((float)i + offset) * scale;
     const int whole = (int)at;
@@ -16,9 +16,9 @@ WB_KERNEL void NAME(int planes, int height, int width, int rows, int columns, fl
 {                                                                                                           \
     for (int p = 0; p < planes; ++p, x += height * width)                                                   \
         for (int i = 0; i < rows; ++i) {                                                                    \
-            const TYPE *row = x + wb_nearest(i, height, down, offset, rounded) * width;                     \
+            const TYPE *row = x + wb_nearest_pixel(i, height, down, offset, rounded) * width;                     \
             for (int j = 0; j < columns; ++j)                                                               \
-                *y++ = row[wb_nearest(j, width, across, offset, rounded)];                                  \
+                *y++ = row[wb_nearest_pixel(j, width, across, offset, rounded)];                                  \
         }                                                                                                   \
 }
 
@@ -34,8 +34,8 @@ WB_KERNEL void resize_nearest_grad_f32(int planes, int height, int width, int ro
         dx[i] = 0.0f;
     for (int p = 0; p < planes; ++p, dx += height * width)
         for (int i = 0; i < rows; ++i) {
-            float *row = dx + wb_nearest(i, height, down, offset, rounded) * width;
+            float *row = dx + wb_nearest_pixel(i, height, down, offset, rounded) * width;
             for (int j = 0; j < columns; ++j)
-                row[wb_nearest(j, width, across, offset, rounded)] += *dy++;
+                row[wb_nearest_pixel(j, width, across, offset, rounded)] += *dy++;
         }
 }
