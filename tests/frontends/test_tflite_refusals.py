@@ -132,15 +132,6 @@ def test_a_network_has_one_input_and_one_output(tmp_path, inputs, outputs, said)
     assert said in refused(tmp_path, file, inputs, outputs)
 
 
-def test_a_pad_that_no_convolution_reads(tmp_path):
-    file = TfliteFile()
-    x, sizes = file.tensor(IMAGE, **Q), file.tensor(data=np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32))
-    padded = file.op("PAD", [x, sizes], file.tensor((1, 8, 7, 4), **Q))
-    assert "ends in a PAD" in refused(tmp_path, file, [x], [padded])
-    pooled = file.op("RELU", [padded], file.tensor((1, 8, 7, 4), **Q))
-    assert "operator 1 (RELU" in refused(tmp_path, file, [x], [pooled])
-
-
 def test_a_softmax_before_the_end(tmp_path):
     file = TfliteFile()
     x = file.tensor((1, 9), **Q)

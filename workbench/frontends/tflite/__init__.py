@@ -4,7 +4,7 @@
     (N, H, W, C), filters OHWI       (N, C, H, W), filters OIHW
     (N, H·W·C) of an image           (N, C·H·W); the dense layer behind it has its columns reordered
     fused activation                 int8: the clip of qnn.conv2d, qnn.add, …; float32: nn.relu, nn.relu6
-    PAD                              padding of the convolutions that read it
+    PAD of rows and columns          padding of the convolutions that read it; else a node
     SOFTMAX at the end               left out of `graph`, which ends at the logits; in `inference` it is there
 
 int8 layers are rescaled as TensorFlow Lite Micro does it, to the bit: form="tflite". Newer builds of TensorFlow Lite
@@ -48,7 +48,8 @@ def _network(values: Values, path: Path, graph: Graph) -> Model:
     network, inference = values.network, None
     if values.logits:
         logits, count = values.logits
-        graph, inference = graph.with_nodes(graph.nodes[:count], (logits.name,)), verify(graph)
+        graph, inference = graph.with_nodes(graph.nodes[:count], (logits.name,)), verify(_read(graph))
+    graph = _read(graph)
     (source,), (output,) = graph.inputs, graph.outputs
     # without a softmax, an output like the input is the input told anew: an autoencoder
     scores = inference is not None or graph.types[output].shape != graph.types[source].shape
@@ -74,6 +75,16 @@ def _before(values: Values, path: Path, sound: int) -> Model | None:
     except (GraphError, ShapeError):
         return None
     return Model(printable(path.stem), graph, weights, None, "", weights_from=values.network.file, source=str(path))
+
+
+def _read(graph: Graph) -> Graph:
+    """The graph without what nobody reads: parts of a SPLIT, and transposes that a later one undoes."""
+    needed, kept = set(graph.outputs), []
+    for node in reversed(graph.nodes):
+        if needed.intersection(node.results):
+            needed.update(node.operands)
+            kept.append(node)
+    return graph.with_nodes(reversed(kept))
 
 
 def _notes(values: Values) -> tuple[str, ...]:

@@ -37,6 +37,14 @@ OPTIONS = {  # operator -> its table of options, and what is read of it
     "FULLY_CONNECTED": ("FullyConnectedOptions", ACTIVATION | {"WeightsFormat": "format"}),
     "AVERAGE_POOL_2D": POOL, "MAX_POOL_2D": POOL, "ADD": ("AddOptions", ACTIVATION),
     "SOFTMAX": ("SoftmaxOptions", {"Beta": "beta"}), "MEAN": ("ReducerOptions", {}),
+    "CONCATENATION": ("ConcatenationOptions", ACTIVATION | {"Axis": "axis"}),
+    "STRIDED_SLICE": ("StridedSliceOptions", {
+        "BeginMask": "begin_mask", "EndMask": "end_mask", "EllipsisMask": "ellipsis_mask",
+        "NewAxisMask": "new_axis_mask", "ShrinkAxisMask": "shrink_axis_mask"}),
+    "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", {
+        "AlignCorners": "align_corners", "HalfPixelCenters": "half_pixel_centers"}),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", WINDOW | ACTIVATION),
+    "UNPACK": ("UnpackOptions", {"Axis": "axis"}),
 }  # fmt: skip
 
 

@@ -92,21 +92,25 @@ def _append(values: Values, op: Operator, foreign: list[str]) -> None:
         before = f"; everything before operator {op.number} imported" if op.number else ""
         raise ModelError(f"{where} is {f'{kind}, which is ' if kind else ''}not supported",
                          f"`workbench ops --frontend tflite` lists what is{before}")  # fmt: skip
-    if len(op.outputs) != 1 or not op.inputs:
+    if not op.outputs or not op.inputs:
         raise ModelError(f"{where} has {len(op.inputs)} operands and {len(op.outputs)} results")
-    told = [*foreign, *(OTHER_INTEGERS if op.outputs[0] in network.outputs else ())]
-    if network.tensors[op.outputs[0]].dtype in told:
-        raise Unknown("makes what is told of the whole file")
-    if op.outputs[0] in values.held or op.outputs[0] in values.constants:
-        raise ModelError(f"{where} makes a tensor that is there already")
+    for number in op.outputs:
+        told = [*foreign, *(OTHER_INTEGERS if number in network.outputs else ())]
+        if network.tensors[number].dtype in told:
+            raise Unknown("makes what is told of the whole file")
+        if number in values.held or number in values.constants:
+            raise ModelError(f"{where} makes a tensor that is there already")
     made = OPERATORS[op.name].convert(values, op)
-    if made is not None:
-        _check_result(network, op, made)
-        values.held[op.outputs[0]] = made
+    results = () if made is None else made if isinstance(made, tuple) else (made,)
+    if made is not None and len(results) != len(op.outputs):
+        raise ModelError(f"{where} has {len(op.inputs)} operands and {len(op.outputs)} results")
+    for number, result in zip(op.outputs, results, strict=False):
+        _check_result(network, op, number, result)
+    values.held.update(zip(op.outputs, results, strict=False))
 
 
-def _check_result(network: Network, op: Operator, made: Held) -> None:
-    tensor, kind = network.tensors[op.outputs[0]], made.value.type
+def _check_result(network: Network, op: Operator, number: int, made: Held) -> None:
+    tensor, kind = network.tensors[number], made.value.type
     wanted = nchw(tensor.shape)
     if made.shape != wanted or kind.dtype.upper() != tensor.dtype:
         raise ModelError(f"{network.where(op)} makes {kind.dtype} {made.shape}; the file says {tensor.dtype} {wanted}"
@@ -139,7 +143,7 @@ def _output(values: Values, foreign: list[str]) -> Value | None:
         raise ModelError(f'{network.file}: the output, "{short(tensor.name)}", is {tensor.dtype}; int8 and float32 are '
                          "supported", "convert it with inference_output_type=tf.int8")  # fmt: skip
     try:
-        return values.in_order(values.made(tensor.number))
+        return values.in_order(values.padded(tensor.number))
     except Unknown:
         return None
 
