@@ -13,13 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.autodiff import training_step
+from workbench.autodiff import require_trainable, training_step
 from workbench.data import Data, batches, load
 from workbench.errors import DataError, ModelError
+from workbench.evaluation import Figures, figures
 from workbench.frontends import Model, in_int8, network
 from workbench.ir.interpret import interpret
 from workbench.ir.types import quantized
+from workbench.objective import Objective, objective
 from workbench.policy import Optimizer
+from workbench.targets import real, targeted, told
 
 BATCH, EPOCHS, RATE, MOMENTUM = 32, 12, 0.05, 0.9
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
@@ -33,42 +36,48 @@ def pretrain(
     epochs: int = EPOCHS,
     seed: int = 0,
     lr: float = RATE,
+    loss: str | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """The model with every parameter trained on the data set called `data`, all weights from those it has.
 
-    Batches of 32, momentum 0.9, the learning rate falling from `lr` to 0 in a straight line. `seed` orders the
+    `loss` as in Training. Batches of 32, momentum 0.9, the learning rate falling from `lr` to 0 in a straight line. `seed` orders the
     samples; same arguments, same weights. The model's `pretrained` tells it all, with the accuracy on the held-out
     samples of `data`, which are never trained on. Raises DataError, ModelError.
     """
     model = network(model)
-    samples = pretraining_samples(model, data, adapt_to)
+    samples = pretraining_samples(model, data, adapt_to, loss)
+    aim = objective(samples.target, loss)
     if epochs < 1:
         raise DataError(f"pre-training takes at least one epoch; got {epochs}")
-    trained = _trained(model.unquantized or model, samples, epochs, seed, lr, progress)
-    told = {"data": data, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH, "lr": float(lr),
-            "momentum": MOMENTUM, "seed": int(seed), "accuracy": _accuracy(trained, samples)}  # fmt: skip
+    trained = _trained(model.unquantized or model, samples, aim, epochs, seed, lr, progress)
+    reached = held_out(trained.with_batch(BATCH), trained.weights, samples, aim)
+    about = {"data": data, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH, "lr": float(lr),
+             "momentum": MOMENTUM, "seed": int(seed), "loss_function": aim.loss, "held_out_loss": reached.loss,
+             "accuracy": reached.accuracy}  # fmt: skip
     if not model.unquantized:
-        return replace(trained, pretrained=told)
+        return replace(trained, pretrained=about)
     made = in_int8(trained, samples.train_x)
-    return replace(made, pretrained={**told, "accuracy": _accuracy(made, samples), "accuracy_float": told["accuracy"]})
+    in_ints = held_out(made.with_batch(BATCH), made.weights, samples, aim)
+    about |= {"held_out_loss": in_ints.loss, "accuracy": in_ints.accuracy}
+    return replace(made, pretrained={**about, "accuracy_float": reached.accuracy})
 
 
-def _accuracy(model: Model, samples: Data) -> float:
-    return accuracy(model.with_batch(BATCH), model.weights, samples)
-
-
-def _trained(model: Model, samples: Data, epochs: int, seed: int, lr: float, progress: Progress | None) -> Model:
+def _trained(
+    model: Model, samples: Data, aim: Objective, epochs: int, seed: int, lr: float, progress: Progress | None
+) -> Model:
     """The float32 network with every parameter trained on these samples."""
     large = model.with_batch(BATCH)
     forward = large.graph
-    step = training_step(forward.with_needs_grad(dict.fromkeys(forward.parameters, True)), Optimizer(MOMENTUM))
-    (x, labels), (loss,) = (name for name in step.inputs if step.types[name].rank), step.outputs
+    wanted = forward.with_needs_grad(dict.fromkeys(forward.parameters, True))
+    step = training_step(wanted, Optimizer(MOMENTUM), objective=aim)
+    (x, *target), (loss,) = (name for name in step.inputs if step.types[name].rank), step.outputs
     kept = {**large.weights} | {name: np.zeros(step.types[name].shape, np.float32) for name in step.state}
     steps = epochs * (len(samples.train_x) // BATCH)
     for number, chosen in zip(range(steps), _order(len(samples.train_x), seed), strict=False):
         rates = dict.fromkeys(step.scalars, lr * (1 - number / steps))
-        got = interpret(step, kept | rates | {x: samples.train_x[chosen], labels: samples.train_y[chosen]})
+        held_against = {name: samples.train_y[chosen] for name in target}
+        got = interpret(step, kept | rates | {x: samples.train_x[chosen]} | held_against)
         kept = {name: got[name] for name in step.persistent}
         if not np.isfinite(got[loss]).all():
             raise ModelError(f"{model.name}: its loss in pre-training on {samples.name} stopped being a number",
@@ -79,16 +88,16 @@ def _trained(model: Model, samples: Data, epochs: int, seed: int, lr: float, pro
     return replace(model, weights=weights)
 
 
-def pretraining_samples(model: Model, name: str, adapt_to: str | None = None) -> Data:
+def pretraining_samples(model: Model, name: str, adapt_to: str | None = None, loss: str | None = None) -> Data:
     """What pre-training on the data set `name` sees. Raises DataError and ModelError for what cannot be trained on."""
-    if not model.classifies:
-        raise ModelError(f"{model.name} does not tell classes: it cannot be pre-trained")
     if model.graph.types[model.graph.inputs[0]].dtype != "float32" and not model.unquantized:
         raise ModelError(f"{model.name} has int8 weights: pre-training takes float32 ones",
                          "float32 networks can be, and NAME-int8 with its own weights, quantized behind it; "
                          "others start from a file: --load-weights, or a .json or .tflite network")  # fmt: skip
     graph = model.graph
-    samples = load(name).shaped(graph.types[graph.inputs[0]].shape[1:], graph.types[graph.outputs[0]].shape[1])
+    samples = targeted(load(name), model, loss)
+    require_trainable(graph, objective(samples.target, loss))
+    samples = samples.shaped(graph.types[graph.inputs[0]].shape[1:], graph.types[graph.outputs[0]].shape[1])
     if adapt_to:
         samples = samples.apart_from(load(adapt_to))
     if len(samples.train_x) < BATCH:
@@ -96,18 +105,17 @@ def pretraining_samples(model: Model, name: str, adapt_to: str | None = None) ->
     return samples
 
 
-def accuracy(model: Model, weights, samples: Data) -> float:
-    """The fraction of the held-out samples that `model`, with these weights, gets right; in batches, padded."""
-    graph, right = model.graph, 0
-    (x,), (scores,) = graph.inputs, graph.outputs
-    for start in range(0, len(samples.test_x), model.batch):
-        part = samples.test_x[start : start + model.batch]
-        full = np.zeros(graph.types[x].shape, np.float32)
+def held_out(model: Model, weights, samples: Data, aim: Objective) -> Figures:
+    """What `model`, with these weights, makes of the held-out samples; in batches, padded."""
+    graph, made = model.graph, []
+    (x,), (output,) = graph.inputs, graph.outputs
+    inputs = quantized(samples.test_x, graph.types[x])
+    for start in range(0, len(inputs), model.batch):
+        part = inputs[start : start + model.batch]
+        full = np.zeros(graph.types[x].shape, part.dtype)
         full[: len(part)] = part
-        full = quantized(full, graph.types[x])
-        told = interpret(graph, {**weights, x: full})[scores]
-        right += int((told[: len(part)].argmax(axis=1) == samples.test_y[start : start + len(part)]).sum())
-    return right / len(samples.test_x)
+        made.append(real(interpret(graph, {**weights, x: full})[output], graph.types[output])[: len(part)])
+    return figures(aim, np.concatenate(made), told(aim, inputs, samples.test_y, graph.types[x]))
 
 
 def _order(count: int, seed: int):

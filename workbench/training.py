@@ -16,36 +16,42 @@ import numpy as np
 import pandas as pd
 
 from workbench import data
+from workbench.autodiff import require_trainable
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
 from workbench.emulate.timing import model_of
 from workbench.errors import DataError, InternalError, there_are
+from workbench.evaluation import Figures, constant_guess, figures
 from workbench.frontends import Model
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
 from workbench.measure import memory_measures
-from workbench.objective import CROSS_ENTROPY
+from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
 from workbench.passes.permute_channels import restored
 from workbench.passes.pipeline import pass_changes
 from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
 from workbench.report.losses import guess
 from workbench.report.training_notes import epoch_note, rate_words, training_notes
+from workbench.targets import targeted, told
 from workbench.trace.inspector import Inspector
 from workbench.trace.tracer import LEVELS, Tracer
 from workbench.units import size as size_text
 
 STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
-PATIENCE = 2.0  # seconds that who interrupts a training waits for the accuracy it came to
+PATIENCE = 2.0  # seconds that who interrupts a training waits for the held-out figures it came to
 # in a run's meta: the same under any schedule
-LEARNED = ("steps", "steps_asked", "interrupted", "epochs", "loss", "accuracy", "notes")
+LEARNED = ("steps", "steps_asked", "interrupted", "epochs", "loss", "held_out_loss", "accuracy", "notes")
 
 
 @dataclass(frozen=True)
 class Training:
-    """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`."""
+    """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
+
+    `loss`: cross-entropy, mse or bce (None: what the data's targets suggest, see objective_of).
+    """
 
     steps: int | None = 50
     epochs: int | None = None
@@ -53,9 +59,10 @@ class Training:
     lr_bias: float | None = None
     lr_decay: float = 1.0
     seed: int = 0
-    data: str | None = None
+    data: "str | data.Data | None" = None
     trace: str = "ops"
-    evaluate: bool = True  # accuracy on the held-out samples, before and after
+    evaluate: bool = True  # loss and accuracy on the held-out samples, before and after
+    loss: str | None = None
 
     def __post_init__(self):
         for name in ("lr", "lr_bias", "lr_decay"):
@@ -67,8 +74,10 @@ class Training:
             raise DataError(f"at least one training step is needed; got {length!r}", "give steps or epochs, 1 or more")
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise DataError(f"seed is {self.seed!r}, not a whole number of 0 or more")
-        if self.data is not None:
+        if self.data is not None and not isinstance(self.data, data.Data):
             data.require_name(self.data)
+        if self.loss is not None:
+            require_loss(self.loss)
         if self.trace not in LEVELS:
             raise DataError(f"no trace level is called {self.trace!r}", there_are(self.trace, LEVELS))
 
@@ -90,7 +99,7 @@ def training_options(beside: Iterable[str] = (), /, **options) -> Training:
 
 @dataclass(frozen=True)
 class Step:
-    """What one training step is fed: learning rates, and its batches: inputs (batch, …), labels (batch,).
+    """What one training step is fed: learning rates, and its batches: inputs (batch, …), targets (batch, …).
 
     More than one batch means that gradients are accumulated: together they are one step.
     """
@@ -120,9 +129,9 @@ def train(
 ) -> tuple[Run, dict[str, np.ndarray]]:
     """Train a session.Built; gives the Run and the weights at its end by name, in the model's own shapes.
 
-    The host only feeds images and labels and reads loss and logits. Accuracy is that of wb_forward on the held-out
-    samples, before and after. `interrupted` is asked after each step whether that was the last one; then the accuracy
-    after it is left out where it would take longer than PATIENCE.
+    The host only feeds images and targets and reads loss and outputs. Held-out figures are those of wb_forward on the
+    held-out samples, before and after. `interrupted` is asked after each step whether that was the last one; then the
+    figures after it are left out where they would take longer than PATIENCE.
 
     `like` is the meta of a run that trained the same way under another schedule, which gives the same bits: then only
     the first step runs here, and what training came to (LEARNED) is that run's. Raises InternalError where the loss of
@@ -140,7 +149,7 @@ def train(
     device = device_of(built)
     held_out = options.evaluate and len(samples.test_x) > 0
     begin = time.perf_counter()
-    before = device.accuracy(samples.test_x, samples.test_y) if held_out else None
+    before = _held_out(built, device, samples) if held_out else Figures(None)
     patient = time.perf_counter() - begin <= PATIENCE
     losses = []
     for step in islice(chain([first], steps), count):
@@ -152,7 +161,7 @@ def train(
         if interrupted and interrupted():
             break
     held_out = held_out and (len(losses) == count or patient)
-    after = device.accuracy(samples.test_x, samples.test_y) if held_out else None
+    after = _held_out(built, device, samples) if held_out else Figures(None)
     agrees = first_loss is None or np.array_equal(first_loss, losses[0], equal_nan=True)
     if not agrees and not tracer.found:  # violations would explain it, and are told
         raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
@@ -160,11 +169,29 @@ def train(
     notes = _notes(built, options, samples, losses, compiled, weights)
     seconds = time.perf_counter() - start
     run = _record(built, options, device, tracer, losses, count, (before, after), seconds, notes)
+    run.meta["guess"] = _guess(built, samples)
     run.meta["weights_after_first_step"] = after_first
     if like is not None and _same_first_step(run, like):
         run.meta.update({key: like[key] for key in LEARNED})
         run.meta["trained_by"] = {key: like[key] for key in ("policy", "schedule", "passes_changed")}
     return run, weights
+
+
+def _held_out(built, device: Device, samples: data.Data) -> Figures:
+    objective = built.compiled.objective
+    targets = told(objective, samples.test_x, samples.test_y, input_of(built.compiled.model))
+    return figures(objective, device.outputs(samples.test_x), targets)
+
+
+def _guess(built, samples: data.Data) -> float | None:
+    """The loss of what knows nothing of the input: equal scores of all classes, or the mean target."""
+    objective = built.compiled.objective
+    targets = told(objective, samples.train_x, samples.train_y, input_of(built.compiled.model))
+    return guess(objective.loss, _classes(built)) or constant_guess(objective, targets)
+
+
+def input_of(model: Model) -> TensorType:
+    return model.graph.types[model.graph.inputs[0]]
 
 
 def _same_first_step(run: Run, like: Mapping) -> bool:
@@ -199,6 +226,14 @@ def _digest(weights: Mapping[str, np.ndarray]) -> str:
         bits.update(name.encode())
         bits.update(np.where(np.isnan(values), np.float32("nan"), values).astype(values.dtype).tobytes())
     return bits.hexdigest()
+
+
+def objective_of(model: Model, options: Training) -> Objective:
+    """What such a training minimizes: cross-entropy of labels and mse of numbers, unless `loss` says another; without
+    data what the network is for. Raises DataError for a loss that these targets cannot have.
+    """
+    samples = _given(model, options)
+    return model.objective(options.loss) if samples is None else objective(samples.target, options.loss)
 
 
 def require_samples(model: Model, accumulate: int, options: Training) -> data.Data:
@@ -280,30 +315,61 @@ def _steps(samples: data.Data, batch: int, accumulate: int, options: Training) -
 
 
 def _samples(model: Model, options: Training, accumulate: int = 1) -> data.Data:
-    kind = model.graph.types[model.graph.inputs[0]]
-    shape = kind.shape[1:]
-    classes = model.graph.types[model.graph.outputs[0]].shape[1]
-    name = options.data or model.data
-    if name:
-        samples = data.load(name).shaped(shape, classes)
-        return replace(samples, train_x=quantized(samples.train_x, kind), test_x=quantized(samples.test_x, kind))
-    return _random(kind, classes, model.batch * accumulate, options.seed)
+    kind, samples = input_of(model), _given(model, options)
+    if samples is None:
+        require_trainable(model.graph, model.objective(options.loss))
+        samples = _random(model, model.objective(options.loss), model.batch * accumulate, options.seed)
+    else:
+        samples = replace(samples, train_x=quantized(samples.train_x, kind), test_x=quantized(samples.test_x, kind))
+    aim = objective(samples.target, options.loss)
+    if aim.loss == BCE:
+        _require_probabilities(samples, told(aim, samples.train_x, samples.train_y, kind))
+    return samples
 
 
-def _random(kind: TensorType, classes: int, a_step: int, seed: int) -> data.Data:
+def _given(model: Model, options: Training) -> data.Data | None:
+    """The data to train on, in the network's shape, targets as the loss takes them; None: there is none."""
+    given = model.data if options.data is None else options.data
+    if given is None:
+        return None
+    samples = given if isinstance(given, data.Data) else data.load(given)
+    samples, output = targeted(samples, model, options.loss), model.graph.types[model.graph.outputs[0]].shape[1:]
+    if samples.target == VALUES and samples.train_y.shape[1:] != output:
+        raise DataError(f"a target of {samples.name} has shape {samples.train_y.shape[1:]}; the network gives {output}",
+                        "targets are of the output's shape")  # fmt: skip
+    require_trainable(model.graph, objective(samples.target, options.loss))
+    return samples.shaped(input_of(model).shape[1:], output[0])
+
+
+def _require_probabilities(samples: data.Data, targets: np.ndarray) -> None:
+    low, high = float(targets.min(initial=0)), float(targets.max(initial=0))
+    if not 0 <= low <= high <= 1:
+        raise DataError(f"bce takes targets from 0 to 1; {samples.name} has {low:.3g} to {high:.3g}",
+                        "--loss mse takes any numbers")  # fmt: skip
+
+
+def _random(model: Model, aim: Objective, a_step: int, seed: int) -> data.Data:
     """Samples of no data set: float32 ones in [0, 1), int8 ones over all that int8 holds, whatever it stands for.
+    Targets are any classes, normal numbers or, for bce, 0 and 1.
 
     Enough for STEPS steps; of giant samples, for as few as memory has room for. Raises DataError where one is too much.
     """
-    size = a_step * kind.elements // kind.shape[0] * 4
+    kind, output = input_of(model), model.graph.types[model.graph.outputs[0]]
+    size = a_step * max(kind.elements, output.elements) // kind.shape[0] * 4
     if size > MOST_BYTES:
         raise DataError(f"random samples of {kind}, {a_step} a step, take {size_text(size)}; at most "
                         f"{size_text(MOST_BYTES)} are made", "a smaller batch takes less")  # fmt: skip
     count, rng = a_step * max(1, min(STEPS, MOST_BYTES // size)), np.random.default_rng(seed)
     shape = (count, *kind.shape[1:])
     x = rng.random(shape, np.float32) if kind.dtype == "float32" else rng.integers(-128, 128, shape, np.int8)
-    y = rng.integers(0, classes, count, dtype=np.int32)
-    return data.Data("random", x, y, x[:0], y[:0], classes)
+    if aim.target == LABELS:
+        classes = output.shape[-1]
+        y = rng.integers(0, classes, count, dtype=np.int32)
+        return data.Data("random", x, y, x[:0], y[:0], classes)
+    wide = (count, *output.shape[1:]) if aim.target == VALUES else (count, 0)
+    y = rng.integers(0, 2, wide) if aim.loss == BCE else rng.normal(size=wide)
+    y = y.astype(np.float32)
+    return data.Data("random", x, y, x[:0], y[:0], None, target=aim.target)
 
 
 def _of_integers(graph, optimizer) -> dict:
@@ -323,17 +389,21 @@ def _notes(built, options: Training, samples: data.Data, losses, compiled, weigh
     epoch = len(samples.train_x) // (built.compiled.model.batch * optimizer.accumulate)  # in steps, as _steps has it
     labelled = epoch if options.data or built.compiled.model.data else None
     rate = rate_words(*_rates(options), optimizer.momentum, _of_integers(graph, optimizer).get("qas"))
-    notes = training_notes(losses, guess(CROSS_ENTROPY, _classes(built)), labelled, weights, before, after, rate)
+    notes = training_notes(losses, _guess(built, samples), labelled, weights, before, after, rate)
     early = epoch_note(len(losses), epoch) if options.evaluate and len(samples.test_x) and not notes else None
     return [*built.compiled.model.notes, *notes, *filter(None, [early])]
 
 
-def _classes(built) -> int:
+def _classes(built) -> int | None:
     graph = built.compiled.model.graph
-    return graph.types[graph.outputs[0]].shape[1]
+    return graph.types[graph.outputs[0]].shape[1] if built.compiled.objective.target == LABELS else None
 
 
-def _record(built, options, device: Device, tracer: Tracer, losses, asked: int, accuracy, seconds, notes) -> Run:
+def _both(before: float | None, after: float | None) -> dict | None:
+    return None if before is None and after is None else {"before": before, "after": after}
+
+
+def _record(built, options, device: Device, tracer: Tracer, losses, asked: int, held_out, seconds, notes) -> Run:
     compiled, board = built.compiled, built.board
     model, graph = compiled.model, compiled.graph
     step = tracer.totals()
@@ -365,8 +435,9 @@ def _record(built, options, device: Device, tracer: Tracer, losses, asked: int, 
         "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),
         **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
-        "loss_function": CROSS_ENTROPY, "classes": _classes(built), "notes": notes,
-        "accuracy": None if accuracy[0] is None else {"before": accuracy[0], "after": accuracy[1]},
+        "loss_function": compiled.objective.loss, "target": compiled.objective.target, "classes": _classes(built),
+        "notes": notes, "held_out_loss": _both(*(each.loss for each in held_out)),
+        "accuracy": _both(*(each.accuracy for each in held_out)),
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,
         "milliseconds_per_step": None if cycles is None else 1000 * cycles / board.clock_hz,
         "timing_model": model_of(board.core).name,

@@ -33,7 +33,7 @@ def execute(args) -> int:
     compiled = options.compiled(args)
     built = options.built(args, compiled, options.board(args))
     with stage(args, f"{options.named(args, args.schedule)}: checking"):
-        outcome = check(built, Training(lr=args.lr, seed=args.seed, data=args.data))
+        outcome = check(built, Training(lr=args.lr, seed=args.seed, data=args.data, loss=args.loss))
     if args.json:
         say_json(_object(outcome))
     else:
