@@ -14,7 +14,7 @@ from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import GRADIENT_INPUT, storage_roots
 from workbench.ir.types import TensorType
 from workbench.ir.verify import verify
-from workbench.objective import BCE, CROSS_ENTROPY, INPUT, LABELS, MSE, VALUES, Objective
+from workbench.objective import BCE, CLASSIFY, CROSS_ENTROPY, INPUT, LABELS, MSE, VALUES, Objective
 from workbench.policy import PLAIN_SGD, Optimizer
 
 LOSS_OPS = {CROSS_ENTROPY: "nn.softmax_cross_entropy", MSE: "nn.mse", BCE: "nn.bce_with_logits"}
@@ -69,7 +69,7 @@ def training_step(
     forward: Graph,
     optimizer: Optimizer = PLAIN_SGD,
     orders: Mapping[str, Mapping[int, Sequence[int]]] | None = None,
-    objective: Objective = Objective(),
+    objective: Objective = CLASSIFY,
 ) -> Graph:
     """Forward, loss, gradients and updates of every parameter that needs a gradient, in the order *vanilla* runs them.
 

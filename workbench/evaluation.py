@@ -1,4 +1,4 @@
-"""What a network's outputs are worth beside their targets: the mean loss, in float64, and of classes the share right."""
+"""What outputs are worth beside their targets: the mean loss, in float64, and of classes the share that is right."""
 
 from dataclasses import dataclass
 

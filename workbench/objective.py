@@ -36,6 +36,9 @@ def require_loss(name: str) -> None:
         raise DataError(f"no loss is called {name!r}", there_are(name, LOSSES))
 
 
+CLASSIFY = Objective()
+
+
 def objective(target: str, loss: str | None = None) -> Objective:
     """For targets of this kind: cross-entropy of labels and mse of numbers, unless `loss` says another."""
     return Objective(loss or (CROSS_ENTROPY if target == LABELS else MSE), target)

@@ -41,9 +41,9 @@ def pretrain(
 ) -> Model:
     """The model with every parameter trained on the data set called `data`, all weights from those it has.
 
-    `loss` as in Training. Batches of 32, momentum 0.9, the learning rate falling from `lr` to 0 in a straight line. `seed` orders the
-    samples; same arguments, same weights. The model's `pretrained` tells it all, with the accuracy on the held-out
-    samples of `data`, which are never trained on. Raises DataError, ModelError.
+    Batches of 32, momentum 0.9, the learning rate falling from `lr` to 0 in a straight line. `loss` as in Training.
+    `seed` orders the samples; same arguments, same weights. The model's `pretrained` tells it all, with loss and
+    accuracy on the held-out samples of `data`, which are never trained on. Raises DataError, ModelError.
     """
     model = network(model)
     samples = pretraining_samples(model, data, adapt_to, loss)
@@ -76,7 +76,7 @@ def _trained(
     steps = epochs * (len(samples.train_x) // BATCH)
     for number, chosen in zip(range(steps), _order(len(samples.train_x), seed), strict=False):
         rates = dict.fromkeys(step.scalars, lr * (1 - number / steps))
-        held_against = {name: samples.train_y[chosen] for name in target}
+        held_against = dict.fromkeys(target, samples.train_y[chosen])
         got = interpret(step, kept | rates | {x: samples.train_x[chosen]} | held_against)
         kept = {name: got[name] for name in step.persistent}
         if not np.isfinite(got[loss]).all():

@@ -26,11 +26,11 @@ from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes, storage_roots
 from workbench.ir.types import NUMPY
 from workbench.measure import too_large
+from workbench.objective import CLASSIFY, Objective
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.input_rows import require_rows
 from workbench.passes.permute_channels import Orders, largest_first, permuted
 from workbench.passes.pipeline import Applied, chosen_passes, pass_changes, run_passes_with
-from workbench.objective import Objective
 from workbench.plan.memory import MemoryPlan, plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.quantize.safe_channels import SCALES
@@ -59,7 +59,7 @@ class Compiled:
     weights: Mapping[str, np.ndarray]
     orders: Orders
     seconds: float
-    objective: Objective = Objective()
+    objective: Objective = CLASSIFY
 
     def __repr__(self) -> str:
         words = [f"{self.model.name} {self.policy.name} {self.schedule}", f"{len(self.graph.nodes)} nodes"]

@@ -28,7 +28,7 @@ def targeted(samples: Data, model: Model, loss: str | None) -> Data:
         return samples
     if prod(shape) != 1:
         raise DataError(f"{samples.name} has class labels; {loss} takes numbers of the output's shape, {shape}",
-                        "--loss cross-entropy, or a network of one output: then a label counts as a number")  # fmt: skip
+                        "--loss cross-entropy, or a network of one output: labels count as numbers there")  # fmt: skip
     numbers = [y.astype(np.float32).reshape(-1, *shape) for y in (samples.train_y, samples.test_y)]
     return replace(samples, train_y=numbers[0], test_y=numbers[1], target=VALUES, classes=None, names=())
 

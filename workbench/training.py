@@ -390,7 +390,10 @@ def _notes(built, options: Training, samples: data.Data, losses, compiled, weigh
     labelled = epoch if options.data or built.compiled.model.data else None
     rate = rate_words(*_rates(options), optimizer.momentum, _of_integers(graph, optimizer).get("qas"))
     notes = training_notes(losses, _guess(built, samples), labelled, weights, before, after, rate)
-    early = epoch_note(len(losses), epoch) if options.evaluate and len(samples.test_x) and not notes else None
+    figures_told = "accuracies" if built.compiled.objective.target == LABELS else "held-out losses"
+    early = (
+        epoch_note(len(losses), epoch, figures_told) if options.evaluate and len(samples.test_x) and not notes else None
+    )
     return [*built.compiled.model.notes, *notes, *filter(None, [early])]
 
 

@@ -196,8 +196,8 @@ class _Watch:
                 self.held[self.root[name]] = got
 
     def _move_logits(self) -> None:
-        """The largest logit of another class than the first image's own becomes 100: its gradient is near 1. So does the
-        first number of an output that tells no classes.
+        """The largest logit of another class than the first image's own becomes 100: its gradient is near 1. So does
+        the first number of an output that tells no classes.
 
         Of the first image alone: two such gradients may cancel, and leave nothing to hold a step as a whole against.
         """
