@@ -3,6 +3,7 @@
 from workbench.cli import options
 from workbench.cli.output import say, say_json, say_note, table
 from workbench.errors import WorkbenchError
+from workbench.objective import VALUES
 from workbench.units import ranges
 
 HELP = "print a network's IR at a stage"
@@ -71,8 +72,10 @@ def _at_stage(args, model, policy):
     marked = apply_policy(model.graph, policy)
     if args.stage == "forward":
         return marked, None
-    if args.stage == "backward" and model.classifies:
-        return training_step(marked, options.optimizer(args)), None
+    aim = options.objective(args, model)
+    part = not args.loss and aim.target == VALUES  # of a network, as far as one can tell: no loss stands behind it
+    if args.stage == "backward" and not part:
+        return training_step(marked, options.optimizer(args), objective=aim), None
     if args.stage == "backward":
         wanted = [name for name in marked.parameters if marked.types[name].needs_grad]
         outside = marked.inputs if wanted == list(marked.parameters) else ()  # a part of a network, trained whole
