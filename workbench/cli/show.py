@@ -3,7 +3,6 @@
 from workbench.cli import options
 from workbench.cli.output import say, say_json, say_note, table
 from workbench.errors import WorkbenchError
-from workbench.objective import VALUES
 from workbench.units import ranges
 
 HELP = "print a network's IR at a stage"
@@ -73,7 +72,7 @@ def _at_stage(args, model, policy):
     if args.stage == "forward":
         return marked, None
     aim = options.objective(args, model)
-    part = not args.loss and aim.target == VALUES  # of a network, as far as one can tell: no loss stands behind it
+    part = not args.loss and model.graph.types[model.graph.outputs[0]].rank > 2  # of a network: no loss stands behind
     if args.stage == "backward" and not part:
         return training_step(marked, options.optimizer(args), objective=aim), None
     if args.stage == "backward":
