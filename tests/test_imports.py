@@ -30,6 +30,7 @@ ORDER = [
     "measure",
     "pretraining",
     "training",
+    "prediction",
     "session",
     "study",
     "cli",

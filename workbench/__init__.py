@@ -6,6 +6,7 @@ _HOME = {
     "Board": "boards",
     "Data": "data",
     "Graph": "ir.graph",
+    "Result": "session",
     "Run": "report.view",
     "WorkbenchError": "errors",
     "build": "session",

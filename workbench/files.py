@@ -110,6 +110,28 @@ class Arrays(Mapping):
             return _array(self.archive, self.members[name], count)
 
 
+def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An .npz of these, whatever they are called: the same arrays give the same bytes."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for name, values in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(values), allow_pickle=False)
+    return content.getvalue()
+
+
+def unpacked(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays of an .npz that `packed` or numpy.savez wrote: stored as they are, they take no more than it does."""
+    with _whole():
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        members = archive.infolist()
+        if any(info.compress_type != zipfile.ZIP_STORED for info in members):
+            raise ValueError("it is compressed")
+        if sum(info.file_size for info in members) > len(content):
+            raise ValueError("its arrays would take more than the file does")
+        return {info.filename.removesuffix(".npy"): _array(archive, info, len(content)) for info in members}
+
+
 @contextmanager
 def _whole():
     """What only a damaged archive does is told so."""

@@ -8,13 +8,13 @@ run = train(built, Training(epochs=5))              or all three: run("lenet", p
 import time
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 
 import numpy as np
 
-from workbench import boards, frontends, pretraining, record
+from workbench import boards, frontends, prediction, pretraining, record
 from workbench.autodiff import training_step
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
@@ -88,9 +88,33 @@ class Built:
         return f"<Built {repr(self.compiled)[10:-1]} · {self.board.name} · flash {size(self.image.flash)}>"
 
 
-def load_run(folder: str | Path) -> Run:
+@dataclass(frozen=True, repr=False)
+class Result(Run):
+    """A Run that can predict, by its firmware; `weights` are those it came to. `elf` is what ran (None: not kept)."""
+
+    elf: bytes | None = field(default=None, repr=False)
+
+    def predict(self, x) -> np.ndarray:
+        """Scores, float32 (n, classes) or (n, …) as the network gives them, of samples (n, …) like those of its data.
+
+        The emulated wb_forward computes them, with the trained weights. Raises DataError for samples that do not fit,
+        RecordError where the firmware was not kept.
+        """
+        return prediction.predict(self, self.elf, x)
+
+    def save(self, folder: str | Path) -> None:
+        """As Run.save; with the ELF, so that the saved run can predict."""
+        with filling(folder) as new:
+            if self.elf is not None and not (new / record.ELF).exists():
+                (new / record.ELF).parent.mkdir(parents=True, exist_ok=True)
+                (new / record.ELF).write_bytes(self.elf)
+            super().save(new)
+
+
+def load_run(folder: str | Path) -> Result:
     """A run saved by Run.save or the command line."""
-    return Run.of(record.load(Path(folder)))
+    run, elf = record.load_with_elf(folder)
+    return Result(**vars(run), elf=elf)
 
 
 def compile(
@@ -186,7 +210,7 @@ def run(
     virtual: bool = False,
     progress: Progress | None = None,
     **training,
-) -> Run:
+) -> Result:
     """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
     `model`: a built-in network, a file, or one's own; `classes`: how many it has, where it leaves that open.
 
@@ -211,7 +235,7 @@ def run(
     compiled = compile(model, policy, schedule, optimizer, passes, objective_of(model, options))
     require_samples(model, optimizer.accumulate, options)
     built = build(compiled, board, folder, virtual)
-    return Run.of(train(built, options, progress)[0])
+    return Result(**vars(train(built, options, progress)[0]), elf=built.image.content)
 
 
 def require_fit(built: Built) -> None:

@@ -6,7 +6,7 @@ itself runs untraced, and its first loss must be the traced one's, to the bit.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from itertools import chain, islice
 from math import prod
@@ -28,7 +28,7 @@ from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
 from workbench.measure import memory_measures
 from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
-from workbench.passes.permute_channels import restored
+from workbench.passes.permute_channels import Orders, restored
 from workbench.passes.pipeline import pass_changes
 from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
@@ -140,7 +140,7 @@ def train(
     options: Training,
     progress: Progress | None = None,
     interrupted: Callable[[], bool] | None = None,
-    like: Mapping | None = None,
+    like: Run | None = None,
 ) -> tuple[Run, dict[str, np.ndarray]]:
     """Train a session.Built; gives the Run and the weights at its end by name, in the model's own shapes.
 
@@ -148,7 +148,7 @@ def train(
     held-out samples, before and after. `interrupted` is asked after each step whether that was the last one; then the
     figures after it are left out where they would take longer than PATIENCE.
 
-    `like` is the meta of a run that trained the same way under another schedule, which gives the same bits: then only
+    `like` is a run that trained the same way under another schedule, which gives the same bits: then only
     the first step runs here, and what training came to (LEARNED) is that run's. Raises InternalError where the loss of
     that step, or the weights after it, differ.
     """
@@ -187,10 +187,11 @@ def train(
     run = _record(built, options, of_data, device, tracer, losses, count, (before, after), seconds, notes)
     run.meta["guess"] = _guess(built, samples)
     run.meta["weights_after_first_step"] = after_first
-    if like is not None and _same_first_step(run, like):
-        run.meta.update({key: like[key] for key in LEARNED})
-        run.meta["trained_by"] = {key: like[key] for key in ("policy", "schedule", "passes_changed")}
-    return run, weights
+    if like is not None and _same_first_step(run, like.meta):
+        run.meta.update({key: like.meta[key] for key in LEARNED})
+        run.meta["trained_by"] = {key: like.meta[key] for key in ("policy", "schedule", "passes_changed")}
+        weights = like.weights
+    return replace(run, weights=weights), weights
 
 
 def _held_out(built, device: Device, samples: Data) -> Figures:
@@ -404,6 +405,10 @@ def _random(model: Model, aim: Objective, a_step: int, seed: int) -> Data:
     return Data("random", x, y, x[:0], y[:0], None, target=aim.target)
 
 
+def _in_json(orders: Orders) -> dict[str, dict[str, list[int]]]:
+    return {name: {str(axis): order.tolist() for axis, order in axes.items()} for name, axes in orders.items()}
+
+
 def _of_integers(graph, optimizer) -> dict:
     """How int8 and int32 parameters are updated, where some are."""
     integers = any(graph.types[name].needs_grad and graph.types[name].dtype != "float32" for name in graph.parameters)
@@ -465,16 +470,18 @@ def _record(
         "model": model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
         "passes": passes, "passes_changed": list(pass_changes(compiled.schedule, passes)),
         "declined": {applied.name: applied.declined for applied in compiled.passes if applied.declined},
-        "board": board.name, "core": board.core,
+        "board": board.name, "core": board.core, "linked_for": asdict(built.image.board),
         "input": "rows" if device.machine.takes_rows else "whole",
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
         "steps": len(losses), "steps_asked": asked, "interrupted": len(losses) < asked,
         "emulated_steps": len(losses), "trained_by": None,
         "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
-        "weights_from": model.weights_from, "pretrained": model.pretrained, "trace": options.trace,
+        "channels_last": model.wanted.nhwc, "trace": options.trace,
+        "weights_from": model.weights_from, "pretrained": model.pretrained,
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,
-        "parameters_updated": int(sum(updated)), "data": samples and samples.record(),
+        "parameters_updated": int(sum(updated)), "channel_orders": _in_json(compiled.orders),
+        "data": samples and samples.record(),
         "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),
         **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN

@@ -359,7 +359,6 @@ def _policy_name(text: str) -> str:
 
 def save_weights(path: Path, weights: dict[str, np.ndarray]) -> None:
     """Write an .npz under exactly this name, at once."""
-    from workbench.record.folder import replacing
+    from workbench.record.folder import write_at_once
 
-    with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, **weights)
+    write_at_once(path, files.packed(weights))

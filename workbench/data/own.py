@@ -64,31 +64,37 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
 
 
 def as_seen(
-    given, network: Network, data: Mapping, names: tuple[str, ...] = (), reading: Reading | None = None
-) -> Data:
+    given, network: Network, data: Mapping | None, names: tuple[str, ...] = (), reading: Reading | None = None,
+    loss: str | None = None,
+) -> Data:  # fmt: skip
     """New data for a network that was trained before, all of it held out: read and normalized as `data`, which a run's
     record has, tells. Of data in two parts the one to test on; without labels where it has none.
 
-    `names` are the run's classes; `reading` overrides how the run's data was read.
+    `names` are the run's classes; `reading` overrides how the run's data was read; `loss` is the one that is asked for.
+    Where nothing is known of a training (`data` None), it is normalized as data to train on would be, by itself.
     """
     given = taken(given)
-    normalize = Normalize.of_plain(data.get("normalize") or {"kind": NONE})
     if isinstance(given, str) and given in sets.names():
         whole = sets.load(given).shaped(network.shape, network.output[0])
         return _held_out(whole, whole.test_x, whole.test_y)
     if isinstance(given, Data):
         whole = _fitted(given, network)
         return _held_out(whole, whole.test_x, whole.test_y) if len(whole.test_x) else whole
-    known = {name: value for name, value in (data.get("reading") or {}).items() if name not in ("split", "split_seed")}
-    reading = reading or Reading(**known)
+    if reading is None:
+        known = ((data or {}).get("reading") or {}).items()
+        reading = Reading(**{name: value for name, value in known if name not in ("split", "split_seed")})
     samples = read(given, network, reading)
     part = slice(samples.trained or 0, None)
     x, layout = fit.inputs(samples, network)
+    if data is None:
+        normalize = found(reading.normalize or _usual(samples, network), x[part])
+    else:
+        normalize = Normalize.of_plain(data.get("normalize") or {"kind": NONE})
     x = normalize.apply(x[part])
     if samples.targets is None:
         targets = Targets(INPUT, np.empty((len(samples.x), 0), np.float32))
     else:
-        targets = fit.targets(samples, network, data.get("loss"), reading.unlabelled, names)
+        targets = fit.targets(samples, network, loss, reading.unlabelled, names)
     empty = Data(samples.source, x[:0], targets.values[:0], x, targets.values[part], targets.classes, GIVEN,
                  target=targets.target, names=targets.names or names, layout=layout, normalize=normalize,
                  reading=reading.asked, notes=samples.notes)  # fmt: skip

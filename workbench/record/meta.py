@@ -27,7 +27,7 @@ FURTHER = {
     "classes": "whole number or list of texts?", "notes": "list of texts?",
     "instructions_per_step": "whole number?", "modelled_cycles_per_step": "number?",
     "milliseconds_per_step": "number?", "timing_model": "text?", "emulated_steps": "whole number?",
-    "trained_by": "object?", "weights_after_first_step": "text?",
+    "linked_for": "object?", "channel_orders": "object?", "trained_by": "object?", "weights_after_first_step": "text?",
     "flash": "object of whole numbers?", "seconds": "object of numbers?", "artifacts": "object of texts?",
 }
 # fmt: on

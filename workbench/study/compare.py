@@ -119,7 +119,7 @@ class _Job:
     board: Board
     training: Training
     keep: bool
-    like: dict | None = None  # the meta of the policy's trained cell; None: this one trains
+    like: Run | None = None  # the policy's trained cell; None: this one trains
 
 
 def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, passes: str = "") -> list[Cell]:
@@ -229,7 +229,7 @@ def _ready(job: _Job, outcome: Outcome, waiting: list[_Job]) -> list[_Job]:
     """What can begin now: once a cell has trained, all that wait for it; the next one in its place if it failed."""
     if job.like is not None:
         return []
-    found = [replace(other, like=outcome.run.meta) for other in waiting] if outcome.run else waiting[:1]
+    found = [replace(other, like=outcome.run) for other in waiting] if outcome.run else waiting[:1]
     del waiting[: len(found)]
     return found
 
