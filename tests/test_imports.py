@@ -30,6 +30,7 @@ ORDER = [
     "measure",
     "pretraining",
     "training",
+    "prediction",
     "session",
     "study",
     "cli",
@@ -43,6 +44,7 @@ STRICTER = {  # stage -> what it may import besides itself and the free modules
 }
 ONLY_IMPORTER = {
     "unicorn": "emulate/machine.py",
+    "PIL": "data/images.py",
     "elftools": "emulate/symbols.py",
     "mlxtend": "data/sources.py",
     "sklearn": "data/sources.py",

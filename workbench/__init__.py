@@ -4,7 +4,9 @@ from importlib import import_module
 
 _HOME = {
     "Board": "boards",
+    "Data": "data",
     "Graph": "ir.graph",
+    "Result": "session",
     "Run": "report.view",
     "WorkbenchError": "errors",
     "build": "session",

@@ -17,6 +17,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tokenize import TokenError
 
@@ -27,6 +28,7 @@ from workbench.units import size
 MB = 1 << 20
 SPARE = MB  # bytes that an array or an archive may have beyond what is needed: headers, wider numbers, another shape
 WIDEST = 8  # bytes of a number
+HEADER = 1 << 16  # bytes, the most that numpy writes before the values
 
 
 def read(path: str | Path, most: int) -> bytes:
@@ -77,12 +79,64 @@ def read_rows(path: str | Path, most: int, most_rows: int) -> list[list[str]]:
 
 def read_arrays(path: str | Path, elements: Mapping[str, int]) -> dict[str, np.ndarray]:
     """The arrays of an .npz that `elements` names, each of about so many elements; others are not even unpacked."""
-    needed = WIDEST * sum(elements.values())
-    content = read(path, needed + 4 * SPARE)
+    arrays = Arrays(path, sum(elements.values()))
+    return {name: arrays.read(name, count) for name, count in elements.items() if name in arrays}
+
+
+class Arrays(Mapping):
+    """The arrays of an .npz by name, each read when it is asked for: of `most` elements at most, all together too."""
+
+    def __init__(self, path: str | Path, most: int):
+        self.most, content = most, read(path, WIDEST * most + 4 * SPARE)
+        with _whole():
+            self.archive = zipfile.ZipFile(io.BytesIO(content))
+            self.members = {info.filename.removesuffix(".npy"): info for info in self.archive.infolist()}
+
+    def __iter__(self):
+        return iter(self.members)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __contains__(self, name) -> bool:  # Mapping's own would read it
+        return name in self.members
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.read(name, self.most)
+
+    def read(self, name: str, count: int) -> np.ndarray:
+        """The array of this name, which has about `count` elements at most."""
+        with _whole():
+            return _array(self.archive, self.members[name], count)
+
+
+def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An .npz of these, whatever they are called: the same arrays give the same bytes."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for name, values in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(values), allow_pickle=False)
+    return content.getvalue()
+
+
+def unpacked(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays of an .npz that `packed` or numpy.savez wrote: stored as they are, they take no more than it does."""
+    with _whole():
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        members = archive.infolist()
+        if any(info.compress_type != zipfile.ZIP_STORED for info in members):
+            raise ValueError("it is compressed")
+        if sum(info.file_size for info in members) > len(content):
+            raise ValueError("its arrays would take more than the file does")
+        return {info.filename.removesuffix(".npy"): _array(archive, info, len(content)) for info in members}
+
+
+@contextmanager
+def _whole():
+    """What only a damaged archive does is told so."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            return {name: _array(archive, members[name], count) for name, count in elements.items() if name in members}
+        yield
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, struct.error) as error:
         raise ValueError(f"it is damaged: {error}") from None
 
@@ -94,17 +148,19 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: int) -> np.nd
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{what} is compressed in a way that numpy does not write")
     with archive.open(info) as member:
-        content = member.read(most + 1)  # never more than the directory says
-    stored = io.BytesIO(content)
-    try:
-        shape, dtype = _header(stored)
-    except (ValueError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError):  # it is parsed as Python is
-        raise ValueError(f"{what} has a header that is none of .npy") from None
-    if dtype.hasobject:
-        raise ValueError(f"{what} holds Python objects, which are not read")
-    claimed, there = math.prod(shape) * dtype.itemsize, len(content) - stored.tell()
-    if claimed != there:
-        raise ValueError(f"{what} claims {size(claimed)}; it has {size(there)}")
+        begin = io.BytesIO(member.read(HEADER))
+        try:
+            shape, dtype = _header(begin)
+        except (ValueError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError):  # parsed as Python is
+            raise ValueError(f"{what} has a header that is none of .npy") from None
+        if dtype.hasobject:
+            raise ValueError(f"{what} holds Python objects, which are not read")
+        claimed, there = math.prod(shape) * dtype.itemsize, info.file_size - begin.tell()
+        if claimed != there:  # before it is unpacked
+            raise ValueError(f"{what} claims {size(claimed)}; it has {size(max(there, 0))}")
+        content = begin.getvalue() + member.read(most + 1)  # never more than the directory says
+    if len(content) != info.file_size:
+        raise ValueError(f"{what} claims {size(info.file_size)}; it has {size(len(content))}")
     return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
 
 

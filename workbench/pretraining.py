@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from workbench.autodiff import require_trainable, training_step
-from workbench.data import Data, batches, load
-from workbench.errors import DataError, ModelError
+from workbench.data import READING, Data, Reading, batches, names, resolved
+from workbench.errors import DataError, ModelError, there_are
 from workbench.evaluation import Figures, figures
 from workbench.frontends import Model, in_int8, network
 from workbench.ir.interpret import interpret
@@ -30,34 +30,41 @@ Progress = Callable[[int, int, float], None]  # step done, steps in all, its los
 
 def pretrain(
     model: str | Path | Model,
-    data: str,
+    data,
     *,
-    adapt_to: str | None = None,
+    adapt_to=None,
     epochs: int = EPOCHS,
     seed: int = 0,
     lr: float = RATE,
     loss: str | None = None,
     progress: Progress | None = None,
+    **reading,
 ) -> Model:
-    """The model with every parameter trained on the data set called `data`, all weights from those it has.
+    """The model with every parameter trained on `data`, all weights from those it has.
+
+    `data`, and what is adapted to afterwards, are what data.given takes; further keywords tell how that is read (see
+    data.Reading).
 
     Batches of 32, momentum 0.9, the learning rate falling from `lr` to 0 in a straight line. `loss` as in Training.
     `seed` orders the samples; same arguments, same weights. The model's `pretrained` tells it all, with loss and
     accuracy on the held-out samples of `data`, which are never trained on. Raises DataError, ModelError.
     """
     model = network(model)
-    samples = pretraining_samples(model, data, adapt_to, loss)
+    unknown = [name for name in reading if name not in READING]
+    if unknown:
+        raise DataError(f"there is no option {unknown[0]!r}", there_are(unknown[0], READING))
+    samples = pretraining_samples(model, data, adapt_to, Reading(**reading), loss)
     aim = objective(samples.target, loss)
     if epochs < 1:
         raise DataError(f"pre-training takes at least one epoch; got {epochs}")
     trained = _trained(model.unquantized or model, samples, aim, epochs, seed, lr, progress)
     reached = held_out(trained.with_batch(BATCH), trained.weights, samples, aim)
-    about = {"data": data, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH, "lr": float(lr),
-             "momentum": MOMENTUM, "seed": int(seed), "loss_function": aim.loss, "held_out_loss": reached.loss,
-             "accuracy": reached.accuracy}  # fmt: skip
+    about = {"data": samples.name, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH,
+             "lr": float(lr), "momentum": MOMENTUM, "seed": int(seed), "loss_function": aim.loss,
+             "held_out_loss": reached.loss, "accuracy": reached.accuracy}  # fmt: skip
     if not model.unquantized:
         return replace(trained, pretrained=about)
-    made = in_int8(trained, samples.train_x)
+    made = in_int8(trained, samples.typical)
     in_ints = held_out(made.with_batch(BATCH), made.weights, samples, aim)
     about |= {"held_out_loss": in_ints.loss, "accuracy": in_ints.accuracy}
     return replace(made, pretrained={**about, "accuracy_float": reached.accuracy})
@@ -88,21 +95,29 @@ def _trained(
     return replace(model, weights=weights)
 
 
-def pretraining_samples(model: Model, name: str, adapt_to: str | None = None, loss: str | None = None) -> Data:
-    """What pre-training on the data set `name` sees. Raises DataError and ModelError for what cannot be trained on."""
+def pretraining_samples(
+    model: Model, given, adapt_to=None, reading: Reading | None = None, loss: str | None = None
+) -> Data:
+    """What pre-training on `given` sees. Raises DataError and ModelError for what cannot be trained on."""
     if model.graph.types[model.graph.inputs[0]].dtype != "float32" and not model.unquantized:
         raise ModelError(f"{model.name} has int8 weights: pre-training takes float32 ones",
                          "float32 networks can be, and NAME-int8 with its own weights, quantized behind it; "
                          "others start from a file: --load-weights, or a .json or .tflite network")  # fmt: skip
-    graph = model.graph
-    samples = targeted(load(name), model, loss)
-    require_trainable(graph, objective(samples.target, loss))
-    samples = samples.shaped(graph.types[graph.inputs[0]].shape[1:], graph.types[graph.outputs[0]].shape[1])
-    if adapt_to:
-        samples = samples.apart_from(load(adapt_to))
+    wanted, reading = (model.unquantized or model).wanted, reading or Reading()
+    samples = resolved(given, wanted, Reading() if adapt_to is not None and _read_already(given) else reading, loss)
+    samples = targeted(samples, model, loss)
+    require_trainable(model.graph, objective(samples.target, loss))
+    if adapt_to is not None:
+        later = resolved(adapt_to, wanted, Reading() if _read_already(adapt_to) else reading, loss)
+        samples = samples.apart_from(later)
     if len(samples.train_x) < BATCH:
-        raise DataError(f"pre-training takes batches of {BATCH}; {name} has {len(samples.train_x)} samples for it")
+        count = len(samples.train_x)
+        raise DataError(f"pre-training takes batches of {BATCH}; {samples.name} has {count} samples for it")
     return samples
+
+
+def _read_already(given) -> bool:
+    return isinstance(given, Data) or (isinstance(given, str) and given in names())
 
 
 def held_out(model: Model, weights, samples: Data, aim: Objective) -> Figures:

@@ -8,13 +8,13 @@ run = train(built, Training(epochs=5))              or all three: run("lenet", p
 import time
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 
 import numpy as np
 
-from workbench import boards, frontends, pretraining, record
+from workbench import boards, frontends, prediction, pretraining, record
 from workbench.autodiff import training_step
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
@@ -37,7 +37,15 @@ from workbench.quantize.safe_channels import SCALES
 from workbench.record.folder import filling, place_of
 from workbench.report.view import Run
 from workbench.toolchain import Image, install, make_image
-from workbench.training import Progress, Training, objective_of, require_samples, train, training_options
+from workbench.training import (
+    Progress,
+    Training,
+    objective_of,
+    require_samples,
+    train,
+    training_options,
+    with_data,
+)
 from workbench.units import size
 
 
@@ -80,9 +88,33 @@ class Built:
         return f"<Built {repr(self.compiled)[10:-1]} · {self.board.name} · flash {size(self.image.flash)}>"
 
 
-def load_run(folder: str | Path) -> Run:
+@dataclass(frozen=True, repr=False)
+class Result(Run):
+    """A Run that can predict, by its firmware; `weights` are those it came to. `elf` is what ran (None: not kept)."""
+
+    elf: bytes | None = field(default=None, repr=False)
+
+    def predict(self, x) -> np.ndarray:
+        """Scores, float32 (n, classes) or (n, …) as the network gives them, of samples (n, …) like those of its data.
+
+        The emulated wb_forward computes them, with the trained weights. Raises DataError for samples that do not fit,
+        RecordError where the firmware was not kept.
+        """
+        return prediction.predict(self, self.elf, x)
+
+    def save(self, folder: str | Path) -> None:
+        """As Run.save; with the ELF, so that the saved run can predict."""
+        with filling(folder) as new:
+            if self.elf is not None and not (new / record.ELF).exists():
+                (new / record.ELF).parent.mkdir(parents=True, exist_ok=True)
+                (new / record.ELF).write_bytes(self.elf)
+            super().save(new)
+
+
+def load_run(folder: str | Path) -> Result:
     """A run saved by Run.save or the command line."""
-    return Run.of(record.load(Path(folder)))
+    run, elf = record.load_with_elf(folder)
+    return Result(**vars(run), elf=elf)
 
 
 def compile(
@@ -172,33 +204,38 @@ def run(
     optimizer: Optimizer = PLAIN_SGD,
     classes: int | None = None,
     weights: Mapping[str, np.ndarray] | None = None,
-    pretrain: str | None = None,
+    pretrain=None,
     passes: str = "",
     folder: str | Path | None = None,
     virtual: bool = False,
     progress: Progress | None = None,
     **training,
-) -> Run:
+) -> Result:
     """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
     `model`: a built-in network, a file, or one's own; `classes`: how many it has, where it leaves that open.
 
-    `pretrain` names a data set to train on first, on the host (see pretraining.pretrain); `data` is adapted to.
+    `data` and `pretrain` are the name of a data set, a file or folder, or samples such as (x, y) (see data.given).
+    `pretrain` is trained on first, on the host (see pretraining.pretrain); `data` is adapted to.
     `passes` changes those of the schedule (see compile); `folder` keeps the firmware. What does not fit raises
     BudgetError, unless `virtual` lets it run on the twin.
     Further keywords are those of Training.
     """
     options = training_options(run.__kwdefaults__, **training)
+    named = not isinstance(model, Model)
     model = frontends.network(model, batch, options.seed, classes)
     if weights is not None:
         model = with_weights(model, weights)
+    asked = options.reading.asked
+    model, options = with_data(model, options, calibrate=named and pretrain is None)
     if pretrain is not None:
-        model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed,
-                                     loss=options.loss)  # fmt: skip
+        model = pretraining.pretrain(
+            model, pretrain, adapt_to=options.data, seed=options.seed, loss=options.loss, **asked
+        )
     board = boards.chosen(board, sram)
     compiled = compile(model, policy, schedule, optimizer, passes, objective_of(model, options))
     require_samples(model, optimizer.accumulate, options)
     built = build(compiled, board, folder, virtual)
-    return Run.of(train(built, options, progress)[0])
+    return Result(**vars(train(built, options, progress)[0]), elf=built.image.content)
 
 
 def require_fit(built: Built) -> None:

@@ -6,7 +6,7 @@ itself runs untraced, and its first loss must be the traced one's, to the bit.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from itertools import chain, islice
 from math import prod
@@ -15,20 +15,20 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
-from workbench import data
 from workbench.autodiff import require_trainable
+from workbench.data import READING, Data, Reading, Samples, batches, names, resolved, taken
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
 from workbench.emulate.timing import model_of
 from workbench.errors import DataError, InternalError, there_are
 from workbench.evaluation import Figures, constant_guess, figures
-from workbench.frontends import Model
+from workbench.frontends import Model, in_int8
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
 from workbench.measure import memory_measures
 from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
-from workbench.passes.permute_channels import restored
+from workbench.passes.permute_channels import Orders, restored
 from workbench.passes.pipeline import pass_changes
 from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
@@ -51,6 +51,8 @@ class Training:
     """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
 
     `loss`: cross-entropy, mse or bce (None: what the data's targets suggest, see objective_of).
+    `data` is the name of a data set, a file or folder, or samples in memory (see data.given); None: the network's own.
+    How it is read, the last fields tell (see data.Reading).
     """
 
     steps: int | None = 50
@@ -59,10 +61,17 @@ class Training:
     lr_bias: float | None = None
     lr_decay: float = 1.0
     seed: int = 0
-    data: "str | data.Data | None" = None
+    data: str | Data | Samples | None = None  # and whatever taken makes one of
     trace: str = "ops"
     evaluate: bool = True  # loss and accuracy on the held-out samples, before and after
     loss: str | None = None
+    label: str | None = None
+    split: float | None = None
+    split_seed: int | None = None
+    normalize: str | None = None
+    window: int | None = None
+    hop: int | None = None
+    resize: bool = False
 
     def __post_init__(self):
         for name in ("lr", "lr_bias", "lr_decay"):
@@ -74,12 +83,18 @@ class Training:
             raise DataError(f"at least one training step is needed; got {length!r}", "give steps or epochs, 1 or more")
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise DataError(f"seed is {self.seed!r}, not a whole number of 0 or more")
-        if self.data is not None and not isinstance(self.data, data.Data):
-            data.require_name(self.data)
         if self.loss is not None:
             require_loss(self.loss)
         if self.trace not in LEVELS:
             raise DataError(f"no trace level is called {self.trace!r}", there_are(self.trace, LEVELS))
+        self.reading  # noqa: B018  raises DataError for what is none
+        if self.data is not None:
+            object.__setattr__(self, "data", taken(self.data))  # what comes once is read here, for all who use it
+
+    @property
+    def reading(self) -> Reading:
+        """How the data is to be read."""
+        return Reading(**{name: getattr(self, name) for name in READING})
 
 
 def training_options(beside: Iterable[str] = (), /, **options) -> Training:
@@ -125,7 +140,7 @@ def train(
     options: Training,
     progress: Progress | None = None,
     interrupted: Callable[[], bool] | None = None,
-    like: Mapping | None = None,
+    like: Run | None = None,
 ) -> tuple[Run, dict[str, np.ndarray]]:
     """Train a session.Built; gives the Run and the weights at its end by name, in the model's own shapes.
 
@@ -133,7 +148,7 @@ def train(
     held-out samples, before and after. `interrupted` is asked after each step whether that was the last one; then the
     figures after it are left out where they would take longer than PATIENCE.
 
-    `like` is the meta of a run that trained the same way under another schedule, which gives the same bits: then only
+    `like` is a run that trained the same way under another schedule, which gives the same bits: then only
     the first step runs here, and what training came to (LEARNED) is that run's. Raises InternalError where the loss of
     that step, or the weights after it, differ.
     """
@@ -168,22 +183,24 @@ def train(
     compiled, weights = _weights(built, device)
     notes = _notes(built, options, samples, losses, compiled, weights)
     seconds = time.perf_counter() - start
-    run = _record(built, options, device, tracer, losses, count, (before, after), seconds, notes)
+    of_data = None if _made_up(built, options) else samples
+    run = _record(built, options, of_data, device, tracer, losses, count, (before, after), seconds, notes)
     run.meta["guess"] = _guess(built, samples)
     run.meta["weights_after_first_step"] = after_first
-    if like is not None and _same_first_step(run, like):
-        run.meta.update({key: like[key] for key in LEARNED})
-        run.meta["trained_by"] = {key: like[key] for key in ("policy", "schedule", "passes_changed")}
-    return run, weights
+    if like is not None and _same_first_step(run, like.meta):
+        run.meta.update({key: like.meta[key] for key in LEARNED})
+        run.meta["trained_by"] = {key: like.meta[key] for key in ("policy", "schedule", "passes_changed")}
+        weights = like.weights
+    return replace(run, weights=weights), weights
 
 
-def _held_out(built, device: Device, samples: data.Data) -> Figures:
+def _held_out(built, device: Device, samples: Data) -> Figures:
     objective = built.compiled.objective
     targets = told(objective, samples.test_x, samples.test_y, input_of(built.compiled.model))
     return figures(objective, device.outputs(samples.test_x), targets)
 
 
-def _guess(built, samples: data.Data) -> float | None:
+def _guess(built, samples: Data) -> float | None:
     """The loss of what knows nothing of the input: equal scores of all classes, or the mean target."""
     objective = built.compiled.objective
     targets = told(objective, samples.train_x, samples.train_y, input_of(built.compiled.model))
@@ -236,7 +253,7 @@ def objective_of(model: Model, options: Training) -> Objective:
     return model.objective(options.loss) if samples is None else objective(samples.target, options.loss)
 
 
-def require_samples(model: Model, accumulate: int, options: Training) -> data.Data:
+def require_samples(model: Model, accumulate: int, options: Training) -> Data:
     """The samples of such a training. Raises DataError, before anything is built, for what cannot be trained so."""
     samples = _samples(model, options, accumulate)
     there = len(samples.train_x)
@@ -290,7 +307,7 @@ def _traced_step(built, options: Training, step: Step) -> tuple[Tracer, float | 
     return tracer, step.run(device, before_call=tracer.begin_call)
 
 
-def _step_count(samples: data.Data, batch: int, options: Training) -> int:
+def _step_count(samples: Data, batch: int, options: Training) -> int:
     return options.steps if options.epochs is None else options.epochs * (len(samples.train_x) // batch)
 
 
@@ -308,13 +325,30 @@ def _rates(options: Training, epoch: int = 0) -> tuple[float, float]:
     return rates
 
 
-def _steps(samples: data.Data, batch: int, accumulate: int, options: Training) -> Iterator[Step]:
-    for epoch, chosen in data.batches(len(samples.train_x), batch * accumulate, options.seed):
+def _steps(samples: Data, batch: int, accumulate: int, options: Training) -> Iterator[Step]:
+    for epoch, chosen in batches(len(samples.train_x), batch * accumulate, options.seed):
         parts = [(samples.train_x[part], samples.train_y[part]) for part in np.split(chosen, accumulate)]
         yield Step(*_rates(options, epoch), options.seed, parts)
 
 
-def _samples(model: Model, options: Training, accumulate: int = 1) -> data.Data:
+def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple[Model, Training]:
+    """The options with the data that is trained on in them: read, checked and split once, for all who train so.
+
+    `calibrate`: a network that was quantized here is quantized anew, with the ranges of data of the user's own. Raises
+    DataError for what this network cannot be trained on. Without any data nothing changes: samples are random.
+    """
+    given = model.data if options.data is None else options.data
+    if given is None:
+        options.reading.refuse(model.name, *options.reading.asked, why="without a data set its samples are random")
+        return model, options
+    anew = calibrate and model.unquantized is not None and not (isinstance(given, str) and given in names())
+    network = model.unquantized if anew else model
+    found = resolved(given, network.wanted, options.reading, options.loss)
+    model = in_int8(model.unquantized, found.typical) if anew else model
+    return model, replace(options, data=found, **dict.fromkeys(READING[:-1]), resize=False)
+
+
+def _samples(model: Model, options: Training, accumulate: int = 1) -> Data:
     kind, samples = input_of(model), _given(model, options)
     if samples is None:
         require_trainable(model.graph, model.objective(options.loss))
@@ -327,12 +361,11 @@ def _samples(model: Model, options: Training, accumulate: int = 1) -> data.Data:
     return samples
 
 
-def _given(model: Model, options: Training) -> data.Data | None:
+def _given(model: Model, options: Training) -> Data | None:
     """The data to train on, in the network's shape, targets as the loss takes them; None: there is none."""
-    given = model.data if options.data is None else options.data
-    if given is None:
+    samples = with_data(model, options)[1].data
+    if samples is None:
         return None
-    samples = given if isinstance(given, data.Data) else data.load(given)
     samples, output = targeted(samples, model, options.loss), model.graph.types[model.graph.outputs[0]].shape[1:]
     if samples.target == VALUES and samples.train_y.shape[1:] != output:
         raise DataError(f"a target of {samples.name} has shape {samples.train_y.shape[1:]}; the network gives {output}",
@@ -341,14 +374,14 @@ def _given(model: Model, options: Training) -> data.Data | None:
     return samples.shaped(input_of(model).shape[1:], output[0])
 
 
-def _require_probabilities(samples: data.Data, targets: np.ndarray) -> None:
+def _require_probabilities(samples: Data, targets: np.ndarray) -> None:
     low, high = float(targets.min(initial=0)), float(targets.max(initial=0))
     if not 0 <= low <= high <= 1:
         raise DataError(f"bce takes targets from 0 to 1; {samples.name} has {low:.3g} to {high:.3g}",
                         "--loss mse takes any numbers")  # fmt: skip
 
 
-def _random(model: Model, aim: Objective, a_step: int, seed: int) -> data.Data:
+def _random(model: Model, aim: Objective, a_step: int, seed: int) -> Data:
     """Samples of no data set: float32 ones in [0, 1), int8 ones over all that int8 holds, whatever it stands for.
     Targets are any classes, normal numbers or, for bce, 0 and 1.
 
@@ -365,11 +398,15 @@ def _random(model: Model, aim: Objective, a_step: int, seed: int) -> data.Data:
     if aim.target == LABELS:
         classes = output.shape[-1]
         y = rng.integers(0, classes, count, dtype=np.int32)
-        return data.Data("random", x, y, x[:0], y[:0], classes)
+        return Data("random", x, y, x[:0], y[:0], classes)
     wide = (count, *output.shape[1:]) if aim.target == VALUES else (count, 0)
     y = rng.integers(0, 2, wide) if aim.loss == BCE else rng.normal(size=wide)
     y = y.astype(np.float32)
-    return data.Data("random", x, y, x[:0], y[:0], None, target=aim.target)
+    return Data("random", x, y, x[:0], y[:0], None, target=aim.target)
+
+
+def _in_json(orders: Orders) -> dict[str, dict[str, list[int]]]:
+    return {name: {str(axis): order.tolist() for axis, order in axes.items()} for name, axes in orders.items()}
 
 
 def _of_integers(graph, optimizer) -> dict:
@@ -378,7 +415,7 @@ def _of_integers(graph, optimizer) -> dict:
     return {"rounding": optimizer.rounding, "qas": bool(optimizer.qas)} if integers else {}
 
 
-def _notes(built, options: Training, samples: data.Data, losses, compiled, weights) -> list[str]:
+def _notes(built, options: Training, samples: Data, losses, compiled, weights) -> list[str]:
     """What is to be said about this training; `compiled` are the weights at its end as they were compiled."""
     graph, optimizer = built.compiled.graph, built.compiled.optimizer
     updated = {name: graph.types[name].updated for name in graph.parameters if graph.types[name].needs_grad}
@@ -387,14 +424,19 @@ def _notes(built, options: Training, samples: data.Data, losses, compiled, weigh
         for values in (built.compiled.weights, compiled)
     )
     epoch = len(samples.train_x) // (built.compiled.model.batch * optimizer.accumulate)  # in steps, as _steps has it
-    labelled = epoch if options.data or built.compiled.model.data else None
+    labelled = None if _made_up(built, options) else epoch
     rate = rate_words(*_rates(options), optimizer.momentum, _of_integers(graph, optimizer).get("qas"))
     notes = training_notes(losses, _guess(built, samples), labelled, weights, before, after, rate)
     figures_told = "accuracies" if built.compiled.objective.target == LABELS else "held-out losses"
     early = (
         epoch_note(len(losses), epoch, figures_told) if options.evaluate and len(samples.test_x) and not notes else None
     )
-    return [*built.compiled.model.notes, *notes, *filter(None, [early])]
+    return [*built.compiled.model.notes, *samples.notes, *notes, *filter(None, [early])]
+
+
+def _made_up(built, options: Training) -> bool:
+    """Whether the samples are random."""
+    return options.data is None and built.compiled.model.data is None
 
 
 def _classes(built) -> int | None:
@@ -406,7 +448,10 @@ def _both(before: float | None, after: float | None) -> dict | None:
     return None if before is None and after is None else {"before": before, "after": after}
 
 
-def _record(built, options, device: Device, tracer: Tracer, losses, asked: int, held_out, seconds, notes) -> Run:
+def _record(
+    built, options, samples, device: Device, tracer: Tracer, losses, asked: int, held_out, seconds, notes
+) -> Run:
+    """`samples` None: they were random."""
     compiled, board = built.compiled, built.board
     model, graph = compiled.model, compiled.graph
     step = tracer.totals()
@@ -425,20 +470,23 @@ def _record(built, options, device: Device, tracer: Tracer, losses, asked: int, 
         "model": model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
         "passes": passes, "passes_changed": list(pass_changes(compiled.schedule, passes)),
         "declined": {applied.name: applied.declined for applied in compiled.passes if applied.declined},
-        "board": board.name, "core": board.core,
+        "board": board.name, "core": board.core, "linked_for": asdict(built.image.board),
         "input": "rows" if device.machine.takes_rows else "whole",
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
         "steps": len(losses), "steps_asked": asked, "interrupted": len(losses) < asked,
         "emulated_steps": len(losses), "trained_by": None,
         "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
-        "weights_from": model.weights_from, "pretrained": model.pretrained, "trace": options.trace,
+        "channels_last": model.wanted.nhwc, "trace": options.trace,
+        "weights_from": model.weights_from, "pretrained": model.pretrained,
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,
-        "parameters_updated": int(sum(updated)), "data": options.data or model.data,
+        "parameters_updated": int(sum(updated)), "channel_orders": _in_json(compiled.orders),
+        "data": samples and samples.record(),
         "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),
         **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
-        "loss_function": compiled.objective.loss, "target": compiled.objective.target, "classes": _classes(built),
+        "loss_function": compiled.objective.loss, "target": compiled.objective.target,
+        "classes": list(samples.names if samples else ()) or _classes(built),
         "notes": notes, "held_out_loss": _both(*(each.loss for each in held_out)),
         "accuracy": _both(*(each.accuracy for each in held_out)),
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,

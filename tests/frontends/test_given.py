@@ -67,13 +67,13 @@ def test_operators_take_numpy_s_numbers_too():
 
 X, Y = np.zeros((10, 64), np.float32), np.zeros(10, np.int32)
 RUNS = [
-    (
-        {"data": (X, Y)},
-        r"data is the name of a data set; got \(array.*\n.*samples of one's own cannot be given yet; there",
-    ),
-    ({"data": X}, "data is the name of a data set; got array"),
-    ({"data": {"x": X}}, "data is the name of a data set"),
-    ({"pretrain": (X, Y)}, "data is the name of a data set"),
+    ({"data": (X, Y)}, "data: every sample is of one class, 0"),
+    ({"data": X}, "data has no labels, so its input is the target: 64 values; mlp gives 10"),
+    ({"data": {"a": X}}, "data has arrays called a\n.*called x and y, or train_x"),
+    ({"data": (X, Y, X)}, r"data is 3 arrays\n.*give \(x, y\)"),
+    ({"data": 5}, "data is 5\n.*a data set's name, a .npz or .csv file"),
+    ({"data": "digits", "split": 0.5}, "digits: .*split .*already.*\n.*leave out --split"),
+    ({"pretrain": (X, Y)}, "data: every sample is of one class, 0"),
     ({"weights": "weights.npz"}, "weights for mlp are arrays by name; got 'weights.npz'"),
     ({"weights": [X]}, "weights for mlp are arrays by name"),
     ({"sram": [1]}, r"SRAM of \[1\] bytes cannot be mapped"),
@@ -117,7 +117,7 @@ CALLS = [
     (lambda: workbench.compare("mlp", *FIRST, classes=3), "mlp has 10 classes"),
     (lambda: workbench.compare("mlp", *FIRST, sram="1.5K"), "SRAM of 1536 bytes cannot be mapped"),
     (lambda: workbench.compare("mlp", *FIRST, weights={}), "fc1.weight is missing"),
-    (lambda: workbench.compare("mlp", *FIRST, data=(X, Y)), "data is the name of a data set"),
+    (lambda: workbench.compare("mlp", *FIRST, data=(X, Y)), "every sample is of one class"),
     (lambda: in_int8("mlp"), "a Model is quantized; got 'mlp'"),
     (lambda: in_int8(frontends.load("mlp"), "x"), r"samples to calibrate with are finite numbers \(n, 64\)"),
     (lambda: in_int8(frontends.load("mlp"), X[:, :63]), r"got float32 \(10, 63\)"),
@@ -168,7 +168,7 @@ LAYERS = [
     (build(lambda net: net.concatenate(net.input, net.input, label="c", axis="1")), "c: axis is a whole number"),
     (build(lambda net: net.flatten(None)), "flatten reads None"),
     (build(lambda net: net.model(None)), "model reads None"),
-    (build(lambda net: net.model(net.input, data=(X, Y))), "data is the name of a data set"),
+    (build(lambda net: net.model(net.input, data=(X, Y[:9]))), "x has 10 samples, y 9"),
     (build(lambda net: net.model(net.input, data="digit")), "did you mean digits"),
     (build(lambda net: net.dense(net.input, "d", 3)), r"d reads float32 \(1, 2, 8, 8\); it needs .*: see flatten"),
     (lambda: conv(network((1, 8))), r"c reads float32 \(1, 8\); it needs \(batch, channels, rows, columns\)"),

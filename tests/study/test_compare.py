@@ -97,7 +97,7 @@ def test_where_a_cell_fails_the_next_one_trains(both, monkeypatch):
 
     def measured(_, queue, *__):
         for index, job in enumerate(queue):  # it grows
-            asked.append((job.cell.schedule, job.like and job.like["schedule"]))
+            asked.append((job.cell.schedule, job.like and job.like.meta["schedule"]))
             failed = job.cell.schedule == "optimized"
             own = replace(run, meta=run.meta | {"schedule": job.cell.schedule})
             yield index, Outcome(job.cell, error="no", error_code=1) if failed else Outcome(job.cell, own)
@@ -112,7 +112,8 @@ def test_where_a_cell_fails_the_next_one_trains(both, monkeypatch):
     ("other", "words"), [({"loss": [2.5, 1.0]}, "losses of"), ({"weights_after_first_step": "0"}, "weights after")]
 )
 def test_bits_that_differ_after_the_first_step_are_an_error(both, tmp_path, other, words):
-    like = both[0][0].runs[1].meta | other
+    like = both[0][0].runs[1]
+    like = replace(like, meta=like.meta | other)
     built = session.build(session.compile(frontends.load("mlp"), schedule="vanilla"), get("nrf52840"), tmp_path)
     with pytest.raises(InternalError, match=f"full: the {words} the first step under vanilla and reordered are not"):
         session.train(built, Training(steps=2), like=like)

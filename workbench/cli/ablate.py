@@ -25,6 +25,7 @@ def ablate(args, policies: list[str]) -> int:
     check_names(model, wanted)
     label = f"ablate-{model.policy(policies[0]).name}"
     folder = output_folder(args.output, options.run_name(args, board, label=label), args.force)
+    model = options.with_data(args, model)
     how = vars(options.training(args)) | {"steps": 1, "epochs": None, "evaluate": False}
     with filling(folder) as new:
         with stopping():

@@ -19,7 +19,7 @@ def add_arguments(parser) -> None:
     options.add_model(parser)
     options.add_compile(parser)
     options.add_board(parser)
-    parser.add_argument("--data", metavar="D", help="data set (default: the network's own)")
+    options.add_data(parser)
     parser.add_argument("--load-weights", metavar="FILE", help="check with the weights in an .npz")
     parser.add_argument("--lr", type=options.rate, default=0.02, metavar="X",
                         help="learning rate of the first of three steps (default 0.02)")  # fmt: skip
@@ -30,10 +30,12 @@ def execute(args) -> int:
     from workbench.study.check import check
     from workbench.training import Training
 
-    compiled = options.compiled(args)
+    how = Training(lr=args.lr, seed=args.seed, loss=args.loss, **options.data(args))
+    model = options.with_data(args, options.model(args), how)
+    compiled = options.compiled(args, model)
     built = options.built(args, compiled, options.board(args))
     with stage(args, f"{options.named(args, args.schedule)}: checking"):
-        outcome = check(built, Training(lr=args.lr, seed=args.seed, data=args.data, loss=args.loss))
+        outcome = check(built, Training(lr=args.lr, seed=args.seed, data=args.samples, loss=args.loss))
     if args.json:
         say_json(_object(outcome))
     else:

@@ -36,7 +36,7 @@ def execute(args) -> int:
     board, model = options.board(args), options.model(args)
     wanted = cells(policies, schedules, options.passes(args))
     check_names(model, wanted)
-    options.check_data(args, model)
+    model = options.check_data(args, model)
     args.policy = "compare"  # in the folder's name
     folder = output_folder(args.output, options.run_name(args, board), args.force)
     say_note(passes_note(schedules, args.passes), args)

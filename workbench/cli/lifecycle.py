@@ -47,7 +47,7 @@ def execute(args) -> int:
     with filling(folder) as new:
         runs = []
         for schedule in wanted:  # the first one trains: all give the same bits
-            runs.append(_run(args, model, board, schedule, new, runs[0].meta if runs else None))
+            runs.append(_run(args, model, board, schedule, new, runs[0] if runs else None))
         with stage(args, "drawing"):
             files = [folder / path.name for path in draw(runs, new, args.x)]
     if args.json:

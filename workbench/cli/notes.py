@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from workbench import frontends
+from workbench import data, frontends
 from workbench.frontends.model import GIVEN
 from workbench.record import Run
 from workbench.report import tables
@@ -12,6 +12,8 @@ def origins(meta: dict) -> dict[str, str]:
     """What the samples and the weights were, where that is not the network's data set and weights to begin with."""
     told, source = {}, meta.get("weights_from")
     made_up = "data" in meta and meta["data"] is None
+    if isinstance(meta.get("data"), dict) and meta["data"].get("source") not in data.names():
+        told["data"] = data_words(meta["data"])
     if made_up:
         told["data"] = "random samples: the loss tells nothing about learning"
     if source:
@@ -19,6 +21,19 @@ def origins(meta: dict) -> dict[str, str]:
     elif made_up and meta["model"] in frontends.names():
         told["weights"] = f"synthetic, of seed {meta.get('seed')}"
     return told
+
+
+def data_words(told: dict) -> str:
+    """'mine.npz: 80 to train on, 20 held out (0.8, by class, seed 0) · NCHW · normalize unit: over 255'."""
+    split, parts = told.get("split"), f"{told.get('train')} to train on, {told.get('test')} held out"
+    if split:
+        by = "".join(f", by {word}" for word in split.get("by", ()))
+        parts += f" ({split.get('share')}{by}, seed {split.get('seed')})"
+    normalize = told.get("normalize") or {}
+    scale = normalize.get("scale") or []
+    how = f"{normalize.get('kind')}" + (f": over {scale[0]:.6g}" if normalize.get("kind") == "unit" and scale else "")
+    layout = [told["layout"]] if told.get("layout") else []
+    return " · ".join([f"{told.get('source')}: {parts}", *layout, f"normalize {how}"])
 
 
 def origins_text(meta: dict) -> str:

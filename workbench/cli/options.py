@@ -11,6 +11,8 @@ from workbench import boards, files, policy, units
 from workbench.boards import Board
 from workbench.cli.output import say_note
 from workbench.cli.progress import stage, steps
+from workbench.data import READING, Reading
+from workbench.data.normalize import KINDS
 from workbench.errors import ModelError
 from workbench.objective import LOSSES
 
@@ -64,8 +66,8 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=positive, default=steps, metavar="N", help=f"default {steps}")
     length.add_argument("--epochs", type=positive, metavar="N", help="passes over the data set instead of steps")
-    parser.add_argument("--data", metavar="D", help="data set (default: the network's own)")
-    parser.add_argument("--pretrain", metavar="D", help="first train on this data set, on the host: --data adapts it")
+    add_data(parser)
+    parser.add_argument("--pretrain", metavar="D", help="first train on this data, on the host: --data adapts it")
     add_rates(parser)
     parser.add_argument(
         "--lr-decay", type=rate, default=1.0, metavar="X", help="factor on both after each epoch (default 1)"
@@ -76,6 +78,19 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
     parser.add_argument("--load-weights", metavar="FILE", help="start from the weights in an .npz")
     if weights_out:
         parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    which = "a data set by name, FILE.npz, FILE.csv, or FOLDER/CLASS/*.png, .jpg, .wav, .csv (default: its own)"
+    parser.add_argument("--data", metavar="D", help=which)
+    own = parser.add_argument_group("for data of your own")
+    own.add_argument("--label", metavar="A,B", help='columns or array of targets; "none": the input is its own target')
+    own.add_argument("--split", type=share, metavar="X", help="share to train on (default 0.8, of each class alike)")
+    own.add_argument("--split-seed", type=seed, metavar="S", help="which samples those are (default 0)")
+    own.add_argument("--normalize", choices=KINDS, help="inputs (default: unit for images, bytes and wav, else none)")
+    own.add_argument("--window", type=positive, metavar="N", help="cut recordings into pieces of N values")
+    own.add_argument("--hop", type=positive, metavar="M", help="a piece begins every M values (default: N)")
+    own.add_argument("--resize", action="store_true", help="bring images to the size that the network takes")
 
 
 def add_rates(parser: argparse.ArgumentParser) -> None:
@@ -106,6 +121,13 @@ def seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of 0 or more")
     return int(text)
+
+
+def share(text: str) -> float:
+    value = _not_negative(text, "a share: a number above 0, up to 1")
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share: a number above 0, up to 1")
+    return value
 
 
 def _not_negative(text: str, what: str) -> float:
@@ -165,8 +187,8 @@ def pretrained(args, found):
     if not args.pretrain:
         return found
     with steps(args, f"{called(args)} before the board") as step:
-        return pretrain(found, args.pretrain, adapt_to=args.data or found.data, seed=args.seed, loss=args.loss,
-                        progress=step)  # fmt: skip
+        return pretrain(found, args.pretrain, adapt_to=args.samples, seed=args.seed, loss=args.loss, progress=step,
+                        **reading(args))  # fmt: skip
 
 
 def compiled(args, found=None, schedule: str | None = None):
@@ -198,7 +220,7 @@ def objective(args, found):
         return found.objective(args.loss)
     from workbench.training import Training, objective_of
 
-    return objective_of(found, Training(data=args.data, loss=args.loss))
+    return objective_of(found, Training(loss=args.loss, **data(args)))
 
 
 def passes(args) -> str:
@@ -211,20 +233,42 @@ def optimizer(args):
 
 
 def training(args, evaluate: bool = True):
+    """The training asked for, on the data that `with_data` has read, where it has."""
     from workbench.training import Training
 
     return Training(
-        steps=None if args.epochs else args.steps, epochs=args.epochs, seed=args.seed, data=args.data,
+        steps=None if args.epochs else args.steps, epochs=args.epochs, seed=args.seed, **data(args),
         lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay, trace=args.trace, evaluate=evaluate,
         loss=args.loss,
     )  # fmt: skip
 
 
+def data(args) -> dict:
+    """Training's keywords about data."""
+    samples = getattr(args, "samples", None)
+    return {"data": args.data, **reading(args)} if samples is None else {"data": samples}
+
+
+def reading(args) -> dict:
+    """How data of one's own is to be read, as far as that was asked for."""
+    return {name: getattr(args, name) for name in READING if getattr(args, name, None) not in (None, False)}
+
+
+def with_data(args, found, how=None):
+    """The model, once the data asked for is read and fits it: `training` has it from then on. A network that is
+    quantized here is so with the ranges of that data. Raises DataError.
+    """
+    from workbench.training import with_data as given_data
+
+    calibrate = not getattr(args, "pretrain", None)
+    found, how = given_data(found, training(args) if how is None else how, calibrate)
+    args.samples = how.data
+    return found
+
+
 def check(args):
     """The model asked for; raises what is wrong with it, policy, data, batch or length: before anything is written."""
-    found = _with_such_layers(args)
-    check_data(args, found)
-    return found
+    return check_data(args, _with_such_layers(args))
 
 
 def _with_such_layers(args):
@@ -236,16 +280,20 @@ def _with_such_layers(args):
     return found
 
 
-def check_data(args, found) -> None:
-    """Raise what is wrong with the data, the batch, the length or the kind of update asked for, or why none can be."""
+def check_data(args, found):
+    """The model with its data read. Raises what is wrong with that, the batch, the length or the kind of update asked
+    for, or why none can be.
+    """
     from workbench.autodiff import require_applicable
     from workbench.pretraining import pretraining_samples
     from workbench.training import require_samples
 
     require_applicable(found.graph, optimizer(args))
+    found = with_data(args, found)
     require_samples(found, args.accumulate, training(args))
     if args.pretrain:
-        pretraining_samples(found, args.pretrain, args.data or found.data, args.loss)
+        pretraining_samples(found, args.pretrain, args.samples, Reading(**reading(args)), args.loss)
+    return found
 
 
 def chosen(args, verb: str) -> str:
@@ -311,7 +359,6 @@ def _policy_name(text: str) -> str:
 
 def save_weights(path: Path, weights: dict[str, np.ndarray]) -> None:
     """Write an .npz under exactly this name, at once."""
-    from workbench.record.folder import replacing
+    from workbench.record.folder import write_at_once
 
-    with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, **weights)
+    write_at_once(path, files.packed(weights))

@@ -9,16 +9,18 @@ A network pre-trained on `digits` to be adapted to `digits-rotated` sees upright
 on (`Data.apart_from`); nothing sees a held-out image, upright or not, before it is tested on it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
 
 from workbench.data import sources
+from workbench.data.normalize import Normalize
 from workbench.errors import DataError, shown, there_are
 from workbench.objective import LABELS
 
+TYPICAL = 256  # samples, from one end of a training set to the other
 NOISE = 0.3  # standard deviation, of pixels in [0, 1]
 
 
@@ -26,13 +28,17 @@ def _nobody() -> np.ndarray:
     return np.empty(0, np.int64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Data:
-    """Inputs float32 (samples, …) and their targets, for training and held out.
+    """Inputs float32 (samples, …) and their targets, for training and held out: to be given wherever a set is named.
 
     `target` tells what `train_y` and `test_y` are (see objective): "labels", int32 (samples,), of which there are
     `classes`, called `names` where they have names; "values", float32 (samples, …); "input", float32 (samples, 0).
     `train_images` and `test_images` tell which image of `source` each sample shows; samples of no source have none.
+
+    The last fields tell how it came to be (see own.resolved): the layout x came in, how it was split (None: it came in
+    parts), what was normalized, what else was asked for when it was read, lines that its user should know, and the
+    SHA-256 of the four arrays.
     """
 
     name: str
@@ -40,12 +46,38 @@ class Data:
     train_y: np.ndarray
     test_x: np.ndarray
     test_y: np.ndarray
-    classes: int | None
+    classes: int | None = None
     source: str = ""
     train_images: np.ndarray = field(default_factory=_nobody)
     test_images: np.ndarray = field(default_factory=_nobody)
     target: str = LABELS
     names: tuple[str, ...] = ()
+    layout: str = ""
+    split: Mapping | None = None
+    normalize: Normalize = field(default_factory=Normalize)
+    reading: Mapping = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    digest: str = ""
+
+    def __repr__(self) -> str:
+        parts = f"{len(self.train_x):,} to train on, {len(self.test_x):,} held out"
+        return f"<Data {self.name} · {parts} · {self.train_x.shape[1:]}>"
+
+    def record(self) -> dict:
+        """What run.json tells of it, as JSON holds it; with it new data can be read in the same way."""
+        return {
+            "source": self.name, "digest": self.digest, "shape": list(self.train_x.shape[1:]), "layout": self.layout,
+            "target": self.target, "split": self.split, "normalize": self.normalize.plain(),
+            "reading": dict(self.reading), "train": len(self.train_x), "test": len(self.test_x),
+        }  # fmt: skip
+
+    @property
+    def typical(self) -> np.ndarray:
+        """Inputs to calibrate with, the first few of which are of all kinds."""
+        if self.source in SOURCES:
+            return self.train_x  # in no order
+        few = min(len(self.train_x), TYPICAL)
+        return self.train_x[np.linspace(0, len(self.train_x) - 1, few).astype(int)]
 
     def shaped(self, sample_shape: tuple[int, ...], classes: int) -> "Data":
         """The same samples in the shape a network takes. Raises DataError where they do not fit."""
@@ -102,12 +134,9 @@ def names() -> tuple[str, ...]:
 
 
 def require_name(name: str) -> None:
-    """Raise DataError for what is no data set's name: samples of one's own cannot be given."""
+    """Raise DataError for what is no data set's name."""
     if not isinstance(name, str):
-        raise DataError(
-            f"data is the name of a data set; got {shown(name)}",
-            f"samples of one's own cannot be given yet; there are {', '.join(SETS)}",
-        )
+        raise DataError(f"a data set is loaded by its name; got {shown(name)}", f"there are {', '.join(SETS)}")
     if name not in SETS:
         raise DataError(f"no data set is called {name!r}", there_are(name, SETS))
 

@@ -15,7 +15,7 @@ from math import prod, sqrt
 
 import numpy as np
 
-from workbench.data import require_name
+from workbench.data import taken
 from workbench.errors import ModelError, ShapeError, WorkbenchError, shown
 from workbench.frontends import given
 from workbench.frontends.fold import fold_batch_norm
@@ -100,11 +100,11 @@ class Network:
         self._require("flatten", x)
         return self.build.batch_flatten(x, label="flatten")
 
-    def model(self, output: Value, data: str | None = None, about: str = "") -> Model:
-        """The network that ends in `output`. `data` names a data set to train on (None: random samples)."""
+    def model(self, output: Value, data=None, about: str = "") -> Model:
+        """The network that ends in `output`. `data` is what it trains on: the name of a data set, a file or folder, or
+        samples such as (x, y) (see data.given); None: random samples."""
         self._require("model", output)
-        if data is not None:
-            require_name(data)
+        data = None if data is None else taken(data)
         return Model(self.name, verify(self.build.graph(output)), self.weights, data, about)
 
     def _require(self, label: str, *operands: Value, rank: int | None = None) -> None:

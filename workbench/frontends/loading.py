@@ -119,8 +119,8 @@ def _calibrating(samples, shape: tuple[int, ...]) -> np.ndarray:
 
 def _own_samples(model: Model) -> np.ndarray:
     """What it trains on; random ones where it has no data set."""
-    if model.data:
-        return data.load(model.data).train_x
+    if model.data is not None:
+        return data.resolved(model.data, model.wanted, data.Reading()).typical
     shape = model.graph.types[model.graph.inputs[0]].shape[1:]
     return np.random.default_rng(0).random((CALIBRATION, *shape), np.float32)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from workbench.data import Data, Network, Samples
 from workbench.errors import PolicyError, meant
 from workbench.frontends.summary import summary
 from workbench.ir import op as ops
@@ -22,7 +23,8 @@ GIVEN = "given"  # where weights are from that came as arrays
 class Model:
     """`graph` is the forward pass, one input to one output; `weights` hold every parameter by name.
 
-    `data` names the data set the network is meant for (None: it has none), and says what `about` it to a person.
+    `data` is the data set the network is meant for, by name or as samples (None: it has none); `about` says to a person
+    what the network is.
     `weights_from` names the file its weights were loaded from (GIVEN: no file; None: they are the network's own);
     `pretrained` tells how they were trained before this (None: not at all), as run.json has it (see
     pretraining.pretrain). `policies` are the ones published with it, by name. `unquantized` is the float32
@@ -32,7 +34,7 @@ class Model:
     name: str
     graph: Graph
     weights: Mapping[str, np.ndarray]
-    data: str | None
+    data: str | Data | Samples | None
     about: str
     weights_from: str | None = None
     pretrained: dict | None = None
@@ -63,6 +65,13 @@ class Model:
     def argument(self) -> str:
         """What the command line knows it by."""
         return self.source or self.name
+
+    @property
+    def wanted(self) -> Network:
+        """What data has to fit."""
+        x, y = (self.graph.types[names[0]] for names in (self.graph.inputs, self.graph.outputs))
+        channels_last = self.source is not None and self.source.lower().endswith(".tflite")
+        return Network(self.name, x, y.shape[1:], channels_last, x.shape == y.shape and self.inference is None)
 
     @property
     def batch(self) -> int:

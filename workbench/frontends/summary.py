@@ -24,10 +24,14 @@ def title(model) -> str:
     result = output.shape if output.dtype == source.dtype else output
     words = [model.name, f"{source} → {result}", f"{quantity(model.macs)} MACs"]
     words += [f"{quantity(model.parameter_count)} parameters"]
-    words += [f"data {model.data}"] * bool(model.data) + [f"weights from {model.weights_from}"] * bool(
+    words += [f"data {_called(model.data)}"] * bool(model.data) + [f"weights from {model.weights_from}"] * bool(
         model.weights_from
     )
     return " · ".join(words)
+
+
+def _called(data) -> str:
+    return data if isinstance(data, str) else repr(data)[1:-1].partition(" ")[2]
 
 
 def summary(model) -> str:

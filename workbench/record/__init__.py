@@ -1,5 +1,5 @@
 """What a run left behind, saved and loaded in plain formats (JSON, CSV, text)."""
 
-from workbench.record.run import Run, load, read, together
+from workbench.record.run import ELF, Run, load, load_with_elf, read, together
 
-__all__ = ["Run", "load", "read", "together"]
+__all__ = ["ELF", "Run", "load", "load_with_elf", "read", "together"]

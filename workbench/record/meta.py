@@ -20,14 +20,14 @@ FURTHER = {
     "input": "text?", "batch": "whole number?", "accumulate": "whole number?", "seed": "whole number?",
     "steps_asked": "whole number?", "interrupted": "truth value?", "epochs": "whole number?",
     "lr": "number?", "lr_bias": "number?", "lr_decay": "number?", "momentum": "number?", "weight_decay": "number?",
-    "data": "text?", "weights_from": "text?", "pretrained": "object?",
+    "data": "object or text?", "weights_from": "text?", "pretrained": "object?",
     "macs": "whole number?", "parameters": "whole number?", "parameters_updated": "whole number?",
     "rounding": "text?", "qas": "truth value?", "loss": "list of numbers?", "accuracy": "object of numbers?",
     "loss_function": "text?", "target": "text?", "guess": "number?", "held_out_loss": "object of numbers?",
-    "classes": "whole number?", "notes": "list of texts?",
+    "classes": "whole number or list of texts?", "notes": "list of texts?",
     "instructions_per_step": "whole number?", "modelled_cycles_per_step": "number?",
     "milliseconds_per_step": "number?", "timing_model": "text?", "emulated_steps": "whole number?",
-    "trained_by": "object?", "weights_after_first_step": "text?",
+    "linked_for": "object?", "channel_orders": "object?", "trained_by": "object?", "weights_after_first_step": "text?",
     "flash": "object of whole numbers?", "seconds": "object of numbers?", "artifacts": "object of texts?",
 }
 # fmt: on
@@ -72,6 +72,8 @@ def require_meta(meta) -> None:
 
 def _is(value, kind: str) -> bool:
     """Whether it is of this kind; parts of a list or an object may be null: a loss that is not finite."""
+    if " or " in kind:
+        return any(_is(value, one) for one in kind.split(" or "))
     whole, _, part = kind.partition(" of ")
     if not part:
         return _KINDS[kind](value)

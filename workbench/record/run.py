@@ -7,6 +7,7 @@ buffers.csv    the plan's buffers + the address and what the trace saw of each
 accesses.csv   bytes read and written, buffer by position (trace level memory)
 violations.csv accesses the plan did not promise (trace level memory)
 symbols.csv    the ELF's symbols
+weights.npz    the trained parameters by name, in the model's own shapes and order
 firmware/      the C project and the ELF that ran, where they were kept
 
 A run takes the place of an earlier one as a whole (see folder.py); what was cut, edited or removed since is refused.
@@ -15,14 +16,16 @@ of each; a comparison has compare.csv too, with the folder of each cell, or its 
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from workbench.errors import RecordError
-from workbench.files import MB, read_json
+from workbench.files import MB, packed, read_json, unpacked
 from workbench.files import read as read_file
 from workbench.plain import printable_lines
 from workbench.record.folder import LISTS, RUN, digests, filling, manifest, settled, unfinished, within, write_at_once
@@ -41,6 +44,7 @@ VIOLATIONS = ["kind", "position", "op", "buffer", "address", "size", "pc", "symb
 SYMBOLS = ["name", "address", "size", "kind"]
 
 LARGEST_FILE = 32 * MB
+WEIGHTS, ELF = "weights.npz", "firmware/firmware.elf"
 TABLES = {"ops": OPS, "buffers": BUFFERS, "accesses": ACCESSES, "violations": VIOLATIONS, "symbols": SYMBOLS}
 
 
@@ -62,6 +66,8 @@ class Run:
                 the stack, at every trace level), position, op, buffer (id or empty; outside: the one that died there
                 last, else the nearest declared one), address, size, pc, symbol, count
     symbols     name, address, size, kind (function or object)
+    weights     the parameters at the end of the training by name, in the model's own shapes and order; those that are
+                no numbers too
     """
 
     meta: dict
@@ -71,6 +77,7 @@ class Run:
     accesses: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ACCESSES))
     violations: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=VIOLATIONS))
     symbols: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=SYMBOLS))
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -97,6 +104,7 @@ class Run:
             (new / "graph.txt").write_bytes(self.graph.encode())
             for name in TABLES:
                 (new / f"{name}.csv").write_bytes(getattr(self, name).to_csv(index=False).encode())
+            (new / WEIGHTS).write_bytes(packed(self.weights))
             write_at_once(new / RUN, json.dumps(self.meta | {"files": digests(new)}, indent=1) + "\n")
 
 
@@ -107,6 +115,14 @@ def load(folder: str | Path) -> Run:
     """
     with settled(folder):
         return read(folder)
+
+
+def load_with_elf(folder: str | Path) -> tuple[Run, bytes | None]:
+    """`load`, and the ELF that was kept with the run, if it was."""
+    with settled(folder):
+        run = read(folder)
+        kept = (Path(folder) / ELF).is_file()
+        return run, read_file(Path(folder) / ELF, LARGEST_FILE) if kept else None
 
 
 def read(folder: str | Path) -> Run:
@@ -122,6 +138,7 @@ def read(folder: str | Path) -> Run:
         tables = {name: parse_table(f"{name}.csv", whole(folder, f"{name}.csv", files), columns)
                   for name, columns in TABLES.items()}  # fmt: skip
         require_bounded(tables)
+        weights = _weights(whole(folder, WEIGHTS, files)) if WEIGHTS in files else {}
         for name in files:
             whole(folder, name, files)
     except FileNotFoundError as error:
@@ -133,7 +150,14 @@ def read(folder: str | Path) -> Run:
         raise RecordError(f"{folder} holds no readable run: run.json: {words}") from None
     except RecordError as error:
         raise RecordError(f"{folder} holds no readable run: {error.message}", error.hint) from None
-    return Run(as_shown(meta), graph, **tables)
+    return Run(as_shown(meta), graph, **tables, weights=weights)
+
+
+def _weights(content: bytes) -> dict[str, np.ndarray]:
+    try:
+        return unpacked(content)
+    except ValueError as error:
+        raise RecordError(f"{WEIGHTS}: {error}") from None
 
 
 def together(folder: str | Path) -> list[Path]:

@@ -75,7 +75,7 @@ def title(labels, figure, runs, height):
 
 def taught(runs) -> list[str]:
     """What all runs were pre-trained on, and adapted to."""
-    found = {((run.meta.get("pretrained") or {}).get("data"), run.meta.get("data")) for run in runs}
+    found = {((run.meta.get("pretrained") or {}).get("data"), tables.data_name(run.meta)) for run in runs}
     return [f"pre-trained on {before}, adapted to {after}" for before, after in found if before and len(found) == 1]
 
 

@@ -82,7 +82,7 @@ def guess(loss_function: str | None, classes: int | None) -> float | None:
 
 def of_meta(meta: dict) -> tuple[Course, float | None]:
     """The course of a run's loss, and a guess."""
-    a_guess = guess(meta.get("loss_function"), meta.get("classes"))
+    a_guess = guess(meta.get("loss_function"), class_count(meta))
     return course(meta.get("loss") or []), meta.get("guess") if a_guess is None else a_guess
 
 
@@ -91,6 +91,12 @@ def held_out(meta: dict) -> tuple[float | None, float | None, Callable[[float | 
     accuracy = meta.get("accuracy")
     found = accuracy or meta.get("held_out_loss") or {}
     return found.get("before"), found.get("after"), units.percent if accuracy else units.loss
+
+
+def class_count(meta: dict) -> int | None:
+    """How many classes a run tells apart, whether they have names or not."""
+    classes = meta.get("classes")
+    return len(classes) if isinstance(classes, list) else classes
 
 
 def rose(run: Course, a_guess: float | None) -> bool:

@@ -210,6 +210,12 @@ def words(run: Run, names: Sequence[str]) -> str:
     return " ".join(filter(None, told))
 
 
+def data_name(meta: dict) -> str | None:
+    """What the data is called that a run was trained on; None: random samples."""
+    told = meta.get("data")
+    return told.get("source") if isinstance(told, dict) else told
+
+
 def shared(runs: Sequence[Run], but: Sequence[str] = ()) -> list[str]:
     """'update policy full', 'batch 1': what all these runs share, for people; without the KEYS in `but`."""
     differ, words = (

@@ -34,7 +34,7 @@ from workbench.report.roles import comparison_csv
 from workbench.report.view import Run
 from workbench.study.processes import Died, in_processes, uninterrupted
 from workbench.toolchain import Image, install
-from workbench.training import Training, objective_of, require_samples, training_options
+from workbench.training import Training, objective_of, require_samples, training_options, with_data
 
 SCHEDULES = ("vanilla", "reordered", "optimized")
 TABLE = "compare.csv"
@@ -119,7 +119,7 @@ class _Job:
     board: Board
     training: Training
     keep: bool
-    like: dict | None = None  # the meta of the policy's trained cell; None: this one trains
+    like: Run | None = None  # the policy's trained cell; None: this one trains
 
 
 def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, passes: str = "") -> list[Cell]:
@@ -158,7 +158,7 @@ def compare_cells(
     optimizer: Optimizer = PLAIN_SGD,
     classes: int | None = None,
     weights: Mapping[str, np.ndarray] | None = None,
-    pretrain: str | None = None,
+    pretrain=None,
     jobs: int | None = None,
     folder: str | Path | None = None,
     begun: Callable[[Cell], None] | None = None,
@@ -167,8 +167,8 @@ def compare_cells(
 ) -> Comparison:
     """Run every cell, `jobs` at a time (None: as many as there are CPUs); what does not fit runs on the virtual twin.
 
-    `sram`, `classes` and `weights` as in session.run. `pretrain` names a data set to train on first, on the host, once
-    for all cells; `data` is adapted to.
+    `sram`, `classes`, `weights`, `data` and `pretrain` as in session.run; data is read, split and pre-trained on once
+    for all cells.
     `folder` keeps the runs with their firmware, and compare.csv, in the place of an earlier comparison: all of them at
     the end, or those there were when the process was killed. `begun` is told of each cell whose process has started,
     `arrived` of each outcome. Further keywords are those of Training; `trace` is memory unless given. Ctrl-C ends what
@@ -180,15 +180,19 @@ def compare_cells(
     options = training_options(("passes", *compare_cells.__kwdefaults__), **{"trace": "memory", **training})
     if jobs is not None and not (isinstance(jobs, Integral) and jobs >= 1):
         raise WorkbenchError(f"jobs is {jobs!r}: at least one cell at a time", "None: as many as there are CPUs")
+    named = not isinstance(model, Model)
     model = frontends.network(model, batch, options.seed, classes)
     model = model if weights is None else session.with_weights(model, weights)
     board = boards.chosen(board, sram)
     parsed = check_names(model, wanted)
     require_applicable(model.graph, optimizer)
+    asked = options.reading.asked
+    model, options = with_data(model, options, calibrate=named and pretrain is None)
     require_samples(model, optimizer.accumulate, options)
     if pretrain is not None:
-        model = pretraining.pretrain(model, pretrain, adapt_to=options.data or model.data, seed=options.seed,
-                                     loss=options.loss)  # fmt: skip
+        model = pretraining.pretrain(
+            model, pretrain, adapt_to=options.data, seed=options.seed, loss=options.loss, **asked
+        )
     keep = folder is not None
     work = [_Job(cell, parsed[cell.policy], model, optimizer, board, options, keep) for cell in wanted]
     waiting = _by_policy(work)
@@ -225,7 +229,7 @@ def _ready(job: _Job, outcome: Outcome, waiting: list[_Job]) -> list[_Job]:
     """What can begin now: once a cell has trained, all that wait for it; the next one in its place if it failed."""
     if job.like is not None:
         return []
-    found = [replace(other, like=outcome.run.meta) for other in waiting] if outcome.run else waiting[:1]
+    found = [replace(other, like=outcome.run) for other in waiting] if outcome.run else waiting[:1]
     del waiting[: len(found)]
     return found
 

@@ -1,0 +1,241 @@
+"""Samples against the network that is to take them: shape, layout, number type and targets, before anything is built.
+
+x of a sample                    a network that takes (C, H, W)
+(C, H, W), axes of 1 left out    as it is: NCHW
+(H, W, C), axes of 1 left out    transposed: NHWC. Where both fit, NCHW, but NHWC if the network's file has that
+C·H·W values in a row            in the order of the network's file: (C, H, W), or (H, W, C) of a .tflite
+any shape of F values            where it takes F values in a row: in their order
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from workbench.data.folders import natural
+from workbench.data.samples import Samples
+from workbench.errors import DataError, shown
+from workbench.ir.types import TensorType
+from workbench.objective import BCE, CROSS_ENTROPY, INPUT, LABELS, VALUES
+from workbench.plain import printable
+from workbench.units import percent
+
+NCHW, NHWC = "NCHW", "NHWC"
+
+
+@dataclass(frozen=True)
+class Network:
+    """What data has to fit: the network's name, its input, a sample of its output, whether its file lies in NHWC, and
+    whether it tells its input anew, as an autoencoder does: then labels are left out."""
+
+    name: str
+    input: TensorType
+    output: tuple[int, ...]
+    nhwc: bool = False
+    repeats: bool = False
+
+    def learns_labels(self, loss: str | None) -> bool:
+        """Whether labels are classes to it under this loss (None: the one that suggests itself)."""
+        return loss == CROSS_ENTROPY or (loss is None and not self.repeats)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.input.shape[1:]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """`values` as Data has them, of the kind `target` (see objective)."""
+
+    target: str
+    values: np.ndarray
+    classes: int | None = None
+    names: tuple[str, ...] = ()
+
+
+# inputs
+
+
+def inputs(samples: Samples, network: Network) -> tuple[np.ndarray, str]:
+    """x as float32 (n, *shape) and the layout it came in. Raises DataError for what the network cannot take.
+
+    int8 values for an int8 network are what it stores; here they become the real numbers that those stand for.
+    """
+    x, source = samples.x, samples.source
+    if len(x) == 0:
+        raise DataError(f"{source} is empty: it has no samples")
+    if x.dtype.kind not in "fiub":
+        raise DataError(f"{source}: x holds {x.dtype}, not numbers")
+    values, layout = _in_layout(samples, network)
+    if x.dtype == np.int8 and network.input.dtype == "int8":
+        values = (values.astype(np.float32) - network.input.zero_point) * np.float32(network.input.scale or 1)
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(values, np.float32)
+    require_finite(source, "x", values, x)
+    return values, layout
+
+
+def require_finite(source: str, what: str, values: np.ndarray, given: np.ndarray | None = None) -> None:
+    """Raise DataError that tells the first sample with a NaN or an infinity, or what float32 cannot hold."""
+    flat = values.reshape(len(values), -1)
+    finite = np.isfinite(flat)
+    if finite.all():
+        return
+    at = int((~finite.all(axis=1)).argmax())
+    told = flat[at][~finite[at]][0]
+    count = int((~finite.all(axis=1)).sum())
+    beyond = given is not None and given.dtype.kind in "fiu" and np.isfinite(given[at]).all()
+    word = "a number beyond float32" if beyond else "NaN" if np.isnan(told) else "infinity"
+    more = f", {count - 1} more samples too" if count > 1 else ""
+    raise DataError(f"{source}: sample {at} of {what} holds {word}{more}", "leave such samples out, or fill the gaps")
+
+
+def _in_layout(samples: Samples, network: Network) -> tuple[np.ndarray, str]:
+    """x (n, …) as (n, *shape), and the layout it came in: '' where there is but one."""
+    x, shape = samples.x, network.shape
+    given = x.shape[1:]
+    fits_nchw, fits_nhwc = (given == shape or _core(given) == _core(each) for each in (shape, _last(shape)))
+    if len(shape) == 1:
+        fits_nchw, fits_nhwc = prod(given) == shape[0], False
+    elif len(_core(given)) <= 1 and prod(given) == prod(shape):
+        fits_nchw, fits_nhwc = True, network.nhwc and len(shape) == 3
+    elif samples.layout and len(shape) == 3:
+        fits_nchw, fits_nhwc = fits_nchw and samples.layout == NCHW, fits_nhwc and samples.layout == NHWC
+    if not (fits_nchw or fits_nhwc):
+        _refuse(samples, network)
+    if len(shape) < 3:
+        return x.reshape(-1, *shape), ""
+    if fits_nhwc and (network.nhwc or not fits_nchw):
+        return np.moveaxis(x.reshape(-1, *_last(shape)), -1, 1), NHWC
+    return x.reshape(-1, *shape), NCHW
+
+
+def _last(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(C, H, W) -> (H, W, C)."""
+    return (*shape[1:], shape[0]) if len(shape) == 3 else shape
+
+
+def _core(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
+
+
+def _refuse(samples: Samples, network: Network) -> None:
+    given, shape = samples.x.shape[1:], network.shape
+    told = f"{samples.source}: a sample is {_shape(given)}; {network.name} takes {_shape(shape)}"
+    if samples.groups is not None and given and given[-1] > shape[-1] and len(shape) > 1:
+        raise DataError(told, f"--window {shape[-1]} cuts recordings into pieces of that length")
+    if samples.groups is not None and len(shape) == 1 and shape[0] % given[0] == 0 and given[-1] > shape[0] // given[0]:
+        raise DataError(told, f"--window {shape[0] // given[0]} cuts recordings into pieces of that length")
+    if prod(given) == prod(shape):
+        raise DataError(told, "the axes stand in another order; arrange them so, or give each sample as one row")
+    either = f" or {_shape(_last(shape))}" if len(shape) == 3 and shape[0] > 1 else ""
+    raise DataError(told, f"give samples of {_shape(shape)}{either}, or a network whose input is {_shape(given)}")
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    if len(shape) == 1:
+        return "1 value" if shape[0] == 1 else f"{shape[0]} values in a row"
+    return f"({', '.join(map(str, shape))})"
+
+
+def clipped(values: np.ndarray, kind: TensorType, source: str) -> str | None:
+    """A note on values that an int8 input cannot hold, and what it holds instead; None where it holds them all."""
+    if kind.dtype != "int8":
+        return None
+    scale = kind.scale or 1
+    low, high = ((end - kind.zero_point) * scale for end in (-128, 127))
+    beyond = int(((values < low - scale / 2) | (values > high + scale / 2)).sum())
+    if not beyond:
+        return None
+    share = f"{beyond:,} of {values.size:,} values ({percent(beyond / values.size)})"
+    return f"{source}: {share} are clipped: the int8 input holds {low:.4g} to {high:.4g}"
+
+
+# targets
+
+
+def targets(
+    samples: Samples, network: Network, loss: str | None = None, unlabelled: bool = False, names: tuple[str, ...] = ()
+) -> Targets:
+    """What belongs to each sample, as a loss of this name takes it (None: as it suggests itself). `names` are those of
+    the classes where they are settled already. Raises DataError for targets that the network cannot learn.
+    """
+    given, source = samples.targets, samples.source
+    if given is None or unlabelled or (network.repeats and loss != CROSS_ENTROPY and _are_labels(given)):
+        return _input_as_target(samples, network, loss)
+    if given.ndim > 1 and given.dtype.kind in "US":
+        raise DataError(f"{source}: y holds names of shape {given.shape}", "one name belongs to each sample")
+    given = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 and given.dtype.kind not in "f" else given
+    if given.dtype.kind == "b":
+        given = given.astype(np.int64)
+    if given.dtype.kind in "US":
+        return _named(source, given, network, loss, names)
+    if given.ndim == 1 and given.dtype.kind in "iu" and loss in (None, CROSS_ENTROPY):
+        return _counted(source, given, network, samples.names or names)
+    if samples.names:
+        raise DataError(f"{source}: its targets are names of classes; the loss {loss} takes numbers",
+                        "leave out --loss, or --label none: the input is the target")  # fmt: skip
+    return _values(source, given, network, loss)
+
+
+def _are_labels(given: np.ndarray) -> bool:
+    """One name or whole number a sample."""
+    return given.dtype.kind in "iubUS" and given.size == len(given)
+
+
+def _input_as_target(samples: Samples, network: Network, loss: str | None) -> Targets:
+    if prod(network.shape) != prod(network.output):
+        told = f"{samples.source} has no labels, so its input is the target: {prod(network.shape)} values"
+        raise DataError(f"{told}; {network.name} gives {prod(network.output)}",
+                        "give labels: (x, y), an array y, --label NAME")  # fmt: skip
+    return Targets(INPUT, np.empty((len(samples.x), 0), np.float32))
+
+
+def _named(source: str, given: np.ndarray, network: Network, loss: str | None, settled: tuple[str, ...]) -> Targets:
+    if loss not in (None, CROSS_ENTROPY):
+        raise DataError(f"{source}: y holds names such as {shown(str(given[0]))}; the loss {loss} takes numbers",
+                        "leave out --loss, or name columns of numbers")  # fmt: skip
+    texts = [printable(str(each)) for each in given]
+    names = list(settled) or sorted(set(texts), key=natural)
+    number = {name: at for at, name in enumerate(names)}
+    unknown = next((text for text in texts if text not in number), None)
+    if unknown is not None:
+        raise DataError(f"{source}: no class is called {shown(unknown)}", f"there are {', '.join(names)}")
+    return _counted(source, np.array([number[text] for text in texts]), network, tuple(names), bool(settled))
+
+
+def _counted(source: str, labels: np.ndarray, network: Network, names: tuple[str, ...], settled=False) -> Targets:
+    if len(network.output) != 1:
+        raise DataError(f"{source} has class labels; {network.name} gives {network.output}, not a score a class",
+                        "--label none: the input is the target")  # fmt: skip
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0:
+        at = int((labels < 0).argmax())
+        raise DataError(f"{source}: sample {at} has the label {int(labels[at])}",
+                        "classes are counted from 0, or have names; --loss mse takes numbers as they are")  # fmt: skip
+    classes = len(names) or high + 1
+    if classes > network.output[0] or high >= network.output[0]:
+        which = f"{classes} classes" if names else f"labels up to {high}, so {classes} classes,"
+        counted = " counted from 0" if low == 1 and high == network.output[0] else ""
+        hint = f"a network with {classes} outputs" if network.output[0] > 1 else "--loss mse takes them as numbers"
+        raise DataError(f"{source} has {which}{counted}; {network.name} tells {network.output[0]}",
+                        "classes are counted from 0: take 1 from each label" if counted else hint)  # fmt: skip
+    if low == high and not settled:
+        what = f"{names[low]!r}" if names else str(low)
+        raise DataError(f"{source}: every sample is of one class, {what}", "there is nothing to tell apart")
+    return Targets(LABELS, labels.astype(np.int32), classes, names)
+
+
+def _values(source: str, given: np.ndarray, network: Network, loss: str | None) -> Targets:
+    with np.errstate(over="ignore"):
+        values = given.astype(np.float32)
+    if prod(given.shape[1:]) != prod(network.output):
+        whole = given.ndim == 1 and (values == np.rint(values)).all()
+        raise DataError(f"{source}: a target is {_shape(given.shape[1:] or (1,))}; {network.name} gives "
+                        f"{_shape(network.output)}", "class labels are whole numbers: y.astype(int)" if whole else
+                        "targets are of the output's shape, class labels one whole number each")  # fmt: skip
+    require_finite(source, "y", values, given)
+    if loss == BCE and not ((values >= 0) & (values <= 1)).all():
+        at = int((~((values >= 0) & (values <= 1)).reshape(len(values), -1).all(axis=1)).argmax())
+        raise DataError(f"{source}: sample {at} has a target beyond 0 and 1", "bce takes such; --loss mse takes others")
+    return Targets(VALUES, np.ascontiguousarray(values.reshape(-1, *network.output)))

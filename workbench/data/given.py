@@ -1,0 +1,175 @@
+"""Data as a Python program has it: arrays, a data set's samples one by one, or batches that come once.
+
+(x, y)  (train_x, train_y, test_x, test_y)  {"x": …, "y": …}  x          arrays, or what numpy makes one of
+a torch.utils.data.Dataset, a list of (x, y)                            through __getitem__ and __len__
+a DataLoader, a generator                                               an iterable of batches (x, y) or x
+a Data, the name of a data set, a file or a folder                      as they are: read when a network is known
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from workbench.data import sets
+from workbench.data.samples import Reading, Samples, require_few
+from workbench.errors import DataError, meant, shown
+
+SOURCE = "data"  # what samples are called that come from no file
+FILES = (".npz", ".csv")
+KNOWN = "a data set's name, a .npz or .csv file, a folder, (x, y), (train_x, train_y, test_x, test_y) or a Data"
+ALONE, PAIR, PARTS, HALVES = ("x",), ("x", "y"), ("train_x", "train_y", "test_x", "test_y"), ("train_x", "test_x")
+OTHERWISE = {name: f"{name[-1]}_{name[:-2]}" for name in PARTS}  # x_train: so keras and others call them
+
+
+def taken(value) -> str | sets.Data | Samples:
+    """What was given, read once where it is in memory. Raises DataError for what can be no data."""
+    if isinstance(value, sets.Data | Samples):
+        return value
+    if isinstance(value, str | Path):
+        return _place(str(value))
+    if isinstance(value, Mapping):
+        return of_arrays(SOURCE, value)
+    if isinstance(value, tuple):
+        names = {2: PAIR, 4: PARTS}.get(len(value))
+        if names is None:
+            raise DataError(f"data is {len(value)} arrays", "give (x, y), or (train_x, train_y, test_x, test_y)")
+        return of_arrays(SOURCE, dict(zip(names, value, strict=True)))
+    if isinstance(value, np.ndarray) or hasattr(value, "__array__"):
+        return of_arrays(SOURCE, {"x": value})
+    if hasattr(value, "__getitem__") and hasattr(value, "__len__") and not isinstance(value, bytes | bytearray):
+        return _of_items(value)
+    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | set):
+        return _of_batches(value)
+    raise DataError(f"data is {shown(value)}", f"give {KNOWN}")
+
+
+def _place(name: str) -> str:
+    """The name of a data set, or of a file or folder that there is."""
+    if name in sets.names():
+        return name
+    path = Path(name)
+    ending = path.suffix.lower()
+    try:
+        there = path.is_dir() or (path.exists() and "." in path.name) or path.is_symlink()
+    except (OSError, ValueError):
+        raise DataError("data is what no file can be called", f"give {KNOWN}") from None
+    if there or ending in FILES or "/" in name:
+        if not there:
+            raise DataError(f"{name} is missing", f"data is {KNOWN}")
+        return name
+    known = ", ".join(sets.names())
+    raise DataError(f"no data set is called {name!r}",
+                    f"{meant(name, sets.names())}there are {known}; a .npz or .csv file, a folder")  # fmt: skip
+
+
+def of_arrays(source: str, arrays: Mapping, reading: Reading | None = None, notes: tuple[str, ...] = ()) -> Samples:
+    """Of x alone, x and y, or a part to train on and one to test on, by these names."""
+    label = "y" if reading is None or reading.label is None or reading.unlabelled else reading.label
+    present = {name: name for name in (*PAIR, *PARTS) if name in arrays}
+    present |= {name: other for name, other in OTHERWISE.items() if other in arrays and name not in arrays}
+    present |= {"y": label} if label in arrays else {}
+    if label != "y" and label not in arrays:
+        raise DataError(f"{source} has no array called {label!r}", f"it has {_listed(arrays)}")
+    which = next((names for names in (PARTS, HALVES, PAIR, ALONE) if set(names) <= set(present)), None)
+    if which is None:
+        raise DataError(f"{source} has arrays called {_listed(arrays)}",
+                        "they are to be called x and y, or train_x, train_y, test_x, test_y")  # fmt: skip
+    got = {name: _array(source, present[name], arrays.get(present[name])) for name in which}
+    if which in (PAIR, ALONE):
+        return _checked(source, got["x"], got.get("y"), None, notes)
+    train_y, test_y = got.get("train_y"), got.get("test_y")
+    _require_equal_lengths(source, got["train_x"], train_y, "train_")
+    _require_equal_lengths(source, got["test_x"], test_y, "test_")
+    x = _joined(source, "x", got["train_x"], got["test_x"])
+    y = None if train_y is None else _joined(source, "y", train_y, test_y)
+    return _checked(source, x, y, len(got["train_x"]), notes)
+
+
+def _listed(arrays: Mapping) -> str:
+    return ", ".join(str(name) for name in arrays) or "none"
+
+
+def _joined(source: str, what: str, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    if train.shape[1:] != test.shape[1:] or train.dtype.kind != test.dtype.kind:
+        raise DataError(f"{source}: train_{what} is {train.dtype} {train.shape}, test_{what} {test.dtype} {test.shape}",
+                        "both parts hold samples of one shape and type")  # fmt: skip
+    return np.concatenate([train, test])
+
+
+def _require_equal_lengths(source: str, x: np.ndarray, y: np.ndarray | None, part: str = "") -> None:
+    if y is not None and len(x) != len(y):
+        raise DataError(f"{source}: {part}x has {len(x)} samples, {part}y {len(y)}", "one target belongs to each")
+
+
+def _checked(source: str, x: np.ndarray, y: np.ndarray | None, trained: int | None, notes=()) -> Samples:
+    _require_equal_lengths(source, x, y)
+    require_few(source, x.size)
+    return Samples(source, x, y, trained=trained, notes=tuple(notes))
+
+
+def _array(source: str, name: str, value) -> np.ndarray:
+    """What numpy makes of it. Raises DataError for what is no array of samples."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; a tensor that wants a gradient
+        raise DataError(f"{source}: {name} is no array: {str(error).splitlines()[0]}") from None
+    if array.ndim == 0:
+        raise DataError(f"{source}: {name} is {shown(value)}, not an array of samples", f"give {KNOWN}")
+    if array.dtype.kind == "O" and all(isinstance(each, str) for each in array.reshape(-1)):
+        array = array.astype(str)
+    if array.dtype.kind not in "fiubU" or (array.dtype.kind == "U" and name.endswith("x")):
+        raise DataError(f"{source}: {name} holds {array.dtype}, not numbers")
+    return array
+
+
+def _of_items(items) -> Samples:
+    """Samples one by one; of a list also batches, or the arrays themselves in the wrong brackets."""
+    count = len(items)
+    if count == 0:
+        raise DataError(f"{SOURCE} is empty: a {type(items).__name__} of no samples")
+    first = items[0]
+    if isinstance(items, list):
+        if count in (2, 4) and all(hasattr(each, "__array__") and np.ndim(each) for each in items):
+            raise DataError(f"data is a list of {count} arrays", "give a tuple: (x, y) or (x, y, x, y)")
+        if isinstance(first, tuple) and len(first) == 2 and np.ndim(first[1]) and len(first[0]) == len(first[1]):
+            return _of_batches(items)
+        if not isinstance(first, tuple):
+            return of_arrays(SOURCE, {"x": items})
+    return _gathered((items[at] for at in range(count)), np.stack)
+
+
+def _of_batches(batches: Iterable) -> Samples:
+    return _gathered(iter(batches), np.concatenate)
+
+
+def _gathered(parts: Iterator, join) -> Samples:
+    """x and y of parts (x, y), or x of parts that have no y, joined."""
+    xs, ys, values, paired = [], [], 0, None
+    for number, part in enumerate(parts):
+        pair = part if isinstance(part, tuple | list) and len(part) == 2 else (part,)
+        if isinstance(part, tuple | list) and len(part) not in (1, 2):
+            raise DataError(f"{SOURCE}: part {number} holds {len(part)} things", "each is (x, y), or x alone")
+        paired = len(pair) == 2 if paired is None else paired
+        if paired != (len(pair) == 2):
+            raise DataError(f"{SOURCE}: part {number} is no pair, or one among parts that are none",
+                            "each is (x, y), or each x alone")  # fmt: skip
+        xs.append(_part(pair[0]))
+        values += xs[-1].size
+        require_few(SOURCE, values)
+        ys += [_part(pair[1])] if paired else []
+    if not xs:
+        raise DataError(f"{SOURCE} is empty: not one part came", "what can be read once gives nothing a second time")
+    try:
+        return _checked(SOURCE, _array(SOURCE, "x", join(xs)), _array(SOURCE, "y", join(ys)) if paired else None, None)
+    except ValueError as error:
+        shapes = list(dict.fromkeys(str(x.shape) for x in xs))
+        told = f"shapes {', '.join(shapes[:3])}" if len(shapes) > 1 else str(error)
+        raise DataError(f"{SOURCE}: its parts do not fit each other: {told}", "one shape for all") from None
+
+
+def _part(value) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{SOURCE}: what came is no array: {str(error).splitlines()[0]}") from None

@@ -1,0 +1,224 @@
+"""Data of one's own, from what was given to what a network is trained on.
+
+given ── read ──► Samples ── fit ──► x, targets ── split ──► train │ held out ── normalize ──► Data
+                                                               └─ found on this part, applied to both
+"""
+
+import stat
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import blake2b, sha256
+from pathlib import Path
+
+import numpy as np
+
+from workbench import files
+from workbench.data import fit, sets, tables
+from workbench.data.fit import Network, Targets
+from workbench.data.folders import read_folder
+from workbench.data.given import of_arrays, taken
+from workbench.data.normalize import NONE, UNIT, Normalize, found
+from workbench.data.samples import IMAGES, MOST_VALUES, SOUND, SPLIT, Reading, Samples
+from workbench.data.sets import Data
+from workbench.data.split import split
+from workbench.errors import DataError, meant
+from workbench.objective import INPUT, LABELS
+from workbench.plain import printable
+
+GIVEN = "given"  # the source of all images that users give: one is told from another by its pixels
+BEYOND_ONE = 2.0  # an int8 input that holds more than this was made for pixels from 0 to 255
+ONE_S_OWN = "it is for data of your own"
+
+
+def resolved(given, network: Network, reading: Reading, loss: str | None = None) -> Data:
+    """The data that the network is trained on: read, checked against it, split and normalized.
+
+    `given` is what `taken` takes; a Data, or a set by name, keeps its parts and its values. `loss` names the one that
+    is asked for. Raises DataError, in a line, for all that cannot be trained on so.
+    """
+    given = taken(given)
+    if isinstance(given, str) and given in sets.names():
+        reading.refuse(given, *reading.asked, why=f"it is read, split and normalized already; {ONE_S_OWN}")
+        data = _told_anew(sets.load(given), network, loss)
+        classes = network.output[0] if network.learns_labels(loss) else data.classes  # a loss of numbers has no classes
+        data = data.shaped(network.shape, classes)
+        also = (f"data {given} is the set of this name; ./{given} would be yours",) if Path(given).exists() else ()
+        return _digested(replace(data, notes=also))
+    if isinstance(given, Data):
+        reading.refuse(given.name, *reading.asked, why="a Data is read, split and normalized already")
+        return _fitted(_told_anew(given, network, loss), network, loss)
+    samples = read(given, network, reading)
+    x, layout = fit.inputs(samples, network)
+    targets = fit.targets(samples, network, loss, reading.unlabelled)
+    train, test, told = _parts(samples, targets, reading)
+    if len(train) == 0:
+        raise DataError(f"{samples.source} has no samples to train on", "the part to train on is empty")
+    normalize = found(reading.normalize or _usual(samples, network), x[train])
+    seen = _fingerprints(x)
+    data = Data(
+        samples.source, normalize.apply(x[train]), targets.values[train], normalize.apply(x[test]),
+        targets.values[test], targets.classes, GIVEN, seen[train], seen[test], targets.target, targets.names,
+        layout=layout, split=told, normalize=normalize, reading=reading.asked, notes=samples.notes,
+    )  # fmt: skip
+    return _digested(_noted(data, network))
+
+
+def as_seen(
+    given, network: Network, data: Mapping | None, names: tuple[str, ...] = (), reading: Reading | None = None,
+    loss: str | None = None,
+) -> Data:  # fmt: skip
+    """New data for a network that was trained before, all of it held out: read and normalized as `data`, which a run's
+    record has, tells. Of data in two parts the one to test on; without labels where it has none.
+
+    `names` are the run's classes; `reading` overrides how the run's data was read; `loss` is the one that is asked for.
+    Where nothing is known of a training (`data` None), it is normalized as data to train on would be, by itself.
+    """
+    given = taken(given)
+    if isinstance(given, str) and given in sets.names():
+        whole = sets.load(given).shaped(network.shape, network.output[0])
+        return _held_out(whole, whole.test_x, whole.test_y)
+    if isinstance(given, Data):
+        whole = _fitted(given, network)
+        return _held_out(whole, whole.test_x, whole.test_y) if len(whole.test_x) else whole
+    if reading is None:
+        known = ((data or {}).get("reading") or {}).items()
+        reading = Reading(**{name: value for name, value in known if name not in ("split", "split_seed")})
+    samples = read(given, network, reading)
+    part = slice(samples.trained or 0, None)
+    x, layout = fit.inputs(samples, network)
+    if data is None:
+        normalize = found(reading.normalize or _usual(samples, network), x[part])
+    else:
+        normalize = Normalize.of_plain(data.get("normalize") or {"kind": NONE})
+    x = normalize.apply(x[part])
+    if samples.targets is None:
+        targets = Targets(INPUT, np.empty((len(samples.x), 0), np.float32))
+    else:
+        targets = fit.targets(samples, network, loss, reading.unlabelled, names)
+    empty = Data(samples.source, x[:0], targets.values[:0], x, targets.values[part], targets.classes, GIVEN,
+                 target=targets.target, names=targets.names or names, layout=layout, normalize=normalize,
+                 reading=reading.asked, notes=samples.notes)  # fmt: skip
+    return _digested(_noted(empty, network))
+
+
+def read(given: str | Samples, network: Network, reading: Reading) -> Samples:
+    """The samples of a file or folder, or those given. Raises DataError for what was asked and makes no sense here."""
+    if isinstance(given, Samples):
+        reading.refuse(given.source, "window", "hop", "resize", why="recordings and images in folders are read so")
+        if reading.label is not None and not reading.unlabelled:
+            raise DataError(f"{given.source} are arrays: no column is called {reading.label!r}", "give (x, y)")
+        return given
+    path = Path(given)
+    source, ending = printable(str(path)), path.suffix.lower()
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            return read_folder(path, reading, network.shape)
+    except OSError as error:
+        raise DataError(f"{source}: {error.strerror or error}") from None
+    reading.refuse(source, "window", "hop", "resize", why="recordings and images in folders are read so")
+    if ending == ".csv":
+        return tables.read_samples(path, reading)
+    if ending == ".npz":
+        return _of_npz(path, source, reading)
+    known = ".npz, .csv and folders of .png, .jpg, .wav, .csv"
+    raise DataError(f"{source}: no data is read from {ending or 'such'} files",
+                    f"{meant(ending, ('.npz', '.csv'))}there are {known}")  # fmt: skip
+
+
+def _of_npz(path: Path, source: str, reading: Reading) -> Samples:
+    try:
+        return of_arrays(source, files.Arrays(path, MOST_VALUES), reading)
+    except OSError as error:
+        raise DataError(f"{source}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise DataError(f"{source} is not a whole .npz: {error}", "numpy.savez writes such a file") from None
+
+
+def _parts(samples: Samples, targets: Targets, reading: Reading) -> tuple[np.ndarray, np.ndarray, dict | None]:
+    """Indices to train on, of those held out, and how they were split: None where they came so."""
+    count = len(samples.x)
+    if samples.trained is not None:
+        reading.refuse(samples.source, "split", "split_seed", why="it has a part to test on already")
+        return np.arange(samples.trained), np.arange(samples.trained, count), None
+    share, seed = reading.split or SPLIT, reading.split_seed or 0
+    labels = targets.values if targets.target == LABELS else None
+    train, test = split(count, labels, samples.groups, share, seed)
+    by = [word for word, known in (("class", labels), ("recording", samples.groups)) if known is not None]
+    return train, test, {"share": float(share), "seed": int(seed), "by": by}
+
+
+def _usual(samples: Samples, network: Network) -> str:
+    """The normalization unless another is asked for: unit for images, bytes and sound, as they are for all else.
+
+    An int8 network says by its scale whether it takes pixels as bytes.
+    """
+    if samples.kind not in (IMAGES, SOUND) and samples.x.dtype != np.uint8:
+        return NONE
+    holds = (127 - network.input.zero_point) * (network.input.scale or 1)
+    return NONE if network.input.dtype == "int8" and holds > BEYOND_ONE else UNIT
+
+
+def _told_anew(data: Data, network: Network, loss: str | None) -> Data:
+    """Without its labels for a network whose target is its input."""
+    if data.target != LABELS or not network.repeats or network.learns_labels(loss):
+        return data
+    none = [np.empty((len(x), 0), np.float32) for x in (data.train_x, data.test_x)]
+    return replace(data, train_y=none[0], test_y=none[1], target=INPUT, classes=None, names=())
+
+
+def _fitted(data: Data, network: Network, loss: str | None = None) -> Data:
+    """A Data in the network's shape, checked as all that is given is."""
+    source, parts = data.name, {}
+    for part in ("train", "test"):
+        x, y = (np.asarray(getattr(data, f"{part}_{axis}")) for axis in "xy")
+        if len(x) != len(y):
+            raise DataError(f"{source}: {part}_x has {len(x)} samples, {part}_y {len(y)}", "one target belongs to each")
+        if len(x) or part == "train":
+            samples = Samples(source, x, layout=fit.NCHW if data.digest else data.layout)  # it has been here before
+            x, layout = fit.inputs(samples, network)
+            parts["layout"] = data.layout or layout
+        else:
+            x = np.empty((0, *network.shape), np.float32)
+        parts |= {f"{part}_x": x, f"{part}_y": y}
+    data = replace(data, **parts)
+    if data.target == LABELS:
+        y = np.concatenate([data.train_y, data.test_y])
+        if y.ndim != 1 or y.dtype.kind not in "iu":
+            raise DataError(f"{source}: labels are whole numbers (n,); got {y.dtype} {y.shape}",
+                            'target="values" takes numbers')  # fmt: skip
+        labelled = Samples(source, data.train_x, y, names=data.names)
+        told = fit.targets(labelled, network, loss).classes if network.learns_labels(loss) else int(y.max()) + 1
+        classes = max(told, data.classes or 0)
+        data = replace(
+            data, train_y=data.train_y.astype(np.int32), test_y=data.test_y.astype(np.int32), classes=classes
+        )
+    elif data.target != INPUT:
+        y = [fit.targets(Samples(source, y, y), network, "mse").values for y in (data.train_y, data.test_y)]
+        data = replace(data, train_y=y[0], test_y=y[1])
+    return _digested(_noted(data, network))
+
+
+def _noted(data: Data, network: Network) -> Data:
+    """With a note where the network's input cannot hold what it is fed."""
+    note = fit.clipped(np.concatenate([data.train_x, data.test_x]), network.input, data.name)
+    return replace(data, notes=(*data.notes, note)) if note and note not in data.notes else data
+
+
+def _held_out(data: Data, x: np.ndarray, y: np.ndarray) -> Data:
+    return replace(data, train_x=x[:0], train_y=y[:0], test_x=x, test_y=y)
+
+
+def _fingerprints(x: np.ndarray) -> np.ndarray:
+    """A number a sample, the same for the same values: what one set trains on is known again in another."""
+    rows = np.ascontiguousarray(x).reshape(len(x), -1)
+    hashed = [int.from_bytes(blake2b(row, digest_size=8).digest(), "little", signed=True) for row in rows]
+    return np.array(hashed, np.int64)
+
+
+def _digested(data: Data) -> Data:
+    """With the SHA-256 of its arrays, as they are trained on and tested with: type, shape and values."""
+    bits = sha256()
+    for array in (data.train_x, data.train_y, data.test_x, data.test_y):
+        bits.update(f"{array.dtype} {array.shape}\n".encode())
+        bits.update(np.ascontiguousarray(array))
+    return replace(data, digest=bits.hexdigest())

@@ -1,0 +1,111 @@
+"""Samples as they were given, before a network is known to take them, and how they are to be read."""
+
+from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from numbers import Integral, Real
+
+import numpy as np
+
+from workbench.data.normalize import KINDS
+from workbench.errors import DataError, shown, there_are
+
+ARRAYS, IMAGES, SOUND, RECORDINGS = "arrays", "images", "sound", "recordings"
+MOST_VALUES = 1 << 28  # of all samples together: as float32, 1 GB
+NONE = "none"  # as label: what is given has no labels, or they are not to be used
+SPLIT = 0.8  # the share to train on, where no part to test on is given
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How given data is read, None by default: `label` names columns ("A,B"; "none": the input is its own target),
+    `split` the share to train on, seeded by `split_seed`, `normalize` one of none, unit, standard; `window` and `hop`
+    cut recordings into pieces of so many values; `resize` brings images to the size that the network takes.
+    """
+
+    label: str | None = None
+    split: float | None = None
+    split_seed: int | None = None
+    normalize: str | None = None
+    window: int | None = None
+    hop: int | None = None
+    resize: bool = False
+
+    def __post_init__(self):
+        if self.label is not None and not (isinstance(self.label, str) and all(self.labels)):
+            raise DataError(f"label is {shown(self.label)}, not a column's name", 'such as "species", "a,b" or "none"')
+        if self.split is not None and not (isinstance(self.split, Real) and 0 < self.split <= 1):
+            raise DataError(f"split is {shown(self.split)}, not a share to train on", "above 0, up to 1, such as 0.8")
+        if self.split_seed is not None and not _whole(self.split_seed, 0):
+            raise DataError(f"split_seed is {shown(self.split_seed)}, not a whole number of 0 or more")
+        if self.normalize is not None and self.normalize not in KINDS:
+            raise DataError(f"no normalization is called {shown(self.normalize)}", there_are(self.normalize, KINDS))
+        for name in ("window", "hop"):
+            if getattr(self, name) is not None and not _whole(getattr(self, name), 1):
+                raise DataError(f"{name} is {shown(getattr(self, name))}, not a whole number of 1 or more")
+        if self.hop is not None and self.window is None:
+            raise DataError("a hop goes with a window", "--window N --hop M: pieces of N values, one every M")
+        if not isinstance(self.resize, bool):
+            raise DataError(f"resize is {shown(self.resize)}, not True or False")
+
+    @property
+    def labels(self) -> list[str]:
+        return [name.strip() for name in (self.label or "").split(",")]
+
+    @property
+    def unlabelled(self) -> bool:
+        return self.label == NONE
+
+    @property
+    def asked(self) -> dict:
+        """What was asked for, as plain values."""
+        plain = {name: value for name, value in asdict(self).items() if value not in (None, False)}
+        return {name: value if isinstance(value, str | bool) else _plain(value) for name, value in plain.items()}
+
+    def refuse(self, source: str, *names: str, why: str) -> None:
+        """Raise DataError where one of these was asked for: `source` cannot be read so."""
+        asked = [f"--{name.replace('_', '-')}" for name in names if name in self.asked]
+        if asked:
+            raise DataError(f"{source}: {why}", f"leave out {', '.join(asked)}")
+
+
+READING = tuple(field.name for field in fields(Reading))
+
+
+@dataclass(frozen=True, repr=False)
+class Samples:
+    """x (n, …) of any number type, and what belongs to each: `targets`, labels, names or numbers (n, …), or nothing.
+
+    `kind` says what they are; `layout` how x lies, NCHW or NHWC (empty: it is to be seen from the shape). Samples of
+    one group (n,) are parts of one recording. The first `trained` ones are to be trained on, the others to be held out
+    (None: not split yet). `names` are those of the classes that whole-number `targets` count. `notes` are lines about
+    how they were read that their user should know.
+    """
+
+    source: str
+    x: np.ndarray
+    targets: np.ndarray | None = None
+    kind: str = ARRAYS
+    layout: str = ""
+    groups: np.ndarray | None = None
+    trained: int | None = None
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Samples {self.source} · {len(self.x):,} of {self.x.dtype} {self.x.shape[1:]}>"
+
+
+def require_few(source: str, values: int) -> None:
+    """Raise DataError for more values than a data set may have."""
+    if values > MOST_VALUES:
+        raise DataError(
+            f"{source} has more than {MOST_VALUES:,} values", "give a part of it: a data set is held as a whole"
+        )
+
+
+def _whole(value, least: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+
+
+def _plain(value) -> int | float:
+    return int(value) if isinstance(value, Integral) else float(value) if isfinite(value) else 0.0
