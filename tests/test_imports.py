@@ -16,6 +16,8 @@ ORDER = [
     "quantize",
     "frontends",
     "autodiff",
+    "targets",
+    "evaluation",
     "schedule",
     "passes",
     "plan",

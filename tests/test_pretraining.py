@@ -7,7 +7,8 @@ from workbench import data, frontends, session
 from workbench.errors import DataError, ModelError
 from workbench.frontends.layers import Network
 from workbench.ir.interpret import interpret
-from workbench.pretraining import accuracy, pretrain
+from workbench.objective import Objective
+from workbench.pretraining import held_out, pretrain
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +21,9 @@ def test_lenet_learns_the_upright_digits_and_not_the_turned_ones(lenet):
     assert told["accuracy"] > 0.9
     assert told["samples"] == 718 and told["data"] == "digits"
     large = lenet.with_batch(64)
-    assert accuracy(large, lenet.weights, data.load("digits")) == told["accuracy"]
-    assert accuracy(large, lenet.weights, data.load("digits-rotated")) < 0.5
+    same, turned = (held_out(large, lenet.weights, data.load(n), Objective()) for n in ("digits", "digits-rotated"))
+    assert (same.accuracy, same.loss) == (told["accuracy"], pytest.approx(told["held_out_loss"], 1e-6))
+    assert turned.accuracy < 0.5
     assert lenet.batch == 1 and lenet.graph == frontends.load("lenet").graph
 
 
@@ -70,7 +72,7 @@ def test_a_reshape_takes_the_batch_along():
 
 
 def test_what_cannot_be_pretrained_is_told():
-    with pytest.raises(ModelError, match="conv-relu does not tell classes"):
+    with pytest.raises(ModelError, match="cross-entropy takes class scores"):
         pretrain(frontends.load("conv-relu"), "digits")
     with pytest.raises(DataError, match="no data set is called 'letters'"):
         pretrain(frontends.load("mlp"), "letters")
@@ -87,5 +89,7 @@ def test_a_run_adapts_what_was_pretrained(lenet):
     run = session.run("lenet", pretrain="digits", data="digits-rotated", policy="last-1", steps=1, trace="off")
     assert run.meta["pretrained"] == lenet.pretrained
     samples = data.load("digits-rotated")
-    assert run.meta["accuracy"]["before"] == accuracy(lenet.with_batch(32), lenet.weights, samples)
+    before = held_out(lenet.with_batch(32), lenet.weights, samples, Objective())
+    assert run.meta["accuracy"]["before"] == before.accuracy
+    assert run.meta["held_out_loss"]["before"] == pytest.approx(before.loss, 1e-5)
     assert "digits: 718 samples × 12 epochs on the host  held-out 9" in run.summary()

@@ -7,13 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import workbench.ops  # noqa: F401  registers the operators gradients are made of
-from workbench.errors import GraphError, PolicyError
+from workbench.errors import GraphError, ModelError, PolicyError
 from workbench.ir import op as ops
 from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import GRADIENT_INPUT, storage_roots
+from workbench.ir.types import TensorType
 from workbench.ir.verify import verify
+from workbench.objective import BCE, CLASSIFY, CROSS_ENTROPY, INPUT, LABELS, MSE, VALUES, Objective
 from workbench.policy import PLAIN_SGD, Optimizer
+
+LOSS_OPS = {CROSS_ENTROPY: "nn.softmax_cross_entropy", MSE: "nn.mse", BCE: "nn.bce_with_logits"}
 
 
 def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str, str]]:
@@ -62,13 +66,18 @@ def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str,
 
 
 def training_step(
-    forward: Graph, optimizer: Optimizer = PLAIN_SGD, orders: Mapping[str, Mapping[int, Sequence[int]]] | None = None
+    forward: Graph,
+    optimizer: Optimizer = PLAIN_SGD,
+    orders: Mapping[str, Mapping[int, Sequence[int]]] | None = None,
+    objective: Objective = CLASSIFY,
 ) -> Graph:
     """Forward, loss, gradients and updates of every parameter that needs a gradient, in the order *vanilla* runs them.
 
-    Arguments added: `%label0` (int32, one a sample), the scalars `%lr` for weights and `%lr_bias` for biases, and the
-    optimizer's state. The output is the batch's mean loss; the logits are the loss node's first operand. `orders` tells
-    where the channels of a parameter stood that were moved (passes/permute_channels).
+    Arguments added: what the output is held against, `%label0` (int32, one a sample) or `%target0` (float32, of the
+    output's shape; none where the input is the target), the scalars `%lr` for weights and `%lr_bias` for biases, and
+    the optimizer's state. The output is the batch's mean loss; the logits are the loss node's first operand. `orders`
+    tells where the channels of a parameter stood that were moved (passes/permute_channels). Raises ModelError for a
+    network that the objective does not fit.
     """
     wanted = [name for name in forward.parameters if forward.types[name].needs_grad]
     if not wanted:
@@ -76,13 +85,13 @@ def training_step(
     require_applicable(forward, optimizer)
     for name in wanted:
         _require_part(forward, name)
+    require_trainable(forward, objective)
     builder = Builder(forward)
     logits = builder.value(forward.outputs[0])
     if logits.type.scale:
         quantization = {"scale": logits.type.scale, "zero_point": logits.type.zero_point}
         logits = builder.op("qnn.dequantize", logits, label="logits", **quantization)
-    labels = builder.input("label0", logits.shape[:1], "int32")
-    loss = builder.softmax_cross_entropy(logits, labels, label="loss")
+    loss = _loss(builder, logits, objective)
     graph, gradients = differentiate(builder.graph(loss), wanted)
 
     builder = Builder(graph)
@@ -95,6 +104,38 @@ def training_step(
         _append_update(builder, name, builder.value(gradient), rates[roles[name]], counters, optimizer,
                        (orders or {}).get(name, {}))  # fmt: skip
     return verify(builder.graph(loss).renumbered())
+
+
+def require_trainable(forward: Graph, objective: Objective) -> None:
+    """Raise ModelError for a network whose output the objective cannot be computed of."""
+    source, output = (forward.types[names[0]] for names in (forward.inputs, forward.outputs))
+    if objective.target == LABELS and output.rank != 2:
+        raise ModelError(f"cross-entropy takes class scores, (batch, classes); the network gives {output}",
+                         "--loss mse holds an output of any shape against numbers")  # fmt: skip
+    if objective.target == INPUT and not is_told_anew(source, output):
+        raise ModelError(f"the input is the target, so the output has its values; it is {source}, the output {output}",
+                         "targets of the output's shape, or labels, can be given with the data")  # fmt: skip
+
+
+def is_told_anew(source: TensorType, output: TensorType) -> bool:
+    """Whether an output holds as many values as the input, in the same shape or in a row."""
+    long = [tuple(size for size in kind.shape if size > 1) for kind in (source, output)]
+    return source.elements == output.elements and (long[0] == long[1] or 2 in (source.rank, output.rank))
+
+
+def _loss(builder: Builder, logits: Value, objective: Objective) -> Value:
+    attrs = {}
+    if objective.target == LABELS:
+        target = builder.input("label0", logits.shape[:1], "int32")
+    elif objective.target == VALUES:
+        target = builder.input("target0", logits.shape)
+    else:
+        target = builder.value(builder.inputs[0])
+        if target.type.dtype == "int8":
+            attrs = {"scale": target.type.scale, "zero_point": target.type.zero_point}
+        if target.shape != logits.shape:
+            target = builder.reshape(target, newshape=logits.shape, label="target")
+    return builder.op(LOSS_OPS[objective.loss], logits, target, label="loss", **attrs)
 
 
 def require_applicable(forward: Graph, optimizer: Optimizer) -> None:
@@ -212,8 +253,22 @@ def _require_part(forward: Graph, name: str) -> None:
 
 
 def loss_nodes(graph: Graph) -> tuple[Node, ...]:
-    """The nodes that make a loss: one in a training graph; its operands are the logits and the labels."""
+    """The nodes that make a loss: one in a training graph; its operands are the logits and the target."""
     return tuple(node for node in graph.nodes if ops.get(node.op).loss)
+
+
+def fed_targets(graph: Graph) -> tuple[str, ...]:
+    """The arguments that an output is held against: labels or numbers. None where the input is the target, which the
+    forward reads too.
+    """
+    root, read, held = storage_roots(graph), set(), set()
+    for node in graph.nodes:
+        op = ops.get(node.op)
+        if op.loss:
+            held |= {root[name] for name in node.operands[1:]} - read
+        elif not op.view:
+            read |= {root[name] for name in node.operands}
+    return tuple(name for name in graph.inputs if name in held)
 
 
 def parameter_roles(graph: Graph) -> dict[str, str]:

@@ -22,13 +22,21 @@ class Objective:
     target: str = LABELS
 
     def __post_init__(self):
-        if self.loss not in LOSSES:
-            raise DataError(f"no loss is called {self.loss!r}", there_are(self.loss, LOSSES))
+        require_loss(self.loss)
         if self.target not in TARGETS:
             raise DataError(f"no target is called {self.target!r}", there_are(self.target, TARGETS))
         if (self.loss == CROSS_ENTROPY) != (self.target == LABELS):
             needs = "class labels" if self.loss == CROSS_ENTROPY else "numbers as targets"
             raise DataError(f"the loss {self.loss} needs {needs}")
+
+
+def require_loss(name: str) -> None:
+    """Raise DataError for what is no loss."""
+    if name not in LOSSES:
+        raise DataError(f"no loss is called {name!r}", there_are(name, LOSSES))
+
+
+CLASSIFY = Objective()
 
 
 def objective(target: str, loss: str | None = None) -> Objective:

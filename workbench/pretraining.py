@@ -13,14 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.autodiff import training_step
+from workbench.autodiff import require_trainable, training_step
 from workbench.data import READING, Data, Reading, batches, names, resolved
 from workbench.errors import DataError, ModelError, there_are
+from workbench.evaluation import Figures, figures
 from workbench.frontends import Model, in_int8, network
 from workbench.ir.interpret import interpret
 from workbench.ir.types import quantized
-from workbench.objective import LABELS
+from workbench.objective import Objective, objective
 from workbench.policy import Optimizer
+from workbench.targets import real, targeted, told
 
 BATCH, EPOCHS, RATE, MOMENTUM = 32, 12, 0.05, 0.9
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
@@ -34,6 +36,7 @@ def pretrain(
     epochs: int = EPOCHS,
     seed: int = 0,
     lr: float = RATE,
+    loss: str | None = None,
     progress: Progress | None = None,
     **reading,
 ) -> Model:
@@ -42,43 +45,46 @@ def pretrain(
     `data`, and what is adapted to afterwards, are what data.given takes; further keywords tell how that is read (see
     data.Reading).
 
-    Batches of 32, momentum 0.9, the learning rate falling from `lr` to 0 in a straight line. `seed` orders the
-    samples; same arguments, same weights. The model's `pretrained` tells it all, with the accuracy on the held-out
-    samples of `data`, which are never trained on. Raises DataError, ModelError.
+    Batches of 32, momentum 0.9, the learning rate falling from `lr` to 0 in a straight line. `loss` as in Training.
+    `seed` orders the samples; same arguments, same weights. The model's `pretrained` tells it all, with loss and
+    accuracy on the held-out samples of `data`, which are never trained on. Raises DataError, ModelError.
     """
     model = network(model)
     unknown = [name for name in reading if name not in READING]
     if unknown:
         raise DataError(f"there is no option {unknown[0]!r}", there_are(unknown[0], READING))
-    samples = pretraining_samples(model, data, adapt_to, Reading(**reading))
+    samples = pretraining_samples(model, data, adapt_to, Reading(**reading), loss)
+    aim = objective(samples.target, loss)
     if epochs < 1:
         raise DataError(f"pre-training takes at least one epoch; got {epochs}")
-    trained = _trained(model.unquantized or model, samples, epochs, seed, lr, progress)
-    told = {
-        "data": samples.name, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH, "lr": float(lr),
-        "momentum": MOMENTUM, "seed": int(seed), "accuracy": _accuracy(trained, samples),
-    }  # fmt: skip
+    trained = _trained(model.unquantized or model, samples, aim, epochs, seed, lr, progress)
+    reached = held_out(trained.with_batch(BATCH), trained.weights, samples, aim)
+    about = {"data": samples.name, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH,
+             "lr": float(lr), "momentum": MOMENTUM, "seed": int(seed), "loss_function": aim.loss,
+             "held_out_loss": reached.loss, "accuracy": reached.accuracy}  # fmt: skip
     if not model.unquantized:
-        return replace(trained, pretrained=told)
+        return replace(trained, pretrained=about)
     made = in_int8(trained, samples.typical)
-    return replace(made, pretrained={**told, "accuracy": _accuracy(made, samples), "accuracy_float": told["accuracy"]})
+    in_ints = held_out(made.with_batch(BATCH), made.weights, samples, aim)
+    about |= {"held_out_loss": in_ints.loss, "accuracy": in_ints.accuracy}
+    return replace(made, pretrained={**about, "accuracy_float": reached.accuracy})
 
 
-def _accuracy(model: Model, samples: Data) -> float:
-    return accuracy(model.with_batch(BATCH), model.weights, samples)
-
-
-def _trained(model: Model, samples: Data, epochs: int, seed: int, lr: float, progress: Progress | None) -> Model:
+def _trained(
+    model: Model, samples: Data, aim: Objective, epochs: int, seed: int, lr: float, progress: Progress | None
+) -> Model:
     """The float32 network with every parameter trained on these samples."""
     large = model.with_batch(BATCH)
     forward = large.graph
-    step = training_step(forward.with_needs_grad(dict.fromkeys(forward.parameters, True)), Optimizer(MOMENTUM))
-    (x, labels), (loss,) = (name for name in step.inputs if step.types[name].rank), step.outputs
+    wanted = forward.with_needs_grad(dict.fromkeys(forward.parameters, True))
+    step = training_step(wanted, Optimizer(MOMENTUM), objective=aim)
+    (x, *target), (loss,) = (name for name in step.inputs if step.types[name].rank), step.outputs
     kept = {**large.weights} | {name: np.zeros(step.types[name].shape, np.float32) for name in step.state}
     steps = epochs * (len(samples.train_x) // BATCH)
     for number, chosen in zip(range(steps), _order(len(samples.train_x), seed), strict=False):
         rates = dict.fromkeys(step.scalars, lr * (1 - number / steps))
-        got = interpret(step, kept | rates | {x: samples.train_x[chosen], labels: samples.train_y[chosen]})
+        held_against = dict.fromkeys(target, samples.train_y[chosen])
+        got = interpret(step, kept | rates | {x: samples.train_x[chosen]} | held_against)
         kept = {name: got[name] for name in step.persistent}
         if not np.isfinite(got[loss]).all():
             raise ModelError(f"{model.name}: its loss in pre-training on {samples.name} stopped being a number",
@@ -89,20 +95,21 @@ def _trained(model: Model, samples: Data, epochs: int, seed: int, lr: float, pro
     return replace(model, weights=weights)
 
 
-def pretraining_samples(model: Model, given, adapt_to=None, reading: Reading | None = None) -> Data:
+def pretraining_samples(
+    model: Model, given, adapt_to=None, reading: Reading | None = None, loss: str | None = None
+) -> Data:
     """What pre-training on `given` sees. Raises DataError and ModelError for what cannot be trained on."""
-    if not model.classifies:
-        raise ModelError(f"{model.name} does not tell classes: it cannot be pre-trained")
     if model.graph.types[model.graph.inputs[0]].dtype != "float32" and not model.unquantized:
         raise ModelError(f"{model.name} has int8 weights: pre-training takes float32 ones",
                          "float32 networks can be, and NAME-int8 with its own weights, quantized behind it; "
                          "others start from a file: --load-weights, or a .json or .tflite network")  # fmt: skip
     wanted, reading = (model.unquantized or model).wanted, reading or Reading()
-    samples = resolved(given, wanted, Reading() if adapt_to is not None and _read_already(given) else reading)
-    if samples.target != LABELS:
-        raise DataError(f"pre-training learns classes; {samples.name} has no class labels", "train on it with --data")
+    samples = resolved(given, wanted, Reading() if adapt_to is not None and _read_already(given) else reading, loss)
+    samples = targeted(samples, model, loss)
+    require_trainable(model.graph, objective(samples.target, loss))
     if adapt_to is not None:
-        samples = samples.apart_from(resolved(adapt_to, wanted, Reading() if _read_already(adapt_to) else reading))
+        later = resolved(adapt_to, wanted, Reading() if _read_already(adapt_to) else reading, loss)
+        samples = samples.apart_from(later)
     if len(samples.train_x) < BATCH:
         count = len(samples.train_x)
         raise DataError(f"pre-training takes batches of {BATCH}; {samples.name} has {count} samples for it")
@@ -113,18 +120,17 @@ def _read_already(given) -> bool:
     return isinstance(given, Data) or (isinstance(given, str) and given in names())
 
 
-def accuracy(model: Model, weights, samples: Data) -> float:
-    """The fraction of the held-out samples that `model`, with these weights, gets right; in batches, padded."""
-    graph, right = model.graph, 0
-    (x,), (scores,) = graph.inputs, graph.outputs
-    for start in range(0, len(samples.test_x), model.batch):
-        part = samples.test_x[start : start + model.batch]
-        full = np.zeros(graph.types[x].shape, np.float32)
+def held_out(model: Model, weights, samples: Data, aim: Objective) -> Figures:
+    """What `model`, with these weights, makes of the held-out samples; in batches, padded."""
+    graph, made = model.graph, []
+    (x,), (output,) = graph.inputs, graph.outputs
+    inputs = quantized(samples.test_x, graph.types[x])
+    for start in range(0, len(inputs), model.batch):
+        part = inputs[start : start + model.batch]
+        full = np.zeros(graph.types[x].shape, part.dtype)
         full[: len(part)] = part
-        full = quantized(full, graph.types[x])
-        told = interpret(graph, {**weights, x: full})[scores]
-        right += int((told[: len(part)].argmax(axis=1) == samples.test_y[start : start + len(part)]).sum())
-    return right / len(samples.test_x)
+        made.append(real(interpret(graph, {**weights, x: full})[output], graph.types[output])[: len(part)])
+    return figures(aim, np.concatenate(made), told(aim, inputs, samples.test_y, graph.types[x]))
 
 
 def _order(count: int, seed: int):

@@ -26,6 +26,7 @@ from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes, storage_roots
 from workbench.ir.types import NUMPY
 from workbench.measure import too_large
+from workbench.objective import CLASSIFY, Objective
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.input_rows import require_rows
 from workbench.passes.permute_channels import Orders, largest_first, permuted
@@ -36,7 +37,15 @@ from workbench.quantize.safe_channels import SCALES
 from workbench.record.folder import filling, place_of
 from workbench.report.view import Run
 from workbench.toolchain import Image, install, make_image
-from workbench.training import Progress, Training, require_samples, train, training_options, with_data
+from workbench.training import (
+    Progress,
+    Training,
+    objective_of,
+    require_samples,
+    train,
+    training_options,
+    with_data,
+)
 from workbench.units import size
 
 
@@ -58,6 +67,7 @@ class Compiled:
     weights: Mapping[str, np.ndarray]
     orders: Orders
     seconds: float
+    objective: Objective = CLASSIFY
 
     def __repr__(self) -> str:
         words = [f"{self.model.name} {self.policy.name} {self.schedule}", f"{len(self.graph.nodes)} nodes"]
@@ -113,8 +123,10 @@ def compile(
     schedule: str = "optimized",
     optimizer: Optimizer = PLAIN_SGD,
     passes: str = "",
+    objective: Objective | None = None,
 ) -> Compiled:
-    """Differentiate, schedule and plan. Raises PolicyError, or ModelError for a network without class scores.
+    """Differentiate, schedule and plan. `objective`: what is minimized (None: what the network is for, see
+    Model.objective). Raises PolicyError, or ModelError for a network that cannot be trained so.
 
     `passes` changes those of the schedule: "in-place,-early-update" adds the one and leaves out the other;
     "input-rows" has the image handed over row by row (ModelError where something needs it as a whole).
@@ -122,16 +134,16 @@ def compile(
     start = time.perf_counter()
     model = frontends.network(model)
     policy = model.policy(policy)
-    model.require_scores()
+    objective = objective or model.objective()
     _require_all_read(model)
     marked = apply_policy(model.graph, policy)
     orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
-    step = training_step(marked, optimizer, orders)
+    step = training_step(marked, optimizer, orders, objective)
     graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), chosen_passes(schedule, passes))
     _require_rows(graph, schedule)
     memory = plan_memory(graph, scratch_bytes(graph))
     seconds = time.perf_counter() - start
-    return Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, seconds)
+    return Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, seconds, objective)
 
 
 def _require_rows(graph: Graph, schedule: str) -> None:
@@ -216,9 +228,11 @@ def run(
     asked = options.reading.asked
     model, options = with_data(model, options, calibrate=named and pretrain is None)
     if pretrain is not None:
-        model = pretraining.pretrain(model, pretrain, adapt_to=options.data, seed=options.seed, **asked)
+        model = pretraining.pretrain(
+            model, pretrain, adapt_to=options.data, seed=options.seed, loss=options.loss, **asked
+        )
     board = boards.chosen(board, sram)
-    compiled = compile(model, policy, schedule, optimizer, passes)
+    compiled = compile(model, policy, schedule, optimizer, passes, objective_of(model, options))
     require_samples(model, optimizer.accumulate, options)
     built = build(compiled, board, folder, virtual)
     return Result(**vars(train(built, options, progress)[0]), elf=built.image.content)
@@ -268,7 +282,7 @@ def _what_would_fit(compiled: Compiled, board: Board, sram: int) -> str:
     def planned_with(change: dict) -> float:
         chosen = {"model": compiled.model, "policy": compiled.policy, "schedule": compiled.schedule} | change
         try:
-            other = compile(**chosen, optimizer=compiled.optimizer, passes=passes)
+            other = compile(**chosen, optimizer=compiled.optimizer, passes=passes, objective=compiled.objective)
         except (PolicyError, ModelError):
             return inf  # no such step
         return sram - _sram_of(compiled) + _sram_of(other)

@@ -17,8 +17,9 @@ Ids = tuple[int, ...]
 class BufferRow:
     """One storage. Its address is that of `symbol` in the ELF plus `offset`; `size` in bytes.
 
-    `storage` is arena, sram or flash. `role` is input, label, activation, mask, gradient, scratch, parameter,
-    state or scalar. `parameter`, `axis`, `begin`, `end`: the slice of which parameter it holds (empty otherwise).
+    `storage` is arena, sram or flash. `role` is input, label (what the output is held against: labels or numbers),
+    activation, mask, gradient, scratch, parameter, state or scalar. `parameter`, `axis`, `begin`, `end`: the slice of
+    which parameter it holds (empty otherwise).
     `values` are the names of the graph's values that live in it, in order of birth.
     A storage of which a part is needed for longer is a row a part: that part, with the values, and behind it its tails.
     """

@@ -15,38 +15,42 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
+from workbench.autodiff import require_trainable
 from workbench.data import READING, Data, Reading, Samples, batches, names, resolved, taken
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
 from workbench.emulate.timing import model_of
 from workbench.errors import DataError, InternalError, there_are
+from workbench.evaluation import Figures, constant_guess, figures
 from workbench.frontends import Model, in_int8
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
 from workbench.measure import memory_measures
-from workbench.objective import CROSS_ENTROPY
+from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
 from workbench.passes.permute_channels import Orders, restored
 from workbench.passes.pipeline import pass_changes
 from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
 from workbench.report.losses import guess
 from workbench.report.training_notes import epoch_note, rate_words, training_notes
+from workbench.targets import targeted, told
 from workbench.trace.inspector import Inspector
 from workbench.trace.tracer import LEVELS, Tracer
 from workbench.units import size as size_text
 
 STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
-PATIENCE = 2.0  # seconds that who interrupts a training waits for the accuracy it came to
+PATIENCE = 2.0  # seconds that who interrupts a training waits for the held-out figures it came to
 # in a run's meta: the same under any schedule
-LEARNED = ("steps", "steps_asked", "interrupted", "epochs", "loss", "accuracy", "notes")
+LEARNED = ("steps", "steps_asked", "interrupted", "epochs", "loss", "held_out_loss", "accuracy", "notes")
 
 
 @dataclass(frozen=True)
 class Training:
     """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
 
+    `loss`: cross-entropy, mse or bce (None: what the data's targets suggest, see objective_of).
     `data` is the name of a data set, a file or folder, or samples in memory (see data.given); None: the network's own.
     How it is read, the last fields tell (see data.Reading).
     """
@@ -57,9 +61,10 @@ class Training:
     lr_bias: float | None = None
     lr_decay: float = 1.0
     seed: int = 0
-    data: str | Data | Samples | None = None  # and whatever data.taken makes one of
+    data: str | Data | Samples | None = None  # and whatever taken makes one of
     trace: str = "ops"
-    evaluate: bool = True  # accuracy on the held-out samples, before and after
+    evaluate: bool = True  # loss and accuracy on the held-out samples, before and after
+    loss: str | None = None
     label: str | None = None
     split: float | None = None
     split_seed: int | None = None
@@ -78,6 +83,8 @@ class Training:
             raise DataError(f"at least one training step is needed; got {length!r}", "give steps or epochs, 1 or more")
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise DataError(f"seed is {self.seed!r}, not a whole number of 0 or more")
+        if self.loss is not None:
+            require_loss(self.loss)
         if self.trace not in LEVELS:
             raise DataError(f"no trace level is called {self.trace!r}", there_are(self.trace, LEVELS))
         self.reading  # noqa: B018  raises DataError for what is none
@@ -107,7 +114,7 @@ def training_options(beside: Iterable[str] = (), /, **options) -> Training:
 
 @dataclass(frozen=True)
 class Step:
-    """What one training step is fed: learning rates, and its batches: inputs (batch, …), labels (batch,).
+    """What one training step is fed: learning rates, and its batches: inputs (batch, …), targets (batch, …).
 
     More than one batch means that gradients are accumulated: together they are one step.
     """
@@ -137,9 +144,9 @@ def train(
 ) -> tuple[Run, dict[str, np.ndarray]]:
     """Train a session.Built; gives the Run and the weights at its end by name, in the model's own shapes.
 
-    The host only feeds images and labels and reads loss and logits. Accuracy is that of wb_forward on the held-out
-    samples, before and after. `interrupted` is asked after each step whether that was the last one; then the accuracy
-    after it is left out where it would take longer than PATIENCE.
+    The host only feeds images and targets and reads loss and outputs. Held-out figures are those of wb_forward on the
+    held-out samples, before and after. `interrupted` is asked after each step whether that was the last one; then the
+    figures after it are left out where they would take longer than PATIENCE.
 
     `like` is a run that trained the same way under another schedule, which gives the same bits: then only
     the first step runs here, and what training came to (LEARNED) is that run's. Raises InternalError where the loss of
@@ -157,7 +164,7 @@ def train(
     device = device_of(built)
     held_out = options.evaluate and len(samples.test_x) > 0
     begin = time.perf_counter()
-    before = device.accuracy(samples.test_x, samples.test_y) if held_out else None
+    before = _held_out(built, device, samples) if held_out else Figures(None)
     patient = time.perf_counter() - begin <= PATIENCE
     losses = []
     for step in islice(chain([first], steps), count):
@@ -169,7 +176,7 @@ def train(
         if interrupted and interrupted():
             break
     held_out = held_out and (len(losses) == count or patient)
-    after = device.accuracy(samples.test_x, samples.test_y) if held_out else None
+    after = _held_out(built, device, samples) if held_out else Figures(None)
     agrees = first_loss is None or np.array_equal(first_loss, losses[0], equal_nan=True)
     if not agrees and not tracer.found:  # violations would explain it, and are told
         raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
@@ -178,12 +185,30 @@ def train(
     seconds = time.perf_counter() - start
     of_data = None if _made_up(built, options) else samples
     run = _record(built, options, of_data, device, tracer, losses, count, (before, after), seconds, notes)
+    run.meta["guess"] = _guess(built, samples)
     run.meta["weights_after_first_step"] = after_first
     if like is not None and _same_first_step(run, like.meta):
         run.meta.update({key: like.meta[key] for key in LEARNED})
         run.meta["trained_by"] = {key: like.meta[key] for key in ("policy", "schedule", "passes_changed")}
         weights = like.weights
     return replace(run, weights=weights), weights
+
+
+def _held_out(built, device: Device, samples: Data) -> Figures:
+    objective = built.compiled.objective
+    targets = told(objective, samples.test_x, samples.test_y, input_of(built.compiled.model))
+    return figures(objective, device.outputs(samples.test_x), targets)
+
+
+def _guess(built, samples: Data) -> float | None:
+    """The loss of what knows nothing of the input: equal scores of all classes, or the mean target."""
+    objective = built.compiled.objective
+    targets = told(objective, samples.train_x, samples.train_y, input_of(built.compiled.model))
+    return guess(objective.loss, _classes(built)) or constant_guess(objective, targets)
+
+
+def input_of(model: Model) -> TensorType:
+    return model.graph.types[model.graph.inputs[0]]
 
 
 def _same_first_step(run: Run, like: Mapping) -> bool:
@@ -218,6 +243,14 @@ def _digest(weights: Mapping[str, np.ndarray]) -> str:
         bits.update(name.encode())
         bits.update(np.where(np.isnan(values), np.float32("nan"), values).astype(values.dtype).tobytes())
     return bits.hexdigest()
+
+
+def objective_of(model: Model, options: Training) -> Objective:
+    """What such a training minimizes: cross-entropy of labels and mse of numbers, unless `loss` says another; without
+    data what the network is for. Raises DataError for a loss that these targets cannot have.
+    """
+    samples = _given(model, options)
+    return model.objective(options.loss) if samples is None else objective(samples.target, options.loss)
 
 
 def require_samples(model: Model, accumulate: int, options: Training) -> Data:
@@ -310,34 +343,66 @@ def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple
         return model, options
     anew = calibrate and model.unquantized is not None and not (isinstance(given, str) and given in names())
     network = model.unquantized if anew else model
-    found = resolved(given, network.wanted, options.reading, getattr(options, "loss", None))
+    found = resolved(given, network.wanted, options.reading, options.loss)
     model = in_int8(model.unquantized, found.typical) if anew else model
     return model, replace(options, data=found, **dict.fromkeys(READING[:-1]), resize=False)
 
 
 def _samples(model: Model, options: Training, accumulate: int = 1) -> Data:
-    kind = model.graph.types[model.graph.inputs[0]]
+    kind, samples = input_of(model), _given(model, options)
+    if samples is None:
+        require_trainable(model.graph, model.objective(options.loss))
+        samples = _random(model, model.objective(options.loss), model.batch * accumulate, options.seed)
+    else:
+        samples = replace(samples, train_x=quantized(samples.train_x, kind), test_x=quantized(samples.test_x, kind))
+    aim = objective(samples.target, options.loss)
+    if aim.loss == BCE:
+        _require_probabilities(samples, told(aim, samples.train_x, samples.train_y, kind))
+    return samples
+
+
+def _given(model: Model, options: Training) -> Data | None:
+    """The data to train on, in the network's shape, targets as the loss takes them; None: there is none."""
     samples = with_data(model, options)[1].data
     if samples is None:
-        classes = model.graph.types[model.graph.outputs[0]].shape[1]
-        return _random(kind, classes, model.batch * accumulate, options.seed)
-    return replace(samples, train_x=quantized(samples.train_x, kind), test_x=quantized(samples.test_x, kind))
+        return None
+    samples, output = targeted(samples, model, options.loss), model.graph.types[model.graph.outputs[0]].shape[1:]
+    if samples.target == VALUES and samples.train_y.shape[1:] != output:
+        raise DataError(f"a target of {samples.name} has shape {samples.train_y.shape[1:]}; the network gives {output}",
+                        "targets are of the output's shape")  # fmt: skip
+    require_trainable(model.graph, objective(samples.target, options.loss))
+    return samples.shaped(input_of(model).shape[1:], output[0])
 
 
-def _random(kind: TensorType, classes: int, a_step: int, seed: int) -> Data:
+def _require_probabilities(samples: Data, targets: np.ndarray) -> None:
+    low, high = float(targets.min(initial=0)), float(targets.max(initial=0))
+    if not 0 <= low <= high <= 1:
+        raise DataError(f"bce takes targets from 0 to 1; {samples.name} has {low:.3g} to {high:.3g}",
+                        "--loss mse takes any numbers")  # fmt: skip
+
+
+def _random(model: Model, aim: Objective, a_step: int, seed: int) -> Data:
     """Samples of no data set: float32 ones in [0, 1), int8 ones over all that int8 holds, whatever it stands for.
+    Targets are any classes, normal numbers or, for bce, 0 and 1.
 
     Enough for STEPS steps; of giant samples, for as few as memory has room for. Raises DataError where one is too much.
     """
-    size = a_step * kind.elements // kind.shape[0] * 4
+    kind, output = input_of(model), model.graph.types[model.graph.outputs[0]]
+    size = a_step * max(kind.elements, output.elements) // kind.shape[0] * 4
     if size > MOST_BYTES:
         raise DataError(f"random samples of {kind}, {a_step} a step, take {size_text(size)}; at most "
                         f"{size_text(MOST_BYTES)} are made", "a smaller batch takes less")  # fmt: skip
     count, rng = a_step * max(1, min(STEPS, MOST_BYTES // size)), np.random.default_rng(seed)
     shape = (count, *kind.shape[1:])
     x = rng.random(shape, np.float32) if kind.dtype == "float32" else rng.integers(-128, 128, shape, np.int8)
-    y = rng.integers(0, classes, count, dtype=np.int32)
-    return Data("random", x, y, x[:0], y[:0], classes)
+    if aim.target == LABELS:
+        classes = output.shape[-1]
+        y = rng.integers(0, classes, count, dtype=np.int32)
+        return Data("random", x, y, x[:0], y[:0], classes)
+    wide = (count, *output.shape[1:]) if aim.target == VALUES else (count, 0)
+    y = rng.integers(0, 2, wide) if aim.loss == BCE else rng.normal(size=wide)
+    y = y.astype(np.float32)
+    return Data("random", x, y, x[:0], y[:0], None, target=aim.target)
 
 
 def _in_json(orders: Orders) -> dict[str, dict[str, list[int]]]:
@@ -361,8 +426,11 @@ def _notes(built, options: Training, samples: Data, losses, compiled, weights) -
     epoch = len(samples.train_x) // (built.compiled.model.batch * optimizer.accumulate)  # in steps, as _steps has it
     labelled = None if _made_up(built, options) else epoch
     rate = rate_words(*_rates(options), optimizer.momentum, _of_integers(graph, optimizer).get("qas"))
-    notes = training_notes(losses, guess(CROSS_ENTROPY, _classes(built)), labelled, weights, before, after, rate)
-    early = epoch_note(len(losses), epoch) if options.evaluate and len(samples.test_x) and not notes else None
+    notes = training_notes(losses, _guess(built, samples), labelled, weights, before, after, rate)
+    figures_told = "accuracies" if built.compiled.objective.target == LABELS else "held-out losses"
+    early = (
+        epoch_note(len(losses), epoch, figures_told) if options.evaluate and len(samples.test_x) and not notes else None
+    )
     return [*built.compiled.model.notes, *samples.notes, *notes, *filter(None, [early])]
 
 
@@ -371,13 +439,17 @@ def _made_up(built, options: Training) -> bool:
     return options.data is None and built.compiled.model.data is None
 
 
-def _classes(built) -> int:
+def _classes(built) -> int | None:
     graph = built.compiled.model.graph
-    return graph.types[graph.outputs[0]].shape[1]
+    return graph.types[graph.outputs[0]].shape[1] if built.compiled.objective.target == LABELS else None
+
+
+def _both(before: float | None, after: float | None) -> dict | None:
+    return None if before is None and after is None else {"before": before, "after": after}
 
 
 def _record(
-    built, options, samples, device: Device, tracer: Tracer, losses, asked: int, accuracy, seconds, notes
+    built, options, samples, device: Device, tracer: Tracer, losses, asked: int, held_out, seconds, notes
 ) -> Run:
     """`samples` None: they were random."""
     compiled, board = built.compiled, built.board
@@ -413,9 +485,10 @@ def _record(
         "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),
         **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
-        "loss_function": CROSS_ENTROPY, "notes": notes,
+        "loss_function": compiled.objective.loss, "target": compiled.objective.target,
         "classes": list(samples.names if samples else ()) or _classes(built),
-        "accuracy": None if accuracy[0] is None else {"before": accuracy[0], "after": accuracy[1]},
+        "notes": notes, "held_out_loss": _both(*(each.loss for each in held_out)),
+        "accuracy": _both(*(each.accuracy for each in held_out)),
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,
         "milliseconds_per_step": None if cycles is None else 1000 * cycles / board.clock_hz,
         "timing_model": model_of(board.core).name,

@@ -30,12 +30,12 @@ def execute(args) -> int:
     from workbench.study.check import check
     from workbench.training import Training
 
-    how = Training(lr=args.lr, seed=args.seed, **options.data(args))
+    how = Training(lr=args.lr, seed=args.seed, loss=args.loss, **options.data(args))
     model = options.with_data(args, options.model(args), how)
     compiled = options.compiled(args, model)
     built = options.built(args, compiled, options.board(args))
     with stage(args, f"{options.named(args, args.schedule)}: checking"):
-        outcome = check(built, Training(lr=args.lr, seed=args.seed, data=args.samples))
+        outcome = check(built, Training(lr=args.lr, seed=args.seed, data=args.samples, loss=args.loss))
     if args.json:
         say_json(_object(outcome))
     else:

@@ -14,6 +14,7 @@ from workbench.cli.progress import stage, steps
 from workbench.data import READING, Reading
 from workbench.data.normalize import KINDS
 from workbench.errors import ModelError
+from workbench.objective import LOSSES
 
 OWN = ("output", "force", "json", "steps", "epochs", "trace")  # options of one command, not of the training it is about
 
@@ -44,6 +45,7 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
     )
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="samples a step (default 1)")
     parser.add_argument("--accumulate", type=positive, default=1, metavar="N", help="batches summed a step (default 1)")
+    parser.add_argument("--loss", choices=LOSSES, help="default: cross-entropy for labels, mse for numbers")
     parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
     parser.add_argument("--weight-decay", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
     parser.add_argument(
@@ -185,7 +187,8 @@ def pretrained(args, found):
     if not args.pretrain:
         return found
     with steps(args, f"{called(args)} before the board") as step:
-        return pretrain(found, args.pretrain, adapt_to=args.samples, seed=args.seed, progress=step, **reading(args))
+        return pretrain(found, args.pretrain, adapt_to=args.samples, seed=args.seed, loss=args.loss, progress=step,
+                        **reading(args))  # fmt: skip
 
 
 def compiled(args, found=None, schedule: str | None = None):
@@ -195,7 +198,7 @@ def compiled(args, found=None, schedule: str | None = None):
 
     schedule = schedule or args.schedule
     with stage(args, f"{named(args, schedule)}: compiling"):
-        return session.compile(found, args.policy, schedule, optimizer(args), passes(args))
+        return session.compile(found, args.policy, schedule, optimizer(args), passes(args), objective(args, found))
 
 
 def built(args, compiled, board: Board, folder=None, virtual: bool = False, **rates):
@@ -209,6 +212,15 @@ def built(args, compiled, board: Board, folder=None, virtual: bool = False, **ra
 def named(args, schedule: str) -> str:
     """How progress calls it: 'lenet full optimized'."""
     return f"{called(args)} {args.policy} {schedule}"
+
+
+def objective(args, found):
+    """What the model asked for minimizes: by the data that the verb takes, or else what the network is for."""
+    if not hasattr(args, "data"):
+        return found.objective(args.loss)
+    from workbench.training import Training, objective_of
+
+    return objective_of(found, Training(loss=args.loss, **data(args)))
 
 
 def passes(args) -> str:
@@ -227,6 +239,7 @@ def training(args, evaluate: bool = True):
     return Training(
         steps=None if args.epochs else args.steps, epochs=args.epochs, seed=args.seed, **data(args),
         lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay, trace=args.trace, evaluate=evaluate,
+        loss=args.loss,
     )  # fmt: skip
 
 
@@ -275,12 +288,11 @@ def check_data(args, found):
     from workbench.pretraining import pretraining_samples
     from workbench.training import require_samples
 
-    found.require_scores()
     require_applicable(found.graph, optimizer(args))
     found = with_data(args, found)
     require_samples(found, args.accumulate, training(args))
     if args.pretrain:
-        pretraining_samples(found, args.pretrain, args.samples, Reading(**reading(args)))
+        pretraining_samples(found, args.pretrain, args.samples, Reading(**reading(args)), args.loss)
     return found
 
 
@@ -333,6 +345,7 @@ def run_name(args, board: Board, schedule: str | None = None, label: str | None 
     parts += [f"no_{word[1:]}" if word.startswith("-") else word for word in words if word]
     for name, plain in (("batch", 1), ("accumulate", 1), ("momentum", 0), ("weight_decay", 0)):
         parts += [f"{name}{getattr(args, name):g}"] if getattr(args, name) != plain else []
+    parts += [args.loss] if args.loss else []
     parts += [args.rounding] if args.rounding != "stochastic" else []
     parts += ["no_qas"] if args.no_qas else []
     parts += [f"classes{args.classes}"] if args.classes else []

@@ -30,7 +30,8 @@ def execute(args) -> int:
     costs = []
     for policy in policies:
         with stage(args, f"{policy.name}: compiling ({len(costs) + 1} of {len(policies)})"):
-            costs.append(cost(model, policy, args.schedule, options.optimizer(args), options.passes(args)))
+            costs.append(cost(model, policy, args.schedule, options.optimizer(args), options.passes(args),
+                              options.objective(args, model)))  # fmt: skip
     parts = [] if args.policy is None else layer_parts(model, policies[0])
     if args.json:
         say_json({"model": model.name, "schedule": args.schedule, "passes": args.passes,

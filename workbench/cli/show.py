@@ -71,8 +71,10 @@ def _at_stage(args, model, policy):
     marked = apply_policy(model.graph, policy)
     if args.stage == "forward":
         return marked, None
-    if args.stage == "backward" and model.classifies:
-        return training_step(marked, options.optimizer(args)), None
+    aim = options.objective(args, model)
+    part = not args.loss and model.graph.types[model.graph.outputs[0]].rank > 2  # of a network: no loss stands behind
+    if args.stage == "backward" and not part:
+        return training_step(marked, options.optimizer(args), objective=aim), None
     if args.stage == "backward":
         wanted = [name for name in marked.parameters if marked.types[name].needs_grad]
         outside = marked.inputs if wanted == list(marked.parameters) else ()  # a part of a network, trained whole

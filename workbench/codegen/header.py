@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from textwrap import wrap
 
-from workbench.autodiff import loss_nodes
+from workbench.autodiff import fed_targets, loss_nodes
 from workbench.boards import Board
 from workbench.codegen.layout import ARENA, C_TYPE, CAST, Layout, c_identifier
 from workbench.ir.graph import Graph
@@ -60,8 +60,8 @@ def model_header(graph: Graph, layout: Layout, plan: MemoryPlan, rates: Mapping[
 def _protocol(graph: Graph, layout: Layout, faces: dict[str, str], rates: Mapping[str, float]) -> Iterator[str]:
     """How to train and to infer, in the names that this network has: a sentence or two a paragraph."""
     losses = loss_nodes(graph)
-    labels = [symbol for symbol, value in faces.items() if any(value in node.operands[1:] for node in losses)]
-    inputs = [symbol for symbol, value in faces.items() if value in graph.inputs and symbol not in labels]
+    targets = [symbol for symbol, value in faces.items() if value in fed_targets(graph)]
+    inputs = [symbol for symbol, value in faces.items() if value in graph.inputs and symbol not in targets]
     asks = ", which asks wb_read_rows for the image" if _streams(graph) else ""
     if not losses:
         yield f"To run it, {_write(inputs)}call wb_train_step(){asks}."
@@ -74,7 +74,8 @@ def _protocol(graph: Graph, layout: Layout, faces: dict[str, str], rates: Mappin
         else "wb_train_step()"
     )
     yield (
-        f"To train, for each batch {_write([*inputs, *labels])}call {call}{asks}. "
+        f"To train, for each batch {_write([*inputs, *targets])}call {call}{asks}. "
+        f"{'' if targets else 'The input is its own target. '}"
         "wb_loss is then the batch's mean loss before the update. "
         + (f"Learning rates: {', '.join(known)}; write others between two calls, 0 learns nothing. " if known else "")
         + (f"{scalars['seed']} seeds the rounding of int8 updates." if "seed" in scalars else "")

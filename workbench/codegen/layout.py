@@ -7,7 +7,7 @@ from itertools import count
 
 import numpy as np
 
-from workbench.autodiff import loss_nodes
+from workbench.autodiff import fed_targets, loss_nodes
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import phases, steps, storage_roots
@@ -45,10 +45,9 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
     root = storage_roots(graph)
     work, phase = steps(graph), phases(graph)
     updated = {root[name] for node in work for name in node.overwrites}
-    losses = loss_nodes(graph)
-    labels = {name for node in losses for name in node.operands[1:]}
-    loss_values = {node.results[0] for node in losses}
-    role = {name: "label" if name in labels else "input" for name in graph.inputs}
+    targets = fed_targets(graph)
+    loss_values = {node.results[0] for node in loss_nodes(graph)}
+    role = {name: "label" if name in targets else "input" for name in graph.inputs}
     for node, part in zip(work, phase, strict=True):
         for index, result in enumerate(node.results):
             role.setdefault(result, _role(part, index))

@@ -1,4 +1,4 @@
-"""The firmware's protocol: feed inputs and labels, run wb_forward or wb_train_step, read loss, logits and parameters.
+"""The firmware's protocol: feed inputs and targets, run wb_forward or wb_train_step, read loss, logits and parameters.
 
 All it knows of the network are the plan tables, so any firmware with such tables can be driven.
 """
@@ -22,11 +22,12 @@ class Device:
     def __init__(self, machine: Machine, buffers: list[BufferRow], ops: list[OpRow], stored=np.ravel):
         self.machine, self.buffers, self.ops, self.stored = machine, buffers, ops, stored
         self.input = None if machine.takes_rows else _only(buffers, "input")
-        self.label = _only(buffers, "label")
+        self.target = _only(buffers, "label") if any(row.role == "label" for row in buffers) else None  # else the input
         loss = next((op for op in ops if op.phase == "loss"), None)
         if loss is None:
             raise RecordError("ops.csv has no operator of phase loss")
-        self.logits = next(row for row in buffers if row.id in loss.reads and row.role != "label")
+        target = "label" if self.target else "input"
+        self.logits = next(row for row in buffers if row.id in loss.reads and row.role != target)
         self.wrote: Callable[[int, int], None] = lambda address, size: None
         machine.start()
         machine.paint_stack()
@@ -46,37 +47,39 @@ class Device:
             self.machine.write_array("wb_seed", np.array([seed], np.uint64).astype(np.uint32))
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
-        """Logits (batch, classes) of inputs (batch, …)."""
+        """The network's outputs, logits for one, of inputs (batch, …): float32 (batch, values)."""
         self.feed_inputs(inputs)
         self.machine.call("wb_forward")
         count = self.logits.size // 4
         return self.machine.read_array(self.address(self.logits), np.float32, count).reshape(len(inputs), -1)
 
-    def feed(self, inputs: np.ndarray, labels: np.ndarray) -> None:
-        """Write a batch's inputs and int32 labels."""
+    def feed(self, inputs: np.ndarray, targets: np.ndarray) -> None:
+        """Write a batch's inputs and targets: whole numbers as int32 labels, others float32; none of an autoencoder."""
         self.feed_inputs(inputs)
-        self._feed(self.label, np.asarray(labels, np.int32))
+        if self.target:
+            targets = np.asarray(targets)
+            self._feed(self.target, targets.astype(np.float32 if targets.dtype.kind == "f" else np.int32))
 
-    def train_step(self, inputs: np.ndarray, labels: np.ndarray) -> float:
+    def train_step(self, inputs: np.ndarray, targets: np.ndarray) -> float:
         """One training step; gives its batch's mean loss, computed before the update."""
-        self.feed(inputs, labels)
+        self.feed(inputs, targets)
         self.machine.call("wb_train_step")
         return self.loss
 
-    def accumulate(self, inputs: np.ndarray, labels: np.ndarray) -> float:
+    def accumulate(self, inputs: np.ndarray, targets: np.ndarray) -> float:
         """Add a batch's gradients up without an update; gives its mean loss."""
-        self.feed(inputs, labels)
+        self.feed(inputs, targets)
         self.machine.call("wb_accumulate")
         return self.loss
 
-    def train_step_by_operator(self, inputs: np.ndarray, labels: np.ndarray) -> Iterator[OpRow]:
+    def train_step_by_operator(self, inputs: np.ndarray, targets: np.ndarray) -> Iterator[OpRow]:
         """One training step that pauses after each operator, whose results can then be read with `read`."""
-        self.feed(inputs, labels)
+        self.feed(inputs, targets)
         return self._by_operator("wb_train_step", self.ops)
 
-    def accumulate_by_operator(self, inputs: np.ndarray, labels: np.ndarray) -> Iterator[OpRow]:
+    def accumulate_by_operator(self, inputs: np.ndarray, targets: np.ndarray) -> Iterator[OpRow]:
         """`accumulate`, pausing after each operator."""
-        self.feed(inputs, labels)
+        self.feed(inputs, targets)
         return self._by_operator("wb_accumulate", [op for op in self.ops if op.phase != "update"])
 
     def _by_operator(self, entry: str, ops: list[OpRow]) -> Iterator[OpRow]:
@@ -99,16 +102,15 @@ class Device:
         rows = [row for row in self.buffers if row.role == "parameter"]
         return {row.parameter if row.axis is None else row.name: self.read(row) for row in rows}
 
-    def accuracy(self, inputs: np.ndarray, labels: np.ndarray) -> float:
-        """Fraction of samples whose largest logit is at their label; runs wb_forward, a last batch is padded."""
+    def outputs(self, inputs: np.ndarray) -> np.ndarray:
+        """What wb_forward gives for any number of inputs, float32 (samples, values); a last batch is padded."""
         batch = self.input.size // inputs[0].nbytes if self.input else 1
-        right = 0
+        made = []
         for start in range(0, len(inputs), batch):
             part = inputs[start : start + batch]
             padded = np.concatenate([part, np.zeros((batch - len(part), *part.shape[1:]), part.dtype)])
-            guesses = self.forward(padded)[: len(part)].argmax(axis=1)
-            right += int((guesses == labels[start : start + batch]).sum())
-        return right / len(inputs)
+            made.append(self.forward(padded)[: len(part)])
+        return np.concatenate(made)
 
     def feed_inputs(self, inputs: np.ndarray) -> None:
         """Write them, or leave them to be asked for row by row."""

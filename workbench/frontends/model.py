@@ -1,18 +1,18 @@
 """Model: a forward graph, its parameters' values, and the data set it is meant for."""
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from workbench.data import Data, Network, Samples
-from workbench.errors import ModelError, PolicyError, meant
+from workbench.errors import PolicyError, meant
 from workbench.frontends.summary import summary
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
+from workbench.objective import CROSS_ENTROPY, INPUT, LABELS, MSE, VALUES, Objective, objective
 from workbench.policy import HELP, RESERVED, TERMS, UpdatePolicy, parse_policy
 
 LARGEST_TENSOR = 1 << 24  # elements: as int8, all the SRAM that any board has
@@ -41,7 +41,6 @@ class Model:
     policies: Mapping[str, UpdatePolicy] = field(default_factory=dict)
     source: str | None = None
     inference: Graph | None = None
-    scores: bool = True
     unquantized: "Model | None" = None
     notes: tuple[str, ...] = ()
 
@@ -92,16 +91,21 @@ class Model:
 
     @property
     def classifies(self) -> bool:
-        """Whether its output is class scores, (batch, classes), so that it can be trained with labels."""
-        return self.scores and self.graph.types[self.graph.outputs[0]].rank == 2
+        """Whether its output is class scores, (batch, classes); without a softmax, one like the input is the input told
+        anew, as an autoencoder does.
+        """
+        source, output = (self.graph.types[names[0]] for names in (self.graph.inputs, self.graph.outputs))
+        return output.rank == 2 and (self.inference is not None or output.shape != source.shape)
 
-    def require_scores(self) -> None:
-        """Raise ModelError for a network without class scores."""
-        if not self.classifies:
-            raise ModelError(
-                f"{self.name} gives {self.graph.types[self.graph.outputs[0]]}, not class scores: it cannot be trained",
-                f"`workbench show {shlex.quote(self.argument)} --stage backward` prints its gradients",
-            )
+    def objective(self, loss: str | None = None) -> Objective:
+        """What it is trained for where no data says so, under this loss (None: its own).
+
+        Class scores: cross-entropy with labels. An output like the input: mse with the input as target. Any other: mse.
+        """
+        source, output = (self.graph.types[names[0]] for names in (self.graph.inputs, self.graph.outputs))
+        if loss == CROSS_ENTROPY or (self.classifies and loss is None):
+            return objective(LABELS, loss)
+        return objective(INPUT if output.shape == source.shape and not self.classifies else VALUES, loss or MSE)
 
     def with_batch(self, batch: int) -> "Model":
         """The same network for `batch` samples at once."""

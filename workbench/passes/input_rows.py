@@ -32,7 +32,9 @@ def require_rows(graph: Graph) -> None:
         readers = [other for other in graph.nodes if image in other.operands]
         whole = next((other for other in readers if not other.body and ops.get(other.op).rows is None), None)
         reason, hint = "no region begins at it", "the schedule optimized, with the pass regions, or --input whole"
-        if whole:
+        if any(ops.get(other.op).loss for other in readers if not other.body):
+            reason, hint = "it is the target too, and the loss reads all of it behind the output", "--input whole"
+        elif whole:
             reason = f"{whole.label or whole.op} ({whole.op}) reads all of it at once"
             hint = "a policy that leaves the first layer's weight as it is, or --input whole"
         raise ModelError(f"the image cannot come by rows: {reason}", hint)

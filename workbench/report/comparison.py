@@ -1,4 +1,5 @@
-"""The comparison figure: one row a run, SRAM by role as a stacked bar beside instructions and held-out accuracy.
+"""The comparison figure: one row a run, SRAM by role as a stacked bar beside instructions and held-out accuracy
+(the loss of runs that tell no classes).
 
 policy  schedule | SRAM by role, measured ......... | instructions a step | held-out accuracy
 full    vanilla  | [par][activ][gradient      ] 26.4 | ======== 313 k      | o-----> 95.8 %
@@ -34,7 +35,7 @@ def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
     labels = Labels(figure)
     panels = [(_sram, 5.6)]
     panels += [(_instructions, 2.6)] * any(run.meta.get("instructions_per_step") for run in runs)
-    panels += [(_accuracy, 2.2)] * any(words.accuracies(run) for run in runs)
+    panels += [(_held_out, 2.2)] * any(words.held_out(run, runs) for run in runs)
     x = left = MARGIN + words.names_width(labels, runs)
     room = WIDTH * DPI - left - MARGIN - GAP * (len(panels) - 1)
     for draw, weight in panels:
@@ -143,25 +144,30 @@ def _instructions(labels, axes, runs, rows):
     head(labels, axes, "instructions · modelled time")
 
 
-def _accuracy(labels, axes, runs, rows):
-    wide, frame = labels.measure("100.0 %", TOTAL, "bold")[0] + 16, axes.bbox.frozen()
+def _held_out(labels, axes, runs, rows):
+    form, wide, frame = words.form(runs), labels.measure("100.0 %", TOTAL, "bold")[0] + 16, axes.bbox.frozen()
     box = axes.get_position()
     axes.set_position((box.x0, box.y0, box.width * (1 - wide / frame.width), box.height))
-    axes.set_xlim(0, 100)
-    axes.set_xticks(range(0, 101, 25))
+    if form is units.percent:
+        axes.set_xlim(0, 1)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
+    else:
+        axes.set_xlim(0, 1.05 * max(max(words.held_out(run, runs) or (0,)) for run in runs))
+        axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     for run, y in zip(runs, rows, strict=True):
-        found = words.accuracies(run)
+        found = words.held_out(run, runs)
         if not found:
             continue
-        before, after = (100 * value for value in found)
+        before, after = found
         axes.plot([before, after], [y, y], color=palette.QUIET, linewidth=1.5, zorder=2)
         ring = {"markeredgewidth": 1.5, "markersize": RING, "clip_on": False}  # seen around a dot that hides its middle
         axes.plot([before], [y], "o", color="white", markeredgecolor=palette.QUIET, zorder=3, **ring)
         axes.plot([after], [y], "o", color=palette.INK, markersize=DOT, zorder=3, clip_on=False)
         middle = axes.transData.transform((0, y))[1]
         style = {"points": TOTAL, "color": palette.INK, "weight": "bold", "within": frame}
-        labels.put(axes, frame.x1, middle, units.percent(found[1]), ha="right", va="center", **style)
-    head(labels, axes, words.accuracy_head(runs), frame.width)
+        labels.put(axes, frame.x1, middle, form(found[1]), ha="right", va="center", **style)
+    head(labels, axes, words.held_out_head(runs), frame.width)
 
 
 def head(labels, axes, text, width=None):

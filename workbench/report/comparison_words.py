@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from workbench import units
-from workbench.report import palette, roles, tables
+from workbench.report import losses, palette, roles, tables
 from workbench.report.labels import shorten
 
 ABOVE, BELOW, MARGIN = 150, 118, 24  # pixels for titles, for the axis and the keys, at the edges
@@ -126,8 +126,9 @@ def keys(figure, runs, height, noted):
         keys.append(_mark("|", palette.INK, palette.INK, "planned"))
     if any(run.meta["memory"]["sram_limit"] <= LIMIT_IN_SIGHT * longest(runs) for run in runs):
         keys.append(Line2D([], [], color=palette.LIMIT, linestyle=(0, (5, 3)), linewidth=1.5, label="SRAM limit"))
-    if any(accuracies(run) for run in runs):
-        keys.append(_mark("o", "white", palette.QUIET, "accuracy before"))
+    if any(held_out(run, runs) for run in runs):
+        what = "accuracy" if form(runs) is units.percent else "held-out loss"
+        keys.append(_mark("o", "white", palette.QUIET, f"{what} before"))
         keys.append(_mark("o", palette.INK, palette.INK, "after", 5.5))
     legend(figure, keys, (BELOW - 72 + (24 if noted else 0)) / height)
 
@@ -159,10 +160,28 @@ def plan_differs(run, longest) -> bool:
     return abs(tables.sram(run)[0] - int(run.meta["memory"]["sram_planned"])) > longest / 250
 
 
-def accuracy_head(runs) -> str:
-    """With the accuracy that all runs begin with, if it is one."""
-    found = {accuracies(run)[0] for run in runs if accuracies(run)}
-    return f"held-out, {units.percent(found.pop())} before" if len(found) == 1 else "held-out accuracy (%)"
+def held_out_head(runs) -> str:
+    """With the accuracy, or the loss, that all runs begin with, if it is one."""
+    found = {each[0] for run in runs if (each := held_out(run, runs))}
+    if len(found) == 1:
+        return f"held-out, {form(runs)(found.pop())} before"
+    if form(runs) is units.percent:
+        return "held-out accuracy (%)"
+    functions = {run.meta.get("loss_function") for run in runs}
+    return f"held-out {functions.pop() if len(functions) == 1 else 'loss'}"
+
+
+def held_out(run, runs) -> tuple[float, float] | None:
+    """Before and after, by the measure of all these runs: accuracy, or the loss where none of them tells classes."""
+    if form(runs) is units.percent:
+        return accuracies(run)
+    before, after, _ = losses.held_out(run.meta)
+    return None if None in (before, after) else (before, after)
+
+
+def form(runs):
+    """How held-out figures of these runs are written."""
+    return units.percent if any(accuracies(run) for run in runs) else units.loss
 
 
 def accuracies(run) -> tuple[float, float] | None:

@@ -1,13 +1,13 @@
 """What the losses of a training tell: whether it learned, or exploded. Plain numbers in, words out.
 
 loss | ·  <- largest              A loss that swings is compared by its means at both ends: with each other, and
-     |· ·                         with a guess, ln(classes), the cross-entropy of equal scores. The largest is told
-     |----------------- a guess   where it lies far above both. The first ten steps may hold the explosion already:
-     |·    ···········  <- last   they count by their median, and step 1, before any update, counts beside them.
-     +----------------> step
+     |· ·                         with a guess: ln(classes), the cross-entropy of equal scores, or the loss of the mean
+     |----------------- a guess   target. The largest is told where it lies far above both. The first ten steps may hold
+     |·    ···········  <- last   the explosion already: they count by their median, and step 1, before any update,
+     +----------------> step      counts beside them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, log, sqrt
 
@@ -82,7 +82,15 @@ def guess(loss_function: str | None, classes: int | None) -> float | None:
 
 def of_meta(meta: dict) -> tuple[Course, float | None]:
     """The course of a run's loss, and a guess."""
-    return course(meta.get("loss") or []), guess(meta.get("loss_function"), class_count(meta))
+    a_guess = guess(meta.get("loss_function"), class_count(meta))
+    return course(meta.get("loss") or []), meta.get("guess") if a_guess is None else a_guess
+
+
+def held_out(meta: dict) -> tuple[float | None, float | None, Callable[[float | None], str]]:
+    """Of the held-out samples, before and after, and how it is written: the accuracy; without classes, the loss."""
+    accuracy = meta.get("accuracy")
+    found = accuracy or meta.get("held_out_loss") or {}
+    return found.get("before"), found.get("after"), units.percent if accuracy else units.loss
 
 
 def class_count(meta: dict) -> int | None:

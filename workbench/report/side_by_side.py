@@ -88,7 +88,7 @@ def _comparison_row(row, runs, index) -> dict[str, str]:
         "cycles": units.quantity(known(row.cycles)),
         "a step": units.milliseconds(known(row.ms)),
         "loss": losses.loss_words(*losses.of_meta(runs[index].meta)) or NOTHING,
-        "held-out": arrow(row.accuracy_before, row.accuracy_after, units.percent),
+        "held-out": arrow(*losses.held_out(runs[index].meta)),
         "limit": bare_kb(row.sram_limit),
         "fits": "yes" if row.fits else "no",
     }

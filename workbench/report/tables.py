@@ -157,7 +157,7 @@ def memory_summary(run: Run) -> pd.DataFrame:
 
 
 def comparison(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a run: what it was, then its bytes, instructions, modelled cycles, milliseconds, loss and accuracy.
+    """One row a run: what it was, then its bytes, instructions, modelled cycles, milliseconds, losses and accuracy.
 
     saved_fraction: of the SRAM of saved_against, its `reference`; both empty for a run that has none.
     """
@@ -263,6 +263,7 @@ def arena_base(run: Run) -> int:
 def _comparison_row(run: Run) -> dict:
     meta, memory = run.meta, run.meta["memory"]
     (course, _), accuracy = losses.of_meta(meta), meta.get("accuracy") or {}
+    held_out = meta.get("held_out_loss") or {}
     return {
         "model": meta["model"], "policy": meta["policy"], "schedule": meta["schedule"],
         "passes": key(run, "passes"), "board": meta["board"],
@@ -276,6 +277,7 @@ def _comparison_row(run: Run) -> dict:
         "instructions": meta.get("instructions_per_step"), "cycles": meta.get("modelled_cycles_per_step"),
         "ms": meta.get("milliseconds_per_step"),
         "loss_first": course.first, "loss_last": course.last, "loss_largest": course.largest,
+        "held_out_loss_before": held_out.get("before"), "held_out_loss_after": held_out.get("after"),
         "accuracy_before": accuracy.get("before"), "accuracy_after": accuracy.get("after"),
     }  # fmt: skip
 

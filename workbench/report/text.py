@@ -4,6 +4,7 @@ import pandas as pd
 
 from workbench import boards, units
 from workbench.errors import BoardError
+from workbench.objective import INPUT
 from workbench.record import Run
 from workbench.report import losses, tables
 from workbench.report.cells import NOTHING, arrow, grid, known, size
@@ -156,12 +157,13 @@ def _trained(meta) -> str:
     words = [f"{meta['steps']} step" + ("" if meta["steps"] == 1 else "s")]
     if meta.get("interrupted"):
         words = [f"{meta['steps']} of {meta.get('steps_asked')} steps, then interrupted"]
-    accuracy = meta.get("accuracy")
     course = losses.of_meta(meta)
     if told := losses.loss_words(*course):
-        words.append(f"loss {told}{losses.loss_aside(*course)}")
-    if accuracy:
-        words.append(f"held-out {arrow(accuracy.get('before'), accuracy.get('after'), units.percent)}")
+        of_input = " of its input" * (meta.get("target") == INPUT)
+        words.append(f"{meta.get('loss_function') or 'loss'}{of_input} {told}{losses.loss_aside(*course)}")
+    before, after, in_words = losses.held_out(meta)
+    if (before, after) != (None, None):
+        words.append(f"held-out {arrow(before, after, in_words)}")
     return "  ".join(words)
 
 
@@ -175,6 +177,8 @@ def _pretrained(told) -> str:
     words = [f"{told.get('data')}: {told.get('samples')} samples × {told.get('epochs')} epochs on the host"]
     if told.get("accuracy") is not None:
         words.append(f"held-out {units.percent(told['accuracy'])}")
+    elif told.get("held_out_loss") is not None:
+        words.append(f"held-out {told.get('loss_function')} {units.loss(told['held_out_loss'])}")
     return "  ".join(words)
 
 

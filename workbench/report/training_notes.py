@@ -88,12 +88,12 @@ def rate_words(lr: float, lr_bias: float, momentum: float = 0.0, qas: bool | Non
     return words + (f", momentum {momentum:g} steps like lr {lr / (1 - momentum):.3g}" if 0 < momentum < 1 else "")
 
 
-def epoch_note(steps: int, epoch: int) -> str | None:
-    """A note on accuracies that were measured before the network saw every sample once, in `epoch` steps."""
+def epoch_note(steps: int, epoch: int, figures: str = "accuracies") -> str | None:
+    """A note on held-out figures that were measured before the network saw every sample once, in `epoch` steps."""
     if steps >= epoch:
         return None
     told = f"{steps} steps are" if steps != 1 else "1 step is"
-    return f"{told} {100 * steps / epoch:.2g} % of an epoch: accuracies say little yet; --epochs 1 or more"
+    return f"{told} {100 * steps / epoch:.2g} % of an epoch: {figures} say little yet; --epochs 1 or more"
 
 
 def _largest_first(shares: Mapping[str, float]) -> list[tuple[str, float]]:

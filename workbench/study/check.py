@@ -8,8 +8,8 @@ So each difference is told where it arises, and what agrees everywhere is the in
 as a whole is held against the interpreter's.
 
 Steps differ in their data, in their seeds, and in their rates, which differ for weights and biases. The last one is
-hard: half of its images is blank, so that windows hold equal values; a logit of the first one is moved to 100, the exp
-of which float32 cannot hold; its rates drive int8 weights to their ends.
+hard: half of its images is blank, so that windows hold equal values; a logit of the first one, or whatever the network
+gives first, is moved to 100, the exp of which float32 cannot hold; its rates drive int8 weights to their ends.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 
-from workbench.autodiff import loss_nodes
+from workbench.autodiff import fed_targets, loss_nodes
 from workbench.emulate.symbols import parse_elf
 from workbench.errors import FirmwareFault
 from workbench.ir import op as ops
@@ -171,7 +171,7 @@ class _Watch:
             self.device.feed_inputs(x)
         else:
             self.device.feed(x, y)
-        fed = {self.source: x, self.loss.operands[1]: np.asarray(y, np.int32), "lr": np.float32(step.lr)}
+        fed = {self.source: x, "lr": np.float32(step.lr)} | dict.fromkeys(fed_targets(self.graph), y)
         fed |= {"lr_bias": np.float32(step.lr_bias), "seed": np.uint32(step.seed).astype(np.int32)}
         fed["step"] = np.int32(call.counted)
         fed = {name: np.asarray(value) for name, value in fed.items() if name in self.graph.types}
@@ -196,15 +196,19 @@ class _Watch:
                 self.held[self.root[name]] = got
 
     def _move_logits(self) -> None:
-        """The largest logit of another class than the first image's own becomes 100: its gradient is near 1.
+        """The largest logit of another class than the first image's own becomes 100: its gradient is near 1. So does
+        the first number of an output that tells no classes.
 
         Of the first image alone: two such gradients may cancel, and leave nothing to hold a step as a whole against.
         """
-        name, label = self.loss.operands
+        name, target = self.loss.operands
         moved = self._held(name).copy()
-        others = moved[0].copy()
-        others[self.held[label][0]] = -np.inf
-        moved[0, others.argmax()] = HARD_LOGIT
+        others = moved[0].reshape(-1).copy()
+        if self.graph.types[target].dtype == "int32":
+            others[self.held[target][0]] = -np.inf
+            moved[0, others.argmax()] = HARD_LOGIT
+        else:
+            moved.reshape(len(moved), -1)[0, 0] = HARD_LOGIT
         self.device.machine.write_array(self.place[name], moved)
         while name in self.views:
             name = self.views[name].operands[0]

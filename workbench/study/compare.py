@@ -34,7 +34,7 @@ from workbench.report.roles import comparison_csv
 from workbench.report.view import Run
 from workbench.study.processes import Died, in_processes, uninterrupted
 from workbench.toolchain import Image, install
-from workbench.training import Training, require_samples, training_options, with_data
+from workbench.training import Training, objective_of, require_samples, training_options, with_data
 
 SCHEDULES = ("vanilla", "reordered", "optimized")
 TABLE = "compare.csv"
@@ -185,13 +185,14 @@ def compare_cells(
     model = model if weights is None else session.with_weights(model, weights)
     board = boards.chosen(board, sram)
     parsed = check_names(model, wanted)
-    model.require_scores()
     require_applicable(model.graph, optimizer)
     asked = options.reading.asked
     model, options = with_data(model, options, calibrate=named and pretrain is None)
     require_samples(model, optimizer.accumulate, options)
     if pretrain is not None:
-        model = pretraining.pretrain(model, pretrain, adapt_to=options.data, seed=options.seed, **asked)
+        model = pretraining.pretrain(
+            model, pretrain, adapt_to=options.data, seed=options.seed, loss=options.loss, **asked
+        )
     keep = folder is not None
     work = [_Job(cell, parsed[cell.policy], model, optimizer, board, options, keep) for cell in wanted]
     waiting = _by_policy(work)
@@ -282,7 +283,8 @@ def _measure(job: _Job) -> Outcome:
 
 
 def _run(job: _Job) -> Outcome:
-    compiled = session.compile(job.model, job.policy, job.cell.schedule, job.optimizer, job.cell.passes)
+    aim = objective_of(job.model, job.training)
+    compiled = session.compile(job.model, job.policy, job.cell.schedule, job.optimizer, job.cell.passes, aim)
     built = session.build(compiled, job.board)
     run, _ = session.train(built, job.training, like=job.like)
     return Outcome(job.cell, Run.of(run), firmware=(built.project, built.image) if job.keep else None)

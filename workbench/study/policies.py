@@ -8,6 +8,7 @@ from workbench.frontends import Model
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import liveness, phases, steps
+from workbench.objective import Objective
 from workbench.passes.apply_policy import Layer, apply_policy, weighted_layers
 from workbench.passes.permute_channels import updated_channels
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
@@ -51,9 +52,10 @@ def cost(
     schedule: str = "optimized",
     optimizer: Optimizer = PLAIN_SGD,
     passes: str = "",
+    objective: Objective | None = None,
 ) -> Cost:
     """What a training step under this policy costs, by its plan. Raises what compiling raises."""
-    compiled = session.compile(model, policy, schedule, optimizer, passes)
+    compiled = session.compile(model, policy, schedule, optimizer, passes, objective)
     graph = compiled.graph
     updated = [graph.types[name].updated for name in graph.parameters if graph.types[name].needs_grad]
     state = [graph.types[name] for name in graph.state]

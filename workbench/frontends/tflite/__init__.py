@@ -50,13 +50,10 @@ def _network(values: Values, path: Path, graph: Graph) -> Model:
         logits, count = values.logits
         graph, inference = graph.with_nodes(graph.nodes[:count], (logits.name,)), verify(_read(graph))
     graph = _read(graph)
-    (source,), (output,) = graph.inputs, graph.outputs
-    # without a softmax, an output like the input is the input told anew: an autoencoder
-    scores = inference is not None or graph.types[output].shape != graph.types[source].shape
     return Model(
         printable(path.stem), verify(graph), values.weights, None, f"imported from {network.file}",
         weights_from=network.file, source=str(path),
-        inference=inference, scores=scores, notes=_notes(values),
+        inference=inference, notes=_notes(values),
     )  # fmt: skip
 
 

@@ -1,0 +1,44 @@
+"""What outputs are worth beside their targets: the mean loss, in float64, and of classes the share that is right."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.autodiff import LOSS_OPS
+from workbench.ir import op as ops
+from workbench.objective import BCE, LABELS, Objective
+
+
+@dataclass(frozen=True)
+class Figures:
+    """`loss` is the mean over samples and elements, None where it is no number; `accuracy` None without classes."""
+
+    loss: float | None
+    accuracy: float | None = None
+
+
+def figures(objective: Objective, outputs: np.ndarray, targets: np.ndarray) -> Figures:
+    """Of outputs (samples, …) and as many targets: int labels (samples,), or numbers, as many as the outputs have."""
+    outputs = outputs.reshape(len(outputs), -1).astype(np.float64)
+    if objective.target != LABELS:
+        targets = targets.reshape(outputs.shape).astype(np.float64)
+    with np.errstate(all="ignore"):
+        loss = float(ops.get(LOSS_OPS[objective.loss]).evaluate(outputs, targets))
+    accuracy = float((outputs.argmax(axis=1) == targets).mean()) if objective.target == LABELS else None
+    return Figures(loss if np.isfinite(loss) else None, accuracy)
+
+
+def constant_guess(objective: Objective, targets: np.ndarray) -> float | None:
+    """The loss of the best constant output, each target's mean over the samples: what is learned without an input.
+
+    None for classes, of which the loss of equal scores is a guess.
+    """
+    if objective.target == LABELS or not len(targets):
+        return None
+    targets = targets.reshape(len(targets), -1).astype(np.float64)
+    mean = targets.mean(axis=0)
+    if objective.loss == BCE:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            entropy = -(mean * np.log(mean) + (1 - mean) * np.log(1 - mean))
+        return float(np.nan_to_num(entropy).mean())
+    return float(((targets - mean) ** 2).mean())

@@ -1,0 +1,90 @@
+"""nn.bce_with_logits: binary cross-entropy of logits x and targets t in [0, 1], the mean over all n elements.
+
+With e = exp(−|x|) nothing overflows, and nothing is taken from what is all but equal to it where the network is sure:
+
+            loss, Σ of … / n              gradient, … / ((1 + e) · n): sigmoid(x) − t
+    x ≥ 0    x · (1 − t) + log1p(e)       (1 − t) − t · e
+    x < 0   −x · t       + log1p(e)       (1 − t) · e − t
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.ranges import Range, known, near
+from workbench.ir.types import TensorType
+from workbench.ops._in_order import in_order
+from workbench.ops._target import ATTRS, DTYPES, check_target, literals, real_target, suffix
+from workbench.ops.softmax import exponentials
+
+
+def infer(x, t, *, scale, zero_point):
+    check_target("bce_with_logits", x, t, scale, zero_point)
+    return TensorType(())
+
+
+def evaluate(x, t, *, scale=0.0, zero_point=0):
+    t, one = real_target(t, scale, zero_point), x.dtype.type(1)
+    terms = np.abs(x) * np.where(x >= 0, one - t, t) + np.log1p(np.exp(-np.abs(x)))
+    return np.asarray(in_order(terms.reshape(-1)) * x.dtype.type(1 / x.size), x.dtype)
+
+
+def within(x, t, *, scale, zero_point):
+    """Near the mean in float64, or near that of float32 sums in C's order: many equal terms are all rounded alike."""
+    single, t = known(x), real_target(known(t), scale, zero_point)
+    x = single.astype(np.float64)
+    e, size = exponentials(-np.abs(x))
+    linear = np.abs(x) * np.where(x >= 0, 1 - t.astype(np.float64), t)
+    wide = near(np.mean(linear + np.log1p(e)), np.mean(np.abs(linear) + size / (1 + e) + np.log1p(e)))
+    as_c, slack = evaluate(single, t).astype(np.float64), (wide.high - wide.low) / 2
+    return Range(np.minimum(wide.low, as_c - slack), np.maximum(wide.high, as_c + slack))
+
+
+def grad_x(build, dy, x, t, *, y, **attrs):
+    if dy is not None:
+        raise ShapeError("bce_with_logits: is a loss; nothing may be computed from it")
+    return build.bce_with_logits_grad(x, t, **attrs)
+
+
+def infer_grad(x, t, *, scale, zero_point):
+    check_target("bce_with_logits_grad", x, t, scale, zero_point)
+    return TensorType(x.shape)
+
+
+def evaluate_grad(x, t, *, scale=0.0, zero_point=0):
+    t, one = real_target(t, scale, zero_point), x.dtype.type(1)
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, (one - t) - t * e, (one - t) * e - t) / (one + e) * x.dtype.type(1 / x.size)
+
+
+def within_grad(x, t, *, scale, zero_point):
+    x, t = known(x).astype(np.float64), real_target(known(t), scale, zero_point).astype(np.float64)
+    e, size = exponentials(-np.abs(x))
+    above, below = np.abs(1 - t), np.abs(t)
+    terms = np.where(x >= 0, above + below * size, above * size + below) / (1 + e)
+    value = evaluate_grad(x, t)
+    return near(value, terms / x.size + np.abs(value) * size)
+
+
+def samples(rng):
+    shapes = ((1, 10), (4, 3), (2, 1), (1, 1), (2, 3, 2, 2), (1, 640))
+    cases = [Sample((rng.normal(size=shape) * 3, rng.integers(0, 2, shape).astype(float))) for shape in shapes]
+    soft = Sample((rng.normal(size=(3, 4)) * 3, rng.random((3, 4))))
+    far = np.array([[100.0, -100.0, 1e4, -1e4, 0.0, -0.0, 88.0, -87.5]])
+    sure = Sample((far, (far >= 0).astype(float)))
+    wrong = Sample((far[:, 4:] / 2, (far[:, 4:] < 0).astype(float)))
+    q = rng.integers(-128, 128, (2, 9), dtype=np.int8)
+    return [*cases, soft, sure, wrong, Sample((rng.normal(size=(2, 9)), q), {"scale": 1 / 256, "zero_point": -128})]
+
+
+register(Op(
+    name="nn.bce_with_logits", infer=infer, evaluate=evaluate, within=within, grads=(grad_x, None), samples=samples,
+    attrs=ATTRS, dtypes=DTYPES, loss=True,
+    kernel=Kernel("bce_with_logits_f32.h", lambda *types, **_: f"bce_with_logits_{suffix(*types)}", literals),
+))  # fmt: skip
+register(Op(
+    name="nn.bce_with_logits_grad", infer=infer_grad, evaluate=evaluate_grad, within=within_grad, samples=samples,
+    attrs=ATTRS, dtypes=DTYPES,
+    kernel=Kernel("bce_with_logits_f32.h", lambda *types, **_: f"bce_with_logits_grad_{suffix(*types)}", literals,
+                  in_place=(0,)),
+))  # fmt: skip

@@ -1,0 +1,62 @@
+"""nn.mse: mean squared error, Σ (x − t)² / n over all n elements; its gradient is (x − t) · 2 / n."""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.ranges import exactly, known
+from workbench.ir.types import TensorType
+from workbench.ops._in_order import in_order
+from workbench.ops._target import ATTRS, DTYPES, check_target, literals, real_target, suffix
+
+
+def infer(x, t, *, scale, zero_point):
+    check_target("mse", x, t, scale, zero_point)
+    return TensorType(())
+
+
+def evaluate(x, t, *, scale=0.0, zero_point=0):
+    d = (x - real_target(t, scale, zero_point)).reshape(-1)
+    return np.asarray(in_order(d * d) * x.dtype.type(1 / d.size), x.dtype)
+
+
+def within(x, t, **attrs):
+    return exactly(evaluate(known(x), known(t), **attrs))  # the same bits: C adds up in this order
+
+
+def grad_x(build, dy, x, t, *, y, **attrs):
+    if dy is not None:
+        raise ShapeError("mse: is a loss; nothing may be computed from it")
+    return build.mse_grad(x, t, **attrs)
+
+
+def infer_grad(x, t, *, scale, zero_point):
+    check_target("mse_grad", x, t, scale, zero_point)
+    return TensorType(x.shape)
+
+
+def evaluate_grad(x, t, *, scale=0.0, zero_point=0):
+    return (x - real_target(t, scale, zero_point)) * x.dtype.type(2 / x.size)
+
+
+def samples(rng):
+    shapes = ((1, 10), (4, 3), (1, 1), (2, 3, 2, 2), (1, 640))
+    cases = [Sample((rng.normal(size=shape), rng.normal(size=shape))) for shape in shapes]
+    far = Sample((np.array([[100.0, -100.0, 3.0]]), np.array([[0.5, 100.0, 3.0]])))
+    q = [rng.integers(-128, 128, shape, dtype=np.int8) for shape in ((1, 33), (2, 1, 3, 3))]
+    of_int8 = [
+        Sample((rng.normal(size=each.shape), each), {"scale": 0.03, "zero_point": zero})
+        for each, zero in zip(q, (-5, 127), strict=True)
+    ]
+    return [*cases, far, *of_int8]
+
+
+register(Op(
+    name="nn.mse", infer=infer, evaluate=evaluate, within=within, grads=(grad_x, None), samples=samples,
+    attrs=ATTRS, dtypes=DTYPES, loss=True,
+    kernel=Kernel("mse_f32.h", lambda *types, **_: f"mse_{suffix(*types)}", literals),
+))  # fmt: skip
+register(Op(
+    name="nn.mse_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples, attrs=ATTRS, dtypes=DTYPES,
+    kernel=Kernel("mse_f32.h", lambda *types, **_: f"mse_grad_{suffix(*types)}", literals, in_place=(0,)),
+))  # fmt: skip
