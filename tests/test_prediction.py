@@ -3,12 +3,15 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import workbench
-from workbench import data, frontends, session
+from workbench import data, frontends, prediction, session
 from workbench.boards import get
+from workbench.cli import main
 from workbench.errors import DataError, RecordError
+from workbench.frontends.layers import Network
 from workbench.record import ELF
 from workbench.training import Training
 
@@ -88,9 +91,60 @@ def test_a_run_without_its_firmware_says_so(run, tmp_path, digits):
 
 
 @pytest.mark.parametrize(
-    "x", [np.zeros((3, 63)), np.zeros(()), np.zeros((0, 64)), np.full((2, 64), "a"), [[1.0], [1.0, 2.0]],
-          np.full((2, 64), np.nan)]
-)  # fmt: skip
-def test_samples_that_do_not_fit_are_refused(run, x):
-    with pytest.raises(DataError, match="samples are"):
+    ("x", "words"),
+    [
+        (np.zeros((3, 63)), "63"),
+        (np.zeros((0, 64)), "empty"),
+        (np.full((2, 64), "a"), "not numbers"),
+        ([[1.0], [1.0, 2.0]], "no array"),
+        (np.full((2, 64), np.nan), "NaN"),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused(run, x, words):
+    with pytest.raises(DataError, match=words):
         run.predict(x)
+
+
+def test_an_autoencoder_tells_the_error_of_each_sample(tmp_path):
+    rng = np.random.default_rng(0)
+    net = Network("mirror", input_shape=(1, 6))
+    model = net.model(net.dense(net.input, "fc", 6), data=(rng.normal(size=(30, 6)) * 3,))
+    run = workbench.run(model, steps=60, lr=0.05, trace="off", normalize="standard")
+    x = rng.normal(size=(7, 6)) * 3
+    made = prediction.predict_run(run, run.elf, x)
+    mean, deviation = (np.array(run.meta["data"]["normalize"][key]) for key in ("shift", "scale"))
+    seen = ((x - mean) / deviation).astype(np.float32)
+    assert np.allclose(made.losses, ((made.scores - seen) ** 2).mean(axis=1), rtol=1e-5)
+    assert made.figures.loss == pytest.approx(np.mean(made.losses)) and made.figures.accuracy is None
+
+
+def test_what_is_printed_and_written(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    kinds = np.array(["cat", "dog"])[np.arange(40) % 2]
+    x = np.where((kinds == "cat")[:, None], 1.0, -1.0) + rng.normal(size=(40, 64))
+    np.savez("pets.npz", x=x, y=kinds)
+    np.savez("new.npz", x=x[:3])
+    assert main(["run", "mlp", "--data", "pets.npz", "--epochs", "1", "--trace", "off", "-o", "run", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert main(["predict", "run", "--json"]) == 0
+    held_out = json.loads(capsys.readouterr().out)
+    assert held_out["accuracy"] == told["accuracy"]["after"] and held_out["samples"] == told["data"]["test"] == 8
+    assert held_out["held_out_loss"] == told["held_out_loss"]["after"]
+    assert held_out["classes"] == ["cat", "dog"] and set(held_out["predicted"]) <= {"cat", "dog"}
+    assert np.sum(held_out["confusion"]) == 8
+    folder = tmp_path / "out" / "run-predictions"
+    assert {path.name for path in folder.iterdir() if path.name[0] != "."} == {
+        "predictions.csv", "confusion.png", "loss.png", "files.json"}  # fmt: skip
+    table = pd.read_csv(folder / "predictions.csv")
+    assert (table.actual == table.predicted).mean() == held_out["accuracy"]
+
+    assert main(["predict", "run", "--data", "new.npz", "-o", "new"]) == 0
+    out = capsys.readouterr().out
+    assert "3 samples of new.npz" in out and "accuracy" not in out and "confusion" not in out
+    np.savez("pets.npz", x=x[::-1], y=kinds)
+    assert main(["predict", "run"]) == 1
+    assert "pets.npz holds other samples than it was trained on" in capsys.readouterr().err
+    assert main(["predict", "nowhere"]) == 1
+    assert main(["predict", "mcunet-5fps"]) == 1
+    assert "has no data set of its own" in capsys.readouterr().err

@@ -1,8 +1,11 @@
-"""Predictions of a firmware that was trained: the emulated wb_forward, with the weights it came to."""
+"""Predictions: the emulated wb_forward of a firmware, with the weights that a training came to, for any samples.
+
+given ── as the run's data was read and normalized ──► samples ── wb_forward ──► scores ── beside targets ──► figures
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from math import prod
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +13,21 @@ import pandas as pd
 
 from workbench.autodiff import loss_nodes
 from workbench.boards import Board
+from workbench.data import Data, Network, Reading, as_seen, resolved
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
-from workbench.errors import DataError, ParseError, RecordError, shown
+from workbench.errors import DataError, ParseError, RecordError
+from workbench.evaluation import Figures, figures
 from workbench.ir.graph import Graph
 from workbench.ir.text import parse_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
+from workbench.objective import LABELS, Objective
 from workbench.passes.permute_channels import Orders, permuted
 from workbench.record import Run
+from workbench.report.confusion import confusion
 from workbench.tables import BufferRow, OpRow
+from workbench.targets import told
 from workbench.trace.inspector import Inspector
 
 
@@ -27,7 +35,8 @@ from workbench.trace.inspector import Inspector
 class Firmware:
     """What predicts: an ELF, the board it was linked for, its graph, where its buffers lie, the stack it may need.
 
-    `orders` tell where the channels of a parameter stand in memory (see passes/permute_channels).
+    `orders` tell where the channels of a parameter stand in memory (see passes/permute_channels); `network` is what
+    samples have to fit, `objective` what its outputs are held against.
     """
 
     elf: bytes = field(repr=False)
@@ -37,69 +46,152 @@ class Firmware:
     ops: list[OpRow]
     stack_reserve: int
     orders: Orders
+    network: Network
+    objective: Objective
 
-    @property
-    def input(self) -> TensorType:
-        return self.graph.types[self.graph.inputs[0]]
+    def scores(self, x: np.ndarray, weights: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+        """float32 (n, …) of real samples x (n, …). `weights`, in the model's own order, replace those it updates."""
+        device = self.started(weights or {})
+        made = device.outputs(quantized(x, self.network.input))
+        made = made.reshape(len(x), *self.network.output)
+        return np.moveaxis(made, 1, -1) if self.network.nhwc and made.ndim == 4 else made
 
-    @property
-    def output(self) -> TensorType:
-        """What the loss is computed of."""
-        (loss,) = loss_nodes(self.graph)
-        return self.graph.types[loss.operands[0]]
-
-    def started(self, weights: Mapping[str, np.ndarray] | None = None) -> Device:
-        """A machine with it; its faults are named. `weights`, in the model's own order, replace those it updates."""
-        machine = Machine(parse_elf(self.elf, Path("firmware.elf")), self.board)
-        device = Device(machine, self.buffers, self.ops, self.input.stored if self.input.layout else np.ravel)
+    def started(self, weights: Mapping[str, np.ndarray]) -> Device:
+        """A machine with it; its faults are named."""
+        machine, kind = Machine(parse_elf(self.elf, Path("firmware.elf")), self.board), self.network.input
+        device = Device(machine, self.buffers, self.ops, kind.stored if kind.layout else np.ravel)
         Inspector(machine, self.buffers, self.ops, reserve=self.stack_reserve)
-        for name, values in permuted(weights or {}, self.orders).items():
+        for name, values in permuted(weights, self.orders).items():
             write_parameter(device, name, self.graph.types.get(name), values)
         return device
 
 
-def predict(run: Run, elf: bytes | None, x) -> np.ndarray:
-    """Scores of the samples x (n, …) by a run's firmware and trained weights (see session.Result.predict)."""
-    firmware = _of_run(run, elf)
-    samples = stored(firmware.input, x)
-    scores = outputs(firmware.started(run.weights), samples, firmware.input.shape[0])
-    return scores.reshape(len(samples), *firmware.output.shape[1:])
+@dataclass(frozen=True)
+class Predictions:
+    """`scores` (n, …) in the layout of the network's file, and `data`, the samples, all of them held out.
 
+    `classes` are the names of the network's classes, numbers where they have none; empty where it tells no classes.
+    """
 
-def stored(kind: TensorType, x) -> np.ndarray:
-    """Samples (n, …) as the network's input stores them. Raises DataError for what does not fit."""
-    try:
-        values = np.asarray(x)
-    except ValueError:
-        raise DataError("samples are one array (n, …); these are of different shapes") from None
-    shape = kind.shape[1:]
-    if values.dtype.kind not in "fiub" or not values.ndim or values[:1].size != prod(shape):
-        raise DataError(f"samples are numbers (n, {', '.join(map(str, shape))}); got {shown(x)}")
-    with np.errstate(over="ignore"):
-        values = values.reshape(-1, *shape).astype(np.float32)
-    if not np.isfinite(values).all():
-        where = int(np.argwhere(~np.isfinite(values))[0, 0])
-        raise DataError(
-            f"samples are finite numbers; sample {where} holds {values[where][~np.isfinite(values[where])][0]}"
+    scores: np.ndarray
+    data: Data
+    objective: Objective
+    input: TensorType
+    classes: tuple[str, ...] = ()
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether it is known what the outputs should be."""
+        return self.data.target == self.objective.target
+
+    @cached_property
+    def predicted(self) -> np.ndarray | None:
+        """The class of the largest score of each sample, int64 (n,)."""
+        return self.scores.argmax(axis=1) if self.classes else None
+
+    @cached_property
+    def figures(self) -> Figures:
+        """Mean loss and accuracy over the samples; None where no targets are known."""
+        return self._figures(slice(None)) if self.has_targets else Figures(None)
+
+    @cached_property
+    def losses(self) -> list[float | None]:
+        """Of each sample alone: of an autoencoder, how unusual it is."""
+        count = len(self.scores) if self.has_targets else 0
+        return [self._figures(slice(index, index + 1)).loss for index in range(count)]
+
+    @cached_property
+    def confusion(self) -> np.ndarray | None:
+        """Samples of each class (rows) by predicted class (columns)."""
+        if not self.classes or not self.has_targets:
+            return None
+        return confusion(self.data.test_y, self.predicted, len(self.classes))
+
+    def _figures(self, part: slice) -> Figures:
+        x = quantized(self.data.test_x[part], self.input)
+        return figures(
+            self.objective, self._own_layout[part], told(self.objective, x, self.data.test_y[part], self.input)
         )
-    return quantized(values, kind)
+
+    @cached_property
+    def _own_layout(self) -> np.ndarray:
+        return self.scores if self.scores.ndim < 4 or self.data.layout != "NHWC" else np.moveaxis(self.scores, -1, 1)
 
 
-def _of_run(run: Run, elf: bytes | None) -> Firmware:
+def of_run(run: Run, elf: bytes | None) -> Firmware:
+    """The firmware of a run. Raises RecordError where it was not kept."""
     if elf is None or not run.weights:
         raise RecordError(f"{run.title}: its firmware and weights were not kept", "run it again")
     meta = run.meta
     try:
-        board = Board(**meta["linked_for"])
+        graph = parse_graph(run.graph)
+        (loss,) = loss_nodes(graph)
+        output = graph.types[loss.operands[0]].shape[1:]
         orders = {
             name: {int(axis): np.asarray(order) for axis, order in axes.items()}
             for name, axes in meta["channel_orders"].items()
         }
-        graph = parse_graph(run.graph)
-        return Firmware(elf, board, graph, rows_of(run.buffers, BufferRow), rows_of(run.ops, OpRow),
-                        meta["memory"]["stack_reserve"], orders)  # fmt: skip
+        return Firmware(
+            elf, Board(**meta["linked_for"]), graph, rows_of(run.buffers, BufferRow), rows_of(run.ops, OpRow),
+            meta["memory"]["stack_reserve"], orders,
+            Network(meta["model"], graph.types[graph.inputs[0]], output, meta["channels_last"]),
+            Objective(meta["loss_function"], meta["target"]),
+        )  # fmt: skip
     except (ParseError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordError(f"{run.title}: it does not tell its firmware: {error}", "run it again") from None
+
+
+def of_built(built) -> Firmware:
+    """The firmware of a session.Built, as it was compiled."""
+    compiled, image = built.compiled, built.image
+    return Firmware(image.content, image.board, compiled.graph, list(built.project.buffers), list(built.project.ops),
+                    image.stack_reserve, compiled.orders, compiled.model.wanted, compiled.objective)  # fmt: skip
+
+
+def predict_run(run: Run, elf: bytes | None, given=None, reading: Reading | None = None) -> Predictions:
+    """Of the samples `given`, read and normalized as the run's data was; of those it held out where None is given.
+
+    Raises DataError for samples that do not fit, or where those it held out are not there any more.
+    """
+    firmware, record = of_run(run, elf), run.meta.get("data") or {}
+    names = run.meta["classes"] if isinstance(run.meta.get("classes"), list) else ()
+    if given is None:
+        data = _held_out(run, record, firmware.network)
+    else:
+        data = as_seen(given, firmware.network, record, tuple(names), reading, run.meta["loss_function"])
+    return _predictions(firmware, data, run.weights)
+
+
+def predict_built(built, given, reading: Reading) -> Predictions:
+    """Of the samples `given` by a network as it is; normalized only as they are to be (see own.as_seen)."""
+    firmware = of_built(built)
+    data = as_seen(given, firmware.network, None, (), reading, firmware.objective.loss)
+    return _predictions(firmware, data, {})
+
+
+def _predictions(firmware: Firmware, data: Data, weights: Mapping[str, np.ndarray]) -> Predictions:
+    classes = ()
+    if firmware.objective.target == LABELS:
+        own = list(data.names) + [str(number) for number in range(len(data.names), firmware.network.output[-1])]
+        classes = tuple(own)
+    scores = firmware.scores(data.test_x, weights)
+    return Predictions(scores, data, firmware.objective, firmware.network.input, classes)
+
+
+def _held_out(run: Run, record: Mapping, network: Network) -> Data:
+    """What a run held out, from where it had it. Raises DataError where that is gone, or holds other samples now."""
+    source, hint = record.get("source"), "--data names samples to predict"
+    if not record:
+        raise DataError(f"{run.title} was trained on random samples: none is held out", hint)
+    if not record["test"]:
+        raise DataError(f"{run.title} held out no samples", hint)
+    try:
+        again = resolved(source, network, Reading(**record["reading"]), run.meta["loss_function"])
+    except DataError as error:
+        raise DataError(f"{run.title}: the samples it held out are not there: {error.message}", hint) from None
+    if again.digest != record["digest"]:
+        raise DataError(f"{run.title}: {source} holds other samples than it was trained on", hint)
+    return again
 
 
 def write_parameter(device: Device, name: str, kind: TensorType | None, values: np.ndarray) -> None:
@@ -112,17 +204,6 @@ def write_parameter(device: Device, name: str, kind: TensorType | None, values: 
         else:
             stored = np.take(values, np.arange(row.begin, row.end), axis=row.axis).reshape(-1)
         device.machine.write_array(device.address(row), stored.astype(NUMPY[kind.dtype]))
-
-
-def outputs(device: Device, inputs: np.ndarray, batch: int) -> np.ndarray:
-    """What wb_forward gives for each of the inputs (n, …) as they are stored, float32 (n, values); the last batch is
-    padded."""
-    given = []
-    for start in range(0, len(inputs), batch):
-        part = inputs[start : start + batch]
-        padded = np.concatenate([part, np.zeros((batch - len(part), *part.shape[1:]), part.dtype)])
-        given.append(device.forward(padded)[: len(part)])
-    return np.concatenate(given)
 
 
 def rows_of(table: pd.DataFrame, kind: type) -> list:

@@ -95,12 +95,12 @@ class Result(Run):
     elf: bytes | None = field(default=None, repr=False)
 
     def predict(self, x) -> np.ndarray:
-        """Scores, float32 (n, classes) or (n, …) as the network gives them, of samples (n, …) like those of its data.
+        """Scores, float32 (n, classes) or (n, …) as the network gives them, of samples (n, …) as `data` took them.
 
-        The emulated wb_forward computes them, with the trained weights. Raises DataError for samples that do not fit,
-        RecordError where the firmware was not kept.
+        They are read and normalized as the run's own data was; the emulated wb_forward computes the scores, with the
+        trained weights. Raises DataError for samples that do not fit, RecordError where the firmware was not kept.
         """
-        return prediction.predict(self, self.elf, x)
+        return prediction.predict_run(self, self.elf, x).scores
 
     def save(self, folder: str | Path) -> None:
         """As Run.save; with the ELF, so that the saved run can predict."""

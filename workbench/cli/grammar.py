@@ -8,7 +8,7 @@ from importlib.metadata import version
 from workbench.errors import meant
 
 GROUPS = {
-    "train and measure": ("demo", "run", "lifecycle", "compare", "report"),
+    "train and measure": ("demo", "run", "predict", "lifecycle", "compare", "report"),
     "look inside": ("show", "plan", "passes", "policies", "check"),
     "take along": ("build",),
     "what there is": ("models", "boards", "ops"),

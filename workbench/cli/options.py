@@ -19,9 +19,11 @@ from workbench.objective import LOSSES
 OWN = ("output", "force", "json", "steps", "epochs", "trace")  # options of one command, not of the training it is about
 
 
-def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    which = "a network of `workbench models`, a .tflite or .json file, or mynet.py:net, one in Python"
-    parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help=which)
+def add_model(
+    parser: argparse.ArgumentParser, optional: bool = False, metavar: str = "MODEL", or_else: str = ""
+) -> None:
+    which = f"{or_else}a network of `workbench models`, a .tflite or .json file, or mynet.py:net, one in Python"
+    parser.add_argument("model", metavar=metavar, nargs="?" if optional else None, help=which)
     parser.add_argument(
         "--classes",
         type=positive,

@@ -31,7 +31,7 @@ def taken(value) -> str | sets.Data | Samples:
     if isinstance(value, Mapping):
         return of_arrays(SOURCE, value)
     if isinstance(value, tuple):
-        names = {2: PAIR, 4: PARTS}.get(len(value))
+        names = {1: ALONE, 2: PAIR, 4: PARTS}.get(len(value))
         if names is None:
             raise DataError(f"data is {len(value)} arrays", "give (x, y), or (train_x, train_y, test_x, test_y)")
         return of_arrays(SOURCE, dict(zip(names, value, strict=True)))

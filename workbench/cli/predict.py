@@ -1,0 +1,166 @@
+"""What a network makes of samples: scores and classes by the emulated forward, and how good they are."""
+
+from pathlib import Path
+
+from workbench.cli import options
+from workbench.cli.output import output_folder, say, say_json, say_more
+from workbench.cli.progress import stage
+from workbench.errors import DataError, WorkbenchError
+
+HELP = "scores of a trained run, or of a network, for samples: accuracy, loss, confusion matrix"
+SHOWN = 10  # samples that are told one by one
+FORWARD = "last-1"  # the policy whose firmware predicts for a network as it is: the smallest step
+
+
+def add_arguments(parser) -> None:
+    options.add_model(parser, metavar="RUN|MODEL", or_else="the folder of a run, or ")
+    options.add_board(parser)
+    options.add_data(parser)
+    parser.add_argument("--load-weights", metavar="FILE", help="of a network: with the weights in an .npz")
+    parser.add_argument("--seed", type=options.seed, default=0, metavar="S", help="of a network's weights (default 0)")
+    options.add_output(parser)
+    parser.set_defaults(batch=1)
+
+
+def execute(args) -> int:
+    of_run = _is_run(args.model)
+    name = Path(args.model).resolve().name if of_run else options.called(args)
+    folder = output_folder(args.output, f"{name}-predictions", args.force)
+    run, made = _by_run(args) if of_run else (None, _by_model(args))
+    from workbench.record.folder import filling
+
+    with filling(folder) as new:
+        files = _write(new, name, run, made)
+    if args.json:
+        say_json({"model": name, "samples": len(made.scores), **as_object(made)})
+        return 0
+    say(_text(name, made).rstrip())
+    for note in made.data.notes:
+        say_more(args, f"note: {note}")
+    say_more(args, f"Wrote {', '.join(str(folder / file) for file in files)}")
+    return 0
+
+
+def _is_run(name: str) -> bool:
+    try:
+        return (Path(name) / "run.json").exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _reading(args):
+    from workbench.data import Reading
+
+    return Reading(**options.reading(args))
+
+
+def _by_run(args):
+    from workbench import prediction, session
+
+    for name in ("load_weights", "classes", "sram"):
+        if getattr(args, name):
+            raise WorkbenchError(f"--{name.replace('_', '-')} is for a network; a run has its own", "leave it out")
+    run = session.load_run(args.model)
+    reading = _reading(args)
+    with stage(args, f"{args.model}: predicting"):
+        return run, prediction.predict_run(run, run.elf, args.data, reading if reading.asked else None)
+
+
+def _by_model(args):
+    from workbench import prediction, session
+
+    model, board = options.model(args), options.board(args)
+    given = args.data or model.data
+    if given is None:
+        raise DataError(f"{options.called(args)} has no data set of its own", "--data names samples to predict")
+    with stage(args, f"{options.called(args)}: building"):
+        built = session.build(session.compile(model, FORWARD), board)
+    with stage(args, f"{options.called(args)}: predicting"):
+        return prediction.predict_built(built, given, _reading(args))
+
+
+def as_object(made) -> dict:
+    """What --json tells of predictions; scores that are no numbers are null."""
+    import numpy as np
+
+    scores = np.where(np.isfinite(made.scores), made.scores, None).tolist()
+    predicted = None if made.predicted is None else [_class(made, index) for index in made.predicted]
+    matrix = None if made.confusion is None else made.confusion.tolist()
+    return {
+        "source": made.data.name, "scores": scores, "predicted": predicted,
+        "classes": list(made.data.names) or len(made.classes) or None, "accuracy": made.figures.accuracy,
+        "loss_function": made.objective.loss, "held_out_loss": made.figures.loss, "confusion": matrix,
+    }  # fmt: skip
+
+
+def _class(made, index) -> str | int:
+    return made.classes[index] if made.data.names else int(index)
+
+
+def _text(name: str, made) -> str:
+    from workbench import units
+    from workbench.report.confusion import confusion_text
+
+    found, count = made.figures, len(made.scores)
+    lines = [f"{name} · {count:,} sample{'s' * (count > 1)} of {made.data.name} · wb_forward, emulated"]
+    if found.accuracy is not None:
+        lines.append(f"accuracy  {units.percent(found.accuracy)}")
+    if made.has_targets:
+        lines.append(f"loss      {units.loss(found.loss)} ({made.objective.loss})")
+    if made.confusion is not None:
+        return "\n".join([*lines, "", confusion_text(made.confusion, made.classes)])
+    return "\n".join([*lines, *_first_samples(made)])
+
+
+def _first_samples(made) -> list[str]:
+    """A line a sample, for the first of them: its class and score, or its loss and first outputs."""
+    from workbench import units
+
+    lines = [""]
+    for index, scores in enumerate(made.scores[:SHOWN]):
+        flat = scores.reshape(-1)
+        if made.predicted is not None:
+            best = made.predicted[index]
+            lines.append(f"  {index:>3}  {made.classes[best]}  (score {flat[best]:.3g})")
+        else:
+            loss = f"  loss {units.loss(made.losses[index])}" if made.has_targets else ""
+            more = ", …" if len(flat) > 4 else ""
+            lines.append(f"  {index:>3}{loss}  {', '.join(f'{value:.4g}' for value in flat[:4])}{more}")
+    return [*lines, *([f"  and {len(made.scores) - SHOWN:,} more"] if len(made.scores) > SHOWN else [])]
+
+
+def _write(folder: Path, name: str, run, made) -> list[str]:
+    """predictions.csv; where there are labels the confusion matrix, of a run the loss curve, as pictures."""
+    from workbench.report.confusion import confusion_figure
+    from workbench.report.figure import save_figure
+    from workbench.report.loss_curve import loss_figure
+    from workbench.units import percent
+
+    _table(made).to_csv(folder / "predictions.csv", index=False)
+    files = ["predictions.csv"]
+    if made.confusion is not None:
+        title = (
+            f"{name} on {Path(made.data.name).name}: {percent(made.figures.accuracy)} of {len(made.scores):,} samples"
+        )
+        save_figure(confusion_figure(made.confusion, made.classes, title), folder / "confusion.png")
+        files.append("confusion.png")
+    if run is not None:
+        save_figure(loss_figure(run), folder / "loss.png")
+        files.append("loss.png")
+    return files
+
+
+def _table(made):
+    """A row a sample: what it is, what it was taken for, its loss, its scores."""
+    import pandas as pd
+
+    columns = {"sample": range(len(made.scores))}
+    if made.confusion is not None:
+        columns["actual"] = [_class(made, index) for index in made.data.test_y]
+    if made.predicted is not None:
+        columns["predicted"] = [_class(made, index) for index in made.predicted]
+    if made.has_targets:
+        columns["loss"] = made.losses
+    flat = made.scores.reshape(len(made.scores), -1)
+    heads = made.classes or [str(index) for index in range(flat.shape[1])]
+    return pd.concat([pd.DataFrame(columns), pd.DataFrame(flat, columns=[f"score_{head}" for head in heads])], axis=1)
