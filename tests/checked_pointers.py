@@ -137,7 +137,7 @@ def _checked_operators(text: str, project: Project) -> str:
         number = numbers[re.search(r"void (op_\w+)", function)[1]]
         row = project.ops[number]
         function = function.replace("\n{\n", f"\n{{\n    wb_operator = {number};\n", 1)
-        function = re.sub(r"order; \}\)", "whole(order); })", function)
+        function = re.sub(r"table; \}\)", "whole(table); })", function)
         if symbols:
             function = re.sub(rf"&?\b({'|'.join(symbols)})\b", r"whole(\1)", function)
         function = _pieces(_checked(function), [rows[i] for i in (*row.reads, *row.writes, *row.scratch)])

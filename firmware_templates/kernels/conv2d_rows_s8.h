@@ -33,7 +33,7 @@ WB_KERNEL void conv2d_parts_rows_s8(int groups, int channels, int in_height, int
             const wb_filter_s8 filter = filter_s8(groups, g, f, filters, channels, taps, kept, w, rest);
             const int inside = inside_bias_s8(b[o], zero_x, channels * taps, filter, kept * taps, (channels - kept) * taps);
             const wb_end_s8 last = { b[o], inside, wb_factor_of(form, zero_y, low, high, groups * filters, m, o),
-                                     mask.words, mask.first + o * out_plane + begin * out_width };
+                                     mask.words, mask.first + o * out_plane + begin * out_width, out_width };
             windows_s8(channels, x.plane, taps, v, h, zero_x, last, x.at + g * channels * x.plane, filter,
                        wb_row_s8(y, o, begin));
         }

@@ -50,7 +50,7 @@ WB_KERNEL void conv2d_parts_s8(int batch, int groups, int channels, int in_heigh
                 const int inside = inside_bias_s8(b[o], zero_x, channels * taps, filter, kept * taps,
                                                   (channels - kept) * taps);
                 const wb_end_s8 end = { b[o], inside, wb_factor_of(form, zero_y, low, high, groups * filters, m, o),
-                                        mask, plane * out_plane };
+                                        mask, plane * out_plane, out_width };
                 windows_s8(channels, in_plane, taps, v, h, zero_x, end, x + (n * groups + g) * channels * in_plane,
                            filter, y + plane * out_plane);
             }

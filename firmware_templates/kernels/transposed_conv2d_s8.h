@@ -4,6 +4,17 @@
 #include "conv2d_transpose_f32.h"
 #include "windows_s8.h"
 
+/* The sum of the weights at these taps of all channels: what each unit of zero_x takes from a window inside the image. */
+WB_KERNEL int taps_sum_s8(int channels, int w_channel, wb_axis v, wb_axis h, const int8_t *restrict w)
+{
+    int sum = 0;
+    for (int c = 0; c < channels; ++c)
+        for (int t = 0; t < v.taps; ++t)
+            for (int u = 0; u < h.taps; ++u)
+                sum += w[c * w_channel + t * v.weight + u * h.weight];
+    return sum;
+}
+
 WB_KERNEL void transposed_conv2d_s8(int batch, int channels, int in_height, int in_width,
                                     int filters, int out_height, int out_width,
                                     int kh, int kw, int sh, int sw, int pt, int pl,
@@ -15,24 +26,22 @@ WB_KERNEL void transposed_conv2d_s8(int batch, int channels, int in_height, int 
     const int in_plane = in_height * in_width, out_plane = out_height * out_width, taps = kh * kw;
     wb_none_pass(batch * filters * out_plane, mask);
     for (int n = 0; n < batch; ++n)
+#pragma GCC unroll 1
         for (int o = 0; o < filters; ++o) {
             const wb_factor factor = wb_factor_of(form, zero_y, low, high, filters, m, o);
+#pragma GCC unroll 2
             for (int py = 0; py < wb_min(sh, out_height); ++py)
+#pragma GCC unroll 2
                 for (int px = 0; px < wb_min(sw, out_width); ++px) {
                     int ky, kx;
                     const wb_axis v = transpose_axis(in_height, out_height, sh, py, kh, pt, 1, kw, in_width, out_width, &ky);
                     const wb_axis h = transpose_axis(in_width, out_width, sw, px, kw, pl, 1, 1, 1, 1, &kx);
                     const int8_t *filter = w + o * channels * taps + ky + kx;
-                    for (int i = 0; i < v.outputs; ++i)
-                        for (int j = 0; j < h.outputs; ++j) {
-                            const int at = (n * filters + o) * out_plane + (py + i * sh) * out_width + px + j * sw;
-                            const int sum = b[o] + windows_sum_s8(channels, in_plane, taps, v, h, zero_x,
-                                                                  windows_begin(v, i), windows_end(v, i),
-                                                                  windows_begin(h, j), windows_end(h, j),
-                                                                  n * channels * in_plane + windows_row(v, h, i) + j, x,
-                                                                  filter);
-                            y[at] = wb_requantize_s8(factor, sum, mask, at);
-                        }
+                    const int first = (n * filters + o) * out_plane + py * out_width + px;
+                    const int inside = b[o] - zero_x * taps_sum_s8(channels, taps, v, h, filter);
+                    const wb_end_s8 end = { b[o], inside, factor, mask, first, v.y_next };
+                    windows_s8(channels, in_plane, taps, v, h, zero_x, end, x + n * channels * in_plane,
+                               (wb_filter_s8){ filter, 0, channels }, y + first);
                 }
         }
 }

@@ -10,7 +10,7 @@ typedef struct {
     int bias, inside;
     wb_factor factor;
     uint32_t *mask;
-    int bit; /* of the plane's first element */
+    int bit, row_bits; /* of the plane's first element; from a row to the next */
 } wb_end_s8;
 
 WB_KERNEL int sum_s8(int count, const int8_t *w)
@@ -72,7 +72,8 @@ WB_KERNEL void windows_s8(int channels, int x_channel, int w_channel, wb_axis v,
             else
                 sum = end.bias + windows_parts_s8(channels, x_channel, w_channel, v, h, zero, v0, v1,
                                                   windows_begin(h, j), windows_end(h, j), row + j * h.step, x, f);
-            y[i * v.y_next + j] = wb_requantize_s8(end.factor, sum, end.mask, end.bit + i * h.outputs + j);
+            y[i * v.y_next + j * h.y_next] =
+                wb_requantize_s8(end.factor, sum, end.mask, end.bit + i * end.row_bits + j * h.y_next);
         }
     }
 }

@@ -22,6 +22,7 @@ from workbench import policy
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
 from workbench.ir.types import TensorType
+from workbench.ops._tables import in_flash
 from workbench.ops.sgd import _is_part, _updated
 
 ROUNDINGS = {name: number for number, name in enumerate(policy.ROUNDINGS)}  # as kernels/sgd_s8.h calls them
@@ -95,13 +96,7 @@ def literals(
     """Rows are filters: elements of a row of dw; the first row, and from row to row of w, in the model's own; taps."""
     rows, apart = dw.shape[0], w.elements // w.shape[0]
     return [rows, dw.elements // rows, 0, apart, parameter, ROUNDINGS[rounding], int(qas), unit, scale, weight_decay,
-            apart // (w.shape[1] if w.rank > 1 else 1), _table(filters[:rows]), _table(channels)]  # fmt: skip
-
-
-def _table(order) -> str:
-    """C for a table in flash; 0 where there is none."""
-    numbers = ", ".join(map(str, order))
-    return f"({{ static const int16_t order[] = {{ {numbers} }}; order; }})" if order else "0"
+            apart // (w.shape[1] if w.rank > 1 else 1), in_flash(filters[:rows]), in_flash(channels)]  # fmt: skip
 
 
 def function(w, *_, **__):

@@ -9,6 +9,9 @@ import numpy as np
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
 from workbench.ir.types import TensorType
+from workbench.ops._tables import in_flash
+
+LARGEST = 2**15 - 1  # rows or columns: the kernels' tables hold int16
 
 
 def infer(x, *, size, align_corners, half_pixel_centers):
@@ -19,6 +22,8 @@ def infer(x, *, size, align_corners, half_pixel_centers):
 def _check(what: str, x, size) -> None:
     if x.rank != 4 or len(size) != 2 or any(not isinstance(each, int) or each < 1 for each in size):
         raise ShapeError(f"{what}: it takes (N, C, H, W) to a size of (rows, columns); got {x} and {size}")
+    if max(*size, *x.shape[2:]) > LARGEST:
+        raise ShapeError(f"{what}: images have up to {LARGEST} rows and columns; got {x} and {size}")
 
 
 def _scale(pixels: int, made: int, align_corners: bool) -> np.float32:
@@ -38,13 +43,17 @@ def _nearest(pixels: int, made: int, align_corners: bool, half_pixel_centers: bo
     return np.minimum(index, pixels - 1)
 
 
-def _pixels(shape, made, how):
-    rows, columns = (_nearest(pixels, each, **how) for pixels, each in zip(shape, made, strict=True))
+def _rows_and_columns(pixels, made, how) -> list[np.ndarray]:
+    return [_nearest(*each, **how) for each in zip(pixels, made, strict=True)]
+
+
+def _where(pixels, made, how):
+    rows, columns = _rows_and_columns(pixels, made, how)
     return (slice(None), slice(None), rows[:, None], columns[None, :])
 
 
 def evaluate(x, *, size, **how):
-    return np.ascontiguousarray(x[_pixels(x.shape[2:], size, how)])
+    return np.ascontiguousarray(x[_where(x.shape[2:], size, how)])
 
 
 def grad_x(build, dy, x, *, y, size, **how):
@@ -52,12 +61,12 @@ def grad_x(build, dy, x, *, y, size, **how):
 
 
 def literals(x, *, size, **how):
-    return _literals(x.shape[:2], x.shape[2:], size, **how)
+    return _literals(x.shape[:2], x.shape[2:], size, how)
 
 
-def _literals(planes, pixels, made, *, align_corners, half_pixel_centers):
-    scales = [float(_scale(*each, align_corners)) for each in zip(pixels, made, strict=True)]
-    return [planes[0] * planes[1], *pixels, *made, *scales, 0.5 * half_pixel_centers, int(align_corners)]
+def _literals(planes, pixels, made, how):
+    """Planes, pixels of x and of y, and the tables of which row and column of x each of y is."""
+    return [planes[0] * planes[1], *pixels, *made, *map(in_flash, _rows_and_columns(pixels, made, how))]
 
 
 CASES = (  # shape, size, align_corners, half_pixel_centers
@@ -86,7 +95,7 @@ def infer_grad(dy, *, size, align_corners, half_pixel_centers):
 
 def evaluate_grad(dy, *, size, **how):
     dx = np.zeros((*dy.shape[:2], *size), dy.dtype)
-    np.add.at(dx, _pixels(size, dy.shape[2:], how), dy)
+    np.add.at(dx, _where(size, dy.shape[2:], how), dy)
     return dx
 
 
@@ -95,7 +104,7 @@ def grad_dy(build, g, dy, *, y, size, **how):
 
 
 def literals_grad(dy, *, size, **how):
-    return _literals(dy.shape[:2], size, dy.shape[2:], **how)
+    return _literals(dy.shape[:2], size, dy.shape[2:], how)
 
 
 def samples_grad(rng):

@@ -1,0 +1,7 @@
+"""Tables that a kernel is called with: literals in flash."""
+
+
+def in_flash(numbers) -> str:
+    """C for int16 numbers; 0 where there are none."""
+    listed = ", ".join(map(str, numbers))
+    return f"({{ static const int16_t table[] = {{ {listed} }}; table; }})" if listed else "0"
