@@ -45,7 +45,7 @@ def test_a_big_network_leaves_out_its_middle():
         x = net.dense(x, f"fc{number}", 4)
     lines = repr(net.model(x)).splitlines()
     assert len(lines) == 2 + 16 + 1 + 16 and lines[-1].startswith("fc98 ")
-    assert lines[18] == "… 67 more: `workbench show` prints all"
+    assert lines[18] == "… 67 more: `workbench inspect` prints all"
 
 
 def test_what_is_compiled_tells_itself_in_a_line(tmp_path):

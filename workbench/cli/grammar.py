@@ -9,7 +9,7 @@ from workbench.errors import meant
 
 GROUPS = {
     "train and measure": ("demo", "run", "predict", "lifecycle", "compare", "report"),
-    "look inside": ("show", "plan", "passes", "policies", "check"),
+    "look inside": ("inspect", "show", "plan", "passes", "policies", "check"),
     "take along": ("build",),
     "what there is": ("models", "boards", "ops"),
 }

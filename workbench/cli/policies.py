@@ -17,15 +17,21 @@ def add_arguments(parser) -> None:
         "--policies", metavar="A,B,C", help="default: full, bias-only, bias-only+head, the network's own or each last-K"
     )
     options.add_compile(parser, single_policy=False)
+    options.add_board(parser)
     which.add_argument("--policy", metavar="P", help=f"one policy, layer by layer; {HELP_ON_POLICIES}")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def execute(args) -> int:
+    board = options.board(args)
     model = options.model(args)
     asked = _names(args, model) if args.policy is None else [args.policy]
     policies = parse_policies(asked, model.policy)
-    from workbench.study.policies import cost, layer_parts  # seconds to load: a misspelt name should not wait for it
+    from workbench.study.policies import (
+        STACK,
+        cost,
+        layer_parts,
+    )  # seconds to load: a misspelt name should not wait for it
 
     costs = []
     for policy in policies:
@@ -34,8 +40,9 @@ def execute(args) -> int:
                               options.objective(args, model)))  # fmt: skip
     parts = [] if args.policy is None else layer_parts(model, policies[0])
     if args.json:
-        say_json({"model": model.name, "schedule": args.schedule, "passes": args.passes,
-                  "policies": [vars(each) for each in costs], "layers": [vars(part) for part in parts]})  # fmt: skip
+        how = {"model": model.name, "schedule": args.schedule, "passes": args.passes}
+        told = {"policies": [_as_json(each, board) for each in costs], "layers": [vars(part) for part in parts]}
+        say_json(how | {"board": board.name, "sram_limit": board.sram_size} | told)
         return 0
     if parts:
         rows = [[part.layer, _share(part.weights, part.weights_of), _share(part.biases, part.biases_of),
@@ -46,22 +53,27 @@ def execute(args) -> int:
     rows = [
         [each.policy, _share(each.updated, total), size(each.parameters_bytes), size(each.saved_bytes),
          size(each.arena_bytes), size(each.parameters_bytes + each.arena_bytes),
-         quantity(each.forward_macs), quantity(each.backward_macs)]
+         quantity(each.forward_macs), quantity(each.backward_macs), "yes" if each.fits(board) else "no"]
         for each in costs
     ]  # fmt: skip
-    heads = ["policy", "updated", "in SRAM", "saved", "arena", "SRAM without stack", "MACs forward", "backward"]
+    heads = ["policy", "updated", "in SRAM", "saved", "arena", "SRAM without stack", "MACs forward", "backward", "fits"]
     formulas = [each.formula_bytes for each in costs]
     if None not in formulas:
         heads.insert(4, "extra (formula)")
         rows = [[*row[:4], size(extra), *row[4:]] for row, extra in zip(rows, formulas, strict=True)]
     say(table(heads, rows))
     say("in SRAM: updated parameters and state · saved: what the forward keeps for the backward · SRAM without stack: "
-        "in SRAM + arena · all by plan; `workbench compare` measures")  # fmt: skip
+        "in SRAM + arena · all by plan; `workbench compare` measures\n"
+        f"fits: {board.name} has {size(board.sram_size)} of SRAM; {size(STACK)} of stack are assumed")  # fmt: skip
     if None not in formulas:
         say(
             "extra (formula): masks, biases, updated weights and saved inputs as the sparse policies were searched with"
         )
     return 0
+
+
+def _as_json(cost, board) -> dict:
+    return vars(cost) | {"sram_bytes": cost.sram_bytes, "fits": cost.fits(board)}
 
 
 def _names(args, model) -> list[str]:

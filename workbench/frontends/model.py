@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.data import Data, Network, Samples
 from workbench.errors import PolicyError, meant
-from workbench.frontends.summary import summary
+from workbench.frontends.summary import html, summary
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
@@ -47,6 +47,10 @@ class Model:
     def __repr__(self) -> str:
         """A line about it and a row a layer, however many weights it has."""
         return summary(self)
+
+    def _repr_html_(self) -> str:
+        """The same as a table, for notebooks."""
+        return html(self)
 
     def policy(self, text: str | UpdatePolicy) -> UpdatePolicy:
         """The network's own policy of this name, or the one that `text` writes out. Raises PolicyError."""

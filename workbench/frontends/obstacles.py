@@ -33,9 +33,16 @@ class Obstacle:
     operands: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """#3 MUL "se/mul" is not supported."""
+        if not self.operator:
+            return self.reason.removeprefix(": ") if self.reason.startswith(":") else f"the file{self.reason}"
+        node = f' "{self.node}"' if self.node else ""
+        return f"#{self.number} {self.operator}{node}{self.reason}"
+
     def as_json(self) -> dict:
         told = asdict(self)
-        return {**told, "reason": self.reason.lstrip(": "), "help": told.pop("hint")}
+        return {"help": told.pop("hint"), **told, "reason": self.reason.lstrip(": ")}
 
 
 class Unsupported(ModelError):  # noqa: N818  what the file is
@@ -62,7 +69,7 @@ def grouped(obstacles: Sequence[Obstacle]) -> list[str]:
 
 def _line(operator: str, reason: str, group: Sequence[Obstacle]) -> str:
     if not operator:
-        return reason.removeprefix(": ") if reason.startswith(":") else f"the file{reason}"
+        return str(group[0])
     places = [f'#{each.number} "{each.node}"' if each.node else f"#{each.number}" for each in group[:MOST_PLACES]]
     places += [f"{len(group) - MOST_PLACES} more"] * (len(group) > MOST_PLACES)
     return f"{operator} ({', '.join(places)}){reason}"

@@ -6,6 +6,8 @@ fc1    nn.dense + bias_add + relu  (1, 64)      4.16 k   4.1 k
 …
 """
 
+from dataclasses import dataclass
+from html import escape
 from itertools import groupby
 
 from workbench.ir import op as ops
@@ -15,6 +17,40 @@ from workbench.units import quantity
 MOST_ROWS, ENDS = 40, 16  # rows shown whole; of more, the first and the last
 HIDDEN = (".factors", ".pixel", ".flatten", ".shape")  # ends of labels of nodes that only serve their layer
 HEADS = ("layer", "operators", "result", "parameters", "MACs")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Neighbouring nodes of one name: `parameters` are those that it reads first, `elements` how many values."""
+
+    name: str
+    operators: tuple[str, ...]
+    dtype: str
+    shape: tuple[int, ...]
+    parameters: tuple[str, ...]
+    elements: int
+    macs: int
+
+    @property
+    def what(self) -> str:
+        """nn.conv2d + bias_add + relu."""
+        main, *others = self.operators
+        return " + ".join([main, *(op.rpartition(".")[2] for op in others)])
+
+
+def layers(graph: Graph) -> list[Layer]:
+    """In order of execution, each with what ends it."""
+    found, seen = [], set()
+    for name, group in groupby(graph.nodes, lambda node: _layer(node.label) or f"%{node.results[0]}"):
+        nodes = list(group)
+        own = {name: None for node in nodes for name in node.operands if name in graph.parameters and name not in seen}
+        seen |= own.keys()
+        macs = sum(ops.get(n.op).macs(*(graph.types[name] for name in n.operands), **n.attrs) for n in nodes)
+        operators = [node.op for node in nodes if not node.label.endswith(HIDDEN)] or [nodes[0].op]
+        kind = graph.types[nodes[-1].results[0]]
+        elements = sum(graph.types[name].elements for name in own)
+        found.append(Layer(name, tuple(operators), kind.dtype, kind.shape, tuple(own), elements, macs))
+    return found
 
 
 def title(model) -> str:
@@ -37,28 +73,40 @@ def _called(data) -> str:
 def summary(model) -> str:
     """The title and a row a layer; parameters count where they are read first."""
     rows = _rows(model.graph)
-    if len(rows) > MOST_ROWS:
-        left_out = f"… {len(rows) - 2 * ENDS} more: `workbench show` prints all"
-        rows = [*rows[:ENDS], (left_out, "", "", "", ""), *rows[-ENDS:]]
-    notes = [f"note: {note}" for note in model.notes]
     widths = [max(len(row[at]) for row in (HEADS, *rows) if any(row[1:])) for at in range(len(HEADS))]
-    return "\n".join([title(model), *(_line(row, widths) for row in (HEADS, *rows)), *notes])
+    return "\n".join([title(model), *(_line(row, widths) for row in (HEADS, *rows)), *_notes(model)])
+
+
+def html(model) -> str:
+    """The same for a notebook's cell."""
+    heads = "".join(f'<th style="text-align: {_side(at)}">{head}</th>' for at, head in enumerate(HEADS))
+    rows = ["".join(f'<td style="text-align: {_side(at)}">{escape(cell)}</td>' for at, cell in enumerate(row))
+            for row in _rows(model.graph)]  # fmt: skip
+    lines = [title(model), *_notes(model), f"`workbench inspect {model.argument}` estimates what training it takes"]
+    first, *last = (f"<p>{escape(line)}</p>" for line in lines)
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    return "\n".join([first, f"<table><thead><tr>{heads}</tr></thead><tbody>", body, "</tbody></table>", *last])
+
+
+def _notes(model) -> list[str]:
+    return [f"note: {note}" for note in model.notes]
+
+
+def _side(at: int) -> str:
+    return "left" if at < 3 else "right"
 
 
 def _rows(graph: Graph) -> list[tuple[str, ...]]:
-    """A row a layer: neighbours of one name, but for what ends it."""
-    rows, seen = [], set()
-    for layer, group in groupby(graph.nodes, lambda node: _layer(node.label) or f"%{node.results[0]}"):
-        nodes = list(group)
-        own = {name for node in nodes for name in node.operands if name in graph.parameters} - seen
-        seen |= own
-        macs = sum(ops.get(n.op).macs(*(graph.types[name] for name in n.operands), **n.attrs) for n in nodes)
-        count = sum(graph.types[name].elements for name in own)
-        main, *others = [node.op for node in nodes if not node.label.endswith(HIDDEN)] or [nodes[0].op]
-        what = " + ".join([main, *(op.rpartition(".")[2] for op in others)])
-        shape = str(graph.types[nodes[-1].results[0]].shape)
-        rows.append((layer, what, shape, quantity(count) if own else "", quantity(macs) if macs else ""))
-    return rows
+    """A row a layer, those of a big network in part."""
+    rows = [
+        (layer.name, layer.what, str(layer.shape), quantity(layer.elements) if layer.parameters else "",
+         quantity(layer.macs) if layer.macs else "")
+        for layer in layers(graph)
+    ]  # fmt: skip
+    if len(rows) <= MOST_ROWS:
+        return rows
+    left_out = f"… {len(rows) - 2 * ENDS} more: `workbench inspect` prints all"
+    return [*rows[:ENDS], (left_out, "", "", "", ""), *rows[-ENDS:]]
 
 
 def _layer(label: str) -> str:

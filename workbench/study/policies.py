@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench import session
+from workbench.boards import Board
+from workbench.codegen.layout import lay_out
 from workbench.frontends import Model
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
@@ -12,12 +14,16 @@ from workbench.objective import Objective
 from workbench.passes.apply_policy import Layer, apply_policy, weighted_layers
 from workbench.passes.permute_channels import updated_channels
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
+from workbench.units import KB
+
+STACK, CODE = 512, 96 * KB  # bytes assumed: our networks' stacks took 28 to 412, their code 17 to 100 KB
 
 
 @dataclass(frozen=True)
 class Cost:
     """Of one policy: elements updated, bytes of weights and state in SRAM, of what the forward saves for the backward,
-    and of the planned arena; multiply-accumulates forward and behind the loss, of the whole batch.
+    and of the planned arena; multiply-accumulates forward and behind the loss, of the whole batch. `static_bytes`:
+    weights and state with the scalars beside them; `constant_bytes` of flash: all parameters' first values.
     """
 
     policy: str
@@ -27,7 +33,17 @@ class Cost:
     arena_bytes: int
     forward_macs: int
     backward_macs: int
-    formula_bytes: int | None = None  # of extra memory, see extra_memory; None for a float32 network
+    formula_bytes: int | None  # of extra memory, see extra_memory; None for a float32 network
+    static_bytes: int
+    constant_bytes: int
+
+    @property
+    def sram_bytes(self) -> int:
+        """An estimate: the stack is not known before the C is compiled."""
+        return self.static_bytes + self.arena_bytes + STACK
+
+    def fits(self, board: Board) -> bool:
+        return self.sram_bytes <= board.sram_size and self.constant_bytes + CODE <= board.flash_size
 
 
 @dataclass(frozen=True)
@@ -60,9 +76,13 @@ def cost(
     updated = [graph.types[name].updated for name in graph.parameters if graph.types[name].needs_grad]
     state = [graph.types[name] for name in graph.state]
     forward, backward = _macs(graph)
+    buffers = lay_out(graph, compiled.memory).buffers
+    static = sum(row.size for row in buffers if row.storage == "sram")
+    constant = sum(row.size for row in buffers if row.storage == "flash" or row.role == "parameter")
     return Cost(
         compiled.policy.name, sum(kind.elements for kind in updated), sum(kind.bytes for kind in [*updated, *state]),
         saved_bytes(graph), compiled.memory.plan.bytes, forward, backward, extra_memory(model, compiled.policy),
+        static, constant,
     )  # fmt: skip
 
 

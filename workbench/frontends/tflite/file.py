@@ -146,7 +146,7 @@ class _Reader:
     def _code(self, code) -> str:
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())  # the older field ends at 127
         name = self.builtins.get(number, f"number {number}")
-        return f"CUSTOM {_text(code.CustomCode())}" if name == "CUSTOM" else name
+        return f"CUSTOM {_text(code.CustomCode())}".strip() if name == "CUSTOM" else name
 
     def _tensor(self, number: int, tensor) -> Tensor:
         name = _text(tensor.Name()) or f"tensor {number}"

@@ -1,0 +1,136 @@
+"""What training a network would take, by its graph alone: layers, multiply-accumulates, and an estimate of each policy.
+
+Nothing is generated, compiled by gcc or run. SRAM is planned, but for the stack, which is assumed; planning a big
+network with the pass `regions` takes long: unless told to, it is planned without, and needs less with it.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbench import boards
+from workbench.autodiff import parameter_roles, training_step
+from workbench.boards import Board
+from workbench.errors import ModelError, ShapeError
+from workbench.frontends import Model
+from workbench.frontends.summary import Layer, layers
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph
+from workbench.ir.liveness import phases, steps
+from workbench.passes.apply_policy import apply_policy, weighted_layers
+from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
+from workbench.study.instructions import estimated_instructions
+from workbench.study.policies import Cost, cost
+
+MANY_NODES = 60  # from so many on the pass `regions` takes seconds a policy
+GRADIENT = "d."  # begins the label of what autodiff makes
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A layer under a policy: how many of its parameters can be updated and are, and the multiply-accumulates that its
+    gradients take, of the whole batch (None: the network cannot be trained).
+    """
+
+    layer: Layer
+    trainable: int
+    updated: int
+    backward_macs: int | None
+
+    def as_json(self) -> dict:
+        own = self.layer
+        return {
+            "layer": own.name, "operators": list(own.operators), "dtype": own.dtype, "shape": list(own.shape),
+            "parameters": own.elements, "trainable": self.trainable, "updated": self.updated, "macs": own.macs,
+            "backward_macs": self.backward_macs,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of a policy. `at_most`: planned without `regions`, so it may need less; `boards`: name -> whether it fits, None
+    where only the plan with `regions` could tell.
+    """
+
+    cost: Cost
+    instructions: int
+    at_most: bool
+    boards: dict[str, bool | None]
+
+    def as_json(self) -> dict:
+        own = self.cost
+        return {
+            "policy": own.policy, "updated": own.updated, "forward_macs": own.forward_macs,
+            "backward_macs": own.backward_macs, "instructions": self.instructions, "saved_bytes": own.saved_bytes,
+            "arena_bytes": own.arena_bytes, "static_bytes": own.static_bytes, "sram_bytes": own.sram_bytes,
+            "at_most": self.at_most, "fits": self.boards,
+        }  # fmt: skip
+
+
+def usual_policies(model: Model) -> tuple[str, ...]:
+    """Those that are estimated unless others are named: its own, or the last layers."""
+    count = len(weighted_layers(model.graph))
+    return ("full", "bias-only", *(model.policies or [f"last-{k}" for k in (1, 2) if k < count]))
+
+
+def trained_layers(model: Model, policy: str | UpdatePolicy = "full") -> list[Trained]:
+    """Layer by layer. Raises PolicyError for a policy that does not apply to the network."""
+    found = layers(model.graph)
+    if not weighted_layers(model.graph):
+        return [Trained(layer, 0, 0, None) for layer in found]
+    marked, roles = apply_policy(model.graph, model.policy(policy)), parameter_roles(model.graph)
+    backward = _backward_macs(marked, found)
+    types = marked.types
+
+    def elements(names: Sequence[str], part: bool) -> int:
+        kinds = [types[name].updated if part else types[name] for name in names]
+        return sum(kind.elements for kind in kinds)
+
+    def trained(layer: Layer) -> Trained:
+        own = [name for name in layer.parameters if roles.get(name) in ("weight", "bias")]
+        wanted = [name for name in own if types[name].needs_grad]
+        return Trained(layer, elements(own, part=False), elements(wanted, part=True),
+                       None if backward is None else backward[layer.name])  # fmt: skip
+
+    return [trained(layer) for layer in found]
+
+
+def estimate(
+    model: Model,
+    policy: str | UpdatePolicy,
+    schedule: str = "optimized",
+    optimizer: Optimizer = PLAIN_SGD,
+    passes: str = "",
+    on: Sequence[Board] = boards.REAL,
+    quick: bool = False,
+) -> Estimate:
+    """What a step under this policy would take, and which boards it fits. `quick`: a big network's plan is without
+    `regions`. Raises what compiling raises."""
+    at_most = quick and schedule == "optimized" and len(model.graph.nodes) >= MANY_NODES
+    without = ["-regions"] if at_most else []
+    of_plan = cost(model, policy, schedule, optimizer, ",".join(filter(None, [passes, *without])))
+    step = training_step(apply_policy(model.graph, model.policy(policy)), optimizer)
+
+    def fits(board: Board) -> bool | None:
+        if of_plan.fits(board):
+            return True
+        kept = of_plan.static_bytes + of_plan.saved_bytes  # whatever the plan
+        return None if at_most and kept <= board.sram_size else False
+
+    return Estimate(of_plan, estimated_instructions(step), at_most, {board.name: fits(board) for board in on})
+
+
+def _backward_macs(marked: Graph, found: list[Layer]) -> Counter | None:
+    """By layer: a node behind the loss belongs to the layer whose parameter it reads, or makes the gradient of."""
+    try:
+        step = training_step(marked)
+    except (ModelError, ShapeError):
+        return None
+    layer_of = {name: layer.name for layer in found for name in layer.parameters}
+    macs: Counter = Counter()
+    for node, phase in zip(steps(step), phases(step), strict=True):
+        own = [layer_of[name] for name in node.operands if name in layer_of]
+        own += [layer_of[name] for name in (node.label.removeprefix(GRADIENT),) if name in layer_of]
+        if own and phase in ("backward", "update"):
+            macs[own[0]] += ops.get(node.op).macs(*(step.types[name] for name in node.operands), **node.attrs)
+    return macs
