@@ -102,6 +102,31 @@ def _conv(node, values, tables, dy):
     return dx, dw * s[:, None, None, None], g.sum((0, 2, 3)) * s * a["x_scale"]
 
 
+def _transposed(node, values, tables, dy):
+    a, (x_name, w_name, b_name, m_name) = node.attrs, node.operands
+    s = values[tables[m_name]].astype(np.float64)
+    x = _real(values, x_name, a["x_scale"], a["x_zero_point"])
+    w = values[w_name].astype(np.float64) * s[:, None, None, None]
+    (kh, kw), (sh, sw), (top, left, *_) = a["kernel_size"], a["strides"], a["padding"]
+    inside = (..., slice(top, top + dy.shape[2]), slice(left, left + dy.shape[3]))
+    sizes = [(n - 1) * step + k + rest for n, step, k, rest in
+             zip(x.shape[2:], (sh, sw), (kh, kw), a["output_padding"], strict=True)]  # fmt: skip
+    wide = np.zeros((*dy.shape[:2], *sizes))
+    places = [(i, j, (..., slice(i, i + (x.shape[2] - 1) * sh + 1, sh), slice(j, j + (x.shape[3] - 1) * sw + 1, sw)))
+              for i in range(kh) for j in range(kw)]  # fmt: skip
+    for i, j, place in places:
+        wide[place] += np.einsum("nchw,oc->nohw", x, w[:, :, i, j])
+    b = values[b_name].astype(np.float64) * s * a["x_scale"]
+    g = _through_clip(node, values, wide[inside] + b[:, None, None], dy)
+    wide[:] = 0
+    wide[inside] = g
+    dx, dw = np.zeros(x.shape), np.zeros(w.shape)
+    for i, j, place in places:
+        dx += np.einsum("nohw,oc->nchw", wide[place], w[:, :, i, j])
+        dw[:, :, i, j] = np.einsum("nohw,nchw->oc", wide[place], x)
+    return dx, dw * s[:, None, None, None], g.sum((0, 2, 3)) * s * a["x_scale"]
+
+
 def _add(node, values, tables, dy):
     a = node.attrs
     one, other = (_real(values, node.operands[i], a[f"{k}_scale"], a[f"{k}_zero_point"]) for i, k in enumerate("ab"))
@@ -142,6 +167,45 @@ def _same_shape(node, values, tables, dy):
     return (dy.reshape(values[node.operands[0]].shape),)
 
 
+def _mean_of_axes(node, values, tables, dy):
+    a = node.attrs
+    real = _real(values, node.operands[0], a["x_scale"], a["x_zero_point"])
+    g = _through_clip(node, values, real.mean(a["axis"], keepdims=True), dy)
+    return (np.ones(real.shape) * g * g.size / real.size,)
+
+
+def _requantize(node, values, tables, dy):
+    real = _real(values, node.operands[0], node.attrs["x_scale"], node.attrs["x_zero_point"])
+    return (_through_clip(node, values, real, dy),)
+
+
+def _moved(node, values, tables, dy):
+    """Of what moves data: each gradient goes back to where its element came from, told by moving its number."""
+    a, shapes = node.attrs, [values[name].shape for name in node.operands]
+    ends = np.cumsum([0, *map(np.prod, shapes)])
+    numbers = [np.arange(start, end).reshape(shape) for start, end, shape in zip(ends, ends[1:], shapes, strict=False)]
+    match node.op:
+        case "concatenate":
+            moved = np.concatenate(numbers, a["axis"])
+        case "transpose":
+            moved = np.transpose(numbers[0], a["axes"])
+        case "slice":
+            moved = numbers[0]
+            for axis, (begin, size, step) in enumerate(zip(a["begin"], a["size"], a["strides"], strict=True), 1):
+                moved = moved.take(begin + step * np.arange(size), axis)
+        case "pad":
+            assert set(a["strides"]) == {1}
+            moved = np.pad(numbers[0], [(0, 0), *zip(a["low"], a["high"], strict=True)], constant_values=-1)
+        case "nn.resize_nearest":
+            assert not a["align_corners"] and not a["half_pixel_centers"]
+            moved = numbers[0]
+            for axis, size in zip((2, 3), a["size"], strict=True):
+                moved = moved.take(np.arange(size) * moved.shape[axis] // size, axis)
+    total = np.zeros(ends[-1] + 1)  # the last takes what belongs to padding
+    np.add.at(total, moved, dy)
+    return tuple(total[start:end].reshape(shape) for start, end, shape in zip(ends, ends[1:], shapes, strict=False))
+
+
 def _quantize(node, values, tables, dy):
     return (_through_clip(node, values, values[node.operands[0]].astype(np.float64), dy),)
 
@@ -157,7 +221,9 @@ def _loss(node, values, tables, dy):
 
 
 RULES = {
-    "qnn.conv2d": _conv, "qnn.add": _add, "qnn.avg_pool2d": _mean, "qnn.quantize": _quantize,
-    "qnn.dequantize": _dequantize, "nn.max_pool2d": _max, "nn.batch_flatten": _same_shape, "reshape": _same_shape,
+    "qnn.conv2d": _conv, "qnn.transposed_conv2d": _transposed, "qnn.add": _add, "qnn.avg_pool2d": _mean,
+    "qnn.quantize": _quantize, "qnn.dequantize": _dequantize, "nn.max_pool2d": _max,
+    **dict.fromkeys(("concatenate", "transpose", "slice", "pad", "nn.resize_nearest"), _moved),
+    "qnn.mean": _mean_of_axes, "qnn.requantize": _requantize, "nn.batch_flatten": _same_shape, "reshape": _same_shape,
     "nn.softmax_cross_entropy": _loss,
 }  # fmt: skip

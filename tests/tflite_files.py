@@ -1,4 +1,4 @@
-"""Write small .tflite files, and run files with TensorFlow Lite itself: the oracles."""
+"""Write small .tflite files, run them with TensorFlow Lite itself (the oracles), hold what is imported against it."""
 
 from pathlib import Path
 
@@ -6,9 +6,13 @@ import flatbuffers
 import numpy as np
 import tflite
 
+from workbench.ir.interpret import interpret
+
 DTYPES = {"float32": np.float32, "int8": np.int8, "int32": np.int32, "uint8": np.uint8, "float16": np.float16}
 SAME, VALID = 0, 1
 RELU, RELU_N1_TO_1, RELU6 = 1, 2, 3
+IMAGE = (1, 9, 8, 6)
+X = (0.05, -3)  # scale and zero point of an input
 
 
 class TfliteFile:
@@ -17,25 +21,26 @@ class TfliteFile:
     def __init__(self):
         self.tensors, self.operators = [], []
 
-    def tensor(self, shape=(), dtype="int8", scale=None, zero=0, axis=0, data=None, name=None) -> int:
-        """`scale`: a number, or one along `axis`. `data`: what is stored, of this dtype."""
+    def tensor(self, shape=(), dtype="int8", scale=None, zero=0, axis=0, data=None, name=None, signature=None) -> int:
+        """`scale`: a number, or one along `axis`. `data`: what is stored, of this dtype. `signature`: -1 where open."""
         if data is not None:
             data = np.asarray(data)
             shape, dtype = data.shape, str(data.dtype)
         name = name or f"net/tensor_{len(self.tensors)}/Made"
-        self.tensors.append((tuple(shape), dtype, scale, zero, axis, data, name))
+        self.tensors.append((tuple(shape), dtype, scale, zero, axis, data, name, signature))
         return len(self.tensors) - 1
 
-    def op(self, name: str, inputs, output: int, table: str = "", **options) -> int:
-        """An operator with its table of options; gives `output`."""
-        self.operators.append((name, list(inputs), [output], table, options))
+    def op(self, name: str, inputs, output: int | list[int], table: str = "", **options):
+        """An operator with its table of options; gives `output`, one or several."""
+        outputs = output if isinstance(output, list) else [output]
+        self.operators.append((name, list(inputs), outputs, table, options))
         return output
 
     def write(self, path: Path, inputs, outputs) -> Path:
         b = flatbuffers.Builder(1024)
         buffers = [_table(b, "Buffer")]
         tensors = []
-        for number, (shape, dtype, scale, zero, axis, data, name) in enumerate(self.tensors):
+        for number, (shape, dtype, scale, zero, axis, data, name, signature) in enumerate(self.tensors):
             stored = {"Data": b.CreateNumpyVector(np.frombuffer(data.tobytes(), np.uint8))} if data is not None else {}
             buffers.append(_table(b, "Buffer", **stored))
             quantization = {}
@@ -45,6 +50,8 @@ class TfliteFile:
                 scales, zeros = b.CreateNumpyVector(scales), b.CreateNumpyVector(zeros)
                 table = _table(b, "QuantizationParameters", Scale=scales, ZeroPoint=zeros, QuantizedDimension=axis)
                 quantization = {"Quantization": table}
+            if signature is not None:
+                quantization["ShapeSignature"] = b.CreateNumpyVector(np.array(signature, np.int32))
             tensors.append(_table(
                 b, "Tensor", Shape=b.CreateNumpyVector(np.array(shape, np.int32)), Name=b.CreateString(name),
                 Type=getattr(tflite.TensorType, dtype.upper()), Buffer=number + 1, **quantization,
@@ -118,3 +125,34 @@ def desktop(path: Path):
         return interpreter.get_tensor(output["index"]).copy()
 
     return run
+
+
+def forward(model, x: np.ndarray) -> np.ndarray:
+    """The model's own output for an input in the file's axes, in the file's axes."""
+    graph = model.inference or model.graph
+    x = x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
+    y = interpret(graph, {**model.weights, "input0": x})[graph.outputs[0]]
+    return y.transpose(0, 2, 3, 1) if y.ndim == 4 else y
+
+
+def inputs(rng, shape, dtype, count=4):
+    if dtype == "int8":
+        return [rng.integers(-128, 128, shape, dtype=np.int8) for _ in range(count)]
+    return [rng.normal(scale=3, size=shape).astype(np.float32) for _ in range(count)]
+
+
+def require_equal(path, shape, dtype="int8", oracle=micro, form="tflite"):
+    """The imported network gives what the oracle gives, and not the same whatever it is fed."""
+    from workbench.frontends.tflite import load
+
+    model, expected = load(path, form=form), oracle(path)
+    seen = []
+    for x in inputs(np.random.default_rng(1), shape, dtype):
+        want, got = expected(x), forward(model, x)
+        assert got.shape == want.shape and got.dtype == want.dtype
+        if want.dtype == np.int8:
+            assert np.array_equal(got, want), f"{(got != want).mean():.2%} differ, by {np.abs(got - 1.0 * want).max()}"
+        else:
+            assert np.linalg.norm(got - want) <= 2e-6 * np.linalg.norm(want)
+        seen.append(want)
+    assert any(not np.array_equal(seen[0], other) for other in seen[1:])

@@ -5,19 +5,24 @@
 #pragma once
 #include "wb_kernel.h"
 
-WB_KERNEL void concatenate_piece_f32(int outer, int row, int size, const float *restrict x, float *restrict y)
-{
-    for (int o = 0; o < outer; ++o)
-        for (int e = 0; e < size; ++e)
-            y[o * row + e] = x[o * size + e];
+#define WB_CONCATENATE(SUFFIX, TYPE)                                                                                   \
+WB_KERNEL void concatenate_piece_##SUFFIX(int outer, int row, int size, const TYPE *restrict x, TYPE *restrict y)      \
+{                                                                                                                      \
+    for (int o = 0; o < outer; ++o)                                                                                    \
+        for (int e = 0; e < size; ++e)                                                                                 \
+            y[o * row + e] = x[o * size + e];                                                                          \
+}                                                                                                                      \
+                                                                                                                       \
+WB_KERNEL void concatenate_##SUFFIX(int outer, int row, int count, const int *sizes, const TYPE *const *operands,      \
+                                    TYPE *y)                                                                           \
+{                                                                                                                      \
+    int begin = 0;                                                                                                     \
+    _Pragma("GCC unroll 16")                                                                                           \
+    for (int i = 0; i < count; ++i) {                                                                                  \
+        concatenate_piece_##SUFFIX(outer, row, sizes[i], operands[i], y + begin);                                      \
+        begin += sizes[i];                                                                                             \
+    }                                                                                                                  \
 }
 
-WB_KERNEL void concatenate_f32(int outer, int row, int count, const int *sizes, const float *const *operands, float *y)
-{
-    int begin = 0;
-#pragma GCC unroll 16
-    for (int i = 0; i < count; ++i) {
-        concatenate_piece_f32(outer, row, sizes[i], operands[i], y + begin);
-        begin += sizes[i];
-    }
-}
+WB_CONCATENATE(f32, float)
+WB_CONCATENATE(s8, int8_t)

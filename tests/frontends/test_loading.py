@@ -173,9 +173,7 @@ def test_more_classes_than_there_are_is_told(tmp_path):
 
 def test_classes_are_for_networks_that_leave_them_open():
     assert frontends.load("mbv2-w0.35", classes=2).graph.outputs
-    named = (
-        r"\n  help: --classes is for networks that leave it open: mcunet-5fps, mbv2-w0\.35, proxyless-w0\.3, and \.json"
-    )
+    named = r"\n  help: --classes is for networks that leave it open: mcunet-5fps, mbv2-w0\.35, proxyless-w0\.3, \.json"
     for name, has in (("lenet", "10 classes, fixed by its data set"), ("conv-relu", "no classes")):
         with pytest.raises(ModelError, match=f"{name} has {has}{named}"):
             frontends.load(name, classes=2)

@@ -4,44 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tflite_files import RELU, RELU6, RELU_N1_TO_1, SAME, VALID, TfliteFile, desktop, micro
+from tflite_files import (
+    IMAGE,
+    RELU,
+    RELU6,
+    RELU_N1_TO_1,
+    SAME,
+    VALID,
+    TfliteFile,
+    X,
+    desktop,
+    forward,
+    inputs,
+    micro,
+    require_equal,
+)
 
 from workbench.frontends import load
-from workbench.ir.interpret import interpret
-
-IMAGE = (1, 9, 8, 6)
-X, Y = (0.05, -3), (0.04, 7)  # scale and zero point of an input and a result
-
-
-def forward(model, x: np.ndarray) -> np.ndarray:
-    """The model's own output for an input in the file's axes, in the file's axes."""
-    graph = model.inference or model.graph
-    x = x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
-    y = interpret(graph, {**model.weights, "input0": x})[graph.outputs[0]]
-    return y.transpose(0, 2, 3, 1) if y.ndim == 4 else y
-
-
-def inputs(rng, shape, dtype, count=4):
-    if dtype == "int8":
-        return [rng.integers(-128, 128, shape, dtype=np.int8) for _ in range(count)]
-    return [rng.normal(scale=3, size=shape).astype(np.float32) for _ in range(count)]
-
-
-def require_equal(path, shape, dtype="int8", oracle=micro, form="tflite"):
-    """The imported network gives what the oracle gives, and not the same whatever it is fed."""
-    from workbench.frontends import tflite
-
-    model, expected = tflite.load(path, form=form), oracle(path)
-    seen = []
-    for x in inputs(np.random.default_rng(1), shape, dtype):
-        want, got = expected(x), forward(model, x)
-        assert got.shape == want.shape and got.dtype == want.dtype
-        if want.dtype == np.int8:
-            assert np.array_equal(got, want), f"{(got != want).mean():.2%} differ, by {np.abs(got - 1.0 * want).max()}"
-        else:
-            assert np.linalg.norm(got - want) <= 2e-6 * np.linalg.norm(want)
-        seen.append(want)
-    assert any(not np.array_equal(seen[0], other) for other in seen[1:])
 
 
 def output_size(image, window, stride, padding):
@@ -100,6 +79,34 @@ def test_float_convolutions(tmp_path, kind, filters, case):
 
 def test_grouped_convolution(tmp_path):
     require_equal(layer(tmp_path, "CONV_2D", (6, 3, 3, 2)), IMAGE)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("case", [
+    {}, {"padding": VALID}, {"stride": (1, 1)}, {"stride": (3, 2), "activation": RELU}, {"bias": False},
+    {"kernel": (2, 2), "padding": VALID, "activation": RELU6}, {"kernel": (1, 1)}, {"size": (10, 14), "padding": VALID},
+    {"scales": "tensor"},
+], ids=str)  # fmt: skip
+def test_transposed_convolutions(tmp_path, dtype, case):
+    rng, file, image, kernel = np.random.default_rng(0), TfliteFile(), (1, 4, 6, 3), case.get("kernel", (3, 3))
+    stride, padding = case.get("stride", (2, 2)), case.get("padding", SAME)
+    size = [n * s if padding == SAME else (n - 1) * s + k
+            for n, s, k in zip(image[1:3], stride, kernel, strict=True)]  # fmt: skip
+    size = case.get("size", size)
+    shape = (5, *kernel, 3)
+    if dtype == "int8":
+        scale = rng.uniform(0.002, 0.01, 1 if case.get("scales") == "tensor" else 5)
+        w = file.tensor(data=rng.integers(-127, 128, shape, np.int8), scale=scale)
+        b = file.tensor(data=rng.integers(-3000, 3000, 5, np.int32), scale=scale * X[0])
+        x, y = file.tensor(image, scale=X[0], zero=X[1]), file.tensor((1, *size, 5), scale=0.1, zero=7)
+    else:
+        w = file.tensor(data=rng.normal(size=shape).astype(np.float32))
+        b = file.tensor(data=rng.normal(size=5).astype(np.float32))
+        x, y = file.tensor(image, "float32"), file.tensor((1, *size, 5), "float32")
+    operands = [file.tensor(data=np.array([1, *size, 5], np.int32)), w, x, *([b] if case.get("bias", True) else [])]
+    file.op("TRANSPOSE_CONV", operands, y, "TransposeConvOptions", Padding=padding, StrideH=stride[0],
+            StrideW=stride[1], FusedActivationFunction=case.get("activation", 0))  # fmt: skip
+    require_equal(file.write(tmp_path / "net.tflite", [x], [y]), image, dtype)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])

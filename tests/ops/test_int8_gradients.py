@@ -10,11 +10,15 @@ from workbench.ir.interpret import interpret
 ATTRS = {"x_scale": 0.05, "x_zero_point": -3, "y_scale": 0.02, "y_zero_point": 5, "form": "tflite"}
 
 
-@pytest.mark.parametrize("name", ["qnn.requantize", "qnn.global_avg_pool2d"])
+AVERAGED = {"qnn.requantize": (), "qnn.global_avg_pool2d": (2, 3), "qnn.mean": (3,)}  # axes
+
+
+@pytest.mark.parametrize("name", AVERAGED)
 def test_gradient_of_the_real_numbers_where_nothing_was_clipped(name):
+    axes = AVERAGED[name]
     rng, build = np.random.default_rng(0), Builder()
     x = build.input("x", (2, 3, 4, 5), "int8", scale=0.05, zero_point=-3)
-    y = build.op(name, x, **ATTRS, clip=(-20, 60))
+    y = build.op(name, x, **ATTRS, clip=(-20, 60), **({"axis": axes} if name == "qnn.mean" else {}))
     graph, gradients = differentiate(build.graph(y), ["x"])
     values = rng.integers(-60, 60, x.shape, dtype=np.int8)
     dy = rng.normal(size=y.shape).astype(np.float32)
@@ -22,9 +26,9 @@ def test_gradient_of_the_real_numbers_where_nothing_was_clipped(name):
     feeds = {"x": values, "grad_output": dy}
     interpret(graph, feeds, observe=lambda node, made: results.update(zip(node.results, made, strict=True)))
     real = (values + 3.0) * 0.05
-    unclipped = 5 + (real if name == "qnn.requantize" else real.mean((2, 3), keepdims=True)) / 0.02
+    unclipped = 5 + (real.mean(axes, keepdims=True) if axes else real) / 0.02
     inside = (np.rint(unclipped) >= -20) & (np.rint(unclipped) <= 60)
-    share = 1 if name == "qnn.requantize" else 1 / 20
+    share = y.type.elements / x.type.elements
     expected = np.broadcast_to(np.where(inside, dy * share, 0), x.shape)
     assert 0 < inside.mean() < 1
     assert np.allclose(results[gradients["x"]], expected, rtol=1e-6)

@@ -14,7 +14,7 @@ from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.ops import qnn_sgd
 
-OPERATORS = ("qnn.conv2d", "qnn.add", "qnn.avg_pool2d", "qnn.quantize", "qnn.dequantize")
+OPERATORS = ("qnn.conv2d", "qnn.transposed_conv2d", "qnn.add", "qnn.avg_pool2d", "qnn.quantize", "qnn.dequantize")
 CASES = [
     pytest.param(name, number, id=f"{name}-{number}")
     for name in OPERATORS
@@ -35,7 +35,7 @@ def alone(name, number):
         return (build.input if name == "in0" else build.parameter)(name, array.shape, dtype_name(array))
 
     values = [argument(f"in{index}", array) for index, array in enumerate(arrays[:3])]
-    if name == "qnn.conv2d":  # its factors are made from scales here, as in a network
+    if len(arrays) > 3:  # of a layer; its factors are made from scales here, as in a network
         w = arrays[1]
         reach = 74 * 74 * np.sqrt(np.prod(w.shape[1:])) * attrs["x_scale"] / attrs["y_scale"]
         s = argument("s", (60 / reach * rng.uniform(0.2, 2, len(w))).astype(np.float32))

@@ -31,5 +31,5 @@ def execute(args) -> int:
     ]
     say(table(["network", "input", "MACs", "parameters", "what it is"], rows))
     say(f"\nNAME{INT8}: a float32 one, quantized after training · files ending in {', '.join(LOADERS)}: others, with "
-        "their own weights")  # fmt: skip
+        "their own weights · mynet.py:net: your own, in Python")  # fmt: skip
     return 0

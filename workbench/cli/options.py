@@ -20,7 +20,7 @@ OWN = ("output", "force", "json", "steps", "epochs", "trace")  # options of one 
 
 
 def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    which = "a network of `workbench models`, or a .tflite or .json file"
+    which = "a network of `workbench models`, a .tflite or .json file, or mynet.py:net, one in Python"
     parser.add_argument("model", metavar="MODEL", nargs="?" if optional else None, help=which)
     parser.add_argument(
         "--classes",

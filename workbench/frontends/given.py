@@ -33,6 +33,12 @@ def several(where: str, what: str, value, least: int = 1, counts: tuple[int, ...
     return tuple(numbers) * (most // len(numbers))
 
 
+def numbers(where: str, what: str, value) -> tuple[int, ...]:
+    """One whole number of 1 or more, or any count of them."""
+    listed = isinstance(value, Iterable) and not isinstance(value, str | bytes | dict)
+    return tuple(whole(where, what, each) for each in (value if listed else [value]))
+
+
 def factor(where: str, what: str, value) -> float:
     if not isinstance(value, Real) or not isfinite(value):
         raise ModelError(f"{where}: {what} is a number; got {shown(value)}")

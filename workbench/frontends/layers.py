@@ -53,6 +53,23 @@ class Network:
             )  # fmt: skip
             return self._bias(y, label)
 
+    def conv2d_transpose(
+        self, x: Value, label: str, channels: int, kernel, *, stride=1, padding=0, output_padding=0, scale=1.0
+    ) -> Value:
+        """(size - 1) · stride + kernel - padding + output_padding rows and columns; `weight` is (input channels,
+        channels, rows, columns)."""
+        self._require(label, x, rank=4)
+        channels, kernel = given.whole(label, "channels", channels), given.several(label, "kernel", kernel)
+        with self._whole_or_not_at_all():
+            shape = (x.shape[1], channels, *kernel)
+            w = self._weight(label, shape, scale, fan_in=x.shape[1] * prod(kernel))
+            y = self.build.conv2d_transpose(
+                x, w, channels=channels, kernel_size=kernel, strides=given.several(label, "strides", stride),
+                padding=_four(label, padding),
+                output_padding=given.several(label, "output_padding", output_padding, least=0), label=label,
+            )  # fmt: skip
+            return self._bias(y, label)
+
     def batch_norm(self, label: str, *, gamma=None, beta=None, mean, var, epsilon: float = 1e-5) -> None:
         """Fold the batch normalization that follows the layer `label` into its weight and bias (see fold)."""
         weight, bias = f"{label}.weight", f"{label}.bias"
@@ -96,6 +113,52 @@ class Network:
         self._require(label, x, rank=4)
         return self.flatten(self.build.global_avg_pool2d(x, label=label))
 
+    def mean(self, x: Value, label: str, axis, *, keepdims: bool = False) -> Value:
+        """The mean over one axis or several, counted from 0, the batch's; they go, or stay with one element each."""
+        self._require(label, x)
+        axes = self._axes(label, x, axis)
+        y = self.build.mean(x, axis=tuple(sorted(axes)), label=label)
+        rest = tuple(size for at, size in enumerate(x.shape) if at not in axes)
+        return y if keepdims else self.build.reshape(y, newshape=rest, label=label)
+
+    def transpose(self, x: Value, label: str, axes) -> Value:
+        """The axes in another order; the batch's stays the first."""
+        self._require(label, x)
+        axes = given.several(label, "axes", axes, least=0, counts=(x.rank,))
+        if axes[:1] != (0,):
+            raise ShapeError(f"{label}: the batch axis, 0, stays the first; got axes {axes}")
+        return self.build.transpose(x, axes=axes, label=label)
+
+    def reshape(self, x: Value, label: str, shape) -> Value:
+        """Another shape for each sample: what stands behind the batch axis."""
+        self._require(label, x)
+        return self.build.reshape(x, newshape=(x.shape[0], *given.numbers(label, "shape", shape)), label=label)
+
+    def slice(self, x: Value, label: str, axis: int, begin: int, end: int, *, step: int = 1) -> Value:
+        """Elements begin, begin + step, … before `end` along an axis."""
+        self._require(label, x)
+        (axis,) = self._axes(label, x, axis)
+        begin, end = (given.whole(label, name, each, least=0) for name, each in (("begin", begin), ("end", end)))
+        chosen = range(begin, min(end, x.shape[axis]), given.whole(label, "step", step))
+        if not chosen:
+            raise ShapeError(f"{label}: nothing of {x.type} lies in [{begin}, {end}) along axis {axis}")
+        parts = [chosen if at == axis else range(size) for at, size in enumerate(x.shape)][1:]
+        return self.build.slice(
+            x, begin=tuple(part.start for part in parts), size=tuple(map(len, parts)),
+            strides=tuple(part.step for part in parts), label=label,
+        )  # fmt: skip
+
+    def pad(self, x: Value, label: str, padding) -> Value:
+        """Zeros around an image; `padding` is one number, (rows, columns) or (top, left, bottom, right)."""
+        self._require(label, x, rank=4)
+        top, left, bottom, right = _four(label, padding)
+        return self.build.pad(x, low=(0, top, left), high=(0, bottom, right), strides=(1, 1, 1), label=label)
+
+    def resize_nearest(self, x: Value, label: str, size) -> Value:
+        """An image of `size` rows and columns, each pixel the nearest one of x: twice the size repeats each."""
+        self._require(label, x, rank=4)
+        return self.build.resize_nearest(x, size=given.several(label, "size", size), label=label)
+
     def flatten(self, x: Value) -> Value:
         self._require("flatten", x)
         return self.build.batch_flatten(x, label="flatten")
@@ -118,6 +181,13 @@ class Network:
                 axes = "(batch, channels, rows, columns)" if rank == 4 else "(batch, values): see flatten"
                 raise ShapeError(f"{label} reads {x.type}; it needs {axes}")
 
+    def _axes(self, label: str, x: Value, axis) -> set[int]:
+        """Some axes behind the batch's, of `x`."""
+        axes = set(given.numbers(label, "axis", axis))
+        if not axes or max(axes) >= x.rank:
+            raise ShapeError(f"{label}: an axis is one of 1 to {x.rank - 1} of {x.type}; got {shown(axis)}")
+        return axes
+
     def _window(self, label: str, x: Value, size, stride, padding) -> dict:
         self._require(label, x, rank=4)
         size = given.several(label, "size", size)
@@ -136,9 +206,9 @@ class Network:
             self.weights.update(weights)
             raise
 
-    def _weight(self, label: str, shape, scale: float = 1.0) -> Value:
+    def _weight(self, label: str, shape, scale: float = 1.0, fan_in: int | None = None) -> Value:
         given.at_most(f"{given.unreserved(label)}.weight", shape)
-        deviation = given.factor(label, "scale", scale) * sqrt(2 / prod(shape[1:]))
+        deviation = given.factor(label, "scale", scale) * sqrt(2 / (fan_in or prod(shape[1:])))
         values = self.rng.normal(size=shape) * deviation
         self.weights[f"{label}.weight"] = values.astype(np.float32)
         return self.build.parameter(f"{label}.weight", shape)

@@ -2,6 +2,7 @@
 
 lenet            built in                           lenet-int8       the same, by post-training quantization
 NAME.json        int8 layers, weights beside it     (LOADERS: suffix of a file -> who reads it)
+mynet.py:net     a Model in a Python file, or a function that returns one (see python_file); mynet.py:net-int8
 """
 
 import re
@@ -15,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from workbench import data
-from workbench.errors import ModelError, meant, shown
-from workbench.frontends import mcu_json
+from workbench.errors import GraphError, ModelError, ShapeError, meant, shown
+from workbench.frontends import mcu_json, python_file
 from workbench.frontends.model import Model
 from workbench.frontends.zoo import ZOO
 from workbench.quantize.post_training import quantized
@@ -39,7 +40,8 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = None) -> Model:
-    """The built-in network `name`, or the one in the file of this name, for `batch` samples at once.
+    """The built-in network `name`, or the one in the file of this name, for `batch` samples at once; `mynet.py:net` is
+    called `net` in a Python file.
 
     `classes`: how many it has, where it leaves that open (None: as many as it has by itself). Raises ModelError that
     lists what there is.
@@ -55,29 +57,41 @@ def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = 
     seed, classes = int(seed), None if classes is None else int(classes)
     if reader := _reader(name):
         return _made(str(name), reader, classes, name, int(batch))
+    if python_file.split(name):
+        return _of_python(str(name), int(batch), seed, classes)
     if name in ZOO:
         return _made(name, ZOO[name], classes, batch=int(batch), seed=seed)
     ending = Path(name).suffix
     if re.fullmatch(r"\.[A-Za-z]\w*", ending):  # w0.35 ends in no suffix
         raise ModelError(
             f"{name}: no network is read from {ending} files",
-            f"{meant(ending, LOADERS)}there are files ending in {', '.join(LOADERS)}, "
+            f"{meant(ending, LOADERS)}there are files ending in {', '.join(LOADERS)}, Python files (mynet.py:net) "
             "and the networks of `workbench models`",
         )
     of = ZOO.get(name.removesuffix(INT8)) if name.endswith(INT8) else None
     if of is None:
         floats = [own for own in ZOO if not _leaves_classes_open(ZOO[own])]  # the others are int8 already
+        all_names = [*ZOO, *(f"{own}{INT8}" for own in floats)]
         raise ModelError(
             f"no network is called {name!r}",
-            f"{meant(name, [*ZOO, *(f'{own}{INT8}' for own in floats)])}"
-            f"there are {', '.join(ZOO)}, NAME{INT8} for a float32 one quantized, and files ending in "
-            f"{', '.join(LOADERS)}; `workbench models` tells more",
+            f"{_meant_file(name) or meant(name, all_names)}"
+            f"there are {', '.join(ZOO)}, NAME{INT8} for a float32 one quantized, files ending in "
+            f"{', '.join(LOADERS)}, and mynet.py:net; `workbench models` tells more",
         )
     return in_int8(_made(name, of, classes, batch=int(batch), seed=seed))
 
 
+def _meant_file(name: str) -> str:
+    """For who types mynet:net, as of a module."""
+    module, _, member = name.partition(":")
+    path = f"{module}{python_file.SUFFIX}"
+    return f"did you mean {path}{':' * bool(member)}{member}? " if module and Path(path).is_file() else ""
+
+
 def called(name: str | Path) -> str:
-    """What a network that `load` takes is called: one in a file by its stem."""
+    """What a network that `load` takes is called: one in a file by its stem, `net` of mynet.py mynet.net."""
+    if reference := python_file.split(name):
+        return python_file.called(*reference)
     return Path(name).stem if _reader(name) else str(name)
 
 
@@ -87,6 +101,24 @@ def _whole(value, least: int) -> bool:
 
 def _reader(name: str | Path) -> Callable[..., Model] | None:
     return LOADERS.get(Path(name).suffix.lower())
+
+
+def _of_python(name: str, batch: int, seed: int, classes: int | None) -> Model:
+    """The network that `name` refers to; NAME-int8 is the same, quantized after training."""
+    path, member = python_file.split(name)
+    make = python_file.maker(path, member.removesuffix(INT8))
+    takes = signature(make).parameters
+    if "classes" in takes and takes["classes"].default is takes["classes"].empty and classes is None:
+        raise ModelError(f"{name} needs to know how many classes it has", "--classes N, or a default in the function")
+    how = {what: value for what, value in (("batch", batch), ("seed", seed)) if what in takes}
+    made = _made(name, make, classes, **how)
+    if made.batch != batch:
+        try:
+            made = made.with_batch(batch)
+        except (ShapeError, GraphError, ModelError) as error:
+            raise ModelError(f"{name} cannot be made for a batch of {batch}: {error.message}",
+                             "a function with the parameter `batch` can make it so") from None  # fmt: skip
+    return replace(in_int8(made) if member.endswith(INT8) else made, source=name)
 
 
 def in_int8(model: Model, samples: np.ndarray | None = None) -> Model:
@@ -136,7 +168,8 @@ def _made(name: str, make: Callable[..., Model], classes: int | None, *arguments
         count = made.graph.types[made.graph.outputs[0]].shape[1]
         has = f"has {count} classes, fixed by its {'data set' if made.data else 'weights'}"
     open_ones = ", ".join(own for own in ZOO if _leaves_classes_open(ZOO[own]))
-    raise ModelError(f"{name} {has}", f"--classes is for networks that leave it open: {open_ones}, and .json files")
+    raise ModelError(f"{name} {has}", f"--classes is for networks that leave it open: {open_ones}, .json files, and "
+                     "functions with the parameter `classes`")  # fmt: skip
 
 
 def _leaves_classes_open(make: Callable[..., Model]) -> bool:

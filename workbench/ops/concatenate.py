@@ -13,6 +13,8 @@ from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
 from workbench.ir.types import TensorType
 
+KERNELS = {"float32": "concatenate_f32", "int8": "concatenate_s8"}
+
 
 def infer(*operands, axis):
     first = operands[0] if operands else TensorType(())
@@ -22,8 +24,12 @@ def infer(*operands, axis):
     for x in operands:
         if x.rank != first.rank or x.dtype != first.dtype or _without(x.shape, axis) != _without(first.shape, axis):
             raise ShapeError(f"concatenate: operands differ along axis {axis} at most; got {first} and {x}")
+        if x.dtype not in KERNELS or (x.scale, x.zero_point) != (first.scale, first.zero_point):
+            raise ShapeError(f"concatenate: operands are float32, or int8 of one scale and zero point; got {first}, "
+                             f"{first.scale}, {first.zero_point} and {x}, {x.scale}, {x.zero_point}")  # fmt: skip
         total += x.shape[axis]
-    return TensorType((*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype)
+    shape = (*first.shape[:axis], total, *first.shape[axis + 1 :])
+    return TensorType(shape, first.dtype, scale=first.scale, zero_point=first.zero_point)
 
 
 def _without(shape, axis):
@@ -55,10 +61,18 @@ CASES = (  # axis, shapes
 
 
 def samples(rng):
-    return [Sample(tuple(rng.normal(size=shape) for shape in shapes), {"axis": axis}) for axis, shapes in CASES]
+    int8 = [
+        Sample(tuple(rng.integers(-128, 128, shape, np.int8) for shape in shapes), {"axis": axis})
+        for axis, shapes in CASES[1:4]
+    ]
+    return [
+        *(Sample(tuple(rng.normal(size=shape) for shape in shapes), {"axis": axis}) for axis, shapes in CASES),
+        *int8,
+    ]
 
 
 register(Op(
     name="concatenate", infer=infer, evaluate=evaluate, grads=(grad,), variadic=True, samples=samples,
-    attrs={"axis": REQUIRED}, kernel=Kernel("concatenate_f32.h", "concatenate_f32", literals),
+    attrs={"axis": REQUIRED}, dtypes=None,
+    kernel=Kernel("concatenate_f32.h", lambda *operands, **_: KERNELS[operands[0].dtype], literals),
 ))  # fmt: skip

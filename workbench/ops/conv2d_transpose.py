@@ -1,4 +1,4 @@
-"""nn.conv2d_transpose: the adjoint of nn.conv2d in x; given dy it is the gradient of the input.
+"""nn.conv2d_transpose: the adjoint of nn.conv2d in x; given dy it is the gradient of the input. A layer of its own too.
 
 dx[n,c,i,j] = Σ dy[n,o,oy,ox] · w[o,c,ky,kx] over all oy·s + ky·d − p = i, ox·s + kx·d − p = j, and onto[n,c,i,j] where
 there is such an operand: the gradient of another reader of the input, at which the sum begins.
@@ -134,6 +134,7 @@ register(Op(
     name="nn.conv2d_transpose", infer=infer, evaluate=evaluate, within=sums(evaluate),
     grads=(grad_dy, grad_w, grad_onto), samples=samples, macs=macs,
     attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
+    parameters={1: "weight"},
     kernel=Kernel("conv2d_transpose_f32.h", function, literals, in_place=(2,), split=(1,), operands=3),
     rows=Rows("conv2d_transpose_rows_f32.h", function_rows, literals_rows, reach, images=(0, 2), operands=3),
     slices=slices,

@@ -5,6 +5,7 @@ import numpy as np
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
 from workbench.ir.types import TensorType
+from workbench.ops._loops import joined, numbers, row_major
 
 DEPTH = 6  # nested loops of the kernel
 
@@ -12,23 +13,8 @@ DEPTH = 6  # nested loops of the kernel
 def infer(x, *, axes):
     if sorted(axes) != list(range(x.rank)):
         raise ShapeError(f"transpose: axes name each of the {x.rank} axes of {x} once; got {list(axes)}")
-    if len(_loops(x.shape, axes)) > DEPTH:
-        raise ShapeError(f"transpose: axes {list(axes)} of {x} move more than {DEPTH} axes apart from each other")
+    copy_literals(x.shape, axes)
     return TensorType(tuple(x.shape[axis] for axis in axes), x.dtype, scale=x.scale, zero_point=x.zero_point)
-
-
-def _loops(shape, axes):
-    """(size, stride in x) of y's axes, outermost first; axes of one element left out, neighbours in both joined."""
-    strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
-    loops: list[tuple[int, int]] = []
-    for axis in axes:
-        size, stride = shape[axis], strides[axis]
-        if size == 1:
-            continue
-        if loops and loops[-1][1] == size * stride:
-            size *= loops.pop()[0]
-        loops.append((size, stride))
-    return loops
 
 
 def evaluate(x, *, axes):
@@ -41,9 +27,8 @@ def grad_x(build, dy, x, *, y, axes):
 
 def copy_literals(shape, axes):
     """What transpose_f32 is called with to write an array of this shape in another order of axes."""
-    loops = _loops(shape, axes)
-    loops = [(1, 0)] * (DEPTH - len(loops)) + loops
-    return [number for loop in loops for number in loop]
+    strides = row_major(shape)
+    return numbers("transpose", joined([shape[axis] for axis in axes], [strides[axis] for axis in axes]), DEPTH)
 
 
 def literals(x, *, axes):

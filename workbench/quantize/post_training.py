@@ -117,11 +117,10 @@ class _Converter:
         """A convolution or dense layer with the bias and the activation behind it."""
         layer = self.layers[node.results[0]]
         x, of_y = self._value(node, 0), self.ranges[layer.end.results[0]]
-        attrs = (
-            {key: node.attrs[key] for key in ("strides", "padding", "dilation", "groups")}
-            if node.op == "nn.conv2d"
-            else {}
-        )
+        name, window = LAYERS[node.op]
+        if node.op == "nn.conv2d_transpose" and (node.attrs["groups"] > 1 or node.attrs["dilation"] != (1, 1)):
+            raise ModelError(f"{node.label}: a transposed convolution in groups or dilated has no int8 form")
+        attrs = {key: node.attrs[key] for key in window}
         if node.op == "nn.dense":
             x = self.build.reshape(x, newshape=(*x.shape, 1, 1), label=f"{node.label}.pixel")
         w, b, s = (self._parameter(name, values) for name, values in self._stored(layer).items())
@@ -129,7 +128,7 @@ class _Converter:
             "qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y.scale, label=f"{node.label}.factors"
         )
         y = self.build.op(
-            "qnn.conv2d", x, w, b, m, channels=w.shape[0], kernel_size=w.shape[2:], x_scale=x.type.scale,
+            name, x, w, b, m, channels=w.shape[0], kernel_size=w.shape[2:], x_scale=x.type.scale,
             x_zero_point=x.type.zero_point, y_scale=of_y.scale, y_zero_point=of_y.zero_point,
             clip=_clip(of_y, layer.activation), label=node.label, **attrs,
         )  # fmt: skip
@@ -147,7 +146,10 @@ class _Converter:
         return {layer.weight: w, layer.bias or self._own_bias(layer): b, f"{of_all}_scale": s}
 
     def _filters(self, layer: Layer) -> np.ndarray:
+        """As int8 layers have them, output channels first."""
         w = self.float_weights[layer.weight]
+        if layer.node.op == "nn.conv2d_transpose":
+            return w.transpose(1, 0, 2, 3)
         return w[:, :, None, None] if w.ndim == 2 else w
 
     def _integers(self, layer: Layer, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +173,8 @@ class _Converter:
 
     def _origin(self, name: str) -> str:
         """The value whose quantization `name` has: operators that take int8 as it is hand it on."""
-        while (maker := self.makers.get(name)) is not None and CONVERTERS.get(maker.op) == _Converter.same:
+        as_it_is = (_Converter.same, _Converter.pad)
+        while (maker := self.makers.get(name)) is not None and CONVERTERS.get(maker.op) in as_it_is:
             name = maker.operands[0]
         return name
 
@@ -204,9 +207,31 @@ class _Converter:
         if pool.pop("count_include_pad", False) or any(pool.get("padding", ())):
             raise ModelError(f"{node.label}: an average over padding has no int8 form")
         of_y = self.ranges[node.results[0]]
-        y = self.build.op("qnn.avg_pool2d", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, y_scale=of_y.scale,
+        name = "qnn.mean" if node.op == "mean" else "qnn.avg_pool2d"
+        y = self.build.op(name, x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, y_scale=of_y.scale,
                           y_zero_point=of_y.zero_point, label=node.label, **pool)  # fmt: skip
         self.values[node.results[0]] = y
+
+    def pad(self, node: Node) -> None:
+        """Around its operand, in its scale."""
+        x = self._value(node, 0)
+        value = Quantization(x.type.scale, x.type.zero_point).stored(node.attrs["value"])
+        self.values[node.results[0]] = self.build.pad(x, label=node.label, **{**node.attrs, "value": value})
+
+    def concatenate(self, node: Node) -> None:
+        """Operands of another scale than the result's are brought to it."""
+        of_y = self.ranges[node.results[0]]
+        operands = [self._in_scale(self._value(node, i), of_y, node.label) for i in range(len(node.operands))]
+        self.values[node.results[0]] = self.build.concatenate(*operands, label=node.label, **node.attrs)
+
+    def _in_scale(self, x: Value, of_y: Quantization, label: str) -> Value:
+        of_x = Quantization(x.type.scale, x.type.zero_point)
+        if of_x == of_y:
+            return x
+        return self.build.op(
+            "qnn.requantize", x, x_scale=of_x.scale, x_zero_point=of_x.zero_point, y_scale=of_y.scale,
+            y_zero_point=of_y.zero_point, label=f"{label}.scaled",
+        )  # fmt: skip
 
     def _value(self, node: Node, index: int) -> Value:
         """The int8 form of an operand. Raises ModelError for a parameter: there is none but in a layer."""
@@ -246,8 +271,14 @@ def _clip(of_y: Quantization, activation: str) -> tuple[int, int]:
     return low, of_y.stored(6.0) if activation == "relu6" else 127
 
 
+LAYERS = {  # float layer -> its int8 form, and the attributes they share
+    "nn.conv2d": ("qnn.conv2d", ("strides", "padding", "dilation", "groups")),
+    "nn.conv2d_transpose": ("qnn.transposed_conv2d", ("strides", "padding", "output_padding")),
+    "nn.dense": ("qnn.conv2d", ()),
+}
 CONVERTERS = {
-    "nn.conv2d": _Converter.layer, "nn.dense": _Converter.layer, "add": _Converter.add,
+    **dict.fromkeys(LAYERS, _Converter.layer), "add": _Converter.add, "concatenate": _Converter.concatenate,
     "nn.max_pool2d": _Converter.same, "nn.batch_flatten": _Converter.same, "reshape": _Converter.same,
-    "nn.avg_pool2d": _Converter.mean, "nn.global_avg_pool2d": _Converter.mean,
+    "nn.resize_nearest": _Converter.same, "slice": _Converter.same, "transpose": _Converter.same, "pad": _Converter.pad,
+    "nn.avg_pool2d": _Converter.mean, "nn.global_avg_pool2d": _Converter.mean, "mean": _Converter.mean,
 }  # fmt: skip

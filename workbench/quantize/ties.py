@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from workbench.errors import ModelError
 from workbench.ir.graph import Graph, Node
 
-WEIGHTED = ("nn.conv2d", "nn.dense")
+WEIGHTED = ("nn.conv2d", "nn.conv2d_transpose", "nn.dense")
 ACTIVATIONS = {"nn.relu": "relu", "nn.relu6": "relu6"}
 
 
@@ -36,7 +36,7 @@ def weighted_layers(graph: Graph, only_reader: Callable[[Node], Node | None]) ->
 
 def _layer(graph: Graph, node: Node, only_reader: Callable[[Node], Node | None]) -> Layer:
     end, weight, *biases = node, *node.operands[1:]
-    activation = node.attrs["activation"]
+    activation = node.attrs.get("activation", "")
     follower = only_reader(end)
     if follower is not None and follower.op == "nn.bias_add" and not biases and not activation:
         end, biases = follower, [follower.operands[1]]

@@ -4,7 +4,7 @@
     (N, H, W, C), filters OHWI       (N, C, H, W), filters OIHW
     (N, H·W·C) of an image           (N, C·H·W); the dense layer behind it has its columns reordered
     fused activation                 int8: the clip of qnn.conv2d, qnn.add, …; float32: nn.relu, nn.relu6
-    PAD                              padding of the convolutions that read it
+    PAD of rows and columns          padding of the convolutions that read it; else a node
     SOFTMAX at the end               left out of `graph`, which ends at the logits; in `inference` it is there
 
 int8 layers are rescaled as TensorFlow Lite Micro does it, to the bit: form="tflite". Newer builds of TensorFlow Lite
@@ -13,13 +13,17 @@ taken as the real numbers they stand for, and the network's notes say so: traine
 also quantize the layer's input on the fly, each kernel in a way of its own.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
-from workbench.errors import GraphError, ModelError, ShapeError
+from workbench.errors import GraphError, ShapeError
 from workbench.frontends.model import Model
-from workbench.frontends.tflite.file import Network, Operator, read
+from workbench.frontends.obstacles import Unsupported
+from workbench.frontends.tflite.file import read
+from workbench.frontends.tflite.network import converted
 from workbench.frontends.tflite.operators import OPERATORS
-from workbench.frontends.tflite.values import Held, Values, nchw
+from workbench.frontends.tflite.values import Values
+from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
 from workbench.plain import printable
 
@@ -29,28 +33,55 @@ __all__ = ["OPERATORS", "load"]
 def load(path: str | Path, batch: int = 1, form: str = "tflite") -> Model:
     """The network in a .tflite file, for `batch` samples at once, called by the file's stem.
 
-    Inputs and outputs of four axes are NCHW. Raises ModelError for a file that cannot be read, and for an operator that
-    is not supported: one line with its name, its number and the file.
+    Inputs and outputs of four axes are NCHW. Raises ModelError for a file that cannot be read; Unsupported, which names
+    every obstacle of it, for one that is no network that can be trained.
     """
-    return _network(Values(read(path), form), Path(path)).with_batch(batch)
+    path = Path(path)
+    values = Values(read(path), form)
+    output, obstacles, sound = converted(values)
+    if obstacles:
+        raise Unsupported(path, values.network.file, obstacles, _before(values, path, sound))
+    return _network(values, path, values.build.graph(output)).with_batch(batch)
 
 
-def _network(values: Values, path: Path) -> Model:
-    network, build = values.network, values.build
-    values.declare_input()
-    for op in network.operators:
-        _convert(values, op)
-    if len(network.outputs) != 1:
-        raise ModelError(f"{network.file} has {len(network.outputs)} outputs; a network has one")
-    graph, inference = build.graph(values.in_order(values.made(network.outputs[0]))), None
+def _network(values: Values, path: Path, graph: Graph) -> Model:
+    network, inference = values.network, None
     if values.logits:
         logits, count = values.logits
-        graph, inference = graph.with_nodes(graph.nodes[:count], (logits.name,)), verify(graph)
+        graph, inference = graph.with_nodes(graph.nodes[:count], (logits.name,)), verify(_read(graph))
+    graph = _read(graph)
     return Model(
         printable(path.stem), verify(graph), values.weights, None, f"imported from {network.file}",
         weights_from=network.file, source=str(path),
         inference=inference, notes=_notes(values),
     )  # fmt: skip
+
+
+def _before(values: Values, path: Path, sound: int) -> Model | None:
+    """The network of the first `sound` nodes, those before any obstacle."""
+    nodes = values.build.nodes[:sound]
+    if not nodes:
+        return None
+    read = {name for node in nodes for name in node.operands}
+    graph = values.build.graph(values.build.value(nodes[-1].results[0])).with_nodes(nodes)
+    parameters = tuple(name for name in graph.parameters if name in read)
+    graph = replace(graph, inputs=graph.inputs[:1], parameters=parameters)
+    weights = {name: values.weights[name] for name in parameters}
+    try:
+        graph = verify(graph.with_nodes(nodes))
+    except (GraphError, ShapeError):
+        return None
+    return Model(printable(path.stem), graph, weights, None, "", weights_from=values.network.file, source=str(path))
+
+
+def _read(graph: Graph) -> Graph:
+    """The graph without what nobody reads: parts of a SPLIT, and transposes that a later one undoes."""
+    needed, kept = set(graph.outputs), []
+    for node in reversed(graph.nodes):
+        if needed.intersection(node.results):
+            needed.update(node.operands)
+            kept.append(node)
+    return graph.with_nodes(reversed(kept))
 
 
 def _notes(values: Values) -> tuple[str, ...]:
@@ -61,29 +92,3 @@ def _notes(values: Values) -> tuple[str, ...]:
     note = f"{values.network.file} stores weights as {stored} and computes in float32 (a hybrid file)"
     note += ": they are read, trained and measured as the float32 numbers they stand for, four bytes each"
     return (f"{note}; converted with inference_input_type=tf.int8 it would be an int8 network",)
-
-
-def _convert(values: Values, op: Operator) -> None:
-    network, where = values.network, values.network.where(op)
-    if op.name not in OPERATORS:
-        before = f"; everything before operator {op.number} imported" if op.number else ""
-        raise ModelError(f"{where} is not supported", f"`workbench ops --frontend tflite` lists what is{before}")
-    if len(op.outputs) != 1 or not op.inputs:
-        raise ModelError(f"{where} has {len(op.inputs)} operands and {len(op.outputs)} results")
-    if op.outputs[0] in values.held or op.outputs[0] in values.constants:
-        raise ModelError(f"{where} makes a tensor that is there already")
-    try:
-        made = OPERATORS[op.name].convert(values, op)
-    except (ShapeError, GraphError) as error:
-        raise ModelError(f"{where}: {error.message}") from None
-    if made is not None:
-        _check_result(network, op, made)
-        values.held[op.outputs[0]] = made
-
-
-def _check_result(network: Network, op: Operator, made: Held) -> None:
-    tensor, kind = network.tensors[op.outputs[0]], made.value.type
-    wanted = nchw(tensor.shape)
-    if made.shape != wanted or kind.dtype.upper() != tensor.dtype:
-        raise ModelError(f"{network.where(op)} makes {kind.dtype} {made.shape}; the file says {tensor.dtype} {wanted}"
-                         f"{' (as NCHW)' if len(wanted) == 4 else ''}")  # fmt: skip

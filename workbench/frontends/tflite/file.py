@@ -37,12 +37,23 @@ OPTIONS = {  # operator -> its table of options, and what is read of it
     "FULLY_CONNECTED": ("FullyConnectedOptions", ACTIVATION | {"WeightsFormat": "format"}),
     "AVERAGE_POOL_2D": POOL, "MAX_POOL_2D": POOL, "ADD": ("AddOptions", ACTIVATION),
     "SOFTMAX": ("SoftmaxOptions", {"Beta": "beta"}), "MEAN": ("ReducerOptions", {}),
+    "CONCATENATION": ("ConcatenationOptions", ACTIVATION | {"Axis": "axis"}),
+    "STRIDED_SLICE": ("StridedSliceOptions", {
+        "BeginMask": "begin_mask", "EndMask": "end_mask", "EllipsisMask": "ellipsis_mask",
+        "NewAxisMask": "new_axis_mask", "ShrinkAxisMask": "shrink_axis_mask"}),
+    "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", {
+        "AlignCorners": "align_corners", "HalfPixelCenters": "half_pixel_centers"}),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", WINDOW | ACTIVATION),
+    "UNPACK": ("UnpackOptions", {"Axis": "axis"}),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """`data`: what the file stores for it, None where an operator makes it. `scales`: float32, several along `axis`."""
+    """`data`: what the file stores for it, None where an operator makes it. `scales`: float32, several along `axis`.
+
+    `signature`: the shape with -1 for sizes that are open until the network runs; () where none is.
+    """
 
     number: int
     name: str
@@ -52,6 +63,11 @@ class Tensor:
     zero_points: np.ndarray
     axis: int
     data: np.ndarray | None = None
+    signature: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """INT8 (1, 32, 32, 3), for people."""
+        return f"{self.dtype} {self.signature or self.shape}"
 
 
 @dataclass(frozen=True)
@@ -77,9 +93,13 @@ class Network:
 
     def where(self, op: Operator) -> str:
         """operator 17 (LSTM, "rnn/cell")."""
-        name = self.tensors[op.outputs[0]].name if op.outputs else ""
-        made = f', "{_short(name)}"' if name else ""
+        name = self.node(op)
+        made = f', "{name}"' if name else ""
         return f"{self.file}: operator {op.number} ({op.name}{made})"
+
+    def node(self, op: Operator) -> str:
+        """What an operator is called: the name of its first result."""
+        return short(self.tensors[op.outputs[0]].name) if op.outputs else ""
 
 
 def read(path: str | Path) -> Network:
@@ -130,7 +150,7 @@ class _Reader:
 
     def _tensor(self, number: int, tensor) -> Tensor:
         name = _text(tensor.Name()) or f"tensor {number}"
-        what = f'{self.file}: tensor {number} ("{_short(name)}")'
+        what = f'{self.file}: tensor {number} ("{short(name)}")'
         shape = self._shape(what, tensor)
         dtype = self.tensor_types.get(tensor.Type(), f"number {tensor.Type()}")
         scales, zeros, axis = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
@@ -144,7 +164,8 @@ class _Reader:
                 raise ModelError(f"{what} has scales that are not positive numbers, or a zero point too few")
         if tensor.Sparsity() is not None:
             raise ModelError(f"{what} is stored sparse, which is not supported")
-        return Tensor(number, name, shape, dtype, scales, zeros, axis, self._data(what, tensor.Buffer(), shape, dtype))
+        data = self._data(what, tensor.Buffer(), shape, dtype)
+        return Tensor(number, name, shape, dtype, scales, zeros, axis, data, self._signature(tensor, shape))
 
     def _shape(self, what: str, tensor) -> tuple[int, ...]:
         rank = self._count(tensor, "Shape")
@@ -152,6 +173,11 @@ class _Reader:
         if rank > RANKS or any(size < 0 for size in shape) or prod(shape) > LARGEST_TENSOR:
             raise ModelError(f"{what} has the impossible shape {shape[:RANKS]}")
         return shape
+
+    def _signature(self, tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
+        rank = self._count(tensor, "ShapeSignature")
+        sizes = tuple(int(size) for size in tensor.ShapeSignatureAsNumpy()) if rank else ()
+        return sizes if len(sizes) == len(shape) and -1 in sizes[1:] else ()  # an open batch is usual
 
     def _data(self, what: str, index: int, shape, dtype: str) -> np.ndarray | None:
         if not 0 <= index < self.buffers:
@@ -208,7 +234,7 @@ def _text(name: bytes | None) -> str:
     return "".join(c if c.isprintable() and c != '"' else "?" for c in text)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     return name if len(name) <= SHOWN else name[:SHOWN] + "…"
 
 

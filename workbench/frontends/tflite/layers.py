@@ -5,7 +5,7 @@ import numpy as np
 from workbench.errors import ModelError
 from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.shared import activated, int8_range, require_int32, strides_and_padding
-from workbench.frontends.tflite.values import Held, Values
+from workbench.frontends.tflite.values import Held, Values, nchw
 from workbench.ir.build import Value
 from workbench.quantize.safe_channels import SCALES, moved, safe_shifts
 
@@ -39,6 +39,38 @@ def _convolution(values: Values, op: Operator, x: Held, w: np.ndarray, groups: i
     return Held(activated(values, op, _biased(values, op, y, label), label))
 
 
+def transpose_conv(values: Values, op: Operator) -> Held:
+    """To the size that the file says; filters of the float32 operator have input channels first."""
+    held = values.operand(op, _places(op)[0])
+    x, w, where = held.value, values.required(op, 1, rank=4).transpose(0, 3, 1, 2), values.network.where(op)
+    shape = nchw(values.result(op).shape)
+    if x.rank != 4 or len(shape) != 4 or not w.size:
+        raise ModelError(f"{where} reads {x.type} and makes {shape}; both need to be images of four axes")
+    strides, padding = strides_and_padding(values, op, shape, w.shape[2:])
+    full = [(n - 1) * s + k for n, s, k in zip(x.shape[2:], strides, w.shape[2:], strict=True)]
+    rest = tuple(
+        size - each + a + b for size, each, a, b in zip(shape[2:], full, padding[:2], padding[2:], strict=True)
+    )
+    if min(rest) < 0:
+        raise ModelError(
+            f"{where}: {x.type} and filters of {w.shape[2:]} make more than {shape}, which is not supported"
+        )
+    attrs = {"strides": strides, "padding": padding, "output_padding": rest}
+    label = values.label(op, "transposed", 1, "conv2d_transpose")
+    if x.type.dtype == "int8":
+        return Held(_int8_layer(values, op, x, w, 0, label, attrs, "transposed_conv2d"))
+    weight = values.parameter(
+        op, f"{label}.weight", _real(values, op, w, 0).transpose(1, 0, 2, 3), values.stored(op, 1)
+    )
+    y = values.build.conv2d_transpose(x, weight, channels=w.shape[0], kernel_size=w.shape[2:], label=label, **attrs)
+    return Held(activated(values, op, _biased(values, op, y, label), label))
+
+
+def _places(op: Operator) -> tuple[int, int]:
+    """Which operands of a layer are its input and its bias."""
+    return (2, 3) if op.name == "TRANSPOSE_CONV" else (0, 2)
+
+
 def fully_connected(values: Values, op: Operator) -> Held:
     x, w = values.operand(op), values.required(op, 1, rank=2)
     if values.option(op, "format"):
@@ -66,9 +98,11 @@ def fully_connected(values: Values, op: Operator) -> Held:
     return values.reshaped(Held(y), values.result(op).shape, f"{label}.shape")
 
 
-def _int8_layer(values: Values, op: Operator, x: Value, w: np.ndarray, axis: int, label: str, attrs: dict) -> Value:
-    """qnn.conv2d with filters `w` (OIHW), the parameters called as everywhere: .weight, .bias, .weight_scale."""
-    where, bias = values.network.where(op), values.constant(op, 2, rank=1)
+def _int8_layer(
+    values: Values, op: Operator, x: Value, w: np.ndarray, axis: int, label: str, attrs: dict, name: str = "conv2d"
+) -> Value:
+    """qnn.`name` with filters `w` (OIHW), the parameters called as everywhere: .weight, .bias, .weight_scale."""
+    where, bias = values.network.where(op), values.constant(op, _places(op)[1], rank=1)
     bias = np.zeros(len(w), np.int32) if bias is None else bias
     if w.dtype != np.int8 or bias.dtype != np.int32 or bias.shape != w.shape[:1]:
         raise ModelError(f"{where}: its input is int8, so weights are int8 and the bias int32 ({len(w)},); got "
@@ -79,12 +113,13 @@ def _int8_layer(values: Values, op: Operator, x: Value, w: np.ndarray, axis: int
     require_int32(values, op, reach, scales * x.type.scale / of_y["y_scale"])
     of_w = values.stored(op, 1)
     weight = values.parameter(op, f"{label}.weight", w, of_w)
-    b = values.parameter(op, f"{label}.bias", bias, of_w, values.stored(op, 2), x.type.scale)  # that it counts in
+    of_b = values.stored(op, _places(op)[1])
+    b = values.parameter(op, f"{label}.bias", bias, of_w, of_b, x.type.scale)  # that it counts in
     s = values.parameter(op, f"{label}.weight_scale", scales, of_w)
     of_x = {"x_scale": x.type.scale, "x_zero_point": x.type.zero_point}
     m = values.build.op("qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y["y_scale"], form=values.form,
                         label=f"{label}.factors")  # fmt: skip
-    return values.build.op("qnn.conv2d", x, weight, b, m, channels=len(w), kernel_size=w.shape[2:], form=values.form,
+    return values.build.op(f"qnn.{name}", x, weight, b, m, channels=len(w), kernel_size=w.shape[2:], form=values.form,
                            clip=int8_range(values, op, **of_y), label=label, **of_x, **of_y, **attrs)  # fmt: skip
 
 
@@ -92,7 +127,8 @@ def _shifts(values: Values, op: Operator, w, bias, scales, factor: float) -> np.
     """What makes the filters of all layers with this weight safe (see safe_channels)."""
     layers = [(w, bias, factor)]
     for other in values.sharing(op):
-        x, y, b = values.tensor(other, 0), values.result(other), values.stored(other, 2)
+        of_x, of_b = _places(other)
+        x, y, b = values.tensor(other, of_x), values.result(other), values.stored(other, of_b)
         factors = [float(each.scales[0]) for each in (x, y) if len(each.scales) == 1 and each.scales[0]]
         b = np.zeros(len(w), np.int32) if b is None else values.constants.get(b)
         if len(factors) == 2 and b is not None and b.shape == bias.shape:  # else it is refused when its turn comes
@@ -128,12 +164,13 @@ def _real(values: Values, op: Operator, w: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _biased(values: Values, op: Operator, y: Value, label: str) -> Value:
-    bias = values.constant(op, 2, rank=1)
+    place = _places(op)[1]
+    bias = values.constant(op, place, rank=1)
     if bias is None:
         return y
     if bias.dtype != np.float32:
         raise ModelError(f"{values.network.where(op)}: its bias is {bias.dtype}; it needs to be float32")
     # Converters merge equal constants: layers that share a bias of zeros have one if they share their weight too.
     apart = values.stored(op, 1) if not bias.any() else "any weight"
-    b = values.parameter(op, f"{label}.bias", bias, values.stored(op, 2), apart)
+    b = values.parameter(op, f"{label}.bias", bias, values.stored(op, place), apart)
     return values.build.bias_add(y, b, label=f"{label}.bias_add")

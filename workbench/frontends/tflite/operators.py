@@ -10,8 +10,9 @@ from math import prod
 import numpy as np
 
 from workbench.errors import ModelError
+from workbench.frontends.tflite import movement
 from workbench.frontends.tflite.file import Operator
-from workbench.frontends.tflite.layers import conv2d, depthwise_conv2d, fully_connected
+from workbench.frontends.tflite.layers import conv2d, depthwise_conv2d, fully_connected, transpose_conv
 from workbench.frontends.tflite.shared import (
     RELU,
     RELU6,
@@ -80,31 +81,6 @@ def _pool(values: Values, op: Operator):
     return x, size, *strides_and_padding(values, op, x.shape, size)
 
 
-def mean(values: Values, op: Operator) -> Held:
-    x, axes = values.operand(op), values.required(op, 1)
-    if x.value.rank != 4 or sorted(int(axis) % 4 for axis in axes.reshape(-1)) != [1, 2] or axes.dtype != np.int32:
-        raise ModelError(f"{values.network.where(op)}: only the mean over height and width is supported")
-    label, x = values.label(op, "mean"), x.value
-    if x.type.dtype == "int8":
-        of_y, pixels = values.result_quantization(op), x.shape[2] * x.shape[3]
-        require_int32(values, op, 255 * pixels, x.type.scale / of_y["y_scale"])
-        y = values.build.op("qnn.global_avg_pool2d", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point,
-                            form=values.form, label=label, **of_y)  # fmt: skip
-    else:
-        y = values.build.global_avg_pool2d(x, label=label)
-    return values.reshaped(Held(y), values.result(op).shape, f"{label}.flatten")
-
-
-def pad(values: Values, op: Operator) -> Held:
-    x, sizes = values.image(op).value, values.required(op, 1)
-    if sizes.shape != (4, 2) or sizes.min() < 0 or sizes[[0, 3]].any():
-        raise ModelError(f"{values.network.where(op)}: only height and width can be padded; got {sizes.tolist()}")
-    if x.type.dtype == "int8" and tuple(values.result_quantization(op).values()) != (x.type.scale, x.type.zero_point):
-        raise ModelError(f"{values.network.where(op)} has other scales in than out")
-    (top, bottom), (left, right) = sizes[1:3].tolist()
-    return Held(x, zeros=(top, left, bottom, right))
-
-
 def reshape(values: Values, op: Operator) -> Held:
     """To the shape that the file says the result has."""
     x, shape = values.operand(op), values.result(op).shape
@@ -118,6 +94,10 @@ def of_shapes(values: Values, op: Operator) -> None:
     readers = [other for other in values.network.operators if op.outputs[0] in other.inputs]
     if values.result(op).dtype != "INT32" or any(reader.name not in OF_SHAPES for reader in readers):
         raise ModelError(f"{values.network.where(op)} is not supported", "only to make the shape of a RESHAPE is it")
+
+
+def strided_slice(values: Values, op: Operator) -> Held | None:
+    return of_shapes(values, op) if values.result(op).dtype == "INT32" else movement.strided_slice(values, op)
 
 
 def softmax(values: Values, op: Operator) -> Held:
@@ -203,30 +183,38 @@ def _requantized(values: Values, op: Operator, x: Value, of_y: dict, clip, label
 
 @dataclass(frozen=True)
 class Imported:
-    """How an operator is imported, and a line about it."""
+    """How an operator is imported, each of its results in a tuple where there are several, and a line about it."""
 
-    convert: Callable[[Values, Operator], Held | None]
+    convert: Callable[[Values, Operator], Held | tuple[Held, ...] | None]
     about: str
 
 
 OPERATORS = {
     "ADD": Imported(add, "of two tensors of one shape; activation fused"),
     "AVERAGE_POOL_2D": Imported(average_pool_2d, "padding does not count; activation fused"),
+    "CONCATENATION": Imported(movement.concatenation, "along any axis but the batch's; int8 of one scale"),
     "CONV_2D": Imported(conv2d, "any stride, padding, dilation, groups; scales per tensor or filter; activation fused"),
     "DEPTHWISE_CONV_2D": Imported(depthwise_conv2d, "any depth multiplier, else as CONV_2D"),
     "DEQUANTIZE": Imported(dequantize, "int8 to float32; stored int8 and float16 weights become float32"),
     "EXPAND_DIMS": Imported(reshape, "another shape"),
     "FULLY_CONNECTED": Imported(fully_connected, "scales per tensor or per output; activation fused"),
     "MAX_POOL_2D": Imported(max_pool_2d, "activation fused"),
-    "MEAN": Imported(mean, "over height and width"),
+    "MEAN": Imported(movement.mean, "over any axes but the batch's"),
     "PACK": Imported(of_shapes, "to make the shape of a RESHAPE"),
-    "PAD": Imported(pad, "height and width with zeros, before convolutions"),
+    "PAD": Imported(movement.pad, "any axis but the batch's"),
+    "PADV2": Imported(movement.pad, "any axis but the batch's, with any value"),
     "QUANTIZE": Imported(quantize, "float32 to int8, and int8 to another scale"),
     "RELU": Imported(relu, "alone; int8 to another scale too"),
     "RELU6": Imported(relu6, "alone; int8 to another scale too"),
     "RESHAPE": Imported(reshape, "another shape"),
+    "RESIZE_NEAREST_NEIGHBOR": Imported(movement.resize_nearest_neighbor, "aligned corners, half pixels"),
     "SHAPE": Imported(of_shapes, "to make the shape of a RESHAPE"),
     "SOFTMAX": Imported(softmax, "at the end: training computes its loss from the logits"),
+    "SPLIT": Imported(movement.split, "along any axis but the batch's"),
+    "SPLIT_V": Imported(movement.split, "along any axis but the batch's"),
     "SQUEEZE": Imported(reshape, "another shape"),
-    "STRIDED_SLICE": Imported(of_shapes, "to make the shape of a RESHAPE"),
+    "STRIDED_SLICE": Imported(strided_slice, "of all axes but the batch's, positive strides; of shapes for a RESHAPE"),
+    "TRANSPOSE": Imported(movement.transpose, "any order of axes, the batch's first"),
+    "TRANSPOSE_CONV": Imported(transpose_conv, "any stride and padding; scales per tensor or filter; activation fused"),
+    "UNPACK": Imported(movement.unpack, "along any axis but the batch's"),
 }  # fmt: skip

@@ -6,11 +6,12 @@ from math import prod
 
 import numpy as np
 
-from workbench.errors import ModelError
+from workbench.errors import GraphError, ModelError, ShapeError
 from workbench.frontends.tflite.file import Network, Operator, Tensor
 from workbench.ir.build import Builder, Value
 from workbench.quantize.safe_channels import SCALES
 
+HELD = ("FLOAT32", "INT8")  # dtypes of activations
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 
 
@@ -19,17 +20,23 @@ def nchw(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(shape[axis] for axis in TO_NCHW) if len(shape) == 4 else shape
 
 
+class Unknown(ModelError):  # noqa: N818  no mistake of the operator that reads it
+    """An operand comes of an obstacle that has been told, and nothing can stand for it."""
+
+
 @dataclass(frozen=True)
 class Held:
     """What stands for a tensor of the file: `value` has its shape, four axes as NCHW.
 
     `image` (H, W, C): the value is such an image flattened to (N, C·H·W), which the file has as (N, H·W·C).
     `zeros`: rows and columns of zeros around it, (top, left, bottom, right), left to those who read it.
+    `of`: the image whose elements, in the file's order, these are: what makes them an image again needs no other.
     """
 
     value: Value
     image: tuple[int, int, int] | None = None
     zeros: tuple[int, int, int, int] | None = None
+    of: Value | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -48,6 +55,7 @@ class Values:
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
         self.held: dict[int, Held] = {}
+        self.unknown: set[int] = set()
         self.constants = {tensor.number: tensor.data for tensor in network.tensors if tensor.data is not None}
         self.origins = {
             op.outputs[0]: op.inputs[0]
@@ -63,34 +71,62 @@ class Values:
         self.logits: tuple[Value, int] | None = None  # what a softmax reads, and how many nodes make it
 
     def declare_input(self) -> None:
-        if len(self.network.inputs) != 1:
-            raise ModelError(f"{self.network.file} has {len(self.network.inputs)} inputs; a network has one")
+        """The network's input. Raises ModelError for one of a type or shape that no network has."""
         tensor = self.network.tensors[self.network.inputs[0]]
         what = f'{self.network.file}: the input, "{tensor.name}",'
-        if tensor.dtype not in ("FLOAT32", "INT8"):
+        if tensor.dtype not in HELD:
             raise ModelError(f"{what} is {tensor.dtype}; int8 and float32 are supported",
                              "convert it with inference_input_type=tf.int8")  # fmt: skip
         if not 2 <= len(tensor.shape) <= 4 or not prod(tensor.shape):
             raise ModelError(f"{what} has shape {tensor.shape}; it needs a batch axis, one to three more, and no zeros")
+        if tensor.signature:
+            raise ModelError(f"{what} has sizes that are open until it runs: {tensor.signature}",
+                             "convert the network for an input of one size")  # fmt: skip
+        self._declare(what, tensor, "input0")
+
+    def stand_in(self, number: int) -> None:
+        """An argument for a tensor that no node makes, of the type that the file says, so that its readers are checked;
+        for what no argument can stand, its readers are not."""
+        tensor = self.network.tensors[number]
+        if number in self.held or number in self.constants:
+            return
+        try:
+            self._declare("", tensor, f"tensor{number}")
+        except (ModelError, GraphError, ShapeError):
+            self.unknown.add(number)
+
+    def _declare(self, what: str, tensor: Tensor, name: str) -> None:
+        if tensor.dtype not in HELD or not tensor.shape or not prod(tensor.shape):
+            raise ModelError(f"{what} is {tensor}")
         scale, zero_point = self.quantization(what, tensor) if tensor.dtype == "INT8" else (0.0, 0)
         kind = {"dtype": tensor.dtype.lower(), "scale": scale, "zero_point": zero_point}
-        self.held[tensor.number] = Held(self.build.input("input0", nchw(tensor.shape), **kind))
+        self.held[tensor.number] = Held(self.build.input(name, nchw(tensor.shape), **kind))
 
     def made(self, number: int) -> Held:
+        if number in self.unknown:
+            raise Unknown("reads what is not known")
         if number not in self.held:
             name = self.network.tensors[number].name
             raise ModelError(f'{self.network.file}: tensor {number} ("{name}") is read before an operator made it')
         return self.held[number]
 
     def operand(self, op: Operator, index: int = 0, zeros: bool = False) -> Held:
-        """Operand `index`, made by an operator before; with `zeros` there may be some around it."""
+        """Operand `index`, made by an operator before; with `zeros` there may be some left around it."""
         number = op.inputs[index] if index < len(op.inputs) else -1
         if number < 0 or number in self.constants:
             what = "is missing" if number < 0 else "is a constant, which is not supported"
             raise ModelError(f"{self.network.where(op)}: operand {index} {what}")
+        return self.made(number) if zeros else self.padded(number)
+
+    def padded(self, number: int) -> Held:
+        """What stands for a tensor, the zeros around it among its elements."""
         held = self.made(number)
-        if held.zeros and not zeros:
-            raise ModelError(f"{self.network.where(op)} reads a PAD, which only a convolution can")
+        if held.zeros:
+            (top, left, bottom, right), x = held.zeros, held.value
+            zero = x.type.zero_point if x.type.dtype == "int8" else 0.0
+            held = Held(self.build.pad(x, low=(0, top, left), high=(0, bottom, right), strides=(1, 1, 1), value=zero,
+                                       label="pad"))  # fmt: skip
+            self.held[number] = held
         return held
 
     def image(self, op: Operator, zeros: bool = False) -> Held:
@@ -180,28 +216,45 @@ class Values:
 
     def in_order(self, held: Held) -> Value:
         """The value with its elements in the file's order; four axes as NCHW all the same."""
-        if held.zeros:
-            raise ModelError(f"{self.network.file}: it ends in a PAD, which only a convolution can read")
         if not held.image:
             return held.value
         height, width, channels = held.image
         image = self.build.reshape(held.value, newshape=(held.value.shape[0], channels, height, width))
         return self.build.reshape(self.build.transpose(image, axes=TO_NHWC), newshape=held.value.shape)
 
+    def axis(self, rank: int, axis: int) -> int:
+        """Which axis of a value the file's is."""
+        return TO_NHWC[axis] if rank == 4 else axis
+
+    def transposed(self, x: Value, axes: tuple[int, ...], label: str) -> Value:
+        """x with its axes in this order, the first in its place; one transpose for what several would do in turn."""
+        maker = self.build.producer(x)
+        if maker and maker.op == "transpose":
+            x, axes = self.build.value(maker.operands[0]), tuple(maker.attrs["axes"][axis] for axis in axes)
+        if axes == tuple(range(x.rank)):
+            return x
+        moved = [axis for axis in axes if x.shape[axis] > 1]
+        if moved == sorted(moved):
+            return self.build.reshape(x, newshape=tuple(x.shape[axis] for axis in axes), label=label)
+        return self.build.transpose(x, axes=axes, label=label)
+
     def reshaped(self, held: Held, shape: tuple[int, ...], label: str) -> Held:
         """`held` in another shape of the file's."""
-        x, wanted = held.value, nchw(shape)
-        if x.shape == wanted:
+        wanted = nchw(shape)
+        if held.value.shape == wanted:
             return held
+        x, image = held.of or held.value, None
         if x.rank == 4:
             n, c, height, width = x.shape
             if c > 1 and height * width > 1:  # else both orders are one
                 if shape == (n, c * height * width):
                     return Held(self.build.batch_flatten(x, label=label), image=(height, width, c))
-                x = self.build.transpose(x, axes=TO_NHWC, label=f"{label}.nhwc")
+                if len(shape) == 4 and (shape[0], shape[3]) == (n, c):
+                    return Held(self.build.reshape(x, newshape=wanted, label=label))
+                image, x = x, self.transposed(x, TO_NHWC, f"{label}.nhwc")
         else:
             x = self.in_order(held)
         if len(shape) == 4 and shape[3] > 1 and shape[1] * shape[2] > 1:
             x = self.build.reshape(x, newshape=shape, label=label)
-            return Held(self.build.transpose(x, axes=TO_NCHW, label=f"{label}.nchw"))
-        return Held(self.build.reshape(x, newshape=wanted, label=label))
+            return Held(self.transposed(x, TO_NCHW, f"{label}.nchw"))
+        return Held(self.build.reshape(x, newshape=wanted, label=label), of=image)

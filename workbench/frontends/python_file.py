@@ -1,0 +1,167 @@
+"""Networks in Python files, `mynet.py:net`: a Model there, or a function that returns one.
+
+The file is run as `python mynet.py` would run it, but for its `if __name__ == "__main__":`. What lies beside it can be
+imported, by this file alone: another one's `blocks.py` is not this one's. What it prints goes to stderr, so that
+results on stdout stay results.
+"""
+
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import ModuleType
+
+from workbench import files
+from workbench.errors import ModelError, WorkbenchError, meant, shown
+from workbench.frontends.model import Model
+
+SUFFIX = ".py"
+LARGEST_FILE = 4 * files.MB
+NAME = "_workbench_network_file"  # of the module, while the file runs: it hides nobody else's
+GIVEN = ("batch", "seed", "classes")  # parameters that a function can have
+
+
+def split(reference: str | Path) -> tuple[Path, str] | None:
+    """'nets/mynet.py:net' -> (nets/mynet.py, 'net'), 'mynet.py' -> (mynet.py, ''); None for what is no Python file."""
+    text = str(reference)
+    if text.endswith(SUFFIX):
+        return Path(text), ""
+    path, _, name = text.rpartition(":")
+    return (Path(path), name) if path.endswith(SUFFIX) else None
+
+
+def called(path: Path, name: str) -> str:
+    """'mynet.net', the folder's name under out/ among others."""
+    return f"{path.stem}.{name}" if name else path.stem
+
+
+def maker(path: Path, name: str) -> Callable[..., Model]:
+    """A function with some of the parameters GIVEN that gives the network. Raises ModelError for a file without it."""
+    found = _members(path)
+    name = name or _only(path, found)
+    if name not in found:
+        raise ModelError(f"{path} has nothing called {shown(name)}", f"{meant(name, found)}{_there_are(path, found)}")
+    value, where = found[name], f"{path}:{name}"
+    if isinstance(value, Model):
+        return lambda: value
+    if not callable(value):
+        raise ModelError(f"{where} is {shown(value)}, neither a Model nor a function that returns one", _hint(value))
+    takes = _parameters(value)
+    if missing := [each for each in takes if takes[each].default is takes[each].empty and each not in GIVEN]:
+        hint = f"a function can have the parameters {', '.join(GIVEN)}, and others with defaults"
+        raise ModelError(f"{where} takes {', '.join(missing)}, which nobody gives it", hint)
+
+    def make(**how) -> Model:
+        with _in_file(path):
+            made = value(**how)
+        if not isinstance(made, Model):
+            raise ModelError(f"{where} returns {shown(made)}, no Model", _hint(made))
+        return made
+
+    make.__signature__ = inspect.Signature([takes[each].replace(kind=inspect.Parameter.KEYWORD_ONLY)
+                                            for each in GIVEN if each in takes])  # fmt: skip
+    return make
+
+
+def _members(path: Path) -> dict[str, object]:
+    """What the file defines by name, in its order."""
+    try:
+        source = files.read(path, LARGEST_FILE)
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing", "name a file and what it calls the network: mynet.py:net") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
+    module = ModuleType(NAME)
+    module.__file__ = str(path)
+    with _in_file(path, module):
+        exec(compile(source, str(path), "exec"), vars(module))
+    return {name: value for name, value in vars(module).items() if not name.startswith("_")}
+
+
+def _only(path: Path, found: dict[str, object]) -> str:
+    """The name of the one Model there, or of the one function of this file that can be called with nothing else."""
+    models = {id(value): name for name, value in found.items() if isinstance(value, Model)}
+    names = list(models.values()) or _makers(found)
+    if len(names) == 1:
+        return names[0]
+    told = f"holds {len(names)} networks" if names else "holds no Model, and no function that could return one"
+    raise ModelError(f"{path} {told}", f"name one: {', '.join(f'{path}:{name}' for name in names[:9])}" if names else
+                     "of a layers.Network, net.model(output) makes a Model")  # fmt: skip
+
+
+def _makers(found: dict[str, object]) -> list[str]:
+    """Names of the functions of this file that could return a Model."""
+
+    def could(value) -> bool:
+        needs = (each for each, taken in _parameters(value).items() if taken.default is taken.empty)
+        return value.__module__ == NAME and set(needs) <= set(GIVEN)
+
+    return [name for name, value in found.items() if inspect.isfunction(value) and could(value)]
+
+
+def _there_are(path: Path, found: dict[str, object]) -> str:
+    names = [name for name, value in found.items() if isinstance(value, Model)] + _makers(found)
+    return f"there are {', '.join(names[:20])}" if names else f"{path.name} holds no Model, and no function for one"
+
+
+def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
+    """Those that can be given by name."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some of what C code makes has none
+        return {}
+    return {each.name: each for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
+
+
+def _hint(value: object) -> str | None:
+    return "of a layers.Network, net.model(output) makes a Model" if type(value).__name__ == "Network" else None
+
+
+@contextmanager
+def _in_file(path: Path, module: ModuleType | None = None) -> Iterator[None]:
+    """What runs inside is the user's: it imports from its folder, and its errors are told with its own line."""
+    folder = path.absolute().parent
+    before, modules = list(sys.path), set(sys.modules)
+    sys.path.insert(0, str(folder))
+    if module:
+        sys.modules[NAME] = module  # dataclasses look themselves up
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except SystemExit:
+        raise ModelError(f"{_place(path)}: the file ends the program", "guard what only a script does with "
+                         '`if __name__ == "__main__":`') from None  # fmt: skip
+    except WorkbenchError as error:
+        raise ModelError(f"{_place(path)}: {error.message}", error.hint) from error
+    except ImportError as error:
+        raise ModelError(f"{_place(path)}: {_line(error)}", f"what it imports is looked for beside {path.name}, and in "
+                         f"{sys.prefix}, where pip can install it") from error  # fmt: skip
+    except Exception as error:  # whatever the user's own code raises
+        raise ModelError(f"{_place(path)}: {_line(error)}", "-vv shows the traceback") from error
+    finally:
+        sys.path[:] = before
+        sys.modules.pop(NAME, None)
+        for name in set(sys.modules) - modules:
+            if _beside(folder, name.partition(".")[0]):
+                del sys.modules[name]
+
+
+def _beside(folder: Path, name: str) -> bool:
+    return (folder / f"{name}.py").exists() or (folder / name).is_dir()
+
+
+def _place(path: Path) -> str:
+    """mynet.py, line 12: the last line of the file that was under way."""
+    error = sys.exception()
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines = [error.lineno]
+    return f"{path}, line {lines[-1]}" if lines and lines[-1] else str(path)
+
+
+def _line(error: Exception) -> str:
+    told = error.msg if isinstance(error, SyntaxError) else str(error)
+    first = (told.strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,0 +1,33 @@
+"""Nested loops over an array's axes, as few as there must be: what kernels that move data are called with."""
+
+from math import prod
+
+from workbench.errors import ShapeError
+
+
+def row_major(shape) -> tuple[int, ...]:
+    """The stride of each axis, in elements."""
+    return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def joined(sizes, *strides) -> list[tuple[int, ...]]:
+    """(size, stride, …) of each loop, outermost first, with the strides of one array or of several.
+
+    Axes of one element are left out; neighbours that all arrays step through alike are one loop.
+    """
+    loops: list[tuple[int, ...]] = []
+    for size, *steps in zip(sizes, *strides, strict=True):
+        if size == 1:
+            continue
+        if loops and all(outer == size * step for outer, step in zip(loops[-1][1:], steps, strict=True)):
+            size *= loops.pop()[0]
+        loops.append((size, *steps))
+    return loops
+
+
+def numbers(what: str, loops: list[tuple[int, ...]], depth: int, arrays: int = 1) -> list[int]:
+    """The loops as literals of a kernel that has `depth` of them. Raises ShapeError where there are more."""
+    if len(loops) > depth:
+        raise ShapeError(f"{what}: moves more than {depth} axes apart from each other")
+    idle = [(1, *[0] * arrays)] * (depth - len(loops))
+    return [number for loop in (*idle, *loops) for number in loop]

@@ -1,0 +1,123 @@
+"""mean over some axes, which stay with one element each: (N, T, C) -> (N, 1, C); its gradient spreads dy / T.
+
+It adds up in the order in which the elements lie.
+"""
+
+from math import prod
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops._in_order import in_order
+from workbench.ops._loops import joined, numbers, row_major
+
+DEPTH = 3  # loops of the kernel over the axes that stay, and as many over those it adds up
+
+
+def infer(x, *, axis):
+    return TensorType(shape("mean", x, axis), x.dtype)
+
+
+def shape(what: str, x, axis) -> tuple[int, ...]:
+    """The shape of the mean of `x`."""
+    if not axis or list(axis) != sorted(set(axis) & set(range(x.rank))):
+        raise ShapeError(f"{what}: axis names some of the {x.rank} axes of {x}, in order; got {list(axis)}")
+    loops(what, x, axis)
+    return tuple(1 if at in axis else size for at, size in enumerate(x.shape))
+
+
+def loops(what: str, x, axis) -> list[int]:
+    """(size, stride in x) of what stays, then of what is added up."""
+    strides = row_major(x.shape)
+    stays, added = ([at for at in range(x.rank) if (at in axis) == each] for each in (False, True))
+    return [
+        number
+        for axes in (stays, added)
+        for number in numbers(what, joined([x.shape[at] for at in axes], [strides[at] for at in axes]), DEPTH)
+    ]
+
+
+def terms(x, axis):
+    """x with the elements of each mean along its last axis."""
+    stays = [at for at in range(x.ndim) if at not in axis]
+    return x.transpose(*stays, *axis).reshape(*(x.shape[at] for at in stays), -1)
+
+
+def evaluate(x, *, axis):
+    each = terms(x, axis)
+    return np.expand_dims(in_order(each) * x.dtype.type(1 / each.shape[-1]), axis)
+
+
+def grad_x(build, dy, x, *, axis, **_):
+    return build.mean_grad(dy, axis=axis, size=tuple(x.shape[at] for at in axis))
+
+
+def literals(x, *, axis):
+    return [*loops("mean", x, axis), 1 / prod(x.shape[at] for at in axis)]
+
+
+def ties(x, *, axis, **_):
+    """Channels stay what they are as long as neither they nor the batch are added up."""
+    return None if {0, 1} & set(axis) else ({1: "channel"}, {1: "channel"})
+
+
+CASES = (  # shape, axis
+    ((2, 7, 3), (1,)),
+    ((1, 1, 5), (1,)),
+    ((2, 5, 1), (1,)),
+    ((2, 3, 4, 5), (2, 3)),
+    ((2, 3, 4, 5), (1,)),
+    ((1, 3, 4, 5), (1, 3)),
+    ((2, 3, 4, 1), (1, 2, 3)),
+    ((3, 4), (1,)),
+    ((2, 3, 2, 3, 2, 3), (1, 3, 5)),
+)
+
+
+def samples(rng):
+    return [Sample((rng.normal(size=shape),), {"axis": axis}) for shape, axis in CASES]
+
+
+def infer_grad(dy, *, axis, size):
+    if len(size) != len(axis) or any(at >= dy.rank or dy.shape[at] != 1 for at in axis):
+        raise ShapeError(f"mean_grad: axis {list(axis)} of sizes {list(size)} do not fit {dy}")
+    return TensorType(_spread(dy.shape, axis, size), dy.dtype)
+
+
+def _spread(shape, axis, size) -> tuple[int, ...]:
+    sizes = dict(zip(axis, size, strict=True))
+    return tuple(sizes.get(at, count) for at, count in enumerate(shape))
+
+
+def evaluate_grad(dy, *, axis, size):
+    return np.ascontiguousarray(np.broadcast_to(dy * dy.dtype.type(1 / prod(size)), _spread(dy.shape, axis, size)))
+
+
+def grad_dy(build, g, dy, *, axis, **_):
+    return build.mean(g, axis=axis)
+
+
+def literals_grad(dy, *, axis, size):
+    strides = [0 if at in axis else stride for at, stride in enumerate(row_major(dy.shape))]
+    return [*numbers("mean_grad", joined(_spread(dy.shape, axis, size), strides), 2 * DEPTH), 1 / prod(size)]
+
+
+def samples_grad(rng):
+    return [
+        Sample((rng.normal(size=evaluate(np.zeros(shape), axis=axis).shape),),
+               {"axis": axis, "size": tuple(shape[at] for at in axis)})
+        for shape, axis in CASES
+    ]  # fmt: skip
+
+
+register(Op(
+    name="mean", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=ties,
+    attrs={"axis": REQUIRED}, kernel=Kernel("mean_f32.h", "mean_f32", literals),
+))  # fmt: skip
+register(Op(
+    name="mean_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
+    attrs={"axis": REQUIRED, "size": REQUIRED},
+    kernel=Kernel("mean_f32.h", "mean_grad_f32", literals_grad),
+))  # fmt: skip

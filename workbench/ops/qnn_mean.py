@@ -1,0 +1,49 @@
+"""qnn.mean: the mean over some axes as int8, rescaled (see qnn.global_avg_pool2d, which is its case of planes)."""
+
+from math import prod
+
+import numpy as np
+
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ops import mean
+from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, result
+from workbench.ops.qnn_global_avg_pool2d import factor
+
+
+def infer(x, *, axis, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+    check("qnn.mean", x, x_scale, x_zero_point)
+    return result("qnn.mean", mean.shape("qnn.mean", x, axis), y_scale, y_zero_point, clip, form, mask)
+
+
+def evaluate(x, *, axis, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+    each = mean.terms(x.astype(np.int64) - x_zero_point, axis)
+    total = np.expand_dims(each.sum(-1), axis)
+    numbers = factor(each.shape[-1], x_scale, y_scale, form)
+    return clipped(multiplied(total, *numbers, form), y_zero_point, clip, mask)
+
+
+def grad_x(build, dy, x, *, y, axis, **_):
+    return mean.grad_x(build, build.apply_mask(dy, y[1]), x, axis=axis)
+
+
+def literals(x, *, axis, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+    size = prod(x.shape[at] for at in axis)
+    numbers = factor(size, x_scale, y_scale, form)
+    return [*mean.loops("qnn.mean", x, axis), FORMS[form], x_zero_point, y_zero_point, *clip, *numbers]
+
+
+def samples(rng):
+    cases = []
+    for index, (shape, axis) in enumerate(mean.CASES):
+        attrs = {"axis": axis, "x_scale": 0.02, "x_zero_point": -9}
+        attrs |= {"y_scale": (0.02, 0.007, 0.1)[index % 3], "y_zero_point": 3 * index - 9, "mask": index != 2}
+        attrs |= {"clip": (-40, 50) if index == 1 else (-128, 127), "form": tuple(FORMS)[index % 2]}
+        cases.append(Sample((rng.integers(-128, 128, shape, dtype=np.int8),), attrs))
+    return cases
+
+
+register(Op(
+    name="qnn.mean", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=mean.ties,
+    attrs={"axis": REQUIRED, **ATTRS}, training={"mask": True}, dtypes={0: ("int8",)},
+    kernel=Kernel("mean_s8.h", "mean_s8", literals, results=2),
+))  # fmt: skip

@@ -1,0 +1,100 @@
+"""qnn.transposed_conv2d: nn.conv2d_transpose in int8, y = clip(y_zero_point + (Σ (x - x_zero_point) · w + b) · factor).
+
+Its filters are stored as those of every int8 layer, output channels first: w is (O, I, rows, columns), where
+nn.conv2d_transpose takes (I, O, …). (qnn.conv2d_transpose is the gradient of an int8 convolution, in float32.)
+
+Backward, with g = s · dy where the mask's bit is set (qnn.through_clip), and w and x as real numbers:
+
+    dx = conv2d(g, wᵀ)        dw = conv2d_backward_weight(x_real, g)ᵀ        db = x_scale · Σ g
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, register
+from workbench.ir.types import TensorType
+from workbench.ops import conv2d_transpose
+from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, result
+from workbench.ops.qnn_conv2d import grad_b, sample, sums_gradient, units
+
+WINDOW = ("kernel_size", "strides", "padding")
+SWAPPED = (1, 0, 2, 3)
+ALONE = {"dilation": (1, 1), "groups": 1}
+
+
+def infer(x, w, b, m, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, **attrs):
+    check("qnn.transposed_conv2d", x, x_scale, x_zero_point)
+    if w.rank != 4 or b.shape != w.shape[:1] or m.shape != (2, w.shape[0]):
+        raise ShapeError(f"qnn.transposed_conv2d: w is OIHW, b one a filter, m two; got {w}, {b}, {m}")
+    sums = conv2d_transpose.infer(x, TensorType(tuple(w.shape[at] for at in SWAPPED)), **attrs, **ALONE)
+    return result("qnn.transposed_conv2d", sums.shape, y_scale, y_zero_point, clip, form, mask)
+
+
+def evaluate(x, w, b, m, *, x_zero_point, y_zero_point, clip, form, mask, x_scale, y_scale, **attrs):
+    # float64 holds these sums exactly: they are those of an int32
+    x, w = x.astype(np.float64) - x_zero_point, w.transpose(SWAPPED).astype(np.float64)
+    acc = conv2d_transpose.evaluate(x, w, **attrs, **ALONE).astype(np.int64)
+    factor = m.reshape(2, 1, -1, 1, 1)
+    return clipped(multiplied(acc + b.reshape(1, -1, 1, 1), factor[0], factor[1], form), y_zero_point, clip, mask)
+
+
+def grad_x(build, dy, x, w, b, m, *, y, **attrs):
+    filters = build.op("qnn.dequantize", build.transpose(w, axes=SWAPPED), scale=1.0)
+    window = {key: attrs[key] for key in WINDOW}
+    return build.conv2d(sums_gradient(build, dy, m, y), filters, channels=x.shape[1], **window)
+
+
+def grad_w(build, dy, x, w, b, m, *, y, x_scale, x_zero_point, **attrs):
+    real = build.op("qnn.dequantize", x, scale=x_scale, zero_point=x_zero_point)
+    window = {key: attrs[key] for key in WINDOW}
+    return build.transpose(build.conv2d_backward_weight(real, sums_gradient(build, dy, m, y), **window), axes=SWAPPED)
+
+
+def macs(x, w, *_, **__):
+    return x.elements * w.elements // w.shape[1]
+
+
+def literals(x, w, b, m, *, strides, padding, output_padding, x_zero_point, y_zero_point, clip, form, **attrs):
+    y = infer(x, w, b, m, strides=strides, padding=padding, output_padding=output_padding, x_zero_point=x_zero_point,
+              y_zero_point=y_zero_point, clip=clip, form=form, **{**attrs, "mask": False})  # fmt: skip
+    return [
+        *x.shape,
+        *y.shape[1:],
+        *w.shape[2:],
+        *strides,
+        *padding[:2],
+        x_zero_point,
+        y_zero_point,
+        *clip,
+        FORMS[form],
+    ]
+
+
+CASES = (  # shape, output channels, kernel, strides, padding, output padding
+    ((1, 3, 4, 5), 2, (3, 3), (2, 2), (0, 0, 1, 1), (0, 0)),
+    ((2, 2, 3, 3), 4, (2, 2), (2, 2), (0, 0, 0, 0), (0, 0)),
+    ((1, 4, 5, 2), 3, (3, 2), (1, 1), (1, 0, 1, 1), (0, 0)),
+    ((1, 1, 1, 1), 1, (3, 3), (2, 2), (0, 0, 1, 1), (0, 0)),
+    ((1, 2, 1, 6), 3, (1, 4), (1, 2), (0, 1, 0, 1), (0, 1)),
+    ((2, 1, 3, 2), 1, (1, 1), (3, 2), (0, 0, 0, 0), (2, 1)),
+    ((1, 9, 2, 2), 5, (5, 5), (3, 3), (1, 1, 1, 1), (0, 0)),
+)
+
+
+def samples(rng):
+    cases = []
+    for index, (shape, channels, kernel, strides, padding, rest) in enumerate(CASES):
+        attrs = {"channels": channels, "kernel_size": kernel, "strides": strides, "padding": padding}
+        cases.append(sample(rng, shape, (channels, shape[1], *kernel), {**attrs, "output_padding": rest}, index))
+    return cases
+
+
+register(Op(
+    name="qnn.transposed_conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=samples,
+    macs=macs,
+    attrs={"strides": (1, 1), "padding": (0, 0, 0, 0), "output_padding": (0, 0), "channels": REQUIRED,
+           "kernel_size": REQUIRED, **ATTRS},
+    training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",)},
+    parameters={1: "weight", 2: "bias"}, units=units,
+    kernel=Kernel("transposed_conv2d_s8.h", "transposed_conv2d_s8", literals, operands=4, results=2),
+))  # fmt: skip

@@ -1,0 +1,119 @@
+"""nn.resize_nearest: each pixel of y is the nearest one of x, (N, C, H, W) -> (N, C, *size); its gradient adds up what
+each pixel of x became. As TensorFlow Lite finds it, in float32 (kernels/internal/reference/resize_nearest_neighbor.h):
+
+    row of x = ⌊(row of y + half) · H / size⌋        rounded, of H - 1 and size - 1, where corners are aligned
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
+from workbench.ir.types import TensorType
+
+
+def infer(x, *, size, align_corners, half_pixel_centers):
+    _check("resize_nearest", x, size)
+    return TensorType((*x.shape[:2], *size), x.dtype, scale=x.scale, zero_point=x.zero_point)
+
+
+def _check(what: str, x, size) -> None:
+    if x.rank != 4 or len(size) != 2 or any(not isinstance(each, int) or each < 1 for each in size):
+        raise ShapeError(f"{what}: it takes (N, C, H, W) to a size of (rows, columns); got {x} and {size}")
+
+
+def _scale(pixels: int, made: int, align_corners: bool) -> np.float32:
+    """How far apart in x neighbours in y are."""
+    if align_corners and made > 1:
+        return np.float32(pixels - 1) / np.float32(made - 1)
+    return np.float32(pixels) / np.float32(made)
+
+
+def _nearest(pixels: int, made: int, align_corners: bool, half_pixel_centers: bool) -> np.ndarray:
+    """The row of x that each of y is, or the column."""
+    at = (np.arange(made, dtype=np.float32) + np.float32(0.5 * half_pixel_centers)) * _scale(
+        pixels, made, align_corners
+    )
+    index = at.astype(np.int64)
+    index += align_corners & (at - index.astype(np.float32) >= 0.5)
+    return np.minimum(index, pixels - 1)
+
+
+def _pixels(shape, made, how):
+    rows, columns = (_nearest(pixels, each, **how) for pixels, each in zip(shape, made, strict=True))
+    return (slice(None), slice(None), rows[:, None], columns[None, :])
+
+
+def evaluate(x, *, size, **how):
+    return np.ascontiguousarray(x[_pixels(x.shape[2:], size, how)])
+
+
+def grad_x(build, dy, x, *, y, size, **how):
+    return build.resize_nearest_grad(dy, size=x.shape[2:], **how)
+
+
+def literals(x, *, size, **how):
+    return _literals(x.shape[:2], x.shape[2:], size, **how)
+
+
+def _literals(planes, pixels, made, *, align_corners, half_pixel_centers):
+    scales = [float(_scale(*each, align_corners)) for each in zip(pixels, made, strict=True)]
+    return [planes[0] * planes[1], *pixels, *made, *scales, 0.5 * half_pixel_centers, int(align_corners)]
+
+
+CASES = (  # shape, size, align_corners, half_pixel_centers
+    ((1, 2, 3, 4), (6, 8), False, False),
+    ((2, 3, 5, 3), (7, 4), True, False),
+    ((1, 1, 4, 5), (9, 3), False, True),
+    ((1, 2, 1, 7), (1, 20), True, True),
+    ((2, 1, 6, 1), (3, 1), False, False),
+    ((1, 1, 1, 1), (2, 3), False, True),
+    ((1, 3, 2, 2), (1, 1), True, False),
+)
+
+
+def samples(rng):
+    cases = []
+    for shape, size, align, half in CASES:
+        attrs = {"size": size, "align_corners": align, "half_pixel_centers": half}
+        cases.append(Sample((rng.normal(size=shape),), attrs))
+    return [*cases, Sample((rng.integers(-128, 128, CASES[1][0], np.int8),), cases[1].attrs)]
+
+
+def infer_grad(dy, *, size, align_corners, half_pixel_centers):
+    _check("resize_nearest_grad", dy, size)
+    return TensorType((*dy.shape[:2], *size), dy.dtype)
+
+
+def evaluate_grad(dy, *, size, **how):
+    dx = np.zeros((*dy.shape[:2], *size), dy.dtype)
+    np.add.at(dx, _pixels(size, dy.shape[2:], how), dy)
+    return dx
+
+
+def grad_dy(build, g, dy, *, y, size, **how):
+    return build.resize_nearest(g, size=dy.shape[2:], **how)
+
+
+def literals_grad(dy, *, size, **how):
+    return _literals(dy.shape[:2], size, dy.shape[2:], **how)
+
+
+def samples_grad(rng):
+    return [
+        Sample((rng.normal(size=(*shape[:2], *size)),),
+               {"size": shape[2:], "align_corners": align, "half_pixel_centers": half})
+        for shape, size, align, half in CASES
+    ]  # fmt: skip
+
+
+_ATTRS = {"size": REQUIRED, "align_corners": False, "half_pixel_centers": False}
+register(Op(
+    name="nn.resize_nearest", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs=_ATTRS,
+    dtypes={0: ("float32", "int8")}, ties=channelwise,
+    kernel=Kernel("resize_nearest_f32.h",
+                  lambda x, **_: "resize_nearest_s8" if x.dtype == "int8" else "resize_nearest_f32", literals),
+))  # fmt: skip
+register(Op(
+    name="nn.resize_nearest_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
+    attrs=_ATTRS, kernel=Kernel("resize_nearest_f32.h", "resize_nearest_grad_f32", literals_grad),
+))  # fmt: skip

@@ -1,0 +1,145 @@
+"""slice and pad, each the other's gradient: a part of every axis but the batch's, with steps; and x amid `value`.
+
+    slice   begin 1, strides 2, size 3        b y d y f y h  ->  y y y
+    pad     low 1, strides 2, high 1          y y y          ->  v y v y v y v
+
+Attributes name a number for each axis but the first, so that they are right for any batch.
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops._loops import joined, numbers, row_major
+
+DEPTH = 6  # loops of the kernels
+
+
+def infer(x, *, begin, size, strides):
+    _check("slice", x, begin=begin, size=size, strides=strides)
+    ends = [b + (n - 1) * s for b, n, s in zip(begin, size, strides, strict=True)]
+    if min(size) < 1 or any(end >= count for end, count in zip(ends, x.shape[1:], strict=True)):
+        raise ShapeError(f"slice: {list(size)} elements from {list(begin)} on, strides {list(strides)}, do not lie in "
+                         f"{x} behind its batch axis")  # fmt: skip
+    literals(x, begin=begin, size=size, strides=strides)
+    return TensorType((x.shape[0], *size), x.dtype, scale=x.scale, zero_point=x.zero_point)
+
+
+def _check(what: str, x, **attrs) -> None:
+    for name, each in attrs.items():
+        least = 1 if name == "strides" else 0
+        if len(each) != x.rank - 1 or any(not isinstance(n, int) or n < least for n in each):
+            raise ShapeError(f"{what}: {name} are {x.rank - 1} whole numbers, of each axis of {x} but the first, at "
+                             f"least {least}; got {list(each)}")  # fmt: skip
+
+
+def evaluate(x, *, begin, size, strides):
+    return np.ascontiguousarray(x[_where(begin, size, strides)])
+
+
+def _where(begin, size, strides):
+    return (slice(None), *(slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(begin, size, strides, strict=True)))
+
+
+def grad_x(build, dy, x, *, y, begin, size, strides):
+    ends = [b + (n - 1) * s + 1 for b, n, s in zip(begin, size, strides, strict=True)]
+    high = tuple(count - end for count, end in zip(x.shape[1:], ends, strict=True))
+    return build.pad(dy, low=begin, high=high, strides=strides)
+
+
+def literals(x, *, begin, size, strides):
+    """Where it begins in x, and (size, stride in x) of y's axes."""
+    apart = row_major(x.shape)
+    steps = [apart[0], *(each * s for each, s in zip(apart[1:], strides, strict=True))]
+    first = sum(b * each for b, each in zip(begin, apart[1:], strict=True))
+    return [first, *numbers("slice", joined((x.shape[0], *size), steps), DEPTH)]
+
+
+def ties(x, **attrs):
+    """Channels stay what they are where axis 1 is left alone."""
+    whole = {"begin": 0, "low": 0, "high": 0, "strides": 1, "size": x.shape[1]}
+    alone = all(attrs[name][0] == each for name, each in whole.items() if name in attrs)
+    return ({1: "channel"}, {1: "channel"}) if alone else None
+
+
+CASES = (  # shape, begin, size, strides
+    ((1, 2, 5, 6), (0, 1, 2), (2, 3, 3), (1, 1, 1)),
+    ((2, 3, 6, 5), (0, 0, 1), (3, 3, 2), (1, 2, 2)),
+    ((2, 5, 3, 3), (1, 0, 0), (2, 3, 3), (3, 1, 1)),
+    ((3, 7), (2,), (3,), (2,)),
+    ((1, 1, 1, 4), (0, 0, 3), (1, 1, 1), (1, 1, 1)),
+    ((2, 4, 3), (0, 0), (4, 3), (1, 1)),
+    ((2, 4, 3, 2, 5), (1, 0, 1, 0), (2, 2, 1, 3), (2, 2, 1, 2)),
+)
+
+
+def samples(rng):
+    cases = []
+    for index, (shape, *numbers_of) in enumerate(CASES):
+        attrs = dict(zip(("begin", "size", "strides"), numbers_of, strict=True))
+        cases.append(Sample((rng.normal(size=shape),), attrs))
+        if index % 2 == 0:
+            cases.append(Sample((rng.integers(-128, 128, shape, np.int8),), attrs))
+    return cases
+
+
+def infer_pad(x, *, low, high, strides, value):
+    _check("pad", x, low=low, high=high, strides=strides)
+    if x.dtype == "int8" and value not in range(-128, 128):
+        raise ShapeError(f"pad: {value} is no value of {x}")
+    literals_pad(x, low=low, high=high, strides=strides, value=value)
+    return TensorType(_padded(x.shape, low, high, strides), x.dtype, scale=x.scale, zero_point=x.zero_point)
+
+
+def _padded(shape, low, high, strides) -> tuple[int, ...]:
+    sizes = zip(shape[1:], low, high, strides, strict=True)
+    return (shape[0], *(a + (count - 1) * s + 1 + b for count, a, b, s in sizes))
+
+
+def evaluate_pad(x, *, low, high, strides, value):
+    y = np.full(_padded(x.shape, low, high, strides), value, x.dtype)
+    y[_where(low, x.shape[1:], strides)] = x
+    return y
+
+
+def grad_pad(build, dy, x, *, y, low, strides, **_):
+    return build.slice(dy, begin=low, size=x.shape[1:], strides=strides)
+
+
+def literals_pad(x, *, low, high, strides, value):
+    """How many elements y has, where x begins in it, and (size, stride in y) of x's axes."""
+    shape = _padded(x.shape, low, high, strides)
+    apart = row_major(shape)
+    steps = [apart[0], *(each * s for each, s in zip(apart[1:], strides, strict=True))]
+    first = sum(b * each for b, each in zip(low, apart[1:], strict=True))
+    return [shape[0] * apart[0], first, *numbers("pad", joined(x.shape, steps), DEPTH), value]
+
+
+def samples_pad(rng):
+    cases = []
+    for index, (shape, begin, size, strides) in enumerate(CASES):
+        ends = [b + (n - 1) * s + 1 for b, n, s in zip(begin, size, strides, strict=True)]
+        high = tuple(count - end for count, end in zip(shape[1:], ends, strict=True))
+        attrs = {"low": begin, "high": high, "strides": strides}
+        cases.append(Sample((rng.normal(size=(shape[0], *size)),), {**attrs, "value": 0.0 if index else -1.5}))
+        if index % 2 == 0:
+            x = rng.integers(-128, 128, (shape[0], *size), np.int8)
+            cases.append(Sample((x,), {**attrs, "value": index - 128}))
+    return cases
+
+
+def _of_dtype(name: str):
+    return lambda x, **_: f"{name}_s8" if x.dtype == "int8" else f"{name}_f32"
+
+
+register(Op(
+    name="slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=ties,
+    attrs={"begin": REQUIRED, "size": REQUIRED, "strides": REQUIRED}, dtypes={0: ("float32", "int8")},
+    kernel=Kernel("slice_f32.h", _of_dtype("slice"), literals),
+))  # fmt: skip
+register(Op(
+    name="pad", infer=infer_pad, evaluate=evaluate_pad, grads=(grad_pad,), samples=samples_pad, ties=ties,
+    attrs={"low": REQUIRED, "high": REQUIRED, "strides": REQUIRED, "value": 0.0}, dtypes={0: ("float32", "int8")},
+    kernel=Kernel("slice_f32.h", _of_dtype("pad"), literals_pad),
+))  # fmt: skip
