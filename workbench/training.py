@@ -366,12 +366,9 @@ def _given(model: Model, options: Training) -> Data | None:
     samples = with_data(model, options)[1].data
     if samples is None:
         return None
-    samples, output = targeted(samples, model, options.loss), model.graph.types[model.graph.outputs[0]].shape[1:]
-    if samples.target == VALUES and samples.train_y.shape[1:] != output:
-        raise DataError(f"a target of {samples.name} has shape {samples.train_y.shape[1:]}; the network gives {output}",
-                        "targets are of the output's shape")  # fmt: skip
+    samples = targeted(samples, model, options.loss)
     require_trainable(model.graph, objective(samples.target, options.loss))
-    return samples.shaped(input_of(model).shape[1:], output[0])
+    return samples
 
 
 def _require_probabilities(samples: Data, targets: np.ndarray) -> None:

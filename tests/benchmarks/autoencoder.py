@@ -3,8 +3,9 @@
     .venv/bin/python tests/benchmarks/autoencoder.py FOLDER/ad01_int8.tflite FOLDER/ad01_fp32.tflite --steps 400
 
 It was trained on toy cars. The sound here is made: a motor under a load that changes (a harmonic series), a fan (noise
-through a resonance) and a floor of noise, from fixed seeds; features as in MLPerf Tiny: 128 log-mel bands of 1,024 samples,
-five frames in a row. A sample a step; the loss is the mean squared error, in dB², of the input told anew. Minutes.
+through a resonance) and a floor of noise, from fixed seeds; features as in MLPerf Tiny: 128 log-mel bands of 1,024
+samples, five frames in a row. A sample a step; the loss is the mean squared error, in dB², of the input told anew.
+Minutes.
 """
 
 import argparse

@@ -149,9 +149,8 @@ def _held_out(labels, axes, runs, rows):
     box = axes.get_position()
     axes.set_position((box.x0, box.y0, box.width * (1 - wide / frame.width), box.height))
     if form is units.percent:
-        axes.set_xlim(0, 1)
-        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
+        axes.set_xlim(0, 100)
+        axes.set_xticks(range(0, 101, 25))
     else:
         axes.set_xlim(0, 1.05 * max(max(words.held_out(run, runs) or (0,)) for run in runs))
         axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
@@ -159,7 +158,7 @@ def _held_out(labels, axes, runs, rows):
         found = words.held_out(run, runs)
         if not found:
             continue
-        before, after = found
+        before, after = (100 * value if form is units.percent else value for value in found)
         axes.plot([before, after], [y, y], color=palette.QUIET, linewidth=1.5, zorder=2)
         ring = {"markeredgewidth": 1.5, "markersize": RING, "clip_on": False}  # seen around a dot that hides its middle
         axes.plot([before], [y], "o", color="white", markeredgecolor=palette.QUIET, zorder=3, **ring)
