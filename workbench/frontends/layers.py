@@ -137,7 +137,10 @@ class Network:
     def slice(self, x: Value, label: str, axis: int, begin: int, end: int, *, step: int = 1) -> Value:
         """Elements begin, begin + step, … before `end` along an axis."""
         self._require(label, x)
-        (axis,) = self._axes(label, x, axis)
+        axes = self._axes(label, x, axis)
+        if len(axes) > 1:
+            raise ShapeError(f"{label}: slices along one axis at a time; got {shown(axis)}")
+        (axis,) = axes
         begin, end = (given.whole(label, name, each, least=0) for name, each in (("begin", begin), ("end", end)))
         chosen = range(begin, min(end, x.shape[axis]), given.whole(label, "step", step))
         if not chosen:
