@@ -6,7 +6,8 @@
 
 Weights are He-normal (He et al. 2015): standard deviation √(2 / fan-in), times `scale`; biases start at 0. Parameters
 of a layer called `conv1` are `conv1.weight` and `conv1.bias`; `net.weights` holds them by name, to be replaced at will.
-Any operator is there as `net.build.NAME(…)` (see ir/build).
+Any operator is there as `net.build.NAME(…)` (see ir/build). All of these layers have an int8 form, an activation as part
+of the layer before it (see quantize/post_training).
 """
 
 from contextlib import contextmanager
