@@ -6,8 +6,8 @@
 
 Weights are He-normal (He et al. 2015): standard deviation √(2 / fan-in), times `scale`; biases start at 0. Parameters
 of a layer called `conv1` are `conv1.weight` and `conv1.bias`; `net.weights` holds them by name, to be replaced at will.
-Any operator is there as `net.build.NAME(…)` (see ir/build). All of these layers have an int8 form, an activation as part
-of the layer before it (see quantize/post_training).
+Any operator is there as `net.build.NAME(…)` (see ir/build). Every layer has an int8 form (see quantize/post_training),
+an activation as a part of the layer before it.
 """
 
 from contextlib import contextmanager
