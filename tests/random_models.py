@@ -35,12 +35,14 @@ class Drawn:
         return f"{self.model.name} {self.policy} {self.schedule} {self.optimizer} {self.board}"
 
 
-def drawn(seed: int) -> Drawn:
-    """Every kind of layer, residuals, joined branches; degenerate shapes among them."""
+def drawn(seed: int, moving: bool = False) -> Drawn:
+    """Every kind of layer, residuals, joined branches; degenerate shapes among them. `moving`: layers that move data
+    too, and joined branches in int8."""
     rng = np.random.default_rng(seed)
-    model, layers = _network(rng, f"random-{seed}")
-    small = rng.random() < 0.35 and not any(node.op == "concatenate" for node in model.graph.nodes)
-    model = in_int8(model) if small else model  # there is no concatenate of int8
+    model, layers = _network(rng, f"random-{seed}", moving)
+    joined = any(node.op == "concatenate" for node in model.graph.nodes)
+    small = rng.random() < 0.35 and (moving or not joined)
+    model = in_int8(model) if small else model
     parts = [f"{name}{rng.choice(['', ':0.5'])}" for name in layers if rng.random() < 0.5]
     policy = str(rng.choice(["full", "full", "bias-only", "last-1", "+".join([*parts, "bias-only"])]))
     policy += "+largest" if ":" in policy and rng.random() < 0.5 else ""
@@ -53,14 +55,14 @@ def drawn(seed: int) -> Drawn:
     return Drawn(model, policy, str(rng.choice(list(SCHEDULES))), optimizer, str(rng.choice(["nrf52840", "stm32f746"])))
 
 
-def _network(rng: np.random.Generator, name: str) -> tuple[Model, list[str]]:
+def _network(rng: np.random.Generator, name: str, moving: bool) -> tuple[Model, list[str]]:
     batch, channels = int(rng.integers(1, 4)), int(rng.integers(1, 4))
     height, width = (int(rng.choice([1, 5, 8, 9, 16])) for _ in range(2))
     net = Network(name, (batch, channels, height, width), seed=int(rng.integers(1000)))
     x, layers = net.input, []
     for depth in range(int(rng.integers(1, 5))):
         try:
-            x = _layer(rng, net, x, layers, f"layer{depth}")
+            x = _layer(rng, net, x, layers, f"layer{depth}", moving)
         except ShapeError:
             continue
     if x is net.input:
@@ -72,8 +74,9 @@ def _network(rng: np.random.Generator, name: str) -> tuple[Model, list[str]]:
     return net.model(net.dense(x, "fc", int(rng.integers(1, 8)))), [*layers, "fc"]
 
 
-def _layer(rng: np.random.Generator, net: Network, x, layers: list[str], name: str):
-    match rng.choice(["conv", "conv", "depthwise", "grouped", "residual", "joined", "max", "mean"]):
+def _layer(rng: np.random.Generator, net: Network, x, layers: list[str], name: str, moving: bool):
+    kinds = ["conv", "conv", "depthwise", "grouped", "residual", "joined", "max", "mean"]
+    match rng.choice([*kinds, *["up", "moved", "moved"] * moving]):
         case "conv":
             padding = tuple(int(rng.integers(0, 3)) for _ in range(4))
             return _convolution(rng, net, x, layers, name, stride=int(rng.integers(1, 4)), padding=padding)
@@ -92,7 +95,28 @@ def _layer(rng: np.random.Generator, net: Network, x, layers: list[str], name: s
             return net.max_pool2d(x, name, int(rng.integers(2, 4)), stride=int(rng.integers(1, 3)))
         case "mean":
             return net.avg_pool2d(x, name, 2)
+        case "up":
+            channels, kernel = (int(number) for number in rng.integers(1, 5, 2))
+            y = net.conv2d_transpose(x, name, channels, kernel, stride=int(rng.integers(1, 3)))
+            layers.append(name)
+            return net.relu(y, name)
+        case "moved":
+            return _moved(rng, net, x, name)
     return _convolution(rng, net, x, layers, name)
+
+
+def _moved(rng: np.random.Generator, net: Network, x, name: str):
+    match rng.choice(["slice", "pad", "resize", "transpose", "mean"]):
+        case "slice":
+            axis = int(rng.integers(1, 4))
+            return net.slice(x, name, axis, int(rng.integers(0, x.shape[axis])), x.shape[axis], step=2)
+        case "pad":
+            return net.pad(x, name, tuple(int(number) for number in rng.integers(0, 3, 4)))
+        case "resize":
+            return net.resize_nearest(x, name, tuple(int(number) for number in rng.integers(1, 12, 2)))
+        case "transpose":
+            return net.transpose(x, name, (0, *(int(axis) for axis in rng.permutation([1, 2, 3]))))
+    return net.mean(x, name, int(rng.integers(1, 4)), keepdims=True)
 
 
 def _convolution(rng: np.random.Generator, net: Network, x, layers: list[str], name: str, channels: int | None = None,

@@ -156,3 +156,24 @@ def require_equal(path, shape, dtype="int8", oracle=micro, form="tflite"):
             assert np.linalg.norm(got - want) <= 2e-6 * np.linalg.norm(want)
         seen.append(want)
     assert any(not np.array_equal(seen[0], other) for other in seen[1:])
+
+
+class File(TfliteFile):
+    """A file whose tensors are all of one dtype, int8 ones of one scale, that begins with an input."""
+
+    def __init__(self, shape, dtype: str):
+        super().__init__()
+        self.dtype, self.shape = dtype, shape
+        self.source = self.values(shape)
+
+    def values(self, shape, scale=None) -> int:
+        return self.tensor(shape, self.dtype, *((scale or X) if self.dtype == "int8" else ()))
+
+    def numbers(self, *numbers) -> int:
+        return self.tensor(data=np.array(numbers, np.int32))
+
+    def path(self, folder, output: int):
+        return self.write(folder / "net.tflite", [self.source], [output])
+
+    def require_equal(self, folder, output: int, **how) -> None:
+        require_equal(self.path(folder, output), self.shape, self.dtype, **how)

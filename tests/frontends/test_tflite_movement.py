@@ -4,34 +4,13 @@ from math import prod
 
 import numpy as np
 import pytest
-from tflite_files import IMAGE, VALID, TfliteFile, X, desktop, require_equal
+from tflite_files import IMAGE, VALID, File, X, desktop
 
 from workbench.errors import ModelError
 from workbench.frontends import load
 from workbench.ir.interpret import interpret
 
 DTYPES = pytest.mark.parametrize("dtype", ["int8", "float32"])
-
-
-class File(TfliteFile):
-    """A file whose tensors are all of one dtype, int8 ones of one scale, that begins with an input."""
-
-    def __init__(self, shape, dtype: str):
-        super().__init__()
-        self.dtype, self.shape = dtype, shape
-        self.source = self.values(shape)
-
-    def values(self, shape, scale=None) -> int:
-        return self.tensor(shape, self.dtype, *((scale or X) if self.dtype == "int8" else ()))
-
-    def numbers(self, *numbers) -> int:
-        return self.tensor(data=np.array(numbers, np.int32))
-
-    def path(self, folder, output: int):
-        return self.write(folder / "net.tflite", [self.source], [output])
-
-    def require_equal(self, folder, output: int, **how) -> None:
-        require_equal(self.path(folder, output), self.shape, self.dtype, **how)
 
 
 def ops(path) -> list[str]:

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from tflite_files import SAME, TfliteFile
+from tflite_files import SAME, File, TfliteFile
 
 from workbench.cli import main
 from workbench.errors import ModelError
@@ -177,14 +177,38 @@ def test_a_filter_whose_sums_could_leave_int32_is_counted_in_coarser_units(tmp_p
 
 
 def whole_files(tmp_path, request):
-    """A small file always, and the real ones where they are."""
+    """Small files always, and the real ones where they are."""
     file, x, y = network(tmp_path)
     yield file.write(tmp_path / "small.tflite", [x], [y]).read_bytes()
+    yield moving(tmp_path).read_bytes()
     try:
         folder = request.getfixturevalue("shared_data") / "mlperf-tiny"
     except pytest.skip.Exception:
         return
     yield from (path.read_bytes() for path in sorted(folder.glob("*.tflite")))
+
+
+def moving(folder):
+    """A file of operators that move data."""
+    file = File((1, 8, 6, 4), "int8")
+    at = file.op("TRANSPOSE", [file.source, file.numbers(0, 2, 1, 3)], file.values((1, 6, 8, 4)), "TransposeOptions")
+    sizes = file.numbers((0, 0), (1, 1), (0, 0), (0, 2))
+    at = file.op("PAD", [at, sizes], file.values((1, 8, 8, 6)), "PadOptions")
+    parts = [file.values((1, 8, 8, 3)) for _ in range(2)]
+    file.op("SPLIT", [file.numbers(3), at], parts, "SplitOptions", NumSplits=2)
+    at = file.op("CONCATENATION", parts[::-1], file.values((1, 8, 8, 6)), "ConcatenationOptions", Axis=3)
+    at = file.op("RESIZE_NEAREST_NEIGHBOR", [at, file.numbers(10, 4)], file.values((1, 10, 4, 6)),
+                 "ResizeNearestNeighborOptions")  # fmt: skip
+    bounds = [file.numbers(*each) for each in ((0, 1, 0, 0), (1, 9, 4, 6), (1, 2, 1, 1))]
+    at = file.op("STRIDED_SLICE", [at, *bounds], file.values((1, 4, 4, 6)), "StridedSliceOptions")
+    rows = [file.values((1, 4, 6)) for _ in range(4)]
+    file.op("UNPACK", [at], rows, "UnpackOptions", Axis=1, Num=4)
+    at = file.op("MEAN", [rows[2], file.numbers(1)], file.values((1, 6)), "ReducerOptions")
+    return file.path(folder, at)
+
+
+def test_the_file_that_moves_data_is_sound(tmp_path):
+    assert load(moving(tmp_path)).graph.nodes
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "words"])

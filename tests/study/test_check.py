@@ -120,6 +120,14 @@ def test_no_false_alarm_in_random_networks(seed):
     assert not outcome.findings, one
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100))
+def test_no_false_alarm_in_random_networks_that_move_data(seed):
+    one = drawn(seed, moving=True)
+    outcome = check(session.build(one.compiled(), boards.get(one.board)), Training(seed=seed))
+    assert not outcome.findings, one
+
+
 def test_changes_are_compared_not_weights():
     """At a rate of 1e-6 a doubled and a reversed step leave the weights all but as they were."""
     compiled = session.compile(dense())

@@ -6,7 +6,8 @@
 
 Weights are He-normal (He et al. 2015): standard deviation √(2 / fan-in), times `scale`; biases start at 0. Parameters
 of a layer called `conv1` are `conv1.weight` and `conv1.bias`; `net.weights` holds them by name, to be replaced at will.
-Any operator is there as `net.build.NAME(…)` (see ir/build).
+Any operator is there as `net.build.NAME(…)` (see ir/build). Every layer has an int8 form (see quantize/post_training),
+an activation as a part of the layer before it.
 """
 
 from contextlib import contextmanager
@@ -137,7 +138,10 @@ class Network:
     def slice(self, x: Value, label: str, axis: int, begin: int, end: int, *, step: int = 1) -> Value:
         """Elements begin, begin + step, … before `end` along an axis."""
         self._require(label, x)
-        (axis,) = self._axes(label, x, axis)
+        axes = self._axes(label, x, axis)
+        if len(axes) > 1:
+            raise ShapeError(f"{label}: slices along one axis at a time; got {shown(axis)}")
+        (axis,) = axes
         begin, end = (given.whole(label, name, each, least=0) for name, each in (("begin", begin), ("end", end)))
         chosen = range(begin, min(end, x.shape[axis]), given.whole(label, "step", step))
         if not chosen:
