@@ -100,7 +100,6 @@ def test_what_it_prints_is_no_result(folder, capsys):
 
 WRONG = """\
 import sys
-from pathlib import Path
 from workbench.frontends.layers import Network
 value = 3
 def divides(batch):
