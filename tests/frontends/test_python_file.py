@@ -1,7 +1,9 @@
 """Networks in Python files: found by file and name, made as asked; the user's own mistakes are told by line."""
 
 import pickle
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,3 +184,11 @@ def test_another_process_gets_the_network_that_was_made_here(folder):
 def test_its_results_are_called_after_file_and_name():
     args = parse(["run", "mynet.py:ready", "--policy", "last-1"])
     assert options.run_name(args, options.board(args)) == "mynet.ready-last-1-nrf52840"
+
+
+def test_the_example_of_the_readme(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(from workbench.*?def net\(.*?)```", page, re.DOTALL)
+    (tmp_path / "mynet.py").write_text(example)
+    assert (load("mynet.py:net", batch=4).batch, load("mynet.py").data) == (4, "digits")

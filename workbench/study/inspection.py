@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from workbench import boards
 from workbench.autodiff import parameter_roles, training_step
 from workbench.boards import Board
-from workbench.errors import ModelError, ShapeError
+from workbench.errors import ModelError
 from workbench.frontends import Model
 from workbench.frontends.summary import Layer, layers
 from workbench.ir import op as ops
@@ -79,7 +79,7 @@ def trained_layers(model: Model, policy: str | UpdatePolicy = "full") -> list[Tr
     if not weighted_layers(model.graph):
         return [Trained(layer, 0, 0, None) for layer in found]
     marked, roles = apply_policy(model.graph, model.policy(policy)), parameter_roles(model.graph)
-    backward = _backward_macs(marked, found)
+    backward = _backward_macs(model, marked, found)
     types = marked.types
 
     def elements(names: Sequence[str], part: bool) -> int:
@@ -109,7 +109,7 @@ def estimate(
     at_most = quick and schedule == "optimized" and len(model.graph.nodes) >= MANY_NODES
     without = ["-regions"] if at_most else []
     of_plan = cost(model, policy, schedule, optimizer, ",".join(filter(None, [passes, *without])))
-    step = training_step(apply_policy(model.graph, model.policy(policy)), optimizer)
+    step = _training_step(model, apply_policy(model.graph, model.policy(policy)), optimizer)
 
     def fits(board: Board) -> bool | None:
         if of_plan.fits(board):
@@ -120,11 +120,17 @@ def estimate(
     return Estimate(of_plan, estimated_instructions(step), at_most, {board.name: fits(board) for board in on})
 
 
-def _backward_macs(marked: Graph, found: list[Layer]) -> Counter | None:
+def _training_step(model: Model, marked: Graph, optimizer: Optimizer = PLAIN_SGD) -> Graph:
+    """As autodiff gives it, before any pass. Raises ModelError for a network that cannot be trained."""
+    model.require_scores()
+    return training_step(marked, optimizer)
+
+
+def _backward_macs(model: Model, marked: Graph, found: list[Layer]) -> Counter | None:
     """By layer: a node behind the loss belongs to the layer whose parameter it reads, or makes the gradient of."""
     try:
-        step = training_step(marked)
-    except (ModelError, ShapeError):
+        step = _training_step(model, marked)
+    except ModelError:
         return None
     layer_of = {name: layer.name for layer in found for name in layer.parameters}
     macs: Counter = Counter()
