@@ -138,3 +138,24 @@ def test_log_softmax(tmp_path, dtype, classes, scale):
     assert model.classifies and not model.graph.nodes and len(model.inference.nodes) == 1
     x = np.zeros((1, classes), dtype)
     assert np.abs(forward(model, x) - 1.0 * micro(path)(x)).max() <= (0 if dtype == "int8" else 1e-6)
+
+
+@pytest.mark.parametrize("of_x", [(0.05, -3), (0.004, 20), (0.4, -128)], ids=str)
+@pytest.mark.parametrize(("kind", "table", "options", "of_y"), [
+    ("LOGISTIC", "", {}, (1 / 256, -128)), ("HARD_SWISH", "HardSwishOptions", {}, (0.06, -110)),
+    ("LEAKY_RELU", "LeakyReluOptions", {"Alpha": 0.3}, (0.04, 7)),
+    ("LEAKY_RELU", "LeakyReluOptions", {"Alpha": 0.01}, (0.3, -128)),
+])  # fmt: skip
+def test_activations(tmp_path, kind, table, options, of_x, of_y):
+    """Of each of the 256, alone and of an image flattened."""
+    file = File("int8")
+    x = file.of((1, 256), *of_x)
+    path = file.write(tmp_path / "net.tflite", [x], [file.op(kind, [x], file.of((1, 256), *of_y), table, **options)])
+    every = np.arange(-128, 128).astype(np.int8)[None]
+    assert np.array_equal(forward(load(path), every), micro(path)(every))
+    for dtype in ("int8", "float32"):
+        file = File(dtype)
+        x = file.of(IMAGE, *of_x)
+        flat = file.reshape(x, FLAT, scale=of_x[0], zero=of_x[1])
+        y = file.op(kind, [flat], file.of(FLAT, *of_y), table, **options)
+        equal(tmp_path, file, x, file.reshape(y, IMAGE, scale=of_y[0], zero=of_y[1]), IMAGE)

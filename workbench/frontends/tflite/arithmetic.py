@@ -1,4 +1,5 @@
-"""Arithmetic of .tflite files: sums, differences and products with broadcast, and the log-softmax at the end.
+"""Arithmetic of .tflite files: sums, differences and products with broadcast; activations that stand alone, of int8 as
+tables; and the log-softmax at the end.
 
 A shape with fewer axes than the other is read from the right, as the file has it (NHWC): (C,) is (1, 1, 1, C), which
 the network has as (1, C, 1, 1). What the file stores as an operand becomes a parameter that is never updated.
@@ -80,6 +81,29 @@ def _parameter(values: Values, op: Operator, index: int, array: np.ndarray, imag
     return values.parameter(op, f"{label}.constant", array, values.stored(op, index), array.shape, image or ())
 
 
+def logistic(values: Values, op: Operator) -> Held:
+    return _activation(values, op, "sigmoid")
+
+
+def hard_swish(values: Values, op: Operator) -> Held:
+    return _activation(values, op, "hard_swish")
+
+
+def leaky_relu(values: Values, op: Operator) -> Held:
+    return _activation(values, op, "leaky_relu", alpha=values.option(op, "alpha"))
+
+
+def _activation(values: Values, op: Operator, function: str, **attrs: float) -> Held:
+    x, label, build = values.operand(op), values.label(op, function), values.build
+    kind = x.value.type
+    if kind.dtype != "int8":
+        return Held(build.op(f"nn.{function}", x.value, label=label, **attrs), x.image)
+    table = build.shared("qnn.table", function=function, number=attrs.get("alpha", 0.0), x_scale=kind.scale,
+                         x_zero_point=kind.zero_point, form=values.form, label=f"{label}.table",
+                         **values.result_quantization(op))  # fmt: skip
+    return Held(build.op("qnn.lookup", x.value, table, label=label), x.image)
+
+
 def log_softmax(values: Values, op: Operator) -> Held:
     x, label, build = logits(values, op), values.label(op, "log_softmax"), values.build
     if x.type.dtype != "int8":
@@ -92,6 +116,9 @@ def log_softmax(values: Values, op: Operator) -> Held:
 OF_TWO = "of data by data or constants, with broadcast; activation fused"
 OPERATORS = {
     "ADD": Imported(add, OF_TWO),
+    "HARD_SWISH": Imported(hard_swish, "alone; int8 to another scale too"),
+    "LEAKY_RELU": Imported(leaky_relu, "alone; int8 to another scale too"),
+    "LOGISTIC": Imported(logistic, "alone"),
     "LOG_SOFTMAX": Imported(log_softmax, "at the end: training computes its loss from the logits"),
     "MUL": Imported(mul, OF_TWO),
     "SUB": Imported(sub, OF_TWO),
