@@ -33,5 +33,6 @@ def within(x):
 
 
 register_activation(Activation(
-    "hard_swish", evaluate, slope, within, steep=((-3.0, -0.5), (3.0, 1.5)), edges=(0.0, -0.0, 3.0, 3.0, -3.0, -3.0, -1.5),
+    "hard_swish", evaluate, slope, within, steep=((-3.0, -0.5), (3.0, 1.5)),
+    edges=(0.0, -0.0, 3.0, 3.0, -3.0, -3.0, -1.5),
 ))  # fmt: skip

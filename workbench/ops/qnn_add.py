@@ -129,7 +129,7 @@ def broadcast_samples(rng, factor: float = 1.0):
     for index, shapes in enumerate(SHAPES):
         a, b = (rng.integers(-128, 128, shape, dtype=np.int8) for shape in shapes)
         attrs = {"a_scale": 0.02, "b_scale": 0.03, "y_scale": (0.04, 0.025)[index % 2] * factor,
-                 "a_zero_point": -3, "b_zero_point": 100, "y_zero_point": 5, "mask": index % 3 != 2}  # fmt: skip
+                 "a_zero_point": -3, "b_zero_point": 10, "y_zero_point": 5, "mask": index % 3 != 2}  # fmt: skip
         attrs |= {"form": tuple(FORMS)[index // 2 % 2], "clip": (-20, 127) if index % 3 == 0 else (-128, 127)}
         cases.append(Sample((a, b), attrs))
     return cases

@@ -1,4 +1,4 @@
-"""qnn.lookup: y = t[x + 128], an int8 activation of which `t` is the table (qnn.table); and its gradient dx = dy · s[x].
+"""qnn.lookup: y = t[x + 128], an int8 activation of which `t` is the table (qnn.table); its gradient dy · s[x + 128].
 
 The gradient's table is that of the derivatives (qnn.slopes), 0 where the result was clipped.
 """

@@ -1,9 +1,9 @@
 """qnn.table: an int8 activation as a table of its 256 results, and qnn.slopes: its derivative at each of them.
 
 An int8 function of one element is 256 numbers: computed at compile time (fold-constants), they are all that the
-firmware needs (qnn.lookup), whatever the function. Form `rounded`: f of the real number, rounded. `tflite`: as TensorFlow
-Lite Micro computes it, to the bit (see _int8_functions). Slopes belong to the real numbers and are 0 where the result
-was clipped; rounding passes them straight through.
+firmware needs (qnn.lookup), whatever the function. Form `rounded`: f of the real number, rounded. `tflite`: as
+TensorFlow Lite Micro computes it, to the bit (see _int8_functions). Slopes belong to the real numbers and are 0 where
+the result was clipped; rounding passes them straight through.
 """
 
 import numpy as np
@@ -56,7 +56,7 @@ def evaluate_slopes(*, function, number, x_scale, x_zero_point, y_scale, y_zero_
 CASES = (  # function, number, x_scale, x_zero_point, y_scale, y_zero_point
     ("sigmoid", 0.0, 0.05, -3, 1 / 256, -128),
     ("sigmoid", 0.0, 0.3, 20, 1 / 256, -128),
-    ("leaky_relu", 0.1, 0.05, -3, 0.02, 5),
+    ("leaky_relu", 0.1, 0.05, -3, 0.021, 5),
     ("leaky_relu", 0.3, 0.02, 100, 0.05, -128),
     ("hard_swish", 0.0, 0.05, -3, 0.03, -120),
     ("hard_swish", 0.0, 0.3, 7, 0.1, 0),
