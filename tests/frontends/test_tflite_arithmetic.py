@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from tflite_files import IMAGE, RELU, RELU6, RELU_N1_TO_1, TfliteFile, forward, inputs, micro, require_equal
 
+from workbench.autodiff import training_step
 from workbench.errors import ModelError
 from workbench.frontends import load
+from workbench.passes.apply_policy import apply_policy
+from workbench.policy import parse_policy
 
 SUMS = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}
 FLAT = (1, 432)
@@ -159,3 +162,21 @@ def test_activations(tmp_path, kind, table, options, of_x, of_y):
         flat = file.reshape(x, FLAT, scale=of_x[0], zero=of_x[1])
         y = file.op(kind, [flat], file.of(FLAT, *of_y), table, **options)
         equal(tmp_path, file, x, file.reshape(y, IMAGE, scale=of_y[0], zero=of_y[1]), IMAGE)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_a_constant_is_frozen(tmp_path, dtype):
+    """The layers before and behind it are trained."""
+    file = File(dtype)
+    x = file.of(IMAGE)
+    for _ in range(2):
+        w = file.stored((6, 1, 1, 6), zero=0)
+        x_, x = x, file.of(IMAGE, scale=0.5)
+        file.op("CONV_2D", [x_, w, -1], x, "Conv2DOptions", StrideH=1, StrideW=1)
+        x = file.both("MUL", x, file.stored((6,)), IMAGE, scale=0.5)
+    y = file.reshape(x, FLAT, scale=0.5)
+    graph = apply_policy(load(file.write(tmp_path / "net.tflite", [0], [y])).graph, parse_policy("full"))
+    updated = {node.operands[0] for node in training_step(graph).nodes if node.overwrites}
+    constants = {name for name in graph.parameters if name.endswith(".constant")}
+    weights = {name for name in graph.parameters if name.endswith(".weight")}
+    assert len(constants) == len(weights) == 2 and weights <= updated and not constants & updated

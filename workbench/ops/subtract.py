@@ -26,7 +26,7 @@ def literals(a, b):
 
 
 def samples(rng):
-    return [Sample((rng.normal(size=a), rng.normal(size=b))) for a, b in SHAPES]
+    return [Sample((rng.normal(size=a), rng.normal(size=b))) for a, b in SHAPES[::3]]
 
 
 register(Op(

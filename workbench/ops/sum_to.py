@@ -55,14 +55,13 @@ def literals(x, b=None, *, newshape, times, zero_point):
 
 
 def samples(rng):
+    """Without b, with a real and with an int8 one, as each of the shapes is summed to each of both."""
     cases = []
-    for index, (x, shape) in enumerate(SHAPES):
-        whole = np.broadcast_shapes(x, shape)
-        a = rng.normal(size=whole)
-        cases.append(Sample((a,), {"newshape": shape, "times": (1.0, -1.0, 0.5)[index % 3]}))
-        cases.append(Sample((a, rng.normal(size=x)), {"newshape": shape}))
-        b = rng.integers(-128, 128, x, dtype=np.int8)
-        cases.append(Sample((a, b), {"newshape": shape, "times": 0.03, "zero_point": -5}))
+    for index, (shape, other) in enumerate([*SHAPES, *((b, a) for a, b in SHAPES[1:])]):
+        x = rng.normal(size=np.broadcast_shapes(shape, other))
+        b = ((), (rng.normal(size=other),), (rng.integers(-128, 128, other, dtype=np.int8),))[index % 3]
+        attrs = ({"times": -1.0}, {}, {"times": 0.03, "zero_point": -5})[index % 3]
+        cases.append(Sample((x, *b), {"newshape": shape, **attrs}))
     return cases
 
 
