@@ -164,6 +164,11 @@ def _sigmoid(x, number):
     return y, y - y**2
 
 
+def _tanh(x, number):
+    y = 1 - 2 / (np.exp(2 * x) + 1)
+    return y, 1 - y**2
+
+
 def _leaky_relu(x, number):
     factor = np.where(x > 0, 1, number)
     return factor * x, factor
@@ -177,7 +182,7 @@ def _hard_swish(x, number):
 def _lookup(node, values, tables, dy):
     a = tables[node.operands[1]]
     x = _real(values, node.operands[0], a["x_scale"], a["x_zero_point"])
-    known = {"sigmoid": _sigmoid, "leaky_relu": _leaky_relu, "hard_swish": _hard_swish}
+    known = {"sigmoid": _sigmoid, "tanh": _tanh, "leaky_relu": _leaky_relu, "hard_swish": _hard_swish}
     y, slope = known[a["function"]](x, a["number"])
     unclipped = y / a["y_scale"] + a["y_zero_point"]
     far = np.abs(np.clip(unclipped, -128, 127) - values[node.results[0]].astype(np.float64)).max()

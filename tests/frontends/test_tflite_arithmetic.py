@@ -145,7 +145,8 @@ def test_log_softmax(tmp_path, dtype, classes, scale):
 
 @pytest.mark.parametrize("of_x", [(0.05, -3), (0.004, 20), (0.4, -128)], ids=str)
 @pytest.mark.parametrize(("kind", "table", "options", "of_y"), [
-    ("LOGISTIC", "", {}, (1 / 256, -128)), ("HARD_SWISH", "HardSwishOptions", {}, (0.06, -110)),
+    ("LOGISTIC", "", {}, (1 / 256, -128)), ("TANH", "", {}, (1 / 128, 0)),
+    ("HARD_SWISH", "HardSwishOptions", {}, (0.06, -110)),
     ("LEAKY_RELU", "LeakyReluOptions", {"Alpha": 0.3}, (0.04, 7)),
     ("LEAKY_RELU", "LeakyReluOptions", {"Alpha": 0.01}, (0.3, -128)),
 ])  # fmt: skip

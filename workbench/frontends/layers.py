@@ -97,6 +97,10 @@ class Network:
         self._require(label, x)
         return self.build.sigmoid(x, label=f"{label}.sigmoid")
 
+    def tanh(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.tanh(x, label=f"{label}.tanh")
+
     def hard_swish(self, x: Value, label: str) -> Value:
         self._require(label, x)
         return self.build.hard_swish(x, label=f"{label}.hard_swish")

@@ -49,11 +49,21 @@ def exponential(a, integer_bits: int):
 
 def one_over_one_plus(fraction):
     """1 / (1 + f), f in [0, 1]; no integer bits."""
+    return np.minimum(_inverse(fraction) << 1, LIMIT)
+
+
+def one_minus_over_one_plus(fraction):
+    """(1 - f) / (1 + f), f in [0, 1]; no integer bits."""
+    return np.minimum(_inverse(fraction) - (1 << 29) << 2, LIMIT)
+
+
+def _inverse(fraction):
+    """1 / ((1 + f) / 2), two integer bits."""
     half = (np.asarray(fraction, np.int64) + LIMIT + 1) // 2
     x = NEWTON[0] + high(half, NEWTON[1])
     for _ in range(3):
         x = x + np.clip(high(x, (1 << 29) - high(half, x)) << 2, -LIMIT - 1, LIMIT)
-    return np.minimum(x << 1, LIMIT)
+    return x
 
 
 def leading_zeros(x):

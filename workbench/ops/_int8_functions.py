@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ops import hard_swish, leaky_relu, sigmoid
-from workbench.ops._fixed_point import LIMIT, exponential, one_over_one_plus, over
+from workbench.ops import hard_swish, leaky_relu, sigmoid, tanh
+from workbench.ops._fixed_point import LIMIT, exponential, one_minus_over_one_plus, one_over_one_plus, over
 from workbench.ops._quantized import multiplied, multiplier
 
-LOGISTIC_BITS = 4  # integer bits of what the logistic function is taken of
+BITS = 4  # integer bits of what the sigmoid and tanh are taken of
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,30 @@ class Function:
     require: Callable = lambda number: None
 
 
+def _scaled(x, x_scale):
+    """x with BITS integer bits where they can hold it, and whether they can."""
+    m, shift = multiplier(np.float32(x_scale) * 2.0 ** (31 - BITS), "tflite")
+    inside = np.abs(x) < np.floor((2**BITS - 1) * 2.0 ** (31 - BITS - shift))
+    return multiplied(np.where(inside, x, 0), m, shift, "tflite"), inside
+
+
 def sigmoid_tflite(x, number, x_scale, y_scale, y_zero_point):
     """lite/kernels/internal/reference/integer_ops/logistic.h."""
     if (y_scale, y_zero_point) != (1 / 256, -128):
         raise ShapeError(f"an int8 sigmoid gives scale 1/256 and zero point -128; got {y_scale}, {y_zero_point}")
-    m, shift = multiplier(np.float32(x_scale) * 2.0 ** (31 - LOGISTIC_BITS), "tflite")
-    radius = np.floor((2**LOGISTIC_BITS - 1) * 2.0 ** (31 - LOGISTIC_BITS - shift))
-    inside = np.abs(x) < radius
-    scaled = multiplied(np.where(inside, x, 0), m, shift, "tflite")
-    positive = one_over_one_plus(exponential(-np.abs(scaled), LOGISTIC_BITS))
+    scaled, inside = _scaled(x, x_scale)
+    positive = one_over_one_plus(exponential(-np.abs(scaled), BITS))
     y = np.where(scaled > 0, positive, np.where(scaled == 0, 1 << 30, LIMIT - positive))
     return np.where(inside, over(y, 23) - 128, np.where(x < 0, -128, 127))
+
+
+def tanh_tflite(x, number, x_scale, y_scale, y_zero_point):
+    """lite/kernels/internal/reference/integer_ops/tanh.h."""
+    if (y_scale, y_zero_point) != (1 / 128, 0):
+        raise ShapeError(f"an int8 tanh gives scale 1/128 and zero point 0; got {y_scale}, {y_zero_point}")
+    scaled, inside = _scaled(x, x_scale)
+    positive = one_minus_over_one_plus(exponential(-np.abs(scaled), BITS + 1))  # of twice as much
+    return np.where(inside, over(np.sign(scaled) * positive, 24), np.where(x < 0, -128, 127))
 
 
 def leaky_relu_tflite(x, number, x_scale, y_scale, y_zero_point):
@@ -86,5 +99,6 @@ FUNCTIONS = {
         leaky_relu_tflite,
         lambda number: leaky_relu.require(alpha=number),
     ),
+    "tanh": Function(lambda x, _: tanh.evaluate(x), lambda x, _: tanh.slope(tanh.evaluate(x)), tanh_tflite),
     "hard_swish": Function(lambda x, _: hard_swish.evaluate(x), lambda x, _: hard_swish.slope(x), hard_swish_tflite),
 }

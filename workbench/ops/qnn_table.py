@@ -56,6 +56,7 @@ def evaluate_slopes(*, function, number, x_scale, x_zero_point, y_scale, y_zero_
 CASES = (  # function, number, x_scale, x_zero_point, y_scale, y_zero_point
     ("sigmoid", 0.0, 0.05, -3, 1 / 256, -128),
     ("sigmoid", 0.0, 0.3, 20, 1 / 256, -128),
+    ("tanh", 0.0, 0.03, 20, 1 / 128, 0),
     ("leaky_relu", 0.1, 0.05, -3, 0.021, 5),
     ("leaky_relu", 0.3, 0.02, 100, 0.05, -128),
     ("hard_swish", 0.0, 0.05, -3, 0.03, -120),

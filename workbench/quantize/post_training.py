@@ -51,7 +51,7 @@ class Quantization:
         return int(np.clip(round(real / self.scale) + self.zero_point, -128, 127))
 
 
-OF_SIGMOID = Quantization(1 / 256, -128)
+OF_BOUNDED = {"nn.sigmoid": Quantization(1 / 256, -128), "nn.tanh": Quantization(1 / 128, 0)}
 
 
 def calibrated(graph: Graph, weights: Mapping[str, np.ndarray], samples: np.ndarray) -> dict[str, Quantization]:
@@ -96,7 +96,7 @@ class _Converter:
         self.layers = {layer.node.results[0]: layer for layer in layers}
         self.ties = {layer.node.results[0]: group for group in tied(layers, lambda layer: (layer.weight, layer.bias))
                      for layer in group}  # fmt: skip
-        fixed = {node.results[0]: OF_SIGMOID for node in graph.nodes if node.op == "nn.sigmoid"}
+        fixed = {node.results[0]: OF_BOUNDED[node.op] for node in graph.nodes if node.op in OF_BOUNDED}
         self.ranges = self._of_one_scale(tied(layers, lambda layer: (layer.bias,)), ranges | fixed)
         self.done: set[str] = set()  # values that exist only inside an int8 operator
 
@@ -306,7 +306,7 @@ LAYERS = {  # float layer -> its int8 form, and the attributes they share
 }
 CONVERTERS = {
     **dict.fromkeys(LAYERS, _Converter.layer), **dict.fromkeys(("add", "subtract", "multiply"), _Converter.of_two),
-    **dict.fromkeys(("nn.sigmoid", "nn.leaky_relu", "nn.hard_swish"), _Converter.table),
+    **dict.fromkeys(("nn.sigmoid", "nn.tanh", "nn.leaky_relu", "nn.hard_swish"), _Converter.table),
     "concatenate": _Converter.concatenate,
     "nn.max_pool2d": _Converter.same, "nn.batch_flatten": _Converter.same, "reshape": _Converter.same,
     "nn.resize_nearest": _Converter.same, "slice": _Converter.same, "transpose": _Converter.same, "pad": _Converter.pad,

@@ -85,6 +85,10 @@ def logistic(values: Values, op: Operator) -> Held:
     return _activation(values, op, "sigmoid")
 
 
+def tanh(values: Values, op: Operator) -> Held:
+    return _activation(values, op, "tanh")
+
+
 def hard_swish(values: Values, op: Operator) -> Held:
     return _activation(values, op, "hard_swish")
 
@@ -122,4 +126,5 @@ OPERATORS = {
     "LOG_SOFTMAX": Imported(log_softmax, "at the end: training computes its loss from the logits"),
     "MUL": Imported(mul, OF_TWO),
     "SUB": Imported(sub, OF_TWO),
+    "TANH": Imported(tanh, "alone"),
 }
