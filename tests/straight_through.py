@@ -37,8 +37,9 @@ def gradients(graph: Graph, feeds: Mapping[str, np.ndarray], dy: np.ndarray | No
     values = forward_values(graph, feeds)
     totals: dict[str, np.ndarray] = {graph.outputs[0]: np.array(1.0) if dy is None else dy}
     tables = {node.results[0]: node.operands[0] for node in graph.nodes if node.op == "qnn.requantization"}
+    tables |= {node.results[0]: node.attrs for node in graph.nodes if node.op == "qnn.table"}
     for node in reversed(graph.nodes):
-        if node.results[0] not in totals or node.op == "qnn.requantization":
+        if node.results[0] not in totals or node.op in ("qnn.requantization", "qnn.table"):
             continue
         found = RULES[node.op](node, values, tables, totals[node.results[0]])
         for name, gradient in zip(node.operands, found, strict=False):
@@ -127,11 +128,66 @@ def _transposed(node, values, tables, dy):
     return dx, dw * s[:, None, None, None], g.sum((0, 2, 3)) * s * a["x_scale"]
 
 
-def _add(node, values, tables, dy):
+def _both(node, values):
     a = node.attrs
-    one, other = (_real(values, node.operands[i], a[f"{k}_scale"], a[f"{k}_zero_point"]) for i, k in enumerate("ab"))
+    return (_real(values, node.operands[i], a[f"{k}_scale"], a[f"{k}_zero_point"]) for i, k in enumerate("ab"))
+
+
+def _read_again(g, operand):
+    """The gradient of an operand that was read again along axes of one element: one after the other."""
+    total = np.zeros(operand.shape)
+    for at in np.ndindex(g.shape):
+        total[tuple(i if n > 1 else 0 for i, n in zip(at, operand.shape, strict=True))] += g[at]
+    return total
+
+
+def _add(node, values, tables, dy):
+    one, other = _both(node, values)
     g = _through_clip(node, values, one + other, dy)
-    return g, g
+    return _read_again(g, one), _read_again(g, other)
+
+
+def _subtract(node, values, tables, dy):
+    one, other = _both(node, values)
+    g = _through_clip(node, values, one - other, dy)
+    return _read_again(g, one), _read_again(-g, other)
+
+
+def _multiply(node, values, tables, dy):
+    one, other = _both(node, values)
+    g = _through_clip(node, values, one * other, dy)
+    return _read_again(g * other, one), _read_again(g * one, other)
+
+
+def _sigmoid(x, number):
+    y = 0.5 + 0.5 * np.tanh(x / 2)
+    return y, y - y**2
+
+
+def _tanh(x, number):
+    y = 1 - 2 / (np.exp(2 * x) + 1)
+    return y, 1 - y**2
+
+
+def _leaky_relu(x, number):
+    factor = np.where(x > 0, 1, number)
+    return factor * x, factor
+
+
+def _hard_swish(x, number):
+    inside = (x > -3) & (x < 3)
+    return np.where(inside, x * (x + 3) / 6, np.maximum(x, 0)), np.where(inside, (2 * x + 3) / 6, x > 0)
+
+
+def _lookup(node, values, tables, dy):
+    a = tables[node.operands[1]]
+    x = _real(values, node.operands[0], a["x_scale"], a["x_zero_point"])
+    known = {"sigmoid": _sigmoid, "tanh": _tanh, "leaky_relu": _leaky_relu, "hard_swish": _hard_swish}
+    y, slope = known[a["function"]](x, a["number"])
+    unclipped = y / a["y_scale"] + a["y_zero_point"]
+    far = np.abs(np.clip(unclipped, -128, 127) - values[node.results[0]].astype(np.float64)).max()
+    assert far <= (1.5 if a["form"] == "tflite" else NEARLY_HALF)  # a hard swish has 16 bits there
+    return (np.where((unclipped >= -128.5) & (unclipped < 127.5), dy * slope, 0.0),)
 
 
 def _mean(node, values, tables, dy):
@@ -225,5 +281,6 @@ RULES = {
     "qnn.quantize": _quantize, "qnn.dequantize": _dequantize, "nn.max_pool2d": _max,
     **dict.fromkeys(("concatenate", "transpose", "slice", "pad", "nn.resize_nearest"), _moved),
     "qnn.mean": _mean_of_axes, "qnn.requantize": _requantize, "nn.batch_flatten": _same_shape, "reshape": _same_shape,
+    "qnn.subtract": _subtract, "qnn.multiply": _multiply, "qnn.lookup": _lookup,
     "nn.softmax_cross_entropy": _loss,
 }  # fmt: skip

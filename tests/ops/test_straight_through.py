@@ -14,7 +14,10 @@ from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.ops import qnn_sgd
 
-OPERATORS = ("qnn.conv2d", "qnn.transposed_conv2d", "qnn.add", "qnn.avg_pool2d", "qnn.quantize", "qnn.dequantize")
+OPERATORS = (
+    *("qnn.conv2d", "qnn.transposed_conv2d", "qnn.add", "qnn.subtract", "qnn.multiply"),
+    *("qnn.avg_pool2d", "qnn.quantize", "qnn.dequantize"),
+)
 CASES = [
     pytest.param(name, number, id=f"{name}-{number}")
     for name in OPERATORS
@@ -64,6 +67,19 @@ def distance(got, want) -> float:
 @pytest.mark.parametrize(("name", "number"), CASES)
 def test_gradients_are_those_of_the_real_numbers(name, number):
     assert wrong(name, number) <= 1e-5
+
+
+@pytest.mark.parametrize("case", ops.get("qnn.table").samples(None), ids=lambda case: case.attrs["function"])
+def test_gradients_of_an_activation_are_those_of_the_real_numbers(case):
+    """At each of the 256."""
+    build, every = Builder(), np.arange(-128, 128).astype(np.int8)
+    x = build.input("x", (256,), "int8")
+    graph = build.graph(build.op("qnn.lookup", x, build.op("qnn.table", **case.attrs)))
+    dy = np.random.default_rng(0).normal(size=256)
+    backward, called = differentiate(graph, ["x"])
+    got = interpret(backward, {"x": every, "grad_output": dy.astype(np.float32)})[called["x"]]
+    want = gradients(graph, {"x": every}, dy)["x"]
+    assert distance(got, want) <= 1e-6
 
 
 def test_a_weight_gradient_that_forgets_the_zero_point_is_seen(monkeypatch):

@@ -94,9 +94,41 @@ class Network:
         self._require(label, x)
         return self.build.relu6(x, label=f"{label}.relu6")
 
+    def sigmoid(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.sigmoid(x, label=f"{label}.sigmoid")
+
+    def tanh(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.tanh(x, label=f"{label}.tanh")
+
+    def hard_swish(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.hard_swish(x, label=f"{label}.hard_swish")
+
+    def leaky_relu(self, x: Value, label: str, alpha: float = 0.01) -> Value:
+        """alpha · x below 0."""
+        self._require(label, x)
+        return self.build.leaky_relu(x, alpha=given.factor(label, "alpha", alpha), label=f"{label}.leaky_relu")
+
     def add(self, a: Value, b: Value, label: str) -> Value:
+        return self._of_two("add", a, b, label)
+
+    def subtract(self, a: Value, b: Value, label: str) -> Value:
+        return self._of_two("subtract", a, b, label)
+
+    def multiply(self, a: Value, b: Value, label: str) -> Value:
+        """Each axis is as long in both or 1 in one. (N, C) beside an image is one number a channel: a gate."""
+        return self._of_two("multiply", a, b, label)
+
+    def _of_two(self, op: str, a: Value, b: Value, label: str) -> Value:
         self._require(label, a, b)
-        return self.build.add(a, b, label=label)
+        if {a.rank, b.rank} == {2, 4}:
+            a, b = (x if x.rank == 4 else self._pixel(x, label) for x in (a, b))
+        return self.build.op(op, a, b, label=label)
+
+    def _pixel(self, x: Value, label: str) -> Value:
+        return self.build.reshape(x, newshape=(*x.shape, 1, 1), label=f"{label}.pixel")
 
     def concatenate(self, *operands: Value, label: str, axis: int = 1) -> Value:
         self._require(label, *operands)

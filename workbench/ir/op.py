@@ -142,7 +142,8 @@ class Op:
     view                         the result is operand 0's storage under another shape
     phase                        "update" or "backward" where the operator decides it, "" where its place does
     loss                         a scalar at which differentiation starts: its grads are called with dy=None, meaning 1
-    parameters                   operand index -> "weight" or "bias", for policies; "scale": never updated
+    parameters                   operand index -> "weight" or "bias", for policies; "scale" (of int8), "constant": never
+                                 updated
     units(build, index, *operands, **attrs)
                                  of a quantized parameter, operand `index`: what its stored integer counts in, a scale a
                                  filter (a value) times a number; None: parameters are real numbers

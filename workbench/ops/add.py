@@ -1,30 +1,58 @@
-"""add: y = a + b of one shape; also how gradients that meet are summed."""
+"""add: y = a + b, each axis as long in both or 1 in one (see _broadcast); also how gradients that meet are summed."""
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Rows, Sample, channelwise, register
+from workbench.ir.op import Kernel, Op, Reach, Rows, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
 
 
 def infer(a, b):
-    if a.shape != b.shape or a.dtype != b.dtype:
-        raise ShapeError(f"add: a and b are of one shape; got {a} and {b}")
-    return a
+    if a.dtype != b.dtype:
+        raise ShapeError(f"add: a and b are of one dtype; got {a} and {b}")
+    if a.shape == b.shape:
+        return a
+    if a.layout or b.layout:
+        raise ShapeError(f"add: operands of different shapes are row-major; got {a} and {b}")
+    return TensorType(shape_of_both("add", a, b), a.dtype)
 
 
 def evaluate(a, b):
     return a + b
 
 
-def grad(build, dy, a, b, **_):
-    return dy
+def grad_a(build, dy, a, b, **_):
+    return summed_to(build, dy, a)
+
+
+def grad_b(build, dy, a, b, **_):
+    return summed_to(build, dy, b)
+
+
+def function(a, b):
+    return "add_f32" if a.shape == b.shape else "broadcast_f32"
+
+
+def literals(a, b):
+    if a.shape == b.shape:
+        return [a.elements]
+    return ["WB_PLUS", loops_literal(shape_of_both("add", a, b), a.shape, b.shape)]
+
+
+def same_rows(a, b, **_):
+    if a.shape != b.shape:
+        raise ShapeError("add: works row by row on operands of one shape")
+    return Reach()
 
 
 def samples(rng):
-    return [Sample((rng.normal(size=shape), rng.normal(size=shape))) for shape in ((2, 3, 4, 4), (1,), (3, 7))]
+    shapes = [((2, 3, 4, 4),) * 2, ((1,),) * 2, ((3, 7),) * 2, *SHAPES[1:]]
+    return [Sample((rng.normal(size=a), rng.normal(size=b))) for a, b in shapes]
 
 
 register(Op(
-    name="add", infer=infer, evaluate=evaluate, grads=(grad, grad), samples=samples,
-    layouts="same", kernel=Kernel("add_f32.h", "add_f32", lambda a, b: [a.elements], in_place=(0, 1)),
-    rows=Rows("elementwise_rows_f32.h", "add_rows_f32", lambda a, b: [a.shape[1], a.shape[3]], images=(0, 1)),
-    ties=channelwise,
+    name="add", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples,
+    layouts="same", parameters={0: "constant", 1: "constant"},
+    kernel=Kernel("broadcast_f32.h", function, literals, in_place=(0, 1)),
+    rows=Rows("elementwise_rows_f32.h", "add_rows_f32", lambda a, b: [a.shape[1], a.shape[3]], same_rows, (0, 1)),
+    ties=ties_of_both,
 ))  # fmt: skip

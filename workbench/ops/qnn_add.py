@@ -1,8 +1,9 @@
-"""qnn.add: y = clip(y_zero_point + ((a - a_zero_point) · a_scale + (b - b_zero_point) · b_scale) / y_scale), as int8.
+"""qnn.add: y = clip(y_zero_point + ((a - a_zero_point) · a_scale + (b - b_zero_point) · b_scale) / y_scale), as int8;
+qnn.subtract: the difference. Each axis of a and b is as long in both or 1 in one (see _broadcast).
 
 Form `rounded` gives both factors the same shift and as many bits as an int32 sum of the two has room for; `tflite`
-scales as TensorFlow Lite's reference does (lite/kernels/internal/reference/integer_ops/add.h). Gradients are those of
-the real sum: both operands get dy, where it was not clipped.
+scales as TensorFlow Lite's reference does (lite/kernels/internal/reference/integer_ops/add.h, sub.h). Gradients are
+those of the real sum: both operands get dy, where it was not clipped.
 """
 
 from math import frexp
@@ -10,20 +11,25 @@ from math import frexp
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Rows, Sample, channelwise, register
+from workbench.ir.op import REQUIRED, Kernel, Op, Rows, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
 from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result
+from workbench.ops.add import same_rows
 
 ROOM = 22  # bits of a multiplier: twice 255 times that fits into an int32,
 SHIFT = 23  # with half a unit besides: 2^(SHIFT - 1)
 TFLITE_SHIFT = 20
 
 
+ATTRS = {"a_scale": REQUIRED, "a_zero_point": 0, "b_scale": REQUIRED, "b_zero_point": 0,
+         "y_scale": REQUIRED, "y_zero_point": 0, "clip": (-128, 127), "form": "rounded", "mask": False}  # fmt: skip
+
+
 def infer(a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
     check("qnn.add", a, a_scale, a_zero_point)
     check("qnn.add", b, b_scale, b_zero_point)
-    if a.shape != b.shape:
-        raise ShapeError(f"qnn.add: operands are of one shape; got {a} and {b}")
-    return result("qnn.add", a.shape, y_scale, y_zero_point, clip, form, mask)
+    return result("qnn.add", shape_of_both("qnn.add", a, b), y_scale, y_zero_point, clip, form, mask)
 
 
 def factors(a_scale, b_scale, y_scale) -> tuple[int, int, int]:
@@ -41,32 +47,56 @@ def tflite_factors(a_scale, b_scale, y_scale) -> list[int]:
     return [number for factor in factors for number in multiplier(factor, "tflite")]
 
 
-def evaluate(a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
+def combined(sign, a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
+    """a + sign · b."""
     a, b = a.astype(np.int64) - a_zero_point, b.astype(np.int64) - b_zero_point
     if form == "rounded":
         of_a, of_b, shift = factors(a_scale, b_scale, y_scale)
-        total = (a * of_a + b * of_b + (1 << shift - 1)) >> shift
+        total = (a * of_a + sign * b * of_b + (1 << shift - 1)) >> shift
     else:
         numbers = tflite_factors(a_scale, b_scale, y_scale)
-        scaled = [multiplied(each << TFLITE_SHIFT, *numbers[2 * i : 2 * i + 2], form) for i, each in enumerate((a, b))]
-        total = multiplied(sum(scaled), *numbers[4:], form)
+        a, b = (multiplied(x << TFLITE_SHIFT, *numbers[2 * i : 2 * i + 2], form) for i, x in enumerate((a, b)))
+        total = multiplied(a + sign * b, *numbers[4:], form)
     return clipped(total, y_zero_point, clip, mask)
 
 
-def grad(build, dy, a, b, *, y, **_):
-    return build.shared("nn.apply_mask", dy, y[1])
+def evaluate(a, b, **attrs):
+    return combined(1, a, b, **attrs)
+
+
+def grad_a(build, dy, a, b, *, y, **_):
+    return summed_to(build, build.shared("nn.apply_mask", dy, y[1]), a)
+
+
+def grad_b(build, dy, a, b, *, y, **_):
+    return summed_to(build, build.shared("nn.apply_mask", dy, y[1]), b)
 
 
 def literals(a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
     numbers = factors(a_scale, b_scale, y_scale) if form == "rounded" else tflite_factors(a_scale, b_scale, y_scale)
-    return [a.elements, a_zero_point, b_zero_point, y_zero_point, *clip, *numbers]
+    numbers = [a_zero_point, b_zero_point, y_zero_point, *clip, *numbers]
+    if a.shape == b.shape:
+        return [a.elements, *numbers]
+    return broadcast_literals("WB_PLUS", a, b, form, numbers)
+
+
+def broadcast_literals(how: str, a, b, form: str, numbers: list[int]) -> list:
+    """Those of broadcast_s8; of form rounded, one shift is that of the sum."""
+    shape = shape_of_both("qnn.add", a, b)
+    if form == "rounded":
+        zeros, (of_a, of_b, shift) = numbers[:5], numbers[5:]
+        numbers = [*zeros, of_a, 0, of_b, 0, 0, shift]
+    pair = f"(wb_pair_s8){{ {how}, {FORMS[form]}, {', '.join(map(str, numbers))} }}"
+    return [TensorType(shape).elements, pair, loops_literal(shape, a.shape, b.shape)]
 
 
 def function(a, b, *, form, **_):
+    if a.shape != b.shape:
+        return "broadcast_s8"
     return "add_s8" if form == "rounded" else "add_tflite_s8"
 
 
-def literals_rows(a, b, **attrs):
+def literals_rows(a, b, **attrs):  # of one shape
     return [*a.shape[1:], *literals(a, b, **attrs)[1:]]
 
 
@@ -90,14 +120,46 @@ def samples(rng):
             x = np.full((1, 5), end, np.int8)
             attrs = {"a_scale": scale, "b_scale": scale, "a_zero_point": zero, "b_zero_point": zero}
             cases.append(Sample((x, x), {**attrs, "y_scale": 1.0}))
+    return [*cases, *broadcast_samples(rng)]
+
+
+def broadcast_samples(rng, factor: float = 1.0):
+    """Of shapes that differ, in both forms; `factor`: of y_scale."""
+    cases = []
+    for index, shapes in enumerate(SHAPES):
+        a, b = (rng.integers(-128, 128, shape, dtype=np.int8) for shape in shapes)
+        attrs = {"a_scale": 0.02, "b_scale": 0.03, "y_scale": (0.04, 0.025)[index % 2] * factor,
+                 "a_zero_point": -3, "b_zero_point": 10, "y_zero_point": 5, "mask": index % 3 != 2}  # fmt: skip
+        attrs |= {"form": tuple(FORMS)[index // 2 % 2], "clip": (-20, 127) if index % 3 == 0 else (-128, 127)}
+        cases.append(Sample((a, b), attrs))
     return cases
 
 
+def combined_subtract(a, b, **attrs):
+    return combined(-1, a, b, **attrs)
+
+
+def grad_subtracted(build, dy, a, b, *, y, **_):
+    return summed_to(build, build.shared("nn.apply_mask", dy, y[1]), b, -1.0)
+
+
+def literals_subtract(a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
+    numbers = factors(a_scale, b_scale, y_scale) if form == "rounded" else tflite_factors(a_scale, b_scale, y_scale)
+    numbers = [a_zero_point, b_zero_point, y_zero_point, *clip, *numbers]
+    return broadcast_literals("WB_MINUS", a, b, form, numbers)
+
+
 register(Op(
-    name="qnn.add", infer=infer, evaluate=evaluate, grads=(grad, grad), samples=samples, ties=channelwise,
-    attrs={"a_scale": REQUIRED, "a_zero_point": 0, "b_scale": REQUIRED, "b_zero_point": 0,
-           "y_scale": REQUIRED, "y_zero_point": 0, "clip": (-128, 127), "form": "rounded", "mask": False},
-    training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
-    kernel=Kernel("add_s8.h", function, literals, results=2, in_place=(0, 1)),
-    rows=Rows("add_rows_s8.h", function_rows, literals_rows, images=(0, 1), results=2),
+    name="qnn.add", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, ties=ties_of_both,
+    attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
+    parameters={0: "constant", 1: "constant"},
+    kernel=Kernel("broadcast_s8.h", function, literals, results=2, in_place=(0, 1)),
+    rows=Rows("add_rows_s8.h", function_rows, literals_rows, same_rows, images=(0, 1), results=2),
+))  # fmt: skip
+register(Op(
+    name="qnn.subtract", infer=infer, evaluate=combined_subtract, grads=(grad_a, grad_subtracted),
+    samples=broadcast_samples, ties=ties_of_both,
+    attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
+    parameters={0: "constant", 1: "constant"},
+    kernel=Kernel("broadcast_s8.h", "broadcast_s8", literals_subtract, results=2, in_place=(0, 1)),
 ))  # fmt: skip

@@ -7,6 +7,8 @@ from workbench.errors import PolicyError, meant
 from workbench.ir.graph import Graph
 from workbench.policy import HELP, TERMS, UpdatePolicy
 
+FROZEN = ("scale", "constant")  # roles of parameters that no policy updates
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -92,7 +94,7 @@ def weighted_layers(graph: Graph) -> list[Layer]:
     last = 0
     for node in graph.nodes:
         for name in node.operands:
-            if name not in graph.parameters or roles[name] == "scale":
+            if name not in graph.parameters or roles[name] in FROZEN:
                 continue
             if roles[name] == "weight" or not layers:
                 if name not in place:

@@ -36,7 +36,7 @@ def fold_constants(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Gra
         results = {} if stays.intersection(node.results) else _constant_results(node, known, graph)
         known |= results
         for name in results:
-            called[name] = node.label or called[node.operands[0]]
+            called[name] = node.label or (called[node.operands[0]] if node.operands else node.op)
         if results and not ops.get(node.op).view:
             computed |= results.keys()
             continue

@@ -34,6 +34,8 @@ def _fused(graph: Graph, add: Node) -> Graph | None:
         onto = add.operands[add.operands[0] == name]
         if node is None or node.op not in SUMS or len(node.operands) > 2 or onto == name or not _alone(graph, name):
             continue
+        if graph.types[onto].shape != graph.types[name].shape:
+            continue
         at = begin if place.get(onto, -1) < begin else end
         if at == end and _overwritten(graph, node, begin, end):
             continue

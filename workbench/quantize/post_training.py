@@ -2,6 +2,7 @@
 
     calibrate     run the samples through the float graph; of each value keep the range that it takes
     convert       conv/dense + bias + ReLU  ->  one qnn.conv2d, its clip being the ReLU;  add + ReLU  ->  one qnn.add
+                  sigmoid, hard swish, …    ->  a table of 256 results
 
 Weights: one scale a filter, symmetric, s = max |w| / 127; biases int32 in units of x_scale · s (coarser ones where they
 would not fit, see safe_channels). Activations: one scale and zero point a tensor, so that the range, zero included,
@@ -50,6 +51,9 @@ class Quantization:
         return int(np.clip(round(real / self.scale) + self.zero_point, -128, 127))
 
 
+OF_BOUNDED = {"nn.sigmoid": Quantization(1 / 256, -128), "nn.tanh": Quantization(1 / 128, 0)}
+
+
 def calibrated(graph: Graph, weights: Mapping[str, np.ndarray], samples: np.ndarray) -> dict[str, Quantization]:
     """Value -> its quantization, from the ranges seen while `samples` (n, batch, …) run through the float graph."""
     (source,) = graph.inputs
@@ -92,7 +96,8 @@ class _Converter:
         self.layers = {layer.node.results[0]: layer for layer in layers}
         self.ties = {layer.node.results[0]: group for group in tied(layers, lambda layer: (layer.weight, layer.bias))
                      for layer in group}  # fmt: skip
-        self.ranges = self._of_one_scale(tied(layers, lambda layer: (layer.bias,)), ranges)
+        fixed = {node.results[0]: OF_BOUNDED[node.op] for node in graph.nodes if node.op in OF_BOUNDED}
+        self.ranges = self._of_one_scale(tied(layers, lambda layer: (layer.bias,)), ranges | fixed)
         self.done: set[str] = set()  # values that exist only inside an int8 operator
 
     def run(self) -> tuple[Graph, dict[str, np.ndarray]]:
@@ -185,16 +190,39 @@ class _Converter:
         scales = largest_of_each({name: each.scale for name, each in ranges.items()}, known)
         return {name: each.of_scale(scales[name]) for name, each in ranges.items()}
 
-    def add(self, node: Node) -> None:
-        a, b, follower = self._value(node, 0), self._value(node, 1), self._only_reader(node)
+    def of_two(self, node: Node) -> None:
+        """A sum, a difference or a product, with the activation behind it."""
+        (a, of_a), (b, of_b) = (self._operand(node, index) for index in range(2))
+        follower = self._only_reader(node)
         end = follower if follower is not None and follower.op in ACTIVATIONS else node
         of_y = self.ranges[end.results[0]]
         y = self.build.op(
-            "qnn.add", a, b, a_scale=a.type.scale, a_zero_point=a.type.zero_point, b_scale=b.type.scale,
-            b_zero_point=b.type.zero_point, y_scale=of_y.scale, y_zero_point=of_y.zero_point,
+            f"qnn.{node.op}", a, b, a_scale=of_a.scale, a_zero_point=of_a.zero_point, b_scale=of_b.scale,
+            b_zero_point=of_b.zero_point, y_scale=of_y.scale, y_zero_point=of_y.zero_point,
             clip=_clip(of_y, ACTIVATIONS.get(end.op, "")), label=node.label,
         )  # fmt: skip
         self._becomes(end, y)
+
+    def _operand(self, node: Node, index: int) -> tuple[Value, Quantization]:
+        """The int8 form of an operand, which may be a constant, and what it stands for."""
+        name = node.operands[index]
+        if name not in self.graph.parameters:
+            x = self._value(node, index)
+            return x, Quantization(x.type.scale, x.type.zero_point)
+        values = self.float_weights[name]
+        found = Quantization.of_range(float(values.min()), float(values.max()))
+        stored = np.clip(np.rint(values / found.scale) + found.zero_point, -128, 127)
+        return self._parameter(name, stored.astype(np.int8)), found
+
+    def table(self, node: Node) -> None:
+        """An activation that stands alone."""
+        x, of_y = self._value(node, 0), self.ranges[node.results[0]]
+        t = self.build.shared(
+            "qnn.table", function=node.op.removeprefix("nn."), number=node.attrs.get("alpha", 0.0),
+            x_scale=x.type.scale, x_zero_point=x.type.zero_point, y_scale=of_y.scale, y_zero_point=of_y.zero_point,
+            label=f"{node.label}.table",
+        )  # fmt: skip
+        self.values[node.results[0]] = self.build.op("qnn.lookup", x, t, label=node.label)
 
     def same(self, node: Node) -> None:
         """An operator that takes int8 as it takes floats."""
@@ -277,7 +305,9 @@ LAYERS = {  # float layer -> its int8 form, and the attributes they share
     "nn.dense": ("qnn.conv2d", ()),
 }
 CONVERTERS = {
-    **dict.fromkeys(LAYERS, _Converter.layer), "add": _Converter.add, "concatenate": _Converter.concatenate,
+    **dict.fromkeys(LAYERS, _Converter.layer), **dict.fromkeys(("add", "subtract", "multiply"), _Converter.of_two),
+    **dict.fromkeys(("nn.sigmoid", "nn.tanh", "nn.leaky_relu", "nn.hard_swish"), _Converter.table),
+    "concatenate": _Converter.concatenate,
     "nn.max_pool2d": _Converter.same, "nn.batch_flatten": _Converter.same, "reshape": _Converter.same,
     "nn.resize_nearest": _Converter.same, "slice": _Converter.same, "transpose": _Converter.same, "pad": _Converter.pad,
     "nn.avg_pool2d": _Converter.mean, "nn.global_avg_pool2d": _Converter.mean, "mean": _Converter.mean,

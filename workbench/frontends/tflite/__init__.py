@@ -5,7 +5,9 @@
     (N, H·W·C) of an image           (N, C·H·W); the dense layer behind it has its columns reordered
     fused activation                 int8: the clip of qnn.conv2d, qnn.add, …; float32: nn.relu, nn.relu6
     PAD of rows and columns          padding of the convolutions that read it; else a node
-    SOFTMAX at the end               left out of `graph`, which ends at the logits; in `inference` it is there
+    stored operand of ADD, SUB, MUL  a parameter that no policy updates
+    LOGISTIC, HARD_SWISH, …          int8: a table of 256 results (qnn.lookup)
+    (LOG_)SOFTMAX at the end         left out of `graph`, which ends at the logits; in `inference` it is there
 
 int8 layers are rescaled as TensorFlow Lite Micro does it, to the bit: form="tflite". Newer builds of TensorFlow Lite
 for desktops round once instead of twice, as form="rounded" does. int8 weights of a float32 layer (a hybrid file) are

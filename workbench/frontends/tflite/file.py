@@ -36,6 +36,8 @@ OPTIONS = {  # operator -> its table of options, and what is read of it
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", WINDOW | DILATION | ACTIVATION),
     "FULLY_CONNECTED": ("FullyConnectedOptions", ACTIVATION | {"WeightsFormat": "format"}),
     "AVERAGE_POOL_2D": POOL, "MAX_POOL_2D": POOL, "ADD": ("AddOptions", ACTIVATION),
+    "MUL": ("MulOptions", ACTIVATION), "SUB": ("SubOptions", ACTIVATION),
+    "LEAKY_RELU": ("LeakyReluOptions", {"Alpha": "alpha"}),
     "SOFTMAX": ("SoftmaxOptions", {"Beta": "beta"}), "MEAN": ("ReducerOptions", {}),
     "CONCATENATION": ("ConcatenationOptions", ACTIVATION | {"Axis": "axis"}),
     "STRIDED_SLICE": ("StridedSliceOptions", {

@@ -3,50 +3,28 @@
 Formulas are those of the reference kernels (tensorflow/lite/kernels/internal/reference, for int8 its integer_ops).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.tflite import movement
+from workbench.frontends.tflite import arithmetic, movement
 from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.layers import conv2d, depthwise_conv2d, fully_connected, transpose_conv
 from workbench.frontends.tflite.shared import (
     RELU,
     RELU6,
+    Imported,
     activated,
     int8_range,
+    logits,
     require_int32,
     strides_and_padding,
 )
 from workbench.frontends.tflite.values import Held, Values
 from workbench.ir.build import Value
 
-BEHIND_SOFTMAX = {"QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
 OF_SHAPES = {"SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE"}
-
-
-def add(values: Values, op: Operator) -> Held:
-    a, b = values.operand(op, 0), values.operand(op, 1)
-    label, build, image = values.label(op, "add"), values.build, a.image
-    if a.image != b.image:
-        a, b, image = Held(values.in_order(a)), Held(values.in_order(b)), None
-    a, b = a.value, b.value
-    if a.shape != b.shape:
-        raise ModelError(
-            f"{values.network.where(op)}: operands of different shapes are not supported: {a.type}, {b.type}"
-        )
-    if a.type.dtype != "int8":
-        return Held(activated(values, op, build.add(a, b, label=label), label), image)
-    of_y = values.result_quantization(op)
-    require_int32(values, op, 2**28, max(a.type.scale, b.type.scale) / of_y["y_scale"] / 2**19)
-    y = build.op(
-        "qnn.add", a, b, a_scale=a.type.scale, a_zero_point=a.type.zero_point, b_scale=b.type.scale,
-        b_zero_point=b.type.zero_point, clip=int8_range(values, op, **of_y), form=values.form, label=label, **of_y,
-    )  # fmt: skip
-    return Held(y, image)
 
 
 def average_pool_2d(values: Values, op: Operator) -> Held:
@@ -101,15 +79,10 @@ def strided_slice(values: Values, op: Operator) -> Held | None:
 
 
 def softmax(values: Values, op: Operator) -> Held:
-    x, where = values.in_order(values.operand(op)), values.network.where(op)
-    behind = {other.name for other in values.network.operators[op.number + 1 :]}
-    if values.logits or not behind <= BEHIND_SOFTMAX:
-        raise ModelError(f"{where} is not supported before the end of a network")
-    beta = values.option(op, "beta")
-    if x.rank != 2 or not 0 < beta < 1e6:
-        raise ModelError(f"{where}: x is (batch, classes) and beta positive; got {x.type}, {beta}")
+    x, where, beta = logits(values, op), values.network.where(op), values.option(op, "beta")
+    if not 0 < beta < 1e6:
+        raise ModelError(f"{where}: beta is positive; got {beta}")
     label, build = values.label(op, "softmax"), values.build
-    values.logits = x, len(build.nodes)
     if x.type.dtype != "int8":
         if beta != 1:
             raise ModelError(f"{where}: a beta of {beta:g} is not supported")
@@ -181,16 +154,7 @@ def _requantized(values: Values, op: Operator, x: Value, of_y: dict, clip, label
                            form=values.form, label=label, **of_y)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Imported:
-    """How an operator is imported, each of its results in a tuple where there are several, and a line about it."""
-
-    convert: Callable[[Values, Operator], Held | tuple[Held, ...] | None]
-    about: str
-
-
-OPERATORS = {
-    "ADD": Imported(add, "of two tensors of one shape; activation fused"),
+OPERATORS = arithmetic.OPERATORS | {
     "AVERAGE_POOL_2D": Imported(average_pool_2d, "padding does not count; activation fused"),
     "CONCATENATION": Imported(movement.concatenation, "along any axis but the batch's; int8 of one scale"),
     "CONV_2D": Imported(conv2d, "any stride, padding, dilation, groups; scales per tensor or filter; activation fused"),

@@ -1,12 +1,14 @@
 """What operators of .tflite files share: fused activations, windows, and sums that must stay within 32 bits."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil, floor
 
 import numpy as np
 
 from workbench.errors import ModelError
 from workbench.frontends.tflite.file import Operator
-from workbench.frontends.tflite.values import Values
+from workbench.frontends.tflite.values import Held, Values
 from workbench.ir.build import Value
 
 SAME, VALID = 0, 1
@@ -14,6 +16,15 @@ NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
 ACTIVATIONS = {RELU_N1_TO_1: "RELU_N1_TO_1", 4: "TANH", 5: "SIGN_BIT"}  # those that float32 layers do not do
 RANGES = {NONE: (None, None), RELU: (0.0, None), RELU_N1_TO_1: (-1.0, 1.0), RELU6: (0.0, 6.0)}
 LARGEST_WINDOW = 4096  # rows or columns
+BEHIND_SOFTMAX = {"QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How an operator is imported, each of its results in a tuple where there are several, and a line about it."""
+
+    convert: Callable[[Values, Operator], Held | tuple[Held, ...] | None]
+    about: str
 
 
 def activated(values: Values, op: Operator, y: Value, label: str) -> Value:
@@ -67,3 +78,15 @@ def require_int32(values: Values, op: Operator, reach, factor) -> None:
     """Sums of up to `reach` are shifted left by the whole bits of `factor`: beyond int32, C would tell other things."""
     if not np.max(reach * np.maximum(2.0 * factor, 1)) < 2**31:
         raise ModelError(f"{values.network.where(op)}: the scale of its result is too small for sums of 32 bits")
+
+
+def logits(values: Values, op: Operator) -> Value:
+    """What a softmax or log-softmax at the end of the network reads: training begins there."""
+    x, where = values.in_order(values.operand(op)), values.network.where(op)
+    behind = {other.name for other in values.network.operators[op.number + 1 :]}
+    if values.logits or not behind <= BEHIND_SOFTMAX:
+        raise ModelError(f"{where} is not supported before the end of a network")
+    if x.rank != 2:
+        raise ModelError(f"{where}: x is (batch, classes); got {x.type}")
+    values.logits = x, len(values.build.nodes)
+    return x

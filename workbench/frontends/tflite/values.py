@@ -129,6 +129,10 @@ class Values:
             self.held[number] = held
         return held
 
+    def stored_operand(self, op: Operator, index: int) -> np.ndarray | None:
+        """Operand `index` as the file stores it; None where an operator makes it, or where it is left out."""
+        return self.constants.get(op.inputs[index]) if index < len(op.inputs) else None
+
     def image(self, op: Operator, zeros: bool = False) -> Held:
         held = self.operand(op, 0, zeros)
         if held.value.rank != 4:

@@ -1,0 +1,11 @@
+/* broadcast.h - two operands, one of which may be read again and again along an axis: its step there is 0. */
+#pragma once
+#include "wb_kernel.h"
+
+enum { WB_PLUS, WB_MINUS, WB_TIMES };
+
+/* Four loops, the outermost first: how often each runs, and the steps of a and of b in it. The result's elements follow
+ * one another. */
+typedef struct {
+    int n[4], a[4], b[4];
+} wb_broadcast;

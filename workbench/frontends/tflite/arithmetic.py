@@ -1,0 +1,130 @@
+"""Arithmetic of .tflite files: sums, differences and products with broadcast; activations that stand alone, of int8 as
+tables; and the log-softmax at the end.
+
+A shape with fewer axes than the other is read from the right, as the file has it (NHWC): (C,) is (1, 1, 1, C), which
+the network has as (1, C, 1, 1). What the file stores as an operand becomes a parameter that is never updated.
+"""
+
+from math import prod
+
+import numpy as np
+
+from workbench.errors import ModelError
+from workbench.frontends.tflite.file import Operator
+from workbench.frontends.tflite.shared import Imported, activated, int8_range, logits, require_int32
+from workbench.frontends.tflite.values import Held, Values
+from workbench.ir.build import Value
+
+
+def add(values: Values, op: Operator) -> Held:
+    return _of_two(values, op, "add")
+
+
+def sub(values: Values, op: Operator) -> Held:
+    return _of_two(values, op, "subtract")
+
+
+def mul(values: Values, op: Operator) -> Held:
+    return _of_two(values, op, "multiply")
+
+
+def _of_two(values: Values, op: Operator, name: str) -> Held:
+    label, build = values.label(op, name), values.build
+    a, b, image = _operands(values, op, label)
+    if a.type.dtype != "int8":
+        return Held(activated(values, op, build.op(name, a, b, label=label), label), image)
+    of_y = values.result_quantization(op)
+    quantization = {}
+    for index, key in enumerate("ab"):
+        what = f"{values.network.where(op)}: operand {index}"
+        scale, zero_point = values.quantization(what, values.tensor(op, index))
+        quantization |= {f"{key}_scale": scale, f"{key}_zero_point": zero_point}
+    scales = quantization["a_scale"], quantization["b_scale"]
+    if name == "multiply":
+        require_int32(values, op, 2**16, prod(scales) / of_y["y_scale"])
+    else:
+        require_int32(values, op, 2**28, max(scales) / of_y["y_scale"] / 2**19)
+    y = build.op(f"qnn.{name}", a, b, clip=int8_range(values, op, **of_y), form=values.form, label=label,
+                 **quantization, **of_y)  # fmt: skip
+    return Held(y, image)
+
+
+def _operands(values: Values, op: Operator, label: str) -> tuple[Value, Value, tuple[int, int, int] | None]:
+    """Both operands with as many axes, and the image that both are flattened from, if they are."""
+    stored = [values.stored_operand(op, index) for index in range(2)]
+    if all(each is not None for each in stored):
+        raise ModelError(f"{values.network.where(op)}: both operands are constants, which is not supported")
+    held = [values.operand(op, index) for index, each in enumerate(stored) if each is None]
+    image = held[0].image if len({each.image for each in held}) == 1 else None
+    rank = max(len(values.tensor(op, index).shape) for index in range(2))
+    made = []
+    for index, each in enumerate(stored):
+        shape = values.tensor(op, index).shape
+        shape = (1,) * (rank - len(shape)) + shape
+        if each is not None:
+            made.append(_parameter(values, op, index, each.reshape(shape), image, label))
+            continue
+        x = held.pop(0)
+        x = x if image else Held(values.in_order(x))
+        made.append(values.reshaped(x, shape, f"{label}.axes").value if len(shape) > x.value.rank else x.value)
+    return *made, image
+
+
+def _parameter(values: Values, op: Operator, index: int, array: np.ndarray, image, label: str) -> Value:
+    """A stored operand as the network has the other one: NCHW, or flattened from that."""
+    if array.ndim > 1 and len(array) > 1:
+        raise ModelError(f"{values.network.where(op)}: a constant that differs in a batch is not supported")
+    if array.ndim == 4:
+        array = array.transpose(0, 3, 1, 2)
+    elif image and array.size > 1:
+        array = array.reshape(image).transpose(2, 0, 1).reshape(array.shape)
+    return values.parameter(op, f"{label}.constant", array, values.stored(op, index), array.shape, image or ())
+
+
+def logistic(values: Values, op: Operator) -> Held:
+    return _activation(values, op, "sigmoid")
+
+
+def tanh(values: Values, op: Operator) -> Held:
+    return _activation(values, op, "tanh")
+
+
+def hard_swish(values: Values, op: Operator) -> Held:
+    return _activation(values, op, "hard_swish")
+
+
+def leaky_relu(values: Values, op: Operator) -> Held:
+    return _activation(values, op, "leaky_relu", alpha=values.option(op, "alpha"))
+
+
+def _activation(values: Values, op: Operator, function: str, **attrs: float) -> Held:
+    x, label, build = values.operand(op), values.label(op, function), values.build
+    kind = x.value.type
+    if kind.dtype != "int8":
+        return Held(build.op(f"nn.{function}", x.value, label=label, **attrs), x.image)
+    table = build.shared("qnn.table", function=function, number=attrs.get("alpha", 0.0), x_scale=kind.scale,
+                         x_zero_point=kind.zero_point, form=values.form, label=f"{label}.table",
+                         **values.result_quantization(op))  # fmt: skip
+    return Held(build.op("qnn.lookup", x.value, table, label=label), x.image)
+
+
+def log_softmax(values: Values, op: Operator) -> Held:
+    x, label, build = logits(values, op), values.label(op, "log_softmax"), values.build
+    if x.type.dtype != "int8":
+        return Held(build.op("nn.log_softmax", x, label=label))
+    if values.result_quantization(op) != {"y_scale": 16 / 256, "y_zero_point": 127}:
+        raise ModelError(f"{values.network.where(op)}: an int8 log-softmax gives scale 1/16 and zero point 127")
+    return Held(build.op("qnn.log_softmax", x, x_scale=x.type.scale, label=label))
+
+
+OF_TWO = "of data by data or constants, with broadcast; activation fused"
+OPERATORS = {
+    "ADD": Imported(add, OF_TWO),
+    "HARD_SWISH": Imported(hard_swish, "alone; int8 to another scale too"),
+    "LEAKY_RELU": Imported(leaky_relu, "alone; int8 to another scale too"),
+    "LOGISTIC": Imported(logistic, "alone"),
+    "LOG_SOFTMAX": Imported(log_softmax, "at the end: training computes its loss from the logits"),
+    "MUL": Imported(mul, OF_TWO),
+    "SUB": Imported(sub, OF_TWO),
+    "TANH": Imported(tanh, "alone"),
+}

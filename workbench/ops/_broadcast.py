@@ -1,0 +1,80 @@
+"""Two operands of one rank, each axis of which is as long in both or 1 in one: what it is read again and again along.
+
+    a (N, C, H, W) · b (N, C, 1, 1)  =  for N·C: for H·W: y[i][j] = a[i][j] · b[i]     axes that are alike are one loop
+
+The gradient of an operand is summed over the axes along which it was read again (see sum_to).
+"""
+
+from math import prod
+
+from workbench.errors import ShapeError
+from workbench.ir.types import TensorType
+
+LOOPS = 4  # that kernels/broadcast.h has
+
+
+def shape_of_both(what: str, a: TensorType, b: TensorType) -> tuple[int, ...]:
+    """The shape of the result. Raises ShapeError where there is none."""
+    alike = a.rank == b.rank and all(m == n or 1 in (m, n) for m, n in zip(a.shape, b.shape, strict=True))
+    if not alike:
+        raise ShapeError(f"{what}: a and b are of one rank, each axis as long in both or 1 in one; got {a} and {b}")
+    shape = tuple(max(sizes) if 0 not in sizes else 0 for sizes in zip(a.shape, b.shape, strict=True))
+    if len(_loops(shape, a.shape, b.shape)) > LOOPS:
+        raise ShapeError(f"{what}: more than {LOOPS} loops are needed for {a} and {b}")
+    return shape
+
+
+def _loops(shape, *operands) -> list[tuple[int, tuple[bool, ...]]]:
+    """(length, which operands move along), the outermost first."""
+    loops = []
+    for axis, size in enumerate(shape):
+        moves = tuple(operand[axis] == size for operand in operands)
+        if size == 1:
+            continue
+        if loops and loops[-1][1] == moves:
+            loops[-1] = loops[-1][0] * size, moves
+        else:
+            loops.append((size, moves))
+    return loops
+
+
+def loops_literal(shape, a, b) -> str:
+    """A wb_broadcast in C: of each loop how often it runs, and the steps of a and of b."""
+    loops = _loops(shape, a, b)
+    loops = [(1, (False, False))] * (LOOPS - len(loops)) + loops
+    rows = [[size for size, _ in loops]]
+    for operand in range(2):
+        inside = [prod(size for size, moves in loops[at + 1 :] if moves[operand]) for at in range(LOOPS)]
+        rows.append([step * moves[operand] for step, (_, moves) in zip(inside, loops, strict=True)])
+    return f"(wb_broadcast){{ {', '.join('{ ' + ', '.join(map(str, row)) + ' }' for row in rows)} }}"
+
+
+def ties_of_both(a: TensorType, b: TensorType, **_) -> tuple[dict[int, str], ...]:
+    """`Op.ties`: channels are those of the operands that have them all."""
+    if a.rank < 2:
+        return ({}, {}, {})
+    channels = max(a.shape[1], b.shape[1])
+    return (*({1: "channel"} if x.shape[1] == channels else {} for x in (a, b)), {1: "channel"})
+
+
+def summed_to(build, dy, x, times: float = 1.0):
+    """The gradient of an operand that was added, given that of the sum."""
+    if x.shape == dy.shape and times == 1:
+        return dy
+    if x.shape == (1, *dy.shape[1:2], *[1] * (dy.rank - 2)) and dy.rank > 1:
+        return build.reshape(build.sum(dy, axis=(0, *range(2, dy.rank)), times=times), newshape=x.shape)
+    return build.sum_to(dy, newshape=x.shape, times=times)
+
+
+SHAPES = (  # of a and b, for samples
+    ((2, 3, 4, 4), (2, 3, 4, 4)),
+    ((2, 3, 2, 5), (2, 3, 1, 1)),
+    ((2, 3, 4, 3), (1, 3, 1, 1)),
+    ((1, 1, 1, 6), (2, 3, 1, 1)),
+    ((2, 1, 5, 1), (2, 3, 5, 4)),
+    ((2, 3, 1, 5), (1, 3, 4, 5)),
+    ((3, 7), (1, 7)),
+    ((1, 40), (1, 1)),
+    ((3, 1), (1, 5)),
+    ((1, 1), (1, 1)),
+)

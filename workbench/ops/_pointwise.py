@@ -1,0 +1,100 @@
+"""Float activations that make each element of one element, beside relu and relu6: one kernel, a function of C each.
+
+y = f(x)        dx = dy · f′(v)        v is x, or y where f′ is told as quickly by that, so that x need not live on
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import Kernel, Op, Rows, Sample, Slice, channelwise, register
+from workbench.ir.ranges import Range, Within, single
+
+
+@dataclass(frozen=True)
+class Activation:
+    """nn.`name` and its gradient nn.`name`_grad, in C WB_NAME of kernels/pointwise_f32.h with one number, `number`.
+
+    `slope(v, **attrs)` is f′; `steep`: (v, f′) where f′ is neither rising nor falling on both sides. `require` raises
+    ShapeError for attributes that cannot be.
+    """
+
+    name: str
+    evaluate: Callable
+    slope: Callable
+    within: Within
+    from_result: bool = False
+    steep: tuple[tuple[float, float], ...] = ()
+    attrs: Mapping = field(default_factory=dict)
+    number: Callable[..., float] = lambda **_: 0.0
+    require: Callable[..., None] = lambda **_: None
+    cases: tuple[Mapping, ...] = ({},)
+    edges: tuple[float, ...] = ()
+
+
+def register_activation(f: Activation) -> None:
+    def infer(x, **attrs):
+        f.require(**attrs)
+        return x
+
+    def grad_x(build, dy, x, *, y, **attrs):
+        return build.op(f"nn.{f.name}_grad", dy, y[0] if f.from_result else x, **attrs)
+
+    def infer_grad(dy, v, **attrs):
+        if dy.shape != v.shape:
+            raise ShapeError(f"{f.name}_grad: both operands are of one shape; got {dy} and {v}")
+        return infer(dy, **attrs)
+
+    def evaluate_grad(dy, v, **attrs):
+        return dy * f.slope(v, **attrs).astype(dy.dtype)
+
+    def within_grad(dy, v, **attrs):
+        v, dy = single(v), single(dy)
+        slopes = [f.slope(end, **attrs) for end in ((v.low,) if v.exact else v)]
+        inside = [np.where((v.low <= at) & (at <= v.high), np.float32(slope), slopes[0]) for at, slope in f.steep]
+        ends = [end * slope for end, slope in product((dy.low,) if dy.exact else dy, [*slopes, *inside])]
+        low = np.minimum.reduce(ends)
+        return Range(low, low if len(ends) == 1 else np.maximum.reduce(ends))
+
+    def samples(rng):
+        edge = 4 * rng.normal(size=(2, 3, 5))
+        edge.reshape(-1)[: len(f.edges)] = f.edges
+        arrays = (edge, 3 * rng.normal(size=(1, 1)), 3 * rng.normal(size=(2, 3, 4, 3)), np.array([-100.0, 100.0, 0.5]))
+        return [Sample((x,), f.cases[index % len(f.cases)]) for index, x in enumerate(arrays)]
+
+    def samples_grad(rng):
+        of = [(case.operands[0], case.attrs) for case in samples(rng)]
+        return [Sample((rng.normal(size=x.shape), f.evaluate(x, **attrs) if f.from_result else x), attrs)
+                for x, attrs in of]  # fmt: skip
+
+    def numbers(**attrs):
+        return [f"WB_{f.name.upper()}", float(f.number(**attrs))]
+
+    def slices(sliced, dy, v, **attrs):
+        if sliced != (0,) or dy.rank != 4:
+            return None
+        plane = dy.shape[2] * dy.shape[3]
+        literals = (*numbers(**attrs), f"count * {plane}")
+        return Slice("pointwise_f32.h", "pointwise_grad_f32", literals, dy.shape[1], "channels", {1: plane})
+
+    def literals(x, *_, **attrs):
+        return [*numbers(**attrs), x.elements]
+
+    def row_literals(x, *_, **attrs):
+        return [*numbers(**attrs), x.shape[1], x.shape[3]]
+
+    register(Op(
+        name=f"nn.{f.name}", infer=infer, evaluate=f.evaluate, within=f.within, grads=(grad_x,), samples=samples,
+        attrs=f.attrs, layouts="same", ties=channelwise,
+        kernel=Kernel("pointwise_f32.h", "pointwise_f32", literals, in_place=(0,)),
+        rows=Rows("pointwise_f32.h", "pointwise_rows_f32", row_literals),
+    ))  # fmt: skip
+    register(Op(
+        name=f"nn.{f.name}_grad", infer=infer_grad, evaluate=evaluate_grad, within=within_grad, samples=samples_grad,
+        attrs=f.attrs, layouts="same",
+        kernel=Kernel("pointwise_f32.h", "pointwise_grad_f32", literals, in_place=(0, 1)),
+        rows=Rows("pointwise_f32.h", "pointwise_grad_rows_f32", row_literals, images=(0, 1)), slices=slices,
+    ))  # fmt: skip

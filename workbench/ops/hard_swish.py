@@ -1,0 +1,38 @@
+"""nn.hard_swish: y = x · clip(x + 3, 0, 6) / 6 (Howard et al. 2019), and its gradient dy · (x / 3 + ½) in between.
+
+Slope 0 up to -3, 1 from 3 on.
+"""
+
+import numpy as np
+
+from workbench.ir.ranges import Range, single
+from workbench.ops._pointwise import Activation, register_activation
+
+LOWEST = -1.5  # where y is least
+
+
+def evaluate(x):
+    real = x.dtype.type
+    raised = x + real(3)
+    return x * np.where(raised < 0, real(0), np.where(raised > 6, real(6), raised)) * real(1 / 6)
+
+
+def slope(x):
+    real = x.dtype.type
+    return np.where(x <= -3, real(0), np.where(x >= 3, real(1), x * real(1 / 3) + real(0.5)))
+
+
+def within(x):
+    x = single(x)
+    if x.exact:
+        y = evaluate(x.low)
+        return Range(y, y)
+    ends = [evaluate(x.low), evaluate(x.high), evaluate(np.where((x.low <= LOWEST) & (x.high >= LOWEST),
+                                                                 np.float32(LOWEST), x.low))]  # fmt: skip
+    return Range(np.minimum.reduce(ends), np.maximum.reduce(ends))
+
+
+register_activation(Activation(
+    "hard_swish", evaluate, slope, within, steep=((-3.0, -0.5), (3.0, 1.5)),
+    edges=(0.0, -0.0, 3.0, 3.0, -3.0, -3.0, -1.5),
+))  # fmt: skip

@@ -1,0 +1,79 @@
+"""qnn.lookup: y = t[x + 128], an int8 activation of which `t` is the table (qnn.table); its gradient dy · s[x + 128].
+
+The gradient's table is that of the derivatives (qnn.slopes), 0 where the result was clipped.
+"""
+
+import numpy as np
+
+from workbench.errors import GraphError, ShapeError
+from workbench.ir.op import Kernel, Op, Rows, Sample, Slice, register
+from workbench.ir.types import TensorType
+
+
+def infer(x, t):
+    if t.shape != (256,):
+        raise ShapeError(f"qnn.lookup: a table has 256 elements; got {t}")
+    return TensorType(x.shape, "int8", scale=t.scale, zero_point=t.zero_point)
+
+
+def evaluate(x, t):
+    return t[x.astype(np.int64) + 128]
+
+
+def grad_x(build, dy, x, t, **_):
+    table = build.producer(t)
+    if table is None or table.op != "qnn.table":
+        raise GraphError(f"qnn.lookup: %{t.name} is not made by qnn.table, so that its derivative is not known")
+    slopes = build.shared("qnn.slopes", label=table.label and f"d.{table.label}", **table.attrs)
+    return build.op("qnn.lookup_grad", dy, x, slopes)
+
+
+def infer_grad(dy, x, s):
+    if dy.shape != x.shape or s.shape != (256,):
+        raise ShapeError(f"qnn.lookup_grad: dy and x are of one shape, slopes are 256; got {dy}, {x} and {s}")
+    return dy
+
+
+def evaluate_grad(dy, x, s):
+    return dy * s[x.astype(np.int64) + 128].astype(dy.dtype)
+
+
+def slices(sliced, dy, x, s):
+    if sliced != (0,) or dy.rank != 4:
+        return None
+    plane = dy.shape[2] * dy.shape[3]
+    return Slice("lookup_s8.h", "lookup_grad_s8", (f"count * {plane}",), dy.shape[1], "channels", {1: plane})
+
+
+SHAPES = (1, 256), (2, 3, 4, 3), (1, 1), (3, 7)
+
+
+def operands(rng, shape):
+    whole = np.arange(-128, 128).astype(np.int8).reshape(shape) if shape == (1, 256) else None
+    return rng.integers(-128, 128, shape, np.int8) if whole is None else whole
+
+
+def samples(rng):
+    return [Sample((operands(rng, shape), rng.integers(-128, 128, 256, np.int8))) for shape in SHAPES]
+
+
+def samples_grad(rng):
+    return [Sample((rng.normal(size=shape), operands(rng, shape), rng.normal(size=256))) for shape in SHAPES]
+
+
+def row_literals(x, *_):
+    return [x.shape[1], x.shape[3]]
+
+
+register(Op(
+    name="qnn.lookup", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
+    dtypes={0: ("int8",), 1: ("int8",)}, ties=lambda x, t: ({1: "channel"}, {}, {1: "channel"}),
+    kernel=Kernel("lookup_s8.h", "lookup_s8", lambda x, t: [x.elements], in_place=(0,)),
+    rows=Rows("lookup_s8.h", "lookup_rows_s8", row_literals),
+))  # fmt: skip
+register(Op(
+    name="qnn.lookup_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples_grad,
+    dtypes={1: ("int8",)}, slices=slices,
+    kernel=Kernel("lookup_s8.h", "lookup_grad_s8", lambda dy, x, s: [dy.elements], in_place=(0,)),
+    rows=Rows("lookup_s8.h", "lookup_grad_rows_s8", row_literals, images=(0, 1)),
+))  # fmt: skip

@@ -1,0 +1,56 @@
+"""qnn.multiply: y = clip(y_zero_point + (a - a_zero_point) · (b - b_zero_point) · a_scale · b_scale / y_scale), int8.
+
+Each axis of a and b is as long in both or 1 in one (see _broadcast). Form `tflite`: as TensorFlow Lite's reference
+(lite/kernels/internal/reference/integer_ops/mul.h). The gradient of an operand is dy, where it was not clipped, times
+the real value of the other.
+"""
+
+import numpy as np
+
+from workbench.ir.op import Kernel, Op, register
+from workbench.ops._broadcast import loops_literal, shape_of_both, ties_of_both
+from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result
+from workbench.ops.qnn_add import ATTRS, broadcast_samples
+
+
+def infer(a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
+    check("qnn.multiply", a, a_scale, a_zero_point)
+    check("qnn.multiply", b, b_scale, b_zero_point)
+    return result("qnn.multiply", shape_of_both("qnn.multiply", a, b), y_scale, y_zero_point, clip, form, mask)
+
+
+def evaluate(a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
+    product = (a.astype(np.int64) - a_zero_point) * (b.astype(np.int64) - b_zero_point)
+    scaled = multiplied(product, *multiplier(a_scale * b_scale / y_scale, form), form)
+    return clipped(scaled, y_zero_point, clip, mask)
+
+
+def grad_a(build, dy, a, b, *, y, b_scale, b_zero_point, **_):
+    dy = build.shared("nn.apply_mask", dy, y[1])
+    return build.sum_to(dy, b, newshape=a.shape, times=b_scale, zero_point=b_zero_point)
+
+
+def grad_b(build, dy, a, b, *, y, a_scale, a_zero_point, **_):
+    return grad_a(build, dy, b, a, y=y, b_scale=a_scale, b_zero_point=a_zero_point)
+
+
+def literals(a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
+    shape = shape_of_both("qnn.multiply", a, b)
+    m, shift = multiplier(a_scale * b_scale / y_scale, form)
+    numbers = [FORMS[form], a_zero_point, b_zero_point, y_zero_point, *clip, 0, 0, 0, 0, m, shift]
+    pair = f"(wb_pair_s8){{ WB_TIMES, {', '.join(map(str, numbers))} }}"
+    (y, *_) = result("qnn.multiply", shape, y_scale, y_zero_point, clip, form, True)
+    return [y.elements, pair, loops_literal(shape, a.shape, b.shape)]
+
+
+def samples(rng):
+    far = broadcast_samples(rng, 0.6)[:2]  # products that leave int8 by far
+    return [*broadcast_samples(rng, 2.0), *far]
+
+
+register(Op(
+    name="qnn.multiply", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, ties=ties_of_both,
+    attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
+    parameters={0: "constant", 1: "constant"},
+    kernel=Kernel("broadcast_s8.h", "broadcast_s8", literals, results=2, in_place=(0, 1)),
+))  # fmt: skip

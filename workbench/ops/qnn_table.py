@@ -1,0 +1,96 @@
+"""qnn.table: an int8 activation as a table of its 256 results, and qnn.slopes: its derivative at each of them.
+
+An int8 function of one element is 256 numbers: computed at compile time (fold-constants), they are all that the
+firmware needs (qnn.lookup), whatever the function. Form `rounded`: f of the real number, rounded. `tflite`: as
+TensorFlow Lite Micro computes it, to the bit (see _int8_functions). Slopes belong to the real numbers and are 0 where
+the result was clipped; rounding passes them straight through.
+"""
+
+import numpy as np
+
+from workbench.errors import ShapeError
+from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops._int8_functions import FUNCTIONS
+from workbench.ops._quantized import check, result
+
+QUANTIZATION = {"x_scale": REQUIRED, "x_zero_point": 0, "y_scale": REQUIRED, "y_zero_point": 0}
+ALL = np.arange(-128, 128)
+
+
+def infer(*, function, number, x_scale, x_zero_point, y_scale, y_zero_point, form):
+    if function not in FUNCTIONS:
+        raise ShapeError(f"qnn.table: function {function!r} is not one of {', '.join(FUNCTIONS)}")
+    FUNCTIONS[function].require(number)
+    check("qnn.table", TensorType(()), x_scale, x_zero_point)
+    result("qnn.table", (), y_scale, y_zero_point, (-128, 127), form, False)
+    return TensorType((256,), "int8", scale=float(y_scale), zero_point=y_zero_point)
+
+
+def _rounded(function, number, x_scale, x_zero_point, y_scale, y_zero_point):
+    """f of each of the 256, in steps of the result, rounded; not yet clipped."""
+    real = (ALL - x_zero_point) * x_scale
+    return np.rint(FUNCTIONS[function].real(real, number) / y_scale) + y_zero_point
+
+
+def evaluate(*, function, number, x_scale, x_zero_point, y_scale, y_zero_point, form):
+    of_both = x_scale, x_zero_point, y_scale, y_zero_point
+    if form == "tflite":
+        values = FUNCTIONS[function].tflite(ALL - x_zero_point, number, x_scale, y_scale, y_zero_point)
+    else:
+        values = _rounded(function, number, *of_both)
+    return np.clip(values, -128, 127).astype(np.int8)
+
+
+def infer_slopes(**attrs):
+    infer(**attrs)
+    return TensorType((256,))
+
+
+def evaluate_slopes(*, function, number, x_scale, x_zero_point, y_scale, y_zero_point, form):
+    unclipped = _rounded(function, number, x_scale, x_zero_point, y_scale, y_zero_point)
+    slopes = FUNCTIONS[function].slope((ALL - x_zero_point) * x_scale, number)
+    return np.where((unclipped >= -128) & (unclipped <= 127), slopes, 0).astype(np.float32)
+
+
+CASES = (  # function, number, x_scale, x_zero_point, y_scale, y_zero_point
+    ("sigmoid", 0.0, 0.05, -3, 1 / 256, -128),
+    ("sigmoid", 0.0, 0.3, 20, 1 / 256, -128),
+    ("tanh", 0.0, 0.03, 20, 1 / 128, 0),
+    ("leaky_relu", 0.1, 0.05, -3, 0.021, 5),
+    ("leaky_relu", 0.3, 0.02, 100, 0.05, -128),
+    ("hard_swish", 0.0, 0.05, -3, 0.03, -120),
+    ("hard_swish", 0.0, 0.3, 7, 0.1, 0),
+)
+
+
+def samples(rng):
+    names = "function", "number", "x_scale", "x_zero_point", "y_scale", "y_zero_point"
+    return [
+        Sample((), dict(zip(names, case, strict=True)) | {"form": form})
+        for case in CASES
+        for form in ("rounded", "tflite")
+    ]
+
+
+def array(c_type: str, values) -> str:
+    return f"(const {c_type}[]){{ {', '.join(values)} }}"
+
+
+def literals(**attrs):
+    return [array("int", map(str, evaluate(**attrs)))]
+
+
+def literals_slopes(**attrs):
+    return [array("double", map(repr, evaluate_slopes(**attrs).tolist()))]
+
+
+ATTRS = {"function": REQUIRED, "number": 0.0, **QUANTIZATION, "form": "rounded"}
+register(Op(
+    name="qnn.table", infer=infer, evaluate=evaluate, samples=samples, attrs=ATTRS, ties=lambda **_: ({},),
+    kernel=Kernel("lookup_s8.h", "table_s8", literals),
+))  # fmt: skip
+register(Op(
+    name="qnn.slopes", infer=infer_slopes, evaluate=evaluate_slopes, samples=samples, attrs=ATTRS,
+    kernel=Kernel("lookup_s8.h", "slopes_s8", literals_slopes),
+))  # fmt: skip

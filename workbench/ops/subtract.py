@@ -1,0 +1,36 @@
+"""subtract: y = a - b, each axis as long in both or 1 in one (see _broadcast)."""
+
+from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
+from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
+
+
+def infer(a, b):
+    return TensorType(shape_of_both("subtract", a, b), a.dtype)
+
+
+def evaluate(a, b):
+    return a - b
+
+
+def grad_a(build, dy, a, b, **_):
+    return summed_to(build, dy, a)
+
+
+def grad_b(build, dy, a, b, **_):
+    return summed_to(build, dy, b, -1.0)
+
+
+def literals(a, b):
+    return ["WB_MINUS", loops_literal(shape_of_both("subtract", a, b), a.shape, b.shape)]
+
+
+def samples(rng):
+    return [Sample((rng.normal(size=a), rng.normal(size=b))) for a, b in SHAPES[::3]]
+
+
+register(Op(
+    name="subtract", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, ties=ties_of_both,
+    parameters={0: "constant", 1: "constant"},
+    kernel=Kernel("broadcast_f32.h", "broadcast_f32", literals, in_place=(0, 1)),
+))  # fmt: skip

@@ -1,0 +1,29 @@
+"""nn.tanh: y = tanh(x), and its gradient dx = dy · (1 - y²)."""
+
+import numpy as np
+
+from workbench.ir.ranges import Range, near
+from workbench.ops._pointwise import Activation, register_activation
+
+
+def evaluate(x):
+    return np.tanh(x)
+
+
+def slope(y):
+    return 1 - y * y
+
+
+def _ends(x):
+    y = np.tanh(x.astype(np.float64))
+    return near(y, np.abs(y))
+
+
+def within(x):
+    low = _ends(x.low)
+    return low if x.exact else Range(low.low, _ends(x.high).high)
+
+
+register_activation(Activation(
+    "tanh", evaluate, slope, within, from_result=True, steep=((0.0, 1.0),), edges=(0.0, -0.0, 0.6, -0.7, 1e-4, 30.0),
+))  # fmt: skip
