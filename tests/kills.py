@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from workbench import session
@@ -94,7 +95,7 @@ def quicken() -> None:
     trained, train = {}, session.train
 
     def train_once(built, options, *_, like=None):
-        key = built.image.content, built.compiled.schedule, options
+        key = built.image.content, built.compiled.schedule, str(replace(options, data=None))
         if key not in trained:
             trained[key] = train(built, options, like=like)
         run, weights = trained[key]

@@ -64,9 +64,11 @@ def test_as_json(capsys):
     assert policy["sram_bytes"] == policy["arena_bytes"] + policy["static_bytes"] + 512
 
 
-def test_what_cannot_be_trained_has_layers_all_the_same(capsys):
+def test_what_cannot_be_trained_so_has_layers_all_the_same(capsys):
     out = out_of(capsys, "inspect", "conv-relu")
-    assert "v0     nn.conv2d + bias_add + relu" in out and "not class scores" in out
+    assert "v0     nn.conv2d + bias_add + relu" in out and "last-1" not in out  # it has but one layer
+    out = out_of(capsys, "inspect", "conv-relu", "--loss", "cross-entropy")
+    assert "v0     nn.conv2d + bias_add + relu" in out and "cross-entropy takes class scores" in out
 
 
 def test_the_display_in_a_notebook_is_the_same_table():

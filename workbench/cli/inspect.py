@@ -38,7 +38,8 @@ def execute(args) -> int:
         return _refuse(args, error)
     from workbench.study.inspection import trained_layers, usual_policies
 
-    layers = trained_layers(model, args.policy)
+    aim = options.objective(args, model)
+    layers = trained_layers(model, args.policy, aim)
     asked = usual_policies(model) if args.policies is None else names(args.policies, "--policies")
     policies = parse_policies(asked, model.policy)
     estimates, why = _estimates(args, model, policies, wanted)
@@ -73,7 +74,7 @@ def _estimates(args, model, policies, wanted):
         try:
             with stage(args, f"{policy.name}: planning ({number} of {len(policies)})"):
                 found.append(estimate(model, policy, args.schedule, options.optimizer(args), options.passes(args),
-                                      wanted, quick=args.policies is None))  # fmt: skip
+                                      wanted, args.policies is None, options.objective(args, model)))  # fmt: skip
         except (ModelError, PolicyError) as error:
             if args.policies is not None:
                 raise

@@ -17,6 +17,7 @@ from workbench.frontends.summary import Layer, layers
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import phases, steps
+from workbench.objective import Objective
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.study.instructions import estimated_instructions
@@ -73,13 +74,15 @@ def usual_policies(model: Model) -> tuple[str, ...]:
     return ("full", "bias-only", *(model.policies or [f"last-{k}" for k in (1, 2) if k < count]))
 
 
-def trained_layers(model: Model, policy: str | UpdatePolicy = "full") -> list[Trained]:
+def trained_layers(
+    model: Model, policy: str | UpdatePolicy = "full", objective: Objective | None = None
+) -> list[Trained]:
     """Layer by layer. Raises PolicyError for a policy that does not apply to the network."""
     found = layers(model.graph)
     if not weighted_layers(model.graph):
         return [Trained(layer, 0, 0, None) for layer in found]
     marked, roles = apply_policy(model.graph, model.policy(policy)), parameter_roles(model.graph)
-    backward = _backward_macs(model, marked, found)
+    backward = _backward_macs(model, marked, found, objective)
     types = marked.types
 
     def elements(names: Sequence[str], part: bool) -> int:
@@ -103,13 +106,14 @@ def estimate(
     passes: str = "",
     on: Sequence[Board] = boards.REAL,
     quick: bool = False,
+    objective: Objective | None = None,
 ) -> Estimate:
     """What a step under this policy would take, and which boards it fits. `quick`: a big network's plan is without
-    `regions`. Raises what compiling raises."""
+    `regions`; `objective` as session.compile takes it. Raises what compiling raises."""
     at_most = quick and schedule == "optimized" and len(model.graph.nodes) >= MANY_NODES
     without = ["-regions"] if at_most else []
-    of_plan = cost(model, policy, schedule, optimizer, ",".join(filter(None, [passes, *without])))
-    step = _training_step(model, apply_policy(model.graph, model.policy(policy)), optimizer)
+    of_plan = cost(model, policy, schedule, optimizer, ",".join(filter(None, [passes, *without])), objective)
+    step = _training_step(model, apply_policy(model.graph, model.policy(policy)), optimizer, objective)
 
     def fits(board: Board) -> bool | None:
         if of_plan.fits(board):
@@ -120,16 +124,17 @@ def estimate(
     return Estimate(of_plan, estimated_instructions(step), at_most, {board.name: fits(board) for board in on})
 
 
-def _training_step(model: Model, marked: Graph, optimizer: Optimizer = PLAIN_SGD) -> Graph:
+def _training_step(
+    model: Model, marked: Graph, optimizer: Optimizer = PLAIN_SGD, objective: Objective | None = None
+) -> Graph:
     """As autodiff gives it, before any pass. Raises ModelError for a network that cannot be trained."""
-    model.require_scores()
-    return training_step(marked, optimizer)
+    return training_step(marked, optimizer, objective=objective or model.objective())
 
 
-def _backward_macs(model: Model, marked: Graph, found: list[Layer]) -> Counter | None:
+def _backward_macs(model: Model, marked: Graph, found: list[Layer], objective: Objective | None) -> Counter | None:
     """By layer: a node behind the loss belongs to the layer whose parameter it reads, or makes the gradient of."""
     try:
-        step = _training_step(model, marked)
+        step = _training_step(model, marked, objective=objective)
     except ModelError:
         return None
     layer_of = {name: layer.name for layer in found for name in layer.parameters}
