@@ -5,6 +5,7 @@ NAME.json        int8 layers, weights beside it     (LOADERS: suffix of a file -
 mynet.py:net     a Model in a Python file, or a function that returns one (see python_file); mynet.py:net-int8
 """
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,7 +86,7 @@ def _meant_file(name: str) -> str:
     """For who types mynet:net, as of a module."""
     module, _, member = name.partition(":")
     path = f"{module}{python_file.SUFFIX}"
-    return f"did you mean {path}{':' * bool(member)}{member}? " if module and Path(path).is_file() else ""
+    return f"did you mean {path}{':' * bool(member)}{member}? " if module and os.path.isfile(path) else ""
 
 
 def called(name: str | Path) -> str:
