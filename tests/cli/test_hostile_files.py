@@ -263,7 +263,7 @@ def many_operators(here):
     return imported(here, operators=5000)
 
 
-@case('operator 0 (LSTM, "?[2J?]0;red?") is a recurrent layer, which is not supported')
+@case('operator 0 (LSTM, "?[2J?]0;red?") is a recurrent layer')
 def escape_in_a_tensor_s_name(here):
     return imported(here, name=ESCAPE, op="LSTM")
 
