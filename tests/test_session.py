@@ -19,6 +19,7 @@ from workbench.frontends import Model
 from workbench.frontends.layers import Network
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
+from workbench.objective import Objective
 from workbench.policy import PLAIN_SGD, Optimizer, parse_policy
 from workbench.trace.tracer import Tracer
 from workbench.training import Training
@@ -269,7 +270,7 @@ def test_a_refusal_offers_the_most_that_fits(tmp_path):
 )
 def test_a_network_s_own_policies_are_offered_first_and_few_are_tried(needs, offered, monkeypatch):
     compiled = SimpleNamespace(model=frontends.load("mcunet-5fps"), policy=parse_policy("full"), schedule="optimized",
-                               optimizer=PLAIN_SGD, passes=(), kilobytes=500)  # fmt: skip
+                               optimizer=PLAIN_SGD, passes=(), objective=Objective(), kilobytes=500)  # fmt: skip
     board = boards.get("nrf52840").with_sram(100 * 1024)
     tried = []
 
