@@ -95,7 +95,7 @@ def training_step(
     graph, gradients = differentiate(builder.graph(loss), wanted)
 
     builder = Builder(graph)
-    roles = parameter_roles(forward)
+    roles = {name: "bias" if role == "bias" else "weight" for name, role in parameter_roles(forward).items()}
     rates = {role: builder.input(rate) for role, rate in RATES.items() if role in {roles[name] for name in wanted}}
     counters = ()
     if optimizer.rounding == "stochastic" and any(forward.types[name].dtype != "float32" for name in wanted):
