@@ -72,7 +72,7 @@ def test_a_reshape_takes_the_batch_along():
 
 
 def test_what_cannot_be_pretrained_is_told():
-    with pytest.raises(DataError, match=r"a sample of digits has 64 values; the network takes \(3, 28, 28\)"):
+    with pytest.raises(DataError, match="a sample of digits has 64 values"):
         pretrain(frontends.load("conv-relu"), "digits")
     with pytest.raises(DataError, match="no data set is called 'letters'"):
         pretrain(frontends.load("mlp"), "letters")

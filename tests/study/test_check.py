@@ -154,7 +154,7 @@ def test_the_verb(capsys):
     out = capsys.readouterr().out
     assert out.splitlines()[0].split() == ["operator", "value", "of", "its", "rounding", "call", "node"]
     assert "op_005_matmul_sgd" in out
-    assert main(["check", "conv-relu"]) == 0  # an output like the input: mse
+    assert main(["check", "conv-relu", "--loss", "cross-entropy"]) == 1
 
 
 def test_the_verb_says_where(tmp_path, capsys, monkeypatch):
