@@ -15,6 +15,7 @@ from pathlib import Path
 from workbench import boards, session, toolchain
 from workbench.cli.check import sentence
 from workbench.errors import FirmwareFault, WorkbenchError
+from workbench.feeding import Training
 from workbench.frontends import Model
 from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
@@ -22,7 +23,7 @@ from workbench.policy import Optimizer
 from workbench.session import Built
 from workbench.study.check import check
 from workbench.study.findings import Finding
-from workbench.training import Training, train
+from workbench.training import train
 
 BOARD = boards.get("nrf52840")
 

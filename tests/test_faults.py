@@ -12,10 +12,11 @@ from workbench.codegen import Project
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.errors import BoardError, BudgetError
+from workbench.feeding import Training, first_steps
 from workbench.trace.inspector import Inspector
 from workbench.trace.locate import LocatedFault
 from workbench.trace.tracer import Tracer
-from workbench.training import Training, first_steps, train
+from workbench.training import train
 
 BOARD = boards.get("nrf52840").with_sram(64 * 1024)
 PRELUDE = """#include "model.h"

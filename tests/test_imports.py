@@ -29,6 +29,7 @@ ORDER = [
     "report",
     "measure",
     "pretraining",
+    "feeding",
     "training",
     "prediction",
     "session",

@@ -11,6 +11,7 @@ from workbench.autodiff import differentiate, fed_targets, training_step
 from workbench.data import Data
 from workbench.errors import DataError, ModelError
 from workbench.evaluation import constant_guess, figures
+from workbench.feeding import Training, objective_of, require_samples
 from workbench.frontends import in_int8
 from workbench.frontends.layers import Network
 from workbench.ir.interpret import interpret
@@ -18,7 +19,6 @@ from workbench.objective import BCE, CROSS_ENTROPY, INPUT, LABELS, MSE, VALUES, 
 from workbench.policy import Optimizer
 from workbench.pretraining import pretrain
 from workbench.study.check import check
-from workbench.training import Training, objective_of, require_samples
 from workbench.units import loss as loss_in_words
 
 BOARD = boards.get("nrf52840")

@@ -6,12 +6,12 @@ from straight_through import gradients
 
 from workbench import boards, session
 from workbench.autodiff import differentiate, loss_nodes
+from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.study.check import check
-from workbench.training import Training
 
 
 def unet(batch: int = 2):

@@ -11,9 +11,9 @@ from workbench import data, frontends, prediction, session
 from workbench.boards import get
 from workbench.cli import main
 from workbench.errors import DataError, RecordError
+from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.record import ELF
-from workbench.training import Training
 
 STEPS = {"steps": 40, "lr": 0.05, "trace": "off"}
 

@@ -7,6 +7,7 @@ import pytest
 
 from workbench import boards, data, frontends, session
 from workbench.autodiff import training_step
+from workbench.feeding import Training
 from workbench.ir import op as ops
 from workbench.ir.interpret import interpret
 from workbench.ir.types import quantized
@@ -15,7 +16,7 @@ from workbench.passes.permute_channels import restored
 from workbench.passes.pipeline import SCHEDULES
 from workbench.policy import Optimizer, parse_policy
 from workbench.study.check import check
-from workbench.training import Training, device_of, read_parameter
+from workbench.training import device_of, read_parameter
 
 BOARD = boards.get("nrf52840")
 RATE, RATE_BIAS, SEED = np.float32(5e-3), np.float32(2e-3), 11

@@ -15,6 +15,7 @@ from workbench.codegen.project import templates
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.errors import BudgetError, DataError, ModelError, PolicyError
+from workbench.feeding import Training
 from workbench.frontends import Model
 from workbench.frontends.layers import Network
 from workbench.ir import op as ops
@@ -22,7 +23,6 @@ from workbench.ir.build import Builder
 from workbench.objective import Objective
 from workbench.policy import PLAIN_SGD, Optimizer, parse_policy
 from workbench.trace.tracer import Tracer
-from workbench.training import Training
 
 
 @pytest.fixture(scope="module")
@@ -172,11 +172,11 @@ def test_the_same_seed_gives_the_same_run_and_another_one_not():
 def test_learning_rate_decays_an_epoch():
     from itertools import islice
 
-    from workbench.training import _samples, _steps
+    from workbench.feeding import samples_of, steps_of
 
     model = frontends.load("mlp", batch=500)
     options = Training(lr=0.1, lr_bias=0.2, lr_decay=0.5)
-    steps = list(islice(_steps(_samples(model, options), 250, 2, options), 5))
+    steps = list(islice(steps_of(samples_of(model, options), 250, 2, options), 5))
     assert [[len(x) for x, _ in step.batches] for step in steps] == 5 * [[250, 250]]
     assert [step.lr for step in steps] == [0.1, 0.1, 0.05, 0.05, 0.025]
     assert [step.lr_bias for step in steps] == [0.2, 0.2, 0.1, 0.1, 0.05]

@@ -19,6 +19,7 @@ from workbench.autodiff import training_step
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
 from workbench.errors import BudgetError, ModelError, PolicyError, shown
+from workbench.feeding import Training, objective_of, require_samples, training_options, with_data
 from workbench.frontends import Model
 from workbench.frontends.model import GIVEN
 from workbench.ir import op as ops
@@ -37,15 +38,7 @@ from workbench.quantize.safe_channels import SCALES
 from workbench.record.folder import filling, place_of
 from workbench.report.view import Run
 from workbench.toolchain import Image, install, make_image
-from workbench.training import (
-    Progress,
-    Training,
-    objective_of,
-    require_samples,
-    train,
-    training_options,
-    with_data,
-)
+from workbench.training import Progress, train
 from workbench.units import size
 
 

@@ -5,134 +5,40 @@ itself runs untraced, and its first loss must be the traced one's, to the bit.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from hashlib import sha256
 from itertools import chain, islice
 from math import prod
-from numbers import Integral
 
 import numpy as np
 import pandas as pd
 
-from workbench.autodiff import require_trainable
-from workbench.data import READING, Data, Reading, Samples, batches, names, resolved, taken
+from workbench.data import Data
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
 from workbench.emulate.timing import model_of
-from workbench.errors import DataError, InternalError, there_are
+from workbench.errors import InternalError
 from workbench.evaluation import Figures, constant_guess, figures
-from workbench.frontends import Model, in_int8
+from workbench.feeding import Step, Training, input_of, rates_of, require_samples, step_count, steps_of
 from workbench.ir.text import print_graph
-from workbench.ir.types import NUMPY, TensorType, quantized
+from workbench.ir.types import NUMPY, TensorType
 from workbench.measure import memory_measures
-from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
+from workbench.objective import LABELS
 from workbench.passes.permute_channels import Orders, restored
 from workbench.passes.pipeline import pass_changes
-from workbench.policy import FLOAT32_MAX, is_rate
 from workbench.record import Run
 from workbench.report.losses import guess
 from workbench.report.training_notes import epoch_note, rate_words, training_notes
-from workbench.targets import targeted, told
+from workbench.targets import told
 from workbench.trace.inspector import Inspector
-from workbench.trace.tracer import LEVELS, Tracer
-from workbench.units import size as size_text
+from workbench.trace.tracer import Tracer
 
-STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
 PATIENCE = 2.0  # seconds that who interrupts a training waits for the held-out figures it came to
 # in a run's meta: the same under any schedule
 LEARNED = ("steps", "steps_asked", "interrupted", "epochs", "loss", "held_out_loss", "accuracy", "notes")
-
-
-@dataclass(frozen=True)
-class Training:
-    """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
-
-    `loss`: cross-entropy, mse or bce (None: what the data's targets suggest, see objective_of).
-    `data` is the name of a data set, a file or folder, or samples in memory (see data.given); None: the network's own.
-    How it is read, the last fields tell (see data.Reading).
-    """
-
-    steps: int | None = 50
-    epochs: int | None = None
-    lr: float = 0.02
-    lr_bias: float | None = None
-    lr_decay: float = 1.0
-    seed: int = 0
-    data: str | Data | Samples | None = None  # and whatever taken makes one of
-    trace: str = "ops"
-    evaluate: bool = True  # loss and accuracy on the held-out samples, before and after
-    loss: str | None = None
-    label: str | None = None
-    split: float | None = None
-    split_seed: int | None = None
-    normalize: str | None = None
-    window: int | None = None
-    hop: int | None = None
-    resize: bool = False
-
-    def __post_init__(self):
-        for name in ("lr", "lr_bias", "lr_decay"):
-            value = getattr(self, name)
-            if not is_rate(value) and not (name == "lr_bias" and value is None):
-                raise DataError(f"{name} is {value!r}, not a number of 0 or more that float32 can hold")
-        length = self.steps if self.epochs is None else self.epochs
-        if not isinstance(length, Integral) or length < 1:
-            raise DataError(f"at least one training step is needed; got {length!r}", "give steps or epochs, 1 or more")
-        if not isinstance(self.seed, Integral) or self.seed < 0:
-            raise DataError(f"seed is {self.seed!r}, not a whole number of 0 or more")
-        if self.loss is not None:
-            require_loss(self.loss)
-        if self.trace not in LEVELS:
-            raise DataError(f"no trace level is called {self.trace!r}", there_are(self.trace, LEVELS))
-        self.reading  # noqa: B018  raises DataError for what is none
-        if self.data is not None:
-            object.__setattr__(self, "data", taken(self.data))  # what comes once is read here, for all who use it
-
-    @property
-    def reading(self) -> Reading:
-        """How the data is to be read."""
-        return Reading(**{name: getattr(self, name) for name in READING})
-
-
-def training_options(beside: Iterable[str] = (), /, **options) -> Training:
-    """Training of keywords. Raises DataError for one it does not have, and for both steps and epochs.
-
-    `beside` names the caller's own keywords, for the message.
-    """
-    names = [field.name for field in fields(Training)]
-    unknown = [name for name in options if name not in names]
-    if unknown:
-        known = [*beside, *names]
-        raise DataError(f"there is no option {unknown[0]!r}", there_are(unknown[0], known))
-    if options.get("steps") is not None and options.get("epochs") is not None:
-        raise DataError("both steps and epochs are given", "give one of them")
-    return Training(**options)
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one training step is fed: learning rates, and its batches: inputs (batch, …), targets (batch, …).
-
-    More than one batch means that gradients are accumulated: together they are one step.
-    """
-
-    lr: float
-    lr_bias: float
-    seed: int
-    batches: list[tuple[np.ndarray, np.ndarray]]
-
-    def run(self, device: Device, before_call: Callable[[], None] = lambda: None) -> float:
-        """Its mean loss, on this device; `before_call` hears of each call that is about to begin."""
-        device.set_rates(self.lr, self.lr_bias)
-        device.set_seed(self.seed)
-        losses = []
-        for number, batch in enumerate(self.batches, 1):
-            before_call()
-            losses.append((device.train_step if number == len(self.batches) else device.accumulate)(*batch))
-        return sum(losses) / len(losses)
 
 
 def train(
@@ -157,8 +63,8 @@ def train(
     model = built.compiled.model
     samples = require_samples(model, built.compiled.optimizer.accumulate, options)
     start = time.perf_counter()
-    steps = _steps(samples, model.batch, built.compiled.optimizer.accumulate, options)
-    count = int(_step_count(samples, model.batch * built.compiled.optimizer.accumulate, options))
+    steps = steps_of(samples, model.batch, built.compiled.optimizer.accumulate, options)
+    count = int(step_count(samples, model.batch * built.compiled.optimizer.accumulate, options))
     first = next(steps)
     tracer, first_loss = _traced_step(built, options, first)
     device = device_of(built)
@@ -207,10 +113,6 @@ def _guess(built, samples: Data) -> float | None:
     return guess(objective.loss, _classes(built)) or constant_guess(objective, targets)
 
 
-def input_of(model: Model) -> TensorType:
-    return model.graph.types[model.graph.inputs[0]]
-
-
 def _same_first_step(run: Run, like: Mapping) -> bool:
     """Whether loss and weights are those of the other run, to the bit. Raises InternalError where nothing explains
     that they are not: accesses that the plan did not promise would, and are told.
@@ -243,33 +145,6 @@ def _digest(weights: Mapping[str, np.ndarray]) -> str:
         bits.update(name.encode())
         bits.update(np.where(np.isnan(values), np.float32("nan"), values).astype(values.dtype).tobytes())
     return bits.hexdigest()
-
-
-def objective_of(model: Model, options: Training) -> Objective:
-    """What such a training minimizes: cross-entropy of labels and mse of numbers, unless `loss` says another; without
-    data what the network is for. Raises DataError for a loss that these targets cannot have.
-    """
-    samples = _given(model, options)
-    return model.objective(options.loss) if samples is None else objective(samples.target, options.loss)
-
-
-def require_samples(model: Model, accumulate: int, options: Training) -> Data:
-    """The samples of such a training. Raises DataError, before anything is built, for what cannot be trained so."""
-    samples = _samples(model, options, accumulate)
-    there = len(samples.train_x)
-    if model.batch * accumulate > there:
-        wanted = f"a batch of {model.batch} needs as many samples"
-        if accumulate > 1:
-            wanted = f"{accumulate} batches of {model.batch} a step need {model.batch * accumulate} samples"
-        raise DataError(f"{wanted}; {samples.name} has {there} to train on")
-    a_step = model.batch * accumulate
-    _rates(options, (_step_count(samples, a_step, options) - 1) // (there // a_step))
-    return samples
-
-
-def first_steps(model: Model, options: Training, accumulate: int, count: int) -> list[Step]:
-    """What the first steps of a run with these options are fed."""
-    return list(islice(_steps(_samples(model, options, accumulate), model.batch, accumulate, options), count))
 
 
 def device_of(built) -> Device:
@@ -307,101 +182,6 @@ def _traced_step(built, options: Training, step: Step) -> tuple[Tracer, float | 
     return tracer, step.run(device, before_call=tracer.begin_call)
 
 
-def _step_count(samples: Data, batch: int, options: Training) -> int:
-    return options.steps if options.epochs is None else options.epochs * (len(samples.train_x) // batch)
-
-
-def _rates(options: Training, epoch: int = 0) -> tuple[float, float]:
-    """lr and lr_bias in this epoch. Raises DataError where they have grown beyond float32."""
-    lr_bias = options.lr if options.lr_bias is None else options.lr_bias
-    try:
-        decay = options.lr_decay**epoch
-    except OverflowError:
-        decay = float("inf")
-    rates = options.lr * decay, lr_bias * decay
-    if not all(rate <= FLOAT32_MAX for rate in rates):
-        raise DataError(f"times {options.lr_decay:g} an epoch, the learning rate leaves float32 by epoch {epoch}",
-                        "lr_decay is the factor an epoch, 1 or less as a rule")  # fmt: skip
-    return rates
-
-
-def _steps(samples: Data, batch: int, accumulate: int, options: Training) -> Iterator[Step]:
-    for epoch, chosen in batches(len(samples.train_x), batch * accumulate, options.seed):
-        parts = [(samples.train_x[part], samples.train_y[part]) for part in np.split(chosen, accumulate)]
-        yield Step(*_rates(options, epoch), options.seed, parts)
-
-
-def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple[Model, Training]:
-    """The options with the data that is trained on in them: read, checked and split once, for all who train so.
-
-    `calibrate`: a network that was quantized here is quantized anew, with the ranges of data of the user's own. Raises
-    DataError for what this network cannot be trained on. Without any data nothing changes: samples are random.
-    """
-    given = model.data if options.data is None else options.data
-    if given is None:
-        options.reading.refuse(model.name, *options.reading.asked, why="without a data set its samples are random")
-        return model, options
-    anew = calibrate and model.unquantized is not None and not (isinstance(given, str) and given in names())
-    network = model.unquantized if anew else model
-    found = resolved(given, network.wanted, options.reading, options.loss)
-    model = in_int8(model.unquantized, found.typical) if anew else model
-    return model, replace(options, data=found, **dict.fromkeys(READING[:-1]), resize=False)
-
-
-def _samples(model: Model, options: Training, accumulate: int = 1) -> Data:
-    kind, samples = input_of(model), _given(model, options)
-    if samples is None:
-        require_trainable(model.graph, model.objective(options.loss))
-        samples = _random(model, model.objective(options.loss), model.batch * accumulate, options.seed)
-    else:
-        samples = replace(samples, train_x=quantized(samples.train_x, kind), test_x=quantized(samples.test_x, kind))
-    aim = objective(samples.target, options.loss)
-    if aim.loss == BCE:
-        _require_probabilities(samples, told(aim, samples.train_x, samples.train_y, kind))
-    return samples
-
-
-def _given(model: Model, options: Training) -> Data | None:
-    """The data to train on, in the network's shape, targets as the loss takes them; None: there is none."""
-    samples = with_data(model, options)[1].data
-    if samples is None:
-        return None
-    samples = targeted(samples, model, options.loss)
-    require_trainable(model.graph, objective(samples.target, options.loss))
-    return samples
-
-
-def _require_probabilities(samples: Data, targets: np.ndarray) -> None:
-    low, high = float(targets.min(initial=0)), float(targets.max(initial=0))
-    if not 0 <= low <= high <= 1:
-        raise DataError(f"bce takes targets from 0 to 1; {samples.name} has {low:.3g} to {high:.3g}",
-                        "--loss mse takes any numbers")  # fmt: skip
-
-
-def _random(model: Model, aim: Objective, a_step: int, seed: int) -> Data:
-    """Samples of no data set: float32 ones in [0, 1), int8 ones over all that int8 holds, whatever it stands for.
-    Targets are any classes, normal numbers or, for bce, 0 and 1.
-
-    Enough for STEPS steps; of giant samples, for as few as memory has room for. Raises DataError where one is too much.
-    """
-    kind, output = input_of(model), model.graph.types[model.graph.outputs[0]]
-    size = a_step * max(kind.elements, output.elements) // kind.shape[0] * 4
-    if size > MOST_BYTES:
-        raise DataError(f"random samples of {kind}, {a_step} a step, take {size_text(size)}; at most "
-                        f"{size_text(MOST_BYTES)} are made", "a smaller batch takes less")  # fmt: skip
-    count, rng = a_step * max(1, min(STEPS, MOST_BYTES // size)), np.random.default_rng(seed)
-    shape = (count, *kind.shape[1:])
-    x = rng.random(shape, np.float32) if kind.dtype == "float32" else rng.integers(-128, 128, shape, np.int8)
-    if aim.target == LABELS:
-        classes = output.shape[-1]
-        y = rng.integers(0, classes, count, dtype=np.int32)
-        return Data("random", x, y, x[:0], y[:0], classes)
-    wide = (count, *output.shape[1:]) if aim.target == VALUES else (count, 0)
-    y = rng.integers(0, 2, wide) if aim.loss == BCE else rng.normal(size=wide)
-    y = y.astype(np.float32)
-    return Data("random", x, y, x[:0], y[:0], None, target=aim.target)
-
-
 def _in_json(orders: Orders) -> dict[str, dict[str, list[int]]]:
     return {name: {str(axis): order.tolist() for axis, order in axes.items()} for name, axes in orders.items()}
 
@@ -422,7 +202,7 @@ def _notes(built, options: Training, samples: Data, losses, compiled, weights) -
     )
     epoch = len(samples.train_x) // (built.compiled.model.batch * optimizer.accumulate)  # in steps, as _steps has it
     labelled = None if _made_up(built, options) else epoch
-    rate = rate_words(*_rates(options), optimizer.momentum, _of_integers(graph, optimizer).get("qas"))
+    rate = rate_words(*rates_of(options), optimizer.momentum, _of_integers(graph, optimizer).get("qas"))
     notes = training_notes(losses, _guess(built, samples), labelled, weights, before, after, rate)
     figures_told = "accuracies" if built.compiled.objective.target == LABELS else "held-out losses"
     early = (
@@ -462,7 +242,7 @@ def _record(
     passes = [applied.name for applied in compiled.passes]
     updated = [graph.types[name].updated.elements for name in graph.parameters if graph.types[name].needs_grad]
     cycles = step.cycles
-    lr, lr_bias = _rates(options)
+    lr, lr_bias = rates_of(options)
     meta = {
         "model": model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
         "passes": passes, "passes_changed": list(pass_changes(compiled.schedule, passes)),

@@ -16,9 +16,9 @@ import tempfile
 import numpy as np
 
 from workbench import boards, frontends, session
+from workbench.feeding import Training
 from workbench.policy import Optimizer
 from workbench.pretraining import pretrain
-from workbench.training import Training
 
 RATES, DECAY = (8e-4, 5e-3, 2e-2), 0.6
 WAYS = {

@@ -83,10 +83,10 @@ def pressed(monkeypatch, tmp_path):
 def test_a_run_interrupted_after_some_steps_is_one_of_so_many_steps(pressed, capsys, tmp_path):
     assert pressed(4, 1, "-o", "cut", "--save-weights", "cut.npz") == 130
     out, err = capsys.readouterr()
-    assert "train     4 of 9 steps, then interrupted  loss " in out
+    assert "train     4 of 9 steps, then interrupted  cross-entropy " in out
     assert err == "error: interrupted after step 4 of 9\n"  # after what the handler itself wrote
     assert main(["report", "cut"]) == 0
-    assert "\ntrain     4 of 9 steps, then interrupted  loss " in capsys.readouterr().out
+    assert "\ntrain     4 of 9 steps, then interrupted  cross-entropy " in capsys.readouterr().out
     assert pressed(9, 0, "--steps", "4", "-o", "whole", "--save-weights", "whole.npz") == 0
     cut, whole = load_run("cut"), load_run("whole")
     assert (cut.meta["steps"], cut.meta["steps_asked"], cut.meta["interrupted"]) == (4, 9, True)

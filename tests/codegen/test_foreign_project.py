@@ -12,8 +12,9 @@ from elftools.elf.elffile import ELFFile
 from workbench import boards, frontends, session
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
+from workbench.feeding import Training, samples_of, steps_of
 from workbench.policy import Optimizer
-from workbench.training import Training, _samples, _steps, train
+from workbench.training import train
 
 BOARD = boards.get("nrf52840")
 STEPS, LR, LR_BIAS = 4, 0.05, 0.01
@@ -126,7 +127,7 @@ def test_it_trains_the_same_bits_in_a_project_of_its_own(language, accumulate, b
     options = Training(steps=STEPS, lr=LR, lr_bias=LR_BIAS, evaluate=False, trace="off")
     expected, weights = train(built, options)
 
-    steps = islice(_steps(_samples(model, options, accumulate), model.batch, accumulate, options), STEPS)
+    steps = islice(steps_of(samples_of(model, options, accumulate), model.batch, accumulate, options), STEPS)
     batches = [batch for step in steps for batch in step.batches]
     images = ",\n".join(numbers(x) for x, _ in batches)
     (tmp_path / "samples.h").write_text(

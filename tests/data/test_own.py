@@ -16,10 +16,10 @@ from workbench.data.normalize import found
 from workbench.data.recordings import read_wav
 from workbench.data.split import split
 from workbench.errors import DataError
+from workbench.feeding import Training, require_samples, with_data
 from workbench.frontends.layers import Network as Layers
 from workbench.frontends.loading import in_int8
 from workbench.ir.types import TensorType
-from workbench.training import Training, require_samples, with_data
 
 RNG = np.random.default_rng(1)
 Y = np.arange(24) % 3

@@ -5,9 +5,9 @@ import pytest
 
 from workbench import training
 from workbench.errors import DataError
+from workbench.feeding import Training, require_samples
 from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
-from workbench.training import Training, require_samples
 
 
 def network(batch=1, shape=(4, 4)):

@@ -10,8 +10,8 @@ import workbench
 from workbench import boards, session
 from workbench.cli import main
 from workbench.data import load
+from workbench.feeding import Training
 from workbench.frontends.layers import Network
-from workbench.training import Training
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.integers(0, 200, (30, 4, 4), np.uint8), RNG.permutation(np.repeat([0, 1, 2], 10))

@@ -5,10 +5,10 @@ import pytest
 
 from workbench import boards, session
 from workbench.errors import GraphError, ModelError, ShapeError
+from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.ir.interpret import interpret
 from workbench.study.check import check
-from workbench.training import Training
 
 
 def odd_network():

@@ -9,13 +9,13 @@ from tflite_files import desktop, micro
 
 from workbench import boards, session
 from workbench.cli import main
+from workbench.feeding import Training
 from workbench.frontends import load, tflite
 from workbench.ir.interpret import interpret
 from workbench.ir.liveness import steps
 from workbench.ir.text import parse_graph, print_graph
 from workbench.objective import Objective
 from workbench.study.check import check
-from workbench.training import Training
 
 SHAPES = {"kws_ref_model": (1, 49, 10, 1), "kws_ref_model_float32": (1, 49, 10, 1), "ad01_int8": (1, 640)}
 

@@ -5,12 +5,12 @@ import pytest
 
 from workbench import boards, session
 from workbench.errors import ShapeError
+from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.types import TensorType
 from workbench.study.check import check
-from workbench.training import Training
 
 
 def image_network():

@@ -12,6 +12,7 @@ from samples import forward_emulated
 
 from workbench import boards, frontends, session
 from workbench.errors import GraphError
+from workbench.feeding import Training
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
@@ -27,7 +28,7 @@ from workbench.passes.pipeline import run_passes_with
 from workbench.passes.regions import regions
 from workbench.plan.memory import plan_memory
 from workbench.study.check import check
-from workbench.training import Training, train
+from workbench.training import train
 
 FORWARD = ("fold-constants", "bit-masks", "fuse-activation", "dead-code")
 

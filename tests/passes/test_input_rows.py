@@ -9,6 +9,7 @@ from workbench import boards, frontends, session
 from workbench.codegen import generate
 from workbench.emulate.machine import Machine
 from workbench.errors import FirmwareFault, ModelError
+from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
@@ -25,7 +26,7 @@ from workbench.report.text import run_text
 from workbench.report.view import Run
 from workbench.study.check import check
 from workbench.toolchain import build
-from workbench.training import Training, device_of, train
+from workbench.training import device_of, train
 
 
 @pytest.fixture(scope="module")

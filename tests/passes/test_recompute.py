@@ -6,13 +6,14 @@ from graphs import feeds, int8net, mixednet, same_bits, seeds, shuffled
 from hypothesis import given, settings
 
 from workbench import boards, frontends, session
+from workbench.feeding import Training
 from workbench.ir.interpret import interpret
 from workbench.ir.liveness import peak_bytes
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.verify import verify
 from workbench.passes.pipeline import SCHEDULES, run_passes
 from workbench.passes.recompute import _chains, _computed_again, _saved, recompute
-from workbench.training import Training, train
+from workbench.training import train
 
 BEFORE = ("bit-masks", "fuse-activation", "fuse-add", "dead-code")
 

@@ -13,6 +13,7 @@ from workbench.autodiff import training_step
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.errors import GraphError, WorkbenchError
+from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
@@ -28,7 +29,7 @@ from workbench.passes.regions import regions
 from workbench.policy import parse_policy
 from workbench.report.view import Run
 from workbench.study.check import check
-from workbench.training import Training, train
+from workbench.training import train
 
 APART = {fused_name(*pair): pair for pair in PAIRS}  # a region by channels updates as it computes
 FIRST = ("bit-masks", "fuse-activation", "dead-code")

@@ -12,6 +12,7 @@ from samples import parameters_after
 
 from workbench import boards, frontends, session
 from workbench.errors import GraphError, ShapeError, WorkbenchError
+from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
@@ -25,7 +26,7 @@ from workbench.passes.in_place import work_in_place
 from workbench.passes.pipeline import run_passes_with
 from workbench.policy import PLAIN_SGD, Optimizer
 from workbench.quantize.post_training import quantized
-from workbench.training import Training, train
+from workbench.training import train
 
 FIRST = ("fold-constants", "bit-masks", "fuse-activation", "fuse-add", "dead-code", "early-update")
 HITS = (18, 35, 42)  # networks of int8net with several regions by channels, weights updated in part among them

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from workbench import boards, session
+from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
 from workbench.ir.interpret import interpret
 from workbench.study.check import check
-from workbench.training import Training
 
 BOARD = boards.get("nrf52840")
 

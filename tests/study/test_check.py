@@ -11,6 +11,7 @@ from workbench import boards, frontends, session, toolchain
 from workbench.autodiff import loss_nodes
 from workbench.cli import main, options
 from workbench.codegen import Project
+from workbench.feeding import Training, first_steps
 from workbench.frontends import Model
 from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
@@ -19,7 +20,7 @@ from workbench.policy import Optimizer
 from workbench.pretraining import pretrain
 from workbench.study.check import OVERALL, check
 from workbench.study.whole import _change, distances
-from workbench.training import Training, device_of, first_steps
+from workbench.training import device_of
 
 BOARD = boards.get("nrf52840")
 

@@ -11,10 +11,10 @@ import pytest
 from workbench import frontends, session
 from workbench.boards import get
 from workbench.errors import InternalError, ModelError, PolicyError, WorkbenchError
+from workbench.feeding import Training
 from workbench.policy import Optimizer
 from workbench.study.compare import Cell, Outcome, cells, compare, compare_cells
 from workbench.study.processes import Died
-from workbench.training import Training
 
 TWO = ("vanilla", "reordered")
 WANTED = [*cells(["full"], TWO), *cells(["last-1"], TWO, "input-rows"), *cells(["bias-only"], TWO)]

@@ -27,8 +27,8 @@ def add_arguments(parser) -> None:
 
 
 def execute(args) -> int:
+    from workbench.feeding import Training
     from workbench.study.check import check
-    from workbench.training import Training
 
     how = Training(lr=args.lr, seed=args.seed, loss=args.loss, **options.data(args))
     model = options.with_data(args, options.model(args), how)

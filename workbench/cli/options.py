@@ -220,7 +220,7 @@ def objective(args, found):
     """What the model asked for minimizes: by the data that the verb takes, or else what the network is for."""
     if not hasattr(args, "data"):
         return found.objective(args.loss)
-    from workbench.training import Training, objective_of
+    from workbench.feeding import Training, objective_of
 
     return objective_of(found, Training(loss=args.loss, **data(args)))
 
@@ -236,7 +236,7 @@ def optimizer(args):
 
 def training(args, evaluate: bool = True):
     """The training asked for, on the data that `with_data` has read, where it has."""
-    from workbench.training import Training
+    from workbench.feeding import Training
 
     return Training(
         steps=None if args.epochs else args.steps, epochs=args.epochs, seed=args.seed, **data(args),
@@ -260,7 +260,7 @@ def with_data(args, found, how=None):
     """The model, once the data asked for is read and fits it: `training` has it from then on. A network that is
     quantized here is so with the ranges of that data. Raises DataError.
     """
-    from workbench.training import with_data as given_data
+    from workbench.feeding import with_data as given_data
 
     calibrate = not getattr(args, "pretrain", None)
     found, how = given_data(found, training(args) if how is None else how, calibrate)
@@ -287,8 +287,8 @@ def check_data(args, found):
     for, or why none can be.
     """
     from workbench.autodiff import require_applicable
+    from workbench.feeding import require_samples
     from workbench.pretraining import pretraining_samples
-    from workbench.training import require_samples
 
     require_applicable(found.graph, optimizer(args))
     found = with_data(args, found)

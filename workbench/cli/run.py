@@ -99,8 +99,8 @@ def tell(args, run, folder: Path) -> int:
 
 def _next(args, notes: list[str], folder: Path) -> str:
     """What to type next; what just went wrong is not recommended again."""
+    from workbench.feeding import Training
     from workbench.report.training_notes import ANOTHER_RATE, SMALLER_RATE, advice
-    from workbench.training import Training
 
     model, wanted = shlex.quote(args.model), advice(notes)
     if wanted == ANOTHER_RATE:

@@ -21,6 +21,7 @@ import numpy as np
 from workbench.autodiff import fed_targets, loss_nodes
 from workbench.emulate.symbols import parse_elf
 from workbench.errors import FirmwareFault
+from workbench.feeding import Step, Training, first_steps
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import storage_roots
@@ -31,7 +32,7 @@ from workbench.study.findings import Checked, Difference, Finding, Outcome, beyo
 from workbench.study.whole import distances, nodes_of
 from workbench.tables import OpRow
 from workbench.trace.tracer import Tracer
-from workbench.training import Step, Training, device_of, first_steps, read_parameter
+from workbench.training import device_of, read_parameter
 
 OVERALL = 1e-3  # of the norm: what a call adds up to, rounding and clips that fall the other way
 RATES = (None, (0.05, 0.02), (5.0, 3.0))  # of weights and biases; None: as told, and 0.6 of it

@@ -25,6 +25,7 @@ from workbench.autodiff import require_applicable
 from workbench.boards import Board
 from workbench.codegen import Project
 from workbench.errors import WorkbenchError
+from workbench.feeding import Training, objective_of, require_samples, training_options, with_data
 from workbench.frontends import Model
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import chosen_passes
@@ -34,7 +35,6 @@ from workbench.report.roles import comparison_csv
 from workbench.report.view import Run
 from workbench.study.processes import Died, in_processes, uninterrupted
 from workbench.toolchain import Image, install
-from workbench.training import Training, objective_of, require_samples, training_options, with_data
 
 SCHEDULES = ("vanilla", "reordered", "optimized")
 TABLE = "compare.csv"
