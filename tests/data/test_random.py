@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workbench import training
+from workbench import feeding
 from workbench.errors import DataError
 from workbench.feeding import Training, require_samples
 from workbench.frontends.layers import Network
@@ -32,7 +32,7 @@ def test_the_seed_decides_them():
 
 
 def test_giant_samples_are_few_or_refused(monkeypatch):
-    monkeypatch.setattr(training, "MOST_BYTES", 4 * 16 * 5)
+    monkeypatch.setattr(feeding, "MOST_BYTES", 4 * 16 * 5)
     assert len(require_samples(network(batch=2), 1, Training()).train_x) == 4  # two steps of two
     with pytest.raises(
         DataError, match=r"random samples of float32 \(6, 1, 4, 4\), 6 a step, take 384 B; at most 320 B"
