@@ -20,10 +20,10 @@ def targeted(samples: Data, model: Model, loss: str | None) -> Data:
     wanted = model.objective(loss)
     if samples.target != LABELS or wanted.target == LABELS:
         return samples
-    if wanted.target == INPUT:
+    shape = model.graph.types[model.graph.outputs[0]].shape[1:]
+    if wanted.target == INPUT and (loss is not None or shape != (samples.classes,)):
         none = [np.empty((len(x), 0), np.float32) for x in (samples.train_x, samples.test_x)]
         return replace(samples, train_y=none[0], test_y=none[1], target=INPUT, classes=None, names=())
-    shape = model.graph.types[model.graph.outputs[0]].shape[1:]
     if loss is None:
         return samples
     if prod(shape) != 1:

@@ -133,6 +133,11 @@ def test_x_alone_is_its_own_target():
         data = resolved(each, autoencoder, Reading())
         assert (data.target, data.train_y.shape, data.classes) == ("input", (len(data.train_x), 0), None)
         assert resolved(each, autoencoder, Reading(), "cross-entropy").target == "labels"
+    classifier = replace(network((3,), (3,)), repeats=True)  # as many outputs as classes: those it is to learn
+    for each in ((RNG.random((24, 3)), Y), workbench.Data("mine", *[RNG.random((9, 3), np.float32), Y[:9]] * 2)):
+        data = resolved(each, classifier, Reading())
+        assert (data.target, data.classes) == ("labels", 3)
+        assert resolved(each, classifier, Reading(label=None), "mse").target == "input"
 
 
 REFUSED = [

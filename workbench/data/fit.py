@@ -26,7 +26,8 @@ NCHW, NHWC = "NCHW", "NHWC"
 @dataclass(frozen=True)
 class Network:
     """What data has to fit: the network's name, its input, a sample of its output, whether its file lies in NHWC, and
-    whether it tells its input anew, as an autoencoder does: then labels are left out."""
+    whether it tells its input anew, as an autoencoder does: then labels are left out, unless it has as many outputs as
+    there are classes."""
 
     name: str
     input: TensorType
@@ -34,9 +35,9 @@ class Network:
     nhwc: bool = False
     repeats: bool = False
 
-    def learns_labels(self, loss: str | None) -> bool:
-        """Whether labels are classes to it under this loss (None: the one that suggests itself)."""
-        return loss == CROSS_ENTROPY or (loss is None and not self.repeats)
+    def learns_labels(self, loss: str | None, classes: int | None) -> bool:
+        """Whether so many labels are classes to it under this loss (None: the one that suggests itself)."""
+        return loss == CROSS_ENTROPY or (loss is None and (not self.repeats or self.output == (classes,)))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -161,7 +162,9 @@ def targets(
     the classes where they are settled already. Raises DataError for targets that the network cannot learn.
     """
     given, source = samples.targets, samples.source
-    if given is None or unlabelled or (network.repeats and loss != CROSS_ENTROPY and _are_labels(given)):
+    if given is None or unlabelled or (
+        network.repeats and _are_labels(given) and not network.learns_labels(loss, _classes(given))
+    ):
         return _input_as_target(samples, network, loss)
     if given.ndim > 1 and given.dtype.kind in "US":
         raise DataError(f"{source}: y holds names of shape {given.shape}", "one name belongs to each sample")
@@ -181,6 +184,10 @@ def targets(
 def _are_labels(given: np.ndarray) -> bool:
     """One name or whole number a sample."""
     return given.dtype.kind in "iubUS" and given.size == len(given)
+
+
+def _classes(labels: np.ndarray) -> int:
+    return len(np.unique(labels)) if labels.dtype.kind in "US" else int(labels.max(initial=0)) + 1
 
 
 def _input_as_target(samples: Samples, network: Network, loss: str | None) -> Targets:

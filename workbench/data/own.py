@@ -40,7 +40,7 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
     if isinstance(given, str) and given in sets.names():
         reading.refuse(given, *reading.asked, why=f"it is read, split and normalized already; {ONE_S_OWN}")
         data = _told_anew(sets.load(given), network, loss)
-        classes = network.output[0] if network.learns_labels(loss) else data.classes  # a loss of numbers has no classes
+        classes = network.output[0] if network.learns_labels(loss, data.classes) else data.classes  # a loss of numbers has no classes
         data = data.shaped(network.shape, classes)
         also = (f"data {given} is the set of this name; ./{given} would be yours",) if Path(given).exists() else ()
         return _digested(replace(data, notes=also))
@@ -160,7 +160,8 @@ def _usual(samples: Samples, network: Network) -> str:
 
 def _told_anew(data: Data, network: Network, loss: str | None) -> Data:
     """Without its labels for a network whose target is its input."""
-    if data.target != LABELS or not network.repeats or network.learns_labels(loss):
+    classes = data.classes or (int(data.train_y.max(initial=0)) + 1 if data.target == LABELS else None)
+    if data.target != LABELS or not network.repeats or network.learns_labels(loss, classes):
         return data
     none = [np.empty((len(x), 0), np.float32) for x in (data.train_x, data.test_x)]
     return replace(data, train_y=none[0], test_y=none[1], target=INPUT, classes=None, names=())
@@ -187,7 +188,8 @@ def _fitted(data: Data, network: Network, loss: str | None = None) -> Data:
             raise DataError(f"{source}: labels are whole numbers (n,); got {y.dtype} {y.shape}",
                             'target="values" takes numbers')  # fmt: skip
         labelled = Samples(source, data.train_x, y, names=data.names)
-        told = fit.targets(labelled, network, loss).classes if network.learns_labels(loss) else int(y.max()) + 1
+        count = int(y.max(initial=0)) + 1
+        told = fit.targets(labelled, network, loss).classes if network.learns_labels(loss, count) else count
         classes = max(told, data.classes or 0)
         data = replace(
             data, train_y=data.train_y.astype(np.int32), test_y=data.test_y.astype(np.int32), classes=classes
