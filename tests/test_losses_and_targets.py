@@ -7,16 +7,17 @@ import pytest
 
 import workbench
 from workbench import boards, frontends, session
-from workbench.autodiff import differentiate, fed_targets, training_step
+from workbench.autodiff import differentiate, fed_targets, loss_nodes, training_step
 from workbench.data import Data
 from workbench.errors import DataError, ModelError
 from workbench.evaluation import constant_guess, figures
 from workbench.feeding import Training, objective_of, require_samples
-from workbench.frontends import in_int8
+from workbench.frontends import Model, in_int8
 from workbench.frontends.layers import Network
 from workbench.ir.interpret import interpret
 from workbench.objective import BCE, CROSS_ENTROPY, INPUT, LABELS, MSE, VALUES, Objective, objective
 from workbench.policy import Optimizer
+from workbench.prediction import predict_run
 from workbench.pretraining import pretrain
 from workbench.study.check import check
 from workbench.units import loss as loss_in_words
@@ -199,3 +200,37 @@ def test_a_host_pre_trains_an_autoencoder_too():
     told = pretrain(dense(64, 8, 64), "digits", epochs=6).pretrained
     assert told["accuracy"] is None and told["loss_function"] == MSE
     assert 0 < told["held_out_loss"] < 0.09
+
+
+def yes_or_no(last) -> Model:
+    net = Network("yes-or-no", input_shape=(2, 6))
+    return net.model(last(net, net.dense(net.relu(net.dense(net.input, "fc1", 8), "fc1"), "fc2", 1)))
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_one_output_tells_two_classes_and_a_last_sigmoid_is_bce_s_own(words):
+    rng = np.random.default_rng(3)
+    y = np.arange(60) % 2
+    x = (rng.normal(size=(60, 6)) + 2 * y[:, None]).astype(np.float32)
+    given = (x, np.array(["no", "yes"])[y] if words else y)
+    how = {"data": given, "epochs": 4, "lr": 0.1, "trace": "off"}
+    plain = workbench.run(yes_or_no(lambda _, z: z), **how)
+    squashed = workbench.run(yes_or_no(lambda net, z: net.sigmoid(z, "p")), **how)
+    assert plain.meta["loss_function"] == squashed.meta["loss_function"] == "bce"
+    assert plain.meta["classes"] == (["no", "yes"] if words else 2)
+    assert all(np.array_equal(plain.weights[name], squashed.weights[name]) for name in plain.weights)
+    assert plain.meta["loss"] == squashed.meta["loss"] and plain.meta["held_out_loss"] == squashed.meta["held_out_loss"]
+    assert plain.meta["accuracy"]["after"] >= 0.9 > plain.meta["accuracy"]["before"]
+    made = predict_run(squashed, squashed.elf, given)
+    assert np.array_equal(made.predicted, squashed.predict(x)[:, 0] > 0)
+    assert made.figures.accuracy == np.mean(made.predicted == y) == np.trace(made.confusion) / 60
+
+
+def test_an_int8_sigmoid_at_the_end_is_bce_s_own_too():
+    graph = in_int8(yes_or_no(lambda net, z: net.sigmoid(z, "p"))).graph
+    step = training_step(graph.with_needs_grad({"fc2.weight": True}), objective=Objective(BCE, VALUES))
+    (loss,) = loss_nodes(step)
+    maker = next(node for node in step.nodes if loss.operands[0] in node.results)
+    assert maker.op == "qnn.dequantize" and step.types[maker.operands[0]].shape == (2, 1)
+    made_by = next(node for node in step.nodes if maker.operands[0] in node.results)
+    assert made_by.op != "qnn.lookup"

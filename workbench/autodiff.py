@@ -87,7 +87,7 @@ def training_step(
         _require_part(forward, name)
     require_trainable(forward, objective)
     builder = Builder(forward)
-    logits = builder.value(forward.outputs[0])
+    logits = _outputs(builder, forward, objective)
     if logits.type.scale:
         quantization = {"scale": logits.type.scale, "zero_point": logits.type.zero_point}
         logits = builder.op("qnn.dequantize", logits, label="logits", **quantization)
@@ -121,6 +121,17 @@ def is_told_anew(source: TensorType, output: TensorType) -> bool:
     """Whether an output holds as many values as the input, in the same shape or in a row."""
     long = [tuple(size for size in kind.shape if size > 1) for kind in (source, output)]
     return source.elements == output.elements and (long[0] == long[1] or 2 in (source.rank, output.rank))
+
+
+def _outputs(builder: Builder, forward: Graph, objective: Objective) -> Value:
+    """What the loss is computed of: the network's output; under bce, which takes logits, what a last sigmoid reads."""
+    output = builder.value(forward.outputs[0])
+    last = builder.producer(output) if objective.loss == BCE else None
+    if last is None:
+        return output
+    table = builder.producer(builder.value(last.operands[1])) if last.op == "qnn.lookup" else None
+    squashed = last.op == "nn.sigmoid" or (table is not None and table.attrs.get("function") == "sigmoid")
+    return builder.value(last.operands[0]) if squashed else output
 
 
 def _loss(builder: Builder, logits: Value, objective: Objective) -> Value:

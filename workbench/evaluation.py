@@ -11,7 +11,10 @@ from workbench.objective import BCE, LABELS, Objective
 
 @dataclass(frozen=True)
 class Figures:
-    """`loss` is the mean over samples and elements, None where it is no number; `accuracy` None without classes."""
+    """`loss` is the mean over samples and elements, None where it is no number; `accuracy` None without classes.
+
+    One output beside targets of 0 and 1, under bce, tells two classes by its sign.
+    """
 
     loss: float | None
     accuracy: float | None = None
@@ -24,8 +27,12 @@ def figures(objective: Objective, outputs: np.ndarray, targets: np.ndarray) -> F
         targets = targets.reshape(outputs.shape).astype(np.float64)
     with np.errstate(all="ignore"):
         loss = float(ops.get(LOSS_OPS[objective.loss]).evaluate(outputs, targets))
-    accuracy = float((outputs.argmax(axis=1) == targets).mean()) if objective.target == LABELS else None
-    return Figures(loss if np.isfinite(loss) else None, accuracy)
+    right = None
+    if objective.target == LABELS:
+        right = outputs.argmax(axis=1) == targets
+    elif objective.loss == BCE and outputs.shape[1] == 1 and np.isin(targets, (0, 1)).all():
+        right = (outputs > 0) == targets
+    return Figures(loss if np.isfinite(loss) else None, None if right is None else float(right.mean()))
 
 
 def constant_guess(objective: Objective, targets: np.ndarray) -> float | None:

@@ -136,7 +136,11 @@ def objective_of(model: Model, options: Training) -> Objective:
     data what the network is for. Raises DataError for a loss that these targets cannot have.
     """
     samples = _given(model, options)
-    return model.objective(options.loss) if samples is None else objective(samples.target, options.loss)
+    return (
+        model.objective(options.loss)
+        if samples is None
+        else objective(samples.target, options.loss or samples.usual_loss)
+    )
 
 
 def require_samples(model: Model, accumulate: int, options: Training) -> Data:
@@ -193,7 +197,7 @@ def samples_of(model: Model, options: Training, accumulate: int = 1) -> Data:
         samples = _random(model, model.objective(options.loss), model.batch * accumulate, options.seed)
     else:
         samples = replace(samples, train_x=quantized(samples.train_x, kind), test_x=quantized(samples.test_x, kind))
-    aim = objective(samples.target, options.loss)
+    aim = objective(samples.target, options.loss or samples.usual_loss)
     if aim.loss == BCE:
         _require_probabilities(samples, told(aim, samples.train_x, samples.train_y, kind))
     return samples
@@ -205,7 +209,7 @@ def _given(model: Model, options: Training) -> Data | None:
     if samples is None:
         return None
     samples = targeted(samples, model, options.loss)
-    require_trainable(model.graph, objective(samples.target, options.loss))
+    require_trainable(model.graph, objective(samples.target, options.loss or samples.usual_loss))
     return samples
 
 

@@ -22,7 +22,7 @@ from workbench.evaluation import Figures, figures
 from workbench.ir.graph import Graph
 from workbench.ir.text import parse_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
-from workbench.objective import LABELS, Objective
+from workbench.objective import BCE, LABELS, Objective
 from workbench.passes.permute_channels import Orders, permuted
 from workbench.record import Run
 from workbench.report.confusion import confusion
@@ -86,8 +86,10 @@ class Predictions:
 
     @cached_property
     def predicted(self) -> np.ndarray | None:
-        """The class of the largest score of each sample, int64 (n,)."""
-        return self.scores.argmax(axis=1) if self.classes else None
+        """The class of the largest score of each sample, int64 (n,); by the sign of a single one."""
+        if not self.classes:
+            return None
+        return self.scores.argmax(axis=1) if self.scores.shape[1] > 1 else (self.scores[:, 0] > 0).astype(np.int64)
 
     @cached_property
     def figures(self) -> Figures:
@@ -105,7 +107,12 @@ class Predictions:
         """Samples of each class (rows) by predicted class (columns)."""
         if not self.classes or not self.has_targets:
             return None
-        return confusion(self.data.test_y, self.predicted, len(self.classes))
+        return confusion(self.actual, self.predicted, len(self.classes))
+
+    @property
+    def actual(self) -> np.ndarray:
+        """The class of each sample, int64 (n,), where it is known."""
+        return self.data.test_y.reshape(-1).astype(np.int64)
 
     def _figures(self, part: slice) -> Figures:
         x = quantized(self.data.test_x[part], self.input)
@@ -159,21 +166,20 @@ def predict_run(run: Run, elf: bytes | None, given=None, reading: Reading | None
         data = _held_out(run, record, firmware.network)
     else:
         data = as_seen(given, firmware.network, record, tuple(names), reading, run.meta["loss_function"])
-    return _predictions(firmware, data, run.weights)
+    return _predictions(firmware, data, run.weights, run.meta.get("classes"))
 
 
 def predict_built(built, given, reading: Reading) -> Predictions:
     """Of the samples `given` by a network as it is; normalized only as they are to be (see own.as_seen)."""
     firmware = of_built(built)
     data = as_seen(given, firmware.network, None, (), reading, firmware.objective.loss)
-    return _predictions(firmware, data, {})
+    return _predictions(firmware, data, {}, data.classes)
 
 
-def _predictions(firmware: Firmware, data: Data, weights: Mapping[str, np.ndarray]) -> Predictions:
-    classes = ()
-    if firmware.objective.target == LABELS:
-        own = list(data.names) + [str(number) for number in range(len(data.names), firmware.network.output[-1])]
-        classes = tuple(own)
+def _predictions(firmware: Firmware, data: Data, weights: Mapping[str, np.ndarray], classes=None) -> Predictions:
+    aim, told = firmware.objective, firmware.network.output[-1] if firmware.network.output else 0
+    count = told if aim.target == LABELS else 2 if aim.loss == BCE and told == 1 and classes else 0
+    classes = tuple(list(data.names) + [str(number) for number in range(len(data.names), count)]) if count else ()
     scores = firmware.scores(data.test_x, weights)
     return Predictions(scores, data, firmware.objective, firmware.network.input, classes)
 

@@ -54,7 +54,7 @@ def pretrain(
     if unknown:
         raise DataError(f"there is no option {unknown[0]!r}", there_are(unknown[0], READING))
     samples = pretraining_samples(model, data, adapt_to, Reading(**reading), loss)
-    aim = objective(samples.target, loss)
+    aim = objective(samples.target, loss or samples.usual_loss)
     if epochs < 1:
         raise DataError(f"pre-training takes at least one epoch; got {epochs}")
     trained = _trained(model.unquantized or model, samples, aim, epochs, seed, lr, progress)
@@ -106,7 +106,7 @@ def pretraining_samples(
     wanted, reading = (model.unquantized or model).wanted, reading or Reading()
     samples = resolved(given, wanted, Reading() if adapt_to is not None and _read_already(given) else reading, loss)
     samples = targeted(samples, model, loss)
-    require_trainable(model.graph, objective(samples.target, loss))
+    require_trainable(model.graph, objective(samples.target, loss or samples.usual_loss))
     if adapt_to is not None:
         later = resolved(adapt_to, wanted, Reading() if _read_already(adapt_to) else reading, loss)
         samples = samples.apart_from(later)

@@ -263,7 +263,7 @@ def _record(
         **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
         "loss_function": compiled.objective.loss, "target": compiled.objective.target,
-        "classes": list(samples.names if samples else ()) or _classes(built),
+        "classes": list(samples.names if samples else ()) or _classes(built) or (samples and samples.classes),
         "notes": notes, "held_out_loss": _both(*(each.loss for each in held_out)),
         "accuracy": _both(*(each.accuracy for each in held_out)),
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,

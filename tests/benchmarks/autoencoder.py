@@ -74,6 +74,8 @@ def main() -> None:
         found = workbench.compare(
             model, args.policies.split(","), data=data(), steps=args.steps, lr=args.lr, jobs=args.jobs
         )
+        for outcome in found.without_run:
+            print(f"{outcome.cell}: {outcome.error}")
         for run in found.runs:
             held_out, memory = run.meta["held_out_loss"], run.meta["memory"]
             rows.append({key: run.meta[key] for key in ("model", "policy", "schedule")} | held_out | {

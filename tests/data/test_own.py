@@ -133,6 +133,9 @@ def test_x_alone_is_its_own_target():
         data = resolved(each, autoencoder, Reading())
         assert (data.target, data.train_y.shape, data.classes) == ("input", (len(data.train_x), 0), None)
         assert resolved(each, autoencoder, Reading(), "cross-entropy").target == "labels"
+    of_a_file = replace(network((2, 2, 4), (16,)), nhwc=True)  # its output lies in another order than its input
+    with pytest.raises(DataError, match="cannot be the target"):
+        resolved(RNG.random((24, 2, 4, 2)), of_a_file, Reading())
     classifier = replace(network((3,), (3,)), repeats=True)  # as many outputs as classes: those it is to learn
     for each in ((RNG.random((24, 3)), Y), workbench.Data("mine", *[RNG.random((9, 3), np.float32), Y[:9]] * 2)):
         data = resolved(each, classifier, Reading())

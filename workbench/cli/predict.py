@@ -121,7 +121,8 @@ def _first_samples(made) -> list[str]:
         flat = scores.reshape(-1)
         if made.predicted is not None:
             best = made.predicted[index]
-            lines.append(f"  {index:>3}  {made.classes[best]}  (score {flat[best]:.3g})")
+            score = flat[best] if len(flat) > 1 else flat[0]
+            lines.append(f"  {index:>3}  {made.classes[best]}  (score {score:.3g})")
         else:
             loss = f"  loss {units.loss(made.losses[index])}" if made.has_targets else ""
             more = ", …" if len(flat) > 4 else ""
@@ -156,11 +157,11 @@ def _table(made):
 
     columns = {"sample": range(len(made.scores))}
     if made.confusion is not None:
-        columns["actual"] = [_class(made, index) for index in made.data.test_y]
+        columns["actual"] = [_class(made, index) for index in made.actual]
     if made.predicted is not None:
         columns["predicted"] = [_class(made, index) for index in made.predicted]
     if made.has_targets:
         columns["loss"] = made.losses
     flat = made.scores.reshape(len(made.scores), -1)
-    heads = made.classes or [str(index) for index in range(flat.shape[1])]
+    heads = made.classes if len(made.classes) == flat.shape[1] else [str(index) for index in range(flat.shape[1])]
     return pd.concat([pd.DataFrame(columns), pd.DataFrame(flat, columns=[f"score_{head}" for head in heads])], axis=1)

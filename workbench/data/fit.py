@@ -162,8 +162,10 @@ def targets(
     the classes where they are settled already. Raises DataError for targets that the network cannot learn.
     """
     given, source = samples.targets, samples.source
-    if given is None or unlabelled or (
-        network.repeats and _are_labels(given) and not network.learns_labels(loss, _classes(given))
+    if (
+        given is None
+        or unlabelled
+        or (network.repeats and _are_labels(given) and not network.learns_labels(loss, _classes(given)))
     ):
         return _input_as_target(samples, network, loss)
     if given.ndim > 1 and given.dtype.kind in "US":
@@ -173,7 +175,7 @@ def targets(
         given = given.astype(np.int64)
     if given.dtype.kind in "US":
         return _named(source, given, network, loss, names)
-    if given.ndim == 1 and given.dtype.kind in "iu" and loss in (None, CROSS_ENTROPY):
+    if given.ndim == 1 and given.dtype.kind in "iu" and (loss in (None, CROSS_ENTROPY) or _is_yes_or_no(network, loss)):
         return _counted(source, given, network, samples.names or names)
     if samples.names:
         raise DataError(f"{source}: its targets are names of classes; the loss {loss} takes numbers",
@@ -195,11 +197,14 @@ def _input_as_target(samples: Samples, network: Network, loss: str | None) -> Ta
         told = f"{samples.source} has no labels, so its input is the target: {prod(network.shape)} values"
         raise DataError(f"{told}; {network.name} gives {prod(network.output)}",
                         "give labels: (x, y), an array y, --label NAME")  # fmt: skip
+    if network.nhwc and len(network.output) == 1 and len(_core(network.shape)) > 1 and network.shape[0] > 1:
+        raise DataError(f"{network.name} gives its values in the order of its file, (H, W, C); its input is (C, H, W), "
+                        "so it cannot be the target", "give the targets: (x, y)")  # fmt: skip
     return Targets(INPUT, np.empty((len(samples.x), 0), np.float32))
 
 
 def _named(source: str, given: np.ndarray, network: Network, loss: str | None, settled: tuple[str, ...]) -> Targets:
-    if loss not in (None, CROSS_ENTROPY):
+    if loss not in (None, CROSS_ENTROPY) and not _is_yes_or_no(network, loss):
         raise DataError(f"{source}: y holds names such as {shown(str(given[0]))}; the loss {loss} takes numbers",
                         "leave out --loss, or name columns of numbers")  # fmt: skip
     texts = [printable(str(each)) for each in given]
@@ -209,6 +214,11 @@ def _named(source: str, given: np.ndarray, network: Network, loss: str | None, s
     if unknown is not None:
         raise DataError(f"{source}: no class is called {shown(unknown)}", f"there are {', '.join(names)}")
     return _counted(source, np.array([number[text] for text in texts]), network, tuple(names), bool(settled))
+
+
+def _is_yes_or_no(network: Network, loss: str | None) -> bool:
+    """Whether the network tells one of two classes by the sign of its one output: a target is 0 or 1."""
+    return network.output == (1,) and loss == BCE
 
 
 def _counted(source: str, labels: np.ndarray, network: Network, names: tuple[str, ...], settled=False) -> Targets:
@@ -221,6 +231,8 @@ def _counted(source: str, labels: np.ndarray, network: Network, names: tuple[str
         raise DataError(f"{source}: sample {at} has the label {int(labels[at])}",
                         "classes are counted from 0, or have names; --loss mse takes numbers as they are")  # fmt: skip
     classes = len(names) or high + 1
+    if classes <= 2 and network.output == (1,):
+        return Targets(VALUES, labels.astype(np.float32).reshape(-1, 1), 2, names)
     if classes > network.output[0] or high >= network.output[0]:
         which = f"{classes} classes" if names else f"labels up to {high}, so {classes} classes,"
         counted = " counted from 0" if low == 1 and high == network.output[0] else ""

@@ -40,7 +40,9 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
     if isinstance(given, str) and given in sets.names():
         reading.refuse(given, *reading.asked, why=f"it is read, split and normalized already; {ONE_S_OWN}")
         data = _told_anew(sets.load(given), network, loss)
-        classes = network.output[0] if network.learns_labels(loss, data.classes) else data.classes  # a loss of numbers has no classes
+        classes = (
+            network.output[0] if network.learns_labels(loss, data.classes) else data.classes
+        )  # a loss of numbers has no classes
         data = data.shaped(network.shape, classes)
         also = (f"data {given} is the set of this name; ./{given} would be yours",) if Path(given).exists() else ()
         return _digested(replace(data, notes=also))
@@ -141,7 +143,7 @@ def _parts(samples: Samples, targets: Targets, reading: Reading) -> tuple[np.nda
         reading.refuse(samples.source, "split", "split_seed", why="it has a part to test on already")
         return np.arange(samples.trained), np.arange(samples.trained, count), None
     share, seed = reading.split or SPLIT, reading.split_seed or 0
-    labels = targets.values if targets.target == LABELS else None
+    labels = targets.values.reshape(-1) if targets.classes else None
     train, test = split(count, labels, samples.groups, share, seed)
     by = [word for word, known in (("class", labels), ("recording", samples.groups)) if known is not None]
     return train, test, {"share": float(share), "seed": int(seed), "by": by}

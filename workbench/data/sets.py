@@ -18,7 +18,7 @@ import numpy as np
 from workbench.data import sources
 from workbench.data.normalize import Normalize
 from workbench.errors import DataError, shown, there_are
-from workbench.objective import LABELS
+from workbench.objective import BCE, LABELS, VALUES
 
 TYPICAL = 256  # samples, from one end of a training set to the other
 NOISE = 0.3  # standard deviation, of pixels in [0, 1]
@@ -33,7 +33,8 @@ class Data:
     """Inputs float32 (samples, …) and their targets, for training and held out: to be given wherever a set is named.
 
     `target` tells what `train_y` and `test_y` are (see objective): "labels", int32 (samples,), of which there are
-    `classes`, called `names` where they have names; "values", float32 (samples, …); "input", float32 (samples, 0).
+    `classes`, called `names` where they have names; "values", float32 (samples, …), of two classes 0 and 1 (samples,
+    1); "input", float32 (samples, 0).
     `train_images` and `test_images` tell which image of `source` each sample shows; samples of no source have none.
 
     The last fields tell how it came to be (see own.resolved): the layout x came in, how it was split (None: it came in
@@ -70,6 +71,11 @@ class Data:
             "target": self.target, "split": self.split, "normalize": self.normalize.plain(),
             "reading": dict(self.reading), "train": len(self.train_x), "test": len(self.test_x),
         }  # fmt: skip
+
+    @property
+    def usual_loss(self) -> str | None:
+        """The one that suggests itself where none is asked for; None: the one of its kind of targets."""
+        return BCE if self.target == VALUES and self.classes else None
 
     @property
     def typical(self) -> np.ndarray:
