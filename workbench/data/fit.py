@@ -21,13 +21,13 @@ from workbench.plain import printable
 from workbench.units import percent
 
 NCHW, NHWC = "NCHW", "NHWC"
+ONE_OUTPUT = "--loss mse takes them as numbers, --loss bce 0 and 1"
 
 
 @dataclass(frozen=True)
 class Network:
     """What data has to fit: the network's name, its input, a sample of its output, whether its file lies in NHWC, and
-    whether it tells its input anew, as an autoencoder does: then labels are left out, unless it has as many outputs as
-    there are classes."""
+    whether it tells its input anew, as an autoencoder does."""
 
     name: str
     input: TensorType
@@ -35,9 +35,15 @@ class Network:
     nhwc: bool = False
     repeats: bool = False
 
-    def learns_labels(self, loss: str | None, classes: int | None) -> bool:
-        """Whether so many labels are classes to it under this loss (None: the one that suggests itself)."""
-        return loss == CROSS_ENTROPY or (loss is None and (not self.repeats or self.output == (classes,)))
+    def target_of_labels(self, loss: str | None, classes: int) -> str:
+        """What labels of so many classes are to it under this loss (None: the one that suggests itself): classes,
+        numbers, or nothing, where its input is what it tells. As many classes as outputs are classes.
+        """
+        if loss == CROSS_ENTROPY:
+            return LABELS
+        if loss is None:
+            return INPUT if self.repeats and classes != prod(self.output) else LABELS
+        return INPUT if self.repeats else VALUES
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -162,9 +168,7 @@ def targets(
     the classes where they are settled already. Raises DataError for targets that the network cannot learn.
     """
     given, source = samples.targets, samples.source
-    if given is None or unlabelled or (
-        network.repeats and _are_labels(given) and not network.learns_labels(loss, _classes(given))
-    ):
+    if given is None or unlabelled or _are_left_out(given, network, loss):
         return _input_as_target(samples, network, loss)
     if given.ndim > 1 and given.dtype.kind in "US":
         raise DataError(f"{source}: y holds names of shape {given.shape}", "one name belongs to each sample")
@@ -174,20 +178,21 @@ def targets(
     if given.dtype.kind in "US":
         return _named(source, given, network, loss, names)
     if given.ndim == 1 and given.dtype.kind in "iu" and loss in (None, CROSS_ENTROPY):
-        return _counted(source, given, network, samples.names or names)
+        if names and samples.names:  # a class is its name, whichever classes are there
+            return _named(source, np.array(samples.names)[given], network, loss, names)
+        return _counted(source, given, network, samples.names or names, bool(names))
     if samples.names:
         raise DataError(f"{source}: its targets are names of classes; the loss {loss} takes numbers",
                         "leave out --loss, or --label none: the input is the target")  # fmt: skip
     return _values(source, given, network, loss)
 
 
-def _are_labels(given: np.ndarray) -> bool:
-    """One name or whole number a sample."""
-    return given.dtype.kind in "iubUS" and given.size == len(given)
-
-
-def _classes(labels: np.ndarray) -> int:
-    return len(np.unique(labels)) if labels.dtype.kind in "US" else int(labels.max(initial=0)) + 1
+def _are_left_out(given: np.ndarray, network: Network, loss: str | None) -> bool:
+    """Whether they are labels, one name or whole number a sample, to a network that tells its input anew."""
+    if given.dtype.kind not in "iubUS" or given.size != len(given):
+        return False
+    classes = len(np.unique(given)) if given.dtype.kind in "US" else int(given.max(initial=0)) + 1
+    return network.target_of_labels(loss, classes) == INPUT
 
 
 def _input_as_target(samples: Samples, network: Network, loss: str | None) -> Targets:
@@ -224,7 +229,7 @@ def _counted(source: str, labels: np.ndarray, network: Network, names: tuple[str
     if classes > network.output[0] or high >= network.output[0]:
         which = f"{classes} classes" if names else f"labels up to {high}, so {classes} classes,"
         counted = " counted from 0" if low == 1 and high == network.output[0] else ""
-        hint = f"a network with {classes} outputs" if network.output[0] > 1 else "--loss mse takes them as numbers"
+        hint = f"a network with {classes} outputs" if network.output[0] > 1 else ONE_OUTPUT
         raise DataError(f"{source} has {which}{counted}; {network.name} tells {network.output[0]}",
                         "classes are counted from 0: take 1 from each label" if counted else hint)  # fmt: skip
     if low == high and not settled:
