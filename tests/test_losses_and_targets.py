@@ -220,6 +220,9 @@ def test_one_output_tells_two_classes_and_a_last_sigmoid_is_bce_s_own(words):
     assert plain.meta["classes"] == (["no", "yes"] if words else 2)
     assert all(np.array_equal(plain.weights[name], squashed.weights[name]) for name in plain.weights)
     assert plain.meta["loss"] == squashed.meta["loss"] and plain.meta["held_out_loss"] == squashed.meta["held_out_loss"]
+    data = Data("mine", x[:48], y[:48], x[48:], y[48:], names=("no", "yes") if words else ())
+    of_data = workbench.run(yes_or_no(lambda _, z: z), **how | {"data": data}).meta
+    assert (of_data["loss_function"], of_data["classes"]) == ("bce", plain.meta["classes"])
     assert plain.meta["accuracy"]["after"] >= 0.9 > plain.meta["accuracy"]["before"]
     made = predict_run(squashed, squashed.elf, given)
     assert np.array_equal(made.predicted, squashed.predict(x)[:, 0] > 0)

@@ -118,6 +118,21 @@ def test_an_autoencoder_tells_the_error_of_each_sample(tmp_path):
     assert made.figures.loss == pytest.approx(np.mean(made.losses)) and made.figures.accuracy is None
 
 
+def test_what_a_run_held_out_is_found_again_whatever_its_target_is(tmp_path, monkeypatch):
+    """An autoencoder leaves out the labels of its data; one output takes them as numbers."""
+    monkeypatch.chdir(tmp_path)
+    digits = data.load("digits")
+    np.savez("own.npz", x=digits.train_x[:60], y=digits.train_y[:60])
+    for outputs, loss in ((64, None), (1, "mse")):
+        for given in ("digits", "own.npz"):
+            net = Network("net", input_shape=(1, 64))
+            run = workbench.run(net.model(net.dense(net.input, "fc", outputs)), data=given, loss=loss, lr=0.001,
+                                steps=3, trace="off")  # fmt: skip
+            assert prediction.predict_run(run, run.elf).figures.loss == run.meta["held_out_loss"]["after"]
+    with pytest.raises(DataError, match="what it held out is read as it was then"):
+        prediction.predict_run(run, run.elf, None, data.Reading(label="y"))
+
+
 def test_what_is_printed_and_written(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(1)

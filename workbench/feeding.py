@@ -18,7 +18,7 @@ from workbench.frontends import Model, in_int8
 from workbench.ir.types import TensorType, quantized
 from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
 from workbench.policy import FLOAT32_MAX, is_rate
-from workbench.targets import targeted, told
+from workbench.targets import told
 from workbench.trace.tracer import LEVELS
 from workbench.units import size as size_text
 
@@ -206,10 +206,8 @@ def samples_of(model: Model, options: Training, accumulate: int = 1) -> Data:
 def _given(model: Model, options: Training) -> Data | None:
     """The data to train on, in the network's shape, targets as the loss takes them; None: there is none."""
     samples = with_data(model, options)[1].data
-    if samples is None:
-        return None
-    samples = targeted(samples, model, options.loss)
-    require_trainable(model.graph, objective(samples.target, options.loss or samples.usual_loss))
+    if samples is not None:
+        require_trainable(model.graph, objective(samples.target, options.loss or samples.usual_loss))
     return samples
 
 

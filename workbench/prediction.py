@@ -14,6 +14,7 @@ import pandas as pd
 from workbench.autodiff import loss_nodes
 from workbench.boards import Board
 from workbench.data import Data, Network, Reading, as_seen, resolved
+from workbench.data.own import AS_IT_IS
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
@@ -22,7 +23,7 @@ from workbench.evaluation import Figures, figures
 from workbench.ir.graph import Graph
 from workbench.ir.text import parse_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
-from workbench.objective import BCE, LABELS, Objective
+from workbench.objective import BCE, INPUT, LABELS, Objective
 from workbench.passes.permute_channels import Orders, permuted
 from workbench.record import Run
 from workbench.report.confusion import confusion
@@ -138,11 +139,12 @@ def of_run(run: Run, elf: bytes | None) -> Firmware:
             name: {int(axis): np.asarray(order) for axis, order in axes.items()}
             for name, axes in meta["channel_orders"].items()
         }
+        source = graph.types[graph.inputs[0]]
+        network = Network(meta["model"], source, output, meta["channels_last"], meta["target"] == INPUT)
         return Firmware(
             elf, Board(**meta["linked_for"]), graph, rows_of(run.buffers, BufferRow), rows_of(run.ops, OpRow),
             meta["memory"]["stack_reserve"], orders,
-            Network(meta["model"], graph.types[graph.inputs[0]], output, meta["channels_last"]),
-            Objective(meta["loss_function"], meta["target"]),
+            network, Objective(meta["loss_function"], meta["target"]),
         )  # fmt: skip
     except (ParseError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordError(f"{run.title}: it does not tell its firmware: {error}", "run it again") from None
@@ -155,14 +157,16 @@ def of_built(built) -> Firmware:
                     image.stack_reserve, compiled.orders, compiled.model.wanted, compiled.objective)  # fmt: skip
 
 
-def predict_run(run: Run, elf: bytes | None, given=None, reading: Reading | None = None) -> Predictions:
-    """Of the samples `given`, read and normalized as the run's data was; of those it held out where None is given.
+def predict_run(run: Run, elf: bytes | None, given=None, reading: Reading = AS_IT_IS) -> Predictions:
+    """Of the samples `given`, read and normalized as the run's data was, but for what `reading` asks; of those it held
+    out where None is given.
 
     Raises DataError for samples that do not fit, or where those it held out are not there any more.
     """
     firmware, record = of_run(run, elf), run.meta.get("data") or {}
     names = run.meta["classes"] if isinstance(run.meta.get("classes"), list) else ()
     if given is None:
+        reading.refuse(run.title, *reading.asked, why="what it held out is read as it was then")
         data = _held_out(run, record, firmware.network)
     else:
         data = as_seen(given, firmware.network, record, tuple(names), reading, run.meta["loss_function"])

@@ -22,7 +22,7 @@ from workbench.ir.interpret import interpret
 from workbench.ir.types import quantized
 from workbench.objective import Objective, objective
 from workbench.policy import Optimizer
-from workbench.targets import real, targeted, told
+from workbench.targets import real, told
 
 BATCH, EPOCHS, RATE, MOMENTUM = 32, 12, 0.05, 0.9
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
@@ -105,7 +105,6 @@ def pretraining_samples(
                          "others start from a file: --load-weights, or a .json or .tflite network")  # fmt: skip
     wanted, reading = (model.unquantized or model).wanted, reading or Reading()
     samples = resolved(given, wanted, Reading() if adapt_to is not None and _read_already(given) else reading, loss)
-    samples = targeted(samples, model, loss)
     require_trainable(model.graph, objective(samples.target, loss or samples.usual_loss))
     if adapt_to is not None:
         later = resolved(adapt_to, wanted, Reading() if _read_already(adapt_to) else reading, loss)

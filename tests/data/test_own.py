@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from own_files import Dataset, batches, write_csv, write_images, write_wav
 
 import workbench
-from workbench.data import Network, Normalize, Reading, as_seen, load, resolved
+from workbench.data import Network, Normalize, Reading, resolved
 from workbench.data.normalize import found
 from workbench.data.recordings import read_wav
 from workbench.data.split import split
@@ -136,11 +136,26 @@ def test_x_alone_is_its_own_target():
     of_a_file = replace(network((2, 2, 4), (16,)), nhwc=True)  # its output lies in another order than its input
     with pytest.raises(DataError, match="cannot be the target"):
         resolved(RNG.random((24, 2, 4, 2)), of_a_file, Reading())
-    classifier = replace(network((3,), (3,)), repeats=True)  # as many outputs as classes: those it is to learn
-    for each in ((RNG.random((24, 3)), Y), workbench.Data("mine", *[RNG.random((9, 3), np.float32), Y[:9]] * 2)):
-        data = resolved(each, classifier, Reading())
-        assert (data.target, data.classes) == ("labels", 3)
-        assert resolved(each, classifier, Reading(label=None), "mse").target == "input"
+
+
+def test_as_many_classes_as_outputs_are_classes_though_the_output_is_like_the_input():
+    """Two features, two classes: no autoencoder; one value in, one out, whole numbers as targets: none either."""
+    x, model = RNG.random((24, 3), np.float32), Layers("three", input_shape=(1, 3))
+    wanted = model.model(model.dense(model.input, "fc", 3)).wanted
+    for y in (Y, np.array(["cat", "dog", "owl"])[Y]):
+        assert resolved((x, y), wanted, Reading()).target == "labels"
+        assert resolved((x, y), wanted, Reading(label="none")).target == "input"
+    assert resolved(workbench.Data("mine", *[x, Y] * 2), wanted, Reading()).target == "labels"
+    assert (
+        resolved((x, Y % 2), wanted, Reading()).target == resolved((x, Y), wanted, Reading(), "mse").target == "input"
+    )
+    one = Layers("one", input_shape=(1, 1))
+    wanted = one.model(one.dense(one.input, "fc", 1)).wanted
+    for each in ((x[:, :1], 2 * Y), workbench.Data("mine", *[x[:, :1], 2 * Y] * 2)):
+        data = resolved(each, wanted, Reading(), "mse")
+        assert data.target == "values" and set(np.unique(data.train_y)) == {0.0, 2.0, 4.0}
+        with pytest.raises(DataError, match=r"(?s)so 5 classes.*--loss mse"):
+            resolved(each, wanted, Reading())
 
 
 REFUSED = [
@@ -376,23 +391,6 @@ def test_what_is_held_out_is_never_trained_on_before():
     assert len(earlier.train_x) == 80 and not rows & {row.tobytes() for row in earlier.train_x}
     model = workbench.pretrain(tiny(), (x, y), adapt_to=later, epochs=1, split=1.0 - 0.2)
     assert model.pretrained["data"] == "data" and model.pretrained["samples"] < 80
-
-
-def test_new_data_is_read_as_the_run_s_was(tmp_path):
-    x, names = RNG.normal(3, 2, (24, 16)), np.array(["cat", "dog", "owl"])[Y]
-    data = resolved((x, names), tiny().wanted, Reading(normalize="standard"))
-    told = json.loads(json.dumps(data.record()))
-    np.savez(tmp_path / "new.npz", x=x[5:9], y=names[5:9])
-    new = as_seen(str(tmp_path / "new.npz"), tiny().wanted, told, data.names)
-    assert len(new.train_x) == 0 and new.test_y.tolist() == Y[5:9].tolist()
-    assert np.array_equal(new.test_x, data.normalize.apply(x[5:9].astype(np.float32).reshape(-1, 1, 4, 4)))
-    alone = as_seen(x[5:6], tiny().wanted, told, data.names)
-    assert alone.target == "input" and np.array_equal(alone.test_x, new.test_x[:1])
-    one_class = as_seen((x[:1], names[:1]), tiny().wanted, told, data.names)
-    assert one_class.test_y.tolist() == [0]
-    with pytest.raises(DataError, match="no class is called 'cow'"):
-        as_seen((x[:1], np.array(["cow"])), tiny().wanted, told, data.names)
-    assert len(as_seen("digits", Network("n", TensorType((1, 64)), (10,)), {}).test_x) == len(load("digits").test_x)
 
 
 def test_a_data_of_one_s_own_is_checked_as_all_is():

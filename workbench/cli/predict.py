@@ -61,9 +61,8 @@ def _by_run(args):
         if getattr(args, name):
             raise WorkbenchError(f"--{name.replace('_', '-')} is for a network; a run has its own", "leave it out")
     run = session.load_run(args.model)
-    reading = _reading(args)
     with stage(args, f"{args.model}: predicting"):
-        return run, prediction.predict_run(run, run.elf, args.data, reading if reading.asked else None)
+        return run, prediction.predict_run(run, run.elf, args.data, _reading(args))
 
 
 def _by_model(args):

@@ -21,13 +21,13 @@ from workbench.plain import printable
 from workbench.units import percent
 
 NCHW, NHWC = "NCHW", "NHWC"
+ONE_OUTPUT = "--loss mse takes them as numbers, --loss bce 0 and 1"
 
 
 @dataclass(frozen=True)
 class Network:
     """What data has to fit: the network's name, its input, a sample of its output, whether its file lies in NHWC, and
-    whether it tells its input anew, as an autoencoder does: then labels are left out, unless it has as many outputs as
-    there are classes."""
+    whether it tells its input anew, as an autoencoder does."""
 
     name: str
     input: TensorType
@@ -35,9 +35,19 @@ class Network:
     nhwc: bool = False
     repeats: bool = False
 
-    def learns_labels(self, loss: str | None, classes: int | None) -> bool:
-        """Whether so many labels are classes to it under this loss (None: the one that suggests itself)."""
-        return loss == CROSS_ENTROPY or (loss is None and (not self.repeats or self.output == (classes,)))
+    def target_of_labels(self, loss: str | None, classes: int) -> str:
+        """What labels of so many classes are to it under this loss (None: the one that suggests itself): classes,
+        numbers, or nothing, where its input is what it tells. As many classes as outputs are classes.
+        """
+        if loss == CROSS_ENTROPY:
+            return LABELS
+        if loss is None:
+            return INPUT if self.repeats and classes != prod(self.output) else LABELS
+        return INPUT if self.repeats else VALUES
+
+    def tells_two_classes(self, loss: str | None) -> bool:
+        """Whether its one output tells one of two classes by its sign, under this loss: a target is 0 or 1."""
+        return self.output == (1,) and loss in (None, BCE)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -162,11 +172,7 @@ def targets(
     the classes where they are settled already. Raises DataError for targets that the network cannot learn.
     """
     given, source = samples.targets, samples.source
-    if (
-        given is None
-        or unlabelled
-        or (network.repeats and _are_labels(given) and not network.learns_labels(loss, _classes(given)))
-    ):
+    if given is None or unlabelled or _are_left_out(given, network, loss):
         return _input_as_target(samples, network, loss)
     if given.ndim > 1 and given.dtype.kind in "US":
         raise DataError(f"{source}: y holds names of shape {given.shape}", "one name belongs to each sample")
@@ -175,21 +181,26 @@ def targets(
         given = given.astype(np.int64)
     if given.dtype.kind in "US":
         return _named(source, given, network, loss, names)
-    if given.ndim == 1 and given.dtype.kind in "iu" and (loss in (None, CROSS_ENTROPY) or _is_yes_or_no(network, loss)):
-        return _counted(source, given, network, samples.names or names)
+    if (
+        given.ndim == 1
+        and given.dtype.kind in "iu"
+        and (loss in (None, CROSS_ENTROPY) or network.tells_two_classes(loss))
+    ):
+        if names and samples.names:  # a class is its name, whichever classes are there
+            return _named(source, np.array(samples.names)[given], network, loss, names)
+        return _counted(source, given, network, samples.names or names, bool(names))
     if samples.names:
         raise DataError(f"{source}: its targets are names of classes; the loss {loss} takes numbers",
                         "leave out --loss, or --label none: the input is the target")  # fmt: skip
     return _values(source, given, network, loss)
 
 
-def _are_labels(given: np.ndarray) -> bool:
-    """One name or whole number a sample."""
-    return given.dtype.kind in "iubUS" and given.size == len(given)
-
-
-def _classes(labels: np.ndarray) -> int:
-    return len(np.unique(labels)) if labels.dtype.kind in "US" else int(labels.max(initial=0)) + 1
+def _are_left_out(given: np.ndarray, network: Network, loss: str | None) -> bool:
+    """Whether they are labels, one name or whole number a sample, to a network that tells its input anew."""
+    if given.dtype.kind not in "iubUS" or given.size != len(given):
+        return False
+    classes = len(np.unique(given)) if given.dtype.kind in "US" else int(given.max(initial=0)) + 1
+    return network.target_of_labels(loss, classes) == INPUT
 
 
 def _input_as_target(samples: Samples, network: Network, loss: str | None) -> Targets:
@@ -204,7 +215,7 @@ def _input_as_target(samples: Samples, network: Network, loss: str | None) -> Ta
 
 
 def _named(source: str, given: np.ndarray, network: Network, loss: str | None, settled: tuple[str, ...]) -> Targets:
-    if loss not in (None, CROSS_ENTROPY) and not _is_yes_or_no(network, loss):
+    if loss not in (None, CROSS_ENTROPY) and not network.tells_two_classes(loss):
         raise DataError(f"{source}: y holds names such as {shown(str(given[0]))}; the loss {loss} takes numbers",
                         "leave out --loss, or name columns of numbers")  # fmt: skip
     texts = [printable(str(each)) for each in given]
@@ -214,11 +225,6 @@ def _named(source: str, given: np.ndarray, network: Network, loss: str | None, s
     if unknown is not None:
         raise DataError(f"{source}: no class is called {shown(unknown)}", f"there are {', '.join(names)}")
     return _counted(source, np.array([number[text] for text in texts]), network, tuple(names), bool(settled))
-
-
-def _is_yes_or_no(network: Network, loss: str | None) -> bool:
-    """Whether the network tells one of two classes by the sign of its one output: a target is 0 or 1."""
-    return network.output == (1,) and loss == BCE
 
 
 def _counted(source: str, labels: np.ndarray, network: Network, names: tuple[str, ...], settled=False) -> Targets:
@@ -231,12 +237,12 @@ def _counted(source: str, labels: np.ndarray, network: Network, names: tuple[str
         raise DataError(f"{source}: sample {at} has the label {int(labels[at])}",
                         "classes are counted from 0, or have names; --loss mse takes numbers as they are")  # fmt: skip
     classes = len(names) or high + 1
-    if classes <= 2 and network.output == (1,):
+    if classes <= 2 and network.tells_two_classes(None):
         return Targets(VALUES, labels.astype(np.float32).reshape(-1, 1), 2, names)
     if classes > network.output[0] or high >= network.output[0]:
         which = f"{classes} classes" if names else f"labels up to {high}, so {classes} classes,"
         counted = " counted from 0" if low == 1 and high == network.output[0] else ""
-        hint = f"a network with {classes} outputs" if network.output[0] > 1 else "--loss mse takes them as numbers"
+        hint = f"a network with {classes} outputs" if network.output[0] > 1 else ONE_OUTPUT
         raise DataError(f"{source} has {which}{counted}; {network.name} tells {network.output[0]}",
                         "classes are counted from 0: take 1 from each label" if counted else hint)  # fmt: skip
     if low == high and not settled:

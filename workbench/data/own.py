@@ -8,6 +8,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import blake2b, sha256
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,16 @@ from workbench.data.folders import read_folder
 from workbench.data.given import of_arrays, taken
 from workbench.data.normalize import NONE, UNIT, Normalize, found
 from workbench.data.samples import IMAGES, MOST_VALUES, SOUND, SPLIT, Reading, Samples
+from workbench.data.samples import NONE as UNLABELLED
 from workbench.data.sets import Data
 from workbench.data.split import split
 from workbench.errors import DataError, meant
-from workbench.objective import INPUT, LABELS
+from workbench.objective import INPUT, LABELS, VALUES
 from workbench.plain import printable
 
 GIVEN = "given"  # the source of all images that users give: one is told from another by its pixels
 BEYOND_ONE = 2.0  # an int8 input that holds more than this was made for pixels from 0 to 255
+AS_IT_IS = Reading()
 ONE_S_OWN = "it is for data of your own"
 
 
@@ -39,16 +42,12 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
     given = taken(given)
     if isinstance(given, str) and given in sets.names():
         reading.refuse(given, *reading.asked, why=f"it is read, split and normalized already; {ONE_S_OWN}")
-        data = _told_anew(sets.load(given), network, loss)
-        classes = (
-            network.output[0] if network.learns_labels(loss, data.classes) else data.classes
-        )  # a loss of numbers has no classes
-        data = data.shaped(network.shape, classes)
+        data = _of_set(given, network, loss)
         also = (f"data {given} is the set of this name; ./{given} would be yours",) if Path(given).exists() else ()
         return _digested(replace(data, notes=also))
     if isinstance(given, Data):
         reading.refuse(given.name, *reading.asked, why="a Data is read, split and normalized already")
-        return _fitted(_told_anew(given, network, loss), network, loss)
+        return _fitted(given, network, loss)
     samples = read(given, network, reading)
     x, layout = fit.inputs(samples, network)
     targets = fit.targets(samples, network, loss, reading.unlabelled)
@@ -66,25 +65,28 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
 
 
 def as_seen(
-    given, network: Network, data: Mapping | None, names: tuple[str, ...] = (), reading: Reading | None = None,
+    given, network: Network, data: Mapping | None, names: tuple[str, ...] = (), reading: Reading = AS_IT_IS,
     loss: str | None = None,
 ) -> Data:  # fmt: skip
     """New data for a network that was trained before, all of it held out: read and normalized as `data`, which a run's
     record has, tells. Of data in two parts the one to test on; without labels where it has none.
 
-    `names` are the run's classes; `reading` overrides how the run's data was read; `loss` is the one that is asked for.
-    Where nothing is known of a training (`data` None), it is normalized as data to train on would be, by itself.
+    `names` are the run's classes; what `reading` asks for comes before how the run's data was read; `loss` is the one
+    that is asked for. Where nothing is known of a training (`data` None), it is normalized as data to train on would
+    be, by itself.
     """
     given = taken(given)
     if isinstance(given, str) and given in sets.names():
-        whole = sets.load(given).shaped(network.shape, network.output[0])
+        whole = _of_set(given, network, loss)
         return _held_out(whole, whole.test_x, whole.test_y)
     if isinstance(given, Data):
-        whole = _fitted(given, network)
+        whole = _fitted(given, network, loss)
         return _held_out(whole, whole.test_x, whole.test_y) if len(whole.test_x) else whole
-    if reading is None:
-        known = ((data or {}).get("reading") or {}).items()
-        reading = Reading(**{name: value for name, value in known if name not in ("split", "split_seed")})
+    source = given.source if isinstance(given, Samples) else printable(given)
+    reading.refuse(source, "split", "split_seed", why="all of it is predicted")
+    if data is not None:
+        reading.refuse(source, "normalize", why="it is normalized as the run's data was")
+        reading = Reading(**_as_before(given, data.get("reading") or {}).asked | reading.asked)
     samples = read(given, network, reading)
     part = slice(samples.trained or 0, None)
     x, layout = fit.inputs(samples, network)
@@ -101,6 +103,14 @@ def as_seen(
                  target=targets.target, names=targets.names or names, layout=layout, normalize=normalize,
                  reading=reading.asked, notes=samples.notes)  # fmt: skip
     return _digested(_noted(empty, network))
+
+
+def _as_before(given: str | Samples, known: Mapping) -> Reading:
+    """How a run's data was read, of that what tells how to read this: a file has columns, a folder pieces and sizes."""
+    folder = isinstance(given, str) and Path(given).is_dir()
+    of_file = ("label",) if isinstance(given, str) and not folder else ()
+    told = ("window", "hop", "resize") if folder else of_file
+    return Reading(**{name: value for name, value in known.items() if name in told or value == UNLABELLED})
 
 
 def read(given: str | Samples, network: Network, reading: Reading) -> Samples:
@@ -160,13 +170,31 @@ def _usual(samples: Samples, network: Network) -> str:
     return NONE if network.input.dtype == "int8" and holds > BEYOND_ONE else UNIT
 
 
-def _told_anew(data: Data, network: Network, loss: str | None) -> Data:
-    """Without its labels for a network whose target is its input."""
-    classes = data.classes or (int(data.train_y.max(initial=0)) + 1 if data.target == LABELS else None)
-    if data.target != LABELS or not network.repeats or network.learns_labels(loss, classes):
+def _of_set(name: str, network: Network, loss: str | None) -> Data:
+    """The set of this name in the network's shape, its labels as the loss takes them."""
+    data = _as_targets(sets.load(name), network, loss)
+    return data.shaped(network.shape, network.output[0])
+
+
+def _as_targets(data: Data, network: Network, loss: str | None) -> Data:
+    """Its labels as this loss takes them: left out where the input is the target, as numbers where one output is held
+    against numbers. Raises DataError where there are more outputs to hold a label against."""
+    if data.target != LABELS:
         return data
-    none = [np.empty((len(x), 0), np.float32) for x in (data.train_x, data.test_x)]
-    return replace(data, train_y=none[0], test_y=none[1], target=INPUT, classes=None, names=())
+    classes = max(int(np.concatenate([data.train_y, data.test_y]).max(initial=0)) + 1, data.classes or 0)
+    target = network.target_of_labels(loss, classes)
+    if two := target != INPUT and classes <= 2 and network.tells_two_classes(loss):
+        target = VALUES
+    if target == LABELS:
+        return data
+    if target == VALUES and prod(network.output) != 1:
+        raise DataError(f"{data.name} has class labels; {loss} takes numbers of the output's shape, {network.output}",
+                        "--loss cross-entropy, or a network of one output: labels count as numbers there")  # fmt: skip
+    shape = network.output if target == VALUES else (0,)
+    y = [each.astype(np.float32).reshape(-1, *shape) if target == VALUES else np.empty((len(each), 0), np.float32)
+         for each in (data.train_y, data.test_y)]  # fmt: skip
+    return replace(data, train_y=y[0], test_y=y[1], target=target, classes=2 if two else None,
+                   names=data.names if two else ())  # fmt: skip
 
 
 def _fitted(data: Data, network: Network, loss: str | None = None) -> Data:
@@ -189,13 +217,11 @@ def _fitted(data: Data, network: Network, loss: str | None = None) -> Data:
         if y.ndim != 1 or y.dtype.kind not in "iu":
             raise DataError(f"{source}: labels are whole numbers (n,); got {y.dtype} {y.shape}",
                             'target="values" takes numbers')  # fmt: skip
-        labelled = Samples(source, data.train_x, y, names=data.names)
-        count = int(y.max(initial=0)) + 1
-        told = fit.targets(labelled, network, loss).classes if network.learns_labels(loss, count) else count
-        classes = max(told, data.classes or 0)
-        data = replace(
-            data, train_y=data.train_y.astype(np.int32), test_y=data.test_y.astype(np.int32), classes=classes
-        )
+        data = _as_targets(data, network, loss)
+    if data.target == LABELS:
+        told = fit.targets(Samples(source, data.train_x, y, names=data.names), network, loss)
+        data = replace(data, train_y=data.train_y.astype(np.int32), test_y=data.test_y.astype(np.int32),
+                       classes=max(told.classes, data.classes or 0))  # fmt: skip
     elif data.target != INPUT:
         y = [fit.targets(Samples(source, y, y), network, "mse").values for y in (data.train_y, data.test_y)]
         data = replace(data, train_y=y[0], test_y=y[1])

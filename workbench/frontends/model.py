@@ -75,7 +75,8 @@ class Model:
         """What data has to fit."""
         x, y = (self.graph.types[names[0]] for names in (self.graph.inputs, self.graph.outputs))
         channels_last = self.source is not None and self.source.lower().endswith(".tflite")
-        return Network(self.name, x, y.shape[1:], channels_last, x.shape == y.shape and self.inference is None)
+        repeats = x.shape == y.shape and self.inference is None and y.elements > y.shape[0]  # one value is no code
+        return Network(self.name, x, y.shape[1:], channels_last, repeats)
 
     @property
     def batch(self) -> int:
