@@ -191,4 +191,4 @@ def test_the_example_of_the_readme(tmp_path, monkeypatch):
     page = (Path(__file__).parents[2] / "README.md").read_text()
     (example,) = re.findall(r"```python\n(from workbench.*?def net\(.*?)```", page, re.DOTALL)
     (tmp_path / "mynet.py").write_text(example)
-    assert (load("mynet.py:net", batch=4).batch, load("mynet.py").data) == (4, "digits")
+    assert (load("mynet.py:net", batch=4).batch, load("mynet.py").wanted.output) == (4, (10,))
