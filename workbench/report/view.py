@@ -31,3 +31,12 @@ class Run(record.Run):
         if path is not None:
             save_figure(figure, path)
         return figure
+
+    def plot_loss(self, path: str | Path | None = None) -> Picture:
+        """The loss of each step, and that of the held-out samples; saved to `path` (.png, .svg, .pdf) if given."""
+        from workbench.report.loss_curve import loss_figure
+
+        figure = loss_figure(self)
+        if path is not None:
+            save_figure(figure, path)
+        return figure
