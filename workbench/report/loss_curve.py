@@ -32,7 +32,7 @@ def loss_figure(run: Run) -> Picture:
         axes.plot(steps, values, color=colour, linewidth=2, marker="o", markersize=4, label="a step's batch")
     else:
         window = max(SHORTEST, len(values) // PART)
-        last = values.rolling(window, min_periods=1)
+        last = values.rolling(window, min_periods=SHORTEST)
         line, (low, high) = last.mean(), (last.quantile(part) for part in INNER)
         axes.fill_between(steps, low, high, color=palette.pale(colour, 0.8), linewidth=0, label="eight of ten steps")
         axes.plot(steps, line, color=colour, linewidth=2, label=f"mean of {window} steps")
