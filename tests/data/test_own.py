@@ -417,6 +417,22 @@ def test_a_dataset_may_give_x_alone():
     assert resolved(rows, network(outputs=(16,)), Reading()).target == "input"
 
 
+@pytest.mark.parametrize(
+    ("channels", "takes", "window"),
+    [(1, (8, 8), 64), (1, (1, 8, 8), 64), (2, (2, 1, 9), 9), (2, (2, 9), 9), (2, (18,), 9), (3, (3, 4, 4), None),
+     (2, (2, 1, 90), None)],
+)  # fmt: skip
+def test_recordings_that_are_too_long_are_told_which_window_fits(tmp_path, channels, takes, window):
+    for number, name in enumerate(["hi", "lo"] * 2):
+        write_wav(tmp_path / name / f"{number}.wav", RNG.uniform(-0.5, 0.5, (channels, 80)))
+    with pytest.raises(DataError) as told:
+        resolved(str(tmp_path), network(takes, (2,)), Reading())
+    assert ("--window" in str(told.value)) == (window is not None)
+    if window:
+        assert f"--window {window} " in str(told.value)
+        assert len(resolved(str(tmp_path), network(takes, (2,)), Reading(window=window)).train_x)
+
+
 def test_a_network_from_tflite_takes_channels_last():
     assert replace(tiny(), source="a.TFLITE").wanted.nhwc and not tiny().wanted.nhwc
 

@@ -133,14 +133,23 @@ def _core(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _refuse(samples: Samples, network: Network) -> None:
     given, shape = samples.x.shape[1:], network.shape
     told = f"{samples.source}: a sample is {_shape(given)}; {network.name} takes {_shape(shape)}"
-    if samples.groups is not None and given and given[-1] > shape[-1] and len(shape) > 1:
-        raise DataError(told, f"--window {shape[-1]} cuts recordings into pieces of that length")
-    if samples.groups is not None and len(shape) == 1 and shape[0] % given[0] == 0 and given[-1] > shape[0] // given[0]:
-        raise DataError(told, f"--window {shape[0] // given[0]} cuts recordings into pieces of that length")
+    window = _window(given, shape) if samples.groups is not None else None
+    if window:
+        raise DataError(told, f"--window {window} cuts recordings into pieces of that length")
     if prod(given) == prod(shape):
         raise DataError(told, "the axes stand in another order; arrange them so, or give each sample as one row")
     either = f" or {_shape(_last(shape))}" if len(shape) == 3 and shape[0] > 1 else ""
     raise DataError(told, f"give samples of {_shape(shape)}{either}, or a network whose input is {_shape(given)}")
+
+
+def _window(recording: tuple[int, ...], shape: tuple[int, ...]) -> int | None:
+    """The length of pieces of a recording (channels, values) that fit; None where there is none."""
+    channels, values = recording
+    for length in (shape[-1], prod(shape) // channels):
+        piece, in_a_row = (channels, length), len(shape) == 1 or 1 in (channels, length)
+        if length < values and (_core(piece) == _core(shape) or (in_a_row and prod(piece) == prod(shape))):
+            return length
+    return None
 
 
 def _shape(shape: tuple[int, ...]) -> str:

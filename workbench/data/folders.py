@@ -46,7 +46,7 @@ def read_folder(folder: Path, reading: Reading, shape: tuple[int, ...]) -> Sampl
         x, done = images.read_images(source, paths, shape, reading.resize)
         return Samples(source, x, labels, kind, "NHWC", names=names, notes=(*notes, *done))
     reading.refuse(source, "resize", why="images are resized; it holds recordings")
-    length = shape[-1] if len(shape) > 1 else None
+    length = shape[-1] if len(shape) == 2 or 1 in shape[1:-1] else None
     x, groups = read_recordings(source, paths, reading, length)
     labels = None if labels is None else labels[groups]
     return Samples(source, x, labels, kind, "NCHW", groups, names=names, notes=notes)
