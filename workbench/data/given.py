@@ -48,6 +48,8 @@ def _place(name: str) -> str:
     """The name of a data set, or of a file or folder that there is."""
     if name in sets.names():
         return name
+    if not name.strip():
+        raise DataError("data is an empty name", f"give {KNOWN}")
     path = Path(name)
     ending = path.suffix.lower()
     try:

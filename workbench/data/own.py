@@ -81,8 +81,8 @@ def as_seen(
         whole = _fitted(given, network)
         return _held_out(whole, whole.test_x, whole.test_y) if len(whole.test_x) else whole
     if reading is None:
-        known = ((data or {}).get("reading") or {}).items()
-        reading = Reading(**{name: value for name, value in known if name not in ("split", "split_seed")})
+        known = Reading.of_plain((data or {}).get("reading") or {})
+        reading = replace(known, split=None, split_seed=None)
     samples = read(given, network, reading)
     part = slice(samples.trained or 0, None)
     x, layout = fit.inputs(samples, network)
