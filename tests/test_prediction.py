@@ -1,6 +1,8 @@
 """Predictions: what the emulated wb_forward says with a run's weights, right after it and from its folder."""
 
 import json
+import re
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ import workbench
 from workbench import data, frontends, prediction, session
 from workbench.boards import get
 from workbench.cli import main
-from workbench.errors import DataError, RecordError
+from workbench.errors import DataError, RecordError, WorkbenchError
 from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.record import ELF
@@ -103,6 +105,68 @@ def test_a_run_without_its_firmware_says_so(run, tmp_path, digits):
 def test_samples_that_do_not_fit_are_refused(run, x, words):
     with pytest.raises(DataError, match=words):
         run.predict(x)
+
+
+@pytest.fixture(scope="module")
+def told(run, tmp_path_factory):
+    """The folder of a run, and what its run.json holds."""
+    folder = tmp_path_factory.mktemp("told") / "run"
+    workbench.run("mlp", **{**STEPS, "policy": "fc2:0.5+largest", "steps": 1}).save(folder)
+    return folder, json.loads((folder / "run.json").read_text())
+
+
+EDITED = [  # what is changed, to what, and what is said
+    ("linked_for.sram_size", 1 << 40, "no board has sram_size 1099511627776"),
+    ("linked_for.sram_size", -1024, "no board has sram_size -1024"),
+    ("linked_for.flash_base", "x", "no board has flash_base 'x'"),
+    ("linked_for.flash_size", 1000, "no board has flash_size 1000"),
+    ("linked_for.sram_base", 0, "its memory cannot be mapped"),
+    ("linked_for.sram_size", 0, "does not fit its board"),
+    ("linked_for.more", 1, "does not tell the board"),
+    ("linked_for.core", "m99", "no emulator for the core m99"),
+    ("channel_orders", {"fc2.weight": {"1": [10**30]}}, "the channels of fc2.weight have no such order"),
+    ("channel_orders", {"fc2.weight": {"1": [0] * 64}}, "the channels of fc2.weight have no such order"),
+    ("channel_orders", {"fc2.weight": {"9": [0]}}, "the channels of fc2.weight have no such order"),
+    ("channel_orders", {"fc2.weight": {"x": [0]}}, "does not tell its firmware"),
+    ("classes", ["a"] * 11, "it names 11 classes of 10"),
+    ("loss_function", "mse", "the loss mse needs numbers"),
+    ("data", "digits", "it does not tell its data"),
+    ("data.source", ["x"], "it does not tell its data"),
+    ("data.normalize", {"kind": "unit", "shift": [10**400], "scale": [1]}, "no normalization that a run has saved"),
+    ("data.normalize", {"kind": "unit", "shift": [0], "scale": [1e-300]}, "beyond float32"),
+    ("data.reading", {"zzz": 1}, "no reading that a run has saved"),
+    ("data.reading", {"normalize": "x"}, "no normalization is called 'x'"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "words"), EDITED)
+def test_a_run_that_was_edited_is_refused(told, key, value, words, digits):
+    folder, meta = told
+    holder, _, name = key.rpartition(".")
+    changed = {**meta[holder], name: value} if holder else value
+    (folder / "run.json").write_text(json.dumps({**meta, (holder or name): changed}))
+    with pytest.raises(WorkbenchError, match=re.escape(words)):
+        workbench.load_run(folder).predict(digits.test_x[:2].reshape(2, -1))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("ops.csv", ",loss,loss,", ",loss,forward,", "no operator of phase loss"),
+        ("ops.csv", ",loss,loss,1 5,", ",loss,loss,1,", "its tables do not fit its firmware"),
+        ("graph.txt", "nn.softmax_cross_entropy(", "nn.mse(", "does not tell its firmware"),
+    ],
+)
+def test_tables_of_another_firmware_are_refused(told, digits, file, old, new, words):
+    folder, meta = told
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new, 1))
+    digest = sha256((folder / file).read_bytes()).hexdigest()
+    (folder / "run.json").write_text(json.dumps({**meta, "files": {**meta["files"], file: digest}}))
+    with pytest.raises(WorkbenchError, match=words):
+        workbench.load_run(folder).predict(digits.test_x[:2].reshape(2, -1))
+    (folder / file).write_text(text)
 
 
 def test_an_autoencoder_tells_the_error_of_each_sample(tmp_path):

@@ -5,13 +5,15 @@ Sources: nRF52840 Product Specification v1.7 (memory map, 64 MHz); STM32F746 ref
 The virtual twins are the same cores with 16 MB of each, to measure what does not fit.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from numbers import Integral
 
-from workbench.errors import BoardError, there_are
+from workbench.errors import BoardError, shown, there_are
 from workbench.units import KB, frequency, parse_bytes, size
 
 MB = 1024 * KB
+MOST = 64 * MB  # of a memory, on any board there is
+LIMITS = {"flash_base": 1 << 32, "flash_size": MOST, "sram_base": 1 << 32, "sram_size": MOST}
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,19 @@ class Board:
                 f"SRAM of {limit!r} bytes cannot be mapped", "use a multiple of 1 KB up to 16 MB, like --sram 96K"
             )
         return replace(self, sram_size=int(limit))
+
+    @classmethod
+    def of_plain(cls, told) -> "Board":
+        """Of a saved run. Raises BoardError for what no firmware was linked for."""
+        if not isinstance(told, dict) or set(told) != {field.name for field in fields(cls)}:
+            raise BoardError("it does not tell the board that it was linked for")
+        kinds = {field.name: field.type for field in fields(cls)}
+        wrong = [name for name, value in told.items() if type(value) is not kinds[name]]
+        wrong += [name for name, value in told.items() if name not in wrong and name in LIMITS
+                  and (not 0 <= value <= LIMITS[name] or value % KB)]  # fmt: skip
+        if wrong:
+            raise BoardError(f"no board has {wrong[0]} {shown(told[wrong[0]])}")
+        return cls(**told)
 
     def __str__(self) -> str:
         return f"{self.name}, {self.core_title} {frequency(self.clock_hz)}, {size(self.sram_size)} SRAM"

@@ -6,19 +6,20 @@ given ── as the run's data was read and normalized ──► samples ── 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from workbench.autodiff import loss_nodes
+from workbench.autodiff import LOSS_OPS, loss_nodes
 from workbench.boards import Board
 from workbench.data import Data, Network, Reading, as_seen, resolved
 from workbench.data.own import AS_IT_IS
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
-from workbench.errors import DataError, ParseError, RecordError
+from workbench.errors import DataError, RecordError, WorkbenchError
 from workbench.evaluation import Figures, figures
 from workbench.ir.graph import Graph
 from workbench.ir.text import parse_graph
@@ -53,7 +54,10 @@ class Firmware:
     def scores(self, x: np.ndarray, weights: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
         """float32 (n, …) of real samples x (n, …). `weights`, in the model's own order, replace those it updates."""
         device = self.started(weights or {})
-        made = device.outputs(quantized(x, self.network.input))
+        try:
+            made = device.outputs(quantized(x, self.network.input))
+        finally:
+            device.machine.close()
         made = made.reshape(len(x), *self.network.output)
         return np.moveaxis(made, 1, -1) if self.network.nhwc and made.ndim == 4 else made
 
@@ -141,13 +145,37 @@ def of_run(run: Run, elf: bytes | None) -> Firmware:
         }
         source = graph.types[graph.inputs[0]]
         network = Network(meta["model"], source, output, meta["channels_last"], meta["target"] == INPUT)
-        return Firmware(
-            elf, Board(**meta["linked_for"]), graph, rows_of(run.buffers, BufferRow), rows_of(run.ops, OpRow),
+        firmware = Firmware(
+            elf, Board.of_plain(meta["linked_for"]), graph, rows_of(run.buffers, BufferRow), rows_of(run.ops, OpRow),
             meta["memory"]["stack_reserve"], orders,
             network, Objective(meta["loss_function"], meta["target"]),
         )  # fmt: skip
-    except (ParseError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RecordError(f"{run.title}: it does not tell its firmware: {error}", "run it again") from None
+        _require_whole(firmware, run.weights, loss.op)
+    except (WorkbenchError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        told = error.message if isinstance(error, WorkbenchError) else error
+        raise RecordError(f"{run.title}: it does not tell its firmware: {told}", "run it again") from None
+    return firmware
+
+
+def _require_whole(firmware: Firmware, weights: Mapping[str, np.ndarray], loss: str) -> None:
+    """Raise RecordError for a run that was put together from several, or by hand."""
+    graph, objective = firmware.graph, firmware.objective
+    if LOSS_OPS[objective.loss] != loss:
+        raise RecordError(f"its loss is {objective.loss}; the operator is {loss}")
+    if objective.target == INPUT and prod(firmware.network.output) != prod(firmware.network.shape):
+        raise RecordError("its target is the input, which its output is not like")
+    for name, values in weights.items():
+        kind = graph.types.get(name)  # None: it was folded into others
+        if kind and (values.shape, values.dtype) != (kind.shape, NUMPY[kind.dtype]):
+            raise RecordError(f"{name} is {kind}, its weights {values.dtype} {values.shape}")
+    for name, axes in firmware.orders.items():
+        for axis, order in axes.items():
+            size = weights[name].shape[axis] if name in weights and 0 <= axis < weights[name].ndim else 0
+            if order.shape != (size,) or not np.array_equal(np.sort(order), np.arange(size)):
+                raise RecordError(f"the channels of {name} have no such order")
+    large = [row.name for row in firmware.buffers if row.size > firmware.board.sram_size and row.storage != "flash"]
+    if large:
+        raise RecordError(f"{large[0]} does not fit its board")
 
 
 def of_built(built) -> Firmware:
@@ -163,14 +191,21 @@ def predict_run(run: Run, elf: bytes | None, given=None, reading: Reading = AS_I
 
     Raises DataError for samples that do not fit, or where those it held out are not there any more.
     """
-    firmware, record = of_run(run, elf), run.meta.get("data") or {}
+    firmware, record = of_run(run, elf), _record(run)
     names = run.meta["classes"] if isinstance(run.meta.get("classes"), list) else ()
+    if len(names) > max(firmware.network.output[-1], 2):
+        raise RecordError(
+            f"{run.title}: it names {len(names)} classes of {firmware.network.output[-1]}", "run it again"
+        )
     if given is None:
         reading.refuse(run.title, *reading.asked, why="what it held out is read as it was then")
         data = _held_out(run, record, firmware.network)
     else:
         data = as_seen(given, firmware.network, record, tuple(names), reading, run.meta["loss_function"])
-    return _predictions(firmware, data, run.weights, run.meta.get("classes"))
+    try:
+        return _predictions(firmware, data, run.weights, run.meta.get("classes"))
+    except (LookupError, ArithmeticError, TypeError, ValueError, StopIteration) as error:
+        raise RecordError(f"{run.title}: its tables do not fit its firmware", "run it again") from error
 
 
 def predict_built(built, given, reading: Reading) -> Predictions:
@@ -188,6 +223,15 @@ def _predictions(firmware: Firmware, data: Data, weights: Mapping[str, np.ndarra
     return Predictions(scores, data, firmware.objective, firmware.network.input, classes)
 
 
+def _record(run: Run) -> Mapping:
+    """What a run tells of its data: nothing of random samples. Raises RecordError for what is none of ours."""
+    record = run.meta.get("data") or {}
+    kinds = {"source": str, "test": int, "reading": dict, "digest": str, "normalize": dict}
+    if record and not (isinstance(record, dict) and all(isinstance(record.get(key), kinds[key]) for key in kinds)):
+        raise RecordError(f"{run.title}: it does not tell its data", "run it again")
+    return record
+
+
 def _held_out(run: Run, record: Mapping, network: Network) -> Data:
     """What a run held out, from where it had it. Raises DataError where that is gone, or holds other samples now."""
     source, hint = record.get("source"), "--data names samples to predict"
@@ -196,7 +240,7 @@ def _held_out(run: Run, record: Mapping, network: Network) -> Data:
     if not record["test"]:
         raise DataError(f"{run.title} held out no samples", hint)
     try:
-        again = resolved(source, network, Reading(**record["reading"]), run.meta["loss_function"])
+        again = resolved(source, network, Reading.of_plain(record["reading"]), run.meta["loss_function"])
     except DataError as error:
         raise DataError(f"{run.title}: the samples it held out are not there: {error.message}", hint) from None
     if again.digest != record["digest"]:

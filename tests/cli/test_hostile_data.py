@@ -121,7 +121,7 @@ def too_large_a_number():
     return npz(x=x, y=Y)
 
 
-@case("d.npz has labels up to 12, so 13 classes,; mlp tells 10")
+@case("d.npz has labels up to 12, so 13 classes; mlp tells 10")
 def too_many_classes():
     return npz(x=X, y=np.arange(20) % 13)
 

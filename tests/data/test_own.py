@@ -97,6 +97,7 @@ TARGETS = [
     (Y, None, "labels", 3),
     (Y.astype(np.uint8).reshape(24, 1), None, "labels", 3),
     (Y == 1, None, "labels", 2),
+    (np.array([["a"], ["b"], ["c"]])[Y], None, "labels", 3),
     (VALUES, None, "values", None),
     (VALUES, "bce", "values", None),
     (np.eye(3, dtype=np.int64)[Y], "mse", "values", None),
@@ -161,6 +162,8 @@ def test_as_many_classes_as_outputs_are_classes_though_the_output_is_like_the_in
 REFUSED = [
     ((VALUES * 2, "bce"), "has a target beyond 0 and 1"),
     ((np.array(["a", "b", "c"])[Y], "mse"), "y holds names such as 'a'; the loss mse takes numbers"),
+    ((Y, "mse"), "a target is 1 .*\n.*without --loss they are class labels"),
+    ((np.eye(3)[Y], "cross-entropy"), "takes one label a sample\n.*argmax"),
     ((VALUES[:, :2], None), "a target is 2 values in a row; net gives 3"),
     ((Y.astype(float), None), "a target is 1 .*\n.*y.astype"),
     ((np.where(Y, VALUES[:, 0], np.nan)[:, None].repeat(3, 1), None), "sample 0 of y holds NaN"),
@@ -258,6 +261,12 @@ def test_what_an_int8_input_cannot_hold_is_counted():
 # how it comes
 
 
+def test_what_never_ends_is_left_early(monkeypatch):
+    monkeypatch.setattr("workbench.data.given.MOST_PARTS", 100)
+    with pytest.raises(DataError, match="more than 100 parts"):
+        Training(data=(np.zeros((1, 3)) for _ in iter(int, 1)))
+
+
 def test_what_comes_once_is_read_once():
     x = RNG.random((24, 16), np.float32)
     options = Training(data=batches(x, Y))
@@ -276,6 +285,10 @@ def test_what_comes_once_is_read_once():
         ([(np.zeros(3), 1), (np.zeros(4), 1)], r"parts do not fit each other: shapes \(3,\), \(4,\)"),
         (iter([np.zeros((2, 3)), (np.zeros((2, 3)), Y[:2])]), "part 1 is no pair"),
         ([(np.zeros(3), 1, 2)], "part 0 holds 3 things"),
+        ([{"x": np.zeros(3), "y": 1}] * 3, "x holds object"),
+        (iter([{"x": np.zeros((2, 3)), "y": Y[:2]}]), "part 0 is a dict of x, y"),
+        (zip(np.zeros((9, 3)), Y[:9], strict=True), "what came are samples, not batches"),
+        ((np.ma.masked_equal([[1, 2], [3, 4]], 3), Y[:2]), "x has masked values"),
         (np.array([object()]), "x holds object, not numbers"),
         (([[1, 2], [3]], [1, 2]), "x is no array"),
         (3.5, "data is 3.5"),

@@ -1,6 +1,9 @@
 """The machine runs firmware in exactly the board's memory, and says clearly where it must not go."""
 
+import gc
 import shutil
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -193,6 +196,20 @@ def test_firmware_linked_for_more_sram_is_refused(elf):
         BoardError, match="has its stack's top at 0x20008000, beyond the SRAM of nrf52840, which ends at 0x20007c00"
     ):
         Machine(elf, BOARD.with_sram(31 * 1024))
+
+
+def test_boards_whose_memory_cannot_be_are_refused(elf):
+    with pytest.raises(BoardError, match="its memory cannot be mapped"):
+        Machine(elf, replace(BOARD, sram_base=BOARD.flash_base))
+
+
+def test_a_machine_that_is_closed_gives_its_memory_back(elf):
+    machine = Machine(elf, BOARD)
+    machine.start()
+    emulator = weakref.ref(machine._uc)
+    machine.close()
+    gc.collect()  # nothing that lives on, its watchdog too, holds it
+    assert emulator() is None
 
 
 def test_start_up_enables_the_floating_point_unit(machine):

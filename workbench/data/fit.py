@@ -183,9 +183,9 @@ def targets(
     given, source = samples.targets, samples.source
     if given is None or unlabelled or _are_left_out(given, network, loss):
         return _input_as_target(samples, network, loss)
+    given = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 and given.dtype.kind not in "f" else given
     if given.ndim > 1 and given.dtype.kind in "US":
         raise DataError(f"{source}: y holds names of shape {given.shape}", "one name belongs to each sample")
-    given = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 and given.dtype.kind not in "f" else given
     if given.dtype.kind == "b":
         given = given.astype(np.int64)
     if given.dtype.kind in "US":
@@ -249,8 +249,8 @@ def _counted(source: str, labels: np.ndarray, network: Network, names: tuple[str
     if classes <= 2 and network.tells_two_classes(None):
         return Targets(VALUES, labels.astype(np.float32).reshape(-1, 1), 2, names)
     if classes > network.output[0] or high >= network.output[0]:
-        which = f"{classes} classes" if names else f"labels up to {high}, so {classes} classes,"
-        counted = " counted from 0" if low == 1 and high == network.output[0] else ""
+        which = f"{classes} classes" if names else f"labels up to {high}, so {classes} classes"
+        counted = ", counted from 0" if low == 1 and high == network.output[0] else ""
         hint = f"a network with {classes} outputs" if network.output[0] > 1 else ONE_OUTPUT
         raise DataError(f"{source} has {which}{counted}; {network.name} tells {network.output[0]}",
                         "classes are counted from 0: take 1 from each label" if counted else hint)  # fmt: skip
@@ -265,9 +265,15 @@ def _values(source: str, given: np.ndarray, network: Network, loss: str | None) 
         values = given.astype(np.float32)
     if prod(given.shape[1:]) != prod(network.output):
         whole = given.ndim == 1 and (values == np.rint(values)).all()
+        hint = "targets are of the output's shape, class labels one whole number each"
+        if whole:
+            labels = given.dtype.kind in "iu"
+            hint = "without --loss they are class labels" if labels else "class labels are whole numbers: y.astype(int)"
         raise DataError(f"{source}: a target is {_shape(given.shape[1:] or (1,))}; {network.name} gives "
-                        f"{_shape(network.output)}", "class labels are whole numbers: y.astype(int)" if whole else
-                        "targets are of the output's shape, class labels one whole number each")  # fmt: skip
+                        f"{_shape(network.output)}", hint)  # fmt: skip
+    if loss == CROSS_ENTROPY:
+        raise DataError(f"{source}: a target is {_shape(given.shape[1:])}; the loss {loss} takes one label a sample",
+                        "y.argmax(axis=1), where a row has one 1")  # fmt: skip
     require_finite(source, "y", values, given)
     if loss == BCE and not ((values >= 0) & (values <= 1)).all():
         at = int((~((values >= 0) & (values <= 1)).reshape(len(values), -1).all(axis=1)).argmax())

@@ -18,6 +18,7 @@ from workbench.errors import DataError, meant, shown
 SOURCE = "data"  # what samples are called that come from no file
 FILES = (".npz", ".csv")
 KNOWN = "a data set's name, a .npz or .csv file, a folder, (x, y), (train_x, train_y, test_x, test_y) or a Data"
+MOST_PARTS = 1 << 22  # samples or batches, each an object of its own
 ALONE, PAIR, PARTS, HALVES = ("x",), ("x", "y"), ("train_x", "train_y", "test_x", "test_y"), ("train_x", "test_x")
 OTHERWISE = {name: f"{name[-1]}_{name[:-2]}" for name in PARTS}  # x_train: so keras and others call them
 
@@ -48,6 +49,8 @@ def _place(name: str) -> str:
     """The name of a data set, or of a file or folder that there is."""
     if name in sets.names():
         return name
+    if not name.strip():
+        raise DataError("data is an empty name", f"give {KNOWN}")
     path = Path(name)
     ending = path.suffix.lower()
     try:
@@ -110,6 +113,8 @@ def _checked(source: str, x: np.ndarray, y: np.ndarray | None, trained: int | No
 
 def _array(source: str, name: str, value) -> np.ndarray:
     """What numpy makes of it. Raises DataError for what is no array of samples."""
+    if np.ma.is_masked(value):
+        raise DataError(f"{source}: {name} has masked values", "fill them, or leave such samples out")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; a tensor that wants a gradient
@@ -140,7 +145,12 @@ def _of_items(items) -> Samples:
 
 
 def _of_batches(batches: Iterable) -> Samples:
-    return _gathered(iter(batches), np.concatenate)
+    def joined(parts: list[np.ndarray]) -> np.ndarray:
+        if any(part.ndim == 0 for part in parts):
+            raise DataError(f"{SOURCE}: what came are samples, not batches of them", "a list of them is taken")
+        return np.concatenate(parts)
+
+    return _gathered(iter(batches), joined)
 
 
 def _gathered(parts: Iterator, join) -> Samples:
@@ -148,6 +158,11 @@ def _gathered(parts: Iterator, join) -> Samples:
     xs, ys, values, paired = [], [], 0, None
     for number, part in enumerate(parts):
         pair = part if isinstance(part, tuple | list) and len(part) == 2 else (part,)
+        if number == MOST_PARTS:
+            raise DataError(f"{SOURCE} has more than {MOST_PARTS:,} parts", "give larger batches, or arrays: (x, y)")
+        if isinstance(part, Mapping):
+            names = ", ".join(map(str, part))
+            raise DataError(f"{SOURCE}: part {number} is a dict of {names}", "each is (x, y), or x alone")
         if isinstance(part, tuple | list) and len(part) not in (1, 2):
             raise DataError(f"{SOURCE}: part {number} holds {len(part)} things", "each is (x, y), or x alone")
         paired = len(pair) == 2 if paired is None else paired

@@ -6,13 +6,13 @@ standard   less the mean, over the standard deviation                          o
 """
 
 from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 
 from workbench.errors import DataError
 
 NONE, UNIT, STANDARD = KINDS = ("none", "unit", "standard")
+LARGEST = float(np.finfo(np.float64).max)  # no infinity, no whole number beyond it
 ROWS = 4096  # at a time, in float64
 
 
@@ -32,8 +32,11 @@ class Normalize:
             raise DataError(f"normalize {self.kind} is for {len(self.scale)} channels; x has {x.shape[1]}")
         shift, scale = (np.reshape(each, (1, -1) + (1,) * (x.ndim - 2)) for each in (self.shift, self.scale))
         done = np.empty(x.shape, np.float32)
-        for begin in range(0, len(x), ROWS):
-            done[begin : begin + ROWS] = (x[begin : begin + ROWS] - shift) / scale
+        with np.errstate(over="ignore"):
+            for begin in range(0, len(x), ROWS):
+                done[begin : begin + ROWS] = (x[begin : begin + ROWS] - shift) / scale
+        if not np.isfinite(done).all():
+            raise DataError(f"normalize {self.kind} gives numbers beyond float32", "do its units fit those it is for?")
         return done
 
     def plain(self) -> dict:
@@ -72,4 +75,4 @@ def found(kind: str, x: np.ndarray) -> Normalize:
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST

@@ -110,6 +110,7 @@ def _as_before(given: str | Samples, known: Mapping) -> Reading:
     folder = isinstance(given, str) and Path(given).is_dir()
     of_file = ("label",) if isinstance(given, str) and not folder else ()
     told = ("window", "hop", "resize") if folder else of_file
+    known = Reading.of_plain(known).asked
     return Reading(**{name: value for name, value in known.items() if name in told or value == UNLABELLED})
 
 

@@ -61,6 +61,13 @@ class Reading:
         plain = {name: value for name, value in asdict(self).items() if value not in (None, False)}
         return {name: value if isinstance(value, str | bool) else _plain(value) for name, value in plain.items()}
 
+    @classmethod
+    def of_plain(cls, told) -> "Reading":
+        """What `asked` gave. Raises DataError for anything else."""
+        if not isinstance(told, dict) or not set(told) <= set(READING):
+            raise DataError("this is no reading that a run has saved")
+        return cls(**told)
+
     def refuse(self, source: str, *names: str, why: str) -> None:
         """Raise DataError where one of these was asked for: `source` cannot be read so."""
         asked = [f"--{name.replace('_', '-')}" for name in names if name in self.asked]

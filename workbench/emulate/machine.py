@@ -91,8 +91,8 @@ class Machine(Memory):
         self._uc = self._emulator()
         self.stopped: Stop | None = None
         self.counter = self.inspector = None
-        self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access)
-        self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
+        self._hooks = [self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access),
+                       self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)]  # fmt: skip
         self._watchdog = Watchdog(self._uc.emu_stop)
         self.entry = "reset"
         self.home = self.elf.address(BREAKPOINT)
@@ -107,6 +107,13 @@ class Machine(Memory):
                 f"{board.name}, which ends at {hexadecimal(board.sram_end)}",
                 f"it was linked for more than {kilobytes(board.sram_size)} of SRAM",
             )
+
+    def close(self) -> None:
+        """Let go of its memory, some MB and 1 GB of addresses, which the hooks and the watchdog would hold for long."""
+        for handle in self._hooks:
+            self._uc.hook_del(handle)
+        self._watchdog.release()
+        del self._uc
 
     # ------------------------------------------------------------------ running
 
@@ -319,9 +326,13 @@ class Machine(Memory):
             raise BoardError(f"{board.name}: no emulator for the core {board.core}", f"there are {', '.join(CORES)}")
         uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         uc.ctl_set_cpu_model(CORES[board.core])
-        uc.mem_map(board.flash_base, board.flash_size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
-        uc.mem_map(board.sram_base, board.sram_size, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
-        uc.mem_map(*SYSTEM_CONTROL_SPACE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+        try:
+            uc.mem_map(board.flash_base, board.flash_size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+            uc.mem_map(board.sram_base, board.sram_size, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+            uc.mem_map(*SYSTEM_CONTROL_SPACE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+        except unicorn.UcError:
+            raise BoardError(f"{board.name}: its memory cannot be mapped",
+                             "flash and SRAM lie apart, each of whole KB") from None  # fmt: skip
         if self.takes_rows:
             uc.mmio_map(*IMAGE_FIFO, self._next_of_image, None, None, None)
         for segment in self.elf.segments:

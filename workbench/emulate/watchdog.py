@@ -30,6 +30,10 @@ class Watchdog:
         finally:
             self._deadline = None
 
+    def release(self) -> None:
+        """Keep alive no longer what it stops."""
+        self._stop = lambda: None
+
     def _watch(self) -> None:
         """Ends by itself when nothing has run for a while, so that no machine is kept alive by its watchdog."""
         idle = 0

@@ -154,7 +154,10 @@ def _parse_arguments(text: str):
         if options.get("needs_grad") not in (None, "True", "False") and "grad_slice" not in options:
             raise ParseError(f"%{name}: needs_grad={options['needs_grad']} needs a grad_slice=[axis, channels]")
         if "grad_slice" in options:
-            needs_grad = tuple(ast.literal_eval(options["grad_slice"]))
+            try:
+                needs_grad = tuple(ast.literal_eval(options["grad_slice"]))
+            except (SyntaxError, ValueError, TypeError):
+                raise ParseError(f"%{name}: grad_slice={options['grad_slice']} is no [axis, channels]") from None
         where = parameters if "needs_grad" in options else state if "state" in options else inputs
         where.append(name)
         sizes = tuple(int(size) for size in shape.replace(" ", "").split(",") if size)
