@@ -224,6 +224,47 @@ def test_what_is_printed_and_written(capsys, tmp_path, monkeypatch):
     np.savez("pets.npz", x=x[::-1], y=kinds)
     assert main(["predict", "run"]) == 1
     assert "pets.npz holds other samples than it was trained on" in capsys.readouterr().err
+    assert main(["predict", "run", "--data", "pets.npz"]) == 0
+    assert "trained the run" not in capsys.readouterr().out  # it holds others now
+    np.savez("pets.npz", x=x, y=kinds)
+    assert main(["predict", "run", "--data", "pets.npz"]) == 0
+    assert "32 of these samples trained the run: without --data, the 8 that" in capsys.readouterr().out
+    np.savetxt("new.csv", x[:3], delimiter=",")  # no column of labels
+    np.savez("dogs.npz", x=x[1:2], y=kinds[1:2])
+    for name in ("new.csv", "dogs.npz"):
+        assert main(["predict", "run", "--data", name]) == 0
+    assert "1 sample of dogs.npz" in capsys.readouterr().out
+    assert main(["predict", "./rum"]) == 1
+    assert "rum holds no run\n  help: did you mean run?" in capsys.readouterr().err
     assert main(["predict", "nowhere"]) == 1
     assert main(["predict", "mcunet-5fps"]) == 1
     assert "has no data set of its own" in capsys.readouterr().err
+
+
+def test_numbers_are_told_beside_their_targets_and_the_most_unusual_first(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(30, 3)).astype(np.float32)
+    (tmp_path / "nets.py").write_text(
+        "from workbench.frontends.layers import Network\n"
+        "def line():\n    net = Network('line', (1, 3))\n    return net.model(net.dense(net.input, 'fc', 1))\n"
+        "def mirror():\n    net = Network('mirror', (1, 3))\n    return net.model(net.dense(net.input, 'fc', 3))\n"
+    )
+    np.savez("line.npz", x=1000 * x, y=x @ [1.0, 2.0, 3.0])
+    np.savez("x.npz", x=x)
+    assert main(["run", "nets.py:line", "--data", "line.npz", "--steps", "20", "--trace", "off", "-o", "line"]) == 0
+    assert re.search(r"inputs reach [\d,]+; --normalize standard may help[^~]*next: [^\n]*--normalize standard",
+                     capsys.readouterr().out)  # fmt: skip
+    how = ["--steps", "20", "--trace", "off", "--data"]
+    assert main(["run", "nets.py:line", *how, "line.npz", "-o", "line", "--force", "--normalize", "standard"]) == 0
+    assert main(["predict", "line"]) == 0
+    table = pd.read_csv("out/line-predictions/predictions.csv")
+    error = np.abs(table.predicted_0 - table.actual_0)
+    told = re.search(r"error +(\S+) on average, (\S+) at most", capsys.readouterr().out)
+    assert [float(each) for each in told.groups()] == pytest.approx([error.mean(), error.max()], rel=1e-3)
+    assert main(["run", "nets.py:mirror", *how, "x.npz", "-o", "mirror"]) == 0
+    capsys.readouterr()
+    assert main(["predict", "mirror", "--data", "x.npz"]) == 0
+    losses = pd.read_csv("out/mirror-predictions/predictions.csv").loss
+    first = capsys.readouterr().out.split("most unusual samples: number, loss, outputs\n")[1].split()[0]
+    assert int(first) == losses.idxmax()

@@ -4,7 +4,8 @@ given ── as the run's data was read and normalized ──► samples ── 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -26,6 +27,7 @@ from workbench.ir.text import parse_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
 from workbench.objective import BCE, INPUT, LABELS, Objective
 from workbench.passes.permute_channels import Orders, permuted
+from workbench.plain import printable
 from workbench.record import Run
 from workbench.report.confusion import confusion
 from workbench.tables import BufferRow, OpRow
@@ -106,6 +108,11 @@ class Predictions:
         """Of each sample alone: of an autoencoder, how unusual it is."""
         count = len(self.scores) if self.has_targets else 0
         return [self._figures(slice(index, index + 1)).loss for index in range(count)]
+
+    @property
+    def errors(self) -> np.ndarray:
+        """How far each output is from its target, float64 (n, …), where targets are numbers."""
+        return np.abs(self.scores.astype(np.float64) - self.data.test_y.reshape(self.scores.shape))
 
     @cached_property
     def confusion(self) -> np.ndarray | None:
@@ -202,10 +209,22 @@ def predict_run(run: Run, elf: bytes | None, given=None, reading: Reading = AS_I
         data = _held_out(run, record, firmware.network)
     else:
         data = as_seen(given, firmware.network, record, tuple(names), reading, run.meta["loss_function"])
+        data = replace(data, notes=(*data.notes, *_known(run, record, firmware.network, given)))
     try:
         return _predictions(firmware, data, run.weights, run.meta.get("classes"))
     except (LookupError, ArithmeticError, TypeError, ValueError, StopIteration) as error:
         raise RecordError(f"{run.title}: its tables do not fit its firmware", "run it again") from error
+
+
+def _known(run: Run, record: Mapping, network: Network, given) -> list[str]:
+    """A note where the run was trained on the very file that is given."""
+    if not isinstance(given, str | Path) or record.get("source") != printable(str(given)) or record["split"] is None:
+        return []
+    with suppress(DataError):
+        _held_out(run, record, network)
+        taught = f"{record['train']:,} of these samples trained the run"
+        return [f"{taught}: without --data, the {record['test']:,} that it held out are told alone"]
+    return []
 
 
 def predict_built(built, given, reading: Reading) -> Predictions:

@@ -1,14 +1,19 @@
 """What a network makes of samples: scores and classes by the emulated forward, and how good they are."""
 
+import os
 from pathlib import Path
 
 from workbench.cli import options
-from workbench.cli.output import output_folder, say, say_json, say_more
+from workbench.cli.output import output_folder, say, say_json, say_more, say_note
 from workbench.cli.progress import stage
-from workbench.errors import DataError, WorkbenchError
+from workbench.errors import DataError, RecordError, WorkbenchError, meant
+from workbench.objective import INPUT, MSE, VALUES
+from workbench.record.folder import RUN
 
 HELP = "scores of a trained run, or of a network, for samples: accuracy, loss, confusion matrix"
 SHOWN = 10  # samples that are told one by one
+NETWORKS = (".py", ".tflite", ".json")  # endings of files that are none of a run
+MOST_RUNS = 20  # that are listed
 FORWARD = "last-1"  # the policy whose firmware predicts for a network as it is: the smallest step
 
 
@@ -24,6 +29,9 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     of_run = _is_run(args.model)
+    network = Path(args.model).suffix.partition(":")[0] in NETWORKS
+    if not of_run and not network and (os.sep in args.model or os.path.isdir(args.model)):
+        raise _no_run(Path(args.model))
     name = Path(args.model).resolve().name if of_run else options.called(args)
     folder = output_folder(args.output, f"{name}-predictions", args.force)
     run, made = _by_run(args) if of_run else (None, _by_model(args))
@@ -42,10 +50,15 @@ def execute(args) -> int:
 
 
 def _is_run(name: str) -> bool:
-    try:
-        return (Path(name) / "run.json").exists()
-    except (OSError, ValueError):
-        return False
+    return os.path.isfile(os.path.join(name, RUN))
+
+
+def _no_run(place: Path) -> RecordError:
+    """What to say of a folder that holds no run, or is not there."""
+    beside = place if place.is_dir() else place.parent
+    runs = sorted(str(each.parent) for each in beside.glob(f"*/{RUN}"))[:MOST_RUNS]
+    told = f"there are {', '.join(runs)}" if runs else "name the folder that `workbench run` wrote"
+    return RecordError(f"{place} holds no run", f"{meant(str(place), runs)}{told}")
 
 
 def _reading(args):
@@ -72,6 +85,10 @@ def _by_model(args):
     given = args.data or model.data
     if given is None:
         raise DataError(f"{options.called(args)} has no data set of its own", "--data names samples to predict")
+    if model.weights_from is None and model.pretrained is None:
+        say_note(
+            f"{options.called(args)} is not trained: its weights are those it begins with, of seed {args.seed}", args
+        )
     with stage(args, f"{options.called(args)}: building"):
         built = session.build(session.compile(model, FORWARD), board)
     with stage(args, f"{options.called(args)}: predicting"):
@@ -107,21 +124,37 @@ def _text(name: str, made) -> str:
     if made.has_targets:
         lines.append(f"loss      {units.loss(found.loss)} ({made.objective.loss})")
     if made.confusion is not None:
-        return "\n".join([*lines, "", confusion_text(made.confusion, made.classes)])
-    return "\n".join([*lines, *_first_samples(made)])
+        return "\n".join([*lines, "", confusion_text(*_present(made))])
+    if made.has_targets and made.objective.target == VALUES and made.objective.loss == MSE:
+        lines.append(f"error     {made.errors.mean():.4g} on average, {made.errors.max():.4g} at most")
+    return "\n".join([*lines, *_some_samples(made)])
 
 
-def _first_samples(made) -> list[str]:
-    """A line a sample, for the first of them: its class and score, or its loss and first outputs."""
+def _present(made):
+    """The confusion matrix and the names of its classes, without those that a network could tell but nobody has."""
+    matrix, known = made.confusion, len(made.data.names) or made.data.classes or 0
+    kept = [at for at in range(len(matrix)) if at < known or matrix[at].any() or matrix[:, at].any()]
+    return matrix[kept][:, kept], [made.classes[at] for at in kept]
+
+
+def _some_samples(made) -> list[str]:
+    """A line a sample: its class and score, or its loss and outputs; the first ones, of an autoencoder the most
+    unusual."""
+    import numpy as np
+
     from workbench import units
 
-    lines = [""]
-    for index, scores in enumerate(made.scores[:SHOWN]):
-        flat = scores.reshape(-1)
+    unusual = made.has_targets and made.objective.target == INPUT
+    order = np.argsort(-np.array(made.losses, float), kind="stable") if unusual else range(len(made.scores))
+    head = "the largest losses, of the most unusual samples" if unusual else "the first samples"
+    outputs = "class, score (logit)" if made.predicted is not None else "outputs"
+    lines = ["", f"{head}: number, {'loss, ' * (made.predicted is None and made.has_targets)}{outputs}"]
+    for index in order[:SHOWN]:
+        flat = made.scores[index].reshape(-1)
         if made.predicted is not None:
             best = made.predicted[index]
             score = flat[best] if len(flat) > 1 else flat[0]
-            lines.append(f"  {index:>3}  {made.classes[best]}  (score {score:.3g})")
+            lines.append(f"  {index:>3}  {made.classes[best]}  {score:.3g}")
         else:
             loss = f"  loss {units.loss(made.losses[index])}" if made.has_targets else ""
             more = ", …" if len(flat) > 4 else ""
@@ -142,7 +175,7 @@ def _write(folder: Path, name: str, run, made) -> list[str]:
         title = (
             f"{name} on {Path(made.data.name).name}: {percent(made.figures.accuracy)} of {len(made.scores):,} samples"
         )
-        save_figure(confusion_figure(made.confusion, made.classes, title), folder / "confusion.png")
+        save_figure(confusion_figure(*_present(made), title), folder / "confusion.png")
         files.append("confusion.png")
     if run is not None:
         save_figure(loss_figure(run), folder / "loss.png")
@@ -162,5 +195,9 @@ def _table(made):
     if made.has_targets:
         columns["loss"] = made.losses
     flat = made.scores.reshape(len(made.scores), -1)
+    numbers = made.has_targets and made.objective.target == VALUES and not made.classes
     heads = made.classes if len(made.classes) == flat.shape[1] else [str(index) for index in range(flat.shape[1])]
-    return pd.concat([pd.DataFrame(columns), pd.DataFrame(flat, columns=[f"score_{head}" for head in heads])], axis=1)
+    parts = {"predicted" if numbers else "score": flat}
+    parts = {"actual": made.data.test_y.reshape(flat.shape)} | parts if numbers else parts
+    tables = [pd.DataFrame(part, columns=[f"{what}_{head}" for head in heads]) for what, part in parts.items()]
+    return pd.concat([pd.DataFrame(columns), *tables], axis=1)

@@ -99,15 +99,20 @@ def tell(args, run, folder: Path) -> int:
 
 def _next(args, notes: list[str], folder: Path) -> str:
     """What to type next; what just went wrong is not recommended again."""
+    from workbench.data.fit import SCALE
     from workbench.feeding import Training
     from workbench.report.training_notes import ANOTHER_RATE, SMALLER_RATE, advice
 
-    model, wanted = shlex.quote(args.model), advice(notes)
+    model, wanted, place = shlex.quote(args.model), advice(notes), shlex.quote(str(folder))
+    beside = ("output", "force", "json", "save_weights")
+    if wanted and any(SCALE in note for note in notes):
+        words = options.asked(args, add_arguments, without=(*beside, "normalize"))
+        return f"run {model} {' '.join([*words, '--normalize standard'])}"
     if wanted == ANOTHER_RATE:
-        return f"report {shlex.quote(str(folder))}"
+        return f"report {place}"
     if wanted != SMALLER_RATE:
-        return f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
-    words = options.asked(args, add_arguments, without=("output", "force", "json", "save_weights", "lr", "lr_bias"))
+        return f"predict {place}" if args.data else f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
+    words = options.asked(args, add_arguments, without=(*beside, "lr", "lr_bias"))
     rates = {"--lr": args.lr, "--lr-bias": args.lr_bias}
     words += [f"{name} {min(rate / 10, Training.lr):g}" for name, rate in rates.items() if rate is not None]
     return f"run {model} {' '.join(words)}"

@@ -21,6 +21,8 @@ from workbench.plain import printable
 from workbench.units import percent
 
 NCHW, NHWC = "NCHW", "NHWC"
+FAR = 10.0  # inputs beyond it are told of
+SCALE = "--normalize standard may help"
 ONE_OUTPUT = "--loss mse takes them as numbers, --loss bce 0 and 1"
 
 
@@ -171,14 +173,24 @@ def clipped(values: np.ndarray, kind: TensorType, source: str) -> str | None:
     return f"{source}: {share} are clipped: the int8 input holds {low:.4g} to {high:.4g}"
 
 
+def unscaled(x: np.ndarray, kind: TensorType, source: str) -> str | None:
+    """A note on inputs far larger than a float32 network learns well from; None where they are not."""
+    largest = float(np.abs(x).max(initial=0))
+    if kind.dtype == "int8" or largest <= FAR:
+        return None
+    return f"{source}: inputs reach {largest:,.4g}; {SCALE}, as values of about 1 learn best"
+
+
 # targets
 
 
 def targets(
-    samples: Samples, network: Network, loss: str | None = None, unlabelled: bool = False, names: tuple[str, ...] = ()
-) -> Targets:
+    samples: Samples, network: Network, loss: str | None = None, unlabelled: bool = False,
+    names: tuple[str, ...] = (), settled: bool = False,
+) -> Targets:  # fmt: skip
     """What belongs to each sample, as a loss of this name takes it (None: as it suggests itself). `names` are those of
-    the classes where they are settled already. Raises DataError for targets that the network cannot learn.
+    the classes where they have names; `settled`: which there are is known, some may be missing here. Raises DataError
+    for targets that the network cannot learn.
     """
     given, source = samples.targets, samples.source
     if given is None or unlabelled or _are_left_out(given, network, loss):
@@ -197,7 +209,7 @@ def targets(
     ):
         if names and samples.names:  # a class is its name, whichever classes are there
             return _named(source, np.array(samples.names)[given], network, loss, names)
-        return _counted(source, given, network, samples.names or names, bool(names))
+        return _counted(source, given, network, samples.names or names, settled)
     if samples.names:
         raise DataError(f"{source}: its targets are names of classes; the loss {loss} takes numbers",
                         "leave out --loss, or --label none: the input is the target")  # fmt: skip

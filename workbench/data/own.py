@@ -6,6 +6,7 @@ given ── read ──► Samples ── fit ──► x, targets ── split
 
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b, sha256
 from math import prod
@@ -61,7 +62,9 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
         targets.values[test], targets.classes, GIVEN, seen[train], seen[test], targets.target, targets.names,
         layout=layout, split=told, normalize=normalize, reading=reading.asked, notes=samples.notes,
     )  # fmt: skip
-    return _digested(_noted(data, network))
+    data = _noted(data, network)
+    note = fit.unscaled(data.train_x, network.input, data.name) if normalize.kind == NONE else None
+    return _digested(replace(data, notes=(*data.notes, note)) if note else data)
 
 
 def as_seen(
@@ -87,7 +90,7 @@ def as_seen(
     if data is not None:
         reading.refuse(source, "normalize", why="it is normalized as the run's data was")
         reading = Reading(**_as_before(given, data.get("reading") or {}).asked | reading.asked)
-    samples = read(given, network, reading)
+    samples = _new(given, network, reading)
     part = slice(samples.trained or 0, None)
     x, layout = fit.inputs(samples, network)
     if data is None:
@@ -98,11 +101,21 @@ def as_seen(
     if samples.targets is None:
         targets = Targets(INPUT, np.empty((len(samples.x), 0), np.float32))
     else:
-        targets = fit.targets(samples, network, loss, reading.unlabelled, names)
+        targets = fit.targets(samples, network, loss, reading.unlabelled, names, settled=True)
     empty = Data(samples.source, x[:0], targets.values[:0], x, targets.values[part], targets.classes, GIVEN,
                  target=targets.target, names=targets.names or names, layout=layout, normalize=normalize,
                  reading=reading.asked, notes=samples.notes)  # fmt: skip
     return _digested(_noted(empty, network))
+
+
+def _new(given: str | Samples, network: Network, reading: Reading) -> Samples:
+    """`read`; a table with as many columns as the network takes has no labels."""
+    if isinstance(given, str) and given.lower().endswith(".csv") and not reading.unlabelled:
+        with suppress(DataError):
+            whole = read(given, network, replace(reading, label=UNLABELLED))
+            if whole.x[0].size == prod(network.shape):
+                return whole
+    return read(given, network, reading)
 
 
 def _as_before(given: str | Samples, known: Mapping) -> Reading:
