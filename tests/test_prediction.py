@@ -224,6 +224,7 @@ def test_what_is_printed_and_written(capsys, tmp_path, monkeypatch):
     np.savez("pets.npz", x=x[::-1], y=kinds)
     assert main(["predict", "run"]) == 1
     assert "pets.npz holds other samples than it was trained on" in capsys.readouterr().err
+    assert main(["predict", "run", "--data", "new.npz", "--split", "0.5"]) == 2  # all of it is predicted
     assert main(["predict", "nowhere"]) == 1
     assert main(["predict", "mcunet-5fps"]) == 1
     assert "has no data set of its own" in capsys.readouterr().err
