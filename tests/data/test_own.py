@@ -123,6 +123,13 @@ def test_whole_numbers_in_one_column_are_classes_unless_the_loss_takes_numbers(t
     assert data.target == "values" and data.train_y.shape[1:] == (2,)
 
 
+def test_labels_of_one_part_alone_are_not_left_out_in_silence():
+    x = RNG.random((24, 16))
+    for labelled in ("train_y", "test_y"):
+        with pytest.raises(DataError, match=f"data has {labelled}, but no labels of the other part"):
+            resolved({"train_x": x, "test_x": x, labelled: Y}, network(outputs=(16,)), Reading())
+
+
 def test_x_alone_is_its_own_target():
     for alone in (RNG.random((24, 4, 4)), {"x": RNG.random((24, 16))}):
         data = resolved(alone, network(outputs=(16,)), Reading())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench.report.losses import course, guess, loss_aside, loss_note, loss_words, rose
+from workbench.report.losses import course, guess, loss_aside, loss_note, loss_words, of_meta, rose
 
 GUESS = guess("cross-entropy", 10)
 EPOCH = {"--pretrain": 719, "--batch": 89}  # steps, where it is not all of digits, a sample at a time
@@ -131,3 +131,11 @@ def test_without_a_guess_a_loss_is_held_against_its_beginning():
     assert loss_note(course(falls[:50] + [80.0] * 20), None).startswith(
         "loss rose to 80.00 at step 51; at the end 80.00, the"
     )
+
+
+def test_a_guess_is_the_one_that_the_run_tells():
+    """Two named classes of ten outputs: equal scores of all ten; a run from before guesses were kept tells its own."""
+    named = {"loss_function": "cross-entropy", "classes": ["cat", "dog"]}
+    assert of_meta({**named, "guess": GUESS})[1] == GUESS
+    assert of_meta(named)[1] == guess("cross-entropy", 2)
+    assert of_meta({"loss_function": "mse", "guess": 0.0})[1] == 0.0

@@ -170,13 +170,14 @@ def _bytes(count: int, at_most: bool) -> str:
 
 
 def _legend(args, estimates) -> str:
-    from workbench.study.policies import STACK
+    from workbench.study.policies import CODE, STACK
 
     told = [
         f"layers: updated, and MACs backward, under the policy {args.policy}",
         f"policies are estimates: SRAM = arena (planned) + static + {size(STACK)} of stack (assumed); instructions by "
         "MACs and",
         "elements, 0.6 to 1.3 of what is counted; `workbench compare` measures",
+        f"fits: SRAM, and the first values of all parameters in flash, with {size(CODE)} of code (assumed)",
     ]  # fmt: skip
     if any(each.at_most for each in estimates):
         smallest = shlex.quote(estimates[-1].cost.policy)

@@ -82,13 +82,15 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
         parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
+def add_data(parser: argparse.ArgumentParser, split: bool = True) -> None:
+    """`split`: whether a part of it can be held out."""
     which = "a data set by name, FILE.npz, FILE.csv, or FOLDER/CLASS/*.png, .jpg, .wav, .csv (default: its own)"
     parser.add_argument("--data", metavar="D", help=which)
     own = parser.add_argument_group("for data of your own")
     own.add_argument("--label", metavar="A,B", help='columns or array of targets; "none": the input is its own target')
-    own.add_argument("--split", type=share, metavar="X", help="share to train on (default 0.8, of each class alike)")
-    own.add_argument("--split-seed", type=seed, metavar="S", help="which samples those are (default 0)")
+    if split:
+        own.add_argument("--split", type=share, metavar="X", help="share to train on (default 0.8 of each class)")
+        own.add_argument("--split-seed", type=seed, metavar="S", help="which samples those are (default 0)")
     own.add_argument("--normalize", choices=KINDS, help="inputs (default: unit for images, bytes and wav, else none)")
     own.add_argument("--window", type=positive, metavar="N", help="cut recordings into pieces of N values")
     own.add_argument("--hop", type=positive, metavar="M", help="a piece begins every M values (default: N)")

@@ -28,6 +28,7 @@ def execute(args) -> int:
     asked = _names(args, model) if args.policy is None else [args.policy]
     policies = parse_policies(asked, model.policy)
     from workbench.study.policies import (
+        CODE,
         STACK,
         cost,
         layer_parts,
@@ -64,7 +65,8 @@ def execute(args) -> int:
     say(table(heads, rows))
     say("in SRAM: updated parameters and state · saved: what the forward keeps for the backward · SRAM without stack: "
         "in SRAM + arena · all by plan; `workbench compare` measures\n"
-        f"fits: {board.name} has {size(board.sram_size)} of SRAM; {size(STACK)} of stack are assumed")  # fmt: skip
+        f"fits: {board.name} has {size(board.sram_size)} of SRAM, {size(board.flash_size)} of flash for the first "
+        f"values of all parameters; {size(STACK)} of stack and {size(CODE)} of code are assumed")  # fmt: skip
     if None not in formulas:
         say(
             "extra (formula): masks, biases, updated weights and saved inputs as the sparse policies were searched with"

@@ -20,7 +20,7 @@ FORWARD = "last-1"  # the policy whose firmware predicts for a network as it is:
 def add_arguments(parser) -> None:
     options.add_model(parser, metavar="RUN|MODEL", or_else="the folder of a run, or ")
     options.add_board(parser)
-    options.add_data(parser)
+    options.add_data(parser, split=False)
     parser.add_argument("--load-weights", metavar="FILE", help="of a network: with the weights in an .npz")
     parser.add_argument("--seed", type=options.seed, default=0, metavar="S", help="of a network's weights (default 0)")
     options.add_output(parser)

@@ -78,6 +78,9 @@ def of_arrays(source: str, arrays: Mapping, reading: Reading | None = None, note
     if which is None:
         raise DataError(f"{source} has arrays called {_listed(arrays)}",
                         "they are to be called x and y, or train_x, train_y, test_x, test_y")  # fmt: skip
+    alone = [name for name in ("train_y", "test_y") if name in present]
+    if which == HALVES and len(alone) == 1:
+        raise DataError(f"{source} has {present[alone[0]]}, but no labels of the other part", "label both, or neither")
     got = {name: _array(source, present[name], arrays.get(present[name])) for name in which}
     if which in (PAIR, ALONE):
         return _checked(source, got["x"], got.get("y"), None, notes)

@@ -81,9 +81,11 @@ def guess(loss_function: str | None, classes: int | None) -> float | None:
 
 
 def of_meta(meta: dict) -> tuple[Course, float | None]:
-    """The course of a run's loss, and a guess."""
-    a_guess = guess(meta.get("loss_function"), class_count(meta))
-    return course(meta.get("loss") or []), meta.get("guess") if a_guess is None else a_guess
+    """The course of a run's loss, and a guess: the one that the run tells; older ones tell none."""
+    a_guess = meta.get("guess")
+    if a_guess is None:
+        a_guess = guess(meta.get("loss_function"), class_count(meta))
+    return course(meta.get("loss") or []), a_guess
 
 
 def held_out(meta: dict) -> tuple[float | None, float | None, Callable[[float | None], str]]:
