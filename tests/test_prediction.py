@@ -236,7 +236,6 @@ def test_what_is_printed_and_written(capsys, tmp_path, monkeypatch):
     assert "1 sample of dogs.npz" in capsys.readouterr().out
     assert main(["predict", "./rum"]) == 1
     assert "rum holds no run\n  help: did you mean run?" in capsys.readouterr().err
-    assert main(["predict", "run", "--data", "new.npz", "--split", "0.5"]) == 2  # all of it is predicted
     assert main(["predict", "nowhere"]) == 1
     assert main(["predict", "mcunet-5fps"]) == 1
     assert "has no data set of its own" in capsys.readouterr().err

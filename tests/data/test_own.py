@@ -130,6 +130,33 @@ def test_labels_of_one_part_alone_are_not_left_out_in_silence():
             resolved({"train_x": x, "test_x": x, labelled: Y}, network(outputs=(16,)), Reading())
 
 
+TABLES = [  # the first row, how many samples there are, what is said
+    ("p,q,l", {}, 6, ""), (",q,l", {}, 6, ""), ("1,2,a", {}, 7, ""), ("1,2,l", {"label": "l"}, 6, ""),
+    ("1,2,0", {"label": "none"}, 0, "line 2, column 3: 'a' is no number"), ("p,2,l", {"label": "l"}, 6, ""),
+    ("1,,a", {}, 0, "line 1, column 2: '' is no number"), ("1,?,a", {}, 0, "line 1, column 2: '\\?' is no number"),
+    ("nan,nan,a", {}, 0, "line 1, column 1: 'nan' is no number"), ("1,2,l", {"label": "m"}, 0, "no row of names"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "how", "count", "words"), TABLES)
+def test_a_first_row_is_names_or_a_sample_and_never_passed_over(first, how, count, words, tmp_path):
+    (tmp_path / "a.csv").write_text("\n".join([first, *["3,4,a", "5,6,b"] * 3]))
+    take = network((2,))
+    if words:
+        with pytest.raises(DataError, match=words):
+            resolved(str(tmp_path / "a.csv"), take, Reading(**how))
+    else:
+        data = resolved(str(tmp_path / "a.csv"), take, Reading(**how))
+        assert len(data.train_x) + len(data.test_x) == count and data.names == ("a", "b")
+
+
+def test_columns_named_by_numbers_are_no_sample(tmp_path):
+    (tmp_path / "a.csv").write_text("0,1,species\n" + "3,4,0\n5,6,1\n" * 3)
+    with pytest.raises(DataError, match=r"the first label is 'species', all others are numbers\n.*--label species"):
+        resolved(str(tmp_path / "a.csv"), network((2,)), Reading())
+    assert resolved(str(tmp_path / "a.csv"), network((2,)), Reading(label="species")).classes == 2
+
+
 def test_x_alone_is_its_own_target():
     for alone in (RNG.random((24, 4, 4)), {"x": RNG.random((24, 16))}):
         data = resolved(alone, network(outputs=(16,)), Reading())

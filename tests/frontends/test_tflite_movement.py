@@ -234,6 +234,11 @@ REFUSED = {
                                                "ConcatenationOptions", Axis=3),
     "a stride of -1": lambda f: f.op("STRIDED_SLICE", [f.source, *(f.numbers(1, 1, 1, n) for n in (4, 1, -1))],
                                      f.values((1, 1, 1, 4)), "StridedSliceOptions"),
+    r"pads int8 \(1, 4, 4, 4\) by \[3\]": lambda f: f.op("PAD", [f.source, f.tensor(data=np.array(3, np.int32))],
+                                                      f.values((1, 4, 4, 7))),
+    r"a constant of \(1, 2\) does not fit": lambda f: f.op("ADD", [
+        f.op("RESHAPE", [f.source, f.numbers(1, 64)], f.values((1, 64))),
+        f.tensor(data=np.ones((1, 2), np.int8), scale=0.1)], f.values((1, 64)), "AddOptions"),
     "has no axis 4": lambda f: f.op("MEAN", [f.source, f.numbers(4)], f.values((1, 4, 4)), "ReducerOptions"),
 }  # fmt: skip
 

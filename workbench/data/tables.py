@@ -1,6 +1,7 @@
 """CSV files as numbers: a table of samples with a column of labels, or one recording with a column a channel."""
 
 import csv
+import shlex
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench import files
-from workbench.data.samples import MOST_VALUES, Reading, Samples, require_few
+from workbench.data.samples import MOST_VALUES, NONE, Reading, Samples, require_few
 from workbench.errors import DataError, shown, there_are
 
 MOST = 1 << 30  # bytes of such a file
@@ -30,7 +31,7 @@ class Table:
 def read_samples(path: Path, reading: Reading) -> Samples:
     """A sample a row; the columns that `reading` names as labels, else the last one, are its targets."""
     source = str(path)
-    table = _open(path, lone_label=reading.label is None)
+    table = _open(path, reading)
     at = _label_columns(source, table, reading)
     inputs = [column for column in range(table.width) if column not in at]
     if not inputs:
@@ -43,20 +44,20 @@ def read_samples(path: Path, reading: Reading) -> Samples:
         if at:
             labels.append([cells[column].strip() for column in at])
     values = _two_dimensional(source, x, len(inputs))
+    _require_no_names(source, table, labels)
     return Samples(source, values, _targets(source, labels, at) if at else None)
 
 
 def read_channels(path: Path) -> np.ndarray:
     """A recording (channels, values): a row a moment."""
-    table, values = _open(path, lone_label=False), array("d")
+    table, values = _open(path, Reading(label=NONE)), array("d")
     for line, cells in table.rows:
         values.extend(_numbers(str(path), table, line, cells, range(table.width)))
         require_few(str(path), len(values))
     return np.ascontiguousarray(_two_dimensional(str(path), values, table.width).T)
 
 
-def _open(path: Path, lone_label: bool) -> Table:
-    """`lone_label`: a last cell that is no number may be a label, and does not make the first row one of names."""
+def _open(path: Path, reading: Reading) -> Table:
     try:
         text = files.read_text(path, MOST).removeprefix("\ufeff")
     except (OSError, ValueError) as error:
@@ -67,10 +68,28 @@ def _open(path: Path, lone_label: bool) -> Table:
     line, first = next(rows, (0, []))
     if not first:
         raise DataError(f"{path} is empty: it has no row")
-    numbers = [_number(cell) is not None for cell in first]
-    named = not all(numbers[:-1] if lone_label and len(first) > 1 else numbers)
+    named = _are_names([cell.strip() for cell in first], reading)
     columns = [cell.strip() for cell in first] if named else None
     return Table(columns, _as_wide(path, rows if named else _again((line, first), rows), len(first)), len(first))
+
+
+def _are_names(cells: list[str], reading: Reading) -> bool:
+    """Whether a first row is one of names: those asked for are in it, or it has no number where inputs stand. A number
+    beside a word, or beside nothing, is a sample with a gap: it is told, not passed over."""
+    if reading.label is not None and not reading.unlabelled and set(reading.labels) <= set(cells):
+        return True
+    inputs = cells[:-1] if reading.label is None and len(cells) > 1 else cells  # the last may be a class's name
+    return any(inputs) and not any(map(_is_number, inputs))
+
+
+def _require_no_names(source: str, table: Table, labels: list[list[str]]) -> None:
+    """Raise DataError where the first row names columns by numbers, so that it was taken for a sample."""
+    if table.columns is None and len(labels) > 1 and len(labels[0]) == 1:
+        first, *others = (_is_number(row[0]) for row in labels)
+        if not first and all(others):
+            name = labels[0][0]
+            raise DataError(f"{source}: the first label is {shown(name)}, all others are numbers",
+                            f"if the first row holds names, --label {shlex.quote(name)} says so")  # fmt: skip
 
 
 def _rows(path: Path, reader) -> Iterator[tuple[int, list[str]]]:
@@ -120,6 +139,15 @@ def _numbers(source: str, table: Table, line: int, cells: list[str], columns) ->
     name = table.columns[column] if table.columns else column + 1
     hint = "every value is a finite number; --label NAME says which columns hold labels"
     raise DataError(f"{source}: line {line}, column {name}: {shown(cells[column])} is no number", hint)
+
+
+def _is_number(cell: str) -> bool:
+    """NaN and infinity too: a gap is no name."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(cell: str) -> float | None:

@@ -77,6 +77,8 @@ def _parameter(values: Values, op: Operator, index: int, array: np.ndarray, imag
     if array.ndim == 4:
         array = array.transpose(0, 3, 1, 2)
     elif image and array.size > 1:
+        if array.size != prod(image):
+            raise ModelError(f"{values.network.where(op)}: a constant of {array.shape} does not fit the other operand")
         array = array.reshape(image).transpose(2, 0, 1).reshape(array.shape)
     return values.parameter(op, f"{label}.constant", array, values.stored(op, index), array.shape, image or ())
 

@@ -73,7 +73,7 @@ def pad(values: Values, op: Operator) -> Held:
     held, sizes = values.operand(op), values.required(op, 1)
     x, where = values.in_order(held), values.network.where(op)
     if sizes.shape != (x.rank, 2) or sizes.dtype.kind != "i" or sizes.min() < 0 or sizes.max() > LARGEST_PADDING:
-        raise ModelError(f"{where}: it pads {x.type} by {sizes.tolist()[:8]}")
+        raise ModelError(f"{where}: it pads {x.type} by {sizes.ravel().tolist()[:8]}")
     if sizes[0].any():
         raise ModelError(f"{where} pads the batch axis, which is not supported")
     _require_same_scale(values, op, x)
