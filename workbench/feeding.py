@@ -12,6 +12,8 @@ import numpy as np
 
 from workbench.autodiff import require_trainable
 from workbench.data import READING, Data, Reading, Samples, batches, names, resolved, taken
+from workbench.data.fit import unscaled
+from workbench.data.normalize import NONE
 from workbench.emulate.device import Device
 from workbench.errors import DataError, there_are
 from workbench.frontends import Model, in_int8
@@ -128,6 +130,9 @@ def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple
     network = model.unquantized if anew else model
     found = resolved(given, network.wanted, options.reading, options.loss)
     model = in_int8(model.unquantized, found.typical) if anew else model
+    as_given = options.normalize is None and found.normalize.kind == NONE
+    if as_given and (note := unscaled(found.train_x, input_of(model), found.name)):
+        found = replace(found, notes=tuple(dict.fromkeys([*found.notes, note])))
     return model, replace(options, data=found, **dict.fromkeys(READING[:-1]), resize=False)
 
 

@@ -62,9 +62,7 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
         targets.values[test], targets.classes, GIVEN, seen[train], seen[test], targets.target, targets.names,
         layout=layout, split=told, normalize=normalize, reading=reading.asked, notes=samples.notes,
     )  # fmt: skip
-    data = _noted(data, network)
-    note = fit.unscaled(data.train_x, network.input, data.name) if normalize.kind == NONE else None
-    return _digested(replace(data, notes=(*data.notes, note)) if note else data)
+    return _digested(_noted(data, network))
 
 
 def as_seen(
