@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -180,6 +181,19 @@ def test_an_autoencoder_tells_the_error_of_each_sample(tmp_path):
     seen = ((x - mean) / deviation).astype(np.float32)
     assert np.allclose(made.losses, ((made.scores - seen) ** 2).mean(axis=1), rtol=1e-5)
     assert made.figures.loss == pytest.approx(np.mean(made.losses)) and made.figures.accuracy is None
+
+
+def test_the_error_of_an_image_is_told_in_the_layout_that_it_is_in():
+    """Scores are in the layout of the network's file, whichever way the samples came."""
+    net = Network("image", input_shape=(1, 2, 4, 3))
+    model = net.model(net.conv2d(net.input, "conv", 2, kernel=3, padding=1))
+    x = np.random.default_rng(0).random((9, 2, 4, 3), np.float32)
+    for network, expected in ((model, x), (replace(model, source="image.tflite"), np.moveaxis(x, 1, -1))):
+        run = workbench.run(network, data=x, steps=1, trace="off")
+        for given in (x, np.moveaxis(x, 1, -1)):
+            made = prediction.predict_run(run, run.elf, given)
+            assert made.scores.shape == expected.shape
+            assert made.figures.loss == pytest.approx(np.mean((made.scores - expected) ** 2), rel=1e-5)
 
 
 def test_what_a_run_held_out_is_found_again_whatever_its_target_is(tmp_path, monkeypatch):

@@ -78,6 +78,7 @@ class Predictions:
     """`scores` (n, …) in the layout of the network's file, and `data`, the samples, all of them held out.
 
     `classes` are the names of the network's classes, numbers where they have none; empty where it tells no classes.
+    `channels_last`: that layout is NHWC.
     """
 
     scores: np.ndarray
@@ -85,6 +86,7 @@ class Predictions:
     objective: Objective
     input: TensorType
     classes: tuple[str, ...] = ()
+    channels_last: bool = False
 
     @property
     def has_targets(self) -> bool:
@@ -134,7 +136,7 @@ class Predictions:
 
     @cached_property
     def _own_layout(self) -> np.ndarray:
-        return self.scores if self.scores.ndim < 4 or self.data.layout != "NHWC" else np.moveaxis(self.scores, -1, 1)
+        return np.moveaxis(self.scores, -1, 1) if self.channels_last and self.scores.ndim == 4 else self.scores
 
 
 def of_run(run: Run, elf: bytes | None) -> Firmware:
@@ -239,7 +241,8 @@ def _predictions(firmware: Firmware, data: Data, weights: Mapping[str, np.ndarra
     count = told if aim.target == LABELS else 2 if aim.loss == BCE and told == 1 and classes else 0
     classes = tuple(list(data.names) + [str(number) for number in range(len(data.names), count)]) if count else ()
     scores = firmware.scores(data.test_x, weights)
-    return Predictions(scores, data, firmware.objective, firmware.network.input, classes)
+    network = firmware.network
+    return Predictions(scores, data, firmware.objective, network.input, classes, network.nhwc)
 
 
 def _record(run: Run) -> Mapping:

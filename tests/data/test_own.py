@@ -49,6 +49,8 @@ LAYOUTS = [
     ((1, 5, 7), (5, 7), False, "NCHW", (0, 1)),
     ((2, 1, 7), (2, 7), False, "NCHW", (0, 1)),
     ((2, 1, 7), (7, 2), False, "NHWC", (1, 0)),
+    ((2, 5, 7), (2, 5, 7), True, "NCHW", (0, 1, 2)),  # only that fits, whatever the file has
+    ((7, 1, 7), (1, 7, 7), False, "NHWC", (2, 0, 1)),
     ((70,), (2, 5, 7), False, "", (0, 1, 2)),
 ]
 
@@ -121,6 +123,27 @@ def test_whole_numbers_in_one_column_are_classes_unless_the_loss_takes_numbers(t
     several = write_csv(tmp_path / "b.csv", RNG.random((24, 4)), Y, "a,b,c,d,e")
     data = resolved(str(several), network((3,), (2,)), Reading(label="b,e"))
     assert data.target == "values" and data.train_y.shape[1:] == (2,)
+
+
+def test_targets_that_are_images_come_in_either_layout():
+    """And once they are arranged, they stay so, though both layouts fit a file's network."""
+    x = RNG.random((24, 2, 5, 7), np.float32)
+    turned = np.moveaxis(x, 1, -1)
+    for nhwc in (False, True):
+        takes = network((2, 5, 7), (2, 5, 7), nhwc)
+        for pair in ((x, x / 2), (turned, turned / 2), (turned, x / 2)):
+            data = resolved(pair, takes, Reading(split=1.0))
+            assert np.array_equal(data.train_y, data.train_x / 2) and np.array_equal(data.train_x, x)
+        mine = resolved(workbench.Data("mine", *[turned, turned / 2] * 2, target="values"), takes, Reading())
+        assert np.array_equal(mine.test_y, x / 2)
+    square, takes = RNG.random((24, 3, 3, 3), np.float32), network((3, 3, 3), (3, 3, 3), nhwc=True)
+    data = resolved((square, square / 2), takes, Reading(split=1.0))
+    again = resolved(resolved(data, takes, Reading()), takes, Reading())
+    assert np.array_equal(again.train_y, again.train_x / 2) and np.array_equal(
+        again.train_x, np.moveaxis(square, -1, 1)
+    )
+    with pytest.raises(DataError, match="the axes stand in another order"):
+        resolved((x, x.reshape(24, 7, 5, 2)), network((2, 5, 7), (2, 5, 7)), Reading())
 
 
 def test_labels_of_one_part_alone_are_not_left_out_in_silence():

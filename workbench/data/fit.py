@@ -79,7 +79,9 @@ def inputs(samples: Samples, network: Network) -> tuple[np.ndarray, str]:
         raise DataError(f"{source} is empty: it has no samples")
     if x.dtype.kind not in "fiub":
         raise DataError(f"{source}: x holds {x.dtype}, not numbers")
-    values, layout = _in_layout(samples, network)
+    values, layout = _in_layout(x, network.shape, network.nhwc, samples.layout)
+    if values is None:
+        _refuse(samples, network)
     if x.dtype == np.int8 and network.input.dtype == "int8":
         values = (values.astype(np.float32) - network.input.zero_point) * np.float32(network.input.scale or 1)
     with np.errstate(over="ignore"):
@@ -90,7 +92,7 @@ def inputs(samples: Samples, network: Network) -> tuple[np.ndarray, str]:
 
 def require_finite(source: str, what: str, values: np.ndarray, given: np.ndarray | None = None) -> None:
     """Raise DataError that tells the first sample with a NaN or an infinity, or what float32 cannot hold."""
-    flat = values.reshape(len(values), -1)
+    flat = values.reshape(len(values), prod(values.shape[1:]))  # there may be no sample
     finite = np.isfinite(flat)
     if finite.all():
         return
@@ -103,22 +105,26 @@ def require_finite(source: str, what: str, values: np.ndarray, given: np.ndarray
     raise DataError(f"{source}: sample {at} of {what} holds {word}{more}", "leave such samples out, or fill the gaps")
 
 
-def _in_layout(samples: Samples, network: Network) -> tuple[np.ndarray, str]:
-    """x (n, …) as (n, *shape), and the layout it came in: '' where there is but one."""
-    x, shape = samples.x, network.shape
-    given = x.shape[1:]
-    fits_nchw, fits_nhwc = (given == shape or _core(given) == _core(each) for each in (shape, _last(shape)))
+def _in_layout(
+    x: np.ndarray, shape: tuple[int, ...], nhwc: bool, told: str
+) -> tuple[np.ndarray, str] | tuple[None, None]:
+    """x (n, …) as (n, *shape), and the layout it came in: '' where there is but one. None where it does not fit.
+
+    `nhwc`: whether it is NHWC where both fit; `told`: the layout that x is known to have.
+    """
+    given, both = x.shape[1:], (shape, _last(shape))
+    fits_nchw, fits_nhwc = (given == each if given in both else _core(given) == _core(each) for each in both)
     if len(shape) == 1:
         fits_nchw, fits_nhwc = prod(given) == shape[0], False
     elif len(_core(given)) <= 1 and prod(given) == prod(shape):
-        fits_nchw, fits_nhwc = True, network.nhwc and len(shape) == 3
-    elif samples.layout and len(shape) == 3:
-        fits_nchw, fits_nhwc = fits_nchw and samples.layout == NCHW, fits_nhwc and samples.layout == NHWC
+        fits_nchw, fits_nhwc = True, nhwc and len(shape) == 3
+    elif told and len(shape) == 3:
+        fits_nchw, fits_nhwc = fits_nchw and told == NCHW, fits_nhwc and told == NHWC
     if not (fits_nchw or fits_nhwc):
-        _refuse(samples, network)
+        return None, None
     if len(shape) < 3:
         return x.reshape(-1, *shape), ""
-    if fits_nhwc and (network.nhwc or not fits_nchw):
+    if fits_nhwc and (nhwc or not fits_nchw):
         return np.moveaxis(x.reshape(-1, *_last(shape)), -1, 1), NHWC
     return x.reshape(-1, *shape), NCHW
 
@@ -213,7 +219,7 @@ def targets(
     if samples.names:
         raise DataError(f"{source}: its targets are names of classes; the loss {loss} takes numbers",
                         "leave out --loss, or --label none: the input is the target")  # fmt: skip
-    return _values(source, given, network, loss)
+    return _values(source, given, network, loss, samples.layout)
 
 
 def _are_left_out(given: np.ndarray, network: Network, loss: str | None) -> bool:
@@ -272,12 +278,16 @@ def _counted(source: str, labels: np.ndarray, network: Network, names: tuple[str
     return Targets(LABELS, labels.astype(np.int32), classes, names)
 
 
-def _values(source: str, given: np.ndarray, network: Network, loss: str | None) -> Targets:
+def _values(source: str, given: np.ndarray, network: Network, loss: str | None, layout: str) -> Targets:
+    """In the output's shape: an image's in NCHW, or NHWC, as inputs may come."""
     with np.errstate(over="ignore"):
         values = given.astype(np.float32)
-    if prod(given.shape[1:]) != prod(network.output):
+    arranged, _ = _in_layout(values, network.output, network.nhwc, layout)
+    if arranged is None:
         whole = given.ndim == 1 and (values == np.rint(values)).all()
         hint = "targets are of the output's shape, class labels one whole number each"
+        if prod(given.shape[1:]) == prod(network.output):
+            hint = "the axes stand in another order; arrange them so, or give each target as one row"
         if whole:
             labels = given.dtype.kind in "iu"
             hint = "without --loss they are class labels" if labels else "class labels are whole numbers: y.astype(int)"
@@ -290,4 +300,4 @@ def _values(source: str, given: np.ndarray, network: Network, loss: str | None) 
     if loss == BCE and not ((values >= 0) & (values <= 1)).all():
         at = int((~((values >= 0) & (values <= 1)).reshape(len(values), -1).all(axis=1)).argmax())
         raise DataError(f"{source}: sample {at} has a target beyond 0 and 1", "bce takes such; --loss mse takes others")
-    return Targets(VALUES, np.ascontiguousarray(values.reshape(-1, *network.output)))
+    return Targets(VALUES, np.ascontiguousarray(arranged))

@@ -212,12 +212,13 @@ def _as_targets(data: Data, network: Network, loss: str | None) -> Data:
 def _fitted(data: Data, network: Network, loss: str | None = None) -> Data:
     """A Data in the network's shape, checked as all that is given is."""
     source, parts = data.name, {}
+    told = fit.NCHW if data.digest else data.layout  # it has been here before
     for part in ("train", "test"):
         x, y = (np.asarray(getattr(data, f"{part}_{axis}")) for axis in "xy")
         if len(x) != len(y):
             raise DataError(f"{source}: {part}_x has {len(x)} samples, {part}_y {len(y)}", "one target belongs to each")
         if len(x) or part == "train":
-            samples = Samples(source, x, layout=fit.NCHW if data.digest else data.layout)  # it has been here before
+            samples = Samples(source, x, layout=told)
             x, layout = fit.inputs(samples, network)
             parts["layout"] = data.layout or layout
         else:
@@ -231,11 +232,12 @@ def _fitted(data: Data, network: Network, loss: str | None = None) -> Data:
                             'target="values" takes numbers')  # fmt: skip
         data = _as_targets(data, network, loss)
     if data.target == LABELS:
-        told = fit.targets(Samples(source, data.train_x, y, names=data.names), network, loss)
+        labels = fit.targets(Samples(source, data.train_x, y, names=data.names), network, loss)
         data = replace(data, train_y=data.train_y.astype(np.int32), test_y=data.test_y.astype(np.int32),
-                       classes=max(told.classes, data.classes or 0))  # fmt: skip
+                       classes=max(labels.classes, data.classes or 0))  # fmt: skip
     elif data.target != INPUT:
-        y = [fit.targets(Samples(source, y, y), network, "mse").values for y in (data.train_y, data.test_y)]
+        given = (Samples(source, y, y, layout=told) for y in (data.train_y, data.test_y))
+        y = [fit.targets(each, network, "mse").values for each in given]
         data = replace(data, train_y=y[0], test_y=y[1])
     return _digested(_noted(data, network))
 
