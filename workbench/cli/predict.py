@@ -8,9 +8,9 @@ from workbench.cli.output import output_folder, say, say_json, say_more, say_not
 from workbench.cli.progress import stage
 from workbench.errors import DataError, RecordError, WorkbenchError, meant
 from workbench.objective import INPUT, MSE, VALUES
-from workbench.record.folder import RUN
 
 HELP = "scores of a trained run, or of a network, for samples: accuracy, loss, confusion matrix"
+RUN = "run.json"  # what a run's folder is known by; record.folder, which says so, loads pandas
 SHOWN = 10  # samples that are told one by one
 NETWORKS = (".py", ".tflite", ".json")  # endings of files that are none of a run
 MOST_RUNS = 20  # that are listed
