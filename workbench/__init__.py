@@ -13,6 +13,7 @@ _HOME = {
     "compare": "study.compare",
     "compile": "session",
     "differentiate": "autodiff",
+    "inspect": "study.inspected",
     "interpret": "ir.interpret",
     "load": "frontends",
     "load_run": "session",

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from tflite_files import TfliteFile
 
+import workbench
 from workbench.cli import main
 from workbench.frontends import load
+from workbench.frontends.layers import Network
 
 Q = {"scale": 0.05, "zero": -3}
 
@@ -73,9 +75,13 @@ def test_what_cannot_be_trained_so_has_layers_all_the_same(capsys):
 
 def test_the_display_in_a_notebook_is_the_same_table():
     html = load("lenet")._repr_html_()
-    assert html.count("<tr>") == 1 + 7 and ">nn.conv2d + bias_add + relu<" in html
-    assert "<p>`workbench inspect lenet` estimates what training it takes</p>" in html
-    assert len(load("mcunet-5fps")._repr_html_()) < 12_000
+    assert html.count("<tr>") == 1 + 7 + 1 + 4 and ">nn.conv2d + bias_add + relu<" in html and ">last-2<" in html
+    assert workbench.inspect("lenet", ["last-1"], sram="1K").estimates[0].boards == {"nrf52840": False}
+    of_a_big_one = load("mcunet-5fps")._repr_html_()
+    assert "<p>workbench.inspect(model) estimates what training it takes</p>" in of_a_big_one
+    assert len(of_a_big_one) < 12_000
+    net = Network("squeezed", (1, 4))
+    assert "the network has no such parameter" in net.model(net.relu(net.input, "r"))._repr_html_()
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ from workbench.cli.progress import stage
 from workbench.errors import ModelError, PolicyError
 from workbench.policy import HELP as HELP_ON_POLICIES
 from workbench.policy import parse_policies
-from workbench.units import quantity, size
+from workbench.units import size
 
 HELP = "layers, obstacles, and what training would take"
-FIT = {True: "fits", False: "no", None: "perhaps"}
 
 
 def add_arguments(parser) -> None:
@@ -109,28 +108,9 @@ def _refuse(args, error) -> int:
 
 
 def _layers(layers, source: str) -> str:
-    """A row a layer; its dtype where it is not the one before, at first the input's, which the title tells."""
-    rows, dtype = [], source
-    for each in layers:
-        layer = each.layer
-        shape = str(layer.shape) if layer.dtype == dtype else f"{layer.dtype} {layer.shape}"
-        dtype = layer.dtype
-        updated = "all" if each.updated == each.trainable else quantity(each.updated) if each.updated else "–"
-        rows.append([
-            layer.name, layer.what, shape, quantity(layer.elements) if layer.elements else "",
-            updated if each.trainable else "", quantity(layer.macs) if layer.macs else "",
-            quantity(each.backward_macs) if each.backward_macs else "",
-        ])  # fmt: skip
-    heads = [
-        "layer",
-        "operators",
-        "result",
-        "parameters",
-        "updated",
-        "MACs",
-        "backward",
-    ]
-    return _right_aligned(heads, rows, 3)
+    from workbench.study.inspection_tables import layers_table
+
+    return _right_aligned(*layers_table(layers, source), 3)
 
 
 def _input(model) -> str:
@@ -138,35 +118,15 @@ def _input(model) -> str:
 
 
 def _policies(estimates, trainable: int) -> str:
-    heads = ["policy", "updated", "backward", "instructions", "saved", "arena", "SRAM", *estimates[0].boards]
-    rows = [
-        [each.cost.policy, _share(each.cost.updated, trainable), quantity(each.cost.backward_macs),
-         f"≈ {quantity(_rounded(each.instructions))}", size(each.cost.saved_bytes),
-         _bytes(each.cost.arena_bytes, each.at_most), _bytes(each.cost.sram_bytes, each.at_most),
-         *(FIT[fits] for fits in each.boards.values())]
-        for each in estimates
-    ]  # fmt: skip
-    return _right_aligned(heads, rows, 1)
+    from workbench.study.inspection_tables import policies_table
+
+    return _right_aligned(*policies_table(estimates, trainable), 1)
 
 
 def _right_aligned(heads: list[str], rows: list[list[str]], left: int) -> str:
     """`table` leaves its last column to the left: here it holds numbers too."""
     width = max(len(row[-1]) for row in (heads, *rows))
     return table([*heads[:-1], heads[-1].rjust(width)], [[*row[:-1], row[-1].rjust(width)] for row in rows], left)
-
-
-def _share(part: int, whole: int) -> str:
-    return "all" if part == whole else quantity(part)
-
-
-def _rounded(count: int) -> int:
-    """Two digits: more would promise too much."""
-    digits = max(len(str(count)) - 2, 0)
-    return round(count, -digits)
-
-
-def _bytes(count: int, at_most: bool) -> str:
-    return f"≤ {size(count)}" if at_most else size(count)
 
 
 def _legend(args, estimates) -> str:

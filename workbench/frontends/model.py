@@ -8,13 +8,14 @@ import numpy as np
 
 from workbench.data import Data, Network, Samples
 from workbench.errors import PolicyError, meant
-from workbench.frontends.summary import html, summary
+from workbench.frontends.summary import summary
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
 from workbench.objective import CROSS_ENTROPY, INPUT, LABELS, MSE, VALUES, Objective, objective
 from workbench.policy import HELP, RESERVED, TERMS, UpdatePolicy, parse_policy
 
+PLANNED_AT_ONCE = 60  # nodes up to which a display tells estimates too
 LARGEST_TENSOR = 1 << 24  # elements: as int8, all the SRAM that any board has
 GIVEN = "given"  # where weights are from that came as arrays
 
@@ -49,8 +50,10 @@ class Model:
         return summary(self)
 
     def _repr_html_(self) -> str:
-        """The same as a table, for notebooks."""
-        return html(self)
+        """What `workbench inspect` tells, for notebooks; of a big one the layers alone, for plans take seconds."""
+        import workbench  # its public names stand to the right of all stages
+
+        return workbench.inspect(self, None if len(self.graph.nodes) < PLANNED_AT_ONCE else ())._repr_html_()
 
     def policy(self, text: str | UpdatePolicy) -> UpdatePolicy:
         """The network's own policy of this name, or the one that `text` writes out. Raises PolicyError."""

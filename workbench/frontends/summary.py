@@ -7,7 +7,6 @@ fc1    nn.dense + bias_add + relu  (1, 64)      4.16 k   4.1 k
 """
 
 from dataclasses import dataclass
-from html import escape
 from itertools import groupby
 
 from workbench.ir import op as ops
@@ -77,23 +76,8 @@ def summary(model) -> str:
     return "\n".join([title(model), *(_line(row, widths) for row in (HEADS, *rows)), *_notes(model)])
 
 
-def html(model) -> str:
-    """The same for a notebook's cell."""
-    heads = "".join(f'<th style="text-align: {_side(at)}">{head}</th>' for at, head in enumerate(HEADS))
-    rows = ["".join(f'<td style="text-align: {_side(at)}">{escape(cell)}</td>' for at, cell in enumerate(row))
-            for row in _rows(model.graph)]  # fmt: skip
-    lines = [title(model), *_notes(model), f"`workbench inspect {model.argument}` estimates what training it takes"]
-    first, *last = (f"<p>{escape(line)}</p>" for line in lines)
-    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    return "\n".join([first, f"<table><thead><tr>{heads}</tr></thead><tbody>", body, "</tbody></table>", *last])
-
-
 def _notes(model) -> list[str]:
     return [f"note: {note}" for note in model.notes]
-
-
-def _side(at: int) -> str:
-    return "left" if at < 3 else "right"
 
 
 def _rows(graph: Graph) -> list[tuple[str, ...]]:
