@@ -50,6 +50,14 @@ def test_accuracy_by_hand_is_the_one_told(network, how, digits, tmp_path):
     assert any(not np.array_equal(run.weights[name], before[name]) for name in before)
 
 
+def test_predicting_again_and_again_keeps_no_machine(run, digits, monkeypatch):
+    closed = []
+    monkeypatch.setattr("workbench.emulate.machine.Machine.close", closed.append)
+    run.predict(digits.test_x[:1])
+    run.predict(digits.test_x[:1])
+    assert len(set(map(id, closed))) == 2
+
+
 def test_scores_are_those_of_the_interpreter(run, digits):
     model = session.with_weights(frontends.load("mlp"), run.weights)
     graph = model.with_batch(3).graph
@@ -209,6 +217,22 @@ def test_what_a_run_held_out_is_found_again_whatever_its_target_is(tmp_path, mon
             assert prediction.predict_run(run, run.elf).figures.loss == run.meta["held_out_loss"]["after"]
     with pytest.raises(DataError, match="what it held out is read as it was then"):
         prediction.predict_run(run, run.elf, None, data.Reading(label="y"))
+
+
+def test_scores_that_are_images_lie_as_the_network_s_file_does():
+    rng = np.random.default_rng(0)
+    net = Network("paint", (2, 2, 3, 4))
+    model = replace(net.model(net.conv2d(net.input, "c", 5, 1)), source="paint.tflite")
+    x = rng.normal(size=(20, 3, 4, 2)).astype(np.float32)  # NHWC
+    y = x @ rng.normal(size=(2, 5))
+    run = workbench.run(model, data=(x[:16], y[:16], x[16:], y[16:]), steps=300, lr=0.3, trace="off")
+    assert run.meta["held_out_loss"]["after"] < 1e-3
+    given = x[16:]
+    scores = run.predict(given)
+    assert scores.shape == (4, 3, 4, 5) and np.mean((scores - y[16:]) ** 2) < 1e-3
+    for shape in (given, np.moveaxis(given, -1, 1)):  # however the input lies
+        made = prediction.predict_run(run, run.elf, (shape, y[16:]))
+        assert made.figures.loss == pytest.approx(run.meta["held_out_loss"]["after"], rel=1e-6)
 
 
 def test_what_is_printed_and_written(capsys, tmp_path, monkeypatch):

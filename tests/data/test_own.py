@@ -44,6 +44,8 @@ def as_given(x, network, **how):
 LAYOUTS = [
     ((2, 5, 7), (2, 5, 7), False, "NCHW", (0, 1, 2)),
     ((2, 5, 7), (5, 7, 2), False, "NHWC", (2, 0, 1)),
+    ((2, 5, 7), (2, 5, 7), True, "NCHW", (0, 1, 2)),  # a .tflite takes what lies otherwise too
+    ((2, 5, 7), (5, 7, 2), True, "NHWC", (2, 0, 1)),
     ((3, 3, 3), (3, 3, 3), False, "NCHW", (0, 1, 2)),
     ((3, 3, 3), (3, 3, 3), True, "NHWC", (2, 0, 1)),  # both fit: as the network's file has it
     ((1, 5, 7), (5, 7), False, "NCHW", (0, 1)),
@@ -214,6 +216,30 @@ def test_as_many_classes_as_outputs_are_classes_though_the_output_is_like_the_in
         assert data.target == "values" and set(np.unique(data.train_y)) == {0.0, 2.0, 4.0}
         with pytest.raises(DataError, match=r"(?s)so 5 classes.*--loss mse"):
             resolved(each, wanted, Reading())
+
+
+@pytest.mark.parametrize("nhwc", [True, False])
+def test_targets_that_are_images_lie_as_the_input_does(nhwc):
+    """Also where both layouts fit, and where they come a second time."""
+    for shape in ((3, 4, 5), (3, 3, 3)):
+        y = RNG.random((24, *shape), np.float32)
+        given = y.transpose(0, 2, 3, 1) if nhwc else y
+        take = network(outputs=shape, nhwc=nhwc)
+        x = RNG.random((24, 16))
+        data = resolved((x[:20], given[:20], x[20:], given[20:]), take, Reading())
+        again = resolved(data, take, Reading())
+        rows = resolved((x, given.reshape(24, -1), x, given.reshape(24, -1)), take, Reading())
+        assert all(np.array_equal(each, y[:20]) for each in (data.train_y, again.train_y, rows.train_y[:20]))
+
+
+def test_every_part_of_the_data_is_in_its_digest():
+    arrays = [RNG.random((20, 16), np.float32), Y[:20], RNG.random((4, 16), np.float32), Y[20:]]
+    digests = {resolved(tuple(arrays), network(), Reading()).digest}
+    for at in range(4):
+        changed = [each.copy() for each in arrays]
+        changed[at][1] = (changed[at][1] + 1) % 3
+        digests.add(resolved(tuple(changed), network(), Reading()).digest)
+    assert len(digests) == 5
 
 
 REFUSED = [
