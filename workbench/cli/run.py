@@ -99,6 +99,7 @@ def tell(args, run, folder: Path) -> int:
 
 def _next(args, notes: list[str], folder: Path) -> str:
     """What to type next; what just went wrong is not recommended again."""
+    from workbench.data import names
     from workbench.data.fit import SCALE
     from workbench.feeding import Training
     from workbench.report.training_notes import ANOTHER_RATE, SMALLER_RATE, advice
@@ -111,7 +112,8 @@ def _next(args, notes: list[str], folder: Path) -> str:
     if wanted == ANOTHER_RATE:
         return f"report {place}"
     if wanted != SMALLER_RATE:
-        return f"predict {place}" if args.data else f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
+        of_one_s_own = args.data and args.data not in names()
+        return f"predict {place}" if of_one_s_own else f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
     words = options.asked(args, add_arguments, without=(*beside, "lr", "lr_bias"))
     rates = {"--lr": args.lr, "--lr-bias": args.lr_bias}
     words += [f"{name} {min(rate / 10, Training.lr):g}" for name, rate in rates.items() if rate is not None]
