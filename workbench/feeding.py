@@ -19,7 +19,7 @@ from workbench.errors import DataError, there_are
 from workbench.frontends import Model, in_int8
 from workbench.ir.types import TensorType, quantized
 from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
-from workbench.policy import FLOAT32_MAX, is_rate
+from workbench.policy import FLOAT32_MAX, Optimizer, is_rate
 from workbench.targets import told
 from workbench.trace.tracer import LEVELS
 from workbench.units import size as size_text
@@ -87,7 +87,9 @@ def training_options(beside: Iterable[str] = (), /, **options) -> Training:
     unknown = [name for name in options if name not in names]
     if unknown:
         known = [*beside, *names]
-        raise DataError(f"there is no option {unknown[0]!r}", there_are(unknown[0], known))
+        of_optimizer = unknown[0] in (field.name for field in fields(Optimizer))
+        hint = f"it is the optimizer's: optimizer=workbench.policy.Optimizer({unknown[0]}=…)"
+        raise DataError(f"there is no option {unknown[0]!r}", hint if of_optimizer else there_are(unknown[0], known))
     if options.get("steps") is not None and options.get("epochs") is not None:
         raise DataError("both steps and epochs are given", "give one of them")
     return Training(**options)

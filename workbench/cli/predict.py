@@ -148,17 +148,19 @@ def _some_samples(made) -> list[str]:
     order = np.argsort(-np.array(made.losses, float), kind="stable") if unusual else range(len(made.scores))
     head = "the largest losses, of the most unusual samples" if unusual else "the first samples"
     outputs = "class, score (logit)" if made.predicted is not None else "outputs"
-    lines = ["", f"{head}: number, {'loss, ' * (made.predicted is None and made.has_targets)}{outputs}"]
-    for index in order[:SHOWN]:
+    lines = ["", f"{head}: sample, {'loss, ' * (made.predicted is None and made.has_targets)}{outputs}"]
+    shown = {index: made.data.origins[index] if made.data.origins else str(index) for index in order[:SHOWN]}
+    width = max(map(len, shown.values()))
+    for index, origin in shown.items():
         flat = made.scores[index].reshape(-1)
         if made.predicted is not None:
             best = made.predicted[index]
             score = flat[best] if len(flat) > 1 else flat[0]
-            lines.append(f"  {index:>3}  {made.classes[best]}  {score:.3g}")
+            lines.append(f"  {origin:>{width}}  {made.classes[best]}  {score:.3g}")
         else:
             loss = f"  loss {units.loss(made.losses[index])}" if made.has_targets else ""
             more = ", …" if len(flat) > 4 else ""
-            lines.append(f"  {index:>3}{loss}  {', '.join(f'{value:.4g}' for value in flat[:4])}{more}")
+            lines.append(f"  {origin:>{width}}{loss}  {', '.join(f'{value:.4g}' for value in flat[:4])}{more}")
     return [*lines, *([f"  and {len(made.scores) - SHOWN:,} more"] if len(made.scores) > SHOWN else [])]
 
 
@@ -187,7 +189,7 @@ def _table(made):
     """A row a sample: what it is, what it was taken for, its loss, its scores."""
     import pandas as pd
 
-    columns = {"sample": range(len(made.scores))}
+    columns = {"sample": made.data.origins or range(len(made.scores))}
     if made.confusion is not None:
         columns["actual"] = [_class(made, index) for index in made.actual]
     if made.predicted is not None:

@@ -40,16 +40,27 @@ def read_folder(folder: Path, reading: Reading, shape: tuple[int, ...]) -> Sampl
     counts = np.array([len(own) for own in by_class])
     labels = np.repeat(np.arange(len(by_class)), counts) if classes and not reading.unlabelled else None
     names = tuple(classes) if labels is not None else ()
-    notes = _left_out(source, others)
+    notes, files = _left_out(source, others), [printable(path.relative_to(folder).as_posix()) for path in paths]
     if kind == IMAGES:
         reading.refuse(source, "window", "hop", why="windows are cut from recordings; it holds images")
         x, done = images.read_images(source, paths, shape, reading.resize)
-        return Samples(source, x, labels, kind, "NHWC", names=names, notes=(*notes, *done))
+        return Samples(source, x, labels, kind, "NHWC", names=names, notes=(*notes, *done),
+                       origins=tuple(files))  # fmt: skip
     reading.refuse(source, "resize", why="images are resized; it holds recordings")
     length = shape[-1] if len(shape) == 2 or 1 in shape[1:-1] else None
     x, groups = read_recordings(source, paths, reading, length)
     labels = None if labels is None else labels[groups]
-    return Samples(source, x, labels, kind, "NCHW", groups, names=names, notes=notes)
+    return Samples(source, x, labels, kind, "NCHW", groups, names=names, notes=notes,
+                   origins=_pieces(files, groups, reading))  # fmt: skip
+
+
+def _pieces(files: list[str], groups: np.ndarray, reading: Reading) -> tuple[str, ...]:
+    """'yes/a.wav', or where it was cut 'yes/a.wav from 2000'."""
+    if not reading.window:
+        return tuple(files)
+    begins = np.arange(len(groups)) - np.searchsorted(groups, groups)  # the number of a piece in its recording
+    every = reading.hop or reading.window
+    return tuple(f"{files[group]} from {begin * every}" for group, begin in zip(groups, begins.tolist(), strict=True))
 
 
 def _left_out(source: str, others: list[str]) -> tuple[str, ...]:

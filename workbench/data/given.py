@@ -1,7 +1,7 @@
 """Data as a Python program has it: arrays, a data set's samples one by one, or batches that come once.
 
 (x, y)  (train_x, train_y, test_x, test_y)  {"x": …, "y": …}  x          arrays, or what numpy makes one of
-a torch.utils.data.Dataset, a list of (x, y)                            through __getitem__ and __len__
+a torch.utils.data.Dataset, or two (to train on, to test), a list of (x, y)       through __getitem__ and __len__
 a DataLoader, a generator                                               an iterable of batches (x, y) or x
 a Data, the name of a data set, a file or a folder                      as they are: read when a network is known
 """
@@ -33,6 +33,10 @@ def taken(value) -> str | sets.Data | Samples:
         return of_arrays(SOURCE, value)
     if isinstance(value, tuple):
         names = {1: ALONE, 2: PAIR, 4: PARTS}.get(len(value))
+        if names is PAIR and all(map(_is_dataset, value)):
+            train, test = map(_of_items, value)
+            arrays = {"train_x": train.x, "train_y": train.targets, "test_x": test.x, "test_y": test.targets}
+            return of_arrays(SOURCE, {name: array for name, array in arrays.items() if array is not None})
         if names is None:
             raise DataError(f"data is {len(value)} arrays", "give (x, y), or (train_x, train_y, test_x, test_y)")
         return of_arrays(SOURCE, dict(zip(names, value, strict=True)))
@@ -43,6 +47,12 @@ def taken(value) -> str | sets.Data | Samples:
     if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | set):
         return _of_batches(value)
     raise DataError(f"data is {shown(value)}", f"give {KNOWN}")
+
+
+def _is_dataset(value) -> bool:
+    """Whether it gives samples one by one and is no array, as a torch Dataset."""
+    plain = isinstance(value, list | tuple | str | bytes | Mapping) or hasattr(value, "__array__")
+    return not plain and hasattr(value, "__getitem__") and hasattr(value, "__len__")
 
 
 def _place(name: str) -> str:

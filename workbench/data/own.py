@@ -61,6 +61,7 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
         samples.source, normalize.apply(x[train]), targets.values[train], normalize.apply(x[test]),
         targets.values[test], targets.classes, GIVEN, seen[train], seen[test], targets.target, targets.names,
         layout=layout, split=told, normalize=normalize, reading=reading.asked, notes=samples.notes,
+        origins=tuple(map(samples.origin, test.tolist())),
     )  # fmt: skip
     return _digested(_noted(data, network))
 
@@ -102,7 +103,8 @@ def as_seen(
         targets = fit.targets(samples, network, loss, reading.unlabelled, names, settled=True)
     empty = Data(samples.source, x[:0], targets.values[:0], x, targets.values[part], targets.classes, GIVEN,
                  target=targets.target, names=targets.names or names, layout=layout, normalize=normalize,
-                 reading=reading.asked, notes=samples.notes)  # fmt: skip
+                 reading=reading.asked, notes=samples.notes,
+                 origins=tuple(map(samples.origin, range(len(samples.x))[part])))  # fmt: skip
     return _digested(_noted(empty, network))
 
 

@@ -85,7 +85,7 @@ class Samples:
     `kind` says what they are; `layout` how x lies, NCHW or NHWC (empty: it is to be seen from the shape). Samples of
     one group (n,) are parts of one recording. The first `trained` ones are to be trained on, the others to be held out
     (None: not split yet). `names` are those of the classes that whole-number `targets` count. `notes` are lines about
-    how they were read that their user should know.
+    how they were read that their user should know; `origins` say where each came from (none: from a place in x).
     """
 
     source: str
@@ -97,6 +97,14 @@ class Samples:
     trained: int | None = None
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+
+    def origin(self, at: int) -> str:
+        """Where sample `at` came from: a file, a line, its number in its part."""
+        if self.origins:
+            return self.origins[at]
+        before = self.trained or 0
+        return str(at - before if at >= before else at)
 
     def __repr__(self) -> str:
         return f"<Samples {self.source} · {len(self.x):,} of {self.x.dtype} {self.x.shape[1:]}>"

@@ -38,8 +38,8 @@ class Data:
     `train_images` and `test_images` tell which image of `source` each sample shows; samples of no source have none.
 
     The last fields tell how it came to be (see own.resolved): the layout x came in, how it was split (None: it came in
-    parts), what was normalized, what else was asked for when it was read, lines that its user should know, and the
-    SHA-256 of the four arrays.
+    parts), what was normalized, what else was asked for when it was read, lines that its user should know, the SHA-256
+    of the four arrays, and where each held-out sample came from: a file, a line, its number (none: unknown).
     """
 
     name: str
@@ -59,6 +59,7 @@ class Data:
     reading: Mapping = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     digest: str = ""
+    origins: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         parts = f"{len(self.train_x):,} to train on, {len(self.test_x):,} held out"

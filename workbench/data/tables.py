@@ -37,15 +37,16 @@ def read_samples(path: Path, reading: Reading) -> Samples:
     if not inputs:
         raise DataError(f"{source} has {table.width} column{'s' * (table.width > 1)}, of labels: there is no input",
                         "--label none takes all of them as input")  # fmt: skip
-    x, labels = array("d"), []
+    x, labels, lines = array("d"), [], []
     for line, cells in table.rows:
+        lines.append(f"line {line}")
         x.extend(_numbers(source, table, line, cells, inputs))
         require_few(source, len(x))
         if at:
             labels.append([cells[column].strip() for column in at])
     values = _two_dimensional(source, x, len(inputs))
     _require_no_names(source, table, labels)
-    return Samples(source, values, _targets(source, labels, at) if at else None)
+    return Samples(source, values, _targets(source, labels, at) if at else None, origins=tuple(lines))
 
 
 def read_channels(path: Path) -> np.ndarray:
