@@ -304,5 +304,5 @@ def test_numbers_are_told_beside_their_targets_and_the_most_unusual_first(capsys
     capsys.readouterr()
     assert main(["predict", "mirror", "--data", "x.npz"]) == 0
     losses = pd.read_csv("out/mirror-predictions/predictions.csv").loss
-    first = capsys.readouterr().out.split("most unusual samples: number, loss, outputs\n")[1].split()[0]
+    first = capsys.readouterr().out.split("most unusual samples: sample, loss, outputs\n")[1].split()[0]
     assert int(first) == losses.idxmax()

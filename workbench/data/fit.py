@@ -250,7 +250,10 @@ def _named(source: str, given: np.ndarray, network: Network, loss: str | None, s
     number = {name: at for at, name in enumerate(names)}
     unknown = next((text for text in texts if text not in number), None)
     if unknown is not None:
-        raise DataError(f"{source}: no class is called {shown(unknown)}", f"there are {', '.join(names)}")
+        raise DataError(
+            f"{source}: no class is called {shown(unknown)}",
+            f"there are {', '.join(names)}; --label none leaves labels out",
+        )
     return _counted(source, np.array([number[text] for text in texts]), network, tuple(names), bool(settled))
 
 
