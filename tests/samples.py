@@ -25,11 +25,12 @@ from workbench.toolchain import build
 SEED = 7
 
 
-def every_sample() -> list[tuple[str, Op, Sample]]:
-    """(id, operator, sample) of all operators; the sample's attributes are complete."""
+def every_sample(nth: int = 1) -> list[tuple[str, Op, Sample]]:
+    """(id, operator, sample) of all operators; the sample's attributes are complete. `nth`: of each operator the first
+    sample and every so-many-th after it."""
     cases = []
     for op in registered().values():
-        for number, sample in enumerate(op.samples(np.random.default_rng(SEED))):
+        for number, sample in list(enumerate(op.samples(np.random.default_rng(SEED))))[::nth]:
             cases.append((f"{op.name}-{number}", op, replace(sample, attrs=op.complete(sample.attrs))))
     return cases
 
@@ -95,15 +96,15 @@ def one_graph(cases) -> tuple[Graph, dict[str, np.ndarray], dict[str, tuple[Valu
 
 
 def one_project(
-    board: Board, one_arena: bool = False
+    board: Board, one_arena: bool = False, nth: int = 1
 ) -> tuple[Project, Callable[[Machine, list], dict[str, list[np.ndarray]]]]:
-    """The C of every sample, and what runs it with these samples, or with such as differ in values that are fed alone:
-    case id -> what each kernel gave for each of its results, flat.
+    """The C of every sample (`nth`: see every_sample), and what runs it with these samples, or with such as differ in
+    values that are fed alone: case id -> what each kernel gave for each of its results, flat.
 
     Each array is an arena of its own, in which it lies at offset 0 and beyond which there is nothing: that is where
     gcc's -Warray-bounds sees most. With `one_arena` they lie side by side.
     """
-    graph, values, made = one_graph(every_sample())
+    graph, values, made = one_graph(every_sample(nth))
     project = generate(graph, _side_by_side(graph), values, board)
     place = {value: row for row in project.buffers for value in row.values}
 

@@ -86,19 +86,29 @@ def _by_rule(op, sample, operands, dy, index):
     return result
 
 
-@pytest.fixture(scope="module", params=["virtual-m4", "virtual-m7"])
+BOARDS = [  # and the part of the samples: compiling them takes a minute of a core a board
+    pytest.param(("virtual-m4", 1), id="virtual-m4"),
+    pytest.param(("virtual-m7", 3), id="virtual-m7"),
+    pytest.param(("virtual-m7", 1), id="virtual-m7 whole", marks=pytest.mark.long),
+]
+
+
+@pytest.fixture(scope="module", params=BOARDS)
 def emulated(request, tmp_path_factory):
-    """What runs every sample's kernel on the emulated core; that its C compiles is the proof of -Warray-bounds."""
-    board = boards.get(request.param)
-    project, run = one_project(board)
+    """The samples, and what runs their kernels on the emulated core; that its C compiles is the proof of
+    -Warray-bounds."""
+    name, nth = request.param
+    board = boards.get(name)
+    project, run = one_project(board, nth=nth)
     elf = build(project, board, tmp_path_factory.mktemp("kernels"), 0).elf
-    return lambda cases: run(Machine(elf, board), cases)
+    return every_sample(nth), lambda cases: run(Machine(elf, board), cases)
 
 
 def test_emulated_c_equals_evaluate(emulated):
     """But for what the order of a sum may change, element by element; and hardly anything of the whole."""
-    results = emulated(every_sample())
-    for case, op, sample in every_sample():
+    samples, run = emulated
+    results = run(samples)
+    for case, op, sample in samples:
         if op.kernel is None:
             continue
         allowed = op.ranges(*map(exactly, in_dtype(sample.operands, np.float32)), **sample.attrs)
@@ -113,8 +123,9 @@ def test_emulated_c_equals_evaluate(emulated):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of numpy: infinity less infinity
 def test_what_is_no_number_is_none_in_c_where_numpy_has_none(emulated):
     """NaN and infinity among the operands: NaN where numpy has it, the same bits of masks there, the same rest."""
-    cases = [(case, op, with_no_numbers(op, sample)) for case, op, sample in every_sample()]
-    results = emulated(cases)
+    samples, run = emulated
+    cases = [(case, op, with_no_numbers(op, sample)) for case, op, sample in samples]
+    results = run(cases)
     for case, op, sample in cases:
         if op.kernel is None:
             continue
