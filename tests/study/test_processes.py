@@ -1,7 +1,10 @@
 """Processes: results come as they arrive, a crash costs one item, leaving early ends what is under way."""
 
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 
@@ -92,3 +95,17 @@ def test_an_interrupt_waits_for_the_end_of_the_block():
         signal.raise_signal(signal.SIGINT)
         done.append(True)
     assert done
+
+
+def test_the_server_never_hears_ctrl_c():
+    """Not even while its interpreter starts: it would die of it, and tell a traceback."""
+    program = (
+        "from multiprocessing import forkserver\n"
+        "from workbench.study import processes\n"
+        "processes.PRELOAD = []\n"
+        "processes._context()\n"
+        "print(open(f'/proc/{forkserver._forkserver._forkserver_pid}/status').read())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    (blocked,) = re.findall(r"SigBlk:\t(\w+)", done.stdout)
+    assert int(blocked, 16) & 1 << signal.SIGINT - 1

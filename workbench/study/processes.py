@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.connection import wait
 from types import ModuleType
 
@@ -90,6 +90,7 @@ def _context():
     context.set_forkserver_preload(PRELOAD)
     if threading.current_thread() is not threading.main_thread():
         return context
+    resource_tracker.ensure_running()  # it ends by unblocking Ctrl-C: not between the block and the server's start
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited by the server and all it forks
     try:
         forkserver.ensure_running()
