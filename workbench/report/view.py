@@ -7,7 +7,7 @@ from workbench.report.figure import Picture, save_figure
 
 
 class Run(record.Run):
-    """A record.Run with `summary()` and `plot_lifecycle()`, for notebooks."""
+    """A record.Run with `summary()`, `plot_lifecycle()` and `plot_loss()`, for notebooks."""
 
     @classmethod
     def of(cls, run: record.Run) -> "Run":
