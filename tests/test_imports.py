@@ -25,11 +25,13 @@ ORDER = [
     "toolchain",
     "record",
     "emulate",
+    "native",
     "trace",
     "report",
     "measure",
     "pretraining",
     "feeding",
+    "engine",
     "training",
     "prediction",
     "session",
@@ -40,6 +42,7 @@ COMPILER = set(ORDER[: ORDER.index("toolchain") + 1])
 STRICTER = {  # stage -> what it may import besides itself and the free modules
     "record": set(),
     "emulate": set(),
+    "native": {"emulate", "toolchain"},
     "trace": {"emulate"},
     "report": {"record"},
 }

@@ -19,6 +19,7 @@ from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
 from workbench.emulate.timing import model_of
+from workbench.engine import Emulated
 from workbench.errors import InternalError
 from workbench.evaluation import Figures, constant_guess, figures
 from workbench.feeding import Step, Training, input_of, rates_of, require_samples, step_count, steps_of
@@ -67,30 +68,30 @@ def train(
     count = int(step_count(samples, model.batch * built.compiled.optimizer.accumulate, options))
     first = next(steps)
     tracer, first_loss = _traced_step(built, options, first)
-    device = device_of(built)
+    engine = Emulated(device_of(built))
     held_out = options.evaluate and len(samples.test_x) > 0
     begin = time.perf_counter()
-    before = _held_out(built, device, samples) if held_out else Figures(None)
+    before = _held_out(built, engine, samples) if held_out else Figures(None)
     patient = time.perf_counter() - begin <= PATIENCE
     losses = []
     for step in islice(chain([first], steps), count):
-        losses.append(step.run(device))
+        losses.append(engine.step(step, last=len(losses) + 1 == count))
         if len(losses) == 1:
-            after_first = _digest(_weights(built, device)[1])
+            after_first = _digest(_weights(built, engine.device)[1])
         if progress:
             progress(len(losses), count, losses[-1])
         if interrupted and interrupted():
             break
     held_out = held_out and (len(losses) == count or patient)
-    after = _held_out(built, device, samples) if held_out else Figures(None)
+    after = _held_out(built, engine, samples) if held_out else Figures(None)
     agrees = first_loss is None or np.array_equal(first_loss, losses[0], equal_nan=True)
     if not agrees and not tracer.found:  # violations would explain it, and are told
         raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
-    compiled, weights = _weights(built, device)
+    compiled, weights = _weights(built, engine.device)
     notes = _notes(built, options, samples, losses, compiled, weights)
     seconds = time.perf_counter() - start
     of_data = None if _made_up(built, options) else samples
-    run = _record(built, options, of_data, device, tracer, losses, count, (before, after), seconds, notes)
+    run = _record(built, options, of_data, engine, tracer, losses, count, (before, after), seconds, notes)
     run.meta["guess"] = _guess(built, samples)
     run.meta["weights_after_first_step"] = after_first
     if like is not None and _same_first_step(run, like.meta):
@@ -100,10 +101,10 @@ def train(
     return replace(run, weights=weights), weights
 
 
-def _held_out(built, device: Device, samples: Data) -> Figures:
+def _held_out(built, engine: Emulated, samples: Data) -> Figures:
     objective = built.compiled.objective
     targets = told(objective, samples.test_x, samples.test_y, input_of(built.compiled.model))
-    return figures(objective, device.outputs(samples.test_x), targets)
+    return figures(objective, engine.outputs(samples.test_x), targets)
 
 
 def _guess(built, samples: Data) -> float | None:
@@ -226,10 +227,10 @@ def _both(before: float | None, after: float | None) -> dict | None:
 
 
 def _record(
-    built, options, samples, device: Device, tracer: Tracer, losses, asked: int, held_out, seconds, notes
+    built, options, samples, engine: Emulated, tracer: Tracer, losses, asked: int, held_out, seconds, notes
 ) -> Run:
     """`samples` None: they were random."""
-    compiled, board = built.compiled, built.board
+    compiled, board, device = built.compiled, built.board, engine.emulated
     model, graph = compiled.model, compiled.graph
     step = tracer.totals()
     ops = pd.DataFrame([vars(op) for op in device.ops]).drop(columns=["reads", "writes", "scratch"])
@@ -251,7 +252,7 @@ def _record(
         "input": "rows" if device.machine.takes_rows else "whole",
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
         "steps": len(losses), "steps_asked": asked, "interrupted": len(losses) < asked,
-        "emulated_steps": len(losses), "trained_by": None,
+        "emulated_steps": engine.emulated_steps, "trained_by": None,
         "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
         "channels_last": model.wanted.nhwc, "trace": options.trace,
