@@ -3,7 +3,7 @@
 All it knows of the network are the plan tables, so any firmware with such tables can be driven.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from workbench.emulate.machine import Machine
 from workbench.errors import RecordError
 from workbench.tables import BufferRow, OpRow
+
+STEPS_DONE = "wb_step"
 
 
 class Device:
@@ -101,6 +103,23 @@ class Device:
         """Every parameter as it now stands, flat, by name; the parts of a split one by the names of their rows."""
         rows = [row for row in self.buffers if row.role == "parameter"]
         return {row.parameter if row.axis is None else row.name: self.read(row) for row in rows}
+
+    def state(self) -> dict[str, bytes]:
+        """All that one step leaves to the next, by symbol: updated parameters, momentum, sums of gradients, scalars."""
+        return {symbol: self.machine.read(symbol, size) for symbol, size in self._lasting().items()}
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Put back what `state` gave, of this device or of another of the same tables. Raises RecordError."""
+        if (lasting := self._lasting()) != {symbol: len(data) for symbol, data in state.items()}:
+            odd = sorted({symbol for symbol, _ in lasting.items() ^ ((key, len(data)) for key, data in state.items())})
+            raise RecordError(f"a state of other tables cannot be put back: {', '.join(odd)} differ")
+        for symbol, data in state.items():
+            self.machine.write(symbol, data)
+
+    def _lasting(self) -> dict[str, int]:
+        """Symbol -> bytes; the number of steps done is no row where the network itself has no use for it."""
+        rows = {row.symbol: row.size for row in self.buffers if row.storage == "sram"}
+        return rows | ({STEPS_DONE: 4} if self.machine.elf.has(STEPS_DONE) else {})
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         """What wb_forward gives for any number of inputs, float32 (samples, values); a last batch is padded."""
