@@ -1,30 +1,180 @@
-"""Who runs the steps of a training, and the held-out samples behind them.
+"""Who runs the steps of a training, and the samples behind them: the emulated core, or its native twin on the host.
 
-Emulated     every step on the emulated core
+step      1 2 3 4 5 6 7 8 9 … last
+emulated  E E E E E E E E E … E      on the emulated core
+native    B B N B N N N B N … B      on the host; B: on the emulated core too, from the same state, equal to the bit
+auto      E E B B N B N N N … B      emulated until the rest would take longer than it is worth, then native
+
+Both are checked at the 1st, 2nd, 4th, 8th … native step and at the last one, wherever the training ends; of the outputs
+of many samples at the first and the last batch.
 """
+
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
+from workbench import native
 from workbench.emulate.device import Device
-from workbench.feeding import Step
+from workbench.errors import InternalError, WorkbenchError
+from workbench.feeding import AUTO, EMULATED, NATIVE, Step
 
-EMULATED, NATIVE, AUTO = ENGINES = ("emulated", "native", "auto")
+SECONDS, AN_OPERATOR = 4.0, 0.02  # of emulation that are worth a twin, and to compile each of its operators
 
 
-class Emulated:
-    """Every step and every output on the emulated core. `device` holds the training's state: weights and the rest."""
+class Engine:
+    """`device` holds the training's state: weights and the rest. `emulated` is the core whose memory is measured.
 
-    used = EMULATED
+    `files` are the project's, by name; `integers` the symbols of state that is no float32, and their dtypes; `steps`
+    how many are to come. Raises ToolchainError where a twin is asked for that cannot be made, InternalError where it
+    gives other bits.
+    """
 
-    def __init__(self, device: Device):
-        self.device = self.emulated = device
-        self.emulated_steps = 0
+    def __init__(
+        self,
+        asked: str,
+        emulated: Device,
+        files: Mapping[str, str],
+        integers: Mapping[str, str] = MappingProxyType({}),
+        steps: int = 0,
+    ):
+        self.asked, self.emulated, self.files, self.integers, self.left = asked, emulated, files, integers, steps
+        self.twin: Device | None = None
+        self.compiler: str | None = None
+        self.note: str | None = None  # why `auto` made no twin where one would have paid
+        self.emulated_steps = self.native_steps = self.verified_steps = self.verified_batches = 0
+        self.seconds: dict[str, float] = {}
+        self._unverified: tuple[Step, dict[str, bytes], float] | None = None
+        if asked == NATIVE:
+            self._make_twin()
 
-    def step(self, step: Step, last: bool) -> float:
-        """One step; its mean loss. `last`: no other comes after it."""
-        self.emulated_steps += 1
-        return step.run(self.device)
+    @property
+    def device(self) -> Device:
+        return self.twin or self.emulated
+
+    def step(self, step: Step) -> float:
+        """One step; its mean loss."""
+        self.left -= 1
+        if self.twin is None:
+            begin = time.perf_counter()
+            loss = self._emulated_step(step)
+            if self.emulated_steps > 1:  # the first one takes longer: Unicorn translates
+                self._make_twin_if_worth(self.left * (time.perf_counter() - begin))
+            return loss
+        before = self.twin.state()
+        loss = self._timed(lambda: step.run(self.twin))
+        self.native_steps += 1
+        self._unverified = step, before, loss
+        if self.native_steps & (self.native_steps - 1) == 0:
+            self._verify_step()
+        return loss
+
+    def finish(self) -> None:
+        """To be called after the last step, whatever made it the last: holds that against the emulated core too."""
+        if self._unverified:
+            self._verify_step()
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         """What wb_forward gives for any number of inputs: float32 (samples, values)."""
-        return self.device.outputs(inputs)
+        size = self.emulated.batch_of(inputs)
+        parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
+        made = []
+        while self.twin is None and len(made) < len(parts):
+            begin = time.perf_counter()
+            made.append(self.emulated.outputs(parts[len(made)]))
+            if len(made) > 1:
+                self._make_twin_if_worth((len(parts) - len(made)) * (time.perf_counter() - begin))
+        if self.twin is None:
+            return np.concatenate(made)
+        made = self._timed(lambda: self.twin.outputs(inputs))
+        self.emulated.restore(self.twin.state())
+        for which, start in {"last": size * (len(parts) - 1), "first": 0}.items():
+            self._verify_batch(which, made[start : start + size], inputs[start : start + size])
+        return made
+
+    def record(self) -> dict:
+        """What run.json tells of it. `verified`: what of the native work was held against the emulated core."""
+        verified = {"steps": self.verified_steps, "batches": self.verified_batches}
+        return {
+            "asked": self.asked, "used": NATIVE if self.twin else EMULATED, "compiler": self.compiler,
+            "emulated_steps": self.emulated_steps, "native_steps": self.native_steps,
+            "verified": verified if self.twin else None,
+        }  # fmt: skip
+
+    def close(self) -> None:
+        """Let go of the twin's memory."""
+        if self.twin:
+            self.twin.machine.close()
+
+    def _emulated_step(self, step: Step) -> float:
+        self.emulated_steps += 1
+        return step.run(self.emulated)
+
+    def _timed(self, work: Callable):
+        begin = time.perf_counter()
+        result = work()
+        self.seconds["native"] = self.seconds.get("native", 0.0) + time.perf_counter() - begin
+        return result
+
+    # ------------------------------------------------------------------ the twin
+
+    def _make_twin_if_worth(self, seconds: float) -> None:
+        """Make it where what is still to come would take the emulated core so long, and there is a compiler."""
+        if self.asked != AUTO or self.note or seconds <= SECONDS + AN_OPERATOR * len(self.emulated.ops):
+            return
+        try:
+            self._make_twin()
+        except WorkbenchError as error:
+            self.note = f"everything was emulated: {error.message}" + (f" ({error.hint})" if error.hint else "")
+
+    def _make_twin(self) -> None:
+        begin, state, own = time.perf_counter(), self.emulated.state(), self.emulated
+        compiler = native.host_compiler()
+        twin = Device(native.Host(native.library(self.files, compiler)), own.buffers, own.ops, own.stored)
+        twin.restore(state)
+        self.twin, self.compiler = twin, native.called(compiler)
+        self.seconds["native_build"] = time.perf_counter() - begin
+
+    # ------------------------------------------------------------------ the same bits
+
+    def _verify_step(self) -> None:
+        """Run the latest step on the emulated core too, from the state it began in. Raises InternalError."""
+        (step, before, loss), self._unverified = self._unverified, None
+        self.emulated.restore(before)
+        emulated_loss = self._emulated_step(step)
+        self.verified_steps += 1
+        found, expected = self.twin.state(), self.emulated.state()
+        names = {row.symbol: row.name for row in self.emulated.buffers}
+        different = {
+            names.get(symbol, symbol): _difference(found[symbol], bits, self.integers.get(symbol, "float32"))
+            for symbol, bits in expected.items()
+        }
+        told = [f"{name} in {difference}" for name, difference in different.items() if difference]
+        if not np.array_equal(loss, emulated_loss, equal_nan=True):
+            told.insert(0, f"its loss is {loss:.9g}, emulated {emulated_loss:.9g}")
+        if told:
+            raise self._unequal(f"step {self.native_steps}", told)
+
+    def _verify_batch(self, which: str, made: np.ndarray, inputs: np.ndarray) -> None:
+        difference = _difference(made.tobytes(), self.emulated.outputs(inputs).tobytes())
+        self.verified_batches += 1
+        if difference:
+            raise self._unequal(f"the {which} batch of samples", [f"outputs in {difference}"])
+
+    def _unequal(self, where: str, told: list[str]) -> InternalError:
+        words = ", ".join(told[:3]) + f" and {len(told) - 3} more" * (len(told) > 3)
+        return InternalError(
+            f"{where}, run natively, differs from the emulated core's: {words}",
+            f"--engine emulated needs no twin; this is a bug of the workbench or of {self.compiler}",
+        )
+
+
+def _difference(found: bytes, expected: bytes, dtype: str = "float32") -> str | None:
+    """'3 of 54 values'; None where all bits are equal, or both are no number."""
+    if found == expected:
+        return None
+    ours, theirs = (np.frombuffer(bits, dtype) for bits in (found, expected))
+    same_bits = ours.view(f"u{ours.itemsize}") == theirs.view(f"u{ours.itemsize}")
+    equal = same_bits | (np.isnan(ours) & np.isnan(theirs))
+    return None if equal.all() else f"{np.sum(~equal):,} of {len(equal):,} values"

@@ -80,8 +80,8 @@ class InternalError(WorkbenchError):
 
     exit_code = 70
 
-    def __init__(self, message: str):
-        super().__init__(message, "this is a bug of the workbench; -vv shows where")
+    def __init__(self, message: str, hint: str = "this is a bug of the workbench; -vv shows where"):
+        super().__init__(message, hint)
 
 
 class BudgetError(WorkbenchError):

@@ -18,12 +18,14 @@ from workbench.emulate.device import Device
 from workbench.errors import DataError, there_are
 from workbench.frontends import Model, in_int8
 from workbench.ir.types import TensorType, quantized
+from workbench.native import host_compiler
 from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
 from workbench.policy import FLOAT32_MAX, Optimizer, is_rate
 from workbench.targets import told
 from workbench.trace.tracer import LEVELS
 from workbench.units import size as size_text
 
+EMULATED, NATIVE, AUTO = ENGINES = ("emulated", "native", "auto")  # who runs the steps (see workbench.engine)
 STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 
 
@@ -33,7 +35,8 @@ class Training:
 
     `loss`: cross-entropy, mse or bce (None: what the data's targets suggest, see objective_of).
     `data` is the name of a data set, a file or folder, or samples in memory (see data.given); None: the network's own.
-    How it is read, the last fields tell (see data.Reading).
+    How it is read, the fields from `label` on tell (see data.Reading).
+    `engine`: who runs the steps, emulated, native or auto (see workbench.engine).
     """
 
     steps: int | None = 50
@@ -53,6 +56,7 @@ class Training:
     window: int | None = None
     hop: int | None = None
     resize: bool = False
+    engine: str = AUTO
 
     def __post_init__(self):
         for name in ("lr", "lr_bias", "lr_decay"):
@@ -68,6 +72,10 @@ class Training:
             require_loss(self.loss)
         if self.trace not in LEVELS:
             raise DataError(f"no trace level is called {self.trace!r}", there_are(self.trace, LEVELS))
+        if self.engine not in ENGINES:
+            raise DataError(f"no engine is called {self.engine!r}", there_are(self.engine, ENGINES))
+        if self.engine == NATIVE:
+            host_compiler()  # raises ToolchainError where there is none
         self.reading  # noqa: B018  raises DataError for what is none
         if self.data is not None:
             object.__setattr__(self, "data", taken(self.data))  # what comes once is read here, for all who use it

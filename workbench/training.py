@@ -19,10 +19,10 @@ from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
 from workbench.emulate.timing import model_of
-from workbench.engine import Emulated
+from workbench.engine import Engine
 from workbench.errors import InternalError
 from workbench.evaluation import Figures, constant_guess, figures
-from workbench.feeding import Step, Training, input_of, rates_of, require_samples, step_count, steps_of
+from workbench.feeding import EMULATED, Step, Training, input_of, rates_of, require_samples, step_count, steps_of
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType
 from workbench.measure import memory_measures
@@ -68,28 +68,30 @@ def train(
     count = int(step_count(samples, model.batch * built.compiled.optimizer.accumulate, options))
     first = next(steps)
     tracer, first_loss = _traced_step(built, options, first)
-    engine = Emulated(device_of(built))
+    engine = engine_of(built, options, tracer, count)
     held_out = options.evaluate and len(samples.test_x) > 0
     begin = time.perf_counter()
     before = _held_out(built, engine, samples) if held_out else Figures(None)
     patient = time.perf_counter() - begin <= PATIENCE
     losses = []
     for step in islice(chain([first], steps), count):
-        losses.append(engine.step(step, last=len(losses) + 1 == count))
+        losses.append(engine.step(step))
         if len(losses) == 1:
             after_first = _digest(_weights(built, engine.device)[1])
         if progress:
             progress(len(losses), count, losses[-1])
         if interrupted and interrupted():
             break
+    engine.finish()
     held_out = held_out and (len(losses) == count or patient)
     after = _held_out(built, engine, samples) if held_out else Figures(None)
     agrees = first_loss is None or np.array_equal(first_loss, losses[0], equal_nan=True)
     if not agrees and not tracer.found:  # violations would explain it, and are told
         raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
     compiled, weights = _weights(built, engine.device)
+    engine.close()
     notes = _notes(built, options, samples, losses, compiled, weights)
-    seconds = time.perf_counter() - start
+    seconds = {"emulate": time.perf_counter() - start - sum(engine.seconds.values()), **engine.seconds}
     of_data = None if _made_up(built, options) else samples
     run = _record(built, options, of_data, engine, tracer, losses, count, (before, after), seconds, notes)
     run.meta["guess"] = _guess(built, samples)
@@ -101,7 +103,7 @@ def train(
     return replace(run, weights=weights), weights
 
 
-def _held_out(built, engine: Emulated, samples: Data) -> Figures:
+def _held_out(built, engine: Engine, samples: Data) -> Figures:
     objective = built.compiled.objective
     targets = told(objective, samples.test_x, samples.test_y, input_of(built.compiled.model))
     return figures(objective, engine.outputs(samples.test_x), targets)
@@ -146,6 +148,18 @@ def _digest(weights: Mapping[str, np.ndarray]) -> str:
         bits.update(name.encode())
         bits.update(np.where(np.isnan(values), np.float32("nan"), values).astype(values.dtype).tobytes())
     return bits.hexdigest()
+
+
+def engine_of(built, options: Training, tracer: Tracer, steps: int) -> Engine:
+    """Who runs the steps of a session.Built whose first one `tracer` has watched."""
+    kinds = built.compiled.graph.types
+    integers = {
+        row.symbol: kind.dtype
+        for row in built.project.buffers
+        if row.storage == "sram" and (kind := kinds[row.parameter or row.values[0]]).dtype != "float32"
+    }
+    asked = EMULATED if tracer.found else options.engine  # what breaks the plan there must not run here
+    return Engine(asked, device_of(built), built.project.files, integers, steps)
 
 
 def device_of(built) -> Device:
@@ -227,7 +241,7 @@ def _both(before: float | None, after: float | None) -> dict | None:
 
 
 def _record(
-    built, options, samples, engine: Emulated, tracer: Tracer, losses, asked: int, held_out, seconds, notes
+    built, options, samples, engine: Engine, tracer: Tracer, losses, asked: int, held_out, seconds, notes
 ) -> Run:
     """`samples` None: they were random."""
     compiled, board, device = built.compiled, built.board, engine.emulated
@@ -252,7 +266,7 @@ def _record(
         "input": "rows" if device.machine.takes_rows else "whole",
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
         "steps": len(losses), "steps_asked": asked, "interrupted": len(losses) < asked,
-        "emulated_steps": engine.emulated_steps, "trained_by": None,
+        "engine": engine.record(), "trained_by": None,
         "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
         "channels_last": model.wanted.nhwc, "trace": options.trace,
@@ -272,7 +286,7 @@ def _record(
         "timing_model": model_of(board.core).name,
         "memory": memory_measures(built, buffers, step.arena_touched, device.machine.stack_peak()),
         "flash": {"total": built.image.flash},
-        "seconds": {"compile": compiled.seconds, "build": built.seconds, "emulate": seconds},
+        "seconds": {"compile": compiled.seconds, "build": built.seconds, **seconds},
         "artifacts": {},
     }  # fmt: skip
     return Run(

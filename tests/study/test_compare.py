@@ -83,11 +83,11 @@ def test_each_policy_is_trained_once_and_told_as_if_each_cell_had_been(both):
     """The most optimized cell trains; of last-1 every cell fails, and each was asked."""
     for comparison, _ in both:
         vanilla, reordered, *_ = (run.meta for run in comparison.runs)
-        assert (reordered["emulated_steps"], reordered["trained_by"]) == (2, None)
-        assert (vanilla["emulated_steps"], vanilla["steps"], len(vanilla["loss"])) == (1, 2, 2)
+        assert (reordered["engine"]["emulated_steps"], reordered["trained_by"]) == (2, None)
+        assert (vanilla["engine"]["emulated_steps"], vanilla["steps"], len(vanilla["loss"])) == (1, 2, 2)
         assert vanilla["trained_by"] == {"policy": "full", "schedule": "reordered", "passes_changed": []}
         alone = session.run("mlp", schedule="vanilla", steps=2, trace="memory").meta
-        same = set(alone) - {"emulated_steps", "trained_by", "seconds", "artifacts"}
+        same = set(alone) - {"engine", "trained_by", "seconds", "artifacts"}
         assert {key: alone[key] for key in same} == {key: vanilla[key] for key in same}
         assert len(comparison.failed) == 2
 

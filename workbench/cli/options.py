@@ -77,6 +77,7 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
     parser.add_argument(
         "--trace", default=trace, choices=("off", "ops", "memory"), help=f"of the first step (default {trace})"
     )
+    add_engine(parser)
     parser.add_argument("--load-weights", metavar="FILE", help="start from the weights in an .npz")
     if weights_out:
         parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
@@ -95,6 +96,11 @@ def add_data(parser: argparse.ArgumentParser, split: bool = True) -> None:
     own.add_argument("--window", type=positive, metavar="N", help="cut recordings into pieces of N values")
     own.add_argument("--hop", type=positive, metavar="M", help="a piece begins every M values (default: N)")
     own.add_argument("--resize", action="store_true", help="bring images to the size that the network takes")
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    told = "who computes: the emulated core, its native twin on this machine, or what is quicker (default auto)"
+    parser.add_argument("--engine", default="auto", choices=("emulated", "native", "auto"), help=told)
 
 
 def add_rates(parser: argparse.ArgumentParser) -> None:
@@ -243,7 +249,7 @@ def training(args, evaluate: bool = True):
     return Training(
         steps=None if args.epochs else args.steps, epochs=args.epochs, seed=args.seed, **data(args),
         lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay, trace=args.trace, evaluate=evaluate,
-        loss=args.loss,
+        loss=args.loss, engine=args.engine,
     )  # fmt: skip
 
 

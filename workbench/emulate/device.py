@@ -123,13 +123,16 @@ class Device:
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         """What wb_forward gives for any number of inputs, float32 (samples, values); a last batch is padded."""
-        batch = self.input.size // inputs[0].nbytes if self.input else 1
-        made = []
+        batch, made = self.batch_of(inputs), []
         for start in range(0, len(inputs), batch):
             part = inputs[start : start + batch]
             padded = np.concatenate([part, np.zeros((batch - len(part), *part.shape[1:]), part.dtype)])
             made.append(self.forward(padded)[: len(part)])
         return np.concatenate(made)
+
+    def batch_of(self, inputs: np.ndarray) -> int:
+        """How many of these inputs (samples, …) wb_forward takes at once."""
+        return self.input.size // inputs[0].nbytes if self.input else 1
 
     def feed_inputs(self, inputs: np.ndarray) -> None:
         """Write them, or leave them to be asked for row by row."""

@@ -3,7 +3,7 @@
 Project ── compiler.library ──► shared library ── machine.Host ──► Device, as the emulated core has one
 """
 
-from workbench.native.compiler import host_compiler, library
+from workbench.native.compiler import called, host_compiler, library
 from workbench.native.machine import Host
 
-__all__ = ["Host", "host_compiler", "library"]
+__all__ = ["Host", "called", "host_compiler", "library"]

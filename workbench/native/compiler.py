@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -48,6 +49,12 @@ def version(compiler: str) -> str:
     """The first line of `compiler --version`."""
     done = subprocess.run((compiler, "--version"), capture_output=True, text=True, check=False)
     return (done.stdout.splitlines() or [compiler])[0]
+
+
+def called(compiler: str) -> str:
+    """Its name and version in short: 'gcc 12.2.0'."""
+    number = re.search(r"\d+\.\d+(\.\d+)?", version(compiler))
+    return " ".join([Path(compiler).name, *([number[0]] if number else [])])
 
 
 def library(files: Mapping[str, str], compiler: str | None = None) -> bytes:

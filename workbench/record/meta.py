@@ -26,7 +26,7 @@ FURTHER = {
     "loss_function": "text?", "target": "text?", "guess": "number?", "held_out_loss": "object of numbers?",
     "classes": "whole number or list of texts?", "notes": "list of texts?",
     "instructions_per_step": "whole number?", "modelled_cycles_per_step": "number?",
-    "milliseconds_per_step": "number?", "timing_model": "text?", "emulated_steps": "whole number?",
+    "milliseconds_per_step": "number?", "timing_model": "text?", "engine": "object?",
     "linked_for": "object?", "channel_orders": "object?", "trained_by": "object?", "weights_after_first_step": "text?",
     "flash": "object of whole numbers?", "seconds": "object of numbers?", "artifacts": "object of texts?",
 }
