@@ -20,7 +20,8 @@ from workbench.frontends import Model, in_int8
 from workbench.ir.types import TensorType, quantized
 from workbench.native import host_compiler
 from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
-from workbench.policy import FLOAT32_MAX, Optimizer, is_rate
+from workbench.policy import Optimizer, is_rate
+from workbench.rates import CONSTANT, rates_of, require_room, require_schedule, share
 from workbench.targets import told
 from workbench.trace.tracer import LEVELS
 from workbench.units import size as size_text
@@ -32,6 +33,7 @@ STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 @dataclass(frozen=True)
 class Training:
     """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
+    `lr_schedule` is constant or cosine, `warmup` the steps before which the rates are not reached (see rates).
 
     `loss`: cross-entropy, mse or bce (None: what the data's targets suggest, see objective_of).
     `data` is the name of a data set, a file or folder, or samples in memory (see data.given); None: the network's own.
@@ -44,6 +46,8 @@ class Training:
     lr: float = 0.02
     lr_bias: float | None = None
     lr_decay: float = 1.0
+    lr_schedule: str = CONSTANT
+    warmup: int = 0
     seed: int = 0
     data: str | Data | Samples | None = None  # and whatever taken makes one of
     trace: str = "ops"
@@ -66,8 +70,11 @@ class Training:
         length = self.steps if self.epochs is None else self.epochs
         if not isinstance(length, Integral) or length < 1:
             raise DataError(f"at least one training step is needed; got {length!r}", "give steps or epochs, 1 or more")
-        if not isinstance(self.seed, Integral) or self.seed < 0:
-            raise DataError(f"seed is {self.seed!r}, not a whole number of 0 or more")
+        for name in ("seed", "warmup"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 0:
+                raise DataError(f"{name} is {value!r}, not a whole number of 0 or more")
+        require_schedule(self.lr_schedule, self.lr_decay)
         if self.loss is not None:
             require_loss(self.loss)
         if self.trace not in LEVELS:
@@ -168,7 +175,9 @@ def require_samples(model: Model, accumulate: int, options: Training) -> Data:
             wanted = f"{accumulate} batches of {model.batch} a step need {model.batch * accumulate} samples"
         raise DataError(f"{wanted}; {samples.name} has {there} to train on")
     a_step = model.batch * accumulate
-    rates_of(options, (step_count(samples, a_step, options) - 1) // (there // a_step))
+    steps = step_count(samples, a_step, options)
+    require_room(options.warmup, steps)
+    rates_of(options, (steps - 1) // (there // a_step))
     return samples
 
 
@@ -185,24 +194,12 @@ def step_count(samples: Data, batch: int, options: Training) -> int:
     return options.steps if options.epochs is None else options.epochs * (len(samples.train_x) // batch)
 
 
-def rates_of(options: Training, epoch: int = 0) -> tuple[float, float]:
-    """lr and lr_bias in this epoch. Raises DataError where they have grown beyond float32."""
-    lr_bias = options.lr if options.lr_bias is None else options.lr_bias
-    try:
-        decay = options.lr_decay**epoch
-    except OverflowError:
-        decay = float("inf")
-    rates = options.lr * decay, lr_bias * decay
-    if not all(rate <= FLOAT32_MAX for rate in rates):
-        raise DataError(f"times {options.lr_decay:g} an epoch, the learning rate leaves float32 by epoch {epoch}",
-                        "lr_decay is the factor an epoch, 1 or less as a rule")  # fmt: skip
-    return rates
-
-
 def steps_of(samples: Data, batch: int, accumulate: int, options: Training) -> Iterator[Step]:
-    for epoch, chosen in batches(len(samples.train_x), batch * accumulate, options.seed):
+    steps = step_count(samples, batch * accumulate, options)
+    for step, (epoch, chosen) in enumerate(batches(len(samples.train_x), batch * accumulate, options.seed)):
         parts = [(samples.train_x[part], samples.train_y[part]) for part in np.split(chosen, accumulate)]
-        yield Step(*rates_of(options, epoch), options.seed, parts)
+        rates = (rate * share(options, min(step, steps - 1), steps) for rate in rates_of(options, epoch))
+        yield Step(*rates, options.seed, parts)
 
 
 def samples_of(model: Model, options: Training, accumulate: int = 1) -> Data:

@@ -22,13 +22,14 @@ from workbench.emulate.timing import model_of
 from workbench.engine import Engine
 from workbench.errors import InternalError
 from workbench.evaluation import Figures, constant_guess, figures
-from workbench.feeding import EMULATED, Step, Training, input_of, rates_of, require_samples, step_count, steps_of
+from workbench.feeding import EMULATED, Step, Training, input_of, require_samples, step_count, steps_of
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType
 from workbench.measure import memory_measures
 from workbench.objective import LABELS
 from workbench.passes.permute_channels import Orders, restored
 from workbench.passes.pipeline import pass_changes
+from workbench.rates import rates_of
 from workbench.record import Run
 from workbench.report.losses import guess
 from workbench.report.training_notes import epoch_note, rate_words, training_notes
@@ -269,6 +270,7 @@ def _record(
         "engine": engine.record(), "trained_by": None,
         "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
+        "lr_schedule": options.lr_schedule, "warmup": int(options.warmup),
         "channels_last": model.wanted.nhwc, "trace": options.trace,
         "weights_from": model.weights_from, "pretrained": model.pretrained,
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,

@@ -15,6 +15,7 @@ from workbench.data import READING, Reading
 from workbench.data.normalize import KINDS
 from workbench.errors import ModelError
 from workbench.objective import LOSSES
+from workbench.rates import LR_SCHEDULES
 
 OWN = ("output", "force", "json", "steps", "epochs", "trace")  # options of one command, not of the training it is about
 
@@ -74,6 +75,10 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
     parser.add_argument(
         "--lr-decay", type=rate, default=1.0, metavar="X", help="factor on both after each epoch (default 1)"
     )
+    parser.add_argument(
+        "--lr-schedule", default="constant", choices=LR_SCHEDULES, help="over all steps (default constant)"
+    )
+    parser.add_argument("--warmup", type=seed, default=0, metavar="N", help="steps that raise both to --lr (default 0)")
     parser.add_argument(
         "--trace", default=trace, choices=("off", "ops", "memory"), help=f"of the first step (default {trace})"
     )
@@ -248,8 +253,8 @@ def training(args, evaluate: bool = True):
 
     return Training(
         steps=None if args.epochs else args.steps, epochs=args.epochs, seed=args.seed, **data(args),
-        lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay, trace=args.trace, evaluate=evaluate,
-        loss=args.loss, engine=args.engine,
+        lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay, lr_schedule=args.lr_schedule, warmup=args.warmup,
+        trace=args.trace, evaluate=evaluate, loss=args.loss, engine=args.engine,
     )  # fmt: skip
 
 

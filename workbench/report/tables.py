@@ -18,7 +18,17 @@ from workbench.report import losses
 ROLES = ("input", "label", "activation", "mask", "gradient", "scratch", "parameter", "state", "scalar", "other")
 KEYS = ("model", "policy", "schedule", "passes", "board", "batch", "accumulate")  # what tells runs apart
 ALIKE = ("model", "board", "batch", "accumulate")  # runs that share these are held against each other
-MADE = ("momentum", "weight_decay", "lr", "lr_bias", "lr_decay", "seed", "steps")  # how a run was made
+MADE = (
+    "momentum",
+    "weight_decay",
+    "lr",
+    "lr_bias",
+    "lr_decay",
+    "lr_schedule",
+    "warmup",
+    "seed",
+    "steps",
+)  # how a run was made
 PHASES = ("forward", "loss", "backward", "update")
 LONGEST = 50  # letters of a region's layers
 MEASURES = (
