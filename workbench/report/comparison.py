@@ -36,7 +36,7 @@ def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
     labels = Labels(figure)
     panels = [(_sram, 5.6)]
     panels += [(_instructions, 2.6)] * any(run.meta.get("instructions_per_step") for run in runs)
-    panels += [(_held_out, 3.2 if words.spread(runs) else 2.2)] * any(words.held_out(run, runs) for run in runs)
+    panels += [(_held_out, 3.2 if words.several(runs) else 2.2)] * any(words.held_out(run, runs) for run in runs)
     x = left = MARGIN + words.names_width(labels, runs)
     room = WIDTH * DPI - left - MARGIN - GAP * (len(panels) - 1)
     for draw, weight in panels:
@@ -155,7 +155,7 @@ def _held_out(labels, axes, runs, rows):
         axes.set_xlim(0, 100)
         axes.set_xticks(range(0, 101, 25))
     else:
-        axes.set_xlim(0, 1.05 * max(max(words.held_out(run, runs) or (0,), *seeds.held_out(run)) for run in runs))
+        axes.set_xlim(0, 1.05 * max(0, *(value for run in runs for value in _shown(run, runs))))
         axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     scale = 100 if form is units.percent else 1
     for run, y, text in zip(runs, rows, told, strict=True):
@@ -168,14 +168,19 @@ def _held_out(labels, axes, runs, rows):
         axes.plot([before], [y], "o", color="white", markeredgecolor=palette.QUIET, zorder=3, **ring)
         if apart := scale * (words.spread_of(run, runs) or 0):
             axes.errorbar([after], [y], xerr=apart, color=palette.INK, capsize=5, elinewidth=1.5, zorder=3)
-        points = [scale * value for value in seeds.held_out(run)]
-        below = [y + ROW * BAR / 2] * len(points)
-        axes.plot(points, below, "o", color=words.A_SEED, markersize=SEED, zorder=3, clip_on=False)
+        for value in seeds.held_out(run):
+            below = y + ROW * BAR / 2
+            axes.plot([scale * value], [below], "o", color=words.A_SEED, markersize=SEED, zorder=3, clip_on=False)
         axes.plot([after], [y], "o", color=palette.INK, markersize=DOT, zorder=4, clip_on=False)
         middle = axes.transData.transform((0, y))[1]
         style = {"points": TOTAL, "color": palette.INK, "weight": "bold", "within": frame}
         labels.put(axes, frame.x1, middle, text, ha="right", va="center", **style)
     head(labels, axes, words.held_out_head(runs), frame.width)
+
+
+def _shown(run, runs) -> list[float]:
+    """Every held-out figure of a row."""
+    return [*(words.held_out(run, runs) or ()), *seeds.held_out(run)]
 
 
 def head(labels, axes, text, width=None):

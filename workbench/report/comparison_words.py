@@ -70,7 +70,9 @@ def title(labels, figure, runs, height):
     words = tables.shared(runs)
     steps = {run.meta["steps"] for run in runs}
     words += [f"{count} step{'s' * (count != 1)}" for count in steps if len(steps) == 1]
-    words += [f"{count} seeds" for count in _seed_counts(runs) if count > 1]
+    if several(runs):
+        counts = units.ranges(sorted({seeds.count(run) for run in runs}))
+        words.append(f"held-out of {counts} seeds: mean ± standard deviation, a grey point each")
     words += taught(runs)
     text = shorten(labels, "  ·  ".join([*words, fitting(runs)]), 11, figure.bbox.width - 2 * MARGIN)
     write(figure, MARGIN, height - 80, text, 11, color=palette.QUIET)
@@ -140,9 +142,7 @@ def keys(figure, runs, height, noted):
     if any(held_out(run, runs) for run in runs):
         what = "accuracy" if form(runs) is units.percent else "held-out loss"
         keys.append(_mark("o", "white", palette.QUIET, f"{what} before"))
-        several = spread(runs)
-        keys.append(_mark("o", palette.INK, palette.INK, "after, ± standard deviation" if several else "after", 5.5))
-        keys += [_mark("o", A_SEED, A_SEED, "each seed", 4)] * several
+        keys.append(_mark("o", palette.INK, palette.INK, "after", 5.5))
     legend(figure, keys, (BELOW - 72 + (24 if noted else 0)) / height)
 
 
@@ -176,12 +176,11 @@ def plan_differs(run, longest) -> bool:
 def held_out_head(runs) -> str:
     """With the accuracy, or the loss, that all runs begin with, if it is one."""
     found = {each[0] for run in runs if (each := held_out(run, runs))}
+    functions = {run.meta.get("loss_function") or "loss" for run in runs}
+    loss = "" if form(runs) is units.percent else f" {functions.pop() if len(functions) == 1 else 'loss'}"
     if len(found) == 1:
-        return f"held-out, {form(runs)(found.pop())} before"
-    if form(runs) is units.percent:
-        return "held-out accuracy (%)"
-    functions = {run.meta.get("loss_function") for run in runs}
-    return f"held-out {functions.pop() if len(functions) == 1 else 'loss'}"
+        return f"held-out{loss}, {form(runs)(found.pop())} before"
+    return f"held-out{loss or ' accuracy (%)'}"
 
 
 def held_out(run, runs) -> tuple[float, float] | None:
@@ -197,14 +196,9 @@ def spread_of(run, runs) -> float | None:
     return seeds.spread(run, "accuracy" if form(runs) is units.percent else "held_out_loss")
 
 
-def spread(runs) -> bool:
+def several(runs) -> bool:
     """Whether some run stands for several seeds."""
-    return max(_seed_counts(runs)) > 1
-
-
-def _seed_counts(runs) -> list[int]:
-    """How many seeds the runs stand for, each number once."""
-    return sorted({seeds.count(run) for run in runs})
+    return any(seeds.count(run) > 1 for run in runs)
 
 
 def form(runs):
