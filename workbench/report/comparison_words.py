@@ -102,7 +102,8 @@ def finding(runs) -> str:
         if _apart(least, best, runs):
             small, able = (tables.words(run, apart) for run in (least, best))
             a_loss = "" if form(runs) is units.percent else "a held-out loss of "
-            return (f"{small} needs least SRAM, {units.kilobytes(size(least))}, for {a_loss}{seeds.after_words(least)}; "
+            few = f"{small} needs least SRAM, {units.kilobytes(size(least))}"
+            return (f"{few}, for {a_loss}{seeds.after_words(least)}; "
                     f"{able} learns most, {seeds.after_words(best)} in {units.kilobytes(size(best))}")  # fmt: skip
     return f"{told[0][0]} needs least SRAM, {told[0][1]}; {told[1][0]} most, {told[1][1]}"
 

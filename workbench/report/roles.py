@@ -40,6 +40,8 @@ def comparison_csv(runs: Sequence[Run]) -> pd.DataFrame:
     A row may stand for several `seeds` (see seeds.joined): its held-out figures are means, each with its spread; all
     else is of the first.
     """
+    if not runs:
+        return pd.DataFrame()
     runs = seeds.joined(runs)
     table = tables.comparison(runs)
     table["seeds"] = [seeds.count(run) for run in runs]

@@ -49,19 +49,24 @@ def learned(run: Run, runs: Sequence[Run]) -> list[dict]:
 def joined(runs: Sequence[Run]) -> list[Run]:
     """Runs that differ in their seed alone as one: the first of them, with the means as its own held-out figures.
 
-    Runs that are alike in everything stay as they are, and so does the only one of its kind.
+    Runs that are alike in everything stay as they are; so do the only one of its kind, and what is joined already.
     """
+    if any(OVER in run.meta for run in runs):
+        return list(runs)
     rows: dict[str, list[Run]] = {}
     for run in runs:
         rows.setdefault(_alike(run), []).append(run)
     found = []
     for alike in rows.values():
-        metas = learned(alike[0], runs)
-        if len(metas) == 1 or len({run.meta.get("seed") for run in alike}) < len(alike):
-            found += alike
-        else:
-            found.append(replace(alike[0], meta=alike[0].meta | over(metas)["mean"] | {OVER: metas}))
+        repeated = len({run.meta.get("seed") for run in alike}) < len(alike)
+        found += alike if repeated else [standing(alike[0], runs)]
     return found
+
+
+def standing(run: Run, runs: Sequence[Run]) -> Run:
+    """The run, with the means of all its seeds among `runs` as its own held-out figures; as it is if it has but one."""
+    metas = learned(run, runs)
+    return run if len(metas) == 1 else replace(run, meta=run.meta | over(metas)["mean"] | {OVER: metas})
 
 
 def count(run: Run) -> int:
