@@ -8,7 +8,7 @@ from workbench.cli.output import output_folder, say, say_error, say_json, say_mo
 from workbench.errors import WorkbenchError
 
 # What an ablation decides itself.
-OWN = ("schedules", "passes", "steps", "epochs", "lr_decay", "pretrain", "trace", "input")
+OWN = ("schedules", "passes", "steps", "epochs", "lr_decay", "pretrain", "trace", "input", "seeds")
 TABLE = "ablation.csv"
 
 

@@ -1,12 +1,14 @@
 """What a run says to a person on a terminal: the summary, the heaviest operators, the largest buffers."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from workbench import boards, units
 from workbench.errors import BoardError
 from workbench.objective import INPUT
 from workbench.record import Run
-from workbench.report import losses, tables
+from workbench.report import losses, seeds, tables
 from workbench.report.cells import NOTHING, arrow, grid, known, size
 from workbench.report.side_by_side import comparison_text  # noqa: F401  asked for here too
 
@@ -15,6 +17,23 @@ COLUMN = 76  # where the seconds of a stage stand
 
 def run_text(run: Run) -> str:
     """The summary of a run, one line a stage: header, compile, build, train, step, SRAM, and what went wrong."""
+    return _summary(run, [_train_line("train", run)])
+
+
+def seeds_text(runs: Sequence[Run]) -> str:
+    """The summary of runs that differ in their seed alone: that of the first, with a line a seed, and what they came to.
+
+    All are of one size; instructions differ where data decide them.
+    """
+    counts = [run.meta["instructions_per_step"] for run in runs if run.meta.get("instructions_per_step") is not None]
+    text = _summary(runs[0], [_train_line(f"seed {run.meta.get('seed')}", run) for run in runs])
+    reach = [units.count(count) for count in (min(counts), max(counts))] if counts else []
+    lines = [_stage("", f"{' – '.join(reach)} instructions, seed by seed")] * (len(set(reach)) > 1)
+    lines += [_stage("seeds", found)] if (found := seeds.finding(runs)) else []
+    return text + "".join(f"{line}\n" for line in lines)
+
+
+def _summary(run: Run, trained: list[str]) -> str:
     meta, memory = run.meta, run.meta["memory"]
     seconds = meta.get("seconds") or {}
     lines = [
@@ -26,7 +45,7 @@ def run_text(run: Run) -> str:
             seconds.get("build"),
         ),
         *([_stage("pretrain", _pretrained(meta["pretrained"]))] if meta.get("pretrained") else []),
-        _stage("train", _trained(meta), seconds.get("emulate")),
+        *trained,
         _stage("step", _step(meta)),
         _stage("SRAM", _sram(run)),
     ]
@@ -139,6 +158,10 @@ def _board(meta) -> str:
     except BoardError:
         return f"{meta['board']}, {meta['core']}, {limit}"
     return f"{board.name}, {board.core_title} {units.frequency(board.clock_hz)}, {limit}"
+
+
+def _train_line(name: str, run: Run) -> str:
+    return _stage(name, _trained(run.meta), (run.meta.get("seconds") or {}).get("emulate"))
 
 
 def _stage(name, text, seconds=None) -> str:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 
+import numpy as np
+
 from workbench import frontends
 from workbench.errors import WorkbenchError, shown
 from workbench.feeding import Training, with_data
@@ -40,6 +42,12 @@ def _network(name: str | Path, seed: int, options: Training, batch, classes) -> 
     if found.unquantized is None:
         return found
     return with_data(found, replace(options, seed=seed), calibrate=True)[0]  # its ranges
+
+
+def same_weights(models: Mapping[int, Model]) -> bool:
+    """Whether all of them begin alike, as those do that come with their weights."""
+    first, *others = (model.weights for model in models.values())
+    return all(np.array_equal(each[name], first[name]) for each in others for name in first)
 
 
 def run_seeds(
