@@ -83,9 +83,8 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
 
 
 def add_seeds(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument(
-        "--seeds", type=positive, metavar="N", help=f"{what} with N seeds, from --seed on: mean, spread"
-    )
+    told = f"{what} once with each of N seeds, from --seed on: mean and spread"
+    parser.add_argument("--seeds", type=positive, metavar="N", help=told)
 
 
 def add_data(parser: argparse.ArgumentParser, split: bool = True) -> None:

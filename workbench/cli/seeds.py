@@ -11,11 +11,11 @@ from workbench.errors import WorkbenchError
 def run_seeds(args) -> int:
     """Train, tell, keep each run in seed-S/; the exit code of the worst."""
     from workbench.cli.compare import cells_told
-    from workbench.record.folder import SEEDS, filling
+    from workbench.record.folder import filling
     from workbench.study.compare import Cell, compare_cells
 
     if args.save_weights:
-        raise WorkbenchError("--save-weights is for one run; of several seeds each keeps its own, as seed-S/weights.npz",
+        raise WorkbenchError("--save-weights is for one run; each seed keeps its own: seed-S/weights.npz in the folder",
                              "leave it out")  # fmt: skip
     board, model = options.board(args), options.check(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule), args.force)
@@ -30,12 +30,12 @@ def run_seeds(args) -> int:
         if not comparison.runs:
             raise _failure(comparison)  # an earlier run stays
         with stage(args, "drawing"):
-            files = [folder / name for name in (SEEDS, *_draw(comparison.runs, new))]
+            _draw(comparison.runs, new)
     if args.json:
         (told,) = comparison.over_seeds()
         say_json(told)
     else:
-        _tell(args, comparison.runs, folder, files)
+        _tell(args, comparison.runs, folder)
     _tell_missing(comparison)
     return comparison.exit_code
 
@@ -58,7 +58,7 @@ def _errors(comparison) -> list[str]:
     return [text if everywhere else f"seed {', '.join(having)}: {text}" for text, having in seeds.items()]
 
 
-def _tell(args, runs, folder: Path, files: list[Path]) -> None:
+def _tell(args, runs, folder: Path) -> None:
     from workbench.cli.notes import notes_of
     from workbench.report.text import seeds_text, violations_text
 
@@ -68,7 +68,7 @@ def _tell(args, runs, folder: Path, files: list[Path]) -> None:
         say(f"seed {broken.meta['seed']}:\n{violations_text(broken)}".rstrip())
     for note in notes_of(runs):
         say_more(args, f"{'note':<10}{note}")
-    say_more(args, f"Wrote {', '.join(map(str, files))}")
+    say_more(args, f"Wrote {folder}/, a folder a seed, seeds.csv and seeds.png in it")
     say_more(args, f"next: ./workbench.sh report {folder}")
 
 
@@ -79,11 +79,10 @@ def _tell_missing(comparison) -> None:
         say_error(f"interrupted before seed {', '.join(str(each.cell.seed) for each in comparison.interrupted)}")
 
 
-def _draw(runs, folder: Path) -> list[str]:
+def _draw(runs, folder: Path) -> None:
     from workbench.report.figure import ENDINGS, save_figure
     from workbench.report.seeds_figure import seeds_figure
 
-    figure, names = seeds_figure(runs), [f"seeds{ending}" for ending in ENDINGS]
-    for name in names:
-        save_figure(figure, folder / name)
-    return names
+    figure = seeds_figure(runs)
+    for ending in ENDINGS:
+        save_figure(figure, folder / f"seeds{ending}")

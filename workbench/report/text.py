@@ -21,19 +21,20 @@ def run_text(run: Run) -> str:
 
 
 def seeds_text(runs: Sequence[Run]) -> str:
-    """The summary of runs that differ in their seed alone: that of the first, with a line a seed, and what they came to.
+    """The summary of runs that differ in their seed alone: the first one's, with a line a seed; what they came to."""
+    text = _summary(runs[0], [_train_line(f"seed {run.meta.get('seed')}", run) for run in runs], _instructions(runs))
+    found = seeds.finding(runs)
+    return text + (_stage("seeds", found) + "\n" if found else "")
 
-    All are of one size; instructions differ where data decide them.
-    """
+
+def _instructions(runs) -> str:
+    """How far they differ between runs, where data decide some of them."""
     counts = [run.meta["instructions_per_step"] for run in runs if run.meta.get("instructions_per_step") is not None]
-    text = _summary(runs[0], [_train_line(f"seed {run.meta.get('seed')}", run) for run in runs])
-    reach = [units.count(count) for count in (min(counts), max(counts))] if counts else []
-    lines = [_stage("", f"{' – '.join(reach)} instructions, seed by seed")] * (len(set(reach)) > 1)
-    lines += [_stage("seeds", found)] if (found := seeds.finding(runs)) else []
-    return text + "".join(f"{line}\n" for line in lines)
+    ends = [units.count(count) for count in sorted({*counts})]
+    return f" ({ends[0]} – {ends[-1]} instructions)" if len(ends) > 1 else ""
 
 
-def _summary(run: Run, trained: list[str]) -> str:
+def _summary(run: Run, trained: list[str], of_step: str = "") -> str:
     meta, memory = run.meta, run.meta["memory"]
     seconds = meta.get("seconds") or {}
     lines = [
@@ -46,7 +47,7 @@ def _summary(run: Run, trained: list[str]) -> str:
         ),
         *([_stage("pretrain", _pretrained(meta["pretrained"]))] if meta.get("pretrained") else []),
         *trained,
-        _stage("step", _step(meta)),
+        _stage("step", _step(meta) + of_step),
         _stage("SRAM", _sram(run)),
     ]
     if not memory["fits"]:
