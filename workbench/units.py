@@ -1,7 +1,7 @@
 """The only place that turns bytes, counts, cycles and addresses into text for people, and back."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from workbench.errors import WorkbenchError
 
@@ -92,6 +92,12 @@ def loss(value: float | None) -> str:
     if abs(value) >= 100:
         return f"{value:.0f}" if abs(value) < 1e5 else f"{value:.1e}"
     return f"{value:.2f}" if abs(value) >= 0.01 or not value else f"{value:.2g}"
+
+
+def give_or_take(value: float | None, spread: float | None, form: Callable[[float | None], str]) -> str:
+    """A mean and its spread, both written by `form`: '74.1 ± 7.7 %', '0.11 ± 0.02'; without a spread the mean alone."""
+    text = form(value)
+    return text if value is None or spread is None else f"{text.removesuffix(' %')} ± {form(spread)}"
 
 
 def ranges(numbers: Sequence[int]) -> str:

@@ -18,6 +18,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--ablate", action="store_true", help="one policy, a step each: what every pass is worth")
     add_schedules(parser)
     parser.add_argument("--jobs", type=options.positive, metavar="N", help="cells at a time (default: one a CPU)")
+    options.add_seeds(parser, "train each policy")
     options.add_compile(parser, schedule=False, single_policy=False)
     options.add_board(parser)
     options.add_training(parser, trace="memory", steps=50)
@@ -26,7 +27,7 @@ def add_arguments(parser) -> None:
 
 def execute(args) -> int:
     from workbench.cli.notes import passes_note
-    from workbench.record.folder import filling
+    from workbench.record.folder import SEEDS, filling
     from workbench.study.compare import TABLE, cells, check_names, compare_cells
 
     asked = args.policies if args.policies is not None else "full" if args.ablate else "full,bias-only,last-2"
@@ -41,18 +42,21 @@ def execute(args) -> int:
     folder = output_folder(args.output, options.run_name(args, board), args.force)
     say_note(passes_note(schedules, args.passes), args)
     model = options.pretrained(args, model)
+    models = options.networks(args, model)
     with filling(folder) as new:
         with stopping():
             comparison = compare_cells(
                 model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=new,
-                **cells_told(args, len(wanted)), **vars(options.training(args)),
+                models=models, **cells_told(args, _count(args, wanted)), **vars(options.training(args)),
             )  # fmt: skip
         if comparison.interrupted and not comparison.runs:
             raise KeyboardInterrupt  # there is nothing to tell or to keep
         with stage(args, "drawing"):
-            files = [folder / name for name in (TABLE, *draw(comparison, new))]
+            tables = [TABLE] if args.seeds is None else [TABLE, SEEDS]
+            files = [folder / name for name in (*tables, *draw(comparison, new))]
     if args.json:
-        say_json([_json(outcome) for outcome in comparison.outcomes])
+        of_each = [_json(outcome) for outcome in comparison.outcomes] if args.seeds is None else comparison.over_seeds()
+        say_json(of_each)
     else:
         _tell(args, comparison, files, folder)
     for outcome in comparison.without_run if args.verbose > 1 else ():
@@ -67,7 +71,7 @@ def draw(comparison, folder: Path) -> list[str]:
 
     if not comparison.runs:
         return []
-    figure = comparison_figure(comparison.runs, _missing(comparison.without_run))
+    figure = comparison_figure(comparison.rows, _missing(comparison.without_run))
     names = [f"compare{ending}" for ending in ENDINGS]
     for name in names:
         save_figure(figure, folder / name)
@@ -79,7 +83,7 @@ def _tell(args, comparison, files, folder) -> None:
     from workbench.report.side_by_side import comparison_text
 
     if comparison.runs:
-        say(comparison_text(comparison.runs).rstrip())
+        say(comparison_text(comparison.rows).rstrip())
         notes = notes_of(comparison.runs)
         say_more(args, "".join(["\n", *(f"note: {note}\n" for note in notes)]) if notes else "")
     for outcome in comparison.failed:
@@ -111,6 +115,11 @@ def _took(meta: dict) -> str:
     seconds = meta["seconds"]
     native = f", {seconds['native']:.1f} s native" if "native" in seconds else ""
     return f"{seconds['emulate']:.1f} s emulated{native}"
+
+
+def _count(args, wanted) -> int:
+    """How many runs there will be: all cells with the first seed, one a policy with each further one."""
+    return len(wanted) + len({cell.policy for cell in wanted}) * ((args.seeds or 1) - 1)
 
 
 def cells_told(args, count: int) -> dict:

@@ -73,7 +73,8 @@ def _names(having: Sequence[Run], runs: Sequence[Run]) -> str:
     if not others:
         return ""
     apart = tables.apart(runs)
-    for keys in ([key for key in apart if key != "schedule"], apart):
+    trained = [key for key in apart if key != "schedule"]
+    for keys in (trained, apart, [*trained, "seed"], [*apart, "seed"]):
         named, other = (list(dict.fromkeys(tables.words(run, keys) for run in part)) for part in (having, others))
         if not set(named) & set(other):
             return f"{', '.join(named)}: "

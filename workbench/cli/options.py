@@ -88,6 +88,11 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
         parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
 
 
+def add_seeds(parser: argparse.ArgumentParser, what: str) -> None:
+    told = f"{what} once with each of N seeds, from --seed on: mean and spread"
+    parser.add_argument("--seeds", type=positive, metavar="N", help=told)
+
+
 def add_data(parser: argparse.ArgumentParser, split: bool = True) -> None:
     """`split`: whether a part of it can be held out."""
     which = "a data set by name, FILE.npz, FILE.csv, or FOLDER/CLASS/*.png, .jpg, .wav, .csv (default: its own)"
@@ -186,6 +191,22 @@ def model(args):
     from workbench import session  # seconds to load: a misspelt name should not wait for it
 
     return session.with_weights(found, read_weights(path, found.graph), path)
+
+
+def networks(args, found) -> dict:
+    """The network of each seed asked for, by seed; `found` is the first one's, with its data read. None: one seed."""
+    if args.seeds is None:
+        return None
+    from workbench.feeding import Training
+    from workbench.study import seeds
+
+    start = found if args.pretrain or args.load_weights else args.model
+    how = Training(data=args.data, loss=args.loss, **reading(args))
+    with stage(args, f"{args.model}: loading"):
+        made = seeds.networks(start, found, seeds.seeds_of(args.seed, args.seeds), how, args.batch, args.classes)
+    if args.seeds > 1 and seeds.same_weights(made):
+        say_note("every seed begins with the same weights; the order of samples tells seeds apart", args)
+    return made
 
 
 def called(args) -> str:
@@ -364,6 +385,7 @@ def run_name(args, board: Board, schedule: str | None = None, label: str | None 
     parts += [args.rounding] if args.rounding != "stochastic" else []
     parts += ["no_qas"] if args.no_qas else []
     parts += [f"classes{args.classes}"] if args.classes else []
+    parts += [f"seeds{args.seeds}"] if getattr(args, "seeds", None) else []
     return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
 
 

@@ -14,6 +14,8 @@ from workbench.cli.output import (
     stopping_after_a_step,
 )
 from workbench.cli.progress import steps
+from workbench.cli.seeds import run_seeds
+from workbench.errors import WorkbenchError
 
 INTERRUPTED = 130
 HELP = "train a network on the emulated board and measure a step"
@@ -24,10 +26,16 @@ def add_arguments(parser) -> None:
     options.add_compile(parser)
     options.add_board(parser)
     options.add_training(parser, trace="ops", steps=50, weights_out=True)
+    options.add_seeds(parser, "train")
+    parser.add_argument("--jobs", type=options.positive, metavar="N", help="seeds at a time (default: one a CPU)")
     options.add_output(parser)
 
 
 def execute(args) -> int:
+    if args.seeds is not None:
+        return run_seeds(args)
+    if args.jobs is not None:
+        raise WorkbenchError("--jobs is for several seeds: one run takes one process", "--seeds N, or leave it out")
     board = options.board(args)
     model = options.check(args)
     folder = output_folder(args.output, options.run_name(args, board, args.schedule), args.force)

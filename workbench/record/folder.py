@@ -30,7 +30,8 @@ from workbench.files import MB, read_json
 FILLING, FILLED, REPLACED = ".filling-", ".filled", ".replaced"
 LARGEST_MANIFEST = 32 * MB
 RUN, FILES = "run.json", "files.json"
-LISTS = ("compare.csv", "ablation.csv")  # of the runs in a folder
+SEEDS = "seeds.csv"
+LISTS = ("compare.csv", "ablation.csv", SEEDS)  # of the runs in a folder
 HEADS = (RUN, FILES, *LISTS, "Makefile")
 
 

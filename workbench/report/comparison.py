@@ -1,5 +1,5 @@
 """The comparison figure: one row a run, SRAM by role as a stacked bar beside instructions and held-out accuracy
-(the loss of runs that tell no classes).
+(the loss of runs that tell no classes). Several seeds of one run are a row: the mean, its spread, a point a seed.
 
 policy  schedule | SRAM by role, measured ......... | instructions a step | held-out accuracy
 full    vanilla  | [par][activ][gradient      ] 26.4 | ======== 313 k      | o-----> 95.8 %
@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from workbench import units
 from workbench.record import Run
 from workbench.report import comparison_words as words
-from workbench.report import palette, roles, tables
+from workbench.report import palette, roles, seeds, tables
 from workbench.report.comparison_words import ABOVE, BELOW, BREAK, LIMIT_IN_SIGHT, MARGIN, ROW
 from workbench.report.figure import DPI, WIDTH, Picture
 from workbench.report.labels import Labels, shorten
@@ -22,20 +22,21 @@ from workbench.report.labels import Labels, shorten
 GAP = 44  # pixels between panels
 BAR = 0.62  # of a row
 TOTAL = 11  # points; hinted at 10.5, the bold letters of DejaVu Sans look as if they had serifs
-RING, DOT = 10, 5.5  # points across: accuracy before, after
+RING, DOT, SEED = 10, 5.5, 4  # points across: accuracy before, after; after one of several seeds
 
 
 def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
     """The figure for any number of runs; `note` is written below, for what is missing."""
     if not runs:
         raise ValueError("comparison_figure needs at least one run")
+    runs = seeds.joined(runs)
     tops = _tops(runs)
     height = ABOVE + tops[-1] + ROW + BELOW + (24 if note else 0)
     figure = Picture(figsize=(WIDTH, height / DPI), dpi=DPI, facecolor="white")
     labels = Labels(figure)
     panels = [(_sram, 5.6)]
     panels += [(_instructions, 2.6)] * any(run.meta.get("instructions_per_step") for run in runs)
-    panels += [(_held_out, 2.2)] * any(words.held_out(run, runs) for run in runs)
+    panels += [(_held_out, 3.2 if words.several(runs) else 2.2)] * any(words.held_out(run, runs) for run in runs)
     x = left = MARGIN + words.names_width(labels, runs)
     room = WIDTH * DPI - left - MARGIN - GAP * (len(panels) - 1)
     for draw, weight in panels:
@@ -145,28 +146,41 @@ def _instructions(labels, axes, runs, rows):
 
 
 def _held_out(labels, axes, runs, rows):
-    form, wide, frame = words.form(runs), labels.measure("100.0 %", TOTAL, "bold")[0] + 16, axes.bbox.frozen()
+    form, frame = words.form(runs), axes.bbox.frozen()
+    told = [seeds.after_words(run) if words.held_out(run, runs) else "" for run in runs]
+    wide = max(labels.measure(text, TOTAL, "bold")[0] for text in [*told, form(1)]) + 16
     box = axes.get_position()
     axes.set_position((box.x0, box.y0, box.width * (1 - wide / frame.width), box.height))
     if form is units.percent:
         axes.set_xlim(0, 100)
         axes.set_xticks(range(0, 101, 25))
     else:
-        axes.set_xlim(0, 1.05 * max(max(words.held_out(run, runs) or (0,)) for run in runs))
+        axes.set_xlim(0, 1.05 * max(0, *(value for run in runs for value in _shown(run, runs))))
         axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-    for run, y in zip(runs, rows, strict=True):
+    scale = 100 if form is units.percent else 1
+    for run, y, text in zip(runs, rows, told, strict=True):
         found = words.held_out(run, runs)
         if not found:
             continue
-        before, after = (100 * value if form is units.percent else value for value in found)
+        before, after = (scale * value for value in found)
         axes.plot([before, after], [y, y], color=palette.QUIET, linewidth=1.5, zorder=2)
         ring = {"markeredgewidth": 1.5, "markersize": RING, "clip_on": False}  # seen around a dot that hides its middle
         axes.plot([before], [y], "o", color="white", markeredgecolor=palette.QUIET, zorder=3, **ring)
-        axes.plot([after], [y], "o", color=palette.INK, markersize=DOT, zorder=3, clip_on=False)
+        if apart := scale * (words.spread_of(run, runs) or 0):
+            axes.errorbar([after], [y], xerr=apart, color=palette.INK, capsize=5, elinewidth=1.5, zorder=3)
+        for value in seeds.held_out(run):
+            below = y + ROW * BAR / 2
+            axes.plot([scale * value], [below], "o", color=words.A_SEED, markersize=SEED, zorder=3, clip_on=False)
+        axes.plot([after], [y], "o", color=palette.INK, markersize=DOT, zorder=4, clip_on=False)
         middle = axes.transData.transform((0, y))[1]
         style = {"points": TOTAL, "color": palette.INK, "weight": "bold", "within": frame}
-        labels.put(axes, frame.x1, middle, form(found[1]), ha="right", va="center", **style)
+        labels.put(axes, frame.x1, middle, text, ha="right", va="center", **style)
     head(labels, axes, words.held_out_head(runs), frame.width)
+
+
+def _shown(run, runs) -> list[float]:
+    """Every held-out figure of a row."""
+    return [*(words.held_out(run, runs) or ()), *seeds.held_out(run)]
 
 
 def head(labels, axes, text, width=None):

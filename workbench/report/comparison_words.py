@@ -2,13 +2,14 @@
 
 import re
 from itertools import groupby
+from math import hypot
 from operator import itemgetter
 
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from workbench import units
-from workbench.report import losses, palette, roles, tables
+from workbench.report import losses, palette, roles, seeds, tables
 from workbench.report.labels import shorten
 
 ABOVE, BELOW, MARGIN = 150, 118, 24  # pixels for titles, for the axis and the keys, at the edges
@@ -16,7 +17,8 @@ LONGEST_NAME, SCHEDULE = 240, 110  # pixels, at most for a line of the name of a
 ROW, BREAK, LINE = 46, 16, 18  # pixels a run, between groups of runs, a line of a name
 HAIR = 800  # a part smaller than one of so many of the longest bar is not seen
 PLAINER = {"dead": "arena not in use", "scalar": "scalars and runtime"}  # words for roles
-CLOSE = 0.02  # accuracies that differ by less are told as alike
+CLOSE, CLOSE_LOSS = 0.02, 0.05  # accuracies that differ by less are told as alike; losses, by this part
+A_SEED = palette.pale(palette.INK, 0.45)  # the point of one of several seeds
 LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the longest bar
 
 
@@ -68,6 +70,9 @@ def title(labels, figure, runs, height):
     words = tables.shared(runs)
     steps = {run.meta["steps"] for run in runs}
     words += [f"{count} step{'s' * (count != 1)}" for count in steps if len(steps) == 1]
+    if several(runs):
+        counts = units.ranges(sorted({seeds.count(run) for run in runs}))
+        words.append(f"held-out of {counts} seeds: mean ± standard deviation, a grey point each")
     words += taught(runs)
     text = shorten(labels, "  ·  ".join([*words, fitting(runs)]), 11, figure.bbox.width - 2 * MARGIN)
     write(figure, MARGIN, height - 80, text, 11, color=palette.QUIET)
@@ -80,8 +85,8 @@ def taught(runs) -> list[str]:
 
 
 def finding(runs) -> str:
-    """The run that needs least SRAM and the one that needs most, by the same measure; or the most accurate one, where
-    little SRAM costs accuracy."""
+    """The run that needs least SRAM and the one that needs most, by the same measure; or the one that learned most,
+    where little SRAM costs accuracy (or loss), by more than seeds are apart."""
     if len(runs) == 1:
         return f"{units.kilobytes(tables.sram(runs[0])[0])} of SRAM"
     same = len({tables.sram(run)[1] for run in runs}) == 1
@@ -91,14 +96,23 @@ def finding(runs) -> str:
     if size(least) == size(most):
         return f"each needs {units.kilobytes(size(least))} of SRAM"
     told = [(tables.words(run, apart), units.kilobytes(size(run))) for run in (least, most)]
-    if all(accuracies(run) for run in runs):
-        reached = lambda run: accuracies(run)[1]  # noqa: E731
-        best = min(runs, key=lambda run: (-reached(run), size(run)))
-        if reached(best) - reached(least) >= CLOSE:
+    if all(held_out(run, runs) for run in runs):
+        sign = -1 if form(runs) is units.percent else 1
+        best = min(runs, key=lambda run: (sign * held_out(run, runs)[1], size(run)))
+        if _apart(least, best, runs):
             small, able = (tables.words(run, apart) for run in (least, best))
-            return (f"{small} needs least SRAM, {units.kilobytes(size(least))}, for {units.percent(reached(least))}; "
-                    f"{able} learns most, {units.percent(reached(best))} in {units.kilobytes(size(best))}")  # fmt: skip
+            a_loss = "" if form(runs) is units.percent else "a held-out loss of "
+            few = f"{small} needs least SRAM, {units.kilobytes(size(least))}"
+            return (f"{few}, for {a_loss}{seeds.after_words(least)}; "
+                    f"{able} learns most, {seeds.after_words(best)} in {units.kilobytes(size(best))}")  # fmt: skip
     return f"{told[0][0]} needs least SRAM, {told[0][1]}; {told[1][0]} most, {told[1][1]}"
+
+
+def _apart(run, other, runs) -> bool:
+    """Whether what two runs learned differs by more than is told as alike, and than their seeds are apart."""
+    one, two = held_out(run, runs)[1], held_out(other, runs)[1]
+    close = CLOSE if form(runs) is units.percent else CLOSE_LOSS * max(one, two)
+    return abs(one - two) >= max(close, hypot(*(spread_of(each, runs) or 0 for each in (run, other))))
 
 
 def fitting(runs) -> str:
@@ -163,12 +177,11 @@ def plan_differs(run, longest) -> bool:
 def held_out_head(runs) -> str:
     """With the accuracy, or the loss, that all runs begin with, if it is one."""
     found = {each[0] for run in runs if (each := held_out(run, runs))}
+    functions = {run.meta.get("loss_function") or "loss" for run in runs}
+    loss = "" if form(runs) is units.percent else f" {functions.pop() if len(functions) == 1 else 'loss'}"
     if len(found) == 1:
-        return f"held-out, {form(runs)(found.pop())} before"
-    if form(runs) is units.percent:
-        return "held-out accuracy (%)"
-    functions = {run.meta.get("loss_function") for run in runs}
-    return f"held-out {functions.pop() if len(functions) == 1 else 'loss'}"
+        return f"held-out{loss}, {form(runs)(found.pop())} before"
+    return f"held-out{loss or ' accuracy (%)'}"
 
 
 def held_out(run, runs) -> tuple[float, float] | None:
@@ -177,6 +190,16 @@ def held_out(run, runs) -> tuple[float, float] | None:
         return accuracies(run)
     before, after, _ = losses.held_out(run.meta)
     return None if None in (before, after) else (before, after)
+
+
+def spread_of(run, runs) -> float | None:
+    """How far its seeds are apart after the training, by the measure of all these runs."""
+    return seeds.spread(run, "accuracy" if form(runs) is units.percent else "held_out_loss")
+
+
+def several(runs) -> bool:
+    """Whether some run stands for several seeds."""
+    return any(seeds.count(run) > 1 for run in runs)
 
 
 def form(runs):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from workbench.record import Run
-from workbench.report import tables
+from workbench.report import seeds, tables
 
 # Arena first, what no live buffer uses of it last; then what is linked statically; then the stack.
 ORDER = ("input", "label", "activation", "mask", "gradient", "scratch", "dead",
@@ -35,8 +35,18 @@ def parts_of(run: Run, measure: str) -> dict[str, int]:
 
 
 def comparison_csv(runs: Sequence[Run]) -> pd.DataFrame:
-    """tables.comparison, then a column planned_ROLE and measured_ROLE a role."""
+    """tables.comparison, then a column planned_ROLE and measured_ROLE a role.
+
+    A row may stand for several `seeds` (see seeds.joined): its held-out figures are means, each with its spread; all
+    else is of the first.
+    """
+    if not runs:
+        return pd.DataFrame()
+    runs = seeds.joined(runs)
     table = tables.comparison(runs)
+    table["seeds"] = [seeds.count(run) for run in runs]
+    for figure in ("held_out_loss", "accuracy"):
+        table[f"{figure}_spread"] = [seeds.spread(run, figure) for run in runs]
     for measure in MEASURES:
         table = table.join(sram_by_role(runs, measure).add_prefix(f"{measure}_").reset_index(drop=True))
     return table

@@ -4,20 +4,21 @@ from collections.abc import Sequence
 
 from workbench import units
 from workbench.record import Run
-from workbench.report import losses, roles, tables
+from workbench.report import roles, seeds, tables
 from workbench.report.ablation import ablation_among, ablation_text
-from workbench.report.cells import NOTHING, arrow, bare_kb, grid, known
+from workbench.report.cells import NOTHING, bare_kb, grid, known
 
 MEASURES = ["planned", "measured", "change", "by order", "arena", "touched", "static", "stack",
-            "flash", "instr.", "cycles", "a step", "loss", "held-out"]  # fmt: skip
+            "flash", "instr.", "cycles", "a step", "seeds", "loss", "held-out"]  # fmt: skip
 TEXTS = {*tables.KEYS, "loss", "held-out", "fits"}  # to the left, numbers to the right
 
 
 def comparison_text(runs: Sequence[Run]) -> str:
-    """Aligned tables, a row a run; what all runs have in common stands above them, not in them. The runs of an
-    ablation give its tables."""
+    """Aligned tables, a row a run, or all seeds of one; what all runs have in common stands above them, not in them.
+    The runs of an ablation give its tables."""
     if steps := ablation_among(runs):
         return ablation_text(steps)
+    runs = seeds.joined(runs)
     table = tables.comparison(runs)
     apart = tables.apart(runs) or ["schedule"]
     heads = apart + MEASURES
@@ -26,6 +27,8 @@ def comparison_text(runs: Sequence[Run]) -> str:
     heads = [head for head in heads if any(row[head] != NOTHING for row in cells)]  # a column nobody fills says nothing
     if _all_touched(table):
         heads.remove("touched")
+    if len({seeds.count(run) for run in runs}) == 1:
+        heads.remove("seeds")
     body = grid(heads, [[row[head] for head in heads] for row in cells], _left(heads))
     parts = [_common(table, apart), body, "\n".join(_comparison_notes(table, heads, runs)) + "\n"]
     by_role = _roles_text(runs, apart)
@@ -87,8 +90,9 @@ def _comparison_row(row, runs, index) -> dict[str, str]:
         "instr.": units.quantity(known(row.instructions)),
         "cycles": units.quantity(known(row.cycles)),
         "a step": units.milliseconds(known(row.ms)),
-        "loss": losses.loss_words(*losses.of_meta(runs[index].meta)) or NOTHING,
-        "held-out": arrow(*losses.held_out(runs[index].meta)),
+        "seeds": str(seeds.count(runs[index])),
+        "loss": seeds.loss_words(runs[index]) or NOTHING,
+        "held-out": seeds.held_out_words(runs[index]),
         "limit": bare_kb(row.sram_limit),
         "fits": "yes" if row.fits else "no",
     }
@@ -159,4 +163,12 @@ def _comparison_notes(table, heads, runs) -> list[str]:
     )
     if models:
         notes.append(f"instructions counted in one step, its time from cycles modelled ({'; '.join(models)})")
-    return notes
+    return [*notes, *_seeds_note(runs)]
+
+
+def _seeds_note(runs) -> list[str]:
+    counts = {seeds.count(run) for run in runs}
+    if counts == {1}:
+        return []
+    over = f"{counts.pop()} seeds" if len(counts) == 1 else "so many seeds"
+    return [f"loss, held-out: mean ± standard deviation over {over}; all else is of the first"]

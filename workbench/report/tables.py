@@ -216,7 +216,8 @@ def key(run: Run, name: str):
 
 def words(run: Run, names: Sequence[str]) -> str:
     """'lenet batch 8': these KEYS of a run for people, a number with its name."""
-    told = (f"{name} {key(run, name)}" if name in ("batch", "accumulate") else str(key(run, name)) for name in names)
+    numbers = ("batch", "accumulate", "seed")
+    told = (f"{name} {key(run, name)}" if name in numbers else str(key(run, name)) for name in names)
     return " ".join(filter(None, told))
 
 

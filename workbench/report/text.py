@@ -1,5 +1,7 @@
 """What a run says to a person on a terminal: the summary, the heaviest operators, the largest buffers."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from workbench import boards, units
@@ -7,7 +9,7 @@ from workbench.errors import BoardError
 from workbench.objective import INPUT
 from workbench.rates import COSINE
 from workbench.record import Run
-from workbench.report import losses, tables
+from workbench.report import losses, seeds, tables
 from workbench.report.cells import NOTHING, arrow, grid, known, size
 from workbench.report.side_by_side import comparison_text  # noqa: F401  asked for here too
 
@@ -16,6 +18,24 @@ COLUMN = 76  # where the seconds of a stage stand
 
 def run_text(run: Run) -> str:
     """The summary of a run, one line a stage: header, compile, build, train, step, SRAM, and what went wrong."""
+    return _summary(run, [_train_line("train", run)])
+
+
+def seeds_text(runs: Sequence[Run]) -> str:
+    """The summary of runs that differ in their seed alone: the first one's, with a line a seed; what they came to."""
+    text = _summary(runs[0], [_train_line(f"seed {run.meta.get('seed')}", run) for run in runs], _instructions(runs))
+    found = seeds.finding(runs)
+    return text + (_stage("seeds", found) + "\n" if found else "")
+
+
+def _instructions(runs) -> str:
+    """How far they differ between runs, where data decide some of them."""
+    counts = [run.meta["instructions_per_step"] for run in runs if run.meta.get("instructions_per_step") is not None]
+    ends = [units.count(count) for count in sorted({*counts})]
+    return f" ({ends[0]} – {ends[-1]} instructions)" if len(ends) > 1 else ""
+
+
+def _summary(run: Run, trained: list[str], of_step: str = "") -> str:
     meta, memory = run.meta, run.meta["memory"]
     seconds = meta.get("seconds") or {}
     lines = [
@@ -27,9 +47,9 @@ def run_text(run: Run) -> str:
             seconds.get("build"),
         ),
         *([_stage("pretrain", _pretrained(meta["pretrained"]))] if meta.get("pretrained") else []),
-        _stage("train", _trained(meta), trained_seconds(seconds)),
+        *trained,
         *([_stage("native", told)] if (told := native_words(meta)) else []),
-        _stage("step", _step(meta)),
+        _stage("step", _step(meta) + of_step),
         _stage("SRAM", _sram(run)),
     ]
     if not memory["fits"]:
@@ -144,9 +164,13 @@ def _board(meta) -> str:
     return f"{board.name}, {board.core_title} {units.frequency(board.clock_hz)}, {limit}"
 
 
+def _train_line(name: str, run: Run) -> str:
+    return _stage(name, _trained(run.meta), (run.meta.get("seconds") or {}).get("emulate"))
+
+
 def _stage(name, text, seconds=None) -> str:
     line = f"{name:<10}{text}"
-    return line if seconds is None else f"{line:<{COLUMN}} {units.seconds(seconds)}"
+    return _stage(name, _trained(run.meta), trained_seconds(run.meta.get("seconds") or {}))
 
 
 def _compiled(meta, memory) -> str:

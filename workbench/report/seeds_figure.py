@@ -1,0 +1,91 @@
+r"""Several seeds of one training: their loss curves in one panel, what the held-out samples showed in another.
+
+loss |\                       held-out |
+     | \\___ seed 2                    |   seed 0      o
+     |  \____ seed 0                   |   seed 1   o
+     |   \___ seed 1                   |   mean    |-+-|
+     +------------> step               +---------------> accuracy
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from workbench import units
+from workbench.record import Run
+from workbench.report import losses, palette, seeds
+from workbench.report.figure import DPI, Picture
+
+WIDTH, HEIGHT = 13.0, 4.6  # inches
+FEWEST, PART, SHORTEST = 40, 20, 10  # steps from which on means are drawn: of a twentieth of them, ten or more
+LOGARITHMIC = 50  # largest / smallest mean
+NAMED = 8  # seeds, at most, whose curves are told apart by colour
+COLOURS = ("#6a4fb3", "#c3570f", "#1a7f4b", "#2b7bba", "#a3326b", "#8a6d00", "#4a5560", "#00858a")
+
+
+def seeds_figure(runs: Sequence[Run]) -> Picture:
+    """The figure of at least one run; losses that are no numbers leave gaps."""
+    held_out = [losses.held_out(run.meta)[1] for run in runs]
+    known = any(value is not None for value in held_out)
+    figure = Picture(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor="white", layout="constrained")
+    panels = figure.subplots(1, 2, width_ratios=(3, 2), squeeze=False)[0] if known else [figure.add_subplot()]
+    colours = [COLOURS[at] if len(runs) <= NAMED else palette.PHASE["update"] for at in range(len(runs[:NAMED]))]
+    colours += [palette.PHASE["update"]] * (len(runs) - len(colours))
+    _curves(panels[0], runs, colours)
+    if known:
+        _ends(panels[1], runs, held_out, colours)
+    for axes in panels:
+        axes.grid(color=palette.HAIR, linewidth=0.7)
+        axes.set_axisbelow(True)
+        for side, spine in axes.spines.items():
+            spine.set_visible(side in ("left", "bottom"))
+            spine.set_color(palette.QUIET)
+        axes.tick_params(labelcolor=palette.INK, color=palette.QUIET)
+    title = f"{runs[0].title}: {seeds.finding(runs) or f'{len(runs)} seeds'}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=palette.INK, parse_math=False)
+    return figure
+
+
+def _curves(axes, runs, colours) -> None:
+    """A curve a seed: means of the last steps, of a short run each step."""
+    shown, told = [], ""
+    for run, colour in zip(runs, colours, strict=True):
+        values = pd.Series([np.nan if loss is None else loss for loss in run.meta.get("loss") or []], dtype=float)
+        if len(values) >= FEWEST:
+            window = max(SHORTEST, len(values) // PART)
+            values, told = values.rolling(window, min_periods=SHORTEST).mean(), f", mean of {window} steps"
+        axes.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=1.6, label=f"seed {run.meta['seed']}")
+        shown += [loss for loss in values[np.isfinite(values)] if loss > 0]
+    _, guess = losses.of_meta(runs[0].meta)
+    if guess:
+        words = f"a guess, {units.loss(guess)}"
+        axes.axhline(guess, color=palette.QUIET, linewidth=1, linestyle=(0, (4, 3)), label=words)
+    if shown and max(shown) > LOGARITHMIC * min(shown):
+        axes.set_yscale("log")
+        axes.set_ylim(min(shown) / 2, max(shown) * 2)
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set_xlabel("step", color=palette.INK)
+    axes.set_ylabel(f"loss ({runs[0].meta.get('loss_function') or 'of the batch'}){told}", color=palette.INK)
+    if len(runs) <= NAMED:
+        axes.legend(frameon=False, fontsize=9.5, labelcolor=palette.INK, loc="upper right")
+
+
+def _ends(axes, runs, held_out, colours) -> None:
+    """A point a seed; below them their mean and spread, if each is a number."""
+    scale = 100 if runs[0].meta.get("accuracy") else 1
+    told = [f"seed {run.meta['seed']}" + " (no number)" * (value is None)
+            for run, value in zip(runs, held_out, strict=True)]  # fmt: skip
+    for row, (value, colour) in enumerate(zip(held_out, colours, strict=True)):
+        axes.plot([] if value is None else [scale * value], [] if value is None else [row], "o", color=colour)
+    if None not in held_out and len(runs) > 1:
+        name = "accuracy" if runs[0].meta.get("accuracy") else "held_out_loss"
+        found = seeds.over([run.meta for run in runs])
+        mean, spread = (scale * found[what][name][seeds.AFTER] for what in ("mean", "spread"))
+        axes.errorbar([mean], [len(runs)], xerr=spread, fmt="o", color=palette.INK, capsize=5)
+        told.append("mean ± spread")
+    axes.set_yticks(range(len(told)), told)
+    axes.set_ylim(len(told) - 0.5, -0.5)
+    what = "accuracy (%)" if scale == 100 else f"{runs[0].meta.get('loss_function') or 'loss'}"
+    axes.set_xlabel(f"held-out {what}", color=palette.INK)

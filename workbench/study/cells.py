@@ -1,0 +1,115 @@
+"""One run of a comparison, what became of it, and all of them together."""
+
+from dataclasses import dataclass, field, replace
+
+from workbench.codegen import Project
+from workbench.report.seeds import learned, over, standing
+from workbench.report.view import Run
+from workbench.toolchain import Image
+
+INTERRUPTED, OUR_BUG, BROKEN_PROMISE = 130, 70, 3  # exit codes
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison; `passes` changes those of the schedule, as in session.compile.
+
+    `seed`: which of several seeds; None where one is all.
+    """
+
+    policy: str
+    schedule: str
+    passes: str = ""
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.policy, self.schedule, self.passes, self._seed(" "))))
+
+    @property
+    def folder(self) -> str:
+        """'last-2-vanilla', 'last-2-vanilla/seed-1', safe as a folder's name."""
+        passes = (f"no_{word[1:]}" if word.startswith("-") else word for word in self.passes.split(","))
+        text = "-".join(filter(None, (self.policy, self.schedule, *passes)))
+        name = "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
+        return "/".join(filter(None, (name, self._seed("-"))))
+
+    def _seed(self, between: str) -> str:
+        return "" if self.seed is None else f"seed{between}{self.seed}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell: its run, or the error, its exit code and, for a bug of ours, the traceback.
+
+    `firmware` is what is to be kept with the run, on its way from the process that built it.
+    """
+
+    cell: Cell
+    run: Run | None = None
+    error: str | None = None
+    error_code: int = 0
+    details: str = ""
+    firmware: tuple[Project, Image] | None = field(default=None, repr=False)
+
+    @property
+    def exit_code(self) -> int:
+        """0 for a run that kept the plan's promises, 3 for one that did not, else the error's."""
+        if self.run is None:
+            return self.error_code
+        return BROKEN_PROMISE if len(self.run.violations) else 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every cell's outcome, policy by policy. Cells an interrupt left out say so in their error."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def runs(self) -> list[Run]:
+        return [outcome.run for outcome in self.outcomes if outcome.run is not None]
+
+    @property
+    def without_run(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.run is None]
+
+    @property
+    def failed(self) -> list[Outcome]:
+        return [outcome for outcome in self.without_run if outcome.error_code != INTERRUPTED]
+
+    @property
+    def interrupted(self) -> list[Outcome]:
+        return [outcome for outcome in self.without_run if outcome.error_code == INTERRUPTED]
+
+    @property
+    def exit_code(self) -> int:
+        """That of the worst cell; 130 after an interrupt."""
+        return max(outcome.exit_code for outcome in self.outcomes)
+
+    @property
+    def cells(self) -> dict[Cell, list[Outcome]]:
+        """The outcomes of each cell, its seeds: one, where several were not asked for."""
+        found: dict[Cell, list[Outcome]] = {}
+        for outcome in self.outcomes:
+            found.setdefault(replace(outcome.cell, seed=None), []).append(outcome)
+        return found
+
+    @property
+    def rows(self) -> list[Run]:
+        """A run a cell that left one: its first, which stands for all seeds of that training (see report.seeds)."""
+        firsts = (next((each.run for each in outcomes if each.run), None) for outcomes in self.cells.values())
+        return [standing(run, self.runs) for run in firsts if run is not None]
+
+    def over_seeds(self) -> list[dict]:
+        """What several seeds came to, cell by cell, as `--json` tells it: `seeds`, the metas of those that left a run;
+        `mean` and `spread` (the sample standard deviation) of the held-out figures of all `count` seeds that trained
+        this policy, under whichever schedule; `missing`, the seeds without a run, and why.
+        """
+        return [self._over(cell, outcomes) for cell, outcomes in self.cells.items()]
+
+    def _over(self, cell: Cell, outcomes: list[Outcome]) -> dict:
+        runs = [outcome.run for outcome in outcomes if outcome.run is not None]
+        missing = [{"seed": each.cell.seed, "error": each.error} for each in outcomes if each.run is None]
+        told = over(learned(runs[0], self.runs) if runs else [])
+        return {"policy": cell.policy, "schedule": cell.schedule, "seeds": [run.meta for run in runs], **told,
+                "missing": missing}  # fmt: skip
