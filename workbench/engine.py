@@ -10,7 +10,8 @@ of many samples at the first and the last batch.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 import numpy as np
@@ -21,6 +22,7 @@ from workbench.errors import InternalError, WorkbenchError
 from workbench.feeding import AUTO, EMULATED, NATIVE, Step
 
 SECONDS, AN_OPERATOR = 4.0, 0.02  # of emulation that are worth a twin, and to compile each of its operators
+KNOWN = 0.5  # seconds of emulation that tell how long the rest will take
 
 
 class Engine:
@@ -39,7 +41,8 @@ class Engine:
         integers: Mapping[str, str] = MappingProxyType({}),
         steps: int = 0,
     ):
-        self.asked, self.emulated, self.files, self.integers, self.left = asked, emulated, files, integers, steps
+        self.asked, self.emulated, self.files, self.integers = asked, emulated, files, integers
+        self._steps = Outlook(steps)
         self.twin: Device | None = None
         self.compiler: str | None = None
         self.note: str | None = None  # why `auto` made no twin where one would have paid
@@ -55,12 +58,10 @@ class Engine:
 
     def step(self, step: Step) -> float:
         """One step; its mean loss."""
-        self.left -= 1
         if self.twin is None:
-            begin = time.perf_counter()
-            loss = self._emulated_step(step)
-            if self.emulated_steps > 1:  # the first one takes longer: Unicorn translates
-                self._make_twin_if_worth(self.left * (time.perf_counter() - begin))
+            with self._steps.one():
+                loss = self._emulated_step(step)
+            self._make_twin_if_worth(self._steps.seconds)
             return loss
         before = self.twin.state()
         loss = self._timed(lambda: step.run(self.twin))
@@ -79,12 +80,11 @@ class Engine:
         """What wb_forward gives for any number of inputs: float32 (samples, values)."""
         size = self.emulated.batch_of(inputs)
         parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
-        made = []
+        made, outlook = [], Outlook(len(parts))
         while self.twin is None and len(made) < len(parts):
-            begin = time.perf_counter()
-            made.append(self.emulated.outputs(parts[len(made)]))
-            if len(made) > 1:
-                self._make_twin_if_worth((len(parts) - len(made)) * (time.perf_counter() - begin))
+            with outlook.one():
+                made.append(self.emulated.outputs(parts[len(made)]))
+            self._make_twin_if_worth(outlook.seconds)
         if self.twin is None:
             return np.concatenate(made)
         made = self._timed(lambda: self.twin.outputs(inputs))
@@ -168,6 +168,27 @@ class Engine:
             f"{where}, run natively, differs from the emulated core's: {words}",
             f"--engine emulated needs no twin; this is a bug of the workbench or of {self.compiler}",
         )
+
+
+class Outlook:
+    """How long what is left will take, by the mean of what was done; the first does not count: Unicorn translates."""
+
+    def __init__(self, left: int):
+        self.left, self.done, self.spent = left, 0, 0.0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Do one of them inside."""
+        begin = time.perf_counter()
+        yield
+        self.left -= 1
+        self.done += 1
+        self.spent += time.perf_counter() - begin if self.done > 1 else 0
+
+    @property
+    def seconds(self) -> float:
+        """0 as long as that is not known."""
+        return self.left * self.spent / (self.done - 1) if self.spent >= KNOWN else 0.0
 
 
 def _difference(found: bytes, expected: bytes, dtype: str = "float32") -> str | None:
