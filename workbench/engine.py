@@ -18,7 +18,7 @@ import numpy as np
 
 from workbench import native
 from workbench.emulate.device import Device
-from workbench.errors import InternalError, WorkbenchError
+from workbench.errors import InternalError, RecordError, WorkbenchError
 from workbench.feeding import AUTO, EMULATED, NATIVE, Step
 
 SECONDS, AN_OPERATOR = 4.0, 0.02  # of emulation that are worth a twin, and to compile each of its operators
@@ -28,16 +28,16 @@ KNOWN = 0.5  # seconds of emulation that tell how long the rest will take
 class Engine:
     """`device` holds the training's state: weights and the rest. `emulated` is the core whose memory is measured.
 
-    `files` are the project's, by name; `integers` the symbols of state that is no float32, and their dtypes; `steps`
-    how many are to come. Raises ToolchainError where a twin is asked for that cannot be made, InternalError where it
-    gives other bits.
+    `files` are the project's, by name (None: not built on this machine); `integers` the symbols of state that is no
+    float32, and their dtypes; `steps` how many are to come. Raises ToolchainError where a twin is asked for that cannot
+    be made, InternalError where it gives other bits.
     """
 
     def __init__(
         self,
         asked: str,
         emulated: Device,
-        files: Mapping[str, str],
+        files: Mapping[str, str] | None,
         integers: Mapping[str, str] = MappingProxyType({}),
         steps: int = 0,
     ):
@@ -45,7 +45,7 @@ class Engine:
         self._steps = Outlook(steps)
         self.twin: Device | None = None
         self.compiler: str | None = None
-        self.note: str | None = None  # why `auto` made no twin where one would have paid
+        self.notes: list[str] = []  # why `auto` made no twin where one would have paid
         self.emulated_steps = self.native_steps = self.verified_steps = self.verified_batches = 0
         self.seconds: dict[str, float] = {}
         self._unverified: tuple[Step, dict[str, bytes], float] | None = None
@@ -97,7 +97,7 @@ class Engine:
         """What run.json tells of it. `verified`: what of the native work was held against the emulated core."""
         verified = {"steps": self.verified_steps, "batches": self.verified_batches}
         return {
-            "asked": self.asked, "used": NATIVE if self.twin else EMULATED, "compiler": self.compiler,
+            "used": NATIVE if self.twin else EMULATED, "compiler": self.compiler,
             "emulated_steps": self.emulated_steps, "native_steps": self.native_steps,
             "verified": verified if self.twin else None,
         }  # fmt: skip
@@ -121,15 +121,17 @@ class Engine:
 
     def _make_twin_if_worth(self, seconds: float) -> None:
         """Make it where what is still to come would take the emulated core so long, and there is a compiler."""
-        if self.asked != AUTO or self.note or seconds <= SECONDS + AN_OPERATOR * len(self.emulated.ops):
+        if self.asked != AUTO or self.notes or seconds <= SECONDS + AN_OPERATOR * len(self.emulated.ops):
             return
         try:
             self._make_twin()
         except WorkbenchError as error:
-            self.note = f"everything was emulated: {error.message}" + (f" ({error.hint})" if error.hint else "")
+            self.notes = [f"everything was emulated: {error.message}" + (f" ({error.hint})" if error.hint else "")]
 
     def _make_twin(self) -> None:
         begin, state, own = time.perf_counter(), self.emulated.state(), self.emulated
+        if self.files is None:
+            raise RecordError("the C of this run was not built on this machine", "a run of one's own has a native twin")
         compiler = native.host_compiler()
         twin = Device(native.Host(native.library(self.files, compiler)), own.buffers, own.ops, own.stored)
         twin.restore(state)
