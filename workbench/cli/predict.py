@@ -1,4 +1,4 @@
-"""What a network makes of samples: scores and classes by the emulated forward, and how good they are."""
+"""What a network makes of samples: scores and classes by its firmware's wb_forward, and how good they are."""
 
 import os
 from pathlib import Path
