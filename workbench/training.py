@@ -158,7 +158,7 @@ def engine_of(built, asked: str, steps: int) -> Engine:
     integers = {
         row.symbol: kind.dtype
         for row in built.project.buffers
-        if row.storage == "sram" and (kind := kinds[row.parameter or row.values[0]]).dtype != "float32"
+        if row.storage == "sram" and (kind := kinds[row.values[0] if row.values else row.parameter]).dtype != "float32"
     }
     return Engine(asked, device_of(built), built.project.files, integers, steps)
 

@@ -13,9 +13,8 @@ def native_words(metas: Sequence[dict]) -> str | None:
     if not native:
         return None
     engines = [meta["engine"] for meta in native]
-    verified = [engine.get("verified") or {} for engine in engines]
-    steps, batches = (sum(each.get(key) or 0 for each in verified) for key in ("steps", "batches"))
-    count = sum(engine.get("native_steps") or 0 for engine in engines)
+    steps, batches = (sum(_whole(engine.get("verified"), key) for engine in engines) for key in ("steps", "batches"))
+    count = sum(_whole(engine, "native_steps") for engine in engines)
     done = [_counted(count, "step")] * bool(count) + ["the held-out samples"] * bool(batches)
     held = [_counted(steps, "step")] * bool(steps) + [_counted(batches, "batch", "batches")] * bool(batches)
     took = units.seconds(sum((meta.get("seconds") or {}).get("native") or 0 for meta in native))
@@ -28,6 +27,12 @@ def trained_seconds(meta: dict) -> float | None:
     seconds = meta.get("seconds") or {}
     known = [seconds[key] for key in ("emulate", "native", "native_build") if seconds.get(key) is not None]
     return sum(known) if known else None
+
+
+def _whole(told, key: str) -> int:
+    """A whole number that a run tells, which anyone may have edited; else 0."""
+    value = told.get(key) if isinstance(told, dict) else None
+    return value if isinstance(value, int) else 0
 
 
 def _counted(number: int, one: str, more: str | None = None) -> str:
