@@ -23,7 +23,7 @@ from workbench.emulate.timing import model_of
 from workbench.engine import Engine
 from workbench.errors import InternalError
 from workbench.evaluation import Figures, figures
-from workbench.feeding import EMULATED, Step, Training, input_of, require_samples, step_count, steps_of
+from workbench.feeding import EMULATED, NATIVE, Step, Training, input_of, require_samples, step_count, steps_of
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType
 from workbench.measure import memory_measures
@@ -67,7 +67,7 @@ def train(
     count = int(step_count(samples, model.batch * built.compiled.optimizer.accumulate, options))
     first = next(steps)
     tracer, first_loss = _traced_step(built, options, first)
-    engine = engine_of(built, options, tracer, count)
+    engine = engine_of(built, options.engine if like is None and not tracer.found else EMULATED, count)
     held_out = options.evaluate and len(samples.test_x) > 0
     begin = time.perf_counter()
     before = _held_out(built, engine, samples) if held_out else Figures(None)
@@ -89,7 +89,9 @@ def train(
         raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
     compiled, weights = _weights(built, engine.device)
     engine.close()
-    notes = verdict.notes(built, options, samples, losses, (before, after), compiled, weights)
+    broken = ["everything was emulated: the step broke the plan"] if tracer.found and options.engine == NATIVE else []
+    told_of = verdict.notes(built, options, samples, losses, (before, after), compiled, weights)
+    notes = [*told_of, *engine.notes, *broken]
     seconds = {"emulate": time.perf_counter() - start - sum(engine.seconds.values()), **engine.seconds}
     of_data = None if verdict.made_up(built, options) else samples
     run = _record(built, options, of_data, engine, tracer, losses, count, (before, after), seconds, notes)
@@ -142,15 +144,14 @@ def _digest(weights: Mapping[str, np.ndarray]) -> str:
     return bits.hexdigest()
 
 
-def engine_of(built, options: Training, tracer: Tracer, steps: int) -> Engine:
-    """Who runs the steps of a session.Built whose first one `tracer` has watched."""
+def engine_of(built, asked: str, steps: int) -> Engine:
+    """Who runs the steps of a session.Built."""
     kinds = built.compiled.graph.types
     integers = {
         row.symbol: kind.dtype
         for row in built.project.buffers
-        if row.storage == "sram" and (kind := kinds[row.parameter or row.values[0]]).dtype != "float32"
+        if row.storage == "sram" and (kind := kinds[row.values[0] if row.values else row.parameter]).dtype != "float32"
     }
-    asked = EMULATED if tracer.found else options.engine  # what breaks the plan there must not run here
     return Engine(asked, device_of(built), built.project.files, integers, steps)
 
 
@@ -229,7 +230,7 @@ def _record(
         "input": "rows" if device.machine.takes_rows else "whole",
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
         "steps": len(losses), "steps_asked": asked, "interrupted": len(losses) < asked,
-        "engine": engine.record(), "trained_by": None,
+        "engine": {"asked": options.engine, **engine.record()}, "trained_by": None,
         "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
         "lr_schedule": options.lr_schedule, "warmup": int(options.warmup),

@@ -11,6 +11,7 @@ from workbench.rates import COSINE
 from workbench.record import Run
 from workbench.report import losses, seeds, tables
 from workbench.report.cells import NOTHING, arrow, grid, known, size
+from workbench.report.engines import native_words, trained_seconds
 from workbench.report.side_by_side import comparison_text  # noqa: F401  asked for here too
 
 COLUMN = 76  # where the seconds of a stage stand
@@ -18,7 +19,8 @@ COLUMN = 76  # where the seconds of a stage stand
 
 def run_text(run: Run) -> str:
     """The summary of a run, one line a stage: header, compile, build, train, step, SRAM, and what went wrong."""
-    return _summary(run, [_train_line("train", run)])
+    native = native_words([run.meta])
+    return _summary(run, [_train_line("train", run), *([_stage("native", native)] if native else [])])
 
 
 def seeds_text(runs: Sequence[Run]) -> str:
@@ -48,7 +50,6 @@ def _summary(run: Run, trained: list[str], of_step: str = "") -> str:
         ),
         *([_stage("pretrain", _pretrained(meta["pretrained"]))] if meta.get("pretrained") else []),
         *trained,
-        *([_stage("native", told)] if (told := native_words(meta)) else []),
         _stage("step", _step(meta) + of_step),
         _stage("SRAM", _sram(run)),
     ]
@@ -152,7 +153,7 @@ def _updated_by(meta) -> list[str]:
     for key in ("momentum", "weight_decay"):
         words += [f"{key.replace('_', ' ')} {meta[key]:g}"] if meta.get(key) else []
     words += ["cosine decay"] * (meta.get("lr_schedule") == COSINE)
-    return words + [f"warm-up {meta['warmup']}"] * bool(meta.get("warmup"))
+    return [*words, f"warm-up {meta['warmup']}"] if meta.get("warmup") else words
 
 
 def _board(meta) -> str:
@@ -165,7 +166,7 @@ def _board(meta) -> str:
 
 
 def _train_line(name: str, run: Run) -> str:
-    return _stage(name, _trained(run.meta), trained_seconds(run.meta.get("seconds") or {}))
+    return _stage(name, _trained(run.meta), trained_seconds(run.meta))
 
 
 def _stage(name, text, seconds=None) -> str:
@@ -197,33 +198,6 @@ def _trained(meta) -> str:
 def notes_text(meta: dict) -> str:
     """The notes on a run, a line each with its end."""
     return "".join(f"{'note':<10}{note}\n" for note in meta.get("notes") or [])
-
-
-def trained_seconds(seconds: dict) -> float | None:
-    """All that a training took: of the emulated core, of its native twin, and of compiling that."""
-    known = [seconds.get(key) for key in ("emulate", "native", "native_build")]
-    return sum(each for each in known if each is not None) if known[0] is not None else None
-
-
-def native_words(meta: dict) -> str | None:
-    """'4,311 steps and the held-out samples in 0.9 s (gcc 12.2.0); 14 steps and 4 batches also emulated, equal to the
-    bit'; None where nothing was native.
-    """
-    engine, seconds = meta.get("engine") or {}, (meta.get("seconds") or {}).get("native")
-    if engine.get("used") != "native":
-        return None
-    verified, count = engine.get("verified") or {}, engine.get("native_steps") or 0
-    steps, batches = verified.get("steps"), verified.get("batches")
-    what = [_counted(count, "step")] * bool(count) + ["the held-out samples"] * bool(batches)
-    held = [_counted(steps, "step")] * bool(steps) + [_counted(batches, "batch", "batches")] * bool(batches)
-    took = "" if seconds is None else f" in {units.seconds(seconds)}"
-    return (
-        f"{' and '.join(what)}{took} ({engine.get('compiler')}); {' and '.join(held)} also emulated, equal to the bit"
-    )
-
-
-def _counted(number: int, one: str, more: str | None = None) -> str:
-    return f"{units.count(number)} {one if number == 1 else more or one + 's'}"
 
 
 def _pretrained(told) -> str:
