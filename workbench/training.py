@@ -277,6 +277,7 @@ def _record(
         "parameters_updated": int(sum(updated)), "channel_orders": _in_json(compiled.orders),
         "data": samples and samples.record(),
         "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),
+        "clip": compiled.optimizer.clip and float(compiled.optimizer.clip),
         **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
         "loss_function": compiled.objective.loss, "target": compiled.objective.target,

@@ -52,6 +52,9 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
     parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
     parser.add_argument("--weight-decay", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
     parser.add_argument(
+        "--clip", type=norm, metavar="X", help="the most the norm of all gradients may be (default: any)"
+    )
+    parser.add_argument(
         "--rounding", default="stochastic", choices=policy.ROUNDINGS, help="of int8 updates (default stochastic)"
     )
     parser.add_argument("--no-qas", action="store_true", help="int8 updates without quantization-aware scaling")
@@ -171,6 +174,13 @@ def rate(text: str) -> float:
     return value
 
 
+def norm(text: str) -> float:
+    value = _not_negative(text, "a norm: a number above 0")
+    if not policy.is_rate(value) or value == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a norm: a number above 0 that float32 can hold")
+    return value
+
+
 def board(args) -> Board:
     """The board with the SRAM limit that was asked for."""
     found = boards.get(args.board)
@@ -265,7 +275,9 @@ def passes(args) -> str:
 
 
 def optimizer(args):
-    return policy.Optimizer(args.momentum, args.weight_decay, args.accumulate, args.rounding, not args.no_qas)
+    return policy.Optimizer(
+        args.momentum, args.weight_decay, args.accumulate, args.rounding, not args.no_qas, args.clip
+    )
 
 
 def training(args, evaluate: bool = True):
@@ -381,6 +393,7 @@ def run_name(args, board: Board, schedule: str | None = None, label: str | None 
     parts += [f"no_{word[1:]}" if word.startswith("-") else word for word in words if word]
     for name, plain in (("batch", 1), ("accumulate", 1), ("momentum", 0), ("weight_decay", 0)):
         parts += [f"{name}{getattr(args, name):g}"] if getattr(args, name) != plain else []
+    parts += [f"clip{args.clip:g}"] if args.clip else []
     parts += [args.loss] if args.loss else []
     parts += [args.rounding] if args.rounding != "stochastic" else []
     parts += ["no_qas"] if args.no_qas else []

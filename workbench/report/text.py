@@ -149,7 +149,7 @@ def _updated_by(meta) -> list[str]:
     """What differs from plain SGD, a sample at a time and at a rate that stays."""
     batch, accumulate = meta.get("batch") or 1, meta.get("accumulate") or 1
     words = [f"batch {batch}" + f" × {accumulate} accumulated" * (accumulate > 1)] * (batch * accumulate > 1)
-    for key in ("momentum", "weight_decay"):
+    for key in ("momentum", "weight_decay", "clip"):
         words += [f"{key.replace('_', ' ')} {meta[key]:g}"] if meta.get(key) else []
     words += ["cosine decay"] * (meta.get("lr_schedule") == COSINE)
     return words + [f"warm-up {meta['warmup']}"] * bool(meta.get("warmup"))
