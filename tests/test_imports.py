@@ -32,6 +32,7 @@ ORDER = [
     "pretraining",
     "feeding",
     "engine",
+    "epochs",
     "training",
     "prediction",
     "session",

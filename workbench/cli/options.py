@@ -82,6 +82,10 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
         "--lr-schedule", default="constant", choices=LR_SCHEDULES, help="over all steps (default constant)"
     )
     parser.add_argument("--warmup", type=seed, default=0, metavar="N", help="steps that raise both to --lr (default 0)")
+    parser.add_argument("--validation", type=share, metavar="X", help="share to validate on after each epoch")
+    parser.add_argument(
+        "--patience", type=positive, metavar="N", help="stop after N epochs without a better validation loss"
+    )
     parser.add_argument(
         "--trace", default=trace, choices=("off", "ops", "memory"), help=f"of the first step (default {trace})"
     )
@@ -287,6 +291,7 @@ def training(args, evaluate: bool = True):
     return Training(
         steps=None if args.epochs else args.steps, epochs=args.epochs, seed=args.seed, **data(args),
         lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay, lr_schedule=args.lr_schedule, warmup=args.warmup,
+        validation=args.validation, patience=args.patience,
         trace=args.trace, evaluate=evaluate, loss=args.loss, engine=args.engine,
     )  # fmt: skip
 

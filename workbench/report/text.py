@@ -11,6 +11,7 @@ from workbench.rates import COSINE
 from workbench.record import Run
 from workbench.report import losses, seeds, tables
 from workbench.report.cells import NOTHING, arrow, grid, known, size
+from workbench.report.epochs import epochs_text
 from workbench.report.side_by_side import comparison_text  # noqa: F401  asked for here too
 
 COLUMN = 76  # where the seconds of a stage stand
@@ -63,11 +64,13 @@ def _summary(run: Run, trained: list[str], of_step: str = "") -> str:
 
 
 def report_text(run: Run, top: int = 10, origins: str = "") -> str:
-    """The summary and notes, the `top` heaviest operators and largest buffers, and accesses that were not promised.
+    """The summary and notes, the epochs, the `top` heaviest operators and largest buffers, and accesses that were not
+    promised.
 
     `origins` are lines of the summary that only the caller knows.
     """
-    parts = [f"{run_text(run)}{origins}{notes_text(run.meta)}", ops_text(run, top), buffers_text(run, top)]
+    parts = [f"{run_text(run)}{origins}{notes_text(run.meta)}", *filter(None, [epochs_text(run)])]
+    parts += [ops_text(run, top), buffers_text(run, top)]
     return "\n".join(parts + ([violations_text(run, top)] if len(run.violations) else []))
 
 
@@ -165,12 +168,12 @@ def _board(meta) -> str:
 
 
 def _train_line(name: str, run: Run) -> str:
-    return _stage(name, _trained(run.meta), (run.meta.get("seconds") or {}).get("emulate"))
+    return _stage(name, _trained(run.meta), trained_seconds(run.meta.get("seconds") or {}))
 
 
 def _stage(name, text, seconds=None) -> str:
     line = f"{name:<10}{text}"
-    return _stage(name, _trained(run.meta), trained_seconds(run.meta.get("seconds") or {}))
+    return line if seconds is None else f"{line:<{COLUMN}} {units.seconds(seconds)}"
 
 
 def _compiled(meta, memory) -> str:
@@ -184,6 +187,8 @@ def _trained(meta) -> str:
     words = [f"{meta['steps']} step" + ("" if meta["steps"] == 1 else "s")]
     if meta.get("interrupted"):
         words = [f"{meta['steps']} of {meta.get('steps_asked')} steps, then interrupted"]
+    elif meta.get("steps_asked") and meta["steps"] < meta["steps_asked"]:
+        words = [f"{meta['steps']} of {meta['steps_asked']} steps, then stopped early"]
     course = losses.of_meta(meta)
     if told := losses.loss_words(*course):
         of_input = " of its input" * (meta.get("target") == INPUT)
