@@ -17,7 +17,8 @@ from workbench.errors import ModelError
 from workbench.objective import LOSSES
 from workbench.rates import LR_SCHEDULES
 
-OWN = ("output", "force", "json", "steps", "epochs", "trace")  # options of one command, not of the training it is about
+# options of one command, not of the training it is about: what it writes, how long it runs
+OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace")
 
 
 def add_model(
@@ -82,7 +83,7 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
         "--lr-schedule", default="constant", choices=LR_SCHEDULES, help="over all steps (default constant)"
     )
     parser.add_argument("--warmup", type=seed, default=0, metavar="N", help="steps that raise both to --lr (default 0)")
-    parser.add_argument("--validation", type=share, metavar="X", help="share to validate on after each epoch")
+    parser.add_argument("--validation", type=part, metavar="X", help="share to validate on after each epoch")
     parser.add_argument(
         "--patience", type=positive, metavar="N", help="stop after N epochs without a better validation loss"
     )
@@ -154,6 +155,13 @@ def share(text: str) -> float:
     value = _not_negative(text, "a share: a number above 0, up to 1")
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a share: a number above 0, up to 1")
+    return value
+
+
+def part(text: str) -> float:
+    value = _not_negative(text, "a part: a number above 0, below 1")
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a part: a number above 0, below 1")
     return value
 
 
