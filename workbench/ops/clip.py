@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.ranges import Range, exactly, known, single
 from workbench.ir.types import TensorType
 from workbench.ops._in_order import in_order
 
@@ -28,6 +29,18 @@ def evaluate_squares(x, s=None, *, unit):
     if s is not None:
         own = own / (x.dtype.type(unit) * s[: len(x)]) ** 2
     return in_order(own)
+
+
+def squares_within(x, s=None, *, unit):
+    """It rises with the magnitude of each element, however it is rounded."""
+    scales = None if s is None else known(s)
+    if x.exact:
+        return exactly(evaluate_squares(single(x).low, scales, unit=unit))
+    low, high = single(x)
+    with np.errstate(invalid="ignore", over="ignore"):
+        least = np.where(np.sign(low) == np.sign(high), np.minimum(np.abs(low), np.abs(high)), low * 0)
+        ends = (least, np.maximum(np.abs(low), np.abs(high)))
+        return Range(*(np.asarray(evaluate_squares(end, scales, unit=unit)) for end in ends))
 
 
 def samples_squares(rng):
@@ -73,8 +86,8 @@ def samples_scale(rng):
 
 
 register(Op(
-    name="sum_of_squares", infer=infer_squares, evaluate=evaluate_squares, samples=samples_squares, phase="update",
-    attrs={"unit": 1.0},
+    name="sum_of_squares", infer=infer_squares, evaluate=evaluate_squares, within=squares_within,
+    samples=samples_squares, phase="update", attrs={"unit": 1.0},
     kernel=Kernel(
         "clip_f32.h", "sum_of_squares_f32",
         lambda x, s=None, *, unit: [x.shape[0], x.elements // x.shape[0], unit], operands=2,
