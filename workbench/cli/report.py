@@ -19,6 +19,7 @@ def add_arguments(parser) -> None:
                         help="operators and buffers to list (default 10)")  # fmt: skip
     parser.add_argument("--lifecycle", metavar="FILE", help="draw the lifecycle figure again: a .png, .svg or .pdf")
     options.add_x(parser)
+    parser.add_argument("--curve", metavar="FILE", help="draw a run's losses, and what its epochs came to: a .png, …")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument("--json", action="store_true", help="the run's JSON object on stdout, a list for several")
 
@@ -26,15 +27,18 @@ def add_arguments(parser) -> None:
 def execute(args) -> int:
     from workbench.cli import ablate
 
-    if len(args.runs) == 1 and not args.lifecycle and (steps := _steps(Path(args.runs[0]))):
+    if len(args.runs) == 1 and not (args.lifecycle or args.curve) and (steps := _steps(Path(args.runs[0]))):
         say_json(ablate.as_json(steps)) if args.json else ablate.tell(steps)
         return 0
     picture = _picture(args.lifecycle, args.force) if args.lifecycle else None
+    curve = _picture(args.curve, args.force, "--curve loss.png") if args.curve else None
     found = [_loaded(Path(name)) for name in args.runs]
     runs = [run for loaded, _ in found for run in loaded]
-    if picture:
+    if curve and len(runs) > 1:
+        raise WorkbenchError(f"--curve draws one run; these are {len(runs)}", "name the folder of one of them")
+    if picture or curve:
         with stage(args, "drawing"):
-            _draw(runs, picture, args.x)
+            _draw(runs, picture, args.x, curve)
     if args.json:
         say_json(runs[0].meta if len(runs) == 1 else [run.meta for run in runs])
         return 0
@@ -42,8 +46,8 @@ def execute(args) -> int:
     for _, missing in found:
         if missing:
             say("\n".join(["", "missing", *(f"  {told}" for told in missing)]))
-    if picture:
-        say_more(args, f"\nWrote {picture}")
+    if written := [str(path) for path in (picture, curve) if path]:
+        say_more(args, f"\nWrote {', '.join(written)}")
     return 0
 
 
@@ -58,18 +62,25 @@ def _text(runs, top: int) -> str:
     return report_text(runs[0], top, origins_text(runs[0].meta))
 
 
-def _draw(runs, path: Path, x: str) -> None:
-    from workbench.report.figure import save_figure
-    from workbench.report.lifecycle import lifecycle_figure
+def _draw(runs, lifecycle: Path | None, x: str, curve: Path | None) -> None:
+    """The pictures that were asked for; matplotlib is loaded for those alone."""
+    if lifecycle:
+        from workbench.report.figure import save_figure
+        from workbench.report.lifecycle import lifecycle_figure
 
-    save_figure(lifecycle_figure(runs, x), path)
+        save_figure(lifecycle_figure(runs, x), lifecycle)
+    if curve:
+        from workbench.report.figure import save_figure
+        from workbench.report.loss_curve import loss_figure
+
+        save_figure(loss_figure(runs[0]), curve)
 
 
-def _picture(name: str, force: bool) -> Path:
+def _picture(name: str, force: bool, example: str = "--lifecycle lifecycle.png") -> Path:
     from workbench.report.figure import ENDINGS
 
     if Path(name).suffix.lower() not in ENDINGS:
-        raise WorkbenchError(f"{name} is no {', '.join(ENDINGS)}", "such as --lifecycle lifecycle.png")
+        raise WorkbenchError(f"{name} is no {', '.join(ENDINGS)}", f"such as {example}")
     return output_file(name, force)
 
 

@@ -12,6 +12,7 @@ from workbench.record import Run
 from workbench.report import losses, seeds, tables
 from workbench.report.cells import NOTHING, arrow, grid, known, size
 from workbench.report.engines import native_words, trained_seconds
+from workbench.report.epochs import epochs_text
 from workbench.report.side_by_side import comparison_text  # noqa: F401  asked for here too
 
 COLUMN = 76  # where the seconds of a stage stand
@@ -64,11 +65,13 @@ def _summary(run: Run, trained: list[str], of_step: str = "") -> str:
 
 
 def report_text(run: Run, top: int = 10, origins: str = "") -> str:
-    """The summary and notes, the `top` heaviest operators and largest buffers, and accesses that were not promised.
+    """The summary and notes, the epochs, the `top` heaviest operators and largest buffers, and accesses that were not
+    promised.
 
     `origins` are lines of the summary that only the caller knows.
     """
-    parts = [f"{run_text(run)}{origins}{notes_text(run.meta)}", ops_text(run, top), buffers_text(run, top)]
+    parts = [f"{run_text(run)}{origins}{notes_text(run.meta)}", *filter(None, [epochs_text(run)])]
+    parts += [ops_text(run, top), buffers_text(run, top)]
     return "\n".join(parts + ([violations_text(run, top)] if len(run.violations) else []))
 
 
@@ -150,7 +153,7 @@ def _updated_by(meta) -> list[str]:
     """What differs from plain SGD, a sample at a time and at a rate that stays."""
     batch, accumulate = meta.get("batch") or 1, meta.get("accumulate") or 1
     words = [f"batch {batch}" + f" × {accumulate} accumulated" * (accumulate > 1)] * (batch * accumulate > 1)
-    for key in ("momentum", "weight_decay"):
+    for key in ("momentum", "weight_decay", "clip"):
         words += [f"{key.replace('_', ' ')} {meta[key]:g}"] if meta.get(key) else []
     words += ["cosine decay"] * (meta.get("lr_schedule") == COSINE)
     return [*words, f"warm-up {meta['warmup']}"] if meta.get("warmup") else words
@@ -185,6 +188,8 @@ def _trained(meta) -> str:
     words = [f"{meta['steps']} step" + ("" if meta["steps"] == 1 else "s")]
     if meta.get("interrupted"):
         words = [f"{meta['steps']} of {meta.get('steps_asked')} steps, then interrupted"]
+    elif meta.get("steps_asked") and meta["steps"] < meta["steps_asked"]:
+        words = [f"{meta['steps']} of {meta['steps_asked']} steps, then stopped early"]
     course = losses.of_meta(meta)
     if told := losses.loss_words(*course):
         of_input = " of its input" * (meta.get("target") == INPUT)
