@@ -46,6 +46,15 @@ def learned(run: Run, runs: Sequence[Run]) -> list[dict]:
     return list({other.meta.get("seed"): other.meta for other in reversed(runs) if _same(other, run)}.values())[::-1]
 
 
+def as_object(policy: str, schedule: str, own: Sequence[Run], runs: Sequence[Run], missing: Sequence[dict]) -> dict:
+    """As `--json` tells the seeds of a cell: `seeds`, the metas of its `own` runs; `over` all seeds that trained its
+    policy among `runs`, under whichever schedule; `missing`, the seeds that left no run, and why.
+    """
+    told = over(learned(own[0], runs) if own else [])
+    metas = [run.meta for run in own]
+    return {"policy": policy, "schedule": schedule, "seeds": metas, **told, "missing": list(missing)}
+
+
 def joined(runs: Sequence[Run]) -> list[Run]:
     """Runs that differ in their seed alone as one: the first of them, with the means as its own held-out figures.
 
