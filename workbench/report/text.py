@@ -18,14 +18,21 @@ COLUMN = 76  # where the seconds of a stage stand
 
 def run_text(run: Run) -> str:
     """The summary of a run, one line a stage: header, compile, build, train, step, SRAM, and what went wrong."""
-    return _summary(run, [_train_line("train", run)])
+    return _summary(run, [_train_line("train", run), *_native_line([run])])
 
 
 def seeds_text(runs: Sequence[Run]) -> str:
     """The summary of runs that differ in their seed alone: the first one's, with a line a seed; what they came to."""
-    text = _summary(runs[0], [_train_line(f"seed {run.meta.get('seed')}", run) for run in runs], _instructions(runs))
-    found = seeds.finding(runs)
+    trained = [_train_line(f"seed {run.meta.get('seed')}", run) for run in runs]
+    text, found = _summary(runs[0], [*trained, *_native_line(runs)], _instructions(runs)), seeds.finding(runs)
     return text + (_stage("seeds", found) + "\n" if found else "")
+
+
+def _native_line(runs) -> list[str]:
+    """What was native of the first run that was; which others were."""
+    told = [(words, str(run.meta.get("seed"))) for run in runs if (words := native_words(run.meta))]
+    also = f" · likewise seed {', '.join(seed for _, seed in told[1:])}" if told[1:] else ""
+    return [_stage("native", told[0][0] + also)] if told else []
 
 
 def _instructions(runs) -> str:
@@ -48,7 +55,6 @@ def _summary(run: Run, trained: list[str], of_step: str = "") -> str:
         ),
         *([_stage("pretrain", _pretrained(meta["pretrained"]))] if meta.get("pretrained") else []),
         *trained,
-        *([_stage("native", told)] if (told := native_words(meta)) else []),
         _stage("step", _step(meta) + of_step),
         _stage("SRAM", _sram(run)),
     ]
