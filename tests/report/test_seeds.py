@@ -110,10 +110,10 @@ def test_the_csv_has_means_spreads_and_counts():
         (of_seeds(of=(0.5, 0.5, 0.5)), "held-out accuracy 50.0 ± 0.0 % over 3 seeds (50.0), 10.0 % before"),
         (
             of_seeds(of=(0.8, None, 0.7), losses=True),
-            "held-out loss is no number after seed 1: no mean over 3 seeds; the others (0.20 – 0.30)",
+            "held-out loss is no number after seed 1: no mean over 3 seeds; the others 0.20 – 0.30",
         ),
         (of_seeds(of=(0.8, None), losses=True), "held-out loss is no number after seed 1: no mean over 2 seeds; the "
-                                                "others (0.20)"),
+                                                "others 0.20"),
         (of_seeds(of=(None, None), losses=True), "held-out loss is no number after any of 2 seeds"),
     ],
 )  # fmt: skip

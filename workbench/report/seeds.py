@@ -137,7 +137,8 @@ def finding(runs: Sequence[Run]) -> str:
     reach = f" ({' – '.join(dict.fromkeys((known[0], known[-1])))})" * (len(known) > 1)
     if len(known) < len(runs):
         lost = ", ".join(str(run.meta.get("seed")) for run, value in zip(runs, after, strict=True) if value is None)
-        return f"{what} is no number after seed {lost}: no mean over {seeds}; the others{reach or f' ({known[0]})'}"
+        others = " – ".join(dict.fromkeys((known[0], known[-1])))
+        return f"{what} is no number after seed {lost}: no mean over {seeds}; the others {others}"
     mean, apart = told["mean"][name], (told["spread"][name] or {}).get(AFTER)
     before = f", {form(mean[BEFORE])} before" * (mean[BEFORE] is not None)
     return f"{what} {units.give_or_take(mean[AFTER], apart, form)} over {seeds}{reach}{before}"
