@@ -123,6 +123,10 @@ def training_options(beside: Iterable[str] = (), /, **options) -> Training:
         known = [*beside, *names]
         of_optimizer = unknown[0] in (field.name for field in fields(Optimizer))
         hint = f"it is the optimizer's: optimizer=workbench.policy.Optimizer({unknown[0]}=…)"
+        if unknown[0] == "seeds":
+            raise DataError(
+                "there is no option 'seeds'", "workbench.run_seeds and compare take it; seed is one of them"
+            )
         raise DataError(f"there is no option {unknown[0]!r}", hint if of_optimizer else there_are(unknown[0], known))
     if options.get("steps") is not None and options.get("epochs") is not None:
         raise DataError("both steps and epochs are given", "give one of them")

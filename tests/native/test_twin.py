@@ -1,4 +1,4 @@
-"""The twin gives the emulated core's bits: losses, weights and all other state, step after step; each operator alone."""
+"""The twin gives the emulated core's bits: losses, weights and other state, step after step; each operator alone."""
 
 import ctypes
 import multiprocessing

@@ -57,7 +57,8 @@ def _is_run(name: str) -> bool:
 def _no_run(place: Path) -> RecordError:
     """What to say of a folder that holds no run, or is not there."""
     beside = place if place.is_dir() else place.parent
-    runs = sorted(str(each.parent) for each in beside.glob(f"*/{RUN}"))[:MOST_RUNS]
+    found = (each for depth in ("*", "*/*") for each in beside.glob(f"{depth}/{RUN}"))  # seeds of cells lie deeper
+    runs = sorted(str(each.parent) for each in found)[:MOST_RUNS]
     told = f"there are {', '.join(runs)}" if runs else "name the folder that `workbench run` wrote"
     return RecordError(f"{place} holds no run", f"{meant(str(place), runs)}{told}")
 

@@ -20,15 +20,20 @@ COLUMN = 76  # where the seconds of a stage stand
 
 def run_text(run: Run) -> str:
     """The summary of a run, one line a stage: header, compile, build, train, step, SRAM, and what went wrong."""
-    native = native_words([run.meta])
-    return _summary(run, [_train_line("train", run), *([_stage("native", native)] if native else [])])
+    return _summary(run, [_train_line("train", run), *_native_line([run])])
 
 
 def seeds_text(runs: Sequence[Run]) -> str:
     """The summary of runs that differ in their seed alone: the first one's, with a line a seed; what they came to."""
-    text = _summary(runs[0], [_train_line(f"seed {run.meta.get('seed')}", run) for run in runs], _instructions(runs))
-    found = seeds.finding(runs)
+    trained = [_train_line(f"seed {run.meta.get('seed')}", run) for run in runs]
+    text, found = _summary(runs[0], [*trained, *_native_line(runs)], _instructions(runs)), seeds.finding(runs)
     return text + (_stage("seeds", found) + "\n" if found else "")
+
+
+def _native_line(runs: Sequence[Run]) -> list[str]:
+    """What of these runs was native."""
+    told = native_words([run.meta for run in runs])
+    return [_stage("native", told)] if told else []
 
 
 def _instructions(runs) -> str:
