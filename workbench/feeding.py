@@ -146,7 +146,7 @@ def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple
     anew = calibrate and model.unquantized is not None and not (isinstance(given, str) and given in names())
     network = model.unquantized if anew else model
     found = resolved(given, network.wanted, options.reading, options.loss)
-    model = in_int8(model.unquantized, found.typical) if anew else model
+    model = in_int8(model.unquantized, found, options.loss) if anew else model
     as_given = options.normalize is None and found.normalize.kind == NONE
     if as_given and (note := unscaled(found.train_x, input_of(model), found.name)):
         found = replace(found, notes=tuple(dict.fromkeys([*found.notes, note])))
