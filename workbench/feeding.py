@@ -21,7 +21,7 @@ from workbench.ir.types import TensorType, quantized
 from workbench.native import host_compiler
 from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
 from workbench.policy import Optimizer, is_rate
-from workbench.rates import CONSTANT, rates_of, require_room, require_schedule, share
+from workbench.rates import rates_of, require_room, require_schedule, share, usual_schedule
 from workbench.targets import told
 from workbench.trace.tracer import LEVELS
 from workbench.units import size as size_text
@@ -33,7 +33,8 @@ STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 @dataclass(frozen=True)
 class Training:
     """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
-    `lr_schedule` is constant or cosine, `warmup` the steps before which the rates are not reached (see rates).
+    `lr_schedule` is constant or cosine (None: see rates.usual_schedule), `warmup` the steps before which the rates are
+    not reached.
 
     `loss`: cross-entropy, mse or bce (None: what the data's targets suggest, see objective_of).
     `data` is the name of a data set, a file or folder, or samples in memory (see data.given); None: the network's own.
@@ -46,7 +47,7 @@ class Training:
     lr: float = 0.02
     lr_bias: float | None = None
     lr_decay: float = 1.0
-    lr_schedule: str = CONSTANT
+    lr_schedule: str | None = None
     warmup: int = 0
     seed: int = 0
     data: str | Data | Samples | None = None  # and whatever taken makes one of
@@ -74,6 +75,8 @@ class Training:
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < 0:
                 raise DataError(f"{name} is {value!r}, not a whole number of 0 or more")
+        schedule = usual_schedule(self.epochs, self.lr_decay) if self.lr_schedule is None else self.lr_schedule
+        object.__setattr__(self, "lr_schedule", schedule)
         require_schedule(self.lr_schedule, self.lr_decay)
         if self.loss is not None:
             require_loss(self.loss)

@@ -76,8 +76,9 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
         "--lr-decay", type=rate, default=1.0, metavar="X", help="factor on both after each epoch (default 1)"
     )
     parser.add_argument(
-        "--lr-schedule", default="constant", choices=LR_SCHEDULES, help="over all steps (default constant)"
-    )
+        "--lr-schedule", choices=LR_SCHEDULES,
+        help="over all steps (default: cosine with --epochs, unless --lr-decay is given; constant with --steps)",
+    )  # fmt: skip
     parser.add_argument("--warmup", type=seed, default=0, metavar="N", help="steps that raise both to --lr (default 0)")
     parser.add_argument(
         "--trace", default=trace, choices=("off", "ops", "memory"), help=f"of the first step (default {trace})"
