@@ -31,6 +31,7 @@ ORDER = [
     "measure",
     "pretraining",
     "feeding",
+    "rate_search",
     "engine",
     "training",
     "prediction",

@@ -21,7 +21,7 @@ from workbench.ir.types import TensorType, quantized
 from workbench.native import host_compiler
 from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
 from workbench.policy import Optimizer, is_rate
-from workbench.rates import rates_of, require_room, require_schedule, share, usual_schedule
+from workbench.rates import SEARCHED, START, rates_of, require_room, require_schedule, share, usual_schedule
 from workbench.targets import told
 from workbench.trace.tracer import LEVELS
 from workbench.units import size as size_text
@@ -33,6 +33,7 @@ STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 @dataclass(frozen=True)
 class Training:
     """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
+    `lr` "auto" is found by a sweep (see rate_search).
     `lr_schedule` is constant or cosine (None: see rates.usual_schedule), `warmup` the steps before which the rates are
     not reached.
 
@@ -44,7 +45,7 @@ class Training:
 
     steps: int | None = 50
     epochs: int | None = None
-    lr: float = 0.02
+    lr: float | str = START
     lr_bias: float | None = None
     lr_decay: float = 1.0
     lr_schedule: str | None = None
@@ -66,7 +67,8 @@ class Training:
     def __post_init__(self):
         for name in ("lr", "lr_bias", "lr_decay"):
             value = getattr(self, name)
-            if not is_rate(value) and not (name == "lr_bias" and value is None):
+            left_open = {"lr": SEARCHED, "lr_bias": None}
+            if not is_rate(value) and not (name in left_open and left_open[name] == value):
                 raise DataError(f"{name} is {value!r}, not a number of 0 or more that float32 can hold")
         length = self.steps if self.epochs is None else self.epochs
         if not isinstance(length, Integral) or length < 1:

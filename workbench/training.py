@@ -29,7 +29,8 @@ from workbench.measure import memory_measures
 from workbench.objective import LABELS
 from workbench.passes.permute_channels import Orders, restored
 from workbench.passes.pipeline import pass_changes
-from workbench.rates import rates_of
+from workbench.rate_search import at_best_rate
+from workbench.rates import SEARCHED, rates_of
 from workbench.record import Run
 from workbench.report.losses import guess
 from workbench.report.training_notes import epoch_note, rate_words, training_notes
@@ -60,6 +61,8 @@ def train(
     the first step runs here, and what training came to (LEARNED) is that run's. Raises InternalError where the loss of
     that step, or the weights after it, differ.
     """
+    if options.lr == SEARCHED:
+        return at_best_rate(train, built, options, progress, interrupted, like)
     if like is not None:
         options = replace(options, steps=1, epochs=None, evaluate=False)
     model = built.compiled.model

@@ -109,7 +109,7 @@ def _next(args, notes: list[str], folder: Path) -> str:
     """What to type next; what just went wrong is not recommended again."""
     from workbench.data import names
     from workbench.data.fit import SCALE
-    from workbench.feeding import Training
+    from workbench.rates import SEARCHED, START
     from workbench.report.training_notes import ANOTHER_RATE, SMALLER_RATE, advice
 
     model, wanted, place = shlex.quote(args.model), advice(notes), shlex.quote(str(folder))
@@ -123,6 +123,6 @@ def _next(args, notes: list[str], folder: Path) -> str:
         of_one_s_own = args.data and args.data not in names()
         return f"predict {place}" if of_one_s_own else f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
     words = options.asked(args, add_arguments, without=(*beside, "lr", "lr_bias"))
-    rates = {"--lr": args.lr, "--lr-bias": args.lr_bias}
-    words += [f"{name} {min(rate / 10, Training.lr):g}" for name, rate in rates.items() if rate is not None]
+    rates = {"--lr": START if args.lr == SEARCHED else args.lr, "--lr-bias": args.lr_bias}
+    words += [f"{name} {min(rate / 10, START):g}" for name, rate in rates.items() if rate is not None]
     return f"run {model} {' '.join(words)}"
