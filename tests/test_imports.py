@@ -33,6 +33,7 @@ ORDER = [
     "feeding",
     "diagnosis",
     "verdict",
+    "rate_search",
     "engine",
     "epochs",
     "training",

@@ -22,7 +22,7 @@ from workbench.ir.types import TensorType, quantized
 from workbench.native import host_compiler
 from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
 from workbench.policy import Optimizer, is_rate
-from workbench.rates import CONSTANT, rates_of, require_room, require_schedule, share
+from workbench.rates import SEARCHED, START, rates_of, require_room, require_schedule, share, usual_schedule
 from workbench.targets import told
 from workbench.trace.tracer import LEVELS
 from workbench.units import size as size_text
@@ -35,7 +35,9 @@ STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 @dataclass(frozen=True)
 class Training:
     """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
-    `lr_schedule` is constant or cosine, `warmup` the steps before which the rates are not reached (see rates).
+    `lr` "auto" is found by a sweep (see rate_search).
+    `lr_schedule` is constant or cosine (None: see rates.usual_schedule), `warmup` the steps before which the rates are
+    not reached (see rates).
     `validation`: the share of the training part that is validated on after each epoch and never trained on; `patience`:
     after so many epochs without a better validation loss the training stops, with the best weights (see epochs).
 
@@ -47,10 +49,10 @@ class Training:
 
     steps: int | None = 50
     epochs: int | None = None
-    lr: float = 0.02
+    lr: float | str = START
     lr_bias: float | None = None
     lr_decay: float = 1.0
-    lr_schedule: str = CONSTANT
+    lr_schedule: str | None = None
     warmup: int = 0
     validation: float | None = None
     patience: int | None = None
@@ -71,7 +73,8 @@ class Training:
     def __post_init__(self):
         for name in ("lr", "lr_bias", "lr_decay"):
             value = getattr(self, name)
-            if not is_rate(value) and not (name == "lr_bias" and value is None):
+            left_open = {"lr": SEARCHED, "lr_bias": None}
+            if not is_rate(value) and not (name in left_open and left_open[name] == value):
                 raise DataError(f"{name} is {value!r}, not a number of 0 or more that float32 can hold")
         length = self.steps if self.epochs is None else self.epochs
         if not isinstance(length, Integral) or length < 1:
@@ -80,6 +83,8 @@ class Training:
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < 0:
                 raise DataError(f"{name} is {value!r}, not a whole number of 0 or more")
+        schedule = usual_schedule(self.epochs, self.lr_decay) if self.lr_schedule is None else self.lr_schedule
+        object.__setattr__(self, "lr_schedule", schedule)
         require_schedule(self.lr_schedule, self.lr_decay)
         if self.validation is not None and not (isinstance(self.validation, Real) and 0 < self.validation < 1):
             raise DataError(f"validation is {self.validation!r}, not a share of the training part", "such as 0.1")
@@ -172,7 +177,7 @@ def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple
     anew = calibrate and model.unquantized is not None and not (isinstance(given, str) and given in names())
     network = model.unquantized if anew else model
     found = resolved(given, network.wanted, options.reading, options.loss)
-    model = in_int8(model.unquantized, found.typical) if anew else model
+    model = in_int8(model.unquantized, found, options.loss) if anew else model
     as_given = options.normalize is None and found.normalize.kind == NONE
     if as_given and (note := unscaled(found.train_x, input_of(model), found.name)):
         found = replace(found, notes=tuple(dict.fromkeys([*found.notes, note])))

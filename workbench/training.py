@@ -30,7 +30,8 @@ from workbench.ir.types import NUMPY, TensorType
 from workbench.measure import memory_measures
 from workbench.passes.permute_channels import Orders, restored
 from workbench.passes.pipeline import pass_changes
-from workbench.rates import rates_of
+from workbench.rate_search import at_best_rate
+from workbench.rates import SEARCHED, rates_of
 from workbench.record import Run
 from workbench.targets import told
 from workbench.trace.inspector import Inspector
@@ -62,6 +63,8 @@ def train(
     the first step runs here, and what training came to (LEARNED) is that run's. Raises InternalError where the loss of
     that step, or the weights after it, differ.
     """
+    if options.lr == SEARCHED:
+        return at_best_rate(train, built, options, progress, interrupted, like)
     model, a_step = built.compiled.model, built.compiled.model.batch * built.compiled.optimizer.accumulate
     samples = require_samples(model, built.compiled.optimizer.accumulate, options)
     start = time.perf_counter()

@@ -15,7 +15,7 @@ from workbench.data import READING, Reading
 from workbench.data.normalize import KINDS
 from workbench.errors import ModelError
 from workbench.objective import LOSSES
-from workbench.rates import LR_SCHEDULES
+from workbench.rates import LR_SCHEDULES, SEARCHED
 
 # options of one command, not of the training it is about: what it writes, how long it runs
 OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace")
@@ -75,13 +75,14 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
     length.add_argument("--epochs", type=positive, metavar="N", help="passes over the data set instead of steps")
     add_data(parser)
     parser.add_argument("--pretrain", metavar="D", help="first train on this data, on the host: --data adapts it")
-    add_rates(parser)
+    add_rates(parser, searched=True)
     parser.add_argument(
         "--lr-decay", type=rate, default=1.0, metavar="X", help="factor on both after each epoch (default 1)"
     )
     parser.add_argument(
-        "--lr-schedule", default="constant", choices=LR_SCHEDULES, help="over all steps (default constant)"
-    )
+        "--lr-schedule", choices=LR_SCHEDULES,
+        help="over all steps (default: cosine with --epochs, unless --lr-decay is given; constant with --steps)",
+    )  # fmt: skip
     parser.add_argument("--warmup", type=seed, default=0, metavar="N", help="steps that raise both to --lr (default 0)")
     parser.add_argument("--validation", type=part, metavar="X", help="share to validate on after each epoch")
     parser.add_argument(
@@ -121,8 +122,9 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", default="auto", choices=("emulated", "native", "auto"), help=told)
 
 
-def add_rates(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lr", type=rate, default=0.02, metavar="X", help="learning rate (default 0.02)")
+def add_rates(parser: argparse.ArgumentParser, searched: bool = False) -> None:
+    kind, word = (rate_or_auto, ", or auto: of a few the best on a validation part") if searched else (rate, "")
+    parser.add_argument("--lr", type=kind, default=0.02, metavar="X", help=f"learning rate{word} (default 0.02)")
     parser.add_argument("--lr-bias", type=rate, metavar="X", help="learning rate of biases (default: --lr)")
 
 
@@ -191,6 +193,10 @@ def norm(text: str) -> float:
     if not policy.is_rate(value) or value == 0:
         raise argparse.ArgumentTypeError(f"{text} is not a norm: a number above 0 that float32 can hold")
     return value
+
+
+def rate_or_auto(text: str) -> float | str:
+    return SEARCHED if text == SEARCHED else rate(text)
 
 
 def board(args) -> Board:

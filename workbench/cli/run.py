@@ -110,7 +110,7 @@ def _next(args, notes: list[str], folder: Path) -> str:
     """What to type next; what just went wrong is not recommended again."""
     from workbench.data import names
     from workbench.data.fit import SCALE
-    from workbench.feeding import Training
+    from workbench.rates import SEARCHED, START
     from workbench.report.training_notes import ANOTHER_RATE, LARGER_RATE, advice
 
     model, wanted, place = shlex.quote(args.model), advice(notes), shlex.quote(str(folder))
@@ -124,7 +124,8 @@ def _next(args, notes: list[str], folder: Path) -> str:
         of_one_s_own = args.data and args.data not in names()
         return f"predict {place}" if of_one_s_own else f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
     words = options.asked(args, add_arguments, without=(*beside, "lr", "lr_bias"))
-    rates = {name: rate for name, rate in (("--lr", args.lr), ("--lr-bias", args.lr_bias)) if rate is not None}
+    begun = {"--lr": START if args.lr == SEARCHED else args.lr, "--lr-bias": args.lr_bias}
+    rates = {name: rate for name, rate in begun.items() if rate is not None}
     larger = wanted == LARGER_RATE
-    words += [f"{name} {10 * rate if larger else min(rate / 10, Training.lr):g}" for name, rate in rates.items()]
+    words += [f"{name} {10 * rate if larger else min(rate / 10, START):g}" for name, rate in rates.items()]
     return f"run {model} {' '.join(words)}"

@@ -20,7 +20,7 @@ from workbench.data import taken
 from workbench.errors import ModelError, ShapeError, WorkbenchError, shown
 from workbench.frontends import given
 from workbench.frontends.fold import fold_batch_norm
-from workbench.frontends.model import Model
+from workbench.frontends.model import Model, digest
 from workbench.ir.build import Builder, Value
 from workbench.ir.verify import verify
 
@@ -32,6 +32,7 @@ class Network:
         self.name = given.network_name(name)
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
+        self.drawn: dict[str, np.ndarray] = {}  # the weights as they were at first
         self.rng = np.random.default_rng(given.whole(name, "seed", seed, least=0))
         self.input = self.build.input("input0", given.input_shape(input_shape))
 
@@ -204,7 +205,8 @@ class Network:
         samples such as (x, y) (see data.given); None: random samples."""
         self._require("model", output)
         data = None if data is None else taken(data)
-        return Model(self.name, verify(self.build.graph(output)), self.weights, data, about)
+        drawn = digest({name: self.drawn[name] for name in self.weights if name in self.drawn})
+        return Model(self.name, verify(self.build.graph(output)), self.weights, data, about, drawn=drawn)
 
     def _require(self, label: str, *operands: Value, rank: int | None = None) -> None:
         """Raise what is wrong with a layer's name, or with what it reads."""
@@ -246,11 +248,14 @@ class Network:
         given.at_most(f"{given.unreserved(label)}.weight", shape)
         deviation = given.factor(label, "scale", scale) * sqrt(2 / (fan_in or prod(shape[1:])))
         values = self.rng.normal(size=shape) * deviation
-        self.weights[f"{label}.weight"] = values.astype(np.float32)
+        self._begin_with(f"{label}.weight", values.astype(np.float32))
         return self.build.parameter(f"{label}.weight", shape)
 
+    def _begin_with(self, name: str, values: np.ndarray) -> None:
+        self.weights[name], self.drawn[name] = values, values.copy()
+
     def _bias(self, y: Value, label: str) -> Value:
-        self.weights[f"{label}.bias"] = np.zeros(y.shape[1], np.float32)
+        self._begin_with(f"{label}.bias", np.zeros(y.shape[1], np.float32))
         return self.build.bias_add(y, self.build.parameter(f"{label}.bias", y.shape[1:2]), label=f"{label}.bias_add")
 
 

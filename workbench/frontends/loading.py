@@ -17,10 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from workbench import data
+from workbench.data import Data
 from workbench.errors import GraphError, ModelError, ShapeError, meant, shown
 from workbench.frontends import mcu_json, python_file
 from workbench.frontends.model import Model
 from workbench.frontends.zoo import ZOO
+from workbench.objective import MSE, VALUES, objective
+from workbench.quantize import room
 from workbench.quantize.post_training import quantized
 
 
@@ -122,10 +125,11 @@ def _of_python(name: str, batch: int, seed: int, classes: int | None) -> Model:
     return replace(in_int8(made) if member.endswith(INT8) else made, source=name)
 
 
-def in_int8(model: Model, samples: np.ndarray | None = None) -> Model:
-    """The float32 network quantized after training, calibrated on `samples` (n, …): of its own data set unless given.
+def in_int8(model: Model, samples: np.ndarray | Data | None = None, loss: str | None = None) -> Model:
+    """The float32 network quantized, calibrated on `samples`, (n, …) or Data: its own data set unless given.
 
-    It is called NAME-int8 and remembers what it was made of. Raises ModelError for what has no int8 form.
+    One that is not trained yet gets room for what training under `loss` will come to (see quantize/room). It is called
+    NAME-int8 and remembers what it was made of. Raises ModelError for what has no int8 form.
     """
     if not isinstance(model, Model):
         raise ModelError(f"a Model is quantized; got {shown(model)}", "load gives one by its name")
@@ -133,11 +137,23 @@ def in_int8(model: Model, samples: np.ndarray | None = None) -> Model:
     if kind.dtype != "float32":
         raise ModelError(f"{model.name} is quantized already")
     samples = _own_samples(model) if samples is None else samples
-    samples = _calibrating(samples, kind.shape[1:])
-    wide = model.with_batch(len(samples))
-    graph, weights = quantized(wide.graph, wide.weights, samples[None])
+    typical = _calibrating(samples.typical if isinstance(samples, Data) else samples, kind.shape[1:])
+    wide = model.with_batch(len(typical))
+    output = _output_range(model, samples, loss)
+    graph, weights = quantized(wide.graph, wide.weights, typical[None], model.untrained, output)
     made = Model(f"{model.name}{INT8}", graph, weights, model.data, f"{model.about}; int8", pretrained=model.pretrained)
     return replace(made.with_batch(model.batch), weights_from=model.weights_from, unquantized=model)
+
+
+def _output_range(model: Model, samples, loss: str | None) -> room.Range | None:
+    """What the output has to say to these samples: scores of classes or probabilities, or the targets themselves."""
+    if not isinstance(samples, Data):
+        return room.LOGITS if model.classifies else None
+    aim = objective(samples.target, loss or samples.usual_loss)
+    if aim.loss != MSE:
+        return room.LOGITS
+    targets = samples.train_y if samples.target == VALUES else samples.train_x
+    return float(targets.min()), float(targets.max())
 
 
 def _calibrating(samples, shape: tuple[int, ...]) -> np.ndarray:
@@ -150,10 +166,10 @@ def _calibrating(samples, shape: tuple[int, ...]) -> np.ndarray:
     return values[:CALIBRATION].reshape(-1, *shape)
 
 
-def _own_samples(model: Model) -> np.ndarray:
+def _own_samples(model: Model) -> np.ndarray | Data:
     """What it trains on; random ones where it has no data set."""
     if model.data is not None:
-        return data.resolved(model.data, model.wanted, data.Reading()).typical
+        return data.resolved(model.data, model.wanted, data.Reading())
     shape = model.graph.types[model.graph.inputs[0]].shape[1:]
     return np.random.default_rng(0).random((CALIBRATION, *shape), np.float32)
 

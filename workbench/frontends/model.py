@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class Model:
     `pretrained` tells how they were trained before this (None: not at all), as run.json has it (see
     pretraining.pretrain). `policies` are the ones published with it, by name. `unquantized` is the float32
     network that an int8 one was made of, as it was. `notes` are lines about how it was read that its user should know.
+    `drawn` is the digest of the random weights that a float32 network was begun with (None: they came from elsewhere).
     """
 
     name: str
@@ -44,6 +46,7 @@ class Model:
     inference: Graph | None = None
     unquantized: "Model | None" = None
     notes: tuple[str, ...] = ()
+    drawn: str | None = None
 
     def __repr__(self) -> str:
         """A line about it and a row a layer, however many weights it has."""
@@ -72,6 +75,11 @@ class Model:
     def argument(self) -> str:
         """What the command line knows it by."""
         return self.source or self.name
+
+    @property
+    def untrained(self) -> bool:
+        """Whether its weights are still the random ones that it was begun with."""
+        return self.drawn is not None and self.drawn == digest(self.weights)
 
     @property
     def wanted(self) -> Network:
@@ -119,6 +127,15 @@ class Model:
         """The same network for `batch` samples at once."""
         inference = self.inference and _for_batch(self.inference, batch)
         return replace(self, graph=_for_batch(self.graph, batch), inference=inference)
+
+
+def digest(weights: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of their names and bytes."""
+    bits = sha256()
+    for name, values in sorted(weights.items()):
+        bits.update(name.encode())
+        bits.update(np.asarray(values).tobytes())
+    return bits.hexdigest()
 
 
 def _for_batch(graph: Graph, batch: int) -> Graph:

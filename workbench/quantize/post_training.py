@@ -10,7 +10,7 @@ fills [-128, 127] (Jacob et al. 2018, "Quantization and Training of Neural Netwo
 Integer-Arithmetic-Only Inference"). A dense layer is a convolution over one pixel.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph, Node
 from workbench.ir.interpret import interpret
 from workbench.ir.verify import verify
+from workbench.quantize import room
+from workbench.quantize.room import Range
 from workbench.quantize.safe_channels import moved, safe_shifts
 from workbench.quantize.ties import ACTIVATIONS, Layer, largest_of_each, tied, weighted_layers
 
@@ -54,10 +56,10 @@ class Quantization:
 OF_BOUNDED = {"nn.sigmoid": Quantization(1 / 256, -128), "nn.tanh": Quantization(1 / 128, 0)}
 
 
-def calibrated(graph: Graph, weights: Mapping[str, np.ndarray], samples: np.ndarray) -> dict[str, Quantization]:
-    """Value -> its quantization, from the ranges seen while `samples` (n, batch, …) run through the float graph."""
+def ranges_seen(graph: Graph, weights: Mapping[str, np.ndarray], samples: np.ndarray) -> dict[str, Range]:
+    """Value -> its least and largest, zero included, while `samples` (n, batch, …) run through the float graph."""
     (source,) = graph.inputs
-    ranges: dict[str, tuple[float, float]] = {}
+    ranges: dict[str, Range] = {}
 
     def see(name: str, values: np.ndarray) -> None:
         low, high = ranges.get(name, (0.0, 0.0))
@@ -69,22 +71,37 @@ def calibrated(graph: Graph, weights: Mapping[str, np.ndarray], samples: np.ndar
     for sample in samples:
         see(source, sample)
         interpret(graph, {**weights, source: sample}, observe=observe)
-    return {name: Quantization.of_range(*limits) for name, limits in ranges.items()}
+    return ranges
 
 
 def quantized(
-    graph: Graph, weights: Mapping[str, np.ndarray], samples: np.ndarray
+    graph: Graph,
+    weights: Mapping[str, np.ndarray],
+    samples: np.ndarray,
+    untrained: bool = False,
+    output: Range | None = None,
 ) -> tuple[Graph, dict[str, np.ndarray]]:
     """An int8 graph that computes what `graph` does, its input and output int8 too, and its parameters.
 
-    `samples` (n, batch, …) calibrate it. Raises ModelError for an operator that has no int8 form.
+    `samples` (n, batch, …) calibrate it. `untrained` leaves room for what training will come to, `output` a range that
+    the output must hold (see room). Raises ModelError for an operator that has no int8 form.
     """
-    return _Converter(graph, weights, calibrated(graph, weights, samples)).run()
+    ranges = ranges_seen(graph, weights, samples)
+    ranges = room.widened(graph, ranges, output) if untrained else ranges
+    return _Converter(graph, weights, {name: Quantization.of_range(*each) for name, each in ranges.items()},
+                      room.least_magnitude if untrained else None).run()  # fmt: skip
 
 
 class _Converter:
-    def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], ranges: dict[str, Quantization]):
-        self.graph, self.float_weights = graph, weights
+    def __init__(
+        self,
+        graph: Graph,
+        weights: Mapping[str, np.ndarray],
+        ranges: dict[str, Quantization],
+        least: Callable[[np.ndarray], float] | None = None,
+    ):
+        """`least`: what the filters of a layer hold at least, whatever they are."""
+        self.graph, self.float_weights, self.least = graph, weights, least
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
         self.values: dict[str, Value] = {}  # float value -> its int8 form
@@ -144,7 +161,7 @@ class _Converter:
     def _stored(self, layer: Layer) -> dict[str, np.ndarray]:
         """Weight, bias and scales of a layer as they are stored, by name; the same for all that share them."""
         group = self.ties[layer.node.results[0]]
-        s = np.max([_filter_scales(self._filters(each)) for each in group], axis=0)
+        s = np.max([_filter_scales(w, self.least(w) if self.least else 0.0) for w in map(self._filters, group)], axis=0)
         shifts = safe_shifts([(*self._integers(each, s), self._factor(each)) for each in group], s)
         w, b, s = moved(*self._integers(layer, s), s, shifts)
         of_all = min(each.weight for each in group)
@@ -287,8 +304,8 @@ class _Converter:
         return self.build.parameter(name, values.shape, str(values.dtype))
 
 
-def _filter_scales(w: np.ndarray) -> np.ndarray:
-    largest = np.abs(w).max(axis=(1, 2, 3))
+def _filter_scales(w: np.ndarray, least: float) -> np.ndarray:
+    largest = np.maximum(np.abs(w).max(axis=(1, 2, 3)), np.float32(least))
     largest[largest == 0] = largest.max() or 1.0  # a filter of zeros counts in its neighbours' units, to be trained
     return np.maximum(largest / WEIGHT_LIMIT, SMALLEST_SCALE).astype(np.float32)
 

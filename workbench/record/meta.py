@@ -19,7 +19,7 @@ FURTHER = {
     "passes": "list of texts?", "passes_changed": "list of texts?", "declined": "object of texts?",
     "input": "text?", "batch": "whole number?", "accumulate": "whole number?", "seed": "whole number?",
     "steps_asked": "whole number?", "interrupted": "truth value?", "epochs": "whole number?",
-    "lr": "number?", "lr_bias": "number?", "lr_decay": "number?",
+    "lr": "number?", "lr_bias": "number?", "lr_decay": "number?", "lr_sweep": "list of objects?",
     "lr_schedule": "text?", "warmup": "whole number?", "clip": "number?", "validation": "number?",
     "patience": "whole number?", "epochs_done": "list of objects?", "best_epoch": "whole number?",
     "momentum": "number?", "weight_decay": "number?",

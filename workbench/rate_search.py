@@ -1,0 +1,113 @@
+"""`lr="auto"`: the learning rate that a short sweep finds best on a validation part, before the training itself.
+
+    the training part ──┬── 80 %  trained on at each rate of the grid, each time from the initial weights
+                        └── 20 %  validation: the rate of least loss there is taken; held-out samples are never seen
+
+Grid: RATES. Without quantization-aware scaling an int8 weight moves by lr · dw steps of its integer, with it by
+lr · dw / s²: the same move needs the rate divided by s². So the grid is divided by the median of s² over all filters,
+and each way is tried where it can learn (see ops/qnn_sgd).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import isfinite
+
+import numpy as np
+
+from workbench.data import Data
+from workbench.errors import DataError
+from workbench.feeding import EMULATED, Training, step_count, with_data
+from workbench.ir import op as ops
+from workbench.objective import LABELS
+
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
+SHARE = 0.2  # of the training part, for validation
+MOST_STEPS, MOST_EMULATED = 1500, 300  # a rate; no more than the training itself has, and an epoch
+
+
+def at_best_rate(train: Callable, built, options: Training, progress=None, interrupted=None, like=None):
+    """What `train` gives at the rate found; `lr_sweep` of run.json tells what was tried. Raises DataError."""
+    if like is not None:
+        return _with_sweep(train(built, replace(options, lr=like.meta["lr"]), like=like), like.meta.get("lr_sweep"))
+    best, sweep, note = best_rate(built, options, train)
+    run, weights = train(built, replace(options, lr=best), progress, interrupted)
+    run.meta["notes"] = [*run.meta["notes"], note]
+    return _with_sweep((run, weights), sweep)
+
+
+def _with_sweep(trained: tuple, sweep: list[dict] | None) -> tuple:
+    trained[0].meta["lr_sweep"] = sweep
+    return trained
+
+
+def best_rate(built, options: Training, train: Callable) -> tuple[float, list[dict], str]:
+    """The rate of least validation loss, [{lr, validation_loss}] of all that were tried (None: no number), and a
+    sentence that tells it.
+    """
+    compiled = built.compiled
+    parts = _parts(compiled.model, options)
+    a_step = compiled.model.batch * compiled.optimizer.accumulate
+    epoch = len(parts.train_x) // a_step
+    most = MOST_EMULATED if options.engine == EMULATED else MOST_STEPS
+    steps = min(step_count(parts, a_step, options), epoch, most)
+    if steps < 1:
+        raise DataError(f"--lr auto holds {SHARE:.0%} of the training part out; too few samples are left for a step",
+                        "a rate of your own, --lr 0.02")  # fmt: skip
+    given = {"data": parts, "steps": steps, "epochs": None, "trace": "off", "evaluate": True, "normalize": None,
+             "validation": None, "patience": None, "warmup": min(options.warmup, steps)}  # fmt: skip
+    sweep = []
+    for lr in grid(compiled):
+        run, _ = train(built, replace(options, lr=lr, **given))
+        loss = run.meta["held_out_loss"]["after"]
+        sweep.append({"lr": lr, "validation_loss": loss if loss is not None and isfinite(loss) else None})
+    finite = [tried for tried in sweep if tried["validation_loss"] is not None]
+    if not finite:
+        raise DataError(f"--lr auto: at no rate from {sweep[0]['lr']:g} to {sweep[-1]['lr']:g} the loss stays a number",
+                        "a smaller rate of your own, --lr 1e-5")  # fmt: skip
+    best = min(finite, key=lambda tried: tried["validation_loss"])
+    of_epoch = "an epoch" if steps == epoch else f"{steps} step{'s' * (steps != 1)}"
+    rates = ", ".join(f"{tried['lr']:.3g}" for tried in sweep)
+    note = (f"--lr auto: {best['lr']:.3g} of {rates}, by the loss on {len(parts.test_x)} validation samples "
+            f"after {of_epoch} of the others")  # fmt: skip
+    return best["lr"], sweep, note
+
+
+def grid(compiled) -> list[float]:
+    """The rates that are tried, smallest first."""
+    worth = 1.0 if compiled.optimizer.qas else median_worth(compiled.model)
+    return [float(f"{rate / worth:.3g}") for rate in RATES]
+
+
+def median_worth(model) -> float:
+    """Of its int8 filters the median of s², which is what QAS divides by; 1 of a float32 network."""
+    scales = {
+        name: model.weights[name]
+        for node in model.graph.nodes
+        for index, name in enumerate(node.operands)
+        if ops.get(node.op).parameters.get(index) == "scale" and name in model.weights
+    }
+    return float(np.median(np.concatenate([*scales.values()]).astype(np.float64) ** 2)) if scales else 1.0
+
+
+def _parts(model, options: Training) -> Data:
+    """The training part in two: to train on, and, where held-out samples stand, to validate with."""
+    samples = with_data(model, options)[1].data
+    if samples is None:
+        raise DataError(f"{model.name} has random samples: no rate is better than another", "--data, or --lr 0.02")
+    fit, valid = _split(samples)
+    return Data(
+        samples.name, samples.train_x[fit], samples.train_y[fit], samples.train_x[valid], samples.train_y[valid],
+        samples.classes, target=samples.target, names=samples.names,
+    )  # fmt: skip
+
+
+def _split(samples: Data) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of both parts, in order, the second of each class alike; the same whatever the seed."""
+    order = np.random.default_rng(0).permutation(len(samples.train_x))
+    kinds = samples.train_y[order] if samples.target == LABELS else np.zeros(len(order), np.int32)
+    valid = [order[kinds == kind][: round(SHARE * int((kinds == kind).sum()))] for kind in np.unique(kinds)]
+    valid = np.sort(np.concatenate(valid))
+    if not len(valid):
+        raise DataError(f"--lr auto holds {SHARE:.0%} of each class of the training part out; none has samples enough",
+                        "a rate of your own, --lr 0.02")  # fmt: skip
+    return np.setdiff1d(np.arange(len(order)), valid), valid
