@@ -6,18 +6,21 @@ import numpy as np
 
 from workbench.autodiff import LOSS_OPS
 from workbench.ir import op as ops
-from workbench.objective import BCE, LABELS, Objective
+from workbench.objective import BCE, LABELS, MSE, Objective
 
 
 @dataclass(frozen=True)
 class Figures:
     """`loss` is the mean over samples and elements, None where it is no number; `accuracy` None without classes.
 
-    One output beside targets of 0 and 1, under bce, tells two classes by its sign.
+    One output beside targets of 0 and 1, under bce, tells two classes by its sign. By class, `predicted` and `labels`
+    count the samples that were taken to be of it and those that are.
     """
 
     loss: float | None
     accuracy: float | None = None
+    predicted: tuple[int, ...] = ()
+    labels: tuple[int, ...] = ()
 
 
 def figures(objective: Objective, outputs: np.ndarray, targets: np.ndarray) -> Figures:
@@ -27,12 +30,15 @@ def figures(objective: Objective, outputs: np.ndarray, targets: np.ndarray) -> F
         targets = targets.reshape(outputs.shape).astype(np.float64)
     with np.errstate(all="ignore"):
         loss = float(ops.get(LOSS_OPS[objective.loss]).evaluate(outputs, targets))
-    right = None
+    loss = loss if np.isfinite(loss) else None
     if objective.target == LABELS:
-        right = outputs.argmax(axis=1) == targets
+        predicted, labels, classes = outputs.argmax(axis=1), targets.reshape(-1).astype(int), outputs.shape[1]
     elif objective.loss == BCE and outputs.shape[1] == 1 and np.isin(targets, (0, 1)).all():
-        right = (outputs > 0) == targets
-    return Figures(loss if np.isfinite(loss) else None, None if right is None else float(right.mean()))
+        predicted, labels, classes = (outputs[:, 0] > 0).astype(int), targets[:, 0].astype(int), 2
+    else:
+        return Figures(loss)
+    counts = (tuple(np.bincount(each, minlength=classes).tolist()) for each in (predicted, labels))
+    return Figures(loss, float((predicted == labels).mean()), *counts)
 
 
 def constant_guess(objective: Objective, targets: np.ndarray) -> float | None:
@@ -49,3 +55,13 @@ def constant_guess(objective: Objective, targets: np.ndarray) -> float | None:
             entropy = -(mean * np.log(mean) + (1 - mean) * np.log(1 - mean))
         return float(np.nan_to_num(entropy).mean())
     return float(((targets - mean) ** 2).mean())
+
+
+def widest_guess(objective: Objective, targets: np.ndarray) -> float:
+    """How many times the mean loss of the mean target that of the sample farthest from it is; 1 where that is not mse.
+    """
+    if objective.loss != MSE or not len(targets):
+        return 1.0
+    targets = targets.reshape(len(targets), -1).astype(np.float64)
+    losses = ((targets - targets.mean(axis=0)) ** 2).mean(axis=1)
+    return float(losses.max() / losses.mean()) if losses.any() else 1.0

@@ -27,6 +27,7 @@ CERTAIN = 3  # standard errors that the end must be worse by
 NO_BETTER = 0.98  # of a guess: an end above it, though every sample was seen
 HARDLY = 0.9  # of a guess: an end above it is told beside it
 UP = 2  # times a guess and the beginning: a largest loss to be told of a network that ended so
+ROSE = 1.02  # times the held-out loss before: one after it that rose
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Course:
     largest          of those that are numbers, at step `largest_at`
     highest          the largest mean of ten steps in a row; None in a short run
     lost_at          the first step whose loss is no number; None where all are
+    held_out         the loss of the held-out samples before and after, which single samples' noise does not reach
+    widest           the loss of the sample farthest from the mean target, in guesses: so far one reaches by itself
     """
 
     steps: int
@@ -54,18 +57,29 @@ class Course:
     largest_at: int | None = None
     highest: float | None = None
     lost_at: int | None = None
+    held_out: tuple[float | None, float | None] = (None, None)
+    widest: float = 1.0
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is known that the held-out loss did not rise."""
+        before, after = self.held_out
+        return before is not None and after is not None and after <= ROSE * before
 
 
-def course(losses: Sequence[float | None]) -> Course:
-    """Of the losses of each step: None, NaN or infinite where one is no number."""
+def course(
+    losses: Sequence[float | None], held_out: tuple[float | None, float | None] = (None, None), widest: float = 1.0
+) -> Course:
+    """Of the losses of each step: None, NaN or infinite where one is no number; the others as in Course."""
     values = [loss if loss is not None and isfinite(loss) else None for loss in losses]
     if not values:
-        return Course(0, None, None, None)
+        return Course(0, None, None, None, held_out=held_out)
     short = len(values) < FEWEST
     head, tail = (1, 1) if short else (WINDOW, max(WINDOW, min(LONGEST, len(values) // 10)))
     begin, end = values[:head], values[-tail:]
     largest = max((value for value in values if value is not None), default=None)
     told = {"steps": len(values), "opening": values[0], "head": head, "tail": tail, "largest": largest,
+            "held_out": held_out, "widest": widest,
             "largest_at": None if largest is None else values.index(largest) + 1}  # fmt: skip
     if None in values:
         return Course(first=_mean(begin), last=_mean(end), lost_at=values.index(None) + 1, **told)
@@ -85,7 +99,10 @@ def of_meta(meta: dict) -> tuple[Course, float | None]:
     a_guess = meta.get("guess")
     if a_guess is None:
         a_guess = guess(meta.get("loss_function"), class_count(meta))
-    return course(meta.get("loss") or []), a_guess
+    held = meta.get("held_out_loss") or {}
+    return course(
+        meta.get("loss") or [], (held.get("before"), held.get("after")), meta.get("widest_guess") or 1.0
+    ), a_guess
 
 
 def held_out(meta: dict) -> tuple[float | None, float | None, Callable[[float | None], str]]:
@@ -102,14 +119,17 @@ def class_count(meta: dict) -> int | None:
 
 
 def rose(run: Course, a_guess: float | None) -> bool:
-    """Whether the loss exploded, or ended worse than it began where that is more than noise."""
-    if run.lost_at or run.steps < 2 or run.largest_at == 1:
+    """Whether the loss exploded, or ended worse than it began where that is more than noise.
+
+    A held-out loss that did not rise says that it is noise. A few steps without a guess say nothing.
+    """
+    if run.lost_at or run.steps < 2 or run.largest_at == 1 or (run.steps < FEWEST and not a_guess):
         return False
     level, bar = _level(run, a_guess), _bar(run, a_guess)
     learned = run.last < min(LEARNED * (a_guess or inf), bar)
-    if run.largest >= (ANYHOW if learned else EXPLODED) * level:
+    if run.largest >= max(ANYHOW if learned else EXPLODED, UP * run.widest) * level:
         return True
-    if run.steps < FEWEST or learned:
+    if run.steps < FEWEST or learned or run.kept:
         return False
     swelled = run.highest >= SWELLED * level and run.last >= LEARNED * run.typical
     return swelled or run.last - CERTAIN * run.error > bar
@@ -120,11 +140,16 @@ def stuck(run: Course, a_guess: float | None, epoch: int | None) -> bool:
 
     `epoch` is the steps that see every sample once; None where the labels are made up: there is nothing to learn.
     """
-    if run.lost_at or not a_guess or not epoch or run.steps < FEWEST:
+    if run.lost_at or not a_guess or not epoch or run.steps < FEWEST or _knows_more(run, a_guess):
         return False
     if run.steps >= epoch and run.last >= NO_BETTER * a_guess:
         return True
     return run.last - CERTAIN * run.error > a_guess and run.last > LEARNED * run.first
+
+
+def _knows_more(run: Course, a_guess: float) -> bool:
+    """Whether the held-out loss ended below a guess, however hard the last samples were."""
+    return run.kept and run.held_out[1] < LEARNED * a_guess
 
 
 def loss_words(run: Course, a_guess: float | None) -> str:

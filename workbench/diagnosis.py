@@ -1,0 +1,116 @@
+"""Look into a network as samples run through it, and into what its integers count in: plain numbers for the notes.
+
+The interpreter runs it, which equals the firmware to the bit; of a large network fewer samples, so that it stays quick.
+"""
+
+from collections.abc import Mapping
+from math import prod
+
+import numpy as np
+
+from workbench.autodiff import units
+from workbench.frontends import Model
+from workbench.ir import op as ops
+from workbench.ir.build import Builder
+from workbench.ir.graph import Graph, Node
+from workbench.ir.interpret import interpret
+from workbench.ir.types import TensorType
+from workbench.report.learning.layers import Layer, Observed
+from workbench.report.learning.rates import Worth
+
+SAMPLES, FEWEST = 32, 8  # that a network is seen with; fewer tell nothing of a channel
+MOST_MACS = 1 << 28  # of all of them: about a second
+WITHIN = ("nn.bias_add", "nn.relu", "nn.relu6")  # a layer
+
+
+def observed(model: Model, weights: Mapping[str, np.ndarray], samples: np.ndarray) -> Observed:
+    """What the layers of `model` make of some of the `samples` (n, …), as the network stores them, with `weights`.
+
+    Nothing where it is too large to be seen with FEWEST of them, or there are fewer.
+    """
+    graph, batch = model.graph, model.batch
+    (source,), (output,) = graph.inputs, graph.outputs
+    count = min(SAMPLES, len(samples), MOST_MACS * batch // max(1, model.macs)) // batch * batch
+    if count < FEWEST:
+        return Observed()
+    chosen = samples[np.linspace(0, len(samples) - 1, count).astype(int)].reshape(-1, *graph.types[source].shape)
+    ends = layer_ends(graph)
+    seen = {name: _Seen(node) for name, node in ends.items()}
+
+    def see(node: Node, results) -> None:
+        if (name := node.results[0]) in seen:
+            seen[name].add(node, results[0])
+
+    with np.errstate(all="ignore"):  # weights may have exploded: another note says so
+        for inputs in chosen:
+            interpret(graph, {**weights, source: inputs}, observe=see)
+    layers = tuple(each.layer() for each in seen.values())
+    return Observed(count, layers, reach(graph.types[output]))
+
+
+class _Seen:
+    """The least and the largest of each value of a layer over the samples, and how many were clipped."""
+
+    def __init__(self, node: Node):
+        self.name, self.low, self.high, self.clipped, self.count = node.label, None, None, 0, 0
+
+    def add(self, end: Node, values: np.ndarray) -> None:
+        low, high = values.min(axis=0), values.max(axis=0)
+        self.low = low if self.low is None else np.minimum(self.low, low)
+        self.high = high if self.high is None else np.maximum(self.high, high)
+        self.clipped += int(np.isin(values, free_ends(end)).sum())
+        self.count += values.size
+
+    def layer(self) -> Layer:
+        same = (self.low == self.high).reshape(len(self.low), -1).all(axis=1)  # no number equals none
+        return Layer(self.name, len(same), int(same.sum()), self.clipped / self.count)
+
+
+def layer_ends(graph: Graph) -> dict[str, Node]:
+    """The last value of each weighted layer, its bias and activation included -> the layer's own node."""
+    readers: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        for name in node.operands:
+            readers.setdefault(name, []).append(node)
+    ends = {}
+    for node in graph.nodes:
+        if "weight" not in ops.get(node.op).parameters.values():
+            continue
+        end = node.results[0]
+        while len(after := readers.get(end, [])) == 1 and after[0].op in WITHIN:
+            end = after[0].results[0]
+        ends[end] = node
+    return ends
+
+
+def free_ends(node: Node) -> list[int]:
+    """The ends of an int8 result's clip that are no activation's: a ReLU's low end is the zero point, a ReLU6's high
+    end stands for 6.
+    """
+    if "clip" not in node.attrs:
+        return []
+    (low, high), zero, scale = node.attrs["clip"], node.attrs["y_zero_point"], node.attrs["y_scale"]
+    relu6 = low == zero and abs((high - zero) * scale - 6) <= scale
+    return [low] * (low != zero) + [high] * (not relu6)
+
+
+def reach(kind: TensorType) -> tuple[float, float] | None:
+    """The real numbers between which an int8 value lies; None of another."""
+    if kind.dtype != "int8" or not kind.scale:
+        return None
+    return tuple((end - kind.zero_point) * kind.scale for end in (-128, 127))
+
+
+def worth(graph: Graph, weights: Mapping[str, np.ndarray], updated: Mapping[str, TensorType]) -> Worth:
+    """What quantization-aware scaling divides the updates of int8 weights and int32 biases by, in the median over all
+    that is updated; `weights` hold the scales.
+    """
+    found: dict[str, list[np.ndarray]] = {"int8": [], "int32": []}
+    builder = Builder(graph)
+    for name, kind in updated.items():
+        if kind.dtype not in found:
+            continue
+        scales, unit = units(builder, name)
+        squares = (unit * weights[scales.name].astype(np.float64)) ** 2
+        found[kind.dtype].append(np.repeat(squares, prod(kind.shape[1:])))
+    return Worth(*(float(np.median(np.concatenate(each))) if each else None for each in found.values()))
