@@ -31,6 +31,8 @@ ORDER = [
     "measure",
     "pretraining",
     "feeding",
+    "diagnosis",
+    "verdict",
     "engine",
     "training",
     "prediction",

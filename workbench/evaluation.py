@@ -58,8 +58,7 @@ def constant_guess(objective: Objective, targets: np.ndarray) -> float | None:
 
 
 def widest_guess(objective: Objective, targets: np.ndarray) -> float:
-    """How many times the mean loss of the mean target that of the sample farthest from it is; 1 where that is not mse.
-    """
+    """Under mse, of who always answers the mean target: the largest loss of a sample, in mean ones. 1 elsewhere."""
     if objective.loss != MSE or not len(targets):
         return 1.0
     targets = targets.reshape(len(targets), -1).astype(np.float64)

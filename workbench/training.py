@@ -14,6 +14,7 @@ from math import prod
 import numpy as np
 import pandas as pd
 
+from workbench import verdict
 from workbench.data import Data
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
@@ -21,18 +22,15 @@ from workbench.emulate.symbols import parse_elf
 from workbench.emulate.timing import model_of
 from workbench.engine import Engine
 from workbench.errors import InternalError
-from workbench.evaluation import Figures, constant_guess, figures
+from workbench.evaluation import Figures, figures
 from workbench.feeding import EMULATED, Step, Training, input_of, require_samples, step_count, steps_of
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType
 from workbench.measure import memory_measures
-from workbench.objective import LABELS
 from workbench.passes.permute_channels import Orders, restored
 from workbench.passes.pipeline import pass_changes
 from workbench.rates import rates_of
 from workbench.record import Run
-from workbench.report.losses import guess
-from workbench.report.training_notes import epoch_note, rate_words, training_notes
 from workbench.targets import told
 from workbench.trace.inspector import Inspector
 from workbench.trace.tracer import Tracer
@@ -91,11 +89,11 @@ def train(
         raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
     compiled, weights = _weights(built, engine.device)
     engine.close()
-    notes = _notes(built, options, samples, losses, compiled, weights)
+    notes = verdict.notes(built, options, samples, losses, (before, after), compiled, weights)
     seconds = {"emulate": time.perf_counter() - start - sum(engine.seconds.values()), **engine.seconds}
-    of_data = None if _made_up(built, options) else samples
+    of_data = None if verdict.made_up(built, options) else samples
     run = _record(built, options, of_data, engine, tracer, losses, count, (before, after), seconds, notes)
-    run.meta["guess"] = _guess(built, samples)
+    run.meta |= verdict.guesses(built, samples)
     run.meta["weights_after_first_step"] = after_first
     if like is not None and _same_first_step(run, like.meta):
         run.meta.update({key: like.meta[key] for key in LEARNED})
@@ -108,13 +106,6 @@ def _held_out(built, engine: Engine, samples: Data) -> Figures:
     objective = built.compiled.objective
     targets = told(objective, samples.test_x, samples.test_y, input_of(built.compiled.model))
     return figures(objective, engine.outputs(samples.test_x), targets)
-
-
-def _guess(built, samples: Data) -> float | None:
-    """The loss of what knows nothing of the input: equal scores of all classes, or the mean target."""
-    objective = built.compiled.objective
-    targets = told(objective, samples.train_x, samples.train_y, input_of(built.compiled.model))
-    return guess(objective.loss, _classes(built)) or constant_guess(objective, targets)
 
 
 def _same_first_step(run: Run, like: Mapping) -> bool:
@@ -208,35 +199,6 @@ def _of_integers(graph, optimizer) -> dict:
     return {"rounding": optimizer.rounding, "qas": bool(optimizer.qas)} if integers else {}
 
 
-def _notes(built, options: Training, samples: Data, losses, compiled, weights) -> list[str]:
-    """What is to be said about this training; `compiled` are the weights at its end as they were compiled."""
-    graph, optimizer = built.compiled.graph, built.compiled.optimizer
-    updated = {name: graph.types[name].updated for name in graph.parameters if graph.types[name].needs_grad}
-    before, after = (
-        {name: values[name][tuple(map(slice, kind.shape))] for name, kind in updated.items()}
-        for values in (built.compiled.weights, compiled)
-    )
-    epoch = len(samples.train_x) // (built.compiled.model.batch * optimizer.accumulate)  # in steps, as _steps has it
-    labelled = None if _made_up(built, options) else epoch
-    rate = rate_words(*rates_of(options), optimizer.momentum, _of_integers(graph, optimizer).get("qas"))
-    notes = training_notes(losses, _guess(built, samples), labelled, weights, before, after, rate)
-    figures_told = "accuracies" if built.compiled.objective.target == LABELS else "held-out losses"
-    early = (
-        epoch_note(len(losses), epoch, figures_told) if options.evaluate and len(samples.test_x) and not notes else None
-    )
-    return [*built.compiled.model.notes, *samples.notes, *notes, *filter(None, [early])]
-
-
-def _made_up(built, options: Training) -> bool:
-    """Whether the samples are random."""
-    return options.data is None and built.compiled.model.data is None
-
-
-def _classes(built) -> int | None:
-    graph = built.compiled.model.graph
-    return graph.types[graph.outputs[0]].shape[1] if built.compiled.objective.target == LABELS else None
-
-
 def _both(before: float | None, after: float | None) -> dict | None:
     return None if before is None and after is None else {"before": before, "after": after}
 
@@ -280,7 +242,8 @@ def _record(
         **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
         "loss_function": compiled.objective.loss, "target": compiled.objective.target,
-        "classes": list(samples.names if samples else ()) or _classes(built) or (samples and samples.classes),
+        "classes": list(samples.names if samples else ())
+        or verdict.class_count(built) or (samples and samples.classes),
         "notes": notes, "held_out_loss": _both(*(each.loss for each in held_out)),
         "accuracy": _both(*(each.accuracy for each in held_out)),
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,

@@ -2,20 +2,22 @@
 
 import numpy as np
 
+from workbench.report.learning.rates import Rates, rate_words
+from workbench.report.learning.weights import at_the_end, no_numbers_note, saturation_note
 from workbench.report.training_notes import (
     ANOTHER_RATE,
     SMALLER_RATE,
+    Evidence,
     advice,
-    at_the_end,
     epoch_note,
-    no_numbers_note,
-    rate_words,
-    saturation_note,
     training_notes,
 )
 
-GUESS, RATE = 2.3, "lr 0.02"
-NONE: dict = {}
+GUESS, RATES = 2.3, Rates(0.02, 0.02)
+
+
+def notes_on(losses, epoch=None, weights=None, updated=({}, {})):
+    return training_notes(Evidence(losses, RATES, GUESS, epoch=epoch, weights=weights or {}, updated=updated))
 
 
 def int8(*values):
@@ -56,27 +58,28 @@ def test_saturation_is_what_comes_on_top_of_what_quantization_put_there():
 
 
 def test_what_to_try_is_told_last_with_the_rate():
-    exploded = training_notes([2.3, 4e7], GUESS, None, NONE, NONE, NONE, RATE)
+    exploded = notes_on([2.3, 4e7])
     assert exploded[1:] == ["a smaller --lr often helps: this was lr 0.02"]
     w, saturated = {"w": int8(1, 2)}, {"w": int8(127, 127)}
-    assert len(training_notes([2.3], GUESS, None, saturated, w, saturated, RATE)) == 2
+    assert len(notes_on([2.3], None, saturated, (w, saturated))) == 2
     broken = {"w": np.float32([np.nan])}
-    assert advice(training_notes([2.3], GUESS, None, broken, NONE, NONE, RATE)) == SMALLER_RATE
-    stuck = training_notes([2.4] * 30, GUESS, 30, NONE, NONE, NONE, RATE)
+    assert advice(notes_on([2.3], None, broken)) == SMALLER_RATE
+    stuck = notes_on([2.4] * 30, 30)
     assert advice(stuck) == ANOTHER_RATE and stuck[-1].endswith("this was lr 0.02")
-    assert training_notes([2.4, 1.1], GUESS, None, w, w, w, RATE) == []
+    assert notes_on([2.4, 1.1], None, w, (w, w)) == []
     assert advice([]) is advice(["3 steps are 0.21 % of an epoch"]) is None
 
 
 def test_a_loss_that_was_never_a_number_is_no_fault_of_the_rate():
-    notes = training_notes([None, None], GUESS, None, NONE, NONE, NONE, RATE)
+    notes = notes_on([None, None])
     assert len(notes) == 1 and advice(notes) is None
 
 
 def test_the_rate_as_it_steps():
-    assert rate_words(0.02, 0.02) == "lr 0.02"
-    assert rate_words(8e-4, 4e-4, qas=True) == "lr 0.0008 with QAS, 0.0004 of biases"
-    assert rate_words(0.02, 0.02, 0.9, qas=False) == "lr 0.02 without QAS, momentum 0.9 steps like lr 0.2"
+    assert rate_words(RATES) == "lr 0.02"
+    assert rate_words(Rates(8e-4, 4e-4, qas=True)) == "lr 0.0008 with QAS, 0.0004 of biases"
+    told = "lr 0.02 without QAS, momentum 0.9 steps like lr 0.2"
+    assert rate_words(Rates(0.02, 0.02, 0.9, qas=False)) == told
 
 
 def test_accuracies_before_the_first_epoch_is_over():

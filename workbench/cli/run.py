@@ -60,7 +60,8 @@ def execute(args) -> int:
 
 def _refusal(args, weights) -> str:
     """Why weights that --load-weights would refuse are not written; '' where they are, or nobody asked for them."""
-    from workbench.report.training_notes import SMALLER_RATE, no_numbers_note
+    from workbench.report.learning.weights import no_numbers_note
+    from workbench.report.training_notes import SMALLER_RATE
 
     note = no_numbers_note(weights) if args.save_weights and not args.force else None
     told = f"{args.save_weights} is not written: {note}\n  help: {SMALLER_RATE}; --force writes them all the same"
@@ -110,7 +111,7 @@ def _next(args, notes: list[str], folder: Path) -> str:
     from workbench.data import names
     from workbench.data.fit import SCALE
     from workbench.feeding import Training
-    from workbench.report.training_notes import ANOTHER_RATE, SMALLER_RATE, advice
+    from workbench.report.training_notes import ANOTHER_RATE, LARGER_RATE, advice
 
     model, wanted, place = shlex.quote(args.model), advice(notes), shlex.quote(str(folder))
     beside = ("output", "force", "json", "save_weights")
@@ -119,10 +120,11 @@ def _next(args, notes: list[str], folder: Path) -> str:
         return f"run {model} {' '.join([*words, '--normalize standard'])}"
     if wanted == ANOTHER_RATE:
         return f"report {place}"
-    if wanted != SMALLER_RATE:
+    if not wanted:
         of_one_s_own = args.data and args.data not in names()
         return f"predict {place}" if of_one_s_own else f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
     words = options.asked(args, add_arguments, without=(*beside, "lr", "lr_bias"))
-    rates = {"--lr": args.lr, "--lr-bias": args.lr_bias}
-    words += [f"{name} {min(rate / 10, Training.lr):g}" for name, rate in rates.items() if rate is not None]
+    rates = {name: rate for name, rate in (("--lr", args.lr), ("--lr-bias", args.lr_bias)) if rate is not None}
+    larger = wanted == LARGER_RATE
+    words += [f"{name} {10 * rate if larger else min(rate / 10, Training.lr):g}" for name, rate in rates.items()]
     return f"run {model} {' '.join(words)}"

@@ -1,91 +1,176 @@
-"""The notes on a training, made of plain numbers: its losses, its weights before and after, its learning rate.
+"""The notes on a training: each finding with its number, then what to try. Evidence in, sentences out.
 
-training puts them into run.json, so that a saved run tells them again; whoever knows more of a training adds one here.
+Whoever knows more of a training adds a function to FINDINGS. training puts the notes into run.json, so that a saved run
+tells them again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from math import inf
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from workbench import units
-from workbench.report.losses import course, loss_note, rose, stuck
+from workbench.report.learning import held_out, layers, weights
+from workbench.report.learning.held_out import HeldOut
+from workbench.report.learning.layers import Observed
+from workbench.report.learning.rates import Rates, published_note, rate_words, units_note
+from workbench.report.losses import Course, course, loss_note, rose
 
-# Of a parameter's values: so many more lie at the end of their range than before. While a network learns well that
-# grows slowly, to 12 % after 5 epochs (resnet-int8); one step that is too large drives half or all of them there.
-SATURATED = 0.25
-ENDS = {"int8": 127, "int32": 2**30}  # where an update stops (see ops/qnn_sgd)
-SMALLER_RATE, ANOTHER_RATE = "a smaller --lr often helps", "another --lr may help"
+SMALLER_RATE, LARGER_RATE, ANOTHER_RATE = REMEDIES = (  # the first one that is called for is told
+    "a smaller --lr often helps",
+    "a larger --lr may help",
+    "another --lr may help",
+)
+RANGES = "ranges seen with trained weights are wider: --pretrain"
+FAR = 10  # of a target's mean or standard deviation: far from 1
 
 
-def training_notes(
-    losses: Sequence[float | None],
-    a_guess: float | None,
-    epoch: int | None,
-    weights: Mapping[str, np.ndarray],
-    before: Mapping[str, np.ndarray],
-    after: Mapping[str, np.ndarray],
-    rate: str,
-) -> list[str]:
-    """Everything that went wrong, and then what to try; empty where nothing did.
+@dataclass(frozen=True)
+class Evidence:
+    """What a training left behind.
 
-    `a_guess` and `epoch` as in losses.stuck; `weights` are all of them at the end, `before` and `after` only what was
-    updated, as it is stored.
+    `a_guess`: the loss of who knows nothing of the input (see losses.stuck), `widest` the loss of the sample farthest
+    from it, in guesses. `epoch`: the steps that see every sample once; None where samples are made up: there is nothing
+    to learn. `weights` are all of them at the end, `updated` only what was updated, as it is stored, (before, after);
+    so are `held_out` and `observed`. `names` are those of the classes, `targets` mean and standard deviation of numbers
+    to be told.
     """
-    run = course(losses)
-    too_large = [note for note in (no_numbers_note(weights), saturation_note(before, after)) if note]
-    notes = [*filter(None, [loss_note(run, a_guess, epoch)]), *too_large]
-    if too_large or rose(run, a_guess) or (run.lost_at or 0) > 1:  # step 1 comes before any update
-        notes.append(f"{SMALLER_RATE}: this was {rate}")
-    elif stuck(run, a_guess, epoch):
-        notes.append(f"{ANOTHER_RATE}: this was {rate}")
-    return notes
+
+    losses: Sequence[float | None]
+    rates: Rates
+    a_guess: float | None = None
+    widest: float = 1.0
+    epoch: int | None = None
+    classes: int | None = None
+    names: Sequence[str] = ()
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    updated: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]] = ({}, {})
+    held_out: tuple[HeldOut, HeldOut] = (HeldOut(), HeldOut())
+    observed: tuple[Observed, Observed] = (Observed(), Observed())
+    targets: tuple[float, float] | None = None
+
+    @cached_property
+    def run(self) -> Course:
+        return course(self.losses, tuple(each.loss for each in self.held_out), self.widest)
+
+    @property
+    def seen(self) -> bool:
+        """Whether every sample was, so that the network should have learned something."""
+        return bool(self.epoch) and self.run.steps >= self.epoch
+
+    @property
+    def knew(self) -> bool:
+        """Whether it told classes apart before this training, which it should not have forgotten."""
+        before = self.held_out[0]
+        return bool(self.epoch) and before.accuracy is not None and not held_out.near_chance(before)
+
+
+Told = tuple[str, str]  # a note, and the remedy it calls for ("": none)
+
+
+def of_loss(evidence: Evidence) -> Told | None:
+    run, a_guess = evidence.run, evidence.a_guess
+    note = loss_note(run, a_guess, evidence.epoch)
+    if note is None or run.lost_at == 1:  # step 1 comes before any update
+        return note and (note, "")
+    return note, SMALLER_RATE if run.lost_at or rose(run, a_guess) else ANOTHER_RATE
+
+
+def of_no_numbers(evidence: Evidence) -> Told | None:
+    note = weights.no_numbers_note(evidence.weights)
+    return note and (note, SMALLER_RATE)
+
+
+def of_driven_weights(evidence: Evidence) -> Told | None:
+    note = weights.saturation_note(*evidence.updated)
+    return note and (note, SMALLER_RATE)
+
+
+def of_full_weights(evidence: Evidence) -> Told | None:
+    note = weights.full_note(*evidence.updated)
+    return note and (f"{note}; they came so, and can step one way alone", "")
+
+
+def of_accuracy(evidence: Evidence) -> Told | None:
+    """No better than chance once every sample was seen, or worse than before at any time."""
+    before, after = evidence.held_out
+    if (evidence.seen or evidence.knew) and held_out.near_chance(after):
+        return held_out.chance_note(after), SMALLER_RATE if evidence.knew else ANOTHER_RATE
+    if evidence.epoch and held_out.worse(before, after):
+        return held_out.worse_note(before, after), SMALLER_RATE
+    return None
+
+
+def of_one_class(evidence: Evidence) -> Told | None:
+    after = evidence.held_out[1]
+    if (evidence.seen or evidence.knew) and held_out.one_class(after):
+        return held_out.one_class_note(after, evidence.names), ANOTHER_RATE
+    return None
+
+
+def of_numbers(evidence: Evidence) -> Told | None:
+    """Of numbers as targets: the held-out loss beside the mean target's."""
+    after = evidence.held_out[1]
+    if evidence.seen and held_out.no_better(after, evidence.a_guess):
+        return held_out.no_better_note(after, evidence.a_guess), ANOTHER_RATE
+    return None
+
+
+def of_rest(evidence: Evidence) -> Told | None:
+    """A held-out loss that stays where it was, though every sample was seen."""
+    if evidence.seen and held_out.unmoved(*evidence.held_out, evidence.a_guess):
+        return held_out.unmoved_note(*evidence.held_out, evidence.run.steps), LARGER_RATE
+    return None
+
+
+def of_dead_channels(evidence: Evidence) -> Told | None:
+    note = layers.dead_note(*evidence.observed)
+    return note and (note, SMALLER_RATE if layers.died(*evidence.observed) else "")
+
+
+def of_clipped_results(evidence: Evidence) -> Told | None:
+    note = layers.clipped_note(*evidence.observed)
+    return note and (note, SMALLER_RATE if layers.locked(evidence.observed[1]) else "")
+
+
+def of_reach(evidence: Evidence) -> Told | None:
+    note = layers.floor_note(evidence.observed[1], evidence.classes)
+    return note and (f"{note}; {RANGES}", "")
+
+
+FINDINGS: tuple[Callable[[Evidence], Told | None], ...] = (
+    of_loss, of_accuracy, of_one_class, of_numbers, of_rest, of_no_numbers, of_driven_weights, of_full_weights,
+    of_dead_channels, of_clipped_results, of_reach,
+)  # fmt: skip
+
+
+def training_notes(evidence: Evidence) -> list[str]:
+    """Everything that went wrong or cannot succeed, and then what to try; empty where nothing did."""
+    found = [told for finding in FINDINGS if (told := finding(evidence))]
+    notes = [note for note, _ in found]
+    called_for = {remedy for _, remedy in found}
+    remedy = next((each for each in REMEDIES if each in called_for), None)
+    if remedy:
+        notes.append(f"{remedy}: this was {rate_words(evidence.rates)}")
+        notes += filter(None, [published_note(evidence.rates), targets_note(evidence.targets)])
+    return [*notes, *filter(None, [units_note(evidence.rates)])]
 
 
 def advice(notes: Iterable[str]) -> str | None:
-    """SMALLER_RATE or ANOTHER_RATE, if `notes`, as run.json has them, end so."""
-    given = (each for note in notes for each in (SMALLER_RATE, ANOTHER_RATE) if note.startswith(each))
+    """One of REMEDIES, if `notes`, as run.json has them, hold it."""
+    given = (each for note in notes for each in REMEDIES if note.startswith(each))
     return next(given, None)
 
 
-def no_numbers_note(weights: Mapping[str, np.ndarray]) -> str | None:
-    """'2,264 of 3,658 weights are no numbers: conv1.weight 62.5 %'; None where all are finite."""
-    broken = {name: int(np.size(values) - np.isfinite(values).sum()) for name, values in weights.items()}
-    if not any(broken.values()):
+def targets_note(targets: tuple[float, float] | None) -> str | None:
+    """'targets are 250 ± 80 (mean and standard deviation) …', where they are far from 1."""
+    if targets is None or max(abs(targets[0]), targets[1]) <= FAR:
         return None
-    shares = {name: count / np.size(weights[name]) for name, count in broken.items() if count}
-    told = _few(f"{name} {units.percent(share)}" for name, share in _largest_first(shares))
-    counts = (units.count(count) for count in (sum(broken.values()), sum(map(np.size, weights.values()))))
-    return f"{' of '.join(counts)} weights are no numbers: {told}"
-
-
-def saturation_note(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> str | None:
-    """'values at the end of their range …: conv1.weight 3.7 → 99.3 %', where a quarter or more was driven there.
-
-    Quantization itself puts one value of each filter there, its scale being the largest's: of a filter of nine values
-    11 %. So only what comes on top is counted. A value there can step one way alone.
-    """
-    shares = {name: (at_the_end(before[name]), at_the_end(after[name])) for name in after}
-    driven = {name: new - old for name, (old, new) in shares.items() if new - old >= SATURATED}
-    if not driven:
-        return None
-    arrows = (
-        f"{name} {100 * shares[name][0]:.1f} → {units.percent(shares[name][1])}" for name, _ in _largest_first(driven)
+    mean, deviation = targets
+    return (
+        f"targets are {mean:.3g} ± {deviation:.3g} (mean, standard deviation); values of about 1 learn best: give "
+        f"(y - {mean:.3g}) / {deviation or 1:.3g}"
     )
-    return f"values at the end of their range (int8 ±127, int32 ±2³⁰): {_few(arrows)}"
-
-
-def at_the_end(values: np.ndarray) -> float:
-    """The share of values at the end of their range, −128 of int8 too; 0 of float32."""
-    limit = ENDS.get(values.dtype.name, inf)
-    return 0.0 if limit == inf else float((np.abs(values.astype(np.int64)) >= limit).mean())
-
-
-def rate_words(lr: float, lr_bias: float, momentum: float = 0.0, qas: bool | None = None) -> str:
-    """'lr 0.02 with QAS, momentum 0.9 steps like lr 0.2'; `qas` None: nothing of int8 is updated."""
-    words = f"lr {lr:g}" + ("" if qas is None else " with QAS" if qas else " without QAS")
-    words += "" if lr_bias == lr else f", {lr_bias:g} of biases"
-    return words + (f", momentum {momentum:g} steps like lr {lr / (1 - momentum):.3g}" if 0 < momentum < 1 else "")
 
 
 def epoch_note(steps: int, epoch: int, figures: str = "accuracies") -> str | None:
@@ -94,14 +179,3 @@ def epoch_note(steps: int, epoch: int, figures: str = "accuracies") -> str | Non
         return None
     told = f"{steps} steps are" if steps != 1 else "1 step is"
     return f"{told} {100 * steps / epoch:.2g} % of an epoch: {figures} say little yet; --epochs 1 or more"
-
-
-def _largest_first(shares: Mapping[str, float]) -> list[tuple[str, float]]:
-    return sorted(shares.items(), key=lambda share: -share[1])
-
-
-def _few(told: Iterable[str], most: int = 3) -> str:
-    """The first ones, and how many more there are."""
-    told = list(told)
-    more = [f"{len(told) - most} more"] * (len(told) > most)
-    return ", ".join(told[:most] + more)

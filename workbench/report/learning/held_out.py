@@ -89,13 +89,6 @@ def unmoved(before: HeldOut, after: HeldOut, a_guess: float | None) -> bool:
     return abs(after.loss - before.loss) <= HARDLY * before.loss
 
 
-def fell(before: HeldOut, after: HeldOut) -> bool | None:
-    """Whether the loss did not rise; None where that is not known. A loss that became no number rose."""
-    if before.loss is None:
-        return None
-    return after.loss is not None and after.loss <= before.loss * (1 + HARDLY)
-
-
 def chance_note(held: HeldOut) -> str:
     """'held-out 10.0 % is no better than chance: the commonest of 10 classes is 10.3 % of 360 samples'."""
     classes = sum(count > 0 for count in held.labels)
@@ -105,12 +98,13 @@ def chance_note(held: HeldOut) -> str:
     )
 
 
-def one_class_note(held: HeldOut) -> str:
+def one_class_note(held: HeldOut, names: Sequence[str] = ()) -> str:
     """'class 3 is predicted for 100.0 % of 360 held-out samples; 10.3 % are of it'."""
     most = max(range(len(held.predicted)), key=lambda index: held.predicted[index])
     of_it = held.labels[most] / held.count if most < len(held.labels) else 0.0
+    name = names[most] if most < len(names) else most
     return (
-        f"class {most} is predicted for {units.percent(held.predicted[most] / held.count)} of "
+        f"class {name} is predicted for {units.percent(held.predicted[most] / held.count)} of "
         f"{units.count(held.count)} held-out samples; {units.percent(of_it)} are of it"
     )
 

@@ -7,7 +7,7 @@ The cross-entropy of C scores, each within [low, high], is least where the right
 `low`: log(1 + (C - 1) · exp(low - high)), known before the first step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, log1p
 
@@ -17,6 +17,7 @@ DEAD = 0.5  # of a layer's channels. After healthy runs of the built-in networks
 DIED = 0.25  # of a layer's channels: so many more than before training
 CLIPPED = 0.25  # of a hidden layer's results; healthy int8 runs have up to 10 %
 SCORES_CLIPPED = 0.5  # of the scores: those of wrong classes rest at the low end, and do no harm there for long
+LOCKED = 0.95  # of the scores
 FLOOR = 0.05  # cross-entropy: the right class has 95 %
 
 
@@ -79,6 +80,11 @@ def clipped_note(before: Observed, after: Observed) -> str | None:
     return f"results clipped at an end of their int8 range, where no gradient passes: {few(told)}"
 
 
+def locked(observed: Observed) -> bool:
+    """Whether all but all scores are at an end: no gradient is left."""
+    return bool(observed.layers) and observed.layers[-1].clipped >= LOCKED
+
+
 def floor(reach: tuple[float, float] | None, classes: int | None) -> float | None:
     """The least cross-entropy that scores within `reach` can have."""
     if reach is None or not classes or classes < 2:
@@ -87,15 +93,20 @@ def floor(reach: tuple[float, float] | None, classes: int | None) -> float | Non
     return log1p((classes - 1) * exp(low - high))
 
 
-def floor_note(reach: tuple[float, float] | None, classes: int | None) -> str | None:
-    """'int8 scores hold −1.97 to 1.96: no loss can fall below 0.16', where that is far from 0."""
-    least = floor(reach, classes)
+def floor_note(observed: Observed, classes: int | None) -> str | None:
+    """'int8 scores reach from -1.97 to 1.96, 73.0 % of them at an end: the loss cannot fall below 0.16', where that is
+    far from 0.
+    """
+    least = floor(observed.reach, classes)
     if least is None or least < FLOOR:
         return None
-    return f"the int8 scores hold {reach[0]:.3g} to {reach[1]:.3g}: the loss cannot fall below {units.loss(least)}"
+    low, high = observed.reach
+    share = observed.layers[-1].clipped if observed.layers else 0.0
+    ends = f", {units.percent(share)} of them at an end" * (share >= CLIPPED)
+    return f"int8 scores reach from {low:.3g} to {high:.3g}{ends}: the loss cannot fall below {units.loss(least)}"
 
 
-def few(told: Sequence[str], most: int = 3) -> str:
+def few(told: Iterable[str], most: int = 3) -> str:
     """The first ones, and how many more there are."""
     told = list(told)
     return ", ".join(told[:most] + [f"{len(told) - most} more"] * (len(told) > most))

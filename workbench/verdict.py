@@ -1,0 +1,91 @@
+"""Gather what a training left behind, as evidence for the notes on it (report/training_notes)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from workbench.data import Data
+from workbench.diagnosis import observed, worth
+from workbench.evaluation import Figures, constant_guess, widest_guess
+from workbench.feeding import Training, input_of, rates_of
+from workbench.objective import LABELS, VALUES
+from workbench.report.learning.held_out import HeldOut
+from workbench.report.learning.layers import Observed
+from workbench.report.learning.rates import Rates
+from workbench.report.losses import guess
+from workbench.report.training_notes import Evidence, epoch_note, training_notes
+from workbench.targets import told
+
+
+def notes(
+    built,
+    options: Training,
+    samples: Data,
+    losses: Sequence[float],
+    held_out: tuple[Figures, Figures],
+    compiled: Mapping[str, np.ndarray],
+    weights: Mapping[str, np.ndarray],
+) -> list[str]:
+    """What is to be said about the training of a session.Built.
+
+    `held_out` are the figures before and after; `compiled` the weights at its end as they were compiled, `weights` the
+    same by the model's own names and shapes.
+    """
+    model, optimizer = built.compiled.model, built.compiled.optimizer
+    epoch = len(samples.train_x) // (model.batch * optimizer.accumulate)  # in steps, as _steps has it
+    found = training_notes(_evidence(built, options, samples, losses, held_out, compiled, weights, epoch))
+    figures_told = "accuracies" if built.compiled.objective.target == LABELS else "held-out losses"
+    early = options.evaluate and len(samples.test_x) and not found
+    notes = [*model.notes, *samples.notes, *found]
+    return [*notes, *filter(None, [epoch_note(len(losses), epoch, figures_told) if early else None])]
+
+
+def _evidence(built, options, samples, losses, held_out, compiled, weights, epoch: int) -> Evidence:
+    model, objective = built.compiled.model, built.compiled.objective
+    graph, optimizer, own = built.compiled.graph, built.compiled.optimizer, made_up(built, options)
+    updated = {name: graph.types[name].updated for name in graph.parameters if graph.types[name].needs_grad}
+    before, after = (
+        {name: values[name][tuple(map(slice, kind.shape))] for name, kind in updated.items()}
+        for values in (built.compiled.weights, compiled)
+    )
+    integers = {name: kind for name, kind in updated.items() if kind.dtype != "float32"}
+    rates = Rates(
+        *rates_of(options), optimizer.momentum, bool(optimizer.qas) if integers else None,
+        worth(model.graph, model.weights, integers),
+    )  # fmt: skip
+    typical = samples.test_x if len(samples.test_x) else samples.train_x
+    looked = options.evaluate and not own
+    targets, known = _targets(built, samples), guesses(built, samples)
+    return Evidence(
+        losses=losses, rates=rates, a_guess=known["guess"], widest=known["widest_guess"],
+        epoch=None if own else epoch, classes=class_count(built), names=samples.names, weights=weights,
+        updated=(before, after),
+        held_out=tuple(HeldOut(each.loss, each.accuracy, each.predicted, each.labels) for each in held_out),
+        observed=tuple(
+            observed(model, values, typical) if looked else Observed() for values in (model.weights, weights)
+        ),
+        targets=(float(targets.mean()), float(targets.std())) if objective.target == VALUES and not own else None,
+    )  # fmt: skip
+
+
+def guesses(built, samples: Data) -> dict[str, float | None]:
+    """`guess`: the loss of what knows nothing of the input, equal scores of all classes or the mean target;
+    `widest_guess`: that of the sample farthest from it, in guesses.
+    """
+    objective, targets = built.compiled.objective, _targets(built, samples)
+    a_guess = guess(objective.loss, class_count(built)) or constant_guess(objective, targets)
+    return {"guess": a_guess, "widest_guess": widest_guess(objective, targets)}
+
+
+def class_count(built) -> int | None:
+    graph = built.compiled.model.graph
+    return graph.types[graph.outputs[0]].shape[1] if built.compiled.objective.target == LABELS else None
+
+
+def made_up(built, options: Training) -> bool:
+    """Whether the samples are random."""
+    return options.data is None and built.compiled.model.data is None
+
+
+def _targets(built, samples: Data) -> np.ndarray:
+    return told(built.compiled.objective, samples.train_x, samples.train_y, input_of(built.compiled.model))
