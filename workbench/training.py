@@ -93,7 +93,7 @@ def train(
     seconds = {"emulate": time.perf_counter() - start - sum(engine.seconds.values()), **engine.seconds}
     of_data = None if verdict.made_up(built, options) else samples
     run = _record(built, options, of_data, engine, tracer, losses, count, (before, after), seconds, notes)
-    run.meta |= verdict.guesses(built, samples)
+    run.meta.update(verdict.guesses(built, samples))
     run.meta["weights_after_first_step"] = after_first
     if like is not None and _same_first_step(run, like.meta):
         run.meta.update({key: like.meta[key] for key in LEARNED})
