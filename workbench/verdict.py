@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from workbench import diagnosis
 from workbench.data import Data
-from workbench.diagnosis import observed, worth
 from workbench.evaluation import Figures, constant_guess, widest_guess
 from workbench.feeding import Training, input_of, rates_of
 from workbench.objective import LABELS, VALUES
@@ -51,21 +51,25 @@ def _evidence(built, options, samples, losses, held_out, compiled, weights, epoc
     integers = {name: kind for name, kind in updated.items() if kind.dtype != "float32"}
     rates = Rates(
         *rates_of(options), optimizer.momentum, bool(optimizer.qas) if integers else None,
-        worth(model.graph, model.weights, integers),
+        diagnosis.worth(model.graph, model.weights, integers),
     )  # fmt: skip
-    typical = samples.test_x if len(samples.test_x) else samples.train_x
-    looked = options.evaluate and not own
+    observed = (Observed(), Observed()) if own or not options.evaluate else _observed(model, samples, weights)
     targets, known = _targets(built, samples), guesses(built, samples)
     return Evidence(
         losses=losses, rates=rates, a_guess=known["guess"], widest=known["widest_guess"],
         epoch=None if own else epoch, classes=class_count(built), names=samples.names, weights=weights,
         updated=(before, after),
         held_out=tuple(HeldOut(each.loss, each.accuracy, each.predicted, each.labels) for each in held_out),
-        observed=tuple(
-            observed(model, values, typical) if looked else Observed() for values in (model.weights, weights)
-        ),
+        observed=observed,
         targets=(float(targets.mean()), float(targets.std())) if objective.target == VALUES and not own else None,
     )  # fmt: skip
+
+
+def _observed(model, samples: Data, weights) -> tuple[Observed, Observed]:
+    """The layers before and after; before only where there is something to compare, for it takes its time."""
+    typical = samples.test_x if len(samples.test_x) else samples.train_x
+    after = diagnosis.observed(model, weights, typical)
+    return diagnosis.observed(model, model.weights, typical) if after.striking else Observed(), after
 
 
 def guesses(built, samples: Data) -> dict[str, float | None]:

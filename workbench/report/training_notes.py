@@ -128,19 +128,22 @@ def of_dead_channels(evidence: Evidence) -> Told | None:
     return note and (note, SMALLER_RATE if layers.died(*evidence.observed) else "")
 
 
-def of_clipped_results(evidence: Evidence) -> Told | None:
-    note = layers.clipped_note(*evidence.observed)
-    return note and (note, SMALLER_RATE if layers.locked(evidence.observed[1]) else "")
-
-
 def of_reach(evidence: Evidence) -> Told | None:
-    note = layers.floor_note(evidence.observed[1], evidence.classes)
-    return note and (f"{note}; {RANGES}", "")
+    """The least loss that int8 scores can have, which no training gets below."""
+    after = evidence.observed[1]
+    note = layers.floor_note(after, evidence.classes)
+    return note and (f"{note}; {RANGES}", SMALLER_RATE if layers.locked(after) else "")
+
+
+def of_clipped_results(evidence: Evidence) -> Told | None:
+    before, after = evidence.observed
+    note = layers.clipped_note(before, after, scores=not layers.floor_note(after, evidence.classes))
+    return note and (note, SMALLER_RATE if layers.locked(after) else "")
 
 
 FINDINGS: tuple[Callable[[Evidence], Told | None], ...] = (
     of_loss, of_accuracy, of_one_class, of_numbers, of_rest, of_no_numbers, of_driven_weights, of_full_weights,
-    of_dead_channels, of_clipped_results, of_reach,
+    of_dead_channels, of_reach, of_clipped_results,
 )  # fmt: skip
 
 
