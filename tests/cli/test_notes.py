@@ -110,6 +110,6 @@ def test_int8_weights_driven_to_the_end_of_their_range_are_told_with_the_rate(ca
     notes = json.loads(capsys.readouterr().out)["notes"]
     assert notes[0].startswith("values at the end of their range (int8 ±127, int32 ±2³⁰): fc")
     assert "a smaller --lr often helps: this was lr 200 with QAS" in notes
-    assert notes[-1].endswith("a sample a step: 2.5e+05 times as large here")
+    assert notes[-1].endswith("a sample a step: 250000 times as large here")
     assert main(["run", "mlp-int8", "--steps", "1", "--trace", "off", "--json"]) == 0
     assert not any("values at the end" in note for note in json.loads(capsys.readouterr().out)["notes"])

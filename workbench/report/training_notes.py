@@ -117,8 +117,9 @@ def of_numbers(evidence: Evidence) -> Told | None:
 
 
 def of_rest(evidence: Evidence) -> Told | None:
-    """A held-out loss that stays where it was, though every sample was seen."""
-    if evidence.seen and held_out.unmoved(*evidence.held_out, evidence.a_guess):
+    """A held-out loss that stays where it was, though every sample was seen and nothing exploded."""
+    exploded = evidence.run.lost_at or rose(evidence.run, evidence.a_guess)
+    if evidence.seen and not exploded and held_out.unmoved(*evidence.held_out, evidence.a_guess):
         return held_out.unmoved_note(*evidence.held_out, evidence.run.steps), LARGER_RATE
     return None
 
@@ -171,8 +172,8 @@ def targets_note(targets: tuple[float, float] | None) -> str | None:
         return None
     mean, deviation = targets
     return (
-        f"targets are {mean:.3g} ± {deviation:.3g} (mean, standard deviation); values of about 1 learn best: give "
-        f"(y - {mean:.3g}) / {deviation or 1:.3g}"
+        f"targets are {mean:.4g} ± {deviation:.4g} (mean, standard deviation); values of about 1 learn best: give "
+        f"(y - {mean:.4g}) / {deviation or 1:.4g}"
     )
 
 
