@@ -7,8 +7,9 @@ import numpy as np
 from workbench import diagnosis
 from workbench.data import Data
 from workbench.evaluation import Figures, constant_guess, widest_guess
-from workbench.feeding import Training, input_of, rates_of
+from workbench.feeding import Training, input_of
 from workbench.objective import LABELS, VALUES
+from workbench.rates import rates_of
 from workbench.report.learning.held_out import HeldOut
 from workbench.report.learning.layers import Observed
 from workbench.report.learning.rates import Rates
