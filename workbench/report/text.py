@@ -165,12 +165,12 @@ def _board(meta) -> str:
 
 
 def _train_line(name: str, run: Run) -> str:
-    return _stage(name, _trained(run.meta), (run.meta.get("seconds") or {}).get("emulate"))
+    return _stage(name, _trained(run.meta), trained_seconds(run.meta.get("seconds") or {}))
 
 
 def _stage(name, text, seconds=None) -> str:
     line = f"{name:<10}{text}"
-    return _stage(name, _trained(run.meta), trained_seconds(run.meta.get("seconds") or {}))
+    return line if seconds is None else f"{line:<{COLUMN}} {units.seconds(seconds)}"
 
 
 def _compiled(meta, memory) -> str:
