@@ -152,7 +152,7 @@ def _updated_by(meta) -> list[str]:
     for key in ("momentum", "weight_decay"):
         words += [f"{key.replace('_', ' ')} {meta[key]:g}"] if meta.get(key) else []
     words += ["cosine decay"] * (meta.get("lr_schedule") == COSINE)
-    return words + [f"warm-up {meta['warmup']}"] * bool(meta.get("warmup"))
+    return words + ([f"warm-up {meta['warmup']}"] if meta.get("warmup") else [])
 
 
 def _board(meta) -> str:
