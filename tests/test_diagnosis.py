@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
+import workbench
 from workbench.autodiff import training_step
-from workbench.diagnosis import MOST_MACS, free_ends, observed, reach, worth
+from workbench.diagnosis import MOST_MACS, free_ends, limits, observed, reach, worth
 from workbench.frontends import load
 from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
 from workbench.ir.interpret import interpret
 from workbench.ir.types import TensorType
+from workbench.objective import CLASSIFY, Objective
 from workbench.passes.apply_policy import apply_policy
 from workbench.policy import Optimizer, parse_policy
 from workbench.report.learning.rates import Worth
@@ -64,6 +66,14 @@ def test_the_high_end_of_a_relu6_is_its_meaning():
         conv, fc = (node for node in model.graph.nodes if node.op == "qnn.conv2d")
         assert free_ends(conv) == free
         assert free_ends(fc) == [-128, 127]
+
+
+def test_what_scores_can_reach_is_told_before_any_training():
+    narrow, wide = (in_int8(convnet(), SAMPLES * factor) for factor in (0.1, 100))
+    (note,) = limits(narrow, CLASSIFY)
+    assert note.startswith("int8 scores reach from -") and "the loss cannot fall below" in note
+    assert note in workbench.inspect(narrow, ())._repr_html_()
+    assert limits(wide, CLASSIFY) == limits(convnet(), CLASSIFY) == limits(narrow, Objective("mse", "values")) == []
 
 
 def test_few_samples_and_large_networks_are_not_looked_at():

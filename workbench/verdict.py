@@ -14,7 +14,7 @@ from workbench.report.learning.held_out import HeldOut
 from workbench.report.learning.layers import Observed
 from workbench.report.learning.rates import Rates
 from workbench.report.losses import guess
-from workbench.report.training_notes import Evidence, epoch_note, training_notes
+from workbench.report.training_notes import Evidence, advice, epoch_note, training_notes
 from workbench.targets import told
 
 
@@ -36,7 +36,7 @@ def notes(
     epoch = len(samples.train_x) // (model.batch * optimizer.accumulate)  # in steps, as _steps has it
     found = training_notes(_evidence(built, options, samples, losses, held_out, compiled, weights, epoch))
     figures_told = "accuracies" if built.compiled.objective.target == LABELS else "held-out losses"
-    early = options.evaluate and len(samples.test_x) and not found
+    early = options.evaluate and len(samples.test_x) and advice(found) is None
     notes = [*model.notes, *samples.notes, *found]
     return [*notes, *filter(None, [epoch_note(len(losses), epoch, figures_told) if early else None])]
 
