@@ -69,7 +69,10 @@ def test_the_high_end_of_a_relu6_is_its_meaning():
 
 
 def test_what_scores_can_reach_is_told_before_any_training():
-    narrow, wide = (in_int8(convnet(), SAMPLES * factor) for factor in (0.1, 100))
+    models = convnet(), convnet()
+    for model, factor in zip(models, (0.1, 100), strict=True):
+        model.weights["fc.weight"][:] *= factor
+    narrow, wide = (in_int8(model, SAMPLES) for model in models)
     (note,) = limits(narrow, CLASSIFY)
     assert note.startswith("int8 scores reach from -") and "the loss cannot fall below" in note
     assert note in workbench.inspect(narrow, ())._repr_html_()

@@ -21,7 +21,8 @@ SMALLER_RATE, LARGER_RATE, ANOTHER_RATE = REMEDIES = (  # the first one that is 
     "a larger --lr may help",
     "another --lr may help",
 )
-RANGES = "ranges seen with trained weights are wider: --pretrain"
+RANGES = "wider ranges come with trained weights (--pretrain), or where the float32 network is quantized here"
+OTHERS = "another --seed draws other weights, where they are drawn"
 FAR = 10  # of a target's mean or standard deviation: far from 1
 
 
@@ -88,7 +89,7 @@ def of_driven_weights(evidence: Evidence) -> Told | None:
 
 def of_full_weights(evidence: Evidence) -> Told | None:
     note = weights.full_note(*evidence.updated)
-    return note and (f"{note}; they came so, and can step one way alone", "")
+    return note and (f"{note}; they came so, and can step one way alone: --policy can leave them out", "")
 
 
 def of_accuracy(evidence: Evidence) -> Told | None:
@@ -126,7 +127,9 @@ def of_rest(evidence: Evidence) -> Told | None:
 
 def of_dead_channels(evidence: Evidence) -> Told | None:
     note = layers.dead_note(*evidence.observed)
-    return note and (note, SMALLER_RATE if layers.died(*evidence.observed) else "")
+    if note and layers.died(*evidence.observed):
+        return note, SMALLER_RATE
+    return note and (f"{note}; {OTHERS}", "")
 
 
 def of_reach(evidence: Evidence) -> Told | None:
@@ -138,8 +141,9 @@ def of_reach(evidence: Evidence) -> Told | None:
 
 def of_clipped_results(evidence: Evidence) -> Told | None:
     before, after = evidence.observed
-    note = layers.clipped_note(before, after, scores=not layers.floor_note(after, evidence.classes))
-    return note and (note, SMALLER_RATE if layers.locked(after) else "")
+    told = layers.floor_note(after, evidence.classes)
+    note = layers.clipped_note(before, after, scores=not told)
+    return note and (note if told else f"{note}; {RANGES}", SMALLER_RATE if layers.locked(after) else "")
 
 
 FINDINGS: tuple[Callable[[Evidence], Told | None], ...] = (
@@ -155,8 +159,9 @@ def training_notes(evidence: Evidence) -> list[str]:
     called_for = {remedy for _, remedy in found}
     remedy = next((each for each in REMEDIES if each in called_for), None)
     if remedy:
-        notes.append(f"{remedy}: this was {rate_words(evidence.rates)}")
-        notes += filter(None, [published_note(evidence.rates), targets_note(evidence.targets)])
+        notes += filter(None, [f"{remedy}: this was {rate_words(evidence.rates)}", published_note(evidence.rates)])
+    if remedy or evidence.run.lost_at:
+        notes += filter(None, [targets_note(evidence.targets)])
     return [*notes, *filter(None, [units_note(evidence.rates)])]
 
 
