@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from synthetic_run import synthetic_run
 
@@ -113,3 +114,12 @@ def test_int8_weights_driven_to_the_end_of_their_range_are_told_with_the_rate(ca
     assert notes[-1].endswith("a sample a step: 250000 times as large here")
     assert main(["run", "mlp-int8", "--steps", "1", "--trace", "off", "--json"]) == 0
     assert not any("values at the end" in note for note in json.loads(capsys.readouterr().out)["notes"])
+
+
+def test_a_rate_that_moves_nothing_is_followed_by_a_larger_one(capsys):
+    x = np.random.default_rng(0).random((40, 64), np.float32)
+    np.savez("mine.npz", x=x, y=np.arange(40) % 10)
+    assert main(["run", "mlp", "--data", "mine.npz", "--epochs", "1", "--lr", "1e-7", "--trace", "off"]) == 0
+    out = capsys.readouterr().out
+    assert "note      a larger --lr may help: this was lr 1e-07\n" in out
+    assert out.endswith("next: ./workbench.sh run mlp --epochs 1 --data mine.npz --trace off --lr 1e-06\n")
