@@ -15,7 +15,8 @@ from workbench.ir.build import Builder
 from workbench.ir.graph import Graph, Node
 from workbench.ir.interpret import interpret
 from workbench.ir.types import TensorType
-from workbench.report.learning.layers import Layer, Observed
+from workbench.objective import LABELS, Objective
+from workbench.report.learning.layers import Layer, Observed, floor_note
 from workbench.report.learning.rates import Worth
 
 SAMPLES, FEWEST = 32, 8  # that a network is seen with; fewer tell nothing of a channel
@@ -99,6 +100,13 @@ def reach(kind: TensorType) -> tuple[float, float] | None:
     if kind.dtype != "int8" or not kind.scale:
         return None
     return tuple((end - kind.zero_point) * kind.scale for end in (-128, 127))
+
+
+def limits(model: Model, objective: Objective) -> list[str]:
+    """What keeps a training from its aim, as far as the network alone tells: the least loss of its int8 scores."""
+    kind = model.graph.types[model.graph.outputs[0]]
+    classes = kind.shape[1] if objective.target == LABELS else None
+    return [note for note in [floor_note(Observed(reach=reach(kind)), classes)] if note]
 
 
 def worth(graph: Graph, weights: Mapping[str, np.ndarray], updated: Mapping[str, TensorType]) -> Worth:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from workbench import diagnosis
 from workbench.data import Data
-from workbench.diagnosis import observed, worth
 from workbench.evaluation import Figures, constant_guess, widest_guess
 from workbench.feeding import Training, input_of
 from workbench.objective import LABELS, VALUES
@@ -14,7 +14,7 @@ from workbench.report.learning.held_out import HeldOut
 from workbench.report.learning.layers import Observed
 from workbench.report.learning.rates import Rates
 from workbench.report.losses import guess
-from workbench.report.training_notes import Evidence, epoch_note, training_notes
+from workbench.report.training_notes import Evidence, advice, epoch_note, training_notes
 from workbench.targets import told
 
 
@@ -36,7 +36,7 @@ def notes(
     epoch = len(samples.train_x) // (model.batch * optimizer.accumulate)  # in steps, as _steps has it
     found = training_notes(_evidence(built, options, samples, losses, held_out, compiled, weights, epoch))
     figures_told = "accuracies" if built.compiled.objective.target == LABELS else "held-out losses"
-    early = options.evaluate and len(samples.test_x) and not found
+    early = options.evaluate and len(samples.test_x) and advice(found) is None
     notes = [*model.notes, *samples.notes, *found]
     return [*notes, *filter(None, [epoch_note(len(losses), epoch, figures_told) if early else None])]
 
@@ -52,21 +52,25 @@ def _evidence(built, options, samples, losses, held_out, compiled, weights, epoc
     integers = {name: kind for name, kind in updated.items() if kind.dtype != "float32"}
     rates = Rates(
         *rates_of(options), optimizer.momentum, bool(optimizer.qas) if integers else None,
-        worth(model.graph, model.weights, integers),
+        diagnosis.worth(model.graph, model.weights, integers),
     )  # fmt: skip
-    typical = samples.test_x if len(samples.test_x) else samples.train_x
-    looked = options.evaluate and not own
+    observed = (Observed(), Observed()) if own or not options.evaluate else _observed(model, samples, weights)
     targets, known = _targets(built, samples), guesses(built, samples)
     return Evidence(
         losses=losses, rates=rates, a_guess=known["guess"], widest=known["widest_guess"],
         epoch=None if own else epoch, classes=class_count(built), names=samples.names, weights=weights,
         updated=(before, after),
         held_out=tuple(HeldOut(each.loss, each.accuracy, each.predicted, each.labels) for each in held_out),
-        observed=tuple(
-            observed(model, values, typical) if looked else Observed() for values in (model.weights, weights)
-        ),
+        observed=observed,
         targets=(float(targets.mean()), float(targets.std())) if objective.target == VALUES and not own else None,
     )  # fmt: skip
+
+
+def _observed(model, samples: Data, weights) -> tuple[Observed, Observed]:
+    """The layers before and after; before only where there is something to compare, for it takes its time."""
+    typical = samples.test_x if len(samples.test_x) else samples.train_x
+    after = diagnosis.observed(model, weights, typical)
+    return diagnosis.observed(model, model.weights, typical) if after.striking else Observed(), after
 
 
 def guesses(built, samples: Data) -> dict[str, float | None]:

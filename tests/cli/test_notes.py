@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from synthetic_run import synthetic_run
 
@@ -81,7 +82,8 @@ def test_training_that_exploded_says_so_and_recommends_something_else(capsys):
     assert largest > 1000 * meta["loss"][0]
     told = f"loss rose to {largest:.0f} at step {meta['loss'].index(largest) + 1}; at the end "
     assert meta["notes"][0].startswith(told) and meta["notes"][0].endswith("a guess is 2.30, the first step 2.44")
-    assert meta["notes"][1:] == ["a smaller --lr often helps: this was lr 8, 0.1 of biases"]
+    assert meta["notes"][1].startswith("dead, the same for each of 32 samples: fc1 ")
+    assert meta["notes"][2:] == ["a smaller --lr often helps: this was lr 8, 0.1 of biases"]
     assert [line[10:] for line in out.splitlines() if line.startswith("note")] == meta["notes"]
     assert out.endswith("next: ./workbench.sh run mlp --steps 3 --trace off --lr 0.02 --lr-bias 0.01\n")
 
@@ -108,6 +110,16 @@ def test_int8_weights_driven_to_the_end_of_their_range_are_told_with_the_rate(ca
     assert main(["run", "mlp-int8", "--lr", "200", "--steps", "1", "--trace", "off", "--json"]) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
     assert notes[0].startswith("values at the end of their range (int8 ±127, int32 ±2³⁰): fc")
-    assert notes[1] == "a smaller --lr often helps: this was lr 200 with QAS"
+    assert "a smaller --lr often helps: this was lr 200 with QAS" in notes
+    assert notes[-1].endswith("a sample a step: 250000 times as large here")
     assert main(["run", "mlp-int8", "--steps", "1", "--trace", "off", "--json"]) == 0
-    assert not any("range" in note for note in json.loads(capsys.readouterr().out)["notes"])
+    assert not any("values at the end" in note for note in json.loads(capsys.readouterr().out)["notes"])
+
+
+def test_a_rate_that_moves_nothing_is_followed_by_a_larger_one(capsys):
+    x = np.random.default_rng(0).random((40, 64), np.float32)
+    np.savez("mine.npz", x=x, y=np.arange(40) % 10)
+    assert main(["run", "mlp", "--data", "mine.npz", "--epochs", "1", "--lr", "1e-7", "--trace", "off"]) == 0
+    out = capsys.readouterr().out
+    assert "note      a larger --lr may help: this was lr 1e-07\n" in out
+    assert out.endswith("next: ./workbench.sh run mlp --epochs 1 --data mine.npz --trace off --lr 1e-06\n")

@@ -35,6 +35,7 @@ def execute(args) -> int:
         model = options.model(args)
     except Unsupported as error:
         return _refuse(args, error)
+    from workbench.diagnosis import limits
     from workbench.study.inspection import trained_layers, usual_policies
 
     aim = options.objective(args, model)
@@ -43,7 +44,7 @@ def execute(args) -> int:
     policies = parse_policies(asked, model.policy)
     estimates, why = _estimates(args, model, policies, wanted)
     if args.json:
-        say_json(_as_json(args, model, layers, [], estimates, why))
+        say_json(_as_json(args, model, layers, [], estimates, why, limits(model, aim)))
         return 0
     from workbench.frontends.summary import title
 
@@ -53,7 +54,7 @@ def execute(args) -> int:
         say(why)
         return 0
     say(_policies(estimates, sum(each.trainable for each in layers)))
-    say_more(args, _legend(args, estimates))
+    say_more(args, "\n".join([_legend(args, estimates), *(f"note: {limit}" for limit in limits(model, aim))]))
     return 0
 
 
@@ -146,7 +147,7 @@ def _legend(args, estimates) -> str:
     return "\n".join(told)
 
 
-def _as_json(args, model, layers, obstacles, estimates, why) -> dict:
+def _as_json(args, model, layers, obstacles, estimates, why, limits=()) -> dict:
     macs = None if model is None else {
         "forward": model.macs,
         "backward": None if any(each.backward_macs is None for each in layers)
@@ -158,6 +159,6 @@ def _as_json(args, model, layers, obstacles, estimates, why) -> dict:
         "parameters": model.parameter_count if model else None, "macs": macs,
         "trainable": sum(each.trainable for each in layers), "untrainable_because": why,
         "unsupported": [each.as_json() for each in obstacles],
-        "notes": list(model.notes) if model else [],
+        "notes": [*model.notes, *limits] if model else [],
         "policies": [each.as_json() for each in estimates],
     }  # fmt: skip

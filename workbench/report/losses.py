@@ -131,7 +131,8 @@ def rose(run: Course, a_guess: float | None) -> bool:
         return True
     if run.steps < FEWEST or learned or run.kept:
         return False
-    swelled = run.highest >= SWELLED * level and run.last >= LEARNED * run.typical
+    a_far_one = 1 + (run.widest - 1) / WINDOW  # among ten
+    swelled = run.highest >= SWELLED * a_far_one * level and run.last >= LEARNED * run.typical
     return swelled or run.last - CERTAIN * run.error > bar
 
 
@@ -185,7 +186,7 @@ def loss_note(run: Course, a_guess: float | None, epoch: int | None = None) -> s
     worse = rose(run, a_guess)
     if not worse and not stuck(run, a_guess, epoch):
         return None
-    up = worse or (run.largest_at > 1 and run.largest >= UP * _level(run, a_guess))
+    up = worse or (not run.kept and run.largest_at > 1 and run.largest >= UP * _level(run, a_guess))
     told = f"loss rose to {_largest(run)}" if up else f"loss ended no better than a guess, at most {_largest(run)}"
     return f"{told}; {', '.join([f'at the end {units.loss(run.last)}', *beside])}"
 

@@ -21,7 +21,8 @@ SMALLER_RATE, LARGER_RATE, ANOTHER_RATE = REMEDIES = (  # the first one that is 
     "a larger --lr may help",
     "another --lr may help",
 )
-RANGES = "ranges seen with trained weights are wider: --pretrain"
+RANGES = "wider ranges come with trained weights (--pretrain), or where the float32 network is quantized here"
+OTHERS = "another --seed draws other weights, where they are drawn"
 FAR = 10  # of a target's mean or standard deviation: far from 1
 
 
@@ -88,7 +89,7 @@ def of_driven_weights(evidence: Evidence) -> Told | None:
 
 def of_full_weights(evidence: Evidence) -> Told | None:
     note = weights.full_note(*evidence.updated)
-    return note and (f"{note}; they came so, and can step one way alone", "")
+    return note and (f"{note}; they came so, and can step one way alone: --policy can leave them out", "")
 
 
 def of_accuracy(evidence: Evidence) -> Told | None:
@@ -117,30 +118,37 @@ def of_numbers(evidence: Evidence) -> Told | None:
 
 
 def of_rest(evidence: Evidence) -> Told | None:
-    """A held-out loss that stays where it was, though every sample was seen."""
-    if evidence.seen and held_out.unmoved(*evidence.held_out, evidence.a_guess):
+    """A held-out loss that stays where it was, though every sample was seen and nothing exploded."""
+    exploded = evidence.run.lost_at or rose(evidence.run, evidence.a_guess)
+    if evidence.seen and not exploded and held_out.unmoved(*evidence.held_out, evidence.a_guess):
         return held_out.unmoved_note(*evidence.held_out, evidence.run.steps), LARGER_RATE
     return None
 
 
 def of_dead_channels(evidence: Evidence) -> Told | None:
     note = layers.dead_note(*evidence.observed)
-    return note and (note, SMALLER_RATE if layers.died(*evidence.observed) else "")
-
-
-def of_clipped_results(evidence: Evidence) -> Told | None:
-    note = layers.clipped_note(*evidence.observed)
-    return note and (note, SMALLER_RATE if layers.locked(evidence.observed[1]) else "")
+    if note and layers.died(*evidence.observed):
+        return note, SMALLER_RATE
+    return note and (f"{note}; {OTHERS}", "")
 
 
 def of_reach(evidence: Evidence) -> Told | None:
-    note = layers.floor_note(evidence.observed[1], evidence.classes)
-    return note and (f"{note}; {RANGES}", "")
+    """The least loss that int8 scores can have, which no training gets below."""
+    after = evidence.observed[1]
+    note = layers.floor_note(after, evidence.classes)
+    return note and (f"{note}; {RANGES}", SMALLER_RATE if layers.locked(after) else "")
+
+
+def of_clipped_results(evidence: Evidence) -> Told | None:
+    before, after = evidence.observed
+    told = layers.floor_note(after, evidence.classes)
+    note = layers.clipped_note(before, after, scores=not told)
+    return note and (note if told else f"{note}; {RANGES}", SMALLER_RATE if layers.locked(after) else "")
 
 
 FINDINGS: tuple[Callable[[Evidence], Told | None], ...] = (
     of_loss, of_accuracy, of_one_class, of_numbers, of_rest, of_no_numbers, of_driven_weights, of_full_weights,
-    of_dead_channels, of_clipped_results, of_reach,
+    of_dead_channels, of_reach, of_clipped_results,
 )  # fmt: skip
 
 
@@ -151,8 +159,9 @@ def training_notes(evidence: Evidence) -> list[str]:
     called_for = {remedy for _, remedy in found}
     remedy = next((each for each in REMEDIES if each in called_for), None)
     if remedy:
-        notes.append(f"{remedy}: this was {rate_words(evidence.rates)}")
-        notes += filter(None, [published_note(evidence.rates), targets_note(evidence.targets)])
+        notes += filter(None, [f"{remedy}: this was {rate_words(evidence.rates)}", published_note(evidence.rates)])
+    if remedy or evidence.run.lost_at:
+        notes += filter(None, [targets_note(evidence.targets)])
     return [*notes, *filter(None, [units_note(evidence.rates)])]
 
 
@@ -168,8 +177,8 @@ def targets_note(targets: tuple[float, float] | None) -> str | None:
         return None
     mean, deviation = targets
     return (
-        f"targets are {mean:.3g} ± {deviation:.3g} (mean, standard deviation); values of about 1 learn best: give "
-        f"(y - {mean:.3g}) / {deviation or 1:.3g}"
+        f"targets are {mean:.4g} ± {deviation:.4g} (mean, standard deviation); values of about 1 learn best: give "
+        f"(y - {mean:.4g}) / {deviation or 1:.4g}"
     )
 
 

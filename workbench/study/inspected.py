@@ -7,6 +7,7 @@ from pathlib import Path
 
 from workbench import boards, frontends
 from workbench.boards import Board
+from workbench.diagnosis import limits
 from workbench.errors import ModelError, PolicyError
 from workbench.frontends import Model
 from workbench.frontends.summary import title
@@ -19,12 +20,13 @@ SHOWN, ENDS = 40, 16  # rows shown whole; of more, the first and the last
 @dataclass(frozen=True, repr=False)
 class Inspection:
     """Layers under the policy full, and an estimate of each policy; `why` there is none, where the network cannot be
-    trained, or none was asked for."""
+    trained, or none was asked for; `limits` keep any training from its aim."""
 
     model: Model
     layers: tuple[Trained, ...]
     estimates: tuple[Estimate, ...]
     why: str = ""
+    limits: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Inspection {title(self.model)}>"
@@ -37,7 +39,7 @@ class Inspection:
             parts.append(
                 _line("policies are estimates by their plan; backward and updated of the layers are under full")
             )
-        return "\n".join([*parts, *map(_line, filter(None, [self.why, *self.model.notes]))])
+        return "\n".join([*parts, *map(_line, filter(None, [self.why, *self.model.notes, *self.limits]))])
 
 
 def inspect(
@@ -51,9 +53,10 @@ def inspect(
     model = frontends.network(model)
     on = boards.REAL if board is None and sram is None else [boards.chosen(board or boards.DEFAULT, sram)]
     aim = model.objective(loss)
+    known = tuple(limits(model, aim))
     if policies is not None and not policies:
         layers = tuple(trained_layers(model, objective=aim))
-        return Inspection(model, layers, (), "workbench.inspect(model) estimates what training it takes")
+        return Inspection(model, layers, (), "workbench.inspect(model) estimates what training it takes", known)
     layers = tuple(trained_layers(model, objective=aim))
     asked = usual_policies(model) if policies is None else policies
     try:
@@ -61,8 +64,8 @@ def inspect(
     except (ModelError, PolicyError) as error:
         if policies is not None:
             raise
-        return Inspection(model, layers, (), error.message)
-    return Inspection(model, layers, tuple(found))
+        return Inspection(model, layers, (), error.message, known)
+    return Inspection(model, layers, tuple(found), limits=known)
 
 
 def _line(text: str) -> str:

@@ -15,8 +15,7 @@ from workbench import units
 
 DEAD = 0.5  # of a layer's channels. After healthy runs of the built-in networks up to 30 % are
 DIED = 0.25  # of a layer's channels: so many more than before training
-CLIPPED = 0.25  # of a hidden layer's results; healthy int8 runs have up to 10 %
-SCORES_CLIPPED = 0.5  # of the scores: those of wrong classes rest at the low end, and do no harm there for long
+CLIPPED = 0.5  # of a layer's results. Runs that learned well have up to 40 % (the last layer of a residual branch)
 LOCKED = 0.95  # of the scores
 FLOOR = 0.05  # cross-entropy: the right class has 95 %
 
@@ -32,6 +31,11 @@ class Layer:
     dead: int
     clipped: float = 0.0
 
+    @property
+    def striking(self) -> bool:
+        """Whether it may have to be told."""
+        return self.dead >= DEAD * self.channels or self.clipped >= CLIPPED
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -44,6 +48,11 @@ class Observed:
     layers: Sequence[Layer] = ()
     reach: tuple[float, float] | None = None
 
+    @property
+    def striking(self) -> bool:
+        """Whether one of its layers may have to be told."""
+        return any(layer.striking for layer in self.layers)
+
 
 def dead_note(before: Observed, after: Observed) -> str | None:
     """'the same for each of 32 samples: fc1 28 of 32 channels (8 before training)', where that is most of a layer and
@@ -53,9 +62,8 @@ def dead_note(before: Observed, after: Observed) -> str | None:
     told = []
     for layer in after.layers:
         grew = layer.dead - begun.get(layer.name, 0)
-        if layer.dead == layer.channels or (
-            layer.dead >= DEAD * layer.channels and grew >= DIED * layer.channels
-        ):  # fmt: skip
+        most = layer.dead >= DEAD * layer.channels and grew >= DIED * layer.channels
+        if most or layer.dead == layer.channels:
             told.append(f"{layer.name} {layer.dead} of {layer.channels} channels ({begun.get(layer.name, 0)} before)")
     return f"dead, the same for each of {after.samples} samples: {few(told)}" if told else None
 
@@ -66,13 +74,15 @@ def died(before: Observed, after: Observed) -> bool:
     return any(layer.dead - begun.get(layer.name, 0) >= DEAD * layer.channels for layer in after.layers)
 
 
-def clipped_note(before: Observed, after: Observed) -> str | None:
-    """'results at an end of their int8 range: scores fc2 0.0 → 73.0 %, …; what is there cannot go on'."""
+def clipped_note(before: Observed, after: Observed, scores: bool = True) -> str | None:
+    """'results clipped at an end of their int8 range …: fc2 (the scores) 0.0 → 73.0 %', of half of a layer's results
+    or more; without the `scores` where floor_note tells them.
+    """
     begun = {layer.name: layer.clipped for layer in before.layers}
     told = []
     for layer in after.layers:
         of_output = layer is after.layers[-1]
-        if layer.clipped >= (SCORES_CLIPPED if of_output else CLIPPED):
+        if layer.clipped >= CLIPPED and (scores or not of_output):
             share = f"{100 * begun.get(layer.name, 0.0):.1f} → {units.percent(layer.clipped)}"
             told.append(f"{layer.name}{' (the scores)' * of_output} {share}")
     if not told:

@@ -51,7 +51,7 @@ def published_note(rates: Rates) -> str | None:
     times = rates.steps_like / PUBLISHED
     if 1 / FAR < times < FAR:
         return None
-    how = f"{times:.3g} times as large" if times > 1 else f"1/{1 / times:.3g} of it"
+    how = f"{_about(times)} times as large" if times > 1 else f"1/{_about(1 / times)} of it"
     return f"the published int8 rates are --lr {PUBLISHED:g} --lr-bias {PUBLISHED_BIAS:g}, a sample a step: {how} here"
 
 
@@ -62,7 +62,7 @@ def units_note(rates: Rates) -> str | None:
     given = {"int8 weights": (rates.lr, rates.worth.weights), "biases": (rates.lr_bias, rates.worth.biases)}
     moves = " and ".join(f"{what} like {rate * worth:.2g}" for what, (rate, worth) in given.items() if worth)
     options = {"--lr": rates.worth.weights, "--lr-bias": rates.worth.biases}
-    like = " ".join(f"{option} {USUAL / worth:.2g}" for option, worth in options.items() if worth)
+    like = " ".join(f"{option} {_about(USUAL / worth)}" for option, worth in options.items() if worth)
     rate = f"lr {rates.lr:g}" + ("" if rates.lr_bias == rates.lr else f", {rates.lr_bias:g} of biases")
     if not like:
         return None
@@ -70,3 +70,8 @@ def units_note(rates: Rates) -> str | None:
         f"without QAS rates count in other units, so that one rate with and without it compares units, not methods: "
         f"{rate} moves {moves} with it; like {USUAL:g} with it moves about {like}"
     )
+
+
+def _about(value: float) -> str:
+    """Two digits: 2013 -> '2000', 1.94e8 -> '1.9e+08'."""
+    return f"{float(f'{value:.2g}'):g}"
