@@ -84,9 +84,7 @@ def version(compiler: str) -> str:
     """The first line of `compiler --version`, and which machine it compiles for. Raises ToolchainError."""
     target = tool(compiler, "-dumpmachine", again=OTHER).strip()
     if not target.lower().startswith(MACHINES[_machine()]):
-        raise ToolchainError(
-            f"{compiler} compiles for {target[:60] or 'nobody knows what'}, not for this machine", OTHER
-        )
+        raise ToolchainError(f"{compiler} compiles for {target[:60]!r}, not for this machine", OTHER)
     return f"{(tool(compiler, '--version', again=OTHER).splitlines() or [compiler])[0]} for {target}"
 
 
