@@ -14,7 +14,13 @@ from workbench.report.epochs import epochs_text
 from workbench.report.text import run_text
 from workbench.training import train
 
-SWINGS = {"batch": 16, "lr": 0.1, "trace": "off", "optimizer": Optimizer(momentum=0.9)}  # soon worse than at its best
+SWINGS = {
+    "batch": 16,
+    "lr": 0.1,
+    "lr_schedule": "constant",
+    "trace": "off",
+    "optimizer": Optimizer(momentum=0.9),
+}  # soon worse than at its best
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +80,10 @@ def test_without_held_out_figures_epochs_tell_their_training_loss():
 
 
 def test_another_schedule_tells_what_the_trained_one_came_to(stopped):
-    model, options = frontends.load("mlp", 16), Training(epochs=12, patience=2, lr=0.1, trace="off", warmup=0)
+    model, options = (
+        frontends.load("mlp", 16),
+        Training(epochs=12, patience=2, lr=0.1, lr_schedule="constant", trace="off"),
+    )
     model, options = with_data(model, options)
     compiled = session.compile(model, "full", "vanilla", Optimizer(momentum=0.9))
     run, weights = train(session.build(compiled, boards.get("nrf52840")), options, like=stopped)
@@ -96,7 +105,9 @@ def test_a_schedule_of_rates_is_the_same_for_another_schedule_of_the_step():
 def test_an_interrupted_training_keeps_the_best_weights_too(stopped):
     best = stopped.meta["best_epoch"]
     each = stopped.meta["steps"] // len(stopped.meta["epochs_done"])
-    model, options = with_data(frontends.load("mlp", 16), Training(epochs=12, patience=2, lr=0.1, trace="off"))
+    model, options = with_data(
+        frontends.load("mlp", 16), Training(epochs=12, patience=2, lr=0.1, lr_schedule="constant", trace="off")
+    )
     built = session.build(session.compile(model, "full", "optimized", Optimizer(momentum=0.9)), boards.get("nrf52840"))
     asked = iter(range(1, 10**6))
     run, weights = train(built, options, interrupted=lambda: next(asked) == (best + 1) * each + 5)
