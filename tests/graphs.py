@@ -242,7 +242,11 @@ def feeds(graph: Graph, seed: int) -> dict[str, np.ndarray]:
 
 seeds = st.integers(0, 10**6)
 optimizers = st.builds(
-    Optimizer, momentum=st.sampled_from([0, 0.5]), weight_decay=st.sampled_from([0, 0.1]), accumulate=st.integers(1, 2)
+    Optimizer,
+    momentum=st.sampled_from([0, 0.5]),
+    weight_decay=st.sampled_from([0, 0.1]),
+    accumulate=st.integers(1, 2),
+    clip=st.sampled_from([None, None, 0.1]),
 )
 policies = st.sampled_from(["full", "bias-only", "last-1"])
 

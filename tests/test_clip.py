@@ -14,7 +14,9 @@ from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
+from workbench.ir.liveness import peak_bytes
 from workbench.ir.text import parse_graph, print_graph
+from workbench.ops.fused_squares import GRADIENTS, squared_name
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import SCHEDULES, chosen_passes, run_passes_with
 from workbench.policy import Optimizer, parse_policy
@@ -141,6 +143,24 @@ def test_all_schedules_clip_alike_to_the_bit(network, optimizer):
         ends[schedule] = trained(graph, {name: weights[name] for name in graph.parameters}, batches)
     for end in ends.values():
         assert all(np.array_equal(end[name], ends["vanilla"][name]) for name in end)
+
+
+@pytest.mark.parametrize("network", ["mlp", "lenet-int8"])
+def test_a_gradient_that_costs_most_is_computed_twice_and_never_kept(network):
+    """Its squares are summed up as it is computed, and so it is applied: the peak is far from that of all gradients."""
+    model = frontends.load(network)
+    step = graph_of(model, CLIPPED)
+    small, weights, _ = run_passes_with(step, model.weights, chosen_passes("optimized"))
+    whole = run_passes_with(step, model.weights, chosen_passes("optimized", "-fuse-update"))[0]
+    fused = {squared_name(gradient) for gradient in GRADIENTS}
+    assert sum(node.op in fused for node in small.nodes) >= 2 and not any(node.op in fused for node in whole.nodes)
+    assert peak_bytes(small) < peak_bytes(whole) / 3
+    batches = batches_of(model, 1)
+    kept = {name: weights[name] for name in small.parameters}
+    ends = [trained(graph, kept, batches) for graph in (small, whole)]
+    assert all(np.array_equal(ends[0][name], ends[1][name]) for name in kept)
+    free = run_passes_with(graph_of(model), model.weights, chosen_passes("optimized"))[0]
+    assert not any("squares" in node.op for node in free.nodes)
 
 
 def test_a_part_of_a_weight_is_clipped_as_a_part():

@@ -37,6 +37,7 @@ class Epochs:
     def __init__(self, samples: Data, a_step: int, options: Training, engine: Engine, measure: Measure, held_out: bool):
         self.samples, self.steps = samples, len(samples.train_x) // a_step
         self.asked, self.patience = options.epochs, options.patience
+        self.implied = options.patience is not None and options.validation is None
         self.engine, self.measure = engine, measure
         self.affordable = held_out and len(samples.test_x) <= len(samples.train_x)
         self.done: list[dict] = []  # as run.json tells them
@@ -83,7 +84,13 @@ class Epochs:
         return next((entry for entry in self.done if entry["epoch"] == epoch), None)
 
     def notes(self, step: int, interrupted: bool) -> list[str]:
-        """What is to be said of where the training ended, and of whose weights are kept."""
+        """What is to be said of the samples set aside, of where the training ended, and of whose weights are kept."""
+        aside, trained = len(self.samples.validation_x), len(self.samples.train_x)
+        part = f"{aside:,} of {aside + trained:,} training samples"
+        told = f"{part} are validated on, not trained on: --validation sets the part"
+        return [told] * self.implied + self._kept(step, interrupted)
+
+    def _kept(self, step: int, interrupted: bool) -> list[str]:
         if self.best is None or self.best.epoch * self.steps == step:
             return []
         best = f"best validation loss {units.loss(self.best.loss)} at epoch {self.best.epoch}, whose weights are kept"

@@ -88,6 +88,15 @@ def test_the_figure_drawn_again(capsys, ending, tmp_path):
     told(capsys, "run", "--lifecycle", f"again.{ending}", "--force")
 
 
+def test_the_curve_of_one_run(capsys, tmp_path):
+    for schedule in ("vanilla", "reordered"):
+        save(schedule, tmp_path / schedule)
+    assert "Wrote loss.png" in told(capsys, "vanilla", "--curve", "loss.png")
+    assert (tmp_path / "loss.png").stat().st_size > 5000
+    assert "--curve draws one run; these are 2" in told(capsys, "vanilla", "reordered", "--curve", "two.png", code=1)
+    assert not (tmp_path / "two.png").exists()
+
+
 def truncate(folder, name):
     path = folder / name
     path.write_text(path.read_text()[:40])

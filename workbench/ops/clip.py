@@ -37,10 +37,11 @@ def squares_within(x, s=None, *, unit):
     if x.exact:
         return exactly(evaluate_squares(single(x).low, scales, unit=unit))
     low, high = single(x)
-    with np.errstate(invalid="ignore", over="ignore"):
-        least = np.where(np.sign(low) == np.sign(high), np.minimum(np.abs(low), np.abs(high)), low * 0)
-        ends = (least, np.maximum(np.abs(low), np.abs(high)))
-        return Range(*(np.asarray(evaluate_squares(end, scales, unit=unit)) for end in ends))
+    if not np.all((low > -np.inf) | (high < np.inf)):  # infinities that may have cancelled to no number
+        return Range(np.asarray(-np.inf), np.asarray(np.inf))
+    smaller, larger = np.sort(np.abs([low, high]), axis=0)
+    least = np.where(np.sign(low) == np.sign(high), smaller, 0)
+    return Range(*(np.asarray(evaluate_squares(end, scales, unit=unit)) for end in (least, larger)))
 
 
 def samples_squares(rng):
