@@ -79,6 +79,15 @@ def test_runs_that_were_trained_otherwise_are_other_rows(key):
     assert [seeds.count(row) for row in seeds.joined(runs)] == [2, 1]
 
 
+def test_seeds_that_each_searched_their_rate_are_one_row():
+    runs = of_seeds()
+    for run in runs:
+        run.meta.update(lr=0.01 * (1 + run.meta["seed"]), lr_sweep=[{"lr": 0.01}])
+    assert [seeds.count(row) for row in seeds.joined(runs)] == [3]
+    del runs[0].meta["lr_sweep"]
+    assert [seeds.count(row) for row in seeds.joined(runs)] == [1, 2]
+
+
 def test_runs_alike_in_everything_stay_as_they_are():
     assert len(seeds.joined([synthetic_run(), synthetic_run()])) == 2
     assert seeds.joined([*of_seeds(), *of_seeds()[:1]])[0].meta["accuracy"]["after"] == 0.814

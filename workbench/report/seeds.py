@@ -145,12 +145,18 @@ def finding(runs: Sequence[Run]) -> str:
 
 
 def _alike(run: Run) -> str:
-    told = {key: run.meta.get(key) for key in (*SAME, "schedule", "passes_changed")}
+    told = _training(run) | {key: run.meta.get(key) for key in ("schedule", "passes_changed")}
     return json.dumps(told, sort_keys=True, default=str)
 
 
 def _same(run: Run, other: Run) -> bool:
-    return all(run.meta.get(key) == other.meta.get(key) for key in SAME)
+    return _training(run) == _training(other)
+
+
+def _training(run: Run) -> dict:
+    """What it is, but for its seed: a rate that was searched may be another for each seed."""
+    told = {key: run.meta.get(key) for key in SAME}
+    return told | dict.fromkeys(("lr", "lr_bias"), "searched") if run.meta.get("lr_sweep") else told
 
 
 def _both(metas, name: str, of) -> dict | None:
