@@ -63,10 +63,22 @@ setup() {
     fi
 }
 
+# What the tests take beside: this machine's own compilers, for the native twin. Without them those tests skip.
+setup_for_tests() {
+    local missing=()
+    command -v gcc >/dev/null || missing+=(gcc)
+    [ -e /usr/include/string.h ] || missing+=(libc6-dev)
+    command -v clang >/dev/null || missing+=(clang)
+    [ ${#missing[@]} = 0 ] && return
+    if ! command -v apt-get >/dev/null || ! (install_packages "${missing[@]}"); then
+        say "tests that need ${missing[*]} are skipped"
+    fi
+}
+
 verb=${1:-}
 case $verb in
     "") setup; exec "$venv/bin/python" -m workbench ;;
     setup) setup ;;
-    test) shift; setup; cd "$root"; exec "$venv/bin/python" -m pytest -n "${WORKBENCH_TEST_JOBS:-auto}" "$@" ;;
+    test) shift; setup; setup_for_tests; cd "$root"; exec "$venv/bin/python" -m pytest -n "${WORKBENCH_TEST_JOBS:-auto}" "$@" ;;
     *) setup; exec "$venv/bin/python" -m workbench "$@" ;;
 esac

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from workbench import session
 from workbench.cli import demo, main
-from workbench.report import comparison, lifecycle
+from workbench.report import comparison, lifecycle, seeds_figure
 from workbench.report.figure import Picture
 from workbench.study import compare
 
@@ -30,6 +30,7 @@ COMMANDS = {
     "run": ["run", "mlp", "--policy", "last-1", "--steps", "2", "--trace", "off", "--save-weights", "w.npz", "--force"],
     "lifecycle": ["lifecycle", "mlp", "--policy", "last-1", "--schedules", "vanilla,reordered"],
     "compare": ["compare", "mlp", "--policies", "last-1", "--schedules", "vanilla,reordered", "--steps", "2"],
+    "seeds": ["run", "mlp", "--policy", "last-1", "--seeds", "2", "--steps", "2", "--trace", "off"],
     "build": ["build", "mlp", "--policy", "last-1"],
     "demo": ["demo"],
 }
@@ -104,7 +105,7 @@ def quicken() -> None:
 
     session.train = train_once
     Picture.savefig = lambda self, path, **_: Path(path).write_bytes(b"a picture")
-    lifecycle.lifecycle_figure = comparison.comparison_figure = lambda *_: Picture()
+    lifecycle.lifecycle_figure = comparison.comparison_figure = seeds_figure.seeds_figure = lambda *_: Picture()
     compare.in_processes = lambda function, jobs, *_: ((index, function(job)) for index, job in enumerate(jobs))
     demo.MODEL, demo.EPOCHS = "mlp", 1
 
@@ -121,10 +122,10 @@ def asked(place: Path) -> tuple[list, str]:
     if code:
         return [], err
     runs = json.loads(out)
-    runs = runs if isinstance(runs, list) else [runs]
+    runs = runs if isinstance(runs, list) else runs.get("seeds", [runs])
     elfs = [Path(run["artifacts"]["elf"]).read_bytes().hex() for run in runs]
-    table = place / "compare.csv"
-    missing = in_fork(lambda: main(["report", str(place)]))[1].partition("\nmissing\n")[2] if table.exists() else ""
+    listed = any((place / table).exists() for table in ("compare.csv", "seeds.csv"))
+    missing = in_fork(lambda: main(["report", str(place)]))[1].partition("\nmissing\n")[2] if listed else ""
     return [*runs, *elfs], missing
 
 

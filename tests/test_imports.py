@@ -34,6 +34,7 @@ ORDER = [
     "diagnosis",
     "verdict",
     "engine",
+    "epochs",
     "training",
     "prediction",
     "session",

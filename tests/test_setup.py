@@ -1,5 +1,6 @@
 """workbench.sh in a checkout wherever it lies; nothing is installed here: its environment is there already."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / "workbench.sh"
 def started(tmp_path):
     """started(folder's name, arguments): workbench.sh there; its python tells what it is given."""
 
-    def start(name: str, *arguments: str) -> subprocess.CompletedProcess:
+    def start(name: str, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess:
         root = tmp_path / name
         python = root / ".venv" / "bin" / "python"
         python.parent.mkdir(parents=True)
@@ -23,7 +24,8 @@ def started(tmp_path):
         empty = subprocess.run(["cksum"], input=b"", capture_output=True, check=True).stdout.decode().strip()
         (python.parents[1] / ".workbench").write_text(f"{root} {empty}")
         command = ["bash", str(root / "workbench.sh"), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        env = {"PATH": str(path)} if path else None
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
 
     return start
 
@@ -43,3 +45,43 @@ def test_a_colon_is_refused_with_what_to_do(started):
     done = started("a:b", "models")
     assert done.returncode == 1
     assert "a:b: Python makes no environment in a path with a colon\n  help: move the checkout" in done.stderr
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """machine(apt-get's exit code, compilers): a PATH with what any machine has, the Arm tools, and these."""
+
+    def make(apt: int | None, *compilers: str) -> Path:
+        folder = tmp_path / f"bin-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        for tool in ("bash", "sh", "cat", "cksum", "dirname", "readlink", "env"):
+            (folder / tool).symlink_to(shutil.which(tool))
+        fakes = {"id": "echo 0", "make": "", "arm-none-eabi-gcc": "echo /", **dict.fromkeys(compilers, "")}
+        if apt is not None:
+            fakes["apt-get"] = f'echo "$@" >>"{tmp_path}/apt.log"; exit {apt}'
+        for name, body in fakes.items():
+            (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+            (folder / name).chmod(0o755)
+        return folder
+
+    return make
+
+
+def test_the_tests_bring_this_machine_s_compilers_and_nothing_else_does(started, machine, tmp_path):
+    for verb in ("run", "demo", "setup"):
+        assert started(verb, verb, path=machine(0)).returncode == 0
+    assert not (tmp_path / "apt.log").exists()
+    done = started("a", "test", "-k", "x", path=machine(0))
+    assert done.stdout.startswith("[-m][pytest]") and done.stdout.endswith("[-k][x]")
+    installed = (tmp_path / "apt.log").read_text().splitlines()[-1].split()
+    assert installed[0] == "install" and "gcc" in installed and installed[-1] == "clang"
+    started("b", "test", path=machine(0, "gcc"))
+    installed = (tmp_path / "apt.log").read_text().splitlines()[-1].split()
+    assert "gcc" not in installed and installed[-1] == "clang"
+
+
+@pytest.mark.parametrize("apt", [1, None])
+def test_the_tests_run_without_this_machine_s_compilers(apt, started, machine):
+    done = started("a", "test", path=machine(apt, "gcc"))
+    assert (done.returncode, done.stdout[:12]) == (0, "[-m][pytest]")
+    assert "clang are skipped\n" in done.stderr

@@ -19,6 +19,7 @@ _HOME = {
     "load_run": "session",
     "pretrain": "pretraining",
     "run": "session",
+    "run_seeds": "study.seeds",
 }
 __all__ = list(_HOME)
 __version__ = "0.1.0"

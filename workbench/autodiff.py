@@ -100,9 +100,11 @@ def training_step(
     counters = ()
     if optimizer.rounding == "stochastic" and any(forward.types[name].dtype != "float32" for name in wanted):
         counters = tuple(builder.input(name, (), "int32") for name in COUNTERS)
+    gradients = {name: builder.value(gradient) for name, gradient in gradients.items()}
+    if optimizer.clip is not None:
+        gradients, rates = _clipped(builder, gradients, rates, optimizer)
     for name, gradient in gradients.items():
-        _append_update(builder, name, builder.value(gradient), rates[roles[name]], counters, optimizer,
-                       (orders or {}).get(name, {}))  # fmt: skip
+        _append_update(builder, name, gradient, rates[roles[name]], counters, optimizer, (orders or {}).get(name, {}))
     return verify(builder.graph(loss).renumbered())
 
 
@@ -169,9 +171,8 @@ def _append_update(
     order: Mapping[int, Sequence[int]],
 ) -> None:  # fmt: skip
     builder.default_label = f"update.{name}"
-    total = None
-    if optimizer.accumulate > 1:
-        total = gradient = builder.accumulate(builder.state_beside(name, "sum"), gradient, label=f"sum.{name}")
+    if optimizer.clip is None:
+        gradient = _accumulated(builder, name, gradient, optimizer)
     attrs = {"scale": 1 / optimizer.accumulate, "weight_decay": optimizer.weight_decay}
     if builder.types[name].dtype != "float32":
         if optimizer.momentum:
@@ -189,8 +190,38 @@ def _append_update(
         builder.sgd_momentum(builder.value(name), gradient, speed, rate, momentum=optimizer.momentum, **attrs)
     else:
         builder.sgd(builder.value(name), gradient, rate, **attrs)
-    if total is not None:
-        builder.clear(total, label=f"clear.{name}")
+    if optimizer.accumulate > 1:
+        builder.clear(gradient, label=f"clear.{name}")
+
+
+def _accumulated(builder: Builder, name: str, gradient: Value, optimizer: Optimizer) -> Value:
+    """The gradient, or its sum over the batches of a step."""
+    if optimizer.accumulate == 1:
+        return gradient
+    return builder.accumulate(builder.state_beside(name, "sum"), gradient, label=f"sum.{name}")
+
+
+def _clipped(
+    builder: Builder, gradients: Mapping[str, Value], rates: Mapping[str, Value], optimizer: Optimizer
+) -> tuple[dict[str, Value], dict[str, Value]]:
+    """Gradients, summed over the batches of a step, and rates, such that the global norm is at most `optimizer.clip`.
+
+    Where an update is the rate times the gradient, the rate is made smaller instead of every gradient.
+    """
+    sums = {name: _accumulated(builder, name, gradient, optimizer) for name, gradient in gradients.items()}
+    squares = []
+    for name, gradient in sums.items():
+        scales, unit = ((), 1.0) if builder.types[name].dtype == "float32" else units(builder, name)
+        operands = (gradient, scales) if scales else (gradient,)
+        squares.append(builder.sum_of_squares(*operands, unit=unit, label=f"squares.{name}"))
+    factor = builder.clip_factor(*squares, limit=optimizer.clip, scale=1 / optimizer.accumulate, label="clip")
+    if not (optimizer.momentum or optimizer.weight_decay):
+        return sums, {role: builder.scale(rate, factor, label=f"clip.{rate.name}") for role, rate in rates.items()}
+    scaled = {
+        name: builder.scale(gradient, factor, label=f"clip.{name}", over=(gradient.name,))
+        for name, gradient in sums.items()
+    }
+    return scaled, dict(rates)
 
 
 def units(builder: Builder, name: str) -> tuple[Value, float]:

@@ -10,39 +10,42 @@ of many samples at the first and the last batch.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 import numpy as np
 
 from workbench import native
 from workbench.emulate.device import Device
-from workbench.errors import InternalError, WorkbenchError
+from workbench.errors import InternalError, RecordError, WorkbenchError
 from workbench.feeding import AUTO, EMULATED, NATIVE, Step
 
 SECONDS, AN_OPERATOR = 4.0, 0.02  # of emulation that are worth a twin, and to compile each of its operators
+KNOWN = 0.5  # seconds of emulation that tell how long the rest will take
 
 
 class Engine:
     """`device` holds the training's state: weights and the rest. `emulated` is the core whose memory is measured.
 
-    `files` are the project's, by name; `integers` the symbols of state that is no float32, and their dtypes; `steps`
-    how many are to come. Raises ToolchainError where a twin is asked for that cannot be made, InternalError where it
-    gives other bits.
+    `files` are the project's, by name (None: not built on this machine); `integers` the symbols of state that is no
+    float32, and their dtypes; `steps` how many are to come. Raises ToolchainError where a twin is asked for that cannot
+    be made, InternalError where it gives other bits.
     """
 
     def __init__(
         self,
         asked: str,
         emulated: Device,
-        files: Mapping[str, str],
+        files: Mapping[str, str] | None,
         integers: Mapping[str, str] = MappingProxyType({}),
         steps: int = 0,
     ):
-        self.asked, self.emulated, self.files, self.integers, self.left = asked, emulated, files, integers, steps
+        self.asked, self.emulated, self.files, self.integers = asked, emulated, files, integers
+        self._steps = Outlook(steps)
         self.twin: Device | None = None
         self.compiler: str | None = None
-        self.note: str | None = None  # why `auto` made no twin where one would have paid
+        self.notes: list[str] = []  # why `auto` made no twin where one would have paid
         self.emulated_steps = self.native_steps = self.verified_steps = self.verified_batches = 0
         self.seconds: dict[str, float] = {}
         self._unverified: tuple[Step, dict[str, bytes], float] | None = None
@@ -55,12 +58,10 @@ class Engine:
 
     def step(self, step: Step) -> float:
         """One step; its mean loss."""
-        self.left -= 1
         if self.twin is None:
-            begin = time.perf_counter()
-            loss = self._emulated_step(step)
-            if self.emulated_steps > 1:  # the first one takes longer: Unicorn translates
-                self._make_twin_if_worth(self.left * (time.perf_counter() - begin))
+            with self._steps.one():
+                loss = self._emulated_step(step)
+            self._make_twin_if_worth(self._steps.seconds)
             return loss
         before = self.twin.state()
         loss = self._timed(lambda: step.run(self.twin))
@@ -79,12 +80,11 @@ class Engine:
         """What wb_forward gives for any number of inputs: float32 (samples, values)."""
         size = self.emulated.batch_of(inputs)
         parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
-        made = []
+        made, outlook = [], Outlook(len(parts))
         while self.twin is None and len(made) < len(parts):
-            begin = time.perf_counter()
-            made.append(self.emulated.outputs(parts[len(made)]))
-            if len(made) > 1:
-                self._make_twin_if_worth((len(parts) - len(made)) * (time.perf_counter() - begin))
+            with outlook.one():
+                made.append(self.emulated.outputs(parts[len(made)]))
+            self._make_twin_if_worth(outlook.seconds)
         if self.twin is None:
             return np.concatenate(made)
         made = self._timed(lambda: self.twin.outputs(inputs))
@@ -97,7 +97,7 @@ class Engine:
         """What run.json tells of it. `verified`: what of the native work was held against the emulated core."""
         verified = {"steps": self.verified_steps, "batches": self.verified_batches}
         return {
-            "asked": self.asked, "used": NATIVE if self.twin else EMULATED, "compiler": self.compiler,
+            "used": NATIVE if self.twin else EMULATED, "compiler": self.compiler,
             "emulated_steps": self.emulated_steps, "native_steps": self.native_steps,
             "verified": verified if self.twin else None,
         }  # fmt: skip
@@ -121,15 +121,17 @@ class Engine:
 
     def _make_twin_if_worth(self, seconds: float) -> None:
         """Make it where what is still to come would take the emulated core so long, and there is a compiler."""
-        if self.asked != AUTO or self.note or seconds <= SECONDS + AN_OPERATOR * len(self.emulated.ops):
+        if self.asked != AUTO or self.notes or seconds <= SECONDS + AN_OPERATOR * len(self.emulated.ops):
             return
         try:
             self._make_twin()
         except WorkbenchError as error:
-            self.note = f"everything was emulated: {error.message}" + (f" ({error.hint})" if error.hint else "")
+            self.notes = [f"everything was emulated: {error.message}" + (f" ({error.hint})" if error.hint else "")]
 
     def _make_twin(self) -> None:
         begin, state, own = time.perf_counter(), self.emulated.state(), self.emulated
+        if self.files is None:
+            raise RecordError("the C of this run was not built on this machine", "a run of one's own has a native twin")
         compiler = native.host_compiler()
         twin = Device(native.Host(native.library(self.files, compiler)), own.buffers, own.ops, own.stored)
         twin.restore(state)
@@ -168,6 +170,27 @@ class Engine:
             f"{where}, run natively, differs from the emulated core's: {words}",
             f"--engine emulated needs no twin; this is a bug of the workbench or of {self.compiler}",
         )
+
+
+class Outlook:
+    """How long what is left will take, by the mean of what was done; the first does not count: Unicorn translates."""
+
+    def __init__(self, left: int):
+        self.left, self.done, self.spent = left, 0, 0.0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Do one of them inside."""
+        begin = time.perf_counter()
+        yield
+        self.left -= 1
+        self.done += 1
+        self.spent += time.perf_counter() - begin if self.done > 1 else 0
+
+    @property
+    def seconds(self) -> float:
+        """0 as long as that is not known."""
+        return self.left * self.spent / (self.done - 1) if self.spent >= KNOWN else 0.0
 
 
 def _difference(found: bytes, expected: bytes, dtype: str = "float32") -> str | None:

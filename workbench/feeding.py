@@ -6,7 +6,7 @@ Training ── with_data ──► Data ── samples_of ──► as the netw
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import islice
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from workbench.autodiff import require_trainable
 from workbench.data import READING, Data, Reading, Samples, batches, names, resolved, taken
 from workbench.data.fit import unscaled
 from workbench.data.normalize import NONE
+from workbench.data.split import set_aside
 from workbench.emulate.device import Device
 from workbench.errors import DataError, there_are
 from workbench.frontends import Model, in_int8
@@ -27,6 +28,7 @@ from workbench.trace.tracer import LEVELS
 from workbench.units import size as size_text
 
 EMULATED, NATIVE, AUTO = ENGINES = ("emulated", "native", "auto")  # who runs the steps (see workbench.engine)
+PATIENT = 0.1  # the share to validate on where patience needs one and none was asked for
 STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 
 
@@ -34,6 +36,8 @@ STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 class Training:
     """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
     `lr_schedule` is constant or cosine, `warmup` the steps before which the rates are not reached (see rates).
+    `validation`: the share of the training part that is validated on after each epoch and never trained on; `patience`:
+    after so many epochs without a better validation loss the training stops, with the best weights (see epochs).
 
     `loss`: cross-entropy, mse or bce (None: what the data's targets suggest, see objective_of).
     `data` is the name of a data set, a file or folder, or samples in memory (see data.given); None: the network's own.
@@ -48,6 +52,8 @@ class Training:
     lr_decay: float = 1.0
     lr_schedule: str = CONSTANT
     warmup: int = 0
+    validation: float | None = None
+    patience: int | None = None
     seed: int = 0
     data: str | Data | Samples | None = None  # and whatever taken makes one of
     trace: str = "ops"
@@ -75,6 +81,14 @@ class Training:
             if not isinstance(value, Integral) or value < 0:
                 raise DataError(f"{name} is {value!r}, not a whole number of 0 or more")
         require_schedule(self.lr_schedule, self.lr_decay)
+        if self.validation is not None and not (isinstance(self.validation, Real) and 0 < self.validation < 1):
+            raise DataError(f"validation is {self.validation!r}, not a share of the training part", "such as 0.1")
+        if self.patience is not None and not (isinstance(self.patience, Integral) and self.patience >= 1):
+            raise DataError(f"patience is {self.patience!r}, not a number of epochs", "1 or more, such as 3")
+        if self.patience is not None and self.epochs is None:
+            raise DataError(
+                "patience counts epochs without a better validation loss", "give --epochs, the most of them"
+            )
         if self.loss is not None:
             require_loss(self.loss)
         if self.trace not in LEVELS:
@@ -86,6 +100,11 @@ class Training:
         self.reading  # noqa: B018  raises DataError for what is none
         if self.data is not None:
             object.__setattr__(self, "data", taken(self.data))  # what comes once is read here, for all who use it
+
+    @property
+    def set_aside(self) -> float | None:
+        """The share of the training part to validate on, if any."""
+        return PATIENT if self.validation is None and self.patience is not None else self.validation
 
     @property
     def reading(self) -> Reading:
@@ -104,6 +123,10 @@ def training_options(beside: Iterable[str] = (), /, **options) -> Training:
         known = [*beside, *names]
         of_optimizer = unknown[0] in (field.name for field in fields(Optimizer))
         hint = f"it is the optimizer's: optimizer=workbench.policy.Optimizer({unknown[0]}=…)"
+        if unknown[0] == "seeds":
+            raise DataError(
+                "there is no option 'seeds'", "workbench.run_seeds and compare take it; seed is one of them"
+            )
         raise DataError(f"there is no option {unknown[0]!r}", hint if of_optimizer else there_are(unknown[0], known))
     if options.get("steps") is not None and options.get("epochs") is not None:
         raise DataError("both steps and epochs are given", "give one of them")
@@ -142,6 +165,9 @@ def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple
     given = model.data if options.data is None else options.data
     if given is None:
         options.reading.refuse(model.name, *options.reading.asked, why="without a data set its samples are random")
+        if options.set_aside is not None:
+            raise DataError(f"{model.name}: without a data set its samples are random: there is nothing to validate",
+                            "give --data, or leave out --validation and --patience")  # fmt: skip
         return model, options
     anew = calibrate and model.unquantized is not None and not (isinstance(given, str) and given in names())
     network = model.unquantized if anew else model
@@ -173,7 +199,8 @@ def require_samples(model: Model, accumulate: int, options: Training) -> Data:
         wanted = f"a batch of {model.batch} needs as many samples"
         if accumulate > 1:
             wanted = f"{accumulate} batches of {model.batch} a step need {model.batch * accumulate} samples"
-        raise DataError(f"{wanted}; {samples.name} has {there} to train on")
+        aside = f", {len(samples.validation_x)} set aside to validate on" * (len(samples.validation_x) > 0)
+        raise DataError(f"{wanted}; {samples.name} has {there} to train on{aside}")
     a_step = model.batch * accumulate
     steps = step_count(samples, a_step, options)
     require_room(options.warmup, steps)
@@ -208,7 +235,9 @@ def samples_of(model: Model, options: Training, accumulate: int = 1) -> Data:
         require_trainable(model.graph, model.objective(options.loss))
         samples = _random(model, model.objective(options.loss), model.batch * accumulate, options.seed)
     else:
-        samples = replace(samples, train_x=quantized(samples.train_x, kind), test_x=quantized(samples.test_x, kind))
+        samples = samples if options.set_aside is None else set_aside(samples, options.set_aside)
+        stored = {name: quantized(getattr(samples, name), kind) for name in ("train_x", "validation_x", "test_x")}
+        samples = replace(samples, **stored)
     aim = objective(samples.target, options.loss or samples.usual_loss)
     if aim.loss == BCE:
         _require_probabilities(samples, told(aim, samples.train_x, samples.train_y, kind))

@@ -83,7 +83,8 @@ class UpdatePolicy:
 @dataclass(frozen=True)
 class Optimizer:
     """Plain SGD, or with momentum (v ← momentum · v + g), weight decay (g = dw + weight_decay · w, for every
-    parameter), or gradients accumulated over so many batches before each update.
+    parameter), or gradients accumulated over so many batches before each update. `clip`: the most that the global norm
+    of their mean may be (see ops/clip).
 
     Of quantized parameters: how an update is rounded, and whether its gradient is scaled by their scales (QAS, see
     ops/qnn_sgd).
@@ -94,8 +95,11 @@ class Optimizer:
     accumulate: int = 1
     rounding: str = "stochastic"
     qas: bool = True
+    clip: float | None = None
 
     def __post_init__(self):
+        if self.clip is not None and not (is_rate(self.clip) and self.clip > 0):
+            raise PolicyError(f"clip is {self.clip!r}, not a norm of gradients: a number above 0", "such as 1")
         if self.rounding not in ROUNDINGS:
             raise PolicyError(
                 f"no rounding is called {self.rounding!r}",

@@ -1,10 +1,10 @@
-"""Predictions: the emulated wb_forward of a firmware, with the weights that a training came to, for any samples.
+"""Predictions: wb_forward of a firmware, with the weights that a training came to, for any samples.
 
 given ── as the run's data was read and normalized ──► samples ── wb_forward ──► scores ── beside targets ──► figures
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import prod
@@ -20,8 +20,10 @@ from workbench.data.own import AS_IT_IS
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
+from workbench.engine import Engine
 from workbench.errors import DataError, RecordError, WorkbenchError
 from workbench.evaluation import Figures, figures
+from workbench.feeding import AUTO
 from workbench.ir.graph import Graph
 from workbench.ir.text import parse_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
@@ -40,7 +42,7 @@ class Firmware:
     """What predicts: an ELF, the board it was linked for, its graph, where its buffers lie, the stack it may need.
 
     `orders` tell where the channels of a parameter stand in memory (see passes/permute_channels); `network` is what
-    samples have to fit, `objective` what its outputs are held against.
+    samples have to fit, `objective` what its outputs are held against. `files` are its C project's (None: not of ours).
     """
 
     elf: bytes = field(repr=False)
@@ -52,16 +54,20 @@ class Firmware:
     orders: Orders
     network: Network
     objective: Objective
+    files: Mapping[str, str] | None = field(default=None, repr=False)
 
-    def scores(self, x: np.ndarray, weights: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
-        """float32 (n, …) of real samples x (n, …). `weights`, in the model's own order, replace those it updates."""
+    def scores(
+        self, x: np.ndarray, weights: Mapping[str, np.ndarray] | None = None, asked: str = AUTO
+    ) -> tuple[np.ndarray, Engine]:
+        """float32 (n, …) of real samples x (n, …), and who computed them, of the engines (see workbench.engine).
+
+        `weights`, in the model's own order, replace those it updates.
+        """
         device = self.started(weights or {})
-        try:
-            made = device.outputs(quantized(x, self.network.input))
-        finally:
-            device.machine.close()
+        with closing(device.machine), closing(Engine(asked, device, self.files)) as engine:
+            made = engine.outputs(quantized(x, self.network.input))
         made = made.reshape(len(x), *self.network.output)
-        return np.moveaxis(made, 1, -1) if self.network.nhwc and made.ndim == 4 else made
+        return np.moveaxis(made, 1, -1) if self.network.nhwc and made.ndim == 4 else made, engine
 
     def started(self, weights: Mapping[str, np.ndarray]) -> Device:
         """A machine with it; its faults are named."""
@@ -78,7 +84,7 @@ class Predictions:
     """`scores` (n, …) in the layout of the network's file, and `data`, the samples, all of them held out.
 
     `classes` are the names of the network's classes, numbers where they have none; empty where it tells no classes.
-    `channels_last`: that layout is NHWC.
+    `channels_last`: that layout is NHWC. `engine` is who computed them, as run.json tells it of a training.
     """
 
     scores: np.ndarray
@@ -87,6 +93,7 @@ class Predictions:
     input: TensorType
     classes: tuple[str, ...] = ()
     channels_last: bool = False
+    engine: Mapping = field(default_factory=dict)
 
     @property
     def has_targets(self) -> bool:
@@ -139,8 +146,8 @@ class Predictions:
         return np.moveaxis(self.scores, -1, 1) if self.channels_last and self.scores.ndim == 4 else self.scores
 
 
-def of_run(run: Run, elf: bytes | None) -> Firmware:
-    """The firmware of a run. Raises RecordError where it was not kept."""
+def of_run(run: Run, elf: bytes | None, files: Mapping[str, str] | None = None) -> Firmware:
+    """The firmware of a run, with its C project's `files`. Raises RecordError where it was not kept."""
     if elf is None or not run.weights:
         raise RecordError(f"{run.title}: its firmware and weights were not kept", "run it again")
     meta = run.meta
@@ -157,7 +164,7 @@ def of_run(run: Run, elf: bytes | None) -> Firmware:
         firmware = Firmware(
             elf, Board.of_plain(meta["linked_for"]), graph, rows_of(run.buffers, BufferRow), rows_of(run.ops, OpRow),
             meta["memory"]["stack_reserve"], orders,
-            network, Objective(meta["loss_function"], meta["target"]),
+            network, Objective(meta["loss_function"], meta["target"]), files,
         )  # fmt: skip
         _require_whole(firmware, run.weights, loss.op)
     except (WorkbenchError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -191,16 +198,24 @@ def of_built(built) -> Firmware:
     """The firmware of a session.Built, as it was compiled."""
     compiled, image = built.compiled, built.image
     return Firmware(image.content, image.board, compiled.graph, list(built.project.buffers), list(built.project.ops),
-                    image.stack_reserve, compiled.orders, compiled.model.wanted, compiled.objective)  # fmt: skip
+                    image.stack_reserve, compiled.orders, compiled.model.wanted, compiled.objective,
+                    built.project.files)  # fmt: skip
 
 
-def predict_run(run: Run, elf: bytes | None, given=None, reading: Reading = AS_IT_IS) -> Predictions:
+def predict_run(
+    run: Run,
+    elf: bytes | None,
+    given=None,
+    reading: Reading = AS_IT_IS,
+    files: Mapping[str, str] | None = None,
+    engine: str = AUTO,
+) -> Predictions:
     """Of the samples `given`, read and normalized as the run's data was, but for what `reading` asks; of those it held
-    out where None is given.
+    out where None is given. Its firmware computes them, or the native twin of its C project's `files` (see Engine).
 
     Raises DataError for samples that do not fit, or where those it held out are not there any more.
     """
-    firmware, record = of_run(run, elf), _record(run)
+    firmware, record = of_run(run, elf, files), _record(run)
     names = run.meta["classes"] if isinstance(run.meta.get("classes"), list) else ()
     if len(names) > max(firmware.network.output[-1], 2):
         raise RecordError(
@@ -213,7 +228,7 @@ def predict_run(run: Run, elf: bytes | None, given=None, reading: Reading = AS_I
         data = as_seen(given, firmware.network, record, tuple(names), reading, run.meta["loss_function"])
         data = replace(data, notes=(*data.notes, *_known(run, record, firmware.network, given)))
     try:
-        return _predictions(firmware, data, run.weights, run.meta.get("classes"))
+        return _predictions(firmware, data, run.weights, run.meta.get("classes"), engine)
     except (LookupError, ArithmeticError, TypeError, ValueError, StopIteration) as error:
         raise RecordError(f"{run.title}: its tables do not fit its firmware", "run it again") from error
 
@@ -229,20 +244,23 @@ def _known(run: Run, record: Mapping, network: Network, given) -> list[str]:
     return []
 
 
-def predict_built(built, given, reading: Reading) -> Predictions:
+def predict_built(built, given, reading: Reading, engine: str = AUTO) -> Predictions:
     """Of the samples `given` by a network as it is; normalized only as they are to be (see own.as_seen)."""
     firmware = of_built(built)
     data = as_seen(given, firmware.network, None, (), reading, firmware.objective.loss)
-    return _predictions(firmware, data, {}, data.classes)
+    return _predictions(firmware, data, {}, data.classes, engine)
 
 
-def _predictions(firmware: Firmware, data: Data, weights: Mapping[str, np.ndarray], classes=None) -> Predictions:
+def _predictions(
+    firmware: Firmware, data: Data, weights: Mapping[str, np.ndarray], classes=None, asked: str = AUTO
+) -> Predictions:
     aim, told = firmware.objective, firmware.network.output[-1] if firmware.network.output else 0
     count = told if aim.target == LABELS else 2 if aim.loss == BCE and told == 1 and classes else 0
     classes = tuple(list(data.names) + [str(number) for number in range(len(data.names), count)]) if count else ()
-    scores = firmware.scores(data.test_x, weights)
-    network = firmware.network
-    return Predictions(scores, data, firmware.objective, network.input, classes, network.nhwc)
+    scores, engine = firmware.scores(data.test_x, weights, asked)
+    network, told = firmware.network, {"asked": asked, **engine.record()}
+    data = replace(data, notes=(*data.notes, *engine.notes))
+    return Predictions(scores, data, firmware.objective, network.input, classes, network.nhwc, told)
 
 
 def _record(run: Run) -> Mapping:

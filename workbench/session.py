@@ -37,7 +37,7 @@ from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.quantize.safe_channels import SCALES
 from workbench.record.folder import filling, place_of
 from workbench.report.view import Run
-from workbench.toolchain import Image, install, make_image
+from workbench.toolchain import Image, built_here, install, make_image
 from workbench.training import Progress, train
 from workbench.units import size
 
@@ -83,17 +83,22 @@ class Built:
 
 @dataclass(frozen=True, repr=False)
 class Result(Run):
-    """A Run that can predict, by its firmware; `weights` are those it came to. `elf` is what ran (None: not kept)."""
+    """A Run that can predict, by its firmware; `weights` are those it came to. `elf` is what ran (None: not kept).
+
+    `files` are the C project's, by name, for its native twin (None: not kept, or not built on this machine).
+    """
 
     elf: bytes | None = field(default=None, repr=False)
+    files: Mapping[str, str] | None = field(default=None, repr=False)
 
     def predict(self, x) -> np.ndarray:
         """Scores, float32 (n, classes) or (n, …) as the network gives them, of samples (n, …) as `data` took them.
 
-        They are read and normalized as the run's own data was; the emulated wb_forward computes the scores, with the
-        trained weights. Raises DataError for samples that do not fit, RecordError where the firmware was not kept.
+        They are read and normalized as the run's own data was; wb_forward computes the scores, with the trained
+        weights: emulated or, where that would take long, natively too. Raises DataError for samples that do not fit,
+        RecordError where the firmware was not kept.
         """
-        return prediction.predict_run(self, self.elf, x).scores
+        return prediction.predict_run(self, self.elf, x, files=self.files).scores
 
     def save(self, folder: str | Path) -> None:
         """As Run.save; with the ELF, so that the saved run can predict."""
@@ -107,7 +112,7 @@ class Result(Run):
 def load_run(folder: str | Path) -> Result:
     """A run saved by Run.save or the command line."""
     run, elf = record.load_with_elf(folder)
-    return Result(**vars(run), elf=elf)
+    return Result(**vars(run), elf=elf, files=elf and built_here(Path(folder, record.ELF).parent, elf))
 
 
 def compile(
@@ -228,7 +233,7 @@ def run(
     compiled = compile(model, policy, schedule, optimizer, passes, objective_of(model, options))
     require_samples(model, optimizer.accumulate, options)
     built = build(compiled, board, folder, virtual)
-    return Result(**vars(train(built, options, progress)[0]), elf=built.image.content)
+    return Result(**vars(train(built, options, progress)[0]), elf=built.image.content, files=built.project.files)
 
 
 def require_fit(built: Built) -> None:

@@ -7,6 +7,7 @@ itself runs untraced, and its first loss must be the traced one's, to the bit.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from hashlib import sha256
 from itertools import chain, islice
 from math import prod
@@ -15,15 +16,15 @@ import numpy as np
 import pandas as pd
 
 from workbench import verdict
-from workbench.data import Data
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
 from workbench.emulate.timing import model_of
 from workbench.engine import Engine
+from workbench.epochs import Epochs
 from workbench.errors import InternalError
 from workbench.evaluation import Figures, figures
-from workbench.feeding import EMULATED, Step, Training, input_of, require_samples, step_count, steps_of
+from workbench.feeding import EMULATED, NATIVE, Step, Training, input_of, require_samples, step_count, steps_of
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType
 from workbench.measure import memory_measures
@@ -38,7 +39,10 @@ from workbench.trace.tracer import Tracer
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
 PATIENCE = 2.0  # seconds that who interrupts a training waits for the held-out figures it came to
 # in a run's meta: the same under any schedule
-LEARNED = ("steps", "steps_asked", "interrupted", "epochs", "loss", "held_out_loss", "accuracy", "notes")
+LEARNED = (
+    "steps", "steps_asked", "interrupted", "epochs", "epochs_done", "best_epoch", "loss", "held_out_loss", "accuracy",
+    "notes",
+)  # fmt: skip
 
 
 def train(
@@ -51,48 +55,61 @@ def train(
     """Train a session.Built; gives the Run and the weights at its end by name, in the model's own shapes.
 
     The host only feeds images and targets and reads loss and outputs. Held-out figures are those of wb_forward on the
-    held-out samples, before and after. `interrupted` is asked after each step whether that was the last one; then the
-    figures after it are left out where they would take longer than PATIENCE.
+    held-out samples, before and after, and after each epoch (see epochs). `interrupted` is asked after each step
+    whether that was the last one; then the figures after it are left out where they would take longer than PATIENCE.
 
     `like` is a run that trained the same way under another schedule, which gives the same bits: then only
     the first step runs here, and what training came to (LEARNED) is that run's. Raises InternalError where the loss of
     that step, or the weights after it, differ.
     """
-    if like is not None:
-        options = replace(options, steps=1, epochs=None, evaluate=False)
-    model = built.compiled.model
+    model, a_step = built.compiled.model, built.compiled.model.batch * built.compiled.optimizer.accumulate
     samples = require_samples(model, built.compiled.optimizer.accumulate, options)
     start = time.perf_counter()
     steps = steps_of(samples, model.batch, built.compiled.optimizer.accumulate, options)
-    count = int(step_count(samples, model.batch * built.compiled.optimizer.accumulate, options))
+    count = int(step_count(samples, a_step, options))
+    if like is not None:
+        options, count = replace(options, evaluate=False), 1
     first = next(steps)
     tracer, first_loss = _traced_step(built, options, first)
-    engine = engine_of(built, options, tracer, count)
+    engine = engine_of(built, options.engine if like is None and not tracer.found else EMULATED, count)
     held_out = options.evaluate and len(samples.test_x) > 0
+    measure = partial(_measured, built, engine)
     begin = time.perf_counter()
-    before = _held_out(built, engine, samples) if held_out else Figures(None)
+    before = measure(samples.test_x, samples.test_y) if held_out else Figures(None)
     patient = time.perf_counter() - begin <= PATIENCE
-    losses = []
+    epochs = Epochs(samples, a_step, options, engine, measure, held_out)
+    losses, stopped = [], False
     for step in islice(chain([first], steps), count):
         losses.append(engine.step(step))
         if len(losses) == 1:
             after_first = _digest(_weights(built, engine.device)[1])
         if progress:
             progress(len(losses), count, losses[-1])
-        if interrupted and interrupted():
+        stopped = bool(interrupted and interrupted()) and len(losses) < count
+        if like is None and (patient or not stopped):
+            epochs.step_done(losses)
+        if stopped or epochs.exhausted:
             break
     engine.finish()
-    held_out = held_out and (len(losses) == count or patient)
-    after = _held_out(built, engine, samples) if held_out else Figures(None)
+    if epochs.best:
+        engine.device.restore(epochs.best.state)
+    after = epochs.known(len(losses))
+    if after is None:
+        after = measure(samples.test_x, samples.test_y) if held_out and (patient or not stopped) else Figures(None)
+        epochs.learn(len(losses), after)
     agrees = first_loss is None or np.array_equal(first_loss, losses[0], equal_nan=True)
     if not agrees and not tracer.found:  # violations would explain it, and are told
         raise InternalError(f"the traced step's loss is {first_loss!r}, the untraced one's {losses[0]!r}")
     compiled, weights = _weights(built, engine.device)
     engine.close()
-    notes = verdict.notes(built, options, samples, losses, (before, after), compiled, weights)
+    broken = ["everything was emulated: the step broke the plan"] if tracer.found and options.engine == NATIVE else []
+    told_of = verdict.notes(built, options, samples, losses, (before, after), compiled, weights)
+    notes = [*told_of, *epochs.notes(len(losses), stopped), *engine.notes, *broken]
     seconds = {"emulate": time.perf_counter() - start - sum(engine.seconds.values()), **engine.seconds}
     of_data = None if verdict.made_up(built, options) else samples
     run = _record(built, options, of_data, engine, tracer, losses, count, (before, after), seconds, notes)
+    run.meta["interrupted"] = stopped
+    run.meta.update(epochs_done=epochs.done, best_epoch=epochs.best and epochs.best.epoch)
     run.meta.update(verdict.guesses(built, samples))
     run.meta["weights_after_first_step"] = after_first
     if like is not None and _same_first_step(run, like.meta):
@@ -102,10 +119,10 @@ def train(
     return replace(run, weights=weights), weights
 
 
-def _held_out(built, engine: Engine, samples: Data) -> Figures:
+def _measured(built, engine: Engine, x: np.ndarray, y: np.ndarray) -> Figures:
+    """What wb_forward's outputs of samples x are worth beside y, with the weights as they stand."""
     objective = built.compiled.objective
-    targets = told(objective, samples.test_x, samples.test_y, input_of(built.compiled.model))
-    return figures(objective, engine.outputs(samples.test_x), targets)
+    return figures(objective, engine.outputs(x), told(objective, x, y, input_of(built.compiled.model)))
 
 
 def _same_first_step(run: Run, like: Mapping) -> bool:
@@ -142,15 +159,14 @@ def _digest(weights: Mapping[str, np.ndarray]) -> str:
     return bits.hexdigest()
 
 
-def engine_of(built, options: Training, tracer: Tracer, steps: int) -> Engine:
-    """Who runs the steps of a session.Built whose first one `tracer` has watched."""
+def engine_of(built, asked: str, steps: int) -> Engine:
+    """Who runs the steps of a session.Built."""
     kinds = built.compiled.graph.types
     integers = {
         row.symbol: kind.dtype
         for row in built.project.buffers
-        if row.storage == "sram" and (kind := kinds[row.parameter or row.values[0]]).dtype != "float32"
+        if row.storage == "sram" and (kind := kinds[row.values[0] if row.values else row.parameter]).dtype != "float32"
     }
-    asked = EMULATED if tracer.found else options.engine  # what breaks the plan there must not run here
     return Engine(asked, device_of(built), built.project.files, integers, steps)
 
 
@@ -228,17 +244,20 @@ def _record(
         "board": board.name, "core": board.core, "linked_for": asdict(built.image.board),
         "input": "rows" if device.machine.takes_rows else "whole",
         "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
-        "steps": len(losses), "steps_asked": asked, "interrupted": len(losses) < asked,
-        "engine": engine.record(), "trained_by": None,
+        "steps": len(losses), "steps_asked": asked,
+        "engine": {"asked": options.engine, **engine.record()}, "trained_by": None,
         "epochs": None if options.epochs is None else int(options.epochs),
         "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
         "lr_schedule": options.lr_schedule, "warmup": int(options.warmup),
+        "validation": options.set_aside and float(options.set_aside),
+        "patience": options.patience and int(options.patience),
         "channels_last": model.wanted.nhwc, "trace": options.trace,
         "weights_from": model.weights_from, "pretrained": model.pretrained,
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,
         "parameters_updated": int(sum(updated)), "channel_orders": _in_json(compiled.orders),
         "data": samples and samples.record(),
         "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),
+        "clip": compiled.optimizer.clip and float(compiled.optimizer.clip),
         **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
         "loss_function": compiled.objective.loss, "target": compiled.objective.target,

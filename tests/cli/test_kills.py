@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 KILLS = Path(__file__).parents[1] / "kills.py"
-VERBS = ("run", "lifecycle", "compare", "build")
+VERBS = ("run", "lifecycle", "compare", "seeds", "build")
 
 
 def killed(folder, every, verb) -> list[dict]:
@@ -23,12 +23,13 @@ def killed(folder, every, verb) -> list[dict]:
 
 @pytest.mark.parametrize(
     ("verb", "every"),
-    [(verb, 10) for verb in VERBS] + [pytest.param(verb, 1, marks=pytest.mark.long) for verb in (*VERBS, "demo")],
+    [(verb, 40 if verb == "seeds" else 10) for verb in VERBS]  # seeds are kept as a comparison's cells are
+    + [pytest.param(verb, 1, marks=pytest.mark.long) for verb in (*VERBS, "demo")],
 )
 def test_what_is_told_after_a_kill(tmp_path, verb, every):
     kills = killed(tmp_path, every, verb)
     told = Counter((kill["before"], kill["told"]) for kill in kills)
-    words = {"old", "new", "interrupted", *(["new, the rest interrupted"] if verb == "compare" else [])}
+    words = {"old", "new", "interrupted", *(["new, the rest interrupted"] if verb in ("compare", "seeds") else [])}
     assert {word for _, word in told} <= words, told
     assert told[False, "old"] == 0 and told[False, "interrupted"] > 0 and told[True, "old"] > 0
     if verb == "build":  # `make` completes nothing, but finds no half of two projects

@@ -8,8 +8,10 @@ from workbench.cli.output import output_folder, say, say_error, say_json, say_mo
 from workbench.errors import WorkbenchError
 
 # What an ablation decides itself.
-OWN = ("schedules", "passes", "steps", "epochs", "lr_decay", "lr_schedule", "warmup", "pretrain", "trace", "engine",
-       "input", "seeds")  # fmt: skip
+OWN = (
+    "schedules", "passes", "steps", "epochs", "lr_decay", "lr_schedule", "warmup", "validation", "patience", "pretrain",
+    "trace", "engine", "input", "seeds",
+)  # fmt: skip
 TABLE = "ablation.csv"
 
 

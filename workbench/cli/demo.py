@@ -63,7 +63,8 @@ def _settle(args) -> None:
     args.model, args.policy, args.batch, args.seed, args.data = MODEL, "full", 1, 0, None
     args.lr, args.lr_bias, args.lr_decay, args.trace, args.load_weights = RATE, None, DECAY, "memory", None
     args.momentum, args.weight_decay, args.accumulate, args.loss = 0.0, 0.0, 1, None
-    args.lr_schedule, args.warmup = "constant", 0
+    args.lr_schedule, args.warmup, args.clip = "constant", 0, None
+    args.validation = args.patience = None
     args.input, args.passes, args.rounding, args.no_qas, args.classes = "whole", "", "stochastic", False, None
     args.engine = "auto"
     args.steps, args.epochs = 1, EPOCHS

@@ -6,6 +6,7 @@ from workbench import data, frontends
 from workbench.frontends.model import GIVEN
 from workbench.record import Run
 from workbench.report import tables
+from workbench.report.engines import native_words
 
 
 def origins(meta: dict) -> dict[str, str]:
@@ -64,7 +65,12 @@ def notes_of(runs: Sequence[Run]) -> list[str]:
         told = [f"{what}: {told}" for what, told in origins(run.meta).items()]
         for note in dict.fromkeys([*told, *(run.meta.get("notes") or [])]):
             about.setdefault(note, []).append(run)
-    return [*(f"{_names(having, runs)}{note}" for note, having in about.items()), *trained_once(runs)]
+    native = native_words([run.meta for run in runs])
+    return [
+        *(f"{_names(having, runs)}{note}" for note, having in about.items()),
+        *trained_once(runs),
+        *([f"native: {native}"] if native else []),
+    ]
 
 
 def _names(having: Sequence[Run], runs: Sequence[Run]) -> str:

@@ -17,7 +17,8 @@ from workbench.errors import ModelError
 from workbench.objective import LOSSES
 from workbench.rates import LR_SCHEDULES
 
-OWN = ("output", "force", "json", "steps", "epochs", "trace")  # options of one command, not of the training it is about
+# options of one command, not of the training it is about: what it writes, how long it runs
+OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace")
 
 
 def add_model(
@@ -52,6 +53,9 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
     parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
     parser.add_argument("--weight-decay", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
     parser.add_argument(
+        "--clip", type=norm, metavar="X", help="the most the norm of all gradients may be (default: any)"
+    )
+    parser.add_argument(
         "--rounding", default="stochastic", choices=policy.ROUNDINGS, help="of int8 updates (default stochastic)"
     )
     parser.add_argument("--no-qas", action="store_true", help="int8 updates without quantization-aware scaling")
@@ -79,6 +83,10 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
         "--lr-schedule", default="constant", choices=LR_SCHEDULES, help="over all steps (default constant)"
     )
     parser.add_argument("--warmup", type=seed, default=0, metavar="N", help="steps that raise both to --lr (default 0)")
+    parser.add_argument("--validation", type=part, metavar="X", help="share to validate on after each epoch")
+    parser.add_argument(
+        "--patience", type=positive, metavar="N", help="stop after N epochs without a better validation loss"
+    )
     parser.add_argument(
         "--trace", default=trace, choices=("off", "ops", "memory"), help=f"of the first step (default {trace})"
     )
@@ -150,6 +158,13 @@ def share(text: str) -> float:
     return value
 
 
+def part(text: str) -> float:
+    value = _not_negative(text, "a part: a number above 0, below 1")
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a part: a number above 0, below 1")
+    return value
+
+
 def _not_negative(text: str, what: str) -> float:
     try:
         value = float(text)
@@ -168,6 +183,13 @@ def rate(text: str) -> float:
     value = _not_negative(text, "a rate: a number of 0 or more, such as 0.02")
     if not policy.is_rate(value):
         raise argparse.ArgumentTypeError(f"{text} is not a rate that float32 can hold")
+    return value
+
+
+def norm(text: str) -> float:
+    value = _not_negative(text, "a norm: a number above 0")
+    if not policy.is_rate(value) or value == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a norm: a number above 0 that float32 can hold")
     return value
 
 
@@ -265,7 +287,9 @@ def passes(args) -> str:
 
 
 def optimizer(args):
-    return policy.Optimizer(args.momentum, args.weight_decay, args.accumulate, args.rounding, not args.no_qas)
+    return policy.Optimizer(
+        args.momentum, args.weight_decay, args.accumulate, args.rounding, not args.no_qas, args.clip
+    )
 
 
 def training(args, evaluate: bool = True):
@@ -275,6 +299,7 @@ def training(args, evaluate: bool = True):
     return Training(
         steps=None if args.epochs else args.steps, epochs=args.epochs, seed=args.seed, **data(args),
         lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay, lr_schedule=args.lr_schedule, warmup=args.warmup,
+        validation=args.validation, patience=args.patience,
         trace=args.trace, evaluate=evaluate, loss=args.loss, engine=args.engine,
     )  # fmt: skip
 
@@ -381,6 +406,7 @@ def run_name(args, board: Board, schedule: str | None = None, label: str | None 
     parts += [f"no_{word[1:]}" if word.startswith("-") else word for word in words if word]
     for name, plain in (("batch", 1), ("accumulate", 1), ("momentum", 0), ("weight_decay", 0)):
         parts += [f"{name}{getattr(args, name):g}"] if getattr(args, name) != plain else []
+    parts += [f"clip{args.clip:g}"] if args.clip else []
     parts += [args.loss] if args.loss else []
     parts += [args.rounding] if args.rounding != "stochastic" else []
     parts += ["no_qas"] if args.no_qas else []

@@ -1,4 +1,4 @@
-"""What a network makes of samples: scores and classes by the emulated forward, and how good they are."""
+"""What a network makes of samples: scores and classes by its firmware's wb_forward, and how good they are."""
 
 import os
 from pathlib import Path
@@ -21,6 +21,7 @@ def add_arguments(parser) -> None:
     options.add_model(parser, metavar="RUN|MODEL", or_else="the folder of a run, or ")
     options.add_board(parser)
     options.add_data(parser, split=False)
+    options.add_engine(parser)
     parser.add_argument("--load-weights", metavar="FILE", help="of a network: with the weights in an .npz")
     parser.add_argument("--seed", type=options.seed, default=0, metavar="S", help="of a network's weights (default 0)")
     options.add_output(parser)
@@ -56,7 +57,8 @@ def _is_run(name: str) -> bool:
 def _no_run(place: Path) -> RecordError:
     """What to say of a folder that holds no run, or is not there."""
     beside = place if place.is_dir() else place.parent
-    runs = sorted(str(each.parent) for each in beside.glob(f"*/{RUN}"))[:MOST_RUNS]
+    found = (each for depth in ("*", "*/*") for each in beside.glob(f"{depth}/{RUN}"))  # seeds of cells lie deeper
+    runs = sorted(str(each.parent) for each in found)[:MOST_RUNS]
     told = f"there are {', '.join(runs)}" if runs else "name the folder that `workbench run` wrote"
     return RecordError(f"{place} holds no run", f"{meant(str(place), runs)}{told}")
 
@@ -75,7 +77,7 @@ def _by_run(args):
             raise WorkbenchError(f"--{name.replace('_', '-')} is for a network; a run has its own", "leave it out")
     run = session.load_run(args.model)
     with stage(args, f"{args.model}: predicting"):
-        return run, prediction.predict_run(run, run.elf, args.data, _reading(args))
+        return run, prediction.predict_run(run, run.elf, args.data, _reading(args), run.files, args.engine)
 
 
 def _by_model(args):
@@ -92,7 +94,7 @@ def _by_model(args):
     with stage(args, f"{options.called(args)}: building"):
         built = session.build(session.compile(model, FORWARD), board)
     with stage(args, f"{options.called(args)}: predicting"):
-        return prediction.predict_built(built, given, _reading(args))
+        return prediction.predict_built(built, given, _reading(args), args.engine)
 
 
 def as_object(made) -> dict:
@@ -106,6 +108,7 @@ def as_object(made) -> dict:
         "source": made.data.name, "scores": scores, "predicted": predicted,
         "classes": list(made.data.names) or len(made.classes) or None, "accuracy": made.figures.accuracy,
         "loss_function": made.objective.loss, "held_out_loss": made.figures.loss, "confusion": matrix,
+        "engine": dict(made.engine),
     }  # fmt: skip
 
 
@@ -118,7 +121,7 @@ def _text(name: str, made) -> str:
     from workbench.report.confusion import confusion_text
 
     found, count = made.figures, len(made.scores)
-    lines = [f"{name} · {count:,} sample{'s' * (count > 1)} of {made.data.name} · wb_forward, emulated"]
+    lines = [f"{name} · {count:,} sample{'s' * (count > 1)} of {made.data.name} · wb_forward, {_by(made.engine)}"]
     if found.accuracy is not None:
         lines.append(f"accuracy  {units.percent(found.accuracy)}")
     if made.has_targets:
@@ -128,6 +131,14 @@ def _text(name: str, made) -> str:
     if made.has_targets and made.objective.target == VALUES and made.objective.loss == MSE:
         lines.append(f"error     {made.errors.mean():.4g} on average, {made.errors.max():.4g} at most")
     return "\n".join([*lines, *_some_samples(made)])
+
+
+def _by(engine) -> str:
+    """'emulated', or 'native (gcc 12.2.0), the first and the last batch emulated too, equal to the bit'."""
+    if engine["used"] == "emulated":
+        return "emulated"
+    which = "the first and the last batch" if engine["verified"]["batches"] > 1 else "the one batch"
+    return f"native ({engine['compiler']}), {which} emulated too, equal to the bit"
 
 
 def _present(made):

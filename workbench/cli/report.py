@@ -10,6 +10,8 @@ from workbench.errors import RecordError, WorkbenchError, shown
 
 HELP = "print saved runs again, without running"
 LARGEST_TABLE, MOST_CELLS = 4 * files.MB, 10_000
+SEEDS = "seeds.csv"  # of record.folder, which loads pandas
+OF_A_SEED = ["cell", "policy", "schedule", "seed", "error", "folder"]  # a row of it
 ORDER = ("vanilla", "reordered", "optimized")
 
 
@@ -19,6 +21,7 @@ def add_arguments(parser) -> None:
                         help="operators and buffers to list (default 10)")  # fmt: skip
     parser.add_argument("--lifecycle", metavar="FILE", help="draw the lifecycle figure again: a .png, .svg or .pdf")
     options.add_x(parser)
+    parser.add_argument("--curve", metavar="FILE", help="draw a run's losses, and what its epochs came to: a .png, …")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument("--json", action="store_true", help="the run's JSON object on stdout, a list for several")
 
@@ -26,50 +29,64 @@ def add_arguments(parser) -> None:
 def execute(args) -> int:
     from workbench.cli import ablate
 
-    if len(args.runs) == 1 and not args.lifecycle and (steps := _steps(Path(args.runs[0]))):
+    if len(args.runs) == 1 and not (args.lifecycle or args.curve) and (steps := _steps(Path(args.runs[0]))):
         say_json(ablate.as_json(steps)) if args.json else ablate.tell(steps)
         return 0
     picture = _picture(args.lifecycle, args.force) if args.lifecycle else None
+    curve = _picture(args.curve, args.force, "--curve loss.png") if args.curve else None
     found = [_loaded(Path(name)) for name in args.runs]
     runs = [run for loaded, _ in found for run in loaded]
-    if picture:
+    if curve and len(runs) > 1:
+        raise WorkbenchError(f"--curve draws one run; these are {len(runs)}", "name the folder of one of them")
+    if picture or curve:
         with stage(args, "drawing"):
-            _draw(runs, picture, args.x)
+            _draw(runs, picture, args.x, curve)
     if args.json:
-        say_json(runs[0].meta if len(runs) == 1 else [run.meta for run in runs])
+        of_seeds = _over_seeds(Path(args.runs[0]), runs) if len(args.runs) == 1 else None
+        say_json(of_seeds or (runs[0].meta if len(runs) == 1 else [run.meta for run in runs]))
         return 0
     say(_text(runs, args.top).rstrip())
     for _, missing in found:
         if missing:
             say("\n".join(["", "missing", *(f"  {told}" for told in missing)]))
-    if picture:
-        say_more(args, f"\nWrote {picture}")
+    if written := [str(path) for path in (picture, curve) if path]:
+        say_more(args, f"\nWrote {', '.join(written)}")
     return 0
 
 
 def _text(runs, top: int) -> str:
     from workbench.cli.notes import notes_of, origins_text
+    from workbench.report.seeds import joined
     from workbench.report.side_by_side import comparison_text
-    from workbench.report.text import report_text
+    from workbench.report.text import report_text, seeds_text
 
+    if len(runs) > 1 and len(joined(runs)) == 1:
+        return seeds_text(runs) + "".join(f"{'note':<10}{note}\n" for note in notes_of(runs))
     if len(runs) > 1:
         notes = "".join(f"note: {note}\n" for note in notes_of(runs))
         return "\n".join(filter(None, (comparison_text(runs), notes)))
     return report_text(runs[0], top, origins_text(runs[0].meta))
 
 
-def _draw(runs, path: Path, x: str) -> None:
-    from workbench.report.figure import save_figure
-    from workbench.report.lifecycle import lifecycle_figure
+def _draw(runs, lifecycle: Path | None, x: str, curve: Path | None) -> None:
+    """The pictures that were asked for; matplotlib is loaded for those alone."""
+    if lifecycle:
+        from workbench.report.figure import save_figure
+        from workbench.report.lifecycle import lifecycle_figure
 
-    save_figure(lifecycle_figure(runs, x), path)
+        save_figure(lifecycle_figure(runs, x), lifecycle)
+    if curve:
+        from workbench.report.figure import save_figure
+        from workbench.report.loss_curve import loss_figure
+
+        save_figure(loss_figure(runs[0]), curve)
 
 
-def _picture(name: str, force: bool) -> Path:
+def _picture(name: str, force: bool, example: str = "--lifecycle lifecycle.png") -> Path:
     from workbench.report.figure import ENDINGS
 
     if Path(name).suffix.lower() not in ENDINGS:
-        raise WorkbenchError(f"{name} is no {', '.join(ENDINGS)}", "such as --lifecycle lifecycle.png")
+        raise WorkbenchError(f"{name} is no {', '.join(ENDINGS)}", f"such as {example}")
     return output_file(name, force)
 
 
@@ -94,8 +111,8 @@ def _folders(folder: Path) -> list[Path]:
     if (folder / "run.json").exists() or not folder.is_dir():
         return [folder]
     found = together(folder) or [path.parent for path in sorted(folder.glob("*/run.json"))]
-    if (folder / "compare.csv").exists():
-        return _cells(folder / "compare.csv")
+    if table := _list(folder):
+        return _cells(table)
     if not found and any(folder.glob("*/firmware")):
         _refuse(folder)
     return sorted(found, key=lambda path: ORDER.index(path.name) if path.name in ORDER else len(ORDER)) or [folder]
@@ -109,7 +126,7 @@ def _refuse(folder: Path) -> None:
 
 
 def _cells(path: Path) -> list[Path]:
-    """The folders of a comparison's runs. Raises RecordError that tells its errors where no cell left a run."""
+    """The folders of the runs in a list. Raises RecordError that tells its errors where no cell left a run."""
     found = [path.parent / name for name in _table(path).get("folder", []) if name]
     if not found:
         errors = "".join(f"\n  {told}" for told in _left_out(path.parent))
@@ -120,11 +137,36 @@ def _cells(path: Path) -> list[Path]:
 
 def _left_out(folder: Path) -> list[str]:
     """The cells of a comparison that left no run, each with why: 'full optimized: interrupted'."""
-    if not (folder / "compare.csv").exists() or (folder / "run.json").exists():
+    table = _list(folder)
+    if table is None or (folder / "run.json").exists():
         return []
-    rows = _table(folder / "compare.csv").reindex(columns=["policy", "schedule", "error", "folder"], fill_value="")
-    lacking = rows[rows.folder == ""].itertuples(index=False)
-    return [f"{row.policy} {row.schedule}: {row.error.partition(chr(10))[0]}" for row in lacking]
+    columns = ["policy", "schedule", "seed", "error", "folder"]
+    rows = _table(table).reindex(columns=columns, fill_value="")
+    lacking, seeds = rows[rows.folder == ""].itertuples(index=False), table.name == SEEDS
+    return [f"{row.policy} {row.schedule}{f' seed {row.seed}' * seeds}: {row.error.partition(chr(10))[0]}"
+            for row in lacking]  # fmt: skip
+
+
+def _list(folder: Path) -> Path | None:
+    """The table of the runs in a folder: of all seeds, or else of a comparison's cells."""
+    return next((folder / name for name in (SEEDS, "compare.csv") if (folder / name).exists()), None)
+
+
+def _over_seeds(folder: Path, runs) -> dict | list[dict] | None:
+    """As `run --seeds` and `compare --seeds` tell them with --json; None where there are none."""
+    from workbench.report.seeds import as_object
+
+    if not (folder / SEEDS).exists() or (folder / "run.json").exists():
+        return None
+    cells, left = {}, iter(runs)
+    for row in _table(folder / SEEDS).reindex(columns=OF_A_SEED, fill_value="").itertuples(index=False):
+        _, own, missing = cells.setdefault(row.cell, (row, [], []))
+        if row.folder:
+            own.append(next(left))
+        else:
+            missing.append({"seed": int(row.seed) if row.seed.isdecimal() else None, "error": row.error})
+    told = [as_object(row.policy, row.schedule, own, runs, missing) for row, own, missing in cells.values()]
+    return told if (folder / "compare.csv").exists() else told[0]
 
 
 def _steps(folder: Path) -> list:
@@ -156,6 +198,6 @@ def _table(path: Path):
     except (OSError, ValueError) as error:
         raise RecordError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     for name in table.get("folder", []):
-        if name and (Path(name).name != name or name == ".."):
+        if name and (Path(name).is_absolute() or ".." in Path(name).parts):
             raise RecordError(f"{path}: {shown(name)} is no folder in it", "`workbench compare` again")
     return table

@@ -62,6 +62,7 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
         targets.values[test], targets.classes, GIVEN, seen[train], seen[test], targets.target, targets.names,
         layout=layout, split=told, normalize=normalize, reading=reading.asked, notes=samples.notes,
         origins=tuple(map(samples.origin, test.tolist())),
+        **({} if samples.groups is None else {"train_groups": samples.groups[train]}),
     )  # fmt: skip
     return _digested(_noted(data, network))
 

@@ -39,7 +39,9 @@ class Data:
 
     The last fields tell how it came to be (see own.resolved): the layout x came in, how it was split (None: it came in
     parts), what was normalized, what else was asked for when it was read, lines that its user should know, the SHA-256
-    of the four arrays, and where each held-out sample came from: a file, a line, its number (none: unknown).
+    of the four arrays, and where each held-out sample came from: a file, a line, its number (none: unknown). Training
+    samples of one group are parts of one recording (none: each is its own). A part of the training samples that is set
+    aside to validate on (see split.set_aside) is in neither of the four arrays any more.
     """
 
     name: str
@@ -60,6 +62,9 @@ class Data:
     notes: tuple[str, ...] = ()
     digest: str = ""
     origins: tuple[str, ...] = ()
+    train_groups: np.ndarray = field(default_factory=_nobody)
+    validation_x: np.ndarray = field(default_factory=_nobody)
+    validation_y: np.ndarray = field(default_factory=_nobody)
 
     def __repr__(self) -> str:
         parts = f"{len(self.train_x):,} to train on, {len(self.test_x):,} held out"
@@ -70,7 +75,8 @@ class Data:
         return {
             "source": self.name, "digest": self.digest, "shape": list(self.train_x.shape[1:]), "layout": self.layout,
             "target": self.target, "split": self.split, "normalize": self.normalize.plain(),
-            "reading": dict(self.reading), "train": len(self.train_x), "test": len(self.test_x),
+            "reading": dict(self.reading), "train": len(self.train_x), "validation": len(self.validation_x),
+            "test": len(self.test_x),
         }  # fmt: skip
 
     @property
@@ -105,8 +111,9 @@ class Data:
         if not kept.any():
             raise DataError(f"{other.name} trains on every image that {self.name} does: none is left to pre-train on",
                             "sets like digits-rotated leave half of the images to digits")  # fmt: skip
+        groups = self.train_groups[kept] if len(self.train_groups) else self.train_groups
         return replace(self, train_x=self.train_x[kept], train_y=self.train_y[kept],
-                       train_images=self.train_images[kept])  # fmt: skip
+                       train_images=self.train_images[kept], train_groups=groups)  # fmt: skip
 
 
 def rotated(images: np.ndarray) -> np.ndarray:

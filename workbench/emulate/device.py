@@ -5,6 +5,7 @@ All it knows of the network are the plan tables, so any firmware with such table
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -106,16 +107,17 @@ class Device:
 
     def state(self) -> dict[str, bytes]:
         """All that one step leaves to the next, by symbol: updated parameters, momentum, sums of gradients, scalars."""
-        return {symbol: self.machine.read(symbol, size) for symbol, size in self._lasting().items()}
+        return {symbol: self.machine.read(symbol, size) for symbol, size in self._lasting.items()}
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Put back what `state` gave, of this device or of another of the same tables. Raises RecordError."""
-        if (lasting := self._lasting()) != {symbol: len(data) for symbol, data in state.items()}:
+        if (lasting := self._lasting) != {symbol: len(data) for symbol, data in state.items()}:
             odd = sorted({symbol for symbol, _ in lasting.items() ^ ((key, len(data)) for key, data in state.items())})
             raise RecordError(f"a state of other tables cannot be put back: {', '.join(odd)} differ")
         for symbol, data in state.items():
             self.machine.write(symbol, data)
 
+    @cached_property
     def _lasting(self) -> dict[str, int]:
         """Symbol -> bytes; the number of steps done is no row where the network itself has no use for it."""
         rows = {row.symbol: row.size for row in self.buffers if row.storage == "sram"}

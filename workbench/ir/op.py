@@ -204,7 +204,7 @@ class Op:
 
     def grad(self, index: int) -> Callable | None:
         """The gradient rule of operand `index`; None where there is none."""
-        if self.variadic:
+        if self.variadic and self.grads:
             return partial(self.grads[0], index=index)
         return self.grads[index] if index < len(self.grads) else None
 

@@ -1,28 +1,39 @@
 """A machine of the host: the functions and arrays of a project's shared library, driven as the emulated core is."""
 
 import ctypes
-import tempfile
+import os
 from functools import cached_property
-from pathlib import Path
 
 from workbench.emulate.memory import Memory
+from workbench.errors import ToolchainError, WorkbenchError
 
 
 class Host(Memory):
-    """One network's state on the host, apart from any other's. No limit of memory is kept, and no fault is told."""
+    """One network's state on the host, apart from any other's. No limit of memory is kept, and no fault is told.
+
+    The library lies in memory alone, as a file without a name of its own: nothing is left behind, however this process
+    ends, and one that is loaded twice is two. Its number is kept as long as it is loaded, for that is how the loader
+    tells it from others.
+    """
 
     def __init__(self, content: bytes):
-        with tempfile.TemporaryDirectory() as folder:  # a file of its own: one that is loaded twice shares its arrays
-            path = Path(folder, "twin.so")
-            path.write_bytes(content)
-            self._library = ctypes.CDLL(str(path))
+        self._file = os.memfd_create("native_twin")
+        try:
+            with os.fdopen(os.dup(self._file), "wb") as file:
+                file.write(content)
+            self._library = ctypes.CDLL(f"/proc/self/fd/{self._file}")
+        except OSError as error:
+            os.close(self._file)
+            raise ToolchainError(f"the native twin cannot be loaded: {error}", "--engine emulated needs none") from None
         self.elf = Symbols(self._library)
         self._image = b""
 
     def close(self) -> None:
-        """Let go of its memory."""
-        library, self._library, self.elf = self._library, None, None
-        ctypes.CDLL(None).dlclose(ctypes.c_void_p(library._handle))
+        """Let go of its memory; a second time does nothing."""
+        if self._library:
+            library, self._library, self.elf = self._library, None, None
+            ctypes.CDLL(None).dlclose(ctypes.c_void_p(library._handle))
+            os.close(self._file)
 
     def start(self) -> None:
         """Nothing: a library starts as its initial values are."""
@@ -31,8 +42,8 @@ class Host(Memory):
         """Nothing: its stack is the host's."""
 
     def call(self, entry: str) -> None:
-        """Call a function of the library."""
-        getattr(self._library, entry)()
+        """Call a function of the library. Ctrl-C waits for its end."""
+        self._library.wb_host_call(ctypes.c_void_p(self.elf.address(entry)))
 
     def read(self, where: int | str, size: int) -> bytes:
         return ctypes.string_at(self._address(where), size)
@@ -61,9 +72,20 @@ class Symbols:
         self._library, self._known = library, {}
 
     def has(self, symbol: str) -> bool:
-        return hasattr(self._library, symbol)
+        """Whether the name is defined."""
+        return self._find(symbol) is not None
 
     def address(self, symbol: str) -> int:
+        """Where a function or an array is. Raises WorkbenchError for a name that is not defined."""
+        address = self._find(symbol)
+        if address is None:
+            raise WorkbenchError(f"the native twin has no symbol {symbol}")
+        return address
+
+    def _find(self, symbol: str) -> int | None:
         if symbol not in self._known:
-            self._known[symbol] = ctypes.addressof(ctypes.c_char.in_dll(self._library, symbol))
+            try:
+                self._known[symbol] = ctypes.addressof(ctypes.c_char.in_dll(self._library, symbol))
+            except ValueError:
+                self._known[symbol] = None
         return self._known[symbol]

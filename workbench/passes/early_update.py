@@ -14,10 +14,11 @@ from workbench.ir.liveness import storage_roots
 def early_update(graph: Graph) -> Graph:
     """The same nodes, each update of a parameter at its earliest safe place; everything else in its order."""
     root = storage_roots(graph)
+    age = {name: place for place, node in enumerate(graph.nodes) for name in node.results}
     updates = [node for node in graph.nodes if _persists(node, root, graph)]
     order = [node for node in graph.nodes if not _persists(node, root, graph)]
     for update in updates:
-        order.insert(_earliest_safe_place(update, order, root), update)
+        order.insert(_earliest_safe_place(update, order, root, age), update)
     return graph.with_order(order)
 
 
@@ -26,12 +27,12 @@ def _persists(node: Node, root: dict[str, str], graph: Graph) -> bool:
     return any(root[name] in graph.persistent for name in node.overwrites)
 
 
-def _earliest_safe_place(update: Node, order: list[Node], root: dict[str, str]) -> int:
-    overwritten = {root[name] for name in update.overwrites}
+def _earliest_safe_place(update: Node, order: list[Node], root: dict[str, str], age: dict[str, int]) -> int:
+    overwritten, new = {root[name] for name in update.overwrites}, age[update.results[0]]
     place = 0
     for position, node in enumerate(order):
         makes_operand = set(node.results).intersection(update.operands)
-        reads_old = any(root[name] in overwritten for name in node.operands)
+        reads_old = any(root[name] in overwritten and age.get(name, -1) < new for name in node.operands)
         if makes_operand or reads_old:
             place = position + 1
     return place

@@ -6,10 +6,19 @@
 The new node stands where it first may: behind the makers of its operands and the last reader of the old weight, and
 before dy or x are written over. Where dy and x have to stay longer for it and that costs more than dw, the two nodes
 are left alone.
+
+Clipping (see ops/clip) reads each gradient twice: for the norm of all, and then to apply it. Where that lowers the peak
+it is computed twice instead, and never kept:
+
+    before    dw = gradient(dy, x);  q = sum_of_squares(dw) … r = clip(lr, q, …)  w = nn.sgd(w, dw, r)
+    after     q = gradient_squares(dy, x) … r = clip(lr, q, …)  w = gradient_sgd(w, dy, x, r)
 """
+
+from itertools import chain
 
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import peak_bytes, storage_roots
+from workbench.ops.fused_squares import squared_name
 from workbench.ops.fused_update import fused_name
 from workbench.passes import Declined
 
@@ -29,6 +38,10 @@ def fuse_update(graph: Graph, must_pay: bool = True) -> Graph:
                 graph = fused
             elif (needed := peak_bytes(fused)) <= peak:
                 graph, peak = fused, needed
+        for update in before.nodes if must_pay else ():
+            fused = _computed_twice(graph, update)
+            if fused is not None and (needed := peak_bytes(fused)) < peak:
+                graph, peak, fits = fused, needed, fits + 1
     if not fits and must_pay:
         raise Declined("each gradient has other readers, another shape than its weight, or no place for it")
     return graph
@@ -51,14 +64,29 @@ def _fused(graph: Graph, update: Node) -> Graph | None:
     return graph.with_nodes(other for other in others if other is not gradient and other is not update)
 
 
-def _gradient_of(graph: Graph, update: Node) -> Node | None:
-    """The node that makes what `update` applies, if the two can be one."""
+def _computed_twice(graph: Graph, update: Node) -> Graph | None:
+    """The graph with `update` and the gradient it reads as one node, and as another the sum of that one's squares."""
+    gradient = _gradient_of(graph, update, readers=2)
+    if gradient is None or not squared_name(gradient.op):
+        return None
+    squares = next(node for node in graph.nodes if update.operands[1] in node.operands and node is not update)
+    if squares.op != "sum_of_squares":
+        return None
+    node = Node(
+        squared_name(gradient.op), (*gradient.operands, *squares.operands[1:]), squares.results,
+        {**gradient.attrs, **squares.attrs}, (), squares.label,
+    )  # fmt: skip
+    apart = [(node, each) if each is gradient else (each,) for each in graph.nodes if each is not squares]
+    return _fused(graph.with_nodes(chain.from_iterable(apart)), update)
+
+
+def _gradient_of(graph: Graph, update: Node, readers: int = 1) -> Node | None:
+    """The node that makes what `update` applies, if the two can be one; its result has so many `readers`."""
     value = update.operands[1] if len(update.operands) > 1 else ""
     gradient = graph.producer().get(value)
     if gradient is None or not fused_name(gradient.op, update.op) or gradient.overwrites:
         return None
-    readers = sum(node.operands.count(value) for node in graph.nodes)
-    if readers > 1 or value in graph.outputs:
+    if sum(node.operands.count(value) for node in graph.nodes) != readers or value in graph.outputs:
         return None
     if graph.types[value].shape != graph.types[update.operands[0]].updated.shape:
         return None  # a part that nothing marks: the firmware has the weight whole, the kernel writes in a row

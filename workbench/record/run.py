@@ -12,7 +12,8 @@ firmware/      the C project and the ELF that ran, where they were kept
 
 A run takes the place of an earlier one as a whole (see folder.py); what was cut, edited or removed since is refused.
 Where several were written together (lifecycle, demo), or a project alone (build), files.json holds `files`, the SHA-256
-of each; a comparison has compare.csv too, with the folder of each cell, or its error.
+of each; a comparison has compare.csv too, with the folder of each cell, or its error; several seeds have seeds.csv,
+with the folder of each run, such as seed-0 or full-optimized/seed-0, or its error.
 """
 
 import json
@@ -43,7 +44,7 @@ ACCESSES = ["position", "buffer", "bytes_read", "bytes_written", "low", "high"]
 VIOLATIONS = ["kind", "position", "op", "buffer", "address", "size", "pc", "symbol", "count"]
 SYMBOLS = ["name", "address", "size", "kind"]
 
-LARGEST_FILE = 32 * MB
+LARGEST_FILE, MOST_NAMED = 32 * MB, 20
 WEIGHTS, ELF = "weights.npz", "firmware/firmware.elf"
 TABLES = {"ops": OPS, "buffers": BUFFERS, "accesses": ACCESSES, "violations": VIOLATIONS, "symbols": SYMBOLS}
 
@@ -184,6 +185,10 @@ def _incomplete(folder: Path, missing: str) -> tuple[str, str]:
         return f"{folder} holds no complete run: what was begun there was interrupted", "run it again"
     if state:
         return f"{folder} holds no complete run: the first one is {state}", "wait until it is done"
+    several = [str(folder / Path(name).parent) for name in manifest(folder) if name.endswith(f"/{RUN}")]
+    if several:
+        which = f"name one of them: {', '.join(several[:MOST_NAMED])}"
+        return f"{folder} holds no single run but {len(several)}", which
     return (
         f"{folder} holds no complete run: {missing} is missing",
         "name the folder that `workbench run … -o DIR` wrote",

@@ -1,10 +1,11 @@
-r"""The loss curve: a run's training loss over its steps, and the held-out loss before and after.
+r"""The loss curve: a run's training loss over its steps, and the losses and accuracies measured after its epochs.
 
-loss |░                        line: the mean of the last steps; around it, where eight of ten of them lie
-     |░\░░                     dashed: a guess; rings: held-out samples, before the first step and after the last
-     |--\░░░--------- a guess
-     |   ‾\_____o
-     +------------> step
+loss     |░                        line: the mean of the last steps; around it, where eight of ten of them lie
+         |░\░░                     dashed: a guess; rings: held-out samples, before the first step, after each epoch
+         |--\░░░--------- a guess  and after the last step; diamonds: samples that are validated on
+         |   ‾o_____o
+accuracy |    ___o--o              of classes, where there are epochs to show
+         +------------> step
 """
 
 import numpy as np
@@ -13,20 +14,52 @@ import pandas as pd
 from workbench import units
 from workbench.record import Run
 from workbench.report import losses, palette
+from workbench.report.epochs import epochs_table
 from workbench.report.figure import DPI, Picture
 
-SIZE = (9.0, 4.6)  # inches
+Point = tuple[int, float]  # steps done, and what was measured then
+SIZE, TALL = (9.0, 4.6), 6.2  # inches; as high with accuracies below
 FEWEST, PART, SHORTEST = 40, 20, 10  # steps from which on means are drawn: of a twentieth of them, ten or more
 INNER = (0.1, 0.9)
 LOGARITHMIC = 50  # largest / smallest mean
 
 
 def loss_figure(run: Run) -> Picture:
-    """A figure of one run's losses. Losses that are no numbers leave gaps."""
+    """A figure of one run's losses, and below them of its accuracies where epochs have some. What is no number leaves a
+    gap.
+    """
+    held_out, validation = _held_out(run, "held_out_loss"), _after_epochs(run, "validation_loss")
+    accuracies = [_held_out(run, "accuracy"), _after_epochs(run, "validation_accuracy")]
+    figure = Picture(figsize=SIZE, dpi=DPI, facecolor="white", layout="constrained")
+    if run.meta.get("epochs_done") and any(accuracies):
+        figure.set_figheight(TALL)
+        axes, below = figure.subplots(2, sharex=True, height_ratios=(2, 1))
+        _draw_accuracies(below, *accuracies)
+        bottom = below
+    else:
+        bottom = axes = figure.add_subplot()
+    shown = [*_draw_steps(axes, run), *(loss for _, loss in _draw_samples(axes, held_out, validation))]
+    shown = [loss for loss in shown if loss > 0]
+    if shown and max(shown) > LOGARITHMIC * min(shown):
+        axes.set_yscale("log")
+        axes.set_ylim(min(shown) / 2, max(shown) * 2)
+    else:
+        axes.set_ylim(bottom=0)
+    _mark_best(figure.axes, run)
+    bottom.set_xlabel("step", color=palette.INK)
+    axes.set_ylabel(f"loss ({run.meta.get('loss_function') or 'of the batch'})", color=palette.INK)
+    for each in figure.axes:
+        _dress(each)
+    axes.legend(frameon=False, fontsize=9.5, labelcolor=palette.INK, loc="upper right")
+    course = losses.loss_words(*losses.of_meta(run.meta)) or units.loss(None)
+    axes.set_title(f"{run.title}: loss {course}", loc="left", fontsize=12, color=palette.INK)
+    return figure
+
+
+def _draw_steps(axes, run: Run) -> list[float]:
+    """The training's own losses, and a guess; gives what the line shows."""
     values = pd.Series([np.nan if loss is None else loss for loss in run.meta.get("loss") or []], dtype=float)
     steps = np.arange(1, len(values) + 1)
-    figure = Picture(figsize=SIZE, dpi=DPI, facecolor="white", layout="constrained")
-    axes = figure.add_subplot()
     colour, line = palette.PHASE["update"], values
     if len(values) < FEWEST:
         axes.plot(steps, values, color=colour, linewidth=2, marker="o", markersize=4, label="a step's batch")
@@ -40,27 +73,68 @@ def loss_figure(run: Run) -> Picture:
     if guess:
         told = f"a guess, {units.loss(guess)}"
         axes.axhline(guess, color=palette.QUIET, linewidth=1, linestyle=(0, (4, 3)), label=told)
-    held_out = run.meta.get("held_out_loss") or {}
-    ends = [(0, held_out.get("before")), (len(values), held_out.get("after"))]
-    ends = [(step, loss) for step, loss in ends if loss is not None]
-    if ends:
-        axes.plot(*zip(*ends, strict=True), "o", color=palette.LIMIT, markersize=7, markerfacecolor="white",
-                  markeredgewidth=2, zorder=5, label="held-out samples")  # fmt: skip
-    shown = [loss for loss in [*line[np.isfinite(line)], *(loss for _, loss in ends)] if loss > 0]
-    if shown and max(shown) > LOGARITHMIC * min(shown):
-        axes.set_yscale("log")
-        axes.set_ylim(min(shown) / 2, max(shown) * 2)
-    else:
-        axes.set_ylim(bottom=0)
-    axes.set_xlabel("step", color=palette.INK)
-    axes.set_ylabel(f"loss ({run.meta.get('loss_function') or 'of the batch'})", color=palette.INK)
+    return list(line[np.isfinite(line)])
+
+
+def _draw_samples(axes, held_out: list[Point], validation: list[Point]) -> list[Point]:
+    """What was measured on samples that are not trained on; gives all of it."""
+    for points, marker, colour, what in (
+        (validation, "D", palette.PHASE["backward"], "validation samples"),
+        (held_out, "o", palette.LIMIT, "held-out samples"),
+    ):
+        if points:
+            line = "-" if len(points) > 2 else ""
+            axes.plot(*zip(*points, strict=True), marker=marker, linestyle=line, linewidth=1, color=colour, zorder=5,
+                      markersize=7, markerfacecolor="white", markeredgewidth=2, label=what)  # fmt: skip
+    return [*held_out, *validation]
+
+
+def _draw_accuracies(axes, held_out: list[Point], validation: list[Point]) -> None:
+    _draw_samples(axes, *([(step, 100 * value) for step, value in points] for points in (held_out, validation)))
+    axes.set_ylim(0, 104)
+    axes.set_ylabel("accuracy in %", color=palette.INK)
+
+
+def _mark_best(panels, run: Run) -> None:
+    """A line where the weights that were kept come from, if not from the end."""
+    best, each = run.meta.get("best_epoch"), _epoch(run)
+    if best is None or not each or best * each == run.meta["steps"]:
+        return
+    for axes in panels:
+        told = f"epoch {best}, whose weights are kept"
+        axes.axvline(best * each, color=palette.INK, linewidth=1, linestyle=":", label=told)
+
+
+def _held_out(run: Run, figure: str) -> list[Point]:
+    """Before the first step, after each epoch, and after the last step; where the best weights were kept they are those
+    of their epoch.
+    """
+    ends, steps = run.meta.get(figure) or {}, run.meta["steps"]
+    points = [(0, ends.get("before")), *_after_epochs(run, figure)]
+    if run.meta.get("best_epoch") is None and points[-1][0] != steps:
+        points.append((steps, ends.get("after")))
+    return [(step, value) for step, value in points if value is not None]
+
+
+def _after_epochs(run: Run, figure: str) -> list[Point]:
+    table, each = epochs_table(run), _epoch(run)
+    if figure not in table or not each:
+        return []
+    known = table[["epoch", figure]].dropna()
+    return [(int(epoch) * each, float(value)) for epoch, value in known.itertuples(index=False)]
+
+
+def _epoch(run: Run) -> int:
+    """Steps of one; 0 where that is not known."""
+    data = run.meta.get("data")
+    samples = data.get("train") if isinstance(data, dict) else None
+    return samples // ((run.meta.get("batch") or 1) * (run.meta.get("accumulate") or 1)) if samples else 0
+
+
+def _dress(axes) -> None:
     axes.grid(color=palette.HAIR, linewidth=0.7)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(palette.QUIET)
     axes.tick_params(labelcolor=palette.INK, color=palette.QUIET)
-    axes.legend(frameon=False, fontsize=9.5, labelcolor=palette.INK, loc="upper right")
-    course = losses.loss_words(*losses.of_meta(run.meta)) or units.loss(None)
-    axes.set_title(f"{run.title}: loss {course}", loc="left", fontsize=12, color=palette.INK)
-    return figure

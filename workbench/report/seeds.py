@@ -46,6 +46,15 @@ def learned(run: Run, runs: Sequence[Run]) -> list[dict]:
     return list({other.meta.get("seed"): other.meta for other in reversed(runs) if _same(other, run)}.values())[::-1]
 
 
+def as_object(policy: str, schedule: str, own: Sequence[Run], runs: Sequence[Run], missing: Sequence[dict]) -> dict:
+    """As `--json` tells the seeds of a cell: `seeds`, the metas of its `own` runs; `over` all seeds that trained its
+    policy among `runs`, under whichever schedule; `missing`, the seeds that left no run, and why.
+    """
+    told = over(learned(own[0], runs) if own else [])
+    metas = [run.meta for run in own]
+    return {"policy": policy, "schedule": schedule, "seeds": metas, **told, "missing": list(missing)}
+
+
 def joined(runs: Sequence[Run]) -> list[Run]:
     """Runs that differ in their seed alone as one: the first of them, with the means as its own held-out figures.
 
@@ -128,7 +137,8 @@ def finding(runs: Sequence[Run]) -> str:
     reach = f" ({' – '.join(dict.fromkeys((known[0], known[-1])))})" * (len(known) > 1)
     if len(known) < len(runs):
         lost = ", ".join(str(run.meta.get("seed")) for run, value in zip(runs, after, strict=True) if value is None)
-        return f"{what} is no number after seed {lost}: no mean over {seeds}; the others{reach or f' ({known[0]})'}"
+        others = " – ".join(dict.fromkeys((known[0], known[-1])))
+        return f"{what} is no number after seed {lost}: no mean over {seeds}; the others {others}"
     mean, apart = told["mean"][name], (told["spread"][name] or {}).get(AFTER)
     before = f", {form(mean[BEFORE])} before" * (mean[BEFORE] is not None)
     return f"{what} {units.give_or_take(mean[AFTER], apart, form)} over {seeds}{reach}{before}"

@@ -21,6 +21,7 @@ ALIKE = ("model", "board", "batch", "accumulate")  # runs that share these are h
 MADE = (
     "momentum",
     "weight_decay",
+    "clip",
     "lr",
     "lr_bias",
     "lr_decay",

@@ -11,6 +11,8 @@ from workbench.rates import COSINE
 from workbench.record import Run
 from workbench.report import losses, seeds, tables
 from workbench.report.cells import NOTHING, arrow, grid, known, size
+from workbench.report.engines import native_words, trained_seconds
+from workbench.report.epochs import epochs_text
 from workbench.report.side_by_side import comparison_text  # noqa: F401  asked for here too
 
 COLUMN = 76  # where the seconds of a stage stand
@@ -18,14 +20,20 @@ COLUMN = 76  # where the seconds of a stage stand
 
 def run_text(run: Run) -> str:
     """The summary of a run, one line a stage: header, compile, build, train, step, SRAM, and what went wrong."""
-    return _summary(run, [_train_line("train", run)])
+    return _summary(run, [_train_line("train", run), *_native_line([run])])
 
 
 def seeds_text(runs: Sequence[Run]) -> str:
     """The summary of runs that differ in their seed alone: the first one's, with a line a seed; what they came to."""
-    text = _summary(runs[0], [_train_line(f"seed {run.meta.get('seed')}", run) for run in runs], _instructions(runs))
-    found = seeds.finding(runs)
+    trained = [_train_line(f"seed {run.meta.get('seed')}", run) for run in runs]
+    text, found = _summary(runs[0], [*trained, *_native_line(runs)], _instructions(runs)), seeds.finding(runs)
     return text + (_stage("seeds", found) + "\n" if found else "")
+
+
+def _native_line(runs: Sequence[Run]) -> list[str]:
+    """What of these runs was native."""
+    told = native_words([run.meta for run in runs])
+    return [_stage("native", told)] if told else []
 
 
 def _instructions(runs) -> str:
@@ -48,7 +56,6 @@ def _summary(run: Run, trained: list[str], of_step: str = "") -> str:
         ),
         *([_stage("pretrain", _pretrained(meta["pretrained"]))] if meta.get("pretrained") else []),
         *trained,
-        *([_stage("native", told)] if (told := native_words(meta)) else []),
         _stage("step", _step(meta) + of_step),
         _stage("SRAM", _sram(run)),
     ]
@@ -63,11 +70,13 @@ def _summary(run: Run, trained: list[str], of_step: str = "") -> str:
 
 
 def report_text(run: Run, top: int = 10, origins: str = "") -> str:
-    """The summary and notes, the `top` heaviest operators and largest buffers, and accesses that were not promised.
+    """The summary and notes, the epochs, the `top` heaviest operators and largest buffers, and accesses that were not
+    promised.
 
     `origins` are lines of the summary that only the caller knows.
     """
-    parts = [f"{run_text(run)}{origins}{notes_text(run.meta)}", ops_text(run, top), buffers_text(run, top)]
+    parts = [f"{run_text(run)}{origins}{notes_text(run.meta)}", *filter(None, [epochs_text(run)])]
+    parts += [ops_text(run, top), buffers_text(run, top)]
     return "\n".join(parts + ([violations_text(run, top)] if len(run.violations) else []))
 
 
@@ -149,10 +158,10 @@ def _updated_by(meta) -> list[str]:
     """What differs from plain SGD, a sample at a time and at a rate that stays."""
     batch, accumulate = meta.get("batch") or 1, meta.get("accumulate") or 1
     words = [f"batch {batch}" + f" × {accumulate} accumulated" * (accumulate > 1)] * (batch * accumulate > 1)
-    for key in ("momentum", "weight_decay"):
+    for key in ("momentum", "weight_decay", "clip"):
         words += [f"{key.replace('_', ' ')} {meta[key]:g}"] if meta.get(key) else []
     words += ["cosine decay"] * (meta.get("lr_schedule") == COSINE)
-    return words + ([f"warm-up {meta['warmup']}"] if meta.get("warmup") else [])
+    return [*words, f"warm-up {meta['warmup']}"] if meta.get("warmup") else words
 
 
 def _board(meta) -> str:
@@ -165,7 +174,7 @@ def _board(meta) -> str:
 
 
 def _train_line(name: str, run: Run) -> str:
-    return _stage(name, _trained(run.meta), trained_seconds(run.meta.get("seconds") or {}))
+    return _stage(name, _trained(run.meta), trained_seconds(run.meta))
 
 
 def _stage(name, text, seconds=None) -> str:
@@ -184,6 +193,8 @@ def _trained(meta) -> str:
     words = [f"{meta['steps']} step" + ("" if meta["steps"] == 1 else "s")]
     if meta.get("interrupted"):
         words = [f"{meta['steps']} of {meta.get('steps_asked')} steps, then interrupted"]
+    elif meta.get("steps_asked") and meta["steps"] < meta["steps_asked"]:
+        words = [f"{meta['steps']} of {meta['steps_asked']} steps, then stopped early"]
     course = losses.of_meta(meta)
     if told := losses.loss_words(*course):
         of_input = " of its input" * (meta.get("target") == INPUT)
@@ -197,33 +208,6 @@ def _trained(meta) -> str:
 def notes_text(meta: dict) -> str:
     """The notes on a run, a line each with its end."""
     return "".join(f"{'note':<10}{note}\n" for note in meta.get("notes") or [])
-
-
-def trained_seconds(seconds: dict) -> float | None:
-    """All that a training took: of the emulated core, of its native twin, and of compiling that."""
-    known = [seconds.get(key) for key in ("emulate", "native", "native_build")]
-    return sum(each for each in known if each is not None) if known[0] is not None else None
-
-
-def native_words(meta: dict) -> str | None:
-    """'4,311 steps and the held-out samples in 0.9 s (gcc 12.2.0); 14 steps and 4 batches also emulated, equal to the
-    bit'; None where nothing was native.
-    """
-    engine, seconds = meta.get("engine") or {}, (meta.get("seconds") or {}).get("native")
-    if engine.get("used") != "native":
-        return None
-    verified, count = engine.get("verified") or {}, engine.get("native_steps") or 0
-    steps, batches = verified.get("steps"), verified.get("batches")
-    what = [_counted(count, "step")] * bool(count) + ["the held-out samples"] * bool(batches)
-    held = [_counted(steps, "step")] * bool(steps) + [_counted(batches, "batch", "batches")] * bool(batches)
-    took = "" if seconds is None else f" in {units.seconds(seconds)}"
-    return (
-        f"{' and '.join(what)}{took} ({engine.get('compiler')}); {' and '.join(held)} also emulated, equal to the bit"
-    )
-
-
-def _counted(number: int, one: str, more: str | None = None) -> str:
-    return f"{units.count(number)} {one if number == 1 else more or one + 's'}"
 
 
 def _pretrained(told) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from workbench.codegen import Project
-from workbench.report.seeds import learned, over, standing
+from workbench.report.seeds import as_object, standing
 from workbench.report.view import Run
 from workbench.toolchain import Image
 
@@ -101,15 +101,10 @@ class Comparison:
         return [standing(run, self.runs) for run in firsts if run is not None]
 
     def over_seeds(self) -> list[dict]:
-        """What several seeds came to, cell by cell, as `--json` tells it: `seeds`, the metas of those that left a run;
-        `mean` and `spread` (the sample standard deviation) of the held-out figures of all `count` seeds that trained
-        this policy, under whichever schedule; `missing`, the seeds without a run, and why.
-        """
+        """What several seeds came to, cell by cell, as `--json` tells it: see report.seeds.as_object."""
         return [self._over(cell, outcomes) for cell, outcomes in self.cells.items()]
 
     def _over(self, cell: Cell, outcomes: list[Outcome]) -> dict:
-        runs = [outcome.run for outcome in outcomes if outcome.run is not None]
+        own = [outcome.run for outcome in outcomes if outcome.run is not None]
         missing = [{"seed": each.cell.seed, "error": each.error} for each in outcomes if each.run is None]
-        told = over(learned(runs[0], self.runs) if runs else [])
-        return {"policy": cell.policy, "schedule": cell.schedule, "seeds": [run.meta for run in runs], **told,
-                "missing": missing}  # fmt: skip
+        return as_object(cell.policy, cell.schedule, own, self.runs, missing)

@@ -76,19 +76,19 @@ class Shelf:
     def _tables(self, comparison: Comparison) -> dict[str, pd.DataFrame]:
         """compare.csv, a row a cell; of several seeds seeds.csv too, a row a run: alone where there is but one cell."""
         if all(outcome.cell.seed is None for outcome in comparison.outcomes):
-            return {TABLE: _table(comparison.outcomes, comparison_csv(comparison.runs), _folder)}
+            return {TABLE: _table(comparison.outcomes, comparison_csv(comparison.runs), _name)}
         runs = tables.comparison(comparison.runs)[OF_A_SEED] if comparison.runs else pd.DataFrame()
+        runs.insert(0, "cell", [_name(outcome.cell) for outcome in comparison.outcomes if outcome.run is not None])
         of_each = {SEEDS: _table(comparison.outcomes, runs, self.place)}
         if self.lone:
             return of_each
         # A cell's row is that of the first seed which left a run; without any, its first error.
         firsts = [next((each for each in outcomes if each.run), outcomes[0]) for outcomes in comparison.cells.values()]
-        of_cell = lambda cell: cell.folder.partition("/")[0]  # noqa: E731
-        return {TABLE: _table(firsts, comparison_csv(comparison.rows), of_cell)} | of_each
+        return {TABLE: _table(firsts, comparison_csv(comparison.rows), _name)} | of_each
 
 
-def _folder(cell: Cell) -> str:
-    return cell.folder
+def _name(cell: Cell) -> str:
+    return cell.folder.partition("/")[0]
 
 
 def _table(outcomes: Sequence[Outcome], measured: pd.DataFrame, folder: Callable[[Cell], str]) -> pd.DataFrame:
@@ -102,4 +102,4 @@ def _table(outcomes: Sequence[Outcome], measured: pd.DataFrame, folder: Callable
 def _error(outcome: Outcome) -> dict:
     cell = outcome.cell
     row = {"policy": cell.policy, "schedule": cell.schedule, "error": outcome.error}
-    return row if cell.seed is None else row | {"seed": cell.seed}
+    return row if cell.seed is None else {"cell": _name(cell), "seed": cell.seed} | row

@@ -11,6 +11,8 @@ from workbench.codegen.project import Project, board_script
 from workbench.errors import BudgetError, ToolchainError, naming
 from workbench.toolchain import cache, compiler, sizes
 
+BESIDE = ("firmware.elf", "buffers.csv", "ops.csv")  # what `install` writes beside the project's files
+
 
 @dataclass(frozen=True)
 class Image:
@@ -56,6 +58,20 @@ def install(project: Project, image: Image, folder: Path) -> Image:
         replace(project, files=_for_board(project, image.board)).save(folder)
         (folder / "firmware.elf").write_bytes(image.content)
     return replace(image, elf=folder / "firmware.elf")
+
+
+def built_here(folder: Path, elf: bytes) -> dict[str, str] | None:
+    """The project's files in `folder`, name -> text, if this machine made that ELF of exactly them.
+
+    None for anyone else's: what was generated here may also run on this machine itself, a stranger's C may not.
+    """
+    try:
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in BESIDE]
+        files = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+        found = cache.kept(_key(files))
+    except (OSError, UnicodeError, ToolchainError):
+        return None
+    return files if found and found[1] == elf else None
 
 
 def _for_board(project: Project, board: Board) -> dict[str, str]:

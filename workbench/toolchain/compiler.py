@@ -52,12 +52,12 @@ def gcc_version() -> str:
     return (tool(GCC, "--version").splitlines() or [number])[0]
 
 
-def tool(*command: str) -> str:
+def tool(*command: str, again: str = AGAIN) -> str:
     """What a tool prints. Raises ToolchainError where it cannot be run or fails."""
-    done = _run(command)
+    done = run(command)
     if done.returncode:
         words = "".join(f": {line[:200]}" for line in (done.stderr or done.stdout).strip().splitlines()[-1:])
-        raise ToolchainError(f"`{shlex.join(command)}` {_end(done.returncode)}{words}", AGAIN)
+        raise ToolchainError(f"`{shlex.join(command)}` {_end(done.returncode)}{words}", again)
     return done.stdout
 
 
@@ -71,43 +71,53 @@ def make(folder: Path, files: Iterable[str]) -> bool:
 
     Raises InternalError with gcc's own words where it refuses our C, ToolchainError for whatever else went wrong.
     """
-    done = _run(("make", f"-j{os.cpu_count() or 1}", f"WERROR={werror()}"), folder)
+    done = run(("make", f"-j{os.cpu_count() or 1}", f"WERROR={werror()}"), folder)
     if done.returncode == 0:
         return True
     if re.search(r"region .* overflowed", done.stderr):
         return False
-    raise _why(done, files)
+    target = re.search(r"\[Makefile:\d+: (\S+?)\]", done.stderr)
+    raise why(done, files, f"making {target[1]}" if target else "building the firmware")
 
 
-def _why(done: subprocess.CompletedProcess, files: Iterable[str]) -> WorkbenchError:
+def why(
+    done: subprocess.CompletedProcess,
+    files: Iterable[str],
+    doing: str,
+    *,
+    compiler: str = GCC,
+    command: str = "make",
+    library: str = "newlib, its C library,",
+    install: str = INSTALL,
+    again: str = AGAIN,
+) -> WorkbenchError:
+    """Why a command that ran `compiler` failed: whose fault it is, and what to do; `files` are our own."""
     words = done.stderr.strip()
     names = {Path(name).name for name in files}
-    target = re.search(r"\[Makefile:\d+: (\S+?)\]", words)
-    doing = f"making {target[1]}" if target else "building the firmware"
     missing = re.search(r"fatal error: (\S+): No such file|no include path in which to search for (\S+)", words)
     header = missing and Path(missing[1] or missing[2]).name
     ended = re.search(ENDED, words, re.M)
     if re.search(NO_ROOM, words):
         return ToolchainError(f"no space is left in {tempfile.gettempdir()} for {doing}", ROOM)
     if header and header not in names:
-        return ToolchainError(f"{GCC} has no <{header}>: newlib, its C library, is not installed", INSTALL)
+        return ToolchainError(f"{compiler} has no <{header}>: {library} is not installed", install)
     if re.search(r"cannot find -l|cannot find \S+\.(?:o|a)\b", words):
-        return ToolchainError(f"{GCC} cannot link: newlib, its C library, is not installed as a whole", INSTALL)
+        return ToolchainError(f"{compiler} cannot link: {library} is not installed as a whole", install)
     if ended or done.returncode < 0:
-        how = ended[0].strip() if ended else f"make {_end(done.returncode)}"
+        how = ended[0].strip() if ended else f"{command} {_end(done.returncode)}"
         return ToolchainError(f"the compiler was ended while {doing}: {how[:200]}", MEMORY)
     if header or re.search(REFUSED, words):
-        return InternalError(f"{GCC} refused the generated C:\n{words[-2000:]}")
+        return InternalError(f"{compiler} refused the generated C:\n{words[-2000:]}")
     lines = words.splitlines() or [f"it {_end(done.returncode)} without a word"]
     said = next((line for line in lines if "error" in line.lower()), lines[-1])
-    return ToolchainError(f"`make` failed {doing}: {said[:300]}", AGAIN)
+    return ToolchainError(f"`{command}` failed {doing}: {said[:300]}", again)
 
 
 def _end(code: int) -> str:
     return f"failed (exit code {code})" if code > 0 else f"was ended by signal {-code} ({signal.strsignal(-code)})"
 
 
-def _run(command: tuple[str, ...], folder: Path | None = None) -> subprocess.CompletedProcess:
+def run(command: tuple[str, ...], folder: Path | None = None) -> subprocess.CompletedProcess:
     """In English, since what is said is read; with temporary files in the folder, so that only one disk may be full."""
     environment = {name: value for name, value in os.environ.items() if name not in FOREIGN} | {"LC_ALL": "C"}
     if folder:
@@ -124,4 +134,6 @@ def _run(command: tuple[str, ...], folder: Path | None = None) -> subprocess.Com
             check=False,
         )
     except OSError as error:
-        raise ToolchainError(f"{program} cannot be run: {error.strerror}", AGAIN) from None
+        raise ToolchainError(
+            f"{program} cannot be run: {error.strerror}", "is it whole, and for this machine?"
+        ) from None

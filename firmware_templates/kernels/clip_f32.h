@@ -1,0 +1,48 @@
+/* clip_f32.h - gradients held to a global norm: the sum of squares of each, one factor of all, and the product with it. */
+#pragma once
+#include "wb_kernel.h"
+
+/* y = the sum over filters o of x[o]·x[o], or of x[o]·x[o] / (unit * s[o])^2 where they count integers of those scales. */
+WB_KERNEL void sum_of_squares_f32(int rows, int count, float unit, const float *restrict x, const float *restrict s,
+                                  float *restrict y)
+{
+    float sum = 0.0f;
+    for (int o = 0; o < rows; ++o) {
+        float own = 0.0f;
+#pragma GCC unroll 4
+        for (int i = 0; i < count; ++i, ++x)
+            own += *x * *x;
+        sum += s ? own / (unit * s[o] * (unit * s[o])) : own;
+    }
+    *y = sum;
+}
+
+/* Correctly rounded everywhere. gcc's own form calls libm, for errno alone, where it cannot rule out a negative x. */
+WB_KERNEL float wb_square_root(float x)
+{
+#ifdef __arm__
+    __asm__("vsqrt.f32 %0, %1" : "=t"(x) : "t"(x));
+    return x;
+#else
+    return __builtin_sqrtf(x);
+#endif
+}
+
+/* y = limit / norm where that is below 1, norm = scale * the root of all squares (and 1e-6, so that it is never 0). */
+WB_KERNEL void clip_factor_f32(int count, float limit, float scale, const float *const *squares, float *y)
+{
+    float sum = 0.0f;
+    for (int i = 0; i < count; ++i)
+        sum += *squares[i];
+    const float factor = limit / (wb_square_root(sum) * scale + 1e-6f);
+    *y = factor > 1.0f ? 1.0f : factor; /* what is no number stays so */
+}
+
+/* y may be x. */
+WB_KERNEL void scale_f32(int count, const float *x, const float *factor, float *y)
+{
+    const float by = *factor;
+#pragma GCC unroll 4
+    for (int i = 0; i < count; ++i)
+        y[i] = x[i] * by;
+}

@@ -1,0 +1,92 @@
+"""What each epoch of a training came to, and when one that stops early is done.
+
+epoch             1     2     3     4     5     6     7
+validation loss   0.9   0.5   0.4   0.31  0.33  0.35  0.34     --patience 3: no better one for three epochs, so it
+                                    best              stops    stops, and the weights of epoch 4 are put back
+
+Of the held-out samples the figures are taken after each epoch only where there are no more of them than an epoch trains
+on: else they would take longer than the training.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench import units
+from workbench.data import Data
+from workbench.engine import Engine
+from workbench.evaluation import Figures
+from workbench.feeding import Training
+
+Measure = Callable[[np.ndarray, np.ndarray], Figures]  # of inputs and their targets, with the weights as they stand
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch of the least validation loss, and the state of the device behind it."""
+
+    epoch: int
+    loss: float
+    state: Mapping[str, bytes]
+
+
+class Epochs:
+    """Of a training in steps of `a_step` samples. `held_out`: whether figures of held-out samples are wanted."""
+
+    def __init__(self, samples: Data, a_step: int, options: Training, engine: Engine, measure: Measure, held_out: bool):
+        self.samples, self.steps = samples, len(samples.train_x) // a_step
+        self.asked, self.patience = options.epochs, options.patience
+        self.engine, self.measure = engine, measure
+        self.affordable = held_out and len(samples.test_x) <= len(samples.train_x)
+        self.done: list[dict] = []  # as run.json tells them
+        self.best: Best | None = None
+
+    def step_done(self, losses: Sequence[float]) -> None:
+        """To be called after each step with all losses so far."""
+        if len(losses) % self.steps:
+            return
+        own = losses[-self.steps :]
+        mean = float(np.mean(own)) if np.isfinite(own).all() else None
+        figures = self.measure(self.samples.test_x, self.samples.test_y) if self.affordable else Figures(None)
+        self.done.append(
+            {"epoch": len(losses) // self.steps, "loss": mean, "held_out_loss": figures.loss,
+             "accuracy": figures.accuracy}
+        )  # fmt: skip
+        if len(self.samples.validation_x):
+            self._validate()
+
+    def _validate(self) -> None:
+        figures = self.measure(self.samples.validation_x, self.samples.validation_y)
+        self.done[-1] |= {"validation_loss": figures.loss, "validation_accuracy": figures.accuracy}
+        better = figures.loss is not None and (self.best is None or figures.loss < self.best.loss)
+        if self.patience and better:
+            self.best = Best(self.done[-1]["epoch"], figures.loss, self.engine.device.state())
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether so many epochs brought no better validation loss that the training stops."""
+        return bool(self.patience) and len(self.done) - (self.best.epoch if self.best else 0) >= self.patience
+
+    def known(self, step: int) -> Figures | None:
+        """The held-out figures of the weights after so many steps, or of the best ones where they are kept."""
+        entry = self._entry(step)
+        return Figures(entry["held_out_loss"], entry["accuracy"]) if self.affordable and entry else None
+
+    def learn(self, step: int, figures: Figures) -> None:
+        """The same, measured since."""
+        if entry := self._entry(step):
+            entry |= {"held_out_loss": figures.loss, "accuracy": figures.accuracy}
+
+    def _entry(self, step: int) -> dict | None:
+        epoch = self.best.epoch if self.best else step / self.steps
+        return next((entry for entry in self.done if entry["epoch"] == epoch), None)
+
+    def notes(self, step: int, interrupted: bool) -> list[str]:
+        """What is to be said of where the training ended, and of whose weights are kept."""
+        if self.best is None or self.best.epoch * self.steps == step:
+            return []
+        best = f"best validation loss {units.loss(self.best.loss)} at epoch {self.best.epoch}, whose weights are kept"
+        if interrupted or not self.exhausted or len(self.done) == self.asked:
+            return [best]
+        return [f"stopped after epoch {len(self.done)} of {self.asked}: {best}"]

@@ -1,0 +1,64 @@
+"""A weight gradient and the sum of its squares as one node: what clipping has to know of a gradient that is not kept.
+
+    dw = nn.matmul(dy, x);  q = sum_of_squares(dw)          is          q = nn.matmul_squares(dy, x)
+
+The gradient is then computed once more where it is applied (see fused_update): twice the work, none of its bytes.
+"""
+
+from math import prod
+
+from workbench.ir.op import Kernel, Op, Sample, get, register
+from workbench.ops import clip, conv2d_backward_weight, matmul, qnn_conv2d_backward_weight  # noqa: F401  registered before this
+
+GRADIENTS = {  # -> kernel
+    "nn.matmul": ("squares_f32.h", "matmul_squares_f32"),
+    "nn.conv2d_backward_weight": ("squares_f32.h", "conv2d_backward_weight_squares_f32"),
+    "qnn.conv2d_backward_weight": ("squares_s8.h", "conv2d_backward_weight_squares_s8"),
+}
+
+
+def squared_name(gradient: str) -> str:
+    """What the operator is called that gives the sum of a gradient's squares; "" where there is none."""
+    return f"{gradient}_squares" if gradient in GRADIENTS else ""
+
+
+def fuse(gradient: Op, header: str, function: str) -> Op:
+    """Of operands dy and x, and s where the weight counts integers."""
+    squares, filters_alone = get("sum_of_squares"), gradient.name.startswith("qnn.")
+
+    def infer(dy, x, s=None, *, unit, **attrs):
+        return squares.infer(gradient.infer(dy, x, **attrs), *filter(None, [s]), unit=unit)
+
+    def evaluate(dy, x, s=None, *, unit, **attrs):
+        return squares.evaluate(gradient.evaluate(dy, x, **attrs), s, unit=unit)
+
+    def within(dy, x, s=None, *, unit, **attrs):
+        (made,) = gradient.ranges(dy, x, **attrs)
+        return squares.ranges(made, *([] if s is None else [s]), unit=unit)[0]
+
+    def literals(dy, x, s=None, *, unit, **attrs):
+        return [*gradient.kernel.literals(dy, x, **attrs), unit]
+
+    def scratch(dy, x, s=None, *, unit, **attrs):
+        filters = 4 * gradient.infer(dy, x, **attrs).shape[0] if filters_alone else 0
+        return gradient.kernel.scratch(dy, x, **attrs) + filters
+
+    def samples(rng):
+        cases = []
+        for number, case in enumerate(gradient.samples(rng)[::2]):
+            shape = gradient.evaluate(*case.operands, **gradient.complete(case.attrs)).shape
+            scales = (rng.uniform(0.05, 0.2, shape[0]),) if number % 2 and prod(shape) else ()
+            attrs = {**case.attrs, **({"unit": 0.5} if scales else {})}
+            cases.append(Sample((*case.operands, *scales), attrs))
+        return cases
+
+    return Op(
+        name=squared_name(gradient.name), infer=infer, evaluate=evaluate, within=within, samples=samples,
+        macs=lambda dy, x, s=None, *, unit, **attrs: gradient.macs(dy, x, **attrs), phase="update",
+        attrs={**gradient.attrs, **squares.attrs}, dtypes=gradient.dtypes,
+        kernel=Kernel(header, function, literals, scratch, operands=3),
+    )  # fmt: skip
+
+
+for _name, _kernel in GRADIENTS.items():
+    register(fuse(get(_name), *_kernel))
