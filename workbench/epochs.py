@@ -41,6 +41,7 @@ class Epochs:
         self.engine, self.measure = engine, measure
         self.affordable = held_out and len(samples.test_x) <= len(samples.train_x)
         self.done: list[dict] = []  # as run.json tells them
+        self.figures: dict[int, Figures] = {}  # of held-out samples, by epoch
         self.best: Best | None = None
 
     def step_done(self, losses: Sequence[float]) -> None:
@@ -50,8 +51,10 @@ class Epochs:
         own = losses[-self.steps :]
         mean = float(np.mean(own)) if np.isfinite(own).all() else None
         figures = self.measure(self.samples.test_x, self.samples.test_y) if self.affordable else Figures(None)
+        epoch = len(losses) // self.steps
+        self.figures |= {epoch: figures} if self.affordable else {}
         self.done.append(
-            {"epoch": len(losses) // self.steps, "loss": mean, "held_out_loss": figures.loss,
+            {"epoch": epoch, "loss": mean, "held_out_loss": figures.loss,
              "accuracy": figures.accuracy}
         )  # fmt: skip
         if len(self.samples.validation_x):
@@ -72,7 +75,7 @@ class Epochs:
     def known(self, step: int) -> Figures | None:
         """The held-out figures of the weights after so many steps, or of the best ones where they are kept."""
         entry = self._entry(step)
-        return Figures(entry["held_out_loss"], entry["accuracy"]) if self.affordable and entry else None
+        return self.figures.get(entry["epoch"]) if entry else None
 
     def learn(self, step: int, figures: Figures) -> None:
         """The same, measured since."""

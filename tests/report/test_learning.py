@@ -149,14 +149,14 @@ def test_dead_channels_that_the_training_killed():
 
 
 def test_results_clipped():
-    notes = on(observed=(channels(0), channels(0, 0.6)))
-    told = "results clipped at an end of their int8 range, where no gradient passes: conv1 0.0 → 60.0 %"
+    notes = on(observed=(channels(0), channels(0, 0.8)))
+    told = "results clipped at an end of their int8 range, where no gradient passes: conv1 0.0 → 80.0 %"
     (note,) = notes
     assert note.startswith(f"{told}; wider ranges come with trained weights (--pretrain)")
-    assert on(observed=(channels(0), channels(0, 0.4))) == []
+    assert on(observed=(channels(0), channels(0, 0.7))) == []
     scores = replace(channels(0), layers=[Layer("fc", 10, 0, 0.97)])
     notes = on(observed=(channels(0), scores))
-    assert notes[0].startswith(told.replace("conv1 0.0 → 60.0", "fc (the scores) 0.0 → 97.0"))
+    assert notes[0].startswith(told.replace("conv1 0.0 → 80.0", "fc (the scores) 0.0 → 97.0"))
     assert advice(notes) == SMALLER_RATE
 
 

@@ -15,7 +15,8 @@ from workbench import units
 
 DEAD = 0.5  # of a layer's channels. After healthy runs of the built-in networks up to 30 % are
 DIED = 0.25  # of a layer's channels: so many more than before training
-CLIPPED = 0.5  # of a layer's results. Runs that learned well have up to 40 % (the last layer of a residual branch)
+CLIPPED = 0.5  # of the scores
+HIDDEN_CLIPPED = 0.75  # of another layer's results. Where int8 learned well the last layer of a branch had up to 67 %
 LOCKED = 0.95  # of the scores
 FLOOR = 0.05  # cross-entropy: the right class has 95 %
 
@@ -75,14 +76,14 @@ def died(before: Observed, after: Observed) -> bool:
 
 
 def clipped_note(before: Observed, after: Observed, scores: bool = True) -> str | None:
-    """'results clipped at an end of their int8 range …: fc2 (the scores) 0.0 → 73.0 %', of half of a layer's results
-    or more; without the `scores` where floor_note tells them.
+    """'results clipped at an end of their int8 range …: fc2 (the scores) 0.0 → 73.0 %', of half of the scores or most
+    of another layer; without the `scores` where floor_note tells them.
     """
     begun = {layer.name: layer.clipped for layer in before.layers}
     told = []
     for layer in after.layers:
         of_output = layer is after.layers[-1]
-        if layer.clipped >= CLIPPED and (scores or not of_output):
+        if layer.clipped >= (CLIPPED if of_output else HIDDEN_CLIPPED) and (scores or not of_output):
             share = f"{100 * begun.get(layer.name, 0.0):.1f} → {units.percent(layer.clipped)}"
             told.append(f"{layer.name}{' (the scores)' * of_output} {share}")
     if not told:
