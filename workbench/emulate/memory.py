@@ -1,12 +1,14 @@
 """What a host does with a board's memory: arrays, scalars and the painted stack, by plain reads and writes."""
 
 from abc import ABC, abstractmethod
+from struct import Struct
 
 import numpy as np
 
 from workbench.boards import Board
 from workbench.emulate.symbols import Elf
 
+FLOAT = Struct("<f")
 STACK_PATTERN = 0xC5C5C5C5
 STACK_LIMIT = "wb_stack_limit"
 
@@ -36,11 +38,11 @@ class Memory(ABC):
 
     def read_f32(self, where: int | str) -> float:
         """A float32 scalar."""
-        return float(self.read_array(where, np.float32, 1)[0])
+        return FLOAT.unpack(self.read(where, FLOAT.size))[0]
 
     def write_f32(self, where: int | str, value: float) -> None:
         """Write a float32 scalar."""
-        self.write_array(where, np.array([value], np.float32))
+        self.write(where, FLOAT.pack(value))
 
     def read_u32(self, where: int | str) -> int:
         """An unsigned 32-bit scalar."""
