@@ -96,8 +96,8 @@ def test_native_and_emulated_leave_the_same_run(model, how, eager):
 
 @needs_compiler
 def test_a_training_that_stops_early_and_goes_back_does_so_natively_too():
-    how = {"batch": 64, "epochs": 8, "validation": 0.2, "patience": 1, "lr": 8.0, "lr_schedule": "constant", "warmup": 3,
-           "trace": "off", "optimizer": Optimizer(momentum=0.5, clip=2.0)}  # fmt: skip
+    how = {"batch": 64, "epochs": 8, "validation": 0.2, "patience": 1, "lr": 8.0, "lr_schedule": "constant",
+           "warmup": 3, "trace": "off", "optimizer": Optimizer(momentum=0.5, clip=2.0)}  # fmt: skip
     emulated, natively = (workbench.run("mlp", engine=each, **how) for each in ("emulated", "native"))
     assert emulated.meta["best_epoch"] < len(emulated.meta["epochs_done"])
     assert {key: natively.meta[key] for key in natively.meta.keys() - OWN} == {
