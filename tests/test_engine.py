@@ -94,6 +94,18 @@ def test_native_and_emulated_leave_the_same_run(model, how, eager):
         assert (auto["emulated_steps"], auto["native_steps"], auto["verified"]["steps"]) == (6, 5, 4)
 
 
+@needs_compiler
+def test_a_training_that_stops_early_and_goes_back_does_so_natively_too():
+    how = {"batch": 64, "epochs": 8, "validation": 0.2, "patience": 1, "lr": 8.0, "lr_schedule": "constant",
+           "warmup": 3, "trace": "off", "optimizer": Optimizer(momentum=0.5, clip=2.0)}  # fmt: skip
+    emulated, natively = (workbench.run("mlp", engine=each, **how) for each in ("emulated", "native"))
+    assert emulated.meta["best_epoch"] < len(emulated.meta["epochs_done"])
+    assert {key: natively.meta[key] for key in natively.meta.keys() - OWN} == {
+        key: emulated.meta[key] for key in emulated.meta.keys() - OWN
+    }
+    assert all(np.array_equal(natively.weights[name], emulated.weights[name]) for name in emulated.weights)
+
+
 def test_auto_leaves_what_is_short_to_the_emulated_core(monkeypatch):
     monkeypatch.delattr(native, "library")
     assert workbench.run("mlp", steps=3, trace="off").meta["engine"]["used"] == "emulated"
@@ -112,14 +124,13 @@ def test_how_long_the_rest_takes_is_told_by_the_mean_without_the_first():
 # ---------------------------------------------------------------------- other bits
 
 HALF = "+ ((int64_t)1 << 31)"
-UPDATE = "sum_into_f32(batch, channels, plane, times, x, sink, w, 0);"
 
 
 @needs_compiler
 def test_a_portable_form_that_rounds_otherwise_is_caught(spoilt):
     spoilt(text("kernels/requantize_s8.h", HALF, "+ ((int64_t)0 << 31)"))
     with pytest.raises(
-        InternalError, match=r"step 2, run natively, differs from the emulated core's: its loss is"
+        InternalError, match=r"step \d, run natively, differs from the emulated core's: its loss is"
     ) as caught:
         trained(int8, steps=3, engine="native")
     assert caught.value.exit_code == 70

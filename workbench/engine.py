@@ -89,7 +89,7 @@ class Engine:
             return np.concatenate(made)
         made = self._timed(lambda: self.twin.outputs(inputs))
         self.emulated.restore(self.twin.state())
-        for which, start in {"last": size * (len(parts) - 1), "first": 0}.items():
+        for start, which in {size * (len(parts) - 1): "last", 0: "first"}.items():
             self._verify_batch(which, made[start : start + size], inputs[start : start + size])
         return made
 
