@@ -23,7 +23,7 @@ from workbench.frontends.loading import in_int8
 from workbench.policy import Optimizer
 from workbench.pretraining import pretrain
 
-RATES = (0.003, 0.01, 0.03, 0.1)
+RATES = (0.003, 0.01, 0.02, 0.03, 0.05, 0.1)
 EPOCHS = {"digits-rotated": 6, "mnist-rotated": 3, "vowels": 20, "power": 60}
 WAYS = {"float32": None, "int8 + QAS": Optimizer(), "to nearest": Optimizer(rounding="nearest")}
 
