@@ -5,7 +5,7 @@ range has no way back: of lenet-int8, seed 0, all ten logits stood at the upper 
 at lr 0.02, and the loss stayed ln 10 for good. Where that did not happen, logits within ±2 kept the loss above 0.16.
 
     range of      calibrated     with room
-    output        as seen        what the targets ask for: LOGITS, or the numbers themselves
+    output        as seen        GROWTH times that, and all that the targets ask for: LOGITS, or the numbers themselves
     other values  as seen        GROWTH times that; of ReLU6 at most 6
     filter        its largest    at least DEVIATIONS of He-normal: one that starts near zero, as the last of a residual
                                  branch does, would reach ±127 before it does anything
