@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from workbench.cli import options
+from workbench.cli import options, values
 from workbench.cli.output import (
     output_file,
     output_folder,
@@ -27,7 +27,7 @@ def add_arguments(parser) -> None:
     options.add_board(parser)
     options.add_training(parser, trace="ops", steps=50, weights_out=True)
     options.add_seeds(parser, "train")
-    parser.add_argument("--jobs", type=options.positive, metavar="N", help="seeds at a time (default: one a CPU)")
+    parser.add_argument("--jobs", type=values.positive, metavar="N", help="seeds at a time (default: one a CPU)")
     options.add_output(parser)
 
 
