@@ -8,10 +8,11 @@ import pytest
 
 import workbench
 from workbench import boards, frontends, session
+from workbench.data import Data
 from workbench.errors import DataError
-from workbench.feeding import Training
+from workbench.feeding import Training, samples_of
 from workbench.policy import Optimizer
-from workbench.rate_search import RATES, best_rate, grid, median_worth
+from workbench.rate_search import RATES, _parts, best_rate, grid, median_worth
 from workbench.training import train
 
 
@@ -25,14 +26,14 @@ def test_the_rate_of_least_validation_loss_is_taken_and_no_held_out_sample_seen(
     held_out = {each.tobytes() for each in samples.test_x}
     asked = []
 
-    def tried(built, options):
+    def tried(built, options, interrupted):
         part = options.data
         assert not held_out & {each.tobytes() for each in (*part.train_x, *part.test_x)}
         assert len(part.train_x) + len(part.test_x) == len(samples.train_x)
         assert np.bincount(part.test_y, minlength=10).min() > 20  # each class
         asked.append(options.lr)
         loss = {0.01: 0.5, 0.03: 0.4, 0.1: float("nan")}.get(options.lr, 2.0)
-        return SimpleNamespace(meta={"held_out_loss": {"before": 2.3, "after": loss}}), {}
+        return SimpleNamespace(meta={"held_out_loss": {"before": 2.3, "after": loss}, "interrupted": False}), {}
 
     best, sweep, note = best_rate(built, Training(lr="auto", epochs=2), tried)
     assert (best, asked) == (0.03, list(RATES))
@@ -50,6 +51,28 @@ def test_a_run_at_the_rate_found_is_the_run_at_that_rate(built):
     assert run.meta["lr"] == min(tried, key=tried.get)
     assert any(note.startswith("--lr auto: ") for note in run.meta["notes"])
     assert not plain.meta.get("lr_sweep")
+
+
+def test_the_sweep_keeps_recordings_whole_and_takes_the_part_that_is_validated_on_anyway():
+    recordings = np.repeat(np.arange(20), 6)
+    x = np.random.default_rng(0).random((120, 64), np.float32)
+    x[:, 0] = recordings
+    samples = Data("own", x, recordings.astype(np.int32) % 2, x[:3], recordings[:3].astype(np.int32) % 2, 2,
+                   train_groups=recordings)  # fmt: skip
+    model = frontends.load("mlp")
+    for asked, count in ((None, 24), (0.1, 12)):
+        parts = _parts(model, Training(lr="auto", data=samples, validation=asked))
+        fit, valid = (set(part.reshape(len(part), -1)[:, 0]) for part in (parts.train_x, parts.test_x))
+        assert not fit & valid and len(parts.test_x) == count
+        aside = samples_of(model, Training(data=samples, validation=asked or 0.2)).validation_x
+        assert np.array_equal(aside, parts.test_x)
+
+
+def test_an_interrupt_ends_the_sweep(built):
+    asked = []
+    with pytest.raises(KeyboardInterrupt):
+        train(built, Training(lr="auto", steps=40, trace="off"), None, lambda: asked.append(1) or len(asked) > 2)
+    assert len(asked) == 3
 
 
 def test_without_qas_the_grid_is_in_the_unit_of_integers():

@@ -3,6 +3,8 @@
     the training part ──┬── 80 %  trained on at each rate of the grid, each time from the initial weights
                         └── 20 %  validation: the rate of least loss there is taken; held-out samples are never seen
 
+Where a part is validated on anyway (`validation`, `patience`), it is that one.
+
 Grid: RATES. Without quantization-aware scaling an int8 weight moves by lr · dw steps of its integer, with it by
 lr · dw / s²: the same move needs the rate divided by s². So the grid is divided by the median of s² over all filters,
 and each way is tried where it can learn (see ops/qnn_sgd).
@@ -15,10 +17,10 @@ from math import isfinite
 import numpy as np
 
 from workbench.data import Data
+from workbench.data.split import set_aside
 from workbench.errors import DataError
 from workbench.feeding import EMULATED, Training, step_count, with_data
 from workbench.ir import op as ops
-from workbench.objective import LABELS
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 SHARE = 0.2  # of the training part, for validation
@@ -26,10 +28,12 @@ MOST_STEPS, MOST_EMULATED = 1500, 300  # a rate; no more than the training itsel
 
 
 def at_best_rate(train: Callable, built, options: Training, progress=None, interrupted=None, like=None):
-    """What `train` gives at the rate found; `lr_sweep` of run.json tells what was tried. Raises DataError."""
+    """What `train` gives at the rate found; `lr_sweep` of run.json tells what was tried. Raises DataError; and
+    KeyboardInterrupt where `interrupted` ends the sweep, of which nothing is kept.
+    """
     if like is not None:
         return _with_sweep(train(built, replace(options, lr=like.meta["lr"]), like=like), like.meta.get("lr_sweep"))
-    best, sweep, note = best_rate(built, options, train)
+    best, sweep, note = best_rate(built, options, train, interrupted)
     run, weights = train(built, replace(options, lr=best), progress, interrupted)
     run.meta["notes"] = [*run.meta["notes"], note]
     return _with_sweep((run, weights), sweep)
@@ -40,7 +44,7 @@ def _with_sweep(trained: tuple, sweep: list[dict] | None) -> tuple:
     return trained
 
 
-def best_rate(built, options: Training, train: Callable) -> tuple[float, list[dict], str]:
+def best_rate(built, options: Training, train: Callable, interrupted=None) -> tuple[float, list[dict], str]:
     """The rate of least validation loss, [{lr, validation_loss}] of all that were tried (None: no number), and a
     sentence that tells it.
     """
@@ -51,13 +55,15 @@ def best_rate(built, options: Training, train: Callable) -> tuple[float, list[di
     most = MOST_EMULATED if options.engine == EMULATED else MOST_STEPS
     steps = min(step_count(parts, a_step, options), epoch, most)
     if steps < 1:
-        raise DataError(f"--lr auto holds {SHARE:.0%} of the training part out; too few samples are left for a step",
-                        "a rate of your own, --lr 0.02")  # fmt: skip
+        raise DataError(f"--lr auto validates on {len(parts.test_x)} of the training samples: the other "
+                        f"{len(parts.train_x)} are too few for a step", "a rate of your own, --lr 0.02")  # fmt: skip
     given = {"data": parts, "steps": steps, "epochs": None, "trace": "off", "evaluate": True, "normalize": None,
              "validation": None, "patience": None, "warmup": min(options.warmup, steps)}  # fmt: skip
     sweep = []
     for lr in grid(compiled):
-        run, _ = train(built, replace(options, lr=lr, **given))
+        run, _ = train(built, replace(options, lr=lr, **given), interrupted=interrupted)
+        if run.meta["interrupted"]:
+            raise KeyboardInterrupt
         loss = run.meta["held_out_loss"]["after"]
         sweep.append({"lr": lr, "validation_loss": loss if loss is not None and isfinite(loss) else None})
     finite = [tried for tried in sweep if tried["validation_loss"] is not None]
@@ -94,20 +100,8 @@ def _parts(model, options: Training) -> Data:
     samples = with_data(model, options)[1].data
     if samples is None:
         raise DataError(f"{model.name} has random samples: no rate is better than another", "--data, or --lr 0.02")
-    fit, valid = _split(samples)
+    parts = set_aside(samples, options.set_aside or SHARE)
     return Data(
-        samples.name, samples.train_x[fit], samples.train_y[fit], samples.train_x[valid], samples.train_y[valid],
-        samples.classes, target=samples.target, names=samples.names,
+        parts.name, parts.train_x, parts.train_y, parts.validation_x, parts.validation_y,
+        parts.classes, target=parts.target, names=parts.names,
     )  # fmt: skip
-
-
-def _split(samples: Data) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of both parts, in order, the second of each class alike; the same whatever the seed."""
-    order = np.random.default_rng(0).permutation(len(samples.train_x))
-    kinds = samples.train_y[order] if samples.target == LABELS else np.zeros(len(order), np.int32)
-    valid = [order[kinds == kind][: round(SHARE * int((kinds == kind).sum()))] for kind in np.unique(kinds)]
-    valid = np.sort(np.concatenate(valid))
-    if not len(valid):
-        raise DataError(f"--lr auto holds {SHARE:.0%} of each class of the training part out; none has samples enough",
-                        "a rate of your own, --lr 0.02")  # fmt: skip
-    return np.setdiff1d(np.arange(len(order)), valid), valid

@@ -33,7 +33,7 @@ def notes(
     same by the model's own names and shapes.
     """
     model, optimizer = built.compiled.model, built.compiled.optimizer
-    epoch = len(samples.train_x) // (model.batch * optimizer.accumulate)  # in steps, as _steps has it
+    epoch = len(samples.train_x) // (model.batch * optimizer.accumulate)  # in steps, as feeding.steps_of has it
     found = training_notes(_evidence(built, options, samples, losses, held_out, compiled, weights, epoch))
     figures_told = "accuracies" if built.compiled.objective.target == LABELS else "held-out losses"
     early = options.evaluate and len(samples.test_x) and advice(found) is None

@@ -1,5 +1,6 @@
 """Notes beside runs: what they were trained on, and which of several runs a note is about."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 from synthetic_run import synthetic_run
 
 from workbench.cli import main
+from workbench.cli import run as run_verb
 from workbench.cli.notes import notes_of, origins
 from workbench.report.text import report_text
+from workbench.report.training_notes import ANOTHER_RATE, SMALLER_RATE
 
 EXPLODED = "loss rose to 650 at step 2; at the end 2.56, a guess is 2.30, the first ten steps 3.10"
 TRY = "a smaller --lr often helps: this was lr 1"
@@ -123,3 +126,21 @@ def test_a_rate_that_moves_nothing_is_followed_by_a_larger_one(capsys):
     out = capsys.readouterr().out
     assert "note      a larger --lr may help: this was lr 1e-07\n" in out
     assert out.endswith("next: ./workbench.sh run mlp --epochs 1 --data mine.npz --trace off --lr 1e-06\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy", "found", "wanted"),
+    [
+        (["--lr", "0.1"], ANOTHER_RATE, {}, "--epochs 2 --lr auto"),  # the sweep is what tells which
+        (["--lr", "auto"], ANOTHER_RATE, {}, "report mine"),
+        (["--lr", "auto"], SMALLER_RATE, {"lr": 0.1}, "--epochs 2 --lr 0.01"),  # of the rate that it found
+        (["--lr", "2000", "--no-qas"], SMALLER_RATE, {"lr": 2000, "qas": False}, "--epochs 2 --no-qas --lr 200"),
+        (["--lr", "8", "--lr-bias", "4"], SMALLER_RATE, {"lr": 8.0}, "--epochs 2 --lr 0.02 --lr-bias 0.02"),
+    ],
+)
+def test_what_to_type_next_after_a_rate_that_was_wrong(words, remedy, found, wanted):
+    parser = argparse.ArgumentParser()
+    run_verb.add_arguments(parser)
+    args = parser.parse_args(["mlp", "--epochs", "2", *words])
+    told = run_verb._next(args, {"notes": [f"{remedy}: this was it"], "lr": 0.1, **found}, Path("mine"))
+    assert sorted(told.split()) == sorted((wanted if "mine" in wanted else f"run mlp {wanted}").split())

@@ -83,6 +83,7 @@ def test_one_seed_is_laid_out_like_several_and_has_no_spread(capsys):
         (["run", "mlp", "--seeds", "2", "--save-weights", "w.npz"], 1, "each seed keeps its own: seed-S/weights.npz"),
         (["run", "mlp", "--seeds", "2", "--policy", "ful"], 1, "'ful' is neither a policy nor a layer"),
         (["compare", "mlp", "--ablate", "--seeds", "2"], 1, "it takes no --seeds"),
+        (["compare", "mlp", "--ablate", "--lr", "auto"], 1, "it takes no --lr auto"),
     ],
 )
 def test_slips_are_told_before_anything_runs(arguments, code, words, capsys):

@@ -6,6 +6,7 @@ from pathlib import Path
 from workbench.cli import options
 from workbench.cli.output import output_folder, say, say_error, say_json, say_more, stopping
 from workbench.errors import WorkbenchError
+from workbench.rates import SEARCHED
 
 # What an ablation decides itself.
 OWN = (
@@ -77,9 +78,10 @@ def _require_its_own(args, policies: list[str]) -> None:
 
     parser = argparse.ArgumentParser(add_help=False)
     compare.add_arguments(parser)
-    given = [name for name in OWN if getattr(args, name) != parser.get_default(name)]
+    given = [f"--{name.replace('_', '-')}" for name in OWN if getattr(args, name) != parser.get_default(name)]
+    given += [f"--lr {SEARCHED}"] * (args.lr == SEARCHED)
     if given:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        names = ", ".join(given)
         raise WorkbenchError(f"--ablate measures one step with each of its own passes; it takes no {names}",
                              "leave that out")  # fmt: skip
 

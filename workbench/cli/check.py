@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict
 
 from workbench import units
-from workbench.cli import options
+from workbench.cli import options, values
 from workbench.cli.output import say, say_json, table
 from workbench.cli.progress import stage
 
@@ -21,7 +21,7 @@ def add_arguments(parser) -> None:
     options.add_board(parser)
     options.add_data(parser)
     parser.add_argument("--load-weights", metavar="FILE", help="check with the weights in an .npz")
-    parser.add_argument("--lr", type=options.rate, default=0.02, metavar="X",
+    parser.add_argument("--lr", type=values.rate, default=0.02, metavar="X",
                         help="learning rate of the first of three steps (default 0.02)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 

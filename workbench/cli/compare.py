@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from workbench.cli import options
+from workbench.cli import options, values
 from workbench.cli.ablate import ablate
 from workbench.cli.lifecycle import add_schedules, asked_schedules
 from workbench.cli.output import names, output_folder, say, say_error, say_json, say_more, say_note, stopping
@@ -17,7 +17,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--policies", metavar="A,B,C", help="default full,bias-only,last-2; of --ablate full")
     parser.add_argument("--ablate", action="store_true", help="one policy, a step each: what every pass is worth")
     add_schedules(parser)
-    parser.add_argument("--jobs", type=options.positive, metavar="N", help="cells at a time (default: one a CPU)")
+    parser.add_argument("--jobs", type=values.positive, metavar="N", help="cells at a time (default: one a CPU)")
     options.add_seeds(parser, "train each policy")
     options.add_compile(parser, schedule=False, single_policy=False)
     options.add_board(parser)

@@ -9,13 +9,14 @@ import numpy as np
 
 from workbench import boards, files, policy, units
 from workbench.boards import Board
+from workbench.cli import values
 from workbench.cli.output import say_note
 from workbench.cli.progress import stage, steps
 from workbench.data import READING, Reading
 from workbench.data.normalize import KINDS
 from workbench.errors import ModelError
 from workbench.objective import LOSSES
-from workbench.rates import LR_SCHEDULES, SEARCHED
+from workbench.rates import LR_SCHEDULES, START
 
 # options of one command, not of the training it is about: what it writes, how long it runs
 OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace")
@@ -28,7 +29,7 @@ def add_model(
     parser.add_argument("model", metavar=metavar, nargs="?" if optional else None, help=which)
     parser.add_argument(
         "--classes",
-        type=positive,
+        type=values.positive,
         metavar="N",
         help="how many the network has, where it leaves that open: mcunet-5fps, …",
     )
@@ -47,19 +48,23 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
     parser.add_argument(
         "--input", default="whole", choices=("whole", "rows"), help="the image at once, or row by row (default whole)"
     )
-    parser.add_argument("--batch", type=positive, default=1, metavar="N", help="samples a step (default 1)")
-    parser.add_argument("--accumulate", type=positive, default=1, metavar="N", help="batches summed a step (default 1)")
-    parser.add_argument("--loss", choices=LOSSES, help="default: cross-entropy for labels, mse for numbers")
-    parser.add_argument("--momentum", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
-    parser.add_argument("--weight-decay", type=rate, default=0.0, metavar="X", help="of SGD (default 0)")
+    parser.add_argument("--batch", type=values.positive, default=1, metavar="N", help="samples a step (default 1)")
     parser.add_argument(
-        "--clip", type=norm, metavar="X", help="the most the norm of all gradients may be (default: any)"
+        "--accumulate", type=values.positive, default=1, metavar="N", help="batches summed a step (default 1)"
+    )
+    parser.add_argument("--loss", choices=LOSSES, help="default: cross-entropy for labels, mse for numbers")
+    parser.add_argument("--momentum", type=values.rate, default=0.0, metavar="X", help="of SGD (default 0)")
+    parser.add_argument("--weight-decay", type=values.rate, default=0.0, metavar="X", help="of SGD (default 0)")
+    parser.add_argument(
+        "--clip", type=values.norm, metavar="X", help="the most the norm of all gradients may be (default: any)"
     )
     parser.add_argument(
         "--rounding", default="stochastic", choices=policy.ROUNDINGS, help="of int8 updates (default stochastic)"
     )
     parser.add_argument("--no-qas", action="store_true", help="int8 updates without quantization-aware scaling")
-    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="weights and order of samples (default 0)")
+    parser.add_argument(
+        "--seed", type=values.whole, default=0, metavar="S", help="weights and order of samples (default 0)"
+    )
 
 
 def add_board(parser: argparse.ArgumentParser) -> None:
@@ -71,22 +76,24 @@ def add_board(parser: argparse.ArgumentParser) -> None:
 
 def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weights_out: bool = False) -> None:
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=positive, default=steps, metavar="N", help=f"default {steps}")
-    length.add_argument("--epochs", type=positive, metavar="N", help="passes over the data set instead of steps")
+    length.add_argument("--steps", type=values.positive, default=steps, metavar="N", help=f"default {steps}")
+    length.add_argument("--epochs", type=values.positive, metavar="N", help="passes over the data set instead of steps")
     add_data(parser)
     parser.add_argument("--pretrain", metavar="D", help="first train on this data, on the host: --data adapts it")
     add_rates(parser, searched=True)
     parser.add_argument(
-        "--lr-decay", type=rate, default=1.0, metavar="X", help="factor on both after each epoch (default 1)"
+        "--lr-decay", type=values.rate, default=1.0, metavar="X", help="factor on both after each epoch (default 1)"
     )
     parser.add_argument(
         "--lr-schedule", choices=LR_SCHEDULES,
         help="over all steps (default: cosine with --epochs, unless --lr-decay is given; constant with --steps)",
     )  # fmt: skip
-    parser.add_argument("--warmup", type=seed, default=0, metavar="N", help="steps that raise both to --lr (default 0)")
-    parser.add_argument("--validation", type=part, metavar="X", help="share to validate on after each epoch")
     parser.add_argument(
-        "--patience", type=positive, metavar="N", help="stop after N epochs without a better validation loss"
+        "--warmup", type=values.whole, default=0, metavar="N", help="steps that raise both to --lr (default 0)"
+    )
+    parser.add_argument("--validation", type=values.part, metavar="X", help="share to validate on after each epoch")
+    parser.add_argument(
+        "--patience", type=values.positive, metavar="N", help="stop after N epochs without a better validation loss"
     )
     parser.add_argument(
         "--trace", default=trace, choices=("off", "ops", "memory"), help=f"of the first step (default {trace})"
@@ -99,7 +106,7 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
 
 def add_seeds(parser: argparse.ArgumentParser, what: str) -> None:
     told = f"{what} once with each of N seeds, from --seed on: mean and spread"
-    parser.add_argument("--seeds", type=positive, metavar="N", help=told)
+    parser.add_argument("--seeds", type=values.positive, metavar="N", help=told)
 
 
 def add_data(parser: argparse.ArgumentParser, split: bool = True) -> None:
@@ -109,11 +116,13 @@ def add_data(parser: argparse.ArgumentParser, split: bool = True) -> None:
     own = parser.add_argument_group("for data of your own")
     own.add_argument("--label", metavar="A,B", help='columns or array of targets; "none": the input is its own target')
     if split:
-        own.add_argument("--split", type=share, metavar="X", help="share to train on (default 0.8 of each class)")
-        own.add_argument("--split-seed", type=seed, metavar="S", help="which samples those are (default 0)")
+        own.add_argument(
+            "--split", type=values.share, metavar="X", help="share to train on (default 0.8 of each class)"
+        )
+        own.add_argument("--split-seed", type=values.whole, metavar="S", help="which samples those are (default 0)")
     own.add_argument("--normalize", choices=KINDS, help="inputs (default: unit for images, bytes and wav, else none)")
-    own.add_argument("--window", type=positive, metavar="N", help="cut recordings into pieces of N values")
-    own.add_argument("--hop", type=positive, metavar="M", help="a piece begins every M values (default: N)")
+    own.add_argument("--window", type=values.positive, metavar="N", help="cut recordings into pieces of N values")
+    own.add_argument("--hop", type=values.positive, metavar="M", help="a piece begins every M values (default: N)")
     own.add_argument("--resize", action="store_true", help="bring images to the size that the network takes")
 
 
@@ -123,9 +132,9 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def add_rates(parser: argparse.ArgumentParser, searched: bool = False) -> None:
-    kind, word = (rate_or_auto, ", or auto: of a few the best on a validation part") if searched else (rate, "")
-    parser.add_argument("--lr", type=kind, default=0.02, metavar="X", help=f"learning rate{word} (default 0.02)")
-    parser.add_argument("--lr-bias", type=rate, metavar="X", help="learning rate of biases (default: --lr)")
+    kind, word = (values.rate, "") if not searched else (values.rate_or_auto, ", or auto, the best of a short sweep")
+    parser.add_argument("--lr", type=kind, default=START, metavar="X", help=f"learning rate{word} (default {START})")
+    parser.add_argument("--lr-bias", type=values.rate, metavar="X", help="learning rate of biases (default: --lr)")
 
 
 def add_output(
@@ -139,64 +148,6 @@ def add_output(
 def add_x(parser: argparse.ArgumentParser) -> None:
     told = "what the lifecycle's horizontal axis counts (default operators)"
     parser.add_argument("--x", default="operators", choices=("operators", "instructions", "cycles"), help=told)
-
-
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
-    return int(text)
-
-
-def seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 0 or more")
-    return int(text)
-
-
-def share(text: str) -> float:
-    value = _not_negative(text, "a share: a number above 0, up to 1")
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share: a number above 0, up to 1")
-    return value
-
-
-def part(text: str) -> float:
-    value = _not_negative(text, "a part: a number above 0, below 1")
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a part: a number above 0, below 1")
-    return value
-
-
-def _not_negative(text: str, what: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not {what}")
-    return value
-
-
-def seconds(text: str) -> float:
-    return _not_negative(text, "a time: seconds, 0 or more")
-
-
-def rate(text: str) -> float:
-    value = _not_negative(text, "a rate: a number of 0 or more, such as 0.02")
-    if not policy.is_rate(value):
-        raise argparse.ArgumentTypeError(f"{text} is not a rate that float32 can hold")
-    return value
-
-
-def norm(text: str) -> float:
-    value = _not_negative(text, "a norm: a number above 0")
-    if not policy.is_rate(value) or value == 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a norm: a number above 0 that float32 can hold")
-    return value
-
-
-def rate_or_auto(text: str) -> float | str:
-    return SEARCHED if text == SEARCHED else rate(text)
 
 
 def board(args) -> Board:

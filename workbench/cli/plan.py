@@ -3,7 +3,7 @@
 import math
 import time
 
-from workbench.cli import options
+from workbench.cli import options, values
 from workbench.cli.output import output_file, say, say_json, say_more
 from workbench.cli.progress import stage
 from workbench.errors import BudgetError, WorkbenchError
@@ -20,7 +20,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--buffers", metavar="FILE", help="a CSV file with the columns id,lower,upper,size")
     parser.add_argument("--capacity", metavar="N", help="bytes there are; more is refused (exit 3)")
     parser.add_argument(
-        "--time-limit", type=options.seconds, metavar="S", help=f"seconds to search, with --buffers (default {SECONDS})"
+        "--time-limit", type=values.seconds, metavar="S", help=f"seconds to search, with --buffers (default {SECONDS})"
     )
     options.add_compile(parser)
     options.add_output(parser, "CSV file to write, with an offset a buffer", "FILE")

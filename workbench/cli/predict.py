@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from workbench.cli import options
+from workbench.cli import options, values
 from workbench.cli.output import output_folder, say, say_json, say_more, say_note
 from workbench.cli.progress import stage
 from workbench.errors import DataError, RecordError, WorkbenchError, meant
@@ -23,7 +23,7 @@ def add_arguments(parser) -> None:
     options.add_data(parser, split=False)
     options.add_engine(parser)
     parser.add_argument("--load-weights", metavar="FILE", help="of a network: with the weights in an .npz")
-    parser.add_argument("--seed", type=options.seed, default=0, metavar="S", help="of a network's weights (default 0)")
+    parser.add_argument("--seed", type=values.whole, default=0, metavar="S", help="of a network's weights (default 0)")
     options.add_output(parser)
     parser.set_defaults(batch=1)
 

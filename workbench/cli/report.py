@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workbench import files
-from workbench.cli import options
+from workbench.cli import options, values
 from workbench.cli.output import output_file, say, say_json, say_more, say_note
 from workbench.cli.progress import stage
 from workbench.errors import RecordError, WorkbenchError, shown
@@ -17,7 +17,7 @@ ORDER = ("vanilla", "reordered", "optimized")
 
 def add_arguments(parser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a saved run, or one that holds several")
-    parser.add_argument("--top", type=options.positive, default=10, metavar="N",
+    parser.add_argument("--top", type=values.positive, default=10, metavar="N",
                         help="operators and buffers to list (default 10)")  # fmt: skip
     parser.add_argument("--lifecycle", metavar="FILE", help="draw the lifecycle figure again: a .png, .svg or .pdf")
     options.add_x(parser)

@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from workbench.cli import options
+from workbench.cli import options, values
 from workbench.cli.output import (
     output_file,
     output_folder,
@@ -27,7 +27,7 @@ def add_arguments(parser) -> None:
     options.add_board(parser)
     options.add_training(parser, trace="ops", steps=50, weights_out=True)
     options.add_seeds(parser, "train")
-    parser.add_argument("--jobs", type=options.positive, metavar="N", help="seeds at a time (default: one a CPU)")
+    parser.add_argument("--jobs", type=values.positive, metavar="N", help="seeds at a time (default: one a CPU)")
     options.add_output(parser)
 
 
@@ -102,30 +102,42 @@ def tell(args, run, folder: Path) -> int:
             say_more(args, notes)
         weights = run.meta["artifacts"].get("weights")
         files = [f"{folder}/", weights] if weights else [f"{folder}/"]
-        say_more(args, f"Wrote {', '.join(files)}     next: ./workbench.sh {_next(args, run.meta['notes'], folder)}")
+        say_more(args, f"Wrote {', '.join(files)}     next: ./workbench.sh {_next(args, run.meta, folder)}")
     return 3 if len(run.violations) else 0
 
 
-def _next(args, notes: list[str], folder: Path) -> str:
+def _next(args, meta: dict, folder: Path) -> str:
     """What to type next; what just went wrong is not recommended again."""
     from workbench.data import names
     from workbench.data.fit import SCALE
-    from workbench.rates import SEARCHED, START
-    from workbench.report.training_notes import ANOTHER_RATE, LARGER_RATE, advice
+    from workbench.rates import SEARCHED
+    from workbench.report.training_notes import ANOTHER_RATE, advice
 
-    model, wanted, place = shlex.quote(args.model), advice(notes), shlex.quote(str(folder))
+    model, place = shlex.quote(args.model), shlex.quote(str(folder))
+    wanted, searched = advice(meta["notes"]), args.lr == SEARCHED
     beside = ("output", "force", "json", "save_weights")
-    if wanted and any(SCALE in note for note in notes):
+    if wanted and any(SCALE in note for note in meta["notes"]):
         words = options.asked(args, add_arguments, without=(*beside, "normalize"))
         return f"run {model} {' '.join([*words, '--normalize standard'])}"
-    if wanted == ANOTHER_RATE:
+    if wanted == ANOTHER_RATE and searched:
         return f"report {place}"
     if not wanted:
         of_one_s_own = args.data and args.data not in names()
         return f"predict {place}" if of_one_s_own else f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
     words = options.asked(args, add_arguments, without=(*beside, "lr", "lr_bias"))
-    begun = {"--lr": START if args.lr == SEARCHED else args.lr, "--lr-bias": args.lr_bias}
-    rates = {name: rate for name, rate in begun.items() if rate is not None}
-    larger = wanted == LARGER_RATE
-    words += [f"{name} {10 * rate if larger else min(rate / 10, START):g}" for name, rate in rates.items()]
-    return f"run {model} {' '.join(words)}"
+    rates = [f"--lr {SEARCHED}"] if wanted == ANOTHER_RATE else _rates(args, meta, wanted)
+    return f"run {model} {' '.join([*words, *rates])}"
+
+
+def _rates(args, meta: dict, wanted: str) -> list[str]:
+    """['--lr 0.2', …]: ten times those that were, or a tenth and no more than the usual one."""
+    from workbench.rates import START
+    from workbench.report.training_notes import LARGER_RATE
+
+    most = START if meta.get("qas", True) else float("inf")  # without QAS a rate is in a unit of its own
+    rates = {"--lr": meta["lr"], "--lr-bias": args.lr_bias}
+    return [
+        f"{name} {10 * rate if wanted == LARGER_RATE else min(rate / 10, most):g}"
+        for name, rate in rates.items()
+        if rate is not None
+    ]

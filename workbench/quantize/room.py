@@ -5,7 +5,7 @@ range has no way back: of lenet-int8, seed 0, all ten logits stood at the upper 
 at lr 0.02, and the loss stayed ln 10 for good. Where that did not happen, logits within ±2 kept the loss above 0.16.
 
     range of      calibrated     with room
-    output        as seen        what the targets ask for: LOGITS, or the numbers themselves
+    output        as seen        that, and all that the targets ask for: LOGITS, or the numbers themselves
     other values  as seen        GROWTH times that; of ReLU6 at most 6
     filter        its largest    at least DEVIATIONS of He-normal: one that starts near zero, as the last of a residual
                                  branch does, would reach ±127 before it does anything
@@ -24,13 +24,15 @@ GROWTH, DEVIATIONS = 4.0, 3.0
 
 
 def widened(graph: Graph, ranges: Mapping[str, Range], output: Range | None) -> dict[str, Range]:
-    """The ranges of a float graph's values with room, the input's as it is; `output`: what that must hold."""
-    least_output = dict.fromkeys(graph.outputs, output or (0.0, 0.0))
+    """The ranges of a float graph's values with room, the input's as it is. `output`: what that must hold, and needs no
+    more room than; None: it is not known.
+    """
+    targets = {} if output is None else dict.fromkeys(graph.outputs, output)
     makers = graph.producer()
     wide = {}
     for name, (low, high) in ranges.items():
-        growth = 1.0 if name in graph.inputs else GROWTH
-        least_low, least_high = least_output.get(name, (0.0, 0.0))
+        growth = 1.0 if name in graph.inputs or name in targets else GROWTH
+        least_low, least_high = targets.get(name, (0.0, 0.0))
         low, high = min(growth * low, least_low), max(growth * high, least_high)
         wide[name] = low, min(high, 6.0) if name in makers and makers[name].op == "nn.relu6" else high
     return wide

@@ -8,6 +8,8 @@ accuracy |    ___o--o              of classes, where there are epochs to show
          +------------> step
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -39,17 +41,12 @@ def loss_figure(run: Run) -> Picture:
     else:
         bottom = axes = figure.add_subplot()
     shown = [*_draw_steps(axes, run), *(loss for _, loss in _draw_samples(axes, held_out, validation))]
-    shown = [loss for loss in shown if loss > 0]
-    if shown and max(shown) > LOGARITHMIC * min(shown):
-        axes.set_yscale("log")
-        axes.set_ylim(min(shown) / 2, max(shown) * 2)
-    else:
-        axes.set_ylim(bottom=0)
+    scale_losses(axes, shown)
     _mark_best(figure.axes, run)
     bottom.set_xlabel("step", color=palette.INK)
     axes.set_ylabel(f"loss ({run.meta.get('loss_function') or 'of the batch'})", color=palette.INK)
     for each in figure.axes:
-        _dress(each)
+        dress(each)
     axes.legend(frameon=False, fontsize=9.5, labelcolor=palette.INK, loc="upper right")
     course = losses.loss_words(*losses.of_meta(run.meta)) or units.loss(None)
     axes.set_title(f"{run.title}: loss {course}", loc="left", fontsize=12, color=palette.INK)
@@ -58,7 +55,7 @@ def loss_figure(run: Run) -> Picture:
 
 def _draw_steps(axes, run: Run) -> list[float]:
     """The training's own losses, and a guess; gives what the line shows."""
-    values = pd.Series([np.nan if loss is None else loss for loss in run.meta.get("loss") or []], dtype=float)
+    values = step_losses(run)
     steps = np.arange(1, len(values) + 1)
     colour, line = palette.PHASE["update"], values
     if len(values) < FEWEST:
@@ -69,10 +66,7 @@ def _draw_steps(axes, run: Run) -> list[float]:
         line, (low, high) = last.mean(), (last.quantile(part) for part in INNER)
         axes.fill_between(steps, low, high, color=palette.pale(colour, 0.8), linewidth=0, label="eight of ten steps")
         axes.plot(steps, line, color=colour, linewidth=2, label=f"mean of {window} steps")
-    _, guess = losses.of_meta(run.meta)
-    if guess:
-        told = f"a guess, {units.loss(guess)}"
-        axes.axhline(guess, color=palette.QUIET, linewidth=1, linestyle=(0, (4, 3)), label=told)
+    draw_guess(axes, run)
     return list(line[np.isfinite(line)])
 
 
@@ -131,7 +125,31 @@ def _epoch(run: Run) -> int:
     return samples // ((run.meta.get("batch") or 1) * (run.meta.get("accumulate") or 1)) if samples else 0
 
 
-def _dress(axes) -> None:
+def step_losses(run: Run) -> pd.Series:
+    """Float, a value a step; NaN where one is no number."""
+    return pd.Series([np.nan if loss is None else loss for loss in run.meta.get("loss") or []], dtype=float)
+
+
+def draw_guess(axes, run: Run) -> None:
+    """A dashed line at the loss of who knows nothing of the input, where that is known."""
+    _, guess = losses.of_meta(run.meta)
+    if guess:
+        told = f"a guess, {units.loss(guess)}"
+        axes.axhline(guess, color=palette.QUIET, linewidth=1, linestyle=(0, (4, 3)), label=told)
+
+
+def scale_losses(axes, shown: Iterable[float]) -> None:
+    """From 0 up, or logarithmic where what is shown reaches far."""
+    positive = [loss for loss in shown if loss > 0]
+    if positive and max(positive) > LOGARITHMIC * min(positive):
+        axes.set_yscale("log")
+        axes.set_ylim(min(positive) / 2, max(positive) * 2)
+    else:
+        axes.set_ylim(bottom=0)
+
+
+def dress(axes) -> None:
+    """A quiet grid behind, two axes."""
     axes.grid(color=palette.HAIR, linewidth=0.7)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():

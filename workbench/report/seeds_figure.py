@@ -10,16 +10,13 @@ loss |\                       held-out |
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
-from workbench import units
 from workbench.record import Run
 from workbench.report import losses, palette, seeds
 from workbench.report.figure import DPI, Picture
+from workbench.report.loss_curve import FEWEST, PART, SHORTEST, draw_guess, dress, scale_losses, step_losses
 
 WIDTH, HEIGHT = 13.0, 4.6  # inches
-FEWEST, PART, SHORTEST = 40, 20, 10  # steps from which on means are drawn: of a twentieth of them, ten or more
-LOGARITHMIC = 50  # largest / smallest mean
 NAMED = 8  # seeds, at most, whose curves are told apart by colour
 COLOURS = ("#6a4fb3", "#c3570f", "#1a7f4b", "#2b7bba", "#a3326b", "#8a6d00", "#4a5560", "#00858a")
 
@@ -36,12 +33,7 @@ def seeds_figure(runs: Sequence[Run]) -> Picture:
     if known:
         _ends(panels[1], runs, held_out, colours)
     for axes in panels:
-        axes.grid(color=palette.HAIR, linewidth=0.7)
-        axes.set_axisbelow(True)
-        for side, spine in axes.spines.items():
-            spine.set_visible(side in ("left", "bottom"))
-            spine.set_color(palette.QUIET)
-        axes.tick_params(labelcolor=palette.INK, color=palette.QUIET)
+        dress(axes)
     title = f"{runs[0].title}: {seeds.finding(runs) or f'{len(runs)} seeds'}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=palette.INK, parse_math=False)
     return figure
@@ -51,21 +43,14 @@ def _curves(axes, runs, colours) -> None:
     """A curve a seed: means of the last steps, of a short run each step."""
     shown, told = [], ""
     for run, colour in zip(runs, colours, strict=True):
-        values = pd.Series([np.nan if loss is None else loss for loss in run.meta.get("loss") or []], dtype=float)
+        values = step_losses(run)
         if len(values) >= FEWEST:
             window = max(SHORTEST, len(values) // PART)
             values, told = values.rolling(window, min_periods=SHORTEST).mean(), f", mean of {window} steps"
         axes.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=1.6, label=f"seed {run.meta['seed']}")
-        shown += [loss for loss in values[np.isfinite(values)] if loss > 0]
-    _, guess = losses.of_meta(runs[0].meta)
-    if guess:
-        words = f"a guess, {units.loss(guess)}"
-        axes.axhline(guess, color=palette.QUIET, linewidth=1, linestyle=(0, (4, 3)), label=words)
-    if shown and max(shown) > LOGARITHMIC * min(shown):
-        axes.set_yscale("log")
-        axes.set_ylim(min(shown) / 2, max(shown) * 2)
-    else:
-        axes.set_ylim(bottom=0)
+        shown += list(values[np.isfinite(values)])
+    draw_guess(axes, runs[0])
+    scale_losses(axes, shown)
     axes.set_xlabel("step", color=palette.INK)
     axes.set_ylabel(f"loss ({runs[0].meta.get('loss_function') or 'of the batch'}){told}", color=palette.INK)
     if len(runs) <= NAMED:
