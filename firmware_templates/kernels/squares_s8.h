@@ -11,7 +11,8 @@ WB_KERNEL void conv2d_backward_weight_squares_s8(int batch, int groups, int chan
                                                  float *restrict y, void *scratch)
 {
     const int in_plane = in_height * in_width, out_plane = out_height * out_width;
-    float *wide = scratch, *own = wide + batch * in_plane, sum = 0.0f;
+    float *wide = scratch, *own = wide + batch * in_plane;
+    float sum = 0.0f;
     for (int group = 0; group < groups; ++group) {
         for (int o = 0; o < filters; ++o)
             own[o] = 0.0f;

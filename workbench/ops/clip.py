@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
-from workbench.ir.ranges import Range, exactly, known, single
+from workbench.ir.ranges import Range, exactly, single
 from workbench.ir.types import TensorType
 from workbench.ops._in_order import in_order
 
@@ -32,16 +32,17 @@ def evaluate_squares(x, s=None, *, unit):
 
 
 def squares_within(x, s=None, *, unit):
-    """It rises with the magnitude of each element, however it is rounded."""
-    scales = None if s is None else known(s)
-    if x.exact:
-        return exactly(evaluate_squares(single(x).low, scales, unit=unit))
+    """It rises with the magnitude of each element, and falls with that of its scale, however it is rounded."""
+    fine, coarse = (None, None) if s is None else np.sort(np.abs(single(s)), axis=0)
+    if x.exact and (s is None or s.exact):
+        return exactly(evaluate_squares(single(x).low, coarse, unit=unit))
     low, high = single(x)
     if not np.all((low > -np.inf) | (high < np.inf)):  # infinities that may have cancelled to no number
         return Range(np.asarray(-np.inf), np.asarray(np.inf))
     smaller, larger = np.sort(np.abs([low, high]), axis=0)
     least = np.where(np.sign(low) == np.sign(high), smaller, 0)
-    return Range(*(np.asarray(evaluate_squares(end, scales, unit=unit)) for end in (least, larger)))
+    ends = ((least, coarse), (larger, fine))
+    return Range(*(np.asarray(evaluate_squares(end, scales, unit=unit)) for end, scales in ends))
 
 
 def samples_squares(rng):
