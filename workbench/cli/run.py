@@ -16,6 +16,7 @@ from workbench.cli.output import (
 from workbench.cli.progress import steps
 from workbench.cli.seeds import run_seeds
 from workbench.errors import WorkbenchError
+from workbench.rates import SEARCHED
 
 INTERRUPTED = 130
 HELP = "train a network on the emulated board and measure a step"
@@ -80,7 +81,7 @@ def train_once(
 
     compiled = options.compiled(args, model, schedule)
     built = options.built(args, compiled, board, folder / "firmware", virtual)
-    with steps(args, options.named(args, schedule)) as step:
+    with steps(args, options.named(args, schedule) + " (--lr auto: its rates first)" * (args.lr == SEARCHED)) as step:
         run, weights = session.train(built, options.training(args, evaluate), step, interrupted, like)
     place = place_of(folder)
     run.meta["artifacts"] |= {"run": str(place), "firmware": str(place / "firmware"), "elf": str(built.image.elf)}
@@ -110,7 +111,7 @@ def _next(args, notes: list[str], folder: Path) -> str:
     """What to type next; what just went wrong is not recommended again."""
     from workbench.data import names
     from workbench.data.fit import SCALE
-    from workbench.rates import SEARCHED, START
+    from workbench.rates import START
     from workbench.report.training_notes import ANOTHER_RATE, LARGER_RATE, advice
 
     model, wanted, place = shlex.quote(args.model), advice(notes), shlex.quote(str(folder))
@@ -124,8 +125,10 @@ def _next(args, notes: list[str], folder: Path) -> str:
         of_one_s_own = args.data and args.data not in names()
         return f"predict {place}" if of_one_s_own else f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
     words = options.asked(args, add_arguments, without=(*beside, "lr", "lr_bias"))
+    if args.no_qas and args.lr != SEARCHED:  # such rates count in other units (see report/learning/rates)
+        return f"run {model} {' '.join([*words, f'--lr {SEARCHED}'])}"
     begun = {"--lr": START if args.lr == SEARCHED else args.lr, "--lr-bias": args.lr_bias}
     rates = {name: rate for name, rate in begun.items() if rate is not None}
     larger = wanted == LARGER_RATE
-    words += [f"{name} {10 * rate if larger else min(rate / 10, START):g}" for name, rate in rates.items()]
+    words += [f"{name} {max(10 * rate, START) if larger else min(rate / 10, START):g}" for name, rate in rates.items()]
     return f"run {model} {' '.join(words)}"

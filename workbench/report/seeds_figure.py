@@ -15,7 +15,7 @@ import pandas as pd
 from workbench import units
 from workbench.record import Run
 from workbench.report import losses, palette, seeds
-from workbench.report.figure import DPI, Picture
+from workbench.report.figure import DPI, LEGEND, Picture
 
 WIDTH, HEIGHT = 13.0, 4.6  # inches
 FEWEST, PART, SHORTEST = 40, 20, 10  # steps from which on means are drawn: of a twentieth of them, ten or more
@@ -69,7 +69,7 @@ def _curves(axes, runs, colours) -> None:
     axes.set_xlabel("step", color=palette.INK)
     axes.set_ylabel(f"loss ({runs[0].meta.get('loss_function') or 'of the batch'}){told}", color=palette.INK)
     if len(runs) <= NAMED:
-        axes.legend(frameon=False, fontsize=9.5, labelcolor=palette.INK, loc="upper right")
+        axes.legend(**LEGEND)
 
 
 def _ends(axes, runs, held_out, colours) -> None:
