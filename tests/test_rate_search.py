@@ -28,7 +28,8 @@ def test_the_rate_of_least_validation_loss_is_taken_and_no_held_out_sample_seen(
     held_out = {each.tobytes() for each in samples.test_x}
     asked = []
 
-    def tried(built, options, interrupted):
+    def tried(built, options, progress, interrupted):
+        progress(1150, 1150, 2.0)
         part = options.data
         assert not held_out & {each.tobytes() for each in (*part.train_x, *part.test_x)}
         assert len(part.train_x) + len(part.test_x) == len(samples.train_x)
@@ -37,10 +38,54 @@ def test_the_rate_of_least_validation_loss_is_taken_and_no_held_out_sample_seen(
         loss = {0.01: 0.5, 0.03: 0.4, 0.1: float("nan")}.get(options.lr, 2.0)
         return SimpleNamespace(meta={"held_out_loss": {"before": 2.3, "after": loss}, "interrupted": False}), {}
 
-    best, sweep, note = best_rate(built, Training(lr="auto", epochs=2), tried)
+    told = []
+    best, sweep, note = best_rate(built, Training(lr="auto", epochs=2), tried, lambda *step: told.append(step))
+    assert told == [(1150 * (at + 1), 5 * 1150, 2.0) for at in range(5)]  # of all rates as of one training
     assert (best, asked) == (0.03, list(RATES))
     assert sweep[-1] == {"lr": 0.1, "validation_loss": None}
     assert note.startswith("--lr auto: 0.03 of 0.001, 0.003, 0.01, 0.03, 0.1, by the loss on 287 validation samples")
+
+
+def trial(losses):
+    """A training whose held-out loss depends on its rate alone."""
+
+    def train(built, options, *_):
+        return SimpleNamespace(meta={"held_out_loss": {"before": 2.3, "after": losses(options.lr)}}), {}
+
+    return train
+
+
+def test_a_best_rate_at_an_end_of_the_grid_leaves_open_what_lies_beyond(built):
+    larger, middle, smaller = (trial(lambda lr, best=best: abs(lr - best)) for best in (0.1, 0.01, 0.001))
+    notes = [best_rate(built, Training(lr="auto", epochs=1), train)[2] for train in (larger, middle, smaller)]
+    assert notes[0].endswith("of the others; a larger one may be better still")
+    assert notes[1].endswith("of the others")
+    assert notes[2].endswith("of the others; a smaller one may be better still")
+
+
+def test_where_no_rate_learns_targets_far_from_one_are_told():
+    built = session.build(session.compile("mlp"), boards.get(boards.DEFAULT))
+    rng = np.random.default_rng(0)
+    numbers = rng.random((60, 1, 8, 8), np.float32), np.full((60, 10), 1000, np.float32)
+    lost = trial(lambda lr: float("nan"))
+    with pytest.raises(DataError, match="at no rate from") as caught:
+        best_rate(built, Training(lr="auto", epochs=1, data=numbers), lost)
+    assert caught.value.hint.startswith("targets are 1000 ± 0 (mean, ") and "give (y - 1000) / 1" in caught.value.hint
+    with pytest.raises(DataError) as caught:
+        best_rate(built, Training(lr="auto", epochs=1), lost)
+    assert caught.value.hint == "a smaller rate of your own, --lr 1e-5"
+
+
+def test_an_interrupted_sweep_ends_at_once(built):
+    asked = []
+
+    def train(built, options, progress, interrupted):
+        asked.append(options.lr)
+        return trial(lambda lr: 1.0)(built, options)
+
+    with pytest.raises(KeyboardInterrupt):
+        best_rate(built, Training(lr="auto", epochs=1), train, None, lambda: len(asked) == 2)
+    assert len(asked) == 2
 
 
 def test_a_run_at_the_rate_found_is_the_run_at_that_rate(built):

@@ -179,7 +179,7 @@ def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple
     found = resolved(given, network.wanted, options.reading, options.loss)
     model = in_int8(model.unquantized, found, options.loss) if anew else model
     as_given = options.normalize is None and found.normalize.kind == NONE
-    if as_given and (note := unscaled(found.train_x, input_of(model), found.name)):
+    if as_given and (note := unscaled(found.train_x, input_of(network), found.name)):
         found = replace(found, notes=tuple(dict.fromkeys([*found.notes, note])))
     return model, replace(options, data=found, **dict.fromkeys(READING[:-1]), resize=False)
 

@@ -20,6 +20,8 @@ from workbench.data import Data
 from workbench.data.split import set_aside
 from workbench.errors import DataError
 from workbench.feeding import EMULATED, Training, step_count, with_data
+from workbench.objective import VALUES
+from workbench.report.training_notes import targets_note
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 SHARE = 0.2  # of the training part, for validation
@@ -33,7 +35,7 @@ def at_best_rate(train: Callable, built, options: Training, progress=None, inter
     if like is not None:
         return _with_sweep(train(built, replace(options, lr=like.meta["lr"]), like=like), like.meta.get("lr_sweep"))
     begin = time.perf_counter()
-    best, sweep, note = best_rate(built, options, train, interrupted)
+    best, sweep, note = best_rate(built, options, train, progress, interrupted)
     took = time.perf_counter() - begin
     run, weights = train(built, replace(options, lr=best), progress, interrupted)
     run.meta["notes"] = [*run.meta["notes"], note]
@@ -46,9 +48,12 @@ def _with_sweep(trained: tuple, sweep: list[dict] | None) -> tuple:
     return trained
 
 
-def best_rate(built, options: Training, train: Callable, interrupted=None) -> tuple[float, list[dict], str]:
+def best_rate(
+    built, options: Training, train: Callable, progress=None, interrupted=None
+) -> tuple[float, list[dict], str]:
     """The rate of least validation loss, [{lr, validation_loss}] of all that were tried (None: no number), and a
-    sentence that tells it.
+    sentence that tells it. `progress` and `interrupted` as session.train has them: the steps of all rates are told as
+    of one training; who interrupts them leaves nothing behind (KeyboardInterrupt).
     """
     compiled = built.compiled
     parts = _parts(compiled.model, options)
@@ -61,9 +66,10 @@ def best_rate(built, options: Training, train: Callable, interrupted=None) -> tu
                         f"{len(parts.train_x)} are too few for a step", "a rate of your own, --lr 0.02")  # fmt: skip
     given = {"data": parts, "steps": steps, "epochs": None, "trace": "off", "evaluate": True, "normalize": None,
              "validation": None, "patience": None, "warmup": min(options.warmup, steps)}  # fmt: skip
-    sweep = []
-    for lr in grid(compiled):
-        run, _ = train(built, replace(options, lr=lr, **given), interrupted=interrupted)
+    sweep, rates = [], grid(compiled)
+    for lr in rates:
+        told = _of_all(progress, len(sweep) * steps, len(rates) * steps)
+        run, _ = train(built, replace(options, lr=lr, **given), told, interrupted)
         if run.meta["interrupted"]:
             raise KeyboardInterrupt
         loss = run.meta["held_out_loss"]["after"]
@@ -71,13 +77,28 @@ def best_rate(built, options: Training, train: Callable, interrupted=None) -> tu
     finite = [tried for tried in sweep if tried["validation_loss"] is not None]
     if not finite:
         raise DataError(f"--lr auto: at no rate from {sweep[0]['lr']:g} to {sweep[-1]['lr']:g} the loss stays a number",
-                        "a smaller rate of your own, --lr 1e-5")  # fmt: skip
+                        _remedy(parts))  # fmt: skip
     best = min(finite, key=lambda tried: tried["validation_loss"])
     of_epoch = "an epoch" if steps == epoch else f"{steps} step{'s' * (steps != 1)}"
-    rates = ", ".join(f"{tried['lr']:.3g}" for tried in sweep)
-    note = (f"--lr auto: {best['lr']:.3g} of {rates}, by the loss on {len(parts.test_x)} validation samples "
-            f"after {of_epoch} of the others")  # fmt: skip
+    note = (f"--lr auto: {best['lr']:g} of {', '.join(f'{lr:g}' for lr in rates)}, by the loss on {len(parts.test_x)} "
+            f"validation samples after {of_epoch} of the others{_at_an_end(best['lr'], rates)}")  # fmt: skip
     return best["lr"], sweep, note
+
+
+def _of_all(progress, done_before: int, all_steps: int):
+    return progress and (lambda done, steps, loss: progress(done_before + done, all_steps, loss))
+
+
+def _at_an_end(best: float, rates: list[float]) -> str:
+    """What the grid leaves open where the best rate is its first or last."""
+    beyond = {rates[0]: "smaller", rates[-1]: "larger"}.get(best)
+    return f"; a {beyond} one may be better still" if beyond else ""
+
+
+def _remedy(parts: Data) -> str:
+    """For samples with which no rate of the grid learns."""
+    targets = (float(parts.train_y.mean()), float(parts.train_y.std())) if parts.target == VALUES else None
+    return targets_note(targets) or "a smaller rate of your own, --lr 1e-5"
 
 
 def grid(compiled) -> list[float]:

@@ -61,6 +61,13 @@ def test_a_note_on_some_cells_names_them_and_one_on_all_does_not():
     assert notes_of(alike) == [f"1 of 2 runs: {TRY}"]
 
 
+def test_what_was_native_is_told_where_no_line_of_a_summary_does():
+    engine = {"used": "native", "compiler": "gcc 12.2.0", "native_steps": 9, "verified": {"steps": 1, "batches": 0}}
+    runs = [cell("full", "vanilla", engine=engine), cell("full", "reordered")]
+    assert notes_of(runs)[0].startswith("native: 9 steps")
+    assert notes_of(runs, native=False) == []
+
+
 def test_a_run_of_an_older_workbench_has_no_notes():
     run = synthetic_run()
     assert "notes" not in run.meta
@@ -98,6 +105,14 @@ def test_training_that_exploded_says_so_and_recommends_something_else(capsys):
     assert out.endswith("next: ./workbench.sh run mlp --steps 3 --trace off --lr 0.02 --lr-bias 0.01\n")
 
 
+def test_a_rate_in_other_units_is_not_recommended_again(capsys):
+    x = np.random.default_rng(0).random((40, 64), np.float32)
+    np.savez("mine.npz", x=x, y=np.arange(40) % 10)
+    asked = ["run", "mlp-int8", "--no-qas", "--data", "mine.npz", "--epochs", "1", "--lr", "1e-7", "--trace", "off"]
+    assert main(asked) == 0
+    assert capsys.readouterr().out.endswith("run mlp-int8 --no-qas --epochs 1 --data mine.npz --trace off --lr auto\n")
+
+
 def test_weights_that_are_no_numbers_are_written_only_by_force(capsys):
     broken = ["run", "mlp", "--lr", "1e30", "--steps", "3", "--trace", "off", "--save-weights", "w.npz"]
     assert main([*broken, "--json"]) == 1
@@ -132,7 +147,7 @@ def test_a_rate_that_moves_nothing_is_followed_by_a_larger_one(capsys):
     assert main(["run", "mlp", "--data", "mine.npz", "--epochs", "1", "--lr", "1e-7", "--trace", "off"]) == 0
     out = capsys.readouterr().out
     assert "note      a larger --lr may help: this was lr 1e-07\n" in out
-    assert out.endswith("next: ./workbench.sh run mlp --epochs 1 --data mine.npz --trace off --lr 1e-06\n")
+    assert out.endswith("next: ./workbench.sh run mlp --epochs 1 --data mine.npz --trace off --lr 0.02\n")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +156,8 @@ def test_a_rate_that_moves_nothing_is_followed_by_a_larger_one(capsys):
         (["--lr", "0.1"], ANOTHER_RATE, {}, "--epochs 2 --lr auto"),  # the sweep is what tells which
         (["--lr", "auto"], ANOTHER_RATE, {}, "report mine"),
         (["--lr", "auto"], SMALLER_RATE, {"lr": 0.1}, "--epochs 2 --lr 0.01"),  # of the rate that it found
-        (["--lr", "2000", "--no-qas"], SMALLER_RATE, {"lr": 2000, "qas": False}, "--epochs 2 --no-qas --lr 200"),
+        (["--lr", "2000", "--no-qas"], SMALLER_RATE, {"lr": 2000, "qas": False}, "--epochs 2 --no-qas --lr auto"),
+        (["--lr", "auto", "--no-qas"], SMALLER_RATE, {"lr": 2000, "qas": False}, "--epochs 2 --no-qas --lr 200"),
         (["--lr", "8", "--lr-bias", "4"], SMALLER_RATE, {"lr": 8.0}, "--epochs 2 --lr 0.02 --lr-bias 0.02"),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from own_files import Dataset, Y, as_given, batches, network, parts, write_images, write_wav
 
 import workbench
-from workbench.data import Normalize, Reading, resolved
+from workbench.data import Normalize, Reading, fit, resolved
 from workbench.data.normalize import found
 from workbench.data.recordings import read_wav
 from workbench.data.split import split
@@ -281,9 +281,19 @@ def test_int8_is_calibrated_on_one_s_own_data():
     assert kind.scale == pytest.approx(1 / 255, rel=0.05) and kind.zero_point == -128
     made = in_int8(tiny())
     anew, options = with_data(made, Training(data=(100 * x.astype(np.float32), Y)), calibrate=True)
-    assert anew.graph.types["input0"].scale == pytest.approx(100, rel=0.05) and not options.data.notes
+    assert anew.graph.types["input0"].scale == pytest.approx(100, rel=0.05)
+    (note,) = options.data.notes  # nothing is clipped; as large as that, int8 learns no better than float32
+    assert note == "data: inputs reach 2.55e+04; --normalize standard may help, as values of about 1 learn best"
     kept, options = with_data(made, Training(data=(100 * x.astype(np.float32), Y)))
     assert kept is made and "are clipped" in options.data.notes[0]
+
+
+def test_hardly_any_clipped_value_is_nothing_to_tell():
+    x, kind = np.zeros(10_000, np.float32), in_int8(tiny()).graph.types["input0"]
+    x[:9] = 1e6
+    assert fit.clipped(x, kind, "mine") is None
+    x[:10] = 1e6
+    assert "10 of 10,000 values (0.1 %) are clipped" in fit.clipped(x, kind, "mine")
 
 
 def test_what_is_held_out_is_never_trained_on_before():

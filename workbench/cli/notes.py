@@ -56,8 +56,9 @@ def trained_once(runs: Sequence[Run]) -> list[str]:
     return [f"{by} trained for all schedules: the first step of each gave the same loss and weights, to the bit"]
 
 
-def notes_of(runs: Sequence[Run]) -> list[str]:
+def notes_of(runs: Sequence[Run], native: bool = True) -> list[str]:
     """Origins and notes of several runs, each once, with the runs that it is about where those are not all of them.
+    `native`: whether what was native is among them; a summary has a line of its own for it.
 
     'data: random samples: …', 'full: loss rose to 650 at step 2; …': runs of one policy end alike, however scheduled.
     """
@@ -66,11 +67,11 @@ def notes_of(runs: Sequence[Run]) -> list[str]:
         told = [f"{what}: {told}" for what, told in origins(run.meta).items()]
         for note in dict.fromkeys([*told, *(run.meta.get("notes") or [])]):
             about.setdefault(note, []).append(run)
-    native = native_words([run.meta for run in runs])
+    twin = native_words([run.meta for run in runs]) if native else None
     return [
         *(f"{_names(having, runs)}{note}" for note, having in about.items()),
         *trained_once(runs),
-        *([f"native: {native}"] if native else []),
+        *([f"native: {twin}"] if twin else []),
     ]
 
 

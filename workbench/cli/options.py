@@ -19,7 +19,7 @@ from workbench.objective import LOSSES
 from workbench.rates import LR_SCHEDULES, START
 
 # options of one command, not of the training it is about: what it writes, how long it runs
-OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace")
+OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace", "engine")
 
 
 def add_model(
@@ -317,9 +317,10 @@ def check_data(args, found):
 def chosen(args, verb: str) -> str:
     """What was asked for otherwise than by default and `verb` takes too, as one types it: ' --batch 8 --lr 0.1'.
 
-    Where it writes, how long it runs and what it traces are its own.
+    Where it writes, how long and on what it runs and what it traces are its own; a rate that was searched is no rate.
     """
-    words = asked(args, import_module(f"workbench.cli.{verb}").add_arguments, without=OWN)
+    searched = ("lr",) if getattr(args, "lr", None) == SEARCHED else ()
+    words = asked(args, import_module(f"workbench.cli.{verb}").add_arguments, without=(*OWN, *searched))
     return "".join(f" {word}" for word in words)
 
 

@@ -61,7 +61,7 @@ def _text(runs, top: int) -> str:
     from workbench.report.text import report_text, seeds_text
 
     if len(runs) > 1 and len(joined(runs)) == 1:
-        return seeds_text(runs) + "".join(f"{'note':<10}{note}\n" for note in notes_of(runs))
+        return seeds_text(runs) + "".join(f"{'note':<10}{note}\n" for note in notes_of(runs, native=False))
     if len(runs) > 1:
         notes = "".join(f"note: {note}\n" for note in notes_of(runs))
         return "\n".join(filter(None, (comparison_text(runs), notes)))

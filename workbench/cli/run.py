@@ -16,6 +16,7 @@ from workbench.cli.output import (
 from workbench.cli.progress import steps
 from workbench.cli.seeds import run_seeds
 from workbench.errors import WorkbenchError
+from workbench.rates import SEARCHED
 
 INTERRUPTED = 130
 HELP = "train a network on the emulated board and measure a step"
@@ -80,7 +81,7 @@ def train_once(
 
     compiled = options.compiled(args, model, schedule)
     built = options.built(args, compiled, board, folder / "firmware", virtual)
-    with steps(args, options.named(args, schedule)) as step:
+    with steps(args, options.named(args, schedule) + " (--lr auto: its rates first)" * (args.lr == SEARCHED)) as step:
         run, weights = session.train(built, options.training(args, evaluate), step, interrupted, like)
     place = place_of(folder)
     run.meta["artifacts"] |= {"run": str(place), "firmware": str(place / "firmware"), "elf": str(built.image.elf)}
@@ -125,19 +126,22 @@ def _next(args, meta: dict, folder: Path) -> str:
         of_one_s_own = args.data and args.data not in names()
         return f"predict {place}" if of_one_s_own else f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
     words = options.asked(args, add_arguments, without=(*beside, "lr", "lr_bias"))
-    rates = [f"--lr {SEARCHED}"] if wanted == ANOTHER_RATE else _rates(args, meta, wanted)
+    in_other_units = args.no_qas and not searched  # see report/learning/rates
+    unknown = wanted == ANOTHER_RATE or in_other_units
+    rates = [f"--lr {SEARCHED}"] if unknown else _rates(args, meta, wanted)
     return f"run {model} {' '.join([*words, *rates])}"
 
 
 def _rates(args, meta: dict, wanted: str) -> list[str]:
-    """['--lr 0.2', …]: ten times those that were, or a tenth and no more than the usual one."""
+    """['--lr 0.2', …]: ten times those that were, or a tenth, and then the usual one at least, or at most."""
     from workbench.rates import START
     from workbench.report.training_notes import LARGER_RATE
 
-    most = START if meta.get("qas", True) else float("inf")  # without QAS a rate is in a unit of its own
-    rates = {"--lr": meta["lr"], "--lr-bias": args.lr_bias}
-    return [
-        f"{name} {10 * rate if wanted == LARGER_RATE else min(rate / 10, most):g}"
-        for name, rate in rates.items()
+    larger, usual = wanted == LARGER_RATE, meta.get("qas", True)  # without QAS a rate is in a unit of its own
+    least, most = (START, float("inf")) if larger else (0.0, START)
+    rates = {
+        name: 10 * rate if larger else rate / 10
+        for name, rate in (("--lr", meta["lr"]), ("--lr-bias", args.lr_bias))
         if rate is not None
-    ]
+    }
+    return [f"{name} {min(max(rate, least), most) if usual else rate:g}" for name, rate in rates.items()]

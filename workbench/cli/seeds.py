@@ -66,7 +66,7 @@ def _tell(args, runs, folder: Path) -> None:
     broken = next((run for run in runs if len(run.violations)), None)
     if broken is not None:
         say(f"seed {broken.meta['seed']}:\n{violations_text(broken)}".rstrip())
-    for note in notes_of(runs):
+    for note in notes_of(runs, native=False):
         say_more(args, f"{'note':<10}{note}")
     say_more(args, f"Wrote {folder}/, a folder a seed, seeds.csv and seeds.png in it")
     say_more(args, f"next: ./workbench.sh report {folder}")

@@ -22,6 +22,7 @@ from workbench.units import percent
 
 NCHW, NHWC = "NCHW", "NHWC"
 FAR = 10.0  # inputs beyond it are told of
+HARDLY_ANY = 0.001  # of values: their clipping is nothing to tell of
 SCALE = "--normalize standard may help"
 ONE_OUTPUT = "--loss mse takes them as numbers, --loss bce 0 and 1"
 
@@ -167,20 +168,22 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def clipped(values: np.ndarray, kind: TensorType, source: str) -> str | None:
-    """A note on values that an int8 input cannot hold, and what it holds instead; None where it holds them all."""
+    """A note on values that an int8 input cannot hold, and what it holds instead; None where it holds nearly all."""
     if kind.dtype != "int8":
         return None
     scale = kind.scale or 1
     low, high = ((end - kind.zero_point) * scale for end in (-128, 127))
     beyond = int(((values < low - scale / 2) | (values > high + scale / 2)).sum())
-    if not beyond:
+    if beyond < HARDLY_ANY * values.size or not beyond:
         return None
     share = f"{beyond:,} of {values.size:,} values ({percent(beyond / values.size)})"
     return f"{source}: {share} are clipped: the int8 input holds {low:.4g} to {high:.4g}"
 
 
 def unscaled(x: np.ndarray, kind: TensorType, source: str) -> str | None:
-    """A note on inputs far larger than a float32 network learns well from; None where they are not."""
+    """A note on inputs far larger than a network learns well from, if their range is not given (an int8 file's is);
+    None where they are not.
+    """
     largest = float(np.abs(x).max(initial=0))
     if kind.dtype == "int8" or largest <= FAR:
         return None

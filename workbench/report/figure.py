@@ -7,8 +7,13 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from workbench.record.folder import replacing
+from workbench.report import palette
 
 ENDINGS = (".png", ".svg", ".pdf")
+LEGEND = {  # of curves: words stay legible where a line runs behind them
+    "loc": "upper right", "fontsize": 9.5, "labelcolor": palette.INK, "facecolor": "white", "edgecolor": "none",
+    "framealpha": 0.85,
+}  # fmt: skip
 WIDTH, DPI = 16.0, 100  # inches, dots an inch: 1600 pixels
 
 

@@ -17,7 +17,7 @@ from workbench import units
 from workbench.record import Run
 from workbench.report import losses, palette
 from workbench.report.epochs import epochs_table
-from workbench.report.figure import DPI, Picture
+from workbench.report.figure import DPI, LEGEND, Picture
 
 Point = tuple[int, float]  # steps done, and what was measured then
 SIZE, TALL = (9.0, 4.6), 6.2  # inches; as high with accuracies below
@@ -47,7 +47,7 @@ def loss_figure(run: Run) -> Picture:
     axes.set_ylabel(f"loss ({run.meta.get('loss_function') or 'of the batch'})", color=palette.INK)
     for each in figure.axes:
         dress(each)
-    axes.legend(frameon=False, fontsize=9.5, labelcolor=palette.INK, loc="upper right")
+    axes.legend(**LEGEND)
     course = losses.loss_words(*losses.of_meta(run.meta)) or units.loss(None)
     axes.set_title(f"{run.title}: loss {course}", loc="left", fontsize=12, color=palette.INK)
     return figure

@@ -13,7 +13,7 @@ import numpy as np
 
 from workbench.record import Run
 from workbench.report import losses, palette, seeds
-from workbench.report.figure import DPI, Picture
+from workbench.report.figure import DPI, LEGEND, Picture
 from workbench.report.loss_curve import FEWEST, PART, SHORTEST, draw_guess, dress, scale_losses, step_losses
 
 WIDTH, HEIGHT = 13.0, 4.6  # inches
@@ -54,7 +54,7 @@ def _curves(axes, runs, colours) -> None:
     axes.set_xlabel("step", color=palette.INK)
     axes.set_ylabel(f"loss ({runs[0].meta.get('loss_function') or 'of the batch'}){told}", color=palette.INK)
     if len(runs) <= NAMED:
-        axes.legend(frameon=False, fontsize=9.5, labelcolor=palette.INK, loc="upper right")
+        axes.legend(**LEGEND)
 
 
 def _ends(axes, runs, held_out, colours) -> None:

@@ -179,7 +179,7 @@ def _train_line(name: str, run: Run) -> str:
 
 def _stage(name, text, seconds=None) -> str:
     line = f"{name:<10}{text}"
-    return line if seconds is None else f"{line:<{COLUMN}} {units.seconds(seconds)}"
+    return line if seconds is None else f"{line:<{COLUMN - 1}}  {units.seconds(seconds)}"
 
 
 def _compiled(meta, memory) -> str:
