@@ -25,7 +25,7 @@ def test_the_rate_of_least_validation_loss_is_taken_and_no_held_out_sample_seen(
     held_out = {each.tobytes() for each in samples.test_x}
     asked = []
 
-    def tried(built, options):
+    def tried(built, options, interrupted):
         part = options.data
         assert not held_out & {each.tobytes() for each in (*part.train_x, *part.test_x)}
         assert len(part.train_x) + len(part.test_x) == len(samples.train_x)
@@ -64,3 +64,21 @@ def test_without_qas_the_grid_is_in_the_unit_of_integers():
 def test_random_samples_have_no_best_rate():
     with pytest.raises(DataError, match="random samples: no rate is better"):
         workbench.run("conv-relu", lr="auto", steps=2)
+
+
+def test_an_interrupt_ends_the_sweep(built):
+    rates = []
+
+    def tried(built, options, interrupted):
+        rates.append(options.lr)
+        return SimpleNamespace(meta={"held_out_loss": {"before": 2.3, "after": None}}), {}
+
+    with pytest.raises(KeyboardInterrupt):
+        best_rate(built, Training(lr="auto", epochs=2), tried, lambda: len(rates) == 2)
+    assert rates == list(RATES[:2])
+
+
+def test_weights_with_which_no_loss_is_a_number_have_no_best_rate():
+    weights = {name: np.full_like(values, 3e38) for name, values in frontends.load("mlp").weights.items()}
+    with pytest.raises(DataError, match="the loss stays a number"):
+        workbench.run("mlp", weights=weights, lr="auto", steps=2)

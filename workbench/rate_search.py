@@ -29,7 +29,7 @@ def at_best_rate(train: Callable, built, options: Training, progress=None, inter
     """What `train` gives at the rate found; `lr_sweep` of run.json tells what was tried. Raises DataError."""
     if like is not None:
         return _with_sweep(train(built, replace(options, lr=like.meta["lr"]), like=like), like.meta.get("lr_sweep"))
-    best, sweep, note = best_rate(built, options, train)
+    best, sweep, note = best_rate(built, options, train, interrupted)
     run, weights = train(built, replace(options, lr=best), progress, interrupted)
     run.meta["notes"] = [*run.meta["notes"], note]
     return _with_sweep((run, weights), sweep)
@@ -40,9 +40,9 @@ def _with_sweep(trained: tuple, sweep: list[dict] | None) -> tuple:
     return trained
 
 
-def best_rate(built, options: Training, train: Callable) -> tuple[float, list[dict], str]:
+def best_rate(built, options: Training, train: Callable, interrupted=None) -> tuple[float, list[dict], str]:
     """The rate of least validation loss, [{lr, validation_loss}] of all that were tried (None: no number), and a
-    sentence that tells it.
+    sentence that tells it. Raises KeyboardInterrupt where it is `interrupted`: nothing has been trained by then.
     """
     compiled = built.compiled
     parts = _parts(compiled.model, options)
@@ -57,8 +57,10 @@ def best_rate(built, options: Training, train: Callable) -> tuple[float, list[di
              "validation": None, "patience": None, "warmup": min(options.warmup, steps)}  # fmt: skip
     sweep = []
     for lr in grid(compiled):
-        run, _ = train(built, replace(options, lr=lr, **given))
-        loss = run.meta["held_out_loss"]["after"]
+        run, _ = train(built, replace(options, lr=lr, **given), interrupted=interrupted)
+        if interrupted and interrupted():
+            raise KeyboardInterrupt
+        loss = (run.meta["held_out_loss"] or {}).get("after")  # None: neither before nor after is a number
         sweep.append({"lr": lr, "validation_loss": loss if loss is not None and isfinite(loss) else None})
     finite = [tried for tried in sweep if tried["validation_loss"] is not None]
     if not finite:
