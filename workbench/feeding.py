@@ -6,7 +6,7 @@ Training ── with_data ──► Data ── samples_of ──► as the netw
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import islice
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from workbench.frontends import Model, in_int8
 from workbench.ir.types import TensorType, quantized
 from workbench.native import host_compiler
 from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
-from workbench.policy import Optimizer, is_rate
+from workbench.policy import Optimizer, is_number, is_rate
 from workbench.rates import SEARCHED, START, rates_of, require_room, require_schedule, share, usual_schedule
 from workbench.targets import told
 from workbench.trace.tracer import LEVELS
@@ -71,24 +71,24 @@ class Training:
     engine: str = AUTO
 
     def __post_init__(self):
+        left_open = {"lr": isinstance(self.lr, str) and self.lr == SEARCHED, "lr_bias": self.lr_bias is None}
         for name in ("lr", "lr_bias", "lr_decay"):
             value = getattr(self, name)
-            left_open = {"lr": SEARCHED, "lr_bias": None}
-            if not is_rate(value) and not (name in left_open and left_open[name] == value):
+            if not is_rate(value) and not left_open.get(name):
                 raise DataError(f"{name} is {value!r}, not a number of 0 or more that float32 can hold")
         length = self.steps if self.epochs is None else self.epochs
-        if not isinstance(length, Integral) or length < 1:
+        if not is_number(length, Integral) or length < 1:
             raise DataError(f"at least one training step is needed; got {length!r}", "give steps or epochs, 1 or more")
         for name in ("seed", "warmup"):
             value = getattr(self, name)
-            if not isinstance(value, Integral) or value < 0:
+            if not is_number(value, Integral) or value < 0:
                 raise DataError(f"{name} is {value!r}, not a whole number of 0 or more")
         schedule = usual_schedule(self.epochs, self.lr_decay) if self.lr_schedule is None else self.lr_schedule
         object.__setattr__(self, "lr_schedule", schedule)
         require_schedule(self.lr_schedule, self.lr_decay)
-        if self.validation is not None and not (isinstance(self.validation, Real) and 0 < self.validation < 1):
+        if self.validation is not None and not (is_number(self.validation) and 0 < self.validation < 1):
             raise DataError(f"validation is {self.validation!r}, not a share of the training part", "such as 0.1")
-        if self.patience is not None and not (isinstance(self.patience, Integral) and self.patience >= 1):
+        if self.patience is not None and not (is_number(self.patience, Integral) and self.patience >= 1):
             raise DataError(f"patience is {self.patience!r}, not a number of epochs", "1 or more, such as 3")
         if self.patience is not None and self.epochs is None:
             raise DataError(

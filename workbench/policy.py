@@ -106,7 +106,7 @@ class Optimizer:
                 there_are(self.rounding, ROUNDINGS),
             )
         rates = is_rate(self.momentum) and self.momentum < 1 and is_rate(self.weight_decay)
-        if not rates or not isinstance(self.accumulate, Integral) or self.accumulate < 1:
+        if not rates or not is_number(self.accumulate, Integral) or self.accumulate < 1:
             raise PolicyError(
                 f"momentum {self.momentum}, weight decay {self.weight_decay} and accumulation over "
                 f"{self.accumulate} batches make no update",
@@ -114,9 +114,14 @@ class Optimizer:
             )
 
 
+def is_number(value, kind: type = Real) -> bool:
+    """Whether it is one number of this kind: True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 def is_rate(value) -> bool:
     """Whether it is a number of 0 or more that float32 can hold: 1e39 would become infinite, 1e-60 zero."""
-    return isinstance(value, Real) and (value == 0 or 2.0**-149 <= value <= FLOAT32_MAX)
+    return is_number(value) and (value == 0 or 2.0**-149 <= value <= FLOAT32_MAX)
 
 
 PLAIN_SGD = Optimizer()

@@ -72,7 +72,7 @@ def best_rate(
         run, _ = train(built, replace(options, lr=lr, **given), told, interrupted)
         if run.meta["interrupted"]:
             raise KeyboardInterrupt
-        loss = run.meta["held_out_loss"]["after"]
+        loss = (run.meta["held_out_loss"] or {}).get("after")  # None: neither before nor after is a number
         sweep.append({"lr": lr, "validation_loss": loss if loss is not None and isfinite(loss) else None})
     finite = [tried for tried in sweep if tried["validation_loss"] is not None]
     if not finite:

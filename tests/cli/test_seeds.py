@@ -79,6 +79,7 @@ def test_one_seed_is_laid_out_like_several_and_has_no_spread(capsys):
     ("arguments", "code", "words"),
     [
         (["run", "mlp", "--seeds", "0"], 2, "--seeds: 0 is not a positive whole number"),
+        (["run", "mlp", "--seeds", "1000000000000"], 1, "at most 100 at once"),
         (["run", "mlp", "--jobs", "2"], 1, "--jobs is for several seeds: one run takes one process"),
         (["run", "mlp", "--seeds", "2", "--save-weights", "w.npz"], 1, "each seed keeps its own: seed-S/weights.npz"),
         (["run", "mlp", "--seeds", "2", "--policy", "ful"], 1, "'ful' is neither a policy nor a layer"),

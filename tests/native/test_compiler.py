@@ -124,7 +124,8 @@ def test_other_machines_are_refused(machine, system, order, monkeypatch):
         (says("/tmp/x.s: No space left on device"), "no space is left in", "TMPDIR"),
         (says("error: unknown argument: '-fwrapv'"), "fakecc` failed compiling", "WORKBENCH_CC"),
         ("exit 4", "fakecc` failed compiling", "WORKBENCH_CC"),
-        ("exit 0", "the native twin cannot be built in", "TMPDIR"),
+        ("exit 0", "fakecc has failed without a word: what it made is no library", "WORKBENCH_CC"),
+        ('for last; do made=$last; done; echo garbage > "$made"', "what it made is no library", "WORKBENCH_CC"),
     ],
 )  # fmt: skip
 def test_a_compiler_that_fails_is_not_our_bug(script, words, hint, fake):
@@ -132,6 +133,7 @@ def test_a_compiler_that_fails_is_not_our_bug(script, words, hint, fake):
         native.library(FILES, fake(script))
     assert words in caught.value.message and hint in caught.value.hint
     assert len(str(caught.value).splitlines()) == 2
+    assert not list(cache.folder().glob("*.image"))  # the next compiler with this name starts anew
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,10 @@ def _compiled(sources: Mapping[str, str], compiler: str) -> bytes:
                 finally:
                     pool.shutdown(cancel_futures=True)
             make("linking", "-shared", "-Wl,-Bsymbolic", *objects, "-lm", "-o", "twin.so")
-            return (work / "twin.so").read_bytes()
+            made = (work / "twin.so").read_bytes() if (work / "twin.so").exists() else b""
+            if not made.startswith(b"\x7fELF"):  # it is not kept
+                raise ToolchainError(f"{compiler} has failed without a word: what it made is no library", OTHER)
+            return made
     except OSError as error:
         raise ToolchainError(
             f"the native twin cannot be built in {tempfile.tempdir or 'TMPDIR'}: {error.strerror or error}", ROOM

@@ -15,13 +15,20 @@ from workbench import frontends
 from workbench.errors import WorkbenchError, shown
 from workbench.feeding import Training, with_data
 from workbench.frontends import Model
+from workbench.policy import is_number
 from workbench.study.cells import Cell, Comparison
+
+MOST = 100  # the network of each lies in memory
 
 
 def seeds_of(first: int, count: int) -> range:
-    """The first one and those that follow it. Raises WorkbenchError for a count that is none."""
-    if not isinstance(count, Integral) or count < 1:
+    """The first one and those that follow it. Raises WorkbenchError for a count that is none, or too many."""
+    if not is_number(count, Integral) or count < 1:
         raise WorkbenchError(f"seeds is {shown(count)}: at least one is needed", "how many, such as 3")
+    if count > MOST:
+        raise WorkbenchError(
+            f"seeds is {shown(count)}: at most {MOST} at once", "a few tell mean and spread, such as 5"
+        )
     return range(first, first + int(count))
 
 
@@ -61,5 +68,6 @@ def run_seeds(
     """
     from workbench.study.compare import compare_cells
 
+    seeds_of(0, seeds)  # raises; None would be one run that knows no seeds
     how = {"trace": "ops", **how, "seeds": seeds, "lone": True}
     return compare_cells(model, [Cell(policy, schedule, passes)], **how)
