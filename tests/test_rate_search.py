@@ -13,6 +13,7 @@ from workbench.errors import DataError
 from workbench.feeding import Training, samples_of
 from workbench.policy import Optimizer
 from workbench.rate_search import RATES, _parts, best_rate, grid, median_worth
+from workbench.report.engines import trained_seconds
 from workbench.training import train
 
 
@@ -51,6 +52,7 @@ def test_a_run_at_the_rate_found_is_the_run_at_that_rate(built):
     assert run.meta["lr"] == min(tried, key=tried.get)
     assert any(note.startswith("--lr auto: ") for note in run.meta["notes"])
     assert not plain.meta.get("lr_sweep")
+    assert trained_seconds(run.meta) == sum(run.meta["seconds"][key] for key in ("emulate", "lr_sweep"))
 
 
 def test_the_sweep_keeps_recordings_whole_and_takes_the_part_that_is_validated_on_anyway():

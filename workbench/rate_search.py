@@ -10,6 +10,7 @@ lr · dw / s²: the same move needs the rate divided by s². So the grid is divi
 and each way is tried where it can learn (see ops/qnn_sgd).
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
@@ -33,9 +34,12 @@ def at_best_rate(train: Callable, built, options: Training, progress=None, inter
     """
     if like is not None:
         return _with_sweep(train(built, replace(options, lr=like.meta["lr"]), like=like), like.meta.get("lr_sweep"))
+    begin = time.perf_counter()
     best, sweep, note = best_rate(built, options, train, interrupted)
+    took = time.perf_counter() - begin
     run, weights = train(built, replace(options, lr=best), progress, interrupted)
     run.meta["notes"] = [*run.meta["notes"], note]
+    run.meta["seconds"] |= {"lr_sweep": took}
     return _with_sweep((run, weights), sweep)
 
 

@@ -23,9 +23,9 @@ def native_words(metas: Sequence[dict]) -> str | None:
 
 
 def trained_seconds(meta: dict) -> float | None:
-    """All that a training took: of the emulated core, of its native twin, and of compiling that."""
+    """All that a training took: of the emulated core, of its native twin, of compiling that, of looking for a rate."""
     seconds = meta.get("seconds") or {}
-    known = [seconds[key] for key in ("emulate", "native", "native_build") if seconds.get(key) is not None]
+    known = [seconds[key] for key in ("emulate", "native", "native_build", "lr_sweep") if seconds.get(key) is not None]
     return sum(known) if known else None
 
 
