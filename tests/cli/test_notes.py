@@ -39,6 +39,13 @@ def test_random_samples_and_foreign_weights_are_told():
     assert origins(digits | {"weights_from": "mine.npz"}) == {"weights": "from mine.npz"}
 
 
+def test_samples_set_aside_are_told_beside_the_others():
+    own = {"source": "mine.npz", "train": 64, "validation": 16, "test": 20, "normalize": {"kind": "none"}}
+    told = "mine.npz: 64 to train on, 16 to validate on, 20 held out · normalize none"
+    assert origins({"data": own}) == {"data": told}
+    assert origins({"data": own | {"validation": 0}}) == {"data": told.replace(" 16 to validate on,", "")}
+
+
 def test_a_note_on_some_cells_names_them_and_one_on_all_does_not():
     both = ("vanilla", "reordered")
     full, last = ([cell(policy, schedule, EXPLODED, TRY) for schedule in both] for policy in ("full", "last-2"))

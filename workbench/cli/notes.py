@@ -25,8 +25,9 @@ def origins(meta: dict) -> dict[str, str]:
 
 
 def data_words(told: dict) -> str:
-    """'mine.npz: 80 to train on, 20 held out (0.8, by class, seed 0) · NCHW · normalize unit: over 255'."""
-    split, parts = told.get("split"), f"{told.get('train')} to train on, {told.get('test')} held out"
+    """'mine.npz: 70 to train on, 10 to validate on, 20 held out (0.8, by class, seed 0) · NCHW · normalize none'."""
+    aside = f", {told['validation']} to validate on" if told.get("validation") else ""
+    split, parts = told.get("split"), f"{told.get('train')} to train on{aside}, {told.get('test')} held out"
     if split:
         by = "".join(f", by {word}" for word in split.get("by", ()))
         parts += f" ({split.get('share')}{by}, seed {split.get('seed')})"
