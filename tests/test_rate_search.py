@@ -9,10 +9,11 @@ import pytest
 import workbench
 from workbench import boards, frontends, session
 from workbench.data import Data
+from workbench.diagnosis import updated, worth
 from workbench.errors import DataError
 from workbench.feeding import Training, samples_of
 from workbench.policy import Optimizer
-from workbench.rate_search import RATES, _parts, best_rate, grid, median_worth
+from workbench.rate_search import RATES, _parts, best_rate, grid
 from workbench.report.engines import trained_seconds
 from workbench.training import train
 
@@ -77,13 +78,18 @@ def test_an_interrupt_ends_the_sweep(built):
     assert len(asked) == 3
 
 
-def test_without_qas_the_grid_is_in_the_unit_of_integers():
-    model = frontends.load("mlp-int8")
-    worth = median_worth(model)
-    qas, plain = (SimpleNamespace(model=model, optimizer=Optimizer(qas=qas)) for qas in (True, False))
-    assert grid(qas) == list(RATES)
-    assert grid(plain) == pytest.approx([rate / worth for rate in RATES], rel=0.01)
-    assert 1e4 < 1 / worth < 1e6
+def test_without_qas_the_grid_is_in_the_unit_of_the_integers_that_are_updated():
+    def compiled(policy, **how):
+        return session.compile("mlp-int8", policy, optimizer=Optimizer(**how))
+
+    assert grid(compiled("full")) == list(RATES)
+    weights, biases = (compiled(policy, qas=False) for policy in ("full", "bias-only"))
+    of_weights, of_biases = (worth(each.model.graph, each.model.weights, updated(each)) for each in (weights, biases))
+    for each, unit in ((weights, of_weights.weights), (biases, of_biases.biases)):
+        assert grid(each) == pytest.approx([rate / unit for rate in RATES], rel=0.01)
+    scales = weights.model.weights["fc1.weight_scale"].astype(float)  # most weights are of it
+    assert 0.2 < of_weights.weights / np.median(scales**2) < 5
+    assert of_biases.weights is None and of_biases.biases < of_weights.weights
 
 
 def test_random_samples_have_no_best_rate():

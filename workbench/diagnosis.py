@@ -109,6 +109,12 @@ def limits(model: Model, objective: Objective) -> list[str]:
     return [note for note in [floor_note(Observed(reach=reach(kind)), classes)] if note]
 
 
+def updated(compiled) -> dict[str, TensorType]:
+    """The parameters that a session.Compiled updates, and what of each."""
+    types = compiled.graph.types
+    return {name: types[name].updated for name in compiled.graph.parameters if types[name].needs_grad}
+
+
 def worth(graph: Graph, weights: Mapping[str, np.ndarray], updated: Mapping[str, TensorType]) -> Worth:
     """What quantization-aware scaling divides the updates of int8 weights and int32 biases by, in the median over all
     that is updated; `weights` hold the scales.

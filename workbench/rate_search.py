@@ -6,8 +6,8 @@
 Where a part is validated on anyway (`validation`, `patience`), it is that one.
 
 Grid: RATES. Without quantization-aware scaling an int8 weight moves by lr · dw steps of its integer, with it by
-lr · dw / s²: the same move needs the rate divided by s². So the grid is divided by the median of s² over all filters,
-and each way is tried where it can learn (see ops/qnn_sgd).
+lr · dw / s²: the same move needs the rate divided by s². So the grid is divided by the median of s² over all that is
+updated, and each way is tried where it can learn (see ops/qnn_sgd). Where biases alone are, it is by theirs.
 """
 
 import time
@@ -15,13 +15,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
 
-import numpy as np
-
+from workbench import diagnosis
 from workbench.data import Data
 from workbench.data.split import set_aside
 from workbench.errors import DataError
 from workbench.feeding import EMULATED, Training, step_count, with_data
-from workbench.ir import op as ops
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 SHARE = 0.2  # of the training part, for validation
@@ -84,19 +82,9 @@ def best_rate(built, options: Training, train: Callable, interrupted=None) -> tu
 
 def grid(compiled) -> list[float]:
     """The rates that are tried, smallest first."""
-    worth = 1.0 if compiled.optimizer.qas else median_worth(compiled.model)
-    return [float(f"{rate / worth:.3g}") for rate in RATES]
-
-
-def median_worth(model) -> float:
-    """Of its int8 filters the median of s², which is what QAS divides by; 1 of a float32 network."""
-    scales = {
-        name: model.weights[name]
-        for node in model.graph.nodes
-        for index, name in enumerate(node.operands)
-        if ops.get(node.op).parameters.get(index) == "scale" and name in model.weights
-    }
-    return float(np.median(np.concatenate([*scales.values()]).astype(np.float64) ** 2)) if scales else 1.0
+    worth = diagnosis.worth(compiled.model.graph, compiled.model.weights, diagnosis.updated(compiled))
+    unit = 1.0 if compiled.optimizer.qas else worth.weights or worth.biases or 1.0
+    return [float(f"{rate / unit:.3g}") for rate in RATES]
 
 
 def _parts(model, options: Training) -> Data:

@@ -43,17 +43,15 @@ def notes(
 
 def _evidence(built, options, samples, losses, held_out, compiled, weights, epoch: int) -> Evidence:
     model, objective = built.compiled.model, built.compiled.objective
-    graph, optimizer, own = built.compiled.graph, built.compiled.optimizer, made_up(built, options)
-    updated = {name: graph.types[name].updated for name in graph.parameters if graph.types[name].needs_grad}
+    optimizer, own = built.compiled.optimizer, made_up(built, options)
+    updated = diagnosis.updated(built.compiled)
     before, after = (
         {name: values[name][tuple(map(slice, kind.shape))] for name, kind in updated.items()}
         for values in (built.compiled.weights, compiled)
     )
-    integers = {name: kind for name, kind in updated.items() if kind.dtype != "float32"}
-    rates = Rates(
-        *rates_of(options), optimizer.momentum, bool(optimizer.qas) if integers else None,
-        diagnosis.worth(model.graph, model.weights, integers),
-    )  # fmt: skip
+    integers = any(kind.dtype != "float32" for kind in updated.values())
+    qas, worth = bool(optimizer.qas) if integers else None, diagnosis.worth(model.graph, model.weights, updated)
+    rates = Rates(*rates_of(options), optimizer.momentum, qas, worth)
     observed = (Observed(), Observed()) if own or not options.evaluate else _observed(model, samples, weights)
     targets, known = _targets(built, samples), guesses(built, samples)
     return Evidence(
