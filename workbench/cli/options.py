@@ -16,7 +16,7 @@ from workbench.data import READING, Reading
 from workbench.data.normalize import KINDS
 from workbench.errors import ModelError
 from workbench.objective import LOSSES
-from workbench.rates import LR_SCHEDULES, START
+from workbench.rates import LR_SCHEDULES, SEARCHED, START
 
 # options of one command, not of the training it is about: what it writes, how long it runs
 OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace", "engine")
