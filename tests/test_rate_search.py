@@ -10,11 +10,12 @@ import workbench
 from workbench import boards, frontends, session
 from workbench.data import Data
 from workbench.diagnosis import updated, worth
-from workbench.errors import DataError
+from workbench.errors import DataError, ToolchainError
 from workbench.feeding import Training, samples_of
 from workbench.policy import Optimizer
-from workbench.rate_search import RATES, _parts, best_rate, grid
+from workbench.rate_search import RATES, _parts, at_best_rate, best_rate, grid
 from workbench.report.engines import trained_seconds
+from workbench.report.training_notes import SMALLER_RATE
 from workbench.training import train
 
 
@@ -56,12 +57,23 @@ def trial(losses):
     return train
 
 
-def test_a_best_rate_at_an_end_of_the_grid_leaves_open_what_lies_beyond(built):
-    larger, middle, smaller = (trial(lambda lr, best=best: abs(lr - best)) for best in (0.1, 0.01, 0.001))
-    notes = [best_rate(built, Training(lr="auto", epochs=1), train)[2] for train in (larger, middle, smaller)]
-    assert notes[0].endswith("of the others; a larger one may be better still")
-    assert notes[1].endswith("of the others")
-    assert notes[2].endswith("of the others; a smaller one may be better still")
+@pytest.mark.parametrize(
+    ("best", "remedy", "end"),
+    [
+        (0.1, [], "of the others; a larger one may be better still"),
+        (0.01, [], "of the others"),
+        (0.001, [], "of the others; a smaller one may be better still"),
+        (0.1, [SMALLER_RATE], "of the others"),  # told already where to go
+    ],
+)
+def test_a_best_rate_at_an_end_of_the_grid_leaves_open_what_lies_beyond(built, best, remedy, end):
+    def train(*given):
+        run, weights = trial(lambda lr: abs(lr - best))(*given)
+        run.meta |= {"notes": remedy, "seconds": {"emulate": 0.0}}
+        return run, weights
+
+    run, _ = at_best_rate(train, built, Training(lr="auto", epochs=1))
+    assert run.meta["notes"][-1].endswith(end)
 
 
 def test_where_no_rate_learns_targets_far_from_one_are_told():
@@ -75,6 +87,29 @@ def test_where_no_rate_learns_targets_far_from_one_are_told():
     with pytest.raises(DataError) as caught:
         best_rate(built, Training(lr="auto", epochs=1), lost)
     assert caught.value.hint == "a smaller rate of your own, --lr 1e-5"
+
+
+def test_all_rates_together_may_be_worth_the_twin_that_one_is_not(built, monkeypatch):
+    asked = []
+
+    def train(built, options, *_):
+        asked.append(options.engine)
+        run, weights = trial(lambda lr: 1.0)(built, options)
+        run.meta["seconds"] = {"emulate": 2.0}
+        return run, weights
+
+    monkeypatch.setattr("workbench.native.host_compiler", lambda: "gcc")
+    for engine, expected in (("auto", ["auto", *["native"] * 4]), ("emulated", ["emulated"] * 5)):
+        best_rate(built, Training(lr="auto", epochs=1, engine=engine), train)
+        assert asked == expected
+        asked.clear()
+
+    def none():
+        raise ToolchainError("no compiler for this machine")
+
+    monkeypatch.setattr("workbench.native.host_compiler", none)
+    best_rate(built, Training(lr="auto", epochs=1), train)
+    assert asked == ["auto"] * 5
 
 
 def test_a_run_at_the_rate_found_is_the_run_at_that_rate(built):

@@ -25,6 +25,11 @@ SECONDS, AN_OPERATOR = 4.0, 0.02  # of emulation that are worth a twin, and to c
 KNOWN = 0.5  # seconds of emulation that tell how long the rest will take
 
 
+def worth_a_twin(seconds: float, operators: int) -> bool:
+    """Whether so many seconds of emulation are worth compiling a twin of so many operators."""
+    return seconds > SECONDS + AN_OPERATOR * operators
+
+
 class Engine:
     """`device` holds the training's state: weights and the rest. `emulated` is the core whose memory is measured.
 
@@ -121,7 +126,7 @@ class Engine:
 
     def _make_twin_if_worth(self, seconds: float) -> None:
         """Make it where what is still to come would take the emulated core so long, and there is a compiler."""
-        if self.asked != AUTO or self.notes or seconds <= SECONDS + AN_OPERATOR * len(self.emulated.ops):
+        if self.asked != AUTO or self.notes or not worth_a_twin(seconds, len(self.emulated.ops)):
             return
         try:
             self._make_twin()

@@ -15,13 +15,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
 
-from workbench import diagnosis
+from workbench import diagnosis, native
 from workbench.data import Data
 from workbench.data.split import set_aside
-from workbench.errors import DataError
-from workbench.feeding import EMULATED, Training, step_count, with_data
+from workbench.engine import worth_a_twin
+from workbench.errors import DataError, ToolchainError
+from workbench.feeding import AUTO, EMULATED, NATIVE, Training, step_count, with_data
 from workbench.objective import VALUES
-from workbench.report.training_notes import targets_note
+from workbench.report.training_notes import advice, targets_note
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 SHARE = 0.2  # of the training part, for validation
@@ -38,6 +39,8 @@ def at_best_rate(train: Callable, built, options: Training, progress=None, inter
     best, sweep, note = best_rate(built, options, train, progress, interrupted)
     took = time.perf_counter() - begin
     run, weights = train(built, replace(options, lr=best), progress, interrupted)
+    if not advice(run.meta["notes"]):  # which tells where to go from here
+        note += _at_an_end(best, [tried["lr"] for tried in sweep])
     run.meta["notes"] = [*run.meta["notes"], note]
     run.meta["seconds"] |= {"lr_sweep": took}
     return _with_sweep((run, weights), sweep)
@@ -66,13 +69,14 @@ def best_rate(
                         f"{len(parts.train_x)} are too few for a step", "a rate of your own, --lr 0.02")  # fmt: skip
     given = {"data": parts, "steps": steps, "epochs": None, "trace": "off", "evaluate": True, "normalize": None,
              "validation": None, "patience": None, "warmup": min(options.warmup, steps)}  # fmt: skip
-    sweep, rates = [], grid(compiled)
+    sweep, rates, engine = [], grid(compiled), options.engine
     for lr in rates:
         told = _of_all(progress, len(sweep) * steps, len(rates) * steps)
-        run, _ = train(built, replace(options, lr=lr, **given), told, interrupted)
+        run, _ = train(built, replace(options, lr=lr, engine=engine, **given), told, interrupted)
         if run.meta["interrupted"]:
             raise KeyboardInterrupt
         loss = (run.meta["held_out_loss"] or {}).get("after")  # None: neither before nor after is a number
+        engine = _engine_of_the_rest(engine, run.meta, len(rates) - len(sweep) - 1, built)
         sweep.append({"lr": lr, "validation_loss": loss if loss is not None and isfinite(loss) else None})
     finite = [tried for tried in sweep if tried["validation_loss"] is not None]
     if not finite:
@@ -81,12 +85,24 @@ def best_rate(
     best = min(finite, key=lambda tried: tried["validation_loss"])
     of_epoch = "an epoch" if steps == epoch else f"{steps} step{'s' * (steps != 1)}"
     note = (f"--lr auto: {best['lr']:g} of {', '.join(f'{lr:g}' for lr in rates)}, by the loss on {len(parts.test_x)} "
-            f"validation samples after {of_epoch} of the others{_at_an_end(best['lr'], rates)}")  # fmt: skip
+            f"validation samples after {of_epoch} of the others")  # fmt: skip
     return best["lr"], sweep, note
 
 
 def _of_all(progress, done_before: int, all_steps: int):
     return progress and (lambda done, steps, loss: progress(done_before + done, all_steps, loss))
+
+
+def _engine_of_the_rest(engine: str, tried: dict, rates: int, built) -> str:
+    """A rate alone may not be worth a twin where all that are left to try are."""
+    left = rates * tried.get("seconds", {}).get("emulate", 0.0)
+    if engine != AUTO or not worth_a_twin(left, len(built.project.ops)):
+        return engine
+    try:
+        native.host_compiler()
+    except ToolchainError:
+        return engine
+    return NATIVE
 
 
 def _at_an_end(best: float, rates: list[float]) -> str:
