@@ -1,6 +1,7 @@
 """The twin gives the emulated core's bits: losses, weights and other state, step after step; each operator alone."""
 
 import ctypes
+import gc
 import multiprocessing
 import re
 import shutil
@@ -243,6 +244,11 @@ def test_close_gives_its_memory_back():
     for device in devices:
         device.machine.close()
         device.machine.close()
+    assert loaded() == before
+    devices = [twin_of(built) for _ in range(3)]
+    assert loaded() > before
+    del devices, device  # as an error leaves them
+    gc.collect()
     assert loaded() == before
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import weakref
 from functools import cached_property
 
 from workbench.emulate.memory import Memory
@@ -27,13 +28,15 @@ class Host(Memory):
             raise ToolchainError(f"the native twin cannot be loaded: {error}", "--engine emulated needs none") from None
         self.elf = Symbols(self._library)
         self._image = b""
+        self._let_go = weakref.finalize(self, _unload, self._library._handle, self._file)
+        self._let_go.atexit = False
 
     def close(self) -> None:
-        """Let go of its memory; a second time does nothing."""
-        if self._library:
-            library, self._library, self.elf = self._library, None, None
-            ctypes.CDLL(None).dlclose(ctypes.c_void_p(library._handle))
-            os.close(self._file)
+        """Let go of its memory; a second time does nothing. One that nobody closes, nor knows any more, is let go of
+        too: an error may end a training anywhere.
+        """
+        self._library = self.elf = None
+        self._let_go()
 
     def start(self) -> None:
         """Nothing: a library starts as its initial values are."""
@@ -63,6 +66,11 @@ class Host(Memory):
 
     def _address(self, where: int | str) -> int:
         return self.elf.address(where) if isinstance(where, str) else where
+
+
+def _unload(library: int, file: int) -> None:
+    ctypes.CDLL(None).dlclose(ctypes.c_void_p(library))
+    os.close(file)
 
 
 class Symbols:
