@@ -225,6 +225,8 @@ def test_metadata_of_another_kind_is_refused_by_its_key(tmp_path, key):
         fits = any(known.get(one, value == ([] if one.startswith("list") else {})) for one in kinds)
         run = synthetic_run()
         holder, _, name = key.rpartition(".")
+        if holder and not isinstance(run.meta.get(holder), dict):
+            run.meta[holder] = {}
         (run.meta[holder] if holder else run.meta)[name] = value
         run.save(tmp_path)
         if fits or (value is None and kind.endswith("?")):

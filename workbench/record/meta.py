@@ -31,7 +31,8 @@ FURTHER = {
     "classes": "whole number or list of texts?", "notes": "list of texts?",
     "instructions_per_step": "whole number?", "modelled_cycles_per_step": "number?",
     "milliseconds_per_step": "number?", "timing_model": "text?", "engine": "object?",
-    "linked_for": "object?", "channel_orders": "object?", "trained_by": "object?", "weights_after_first_step": "text?",
+    "linked_for": "object?", "channel_orders": "object?", "trained_by": "object?", "trained_by.schedule": "text",
+    "data.train": "whole number?", "weights_after_first_step": "text?",
     "flash": "object of whole numbers?", "seconds": "object of numbers?", "artifacts": "object of texts?",
 }
 # fmt: on
@@ -69,7 +70,10 @@ def require_meta(meta) -> None:
         raise RecordError(f"run.json lacks {', '.join(missing)}")
     for key, kind in (NEEDED | FURTHER).items():
         holder, _, name = key.rpartition(".")
-        value = (meta[holder] if holder else meta).get(name)
+        within = meta.get(holder) if holder else meta
+        if holder in FURTHER and not (isinstance(within, dict) and within):
+            continue  # what is not known has no parts
+        value = within.get(name)
         if not _is(value, kind.removesuffix("?")) and not (value is None and kind.endswith("?")):
             raise RecordError(f"run.json: {key} is no {kind.removesuffix('?')}")
 
