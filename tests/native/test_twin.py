@@ -35,6 +35,7 @@ BOARD = boards.get("nrf52840")
 SMALL = ("mlp", "lenet", "mobilenet", "resnet")
 LARGE = ("mcunet-5fps", "mbv2-w0.35", "proxyless-w0.3")
 MOMENTUM, ACCUMULATED = Optimizer(momentum=0.9), Optimizer(accumulate=2)
+CLIPPED = Optimizer(clip=1.0)
 
 
 COMPILERS = [
@@ -94,11 +95,12 @@ def test_fifty_steps_of_four_networks(name, policy, optimizer):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("optimizer", [PLAIN_SGD, MOMENTUM, ACCUMULATED], ids=["plain", "momentum", "accumulate"])
+@pytest.mark.parametrize("way", ["plain", "accumulate", "momentum or, of integers, clipping"])
 @pytest.mark.parametrize("policy", ["full", "bias-only", "last-2"])
 @pytest.mark.parametrize("name", [*SMALL, *(f"{name}-int8" for name in SMALL)])
-def test_a_thousand_steps_of_every_network(name, policy, optimizer):
-    assert_equal_bits(built_of(name, policy, optimizer), 1000)
+def test_a_thousand_steps_of_every_network(name, policy, way):
+    third = CLIPPED if name.endswith("int8") else MOMENTUM
+    assert_equal_bits(built_of(name, policy, {"plain": PLAIN_SGD, "accumulate": ACCUMULATED}.get(way, third)), 1000)
 
 
 @pytest.mark.long
