@@ -306,8 +306,8 @@ def test_slips_in_python_are_told():
     "options",
     [
         {"lr": 1e39}, {"lr": "0.1"}, {"lr_bias": -1}, {"lr_decay": float("nan")}, {"lr": 1e-60}, {"steps": 0},
-        {"steps": 2.5}, {"epochs": -1}, {"steps": None}, {"seed": -1}, {"trace": "all"}, {"data": "nope"},
-        {"epochs": 20, "lr_decay": 1e30},
+        {"steps": 2.5}, {"epochs": -1}, {"steps": None}, {"seed": -1}, {"seed": 2**53}, {"trace": "all"},
+        {"data": "nope"}, {"epochs": 20, "lr_decay": 1e30},
     ],
 )  # fmt: skip
 def test_training_that_cannot_be_is_refused_before_anything_is_built(options, tmp_path):

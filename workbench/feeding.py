@@ -30,6 +30,7 @@ from workbench.units import size as size_text
 EMULATED, NATIVE, AUTO = ENGINES = ("emulated", "native", "auto")  # who runs the steps (see workbench.engine)
 PATIENT = 0.1  # the share to validate on where patience needs one and none was asked for
 STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
+LARGEST = 2**53  # from here on not every reader of JSON keeps whole numbers
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ class Training:
             raise DataError(f"at least one training step is needed; got {length!r}", "give steps or epochs, 1 or more")
         for name in ("seed", "warmup"):
             value = getattr(self, name)
-            if not is_number(value, Integral) or value < 0:
-                raise DataError(f"{name} is {value!r}, not a whole number of 0 or more")
+            if not is_number(value, Integral) or not 0 <= value < LARGEST:
+                raise DataError(f"{name} is {value!r}, not a whole number of 0 or more, below 2⁵³")
         schedule = usual_schedule(self.epochs, self.lr_decay) if self.lr_schedule is None else self.lr_schedule
         object.__setattr__(self, "lr_schedule", schedule)
         require_schedule(self.lr_schedule, self.lr_decay)

@@ -36,7 +36,7 @@ FURTHER = {
     "flash": "object of whole numbers?", "seconds": "object of numbers?", "artifacts": "object of texts?",
 }
 # fmt: on
-LONGEST, LARGEST = 10_000, 2**63  # letters of a text; a whole number
+LONGEST, LARGEST = 10_000, 2**53  # letters of a text; a whole number
 _KINDS = {
     "text": lambda value: isinstance(value, str) and len(value) <= LONGEST,
     "truth value": lambda value: isinstance(value, bool),
