@@ -313,8 +313,8 @@ def test_a_thread_that_flushes_subnormal_numbers_to_zero_changes_no_bit(tmp_path
 
 def test_what_the_compiler_takes_for_granted_of_arrays_holds():
     """The arena begins where vectors may: clang's loops fault where it does not."""
-    address = twin_of(built_of("mlp", "full", MOMENTUM)).machine.elf.address("wb_arena")
-    assert address % 64 == 0
+    twin = twin_of(built_of("mlp", "full", MOMENTUM))
+    assert twin.machine.elf.address("wb_arena") % 64 == 0
 
 
 def test_no_statement_of_assembly_is_left_to_the_host():
