@@ -1,9 +1,11 @@
 """`lr="auto"`: the learning rate that a short sweep finds best on a validation part, before the training itself.
 
     the training part ──┬── 80 %  trained on at each rate of the grid, each time from the initial weights
-                        └── 20 %  validation: the rate of least loss there is taken; held-out samples are never seen
+                        └── 20 %  validation: the smallest rate with hardly more than the least loss is taken
 
-Where a part is validated on anyway (`validation`, `patience`), it is that one.
+Held-out samples are never seen. A sweep is shorter than the training, and after few steps rates are ahead that are too
+large for many: of lenet 0.1 by a fifth after an epoch, and 5 points behind 0.03 after three. So what is within ENOUGH
+of the least loss is as good. Where a part is validated on anyway (`validation`, `patience`), it is that one.
 
 Grid: RATES. Without quantization-aware scaling an int8 weight moves by lr · dw steps of its integer, with it by
 lr · dw / s²: the same move needs the rate divided by s². So the grid is divided by the median of s² over all that is
@@ -26,6 +28,7 @@ from workbench.report.training_notes import advice, targets_note
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 SHARE = 0.2  # of the training part, for validation
+ENOUGH = 1.25  # times the least loss
 MOST_STEPS, MOST_EMULATED = 1500, 300  # a rate; no more than the training itself has, and an epoch
 
 
@@ -54,7 +57,7 @@ def _with_sweep(trained: tuple, sweep: list[dict] | None) -> tuple:
 def best_rate(
     built, options: Training, train: Callable, progress=None, interrupted=None
 ) -> tuple[float, list[dict], str]:
-    """The rate of least validation loss, [{lr, validation_loss}] of all that were tried (None: no number), and a
+    """The rate to train at, [{lr, validation_loss}] of all that were tried (None: no number), and a
     sentence that tells it. `progress` and `interrupted` as session.train has them: the steps of all rates are told as
     of one training; who interrupts them leaves nothing behind (KeyboardInterrupt).
     """
@@ -82,7 +85,8 @@ def best_rate(
     if not finite:
         raise DataError(f"--lr auto: at no rate from {sweep[0]['lr']:g} to {sweep[-1]['lr']:g} the loss stays a number",
                         _remedy(parts))  # fmt: skip
-    best = min(finite, key=lambda tried: tried["validation_loss"])
+    least = min(tried["validation_loss"] for tried in finite)
+    best = next(tried for tried in finite if tried["validation_loss"] <= ENOUGH * least)
     of_epoch = "an epoch" if steps == epoch else f"{steps} step{'s' * (steps != 1)}"
     note = (f"--lr auto: {best['lr']:g} of {', '.join(f'{lr:g}' for lr in rates)}, by the loss on {len(parts.test_x)} "
             f"validation samples after {of_epoch} of the others")  # fmt: skip
