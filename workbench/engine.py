@@ -161,7 +161,8 @@ class Engine:
         if not np.array_equal(loss, emulated_loss, equal_nan=True):
             told.insert(0, f"its loss is {loss:.9g}, emulated {emulated_loss:.9g}")
         if told:
-            raise self._unequal(f"step {self.native_steps}", told)
+            begun_emulated = self.emulated_steps - self.verified_steps
+            raise self._unequal(f"step {begun_emulated + self.native_steps}", told)
 
     def _verify_batch(self, which: str, made: np.ndarray, inputs: np.ndarray) -> None:
         difference = _difference(made.tobytes(), self.emulated.outputs(inputs).tobytes())
