@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from workbench import boards, session, toolchain
+from workbench.artifacts import Built
 from workbench.cli.check import sentence
 from workbench.errors import FirmwareFault, WorkbenchError
 from workbench.feeding import Training
@@ -20,7 +21,6 @@ from workbench.frontends import Model
 from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
 from workbench.policy import Optimizer
-from workbench.session import Built
 from workbench.study.check import check
 from workbench.study.findings import Finding
 from workbench.training import train

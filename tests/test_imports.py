@@ -22,6 +22,7 @@ ORDER = [
     "passes",
     "plan",
     "codegen",
+    "artifacts",
     "toolchain",
     "record",
     "emulate",

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench import boards, frontends, prediction, pretraining, record
+from workbench.artifacts import Built, Compiled
 from workbench.autodiff import training_step
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
@@ -27,58 +28,19 @@ from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes, storage_roots
 from workbench.ir.types import NUMPY
 from workbench.measure import too_large
-from workbench.objective import CLASSIFY, Objective
+from workbench.objective import Objective
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.input_rows import require_rows
-from workbench.passes.permute_channels import Orders, largest_first, permuted
-from workbench.passes.pipeline import Applied, chosen_passes, pass_changes, run_passes_with
-from workbench.plan.memory import MemoryPlan, plan_memory
+from workbench.passes.permute_channels import largest_first, permuted
+from workbench.passes.pipeline import chosen_passes, pass_changes, run_passes_with
+from workbench.plan.memory import plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.quantize.safe_channels import SCALES
 from workbench.record.folder import filling, place_of
 from workbench.report.view import Run
-from workbench.toolchain import Image, built_here, install, make_image
+from workbench.toolchain import built_here, install, make_image
 from workbench.training import Progress, train
 from workbench.units import size
-
-
-@dataclass(frozen=True, repr=False)
-class Compiled:
-    """A network's training step: the scheduled graph, its memory plan, what each pass did, and the seconds it took.
-
-    `weights` are the graph's parameters as they are compiled: channels in the order that `orders` tells, constants
-    folded.
-    """
-
-    model: Model
-    policy: UpdatePolicy
-    optimizer: Optimizer
-    schedule: str
-    graph: Graph
-    memory: MemoryPlan
-    passes: tuple[Applied, ...]
-    weights: Mapping[str, np.ndarray]
-    orders: Orders
-    seconds: float
-    objective: Objective = CLASSIFY
-
-    def __repr__(self) -> str:
-        words = [f"{self.model.name} {self.policy.name} {self.schedule}", f"{len(self.graph.nodes)} nodes"]
-        return f"<Compiled {' · '.join([*words, f'arena {size(self.memory.plan.bytes)}'])}>"
-
-
-@dataclass(frozen=True, repr=False)
-class Built:
-    """A compiled network as firmware: `board` is the one asked for, `image.board` the one it was linked for."""
-
-    compiled: Compiled
-    board: Board
-    project: Project
-    image: Image
-    seconds: float
-
-    def __repr__(self) -> str:
-        return f"<Built {repr(self.compiled)[10:-1]} · {self.board.name} · flash {size(self.image.flash)}>"
 
 
 @dataclass(frozen=True, repr=False)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 
+from workbench.artifacts import Image
 from workbench.codegen import Project
 from workbench.report.seeds import as_object, standing
 from workbench.report.view import Run
-from workbench.toolchain import Image
 
 INTERRUPTED, OUR_BUG, BROKEN_PROMISE = 130, 70, 3  # exit codes
 

@@ -18,6 +18,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 
+from workbench.artifacts import Built
 from workbench.autodiff import fed_targets, loss_nodes
 from workbench.emulate.symbols import parse_elf
 from workbench.errors import FirmwareFault
@@ -27,7 +28,6 @@ from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import storage_roots
 from workbench.ir.ranges import exactly
 from workbench.ir.types import NUMPY, TensorType
-from workbench.session import Built
 from workbench.study.findings import Checked, Difference, Finding, Outcome, beyond, changed
 from workbench.study.whole import distances, nodes_of
 from workbench.tables import OpRow

@@ -3,31 +3,16 @@
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
+from workbench.artifacts import Image
 from workbench.boards import Board, virtual_twin
 from workbench.codegen.project import Project, board_script
 from workbench.errors import BudgetError, ToolchainError, naming
 from workbench.toolchain import cache, compiler, sizes
 
 BESIDE = ("firmware.elf", "buffers.csv", "ops.csv")  # what `install` writes beside the project's files
-
-
-@dataclass(frozen=True)
-class Image:
-    """A linked firmware. Sizes in bytes; `stack_reserve` is the deepest call chain by gcc's own stack figures.
-
-    `content` is the ELF, `elf` where it was installed, if it was. `board` is the one it was linked for: where the real
-    one is too small, its virtual twin.
-    """
-
-    content: bytes = field(repr=False)
-    board: Board
-    flash: int
-    static: int
-    stack_reserve: int
-    elf: Path = Path("firmware.elf")
 
 
 def build(project: Project, board: Board, folder: Path, arena: int) -> Image:
