@@ -1,13 +1,17 @@
 """Builder: append nodes one by one; types are inferred as they come. `build.conv2d(x, w, …)` appends an nn.conv2d."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from workbench.errors import GraphError, shown
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.types import TensorType
+from workbench.ir.types import Ints, TensorType
+
+Names = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,13 @@ class Value:
         return self.type.rank
 
 
+Values = tuple[Value, ...]
+
+
 class Builder:
     """Grows a graph. Start from nothing or from `graph`, whose nodes come first."""
 
-    def __init__(self, graph: Graph | None = None):
+    def __init__(self, graph: Graph | None = None) -> None:
         self.inputs = list(graph.inputs) if graph else []
         self.parameters = list(graph.parameters) if graph else []
         self.state = list(graph.state) if graph else []
@@ -39,13 +46,20 @@ class Builder:
         self._next = 1 + max((int(name) for name in self.types if name.isdigit()), default=-1)
 
     def input(
-        self, name: str, shape=(), dtype: str = "float32", *, layout="", scale: float = 0.0, zero_point: int = 0
+        self,
+        name: str,
+        shape: Sequence[int] = (),
+        dtype: str = "float32",
+        *,
+        layout: str = "",
+        scale: float = 0.0,
+        zero_point: int = 0,
     ) -> Value:
         """Declare an argument that the host writes; rank 0 makes it a scalar. `scale`, `zero_point`: of an int8 one."""
         kind = TensorType(_sizes(shape), dtype, layout, scale=float(scale), zero_point=int(zero_point))
         return self._declare(self.inputs, name, kind)
 
-    def parameter(self, name: str, shape, dtype: str = "float32") -> Value:
+    def parameter(self, name: str, shape: Sequence[int], dtype: str = "float32") -> Value:
         """Declare a parameter."""
         return self._declare(self.parameters, name, TensorType(_sizes(shape), dtype))
 
@@ -61,8 +75,16 @@ class Builder:
         self._next += count
         return tuple(str(number) for number in range(self._next - count, self._next))
 
-    def op(self, name: str, *operands: Value, label: str | None = None, over: tuple[str, ...] = (), **attrs):
-        """Append a node; gives its result, or a tuple of them."""
+    def op(self, name: str, *operands: Value, label: str | None = None, over: Names = (), **attrs: Any) -> Value:
+        """Append a node and give its result.
+
+        Of a node with several results it gives the tuple of them; typed code asks `results` for that.
+        """
+        values = self.results(name, *operands, label=label, over=over, **attrs)
+        return values[0] if len(values) == 1 else values  # type: ignore[return-value]  # one or several: see above
+
+    def results(self, name: str, *operands: Value, label: str | None = None, over: Names = (), **attrs: Any) -> Values:
+        """Append a node and give all its results."""
         kind = ops.get(name)
         full = kind.complete(attrs)
         for index, operand in enumerate(operands):
@@ -75,10 +97,9 @@ class Builder:
         label = self.default_label if label is None else label
         self.nodes.append(Node(name, tuple(operand.name for operand in operands), names, full, over, label))
         self.types.update(zip(names, types, strict=True))
-        values = tuple(self.value(result) for result in names)
-        return values[0] if len(values) == 1 else values
+        return tuple(self.value(result) for result in names)
 
-    def shared(self, name: str, *operands: Value, label: str | None = None, **attrs):
+    def shared(self, name: str, *operands: Value, label: str | None = None, **attrs: Any) -> Value:
         """`op`, unless the same node is there already: then its result."""
         full, names = ops.get(name).complete(attrs), tuple(operand.name for operand in operands)
         for node in self.nodes:
@@ -100,13 +121,13 @@ class Builder:
             tuple(self.inputs), tuple(self.parameters), tuple(self.nodes), names, self.types, tuple(self.state)
         )
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Callable[..., Value]:
         kind = ops.by_short_name(name)
         if kind is None:
             raise AttributeError(f"there is no operator {name!r}")
         return lambda *operands, **attrs: self.op(kind.name, *operands, **attrs)
 
-    def _declare(self, where, name, kind):
+    def _declare(self, where: list[str], name: str, kind: TensorType) -> Value:
         if name in self.types:
             raise GraphError(f"%{name} is declared twice")
         where.append(name)
@@ -114,6 +135,6 @@ class Builder:
         return Value(name, kind)
 
 
-def _sizes(shape) -> tuple:
+def _sizes(shape: Sequence[int]) -> Ints:
     """A shape whose sizes may be numpy's whole numbers."""
     return tuple(int(size) if isinstance(size, np.integer) else size for size in shape)

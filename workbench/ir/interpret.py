@@ -13,7 +13,7 @@ from workbench.ir.types import NUMPY
 def interpret(
     graph: Graph,
     feeds: Mapping[str, np.ndarray],
-    float_dtype=np.float32,
+    float_dtype: type[np.floating] = np.float32,
     observe: Callable[[Node, tuple[np.ndarray, ...]], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Outputs, parameters and state after the last node, by name; `feeds` (every argument) are left alone.
@@ -24,18 +24,17 @@ def interpret(
     missing = set(graph.arguments) - set(feeds)
     if missing:
         raise GraphError(f"no value for %{', %'.join(sorted(missing))}")
-    values = {}
+    values: dict[str, np.ndarray] = {}
     for name in graph.arguments:
         kind = graph.types[name]
-        wanted = float_dtype if kind.dtype == "float32" else NUMPY[kind.dtype]
+        wanted: type[np.generic] = float_dtype if kind.dtype == "float32" else NUMPY[kind.dtype]
         value = np.array(feeds[name], dtype=wanted, order="C")  # flat storage, whatever the feed's own order
         if value.shape != kind.shape:
             raise GraphError(f"%{name} is {kind}; got shape {value.shape}")
         values[name] = value
     for node in graph.nodes:
         op = ops.get(node.op)
-        results = op.evaluate(*(values[name] for name in node.operands), **node.attrs)
-        results = results if isinstance(results, tuple) else (results,)
+        results = op.evaluated(*(values[name] for name in node.operands), **node.attrs)
         for index, (name, result) in enumerate(zip(node.results, results, strict=True)):
             kind = graph.types[name]
             wanted = float_dtype if kind.dtype == "float32" else NUMPY[kind.dtype]

@@ -1,15 +1,27 @@
 """Op: all that the workbench knows of one operator, and the registry of them (workbench/ops, a file each)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.errors import GraphError, ShapeError
 from workbench.ir.ranges import Range, Within, same_bits
 from workbench.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from workbench.ir.build import Value
+
+Attrs = Mapping[str, Any]
+Types = TensorType | tuple[TensorType, ...]  # of one result, or of several
+Arrays = np.ndarray | tuple[np.ndarray, ...]
+Literals = Sequence[int | float | str]  # numbers in front of a call in C; a str is C as it stands
+Ties = tuple[Mapping[int, str], ...] | None
+GradRule = Callable[..., "Value | None"]
+Samples = Callable[[np.random.Generator], "Sequence[Sample]"]
 
 REQUIRED = object()  # an attribute without a default
 
@@ -27,7 +39,7 @@ class Kernel:
 
     header: str
     function: str | Callable[..., str]
-    literals: Callable[..., list[int | float | str]]
+    literals: Callable[..., Literals]
     scratch: Callable[..., int] = lambda *_, **__: 0
     in_place: tuple[int, ...] = ()  # operands whose storage the first result may take over
     split: tuple[int, ...] = ()  # operands that may be in two arrays, the part with needs_grad first
@@ -56,7 +68,7 @@ class Reach:
         return ((end - 1) * self.by + self.high) // self.over + 1
 
 
-def same_row(*_, **__) -> Reach:
+def same_row(*_: Any, **__: Any) -> Reach:
     """Of an elementwise operator."""
     return Reach()
 
@@ -74,7 +86,7 @@ class Rows:
 
     header: str
     function: str | Callable[..., str]
-    literals: Callable[..., list[int]]
+    literals: Callable[..., Literals]
     reach: Callable[..., Reach | tuple[Reach, ...]] = same_row
     images: tuple[int, ...] = (0,)
     parted: tuple[int, ...] = ()
@@ -97,7 +109,7 @@ class Slice:
 
     header: str
     function: str
-    literals: tuple[int | float | str, ...]
+    literals: Literals
     channels: int
     gives: str
     advance: Mapping[int, int] = field(default_factory=dict)
@@ -113,8 +125,8 @@ class Sample:
     `layouts`: of operands that are not stored in logical order; `over`: result -> the operand it takes over; by index.
     """
 
-    operands: tuple
-    attrs: Mapping = field(default_factory=dict)
+    operands: tuple[np.ndarray, ...]
+    attrs: Attrs = field(default_factory=dict)
     layouts: Mapping[int, str] = field(default_factory=dict)
     over: Mapping[int, int] = field(default_factory=dict)
 
@@ -162,14 +174,14 @@ class Op:
     """
 
     name: str
-    infer: Callable
-    evaluate: Callable
-    samples: Callable
+    infer: Callable[..., Types]
+    evaluate: Callable[..., Arrays]
+    samples: Samples
     within: Within | None = None
-    grads: tuple[Callable | None, ...] = ()
+    grads: tuple[GradRule | None, ...] = ()
     variadic: bool = False
-    attrs: Mapping = field(default_factory=dict)
-    training: Mapping = field(default_factory=dict)
+    attrs: Attrs = field(default_factory=dict)
+    training: Attrs = field(default_factory=dict)
     masked: str = ""
     takes: tuple[int, ...] | Callable[..., tuple[int | None, ...]] = ()
     dtypes: Mapping[int, tuple[str, ...]] | None = field(default_factory=dict)
@@ -178,21 +190,38 @@ class Op:
     phase: str = ""
     loss: bool = False
     parameters: Mapping[int, str] = field(default_factory=dict)
-    units: Callable | None = None
+    units: Callable[..., "tuple[Value, float]"] | None = None
     part: Callable[..., tuple[int, int]] | None = None
-    ties: Callable[..., tuple[Mapping[int, str], ...]] | None = None
+    ties: Callable[..., Ties] | None = None
     keeps: bool = False
     macs: Callable[..., int] = lambda *_, **__: 0
     kernel: Kernel | None = None
     rows: Rows | None = None
     slices: Callable[..., Slice | None] = lambda *_, **__: None
 
-    def ranges(self, *operands: Range, **attrs) -> tuple[Range, ...]:
+    def ranges(self, *operands: Range, **attrs: Any) -> tuple[Range, ...]:
         """The ranges in which the C's results must lie, given those of its operands."""
         made = (self.within or same_bits(self.evaluate))(*operands, **attrs)
         return (made,) if isinstance(made, Range) else tuple(made)
 
-    def taken(self, attrs: Mapping) -> tuple[int | None, ...]:
+    def inferred(self, *operands: TensorType, **attrs: Any) -> tuple[TensorType, ...]:
+        """What `infer` gives, one result as a tuple too."""
+        given = self.infer(*operands, **attrs)
+        return given if isinstance(given, tuple) else (given,)
+
+    def evaluated(self, *operands: np.ndarray, **attrs: Any) -> tuple[np.ndarray, ...]:
+        """What `evaluate` gives, one result as a tuple too."""
+        given = self.evaluate(*operands, **attrs)
+        return given if isinstance(given, tuple) else (given,)
+
+    @property
+    def needed_kernel(self) -> Kernel:
+        """The kernel. Raises GraphError where there is none."""
+        if self.kernel is None:
+            raise GraphError(f"{self.name} has no kernel")
+        return self.kernel
+
+    def taken(self, attrs: Attrs) -> tuple[int | None, ...]:
         """For each of the first results the operand whose storage it always takes over."""
         return self.takes(**attrs) if callable(self.takes) else self.takes
 
@@ -202,24 +231,23 @@ class Op:
         whole = {name for index, name in enumerate(operands) if index not in able}
         return tuple(operands[index] for index in able if index < len(operands) and operands[index] not in whole)
 
-    def grad(self, index: int) -> Callable | None:
+    def grad(self, index: int) -> GradRule | None:
         """The gradient rule of operand `index`; None where there is none."""
-        if self.variadic and self.grads:
-            return partial(self.grads[0], index=index)
+        if self.variadic:
+            return partial(self.grads[0], index=index) if self.grads and self.grads[0] else None
         return self.grads[index] if index < len(self.grads) else None
 
-    def result_types(self, types, attrs) -> tuple[TensorType, ...]:
+    def result_types(self, types: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
         try:
             signature(self.infer).bind(*types, **attrs)
         except TypeError as error:
             raise GraphError(f"{self.name}: {error}; it was given {len(types)} operands") from None
         self._check_dtypes(types)
         layout = self._common_layout(types)
-        inferred = self.infer(*types, **attrs)
-        results = inferred if isinstance(inferred, tuple) else (inferred,)
+        results = self.inferred(*types, **attrs)
         return tuple(replace(kind, layout=layout or kind.layout, needs_grad=False) for kind in results)
 
-    def _check_dtypes(self, types) -> None:
+    def _check_dtypes(self, types: Sequence[TensorType]) -> None:
         if self.dtypes is None:
             return
         for index, kind in enumerate(types):
@@ -227,7 +255,7 @@ class Op:
             if not self.view and kind.dtype not in allowed:
                 raise ShapeError(f"{self.name}: operand {index} is {' or '.join(allowed)}; got {kind}")
 
-    def _common_layout(self, types) -> str:
+    def _common_layout(self, types: Sequence[TensorType]) -> str:
         """The layout that operands and results share; "" is row-major."""
         layouts = {kind.layout for kind in types if kind.rank}
         if self.layouts == "any" or layouts <= {""}:
@@ -237,7 +265,7 @@ class Op:
             raise ShapeError(f"{self.name} needs {wanted}; got {', '.join(map(str, types))}: see layout_transform")
         return layouts.pop()
 
-    def complete(self, attrs: Mapping) -> dict:
+    def complete(self, attrs: Attrs) -> dict[str, Any]:
         """`attrs` with the defaults filled in. Raises GraphError for an unknown or a missing one."""
         unknown = set(attrs) - set(self.attrs)
         if unknown:
@@ -249,14 +277,14 @@ class Op:
         return {key: _plain(value) for key, value in full.items()}
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """Lists as tuples, numpy's numbers as Python's."""
     if isinstance(value, list | tuple):
         return tuple(_plain(each) for each in value)
     return value.item() if isinstance(value, np.generic) else value
 
 
-def channelwise(*operands, **_) -> tuple[dict[int, str], ...]:
+def channelwise(*operands: TensorType, **_: Any) -> tuple[dict[int, str], ...]:
     """`Op.ties` of an operator that treats each channel by itself: axis 1 of all operands and of the result."""
     return ({1: "channel"},) * (len(operands) + 1)
 

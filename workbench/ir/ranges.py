@@ -7,9 +7,9 @@ So what is left of large terms that cancel may be off by as much as they are rou
 A result is a range only because of sums before it in the same operator: what lies in memory is known to the bit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,19 +32,21 @@ class Range(NamedTuple):
         return self.low is self.high
 
 
-Within = Callable[..., Range | tuple[Range, ...]]
+Ranges = Range | tuple[Range, ...]  # of one result, or of several
+Within = Callable[..., Ranges]
+Evaluate = Callable[..., np.ndarray | tuple[np.ndarray, ...]]
 
 
-def exactly(value) -> Range:
+def exactly(value: np.ndarray | np.generic) -> Range:
     """The range of what is known to the bit."""
     value = np.asarray(value)
     return Range(value, value)
 
 
-def same_bits(evaluate: Callable) -> Within:
+def same_bits(evaluate: Evaluate) -> Callable[..., tuple[Range, ...]]:
     """Of an operator that numpy and C round alike, each element of which rises or falls with each of its operands."""
 
-    def within(*operands: Range, **attrs) -> tuple[Range, ...]:
+    def within(*operands: Range, **attrs: Any) -> tuple[Range, ...]:
         ends = [(_single(x.low),) if x.exact else (_single(x.low), _single(x.high)) for x in operands]
         cases = [_results(evaluate(*chosen, **attrs)) for chosen in product(*ends)]
         if len(cases) == 1:
@@ -54,7 +56,7 @@ def same_bits(evaluate: Callable) -> Within:
     return within
 
 
-def _between(ends) -> Range:
+def _between(ends: Sequence[np.ndarray]) -> Range:
     """The range of these; anything, where infinite ends cancel to no number."""
     low, high = np.minimum.reduce(ends), np.maximum.reduce(ends)
     if not _is_real(low):
@@ -65,14 +67,14 @@ def _between(ends) -> Range:
     )
 
 
-def sums(evaluate: Callable, in_order: Callable | None = None) -> Within:
+def sums(evaluate: Evaluate, in_order: Callable[..., np.ndarray] | None = None) -> Callable[..., Range]:
     """Of an operator whose elements are sums of its operands' products.
 
     `in_order` adds the same terms up in float32, one after the other as C does, for sums so long that equal terms,
     which are all rounded the same way, may leave 16 ε.
     """
 
-    def within(*operands: Range, **attrs) -> Range:
+    def within(*operands: Range, **attrs: Any) -> Range:
         middle = [_middle(x) for x in operands]
         value, size = (_sum(evaluate, each, attrs) for each in (middle, [_size(m) for m in middle]))
         slack = ROUNDINGS * EPSILON * np.maximum(size, SMALLEST)
@@ -106,11 +108,11 @@ def single(x: Range) -> Range:
     return Range(low, low if x.exact else _single(x.high))
 
 
-def _results(evaluated) -> tuple[np.ndarray, ...]:
+def _results(evaluated: np.ndarray | tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     return evaluated if isinstance(evaluated, tuple) else (evaluated,)
 
 
-def _sum(evaluate: Callable, operands, attrs) -> np.ndarray:
+def _sum(evaluate: Evaluate, operands: Sequence[np.ndarray], attrs: dict[str, Any]) -> np.ndarray:
     with np.errstate(all="ignore"):
         return np.asarray(evaluate(*operands, **attrs), np.float64)
 

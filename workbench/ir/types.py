@@ -7,19 +7,24 @@ import numpy as np
 
 from workbench.errors import ShapeError
 
+Ints = tuple[int, ...]  # sizes, axes, strides: one for each axis, or for some of them
+
 BITS = {"float32": 32, "int32": 32, "int8": 8, "bit": 1}
-NUMPY = {"float32": np.float32, "int32": np.int32, "int8": np.int8, "bit": np.bool_}
+NUMPY: dict[str, type[np.generic]] = {"float32": np.float32, "int32": np.int32, "int8": np.int8, "bit": np.bool_}
 
 BY_ROWS = "NHCW"  # a row of all channels, then the next: rows before some row are one piece of memory
 STREAM = "STREAM"  # the same order, but it lies in no memory: the host hands it over bit by bit
-LAYOUTS = {"NHWC": (0, 2, 3, 1), BY_ROWS: (0, 2, 1, 3), STREAM: (0, 2, 1, 3)}  # storage order of N, C, H, W
+# storage order of N, C, H, W
+LAYOUTS: dict[str, Ints] = {"NHWC": (0, 2, 3, 1), BY_ROWS: (0, 2, 1, 3), STREAM: (0, 2, 1, 3)}
 
 
 def quantized(values: np.ndarray, kind: "TensorType") -> np.ndarray:
     """Real `values` as a tensor of type `kind` stores them; float32 ones as they are."""
     if kind.dtype == "float32":
         return values
-    return np.clip(np.rint(values / (kind.scale or 1)) + kind.zero_point, -128, 127).astype(NUMPY[kind.dtype])
+    steps: np.ndarray = np.rint(values / (kind.scale or 1)) + kind.zero_point
+    stored: np.ndarray = np.clip(steps, -128, 127).astype(NUMPY[kind.dtype])
+    return stored
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class TensorType:
     scale: float = 0.0
     zero_point: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.dtype not in BITS:
             raise ShapeError(f"dtype {self.dtype!r} is not one of {', '.join(BITS)}")
         if any(not isinstance(size, int) or size < 1 for size in self.shape):

@@ -4,17 +4,39 @@ nn.conv2d and nn.dense take `b`, `activation` and `mask` for it. Networks are wr
 nn.relu6; passes/fuse_activation makes one node of them.
 """
 
+from typing import Any, Protocol
+
+import numpy as np
+
 from workbench.errors import ShapeError
-from workbench.ir.ranges import Range
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import Arrays, Types
+from workbench.ir.ranges import Range, Ranges, Within
 from workbench.ir.types import TensorType
 from workbench.ops import relu, relu6
 
 ATTRS = {"activation": "", "mask": False}
-ACTIVATIONS = {"relu": relu, "relu6": relu6}  # what each means, and its mask, stands in that operator's own file
+
+
+class Clip(Protocol):
+    """What a layer asks of the file of an activation."""
+
+    def infer(self, x: TensorType, *, mask: bool) -> Types: ...
+
+    def evaluate(self, x: np.ndarray, *, mask: bool) -> Arrays: ...
+
+    @property
+    def within(self) -> Within: ...
+
+    def grad_x(self, build: Builder, dy: Value, x: Value | None, *, y: Values, mask: bool) -> Value: ...
+
+
+# what each means, and its mask, stands in that operator's own file
+ACTIVATIONS: dict[str, Clip] = {"relu": relu, "relu6": relu6}
 LITERALS = {"": 0, "relu": 1, "relu6": 2}  # as kernels/activation_f32.h calls them
 
 
-def end_types(what: str, y: TensorType, b: TensorType | None, activation: str, mask: bool):
+def end_types(what: str, y: TensorType, b: TensorType | None, activation: str, mask: bool) -> Types:
     """The type or types of a layer whose sums are `y`. Raises ShapeError for a bias or an activation that cannot be."""
     if b is not None and b.shape != y.shape[1:2]:
         raise ShapeError(f"{what}: y is {y}, so b needs ({y.shape[1]},); got {b}")
@@ -27,23 +49,23 @@ def end_types(what: str, y: TensorType, b: TensorType | None, activation: str, m
     return ACTIVATIONS[activation].infer(y, mask=mask)
 
 
-def end_values(y, b, activation: str, mask: bool):
+def end_values(y: np.ndarray, b: np.ndarray | None, activation: str, mask: bool) -> Arrays:
     """The result or results of a layer whose sums are `y`, in numpy."""
     if b is not None:
         y = y + b.reshape(1, -1, *[1] * (y.ndim - 2))
     return ACTIVATIONS[activation].evaluate(y, mask=mask) if activation else y
 
 
-def end_ranges(sums: Range, activation: str, mask: bool):
+def end_ranges(sums: Range, activation: str, mask: bool) -> Ranges:
     """The range or ranges of the same, its bias being one of the terms of the sums."""
     return ACTIVATIONS[activation].within(sums, mask=mask) if activation else sums
 
 
-def through_clip(build, dy, y, activation: str):
+def through_clip(build: Builder, dy: Value, y: Values, activation: str) -> Value:
     """The gradient of a layer's sums, given that of its result: as of the activation alone."""
     return ACTIVATIONS[activation].grad_x(build, dy, None, y=y, mask=False) if activation else dy
 
 
-def grad_b(build, dy, x, w, b, *, y, activation, **_):
+def grad_b(build: Builder, dy: Value, x: Value, w: Value, b: Value, *, y: Values, activation: str, **_: Any) -> Value:
     dy = through_clip(build, dy, y, activation)
     return build.sum(dy, axis=(0, *range(2, dy.rank)))

@@ -6,9 +6,11 @@ The gradient of an operand is summed over the axes along which it was read again
 """
 
 from math import prod
+from typing import Any
 
 from workbench.errors import ShapeError
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value
+from workbench.ir.types import Ints, TensorType
 
 LOOPS = 4  # that kernels/broadcast.h has
 
@@ -24,9 +26,9 @@ def shape_of_both(what: str, a: TensorType, b: TensorType) -> tuple[int, ...]:
     return shape
 
 
-def _loops(shape, *operands) -> list[tuple[int, tuple[bool, ...]]]:
+def _loops(shape: Ints, *operands: Ints) -> list[tuple[int, tuple[bool, ...]]]:
     """(length, which operands move along), the outermost first."""
-    loops = []
+    loops: list[tuple[int, tuple[bool, ...]]] = []
     for axis, size in enumerate(shape):
         moves = tuple(operand[axis] == size for operand in operands)
         if size == 1:
@@ -38,7 +40,7 @@ def _loops(shape, *operands) -> list[tuple[int, tuple[bool, ...]]]:
     return loops
 
 
-def loops_literal(shape, a, b) -> str:
+def loops_literal(shape: Ints, a: Ints, b: Ints) -> str:
     """A wb_broadcast in C: of each loop how often it runs, and the steps of a and of b."""
     loops = _loops(shape, a, b)
     loops = [(1, (False, False))] * (LOOPS - len(loops)) + loops
@@ -49,7 +51,7 @@ def loops_literal(shape, a, b) -> str:
     return f"(wb_broadcast){{ {', '.join('{ ' + ', '.join(map(str, row)) + ' }' for row in rows)} }}"
 
 
-def ties_of_both(a: TensorType, b: TensorType, **_) -> tuple[dict[int, str], ...]:
+def ties_of_both(a: TensorType, b: TensorType, **_: Any) -> tuple[dict[int, str], ...]:
     """`Op.ties`: channels are those of the operands that have them all."""
     if a.rank < 2:
         return ({}, {}, {})
@@ -57,7 +59,7 @@ def ties_of_both(a: TensorType, b: TensorType, **_) -> tuple[dict[int, str], ...
     return (*({1: "channel"} if x.shape[1] == channels else {} for x in (a, b)), {1: "channel"})
 
 
-def summed_to(build, dy, x, times: float = 1.0):
+def summed_to(build: Builder, dy: Value, x: Value, times: float = 1.0) -> Value:
     """The gradient of an operand that was added, given that of the sum."""
     if x.shape == dy.shape and times == 1:
         return dy

@@ -20,20 +20,20 @@ SQUARE, IN_SQUARE, CONSTANT, LINEAR = 117049297, 127690142, 1057819769, 63845070
 LOG_BITS = 5  # integer bits of a logarithm
 
 
-def high(a, b):
+def high(a: np.ndarray | int, b: np.ndarray | int) -> np.ndarray:
     """The high half of 2ab, rounded to nearest."""
     product = np.asarray(a, np.int64) * b
     nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
     return np.where(nudged >= 0, nudged >> 31, -(-nudged >> 31))
 
 
-def over(x, right: int):
+def over(x: np.ndarray, right: int) -> np.ndarray:
     """x / 2^right, rounded to nearest, halves away from zero."""
     rest = x & ((1 << right) - 1)
     return (x >> right) + (rest > (((1 << right) - 1) >> 1) + (x < 0))
 
 
-def exponential(a, integer_bits: int):
+def exponential(a: np.ndarray, integer_bits: int) -> np.ndarray:
     """exp(a) without integer bits, of a <= 0 with `integer_bits`."""
     quarter = 1 << 29 - integer_bits
     below = (a & (quarter - 1)) - quarter
@@ -41,23 +41,23 @@ def exponential(a, integer_bits: int):
     square = high(x, x)
     cube, fourth = high(square, x), high(square, square)
     series = x + over(high(over(fourth, 2) + cube, THIRD) + square, 1)
-    result = EXP_OF_EIGHTH + high(EXP_OF_EIGHTH, series)
+    result: np.ndarray = EXP_OF_EIGHTH + high(EXP_OF_EIGHTH, series)
     for bit, factor in enumerate(EXPONENTIALS[: integer_bits + 2], 29 - integer_bits):
         result = np.where(below - a >> bit & 1, high(result, factor), result)
     return np.where(a == 0, LIMIT, result)
 
 
-def one_over_one_plus(fraction):
+def one_over_one_plus(fraction: np.ndarray) -> np.ndarray:
     """1 / (1 + f), f in [0, 1]; no integer bits."""
     return np.minimum(_inverse(fraction) << 1, LIMIT)
 
 
-def one_minus_over_one_plus(fraction):
+def one_minus_over_one_plus(fraction: np.ndarray) -> np.ndarray:
     """(1 - f) / (1 + f), f in [0, 1]; no integer bits."""
     return np.minimum(_inverse(fraction) - (1 << 29) << 2, LIMIT)
 
 
-def _inverse(fraction):
+def _inverse(fraction: np.ndarray) -> np.ndarray:
     """1 / ((1 + f) / 2), two integer bits."""
     half = (np.asarray(fraction, np.int64) + LIMIT + 1) // 2
     x = NEWTON[0] + high(half, NEWTON[1])
@@ -66,11 +66,11 @@ def _inverse(fraction):
     return x
 
 
-def leading_zeros(x):
+def leading_zeros(x: np.ndarray) -> np.ndarray:
     return 31 - np.floor(np.log2(x)).astype(np.int64)
 
 
-def logarithm(x, integer_bits: int):
+def logarithm(x: np.ndarray, integer_bits: int) -> np.ndarray:
     """log(x) with LOG_BITS integer bits, of x >= 1 with `integer_bits`."""
     unit = 1 << 30 - LOG_BITS  # 1, with one integer bit more
     up = leading_zeros(x)

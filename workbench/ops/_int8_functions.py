@@ -19,20 +19,20 @@ BITS = 4  # integer bits of what the sigmoid and tanh are taken of
 
 @dataclass(frozen=True)
 class Function:
-    real: Callable
-    slope: Callable
-    tflite: Callable
-    require: Callable = lambda number: None
+    real: Callable[[np.ndarray, float], np.ndarray]
+    slope: Callable[[np.ndarray, float], np.ndarray]
+    tflite: Callable[[np.ndarray, float, float, float, int], np.ndarray]
+    require: Callable[[float], None] = lambda number: None
 
 
-def _scaled(x, x_scale):
+def _scaled(x: np.ndarray, x_scale: float) -> tuple[np.ndarray, np.ndarray]:
     """x with BITS integer bits where they can hold it, and whether they can."""
-    m, shift = multiplier(np.float32(x_scale) * 2.0 ** (31 - BITS), "tflite")
+    m, shift = multiplier(float(np.float32(x_scale) * 2.0 ** (31 - BITS)), "tflite")
     inside = np.abs(x) < np.floor((2**BITS - 1) * 2.0 ** (31 - BITS - shift))
     return multiplied(np.where(inside, x, 0), m, shift, "tflite"), inside
 
 
-def sigmoid_tflite(x, number, x_scale, y_scale, y_zero_point):
+def sigmoid_tflite(x: np.ndarray, number: float, x_scale: float, y_scale: float, y_zero_point: int) -> np.ndarray:
     """lite/kernels/internal/reference/integer_ops/logistic.h."""
     if (y_scale, y_zero_point) != (1 / 256, -128):
         raise ShapeError(f"an int8 sigmoid gives scale 1/256 and zero point -128; got {y_scale}, {y_zero_point}")
@@ -42,7 +42,7 @@ def sigmoid_tflite(x, number, x_scale, y_scale, y_zero_point):
     return np.where(inside, over(y, 23) - 128, np.where(x < 0, -128, 127))
 
 
-def tanh_tflite(x, number, x_scale, y_scale, y_zero_point):
+def tanh_tflite(x: np.ndarray, number: float, x_scale: float, y_scale: float, y_zero_point: int) -> np.ndarray:
     """lite/kernels/internal/reference/integer_ops/tanh.h."""
     if (y_scale, y_zero_point) != (1 / 128, 0):
         raise ShapeError(f"an int8 tanh gives scale 1/128 and zero point 0; got {y_scale}, {y_zero_point}")
@@ -51,11 +51,11 @@ def tanh_tflite(x, number, x_scale, y_scale, y_zero_point):
     return np.where(inside, over(np.sign(scaled) * positive, 24), np.where(x < 0, -128, 127))
 
 
-def leaky_relu_tflite(x, number, x_scale, y_scale, y_zero_point):
+def leaky_relu_tflite(x: np.ndarray, number: float, x_scale: float, y_scale: float, y_zero_point: int) -> np.ndarray:
     """lite/kernels/internal/reference/leaky_relu.h."""
-    x_scale, y_scale, number = map(np.float32, (x_scale, y_scale, number))
-    kept, scaled = (multiplied(x, *multiplier(factor, "tflite"), "tflite")
-                    for factor in (x_scale / y_scale, x_scale * number / y_scale))  # fmt: skip
+    of_x, of_y, slope = np.float32(x_scale), np.float32(y_scale), np.float32(number)
+    kept, scaled = (multiplied(x, *multiplier(float(factor), "tflite"), "tflite")
+                    for factor in (of_x / of_y, of_x * slope / of_y))  # fmt: skip
     return np.where(x >= 0, kept, scaled) + y_zero_point
 
 
@@ -64,7 +64,7 @@ def _int16(m: int) -> int:
     return min((m + (1 << 15)) >> 16, 2**15 - 1)
 
 
-def _high16(a, b, nudge: int = 1 << 14):
+def _high16(a: np.ndarray, b: np.ndarray | int, nudge: int = 1 << 14) -> np.ndarray:
     """The high half of 2ab of int16s, rounded to nearest by `nudge`, or towards zero without."""
     product = np.asarray(a, np.int64) * b
     nudged = product + np.where(product >= 0, nudge, (1 - nudge) if nudge else 0)
@@ -72,11 +72,11 @@ def _high16(a, b, nudge: int = 1 << 14):
     return np.minimum(high, 2**15 - 1)
 
 
-def hard_swish_tflite(x, number, x_scale, y_scale, y_zero_point):
+def hard_swish_tflite(x: np.ndarray, number: float, x_scale: float, y_scale: float, y_zero_point: int) -> np.ndarray:
     """lite/kernels/internal/reference/hard_swish.h: int16 arithmetic on x · 2⁷."""
     fine = np.float32(1 / 128) * np.float32(x_scale)
-    of_y, y_shift = multiplier(fine / np.float32(y_scale), "tflite")
-    of_relu, relu_shift = multiplier(fine / np.float32(3 / 32768), "tflite")
+    of_y, y_shift = multiplier(float(fine / np.float32(y_scale)), "tflite")
+    of_relu, relu_shift = multiplier(float(fine / np.float32(3 / 32768)), "tflite")
     if y_shift > 0:
         raise ShapeError(f"an int8 hard swish needs a y_scale above x_scale / 128; got {y_scale} and {x_scale}")
     x = x.astype(np.int64) * 128

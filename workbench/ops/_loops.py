@@ -1,16 +1,18 @@
 """Nested loops over an array's axes, as few as there must be: what kernels that move data are called with."""
 
+from collections.abc import Sequence
 from math import prod
 
 from workbench.errors import ShapeError
+from workbench.ir.types import Ints
 
 
-def row_major(shape) -> tuple[int, ...]:
+def row_major(shape: Ints) -> tuple[int, ...]:
     """The stride of each axis, in elements."""
     return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-def joined(sizes, *strides) -> list[tuple[int, ...]]:
+def joined(sizes: Sequence[int], *strides: Sequence[int]) -> list[tuple[int, ...]]:
     """(size, stride, …) of each loop, outermost first, with the strides of one array or of several.
 
     Axes of one element are left out; neighbours that all arrays step through alike are one loop.

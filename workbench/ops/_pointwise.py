@@ -3,15 +3,18 @@
 y = f(x)        dx = dy · f′(v)        v is x, or y where f′ is told as quickly by that, so that x need not live on
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Rows, Sample, Slice, channelwise, register
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import Attrs, Kernel, Literals, Op, Rows, Sample, Slice, channelwise, register
 from workbench.ir.ranges import Range, Within, single
+from workbench.ir.types import Ints, TensorType
 
 
 @dataclass(frozen=True)
@@ -23,35 +26,35 @@ class Activation:
     """
 
     name: str
-    evaluate: Callable
-    slope: Callable
+    evaluate: Callable[..., np.ndarray]
+    slope: Callable[..., np.ndarray]
     within: Within
     from_result: bool = False
     steep: tuple[tuple[float, float], ...] = ()
-    attrs: Mapping = field(default_factory=dict)
+    attrs: Attrs = field(default_factory=dict)
     number: Callable[..., float] = lambda **_: 0.0
     require: Callable[..., None] = lambda **_: None
-    cases: tuple[Mapping, ...] = ({},)
+    cases: tuple[Attrs, ...] = ({},)
     edges: tuple[float, ...] = ()
 
 
 def register_activation(f: Activation) -> None:
-    def infer(x, **attrs):
+    def infer(x: TensorType, **attrs: Any) -> TensorType:
         f.require(**attrs)
         return x
 
-    def grad_x(build, dy, x, *, y, **attrs):
+    def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, **attrs: Any) -> Value:
         return build.op(f"nn.{f.name}_grad", dy, y[0] if f.from_result else x, **attrs)
 
-    def infer_grad(dy, v, **attrs):
+    def infer_grad(dy: TensorType, v: TensorType, **attrs: Any) -> TensorType:
         if dy.shape != v.shape:
             raise ShapeError(f"{f.name}_grad: both operands are of one shape; got {dy} and {v}")
         return infer(dy, **attrs)
 
-    def evaluate_grad(dy, v, **attrs):
+    def evaluate_grad(dy: np.ndarray, v: np.ndarray, **attrs: Any) -> np.ndarray:
         return dy * f.slope(v, **attrs).astype(dy.dtype)
 
-    def within_grad(dy, v, **attrs):
+    def within_grad(dy: Range, v: Range, **attrs: Any) -> Range:
         v, dy = single(v), single(dy)
         slopes = [f.slope(end, **attrs) for end in ((v.low,) if v.exact else v)]
         inside = [np.where((v.low <= at) & (at <= v.high), np.float32(slope), slopes[0]) for at, slope in f.steep]
@@ -59,31 +62,31 @@ def register_activation(f: Activation) -> None:
         low = np.minimum.reduce(ends)
         return Range(low, low if len(ends) == 1 else np.maximum.reduce(ends))
 
-    def samples(rng):
+    def samples(rng: np.random.Generator) -> list[Sample]:
         edge = 4 * rng.normal(size=(2, 3, 5))
         edge.reshape(-1)[: len(f.edges)] = f.edges
         arrays = (edge, 3 * rng.normal(size=(1, 1)), 3 * rng.normal(size=(2, 3, 4, 3)), np.array([-100.0, 100.0, 0.5]))
         return [Sample((x,), f.cases[index % len(f.cases)]) for index, x in enumerate(arrays)]
 
-    def samples_grad(rng):
+    def samples_grad(rng: np.random.Generator) -> list[Sample]:
         of = [(case.operands[0], case.attrs) for case in samples(rng)]
         return [Sample((rng.normal(size=x.shape), f.evaluate(x, **attrs) if f.from_result else x), attrs)
                 for x, attrs in of]  # fmt: skip
 
-    def numbers(**attrs):
+    def numbers(**attrs: Any) -> list[str | float]:
         return [f"WB_{f.name.upper()}", float(f.number(**attrs))]
 
-    def slices(sliced, dy, v, **attrs):
+    def slices(sliced: Ints, dy: TensorType, v: TensorType, **attrs: Any) -> Slice | None:
         if sliced != (0,) or dy.rank != 4:
             return None
         plane = dy.shape[2] * dy.shape[3]
         literals = (*numbers(**attrs), f"count * {plane}")
         return Slice("pointwise_f32.h", "pointwise_grad_f32", literals, dy.shape[1], "channels", {1: plane})
 
-    def literals(x, *_, **attrs):
+    def literals(x: TensorType, *_: TensorType, **attrs: Any) -> Literals:
         return [*numbers(**attrs), x.elements]
 
-    def row_literals(x, *_, **attrs):
+    def row_literals(x: TensorType, *_: TensorType, **attrs: Any) -> Literals:
         return [*numbers(**attrs), x.shape[1], x.shape[3]]
 
     register(Op(

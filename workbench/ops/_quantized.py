@@ -15,8 +15,8 @@ half a unit of 2⁻³², one SMMLAR on the cores. `tflite`: as TensorFlow Lite's
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED
-from workbench.ir.types import TensorType
+from workbench.ir.op import REQUIRED, Arrays, Types
+from workbench.ir.types import Ints, TensorType
 
 LIMIT = 2**31 - 1
 FORMS = {"rounded": 0, "tflite": 1}  # as kernels/requantize_s8.h calls them
@@ -32,7 +32,7 @@ def check(what: str, x: TensorType, scale: float, zero_point: int) -> None:
         raise ShapeError(f"{what}: {x} has scale {x.scale}, zero point {x.zero_point}; got {scale}, {zero_point}")
 
 
-def result(what: str, shape, y_scale: float, y_zero_point: int, clip, form: str, mask: bool):
+def result(what: str, shape: Ints, y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool) -> Types:
     """The type of an int8 result, and of its mask."""
     if form not in FORMS:
         raise ShapeError(f"{what}: form {form!r} is not one of {', '.join(FORMS)}")
@@ -45,8 +45,8 @@ def result(what: str, shape, y_scale: float, y_zero_point: int, clip, form: str,
 
 def multiplier(factor: float, form: str) -> tuple[int, int]:
     """(multiplier, shift) of a factor, in whole numbers only, so that C can do the same."""
-    fraction, exponent = np.frexp(np.float64(factor))
-    mantissa, exponent = int(fraction * 2.0**53), int(exponent)  # factor = mantissa · 2^(exponent - 53)
+    fraction, power = np.frexp(np.float64(factor))
+    mantissa, exponent = int(fraction * 2.0**53), int(power)  # factor = mantissa · 2^(exponent - 53)
     if form == "tflite":
         m = (mantissa + (1 << 21)) >> 22
         m, exponent = (m >> 1, exponent + 1) if m == 1 << 31 else (m, exponent)
@@ -58,9 +58,9 @@ def multiplier(factor: float, form: str) -> tuple[int, int]:
     return (LIMIT, 30) if shift > 30 else (m, shift)  # any sum but 0 leaves int8
 
 
-def multiplied(acc: np.ndarray, m: np.ndarray, shift: np.ndarray, form: str) -> np.ndarray:
+def multiplied(acc: np.ndarray, m: np.ndarray | int, shift: np.ndarray | int, form: str) -> np.ndarray:
     """acc (int64, the values of an int32) times the factor of (m, shift), rounded to whole numbers."""
-    acc, m, shift = (np.asarray(each, np.int64) for each in (acc, m, shift))
+    acc, m, shift = np.asarray(acc, np.int64), np.asarray(m, np.int64), np.asarray(shift, np.int64)
     if form == "rounded":
         limit = LIMIT >> shift  # what leaves int32 is far beyond int8
         return ((np.clip(acc, -limit, limit) << shift) * m + (1 << 31)) >> 32
@@ -72,8 +72,8 @@ def multiplied(acc: np.ndarray, m: np.ndarray, shift: np.ndarray, form: str) -> 
     return (high >> right) + (rest > (((1 << right) - 1) >> 1) + (high < 0))
 
 
-def clipped(value: np.ndarray, zero_point: int, clip, mask: bool):
+def clipped(value: np.ndarray, zero_point: int, clip: Ints, mask: bool) -> Arrays:
     """The int8 result of rounded values, and the bits of those that were in range."""
     value = value + zero_point
-    y = np.clip(value, *clip).astype(np.int8)
+    y = np.clip(value, clip[0], clip[1]).astype(np.int8)
     return (y, (value >= clip[0]) & (value <= clip[1])) if mask else y

@@ -1,12 +1,18 @@
 """Bodies of regions to test with: every operator that works row by row, or by channels, and what is hard there."""
 
+from collections.abc import Callable
+from typing import Any
 
-def block(build):
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import Attrs
+
+
+def block(build: Builder) -> Values:
     """Expand, depthwise, project, and the block's own input added; a mask, a kept part, and batch 2."""
     x = build.input("x", (2, 3, 6, 5))
     stem = build.conv2d(x, build.input("w0", (4, 3, 1, 1)), channels=4, kernel_size=(1, 1))
-    wide, mask = build.conv2d(stem, build.input("w1", (6, 4, 1, 1)), build.input("b1", (6,)), channels=6,
-                              kernel_size=(1, 1), activation="relu6", mask=True)  # fmt: skip
+    wide, mask = build.results("nn.conv2d", stem, build.input("w1", (6, 4, 1, 1)), build.input("b1", (6,)), channels=6,
+                               kernel_size=(1, 1), activation="relu6", mask=True)  # fmt: skip
     kept = build.strided_slice(wide, begin=1, end=3, axis=1)
     deep = build.conv2d(wide, build.input("w2", (6, 1, 3, 3)), channels=6, kernel_size=(3, 3), padding=(1,) * 4,
                         groups=6)  # fmt: skip
@@ -14,16 +20,16 @@ def block(build):
     return mask, kept, build.add(thin, stem)
 
 
-def strided(build):
+def strided(build: Builder) -> Values:
     """Windows that skip rows, the last of which nobody needs; a bias and a clip of their own; a whole image added."""
     x = build.input("x", (1, 2, 9, 7))
-    first, mask = build.relu(build.bias_add(x, build.input("b", (2,))), mask=True)
+    first, mask = build.results("nn.relu", build.bias_add(x, build.input("b", (2,))), mask=True)
     second = build.conv2d(first, build.input("w1", (3, 2, 2, 3)), channels=3, kernel_size=(2, 3), strides=(3, 2))
     third = build.relu6(build.add(second, build.input("y", (1, 3, 3, 3))), mask=False)
     return mask, third
 
 
-def backward(build):
+def backward(build: Builder) -> Values:
     """Through a strided convolution: gradients of two biases, a mask, and a pointwise convolution before it."""
     dy = build.input("dy", (2, 3, 4, 4))
     mask = build.input("m", (2, 3, 4, 4), "bit")
@@ -35,15 +41,17 @@ def backward(build):
     return bias, more, build.conv2d_transpose(outer, build.input("v", (4, 2, 1, 1)), channels=2, kernel_size=(1, 1))
 
 
-def pooled(build):
+def pooled(build: Builder) -> Values:
     """A convolution, its largest values and their places, and the mean of them."""
     x = build.input("x", (1, 2, 8, 6))
     y = build.conv2d(x, build.input("w", (3, 2, 3, 3)), channels=3, kernel_size=(3, 3), padding=(1,) * 4)
-    most, places = build.max_pool2d(y, pool_size=(3, 2), strides=(2, 2), padding=(1, 0, 0, 0), argmax=True)
+    most, places = build.results(
+        "nn.max_pool2d", y, pool_size=(3, 2), strides=(2, 2), padding=(1, 0, 0, 0), argmax=True
+    )
     return places, build.global_avg_pool2d(most)
 
 
-def through_pooling(build):
+def through_pooling(build: Builder) -> Values:
     """The gradient of a mean and of a pooling whose windows overlap, up to the gradient of a bias."""
     dy = build.global_avg_pool2d_grad(build.input("dy", (2, 3, 1, 1)), size=(4, 3))
     places = build.input("at", (2, 3, 4, 3), "int8")
@@ -51,27 +59,29 @@ def through_pooling(build):
     return (build.sum(dx, axis=(0, 2, 3)),)
 
 
-def block_of_int8(build):
+def block_of_int8(build: Builder) -> Values:
     """An inverted bottleneck of int8 behind a strided stem, its input added; masks, a kept part, and batch 2."""
-    rounded, halved = {"x_scale": 0.02, "y_scale": 0.04}, {"x_scale": 0.04, "y_scale": 0.04}
+    rounded: Attrs = {"x_scale": 0.02, "y_scale": 0.04}
+    halved: Attrs = {"x_scale": 0.04, "y_scale": 0.04}
 
-    def conv(x, label, channels, kernel=1, stride=1, groups=1, mask=False, **scales):
+    def conv(x: Value, label: int, channels: int, kernel: int = 1, stride: int = 1, groups: int = 1,
+             **attrs: Any) -> Values:  # fmt: skip
         w = build.input(f"w{label}", (channels, x.shape[1] // groups, kernel, kernel), "int8")
         b, m = build.input(f"b{label}", (channels,), "int32"), build.input(f"m{label}", (2, channels), "int32")
-        window = {"kernel_size": (kernel,) * 2, "strides": (stride,) * 2, "padding": (kernel // 2,) * 4}
-        return build.op("qnn.conv2d", x, w, b, m, channels=channels, groups=groups, mask=mask, **window, **scales)
+        window: dict[str, Any] = {"kernel_size": (kernel,) * 2, "strides": (stride,) * 2, "padding": (kernel // 2,) * 4}
+        return build.results("qnn.conv2d", x, w, b, m, channels=channels, groups=groups, **window, **attrs)
 
-    stem = conv(build.input("x", (2, 3, 9, 7), "int8"), 0, 4, 3, 2, x_zero_point=5, y_zero_point=-128, **rounded)
+    (stem,) = conv(build.input("x", (2, 3, 9, 7), "int8"), 0, 4, 3, 2, x_zero_point=5, y_zero_point=-128, **rounded)
     wide, first = conv(stem, 1, 6, mask=True, x_zero_point=-128, y_zero_point=-100, **halved)
     kept = build.strided_slice(wide, begin=1, end=3, axis=1)
     deep, second = conv(wide, 2, 6, 3, groups=6, mask=True, x_zero_point=-100, y_zero_point=7, **halved)
-    thin = conv(deep, 3, 4, x_zero_point=7, y_zero_point=1, **halved)
-    total, third = build.op("qnn.add", thin, stem, a_scale=0.04, a_zero_point=1, b_scale=0.04, b_zero_point=-128,
-                            y_scale=0.05, y_zero_point=3, mask=True)  # fmt: skip
+    (thin,) = conv(deep, 3, 4, x_zero_point=7, y_zero_point=1, **halved)
+    total, third = build.results("qnn.add", thin, stem, a_scale=0.04, a_zero_point=1, b_scale=0.04, b_zero_point=-128,
+                                 y_scale=0.05, y_zero_point=3, mask=True)  # fmt: skip
     return first, kept, second, third, total
 
 
-def stem_of_int8(build):
+def stem_of_int8(build: Builder) -> Values:
     """A strided convolution whose result may lie over the rows of the image that were read, and a block behind it."""
     x = build.input("x", (1, 3, 11, 10), "int8")
     for label, (channels, kernel, stride, groups) in enumerate(((6, 3, 2, 1), (6, 3, 1, 6), (4, 1, 1, 1))):
@@ -83,29 +93,34 @@ def stem_of_int8(build):
     return (x,)
 
 
-def sum_of_int8(build):
+def sum_of_int8(build: Builder) -> Values:
     """Two images added: the result may lie over either, row by row or as a whole."""
     a, b = (build.input(name, (1, 3, 5, 4), "int8") for name in "ab")
     return (build.op("qnn.add", a, b, a_scale=0.04, b_scale=0.02, y_scale=0.05),)
 
 
-def through_block_of_int8(build):
+def through_block_of_int8(build: Builder) -> Values:
     """The gradient of an inverted bottleneck of int8, each weight and bias updated on the way; of one weight a part."""
     rates = [build.input("lr"), build.input("seed", (), "int32"), build.input("step", (), "int32")]
     filters = iter(range(9))
 
-    def weight(name, *shape):
+    def weight(name: str, *shape: int) -> Value:
         return build.input(name, shape, "int8")
 
-    def clipped(dy, label):
+    def clipped(dy: Value, label: int) -> tuple[Value, Value, Value]:
         """Behind a layer's clip, its bias updated."""
         mask, s = build.input(f"m{label}", dy.shape, "bit"), build.input(f"s{label}", dy.shape[1:2])
         g, bias = build.op("qnn.through_clip", dy, mask, s), build.input(f"b{label}", dy.shape[1:2], "int32")
-        attrs = {"axis": (0, 2, 3), "times": 0.5, "unit": 0.3, "parameter": next(filters)}
+        attrs: dict[str, Any] = {"axis": (0, 2, 3), "times": 0.5, "unit": 0.3, "parameter": next(filters)}
         return g, s, build.op("qnn.sum_sgd", bias, g, s, *rates, **attrs)
 
-    def updated(w, g, x, s, kernel, padding, groups):
-        attrs = {"kernel_size": (kernel,) * 2, "padding": (padding,) * 4, "groups": groups, "x_scale": 0.02}
+    def updated(w: Value, g: Value, x: Value, s: Value, kernel: int, padding: int, groups: int) -> Value:
+        attrs: dict[str, Any] = {
+            "kernel_size": (kernel,) * 2,
+            "padding": (padding,) * 4,
+            "groups": groups,
+            "x_scale": 0.02,
+        }
         attrs |= {"x_zero_point": 5, "unit": 0.1, "parameter": next(filters)}
         return build.op("qnn.conv2d_backward_weight_sgd", w, g, x, s, *rates, **attrs)
 
@@ -113,10 +128,17 @@ def through_block_of_int8(build):
     deep = build.op("qnn.conv2d_transpose", dy, project, channels=6, kernel_size=(1, 1))
     g, s, bias = clipped(deep, 1)
     depthwise, x = weight("wd", 6, 1, 3, 3), weight("x", 1, 4, 9, 6)
-    window = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4, "output_padding": (0, 1)}
+    window: dict[str, Any] = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4, "output_padding": (0, 1)}
     wide = build.op("qnn.conv2d_transpose", g, depthwise, channels=6, groups=6, **window)
     some = build.strided_slice(g, begin=0, end=4, axis=1)
-    attrs = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4, "groups": 4, "x_scale": 0.1, "parameter": 9}
+    attrs: Attrs = {
+        "kernel_size": (3, 3),
+        "strides": (2, 2),
+        "padding": (1,) * 4,
+        "groups": 4,
+        "x_scale": 0.1,
+        "parameter": 9,
+    }
     filtered = build.op("qnn.conv2d_backward_weight_sgd", depthwise, some, x, s, *rates, **attrs)
     g, s, second = clipped(wide, 2)
     expand = weight("we", 6, 3, 1, 1)
@@ -124,10 +146,10 @@ def through_block_of_int8(build):
     return bias, filtered, second, dx, updated(expand, g, weight("z", 1, 3, 9, 6), s, 1, 0, 1)
 
 
-def through_block(build):
+def through_block(build: Builder) -> Values:
     """The same of floats, with momentum and without, and of one bias the gradient alone."""
     rate = build.input("lr")
-    window = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4, "groups": 6}
+    window: dict[str, Any] = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4, "groups": 6}
     deep = build.conv2d_transpose(build.input("dy", (1, 4, 5, 3)), build.input("wp", (4, 6, 1, 1)), channels=6,
                                   kernel_size=(1, 1))  # fmt: skip
     g = build.relu6_grad(deep, build.input("y", (1, 6, 5, 3)))
@@ -135,26 +157,26 @@ def through_block(build):
     depthwise, v = build.input("wd", (6, 1, 3, 3)), build.input("v", (6, 1, 3, 3))
     wide = build.conv2d_transpose(g, depthwise, channels=6, output_padding=(0, 1), **window)
     x = build.input("x", (1, 6, 9, 6))
-    filtered, moved = build.op(
+    filtered, moved = build.results(
         "nn.conv2d_backward_weight_sgd_momentum", depthwise, g, x, v, rate, momentum=0.9, **window
     )
     g = build.apply_mask(wide, build.input("m2", (1, 6, 9, 6), "bit"))
     second = build.op("sum_sgd", build.input("b", (6,)), g, rate, axis=(0, 2, 3))
     expand = build.input("we", (6, 3, 1, 1))
     dx = build.conv2d_transpose(g, expand, channels=3, kernel_size=(1, 1))
-    rest = {"kernel_size": (1, 1), "weight_decay": 0.01}
+    rest: dict[str, Any] = {"kernel_size": (1, 1), "weight_decay": 0.01}
     expanded = build.op("nn.conv2d_backward_weight_sgd", expand, g, build.input("z", (1, 3, 9, 6)), rate, **rest)
     return bias, filtered, moved, second, dx, expanded
 
 
-def clipped_beside(build):
+def clipped_beside(build: Builder) -> Values:
     """What others read too is not written over by what is made of it element by element."""
     y = build.conv2d(build.input("x", (1, 2, 5, 4)), build.input("w", (3, 2, 3, 3)), channels=3, kernel_size=(3, 3),
                      padding=(1,) * 4)  # fmt: skip
     return y, build.relu(y)
 
 
-def through_residual(build):
+def through_residual(build: Builder) -> Values:
     """Sums that begin at dy, of which every channel reads all; what a clip reads, and a part of it, is read again."""
     dy, each = build.input("dy", (1, 4, 5, 3)), {"axis": (0, 2, 3)}
     wide = build.conv2d_transpose(dy, build.input("wp", (4, 6, 1, 1)), channels=6, kernel_size=(1, 1))
@@ -164,16 +186,16 @@ def through_residual(build):
     return *sums, build.conv2d_transpose(g, build.input("we", (6, 4, 1, 1)), dy, channels=4, kernel_size=(1, 1))
 
 
-def in_a_column(build):
+def in_a_column(build: Builder) -> Values:
     """Images of one column: a kernel and a stride along it, padding on one side only, a mask, and a pooling."""
     x = build.input("x", (1, 2, 9, 1))
-    y, mask = build.conv2d(x, build.input("w", (3, 2, 3, 1)), channels=3, kernel_size=(3, 1), strides=(2, 1),
-                           padding=(0, 0, 1, 0), activation="relu", mask=True)  # fmt: skip
-    most, places = build.max_pool2d(y, pool_size=(2, 1), strides=(3, 1), argmax=True)
+    y, mask = build.results("nn.conv2d", x, build.input("w", (3, 2, 3, 1)), channels=3, kernel_size=(3, 1),
+                            strides=(2, 1), padding=(0, 0, 1, 0), activation="relu", mask=True)  # fmt: skip
+    most, places = build.results("nn.max_pool2d", y, pool_size=(2, 1), strides=(3, 1), argmax=True)
     return mask, most, places
 
 
-def in_a_row(build):
+def in_a_row(build: Builder) -> Values:
     """Images of one row, a kernel taller than they are, and one as tall as its image, which leaves a single row."""
     x = build.input("x", (2, 2, 1, 6))
     y = build.conv2d(x, build.input("w", (2, 1, 3, 3)), channels=2, kernel_size=(3, 3), padding=(1,) * 4, groups=2)
@@ -181,7 +203,7 @@ def in_a_row(build):
     return both, build.conv2d(both, build.input("v", (4, 2, 1, 6)), channels=4, kernel_size=(1, 6))
 
 
-def through_a_column(build):
+def through_a_column(build: Builder) -> Values:
     """Back through a stride beyond its kernel, of one column, and through a kernel as tall as its image."""
     dy = build.input("dy", (1, 3, 1, 1))
     inner = build.conv2d_transpose(dy, build.input("w", (3, 2, 3, 1)), channels=2, kernel_size=(3, 1))
@@ -191,7 +213,7 @@ def through_a_column(build):
                                         strides=(4, 1), padding=(1, 0, 0, 0), output_padding=(2, 0))  # fmt: skip
 
 
-def column_of_int8(build):
+def column_of_int8(build: Builder) -> Values:
     """Two convolutions along a column, with a stride beyond the kernel and with padding on one side."""
     x = build.input("x", (1, 2, 10, 1), "int8")
     for label, (channels, kernel, stride, padding) in enumerate(((3, 2, 3, (1, 0, 0, 0)), (2, 4, 1, (0, 0, 0, 0)))):
@@ -202,7 +224,9 @@ def column_of_int8(build):
     return (x,)
 
 
-BY_ROWS = (  # (function of a builder that gives the body's outputs, rows a step)
+Chains = tuple[tuple[Callable[[Builder], Values], int], ...]
+
+BY_ROWS: Chains = (  # (function of a builder that gives the body's outputs, rows a step)
     *((block, 1), (block, 3), (strided, 1), (strided, 2), (backward, 1), (backward, 2), (pooled, 1), (pooled, 2)),
     *((through_pooling, 1), (block_of_int8, 1), (block_of_int8, 2)),
     *((clipped_beside, 1), (clipped_beside, 2)),
@@ -210,10 +234,10 @@ BY_ROWS = (  # (function of a builder that gives the body's outputs, rows a step
     *((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2)),
     *((column_of_int8, 1), (column_of_int8, 2)),
 )
-BY_CHANNELS = ((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6))
+BY_CHANNELS: Chains = ((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6))
 BY_CHANNELS += ((through_residual, 1), (through_residual, 3))
-DEGENERATE = ((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2))
+DEGENERATE: Chains = ((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2))
 DEGENERATE += ((column_of_int8, 1), (column_of_int8, 2))
-CHAINS = [(chain, {"rows": rows}) for chain, rows in BY_ROWS]
+CHAINS: list[tuple[Callable[[Builder], Values], dict[str, int]]] = [(chain, {"rows": rows}) for chain, rows in BY_ROWS]
 CHAINS += [(chain, {"channels": channels}) for chain, channels in BY_CHANNELS]
 CHAINS += [(chain, {"rows": rows}) for chain, rows in DEGENERATE]

@@ -4,16 +4,19 @@ An int8 target is dequantized as it is read, t = (q − zero_point) · scale: an
 where it lies, not a copy.
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
+from workbench.ir.types import TensorType
 from workbench.ops._quantized import check
 
 ATTRS = {"scale": 0.0, "zero_point": 0}  # of an int8 target; a float32 one has none
 DTYPES = {1: ("float32", "int8")}
 
 
-def check_target(name: str, x, t, scale: float, zero_point: int) -> None:
+def check_target(name: str, x: TensorType, t: TensorType, scale: float, zero_point: int) -> None:
     """Raise ShapeError for a target of another shape, or int8 without what it stands for."""
     if x.shape != t.shape or not x.elements:
         raise ShapeError(f"{name}: the target has the shape of the prediction, {x}; got {t}")
@@ -23,14 +26,14 @@ def check_target(name: str, x, t, scale: float, zero_point: int) -> None:
         raise ShapeError(f"{name}: a scale and a zero point are an int8 target's; got {t}")
 
 
-def real_target(t, scale: float, zero_point: int):
+def real_target(t: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     """The numbers that a target stands for, as C reads them, in any precision of the prediction."""
     return (t.astype(np.float32) - np.float32(zero_point)) * np.float32(scale) if t.dtype == np.int8 else t
 
 
-def suffix(x, t, **_) -> str:
+def suffix(x: TensorType, t: TensorType, **_: Any) -> str:
     return "s8" if t.dtype == "int8" else "f32"
 
 
-def literals(x, t, *, scale, zero_point) -> list[int | float]:
+def literals(x: TensorType, t: TensorType, *, scale: float, zero_point: int) -> list[int | float]:
     return [x.elements, scale, zero_point] if t.dtype == "int8" else [x.elements]

@@ -3,9 +3,12 @@
 import numpy as np
 
 from workbench.errors import ShapeError
+from workbench.ir.types import Ints
 
 
-def output_size(op, size, kernel, strides, padding, dilation=(1, 1)) -> tuple[int, int]:
+def output_size(
+    op: str, size: Ints, kernel: Ints, strides: Ints, padding: Ints, dilation: Ints = (1, 1)
+) -> tuple[int, int]:
     """Rows and columns of windows. Raises ShapeError where not even one fits."""
     for what, numbers, count in (("kernel", kernel, 2), ("strides", strides, 2), ("padding", padding, 4),
                                  ("dilation", dilation, 2)):  # fmt: skip
@@ -22,22 +25,24 @@ def output_size(op, size, kernel, strides, padding, dilation=(1, 1)) -> tuple[in
         if room < 0:
             raise ShapeError(f"{op}: kernel {kernel} is larger than the padded image {tuple(size)}, padding {padding}")
         result.append(room // strides[axis] + 1)
-    return tuple(result)
+    return result[0], result[1]
 
 
-def pad(x, padding, value=0):
+def pad(x: np.ndarray, padding: Ints, value: float = 0) -> np.ndarray:
     top, left, bottom, right = padding
     return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
 
 
-def windows(x, kernel, strides, padding, dilation=(1, 1), value=0):
+def windows(
+    x: np.ndarray, kernel: Ints, strides: Ints, padding: Ints, dilation: Ints = (1, 1), value: float = 0
+) -> np.ndarray:
     """(N, C, H, W) -> (N, C, rows, columns, kernel height, kernel width), a read-only view of the padded image."""
     extent = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     view = np.lib.stride_tricks.sliding_window_view(pad(x, padding, value), extent, axis=(2, 3))
     return view[:, :, :: strides[0], :: strides[1], :: dilation[0], :: dilation[1]]
 
 
-def scatter(patches, size, strides, padding, dilation=(1, 1)):
+def scatter(patches: np.ndarray, size: Ints, strides: Ints, padding: Ints, dilation: Ints = (1, 1)) -> np.ndarray:
     """The adjoint of `windows`: add patches (N, C, rows, columns, kh, kw) up into an (N, C, *size) image."""
     n, c, rows, columns, kh, kw = patches.shape
     top, left, bottom, right = padding

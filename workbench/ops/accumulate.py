@@ -4,23 +4,24 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.types import TensorType
 
 
-def infer(total, x):
+def infer(total: TensorType, x: TensorType) -> TensorType:
     if total.shape != x.shape or total.dtype != x.dtype:
         raise ShapeError(f"accumulate: the sum and x are of one shape; got {total} and {x}")
     return total
 
 
-def evaluate(total, x):
+def evaluate(total: np.ndarray, x: np.ndarray) -> np.ndarray:
     return total + x
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=shape), rng.normal(size=shape))) for shape in ((3, 5), (1,))]
 
 
-def samples_clear(rng):
+def samples_clear(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=shape),)) for shape in ((3, 5), (1,))]
 
 

@@ -1,12 +1,17 @@
 """add: y = a + b, each axis as long in both or 1 in one (see _broadcast); also how gradients that meet are summed."""
 
+from typing import Any
+
+import numpy as np
+
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Reach, Rows, Sample, register
+from workbench.ir.build import Builder, Value
+from workbench.ir.op import Kernel, Literals, Op, Reach, Rows, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
 
 
-def infer(a, b):
+def infer(a: TensorType, b: TensorType) -> TensorType:
     if a.dtype != b.dtype:
         raise ShapeError(f"add: a and b are of one dtype; got {a} and {b}")
     if a.shape == b.shape:
@@ -16,35 +21,35 @@ def infer(a, b):
     return TensorType(shape_of_both("add", a, b), a.dtype)
 
 
-def evaluate(a, b):
+def evaluate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a + b
 
 
-def grad_a(build, dy, a, b, **_):
+def grad_a(build: Builder, dy: Value, a: Value, b: Value, **_: Any) -> Value:
     return summed_to(build, dy, a)
 
 
-def grad_b(build, dy, a, b, **_):
+def grad_b(build: Builder, dy: Value, a: Value, b: Value, **_: Any) -> Value:
     return summed_to(build, dy, b)
 
 
-def function(a, b):
+def function(a: TensorType, b: TensorType) -> str:
     return "add_f32" if a.shape == b.shape else "broadcast_f32"
 
 
-def literals(a, b):
+def literals(a: TensorType, b: TensorType) -> Literals:
     if a.shape == b.shape:
         return [a.elements]
     return ["WB_PLUS", loops_literal(shape_of_both("add", a, b), a.shape, b.shape)]
 
 
-def same_rows(a, b, **_):
+def same_rows(a: TensorType, b: TensorType, **_: Any) -> Reach:
     if a.shape != b.shape:
         raise ShapeError("add: works row by row on operands of one shape")
     return Reach()
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     shapes = [((2, 3, 4, 4),) * 2, ((1,),) * 2, ((3, 7),) * 2, *SHAPES[1:]]
     return [Sample((rng.normal(size=a), rng.normal(size=b))) for a, b in shapes]
 

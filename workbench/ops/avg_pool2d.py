@@ -3,17 +3,20 @@
 Its gradient gives each element of the window dy / count, summed where windows overlap.
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, channelwise, register
 from workbench.ir.ranges import sums
-from workbench.ir.types import TensorType
+from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
 from workbench.ops._windows import output_size, scatter, windows
 
 
-def infer(x, *, pool_size, strides, padding, count_include_pad):
+def infer(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool) -> TensorType:
     if x.rank != 4:
         raise ShapeError(f"avg_pool2d: x is NCHW; got {x}")
     size = output_size("avg_pool2d", x.shape[2:], pool_size, strides, padding)
@@ -22,33 +25,37 @@ def infer(x, *, pool_size, strides, padding, count_include_pad):
     return TensorType((*x.shape[:2], *size), x.dtype)
 
 
-def _reciprocal(size, dtype, pool_size, strides, padding, count_include_pad):
+def _reciprocal(
+    size: Ints, dtype: np.dtype, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool
+) -> np.ndarray:
     """1 / (elements that count) for each window, (rows, columns)."""
     ones = np.ones((1, 1, *size), dtype)
     count = windows(ones, pool_size, strides, padding, value=1 if count_include_pad else 0).sum((0, 1, 4, 5))
     return dtype.type(1) / count.astype(dtype)
 
 
-def evaluate(x, *, pool_size, strides, padding, count_include_pad):
+def evaluate(x: np.ndarray, *, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool) -> np.ndarray:
     patches = windows(x, pool_size, strides, padding)
     total = in_order(patches.reshape(*patches.shape[:4], -1))
     return total * _reciprocal(x.shape[2:], x.dtype, pool_size, strides, padding, count_include_pad)
 
 
-def grad_x(build, dy, x, *, y, **attrs):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, **attrs: Any) -> Value:
     return build.avg_pool2d_grad(dy, size=x.shape[2:], **attrs)
 
 
-def literals(x, *, pool_size, strides, padding, count_include_pad):
+def literals(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool) -> Literals:
     y = infer(x, pool_size=pool_size, strides=strides, padding=padding, count_include_pad=count_include_pad)
     return _literals(x.shape[:2], x.shape[2:], y.shape[2:], pool_size, strides, padding, count_include_pad)
 
 
-def _literals(planes, size, outputs, pool_size, strides, padding, count_include_pad):
+def _literals(
+    planes: Ints, size: Ints, outputs: Ints, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool
+) -> Literals:
     return [planes[0] * planes[1], *size, *outputs, *pool_size, *strides, *padding[:2], int(count_include_pad)]
 
 
-CASES = (
+CASES: tuple[tuple[Ints, dict[str, Any]], ...] = (
     ((1, 2, 4, 4), {"pool_size": (2, 2), "strides": (2, 2)}),
     ((2, 3, 5, 6), {"pool_size": (3, 2), "strides": (1, 2), "padding": (1, 0, 1, 1)}),
     ((1, 2, 5, 5), {"pool_size": (3, 3), "strides": (2, 2), "padding": (1, 1, 1, 1), "count_include_pad": True}),
@@ -58,30 +65,34 @@ CASES = (
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=shape),), attrs) for shape, attrs in CASES]
 
 
-def infer_grad(dy, *, size, pool_size, strides, padding, count_include_pad):
+def infer_grad(
+    dy: TensorType, *, size: Ints, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool
+) -> TensorType:
     if dy.rank != 4 or dy.shape[2:] != output_size("avg_pool2d_grad", size, pool_size, strides, padding):
         raise ShapeError(f"avg_pool2d_grad: dy does not fit windows over {size}; got {dy}")
     return TensorType((*dy.shape[:2], *size), dy.dtype)
 
 
-def evaluate_grad(dy, *, size, pool_size, strides, padding, count_include_pad):
+def evaluate_grad(
+    dy: np.ndarray, *, size: Ints, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool
+) -> np.ndarray:
     share = dy * _reciprocal(size, dy.dtype, pool_size, strides, padding, count_include_pad)
     return scatter(np.broadcast_to(share[..., None, None], (*dy.shape, *pool_size)), size, strides, padding)
 
 
-def grad_dy(build, g, dy, *, y, size, **attrs):
+def grad_dy(build: Builder, g: Value, dy: Value, *, y: Values, size: Ints, **attrs: Any) -> Value:
     return build.avg_pool2d(g, **attrs)
 
 
-def literals_grad(dy, *, size, **attrs):
+def literals_grad(dy: TensorType, *, size: Ints, **attrs: Any) -> Literals:
     return _literals(dy.shape[:2], size, dy.shape[2:], **attrs)
 
 
-def samples_grad(rng):
+def samples_grad(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for shape, attrs in CASES:
         full = {"strides": (1, 1), "padding": (0, 0, 0, 0), "count_include_pad": False, **attrs}

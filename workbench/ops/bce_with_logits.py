@@ -7,9 +7,12 @@ With e = exp(−|x|) nothing overflows, and nothing is taken from what is all bu
     x < 0   −x · t       + log1p(e)       (1 − t) · e − t
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
+from workbench.ir.build import Builder, Value, Values
 from workbench.ir.op import Kernel, Op, Sample, register
 from workbench.ir.ranges import Range, known, near
 from workbench.ir.types import TensorType
@@ -18,55 +21,56 @@ from workbench.ops._target import ATTRS, DTYPES, check_target, literals, real_ta
 from workbench.ops.softmax import exponentials
 
 
-def infer(x, t, *, scale, zero_point):
+def infer(x: TensorType, t: TensorType, *, scale: float, zero_point: int) -> TensorType:
     check_target("bce_with_logits", x, t, scale, zero_point)
     return TensorType(())
 
 
-def evaluate(x, t, *, scale=0.0, zero_point=0):
+def evaluate(x: np.ndarray, t: np.ndarray, *, scale: float = 0.0, zero_point: int = 0) -> np.ndarray:
     t, one = real_target(t, scale, zero_point), x.dtype.type(1)
     terms = np.abs(x) * np.where(x >= 0, one - t, t) + np.log1p(np.exp(-np.abs(x)))
     return np.asarray(in_order(terms.reshape(-1)) * x.dtype.type(1 / x.size), x.dtype)
 
 
-def within(x, t, *, scale, zero_point):
+def within(x: Range, t: Range, *, scale: float, zero_point: int) -> Range:
     """Near the mean in float64, or near that of float32 sums in C's order: many equal terms are all rounded alike."""
-    single, t = known(x), real_target(known(t), scale, zero_point)
-    x = single.astype(np.float64)
-    e, size = exponentials(-np.abs(x))
-    linear = np.abs(x) * np.where(x >= 0, 1 - t.astype(np.float64), t)
+    single, target = known(x), real_target(known(t), scale, zero_point)
+    logits = single.astype(np.float64)
+    e, size = exponentials(-np.abs(logits))
+    linear = np.abs(logits) * np.where(logits >= 0, 1 - target.astype(np.float64), target)
     wide = near(np.mean(linear + np.log1p(e)), np.mean(np.abs(linear) + size / (1 + e) + np.log1p(e)))
-    as_c, slack = evaluate(single, t).astype(np.float64), (wide.high - wide.low) / 2
+    as_c, slack = evaluate(single, target).astype(np.float64), (wide.high - wide.low) / 2
     return Range(np.minimum(wide.low, as_c - slack), np.maximum(wide.high, as_c + slack))
 
 
-def grad_x(build, dy, x, t, *, y, **attrs):
+def grad_x(build: Builder, dy: Value, x: Value, t: Value, *, y: Values, **attrs: Any) -> Value:
     if dy is not None:
         raise ShapeError("bce_with_logits: is a loss; nothing may be computed from it")
     return build.bce_with_logits_grad(x, t, **attrs)
 
 
-def infer_grad(x, t, *, scale, zero_point):
+def infer_grad(x: TensorType, t: TensorType, *, scale: float, zero_point: int) -> TensorType:
     check_target("bce_with_logits_grad", x, t, scale, zero_point)
     return TensorType(x.shape)
 
 
-def evaluate_grad(x, t, *, scale=0.0, zero_point=0):
+def evaluate_grad(x: np.ndarray, t: np.ndarray, *, scale: float = 0.0, zero_point: int = 0) -> np.ndarray:
     t, one = real_target(t, scale, zero_point), x.dtype.type(1)
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, (one - t) - t * e, (one - t) * e - t) / (one + e) * x.dtype.type(1 / x.size)
 
 
-def within_grad(x, t, *, scale, zero_point):
-    x, t = known(x).astype(np.float64), real_target(known(t), scale, zero_point).astype(np.float64)
-    e, size = exponentials(-np.abs(x))
-    above, below = np.abs(1 - t), np.abs(t)
-    terms = np.where(x >= 0, above + below * size, above * size + below) / (1 + e)
-    value = evaluate_grad(x, t)
-    return near(value, terms / x.size + np.abs(value) * size)
+def within_grad(x: Range, t: Range, *, scale: float, zero_point: int) -> Range:
+    logits = known(x).astype(np.float64)
+    target = real_target(known(t), scale, zero_point).astype(np.float64)
+    e, size = exponentials(-np.abs(logits))
+    above, below = np.abs(1 - target), np.abs(target)
+    terms = np.where(logits >= 0, above + below * size, above * size + below) / (1 + e)
+    value = evaluate_grad(logits, target)
+    return near(value, terms / logits.size + np.abs(value) * size)
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     shapes = ((1, 10), (4, 3), (2, 1), (1, 1), (2, 3, 2, 2), (1, 640))
     cases = [Sample((rng.normal(size=shape) * 3, rng.integers(0, 2, shape).astype(float))) for shape in shapes]
     soft = Sample((rng.normal(size=(3, 4)) * 3, rng.random((3, 4))))

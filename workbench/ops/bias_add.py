@@ -1,30 +1,35 @@
 """nn.bias_add: y = x + b along the channel axis 1; the gradient of b is the sum over all other axes."""
 
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from workbench.errors import ShapeError
+from workbench.ir.build import Builder, Value
 from workbench.ir.op import Kernel, Op, Rows, Sample, register
+from workbench.ir.types import TensorType
 
 
-def infer(x, b):
+def infer(x: TensorType, b: TensorType) -> TensorType:
     if x.rank < 2 or b.shape != x.shape[1:2]:
         raise ShapeError(f"bias_add: x is {x}, so b needs ({x.shape[1] if x.rank > 1 else '?'},); got {b}")
     return x
 
 
-def evaluate(x, b):
+def evaluate(x: np.ndarray, b: np.ndarray) -> np.ndarray:
     return x + b.reshape(1, -1, *[1] * (x.ndim - 2))
 
 
-def grad_x(build, dy, x, b, **_):
+def grad_x(build: Builder, dy: Value, x: Value, b: Value, **_: Any) -> Value:
     return dy
 
 
-def grad_b(build, dy, x, b, **_):
+def grad_b(build: Builder, dy: Value, x: Value, b: Value, **_: Any) -> Value:
     return build.sum(dy, axis=(0, *range(2, dy.rank)))
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((rng.normal(size=shape), rng.normal(size=shape[1])))
         for shape in ((1, 3, 4, 4), (2, 5), (3, 1, 1, 2), (1, 1))

@@ -18,20 +18,20 @@ from workbench.ops._in_order import in_order
 TINY = 1e-6
 
 
-def infer_squares(x, s=None, *, unit):
+def infer_squares(x: TensorType, s: TensorType | None = None, *, unit: float) -> TensorType:
     if x.rank < 1 or (s and (s.rank != 1 or s.shape[0] < x.shape[0])):
         raise ShapeError(f"sum_of_squares: s has a scale a filter of x; got {x} and {s}")
     return TensorType(())
 
 
-def evaluate_squares(x, s=None, *, unit):
+def evaluate_squares(x: np.ndarray, s: np.ndarray | None = None, *, unit: float) -> np.ndarray:
     own = in_order((x * x).reshape(len(x), -1))
     if s is not None:
         own = own / (x.dtype.type(unit) * s[: len(x)]) ** 2
     return in_order(own)
 
 
-def squares_within(x, s=None, *, unit):
+def squares_within(x: Range, s: Range | None = None, *, unit: float) -> Range:
     """It rises with the magnitude of each element, and falls with that of its scale, however it is rounded."""
     fine, coarse = (None, None) if s is None else np.sort(np.abs(single(s)), axis=0)
     if x.exact and (s is None or s.exact):
@@ -45,7 +45,7 @@ def squares_within(x, s=None, *, unit):
     return Range(*(np.asarray(evaluate_squares(end, scales, unit=unit)) for end, scales in ends))
 
 
-def samples_squares(rng):
+def samples_squares(rng: np.random.Generator) -> list[Sample]:
     plain = [Sample((rng.normal(size=shape),)) for shape in ((3, 2, 3, 3), (10,), (5, 7), (1, 1))]
     scaled = [
         Sample((rng.normal(size=shape), rng.uniform(0.05, 0.2, scales)), {"unit": unit})
@@ -54,13 +54,13 @@ def samples_squares(rng):
     return [*plain, *scaled]
 
 
-def infer_factor(*squares, limit, scale):
+def infer_factor(*squares: TensorType, limit: float, scale: float) -> TensorType:
     if not squares or any(each.rank for each in squares):
         raise ShapeError(f"clip_factor: takes sums of squares, scalars; got {', '.join(map(str, squares)) or 'none'}")
     return TensorType(())
 
 
-def evaluate_factor(*squares, limit, scale):
+def evaluate_factor(*squares: np.ndarray, limit: float, scale: float) -> np.ndarray:
     total = in_order(np.stack(squares))
     f = total.dtype.type
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -68,7 +68,7 @@ def evaluate_factor(*squares, limit, scale):
     return f(1) if factor > 1 else factor
 
 
-def samples_factor(rng):
+def samples_factor(rng: np.random.Generator) -> list[Sample]:
     cases = (((4.0,), 1.0, 1.0), ((4.0, 9.0, 3.0), 1.0, 1.0), ((0.01, 0.02), 1.0, 1.0), ((400.0, 1.0), 2.5, 0.25),
              ((0.0,), 1.0, 1.0))  # fmt: skip
     return [
@@ -77,13 +77,13 @@ def samples_factor(rng):
     ]
 
 
-def infer_scale(x, factor):
+def infer_scale(x: TensorType, factor: TensorType) -> TensorType:
     if factor.rank:
         raise ShapeError(f"scale: its factor is a scalar; got {factor}")
     return TensorType(x.shape, x.dtype)
 
 
-def samples_scale(rng):
+def samples_scale(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=shape), np.asarray(0.3))) for shape in ((3, 2, 3, 3), (10,), (1, 1), ())]
 
 

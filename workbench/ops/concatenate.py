@@ -10,13 +10,14 @@ from math import prod
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, register
+from workbench.ir.types import Ints, TensorType
 
 KERNELS = {"float32": "concatenate_f32", "int8": "concatenate_s8"}
 
 
-def infer(*operands, axis):
+def infer(*operands: TensorType, axis: int) -> TensorType:
     first = operands[0] if operands else TensorType(())
     if not 0 <= axis < first.rank:
         raise ShapeError(f"concatenate: axis {axis} is not one of the operands', the first of which is {first}")
@@ -32,20 +33,20 @@ def infer(*operands, axis):
     return TensorType(shape, first.dtype, scale=first.scale, zero_point=first.zero_point)
 
 
-def _without(shape, axis):
+def _without(shape: Ints, axis: int) -> Ints:
     return shape[:axis] + shape[axis + 1 :]
 
 
-def evaluate(*operands, axis):
+def evaluate(*operands: np.ndarray, axis: int) -> np.ndarray:
     return np.concatenate(operands, axis)
 
 
-def grad(build, dy, *operands, y, index, axis):
+def grad(build: Builder, dy: Value, *operands: Value, y: Values, index: int, axis: int) -> Value:
     begin = sum(x.shape[axis] for x in operands[:index])
     return build.strided_slice(dy, begin=begin, end=begin + operands[index].shape[axis], axis=axis)
 
 
-def literals(*operands, axis):
+def literals(*operands: TensorType, axis: int) -> Literals:
     sizes = [prod(x.shape[axis:]) for x in operands]
     return [prod(operands[0].shape[:axis]), sum(sizes), len(sizes), f"(const int[]){{ {', '.join(map(str, sizes))} }}"]
 
@@ -60,7 +61,7 @@ CASES = (  # axis, shapes
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     int8 = [
         Sample(tuple(rng.integers(-128, 128, shape, np.int8) for shape in shapes), {"axis": axis})
         for axis, shapes in CASES[1:4]

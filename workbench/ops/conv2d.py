@@ -4,22 +4,28 @@ A third operand b is added to each of its channels, then `activation` clips the 
 x is nn.conv2d_transpose, that of w nn.conv2d_backward_weight.
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, register
-from workbench.ir.ranges import sums
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Arrays, Kernel, Literals, Op, Reach, Rows, Sample, Ties, Types, register
+from workbench.ir.ranges import Range, Ranges, sums
+from workbench.ir.types import Ints, TensorType
 from workbench.ops._activation import ATTRS, LITERALS, end_ranges, end_types, end_values, grad_b, through_clip
 from workbench.ops._windows import output_size, windows
 from workbench.ops.strided_slice import first_channels
 
 
-def infer(x, w, b=None, *, activation="", mask=False, **attrs):
-    return end_types("conv2d", _sums(x, w, **attrs), b, activation, mask)
+def infer(
+    x: TensorType, w: TensorType, b: TensorType | None = None, *, activation: str = "", mask: bool = False, **attrs: Any
+) -> Types:
+    return end_types("conv2d", sums_type(x, w, **attrs), b, activation, mask)
 
 
-def _sums(x, w, *, channels, kernel_size, strides, padding, dilation, groups):
+def sums_type(x: TensorType, w: TensorType, *, channels: int, kernel_size: Ints, strides: Ints, padding: Ints,
+              dilation: Ints, groups: int) -> TensorType:  # fmt: skip
     if x.rank != 4 or w.rank != 4:
         raise ShapeError(f"conv2d: x is NCHW and w OIHW; got {x} and {w}")
     size = output_size("conv2d", x.shape[2:], kernel_size, strides, padding, dilation)
@@ -33,28 +39,35 @@ def _sums(x, w, *, channels, kernel_size, strides, padding, dilation, groups):
     return TensorType((x.shape[0], channels, *size), x.dtype)
 
 
-def evaluate(x, w, b=None, *, strides, padding, dilation, groups, kernel_size, activation="", mask=False, **_):
+def evaluate(x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, *, activation: str = "", mask: bool = False,
+             **attrs: Any) -> Arrays:  # fmt: skip
+    return end_values(convolved(x, w, **attrs), b, activation, mask)
+
+
+def convolved(x: np.ndarray, w: np.ndarray, *, strides: Ints, padding: Ints, dilation: Ints, groups: int,
+              kernel_size: Ints, **_: Any) -> np.ndarray:  # fmt: skip
+    """The sums alone."""
     patches = windows(x, kernel_size, strides, padding, dilation)
     n, c, height, width, *k = patches.shape
     patches = patches.reshape(n, groups, c // groups, height, width, *k)
     filters = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
     y = np.einsum("ngchwij,gocij->ngohw", patches, filters, optimize=True)
-    y = np.ascontiguousarray(y.reshape(n, w.shape[0], height, width), dtype=x.dtype)
-    return end_values(y, b, activation, mask)
+    return np.ascontiguousarray(y.reshape(n, w.shape[0], height, width), dtype=x.dtype)
 
 
-def within(*operands, activation, mask, **attrs):
+def within(*operands: Range, activation: str, mask: bool, **attrs: Any) -> Ranges:
     return end_ranges(sums(evaluate)(*operands, **attrs), activation, mask)
 
 
-def grad_x(build, dy, x, w, *b, y, activation, kernel_size, strides, padding, dilation, groups, **_):
+def grad_x(build: Builder, dy: Value, x: Value, w: Value, *b: Value, y: Values, activation: str, kernel_size: Ints,
+           strides: Ints, padding: Ints, dilation: Ints, groups: int, **_: Any) -> Value:  # fmt: skip
     dy = through_clip(build, dy, y, activation)
     rest = rest_of(x, padding, dilation, kernel_size, strides)
     return build.conv2d_transpose(dy, w, channels=x.shape[1], kernel_size=kernel_size, strides=strides,
                                   padding=padding, output_padding=rest, dilation=dilation, groups=groups)  # fmt: skip
 
 
-def rest_of(x, padding, dilation, kernel_size, strides) -> tuple[int, int]:
+def rest_of(x: Value, padding: Ints, dilation: Ints, kernel_size: Ints, strides: Ints) -> Ints:
     """Rows and columns of x that no window reaches: the `output_padding` of the transposed convolution."""
     return tuple(
         (x.shape[2 + i] + padding[i] + padding[2 + i] - dilation[i] * (kernel_size[i] - 1) - 1) % strides[i]
@@ -62,19 +75,20 @@ def rest_of(x, padding, dilation, kernel_size, strides) -> tuple[int, int]:
     )
 
 
-def part(x, w, *b, groups, **_):
+def part(x: TensorType, w: TensorType, *b: TensorType, groups: int, **_: Any) -> tuple[int, int]:
     """Input channels; of a grouped convolution, whole groups."""
     return (1, 1) if groups == 1 else (0, w.shape[0] // groups)
 
 
-def ties(x, w, *b, groups, **_):
+def ties(x: TensorType, w: TensorType, *b: TensorType, groups: int, **_: Any) -> Ties:
     if groups == 1:
         return {1: "in"}, {0: "out", 1: "in"}, *({0: "out"} for _ in b), {1: "out"}
     depthwise = groups == x.shape[1] == w.shape[0]
     return ({1: "in"}, {0: "in"}, *({0: "in"} for _ in b), {1: "in"}) if depthwise else None
 
 
-def grad_w(build, dy, x, w, *b, y, activation, kernel_size, strides, padding, dilation, groups, **_):
+def grad_w(build: Builder, dy: Value, x: Value, w: Value, *b: Value, y: Values, activation: str, kernel_size: Ints,
+           strides: Ints, padding: Ints, dilation: Ints, groups: int, **_: Any) -> Value:  # fmt: skip
     """Of the part of w that is updated: from its channels of x, or its groups of dy and x."""
     dy, kept = through_clip(build, dy, y, activation), w.type.updated.shape
     if groups == 1:
@@ -87,17 +101,20 @@ def grad_w(build, dy, x, w, *b, y, activation, kernel_size, strides, padding, di
     )
 
 
-def macs(x, w, b=None, *, activation, mask, **attrs):
-    return _sums(x, w, **attrs).elements * w.elements // w.shape[0]
+def macs(
+    x: TensorType, w: TensorType, b: TensorType | None = None, *, activation: str, mask: bool, **attrs: Any
+) -> int:
+    return sums_type(x, w, **attrs).elements * w.elements // w.shape[0]
 
 
-def literals(x, w, b=None, *, strides, padding, dilation, groups, activation, mask, **attrs):
-    y = _sums(x, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
+def literals(x: TensorType, w: TensorType, b: TensorType | None = None, *, strides: Ints, padding: Ints, dilation: Ints,
+             groups: int, activation: str, mask: bool, **attrs: Any) -> Literals:  # fmt: skip
+    y = sums_type(x, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
     return [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:], w.shape[0] // groups, *y.shape[2:],
             *w.shape[2:], *strides, *padding[:2], *dilation, LITERALS[activation], *kept(w, groups)]  # fmt: skip
 
 
-def kept(w, groups) -> list[int]:
+def kept(w: TensorType, groups: int) -> list[int]:
     """Of a weight in two arrays, the input channels (or groups) in the first."""
     if not isinstance(w.needs_grad, tuple):
         return []
@@ -105,25 +122,26 @@ def kept(w, groups) -> list[int]:
     return [count if axis == 1 else count * groups // w.shape[0]]
 
 
-def function(x, w, *b, **_):
+def function(x: TensorType, w: TensorType, *b: TensorType, **_: Any) -> str:
     return "conv2d_split_f32" if isinstance(w.needs_grad, tuple) else "conv2d_f32"
 
 
-def literals_rows(*types, **attrs):
+def literals_rows(*types: TensorType, **attrs: Any) -> Literals:
     return literals(*types, **attrs)[1:]
 
 
-def function_rows(*types, **attrs):
+def function_rows(*types: TensorType, **attrs: Any) -> str:
     return function(*types, **attrs).replace("_f32", "_rows_f32")
 
 
-def reach(x, w, b=None, *, kernel_size, strides, padding, dilation, **_):
+def reach(x: TensorType, w: TensorType, b: TensorType | None = None, *, kernel_size: Ints, strides: Ints, padding: Ints,
+          dilation: Ints, **_: Any) -> Reach:  # fmt: skip
     return Reach(strides[0], -padding[0], dilation[0] * (kernel_size[0] - 1) - padding[0])
 
 
 WINDOW_ATTRS = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1,
                 "channels": REQUIRED, "kernel_size": REQUIRED}  # fmt: skip
-CASES = (  # x shape, output channels, attributes
+CASES: tuple[tuple[Ints, int, dict[str, Any]], ...] = (  # x shape, output channels, attributes
     ((1, 3, 6, 6), 3, {"kernel_size": (3, 3), "padding": (1, 1, 1, 1)}),
     ((2, 4, 5, 7), 6, {"kernel_size": (3, 2), "strides": (2, 1), "padding": (0, 1, 1, 0)}),
     ((1, 4, 7, 7), 4, {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1, 1, 1, 1), "groups": 4}),
@@ -161,7 +179,7 @@ ENDS = (  # of a case: its number, bias, activation, mask
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     """Plain ones; its gradients' samples are made of them too."""
     cases = []
     for shape, channels, attrs in CASES:
@@ -170,12 +188,12 @@ def samples(rng):
     return cases
 
 
-def every_sample(rng):
+def every_sample(rng: np.random.Generator) -> list[Sample]:
     """Plain, and with each end: the masks fill one word, part of one, and several."""
     cases = samples(rng)
     for index, biased, activation, mask in ENDS:
         (x, w), attrs = cases[index].operands, cases[index].attrs
-        b = [rng.normal(size=w.shape[0])] if biased else []
+        b = [np.asarray(rng.normal(size=w.shape[0]))] if biased else []
         cases.append(Sample((2 * x, w, *b), {**attrs, "activation": activation, "mask": mask}))
     return cases
 

@@ -1,17 +1,21 @@
 """nn.conv2d_backward_weight: dw[o,c,ky,kx] = Σ dy[n,o,i,j] · x[n, c, i·s + ky·d − p, j·s + kx·d − p]."""
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, Slice, register
-from workbench.ir.ranges import sums
-from workbench.ir.types import TensorType
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, Slice, register
+from workbench.ir.ranges import Range, sums
+from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
 from workbench.ops._windows import output_size, windows
 from workbench.ops.conv2d_transpose import conv2d_defaults
 
 
-def infer(dy, x, *, kernel_size, strides, padding, dilation, groups):
+def infer(
+    dy: TensorType, x: TensorType, *, kernel_size: Ints, strides: Ints, padding: Ints, dilation: Ints, groups: int
+) -> TensorType:
     if dy.rank != 4 or x.rank != 4 or dy.shape[0] != x.shape[0]:
         raise ShapeError(f"conv2d_backward_weight: dy and x are NCHW of one batch; got {dy} and {x}")
     size = output_size("conv2d_backward_weight", x.shape[2:], kernel_size, strides, padding, dilation)
@@ -20,7 +24,9 @@ def infer(dy, x, *, kernel_size, strides, padding, dilation, groups):
     return TensorType((dy.shape[1], x.shape[1] // groups, *kernel_size), dy.dtype)
 
 
-def evaluate(dy, x, *, kernel_size, strides, padding, dilation, groups):
+def evaluate(
+    dy: np.ndarray, x: np.ndarray, *, kernel_size: Ints, strides: Ints, padding: Ints, dilation: Ints, groups: int
+) -> np.ndarray:
     patches = windows(x, kernel_size, strides, padding, dilation)
     n, c, height, width, *k = patches.shape
     dw = np.einsum(
@@ -35,7 +41,9 @@ def evaluate(dy, x, *, kernel_size, strides, padding, dilation, groups):
 LONG = 128  # terms, beyond which equal ones may add up to more than 16 ε: uniform gradients of a flat image
 
 
-def in_order(dy, x, *, kernel_size, strides, padding, dilation, groups):
+def in_order(
+    dy: np.ndarray, x: np.ndarray, *, kernel_size: Ints, strides: Ints, padding: Ints, dilation: Ints, groups: int
+) -> np.ndarray:
     """The same, pixel by pixel, as the kernel adds them up."""
     patches = windows(x, kernel_size, strides, padding, dilation)
     n, c, height, width, *k = patches.shape
@@ -47,25 +55,29 @@ def in_order(dy, x, *, kernel_size, strides, padding, dilation, groups):
     return dw.reshape(-1, c // groups, *k)
 
 
-def within(dy, x, **attrs):
+def within(dy: Range, x: Range, **attrs: Any) -> Range:
     return sums(evaluate, in_order if dy.low.size // dy.low.shape[1] > LONG else None)(dy, x, **attrs)
 
 
-def macs(dy, x, *, groups, kernel_size, **_):
+def macs(dy: TensorType, x: TensorType, *, groups: int, kernel_size: Ints, **_: Any) -> int:
     return dy.elements * x.shape[1] // groups * kernel_size[0] * kernel_size[1]
 
 
-def literals(dy, x, *, kernel_size, strides, padding, dilation, groups):
+def literals(
+    dy: TensorType, x: TensorType, *, kernel_size: Ints, strides: Ints, padding: Ints, dilation: Ints, groups: int
+) -> Literals:
     return [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:], dy.shape[1] // groups, *dy.shape[2:],
             *kernel_size, *strides, *padding[:2], *dilation]  # fmt: skip
 
 
-def slices(sliced, dy, x, *, kernel_size, groups, **attrs):
+def slices(
+    sliced: Ints, dy: TensorType, x: TensorType, *, kernel_size: Ints, groups: int, **attrs: Any
+) -> Slice | None:
     """The filters of those channels of dy; of a depthwise convolution, their channels of x with them."""
     alone = groups == dy.shape[1] == x.shape[1]
     if sliced != (0,) or not (groups == 1 or alone):
         return None
-    numbers = literals(dy, x, kernel_size=kernel_size, groups=groups, **attrs)
+    numbers = [*literals(dy, x, kernel_size=kernel_size, groups=groups, **attrs)]
     numbers[1 if alone else 5] = "count"
     row, plane = x.shape[1] // groups * kernel_size[0] * kernel_size[1], x.shape[2] * x.shape[3]
     return Slice(
@@ -74,12 +86,12 @@ def slices(sliced, dy, x, *, kernel_size, groups, **attrs):
     )  # fmt: skip
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for case in conv2d.samples(rng):
         x, w = case.operands
         full = {**conv2d_defaults, **case.attrs}
-        dy = rng.normal(size=conv2d.evaluate(x, w, **full).shape)
+        dy = rng.normal(size=conv2d.convolved(x, w, **full).shape)
         full.pop("channels")
         cases.append(Sample((dy, x), full))
     flat = {"kernel_size": (3, 3), "padding": (1, 1, 1, 1)}

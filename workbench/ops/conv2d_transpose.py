@@ -4,17 +4,21 @@ dx[n,c,i,j] = Σ dy[n,o,oy,ox] · w[o,c,ky,kx] over all oy·s + ky·d − p = i,
 there is such an operand: the gradient of another reader of the input, at which the sum begins.
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, Slice, register
+from workbench.ir.build import Builder, Value
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Reach, Rows, Sample, Slice, register
 from workbench.ir.ranges import sums
-from workbench.ir.types import TensorType
+from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
 from workbench.ops._windows import output_size, scatter
 
 
-def infer(dy, w, onto=None, *, channels, kernel_size, strides, padding, output_padding, dilation, groups):
+def infer(dy: TensorType, w: TensorType, onto: TensorType | None = None, *, channels: int, kernel_size: Ints,
+          strides: Ints, padding: Ints, output_padding: Ints, dilation: Ints, groups: int) -> TensorType:  # fmt: skip
     if dy.rank != 4 or w.rank != 4:
         raise ShapeError(f"conv2d_transpose: dy is NCHW and w OIHW; got {dy} and {w}")
     if w.shape != (dy.shape[1], channels // groups, *kernel_size):
@@ -32,7 +36,9 @@ def infer(dy, w, onto=None, *, channels, kernel_size, strides, padding, output_p
     return dx
 
 
-def evaluate(dy, w, onto=None, *, channels, strides, padding, output_padding, dilation, groups, kernel_size):
+def evaluate(dy: np.ndarray, w: np.ndarray, onto: np.ndarray | None = None, *, channels: int, strides: Ints,
+             padding: Ints, output_padding: Ints, dilation: Ints, groups: int,
+             kernel_size: Ints) -> np.ndarray:  # fmt: skip
     dx = infer(
         TensorType(dy.shape), TensorType(w.shape), channels=channels, kernel_size=kernel_size, strides=strides,
         padding=padding, output_padding=output_padding, dilation=dilation, groups=groups,
@@ -44,52 +50,60 @@ def evaluate(dy, w, onto=None, *, channels, strides, padding, output_padding, di
         w.reshape(groups, o // groups, *w.shape[1:]),
         optimize=True,
     )
-    dx = scatter(patches.reshape(n, channels, height, width, *w.shape[2:]), dx.shape[2:], strides, padding, dilation)
-    return dx if onto is None else onto + dx
+    taps = patches.reshape(n, channels, height, width, *w.shape[2:])
+    result = scatter(taps, dx.shape[2:], strides, padding, dilation)
+    return result if onto is None else onto + result
 
 
-def grad_dy(build, g, dy, w, *_, output_padding, channels, **attrs):
+def grad_dy(
+    build: Builder, g: Value, dy: Value, w: Value, *_: Value, output_padding: Ints, channels: int, **attrs: Any
+) -> Value:
     return build.conv2d(g, w, channels=w.shape[0], **{key: attrs[key] for key in _SHARED})
 
 
-def grad_w(build, g, dy, w, *_, output_padding, channels, **attrs):
+def grad_w(
+    build: Builder, g: Value, dy: Value, w: Value, *_: Value, output_padding: Ints, channels: int, **attrs: Any
+) -> Value:
     return build.conv2d_backward_weight(dy, g, **{key: attrs[key] for key in _SHARED})
 
 
-def grad_onto(build, g, *_, **__):
+def grad_onto(build: Builder, g: Value, *_: Value, **__: Any) -> Value:
     return g
 
 
 _SHARED = ("kernel_size", "strides", "padding", "dilation", "groups")
 
 
-def macs(dy, w, *_, **__):
+def macs(dy: TensorType, w: TensorType, *_: TensorType, **__: Any) -> int:
     return dy.elements * w.elements // w.shape[0]
 
 
-def literals(dy, w, *_, strides, padding, dilation, groups, **attrs):
+def literals(dy: TensorType, w: TensorType, *_: TensorType, strides: Ints, padding: Ints, dilation: Ints, groups: int,
+             **attrs: Any) -> Literals:  # fmt: skip
     dx = infer(dy, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
     return [dx.shape[0], groups, dx.shape[1] // groups, *dx.shape[2:], w.shape[0] // groups, *dy.shape[2:],
             *w.shape[2:], *strides, *padding[:2], *dilation, *conv2d.kept(w, groups)]  # fmt: skip
 
 
-def function(dy, w, *_, **__):
+def function(dy: TensorType, w: TensorType, *_: TensorType, **__: Any) -> str:
     return "conv2d_transpose_split_f32" if isinstance(w.needs_grad, tuple) else "conv2d_transpose_f32"
 
 
-def literals_rows(dy, w, *_, **attrs):
+def literals_rows(dy: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> Literals:
     return literals(dy, w, **attrs)[1:]
 
 
-def function_rows(dy, w, *_, **__):
+def function_rows(dy: TensorType, w: TensorType, *_: TensorType, **__: Any) -> str:
     return function(dy, w).replace("_f32", "_rows_f32")
 
 
-def reach(dy, w, *_, kernel_size, strides, padding, dilation, **__):
+def reach(dy: TensorType, w: TensorType, *_: TensorType, kernel_size: Ints, strides: Ints, padding: Ints,
+          dilation: Ints, **__: Any) -> tuple[Reach, Reach]:  # fmt: skip
     return Reach(1, padding[0] - dilation[0] * (kernel_size[0] - 1), padding[0], strides[0]), Reach()
 
 
-def slices(sliced, dy, w, *onto, groups, channels, kernel_size, **attrs):
+def slices(sliced: Ints, dy: TensorType, w: TensorType, *onto: TensorType, groups: int, channels: int,
+           kernel_size: Ints, **attrs: Any) -> Slice | None:  # fmt: skip
     """The channels it makes, those of a depthwise one, or those that a 1x1 one sums over (going on in order)."""
     if onto and (groups > 1 or sliced != (0,)):
         return None
@@ -110,12 +124,12 @@ def slices(sliced, dy, w, *onto, groups, channels, kernel_size, **attrs):
     )  # fmt: skip
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for case in conv2d.samples(rng):
         x, w = case.operands
         full = {**conv2d_defaults, **case.attrs}
-        y = conv2d.evaluate(x, w, **full)
+        y = conv2d.convolved(x, w, **full)
         room = [
             (x.shape[2 + i] + full["padding"][i] + full["padding"][2 + i]
              - full["dilation"][i] * (full["kernel_size"][i] - 1) - 1) % full["strides"][i]

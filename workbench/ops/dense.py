@@ -3,15 +3,22 @@
 A third operand b is added to each row, then `activation` clips the sums (see _activation).
 """
 
+from typing import Any
+
+import numpy as np
+
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, register
-from workbench.ir.ranges import sums
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import Arrays, Kernel, Literals, Op, Sample, Ties, Types, register
+from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import TensorType
 from workbench.ops._activation import ATTRS, LITERALS, end_ranges, end_types, end_values, grad_b, through_clip
 from workbench.ops.strided_slice import first_channels
 
 
-def infer(x, w, b=None, *, activation="", mask=False):
+def infer(
+    x: TensorType, w: TensorType, b: TensorType | None = None, *, activation: str = "", mask: bool = False
+) -> Types:
     if x.rank != 2 or w.rank != 2:
         raise ShapeError(f"dense: x and w are matrices; got {x} and {w}")
     if x.shape[1] != w.shape[1]:
@@ -19,38 +26,40 @@ def infer(x, w, b=None, *, activation="", mask=False):
     return end_types("dense", TensorType((x.shape[0], w.shape[0]), x.dtype), b, activation, mask)
 
 
-def evaluate(x, w, b=None, *, activation="", mask=False):
+def evaluate(
+    x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, *, activation: str = "", mask: bool = False
+) -> Arrays:
     return end_values(x @ w.T, b, activation, mask)
 
 
-def within(*operands, activation, mask, **attrs):
+def within(*operands: Range, activation: str, mask: bool, **attrs: Any) -> Ranges:
     return end_ranges(sums(evaluate)(*operands, **attrs), activation, mask)
 
 
-def grad_x(build, dy, x, w, *b, y, activation, **_):
+def grad_x(build: Builder, dy: Value, x: Value, w: Value, *b: Value, y: Values, activation: str, **_: Any) -> Value:
     return build.matmul(through_clip(build, dy, y, activation), w)
 
 
-def part(x, w, *b, **_):
+def part(x: TensorType, w: TensorType, *b: TensorType, **_: Any) -> tuple[int, int]:
     """Inputs."""
     return 1, 1
 
 
-def ties(x, w, *b, **_):
+def ties(x: TensorType, w: TensorType, *b: TensorType, **_: Any) -> Ties:
     return {1: "in"}, {0: "out", 1: "in"}, *({0: "out"} for _ in b), {1: "out"}
 
 
-def grad_w(build, dy, x, w, *b, y, activation, **_):
+def grad_w(build: Builder, dy: Value, x: Value, w: Value, *b: Value, y: Values, activation: str, **_: Any) -> Value:
     x = first_channels(build, x, w.type.updated.shape[1])
     return build.matmul(through_clip(build, dy, y, activation), x, transpose_a=True)
 
 
-def literals(x, w, *b, activation, mask):
+def literals(x: TensorType, w: TensorType, *b: TensorType, activation: str, mask: bool) -> Literals:
     kept = [w.needs_grad[1]] if isinstance(w.needs_grad, tuple) else []
     return [x.shape[0], w.shape[0], x.shape[1], LITERALS[activation], *kept]
 
 
-def function(x, w, *b, **_):
+def function(x: TensorType, w: TensorType, *b: TensorType, **_: Any) -> str:
     return "dense_split_f32" if isinstance(w.needs_grad, tuple) else "dense_f32"
 
 
@@ -62,7 +71,7 @@ CASES = (  # rows, inputs, outputs, bias, activation, mask
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for rows, inputs, outputs, biased, activation, mask in CASES:
         x, w = 2 * rng.normal(size=(rows, inputs)), rng.normal(size=(outputs, inputs))

@@ -6,8 +6,13 @@ The gradient is then computed once more where it is applied (see fused_update): 
 """
 
 from math import prod
+from typing import Any
 
-from workbench.ir.op import Kernel, Op, Sample, get, register
+import numpy as np
+
+from workbench.ir.op import Arrays, Kernel, Literals, Op, Sample, Types, get, register
+from workbench.ir.ranges import Range
+from workbench.ir.types import TensorType
 from workbench.ops import clip, conv2d_backward_weight, matmul, qnn_conv2d_backward_weight  # noqa: F401  registered before this
 
 GRADIENTS = {  # -> kernel
@@ -26,27 +31,28 @@ def fuse(gradient: Op, header: str, function: str) -> Op:
     """Of operands dy and x, and s where the weight counts integers."""
     squares, filters_alone = get("sum_of_squares"), gradient.name.startswith("qnn.")
 
-    def infer(dy, x, s=None, *, unit, **attrs):
+    def infer(dy: TensorType, x: TensorType, s: TensorType | None = None, *, unit: float, **attrs: Any) -> Types:
         return squares.infer(gradient.infer(dy, x, **attrs), *filter(None, [s]), unit=unit)
 
-    def evaluate(dy, x, s=None, *, unit, **attrs):
+    def evaluate(dy: np.ndarray, x: np.ndarray, s: np.ndarray | None = None, *, unit: float, **attrs: Any) -> Arrays:
         return squares.evaluate(gradient.evaluate(dy, x, **attrs), s, unit=unit)
 
-    def within(dy, x, s=None, *, unit, **attrs):
+    def within(dy: Range, x: Range, s: Range | None = None, *, unit: float, **attrs: Any) -> Range:
         (made,) = gradient.ranges(dy, x, **attrs)
         return squares.ranges(made, *([] if s is None else [s]), unit=unit)[0]
 
-    def literals(dy, x, s=None, *, unit, **attrs):
-        return [*gradient.kernel.literals(dy, x, **attrs), unit]
+    def literals(dy: TensorType, x: TensorType, s: TensorType | None = None, *, unit: float, **attrs: Any) -> Literals:
+        return [*gradient.needed_kernel.literals(dy, x, **attrs), unit]
 
-    def scratch(dy, x, s=None, *, unit, **attrs):
-        filters = 4 * gradient.infer(dy, x, **attrs).shape[0] if filters_alone else 0
-        return gradient.kernel.scratch(dy, x, **attrs) + filters
+    def scratch(dy: TensorType, x: TensorType, s: TensorType | None = None, *, unit: float, **attrs: Any) -> int:
+        filters = 4 * gradient.inferred(dy, x, **attrs)[0].shape[0] if filters_alone else 0
+        return gradient.needed_kernel.scratch(dy, x, **attrs) + filters
 
-    def samples(rng):
+    def samples(rng: np.random.Generator) -> list[Sample]:
         cases = []
         for number, case in enumerate(gradient.samples(rng)[::2]):
-            shape = gradient.evaluate(*case.operands, **gradient.complete(case.attrs)).shape
+            (dw,) = gradient.evaluated(*case.operands, **gradient.complete(case.attrs))
+            shape = dw.shape
             scales = (rng.uniform(0.05, 0.2, shape[0]),) if number % 2 and prod(shape) else ()
             attrs = {**case.attrs, **({"unit": 0.5} if scales else {})}
             cases.append(Sample((*case.operands, *scales), attrs))

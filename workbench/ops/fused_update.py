@@ -6,14 +6,20 @@ So for each of PAIRS: the gradient's operands and attributes stand in the update
 stood. The meaning is the two meanings, one after the other.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
-from workbench.ir.op import Kernel, Op, Sample, get, register
+from workbench.ir.op import Arrays, Attrs, Kernel, Literals, Op, Sample, Samples, Slice, Types, get, register
+from workbench.ir.ranges import Range
+from workbench.ir.types import Ints, TensorType
 from workbench.ops import accumulate, conv2d_backward_weight, matmul, qnn_conv2d_backward_weight, qnn_sgd, sgd  # noqa: F401  registered before this
 from workbench.ops import sum as _sum  # noqa: F401
+
+T = TypeVar("T")
+# of the gradient: operands, attributes; of the update without it: what is written, the other operands, attributes
+Parts = tuple[tuple[T, ...], dict[str, Any], tuple[T, ...], tuple[T, ...], dict[str, Any]]
 
 GRADIENTS = {"nn.conv2d_backward_weight": 2, "nn.matmul": 2, "sum": 1, "qnn.conv2d_backward_weight": 2}  # -> operands
 UPDATES = {"nn.sgd": 1, "nn.sgd_momentum": 1, "accumulate": 1, "qnn.sgd": 2}  # -> literals that tell dw's size
@@ -33,104 +39,108 @@ def fused_name(gradient: str, update: str) -> str:
 
 def fuse(gradient: Op, update: Op) -> Op:
     """The operator that applies the `gradient` by `update`."""
-    count = GRADIENTS[gradient.name]
+    count, of_gradient, of_update = GRADIENTS[gradient.name], gradient.needed_kernel, update.needed_kernel
+    of_operands, of_w = gradient.dtypes or {}, update.dtypes or {}
+    takes = tuple(index for index in update.taken({}) if index is not None)
 
-    def parts(operands, attrs):
+    def parts(operands: tuple[T, ...], attrs: Attrs) -> Parts[T]:
         """Operands and attributes of the gradient, and of the update without it."""
         inner = {key: value for key, value in attrs.items() if key in gradient.attrs}
         outer = {key: value for key, value in attrs.items() if key in update.attrs}
         return operands[1 : 1 + count], inner, operands[:1], operands[1 + count :], outer
 
-    def infer(*types, **attrs):
+    def infer(*types: TensorType, **attrs: Any) -> Types:
         operands, inner, written, rest, outer = parts(types, attrs)
         return update.infer(*written, gradient.infer(*operands, **inner), *rest, **outer)
 
-    def evaluate(*arrays, **attrs):
+    def evaluate(*arrays: np.ndarray, **attrs: Any) -> Arrays:
         operands, inner, written, rest, outer = parts(arrays, attrs)
         return update.evaluate(*written, gradient.evaluate(*operands, **inner), *rest, **outer)
 
-    def within(*ranges, **attrs):
+    def within(*ranges: Range, **attrs: Any) -> tuple[Range, ...]:
         operands, inner, written, rest, outer = parts(ranges, attrs)
         return update.ranges(*written, *gradient.ranges(*operands, **inner), *rest, **outer)
 
-    def macs(*types, **attrs):
+    def macs(*types: TensorType, **attrs: Any) -> int:
         operands, inner, *_ = parts(types, attrs)
         return gradient.macs(*operands, **inner)
 
-    def literals(*types, **attrs):
+    def literals(*types: TensorType, **attrs: Any) -> Literals:
         operands, inner, written, rest, outer = parts(types, attrs)
         dw = gradient.infer(*operands, **inner)
-        numbers = update.kernel.literals(*written, dw, *rest, **outer)[UPDATES[update.name] :]
-        return [*gradient.kernel.literals(*operands, **inner), *numbers]
+        numbers = of_update.literals(*written, dw, *rest, **outer)[UPDATES[update.name] :]
+        return [*of_gradient.literals(*operands, **inner), *numbers]
 
-    def scratch(*types, **attrs):
+    def scratch(*types: TensorType, **attrs: Any) -> int:
         operands, inner, *_ = parts(types, attrs)
-        return gradient.kernel.scratch(*operands, **inner)
+        return of_gradient.scratch(*operands, **inner)
 
-    def slices(sliced, *types, **attrs):
+    def slices(sliced: Ints, *types: TensorType, **attrs: Any) -> Slice | None:
         """The gradient's, and what it is added to from the same channels on: rows of w and of its momentum, scales."""
         operands, inner, written, rest, outer = parts(types, attrs)
         made = 0 not in sliced and gradient.slices(tuple(index - 1 for index in sliced), *operands, **inner)
         if not made or made.gives != "part":
             return None
         dw, row = gradient.infer(*operands, **inner), made.advance[-1]
-        numbers = update.kernel.literals(*written, dw, *rest, **outer)[UPDATES[update.name] :]
-        further = dict.fromkeys((index + count - 1 for index in update.takes[1:]), row)
+        numbers = [*of_update.literals(*written, dw, *rest, **outer)[UPDATES[update.name] :]]
+        further = dict.fromkeys((index + count - 1 for index in takes[1:]), row)
         if update.name in QUANTIZED:  # its elements are hashed by their place in all of the weight
             numbers, further = ["first", *numbers[1:]], {1 + count: 1}
         return replace(
-            made, header=kernel.header, function=kernel.function, literals=(*made.literals, *numbers),
+            made, header=kernel.header, function=function, literals=(*made.literals, *numbers),
             operands=kernel.operands,
             advance={0: row} | {index + 1: by for index, by in made.advance.items() if index >= 0} | further,
         )  # fmt: skip
 
     name, (stem, kind) = (
         fused_name(gradient.name, update.name),
-        gradient.kernel.header.removesuffix(".h").rsplit("_", 1),
+        of_gradient.header.removesuffix(".h").rsplit("_", 1),
     )
     kind = "s8" if update.name in QUANTIZED else kind
+    function = f"{stem}_{update.name.rpartition('.')[2]}_{kind}"
     kernel = Kernel(
-        f"{stem}_update_{kind}.h", f"{stem}_{update.name.rpartition('.')[2]}_{kind}", literals, scratch,
-        operands=update.kernel.operands and update.kernel.operands + count - 1,
+        f"{stem}_update_{kind}.h", function, literals, scratch,
+        operands=of_update.operands and of_update.operands + count - 1,
     )  # fmt: skip
     return Op(
         name=name, infer=infer, evaluate=evaluate, within=within, samples=samples_of(gradient, update), macs=macs,
         attrs={**gradient.attrs, **update.attrs}, phase=update.phase,
-        takes=tuple(index and index + count - 1 for index in update.takes),
-        dtypes={0: update.dtypes.get(0, ("float32",))}
-        | {index + 1: allowed for index, allowed in gradient.dtypes.items()}
-        | {index + count - 1: allowed for index, allowed in update.dtypes.items() if index > 1},
+        takes=tuple(index and index + count - 1 for index in takes),
+        dtypes={0: of_w.get(0, ("float32",))}
+        | {index + 1: allowed for index, allowed in of_operands.items()}
+        | {index + count - 1: allowed for index, allowed in of_w.items() if index > 1},
         kernel=kernel, slices=slices,
     )  # fmt: skip
 
 
-def samples_of(gradient: Op, update: Op) -> Callable:
+def samples_of(gradient: Op, update: Op) -> Samples:
     """The gradient's samples, with the update's attributes in turn."""
 
-    def samples(rng):
+    def samples(rng: np.random.Generator) -> list[Sample]:
         choices = [dict(case.attrs) for case in update.samples(rng)][1:] or [{}]
+        takes = update.taken({})
         cases = []
         every = gradient.samples(rng)
         for number, case in enumerate(every[::2] if len(every) > 8 else every):  # each is tested as a gradient too
-            dw = gradient.evaluate(*case.operands, **gradient.complete(case.attrs))
+            (dw,) = gradient.evaluated(*case.operands, **gradient.complete(case.attrs))
             if update.name in QUANTIZED:
                 cases.append(_of_integers(rng, number, case, dw))
                 continue
-            state = [rng.normal(size=dw.shape) for _ in update.takes]
-            rate = [rng.uniform(size=())] if update.phase == "update" else []
+            state = [np.asarray(rng.normal(size=dw.shape)) for _ in takes]
+            rate = [np.asarray(rng.uniform(size=()))] if update.phase == "update" else []
             attrs = {**case.attrs, **choices[number % len(choices)]}
-            cases.append(Sample((state[0], *case.operands, *state[1:], *map(np.asarray, rate)), attrs))
+            cases.append(Sample((state[0], *case.operands, *state[1:], *rate), attrs))
         return cases
 
     return samples
 
 
-def _of_integers(rng, number: int, case: Sample, dw) -> Sample:
+def _of_integers(rng: np.random.Generator, number: int, case: Sample, dw: np.ndarray) -> Sample:
     """int32 biases (one axis) or int8 weights, each rounding in turn."""
     w = rng.integers(-9999, 9999, dw.shape, np.int32) if dw.ndim == 1 else rng.integers(-127, 128, dw.shape, np.int8)
     rounding = tuple(qnn_sgd.ROUNDINGS)[number % 3]
     counters = [np.asarray(7, np.int32), np.asarray(number, np.int32)] if rounding == "stochastic" else []
-    scales = rng.uniform(0.1, 0.4, dw.shape[0])
+    scales = np.asarray(rng.uniform(0.1, 0.4, dw.shape[0]))
     attrs = {**case.attrs, "rounding": rounding, "unit": 0.5, "parameter": number, "qas": number % 2 == 0}
     attrs |= {"filters": tuple(rng.permutation(dw.shape[0]).tolist())} if number % 2 else {}
     attrs |= {"channels": tuple(rng.permutation(dw.shape[1]).tolist())} if number % 2 == 0 and dw.ndim > 1 else {}

@@ -11,18 +11,18 @@ from workbench.ops._pointwise import Activation, register_activation
 LOWEST = -1.5  # where y is least
 
 
-def evaluate(x):
+def evaluate(x: np.ndarray) -> np.ndarray:
     real = x.dtype.type
     raised = x + real(3)
     return x * np.where(raised < 0, real(0), np.where(raised > 6, real(6), raised)) * real(1 / 6)
 
 
-def slope(x):
+def slope(x: np.ndarray) -> np.ndarray:
     real = x.dtype.type
     return np.where(x <= -3, real(0), np.where(x >= 3, real(1), x * real(1 / 3) + real(0.5)))
 
 
-def within(x):
+def within(x: Range) -> Range:
     x = single(x)
     if x.exact:
         y = evaluate(x.low)

@@ -1,31 +1,35 @@
 """layout_transform: the same values stored in another order of axes, the one way from one layout to another."""
 
+from typing import Any
+
 import numpy as np
 
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, register
+from workbench.ir.types import TensorType
 from workbench.ops.transpose import copy_literals
 
 ROW_MAJOR = "NCHW"  # what the text calls the layout ""
 
 
-def infer(x, *, dst_layout):
+def infer(x: TensorType, *, dst_layout: str) -> TensorType:
     return x.in_layout("" if dst_layout == ROW_MAJOR else dst_layout)
 
 
-def evaluate(x, *, dst_layout):
+def evaluate(x: np.ndarray, *, dst_layout: str) -> np.ndarray:
     return np.array(x)
 
 
-def grad_x(build, dy, x, *, y, dst_layout):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, dst_layout: str) -> Value:
     return build.layout_transform(dy, dst_layout=x.type.layout or ROW_MAJOR)
 
 
-def literals(x, **attrs):
+def literals(x: TensorType, **attrs: Any) -> Literals:
     stored, wanted = x.storage_axes, infer(x, **attrs).storage_axes
     return copy_literals(tuple(x.shape[axis] for axis in stored), tuple(stored.index(axis) for axis in wanted))
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((rng.normal(size=shape),), {"dst_layout": layout})
         for shape, layout in (((2, 3, 4, 5), "NHWC"), ((1, 1, 3, 2), "NHWC"), ((2, 3, 1, 2), ROW_MAJOR))

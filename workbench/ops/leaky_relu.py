@@ -8,16 +8,16 @@ from workbench.ir.ranges import same_bits
 from workbench.ops._pointwise import Activation, register_activation
 
 
-def require(*, alpha):
+def require(*, alpha: float) -> None:
     if not 0 <= alpha < 1e6:
         raise ShapeError(f"leaky_relu: alpha is 0 or more; got {alpha}")
 
 
-def evaluate(x, *, alpha):
+def evaluate(x: np.ndarray, *, alpha: float) -> np.ndarray:
     return np.where(x > 0, x, x * x.dtype.type(alpha))
 
 
-def slope(y, *, alpha):
+def slope(y: np.ndarray, *, alpha: float) -> np.ndarray:
     return np.where(y > 0, y.dtype.type(1), y.dtype.type(alpha))
 
 

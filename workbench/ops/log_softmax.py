@@ -7,28 +7,29 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
-from workbench.ir.ranges import known, near
+from workbench.ir.ranges import Range, known, near
+from workbench.ir.types import TensorType
 from workbench.ops.softmax import exponentials
 
 
-def infer(x):
+def infer(x: TensorType) -> TensorType:
     if x.rank != 2:
         raise ShapeError(f"log_softmax: x is (batch, classes); got {x}")
     return x
 
 
-def _rest(x, e):
+def _rest(x: np.ndarray, e: np.ndarray) -> np.ndarray:
     """Σ of a row's terms without the largest x's."""
     e[np.arange(len(x)), x.argmax(axis=1)] = 0
     return e.sum(axis=1, keepdims=True)
 
 
-def evaluate(x):
+def evaluate(x: np.ndarray) -> np.ndarray:
     below = x - x.max(axis=1, keepdims=True)
     return below - np.log1p(_rest(x, np.exp(below)))
 
 
-def within(x):
+def within(x: Range) -> Range:
     logits = known(x).astype(np.float64)
     below = logits - logits.max(axis=1, keepdims=True)
     e, size = exponentials(below)
@@ -37,7 +38,7 @@ def within(x):
     return near(below - np.log1p(rest), np.where(below == -np.inf, 0, slack))
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = [Sample((3 * rng.normal(size=shape),)) for shape in ((1, 10), (4, 3), (2, 1))]
     return [*cases, Sample((np.array([[80.0, -80.0, 1e4, 1e4]]),)), Sample((np.array([[16.0, 0.5, -1.0, 1.0]]),))]
 

@@ -1,18 +1,23 @@
 """nn.matmul: y = a · b, either of them transposed on the way: the two gradients of nn.dense."""
 
+from typing import Any
+
+import numpy as np
+
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.build import Builder, Value
+from workbench.ir.op import Kernel, Literals, Op, Sample, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import TensorType
 
 
-def _sizes(a, b, transpose_a, transpose_b):
+def _sizes(a: TensorType, b: TensorType, transpose_a: bool, transpose_b: bool) -> tuple[int, int, int, int]:
     rows, inner = reversed(a.shape) if transpose_a else a.shape
     other, columns = reversed(b.shape) if transpose_b else b.shape
     return rows, inner, other, columns
 
 
-def infer(a, b, *, transpose_a, transpose_b):
+def infer(a: TensorType, b: TensorType, *, transpose_a: bool, transpose_b: bool) -> TensorType:
     if a.rank != 2 or b.rank != 2:
         raise ShapeError(f"matmul: a and b are matrices; got {a} and {b}")
     rows, inner, other, columns = _sizes(a, b, transpose_a, transpose_b)
@@ -21,35 +26,35 @@ def infer(a, b, *, transpose_a, transpose_b):
     return TensorType((rows, columns), a.dtype)
 
 
-def evaluate(a, b, *, transpose_a, transpose_b):
+def evaluate(a: np.ndarray, b: np.ndarray, *, transpose_a: bool, transpose_b: bool) -> np.ndarray:
     return (a.T if transpose_a else a) @ (b.T if transpose_b else b)
 
 
-def grad_a(build, dy, a, b, *, transpose_a, transpose_b, **_):
+def grad_a(build: Builder, dy: Value, a: Value, b: Value, *, transpose_a: bool, transpose_b: bool, **_: Any) -> Value:
     if transpose_a:
         return build.matmul(b, dy, transpose_a=transpose_b, transpose_b=True)
     return build.matmul(dy, b, transpose_b=not transpose_b)
 
 
-def grad_b(build, dy, a, b, *, transpose_a, transpose_b, **_):
+def grad_b(build: Builder, dy: Value, a: Value, b: Value, *, transpose_a: bool, transpose_b: bool, **_: Any) -> Value:
     if transpose_b:
         return build.matmul(dy, a, transpose_a=True, transpose_b=transpose_a)
     return build.matmul(a, dy, transpose_a=not transpose_a)
 
 
-def macs(a, b, *, transpose_a, transpose_b):
+def macs(a: TensorType, b: TensorType, *, transpose_a: bool, transpose_b: bool) -> int:
     rows, inner, _, columns = _sizes(a, b, transpose_a, transpose_b)
     return rows * inner * columns
 
 
-def literals(a, b, *, transpose_a, transpose_b):
+def literals(a: TensorType, b: TensorType, *, transpose_a: bool, transpose_b: bool) -> Literals:
     rows, inner, _, columns = _sizes(a, b, transpose_a, transpose_b)
     if isinstance(b.needs_grad, tuple):
         return [rows, columns, inner, b.needs_grad[1]]
     return [rows, columns, inner, int(transpose_a), int(transpose_b)]
 
 
-def function(a, b, *, transpose_a, transpose_b):
+def function(a: TensorType, b: TensorType, *, transpose_a: bool, transpose_b: bool) -> str:
     if not isinstance(b.needs_grad, tuple):
         return "matmul_f32"
     if transpose_a or transpose_b or b.needs_grad[0] != 1:
@@ -57,7 +62,7 @@ def function(a, b, *, transpose_a, transpose_b):
     return "matmul_split_f32"
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for transpose_a in (False, True):
         for transpose_b in (False, True):

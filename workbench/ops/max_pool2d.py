@@ -5,20 +5,23 @@ In a training graph it also gives `argmax`, the winner's place in its window (in
 all that the gradient needs: dx gets each dy at its winner, summed where windows overlap.
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, channelwise, register
-from workbench.ir.ranges import Range, same_bits, single, sums
-from workbench.ir.types import NUMPY, TensorType
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Arrays, Kernel, Literals, Op, Reach, Rows, Sample, Types, channelwise, register
+from workbench.ir.ranges import Range, Ranges, same_bits, single, sums
+from workbench.ir.types import NUMPY, Ints, TensorType
 from workbench.ops._windows import output_size, scatter, windows
 
 
-def _argmax_dtype(pool_size):
+def _argmax_dtype(pool_size: Ints) -> str:
     return "int8" if pool_size[0] * pool_size[1] <= 128 else "int32"
 
 
-def infer(x, *, pool_size, strides, padding, argmax):
+def infer(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, argmax: bool) -> Types:
     if x.rank != 4:
         raise ShapeError(f"max_pool2d: x is NCHW; got {x}")
     size = output_size("max_pool2d", x.shape[2:], pool_size, strides, padding)
@@ -28,14 +31,14 @@ def infer(x, *, pool_size, strides, padding, argmax):
     return (y, TensorType(y.shape, _argmax_dtype(pool_size))) if argmax else y
 
 
-def _windows_of(x, pool_size, strides, padding):
+def _windows_of(x: np.ndarray, pool_size: Ints, strides: Ints, padding: Ints) -> np.ndarray:
     """The elements of each window, (N, C, rows, columns, elements); padding is below all that there is."""
     wide, lowest = (x.astype(np.int16), -129) if x.dtype == np.int8 else (x, -np.inf)
     patches = windows(wide, pool_size, strides, padding, value=lowest)
     return patches.reshape(*patches.shape[:4], -1)
 
 
-def evaluate(x, *, pool_size, strides, padding, argmax):
+def evaluate(x: np.ndarray, *, pool_size: Ints, strides: Ints, padding: Ints, argmax: bool) -> Arrays:
     flat = _windows_of(x, pool_size, strides, padding)
     largest = flat.max(axis=-1, keepdims=True)  # NaN, if there is one
     inside = windows(np.ones((1, 1, *x.shape[2:]), bool), pool_size, strides, padding, value=False)
@@ -44,7 +47,7 @@ def evaluate(x, *, pool_size, strides, padding, argmax):
     return (y, place.astype(NUMPY[_argmax_dtype(pool_size)])) if argmax else y
 
 
-def within(x, *, argmax, **attrs):
+def within(x: Range, *, argmax: bool, **attrs: Any) -> Ranges:
     """Places: from the first to the last one that may hold the first largest value.
 
     One does if it may be above all before it, and not below any behind it; or anything, NaN among it.
@@ -66,37 +69,38 @@ def within(x, *, argmax, **attrs):
     return values, Range(may.argmax(-1).astype(dtype), last.astype(dtype))
 
 
-def grad_x(build, dy, x, *, y, pool_size, strides, padding, argmax):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, pool_size: Ints, strides: Ints, padding: Ints,
+           argmax: bool) -> Value:  # fmt: skip
     return build.max_pool2d_grad(dy, y[1], size=x.shape[2:], pool_size=pool_size, strides=strides, padding=padding)
 
 
-def literals(x, *, pool_size, strides, padding, argmax):
-    y = infer(x, pool_size=pool_size, strides=strides, padding=padding, argmax=False)
-    return [x.shape[0] * x.shape[1], *x.shape[2:], *y.shape[2:], *pool_size, *strides, *padding[:2]]
+def literals(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, argmax: bool) -> Literals:
+    size = output_size("max_pool2d", x.shape[2:], pool_size, strides, padding)
+    return [x.shape[0] * x.shape[1], *x.shape[2:], *size, *pool_size, *strides, *padding[:2]]
 
 
-def function(x, *, pool_size, argmax, **_):
+def function(x: TensorType, *, pool_size: Ints, argmax: bool, **_: Any) -> str:
     kind = "s8" if x.dtype == "int8" else "f32"
     if not argmax:
         return f"max_pool2d_{kind}"
     return f"max_pool2d_argmax_i8_{kind}" if _argmax_dtype(pool_size) == "int8" else f"max_pool2d_argmax_i32_{kind}"
 
 
-def literals_rows(x, **attrs):
+def literals_rows(x: TensorType, **attrs: Any) -> Literals:
     return [x.shape[1], *literals(x, **attrs)[1:]]
 
 
-def function_rows(x, **attrs):
+def function_rows(x: TensorType, **attrs: Any) -> str:
     return function(x, **attrs).replace("_f32", "_rows_f32")
 
 
-def reach(x, *, pool_size, strides, padding, **_):
+def reach(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, **_: Any) -> Reach:
     if x.dtype != "float32":
         raise ShapeError("max_pool2d: works row by row on float32 only")
     return Reach(strides[0], -padding[0], pool_size[0] - 1 - padding[0])
 
 
-CASES = (
+CASES: tuple[tuple[Ints, dict[str, Any]], ...] = (
     ((1, 2, 4, 4), {"pool_size": (2, 2), "strides": (2, 2)}),
     ((2, 3, 5, 6), {"pool_size": (3, 2), "strides": (1, 2), "padding": (1, 0, 1, 1)}),
     ((1, 1, 7, 5), {"pool_size": (3, 3), "strides": (2, 1), "padding": (0, 2, 0, 0)}),
@@ -107,7 +111,7 @@ CASES = (
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = [Sample((rng.normal(size=shape),), {**attrs, "argmax": True}) for shape, attrs in CASES]
     ties = np.zeros((1, 1, 4, 4))
     ties[0, 0, 2:, 2:] = -3.0
@@ -121,43 +125,51 @@ def samples(rng):
     ]
 
 
-def infer_grad(dy, argmax, *, size, pool_size, strides, padding):
+def infer_grad(
+    dy: TensorType, argmax: TensorType, *, size: Ints, pool_size: Ints, strides: Ints, padding: Ints
+) -> TensorType:
     if dy.shape != argmax.shape or dy.shape[2:] != output_size("max_pool2d_grad", size, pool_size, strides, padding):
         raise ShapeError(f"max_pool2d_grad: dy, argmax and windows over {size} do not agree; got {dy} and {argmax}")
     return TensorType((*dy.shape[:2], *size), dy.dtype)
 
 
-def evaluate_grad(dy, argmax, *, size, pool_size, strides, padding):
+def evaluate_grad(
+    dy: np.ndarray, argmax: np.ndarray, *, size: Ints, pool_size: Ints, strides: Ints, padding: Ints
+) -> np.ndarray:
     hit = argmax[..., None] == np.arange(pool_size[0] * pool_size[1])
     patches = np.where(hit, dy[..., None], dy.dtype.type(0)).reshape(*dy.shape, *pool_size)
     return scatter(patches, size, strides, padding)
 
 
-def literals_grad(dy, argmax, *, size, pool_size, strides, padding):
+def literals_grad(
+    dy: TensorType, argmax: TensorType, *, size: Ints, pool_size: Ints, strides: Ints, padding: Ints
+) -> Literals:
     return [dy.shape[0] * dy.shape[1], *size, *dy.shape[2:], pool_size[1], *strides, *padding[:2]]
 
 
-def function_grad(dy, argmax, **_):
+def function_grad(dy: TensorType, argmax: TensorType, **_: Any) -> str:
     return "max_pool2d_grad_i8_f32" if argmax.dtype == "int8" else "max_pool2d_grad_i32_f32"
 
 
-def literals_grad_rows(dy, argmax, *, size, pool_size, strides, padding):
+def literals_grad_rows(
+    dy: TensorType, argmax: TensorType, *, size: Ints, pool_size: Ints, strides: Ints, padding: Ints
+) -> Literals:
     return [dy.shape[1], size[1], *dy.shape[2:], *pool_size, *strides, *padding[:2]]
 
 
-def function_grad_rows(dy, argmax, **_):
+def function_grad_rows(dy: TensorType, argmax: TensorType, **_: Any) -> str:
     return function_grad(dy, argmax).replace("_f32", "_rows_f32")
 
 
-def reach_grad(dy, argmax, *, pool_size, strides, padding, **_):
+def reach_grad(dy: TensorType, argmax: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, **_: Any) -> Reach:
     return Reach(1, padding[0] - pool_size[0] + 1, padding[0], strides[0])
 
 
-def samples_grad(rng):
+def samples_grad(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for case in samples(rng)[: len(CASES)]:
         full = {"strides": (1, 1), "padding": (0, 0, 0, 0), **case.attrs}
-        y, argmax = evaluate(*case.operands, **full)
+        y, argmax = evaluate(*case.operands, **full)  # both, as `argmax` is set
         full.pop("argmax")
         cases.append(Sample((rng.normal(size=y.shape), argmax), {**full, "size": case.operands[0].shape[2:]}))
     return cases

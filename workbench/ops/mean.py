@@ -4,23 +4,25 @@ It adds up in the order in which the elements lie.
 """
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, Ties, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
 from workbench.ops._loops import joined, numbers, row_major
 
 DEPTH = 3  # loops of the kernel over the axes that stay, and as many over those it adds up
 
 
-def infer(x, *, axis):
+def infer(x: TensorType, *, axis: Ints) -> TensorType:
     return TensorType(shape("mean", x, axis), x.dtype)
 
 
-def shape(what: str, x, axis) -> tuple[int, ...]:
+def shape(what: str, x: TensorType, axis: Ints) -> tuple[int, ...]:
     """The shape of the mean of `x`."""
     if not axis or list(axis) != sorted(set(axis) & set(range(x.rank))):
         raise ShapeError(f"{what}: axis names some of the {x.rank} axes of {x}, in order; got {list(axis)}")
@@ -28,7 +30,7 @@ def shape(what: str, x, axis) -> tuple[int, ...]:
     return tuple(1 if at in axis else size for at, size in enumerate(x.shape))
 
 
-def loops(what: str, x, axis) -> list[int]:
+def loops(what: str, x: TensorType, axis: Ints) -> list[int]:
     """(size, stride in x) of what stays, then of what is added up."""
     strides = row_major(x.shape)
     stays, added = ([at for at in range(x.rank) if (at in axis) == each] for each in (False, True))
@@ -39,26 +41,26 @@ def loops(what: str, x, axis) -> list[int]:
     ]
 
 
-def terms(x, axis):
+def terms(x: np.ndarray, axis: Ints) -> np.ndarray:
     """x with the elements of each mean along its last axis."""
     stays = [at for at in range(x.ndim) if at not in axis]
     return x.transpose(*stays, *axis).reshape(*(x.shape[at] for at in stays), -1)
 
 
-def evaluate(x, *, axis):
+def evaluate(x: np.ndarray, *, axis: Ints) -> np.ndarray:
     each = terms(x, axis)
     return np.expand_dims(in_order(each) * x.dtype.type(1 / each.shape[-1]), axis)
 
 
-def grad_x(build, dy, x, *, axis, **_):
+def grad_x(build: Builder, dy: Value, x: Value, *, axis: Ints, **_: Any) -> Value:
     return build.mean_grad(dy, axis=axis, size=tuple(x.shape[at] for at in axis))
 
 
-def literals(x, *, axis):
+def literals(x: TensorType, *, axis: Ints) -> Literals:
     return [*loops("mean", x, axis), 1 / prod(x.shape[at] for at in axis)]
 
 
-def ties(x, *, axis, **_):
+def ties(x: TensorType, *, axis: Ints, **_: Any) -> Ties:
     """Channels stay what they are as long as neither they nor the batch are added up."""
     return None if {0, 1} & set(axis) else ({1: "channel"}, {1: "channel"})
 
@@ -76,35 +78,35 @@ CASES = (  # shape, axis
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=shape),), {"axis": axis}) for shape, axis in CASES]
 
 
-def infer_grad(dy, *, axis, size):
+def infer_grad(dy: TensorType, *, axis: Ints, size: Ints) -> TensorType:
     if len(size) != len(axis) or any(at >= dy.rank or dy.shape[at] != 1 for at in axis):
         raise ShapeError(f"mean_grad: axis {list(axis)} of sizes {list(size)} do not fit {dy}")
     return TensorType(_spread(dy.shape, axis, size), dy.dtype)
 
 
-def _spread(shape, axis, size) -> tuple[int, ...]:
+def _spread(shape: Ints, axis: Ints, size: Ints) -> tuple[int, ...]:
     sizes = dict(zip(axis, size, strict=True))
     return tuple(sizes.get(at, count) for at, count in enumerate(shape))
 
 
-def evaluate_grad(dy, *, axis, size):
+def evaluate_grad(dy: np.ndarray, *, axis: Ints, size: Ints) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(dy * dy.dtype.type(1 / prod(size)), _spread(dy.shape, axis, size)))
 
 
-def grad_dy(build, g, dy, *, axis, **_):
+def grad_dy(build: Builder, g: Value, dy: Value, *, axis: Ints, **_: Any) -> Value:
     return build.mean(g, axis=axis)
 
 
-def literals_grad(dy, *, axis, size):
+def literals_grad(dy: TensorType, *, axis: Ints, size: Ints) -> Literals:
     strides = [0 if at in axis else stride for at, stride in enumerate(row_major(dy.shape))]
     return [*numbers("mean_grad", joined(_spread(dy.shape, axis, size), strides), 2 * DEPTH), 1 / prod(size)]
 
 
-def samples_grad(rng):
+def samples_grad(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((rng.normal(size=evaluate(np.zeros(shape), axis=axis).shape),),
                {"axis": axis, "size": tuple(shape[at] for at in axis)})

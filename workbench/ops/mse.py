@@ -1,45 +1,48 @@
 """nn.mse: mean squared error, Σ (x − t)² / n over all n elements; its gradient is (x − t) · 2 / n."""
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
+from workbench.ir.build import Builder, Value, Values
 from workbench.ir.op import Kernel, Op, Sample, register
-from workbench.ir.ranges import exactly, known
+from workbench.ir.ranges import Range, exactly, known
 from workbench.ir.types import TensorType
 from workbench.ops._in_order import in_order
 from workbench.ops._target import ATTRS, DTYPES, check_target, literals, real_target, suffix
 
 
-def infer(x, t, *, scale, zero_point):
+def infer(x: TensorType, t: TensorType, *, scale: float, zero_point: int) -> TensorType:
     check_target("mse", x, t, scale, zero_point)
     return TensorType(())
 
 
-def evaluate(x, t, *, scale=0.0, zero_point=0):
+def evaluate(x: np.ndarray, t: np.ndarray, *, scale: float = 0.0, zero_point: int = 0) -> np.ndarray:
     d = (x - real_target(t, scale, zero_point)).reshape(-1)
     return np.asarray(in_order(d * d) * x.dtype.type(1 / d.size), x.dtype)
 
 
-def within(x, t, **attrs):
+def within(x: Range, t: Range, **attrs: Any) -> Range:
     return exactly(evaluate(known(x), known(t), **attrs))  # the same bits: C adds up in this order
 
 
-def grad_x(build, dy, x, t, *, y, **attrs):
+def grad_x(build: Builder, dy: Value, x: Value, t: Value, *, y: Values, **attrs: Any) -> Value:
     if dy is not None:
         raise ShapeError("mse: is a loss; nothing may be computed from it")
     return build.mse_grad(x, t, **attrs)
 
 
-def infer_grad(x, t, *, scale, zero_point):
+def infer_grad(x: TensorType, t: TensorType, *, scale: float, zero_point: int) -> TensorType:
     check_target("mse_grad", x, t, scale, zero_point)
     return TensorType(x.shape)
 
 
-def evaluate_grad(x, t, *, scale=0.0, zero_point=0):
+def evaluate_grad(x: np.ndarray, t: np.ndarray, *, scale: float = 0.0, zero_point: int = 0) -> np.ndarray:
     return (x - real_target(t, scale, zero_point)) * x.dtype.type(2 / x.size)
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     shapes = ((1, 10), (4, 3), (1, 1), (2, 3, 2, 2), (1, 640))
     cases = [Sample((rng.normal(size=shape), rng.normal(size=shape))) for shape in shapes]
     far = Sample((np.array([[100.0, -100.0, 3.0]]), np.array([[0.5, 100.0, 3.0]])))

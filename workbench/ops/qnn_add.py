@@ -7,12 +7,14 @@ those of the real sum: both operands get dy, where it was not clipped.
 """
 
 from math import frexp
+from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Rows, Sample, register
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Arrays, Kernel, Literals, Op, Rows, Sample, Types, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
 from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result
 from workbench.ops.add import same_rows
@@ -26,13 +28,14 @@ ATTRS = {"a_scale": REQUIRED, "a_zero_point": 0, "b_scale": REQUIRED, "b_zero_po
          "y_scale": REQUIRED, "y_zero_point": 0, "clip": (-128, 127), "form": "rounded", "mask": False}  # fmt: skip
 
 
-def infer(a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
+def infer(a: TensorType, b: TensorType, *, a_scale: float, a_zero_point: int, b_scale: float, b_zero_point: int,
+          y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool) -> Types:  # fmt: skip
     check("qnn.add", a, a_scale, a_zero_point)
     check("qnn.add", b, b_scale, b_zero_point)
     return result("qnn.add", shape_of_both("qnn.add", a, b), y_scale, y_zero_point, clip, form, mask)
 
 
-def factors(a_scale, b_scale, y_scale) -> tuple[int, int, int]:
+def factors(a_scale: float, b_scale: float, y_scale: float) -> tuple[int, int, int]:
     """Multipliers of a and b, and the shift: factor = multiplier / 2^shift."""
     shift = min(ROOM - frexp(max(a_scale, b_scale) / y_scale)[1], SHIFT)
     if shift < 1:
@@ -40,14 +43,16 @@ def factors(a_scale, b_scale, y_scale) -> tuple[int, int, int]:
     return round(a_scale / y_scale * 2**shift), round(b_scale / y_scale * 2**shift), shift
 
 
-def tflite_factors(a_scale, b_scale, y_scale) -> list[int]:
+def tflite_factors(a_scale: float, b_scale: float, y_scale: float) -> list[int]:
     """Multiplier and shift of a, of b, and of the sum."""
     twice = 2 * max(a_scale, b_scale)
     factors = (a_scale / twice, b_scale / twice, twice / (2**TFLITE_SHIFT * y_scale))
     return [number for factor in factors for number in multiplier(factor, "tflite")]
 
 
-def combined(sign, a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
+def combined(sign: int, a: np.ndarray, b: np.ndarray, *, a_scale: float, a_zero_point: int, b_scale: float,
+             b_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str,
+             mask: bool) -> Arrays:  # fmt: skip
     """a + sign · b."""
     a, b = a.astype(np.int64) - a_zero_point, b.astype(np.int64) - b_zero_point
     if form == "rounded":
@@ -55,32 +60,34 @@ def combined(sign, a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scal
         total = (a * of_a + sign * b * of_b + (1 << shift - 1)) >> shift
     else:
         numbers = tflite_factors(a_scale, b_scale, y_scale)
-        a, b = (multiplied(x << TFLITE_SHIFT, *numbers[2 * i : 2 * i + 2], form) for i, x in enumerate((a, b)))
-        total = multiplied(a + sign * b, *numbers[4:], form)
+        a = multiplied(a << TFLITE_SHIFT, numbers[0], numbers[1], form)
+        b = multiplied(b << TFLITE_SHIFT, numbers[2], numbers[3], form)
+        total = multiplied(a + sign * b, numbers[4], numbers[5], form)
     return clipped(total, y_zero_point, clip, mask)
 
 
-def evaluate(a, b, **attrs):
+def evaluate(a: np.ndarray, b: np.ndarray, **attrs: Any) -> Arrays:
     return combined(1, a, b, **attrs)
 
 
-def grad_a(build, dy, a, b, *, y, **_):
+def grad_a(build: Builder, dy: Value, a: Value, b: Value, *, y: Values, **_: Any) -> Value:
     return summed_to(build, build.shared("nn.apply_mask", dy, y[1]), a)
 
 
-def grad_b(build, dy, a, b, *, y, **_):
+def grad_b(build: Builder, dy: Value, a: Value, b: Value, *, y: Values, **_: Any) -> Value:
     return summed_to(build, build.shared("nn.apply_mask", dy, y[1]), b)
 
 
-def literals(a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
-    numbers = factors(a_scale, b_scale, y_scale) if form == "rounded" else tflite_factors(a_scale, b_scale, y_scale)
-    numbers = [a_zero_point, b_zero_point, y_zero_point, *clip, *numbers]
+def literals(a: TensorType, b: TensorType, *, a_scale: float, a_zero_point: int, b_scale: float, b_zero_point: int,
+             y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool) -> Literals:  # fmt: skip
+    both = factors(a_scale, b_scale, y_scale) if form == "rounded" else tflite_factors(a_scale, b_scale, y_scale)
+    numbers = [a_zero_point, b_zero_point, y_zero_point, *clip, *both]
     if a.shape == b.shape:
         return [a.elements, *numbers]
     return broadcast_literals("WB_PLUS", a, b, form, numbers)
 
 
-def broadcast_literals(how: str, a, b, form: str, numbers: list[int]) -> list:
+def broadcast_literals(how: str, a: TensorType, b: TensorType, form: str, numbers: list[int]) -> Literals:
     """Those of broadcast_s8; of form rounded, one shift is that of the sum."""
     shape = shape_of_both("qnn.add", a, b)
     if form == "rounded":
@@ -90,21 +97,21 @@ def broadcast_literals(how: str, a, b, form: str, numbers: list[int]) -> list:
     return [TensorType(shape).elements, pair, loops_literal(shape, a.shape, b.shape)]
 
 
-def function(a, b, *, form, **_):
+def function(a: TensorType, b: TensorType, *, form: str, **_: Any) -> str:
     if a.shape != b.shape:
         return "broadcast_s8"
     return "add_s8" if form == "rounded" else "add_tflite_s8"
 
 
-def literals_rows(a, b, **attrs):  # of one shape
+def literals_rows(a: TensorType, b: TensorType, **attrs: Any) -> Literals:  # of one shape
     return [*a.shape[1:], *literals(a, b, **attrs)[1:]]
 
 
-def function_rows(a, b, **attrs):
+def function_rows(a: TensorType, b: TensorType, **attrs: Any) -> str:
     return function(a, b, **attrs).replace("_s8", "_rows_s8")
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for index, (shape, scales) in enumerate(
         (((1, 3, 5, 5), (0.02, 0.03, 0.04)), ((2, 35), (0.05, 0.05, 0.03)), ((1, 64), (0.001, 0.4, 0.3)),
@@ -112,7 +119,7 @@ def samples(rng):
     ):  # fmt: skip
         for form in FORMS:
             a, b = (rng.integers(-128, 128, shape, dtype=np.int8) for _ in range(2))
-            attrs = dict(zip(("a_scale", "b_scale", "y_scale"), scales, strict=True))
+            attrs: dict[str, Any] = dict(zip(("a_scale", "b_scale", "y_scale"), scales, strict=True))
             attrs |= {"a_zero_point": -3, "b_zero_point": 100, "y_zero_point": 5, "form": form, "mask": index != 1}
             cases.append(Sample((a, b), {**attrs, "clip": (-20, 127) if index == 2 else (-128, 127)}))
     for scale in (0.2499, 0.06249, 1e-3):  # the largest sum that there is, and its negative
@@ -123,29 +130,31 @@ def samples(rng):
     return [*cases, *broadcast_samples(rng)]
 
 
-def broadcast_samples(rng, factor: float = 1.0):
+def broadcast_samples(rng: np.random.Generator, factor: float = 1.0) -> list[Sample]:
     """Of shapes that differ, in both forms; `factor`: of y_scale."""
     cases = []
     for index, shapes in enumerate(SHAPES):
         a, b = (rng.integers(-128, 128, shape, dtype=np.int8) for shape in shapes)
-        attrs = {"a_scale": 0.02, "b_scale": 0.03, "y_scale": (0.04, 0.025)[index % 2] * factor,
+        attrs: dict[str, Any] = {"a_scale": 0.02, "b_scale": 0.03, "y_scale": (0.04, 0.025)[index % 2] * factor,
                  "a_zero_point": -3, "b_zero_point": 10, "y_zero_point": 5, "mask": index % 3 != 2}  # fmt: skip
         attrs |= {"form": tuple(FORMS)[index // 2 % 2], "clip": (-20, 127) if index % 3 == 0 else (-128, 127)}
         cases.append(Sample((a, b), attrs))
     return cases
 
 
-def combined_subtract(a, b, **attrs):
+def combined_subtract(a: np.ndarray, b: np.ndarray, **attrs: Any) -> Arrays:
     return combined(-1, a, b, **attrs)
 
 
-def grad_subtracted(build, dy, a, b, *, y, **_):
+def grad_subtracted(build: Builder, dy: Value, a: Value, b: Value, *, y: Values, **_: Any) -> Value:
     return summed_to(build, build.shared("nn.apply_mask", dy, y[1]), b, -1.0)
 
 
-def literals_subtract(a, b, *, a_scale, a_zero_point, b_scale, b_zero_point, y_scale, y_zero_point, clip, form, mask):
-    numbers = factors(a_scale, b_scale, y_scale) if form == "rounded" else tflite_factors(a_scale, b_scale, y_scale)
-    numbers = [a_zero_point, b_zero_point, y_zero_point, *clip, *numbers]
+def literals_subtract(a: TensorType, b: TensorType, *, a_scale: float, a_zero_point: int, b_scale: float,
+                      b_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str,
+                      mask: bool) -> Literals:  # fmt: skip
+    both = factors(a_scale, b_scale, y_scale) if form == "rounded" else tflite_factors(a_scale, b_scale, y_scale)
+    numbers = [a_zero_point, b_zero_point, y_zero_point, *clip, *both]
     return broadcast_literals("WB_MINUS", a, b, form, numbers)
 
 

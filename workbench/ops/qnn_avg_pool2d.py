@@ -4,10 +4,14 @@ Form `rounded`: the sum of x - x_zero_point times one factor, x_scale / (y_scale
 the same and the mean is rounded half away from zero (lite/kernels/internal/reference/integer_ops/pooling.h).
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, channelwise, get, register
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import Arrays, Kernel, Literals, Op, Sample, Types, channelwise, get, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops import avg_pool2d
 from workbench.ops._quantized import ATTRS, check, clipped, multiplied, multiplier, result
 from workbench.ops._windows import windows
@@ -15,7 +19,8 @@ from workbench.ops._windows import windows
 POOL = ("pool_size", "strides", "padding")
 
 
-def infer(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, **pool):
+def infer(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str,
+          mask: bool, **pool: Any) -> Types:  # fmt: skip
     check("qnn.avg_pool2d", x, x_scale, x_zero_point)
     if form == "tflite" and (x_scale, x_zero_point) != (y_scale, y_zero_point):
         raise ShapeError("qnn.avg_pool2d: form tflite takes and gives one scale and zero point")
@@ -25,7 +30,8 @@ def infer(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, 
     return result("qnn.avg_pool2d", shape, y_scale, y_zero_point, clip, form, mask)
 
 
-def evaluate(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, pool_size, strides, padding):
+def evaluate(x: np.ndarray, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
+             form: str, mask: bool, pool_size: Ints, strides: Ints, padding: Ints) -> Arrays:  # fmt: skip
     x = x.astype(np.int64)
     if form == "rounded":
         total = windows(x - x_zero_point, pool_size, strides, padding).sum((4, 5))
@@ -37,12 +43,14 @@ def evaluate(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mas
     return clipped(mean, 0, clip, mask)
 
 
-def grad_x(build, dy, x, *, y, pool_size, strides, padding, **_):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, pool_size: Ints, strides: Ints, padding: Ints,
+           **_: Any) -> Value:  # fmt: skip
     dy = build.apply_mask(dy, y[1])
     return build.avg_pool2d_grad(dy, size=x.shape[2:], pool_size=pool_size, strides=strides, padding=padding)
 
 
-def literals(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, **pool):
+def literals(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
+             form: str, mask: bool, **pool: Any) -> Literals:  # fmt: skip
     numbers = avg_pool2d.literals(x, **pool, count_include_pad=False)[:-1]
     if form == "tflite":
         return [*numbers, *clip]
@@ -50,11 +58,11 @@ def literals(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mas
     return [*numbers, *clip, x_zero_point, y_zero_point, *factor]
 
 
-def function(x, *, form, **_):
+def function(x: TensorType, *, form: str, **_: Any) -> str:
     return "avg_pool2d_s8" if form == "rounded" else "avg_pool2d_tflite_s8"
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for shape, attrs in avg_pool2d.CASES:
         x = rng.integers(-128, 128, shape, dtype=np.int8)

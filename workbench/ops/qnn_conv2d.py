@@ -8,10 +8,14 @@ Backward, with g = s · dy where the mask's bit is set (qnn.through_clip):
     dx = conv2d_transpose(g, w)        dw = x_scale · Σ g · (x - x_zero_point)        db = x_scale · Σ g
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import GraphError, ShapeError
-from workbench.ir.op import Kernel, Op, Rows, Sample, register
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import Arrays, Attrs, Kernel, Literals, Op, Reach, Rows, Sample, Ties, Types, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
 from workbench.ops.strided_slice import first_channels
@@ -19,23 +23,27 @@ from workbench.ops.strided_slice import first_channels
 WINDOW = ("strides", "padding", "dilation", "groups", "kernel_size")
 
 
-def infer(x, w, b, m, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, **attrs):
+def infer(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *, x_scale: float, x_zero_point: int,
+          y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool,
+          **attrs: Any) -> Types:  # fmt: skip
     check("qnn.conv2d", x, x_scale, x_zero_point)
-    sums = conv2d.infer(x, w, **attrs)
+    sums = conv2d.sums_type(x, w, **attrs)
     if b.shape != w.shape[:1] or m.shape != (2, w.shape[0]):
         raise ShapeError(f"qnn.conv2d: w is {w}, so b needs ({w.shape[0]},) and m (2, {w.shape[0]}); got {b}, {m}")
     return result("qnn.conv2d", sums.shape, y_scale, y_zero_point, clip, form, mask)
 
 
-def evaluate(x, w, b, m, *, x_zero_point, y_zero_point, clip, form, mask, x_scale, y_scale, channels, **attrs):
+def evaluate(x: np.ndarray, w: np.ndarray, b: np.ndarray, m: np.ndarray, *, x_zero_point: int, y_zero_point: int,
+             clip: Ints, form: str, mask: bool, x_scale: float, y_scale: float, channels: int,
+             **attrs: Any) -> Arrays:  # fmt: skip
     # float64 holds these sums exactly: they are those of an int32
-    acc = conv2d.evaluate(x.astype(np.float64) - x_zero_point, w.astype(np.float64), **attrs).astype(np.int64)
+    acc = conv2d.convolved(x.astype(np.float64) - x_zero_point, w.astype(np.float64), **attrs).astype(np.int64)
     factor = m.reshape(2, 1, -1, 1, 1)
     scaled = multiplied(acc + b.reshape(1, -1, 1, 1), factor[0], factor[1], form)
     return clipped(scaled, y_zero_point, clip, mask)
 
 
-def scales(build, m):
+def scales(build: Builder, m: Value) -> Value:
     """The scales of the filters, of which `m` was made."""
     table = build.producer(m)
     if table is None or table.op != "qnn.requantization":
@@ -44,20 +52,22 @@ def scales(build, m):
     return build.value(table.operands[0])
 
 
-def sums_gradient(build, dy, m, y):
+def sums_gradient(build: Builder, dy: Value, m: Value, y: Values) -> Value:
     """s · the gradient of a layer's sums as real numbers, from that of its result."""
-    label = build.producer(y[0]).label
+    layer = build.producer(y[0])
+    label = layer.label if layer else ""
     return build.shared("qnn.through_clip", dy, y[1], scales(build, m), label=label and f"d.{label}.sums")
 
 
-def grad_x(build, dy, x, w, b, m, *, y, **attrs):
+def grad_x(build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *, y: Values, **attrs: Any) -> Value:
     g = sums_gradient(build, dy, m, y)
     rest = conv2d.rest_of(x, *(attrs[key] for key in ("padding", "dilation", "kernel_size", "strides")))
     window = {key: attrs[key] for key in WINDOW}
     return build.op("qnn.conv2d_transpose", g, w, channels=x.shape[1], output_padding=rest, **window)
 
 
-def grad_w(build, dy, x, w, b, m, *, y, x_scale, x_zero_point, **attrs):
+def grad_w(build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *, y: Values, x_scale: float,
+           x_zero_point: int, **attrs: Any) -> Value:  # fmt: skip
     g, kept, groups = sums_gradient(build, dy, m, y), w.type.updated.shape, attrs["groups"]
     if groups == 1:
         x = first_channels(build, x, kept[1])
@@ -68,47 +78,55 @@ def grad_w(build, dy, x, w, b, m, *, y, x_scale, x_zero_point, **attrs):
     return build.op("qnn.conv2d_backward_weight", g, x, x_scale=x_scale, x_zero_point=x_zero_point, **window)
 
 
-def grad_b(build, dy, x, w, b, m, *, y, x_scale, **_):
+def grad_b(
+    build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *, y: Values, x_scale: float, **_: Any
+) -> Value:
     return build.sum(sums_gradient(build, dy, m, y), axis=(0, 2, 3), times=x_scale)
 
 
-def units(build, index, x, w, b, m, *, x_scale, **_):
+def units(
+    build: Builder, index: int, x: Value, w: Value, b: Value, m: Value, *, x_scale: float, **_: Any
+) -> tuple[Value, float]:
     """w counts in s, b in x_scale · s."""
     return scales(build, m), 1.0 if index == 1 else x_scale
 
 
-def macs(x, w, *_, **attrs):
-    return conv2d.infer(x, w, **{key: attrs[key] for key in (*WINDOW, "channels")}).elements * w.elements // w.shape[0]
+def macs(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> int:
+    return (
+        conv2d.sums_type(x, w, **{key: attrs[key] for key in (*WINDOW, "channels")}).elements * w.elements // w.shape[0]
+    )
 
 
-def literals(x, w, b, m, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, **attrs):
+def literals(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *, x_scale: float, x_zero_point: int,
+             y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool,
+             **attrs: Any) -> Literals:  # fmt: skip
     window = conv2d.literals(x, w, **attrs, activation="", mask=False)
     window, kept = window[:16], window[17:]
     return [*window, x_zero_point, y_zero_point, *clip, FORMS[form], *kept]
 
 
-def function(x, w, *_, **__):
+def function(x: TensorType, w: TensorType, *_: TensorType, **__: Any) -> str:
     return "conv2d_split_s8" if isinstance(w.needs_grad, tuple) else "conv2d_s8"
 
 
-def literals_rows(*types, **attrs):
+def literals_rows(*types: TensorType, **attrs: Any) -> Literals:
     return literals(*types, **attrs)[1:]
 
 
-def function_rows(*types, **attrs):
+def function_rows(*types: TensorType, **attrs: Any) -> str:
     return function(*types, **attrs).replace("_s8", "_rows_s8")
 
 
-def reach(x, w, *_, **attrs):
+def reach(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> Reach:
     return conv2d.reach(x, w, **attrs)
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     """The convolution's own cases, in both forms, narrow clips and masks among them."""
     cases = []
     for index, case in enumerate(conv2d.samples(rng)):
-        shapes = [array.shape for array in case.operands]
-        cases.append(sample(rng, *shapes, case.attrs, index))
+        x, w = case.operands
+        cases.append(sample(rng, x.shape, w.shape, case.attrs, index))
     pointwise = {"channels": 7, "kernel_size": (1, 1)}
     for index, size in enumerate(((1, 1), (5, 5), (2, 3))):
         cases.append(sample(rng, (1 + index % 2, 10, *size), (7, 10, 1, 1), pointwise, index))
@@ -118,7 +136,7 @@ def samples(rng):
     return [*cases, far]
 
 
-def sample(rng, x_shape, w_shape, attrs, index):
+def sample(rng: np.random.Generator, x_shape: Ints, w_shape: Ints, attrs: Attrs, index: int) -> Sample:
     form = tuple(FORMS)[index % 2]
     x = rng.integers(-128, 128, x_shape, dtype=np.int8)
     w = rng.integers(-127, 128, w_shape, dtype=np.int8)
@@ -133,7 +151,7 @@ def sample(rng, x_shape, w_shape, attrs, index):
     return Sample((x, w, b, m), {**attrs, **quantization, "mask": index % 2 == 0})
 
 
-def ties(x, w, b, m, *, groups, **_):
+def ties(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *, groups: int, **_: Any) -> Ties:
     known = conv2d.ties(x, w, b, groups=groups)
     return known and (*known[:3], {1: known[1][0]}, known[3])
 

@@ -3,31 +3,33 @@
 As nn.conv2d_backward_weight of the real numbers that x stands for; elements beyond the image stand for 0.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, get, register
-from workbench.ir.ranges import exactly, sums
-from workbench.ir.types import TensorType
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, Slice, get, register
+from workbench.ir.ranges import Range, exactly, sums
+from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d_backward_weight
 from workbench.ops._quantized import check
 
 
-def infer(dy, x, *, x_scale, x_zero_point, **attrs):
+def infer(dy: TensorType, x: TensorType, *, x_scale: float, x_zero_point: int, **attrs: Any) -> TensorType:
     check("qnn.conv2d_backward_weight", x, x_scale, x_zero_point)
     return TensorType(conv2d_backward_weight.infer(dy, x, **attrs).shape, dy.dtype)
 
 
-def evaluate(dy, x, *, x_scale, x_zero_point, **attrs):
+def evaluate(dy: np.ndarray, x: np.ndarray, *, x_scale: float, x_zero_point: int, **attrs: Any) -> np.ndarray:
     centred = x.astype(dy.dtype) - dy.dtype.type(x_zero_point)
     return conv2d_backward_weight.evaluate(dy, centred, **attrs) * dy.dtype.type(x_scale)
 
 
-def within(dy, x, *, x_scale, x_zero_point, **attrs):
+def within(dy: Range, x: Range, *, x_scale: float, x_zero_point: int, **attrs: Any) -> Range:
     """Of x without its zero point: what is multiplied."""
 
-    def scaled(gradient):
+    def scaled(gradient: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
         return lambda dy, x, **window: gradient(dy, x, **window) * dy.dtype.type(x_scale)
 
     of, long = conv2d_backward_weight, dy.low.size // dy.low.shape[1] > conv2d_backward_weight.LONG
@@ -35,16 +37,18 @@ def within(dy, x, *, x_scale, x_zero_point, **attrs):
     return sums(scaled(of.evaluate), scaled(of.in_order) if long else None)(dy, centred, **attrs)
 
 
-def literals(dy, x, *, x_scale, x_zero_point, **attrs):
+def literals(dy: TensorType, x: TensorType, *, x_scale: float, x_zero_point: int, **attrs: Any) -> Literals:
     return [*conv2d_backward_weight.literals(dy, x, **attrs), x_scale, x_zero_point]
 
 
-def scratch(dy, x, **_):
+def scratch(dy: TensorType, x: TensorType, **_: Any) -> int:
     """One channel of x as floats, of all images."""
     return 4 * x.elements // x.shape[1]
 
 
-def slices(sliced, dy, x, *, x_scale, x_zero_point, **attrs):
+def slices(
+    sliced: Ints, dy: TensorType, x: TensorType, *, x_scale: float, x_zero_point: int, **attrs: Any
+) -> Slice | None:
     made = conv2d_backward_weight.slices(sliced, dy, x, **attrs)
     return made and replace(
         made, header="conv2d_backward_weight_s8.h", function="conv2d_backward_weight_s8",
@@ -52,11 +56,11 @@ def slices(sliced, dy, x, *, x_scale, x_zero_point, **attrs):
     )  # fmt: skip
 
 
-def macs(dy, x, *, x_scale, x_zero_point, **attrs):
+def macs(dy: TensorType, x: TensorType, *, x_scale: float, x_zero_point: int, **attrs: Any) -> int:
     return conv2d_backward_weight.macs(dy, x, **attrs)
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((case.operands[0], rng.integers(-128, 128, case.operands[1].shape, np.int8)),
                {**case.attrs, "x_scale": 0.02, "x_zero_point": int(rng.integers(-128, 128))})

@@ -2,28 +2,32 @@
 
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from workbench.ir.op import Kernel, Op, Sample, get, register
+from workbench.ir.op import Kernel, Op, Sample, Slice, get, register
 from workbench.ir.ranges import sums
+from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d_transpose
 
 
-def evaluate(dy, w, *onto, **attrs):
+def evaluate(dy: np.ndarray, w: np.ndarray, *onto: np.ndarray, **attrs: Any) -> np.ndarray:
     return conv2d_transpose.evaluate(dy, w.astype(dy.dtype), *onto, **attrs)
 
 
-def function(dy, w, *_, **__):
+def function(dy: TensorType, w: TensorType, *_: TensorType, **__: Any) -> str:
     return "conv2d_transpose_split_s8" if isinstance(w.needs_grad, tuple) else "conv2d_transpose_s8"
 
 
-def scratch(dy, w, *_, groups, kernel_size, **__):
+def scratch(dy: TensorType, w: TensorType, *_: TensorType, groups: int, kernel_size: Ints, **__: Any) -> int:
     """One input channel of the filters as floats."""
     return 4 * w.shape[0] // groups * kernel_size[0] * kernel_size[1]
 
 
-def slices(sliced, dy, w, *onto, kernel_size, **attrs):
+def slices(
+    sliced: Ints, dy: TensorType, w: TensorType, *onto: TensorType, kernel_size: Ints, **attrs: Any
+) -> Slice | None:
     made, taps = conv2d_transpose.slices(sliced, dy, w, *onto, kernel_size=kernel_size, **attrs), prod(kernel_size)
     if made is None:
         return None
@@ -33,7 +37,7 @@ def slices(sliced, dy, w, *onto, kernel_size, **attrs):
                    scratch=lambda count: 4 * (filters or count) * taps)  # fmt: skip
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = conv2d_transpose.samples(rng)
     return [
         Sample(

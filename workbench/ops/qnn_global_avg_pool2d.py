@@ -5,14 +5,19 @@ x_scale / y_scale by H · W in whole numbers, without rounding, as TensorFlow Li
 lite/kernels/internal/reference/reduce.h). Its gradient is nn.global_avg_pool2d's.
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, channelwise, register
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import Arrays, Kernel, Literals, Op, Sample, Types, channelwise, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
 
 
-def infer(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+def infer(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str,
+          mask: bool) -> Types:  # fmt: skip
     check("qnn.global_avg_pool2d", x, x_scale, x_zero_point)
     if x.rank != 4:
         raise ShapeError(f"qnn.global_avg_pool2d: x is NCHW; got {x}")
@@ -28,27 +33,29 @@ def factor(size: int, x_scale: float, y_scale: float, form: str) -> tuple[int, i
     return (m << up) // size, shift - up
 
 
-def evaluate(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+def evaluate(x: np.ndarray, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
+             form: str, mask: bool) -> Arrays:  # fmt: skip
     size = x.shape[2] * x.shape[3]
     total = (x.astype(np.int64) - x_zero_point).sum((2, 3), keepdims=True)
     return clipped(multiplied(total, *factor(size, x_scale, y_scale, form), form), y_zero_point, clip, mask)
 
 
-def grad_x(build, dy, x, *, y, **_):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, **_: Any) -> Value:
     return build.global_avg_pool2d_grad(build.apply_mask(dy, y[1]), size=x.shape[2:])
 
 
-def literals(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+def literals(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
+             form: str, mask: bool) -> Literals:  # fmt: skip
     size = x.shape[2] * x.shape[3]
     numbers = factor(size, x_scale, y_scale, form)
     return [x.shape[0] * x.shape[1], size, FORMS[form], x_zero_point, y_zero_point, *clip, *numbers]
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for index, shape in enumerate(((1, 3, 4, 4), (2, 5, 3, 5), (3, 1, 1, 1), (1, 64, 1, 7))):
         for form in FORMS:
-            attrs = {"x_scale": 0.02, "x_zero_point": -9, "y_scale": (0.02, 0.007, 0.1, 0.02)[index]}
+            attrs: dict[str, Any] = {"x_scale": 0.02, "x_zero_point": -9, "y_scale": (0.02, 0.007, 0.1, 0.02)[index]}
             attrs |= {"y_zero_point": -9 + 3 * index, "clip": (-40, 50) if index == 1 else (-128, 127)}
             x = rng.integers(-128, 128, shape, dtype=np.int8)
             cases.append(Sample((x,), {**attrs, "form": form, "mask": index != 2}))

@@ -14,14 +14,14 @@ from workbench.ops._quantized import check, multiplied, multiplier
 from workbench.ops.qnn_softmax import SUM_BITS, below_largest, scaling, sum_of
 
 OUTPUT_BITS = 4
-QUANTIZATION = {"scale": 2.0**OUTPUT_BITS / 256, "zero_point": 127}
+SCALE, ZERO_POINT = 2.0**OUTPUT_BITS / 256, 127
 
 
-def infer(x, *, x_scale):
+def infer(x: TensorType, *, x_scale: float) -> TensorType:
     check("qnn.log_softmax", x, x_scale, x.zero_point)
     if x.rank != 2 or x.shape[1] >= 1 << SUM_BITS:
         raise ShapeError(f"qnn.log_softmax: x is (batch, classes), fewer than {1 << SUM_BITS}; got {x}")
-    return TensorType(x.shape, "int8", **QUANTIZATION)
+    return TensorType(x.shape, "int8", scale=SCALE, zero_point=ZERO_POINT)
 
 
 def back(x_scale: float) -> tuple[int, int]:
@@ -30,7 +30,7 @@ def back(x_scale: float) -> tuple[int, int]:
     return multiplier(2.0 ** (31 - shift) / m, "tflite")
 
 
-def evaluate(x, *, x_scale):
+def evaluate(x: np.ndarray, *, x_scale: float) -> np.ndarray:
     m, shift, lowest = scaling(x_scale, 1.0)
     below, e, _ = below_largest(x, m, shift, lowest)
     log = logarithm(sum_of(e), SUM_BITS)
@@ -40,7 +40,7 @@ def evaluate(x, *, x_scale):
     return np.where(counts, np.clip(y, -128, 127), -128).astype(np.int8)
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = [
         Sample((rng.integers(-128, 128, shape, dtype=np.int8),), {"x_scale": scale})
         for shape, scale in (((1, 12), 0.14), ((3, 10), 0.02), ((2, 1), 0.5), ((2, 300), 0.01), ((1, 40), 1.5),

@@ -3,24 +3,27 @@
 The gradient's table is that of the derivatives (qnn.slopes), 0 where the result was clipped.
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import GraphError, ShapeError
-from workbench.ir.op import Kernel, Op, Rows, Sample, Slice, register
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value
+from workbench.ir.op import Kernel, Literals, Op, Rows, Sample, Slice, register
+from workbench.ir.types import Ints, TensorType
 
 
-def infer(x, t):
+def infer(x: TensorType, t: TensorType) -> TensorType:
     if t.shape != (256,):
         raise ShapeError(f"qnn.lookup: a table has 256 elements; got {t}")
     return TensorType(x.shape, "int8", scale=t.scale, zero_point=t.zero_point)
 
 
-def evaluate(x, t):
+def evaluate(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     return t[x.astype(np.int64) + 128]
 
 
-def grad_x(build, dy, x, t, **_):
+def grad_x(build: Builder, dy: Value, x: Value, t: Value, **_: Any) -> Value:
     table = build.producer(t)
     if table is None or table.op != "qnn.table":
         raise GraphError(f"qnn.lookup: %{t.name} is not made by qnn.table, so that its derivative is not known")
@@ -28,17 +31,17 @@ def grad_x(build, dy, x, t, **_):
     return build.op("qnn.lookup_grad", dy, x, slopes)
 
 
-def infer_grad(dy, x, s):
+def infer_grad(dy: TensorType, x: TensorType, s: TensorType) -> TensorType:
     if dy.shape != x.shape or s.shape != (256,):
         raise ShapeError(f"qnn.lookup_grad: dy and x are of one shape, slopes are 256; got {dy}, {x} and {s}")
     return dy
 
 
-def evaluate_grad(dy, x, s):
+def evaluate_grad(dy: np.ndarray, x: np.ndarray, s: np.ndarray) -> np.ndarray:
     return dy * s[x.astype(np.int64) + 128].astype(dy.dtype)
 
 
-def slices(sliced, dy, x, s):
+def slices(sliced: Ints, dy: TensorType, x: TensorType, s: TensorType) -> Slice | None:
     if sliced != (0,) or dy.rank != 4:
         return None
     plane = dy.shape[2] * dy.shape[3]
@@ -48,20 +51,20 @@ def slices(sliced, dy, x, s):
 SHAPES = (1, 256), (2, 3, 4, 3), (1, 1), (3, 7)
 
 
-def operands(rng, shape):
+def operands(rng: np.random.Generator, shape: Ints) -> np.ndarray:
     whole = np.arange(-128, 128).astype(np.int8).reshape(shape) if shape == (1, 256) else None
     return rng.integers(-128, 128, shape, np.int8) if whole is None else whole
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     return [Sample((operands(rng, shape), rng.integers(-128, 128, 256, np.int8))) for shape in SHAPES]
 
 
-def samples_grad(rng):
+def samples_grad(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=shape), operands(rng, shape), rng.normal(size=256))) for shape in SHAPES]
 
 
-def row_literals(x, *_):
+def row_literals(x: TensorType, *_: TensorType) -> Literals:
     return [x.shape[1], x.shape[3]]
 
 

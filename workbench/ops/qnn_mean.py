@@ -1,38 +1,44 @@
 """qnn.mean: the mean over some axes as int8, rescaled (see qnn.global_avg_pool2d, which is its case of planes)."""
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Arrays, Kernel, Literals, Op, Sample, Types, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops import mean
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, result
 from workbench.ops.qnn_global_avg_pool2d import factor
 
 
-def infer(x, *, axis, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+def infer(x: TensorType, *, axis: Ints, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int,
+          clip: Ints, form: str, mask: bool) -> Types:  # fmt: skip
     check("qnn.mean", x, x_scale, x_zero_point)
     return result("qnn.mean", mean.shape("qnn.mean", x, axis), y_scale, y_zero_point, clip, form, mask)
 
 
-def evaluate(x, *, axis, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+def evaluate(x: np.ndarray, *, axis: Ints, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int,
+             clip: Ints, form: str, mask: bool) -> Arrays:  # fmt: skip
     each = mean.terms(x.astype(np.int64) - x_zero_point, axis)
     total = np.expand_dims(each.sum(-1), axis)
     numbers = factor(each.shape[-1], x_scale, y_scale, form)
     return clipped(multiplied(total, *numbers, form), y_zero_point, clip, mask)
 
 
-def grad_x(build, dy, x, *, y, axis, **_):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, axis: Ints, **_: Any) -> Value:
     return mean.grad_x(build, build.apply_mask(dy, y[1]), x, axis=axis)
 
 
-def literals(x, *, axis, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+def literals(x: TensorType, *, axis: Ints, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int,
+             clip: Ints, form: str, mask: bool) -> Literals:  # fmt: skip
     size = prod(x.shape[at] for at in axis)
     numbers = factor(size, x_scale, y_scale, form)
     return [*mean.loops("qnn.mean", x, axis), FORMS[form], x_zero_point, y_zero_point, *clip, *numbers]
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for index, (shape, axis) in enumerate(mean.CASES):
         attrs = {"axis": axis, "x_scale": 0.02, "x_zero_point": -9}

@@ -5,18 +5,21 @@ ties to even. `tflite`: x / scale, halves away from zero (lite/kernels/internal/
 one counts as 0, so it becomes the zero point.
 """
 
+from typing import Any
+
 import numpy as np
 
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Arrays, Kernel, Literals, Op, Sample, Types, channelwise, register
 from workbench.ir.types import TensorType
 from workbench.ops._quantized import check, clipped, result
 
 
-def infer(x, *, scale, zero_point, form, mask):
+def infer(x: TensorType, *, scale: float, zero_point: int, form: str, mask: bool) -> Types:
     return result("quantize", x.shape, scale, zero_point, (-128, 127), form, mask)
 
 
-def evaluate(x, *, scale, zero_point, form="rounded", mask=False):
+def evaluate(x: np.ndarray, *, scale: float, zero_point: int, form: str = "rounded", mask: bool = False) -> Arrays:
     x = np.where(np.isnan(x), x.dtype.type(0), x)
     if form == "rounded":
         return clipped(np.rint(x * x.dtype.type(1 / scale)), zero_point, (-128, 127), mask)
@@ -26,11 +29,11 @@ def evaluate(x, *, scale, zero_point, form="rounded", mask=False):
     return clipped(whole + away, zero_point, (-128, 127), mask)
 
 
-def grad_x(build, dy, x, *, y, **_):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, **_: Any) -> Value:
     return build.apply_mask(dy, y[1])
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     edges = np.array([[0.0, -0.0, 0.01, 0.03, -0.01, 2.5, -2.6, 1e6, -1e6, 2.54, 2.56]])
     return [
         Sample((edges,), {"scale": 0.02, "zero_point": 0, "mask": True}),
@@ -42,24 +45,24 @@ def samples(rng):
     ]
 
 
-def function(x, *, form, **_):
+def function(x: TensorType, *, form: str, **_: Any) -> str:
     return "quantize_s8" if form == "rounded" else "quantize_tflite_s8"
 
 
-def literals(x, *, scale, zero_point, form, mask):
+def literals(x: TensorType, *, scale: float, zero_point: int, form: str, mask: bool) -> Literals:
     return [x.elements, 1 / scale if form == "rounded" else scale, zero_point]
 
 
-def infer_back(x, *, scale, zero_point):
+def infer_back(x: TensorType, *, scale: float, zero_point: int) -> TensorType:
     check("dequantize", x, scale, zero_point)
     return TensorType(x.shape)
 
 
-def evaluate_back(x, *, scale, zero_point):
+def evaluate_back(x: np.ndarray, *, scale: float, zero_point: int) -> np.ndarray:
     return (x.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
-def samples_back(rng):
+def samples_back(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((rng.integers(-128, 128, shape, dtype=np.int8),), {"scale": 0.03, "zero_point": zero})
         for shape, zero in (((1, 10), -5), ((2, 3, 3, 3), 127))

@@ -12,19 +12,19 @@ from workbench.ir.types import TensorType
 from workbench.ops._quantized import FORMS, multiplier
 
 
-def infer(s, *, x_scale, y_scale, form):
+def infer(s: TensorType, *, x_scale: float, y_scale: float, form: str) -> TensorType:
     if s.rank != 1 or not x_scale > 0 or not y_scale > 0 or form not in FORMS:
         raise ShapeError(f"requantization: scales are one a filter and positive, form one of {', '.join(FORMS)}; "
                          f"got {s}, {x_scale}, {y_scale}, {form!r}")  # fmt: skip
     return TensorType((2, *s.shape), "int32")
 
 
-def evaluate(s, *, x_scale, y_scale, form):
+def evaluate(s: np.ndarray, *, x_scale: float, y_scale: float, form: str) -> np.ndarray:
     factors = np.float64(x_scale) * s.astype(np.float32).astype(np.float64) / np.float64(y_scale)
     return np.array([multiplier(factor, form) for factor in factors], np.int32).reshape(-1, 2).T.copy()
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     spread = 2.0 ** rng.uniform(-30, 3, 40)
     edges = np.array([0.5, 1.0, 1 - 2.0**-24, 0.25, 2.0**-31, 2.0**-40, 0.1, 0.5 - 2.0**-25])
     return [

@@ -3,31 +3,38 @@
 Its clip makes it an activation too: a ReLU is one whose lowest value is y_zero_point.
 """
 
+from typing import Any
+
 import numpy as np
 
-from workbench.ir.op import Kernel, Op, Sample, channelwise, register
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import Arrays, Kernel, Literals, Op, Sample, Types, channelwise, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
 
 
-def infer(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+def infer(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str,
+          mask: bool) -> Types:  # fmt: skip
     check("qnn.requantize", x, x_scale, x_zero_point)
     return result("qnn.requantize", x.shape, y_scale, y_zero_point, clip, form, mask)
 
 
-def evaluate(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+def evaluate(x: np.ndarray, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
+             form: str, mask: bool) -> Arrays:  # fmt: skip
     scaled = multiplied(x.astype(np.int64) - x_zero_point, *multiplier(x_scale / y_scale, form), form)
     return clipped(scaled, y_zero_point, clip, mask)
 
 
-def grad_x(build, dy, x, *, y, **_):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, **_: Any) -> Value:
     return build.apply_mask(dy, y[1])
 
 
-def literals(x, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask):
+def literals(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
+             form: str, mask: bool) -> Literals:  # fmt: skip
     return [x.elements, FORMS[form], x_zero_point, y_zero_point, *clip, *multiplier(x_scale / y_scale, form)]
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for index, (x_scale, y_scale) in enumerate(((0.05, 0.02), (0.02, 0.05), (0.03, 0.03), (0.004, 2.0))):
         for form in FORMS:

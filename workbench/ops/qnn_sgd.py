@@ -16,12 +16,14 @@ Elements are counted as in the model's own order: where channels were moved at c
 `filters` and `channels` tell where each of axes 0 and 1 stood, so that it does not matter that they were.
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench import policy
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, register
-from workbench.ir.types import TensorType
+from workbench.ir.op import Kernel, Literals, Op, Sample, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops._tables import in_flash
 from workbench.ops.sgd import _is_part, _updated
 
@@ -30,9 +32,9 @@ BIAS_LIMIT = 2**30  # leaves room for the sums that a bias is added to (see quan
 LIMIT = np.float32(2.0**30)  # of u
 
 
-def infer(
-    w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay, filters, channels
-):
+def infer(w: TensorType, dw: TensorType, s: TensorType, lr: TensorType, seed: TensorType | None = None,
+          step: TensorType | None = None, *, unit: float, parameter: int, rounding: str, qas: bool, scale: float,
+          weight_decay: float, filters: Ints, channels: Ints) -> TensorType:  # fmt: skip
     if any(each.rank for each in (lr, seed, step) if each) or w.rank != dw.rank or not _is_part(dw.shape, w.shape):
         raise ShapeError(f"qnn.sgd: dw has w's shape, or fewer channels along one axis; lr, seed and step are scalars; "
                          f"got {w}, {dw}, {lr}, {seed} and {step}")  # fmt: skip
@@ -53,16 +55,16 @@ def uniform(seed: int, step: int, parameter: int, element: np.ndarray) -> np.nda
     return (_mixed(key + element.astype(np.uint64)) >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
-def _mixed(x):
+def _mixed(x: Any) -> Any:
     x = x & np.uint64(0xFFFFFFFF)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x = (x ^ x >> np.uint64(shift)) * np.uint64(factor) & np.uint64(0xFFFFFFFF)
     return x ^ x >> np.uint64(16)
 
 
-def evaluate(
-    w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay, filters, channels
-):
+def evaluate(w: np.ndarray, dw: np.ndarray, s: np.ndarray, lr: np.ndarray, seed: np.ndarray | None = None,
+             step: np.ndarray | None = None, *, unit: float, parameter: int, rounding: str, qas: bool, scale: float,
+             weight_decay: float, filters: Ints, channels: Ints) -> np.ndarray:  # fmt: skip
     part = w[tuple(map(slice, dw.shape))]
     f = np.float32
     worth = (f(unit) * s.astype(f)) ** 2 if qas else np.ones_like(s, f)
@@ -77,33 +79,35 @@ def evaluate(
         new = np.where(down >= 0, down, whole + np.ceil(move).astype(np.int64))
     else:
         element = _own_elements(w.shape, filters, channels)[tuple(map(slice, dw.shape))]
-        r = uniform(int(seed), int(step), parameter, element) if rounding == "stochastic" else f(0.5)
+        r: np.ndarray | np.float32 = f(0.5)
+        if seed is not None and step is not None:  # given where it rounds stochastically, and only there
+            r = uniform(int(seed), int(step), parameter, element)
         new = whole + np.floor(move + r).astype(np.int64)
     limit = 127 if w.dtype == np.int8 else BIAS_LIMIT
     return _updated(w, dw, np.clip(new, -limit, limit).astype(w.dtype))
 
 
-def _own_elements(shape, filters, channels) -> np.ndarray:
+def _own_elements(shape: Ints, filters: Ints, channels: Ints) -> np.ndarray:
     """Which element of the model's own order each one is."""
     element = np.arange(np.prod(shape)).reshape(shape)
     element = element[list(filters)] if filters else element
     return element[:, list(channels)] if channels else element
 
 
-def literals(
-    w, dw, s, lr, seed=None, step=None, *, unit, parameter, rounding, qas, scale, weight_decay, filters, channels
-):
+def literals(w: TensorType, dw: TensorType, s: TensorType, lr: TensorType, seed: TensorType | None = None,
+             step: TensorType | None = None, *, unit: float, parameter: int, rounding: str, qas: bool, scale: float,
+             weight_decay: float, filters: Ints, channels: Ints) -> Literals:  # fmt: skip
     """Rows are filters: elements of a row of dw; the first row, and from row to row of w, in the model's own; taps."""
     rows, apart = dw.shape[0], w.elements // w.shape[0]
     return [rows, dw.elements // rows, 0, apart, parameter, ROUNDINGS[rounding], int(qas), unit, scale, weight_decay,
             apart // (w.shape[1] if w.rank > 1 else 1), in_flash(filters[:rows]), in_flash(channels)]  # fmt: skip
 
 
-def function(w, *_, **__):
+def function(w: TensorType, *_: TensorType, **__: Any) -> str:
     return "sgd_s8" if w.dtype == "int8" else "sgd_s32"
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for index, (whole, part) in enumerate(
         (((4, 3, 3, 3), (4, 3, 3, 3)), ((5, 6, 2, 1), (5, 6, 2, 1)), ((6, 1, 3, 3), (4, 1, 3, 3)), ((9,), (9,)))
@@ -112,12 +116,17 @@ def samples(rng):
             int8 = len(whole) > 1
             w = rng.integers(-127, 128, whole).astype(np.int8) if int8 else rng.integers(-9999, 9999, whole, np.int32)
             dw = rng.normal(size=part) * (0.02 if index else 2)
-            scalars = np.asarray(0.3), np.asarray(7 + index, np.int32), np.asarray(3, np.int32)
-            attrs = {"parameter": index, "rounding": rounding, "qas": index != 2, "unit": 1.0 if int8 else 0.02}
+            rate, counters = np.asarray(0.3), (np.asarray(7 + index, np.int32), np.asarray(3, np.int32))
+            attrs: dict[str, Any] = {
+                "parameter": index,
+                "rounding": rounding,
+                "qas": index != 2,
+                "unit": 1.0 if int8 else 0.02,
+            }
             attrs |= {"scale": 0.5, "weight_decay": 0.01} if index == 1 else {}
             attrs |= {"filters": tuple(rng.permutation(whole[0]).tolist())} if index in (1, 2, 3) else {}
             attrs |= {"channels": tuple(rng.permutation(whole[1]).tolist())} if index < 2 else {}
-            scalars = scalars if rounding == "stochastic" else scalars[:1]
+            scalars = (rate, *counters) if rounding == "stochastic" else (rate,)
             cases.append(Sample((w, dw, rng.uniform(0.05, 0.2, whole[0]), *scalars), attrs))
     return cases
 

@@ -18,7 +18,7 @@ INTEGER_BITS, SUM_BITS = 5, 12  # of the scaled difference to the largest logit,
 FRACTION = 31 - INTEGER_BITS
 
 
-def infer(x, *, x_scale, beta):
+def infer(x: TensorType, *, x_scale: float, beta: float) -> TensorType:
     check("qnn.softmax", x, x_scale, x.zero_point)
     if x.rank != 2 or x.shape[1] >= 1 << SUM_BITS or not beta > 0:
         limit = 1 << SUM_BITS
@@ -32,7 +32,7 @@ def scaling(x_scale: float, beta: float) -> tuple[int, int, int]:
     return m, shift, -floor(((1 << INTEGER_BITS) - 1) * 2.0 ** (FRACTION - shift))
 
 
-def below_largest(x, m: int, shift: int, lowest: int):
+def below_largest(x: np.ndarray, m: int, shift: int, lowest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The differences to a row's largest logit, with 5 integer bits; the exponentials; which of them count."""
     below = x.astype(np.int64) - x.max(axis=1, keepdims=True)
     counts = below >= lowest
@@ -40,18 +40,18 @@ def below_largest(x, m: int, shift: int, lowest: int):
     return scaled, np.where(counts, exponential(scaled, INTEGER_BITS), 0), counts
 
 
-def sum_of(e):
+def sum_of(e: np.ndarray) -> np.ndarray:
     """Of a row's exponentials, with 12 integer bits."""
     return over(e, SUM_BITS).sum(axis=1, keepdims=True)
 
 
-def reciprocal(total) -> tuple[np.ndarray, np.ndarray]:
+def reciprocal(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """1 / total as a number without integer bits, and how many bits it is to be shifted right."""
     leading = leading_zeros(total)
     return one_over_one_plus((total << leading) - (1 << 31)), SUM_BITS - leading
 
 
-def evaluate(x, *, x_scale, beta):
+def evaluate(x: np.ndarray, *, x_scale: float, beta: float) -> np.ndarray:
     _, e, counts = below_largest(x, *scaling(x_scale, beta))
     scale, right = reciprocal(sum_of(e))
     y = np.stack([over(high(s, row), int(r[0]) + 23) for s, r, row in zip(scale, right, e, strict=True)])
@@ -68,7 +68,7 @@ CASES = (  # shape, scale, beta
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = [
         Sample((rng.integers(-128, 128, shape, dtype=np.int8),), {"x_scale": scale, "beta": beta})
         for shape, scale, beta in CASES

@@ -6,10 +6,13 @@ TensorFlow Lite Micro computes it, to the bit (see _int8_functions). Slopes belo
 the result was clipped; rounding passes them straight through.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._int8_functions import FUNCTIONS
 from workbench.ops._quantized import check, result
@@ -18,7 +21,9 @@ QUANTIZATION = {"x_scale": REQUIRED, "x_zero_point": 0, "y_scale": REQUIRED, "y_
 ALL = np.arange(-128, 128)
 
 
-def infer(*, function, number, x_scale, x_zero_point, y_scale, y_zero_point, form):
+def infer(
+    *, function: str, number: float, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, form: str
+) -> TensorType:
     if function not in FUNCTIONS:
         raise ShapeError(f"qnn.table: function {function!r} is not one of {', '.join(FUNCTIONS)}")
     FUNCTIONS[function].require(number)
@@ -27,13 +32,16 @@ def infer(*, function, number, x_scale, x_zero_point, y_scale, y_zero_point, for
     return TensorType((256,), "int8", scale=float(y_scale), zero_point=y_zero_point)
 
 
-def _rounded(function, number, x_scale, x_zero_point, y_scale, y_zero_point):
+def _rounded(function: str, number: float, x_scale: float, x_zero_point: int, y_scale: float,
+             y_zero_point: int) -> np.ndarray:  # fmt: skip
     """f of each of the 256, in steps of the result, rounded; not yet clipped."""
     real = (ALL - x_zero_point) * x_scale
     return np.rint(FUNCTIONS[function].real(real, number) / y_scale) + y_zero_point
 
 
-def evaluate(*, function, number, x_scale, x_zero_point, y_scale, y_zero_point, form):
+def evaluate(
+    *, function: str, number: float, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, form: str
+) -> np.ndarray:
     of_both = x_scale, x_zero_point, y_scale, y_zero_point
     if form == "tflite":
         values = FUNCTIONS[function].tflite(ALL - x_zero_point, number, x_scale, y_scale, y_zero_point)
@@ -42,12 +50,14 @@ def evaluate(*, function, number, x_scale, x_zero_point, y_scale, y_zero_point, 
     return np.clip(values, -128, 127).astype(np.int8)
 
 
-def infer_slopes(**attrs):
+def infer_slopes(**attrs: Any) -> TensorType:
     infer(**attrs)
     return TensorType((256,))
 
 
-def evaluate_slopes(*, function, number, x_scale, x_zero_point, y_scale, y_zero_point, form):
+def evaluate_slopes(
+    *, function: str, number: float, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, form: str
+) -> np.ndarray:
     unclipped = _rounded(function, number, x_scale, x_zero_point, y_scale, y_zero_point)
     slopes = FUNCTIONS[function].slope((ALL - x_zero_point) * x_scale, number)
     return np.where((unclipped >= -128) & (unclipped <= 127), slopes, 0).astype(np.float32)
@@ -64,7 +74,7 @@ CASES = (  # function, number, x_scale, x_zero_point, y_scale, y_zero_point
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     names = "function", "number", "x_scale", "x_zero_point", "y_scale", "y_zero_point"
     return [
         Sample((), dict(zip(names, case, strict=True)) | {"form": form})
@@ -73,15 +83,15 @@ def samples(rng):
     ]
 
 
-def array(c_type: str, values) -> str:
+def array(c_type: str, values: Iterable[str]) -> str:
     return f"(const {c_type}[]){{ {', '.join(values)} }}"
 
 
-def literals(**attrs):
+def literals(**attrs: Any) -> Literals:
     return [array("int", map(str, evaluate(**attrs)))]
 
 
-def literals_slopes(**attrs):
+def literals_slopes(**attrs: Any) -> Literals:
     return [array("double", map(repr, evaluate_slopes(**attrs).tolist()))]
 
 

@@ -7,24 +7,25 @@ bias are made of (see qnn.conv2d).
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, Slice, register
+from workbench.ir.op import Kernel, Literals, Op, Sample, Slice, register
+from workbench.ir.types import Ints, TensorType
 
 
-def infer(dy, mask, s):
+def infer(dy: TensorType, mask: TensorType, s: TensorType) -> TensorType:
     if dy.rank != 4 or dy.shape != mask.shape or s.shape != dy.shape[1:2]:
         raise ShapeError(f"through_clip: dy and mask are of one shape, s one a channel; got {dy}, {mask} and {s}")
     return dy
 
 
-def evaluate(dy, mask, s):
+def evaluate(dy: np.ndarray, mask: np.ndarray, s: np.ndarray) -> np.ndarray:
     return np.where(mask, dy * s.astype(dy.dtype).reshape(1, -1, 1, 1), dy.dtype.type(0))
 
 
-def literals(dy, *_):
+def literals(dy: TensorType, *_: TensorType) -> Literals:
     return [dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3], 0]
 
 
-def slices(sliced, dy, mask, s):
+def slices(sliced: Ints, dy: TensorType, mask: TensorType, s: TensorType) -> Slice | None:
     if sliced == (0,):
         plane = dy.shape[2] * dy.shape[3]
         numbers = (1, "count", plane, f"first * {plane}")
@@ -32,7 +33,7 @@ def slices(sliced, dy, mask, s):
     return None
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((rng.normal(size=shape), rng.random(shape) < 0.5, rng.random(shape[1])))
         for shape in ((2, 3, 5, 1), (1, 5, 3, 3), (1, 40, 1, 1), (1, 2, 8, 8))

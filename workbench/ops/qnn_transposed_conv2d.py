@@ -8,29 +8,40 @@ Backward, with g = s · dy where the mask's bit is set (qnn.through_clip), and w
     dx = conv2d(g, wᵀ)        dw = conv2d_backward_weight(x_real, g)ᵀ        db = x_scale · Σ g
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, register
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Arrays, Attrs, Kernel, Literals, Op, Sample, Types, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d_transpose
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, result
 from workbench.ops.qnn_conv2d import grad_b, sample, sums_gradient, units
 
 WINDOW = ("kernel_size", "strides", "padding")
 SWAPPED = (1, 0, 2, 3)
-ALONE = {"dilation": (1, 1), "groups": 1}
+ALONE: Attrs = {"dilation": (1, 1), "groups": 1}
 
 
-def infer(x, w, b, m, *, x_scale, x_zero_point, y_scale, y_zero_point, clip, form, mask, **attrs):
+def infer(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *, x_scale: float, x_zero_point: int,
+          y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool,
+          **attrs: Any) -> Types:  # fmt: skip
     check("qnn.transposed_conv2d", x, x_scale, x_zero_point)
     if w.rank != 4 or b.shape != w.shape[:1] or m.shape != (2, w.shape[0]):
         raise ShapeError(f"qnn.transposed_conv2d: w is OIHW, b one a filter, m two; got {w}, {b}, {m}")
-    sums = conv2d_transpose.infer(x, TensorType(tuple(w.shape[at] for at in SWAPPED)), **attrs, **ALONE)
+    sums = sums_type(x, w, **attrs)
     return result("qnn.transposed_conv2d", sums.shape, y_scale, y_zero_point, clip, form, mask)
 
 
-def evaluate(x, w, b, m, *, x_zero_point, y_zero_point, clip, form, mask, x_scale, y_scale, **attrs):
+def sums_type(x: TensorType, w: TensorType, **attrs: Any) -> TensorType:
+    return conv2d_transpose.infer(x, TensorType(tuple(w.shape[at] for at in SWAPPED)), **attrs, **ALONE)
+
+
+def evaluate(x: np.ndarray, w: np.ndarray, b: np.ndarray, m: np.ndarray, *, x_zero_point: int, y_zero_point: int,
+             clip: Ints, form: str, mask: bool, x_scale: float, y_scale: float,
+             **attrs: Any) -> Arrays:  # fmt: skip
     # float64 holds these sums exactly: they are those of an int32
     x, w = x.astype(np.float64) - x_zero_point, w.transpose(SWAPPED).astype(np.float64)
     acc = conv2d_transpose.evaluate(x, w, **attrs, **ALONE).astype(np.int64)
@@ -38,25 +49,28 @@ def evaluate(x, w, b, m, *, x_zero_point, y_zero_point, clip, form, mask, x_scal
     return clipped(multiplied(acc + b.reshape(1, -1, 1, 1), factor[0], factor[1], form), y_zero_point, clip, mask)
 
 
-def grad_x(build, dy, x, w, b, m, *, y, **attrs):
+def grad_x(build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *, y: Values, **attrs: Any) -> Value:
     filters = build.op("qnn.dequantize", build.transpose(w, axes=SWAPPED), scale=1.0)
     window = {key: attrs[key] for key in WINDOW}
     return build.conv2d(sums_gradient(build, dy, m, y), filters, channels=x.shape[1], **window)
 
 
-def grad_w(build, dy, x, w, b, m, *, y, x_scale, x_zero_point, **attrs):
+def grad_w(build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *, y: Values, x_scale: float,
+           x_zero_point: int, **attrs: Any) -> Value:  # fmt: skip
     real = build.op("qnn.dequantize", x, scale=x_scale, zero_point=x_zero_point)
     window = {key: attrs[key] for key in WINDOW}
     return build.transpose(build.conv2d_backward_weight(real, sums_gradient(build, dy, m, y), **window), axes=SWAPPED)
 
 
-def macs(x, w, *_, **__):
+def macs(x: TensorType, w: TensorType, *_: TensorType, **__: Any) -> int:
     return x.elements * w.elements // w.shape[1]
 
 
-def literals(x, w, b, m, *, strides, padding, output_padding, x_zero_point, y_zero_point, clip, form, **attrs):
-    y = infer(x, w, b, m, strides=strides, padding=padding, output_padding=output_padding, x_zero_point=x_zero_point,
-              y_zero_point=y_zero_point, clip=clip, form=form, **{**attrs, "mask": False})  # fmt: skip
+def literals(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *, strides: Ints, padding: Ints,
+             output_padding: Ints, x_zero_point: int, y_zero_point: int, clip: Ints, form: str,
+             **attrs: Any) -> Literals:  # fmt: skip
+    sizes = {key: attrs[key] for key in ("channels", "kernel_size")}
+    y = sums_type(x, w, strides=strides, padding=padding, output_padding=output_padding, **sizes)
     return [
         *x.shape,
         *y.shape[1:],
@@ -81,7 +95,7 @@ CASES = (  # shape, output channels, kernel, strides, padding, output padding
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for index, (shape, channels, kernel, strides, padding, rest) in enumerate(CASES):
         attrs = {"channels": channels, "kernel_size": kernel, "strides": strides, "padding": padding}

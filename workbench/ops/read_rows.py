@@ -8,20 +8,20 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Op, Rows, Sample, register
-from workbench.ir.types import STREAM
+from workbench.ir.types import STREAM, TensorType
 
 
-def infer(x):
+def infer(x: TensorType) -> TensorType:
     if x.layout != STREAM or x.rank != 4 or x.shape[0] != 1:
         raise ShapeError(f"read_rows: one image comes row by row, batch 1 in layout {STREAM}; got {x}")
     return x.in_layout("")
 
 
-def evaluate(x):
+def evaluate(x: np.ndarray) -> np.ndarray:
     return x.copy()
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((rng.normal(size=(1, 3, 4, 5)),), layouts={0: STREAM}),
         Sample((rng.integers(-128, 128, (1, 2, 3, 7)).astype(np.int8),), layouts={0: STREAM}),
@@ -29,7 +29,7 @@ def samples(rng):
     ]
 
 
-def function(x):
+def function(x: TensorType) -> str:
     return "read_rows_s8" if x.dtype == "int8" else "read_rows_f32"
 
 

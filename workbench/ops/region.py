@@ -6,21 +6,25 @@ The body is a graph of its own: its inputs are the region's operands in order, i
 everything lies channel by channel; an image outside may lie row by row (NHCW), as do the results numbered `by_rows`.
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import GraphError, ShapeError
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
+from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.ranges import Range
 from workbench.ir.slices import slices, takeovers
 from workbench.ir.strips import runs_over, strips
-from workbench.ir.types import BY_ROWS
+from workbench.ir.types import BY_ROWS, Ints, TensorType
 from workbench.ir.verify import verify
 from workbench.ops._region_samples import CHAINS
 
 
-def infer(*operands, body, rows, channels, by_rows):
+def infer(*operands: TensorType, body: Graph, rows: int, channels: int, by_rows: Ints) -> tuple[TensorType, ...]:
     if [body.types[name] for name in body.inputs] != [kind.in_body for kind in operands] or body.persistent:
         raise ShapeError(f"region: its body takes {', '.join(str(body.types[name]) for name in body.inputs)}; "
                          f"got {', '.join(map(str, operands))}")  # fmt: skip
@@ -28,7 +32,11 @@ def infer(*operands, body, rows, channels, by_rows):
         verify(body)
     except GraphError as error:
         raise ShapeError(f"region: {error.message}") from None
-    images = slices(body, channels) and set() if channels else strips(body, rows).images
+    images: frozenset[str] = frozenset()
+    if channels:
+        slices(body, channels)
+    else:
+        images = strips(body, rows).images
     if not set(by_rows) <= set(range(len(body.outputs))):
         raise ShapeError(f"region: it has {len(body.outputs)} results; by_rows is {list(by_rows)}")
     in_rows = [name for name, kind in zip(body.inputs, operands, strict=True) if kind.layout == BY_ROWS]
@@ -41,17 +49,17 @@ def infer(*operands, body, rows, channels, by_rows):
     )
 
 
-def _scratch(*_, body, rows, channels, **__) -> int:
+def _scratch(*_: Any, body: Graph, rows: int, channels: int, **__: Any) -> int:
     return (slices(body, channels) if channels else strips(body, rows)).scratch
 
 
-def evaluate(*operands, body, **_):
-    precision = next((a.dtype for a in operands if np.issubdtype(a.dtype, np.floating)), np.float32)
+def evaluate(*operands: np.ndarray, body: Graph, **_: Any) -> tuple[np.ndarray, ...]:
+    precision = next((a.dtype.type for a in operands if np.issubdtype(a.dtype, np.floating)), np.float32)
     made = interpret(body, dict(zip(body.inputs, operands, strict=True)), precision)
     return tuple(made[name] for name in body.outputs)
 
 
-def within(*operands, body, **_):
+def within(*operands: Range, body: Graph, **_: Any) -> tuple[Range, ...]:
     values = dict(zip(body.inputs, operands, strict=True))
     for node in body.nodes:
         made = ops.get(node.op).ranges(*(values[name] for name in node.operands), **node.attrs)
@@ -59,11 +67,11 @@ def within(*operands, body, **_):
     return tuple(values[name] for name in body.outputs)
 
 
-def macs(*_, body, **__):
+def macs(*_: TensorType, body: Graph, **__: Any) -> int:
     return sum(ops.get(node.op).macs(*(body.types[x] for x in node.operands), **node.attrs) for node in body.nodes)
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     """Chains of convolutions, poolings and their gradients, in strips of one row and of several, or of channels; those
     in strips also with all images row by row, results over images where they may be.
     """
@@ -87,7 +95,7 @@ def samples(rng):
     return cases
 
 
-def _random(rng, name, kind):
+def _random(rng: np.random.Generator, name: str, kind: TensorType) -> np.ndarray:
     if kind.dtype == "float32":  # scales among them
         return rng.uniform(0.1, 0.4, kind.shape) if name.startswith("s") else rng.normal(size=kind.shape)
     if kind.dtype == "bit":

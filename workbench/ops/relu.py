@@ -4,29 +4,37 @@ A NaN is not ≤ 0: it stays, as in numpy's maximum, and its gradient passes. Wi
 element, set where x was kept: all that the gradient needs (see nn.apply_mask).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Rows, Sample, Slice, channelwise, register
-from workbench.ir.ranges import Range, Within, same_bits
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import Arrays, Kernel, Op, Rows, Sample, Slice, Types, channelwise, register
+from workbench.ir.ranges import Evaluate, Range, Within, same_bits
+from workbench.ir.types import Ints, TensorType
 
 
-def infer(x, *, mask):
+def infer(x: TensorType, *, mask: bool) -> Types:
     return (x, TensorType(x.shape, "bit")) if mask else x
 
 
-def passes(y):
+def passes(y: np.ndarray) -> np.ndarray:
     """Where the gradient goes through: where nothing was clipped."""
     return ~(y <= 0)
 
 
-def evaluate(x, *, mask=False):
-    y = np.where(x <= 0, x.dtype.type(0), x)
+def clipped(x: np.ndarray) -> np.ndarray:
+    return np.where(x <= 0, x.dtype.type(0), x)
+
+
+def evaluate(x: np.ndarray, *, mask: bool = False) -> Arrays:
+    y = clipped(x)
     return (y, passes(y)) if mask else y
 
 
-def clip_ranges(evaluate) -> Within:
+def clip_ranges(evaluate: Evaluate) -> Within:
     """What a clip makes of a range. What may be anything may be NaN, and is anything still."""
 
     def within(x: Range, *, mask: bool) -> tuple[Range, ...]:
@@ -44,15 +52,15 @@ def clip_ranges(evaluate) -> Within:
 within = clip_ranges(evaluate)
 
 
-def grad_x(build, dy, x, *, y, mask):
+def grad_x(build: Builder, dy: Value, x: Value | None, *, y: Values, mask: bool) -> Value:
     return build.relu_grad(dy, y[0])
 
 
-def function(x, *, mask):
+def function(x: TensorType, *, mask: bool) -> str:
     return "relu_mask_f32" if mask else "relu_f32"
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     edge = rng.normal(size=(2, 3, 5))
     edge[0, 0, :2] = 0, -0.0
     long = rng.normal(size=(2, 35))
@@ -60,24 +68,24 @@ def samples(rng):
     return [Sample((edge,)), Sample((rng.normal(size=(1, 1)),)), *masked]
 
 
-def infer_grad(dy, y):
+def infer_grad(dy: TensorType, y: TensorType) -> TensorType:
     if dy.shape != y.shape:
         raise ShapeError(f"relu_grad: dy and y are of one shape; got {dy} and {y}")
     return dy
 
 
-def evaluate_grad(dy, y):
+def evaluate_grad(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(passes(y), dy, dy.dtype.type(0))
 
 
-def grad_dy(build, g, dy, y_, **_):
+def grad_dy(build: Builder, g: Value, dy: Value, y_: Value, **_: Any) -> Value:
     return build.relu_grad(g, y_)
 
 
-def channels_of(function):
+def channels_of(function: str) -> Callable[..., Slice | None]:
     """Of a gradient that takes dy and y, and each element by itself."""
 
-    def slices(sliced, dy, y):
+    def slices(sliced: Ints, dy: TensorType, y: TensorType) -> Slice | None:
         if sliced != (0,) or dy.rank != 4:
             return None
         plane = dy.shape[2] * dy.shape[3]
@@ -86,8 +94,9 @@ def channels_of(function):
     return slices
 
 
-def samples_grad(rng):
-    return [Sample((rng.normal(size=case.operands[0].shape), evaluate(case.operands[0]))) for case in samples(rng)]
+def samples_grad(rng: np.random.Generator) -> list[Sample]:
+    arrays = [x for case in samples(rng) for x in case.operands]
+    return [Sample((rng.normal(size=x.shape), clipped(x))) for x in arrays]
 
 
 register(Op(

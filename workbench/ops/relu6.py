@@ -4,62 +4,70 @@ A NaN is kept (see nn.relu). With `mask` it also gives one bit an element, set w
 needs (see nn.apply_mask).
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Rows, Sample, channelwise, register
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import Arrays, Kernel, Op, Rows, Sample, Types, channelwise, register
 from workbench.ir.types import TensorType
 from workbench.ops.relu import channels_of, clip_ranges
 
 
-def infer(x, *, mask):
+def infer(x: TensorType, *, mask: bool) -> Types:
     return (x, TensorType(x.shape, "bit")) if mask else x
 
 
-def passes(y):
+def passes(y: np.ndarray) -> np.ndarray:
     """Where the gradient goes through: where nothing was clipped."""
     return ~(y <= 0) & ~(y >= 6)
 
 
-def evaluate(x, *, mask=False):
-    y = np.where(x <= 0, x.dtype.type(0), np.minimum(x, x.dtype.type(6)))
+def clipped(x: np.ndarray) -> np.ndarray:
+    return np.where(x <= 0, x.dtype.type(0), np.minimum(x, x.dtype.type(6)))
+
+
+def evaluate(x: np.ndarray, *, mask: bool = False) -> Arrays:
+    y = clipped(x)
     return (y, passes(y)) if mask else y
 
 
 within = clip_ranges(evaluate)
 
 
-def grad_x(build, dy, x, *, y, mask):
+def grad_x(build: Builder, dy: Value, x: Value | None, *, y: Values, mask: bool) -> Value:
     return build.relu6_grad(dy, y[0])
 
 
-def function(x, *, mask):
+def function(x: TensorType, *, mask: bool) -> str:
     return "relu6_mask_f32" if mask else "relu6_f32"
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     edge = rng.normal(size=(2, 3, 5)) * 6
     edge[0, 0, :4] = 0, -0.0, 6, 6
     plain = [Sample((x,)) for x in (edge, rng.normal(size=(1, 1)), np.array([-7.0, 7.0, 5.5]))]
     return [*plain, Sample((edge,), {"mask": True}), Sample((6 * rng.normal(size=(3, 22)),), {"mask": True})]
 
 
-def infer_grad(dy, y):
+def infer_grad(dy: TensorType, y: TensorType) -> TensorType:
     if dy.shape != y.shape:
         raise ShapeError(f"relu6_grad: dy and y are of one shape; got {dy} and {y}")
     return dy
 
 
-def evaluate_grad(dy, y):
+def evaluate_grad(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(passes(y), dy, dy.dtype.type(0))
 
 
-def grad_dy(build, g, dy, y_, **_):
+def grad_dy(build: Builder, g: Value, dy: Value, y_: Value, **_: Any) -> Value:
     return build.relu6_grad(g, y_)
 
 
-def samples_grad(rng):
-    return [Sample((rng.normal(size=case.operands[0].shape), evaluate(case.operands[0]))) for case in samples(rng)]
+def samples_grad(rng: np.random.Generator) -> list[Sample]:
+    arrays = [x for case in samples(rng) for x in case.operands]
+    return [Sample((rng.normal(size=x.shape), clipped(x))) for x in arrays]
 
 
 register(Op(

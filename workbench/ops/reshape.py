@@ -1,40 +1,44 @@
 """reshape and nn.batch_flatten: the same storage under another shape; they cost nothing."""
 
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from workbench.errors import ShapeError
+from workbench.ir.build import Builder, Value
 from workbench.ir.op import REQUIRED, Op, Sample, channelwise, register
-from workbench.ir.types import TensorType
+from workbench.ir.types import Ints, TensorType
 
 
-def infer(x, *, newshape):
+def infer(x: TensorType, *, newshape: Ints) -> TensorType:
     if prod(newshape) != x.elements:
         raise ShapeError(f"reshape: {x} has {x.elements} elements, {newshape} {prod(newshape)}")
     return TensorType(tuple(newshape), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
-def evaluate(x, *, newshape):
+def evaluate(x: np.ndarray, *, newshape: Ints) -> np.ndarray:
     return x.reshape(newshape)
 
 
-def grad_x(build, dy, x, **_):
+def grad_x(build: Builder, dy: Value, x: Value, **_: Any) -> Value:
     return build.reshape(dy, newshape=x.shape)
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((rng.normal(size=(2, 3, 4)),), {"newshape": (6, 4)}),
         Sample((rng.normal(size=(1, 5)),), {"newshape": (5,)}),
     ]
 
 
-def infer_flatten(x):
+def infer_flatten(x: TensorType) -> TensorType:
     if x.rank < 2:
         raise ShapeError(f"batch_flatten: x has a batch axis and more; got {x}")
     return TensorType((x.shape[0], x.elements // x.shape[0]), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
-def samples_flatten(rng):
+def samples_flatten(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=(2, 3, 4, 2)),)), Sample((rng.normal(size=(1, 5)),))]
 
 

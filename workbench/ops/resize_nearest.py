@@ -4,22 +4,25 @@ each pixel of x became. As TensorFlow Lite finds it, in float32 (kernels/interna
     row of x = ⌊(row of y + half) · H / size⌋        rounded, of H - 1 and size - 1, where corners are aligned
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, channelwise, register
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Attrs, Kernel, Literals, Op, Sample, channelwise, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops._tables import in_flash
 
 LARGEST = 2**15 - 1  # rows or columns: the kernels' tables hold int16
 
 
-def infer(x, *, size, align_corners, half_pixel_centers):
+def infer(x: TensorType, *, size: Ints, align_corners: bool, half_pixel_centers: bool) -> TensorType:
     _check("resize_nearest", x, size)
     return TensorType((*x.shape[:2], *size), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
-def _check(what: str, x, size) -> None:
+def _check(what: str, x: TensorType, size: Ints) -> None:
     if x.rank != 4 or len(size) != 2 or any(not isinstance(each, int) or each < 1 for each in size):
         raise ShapeError(f"{what}: it takes (N, C, H, W) to a size of (rows, columns); got {x} and {size}")
     if max(*size, *x.shape[2:]) > LARGEST:
@@ -43,28 +46,28 @@ def _nearest(pixels: int, made: int, align_corners: bool, half_pixel_centers: bo
     return np.minimum(index, pixels - 1)
 
 
-def _rows_and_columns(pixels, made, how) -> list[np.ndarray]:
+def _rows_and_columns(pixels: Ints, made: Ints, how: Attrs) -> list[np.ndarray]:
     return [_nearest(*each, **how) for each in zip(pixels, made, strict=True)]
 
 
-def _where(pixels, made, how):
+def _where(pixels: Ints, made: Ints, how: Attrs) -> tuple[Any, ...]:
     rows, columns = _rows_and_columns(pixels, made, how)
     return (slice(None), slice(None), rows[:, None], columns[None, :])
 
 
-def evaluate(x, *, size, **how):
+def evaluate(x: np.ndarray, *, size: Ints, **how: Any) -> np.ndarray:
     return np.ascontiguousarray(x[_where(x.shape[2:], size, how)])
 
 
-def grad_x(build, dy, x, *, y, size, **how):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, size: Ints, **how: Any) -> Value:
     return build.resize_nearest_grad(dy, size=x.shape[2:], **how)
 
 
-def literals(x, *, size, **how):
+def literals(x: TensorType, *, size: Ints, **how: Any) -> Literals:
     return _literals(x.shape[:2], x.shape[2:], size, how)
 
 
-def _literals(planes, pixels, made, how):
+def _literals(planes: Ints, pixels: Ints, made: Ints, how: Attrs) -> Literals:
     """Planes, pixels of x and of y, and the tables of which row and column of x each of y is."""
     return [planes[0] * planes[1], *pixels, *made, *map(in_flash, _rows_and_columns(pixels, made, how))]
 
@@ -80,7 +83,7 @@ CASES = (  # shape, size, align_corners, half_pixel_centers
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for shape, size, align, half in CASES:
         attrs = {"size": size, "align_corners": align, "half_pixel_centers": half}
@@ -88,26 +91,26 @@ def samples(rng):
     return [*cases, Sample((rng.integers(-128, 128, CASES[1][0], np.int8),), cases[1].attrs)]
 
 
-def infer_grad(dy, *, size, align_corners, half_pixel_centers):
+def infer_grad(dy: TensorType, *, size: Ints, align_corners: bool, half_pixel_centers: bool) -> TensorType:
     _check("resize_nearest_grad", dy, size)
     return TensorType((*dy.shape[:2], *size), dy.dtype)
 
 
-def evaluate_grad(dy, *, size, **how):
+def evaluate_grad(dy: np.ndarray, *, size: Ints, **how: Any) -> np.ndarray:
     dx = np.zeros((*dy.shape[:2], *size), dy.dtype)
     np.add.at(dx, _where(size, dy.shape[2:], how), dy)
     return dx
 
 
-def grad_dy(build, g, dy, *, y, size, **how):
+def grad_dy(build: Builder, g: Value, dy: Value, *, y: Values, size: Ints, **how: Any) -> Value:
     return build.resize_nearest(g, size=dy.shape[2:], **how)
 
 
-def literals_grad(dy, *, size, **how):
+def literals_grad(dy: TensorType, *, size: Ints, **how: Any) -> Literals:
     return _literals(dy.shape[:2], size, dy.shape[2:], how)
 
 
-def samples_grad(rng):
+def samples_grad(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((rng.normal(size=(*shape[:2], *size)),),
                {"size": shape[2:], "align_corners": align, "half_pixel_centers": half})

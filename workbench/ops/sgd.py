@@ -7,24 +7,26 @@ v = g                                    nn.sgd
 v ← momentum · v + g                     nn.sgd_momentum (as PyTorch's SGD: no dampening, no Nesterov)
 """
 
+import numpy as np
+
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
-from workbench.ir.types import TensorType
+from workbench.ir.types import Ints, TensorType
 
 
-def infer(w, dw, lr, *, scale, weight_decay):
+def infer(w: TensorType, dw: TensorType, lr: TensorType, *, scale: float, weight_decay: float) -> TensorType:
     if lr.rank != 0 or w.rank != dw.rank or not _is_part(dw.shape, w.shape):
         raise ShapeError(f"sgd: dw has w's shape, or fewer channels along one axis, and lr is a scalar; "
                          f"got {w}, {dw} and {lr}")  # fmt: skip
     return TensorType(w.shape, w.dtype)
 
 
-def _is_part(part, whole) -> bool:
+def _is_part(part: Ints, whole: Ints) -> bool:
     less = [k < n for k, n in zip(part, whole, strict=True)]
     return sum(less) <= 1 and all(k <= n for k, n in zip(part, whole, strict=True))
 
 
-def _updated(w, dw, change):
+def _updated(w: np.ndarray, dw: np.ndarray, change: np.ndarray) -> np.ndarray:
     """w with `change` in place of its first channels, as many as dw has."""
     if w.shape == dw.shape:
         return change
@@ -33,12 +35,12 @@ def _updated(w, dw, change):
     return y
 
 
-def _gradient(w, dw, scale, weight_decay):
+def _gradient(w: np.ndarray, dw: np.ndarray, scale: float, weight_decay: float) -> np.ndarray:
     g = dw if scale == 1 else dw * dw.dtype.type(scale)
     return g + w * w.dtype.type(weight_decay) if weight_decay else g
 
 
-def evaluate(w, dw, lr, *, scale, weight_decay):
+def evaluate(w: np.ndarray, dw: np.ndarray, lr: np.ndarray, *, scale: float, weight_decay: float) -> np.ndarray:
     part = w[tuple(map(slice, dw.shape))]
     return _updated(w, dw, part - lr * _gradient(part, dw, scale, weight_decay))
 
@@ -46,25 +48,29 @@ def evaluate(w, dw, lr, *, scale, weight_decay):
 SHAPES = ((3, 2, 3, 3), (10,), (1, 1))
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     plain = [Sample((rng.normal(size=s), rng.normal(size=s), rng.uniform(size=()))) for s in SHAPES]
     full = {"scale": 0.25, "weight_decay": 0.01}
     return [*plain, Sample((rng.normal(size=(5, 3)), rng.normal(size=(5, 3)), rng.uniform(size=())), full)]
 
 
-def infer_momentum(w, dw, v, lr, *, momentum, scale, weight_decay):
+def infer_momentum(
+    w: TensorType, dw: TensorType, v: TensorType, lr: TensorType, *, momentum: float, scale: float, weight_decay: float
+) -> tuple[TensorType, TensorType]:
     if v.shape != dw.shape:
         raise ShapeError(f"sgd_momentum: dw and v are of one shape; got {dw} and {v}")
     return infer(w, dw, lr, scale=scale, weight_decay=weight_decay), TensorType(v.shape, v.dtype)
 
 
-def evaluate_momentum(w, dw, v, lr, *, momentum, scale, weight_decay):
+def evaluate_momentum(
+    w: np.ndarray, dw: np.ndarray, v: np.ndarray, lr: np.ndarray, *, momentum: float, scale: float, weight_decay: float
+) -> tuple[np.ndarray, np.ndarray]:
     part = w[tuple(map(slice, dw.shape))]
     v = v * v.dtype.type(momentum) + _gradient(part, dw, scale, weight_decay)
     return _updated(w, dw, part - lr * v), v
 
 
-def samples_momentum(rng):
+def samples_momentum(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((*(rng.normal(size=shape) for _ in range(3)), rng.uniform(size=())), {"momentum": 0.9, **extra})
         for shape, extra in zip(SHAPES, ({}, {"scale": 0.5}, {"weight_decay": 0.001}), strict=True)

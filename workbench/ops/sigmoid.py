@@ -7,23 +7,23 @@ from workbench.ops._pointwise import Activation, register_activation
 from workbench.ops.softmax import exponentials
 
 
-def evaluate(x):
+def evaluate(x: np.ndarray) -> np.ndarray:
     e = np.exp(-np.abs(x))
     return np.where(x < 0, e, x.dtype.type(1)) / (1 + e)
 
 
-def slope(y):
+def slope(y: np.ndarray) -> np.ndarray:
     return y * (1 - y)
 
 
-def _ends(x):
+def _ends(x: np.ndarray) -> Range:
     x = x.astype(np.float64)
     e, size = exponentials(-np.abs(x))
     y = np.where(x < 0, e, 1) / (1 + e)
     return near(y, y + np.where(e == 0, 0, size))
 
 
-def within(x):
+def within(x: Range) -> Range:
     low = _ends(x.low)
     return low if x.exact else Range(low.low, _ends(x.high).high)
 

@@ -6,17 +6,21 @@
 Attributes name a number for each axis but the first, so that they are right for any batch.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, Ties, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops._loops import joined, numbers, row_major
 
 DEPTH = 6  # loops of the kernels
 
 
-def infer(x, *, begin, size, strides):
+def infer(x: TensorType, *, begin: Ints, size: Ints, strides: Ints) -> TensorType:
     _check("slice", x, begin=begin, size=size, strides=strides)
     ends = [b + (n - 1) * s for b, n, s in zip(begin, size, strides, strict=True)]
     if min(size) < 1 or any(end >= count for end, count in zip(ends, x.shape[1:], strict=True)):
@@ -26,7 +30,7 @@ def infer(x, *, begin, size, strides):
     return TensorType((x.shape[0], *size), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
-def _check(what: str, x, **attrs) -> None:
+def _check(what: str, x: TensorType, **attrs: Any) -> None:
     for name, each in attrs.items():
         least = 1 if name == "strides" else 0
         if len(each) != x.rank - 1 or any(not isinstance(n, int) or n < least for n in each):
@@ -34,21 +38,21 @@ def _check(what: str, x, **attrs) -> None:
                              f"least {least}; got {list(each)}")  # fmt: skip
 
 
-def evaluate(x, *, begin, size, strides):
+def evaluate(x: np.ndarray, *, begin: Ints, size: Ints, strides: Ints) -> np.ndarray:
     return np.ascontiguousarray(x[_where(begin, size, strides)])
 
 
-def _where(begin, size, strides):
+def _where(begin: Ints, size: Ints, strides: Ints) -> tuple[slice, ...]:
     return (slice(None), *(slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(begin, size, strides, strict=True)))
 
 
-def grad_x(build, dy, x, *, y, begin, size, strides):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, begin: Ints, size: Ints, strides: Ints) -> Value:
     ends = [b + (n - 1) * s + 1 for b, n, s in zip(begin, size, strides, strict=True)]
     high = tuple(count - end for count, end in zip(x.shape[1:], ends, strict=True))
     return build.pad(dy, low=begin, high=high, strides=strides)
 
 
-def literals(x, *, begin, size, strides):
+def literals(x: TensorType, *, begin: Ints, size: Ints, strides: Ints) -> Literals:
     """Where it begins in x, and (size, stride in x) of y's axes."""
     apart = row_major(x.shape)
     steps = [apart[0], *(each * s for each, s in zip(apart[1:], strides, strict=True))]
@@ -56,7 +60,7 @@ def literals(x, *, begin, size, strides):
     return [first, *numbers("slice", joined((x.shape[0], *size), steps), DEPTH)]
 
 
-def ties(x, **attrs):
+def ties(x: TensorType, **attrs: Any) -> Ties:
     """Channels stay what they are where axis 1 is left alone."""
     whole = {"begin": 0, "low": 0, "high": 0, "strides": 1, "size": x.shape[1]}
     alone = all(attrs[name][0] == each for name, each in whole.items() if name in attrs)
@@ -74,7 +78,7 @@ CASES = (  # shape, begin, size, strides
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for index, (shape, *numbers_of) in enumerate(CASES):
         attrs = dict(zip(("begin", "size", "strides"), numbers_of, strict=True))
@@ -84,7 +88,7 @@ def samples(rng):
     return cases
 
 
-def infer_pad(x, *, low, high, strides, value):
+def infer_pad(x: TensorType, *, low: Ints, high: Ints, strides: Ints, value: float) -> TensorType:
     _check("pad", x, low=low, high=high, strides=strides)
     if x.dtype == "int8" and value not in range(-128, 128):
         raise ShapeError(f"pad: {value} is no value of {x}")
@@ -92,22 +96,22 @@ def infer_pad(x, *, low, high, strides, value):
     return TensorType(_padded(x.shape, low, high, strides), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
-def _padded(shape, low, high, strides) -> tuple[int, ...]:
+def _padded(shape: Ints, low: Ints, high: Ints, strides: Ints) -> tuple[int, ...]:
     sizes = zip(shape[1:], low, high, strides, strict=True)
     return (shape[0], *(a + (count - 1) * s + 1 + b for count, a, b, s in sizes))
 
 
-def evaluate_pad(x, *, low, high, strides, value):
+def evaluate_pad(x: np.ndarray, *, low: Ints, high: Ints, strides: Ints, value: float) -> np.ndarray:
     y = np.full(_padded(x.shape, low, high, strides), value, x.dtype)
     y[_where(low, x.shape[1:], strides)] = x
     return y
 
 
-def grad_pad(build, dy, x, *, y, low, strides, **_):
+def grad_pad(build: Builder, dy: Value, x: Value, *, y: Values, low: Ints, strides: Ints, **_: Any) -> Value:
     return build.slice(dy, begin=low, size=x.shape[1:], strides=strides)
 
 
-def literals_pad(x, *, low, high, strides, value):
+def literals_pad(x: TensorType, *, low: Ints, high: Ints, strides: Ints, value: float) -> Literals:
     """How many elements y has, where x begins in it, and (size, stride in y) of x's axes."""
     shape = _padded(x.shape, low, high, strides)
     apart = row_major(shape)
@@ -116,7 +120,7 @@ def literals_pad(x, *, low, high, strides, value):
     return [shape[0] * apart[0], first, *numbers("pad", joined(x.shape, steps), DEPTH), value]
 
 
-def samples_pad(rng):
+def samples_pad(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for index, (shape, begin, size, strides) in enumerate(CASES):
         ends = [b + (n - 1) * s + 1 for b, n, s in zip(begin, size, strides, strict=True)]
@@ -129,7 +133,7 @@ def samples_pad(rng):
     return cases
 
 
-def _of_dtype(name: str):
+def _of_dtype(name: str) -> Callable[..., str]:
     return lambda x, **_: f"{name}_s8" if x.dtype == "int8" else f"{name}_f32"
 
 

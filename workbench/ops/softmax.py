@@ -4,16 +4,17 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Op, Sample, register
-from workbench.ir.ranges import EPSILON, ROUNDINGS, known, near
+from workbench.ir.ranges import EPSILON, ROUNDINGS, Range, known, near
+from workbench.ir.types import TensorType
 
 
-def infer(x):
+def infer(x: TensorType) -> TensorType:
     if x.rank != 2:
         raise ShapeError(f"softmax: x is (batch, classes); got {x}")
     return x
 
 
-def evaluate(x):
+def evaluate(x: np.ndarray) -> np.ndarray:
     e = np.exp(x - x.max(axis=1, keepdims=True))
     return e * (x.dtype.type(1) / e.sum(axis=1, keepdims=True))
 
@@ -21,25 +22,25 @@ def evaluate(x):
 LOWEST = -87  # where the kernel's exp gives 0: what follows is hardly above the smallest float32
 
 
-def exponentials(below):
+def exponentials(below: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """exp in float64 of what is 0 or less, and its size (see ir/ranges.py): it depends on how x itself is rounded."""
     e = np.exp(below)
     return e, np.where(below < LOWEST, e / (ROUNDINGS * EPSILON), e * (1 - below))
 
 
-def probabilities(x):
+def probabilities(x: Range) -> tuple[np.ndarray, np.ndarray]:
     """Softmax in float64, and its numerators' sizes over its denominators."""
     e, size = exponentials(known(x).astype(np.float64) - known(x).max(axis=1, keepdims=True))
     total = e.sum(axis=1, keepdims=True)
     return e / total, size / total
 
 
-def within(x):
+def within(x: Range) -> Range:
     p, size = probabilities(x)
     return near(p, size + p * size.sum(axis=1, keepdims=True))
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = [Sample((3 * rng.normal(size=shape),)) for shape in ((1, 10), (4, 3), (2, 1))]
     return [*cases, Sample((np.array([[80.0, -80.0, 1e4, 1e4]]),))]
 

@@ -6,30 +6,33 @@ Both keep their digits where the network is sure (a loss near 0): nothing is tak
     dx[label]      −Σ of the other classes' softmax                              instead of softmax − 1
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
+from workbench.ir.build import Builder, Value
 from workbench.ir.op import Kernel, Op, Sample, register
-from workbench.ir.ranges import known, near
+from workbench.ir.ranges import Range, known, near
 from workbench.ir.types import TensorType
 from workbench.ops.softmax import exponentials, probabilities
 
 
-def _check(name, logits, labels):
+def _check(name: str, logits: TensorType, labels: TensorType) -> None:
     if logits.rank != 2 or labels.shape != logits.shape[:1] or labels.dtype != "int32":
         raise ShapeError(f"{name}: logits are (batch, classes) and labels int32 (batch,); got {logits} and {labels}")
 
 
-def infer(logits, labels):
+def infer(logits: TensorType, labels: TensorType) -> TensorType:
     _check("softmax_cross_entropy", logits, labels)
     return TensorType((), logits.dtype)
 
 
-def _shifted(logits):
+def _shifted(logits: np.ndarray) -> np.ndarray:
     return logits - logits.max(axis=1, keepdims=True)
 
 
-def evaluate(logits, labels):
+def evaluate(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     x, rows = _shifted(logits), np.arange(len(logits))
     e = np.exp(x)
     e[rows, x.argmax(axis=1)] = 0
@@ -37,7 +40,7 @@ def evaluate(logits, labels):
     return np.asarray(loss.sum() * logits.dtype.type(1 / len(x)), logits.dtype)
 
 
-def within(logits, labels):
+def within(logits: Range, labels: Range) -> Range:
     x, rows = _shifted(known(logits).astype(np.float64)), np.arange(len(labels.low))
     e, size = exponentials(x)
     e[rows, x.argmax(axis=1)] = size[rows, x.argmax(axis=1)] = 0
@@ -46,18 +49,18 @@ def within(logits, labels):
     return near(np.mean(np.log1p(rest) + label), np.mean(sizes))
 
 
-def grad_logits(build, dy, logits, labels, **_):
+def grad_logits(build: Builder, dy: Value, logits: Value, labels: Value, **_: Any) -> Value:
     if dy is not None:
         raise ShapeError("softmax_cross_entropy: is a loss; nothing may be computed from it")
     return build.softmax_cross_entropy_grad(logits, labels)
 
 
-def infer_grad(logits, labels):
+def infer_grad(logits: TensorType, labels: TensorType) -> TensorType:
     _check("softmax_cross_entropy_grad", logits, labels)
     return logits
 
 
-def evaluate_grad(logits, labels):
+def evaluate_grad(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     e, label = np.exp(_shifted(logits)), (np.arange(len(logits)), labels)
     own = e[label]
     e[label] = 0
@@ -67,7 +70,7 @@ def evaluate_grad(logits, labels):
     return e * scale[:, None] * logits.dtype.type(1 / len(e))
 
 
-def within_grad(logits, labels):
+def within_grad(logits: Range, labels: Range) -> Range:
     p, size = probabilities(logits)
     rows, batch = (np.arange(len(p)), labels.low), len(p)
     spread = size.sum(axis=1, keepdims=True)
@@ -76,7 +79,7 @@ def within_grad(logits, labels):
     return near(p / batch, (size + np.abs(p) * spread) / batch)
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = [
         Sample((rng.normal(size=(n, c)) * 3, rng.integers(0, c, n, dtype=np.int32)))
         for n, c in ((1, 10), (4, 3), (2, 1))

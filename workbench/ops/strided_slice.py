@@ -1,54 +1,56 @@
 """strided_slice: y = x from `begin` up to `end` along one axis; its gradient is dy amid zeros."""
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Reach, Rows, Sample, Slice, register
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Reach, Rows, Sample, Slice, register
+from workbench.ir.types import Ints, TensorType
 
 
-def infer(x, *, begin, end, axis):
+def infer(x: TensorType, *, begin: int, end: int, axis: int) -> TensorType:
     if not (0 <= axis < x.rank and 0 <= begin < end <= x.shape[axis]):
         raise ShapeError(f"strided_slice: [{begin}, {end}) along axis {axis} does not lie in {x}")
     shape = (*x.shape[:axis], end - begin, *x.shape[axis + 1 :])
     return TensorType(shape, x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
-def evaluate(x, *, begin, end, axis):
+def evaluate(x: np.ndarray, *, begin: int, end: int, axis: int) -> np.ndarray:
     return np.ascontiguousarray(x[_where(begin, end, axis)])
 
 
-def _where(begin, end, axis):
+def _where(begin: int, end: int, axis: int) -> tuple[slice, ...]:
     return (*(slice(None),) * axis, slice(begin, end))
 
 
-def grad_x(build, dy, x, *, y, begin, end, axis):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, begin: int, end: int, axis: int) -> Value:
     return build.strided_slice_grad(dy, begin=begin, size=x.shape[axis], axis=axis)
 
 
-def first_channels(build, x, count):
+def first_channels(build: Builder, x: Value, count: int) -> Value:
     """The first `count` channels (axis 1) of x, or x where that is all of them."""
     return x if count == x.shape[1] else build.shared("strided_slice", x, begin=0, end=count, axis=1)
 
 
-def literals(x, *, begin, end, axis):
+def literals(x: TensorType, *, begin: int, end: int, axis: int) -> Literals:
     inner = prod(x.shape[axis + 1 :])
     return [prod(x.shape[:axis]), x.shape[axis] * inner, begin * inner, end * inner]
 
 
-def literals_rows(x, *, begin, end, axis):
+def literals_rows(x: TensorType, *, begin: int, end: int, axis: int) -> Literals:
     return [begin, end - begin, x.shape[3]]
 
 
-def reach(x, *, axis, **_):
+def reach(x: TensorType, *, axis: int, **_: Any) -> Reach:
     if axis != 1:
         raise ShapeError("strided_slice: works row by row along channels only")
     return Reach()
 
 
-def slices(sliced, x, *, begin, end, axis):
+def slices(sliced: Ints, x: TensorType, *, begin: int, end: int, axis: int) -> Slice | None:
     """The first channels are those of x as they lie."""
     return Slice("", "", (), end, "channels") if sliced == (0,) and (axis, begin) == (1, 0) and x.rank == 4 else None
 
@@ -62,7 +64,7 @@ CASES = (  # shape, axis, begin, end
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     cases = [
         Sample((rng.normal(size=shape),), {"begin": begin, "end": end, "axis": axis})
         for shape, axis, begin, end in CASES
@@ -70,28 +72,28 @@ def samples(rng):
     return [*cases, Sample((np.arange(-60, 60, dtype=np.int8).reshape(2, 5, 3, 4),), cases[0].attrs)]
 
 
-def infer_grad(dy, *, begin, size, axis):
+def infer_grad(dy: TensorType, *, begin: int, size: int, axis: int) -> TensorType:
     if not (0 <= axis < dy.rank and 0 <= begin <= size - dy.shape[axis]):
         raise ShapeError(f"strided_slice_grad: {dy} from {begin} along axis {axis} does not fit into {size}")
     return TensorType((*dy.shape[:axis], size, *dy.shape[axis + 1 :]), dy.dtype)
 
 
-def evaluate_grad(dy, *, begin, size, axis):
+def evaluate_grad(dy: np.ndarray, *, begin: int, size: int, axis: int) -> np.ndarray:
     dx = np.zeros((*dy.shape[:axis], size, *dy.shape[axis + 1 :]), dy.dtype)
     dx[_where(begin, begin + dy.shape[axis], axis)] = dy
     return dx
 
 
-def grad_dy(build, g, dy, *, y, begin, size, axis):
+def grad_dy(build: Builder, g: Value, dy: Value, *, y: Values, begin: int, size: int, axis: int) -> Value:
     return build.strided_slice(g, begin=begin, end=begin + dy.shape[axis], axis=axis)
 
 
-def literals_grad(dy, *, begin, size, axis):
+def literals_grad(dy: TensorType, *, begin: int, size: int, axis: int) -> Literals:
     inner = prod(dy.shape[axis + 1 :])
     return [prod(dy.shape[:axis]), size * inner, begin * inner, (begin + dy.shape[axis]) * inner]
 
 
-def samples_grad(rng):
+def samples_grad(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for shape, axis, begin, end in CASES:
         dy = rng.normal(size=(*shape[:axis], end - begin, *shape[axis + 1 :]))
@@ -99,11 +101,11 @@ def samples_grad(rng):
     return cases
 
 
-def function(x, **_):
+def function(x: TensorType, **_: Any) -> str:
     return "strided_slice_s8" if x.dtype == "int8" else "strided_slice_f32"
 
 
-def function_rows(x, **_):
+def function_rows(x: TensorType, **_: Any) -> str:
     return "slice_rows_s8" if x.dtype == "int8" else "slice_rows_f32"
 
 

@@ -1,31 +1,36 @@
 """subtract: y = a - b, each axis as long in both or 1 in one (see _broadcast)."""
 
-from workbench.ir.op import Kernel, Op, Sample, register
+from typing import Any
+
+import numpy as np
+
+from workbench.ir.build import Builder, Value
+from workbench.ir.op import Kernel, Literals, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
 
 
-def infer(a, b):
+def infer(a: TensorType, b: TensorType) -> TensorType:
     return TensorType(shape_of_both("subtract", a, b), a.dtype)
 
 
-def evaluate(a, b):
+def evaluate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a - b
 
 
-def grad_a(build, dy, a, b, **_):
+def grad_a(build: Builder, dy: Value, a: Value, b: Value, **_: Any) -> Value:
     return summed_to(build, dy, a)
 
 
-def grad_b(build, dy, a, b, **_):
+def grad_b(build: Builder, dy: Value, a: Value, b: Value, **_: Any) -> Value:
     return summed_to(build, dy, b, -1.0)
 
 
-def literals(a, b):
+def literals(a: TensorType, b: TensorType) -> Literals:
     return ["WB_MINUS", loops_literal(shape_of_both("subtract", a, b), a.shape, b.shape)]
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=a), rng.normal(size=b))) for a, b in SHAPES[::3]]
 
 

@@ -4,17 +4,19 @@ The gradient of an operand that was read again and again along those axes (see _
 where the two were multiplied; b may be int8. Where nothing is summed, y is the product alone and may lie over x.
 """
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, register
 from workbench.ir.ranges import Range, exactly, known, sums
-from workbench.ir.types import TensorType
+from workbench.ir.types import Ints, TensorType
 from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both
 from workbench.ops._in_order import in_order
 
 
-def infer(x, b=None, *, newshape, times, zero_point):
+def infer(x: TensorType, b: TensorType | None = None, *, newshape: Ints, times: float, zero_point: int) -> TensorType:
     both = [TensorType(newshape), *([b] if b else [])]
     if any(shape_of_both("sum_to", x, other) != x.shape for other in both):
         raise ShapeError(f"sum_to: each axis of newshape and b is as long as x's, or 1; got {x}, {list(newshape)}, {b}")
@@ -23,7 +25,9 @@ def infer(x, b=None, *, newshape, times, zero_point):
     return TensorType(newshape, x.dtype)
 
 
-def evaluate(x, b=None, *, newshape, times=1.0, zero_point=0):
+def evaluate(
+    x: np.ndarray, b: np.ndarray | None = None, *, newshape: Ints, times: float = 1.0, zero_point: int = 0
+) -> np.ndarray:
     if b is not None:
         x = x * (b.astype(x.dtype) - x.dtype.type(zero_point))
     summed = [axis for axis, (n, size) in enumerate(zip(newshape, x.shape, strict=True)) if n != size]
@@ -33,8 +37,8 @@ def evaluate(x, b=None, *, newshape, times=1.0, zero_point=0):
     return x if times == 1 else x * x.dtype.type(times)
 
 
-def within(x: Range, b: Range | None = None, *, zero_point, times, **attrs):
-    def magnitude(*operands, **_):
+def within(x: Range, b: Range | None = None, *, zero_point: int, times: float, **attrs: Any) -> Range:
+    def magnitude(*operands: np.ndarray, **_: Any) -> np.ndarray:
         return evaluate(*operands, times=abs(times), **attrs)
 
     if b is None:
@@ -45,16 +49,16 @@ def within(x: Range, b: Range | None = None, *, zero_point, times, **attrs):
     return made if times > 0 else Range(-made.high, -made.low)
 
 
-def function(x, b=None, **_):
+def function(x: TensorType, b: TensorType | None = None, **_: Any) -> str:
     return "sum_to_s8" if b and b.dtype == "int8" else "sum_to_f32"
 
 
-def literals(x, b=None, *, newshape, times, zero_point):
+def literals(x: TensorType, b: TensorType | None = None, *, newshape: Ints, times: float, zero_point: int) -> Literals:
     other = b.shape if b else (1,) * x.rank
     return [TensorType(newshape).elements, loops_literal(x.shape, newshape, other), times, zero_point]
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     """Without b, with a real and with an int8 one, as each of the shapes is summed to each of both."""
     cases = []
     for index, (shape, other) in enumerate([*SHAPES, *((b, a) for a, b in SHAPES[1:])]):

@@ -6,20 +6,20 @@ from workbench.ir.ranges import Range, near
 from workbench.ops._pointwise import Activation, register_activation
 
 
-def evaluate(x):
+def evaluate(x: np.ndarray) -> np.ndarray:
     return np.tanh(x)
 
 
-def slope(y):
+def slope(y: np.ndarray) -> np.ndarray:
     return 1 - y * y
 
 
-def _ends(x):
+def _ends(x: np.ndarray) -> Range:
     y = np.tanh(x.astype(np.float64))
     return near(y, np.abs(y))
 
 
-def within(x):
+def within(x: Range) -> Range:
     low = _ends(x.low)
     return low if x.exact else Range(low.low, _ends(x.high).high)
 

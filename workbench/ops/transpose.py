@@ -1,37 +1,40 @@
 """transpose: axis i of y is axis axes[i] of x, the data moved accordingly; the gradient is the inverse permutation."""
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
-from workbench.ir.types import TensorType
+from workbench.ir.build import Builder, Value, Values
+from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, register
+from workbench.ir.types import Ints, TensorType
 from workbench.ops._loops import joined, numbers, row_major
 
 DEPTH = 6  # nested loops of the kernel
 
 
-def infer(x, *, axes):
+def infer(x: TensorType, *, axes: Ints) -> TensorType:
     if sorted(axes) != list(range(x.rank)):
         raise ShapeError(f"transpose: axes name each of the {x.rank} axes of {x} once; got {list(axes)}")
     copy_literals(x.shape, axes)
     return TensorType(tuple(x.shape[axis] for axis in axes), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
-def evaluate(x, *, axes):
+def evaluate(x: np.ndarray, *, axes: Ints) -> np.ndarray:
     return np.ascontiguousarray(x.transpose(axes))
 
 
-def grad_x(build, dy, x, *, y, axes):
+def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, axes: Ints) -> Value:
     return build.transpose(dy, axes=tuple(axes.index(axis) for axis in range(len(axes))))
 
 
-def copy_literals(shape, axes):
+def copy_literals(shape: Ints, axes: Ints) -> list[int]:
     """What transpose_f32 is called with to write an array of this shape in another order of axes."""
     strides = row_major(shape)
     return numbers("transpose", joined([shape[axis] for axis in axes], [strides[axis] for axis in axes]), DEPTH)
 
 
-def literals(x, *, axes):
+def literals(x: TensorType, *, axes: Ints) -> Literals:
     return copy_literals(x.shape, axes)
 
 
@@ -47,12 +50,12 @@ CASES = (
 )
 
 
-def samples(rng):
+def samples(rng: np.random.Generator) -> list[Sample]:
     int8 = [Sample((rng.integers(-128, 128, shape, np.int8),), {"axes": axes}) for shape, axes in CASES[:2]]
     return [*(Sample((rng.normal(size=shape),), {"axes": axes}) for shape, axes in CASES), *int8]
 
 
-def function(x, **_):
+def function(x: TensorType, **_: Any) -> str:
     return "transpose_s8" if x.dtype == "int8" else "transpose_f32"
 
 
