@@ -1,9 +1,9 @@
 """What a smaller training graph leaves out of a larger one: the larger one's text, with what is dropped commented out.
 
-  %12 = softmax_cross_entropy_grad(%10, %label0);
-  # %13 = nn.conv2d_backward_weight(%12, %3);       the larger graph alone has this node
-+ %31 = strided_slice(%3, begin=0, end=2, axis=1);  the smaller one alone has this
-~ %14 = nn.conv2d_backward_weight(%12, %31);        both have it, with other operands, attributes or types
+  %12: Tensor[…] = softmax_cross_entropy_grad(%10, %label0);
+  # %13: Tensor[…] = nn.conv2d_backward_weight(%12, %3);       the larger graph alone has this node
++ %31: Tensor[…] = strided_slice(%3, begin=0, end=2, axis=1);  the smaller one alone has this
+~ %14: Tensor[…] = nn.conv2d_backward_weight(%12, %31);        both have it, with other operands, attributes or types
 """
 
 from difflib import SequenceMatcher
@@ -33,11 +33,13 @@ def print_difference(larger: Graph, smaller: Graph) -> str:
             lines.append(f"{_mark(before, argument_text(smaller, name))}{argument_text(smaller, name)}{comma}")
     lines.append(") {")
     for what, first, behind, begin, end in steps:
-        there = larger.nodes[first:behind]
-        lines += [f"    # {line}" for node in there if what != "equal" for line in node_lines(node)]
+        theirs = [node_lines(larger, node) for node in larger.nodes[first:behind]]
+        if what != "equal":
+            lines += [f"    # {line}" for node in theirs for line in node]
         for number, node in enumerate(smaller.nodes[begin:end]):
-            mark = _mark(node_lines(there[number]) if what == "equal" else None, node_lines(node))
-            lines += [f"{mark}{line}" for line in node_lines(node)]
+            text = node_lines(smaller, node)
+            mark = _mark(theirs[number] if what == "equal" else None, text)
+            lines += [f"{mark}{line}" for line in text]
     mark = _mark(outputs_text(larger), outputs_text(smaller))
     return "\n".join([*lines, f"{mark}{outputs_text(smaller)}", "}"]) + "\n"
 

@@ -1,25 +1,27 @@
 """The graph as Relay-like text, printed and parsed back to the same graph.
 
     fn (%input0: Tensor[(1, 64), float32], %fc.weight: Tensor[(10, 64), float32, needs_grad=True]) {
-        %0 = nn.dense(%input0, %fc.weight);  /* fc */
+        %0: Tensor[(1, 10), float32] = nn.dense(%input0, %fc.weight);  /* fc */
         …
-        %9 = nn.sgd(%fc.weight, %7, %lr) over %fc.weight;
+        %9: Tensor[(10, 64), float32] = nn.sgd(%fc.weight, %7, %lr) over %fc.weight;
         (%3, %9)
     }
 
 Parameters carry `needs_grad`, optimizer state `state`; other arguments are written by the host. `over` names the
 operand whose storage a result takes over (`_` for none). Attributes at their default are left out. The comment is the
-node's label. A line that begins with # is left out when the text is read, and so is a + or ~ before a line (see diff).
+node's label. The parser infers each result's type and holds the stated one against it; text that states none is read
+too. A line that begins with # is left out when the text is read, and so is a + or ~ before a line (see diff).
 A region holds its body, which reads and makes values of the graph around it under their own names:
 
-    %2, %97 = region(%input0, %stem.weight, %expand.weight, rows=2) {
-        %2.0 = nn.conv2d(%input0, %stem.weight, …);  /* stem */
-        %2, %97 = nn.conv2d(%2.0, %expand.weight, …, mask=True);  /* expand */
+    %2: Tensor[…], %97: Tensor[…, bit] = region(%input0, %stem.weight, %expand.weight, rows=2) {
+        %2.0: Tensor[…] = nn.conv2d(%input0, %stem.weight, …);  /* stem */
+        %2: Tensor[…], %97: Tensor[…, bit] = nn.conv2d(%2.0, %expand.weight, …, mask=True);  /* expand */
     };  /* stem-expand */
 """
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from workbench.errors import ParseError, WorkbenchError
@@ -37,7 +39,7 @@ def print_graph(graph: Graph) -> str:
     head = f"fn ({', '.join(arguments)}) {{"
     if len(arguments) > FEW_ARGUMENTS:
         head = "fn (\n    " + ",\n    ".join(arguments) + "\n) {"
-    lines = [head, *(f"    {line}" for node in graph.nodes for line in node_lines(node))]
+    lines = [head, *(f"    {line}" for node in graph.nodes for line in node_lines(graph, node))]
     return "\n".join([*lines, f"    {outputs_text(graph)}", "}"]) + "\n"
 
 
@@ -47,48 +49,49 @@ def outputs_text(graph: Graph) -> str:
 
 
 def argument_text(graph: Graph, name: str) -> str:
-    """%name: Tensor[…]."""
-    return f"%{name}: {_type_text(graph, name)}"
+    """%name: Tensor[…], with what the argument is: needs_grad tells a parameter, state an optimizer's state."""
+    kind, more = graph.types[name], []
+    if name in graph.parameters and isinstance(kind.needs_grad, tuple):
+        axis, count = kind.needs_grad
+        more += [f"needs_grad={count / kind.shape[axis]:.6g}", f"grad_slice=[{axis}, {count}]"]
+    elif name in graph.parameters:
+        more.append(f"needs_grad={kind.needs_grad}")
+    if name in graph.state:
+        more.append("state=True")
+    return f"%{name}: {_type_text(kind, *more)}"
 
 
-def _type_text(graph: Graph, name: str) -> str:
-    kind, parameter = graph.types[name], name in graph.parameters
+def _type_text(kind: TensorType, *more: str) -> str:
     shape = f"({', '.join(map(str, kind.shape))}{',' if kind.rank == 1 else ''})"
     parts = [shape, kind.dtype]
     if kind.layout:
         parts.append(f'layout="{kind.layout}"')
     if kind.scale:
         parts += [f"scale={kind.scale!r}", f"zero_point={kind.zero_point}"]
-    if parameter and isinstance(kind.needs_grad, tuple):
-        axis, count = kind.needs_grad
-        parts += [f"needs_grad={count / kind.shape[axis]:.6g}", f"grad_slice=[{axis}, {count}]"]
-    elif parameter:
-        parts.append(f"needs_grad={kind.needs_grad}")
-    if name in graph.state:
-        parts.append("state=True")
-    return f"Tensor[{', '.join(parts)}]"
+    return f"Tensor[{', '.join([*parts, *more])}]"
 
 
-def node_lines(node: Node) -> list[str]:
-    """%result = operator(%operand, attribute=value); on one line, a region on several."""
+def node_lines(graph: Graph, node: Node) -> list[str]:
+    """%result: Tensor[…] = operator(%operand, attribute=value); on one line, a region of `graph` on several."""
     if not node.body:
-        return [_node_text(node)]
-    before, _, after = _node_text(replace(node, attrs={**node.attrs, "body": REQUIRED})).rpartition(";")
-    return [f"{before} {{", *(f"    {_node_text(inner)}" for inner in _spelled_out(node)), f"}};{after}"]
+        return [_node_text(node, graph.types)]
+    whole = _node_text(replace(node, attrs={**node.attrs, "body": REQUIRED}), graph.types)
+    before, _, after = whole.rpartition(";")
+    body = _with_outer_names(node)
+    return [f"{before} {{", *(f"    {_node_text(inner, body.types)}" for inner in body.nodes), f"}};{after}"]
 
 
-def _spelled_out(node: Node) -> tuple[Node, ...]:
-    """The body's nodes with the names of the graph around it; values of the body alone are called after the region."""
-    body = node.body
-    outer = dict(zip(body.inputs, node.operands, strict=True)) | dict(zip(body.outputs, node.results, strict=True))
-    names = {name: outer.get(name, f"{node.results[0]}.{name}") for name in body.types}
-    return body.renamed(names).nodes
+def _with_outer_names(region: Node) -> Graph:
+    """The body in the names of the graph around it; a value of the body alone is called after the region."""
+    body = region.body
+    outer = dict(zip(body.inputs, region.operands, strict=True)) | dict(zip(body.outputs, region.results, strict=True))
+    return body.renamed({name: outer.get(name, f"{region.results[0]}.{name}") for name in body.types})
 
 
-def _node_text(node: Node) -> str:
+def _node_text(node: Node, types: Mapping[str, TensorType]) -> str:
     defaults = ops.get(node.op).attrs
     attrs = [f"{key}={_attr_text(value)}" for key, value in node.attrs.items() if value != defaults[key]]
-    results = ", ".join(f"%{name}" for name in node.results)
+    results = ", ".join(f"%{name}: {_type_text(types[name])}" for name in node.results)
     call = f"{results} = {node.op}({', '.join([f'%{name}' for name in node.operands] + attrs)})"
     over = f" over {', '.join(f'%{name}' if name else '_' for name in node.over)}" if node.overwrites else ""
     label = f"  /* {node.label} */" if node.label else ""
@@ -102,10 +105,12 @@ def _attr_text(value) -> str:
 
 
 _NAME = r"%([\w.\-/]+)"
-_TENSOR = re.compile(rf"{_NAME}: Tensor\[\(([\d, ]*)\), (\w+)((?:, \w+=(?:\[[\d, ]*\]|\"[^\"]*\"|[\w.+-]+))*)\]")
-_NODE = re.compile(rf"((?:{_NAME}(?:, )?)+) = ([\w.]+)\((.*?)\)(?: over ([\w.\-/%, ]+))?;(?:\s*/\* (.*?) \*/)?")
-
-_REGION = re.compile(r"(%.+) = ([\w.]+)\((.*)\)(?: over ([\w.\-/%, ]+))? \{ \};(?:\s*/\* (.*?) \*/)?")
+_OPTION = r"\w+=(?:\[[\d, ]*\]|\"[^\"]*\"|[\w.+-]+)"
+_TENSOR = rf"Tensor\[\(([\d, ]*)\), (\w+)((?:, {_OPTION})*)\]"
+_ARGUMENT = re.compile(f"{_NAME}: {_TENSOR}")
+_RESULT = re.compile(f"{_NAME}(?:: {_TENSOR})?(?:, |$)")
+_NODE = re.compile(r"(%.+?) = ([\w.]+)\((.*?)\)(?: over ([\w.\-/%, ]+))?;(?:\s*/\* (.*?) \*/)?")
+_REGION = re.compile(r"(%.+?) = ([\w.]+)\((.*)\)(?: over ([\w.\-/%, ]+))? \{ \};(?:\s*/\* (.*?) \*/)?")
 
 
 def parse_graph(text: str) -> Graph:
@@ -145,64 +150,95 @@ def _parse_arguments(text: str):
     inputs, parameters, state, types = [], [], [], {}
     rest = text
     while rest:
-        match = _TENSOR.match(rest)
+        match = _ARGUMENT.match(rest)
         if not match:
             raise ParseError(f"arguments: expected `%name: Tensor[(shape), dtype]` at {rest[:60]!r}")
-        name, shape, dtype, extra = match.groups()
-        options = dict(re.findall(r"(\w+)=(\[[^\]]*\]|\"[^\"]*\"|[\w.+-]+)", extra))
-        needs_grad = options.get("needs_grad") == "True"
-        if options.get("needs_grad") not in (None, "True", "False") and "grad_slice" not in options:
-            raise ParseError(f"%{name}: needs_grad={options['needs_grad']} needs a grad_slice=[axis, channels]")
-        if "grad_slice" in options:
-            try:
-                needs_grad = tuple(ast.literal_eval(options["grad_slice"]))
-            except (SyntaxError, ValueError, TypeError):
-                raise ParseError(f"%{name}: grad_slice={options['grad_slice']} is no [axis, channels]") from None
+        name, options = match[1], _options(match[4])
         where = parameters if "needs_grad" in options else state if "state" in options else inputs
         where.append(name)
-        sizes = tuple(int(size) for size in shape.replace(" ", "").split(",") if size)
-        layout = options.get("layout", "").strip('"')
-        quantized = float(options.get("scale", 0)), int(options.get("zero_point", 0))
-        types[name] = TensorType(sizes, dtype, layout, needs_grad, *quantized)
+        types[name] = _parse_type(*match.groups())
         rest = rest[match.end() :].removeprefix(", ")
     return (tuple(inputs), tuple(parameters), tuple(state)), types
+
+
+def _options(text: str) -> dict[str, str]:
+    return dict(re.findall(r"(\w+)=(\[[^\]]*\]|\"[^\"]*\"|[\w.+-]+)", text))
+
+
+def _parse_type(name: str, shape: str, dtype: str, more: str) -> TensorType:
+    """The type of %name, written Tensor[(shape), dtype, more]."""
+    options = _options(more)
+    needs_grad = options.get("needs_grad") == "True"
+    if options.get("needs_grad") not in (None, "True", "False") and "grad_slice" not in options:
+        raise ParseError(f"%{name}: needs_grad={options['needs_grad']} needs a grad_slice=[axis, channels]")
+    if "grad_slice" in options:
+        try:
+            needs_grad = tuple(ast.literal_eval(options["grad_slice"]))
+        except (SyntaxError, ValueError, TypeError):
+            raise ParseError(f"%{name}: grad_slice={options['grad_slice']} is no [axis, channels]") from None
+    sizes = tuple(int(size) for size in shape.replace(" ", "").split(",") if size)
+    layout = options.get("layout", "").strip('"')
+    quantized = float(options.get("scale", 0)), int(options.get("zero_point", 0))
+    return TensorType(sizes, dtype, layout, needs_grad, *quantized)
+
+
+def _parse_results(text: str) -> dict[str, TensorType | None]:
+    """The results before the equals sign and their stated types; None where the text states none."""
+    results, rest = {}, text
+    while rest:
+        match = _RESULT.match(rest)
+        if not match:
+            raise ParseError(f"expected `%result: Tensor[(shape), dtype]` at {rest[:60]!r}")
+        if match[1] in results:
+            raise ParseError(f"%{match[1]} stands twice among the results")
+        results[match[1]] = _parse_type(*match.groups()) if match[2] is not None else None
+        rest = rest[match.end() :]
+    return results
 
 
 def _parse_node(line: str, types: dict[str, TensorType]) -> Node:
     match = _NODE.fullmatch(line)
     if not match:
-        raise ParseError("expected `%result = operator(%operand, attribute=value);`")
-    results = tuple(re.findall(_NAME, match[1]))
-    op = ops.get(match[3])
-    names, attrs = _parse_call(match[4])
-    unknown = [name for name in names if name not in types]
-    if unknown:
-        raise ParseError(f"%{unknown[0]} is read before it is made")
-    attrs = op.complete(attrs)
-    made = op.result_types([types[name] for name in names], attrs)
-    if len(made) != len(results):
-        raise ParseError(f"{op.name} gives {len(made)} results, the line names {len(results)}")
-    types.update(zip(results, made, strict=True))
-    return Node(op.name, names, results, attrs, _parse_over(match[5]), match[6] or "")
+        raise ParseError("expected `%result: Tensor[…] = operator(%operand, attribute=value);`")
+    results = _parse_results(match[1])
+    op = ops.get(match[2])
+    operands, attrs = _parse_call(match[3])
+    node = Node(op.name, operands, tuple(results), op.complete(attrs), _parse_over(match[4]), match[5] or "")
+    _add_types(node, results, types)
+    return node
 
 
 def _parse_region(head: str, inside: list[str], end: str, types: dict[str, TensorType]) -> Node:
     match = _REGION.fullmatch(f"{head} {end}")
     if not match:
-        raise ParseError("expected `%result = region(%operand, rows=…) {`, a body, and `};`")
-    results = tuple(re.findall(_NAME, match[1]))
+        raise ParseError("expected `%result: Tensor[…] = region(%operand, rows=…) {`, a body, and `};`")
+    results = _parse_results(match[1])
     operands, attrs = _parse_call(match[3])
     inner = {name: types[name].in_body for name in operands if name in types}
     nodes = tuple(_parse_node(line, inner) for line in inside)
     unmade = [name for name in (*operands, *results) if name not in inner]
     if unmade:
         raise ParseError(f"%{unmade[0]} is read before it is made, or never made")
-    body = Graph(operands, (), nodes, results, inner).as_body()
+    body = Graph(operands, (), nodes, tuple(results), inner).as_body()
     op = ops.get(match[2])
     attrs = op.complete({**attrs, "body": body})
-    made = op.result_types([types[name] for name in operands], attrs)
-    types.update(zip(results, made, strict=True))
-    return Node(op.name, operands, results, attrs, _parse_over(match[4]), match[5] or "")
+    node = Node(op.name, operands, tuple(results), attrs, _parse_over(match[4]), match[5] or "")
+    _add_types(node, results, types)
+    return node
+
+
+def _add_types(node: Node, stated: Mapping[str, TensorType | None], types: dict[str, TensorType]) -> None:
+    """Add the inferred types of the node's results to `types`. Raises ParseError where the stated one is another."""
+    unknown = [name for name in node.operands if name not in types]
+    if unknown:
+        raise ParseError(f"%{unknown[0]} is read before it is made")
+    inferred = ops.get(node.op).result_types([types[name] for name in node.operands], node.attrs)
+    if len(inferred) != len(node.results):
+        raise ParseError(f"{node.op} gives {len(inferred)} results, the line names {len(node.results)}")
+    for name, kind in zip(node.results, inferred, strict=True):
+        if stated[name] is not None and _type_text(stated[name]) != _type_text(kind):
+            raise ParseError(f"{node.op} gives %{name}: {_type_text(kind)}; the text says {_type_text(stated[name])}")
+        types[name] = kind
 
 
 def _parse_over(text: str | None) -> tuple[str, ...]:
