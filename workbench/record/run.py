@@ -53,7 +53,7 @@ TABLES = {"ops": OPS, "buffers": BUFFERS, "accesses": ACCESSES, "violations": VI
 class Run:
     """A finished run. Positions are operators in execution order of the first training step.
 
-    meta        the `run --json` object (see the README for its keys)
+    meta        the `run --json` object (its keys are in FORMATS.md)
     graph       the scheduled graph as IR text
     ops         one row an operator: the plan's columns (ops.csv), then instructions, cycles (modelled), bytes_read and
                 bytes_written, summed over the first training step (empty where not traced): an operator runs once in
