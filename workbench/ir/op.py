@@ -152,6 +152,9 @@ class Op:
     layouts                      what storage it works on: "" row-major only; "same": any, one for all operands and
                                  results (elementwise); "any": `infer` decides (layout_transform)
     view                         the result is operand 0's storage under another shape
+    epilogue                     what a weighted layer's own node can do at its end instead of this operator: "bias", or
+                                 the activation called so
+    function                     the function of one element that it is, by the name that int8 tables know it by
     phase                        "update" or "backward" where the operator decides it, "" where its place does
     loss                         a scalar at which differentiation starts: its grads are called with dy=None, meaning 1
     parameters                   operand index -> "weight" or "bias", for policies; "scale" (of int8), "constant": never
@@ -187,6 +190,8 @@ class Op:
     dtypes: Mapping[int, tuple[str, ...]] | None = field(default_factory=dict)
     layouts: str = ""
     view: bool = False
+    epilogue: str = ""
+    function: str = ""
     phase: str = ""
     loss: bool = False
     parameters: Mapping[int, str] = field(default_factory=dict)

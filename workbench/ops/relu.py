@@ -101,7 +101,7 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="nn.relu", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
-    attrs={"mask": False}, masked="nn.relu_grad",
+    attrs={"mask": False}, masked="nn.relu_grad", epilogue="relu",
     layouts="same", kernel=Kernel("relu_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
     rows=Rows("elementwise_rows_f32.h", "relu_rows_f32", lambda x, **_: list(x.shape[1:]), results=2),
     ties=channelwise,
