@@ -80,5 +80,5 @@ register(Op(
 register(Op(
     name="nn.relu6_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,
     layouts="same", kernel=Kernel("relu6_grad_f32.h", "relu6_grad_f32", lambda dy, y: [dy.elements], in_place=(0,)),
-    slices=channels_of("relu6_grad_f32"),
+    slices=channels_of("relu6_grad_f32"), by_mask="nn.apply_mask", instructions=(0, 10.6),
 ))  # fmt: skip

@@ -10,16 +10,15 @@ convolution stood, if c is there by then, else where the addition stood.
 
 from dataclasses import replace
 
+from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import storage_roots
-
-SUMS = ("nn.conv2d_transpose", "qnn.conv2d_transpose")
 
 
 def fuse_add(graph: Graph) -> Graph:
     """The same graph with each such addition inside its convolution, as far as it can be."""
     for add in graph.nodes:
-        if add.op == "add" and not add.overwrites:
+        if ops.get(add.op).adds and not add.overwrites:
             graph = _fused(graph, add) or graph
     return graph
 
@@ -32,7 +31,7 @@ def _fused(graph: Graph, add: Node) -> Graph | None:
         begin = place.get(name, -1)
         node = graph.nodes[begin] if begin >= 0 else None
         onto = add.operands[add.operands[0] == name]
-        if node is None or node.op not in SUMS or len(node.operands) > 2 or onto == name or not _alone(graph, name):
+        if node is None or len(node.operands) != ops.get(node.op).onto or onto == name or not _alone(graph, name):
             continue
         if graph.types[onto].shape != graph.types[name].shape:
             continue

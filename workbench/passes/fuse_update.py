@@ -70,10 +70,11 @@ def _computed_twice(graph: Graph, update: Node) -> Graph | None:
     if gradient is None or not squared_name(gradient.op):
         return None
     squares = next(node for node in graph.nodes if update.operands[1] in node.operands and node is not update)
-    if squares.op != "sum_of_squares":
+    name = squared_name(gradient.op, squares.op)
+    if not name:
         return None
     node = Node(
-        squared_name(gradient.op), (*gradient.operands, *squares.operands[1:]), squares.results,
+        name, (*gradient.operands, *squares.operands[1:]), squares.results,
         {**gradient.attrs, **squares.attrs}, (), squares.label,
     )  # fmt: skip
     apart = [(node, each) if each is gradient else (each,) for each in graph.nodes if each is not squares]

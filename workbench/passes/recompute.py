@@ -20,14 +20,13 @@ from workbench.ir.liveness import is_static, peak_bytes, steps, storage_roots
 from workbench.passes import Declined
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
-from workbench.passes.input_rows import READ
+from workbench.passes.input_rows import reads_rows
 from workbench.passes.regions import STACK, in_the_end, regions
 from workbench.passes.stretches import IMPOSSIBLE, live_bytes
 from workbench.units import size
 
 LONGEST = 2
 LATER = ("early-update", "regions", "fuse-update", "in-place")
-SLICE = "strided_slice"  # takes a part of what is there: nearly for nothing
 
 
 def recompute(graph: Graph, later: Sequence[str] = LATER) -> Graph:
@@ -109,11 +108,12 @@ def _worth(graph: Graph, loss: int, image: str, saved: set[str]) -> list[Node]:
     spared = 0 if image in saved else -graph.types[image].bytes
     for node in graph.nodes[:loss]:
         read = {name for name in node.operands if not is_static(graph, name)}
-        if len(read) != 1 or not read <= there or node.op == READ or (node.op != SLICE and length == LONGEST):
+        computes = not ops.get(node.op).keeps  # a part of what is there costs next to nothing
+        if len(read) != 1 or not read <= there or reads_rows(graph, node) or (computes and length == LONGEST):
             continue
         chain.append(node)
         there.add(node.results[0])
-        length += node.op != SLICE
+        length += computes
         spared += _spared(graph, [node], saved)
         if spared > most:
             best, most = list(chain), spared

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from workbench.errors import ModelError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
+from workbench.ops._activation import BIAS
 from workbench.quantize.emit import LAYERS
-
-BIAS = "bias"  # the epilogue that is no activation
 
 
 @dataclass(frozen=True)
