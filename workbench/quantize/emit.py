@@ -12,6 +12,7 @@ autodiff for the updates. Scales and zero points become attributes here, and now
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -56,9 +57,9 @@ FORMS: dict[str, str] = {  # float32 operator -> how its int8 form is made
 OF_BOUNDED = {"nn.sigmoid": Quantization(1 / 256, -128), "nn.tanh": Quantization(1 / 128, 0)}  # of all their results
 
 
-def attributes(**tensors: Quantization) -> dict[str, float | int]:
+def attributes(**tensors: Quantization) -> dict[str, Any]:
     """`x=…, y=…` as the attributes x_scale, x_zero_point, y_scale and y_zero_point."""
-    scales = {f"{name}_scale": each.scale for name, each in tensors.items()}
+    scales: dict[str, Any] = {f"{name}_scale": each.scale for name, each in tensors.items()}
     return scales | {f"{name}_zero_point": each.zero_point for name, each in tensors.items()}
 
 
@@ -72,7 +73,7 @@ def parameter(build: Builder, weights: dict[str, np.ndarray], name: str, values:
 
 def layer(
     build: Builder, x: Value, w: Value, b: Value, s: Value, y: Quantization, *, label: str,
-    transposed: bool = False, clip: Clip = LIMITS, form: str = ROUNDED, **window,
+    transposed: bool = False, clip: Clip = LIMITS, form: str = ROUNDED, **window: Any,
 ) -> Value:  # fmt: skip
     """An int8 convolution; `s`: the scales of its filters; `window`: strides, padding and so on."""
     of_x = Quantization.of(x.type)
@@ -94,7 +95,7 @@ def of_two(
 
 
 def average(
-    build: Builder, x: Value, y: Quantization, *, label: str, clip: Clip = LIMITS, form: str = ROUNDED, **window
+    build: Builder, x: Value, y: Quantization, *, label: str, clip: Clip = LIMITS, form: str = ROUNDED, **window: Any
 ) -> Value:
     """Over windows (`pool_size`, …), over some axes (`axis`), or over each whole plane."""
     name = "qnn.mean" if "axis" in window else "qnn.avg_pool2d" if window else "qnn.global_avg_pool2d"
@@ -139,11 +140,11 @@ def log_softmax(build: Builder, x: Value, *, label: str) -> Value:
 
 
 def updated(build: Builder, weight: Value, gradient: Value, scales: Value, rate: Value, *counters: Value,
-            **attrs: object) -> Value:  # fmt: skip
+            **attrs: Any) -> Value:  # fmt: skip
     """A step of stochastic gradient descent on a parameter of integers; `attrs` are those of qnn.sgd."""
     return build.op("qnn.sgd", weight, gradient, scales, rate, *counters, **attrs)
 
 
-def window_of(form: LayerForm, attrs: Mapping) -> dict[str, object]:
+def window_of(form: LayerForm, attrs: Mapping[str, Any]) -> dict[str, Any]:
     """Those attributes of a float32 layer that its int8 form has too."""
     return {key: attrs[key] for key in form.window}

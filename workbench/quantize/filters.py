@@ -57,4 +57,5 @@ def _integers(of: Scaled, weights: Mapping[str, np.ndarray], s: np.ndarray) -> t
 def _filter_scales(w: np.ndarray, least: float) -> np.ndarray:
     largest = np.maximum(np.abs(w).max(axis=(1, 2, 3)), np.float32(least))
     largest[largest == 0] = largest.max() or 1.0  # a filter of zeros counts in its neighbours' units, to be trained
-    return np.maximum(largest / WEIGHT_LIMIT, SMALLEST_SCALE).astype(np.float32)
+    scales: np.ndarray = np.maximum(largest / WEIGHT_LIMIT, SMALLEST_SCALE).astype(np.float32)
+    return scales

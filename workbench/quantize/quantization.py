@@ -41,7 +41,8 @@ class Quantization:
 
     def all_stored(self, values: np.ndarray) -> np.ndarray:
         """The same of each element, as int8."""
-        return np.clip(np.rint(values / self.scale) + self.zero_point, *LIMITS).astype(np.int8)
+        stored: np.ndarray = np.clip(np.rint(values / self.scale) + self.zero_point, *LIMITS).astype(np.int8)
+        return stored
 
     def clip(self, activation: str) -> tuple[int, int]:
         """The clip that does in int8 what `activation` does: "", relu or relu6."""
