@@ -150,8 +150,9 @@ def _by_name(what: str, items: list[dict], kinds: Mapping[str, str]) -> dict[str
         raise ModelError(f"{what} holds {len(items)}, more than a network for a microcontroller has")
     for number, item in enumerate(items):
         name = item.get("name")
-        named_well = isinstance(name, str) and NAME.fullmatch(name)
-        _require(name if named_well else f"{what}[{number}]", item, kinds)
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            name = f"{what}[{number}]"
+        _require(name, item, kinds)
         if name in named:
             raise ModelError(f"{what}[{number}] is called {name}, as another one before it")
         named[name] = item
@@ -175,14 +176,15 @@ class _Reader:
             raise ModelError(f"blocks name {count} layers, more than a network for a microcontroller has")
         self.elements = self._elements()
         self.arrays: dict[str, np.ndarray] = {}
-        self.build, self.weights = Builder(), {}
+        self.build = Builder()
+        self.weights: dict[str, np.ndarray] = {}
         shape = (batch, *told["input"]["shape"][1:])
         self.input = self.build.input("input0", shape, "int8", scale=told["input"]["scale"],
                                       zero_point=told["input"]["zero_point"])  # fmt: skip
 
     def _elements(self) -> dict[str, int]:
         """How many elements each stored array has."""
-        elements = {}
+        elements: dict[str, int] = {}
         for name, told in self.convs.items():
             weights = told["out_channels"] * told["in_channels"] // told["groups"] * told["kernel"] ** 2
             elements |= {f"{name}.weight": weights, f"{name}.bias": told["out_channels"]}
@@ -224,12 +226,14 @@ class _Reader:
                              f"it gives {x.type.scale}, {x.type.zero_point}")  # fmt: skip
         w, b, s = (values[:rows] for values in self._stored(name, told, rows or 0))
         w, b, s = safe_channels(w, b, s, told["x_scale"] / told["y_scale"])
-        w, b, s = (emit.parameter(self.build, self.weights, f"{name}.{part}", values)  # once, if blocks name it twice
-                   for part, values in (("weight", w), ("bias", b), ("weight_scale", s)))  # fmt: skip
+        weight, bias, scales = (
+            emit.parameter(self.build, self.weights, f"{name}.{part}", values)  # once, if blocks name it twice
+            for part, values in (("weight", w), ("bias", b), ("weight_scale", s))
+        )
         of_y = Quantization(told["y_scale"], told["y_zero_point"])
         with _fitting(name):
-            y = emit.layer(self.build, x, w, b, s, of_y, strides=(told["stride"],) * 2, padding=(told["padding"],) * 4,
-                           groups=told["groups"], label=name)  # fmt: skip
+            y = emit.layer(self.build, x, weight, bias, scales, of_y, strides=(told["stride"],) * 2,
+                           padding=(told["padding"],) * 4, groups=told["groups"], label=name)  # fmt: skip
         if y.type.elements > LARGEST_TENSOR:
             raise ModelError(f"{name} makes {y.type}, more than a network for a microcontroller has")
         return y

@@ -31,8 +31,8 @@ def _convolution(values: Values, op: Operator, x: Held, w: np.ndarray, groups: i
     dilation = values.option(op, "dilation_h"), values.option(op, "dilation_w")
     kernel = tuple(d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilation, strict=True))
     strides, padding = strides_and_padding(values, op, x.shape, kernel)
-    padding = tuple(a + b for a, b in zip(padding, x.zeros or (0, 0, 0, 0), strict=True))
-    attrs = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
+    whole = tuple(a + b for a, b in zip(padding, x.zeros or (0, 0, 0, 0), strict=True))
+    attrs = {"strides": strides, "padding": whole, "dilation": dilation, "groups": groups}
     if x.value.type.dtype == "int8":
         return Held(_int8_layer(values, op, x.value, w, axis, label, attrs))
     weight = _real_weight(values, op, w, axis, label)
@@ -128,9 +128,10 @@ def _shifts(values: Values, op: Operator, w, bias, scales, factor: float) -> np.
         of_x, of_b = _places(other)
         x, y, b = values.tensor(other, of_x), values.result(other), values.stored(other, of_b)
         factors = [float(each.scales[0]) for each in (x, y) if len(each.scales) == 1 and each.scales[0]]
-        b = np.zeros(len(w), np.int32) if b is None else values.constants.get(b)
-        if len(factors) == 2 and b is not None and b.shape == bias.shape:  # else it is refused when its turn comes
-            layers.append((w, b, factors[0] / factors[1]))
+        constant = np.zeros(len(w), np.int32) if b is None else values.constants.get(b)
+        fits = constant is not None and constant.shape == bias.shape
+        if len(factors) == 2 and fits:  # else it is refused when its turn comes
+            layers.append((w, constant, factors[0] / factors[1]))
     return safe_shifts(layers, scales)
 
 

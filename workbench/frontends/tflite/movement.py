@@ -5,6 +5,7 @@ as it is: scale and zero point of a result are those of its operand.
 """
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -41,9 +42,10 @@ def _mean(values: Values, op: Operator, x: Value, axes: tuple[int, ...], label: 
         return (
             values.build.global_avg_pool2d(x, label=label) if planes else values.build.mean(x, axis=axes, label=label)
         )
+    window: dict[str, Any] = {} if planes else {"axis": axes}
     of_y, elements = values.result_quantization(op), prod(x.shape[at] for at in axes)
     require_int32(values, op, 255 * elements, x.type.scale / of_y.scale)
-    return emit.average(values.build, x, of_y, form=values.form, label=label, **({} if planes else {"axis": axes}))
+    return emit.average(values.build, x, of_y, form=values.form, label=label, **window)
 
 
 def transpose(values: Values, op: Operator) -> Held:
@@ -175,8 +177,8 @@ def _part(values: Values, op: Operator, x: Value, ranges: list[range], label: st
     if not all(ranges):
         raise ModelError(f"{where}: nothing is left of {x.type}")
     _require_same_scale(values, op, x, result)
-    chosen = {values.axis(x.rank, axis): each for axis, each in enumerate(ranges)}
-    chosen = [chosen[axis] for axis in range(1, x.rank)]
+    of_axis = {values.axis(x.rank, axis): each for axis, each in enumerate(ranges)}
+    chosen = [of_axis[axis] for axis in range(1, x.rank)]
     if all(each == range(size) for each, size in zip(chosen, x.shape[1:], strict=True)):
         return x
     return values.build.slice(

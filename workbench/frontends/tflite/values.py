@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -165,7 +166,7 @@ class Values:
     def result(self, op: Operator) -> Tensor:
         return self.network.tensors[op.outputs[0]]
 
-    def option(self, op: Operator, name: str) -> int | float:
+    def option(self, op: Operator, name: str) -> Any:  # int or float, as the schema has it
         if name not in op.options:
             raise ModelError(f"{self.network.where(op)} lacks its options")
         return op.options[name]
