@@ -10,7 +10,7 @@ import numpy as np
 from workbench.autodiff import fed_targets, loss_nodes
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import phases, steps, storage_roots
+from workbench.ir.liveness import phases, steps
 from workbench.plan.memory import MemoryPlan, part_id, scratch_id
 from workbench.tables import BufferRow, OpRow
 
@@ -42,9 +42,9 @@ class Layout:
 
 def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
     """The tables of a training step under its memory plan."""
-    root = storage_roots(graph)
+    root = graph.analysis.root
     work, phase = steps(graph), phases(graph)
-    updated = {root[name] for node in work for name in node.overwrites}
+    updated = graph.analysis.written
     targets = fed_targets(graph)
     loss_values = {node.results[0] for node in loss_nodes(graph)}
     role = {name: "label" if name in targets else "input" for name in graph.inputs}
