@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from workbench.artifacts import Compiled
 from workbench.autodiff import units
 from workbench.frontends import Model
 from workbench.ir import op as ops
@@ -53,7 +54,9 @@ class _Seen:
     """The least and the largest of each value of a layer over the samples, and how many were clipped."""
 
     def __init__(self, node: Node):
-        self.name, self.low, self.high, self.clipped, self.count = node.label, None, None, 0, 0
+        self.name, self.clipped, self.count = node.label, 0, 0
+        self.low: np.ndarray | None = None
+        self.high: np.ndarray | None = None
 
     def add(self, end: Node, values: np.ndarray) -> None:
         low, high = values.min(axis=0), values.max(axis=0)
@@ -63,7 +66,8 @@ class _Seen:
         self.count += values.size
 
     def layer(self) -> Layer:
-        same = (self.low == self.high).reshape(len(self.low), -1).all(axis=1)  # no number equals none
+        low, high = np.asarray(self.low), np.asarray(self.high)
+        same = (low == high).reshape(len(low), -1).all(axis=1)  # no number equals none
         return Layer(self.name, len(same), int(same.sum()), self.clipped / self.count)
 
 
@@ -99,7 +103,8 @@ def reach(kind: TensorType) -> tuple[float, float] | None:
     """The real numbers between which an int8 value lies; None of another."""
     if kind.dtype != "int8" or not kind.scale:
         return None
-    return tuple((end - kind.zero_point) * kind.scale for end in (-128, 127))
+    low, high = ((end - kind.zero_point) * kind.scale for end in (-128, 127))
+    return low, high
 
 
 def limits(model: Model, objective: Objective) -> list[str]:
@@ -109,7 +114,7 @@ def limits(model: Model, objective: Objective) -> list[str]:
     return [note for note in [floor_note(Observed(reach=reach(kind)), classes)] if note]
 
 
-def updated(compiled) -> dict[str, TensorType]:
+def updated(compiled: Compiled) -> dict[str, TensorType]:
     """The parameters that a session.Compiled updates, and what of each."""
     types = compiled.graph.types
     return {name: types[name].updated for name in compiled.graph.parameters if types[name].needs_grad}

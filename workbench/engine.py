@@ -13,15 +13,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 
 from workbench import native
 from workbench.emulate.device import Device
+from workbench.emulate.machine import Machine
 from workbench.errors import InternalError, RecordError, WorkbenchError
 from workbench.feeding import AUTO, EMULATED, NATIVE, Step
 
 SECONDS, AN_OPERATOR = 4.0, 0.02  # of emulation that are worth a twin, and to compile each of its operators
+T = TypeVar("T")
 KNOWN = 0.5  # seconds of emulation that tell how long the rest will take
 
 
@@ -41,14 +44,14 @@ class Engine:
     def __init__(
         self,
         asked: str,
-        emulated: Device,
+        emulated: Device[Machine],
         files: Mapping[str, str] | None,
         integers: Mapping[str, str] = MappingProxyType({}),
         steps: int = 0,
     ):
         self.asked, self.emulated, self.files, self.integers = asked, emulated, files, integers
         self._steps = Outlook(steps)
-        self.twin: Device | None = None
+        self.twin: Device[native.Host] | None = None
         self.compiler: str | None = None
         self.notes: list[str] = []  # why `auto` made no twin where one would have paid
         self.emulated_steps = self.native_steps = self.verified_steps = self.verified_batches = 0
@@ -63,13 +66,14 @@ class Engine:
 
     def step(self, step: Step) -> float:
         """One step; its mean loss."""
-        if self.twin is None:
+        twin = self.twin
+        if twin is None:
             with self._steps.one():
                 loss = self._emulated_step(step)
             self._make_twin_if_worth(self._steps.seconds)
             return loss
-        before = self.twin.state()
-        loss = self._timed(lambda: step.run(self.twin))
+        before = twin.state()
+        loss = self._timed(lambda: step.run(twin))
         self.native_steps += 1
         self._unverified = step, before, loss
         if self.native_steps & (self.native_steps - 1) == 0:
@@ -78,25 +82,26 @@ class Engine:
 
     def finish(self) -> None:
         """To be called after the last step, whatever made it the last: holds that against the emulated core too."""
-        if self._unverified:
-            self._verify_step()
+        self._verify_step()
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         """What wb_forward gives for any number of inputs: float32 (samples, values)."""
         size = self.emulated.batch_of(inputs)
         parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
-        made, outlook = [], Outlook(len(parts))
-        while self.twin is None and len(made) < len(parts):
+        emulated: list[np.ndarray] = []
+        outlook = Outlook(len(parts))
+        while self.twin is None and len(emulated) < len(parts):
             with outlook.one():
-                made.append(self.emulated.outputs(parts[len(made)]))
+                emulated.append(self.emulated.outputs(parts[len(emulated)]))
             self._make_twin_if_worth(outlook.seconds)
-        if self.twin is None:
-            return np.concatenate(made)
-        made = self._timed(lambda: self.twin.outputs(inputs))
-        self.emulated.restore(self.twin.state())
+        twin = self.twin
+        if twin is None:
+            return np.concatenate(emulated)
+        outputs = self._timed(lambda: twin.outputs(inputs))
+        self.emulated.restore(twin.state())
         for start, which in {size * (len(parts) - 1): "last", 0: "first"}.items():
-            self._verify_batch(which, made[start : start + size], inputs[start : start + size])
-        return made
+            self._verify_batch(which, outputs[start : start + size], inputs[start : start + size])
+        return outputs
 
     def record(self) -> dict:
         """What run.json tells of it. `verified`: what of the native work was held against the emulated core."""
@@ -116,7 +121,7 @@ class Engine:
         self.emulated_steps += 1
         return step.run(self.emulated)
 
-    def _timed(self, work: Callable):
+    def _timed(self, work: Callable[[], T]) -> T:
         begin = time.perf_counter()
         result = work()
         self.seconds["native"] = self.seconds.get("native", 0.0) + time.perf_counter() - begin
@@ -146,7 +151,12 @@ class Engine:
     # ------------------------------------------------------------------ the same bits
 
     def _verify_step(self) -> None:
-        """Run the latest step on the emulated core too, from the state it began in. Raises InternalError."""
+        """Run the latest step, if the twin ran it, on the emulated core too, from the state it began in.
+
+        Raises InternalError.
+        """
+        if self.twin is None or self._unverified is None:
+            return
         (step, before, loss), self._unverified = self._unverified, None
         self.emulated.restore(before)
         emulated_loss = self._emulated_step(step)

@@ -63,14 +63,17 @@ class Epochs:
     def _validate(self) -> None:
         figures = self.measure(self.samples.validation_x, self.samples.validation_y)
         self.done[-1] |= {"validation_loss": figures.loss, "validation_accuracy": figures.accuracy}
-        better = figures.loss is not None and (self.best is None or figures.loss < self.best.loss)
-        if self.patience and better:
+        if not self.patience or figures.loss is None:
+            return
+        if self.best is None or figures.loss < self.best.loss:
             self.best = Best(self.done[-1]["epoch"], figures.loss, self.engine.device.state())
 
     @property
     def exhausted(self) -> bool:
         """Whether so many epochs brought no better validation loss that the training stops."""
-        return bool(self.patience) and len(self.done) - (self.best.epoch if self.best else 0) >= self.patience
+        if not self.patience:
+            return False
+        return len(self.done) - (self.best.epoch if self.best else 0) >= self.patience
 
     def known(self, step: int) -> Figures | None:
         """The held-out figures of the weights after so many steps, or of the best ones where they are kept."""

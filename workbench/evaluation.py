@@ -29,8 +29,8 @@ def figures(objective: Objective, outputs: np.ndarray, targets: np.ndarray) -> F
     if objective.target != LABELS:
         targets = targets.reshape(outputs.shape).astype(np.float64)
     with np.errstate(all="ignore"):
-        loss = float(ops.get(LOSS_OPS[objective.loss]).evaluate(outputs, targets))
-    loss = loss if np.isfinite(loss) else None
+        (value,) = ops.get(LOSS_OPS[objective.loss]).evaluated(outputs, targets)
+    loss = float(value) if np.isfinite(value) else None
     if objective.target == LABELS:
         predicted, labels, classes = outputs.argmax(axis=1), targets.reshape(-1).astype(int), outputs.shape[1]
     elif objective.loss == BCE and outputs.shape[1] == 1 and np.isin(targets, (0, 1)).all():

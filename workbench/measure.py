@@ -2,12 +2,14 @@
 
 import pandas as pd
 
+from workbench.artifacts import Built, Compiled
 from workbench.boards import BOARDS, Board
+from workbench.codegen import Project
 from workbench.errors import BudgetError
 from workbench.units import size
 
 
-def memory_measures(built, buffers: pd.DataFrame, arena_touched: int | None, stack_peak: int) -> dict:
+def memory_measures(built: Built, buffers: pd.DataFrame, arena_touched: int | None, stack_peak: int) -> dict:
     """The `memory` object of `run --json`, in bytes. `buffers` are the run's buffers with what the trace saw.
 
     planned_by_role and touched_by_role tell what sram_planned and sram_peak consist of at the worst position and add
@@ -46,7 +48,7 @@ def _by_role(buffers: pd.DataFrame, alive, column: str, static: int, arena: int,
     }  # fmt: skip
 
 
-def sram_planned(built) -> int:
+def sram_planned(built: Built) -> int:
     """Static bytes + the arena's plan + the stack reserve."""
     return built.image.static + built.compiled.memory.plan.bytes + built.image.stack_reserve
 
@@ -59,7 +61,9 @@ def _has(board: Board) -> str:
     return f"--sram gives {board.name} {size(board.sram_size)} instead of its {size(whole)}"
 
 
-def too_large(compiled, board: Board, project, static: int, stack: int | None, hint: str) -> BudgetError:
+def too_large(
+    compiled: Compiled, board: Board, project: Project, static: int, stack: int | None, hint: str
+) -> BudgetError:
     """What to say of firmware that needs more SRAM than its board has: how much, and where it is worst.
 
     `stack` None: nothing is compiled yet, and it is too large without it.

@@ -164,7 +164,8 @@ def parse_policy(text: str | UpdatePolicy) -> UpdatePolicy:
 
 def parse_policies(texts: Sequence[str], parse: Callable[[str], UpdatePolicy] = parse_policy) -> list[UpdatePolicy]:
     """Several policies beside each other. Raises PolicyError where two have one name: no table tells them apart."""
-    policies, named = [parse(text) for text in texts], {}
+    policies = [parse(text) for text in texts]
+    named: dict[str, str] = {}
     for text, policy in zip(texts, policies, strict=True):
         if named.setdefault(policy.name, text) != text:
             raise PolicyError(f"{named[policy.name]} and {text} are both called {policy.name!r}",

@@ -3,16 +3,18 @@
 given ── as the run's data was read and normalized ──► samples ── wb_forward ──► scores ── beside targets ──► figures
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from workbench.artifacts import Built
 from workbench.autodiff import LOSS_OPS, loss_nodes
 from workbench.boards import Board
 from workbench.data import Data, Network, Reading, as_seen, resolved
@@ -69,13 +71,14 @@ class Firmware:
         made = made.reshape(len(x), *self.network.output)
         return np.moveaxis(made, 1, -1) if self.network.nhwc and made.ndim == 4 else made, engine
 
-    def started(self, weights: Mapping[str, np.ndarray]) -> Device:
+    def started(self, weights: Mapping[str, np.ndarray]) -> Device[Machine]:
         """A machine with it; its faults are named."""
-        machine, kind = Machine(parse_elf(self.elf, Path("firmware.elf")), self.board), self.network.input
-        device = Device(machine, self.buffers, self.ops, kind.stored if kind.layout else np.ravel)
+        machine, image = Machine(parse_elf(self.elf, Path("firmware.elf")), self.board), self.network.input
+        device = Device(machine, self.buffers, self.ops, image.stored if image.layout else np.ravel)
         Inspector(machine, self.buffers, self.ops, reserve=self.stack_reserve)
         for name, values in permuted(weights, self.orders).items():
-            write_parameter(device, name, self.graph.types.get(name), values)
+            if kind := self.graph.types.get(name):  # else it was folded into others
+                write_parameter(device, name, kind, values)
         return device
 
 
@@ -128,7 +131,7 @@ class Predictions:
         """Samples of each class (rows) by predicted class (columns)."""
         if not self.classes or not self.has_targets:
             return None
-        return confusion(self.actual, self.predicted, len(self.classes))
+        return confusion(self.actual, np.asarray(self.predicted), len(self.classes))
 
     @property
     def actual(self) -> np.ndarray:
@@ -194,7 +197,7 @@ def _require_whole(firmware: Firmware, weights: Mapping[str, np.ndarray], loss: 
         raise RecordError(f"{large[0]} does not fit its board")
 
 
-def of_built(built) -> Firmware:
+def of_built(built: Built) -> Firmware:
     """The firmware of a session.Built, as it was compiled."""
     compiled, image = built.compiled, built.image
     return Firmware(image.content, image.board, compiled.graph, list(built.project.buffers), list(built.project.ops),
@@ -244,7 +247,7 @@ def _known(run: Run, record: Mapping, network: Network, given) -> list[str]:
     return []
 
 
-def predict_built(built, given, reading: Reading, engine: str = AUTO) -> Predictions:
+def predict_built(built: Built, given, reading: Reading, engine: str = AUTO) -> Predictions:
     """Of the samples `given` by a network as it is; normalized only as they are to be (see own.as_seen)."""
     firmware = of_built(built)
     data = as_seen(given, firmware.network, None, (), reading, firmware.objective.loss)
@@ -258,9 +261,9 @@ def _predictions(
     count = told if aim.target == LABELS else 2 if aim.loss == BCE and told == 1 and classes else 0
     classes = tuple(list(data.names) + [str(number) for number in range(len(data.names), count)]) if count else ()
     scores, engine = firmware.scores(data.test_x, weights, asked)
-    network, told = firmware.network, {"asked": asked, **engine.record()}
+    network, done_by = firmware.network, {"asked": asked, **engine.record()}
     data = replace(data, notes=(*data.notes, *engine.notes))
-    return Predictions(scores, data, firmware.objective, network.input, classes, network.nhwc, told)
+    return Predictions(scores, data, firmware.objective, network.input, classes, network.nhwc, done_by)
 
 
 def _record(run: Run) -> Mapping:
@@ -288,12 +291,12 @@ def _held_out(run: Run, record: Mapping, network: Network) -> Data:
     return again
 
 
-def write_parameter(device: Device, name: str, kind: TensorType | None, values: np.ndarray) -> None:
+def write_parameter(device: Device, name: str, kind: TensorType, values: np.ndarray) -> None:
     """What of a parameter lies in SRAM; channels in the order in which they were compiled."""
     for row in device.buffers:
         if row.role != "parameter" or row.parameter != name or row.storage != "sram":
             continue
-        if row.axis is None:
+        if row.axis is None or row.begin is None or row.end is None:
             stored = kind.stored(values)
         else:
             stored = np.take(values, np.arange(row.begin, row.end), axis=row.axis).reshape(-1)
@@ -302,7 +305,7 @@ def write_parameter(device: Device, name: str, kind: TensorType | None, values: 
 
 def rows_of(table: pd.DataFrame, kind: type) -> list:
     """The rows of a run's table as those of the plan, BufferRow or OpRow."""
-    parse = {
+    parse: dict[Any, Callable[[Any], Any]] = {
         str: str,
         tuple[str, ...]: lambda text: tuple(str(text).split()),
         tuple[int, ...]: lambda text: tuple(map(int, str(text).split())),

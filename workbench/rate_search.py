@@ -16,13 +16,16 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
+from typing import Any
 
 from workbench import diagnosis, native
+from workbench.artifacts import Built, Compiled
 from workbench.data import Data
 from workbench.data.split import set_aside
 from workbench.engine import worth_a_twin
 from workbench.errors import DataError, ToolchainError
 from workbench.feeding import AUTO, EMULATED, NATIVE, Training, step_count, with_data
+from workbench.frontends import Model
 from workbench.objective import VALUES
 from workbench.report.training_notes import advice, targets_note
 
@@ -32,7 +35,7 @@ ENOUGH = 1.25  # times the least loss
 MOST_STEPS, MOST_EMULATED = 1500, 300  # a rate; no more than the training itself has, and an epoch
 
 
-def at_best_rate(train: Callable, built, options: Training, progress=None, interrupted=None, like=None):
+def at_best_rate(train: Callable, built: Built, options: Training, progress=None, interrupted=None, like=None):
     """What `train` gives at the rate found; `lr_sweep` of run.json tells what was tried. Raises DataError; and
     KeyboardInterrupt where `interrupted` ends the sweep, of which nothing is kept.
     """
@@ -55,7 +58,7 @@ def _with_sweep(trained: tuple, sweep: list[dict] | None) -> tuple:
 
 
 def best_rate(
-    built, options: Training, train: Callable, progress=None, interrupted=None
+    built: Built, options: Training, train: Callable, progress=None, interrupted=None
 ) -> tuple[float, list[dict], str]:
     """The rate to train at, [{lr, validation_loss}] of all that were tried (None: no number), and a
     sentence that tells it. `progress` and `interrupted` as session.train has them: the steps of all rates are told as
@@ -70,9 +73,12 @@ def best_rate(
     if steps < 1:
         raise DataError(f"--lr auto validates on {len(parts.test_x)} of the training samples: the other "
                         f"{len(parts.train_x)} are too few for a step", "a rate of your own, --lr 0.02")  # fmt: skip
-    given = {"data": parts, "steps": steps, "epochs": None, "trace": "off", "evaluate": True, "normalize": None,
-             "validation": None, "patience": None, "warmup": min(options.warmup, steps)}  # fmt: skip
-    sweep, rates, engine = [], grid(compiled), options.engine
+    given: dict[str, Any] = {
+        "data": parts, "steps": steps, "epochs": None, "trace": "off", "evaluate": True, "normalize": None,
+        "validation": None, "patience": None, "warmup": min(options.warmup, steps),
+    }  # fmt: skip
+    rates, engine = grid(compiled), options.engine
+    sweep: list[dict[str, Any]] = []
     for lr in rates:
         told = _of_all(progress, len(sweep) * steps, len(rates) * steps)
         run, _ = train(built, replace(options, lr=lr, engine=engine, **given), told, interrupted)
@@ -81,23 +87,23 @@ def best_rate(
         loss = (run.meta["held_out_loss"] or {}).get("after")  # None: neither before nor after is a number
         engine = _engine_of_the_rest(engine, run.meta, len(rates) - len(sweep) - 1, built)
         sweep.append({"lr": lr, "validation_loss": loss if loss is not None and isfinite(loss) else None})
-    finite = [tried for tried in sweep if tried["validation_loss"] is not None]
+    finite = {tried["lr"]: tried["validation_loss"] for tried in sweep if tried["validation_loss"] is not None}
     if not finite:
         raise DataError(f"--lr auto: at no rate from {sweep[0]['lr']:g} to {sweep[-1]['lr']:g} the loss stays a number",
                         _remedy(parts))  # fmt: skip
-    least = min(tried["validation_loss"] for tried in finite)
-    best = next(tried for tried in finite if tried["validation_loss"] <= ENOUGH * least)
+    least = min(finite.values())
+    best = next(lr for lr, loss in finite.items() if loss <= ENOUGH * least)
     of_epoch = "an epoch" if steps == epoch else f"{steps} step{'s' * (steps != 1)}"
-    note = (f"--lr auto: {best['lr']:g} of {', '.join(f'{lr:g}' for lr in rates)}, by the loss on {len(parts.test_x)} "
+    note = (f"--lr auto: {best:g} of {', '.join(f'{lr:g}' for lr in rates)}, by the loss on {len(parts.test_x)} "
             f"validation samples after {of_epoch} of the others")  # fmt: skip
-    return best["lr"], sweep, note
+    return best, sweep, note
 
 
 def _of_all(progress, done_before: int, all_steps: int):
     return progress and (lambda done, steps, loss: progress(done_before + done, all_steps, loss))
 
 
-def _engine_of_the_rest(engine: str, tried: dict, rates: int, built) -> str:
+def _engine_of_the_rest(engine: str, tried: dict, rates: int, built: Built) -> str:
     """A rate alone may not be worth a twin where all that are left to try are."""
     left = rates * tried.get("seconds", {}).get("emulate", 0.0)
     if engine != AUTO or not worth_a_twin(left, len(built.project.ops)):
@@ -121,17 +127,17 @@ def _remedy(parts: Data) -> str:
     return targets_note(targets) or "a smaller rate of your own, --lr 1e-5"
 
 
-def grid(compiled) -> list[float]:
+def grid(compiled: Compiled) -> list[float]:
     """The rates that are tried, smallest first."""
     worth = diagnosis.worth(compiled.model.graph, compiled.model.weights, diagnosis.updated(compiled))
     unit = 1.0 if compiled.optimizer.qas else worth.weights or worth.biases or 1.0
     return [float(f"{rate / unit:.3g}") for rate in RATES]
 
 
-def _parts(model, options: Training) -> Data:
+def _parts(model: Model, options: Training) -> Data:
     """The training part in two: to train on, and, where held-out samples stand, to validate with."""
     samples = with_data(model, options)[1].data
-    if samples is None:
+    if not isinstance(samples, Data):
         raise DataError(f"{model.name} has random samples: no rate is better than another", "--data, or --lr 0.02")
     parts = set_aside(samples, options.set_aside or SHARE)
     return Data(

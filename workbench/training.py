@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 
 from workbench import verdict
+from workbench.artifacts import Built
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
 from workbench.emulate.timing import model_of
 from workbench.engine import Engine
 from workbench.epochs import Epochs
-from workbench.errors import InternalError
+from workbench.errors import InternalError, RecordError
 from workbench.evaluation import Figures, figures
 from workbench.feeding import EMULATED, NATIVE, Step, Training, input_of, require_samples, step_count, steps_of
 from workbench.ir.text import print_graph
@@ -47,7 +48,7 @@ LEARNED = (
 
 
 def train(
-    built,
+    built: Built,
     options: Training,
     progress: Progress | None = None,
     interrupted: Callable[[], bool] | None = None,
@@ -118,11 +119,11 @@ def train(
     if like is not None and _same_first_step(run, like.meta):
         run.meta.update({key: like.meta[key] for key in LEARNED})
         run.meta["trained_by"] = {key: like.meta[key] for key in ("policy", "schedule", "passes_changed")}
-        weights = like.weights
+        weights = dict(like.weights)
     return replace(run, weights=weights), weights
 
 
-def _measured(built, engine: Engine, x: np.ndarray, y: np.ndarray) -> Figures:
+def _measured(built: Built, engine: Engine, x: np.ndarray, y: np.ndarray) -> Figures:
     """What wb_forward's outputs of samples x are worth beside y, with the weights as they stand."""
     objective = built.compiled.objective
     return figures(objective, engine.outputs(x), told(objective, x, y, input_of(built.compiled.model)))
@@ -145,7 +146,7 @@ def _same_first_step(run: Run, like: Mapping) -> bool:
     )
 
 
-def _weights(built, device: Device) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _weights(built: Built, device: Device) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The parameters as they now stand: as they were compiled, and by the model's own names, shapes and order."""
     graph, model = built.compiled.graph, built.compiled.model
     compiled = {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
@@ -162,7 +163,7 @@ def _digest(weights: Mapping[str, np.ndarray]) -> str:
     return bits.hexdigest()
 
 
-def engine_of(built, asked: str, steps: int) -> Engine:
+def engine_of(built: Built, asked: str, steps: int) -> Engine:
     """Who runs the steps of a session.Built."""
     kinds = built.compiled.graph.types
     integers = {
@@ -173,7 +174,7 @@ def engine_of(built, asked: str, steps: int) -> Engine:
     return Engine(asked, device_of(built), built.project.files, integers, steps)
 
 
-def device_of(built) -> Device:
+def device_of(built: Built) -> Device[Machine]:
     """A started machine with the firmware of a session.Built; its faults are named with operator and buffer."""
     machine = Machine(parse_elf(built.image.content, built.image.elf), built.image.board)
     image = built.compiled.graph.types[built.compiled.model.graph.inputs[0]]
@@ -189,7 +190,10 @@ def read_parameter(device: Device, name: str, kind: TensorType) -> np.ndarray:
     if len(rows) == 1:
         return kind.logical(device.read(rows[0], NUMPY[kind.dtype]))
     axis = rows[0].axis
-    shapes = [(*kind.shape[:axis], row.end - row.begin, *kind.shape[axis + 1 :]) for row in rows]
+    if axis is None:
+        raise RecordError(f"{name} lies in {len(rows)} buffers that tell no axis")
+    ends = [(row.begin or 0, row.end or 0) for row in rows]
+    shapes = [(*kind.shape[:axis], end - begin, *kind.shape[axis + 1 :]) for begin, end in ends]
     parts = [
         device.read(row, NUMPY[kind.dtype])[: prod(shape)].reshape(shape)
         for row, shape in zip(rows, shapes, strict=True)
@@ -197,7 +201,7 @@ def read_parameter(device: Device, name: str, kind: TensorType) -> np.ndarray:
     return np.concatenate(parts, axis=axis)
 
 
-def _traced_step(built, options: Training, step: Step) -> tuple[Tracer, float | None]:
+def _traced_step(built: Built, options: Training, step: Step) -> tuple[Tracer, float | None]:
     """The tracer that watched one step, and its loss; at level `off` nothing runs."""
     device = device_of(built)
     tracer = Tracer(device.machine, device.buffers, device.ops, options.trace)
@@ -223,7 +227,16 @@ def _both(before: float | None, after: float | None) -> dict | None:
 
 
 def _record(
-    built, options, samples, engine: Engine, tracer: Tracer, losses, asked: int, held_out, seconds, notes
+    built: Built,
+    options,
+    samples,
+    engine: Engine,
+    tracer: Tracer,
+    losses: list[float],
+    asked: int,
+    held_out,
+    seconds,
+    notes,
 ) -> Run:
     """`samples` None: they were random."""
     compiled, board, device = built.compiled, built.board, engine.emulated

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from workbench import diagnosis
+from workbench.artifacts import Built
 from workbench.data import Data
 from workbench.evaluation import Figures, constant_guess, widest_guess
 from workbench.feeding import Training, input_of
+from workbench.frontends import Model
 from workbench.objective import LABELS, VALUES
 from workbench.rates import rates_of
 from workbench.report.learning.held_out import HeldOut
@@ -19,7 +21,7 @@ from workbench.targets import told
 
 
 def notes(
-    built,
+    built: Built,
     options: Training,
     samples: Data,
     losses: Sequence[float],
@@ -41,7 +43,7 @@ def notes(
     return [*notes, *filter(None, [epoch_note(len(losses), epoch, figures_told) if early else None])]
 
 
-def _evidence(built, options, samples, losses, held_out, compiled, weights, epoch: int) -> Evidence:
+def _evidence(built: Built, options, samples, losses, held_out, compiled, weights, epoch: int) -> Evidence:
     model, objective = built.compiled.model, built.compiled.objective
     optimizer, own = built.compiled.optimizer, made_up(built, options)
     updated = diagnosis.updated(built.compiled)
@@ -53,42 +55,51 @@ def _evidence(built, options, samples, losses, held_out, compiled, weights, epoc
     qas, worth = bool(optimizer.qas) if integers else None, diagnosis.worth(model.graph, model.weights, updated)
     rates = Rates(*rates_of(options), optimizer.momentum, qas, worth)
     observed = (Observed(), Observed()) if own or not options.evaluate else _observed(model, samples, weights)
-    targets, known = _targets(built, samples), guesses(built, samples)
+    targets, (a_guess, widest) = _targets(built, samples), _guesses(built, samples)
     return Evidence(
-        losses=losses, rates=rates, a_guess=known["guess"], widest=known["widest_guess"],
+        losses=losses, rates=rates, a_guess=a_guess, widest=widest,
         epoch=None if own else epoch, classes=class_count(built), names=samples.names, weights=weights,
         updated=(before, after),
-        held_out=tuple(HeldOut(each.loss, each.accuracy, each.predicted, each.labels) for each in held_out),
+        held_out=(_of_figures(held_out[0]), _of_figures(held_out[1])),
         observed=observed,
         targets=(float(targets.mean()), float(targets.std())) if objective.target == VALUES and not own else None,
     )  # fmt: skip
 
 
-def _observed(model, samples: Data, weights) -> tuple[Observed, Observed]:
+def _of_figures(figures: Figures) -> HeldOut:
+    return HeldOut(figures.loss, figures.accuracy, figures.predicted, figures.labels)
+
+
+def _observed(model: Model, samples: Data, weights) -> tuple[Observed, Observed]:
     """The layers before and after; before only where there is something to compare, for it takes its time."""
     typical = samples.test_x if len(samples.test_x) else samples.train_x
     after = diagnosis.observed(model, weights, typical)
     return diagnosis.observed(model, model.weights, typical) if after.striking else Observed(), after
 
 
-def guesses(built, samples: Data) -> dict[str, float | None]:
+def guesses(built: Built, samples: Data) -> dict[str, float | None]:
     """`guess`: the loss of what knows nothing of the input, equal scores of all classes or the mean target;
     `widest_guess`: that of the sample farthest from it, in guesses.
     """
+    a_guess, widest = _guesses(built, samples)
+    return {"guess": a_guess, "widest_guess": widest}
+
+
+def _guesses(built: Built, samples: Data) -> tuple[float | None, float]:
     objective, targets = built.compiled.objective, _targets(built, samples)
     a_guess = guess(objective.loss, class_count(built)) or constant_guess(objective, targets)
-    return {"guess": a_guess, "widest_guess": widest_guess(objective, targets)}
+    return a_guess, widest_guess(objective, targets)
 
 
-def class_count(built) -> int | None:
+def class_count(built: Built) -> int | None:
     graph = built.compiled.model.graph
     return graph.types[graph.outputs[0]].shape[1] if built.compiled.objective.target == LABELS else None
 
 
-def made_up(built, options: Training) -> bool:
+def made_up(built: Built, options: Training) -> bool:
     """Whether the samples are random."""
     return options.data is None and built.compiled.model.data is None
 
 
-def _targets(built, samples: Data) -> np.ndarray:
+def _targets(built: Built, samples: Data) -> np.ndarray:
     return told(built.compiled.objective, samples.train_x, samples.train_y, input_of(built.compiled.model))

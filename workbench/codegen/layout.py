@@ -73,16 +73,16 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
     rest: dict[str, BufferRow] = {}
     for storage in plan.liveness.static:
         name = storage.name
-        role = "parameter" if name in graph.parameters else "state" if name in graph.state else "scalar"
-        where = "flash" if role == "parameter" and name not in updated else "sram"
-        stem = {"parameter": "p_", "state": "s_"}.get(role, "wb_") + ("loss" if name in loss_values else name)
+        kept_as = "parameter" if name in graph.parameters else "state" if name in graph.state else "scalar"
+        where = "flash" if kept_as == "parameter" and name not in updated else "sram"
+        stem = {"parameter": "p_", "state": "s_"}.get(kept_as, "wb_") + ("loss" if name in loss_values else name)
         belongs_to = {"parameter": name, "state": name.rpartition(".")[0], "scalar": ""}
         symbol = c_identifier(stem, symbols)
         symbols.add(symbol)
         kind = graph.types[name]
         rows[name] = BufferRow(
-            len(rows), label[name], role, where, symbol, 0,
-            kind.updated.bytes, None, None, parameter=belongs_to[role], values=storage.values,
+            len(rows), label[name], kept_as, where, symbol, 0,
+            kind.updated.bytes, None, None, parameter=belongs_to[kept_as], values=storage.values,
         )  # fmt: skip
         if isinstance(kind.needs_grad, tuple):
             axis, count = kind.needs_grad
@@ -90,7 +90,7 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
             symbol = c_identifier(symbol + "_rest", symbols)
             symbols.add(symbol)
             rest[name] = rows[rest_id(name)] = BufferRow(
-                len(rows), f"rest of {label[name]}", role, "flash", symbol, 0, kind.bytes - kind.updated.bytes,
+                len(rows), f"rest of {label[name]}", kept_as, "flash", symbol, 0, kind.bytes - kind.updated.bytes,
                 None, None, parameter=name, axis=axis, begin=count, end=kind.shape[axis],
             )  # fmt: skip
     operators = tuple(
@@ -158,7 +158,8 @@ def _function(position: int, count: int, node: Node) -> str:
 
 def _accesses(node: Node, position: int, root: Mapping[str, str], rows: Mapping[str, BufferRow]):
     read = {root[name] for name in node.operands}
-    taken = set() if node.body else {root[node.operands[index]] for index in ops.get(node.op).takes}
+    over = () if node.body else ops.get(node.op).taken(node.attrs)
+    taken = {root[node.operands[index]] for index in over if index is not None}
     read |= {rest_id(name) for name in read - taken if rest_id(name) in rows}
     reads = sorted({row.id for name in read for row in _living(name, position, rows)})
     writes = sorted({row.id for name in node.results for row in _living(root[name], position, rows)})

@@ -123,7 +123,7 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     types = [graph.types[name] for name in node.operands]
     function = kernel.function if isinstance(kernel.function, str) else kernel.function(*types, **node.attrs)
     literals = ", ".join(map(c_literal, kernel.literals(*types, **node.attrs)))
-    results = node.results[len(op.takes) :]
+    results = node.results[len(op.taken(node.attrs)) :]
     operands = [_operand(graph, layout, node, index) for index in range(len(node.operands))]
     if op.variadic:
         operands = [f"(const {C_TYPE[types[0].dtype]} *const[]){{ {', '.join(operands)} }}"]
@@ -137,11 +137,12 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
 
 
 def _region_headers(node: Node) -> list[str]:
-    return (slices_headers if node.attrs["channels"] else region_headers)(node.body)
+    return (slices_headers if node.attrs["channels"] else region_headers)(node.attrs["body"])
 
 
 def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
-    body, attrs = node.body, node.attrs
+    attrs = node.attrs
+    body: Graph = attrs["body"]
     made = {own: layout.pointer(graph, name) for own, name in zip(body.outputs, node.results, strict=True)}
     scratch = f"{ARENA} + {layout.buffers[row.scratch[0]].offset}" if row.scratch else ""
     if attrs["channels"]:
@@ -150,8 +151,8 @@ def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
         rest = {own: part.symbol for own, name in given.items() if (part := layout.rest.get(layout.root[name]))}
         text = slices_body(body, attrs["channels"], outer | made, rest, scratch)
     else:
-        given = [(index, own) for index, own in enumerate(body.inputs) if graph.types[node.operands[index]].bytes]
-        outer = {own: _operand(graph, layout, node, index) for index, own in given}
+        lying = [(index, own) for index, own in enumerate(body.inputs) if graph.types[node.operands[index]].bytes]
+        outer = {own: _operand(graph, layout, node, index) for index, own in lying}
         inner = zip((*body.inputs, *body.outputs), (*node.operands, *node.results), strict=True)
         by_rows = {name for name, value in inner if graph.types[value].layout}
         text = region_body(body, attrs["rows"], outer | made, by_rows, scratch)
@@ -217,7 +218,8 @@ def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray],
 
 def _part(values: np.ndarray, row: BufferRow) -> np.ndarray:
     """The elements of a split weight that a row holds, flat."""
-    return np.moveaxis(np.moveaxis(values, row.axis, 0)[row.begin : row.end], 0, row.axis).reshape(-1)
+    axis = row.axis or 0
+    return np.moveaxis(np.moveaxis(values, axis, 0)[row.begin : row.end], 0, axis).reshape(-1)
 
 
 def _numbers(values: np.ndarray) -> str:

@@ -16,7 +16,7 @@ from workbench.ir.strips import Strips, strips
 
 
 def region_headers(body: Graph) -> list[str]:
-    return ["rows_f32.h", *(ops.get(node.op).rows.header for node in body.nodes)]
+    return ["rows_f32.h", *(rows.header for node in body.nodes if (rows := ops.get(node.op).rows))]
 
 
 def region_body(body: Graph, rows: int, outer: dict[str, str], by_rows: set[str], scratch: str) -> str:

@@ -29,9 +29,11 @@ def slices_body(body: Graph, step: int, outer: dict[str, str], rest: dict[str, s
     ]
     for stage in plan.stages:
         name, begins = stage.node.results[0], stage.slice.begins
-        if stage.slice.gives == "sum" and begins is None:
+        if stage.slice.gives != "sum":
+            continue
+        if begins is None:
             lines.append(f"wb_zero_f32({body.types[name].elements}, {outer[name]});")
-        elif stage.slice.gives == "sum" and outer[name] != (there := outer[stage.node.operands[begins]]):
+        elif outer[name] != (there := outer[stage.node.operands[begins]]):
             lines.append(f"wb_copy_f32({body.types[name].elements}, {there}, {outer[name]});")
     each = f"first += {step}" if step > 1 else "++first"
     lines.append(f"for (int first = 0; first < {plan.channels}; {each}) {{")
@@ -49,10 +51,10 @@ def _call(plan: Slices, stage: Stage, address: dict[str, str], rest: dict[str, s
     operands = []
     for index, name in enumerate(node.operands[: made.begins]):
         operands.append(_from(address[name], made.advance.get(index, 0)))
-        if index in op.kernel.split:
+        if index in op.needed_kernel.split:
             operands.append(rest.get(name, "0"))
     operands += ["0"] * (made.operands - len(node.operands))
-    results = [_from(address[name], made.advance.get(-1, 0)) for name in node.results[len(op.takes) :]]
+    results = [_from(address[name], made.advance.get(-1, 0)) for name in node.results[len(op.taken(node.attrs)) :]]
     own = [scratch] if made.scratch(plan.step) else []
     call = [
         f"{made.function}({', '.join(map(c_literal, numbers))},",

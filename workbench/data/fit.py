@@ -9,6 +9,7 @@ any shape of F values            where it takes F values in a row: in their orde
 
 from dataclasses import dataclass
 from math import prod
+from typing import NoReturn
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def inputs(samples: Samples, network: Network) -> tuple[np.ndarray, str]:
     if x.dtype.kind not in "fiub":
         raise DataError(f"{source}: x holds {x.dtype}, not numbers")
     values, layout = _in_layout(x, network.shape, network.nhwc, samples.layout)
-    if values is None:
+    if values is None or layout is None:
         _refuse(samples, network)
     if x.dtype == np.int8 and network.input.dtype == "int8":
         values = (values.astype(np.float32) - network.input.zero_point) * np.float32(network.input.scale or 1)
@@ -139,7 +140,7 @@ def _core(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(size for size in shape if size != 1)
 
 
-def _refuse(samples: Samples, network: Network) -> None:
+def _refuse(samples: Samples, network: Network) -> NoReturn:
     given, shape = samples.x.shape[1:], network.shape
     told = f"{samples.source}: a sample is {_shape(given)}; {network.name} takes {_shape(shape)}"
     window = _window(given, shape) if samples.groups is not None else None

@@ -6,8 +6,9 @@ a DataLoader, a generator                                               an itera
 a Data, the name of a data set, a file or a folder                      as they are: read when a network is known
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -98,7 +99,7 @@ def of_arrays(source: str, arrays: Mapping, reading: Reading | None = None, note
     _require_equal_lengths(source, got["train_x"], train_y, "train_")
     _require_equal_lengths(source, got["test_x"], test_y, "test_")
     x = _joined(source, "x", got["train_x"], got["test_x"])
-    y = None if train_y is None else _joined(source, "y", train_y, test_y)
+    y = None if train_y is None or test_y is None else _joined(source, "y", train_y, test_y)
     return _checked(source, x, y, len(got["train_x"]), notes)
 
 
@@ -168,9 +169,11 @@ def _of_batches(batches: Iterable) -> Samples:
 
 def _gathered(parts: Iterator, join) -> Samples:
     """x and y of parts (x, y), or x of parts that have no y, joined."""
-    xs, ys, values, paired = [], [], 0, None
+    xs: list[np.ndarray] = []
+    ys: list[np.ndarray] = []
+    values, paired = 0, None
     for number, part in enumerate(parts):
-        pair = part if isinstance(part, tuple | list) and len(part) == 2 else (part,)
+        pair: Sequence[Any] = part if isinstance(part, tuple | list) and len(part) == 2 else (part,)
         if number == MOST_PARTS:
             raise DataError(f"{SOURCE} has more than {MOST_PARTS:,} parts", "give larger batches, or arrays: (x, y)")
         if isinstance(part, Mapping):

@@ -29,7 +29,9 @@ def read_images(source: str, paths: Sequence[Path], shape: tuple[int, ...], resi
     if resize and size is None:
         raise DataError(f"{source}: the network takes {shape[0]} values in a row: of which size an image is, is open",
                         "resize the images beforehand, or give (x, y)")  # fmt: skip
-    converted, resized, images = Counter(), Counter(), []
+    converted: Counter[str] = Counter()
+    resized: Counter[tuple[int, int]] = Counter()
+    images: list[np.ndarray] = []
     for path in paths:
         image = _opened(path)
         if image.mode.startswith(("I", "F")):
@@ -50,7 +52,8 @@ def read_images(source: str, paths: Sequence[Path], shape: tuple[int, ...], resi
     as_one = WORDS.get(MODES[channels], MODES[channels])
     notes = [f"{count} of {len(paths)} images were {WORDS.get(mode, mode)}, taken as {as_one}"
              for mode, count in converted.items() if count]  # fmt: skip
-    notes += [f"{resized.total()} of {len(paths)} images were resized to {size[0]}×{size[1]}"] * bool(resized)
+    if resized and size:
+        notes.append(f"{resized.total()} of {len(paths)} images were resized to {size[0]}×{size[1]}")
     return np.stack(images), [f"{source}: {note}" for note in notes]
 
 

@@ -6,6 +6,7 @@ standard   less the mean, over the standard deviation                          o
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Normalize:
     @classmethod
     def of_plain(cls, told) -> "Normalize":
         """What `plain` gave. Raises DataError for anything else."""
-        lists = [told.get(name, []) for name in ("shift", "scale")] if isinstance(told, dict) else [None]
+        lists: list[Any] = [told.get(name, []) for name in ("shift", "scale")] if isinstance(told, dict) else [None]
         numbers = all(isinstance(each, list) and all(map(_is_number, each)) for each in lists)
         if not numbers or told.get("kind") not in KINDS or len(lists[0]) != len(lists[1]) or 0 in lists[1]:
             raise DataError("this is no normalization that a run has saved")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from hashlib import blake2b, sha256
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -214,7 +215,8 @@ def _as_targets(data: Data, network: Network, loss: str | None) -> Data:
 
 def _fitted(data: Data, network: Network, loss: str | None = None) -> Data:
     """A Data in the network's shape, checked as all that is given is."""
-    source, parts = data.name, {}
+    source = data.name
+    parts: dict[str, Any] = {}
     told = fit.NCHW if data.digest else data.layout  # it has been here before
     for part in ("train", "test"):
         x, y = (np.asarray(getattr(data, f"{part}_{axis}")) for axis in "xy")
@@ -237,11 +239,11 @@ def _fitted(data: Data, network: Network, loss: str | None = None) -> Data:
     if data.target == LABELS:
         labels = fit.targets(Samples(source, data.train_x, y, names=data.names), network, loss)
         data = replace(data, train_y=data.train_y.astype(np.int32), test_y=data.test_y.astype(np.int32),
-                       classes=max(labels.classes, data.classes or 0))  # fmt: skip
+                       classes=max(labels.classes or 0, data.classes or 0))  # fmt: skip
     elif data.target != INPUT:
         given = (Samples(source, y, y, layout=told) for y in (data.train_y, data.test_y))
-        y = [fit.targets(each, network, "mse").values for each in given]
-        data = replace(data, train_y=y[0], test_y=y[1])
+        train_y, test_y = (fit.targets(each, network, "mse").values for each in given)
+        data = replace(data, train_y=train_y, test_y=test_y)
     return _digested(_noted(data, network))
 
 
@@ -258,7 +260,7 @@ def _held_out(data: Data, x: np.ndarray, y: np.ndarray) -> Data:
 def _fingerprints(x: np.ndarray) -> np.ndarray:
     """A number a sample, the same for the same values: what one set trains on is known again in another."""
     rows = np.ascontiguousarray(x).reshape(len(x), -1)
-    hashed = [int.from_bytes(blake2b(row, digest_size=8).digest(), "little", signed=True) for row in rows]
+    hashed = [int.from_bytes(blake2b(row.data, digest_size=8).digest(), "little", signed=True) for row in rows]
     return np.array(hashed, np.int64)
 
 
@@ -267,5 +269,5 @@ def _digested(data: Data) -> Data:
     bits = sha256()
     for array in (data.train_x, data.train_y, data.test_x, data.test_y):
         bits.update(f"{array.dtype} {array.shape}\n".encode())
-        bits.update(np.ascontiguousarray(array))
+        bits.update(np.ascontiguousarray(array).data)
     return replace(data, digest=bits.hexdigest())

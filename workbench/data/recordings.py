@@ -28,7 +28,10 @@ def read_recordings(
     """(n, channels, values) of all recordings, and of each the number of its recording. `length` is what the network
     takes, where that can be told.
     """
-    pieces, groups, rates, channels, values = [], [], {}, None, 0
+    pieces: list[np.ndarray] = []
+    groups: list[int] = []
+    rates: dict[int | None, str] = {}
+    channels, values = None, 0
     for number, path in enumerate(paths):
         name = printable(str(path))
         sound, rate = read_wav(path) if path.suffix.lower() == ".wav" else (read_channels(path), None)

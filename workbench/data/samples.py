@@ -119,7 +119,7 @@ def require_few(source: str, values: int) -> None:
 
 
 def _whole(value, least: int) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def _plain(value) -> int | float:

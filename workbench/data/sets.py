@@ -98,7 +98,7 @@ class Data:
             raise DataError(
                 f"a sample of {self.name} has {self.train_x[0].size} values; the network takes {sample_shape}"
             )
-        if self.target == LABELS and classes < self.classes:
+        if self.target == LABELS and self.classes is not None and classes < self.classes:
             raise DataError(f"{self.name} has {self.classes} classes; the network tells {classes}")
         return replace(self, train_x=self.train_x.reshape(-1, *sample_shape),
                        test_x=self.test_x.reshape(-1, *sample_shape))  # fmt: skip

@@ -6,23 +6,28 @@ All it knows of the network are the plan tables, so any firmware with such table
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from workbench.emulate.machine import Machine
+from workbench.emulate.memory import Memory
 from workbench.errors import RecordError
 from workbench.tables import BufferRow, OpRow
 
 STEPS_DONE = "wb_step"
 
 
-class Device:
+M = TypeVar("M", bound=Memory)
+
+
+class Device(Generic[M]):
     """A started machine with the tables of its training step. `wrote(symbol + offset, bytes)` hears of host writes.
 
     `stored(inputs)` are a batch's inputs in the order in which they lie in memory.
     """
 
-    def __init__(self, machine: Machine, buffers: list[BufferRow], ops: list[OpRow], stored=np.ravel):
+    def __init__(self, machine: M, buffers: list[BufferRow], ops: list[OpRow], stored=np.ravel):
         self.machine, self.buffers, self.ops, self.stored = machine, buffers, ops, stored
         self.input = None if machine.takes_rows else _only(buffers, "input")
         self.target = _only(buffers, "label") if any(row.role == "label" for row in buffers) else None  # else the input
@@ -75,17 +80,17 @@ class Device:
         self.machine.call("wb_accumulate")
         return self.loss
 
-    def train_step_by_operator(self, inputs: np.ndarray, targets: np.ndarray) -> Iterator[OpRow]:
+    def train_step_by_operator(self: "Device[Machine]", inputs: np.ndarray, targets: np.ndarray) -> Iterator[OpRow]:
         """One training step that pauses after each operator, whose results can then be read with `read`."""
         self.feed(inputs, targets)
         return self._by_operator("wb_train_step", self.ops)
 
-    def accumulate_by_operator(self, inputs: np.ndarray, targets: np.ndarray) -> Iterator[OpRow]:
+    def accumulate_by_operator(self: "Device[Machine]", inputs: np.ndarray, targets: np.ndarray) -> Iterator[OpRow]:
         """`accumulate`, pausing after each operator."""
         self.feed(inputs, targets)
         return self._by_operator("wb_accumulate", [op for op in self.ops if op.phase != "update"])
 
-    def _by_operator(self, entry: str, ops: list[OpRow]) -> Iterator[OpRow]:
+    def _by_operator(self: "Device[Machine]", entry: str, ops: list[OpRow]) -> Iterator[OpRow]:
         addresses = [self.machine.elf.address(op.symbol) for op in ops]
         for index in self.machine.calls_by_operator(entry, addresses):
             if index:

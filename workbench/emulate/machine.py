@@ -17,6 +17,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +75,11 @@ THUMB = 1 << 24  # in XPSR
 EVERY_INSTRUCTION = 1 << 62
 
 
+def _address(function: Any) -> int:
+    """Where a function of the emulator's library lies."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
 class Machine(Memory):
     """An emulated board with an ELF in its flash.
 
@@ -85,12 +91,13 @@ class Machine(Memory):
     """
 
     def __init__(self, elf_path: Path | Elf, board: Board, *, seconds_limit: float = 600.0):
-        self.elf = elf_path if isinstance(elf_path, Elf) else load_elf(elf_path)
+        self.elf: Elf = elf_path if isinstance(elf_path, Elf) else load_elf(elf_path)
         self.board = board
         self.seconds_limit = seconds_limit
-        self._uc = self._emulator()
+        self._uc: Any = self._emulator()  # the binding makes some of its methods as it is imported
         self.stopped: Stop | None = None
-        self.counter = self.inspector = None
+        self.counter: Any = None  # a Tracer and an Inspector: what watches stands to the right of what runs
+        self.inspector: Any = None
         self._hooks = [self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access),
                        self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)]  # fmt: skip
         self._watchdog = Watchdog(self._uc.emu_stop)
@@ -99,7 +106,7 @@ class Machine(Memory):
         self.stack_top = self.read_u32(board.flash_base)
         self._last_until = self.home
         self._registers = self._uc.context_save()
-        self._checkpoint = None
+        self._checkpoint: tuple[list[tuple[int, bytearray]], int, int] | None = None
         self._image, self._image_at, self._image_before = b"", 0, 0
         if self.stack_top > board.sram_end:
             raise BoardError(
@@ -183,6 +190,8 @@ class Machine(Memory):
 
     def replay(self, prepare: Callable[["Machine"], None] = lambda twin: None, count: int = 0) -> "Machine":
         """Repeat the last run on a second machine, which `prepare` may hook first; its `stopped` says how it ended."""
+        if self._checkpoint is None:
+            raise WorkbenchError("nothing has run yet that could be repeated")
         memory, pc, until = self._checkpoint
         twin = Machine(self.elf, self.board, seconds_limit=20 * self.seconds_limit)
         twin.entry = self.entry
@@ -298,12 +307,12 @@ class Machine(Memory):
     @property
     def stop_function(self) -> tuple[int, int]:
         """The addresses of `void uc_emu_stop(uc*)`, with which a native callback ends the run, and of its argument."""
-        return ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value, self._uc._uch.value
+        return _address(uclib.uc_emu_stop), self._uc._uch.value
 
     @property
     def read_function(self) -> int:
         """The address of `int uc_reg_read(uc*, int register, void* where to)`; SP is STACK_POINTER."""
-        return ctypes.cast(uclib.uc_reg_read, ctypes.c_void_p).value
+        return _address(uclib.uc_reg_read)
 
     def remove_hook(self, handle: int) -> None:
         """Undo add_native_hook."""

@@ -2,23 +2,51 @@
 
 from abc import ABC, abstractmethod
 from struct import Struct
+from typing import Protocol
 
 import numpy as np
 
 from workbench.boards import Board
-from workbench.emulate.symbols import Elf
 
 FLOAT = Struct("<f")
 STACK_PATTERN = 0xC5C5C5C5
 STACK_LIMIT = "wb_stack_limit"
 
 
-class Memory(ABC):
-    """Reads and writes by address or symbol. A machine brings `read` and `write`, its ELF, its board and stack_top."""
+class Names(Protocol):
+    """What is known of the symbols of what runs."""
 
-    elf: Elf
+    def has(self, name: str, /) -> bool: ...
+
+    def address(self, name: str, /) -> int: ...
+
+
+class Memory(ABC):
+    """Reads and writes by address or symbol.
+
+    A machine brings what is abstract, its ELF, its board and stack_top; these two an emulated one alone.
+    """
+
+    elf: Names
     board: Board
     stack_top: int
+
+    @abstractmethod
+    def start(self) -> None:
+        """From reset to main."""
+
+    @abstractmethod
+    def call(self, entry: str) -> None:
+        """Call a function and come back."""
+
+    @property
+    @abstractmethod
+    def takes_rows(self) -> bool:
+        """Whether the image is handed over row by row."""
+
+    @abstractmethod
+    def feed_image(self, data: bytes) -> None:
+        """What the rows are taken from, from now on."""
 
     @abstractmethod
     def read(self, where: int | str, size: int) -> bytes:
@@ -38,7 +66,7 @@ class Memory(ABC):
 
     def read_f32(self, where: int | str) -> float:
         """A float32 scalar."""
-        return FLOAT.unpack(self.read(where, FLOAT.size))[0]
+        return float(FLOAT.unpack(self.read(where, FLOAT.size))[0])
 
     def write_f32(self, where: int | str, value: float) -> None:
         """Write a float32 scalar."""

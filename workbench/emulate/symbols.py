@@ -170,7 +170,8 @@ def _read(path: Path, content: bytes, elf: ELFFile) -> Elf:
     ]
     if not segments or not entries:
         raise ELFError("nothing to load, or stripped of its symbols")
-    symbols, labels = [], {}
+    symbols: list[Symbol] = []
+    labels: dict[str, int] = {}
     for entry in sorted(entries, key=lambda entry: entry["st_info"]["bind"] == "STB_LOCAL"):  # a global name wins
         kind = KINDS.get(entry["st_info"]["type"])
         if kind is None or entry.name.startswith("$"):

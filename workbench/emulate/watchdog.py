@@ -13,8 +13,8 @@ class Watchdog:
 
     def __init__(self, stop: Callable[[], None]):
         self._stop = stop
-        self._deadline = None
-        self._thread = None
+        self._deadline: float | None = None
+        self._thread: threading.Thread | None = None
         self.expired = False
 
     @contextmanager

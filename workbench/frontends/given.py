@@ -26,8 +26,9 @@ def several(where: str, what: str, value, least: int = 1, counts: tuple[int, ...
     """So many whole numbers as the largest of `counts`; one number stands for all, two for rows and columns."""
     number, most = _index(value), max(counts)
     listed = isinstance(value, Iterable) and not isinstance(value, str | bytes | dict)
-    numbers = [number] * most if number is not None else [_index(each) for each in value] if listed else []
-    if len(numbers) not in counts or None in numbers or min(numbers) < least:
+    each_of = [number] * most if number is not None else [_index(each) for each in value] if listed else []
+    numbers = [each for each in each_of if each is not None and each >= least]
+    if len(numbers) not in counts or len(numbers) < len(each_of):
         raise ShapeError(f"{where}: {what} are {most} whole numbers; got {shown(value)}",
                          f"each {least} or more; one number stands for all")  # fmt: skip
     return tuple(numbers) * (most // len(numbers))
@@ -70,8 +71,9 @@ def network_name(name) -> str:
 
 def input_shape(shape) -> tuple[int, ...]:
     listed = isinstance(shape, Iterable) and not isinstance(shape, str | bytes | dict)
-    sizes = tuple(_index(size) for size in shape) if listed else ()
-    if not 2 <= len(sizes) <= 4 or None in sizes or min(sizes) < 1:
+    each_of = [_index(size) for size in shape] if listed else []
+    sizes = tuple(size for size in each_of if size is not None and size >= 1)
+    if not 2 <= len(sizes) <= 4 or len(sizes) < len(each_of):
         raise ShapeError(f"input_shape is a batch and one to three more sizes, like (1, 3, 32, 32); got {shown(shape)}")
     return at_most("the input", sizes)
 

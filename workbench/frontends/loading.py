@@ -59,10 +59,11 @@ def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = 
     if classes is not None and not _whole(classes, 1):
         raise ModelError(f"classes is a whole number of 1 or more; got {shown(classes)}")
     seed, classes = int(seed), None if classes is None else int(classes)
+    path, name = name, str(name)
     if reader := _reader(name):
-        return _made(str(name), reader, classes, name, int(batch))
+        return _made(name, reader, classes, path, int(batch))
     if python_file.split(name):
-        return _of_python(str(name), int(batch), seed, classes)
+        return _of_python(name, int(batch), seed, classes)
     if name in ZOO:
         return _made(name, ZOO[name], classes, batch=int(batch), seed=seed)
     ending = Path(name).suffix
@@ -100,7 +101,7 @@ def called(name: str | Path) -> str:
 
 
 def _whole(value, least: int) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def _reader(name: str | Path) -> Callable[..., Model] | None:
@@ -109,7 +110,7 @@ def _reader(name: str | Path) -> Callable[..., Model] | None:
 
 def _of_python(name: str, batch: int, seed: int, classes: int | None) -> Model:
     """The network that `name` refers to; NAME-int8 is the same, quantized after training."""
-    path, member = python_file.split(name)
+    path, member = python_file.split(name) or (Path(name), "")
     make = python_file.maker(path, member.removesuffix(INT8))
     takes = signature(make).parameters
     if "classes" in takes and takes["classes"].default is takes["classes"].empty and classes is None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -139,8 +140,9 @@ def _by_name(what: str, items: list[dict], kinds: Mapping[str, str]) -> dict[str
         raise ModelError(f"{what} holds {len(items)}, more than a network for a microcontroller has")
     for number, item in enumerate(items):
         name = item.get("name")
-        named_well = isinstance(name, str) and NAME.fullmatch(name)
-        _require(name if named_well else f"{what}[{number}]", item, kinds)
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            name = f"{what}[{number}]"
+        _require(name, item, kinds)
         if name in named:
             raise ModelError(f"{what}[{number}] is called {name}, as another one before it")
         named[name] = item
@@ -164,14 +166,15 @@ class _Reader:
             raise ModelError(f"blocks name {count} layers, more than a network for a microcontroller has")
         self.elements = self._elements()
         self.arrays: dict[str, np.ndarray] = {}
-        self.build, self.weights = Builder(), {}
+        self.build = Builder()
+        self.weights: dict[str, np.ndarray] = {}
         shape = (batch, *told["input"]["shape"][1:])
         quantization = {"scale": told["input"]["scale"], "zero_point": told["input"]["zero_point"]}
         self.input = self.build.input("input0", shape, "int8", **quantization)
 
     def _elements(self) -> dict[str, int]:
         """How many elements each stored array has."""
-        elements = {}
+        elements: dict[str, int] = {}
         for name, told in self.convs.items():
             weights = told["out_channels"] * told["in_channels"] // told["groups"] * told["kernel"] ** 2
             elements |= {f"{name}.weight": weights, f"{name}.bias": told["out_channels"]}
@@ -192,8 +195,8 @@ class _Reader:
                 x = self.conv(x, name)
             if block["residual"]:
                 x = self.residual(before, x, block["residual"])
-        same = {"x_scale": x.type.scale, "y_scale": x.type.scale}
-        zero = {"x_zero_point": x.type.zero_point, "y_zero_point": x.type.zero_point}
+        same: dict[str, Any] = {"x_scale": x.type.scale, "y_scale": x.type.scale}
+        zero: dict[str, Any] = {"x_zero_point": x.type.zero_point, "y_zero_point": x.type.zero_point}
         x = self.build.op("qnn.avg_pool2d", x, pool_size=x.shape[2:], **same, **zero, label="pool")
         x = self.build.batch_flatten(self.conv(x, names[-1], self.classes), label="flatten")
         about = f"{len(names)} int8 convolutions, {self.classes} classes, from {printable(path.name)}"
@@ -218,12 +221,12 @@ class _Reader:
         w, b, s = (values[:rows] for values in self._stored(name, told, rows or 0))
         kernel = w.shape[2:]
         w, b, s = safe_channels(w, b, s, told["x_scale"] / told["y_scale"])
-        w, b, s = (self._parameter(f"{name}.{part}", values) for part, values in
-                   (("weight", w), ("bias", b), ("weight_scale", s)))  # fmt: skip
-        m = self.build.op("qnn.requantization", s, x_scale=quantization["x_scale"], y_scale=told["y_scale"],
+        weight, bias, scales = (self._parameter(f"{name}.{part}", values) for part, values in
+                                (("weight", w), ("bias", b), ("weight_scale", s)))  # fmt: skip
+        m = self.build.op("qnn.requantization", scales, x_scale=quantization["x_scale"], y_scale=told["y_scale"],
                           label=f"{name}.factors")  # fmt: skip
         y = self._built(
-            "qnn.conv2d", x, w, b, m, channels=w.shape[0], kernel_size=kernel, strides=(told["stride"],) * 2,
+            "qnn.conv2d", x, weight, bias, m, channels=w.shape[0], kernel_size=kernel, strides=(told["stride"],) * 2,
             padding=(told["padding"],) * 4, groups=told["groups"], label=name, **quantization,
         )  # fmt: skip
         if y.type.elements > LARGEST_TENSOR:

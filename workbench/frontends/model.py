@@ -60,8 +60,10 @@ class Model:
 
     def policy(self, text: str | UpdatePolicy) -> UpdatePolicy:
         """The network's own policy of this name, or the one that `text` writes out. Raises PolicyError."""
-        own = self.policies.get(text) if isinstance(text, str) else None
-        if self.policies and own is None and re.fullmatch(r"[\w-]+", str(text)) and not self._is_policy(text):
+        if not isinstance(text, str):
+            return parse_policy(text)
+        own = self.policies.get(text)
+        if self.policies and own is None and re.fullmatch(r"[\w-]+", text) and not self._is_policy(text):
             hint = f"{meant(text, [*self.policies, *TERMS])}its own are {', '.join(self.policies)}; {HELP}"
             raise PolicyError(f"{self.name} has no policy {text}", hint)
         return own or parse_policy(text)

@@ -60,8 +60,8 @@ def maker(path: Path, name: str) -> Callable[..., Model]:
             raise ModelError(f"{where} returns {shown(made)}, no Model", _hint(made))
         return made
 
-    make.__signature__ = inspect.Signature([takes[each].replace(kind=inspect.Parameter.KEYWORD_ONLY)
-                                            for each in GIVEN if each in takes])  # fmt: skip
+    parameters = [takes[each].replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in GIVEN if each in takes]
+    vars(make)["__signature__"] = inspect.Signature(parameters)
     return make
 
 
@@ -155,7 +155,8 @@ def _beside(folder: Path, name: str) -> bool:
 def _place(path: Path) -> str:
     """mynet.py, line 12: the last line of the file that was under way."""
     error = sys.exception()
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    frames = traceback.extract_tb(error.__traceback__) if error else ()
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     if isinstance(error, SyntaxError) and error.filename == str(path):
         lines = [error.lineno]
     return f"{path}, line {lines[-1]}" if lines and lines[-1] else str(path)

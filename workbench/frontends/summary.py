@@ -39,7 +39,8 @@ class Layer:
 
 def layers(graph: Graph) -> list[Layer]:
     """In order of execution, each with what ends it."""
-    found, seen = [], set()
+    found: list[Layer] = []
+    seen: set[str] = set()
     for name, group in groupby(graph.nodes, lambda node: _layer(node.label) or f"%{node.results[0]}"):
         nodes = list(group)
         own = {name: None for node in nodes for name in node.operands if name in graph.parameters and name not in seen}
@@ -82,7 +83,7 @@ def _notes(model) -> list[str]:
 
 def _rows(graph: Graph) -> list[tuple[str, ...]]:
     """A row a layer, those of a big network in part."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (layer.name, layer.what, str(layer.shape), quantity(layer.elements) if layer.parameters else "",
          quantity(layer.macs) if layer.macs else "")
         for layer in layers(graph)

@@ -5,7 +5,7 @@ import os
 import weakref
 from functools import cached_property
 
-from workbench.emulate.memory import Memory
+from workbench.emulate.memory import Memory, Names
 from workbench.errors import ToolchainError, WorkbenchError
 
 
@@ -26,7 +26,7 @@ class Host(Memory):
         except OSError as error:
             os.close(self._file)
             raise ToolchainError(f"the native twin cannot be loaded: {error}", "--engine emulated needs none") from None
-        self.elf = Symbols(self._library)
+        self.elf: Names = Symbols(self._library)
         self._image = b""
         self._let_go = weakref.finalize(self, _unload, self._library._handle, self._file)
         self._let_go.atexit = False
@@ -35,7 +35,7 @@ class Host(Memory):
         """Let go of its memory; a second time does nothing. One that nobody closes, nor knows any more, is let go of
         too: an error may end a training anywhere.
         """
-        self._library = self.elf = None
+        del self._library, self.elf
         self._let_go()
 
     def start(self) -> None:
@@ -77,7 +77,8 @@ class Symbols:
     """The library's symbols, by the names that the plan tables know."""
 
     def __init__(self, library: ctypes.CDLL):
-        self._library, self._known = library, {}
+        self._library = library
+        self._known: dict[str, int | None] = {}
 
     def has(self, symbol: str) -> bool:
         """Whether the name is defined."""

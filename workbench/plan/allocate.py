@@ -17,12 +17,15 @@ The exact search (plan/exact.py) costs a second to load, so it is left alone whe
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from workbench.plan.problem import Buffer, Placed, Plan, lower_bound, plan_of
 
-ORDERS: dict[str, Callable[[Buffer], tuple]] = {
+Key = Callable[[Buffer], tuple[Any, ...]]
+
+ORDERS: dict[str, Key] = {
     "largest first": lambda b: (-b.size, b.lower, b.id),
     "longest first": lambda b: (b.lower - b.upper, -b.size, b.id),
     "largest area first": lambda b: (-b.size * (b.upper - b.lower), b.lower, b.id),
@@ -56,17 +59,18 @@ def allocate(
 def greedy(buffers: Sequence[Buffer], seconds: float = math.inf, fixed: Sequence[Placed] = ()) -> Plan:
     """The best greedy plan over all orders, or over those that were tried when the time was over: at least one."""
     start, bound = time.perf_counter(), lower_bound([*buffers, *fixed])
-    best: Plan | None = None
-    for name, key in ORDERS.items():
-        plan = _greedy(buffers, key, bound, name, fixed)
-        if best is None or plan.bytes < best.bytes:
-            best = plan
+    (first, key), *others = ORDERS.items()
+    best = _greedy(buffers, key, bound, first, fixed)
+    for name, key in others:
         if best.optimal or time.perf_counter() - start > seconds:
             break
+        plan = _greedy(buffers, key, bound, name, fixed)
+        if plan.bytes < best.bytes:
+            best = plan
     return best
 
 
-def _greedy(buffers: Sequence[Buffer], key: Callable, bound: int, name: str, fixed: Sequence[Placed]) -> Plan:
+def _greedy(buffers: Sequence[Buffer], key: Key, bound: int, name: str, fixed: Sequence[Placed]) -> Plan:
     order = [*fixed, *sorted(buffers, key=key)]
     lower, upper = np.array([b.lower for b in order]), np.array([b.upper for b in order])
     extents = [(placed.offset, placed.end) for placed in fixed]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from threading import TIMEOUT_MAX, Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,13 +73,13 @@ def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit, fixed: Sequence[
             break
         wanted = max(run.nodes, nodes) if run.deep else run.nodes
         result = _search(arrays, run, Limit(min(wanted, limit.nodes - nodes), left))
-        nodes += int(arrays.count[search.NODES])
+        nodes += int(arrays.counters[search.NODES])
     seconds = time.perf_counter() - start
     if result == search.FOUND:
         offsets = dict(zip(order, (int(offset) * unit for offset in arrays.buffers[search.OFFSET]), strict=True))
         placed = tuple(Placed(b.id, b.lower, b.upper, b.size, offsets[i]) for i, b in enumerate(buffers))
         return Answer((*placed, *fixed), bound, nodes, seconds)
-    needed = int(arrays.count[search.EXCESS]) * unit if result == search.FAILED and not fixed else bound
+    needed = int(arrays.counters[search.EXCESS]) * unit if result == search.FAILED and not fixed else bound
     return Answer(None, needed, nodes, seconds)
 
 
@@ -117,7 +117,7 @@ class _Arrays(NamedTuple):
     members: np.ndarray
     trail: np.ndarray
     failed: np.ndarray
-    count: np.ndarray
+    counters: np.ndarray
 
 
 def _unit(buffers: Sequence[Buffer]) -> int:
@@ -137,7 +137,7 @@ def _arrays(
     ]  # fmt: skip
     order = sorted(range(len(buffers)), key=lambda i: (spans[i][0], -spans[i][1], -buffers[i].size, i))
     kinds = [(*spans[i], buffers[i].size // unit) for i in order]  # with the same span, the same floor
-    members = [[] for _ in range(width)]
+    members: list[list[int]] = [[] for _ in range(width)]
     for x, (first, last, _) in enumerate(kinds):
         for at in range(first, last):
             members[at].append(x)
@@ -159,7 +159,7 @@ def _arrays(
         members=np.array([x for inside in members for x in inside], np.int64),
         trail=np.zeros((changes, 3), np.int64),
         failed=np.zeros((MEMORY_ENTRIES, 2), np.int64),
-        count=count,
+        counters=count,
     )
 
 
@@ -190,17 +190,17 @@ def _load() -> None:
 
 def _search(arrays: _Arrays, run: "_Run", limit: Limit) -> int:
     """One search from nothing placed; weights and remembered failures stay from the runs before."""
-    b, count, width = arrays.buffers, arrays.count, arrays.sections.shape[1]
+    b, count, width = arrays.buffers, arrays.counters, arrays.sections.shape[1]
     b[search.LOWEST], b[search.PLACED], b[search.DENIED] = b[search.BASE], 0, 0
     b[search.RANK] = run.rank
     count[search.NODES], count[search.TRAIL] = 0, 0
     count[search.NODE_LIMIT], count[search.STRATEGY] = int(min(limit.nodes, search.NEVER)), run.strategy
     count[search.DIRTY_FROM], count[search.DIRTY_TO] = 0, width
     if limit.seconds == math.inf:
-        return search.search(*arrays, 0, width)
-    results = []
+        return int(search.search(*arrays, 0, width))
+    results: list[int] = []
     # Machine code sees no clock and no Ctrl-C: it runs beside, and a node limit of 0 ends it.
-    thread = Thread(target=lambda: results.append(search.search(*arrays, 0, width)), daemon=True)
+    thread = Thread(target=lambda: results.append(int(search.search(*arrays, 0, width))), daemon=True)
     thread.start()
     try:
         thread.join(min(limit.seconds, TIMEOUT_MAX))
@@ -254,7 +254,7 @@ def _disturbed(rank: list[int], weights: list[int], noise: random.Random) -> lis
     return _ranks([r / len(rank) - lead * weight + noise.random() / 8 for r, weight in zip(rank, weights, strict=True)])
 
 
-def _ranks(values: list) -> list[int]:
+def _ranks(values: Sequence[Any]) -> list[int]:
     """The place of each in sorted order."""
     places = [0] * len(values)
     for place, x in enumerate(sorted(range(len(values)), key=lambda x: (values[x], x))):

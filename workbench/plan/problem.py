@@ -21,7 +21,7 @@ class Buffer:
     upper: int
     size: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.lower >= self.upper or self.size < 1 or self.lower < 0:
             raise PlanError(
                 f"buffer {self.id}: a lifetime [lower, upper) is not empty and a size is positive; "
@@ -58,7 +58,7 @@ class Plan:
     proven: int = 0
     nodes: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "proven", max(self.proven, self.bound))
 
     @property

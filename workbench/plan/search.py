@@ -17,6 +17,9 @@ state that failed (who is left, with which `lowest`) is remembered by hash and n
 After MinMalloc (Moffitt 2023), which places in the order of offsets; branching on a place and its denial is our own.
 """
 
+# mypy: disallow-untyped-decorators=False, warn-return-any=False
+# (numba tells no types)
+
 import numpy as np
 from numba import njit
 
@@ -49,7 +52,8 @@ inner = njit(cache=CACHED, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # ha
 
 
 @njit(cache=CACHED, nogil=True)
-def search(b, s, members, trail, failed, count, begin, end):
+def search(b: np.ndarray, s: np.ndarray, members: np.ndarray, trail: np.ndarray, failed: np.ndarray, count: np.ndarray,
+           begin: int, end: int) -> int:  # fmt: skip
     """Place every buffer left in sections [begin, end): FOUND, FAILED (there is no way), or LIMIT (nodes used up)."""
     mark = count[TRAIL]
     entered, buffer = False, -1
@@ -99,7 +103,7 @@ def search(b, s, members, trail, failed, count, begin, end):
 
 
 @inner
-def choose(b, s, members, count, begin, end):
+def choose(b: np.ndarray, s: np.ndarray, members: np.ndarray, count: np.ndarray, begin: int, end: int) -> int:
     """The buffer to branch on: level, in the section the strategy prefers, of least rank there."""
     smallest = survey(b, s, begin, end)
     section, least = -1, np.inf
@@ -128,7 +132,7 @@ def choose(b, s, members, count, begin, end):
 
 
 @inner
-def survey(b, s, begin, end):
+def survey(b: np.ndarray, s: np.ndarray, begin: int, end: int) -> int:
     """Count who is left at the floor of each section, level or not; returns the smallest size left."""
     for at in range(begin, end):
         s[CHOICES, at], s[SLOPES, at], s[ABOVE, at] = 0, 0, NEVER
@@ -152,7 +156,7 @@ def survey(b, s, begin, end):
 
 
 @inner
-def place(b, s, members, trail, count, x):
+def place(b: np.ndarray, s: np.ndarray, members: np.ndarray, trail: np.ndarray, count: np.ndarray, x: int) -> None:
     """x stands at lowest[x]; whoever meets it is now above it."""
     b[PLACED, x], b[OFFSET, x] = 1, b[LOWEST, x]
     trail[count[TRAIL], 0] = -1 - x
@@ -171,7 +175,9 @@ def place(b, s, members, trail, count, x):
 
 
 @inner
-def propagate(b, s, members, trail, count, begin, end):
+def propagate(
+    b: np.ndarray, s: np.ndarray, members: np.ndarray, trail: np.ndarray, count: np.ndarray, begin: int, end: int
+) -> bool:
     """Raise `lowest` of who waits, then floors and spans; False if some section cannot hold what is left."""
     capacity, again = count[CAPACITY], True
     while again:
@@ -204,7 +210,7 @@ def propagate(b, s, members, trail, count, begin, end):
 
 
 @inner
-def lowest_top(b, s, members, x):
+def lowest_top(b: np.ndarray, s: np.ndarray, members: np.ndarray, x: int) -> int:
     """The lowest offset at which x can stand on one of those it meets who are left; NEVER if there is none."""
     best = NEVER
     for at in range(b[FIRST, x], b[LAST, x]):
@@ -216,7 +222,7 @@ def lowest_top(b, s, members, x):
 
 
 @inner
-def measure(b, s, members, at):
+def measure(b: np.ndarray, s: np.ndarray, members: np.ndarray, at: int) -> None:
     """Sort a section's members by `lowest`; its floor is the first of those left, its span their packed height."""
     begin, end = s[START, at], s[END, at]
     for i in range(begin + 1, end):  # hardly out of order: insertion
@@ -235,7 +241,7 @@ def measure(b, s, members, at):
 
 
 @inner
-def next_part(b, begin, end):
+def next_part(b: np.ndarray, begin: int, end: int) -> tuple[int, int]:
     """The first run of sections in [begin, end) that those left hold together; empty if nobody is left."""
     part_begin = part_end = end
     for x in range(b.shape[1]):
@@ -251,7 +257,7 @@ def next_part(b, begin, end):
 
 
 @inner
-def state_hash(b, begin, end):
+def state_hash(b: np.ndarray, begin: int, end: int) -> tuple[np.int64, np.int64]:
     """128 bits of who is left in [begin, end), with `lowest` and `denied`: all that a search goes by."""
     word, word2 = np.uint64(0), np.uint64(0)
     for x in range(b.shape[1]):
@@ -263,7 +269,7 @@ def state_hash(b, begin, end):
 
 
 @inner
-def scramble(word):
+def scramble(word: np.uint64) -> np.uint64:
     """splitmix64's finalizer."""
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -271,7 +277,7 @@ def scramble(word):
 
 
 @inner
-def put(b, trail, count, x, lowest, denied):
+def put(b: np.ndarray, trail: np.ndarray, count: np.ndarray, x: int, lowest: int, denied: int) -> None:
     """lowest[x] = lowest, to be taken back."""
     at = count[TRAIL]
     trail[at, 0], trail[at, 1], trail[at, 2] = x, b[LOWEST, x], b[DENIED, x]
@@ -281,7 +287,7 @@ def put(b, trail, count, x, lowest, denied):
 
 
 @inner
-def take_back(b, trail, count, mark):
+def take_back(b: np.ndarray, trail: np.ndarray, count: np.ndarray, mark: int) -> None:
     """Undo everything since the trail was `mark` long."""
     for at in range(count[TRAIL] - 1, mark - 1, -1):
         x = trail[at, 0]
@@ -295,7 +301,7 @@ def take_back(b, trail, count, mark):
 
 
 @inner
-def touch(b, count, x):
+def touch(b: np.ndarray, count: np.ndarray, x: int) -> None:
     """The sections of x are to be measured again."""
     count[DIRTY_FROM] = min(count[DIRTY_FROM], b[FIRST, x])
     count[DIRTY_TO] = max(count[DIRTY_TO], b[LAST, x])

@@ -22,7 +22,7 @@ def validate(buffers: Sequence[Buffer], placed: Sequence[Placed], capacity: int)
     lower, upper = np.array([p.lower for p in placed]), np.array([p.upper for p in placed])
     for position in sorted({buffer.lower for buffer in buffers}):
         # Whoever overlaps does so at the birth of the later one.
-        living = [placed[at] for at in np.flatnonzero((lower <= position) & (position < upper))]
+        living = [placed[int(at)] for at in np.flatnonzero((lower <= position) & (position < upper))]
         alive = sorted((p.offset, p.offset + p.size, p.id) for p in living)
         for (_, end, first), (start, _, second) in pairwise(alive):
             if start < end:

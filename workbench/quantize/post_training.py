@@ -65,7 +65,7 @@ def ranges_seen(graph: Graph, weights: Mapping[str, np.ndarray], samples: np.nda
         low, high = ranges.get(name, (0.0, 0.0))
         ranges[name] = min(low, float(values.min())), max(high, float(values.max()))
 
-    def observe(node: Node, results) -> None:
+    def observe(node: Node, results: tuple[np.ndarray, ...]) -> None:
         see(node.results[0], results[0])
 
     for sample in samples:
@@ -105,7 +105,8 @@ class _Converter:
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
         self.values: dict[str, Value] = {}  # float value -> its int8 form
-        self.makers, self.readers = graph.producer(), {}
+        self.makers = graph.producer()
+        self.readers: dict[str, list[Node]] = {}
         for node in graph.nodes:
             for name in node.operands:
                 self.readers.setdefault(name, []).append(node)
@@ -307,7 +308,8 @@ class _Converter:
 def _filter_scales(w: np.ndarray, least: float) -> np.ndarray:
     largest = np.maximum(np.abs(w).max(axis=(1, 2, 3)), np.float32(least))
     largest[largest == 0] = largest.max() or 1.0  # a filter of zeros counts in its neighbours' units, to be trained
-    return np.maximum(largest / WEIGHT_LIMIT, SMALLEST_SCALE).astype(np.float32)
+    scales: np.ndarray = np.maximum(largest / WEIGHT_LIMIT, SMALLEST_SCALE)
+    return scales.astype(np.float32)
 
 
 def _clip(of_y: Quantization, activation: str) -> tuple[int, int]:

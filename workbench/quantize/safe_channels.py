@@ -34,7 +34,8 @@ def safe_shifts(layers: Iterable[tuple[np.ndarray, np.ndarray, float]], s: np.nd
     k = np.ceil(np.log2(np.maximum((b + reach) / SUMS, 1)))
     dead = reach * s * max(factors) < 0.5
     least = np.maximum(b / DEAD_BIAS, DEAD_SCALE / s)
-    return np.where(dead, np.maximum(k, np.ceil(np.log2(np.maximum(least, 1)))), k)
+    shifts: np.ndarray = np.where(dead, np.maximum(k, np.ceil(np.log2(np.maximum(least, 1)))), k)
+    return shifts
 
 
 def moved(w: np.ndarray, b: np.ndarray, s: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

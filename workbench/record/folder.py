@@ -24,8 +24,9 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-from workbench.errors import naming
+from workbench.errors import RecordError, naming
 from workbench.files import MB, read_json
+from workbench.plain import printable
 
 FILLING, FILLED, REPLACED = ".filling-", ".filled", ".replaced"
 LARGEST_MANIFEST = 32 * MB
@@ -69,6 +70,8 @@ def filling(place: str | Path) -> Iterator[Path]:
 def checkpoint(folder: Path) -> None:
     """From here on a kill, or an exception, loses nothing of what now lies in a folder that is being filled."""
     part = _root(folder)
+    if part is None:
+        raise RecordError(f"{printable(str(folder))} is no folder that is being filled")
     write_at_once(part / FILES, json.dumps({"files": dict.fromkeys(_visible(part))}))
 
 

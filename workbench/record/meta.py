@@ -1,6 +1,7 @@
 """What run.json holds, as far as reports rely on it: a key, the kind of its value; `?` where null says 'not known'."""
 
 import math
+from typing import Any
 
 from workbench.errors import RecordError
 from workbench.plain import printable
@@ -70,7 +71,7 @@ def require_meta(meta) -> None:
         raise RecordError(f"run.json lacks {', '.join(missing)}")
     for key, kind in (NEEDED | FURTHER).items():
         holder, _, name = key.rpartition(".")
-        within = meta.get(holder) if holder else meta
+        within: Any = meta.get(holder) if holder else meta
         if holder in FURTHER and not (isinstance(within, dict) and within):
             continue  # what is not known has no parts
         value = within.get(name)
@@ -87,5 +88,5 @@ def _is(value, kind: str) -> bool:
         return _KINDS[kind](value)
     if not isinstance(value, list if whole == "list" else dict):
         return False
-    parts = value if whole == "list" else value.values()
+    parts = value.values() if isinstance(value, dict) else value
     return all(item is None or _KINDS[part.removesuffix("s")](item) for item in parts)

@@ -96,9 +96,10 @@ def finding(runs) -> str:
     if size(least) == size(most):
         return f"each needs {units.kilobytes(size(least))} of SRAM"
     told = [(tables.words(run, apart), units.kilobytes(size(run))) for run in (least, most)]
-    if all(held_out(run, runs) for run in runs):
+    learned = [(run, figures[1]) for run in runs if (figures := held_out(run, runs))]
+    if len(learned) == len(runs):
         sign = -1 if form(runs) is units.percent else 1
-        best = min(runs, key=lambda run: (sign * held_out(run, runs)[1], size(run)))
+        best, _ = min(learned, key=lambda each: (sign * each[1], size(each[0])))
         if _apart(least, best, runs):
             small, able = (tables.words(run, apart) for run in (least, best))
             a_loss = "" if form(runs) is units.percent else "a held-out loss of "
@@ -110,7 +111,10 @@ def finding(runs) -> str:
 
 def _apart(run, other, runs) -> bool:
     """Whether what two runs learned differs by more than is told as alike, and than their seeds are apart."""
-    one, two = held_out(run, runs)[1], held_out(other, runs)[1]
+    figures = held_out(run, runs), held_out(other, runs)
+    if figures[0] is None or figures[1] is None:
+        return False
+    one, two = figures[0][1], figures[1][1]
     close = CLOSE if form(runs) is units.percent else CLOSE_LOSS * max(one, two)
     return abs(one - two) >= max(close, hypot(*(spread_of(each, runs) or 0 for each in (run, other))))
 
@@ -189,7 +193,7 @@ def held_out(run, runs) -> tuple[float, float] | None:
     if form(runs) is units.percent:
         return accuracies(run)
     before, after, _ = losses.held_out(run.meta)
-    return None if None in (before, after) else (before, after)
+    return None if before is None or after is None else (before, after)
 
 
 def spread_of(run, runs) -> float | None:
@@ -209,8 +213,8 @@ def form(runs):
 
 def accuracies(run) -> tuple[float, float] | None:
     found = run.meta.get("accuracy") or {}
-    both = found.get("before"), found.get("after")
-    return None if None in both else both
+    before, after = found.get("before"), found.get("after")
+    return None if before is None or after is None else (before, after)
 
 
 def write(figure, x, y, text, points, *, va="baseline", **style):

@@ -1,5 +1,7 @@
 """Titles and keys of the lifecycle figure: the finding first, in words and bytes; what the worst position holds."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
@@ -9,6 +11,7 @@ from workbench.report import palette, tables
 from workbench.report.labels import Labels, shorten
 from workbench.report.panels import Panel
 
+Figure = tuple[str, float, dict[str, Any]]  # text, points, style
 GAP = 16  # pixels between figures on a line
 LISTED, LINE, LIST = 5, 18, 400  # lines of the worst position's buffers, pixels a line, across
 
@@ -29,16 +32,21 @@ def column_title(labels: Labels, axes, panel: Panel) -> None:
     _write(axes, frame.x0, y, shorten(labels, _parts(run, total, how), 10.5, frame.width), 10.5, color=palette.QUIET)
 
 
-def _figures(labels: Labels, total: int, how: str, saved, width: float) -> list[tuple[str, float, dict]]:
+def _figures(labels: Labels, total: int, how: str, saved, width: float) -> list[Figure]:
     """The line of figures: the SRAM, how it is known, by how much it changed; less of it where it has no room."""
-    number = (units.kilobytes(total), 20, {"weight": "bold"})
-    change = []
+    number: Figure = (units.kilobytes(total), 20, {"weight": "bold"})
+    change: list[Figure] = []
     if saved is not None:
         down, up = saved.after < saved.before, saved.after > saved.before
         colour = palette.SAVED if down else palette.LIMIT if up else palette.QUIET
         change = [(units.change(saved.before, saved.after), 20, {"weight": "bold", "color": colour})]
-    known = lambda text: (text, 11, {"color": palette.QUIET})  # noqa: E731
-    ways = ([number, known(f"SRAM {how}"), *change], [number, known(how), *change], [number, *change], [number])
+    known = lambda text: (text, 11.0, {"color": palette.QUIET})  # noqa: E731
+    ways: tuple[list[Figure], ...] = (
+        [number, known(f"SRAM {how}"), *change],
+        [number, known(how), *change],
+        [number, *change],
+        [number],
+    )
     for parts in ways:
         wide = sum(labels.measure(text, size, style.get("weight", "normal"))[0] + GAP for text, size, style in parts)
         if wide - GAP <= width:
@@ -112,7 +120,7 @@ def legends(figure, runs, pixel: float, limit_drawn: bool) -> None:
     roles = set(buffers[buffers.bytes >= pixel].role)
     roles |= {role for run in runs for _, role, _ in tables.worst_parts(run, LISTED) if role}  # they have a swatch
     order = [r for r in tables.ROLES if r in roles] + sorted(roles - set(tables.ROLES))
-    keys = [Patch(facecolor=palette.role_colour(role), label=role) for role in order]
+    keys: list[Any] = [Patch(facecolor=palette.role_colour(role), label=role) for role in order]
     if any(((table.used0 > table.x0) | (table.used1 < table.x1)).any() for table in map(tables.rectangles, runs)):
         keys.append(Patch(facecolor=palette.pale(palette.ROLE["gradient"]), label="pale: planned, not in use"))
     keys.append(

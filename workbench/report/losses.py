@@ -8,8 +8,9 @@ loss | ·  <- largest              A loss that swings is compared by its means a
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite, log, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,16 @@ NO_BETTER = 0.98  # of a guess: an end above it, though every sample was seen
 HARDLY = 0.9  # of a guess: an end above it is told beside it
 UP = 2  # times a guess and the beginning: a largest loss to be told of a network that ended so
 ROSE = 1.02  # times the held-out loss before: one after it that rose
+
+
+class Ends(NamedTuple):
+    """The figures of a loss that was a number at every step, as in Course."""
+
+    opening: float
+    first: float
+    last: float
+    largest: float
+    largest_at: int
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,15 @@ class Course:
         before, after = self.held_out
         return before is not None and after is not None and after <= ROSE * before
 
+    @property
+    def ends(self) -> Ends | None:
+        """What it began and ended with; None where a loss was no number, or where there is none."""
+        if self.opening is None or self.first is None or self.last is None or self.lost_at:
+            return None
+        if self.largest is None or self.largest_at is None:
+            return None
+        return Ends(self.opening, self.first, self.last, self.largest, self.largest_at)
+
 
 def course(
     losses: Sequence[float | None], held_out: tuple[float | None, float | None] = (None, None), widest: float = 1.0
@@ -76,16 +96,19 @@ def course(
         return Course(0, None, None, None, held_out=held_out)
     short = len(values) < FEWEST
     head, tail = (1, 1) if short else (WINDOW, max(WINDOW, min(LONGEST, len(values) // 10)))
-    begin, end = values[:head], values[-tail:]
     largest = max((value for value in values if value is not None), default=None)
-    told = {"steps": len(values), "opening": values[0], "head": head, "tail": tail, "largest": largest,
-            "held_out": held_out, "widest": widest,
-            "largest_at": None if largest is None else values.index(largest) + 1}  # fmt: skip
+    told = Course(
+        steps=len(values), opening=values[0], first=_mean(values[:head]), last=_mean(values[-tail:]), head=head,
+        tail=tail, largest=largest, largest_at=None if largest is None else values.index(largest) + 1,
+        held_out=held_out, widest=widest,
+    )  # fmt: skip
     if None in values:
-        return Course(first=_mean(begin), last=_mean(end), lost_at=values.index(None) + 1, **told)
-    return Course(
-        first=_mean(begin), last=_mean(end), error=sqrt(np.var(begin) / head + np.var(end) / tail),
-        typical=float(np.median(begin)), highest=None if short else _highest(values), **told,
+        return replace(told, lost_at=values.index(None) + 1)
+    numbers = np.array(values, np.float64)
+    begin, end = numbers[:head], numbers[-tail:]
+    return replace(
+        told, error=sqrt(np.var(begin) / head + np.var(end) / tail), typical=float(np.median(begin)),
+        highest=None if short else _highest(numbers),
     )  # fmt: skip
 
 
@@ -123,17 +146,18 @@ def rose(run: Course, a_guess: float | None) -> bool:
 
     A held-out loss that did not rise says that it is noise. A few steps without a guess say nothing.
     """
-    if run.lost_at or run.steps < 2 or run.largest_at == 1 or (run.steps < FEWEST and not a_guess):
+    ends = run.ends
+    if ends is None or run.steps < 2 or ends.largest_at == 1 or (run.steps < FEWEST and not a_guess):
         return False
-    level, bar = _level(run, a_guess), _bar(run, a_guess)
-    learned = run.last < min(LEARNED * (a_guess or inf), bar)
-    if run.largest >= max(ANYHOW if learned else EXPLODED, UP * run.widest) * level:
+    level, bar = _level(run, ends, a_guess), _bar(ends, a_guess)
+    learned = ends.last < min(LEARNED * (a_guess or inf), bar)
+    if ends.largest >= max(ANYHOW if learned else EXPLODED, UP * run.widest) * level:
         return True
     if run.steps < FEWEST or learned or run.kept:
         return False
     a_far_one = 1 + (run.widest - 1) / WINDOW  # among ten
-    swelled = run.highest >= SWELLED * a_far_one * level and run.last >= LEARNED * run.typical
-    return swelled or run.last - CERTAIN * run.error > bar
+    swelled = (run.highest or 0) >= SWELLED * a_far_one * level and ends.last >= LEARNED * run.typical
+    return swelled or ends.last - CERTAIN * run.error > bar
 
 
 def stuck(run: Course, a_guess: float | None, epoch: int | None) -> bool:
@@ -141,16 +165,18 @@ def stuck(run: Course, a_guess: float | None, epoch: int | None) -> bool:
 
     `epoch` is the steps that see every sample once; None where the labels are made up: there is nothing to learn.
     """
-    if run.lost_at or not a_guess or not epoch or run.steps < FEWEST or _knows_more(run, a_guess):
+    ends = run.ends
+    if ends is None or not a_guess or not epoch or run.steps < FEWEST or _knows_more(run, a_guess):
         return False
-    if run.steps >= epoch and run.last >= NO_BETTER * a_guess:
+    if run.steps >= epoch and ends.last >= NO_BETTER * a_guess:
         return True
-    return run.last - CERTAIN * run.error > a_guess and run.last > LEARNED * run.first
+    return ends.last - CERTAIN * run.error > a_guess and ends.last > LEARNED * ends.first
 
 
 def _knows_more(run: Course, a_guess: float) -> bool:
     """Whether the held-out loss ended below a guess, however hard the last samples were."""
-    return run.kept and run.held_out[1] < LEARNED * a_guess
+    after = run.held_out[1]
+    return run.kept and after is not None and after < LEARNED * a_guess
 
 
 def loss_words(run: Course, a_guess: float | None) -> str:
@@ -162,7 +188,7 @@ def loss_words(run: Course, a_guess: float | None) -> str:
     if run.steps == 1:
         return units.loss(run.opening)
     begin = run.opening if _spoiled(run, a_guess) else run.first
-    over = f"{_largest(run)} → " * (rose(run, a_guess) and run.largest_at < run.steps)
+    over = f"{_largest(run)} → " * (rose(run, a_guess) and run.largest_at != run.steps)
     return f"{units.loss(begin)} → {over}{units.loss(run.last)}"
 
 
@@ -172,7 +198,7 @@ def loss_aside(run: Course, a_guess: float | None) -> str:
         return ""
     told = [f"means of {run.head}" + f" and {run.tail}" * (run.head != run.tail)] * (run.head > 1)
     told *= not _spoiled(run, a_guess)
-    if a_guess is not None and run.last > HARDLY * a_guess:
+    if a_guess is not None and run.last is not None and run.last > HARDLY * a_guess:
         told.append(f"a guess is {units.loss(a_guess)}")
     return f" ({'; '.join(told)})" if told else ""
 
@@ -183,32 +209,34 @@ def loss_note(run: Course, a_guess: float | None, epoch: int | None = None) -> s
     if run.lost_at:
         beside = [f"at most {_largest(run)}"] * ((run.largest_at or 1) > 1) + beside
         return f"loss stopped being a number at step {run.lost_at}; {', '.join(beside)}".rstrip("; ")
-    worse = rose(run, a_guess)
-    if not worse and not stuck(run, a_guess, epoch):
+    worse, ends = rose(run, a_guess), run.ends
+    if ends is None or (not worse and not stuck(run, a_guess, epoch)):
         return None
-    up = worse or (not run.kept and run.largest_at > 1 and run.largest >= UP * _level(run, a_guess))
+    up = worse or (not run.kept and ends.largest_at > 1 and ends.largest >= UP * _level(run, ends, a_guess))
     told = f"loss rose to {_largest(run)}" if up else f"loss ended no better than a guess, at most {_largest(run)}"
     return f"{told}; {', '.join([f'at the end {units.loss(run.last)}', *beside])}"
 
 
-def _level(run: Course, a_guess: float | None) -> float:
+def _level(run: Course, ends: Ends, a_guess: float | None) -> float:
     """What a healthy loss stays near: a guess or, where it begins worse, its beginning.
 
     That is the median of the first steps: one explosion among them does not move it. Nor do many, past twice step 1.
     """
-    return max(a_guess or 0, min(run.typical, UP * max(run.opening, a_guess or 0)))
+    return max(a_guess or 0, min(run.typical, UP * max(ends.opening, a_guess or 0)))
 
 
-def _bar(run: Course, a_guess: float | None) -> float:
+def _bar(ends: Ends, a_guess: float | None) -> float:
     """What the end should not exceed: a guess, or a worse beginning; after a good one its double or a quarter guess."""
     if not a_guess:
-        return 2 * run.first
-    return max(run.first, min(a_guess, max(2 * run.first, a_guess / 4)))
+        return 2 * ends.first
+    return max(ends.first, min(a_guess, max(2 * ends.first, a_guess / 4)))
 
 
 def _spoiled(run: Course, a_guess: float | None) -> bool:
     """Whether the first ten steps hold an explosion already, so that only step 1 tells the beginning."""
-    return run.first is not None and run.first > UP * max(run.opening, a_guess or 0)
+    if run.first is None or run.opening is None:
+        return False
+    return run.first > UP * max(run.opening, a_guess or 0)
 
 
 def _beginning(run: Course, a_guess: float | None) -> list[str]:
@@ -225,8 +253,9 @@ def _largest(run: Course) -> str:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    return None if None in values else sum(values) / len(values)
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) / len(numbers) if len(numbers) == len(values) else None
 
 
-def _highest(values: Sequence[float]) -> float:
+def _highest(values: np.ndarray) -> float:
     return float(np.convolve(values, np.full(WINDOW, 1 / WINDOW), "valid").max())

@@ -11,6 +11,7 @@
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -62,7 +63,7 @@ def frame(labels, axes, room: Room, low: float, high: float):
     outer = (x0 - LEFT + 2 * FRAME, room.y0 - FRAME, x1 + FRAME, room.y1 + LINE - 2)
     corners = axes.transData.inverted().transform([outer[:2], outer[2:]])
     (left, bottom), (right, top) = corners
-    style = {"facecolor": "white", "edgecolor": palette.INK, "linewidth": 0.9, "zorder": 6.5}
+    style: dict[str, Any] = {"facecolor": "white", "edgecolor": palette.INK, "linewidth": 0.9, "zorder": 6.5}
     axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, **style))
     near, edge = (high, bottom) if room.over == "saved" else (low, top)
     for start, end in ((axes.get_xlim()[0], left), (axes.get_xlim()[1], right)):

@@ -12,6 +12,7 @@ keys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
@@ -67,7 +68,7 @@ def _but_schedule(run: Run) -> list:
     return [tables.key(run, name) for name in tables.KEYS if name != "schedule"]
 
 
-def page(runs: Sequence[Run], below: int = 0):
+def page(runs: Sequence[Run], below: int = 0) -> tuple[Picture, list[tuple[Any, Any, Any]], int]:
     """The figure, and for each run its three axes (addresses, live bytes, phases); all share their scales.
 
     `below`: pixels left between the panels and the keys.
@@ -77,7 +78,7 @@ def page(runs: Sequence[Run], below: int = 0):
     block = ALONE if down == 1 else STACKED
     height = TITLE + down * (HEADING + block + TICKS) + below + KEYS
     figure = Picture(figsize=(WIDTH, height / DPI), dpi=DPI, facecolor="white")
-    found = []
+    found: list[tuple[Any, Any, Any]] = []  # matplotlib's axes
     for row in range(down):
         top = height - TITLE - row * (HEADING + block + TICKS) - HEADING
         grid = figure.add_gridspec(3, across, height_ratios=RATIOS, left=LEFT, right=RIGHT, hspace=0.07, wspace=0.05,

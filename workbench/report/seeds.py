@@ -117,12 +117,14 @@ def loss_words(run: Run) -> str:
     if OVER not in run.meta:
         return losses.loss_words(*losses.of_meta(run.meta))
     courses = [losses.of_meta(meta)[0] for meta in run.meta[OVER]]
-    first, last = [course.first for course in courses], [course.last for course in courses]
     if not any(course.steps for course in courses):
         return ""
-    if None in last:
-        return f"no number in {last.count(None)} of {len(last)}"
-    return arrow(None if None in first else fmean(first), fmean(last), units.loss) + f" ± {units.loss(stdev(last))}"
+    first = [course.first for course in courses if course.first is not None]
+    last = [course.last for course in courses if course.last is not None]
+    if len(last) < len(courses):
+        return f"no number in {len(courses) - len(last)} of {len(courses)}"
+    begin = fmean(first) if len(first) == len(courses) else None
+    return arrow(begin, fmean(last), units.loss) + f" ± {units.loss(stdev(last))}"
 
 
 def finding(runs: Sequence[Run]) -> str:

@@ -6,6 +6,7 @@ did not observe is NaN or None, never zero.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -166,7 +167,7 @@ def comparison(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for index, run in enumerate(runs):
         first = reference(runs, index)
-        saved = {"saved_fraction": None, "saved_against": None}
+        saved: dict[str, Any] = {"saved_fraction": None, "saved_against": None}
         if first is not None:
             saved = {"saved_fraction": saving(first, run).fraction, "saved_against": first.title}
         rows.append(_comparison_row(run) | saved)

@@ -52,12 +52,13 @@ class Evidence:
 
     @cached_property
     def run(self) -> Course:
-        return course(self.losses, tuple(each.loss for each in self.held_out), self.widest)
+        before, after = self.held_out
+        return course(self.losses, (before.loss, after.loss), self.widest)
 
     @property
     def seen(self) -> bool:
         """Whether every sample was, so that the network should have learned something."""
-        return bool(self.epoch) and self.run.steps >= self.epoch
+        return self.epoch is not None and 0 < self.epoch <= self.run.steps
 
     @property
     def knew(self) -> bool:
@@ -72,24 +73,26 @@ Told = tuple[str, str]  # a note, and the remedy it calls for ("": none)
 def of_loss(evidence: Evidence) -> Told | None:
     run, a_guess = evidence.run, evidence.a_guess
     note = loss_note(run, a_guess, evidence.epoch)
-    if note is None or run.lost_at == 1:  # step 1 comes before any update
-        return note and (note, "")
+    if note is None:
+        return None
+    if run.lost_at == 1:  # it comes before any update
+        return note, ""
     return note, SMALLER_RATE if run.lost_at or rose(run, a_guess) else ANOTHER_RATE
 
 
 def of_no_numbers(evidence: Evidence) -> Told | None:
     note = weights.no_numbers_note(evidence.weights)
-    return note and (note, SMALLER_RATE)
+    return (note, SMALLER_RATE) if note else None
 
 
 def of_driven_weights(evidence: Evidence) -> Told | None:
     note = weights.saturation_note(*evidence.updated)
-    return note and (note, SMALLER_RATE)
+    return (note, SMALLER_RATE) if note else None
 
 
 def of_full_weights(evidence: Evidence) -> Told | None:
     note = weights.full_note(*evidence.updated)
-    return note and (f"{note}; they came so, and can step one way alone: --policy can leave them out", "")
+    return (f"{note}; they came so, and can step one way alone: --policy can leave them out", "") if note else None
 
 
 def of_accuracy(evidence: Evidence) -> Told | None:
@@ -129,21 +132,23 @@ def of_dead_channels(evidence: Evidence) -> Told | None:
     note = layers.dead_note(*evidence.observed)
     if note and layers.died(*evidence.observed):
         return note, SMALLER_RATE
-    return note and (f"{note}; {OTHERS}", "")
+    return (f"{note}; {OTHERS}", "") if note else None
 
 
 def of_reach(evidence: Evidence) -> Told | None:
     """The least loss that int8 scores can have, which no training gets below."""
     after = evidence.observed[1]
     note = layers.floor_note(after, evidence.classes)
-    return note and (f"{note}; {RANGES}", SMALLER_RATE if layers.locked(after) else "")
+    return (f"{note}; {RANGES}", SMALLER_RATE if layers.locked(after) else "") if note else None
 
 
 def of_clipped_results(evidence: Evidence) -> Told | None:
     before, after = evidence.observed
     told = layers.floor_note(after, evidence.classes)
     note = layers.clipped_note(before, after, scores=not told)
-    return note and (note if told else f"{note}; {RANGES}", SMALLER_RATE if layers.locked(after) else "")
+    if not note:
+        return None
+    return note if told else f"{note}; {RANGES}", SMALLER_RATE if layers.locked(after) else ""
 
 
 FINDINGS: tuple[Callable[[Evidence], Told | None], ...] = (

@@ -46,7 +46,7 @@ def finding(steps: Sequence[Step]) -> str:
     if sizes[-1] >= sizes[0]:
         return f"no pass saves arena: {units.kilobytes(sizes[0])}"
     saved = {step.change.removeprefix("+ "): sizes[at] - sizes[at + 1] for at, step in enumerate(steps[1:])}
-    most = max(saved, key=saved.get)
+    most = max(saved, key=saved.__getitem__)
     whole = f"arena {units.kilobytes(sizes[0])} → {units.kilobytes(sizes[-1])}, {units.change(sizes[0], sizes[-1])}"
     return f"{whole}; {most} saves most, {units.kilobytes(saved[most])}"
 

@@ -73,7 +73,7 @@ def _build(files: Mapping[str, str], board: Board) -> Image | None:
         cache.keep(key, told, elf)
     else:
         return None
-    return Image(elf, board, **told)
+    return Image(elf, board, told["flash"], told["static"], told["stack_reserve"])
 
 
 def _key(files: Mapping[str, str]) -> str:

@@ -42,7 +42,8 @@ def stack_depths(folder: Path, functions: Iterable[str]) -> dict[str, int]:
         for source, target in re.findall(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', text):
             calls.setdefault(_plain(source), set()).add(_plain(target))
 
-    elf, on_the_way = folder / "firmware.elf", []
+    elf = folder / "firmware.elf"
+    on_the_way: list[str] = []
 
     @cache
     def depth(name: str) -> int:
@@ -68,15 +69,16 @@ def library_frame(elf: Path, name: str) -> tuple[int, frozenset[str]]:
         stored = re.search(r"\[sp, #-(\d+)\]!", operands)
         lowered = re.match(r"sp, (?:sp, )?#(\d+)", operands) if mnemonic.startswith("sub") else None
         size += 4 * _registers(operands) if pushed else 0
-        size += int((stored or lowered)[1]) if stored or lowered else 0
+        moved = stored or lowered
+        size += int(moved[1]) if moved else 0
     called = re.findall(r"\tb(?:lx?)?(?:\.[wn])?\t[0-9a-f]+ <([^>+]+)>", code)
     return size, frozenset(called) - {name}
 
 
 def _registers(operands: str) -> int:
-    listed = re.search(r"\{(.*)\}", operands)[1]
+    listed = re.search(r"\{(.*)\}", operands)
     count = 0
-    for part in listed.split(","):
+    for part in listed[1].split(",") if listed else ():
         low, _, high = part.strip().partition("-")
         each = 2 if low.startswith("d") else 1
         count += each * (int(high[1:]) - int(low[1:]) + 1 if high else 1)

@@ -86,8 +86,9 @@ class Inspector:
         lowest, limit = self.machine.stack_top - self.machine.stack_peak(), self.machine.stack_top - self._reserve
         if lowest >= limit:
             return found
-        seen = self._deepest and self._deepest.address < limit  # not where it was beyond GUARD_BYTES
-        deepest = self._deepest if seen else Reach(lowest, 0, -1)
+        deepest = self._deepest
+        if deepest is None or deepest.address >= limit:  # it was beyond GUARD_BYTES
+            deepest = Reach(lowest, 0, -1)
         op, function = self._op.get(deepest.position), self.machine.elf.symbol_at(deepest.pc)
         row = {
             "kind": BEYOND_RESERVE, "position": deepest.position, "op": op.symbol if op else "", "buffer": pd.NA,
@@ -104,7 +105,7 @@ class Inspector:
         if twin.stopped is None:
             return error
         if located := self._overflow(tracer, watch):
-            last = f"then {error.message}"
+            last: str | None = f"then {error.message}"
         else:
             located, last = self._located(error, tracer.position, tracer), self._before(tracer)
         if last:
@@ -115,7 +116,7 @@ class Inspector:
 
     def _replay(self) -> tuple[Tracer, StackWatch, Machine]:
         """The last run once more, watched at every instruction and access."""
-        watchers = []
+        watchers: list[tuple[Tracer, StackWatch]] = []
 
         def prepare(twin: Machine) -> None:
             level = "memory" if self.machine.from_entry else "ops"  # halfway, who is written is not known
@@ -125,10 +126,11 @@ class Inspector:
             for buffer in tracer.placed:
                 if buffer.row.role in ("input", "label"):
                     tracer.host_wrote(buffer.begin, buffer.row.size)
-            watchers.extend([tracer, StackWatch(twin, tracer.state, self._watched)])
+            watchers.append((tracer, StackWatch(twin, tracer.state, self._watched)))
 
         twin = self.machine.replay(prepare)
-        return *watchers, twin
+        ((tracer, watch),) = watchers
+        return tracer, watch, twin
 
     def _runaway(self, error: FirmwareFault) -> FirmwareFault:
         """The operator that does not end: the tracer that stopped it knows; else it is found by counting."""
@@ -148,7 +150,9 @@ class Inspector:
             located, count = self._located(error, -1, counter), quantity(counter.totals().instructions)
             located.hint = f"repeated, it does come back, after {count} instructions: a slow host?"
             return located
-        again = fault(twin, Stop("runaway", detail=self.machine.stopped.detail), twin.pc)
+        again = fault(
+            twin, Stop("runaway", detail=self.machine.stopped.detail if self.machine.stopped else ""), twin.pc
+        )
         return self._located(again, counter.position, counter)
 
     # ------------------------------------------------------------------ words

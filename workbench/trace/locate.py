@@ -19,7 +19,7 @@ class LocatedFault(FirmwareFault):
 def alive(placed: list[Placed], position: int) -> list[Placed]:
     """The buffers that hold something at a position: all outside the arena; outside operators, what enters it."""
     at = max(position, 0)
-    return [b for b in placed if b.row.storage != "arena" or b.row.lower <= at < b.row.upper]
+    return [b for b in placed if b.row.storage != "arena" or (b.row.lower or 0) <= at < (b.row.upper or 0)]
 
 
 def nearest(placed: list[Placed], address: int) -> Placed | None:

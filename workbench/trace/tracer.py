@@ -11,6 +11,7 @@ every access to a buffer at a position and holds it against what the operator de
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -147,18 +148,19 @@ class Tracer:
         operator declared.
         """
         rows = self._tables.get(s.VIOLATIONS_AT)
-        found = rows[: self.state[s.VIOLATIONS]] if rows is not None else []
+        found: Any = rows[: self.state[s.VIOLATIONS]] if rows is not None else []
         return results.violations(self.placed, {op.position: op for op in self.ops}, found, self.machine.elf)
 
     def totals(self) -> Totals:
         """Sums over the whole run; None where the level does not tell."""
         counts = self._counts()
         instructions, cycles = (None, None) if counts is None else map(int, counts.sum(axis=0))
-        if self.level != "memory":
+        accesses = self._accesses()
+        if accesses is None:
             return Totals(instructions, cycles, None, None, None)
         begin = int(self.state[s.ARENA_BEGIN])
         high = max([begin, int(self.state[s.STRAY_HIGH])] + [
-            int(self._accesses()[:, at, 3].max())
+            int(accesses[:, at, 3].max())
             for at, buffer in enumerate(self.placed) if buffer.row.storage == "arena"
         ])  # fmt: skip
         stack = max(0, self.machine.stack_top - int(self.state[s.STACK_LOW]))

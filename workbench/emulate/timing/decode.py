@@ -143,10 +143,10 @@ def _decode_range(elf: Elf, begin: int, end: int):
         at += 2 if opens[at] else 1
     if at > len(opens):
         starts.pop()
-    starts = np.array(starts, np.int64)
-    wide = halves[starts] >> 11 >= 0b11101
-    second = np.where(wide, np.append(halves, 0)[starts + 1], 0)
-    return begin + 2 * starts, (halves[starts] << 16 | second).astype(np.uint32), wide
+    at_half = np.array(starts, np.int64)
+    wide = halves[at_half] >> 11 >= 0b11101
+    second = np.where(wide, np.append(halves, 0)[at_half + 1], 0)
+    return begin + 2 * at_half, (halves[at_half] << 16 | second).astype(np.uint32), wide
 
 
 def _bytes(elf: Elf, begin: int, end: int) -> bytes:

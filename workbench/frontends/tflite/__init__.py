@@ -41,7 +41,7 @@ def load(path: str | Path, batch: int = 1, form: str = "tflite") -> Model:
     path = Path(path)
     values = Values(read(path), form)
     output, obstacles, sound = converted(values)
-    if obstacles:
+    if obstacles or output is None:
         raise Unsupported(path, values.network.file, obstacles, _before(values, path, sound))
     return _network(values, path, values.build.graph(output)).with_batch(batch)
 

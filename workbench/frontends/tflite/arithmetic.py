@@ -6,6 +6,7 @@ the network has as (1, C, 1, 1). What the file stores as an operand becomes a pa
 """
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def _of_two(values: Values, op: Operator, name: str) -> Held:
     if a.type.dtype != "int8":
         return Held(activated(values, op, build.op(name, a, b, label=label), label), image)
     of_y = values.result_quantization(op)
-    quantization = {}
+    quantization: dict[str, Any] = {}
     for index, key in enumerate("ab"):
         what = f"{values.network.where(op)}: operand {index}"
         scale, zero_point = values.quantization(what, values.tensor(op, index))
@@ -67,7 +68,8 @@ def _operands(values: Values, op: Operator, label: str) -> tuple[Value, Value, t
         x = held.pop(0)
         x = x if image else Held(values.in_order(x))
         made.append(values.reshaped(x, shape, f"{label}.axes").value if len(shape) > x.value.rank else x.value)
-    return *made, image
+    a, b = made
+    return a, b, image
 
 
 def _parameter(values: Values, op: Operator, index: int, array: np.ndarray, image, label: str) -> Value:
@@ -99,7 +101,7 @@ def leaky_relu(values: Values, op: Operator) -> Held:
     return _activation(values, op, "leaky_relu", alpha=values.option(op, "alpha"))
 
 
-def _activation(values: Values, op: Operator, function: str, **attrs: float) -> Held:
+def _activation(values: Values, op: Operator, function: str, **attrs: Any) -> Held:
     x, label, build = values.operand(op), values.label(op, function), values.build
     kind = x.value.type
     if kind.dtype != "int8":

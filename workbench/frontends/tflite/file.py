@@ -246,4 +246,7 @@ def _names() -> tuple[dict[int, str], dict[int, str], dict[int, str]]:
     import tflite
 
     enums = (tflite.TensorType, tflite.BuiltinOperator, tflite.BuiltinOptions)
-    return tuple({number: name for name, number in vars(enum).items() if isinstance(number, int)} for enum in enums)
+    types, operators, options = (
+        {number: name for name, number in vars(enum).items() if isinstance(number, int)} for enum in enums
+    )
+    return types, operators, options

@@ -1,5 +1,7 @@
 """Convolutions and dense layers of .tflite files: their weights, scales and biases become parameters."""
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ModelError
@@ -30,8 +32,8 @@ def _convolution(values: Values, op: Operator, x: Held, w: np.ndarray, groups: i
     dilation = values.option(op, "dilation_h"), values.option(op, "dilation_w")
     kernel = tuple(d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilation, strict=True))
     strides, padding = strides_and_padding(values, op, x.shape, kernel)
-    padding = tuple(a + b for a, b in zip(padding, x.zeros or (0, 0, 0, 0), strict=True))
-    attrs = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
+    whole = tuple(a + b for a, b in zip(padding, x.zeros or (0, 0, 0, 0), strict=True))
+    attrs = {"strides": strides, "padding": whole, "dilation": dilation, "groups": groups}
     if x.value.type.dtype == "int8":
         return Held(_int8_layer(values, op, x.value, w, axis, label, attrs))
     weight = _real_weight(values, op, w, axis, label)
@@ -116,7 +118,7 @@ def _int8_layer(
     of_b = values.stored(op, _places(op)[1])
     b = values.parameter(op, f"{label}.bias", bias, of_w, of_b, x.type.scale)  # that it counts in
     s = values.parameter(op, f"{label}.weight_scale", scales, of_w)
-    of_x = {"x_scale": x.type.scale, "x_zero_point": x.type.zero_point}
+    of_x: dict[str, Any] = {"x_scale": x.type.scale, "x_zero_point": x.type.zero_point}
     m = values.build.op("qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y["y_scale"], form=values.form,
                         label=f"{label}.factors")  # fmt: skip
     return values.build.op(f"qnn.{name}", x, weight, b, m, channels=len(w), kernel_size=w.shape[2:], form=values.form,
@@ -130,9 +132,10 @@ def _shifts(values: Values, op: Operator, w, bias, scales, factor: float) -> np.
         of_x, of_b = _places(other)
         x, y, b = values.tensor(other, of_x), values.result(other), values.stored(other, of_b)
         factors = [float(each.scales[0]) for each in (x, y) if len(each.scales) == 1 and each.scales[0]]
-        b = np.zeros(len(w), np.int32) if b is None else values.constants.get(b)
-        if len(factors) == 2 and b is not None and b.shape == bias.shape:  # else it is refused when its turn comes
-            layers.append((w, b, factors[0] / factors[1]))
+        constant = np.zeros(len(w), np.int32) if b is None else values.constants.get(b)
+        fits = constant is not None and constant.shape == bias.shape
+        if len(factors) == 2 and fits:  # else it is refused when its turn comes
+            layers.append((w, constant, factors[0] / factors[1]))
     return safe_shifts(layers, scales)
 
 

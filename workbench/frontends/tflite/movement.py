@@ -5,6 +5,7 @@ as it is: scale and zero point of a result are those of its operand.
 """
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def mean(values: Values, op: Operator) -> Held:
 
 
 def _mean(values: Values, op: Operator, x: Value, axes: tuple[int, ...], label: str) -> Value:
-    name, attrs = ("global_avg_pool2d", {}) if x.rank == 4 and axes == (2, 3) else ("mean", {"axis": axes})
+    whole = x.rank == 4 and axes == (2, 3)
+    name, attrs = "global_avg_pool2d" if whole else "mean", dict[str, Any]() if whole else {"axis": axes}
     if x.type.dtype != "int8":
         return getattr(values.build, name)(x, label=label, **attrs)
     of_y, elements = values.result_quantization(op), prod(x.shape[at] for at in axes)
@@ -173,8 +175,8 @@ def _part(values: Values, op: Operator, x: Value, ranges: list[range], label: st
     if not all(ranges):
         raise ModelError(f"{where}: nothing is left of {x.type}")
     _require_same_scale(values, op, x, result)
-    chosen = {values.axis(x.rank, axis): each for axis, each in enumerate(ranges)}
-    chosen = [chosen[axis] for axis in range(1, x.rank)]
+    of_axis = {values.axis(x.rank, axis): each for axis, each in enumerate(ranges)}
+    chosen = [of_axis[axis] for axis in range(1, x.rank)]
     if all(each == range(size) for each, size in zip(chosen, x.shape[1:], strict=True)):
         return x
     return values.build.slice(

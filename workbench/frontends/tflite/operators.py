@@ -75,7 +75,10 @@ def of_shapes(values: Values, op: Operator) -> None:
 
 
 def strided_slice(values: Values, op: Operator) -> Held | None:
-    return of_shapes(values, op) if values.result(op).dtype == "INT32" else movement.strided_slice(values, op)
+    if values.result(op).dtype != "INT32":
+        return movement.strided_slice(values, op)
+    of_shapes(values, op)
+    return None
 
 
 def softmax(values: Values, op: Operator) -> Held:

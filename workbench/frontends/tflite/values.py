@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -99,8 +100,9 @@ class Values:
         if tensor.dtype not in HELD or not tensor.shape or not prod(tensor.shape):
             raise ModelError(f"{what} is {tensor}")
         scale, zero_point = self.quantization(what, tensor) if tensor.dtype == "INT8" else (0.0, 0)
-        kind = {"dtype": tensor.dtype.lower(), "scale": scale, "zero_point": zero_point}
-        self.held[tensor.number] = Held(self.build.input(name, nchw(tensor.shape), **kind))
+        shape, dtype = nchw(tensor.shape), tensor.dtype.lower()
+        value = self.build.input(name, shape, dtype, scale=scale, zero_point=zero_point)
+        self.held[tensor.number] = Held(value)
 
     def made(self, number: int) -> Held:
         if number in self.unknown:
@@ -163,7 +165,7 @@ class Values:
     def result(self, op: Operator) -> Tensor:
         return self.network.tensors[op.outputs[0]]
 
-    def option(self, op: Operator, name: str) -> int | float:
+    def option(self, op: Operator, name: str) -> Any:  # int or float, as the schema has it
         if name not in op.options:
             raise ModelError(f"{self.network.where(op)} lacks its options")
         return op.options[name]
@@ -177,7 +179,7 @@ class Values:
             raise ModelError(f"{what} has scale {scale:g} and zero point {zero_point}, which int8 cannot have")
         return scale, zero_point
 
-    def result_quantization(self, op: Operator) -> dict:
+    def result_quantization(self, op: Operator) -> dict[str, Any]:
         scale, zero_point = self.quantization(f"{self.network.where(op)}: its result", self.result(op))
         return {"y_scale": scale, "y_zero_point": zero_point}
 

@@ -79,7 +79,9 @@ def worse(before: HeldOut, after: HeldOut) -> bool:
 
 def no_better(after: HeldOut, a_guess: float | None) -> bool:
     """Of numbers as targets: whether the mean target would have done as well."""
-    return after.accuracy is None and after.loss is not None and bool(a_guess) and after.loss >= NO_BETTER * a_guess
+    if after.accuracy is not None or after.loss is None or not a_guess:
+        return False
+    return after.loss >= NO_BETTER * a_guess
 
 
 def unmoved(before: HeldOut, after: HeldOut, a_guess: float | None) -> bool:
@@ -113,7 +115,7 @@ def worse_note(before: HeldOut, after: HeldOut) -> str:
     return f"held-out accuracy fell: {units.percent(before.accuracy)} → {units.percent(after.accuracy)}"
 
 
-def no_better_note(after: HeldOut, a_guess: float) -> str:
+def no_better_note(after: HeldOut, a_guess: float | None) -> str:
     return f"held-out loss {units.loss(after.loss)} is no better than the mean target's {units.loss(a_guess)}"
 
 

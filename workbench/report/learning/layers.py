@@ -109,7 +109,7 @@ def floor_note(observed: Observed, classes: int | None) -> str | None:
     far from 0.
     """
     least = floor(observed.reach, classes)
-    if least is None or least < FLOOR:
+    if observed.reach is None or least is None or least < FLOOR:
         return None
     low, high = observed.reach
     share = observed.layers[-1].clipped if observed.layers else 0.0
