@@ -11,9 +11,9 @@ from workbench.frontends.layers import Network
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import storage_roots
 from workbench.ir.verify import verify
 from workbench.passes.apply_policy import apply_policy
+from workbench.passes.pipeline import later
 from workbench.policy import PLAIN_SGD, Optimizer, parse_policy
 
 
@@ -189,7 +189,7 @@ def small_stem():
 def shuffled(graph: Graph, seed: int) -> Graph:
     """The same nodes in a random legal order: makers before readers, and nobody reads storage after its takeover."""
     rng = np.random.default_rng(seed)
-    root = storage_roots(graph)
+    root = graph.analysis.root
     before: dict[int, set[int]] = {index: set() for index in range(len(graph.nodes))}
     maker = {result: index for index, node in enumerate(graph.nodes) for result in node.results}
     for index, node in enumerate(graph.nodes):
@@ -266,3 +266,6 @@ def training_graphs(draw) -> Graph:
 
 def same_bits(one, other) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
+
+
+LATER = later(("fuse-update", "in-place"))  # what regions that are made by themselves look ahead to

@@ -1,5 +1,7 @@
 """A made-up training run of a small convolutional network, as `session` would record it: for tests of reports."""
 
+import re
+
 import pandas as pd
 
 from workbench import boards
@@ -41,15 +43,18 @@ def _step(schedule, layers, width):
         ids[name] = len(buffers)
         row = {"id": len(buffers), "name": name, "role": role, "storage": "arena", "symbol": "wb_arena", "size": size}
         life = {"lower": len(ops) if lower is None else lower, "upper": len(ops) + 1}
-        buffers.append({**row, **life, "values": f"%{len(buffers)}"})
+        kind = {"shape": "" if role == "scratch" else str(size // 4), "dtype": "" if role == "scratch" else "float32"}
+        buffers.append({**row, **life, "values": f"%{len(buffers)}", **kind})
 
     def op(kind, phase, reads, writes, scratch=()):
+        layer = (re.findall(r"\d+|head", " ".join((*writes, *reads))) or [""])[0]
         for name in (*reads, *writes):
             buffers[ids[name]]["upper"] = max(buffers[ids[name]]["upper"], len(ops) + 1)
         cells = [" ".join(str(ids[n]) for n in names) for names in (reads, writes, scratch)]
         position = len(ops)
         ops.append({"position": position, "symbol": f"op_{position:03d}_{kind}", "node": kind, "phase": phase,
-                    "reads": cells[0], "writes": cells[1], "scratch": cells[2]})  # fmt: skip
+                    "reads": cells[0], "writes": cells[1], "scratch": cells[2],
+                    "layer": f"conv{layer}" if layer.isdecimal() else layer})  # fmt: skip
 
     updates = []
 
@@ -130,6 +135,7 @@ def _static(weights, first_id):
     for index, size in enumerate(weights):
         name = f"conv{index}.weight"
         row = {"id": first_id + index, "name": name, "role": "parameter", "storage": "sram", "parameter": name}
+        row |= {"values": name, "shape": str(size // 4), "dtype": "float32"}
         rows.append({**row, "symbol": name.replace(".", "_"), "offset": offset, "size": size})
         offset += size
     return rows

@@ -9,9 +9,9 @@ from dataclasses import replace
 import workbench.ops  # noqa: F401  registers the operators gradients are made of
 from workbench.errors import GraphError, ModelError, PolicyError
 from workbench.ir import op as ops
+from workbench.ir.analysis import GRADIENT_INPUT
 from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import GRADIENT_INPUT, storage_roots
 from workbench.ir.types import TensorType
 from workbench.ir.verify import verify
 from workbench.objective import BCE, CLASSIFY, INPUT, LABELS, VALUES, Objective
@@ -232,8 +232,8 @@ def _clipped(
 def units(builder: Builder, name: str) -> tuple[Value, float]:
     """What a stored integer of the parameter `name` counts in, for every reader: a scale a filter, times a number."""
     found = []
-    for node in builder.nodes:
-        if name in node.operands and (tell := ops.get(node.op).units):
+    for node in builder.readers(name):
+        if tell := ops.get(node.op).units:
             operands = (builder.value(operand) for operand in node.operands)
             found.append(tell(builder, node.operands.index(name), *operands, **node.attrs))
     if any(other != found[0] for other in found[1:]):
@@ -250,21 +250,17 @@ def keep_parts_early(forward: Graph, graph: Graph) -> Graph:
     Left where it is if the backward reads the rest of x all the same; a clip's own gradient does not count, for it
     needs no more than a bit mask.
     """
-    root = storage_roots(graph)
-    count = len(forward.nodes)
-
-    def reads(node: Node, source: str) -> bool:
-        return any(root[name] == source for name in node.operands)
-
+    root, count = graph.analysis.root, len(forward.nodes)
     masked_by = {node.results[0]: ops.get(node.op).masked for node in forward.nodes}
     behind: dict[int, list[Node]] = {}
     for node in graph.nodes[count:]:
         if not ops.get(node.op).keeps or node.operands[0] not in forward.types:
             continue
         source = root[node.operands[0]]
-        readers = [other for other in graph.nodes[count:] if reads(other, source)]
-        if all(ops.get(other.op).keeps or masked_by.get(source) == other.op for other in readers):
-            last = max(place for place, other in enumerate(forward.nodes) if reads(other, source))
+        readers = graph.analysis.storage_readers[source]
+        late = [graph.nodes[index].op for index in readers if index >= count]
+        if all(ops.get(op).keeps or masked_by.get(source) == op for op in late):
+            last = max(index for index in readers if index < count)
             label = node.label.replace("d.", "kept.", 1)
             behind.setdefault(last, []).append(replace(node, label=label))
     moved = {node.results[0] for nodes in behind.values() for node in nodes}
@@ -278,7 +274,8 @@ def channel_axis(graph: Graph, weight: str) -> tuple[int, int]:
     Raises PolicyError where its operator updates whole weights only.
     """
     axes = set()
-    for node in graph.nodes:
+    for reader in graph.analysis.readers[weight]:
+        node = graph.nodes[reader]
         op = ops.get(node.op)
         types = [graph.types[operand] for operand in node.operands]
         for index, name in enumerate(node.operands):
@@ -308,7 +305,7 @@ def fed_targets(graph: Graph) -> tuple[str, ...]:
     """The arguments that an output is held against: labels or numbers. None where the input is the target, which the
     forward reads too.
     """
-    root, read, held = storage_roots(graph), set(), set()
+    root, read, held = graph.analysis.root, set(), set()
     for node in graph.nodes:
         op = ops.get(node.op)
         if op.loss:

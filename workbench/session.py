@@ -25,7 +25,7 @@ from workbench.frontends import Model
 from workbench.frontends.model import GIVEN
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import scratch_bytes, storage_roots
+from workbench.ir.liveness import scratch_bytes
 from workbench.ir.types import NUMPY
 from workbench.measure import too_large
 from workbench.objective import Objective
@@ -114,8 +114,7 @@ def _require_rows(graph: Graph, schedule: str) -> None:
 
 
 def _require_all_read(model: Model) -> None:
-    read = {name for node in model.graph.nodes for name in node.operands}
-    unread = [name for name in model.graph.arguments if name not in read]
+    unread = [name for name in model.graph.arguments if not model.graph.analysis.readers[name]]
     if unread:
         raise ModelError(f"{model.name}: nothing reads {', '.join(unread)}", "leave out what the network does not use")
 
@@ -291,9 +290,8 @@ def _last_layers(compiled: Compiled) -> int:
 
 def _sram_of(compiled: Compiled) -> int:
     """Bytes of SRAM that depend on what is compiled: the arena, what is updated, and state beside it."""
-    root = storage_roots(compiled.graph)
-    written = {root[name] for node in compiled.graph.nodes for name in node.overwrites}
-    kept = written.intersection(compiled.graph.persistent)
+    known = compiled.graph.analysis
+    kept = known.written & known.persistent
     return compiled.memory.plan.bytes + sum(compiled.graph.types[name].updated.bytes for name in kept)
 
 

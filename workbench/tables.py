@@ -20,7 +20,9 @@ class BufferRow:
     `storage` is arena, sram or flash. `role` is input, label (what the output is held against: labels or numbers),
     activation, mask, gradient, scratch, parameter, state or scalar. `parameter`, `axis`, `begin`, `end`: the slice of
     which parameter it holds (empty otherwise).
-    `values` are the names of the graph's values that live in it, in order of birth.
+    `values` are the names of the graph's values that live in it, in order of birth; `shape` (logical) and `dtype` are
+    those of the first one, as `name` and `role` are. Of a split weight each row has the shape of its own part. Scratch
+    and tails hold no value: they have neither.
     A storage of which a part is needed for longer is a row a part: that part, with the values, and behind it its tails.
     """
 
@@ -38,13 +40,16 @@ class BufferRow:
     begin: int | None = None
     end: int | None = None
     values: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
 
 
 @dataclass(frozen=True)
 class OpRow:
     """One operator of the schedule: its function `symbol` in the ELF, what it may read and write (buffer ids).
 
-    `phase` is forward, loss, backward or update; `scratch` are the ids of its scratch buffers.
+    `phase` is forward, loss, backward or update; `scratch` are the ids of its scratch buffers. `layer` is the model's
+    own name of the layer it works for; a region has those of its operators, joined by +; the loss has none.
     """
 
     position: int
@@ -54,6 +59,10 @@ class OpRow:
     reads: Ids = ()
     writes: Ids = ()
     scratch: Ids = ()
+    layer: str = ""
+
+
+LATER = {"shape", "dtype", "layer"}  # columns that tables of older runs do not have; they are read as empty
 
 
 def _cell(value) -> str:
@@ -84,7 +93,9 @@ def read_csv(path: Path, kind) -> list:
     """Read what write_csv wrote. Raises RecordError where the file is missing or a cell does not fit."""
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
-            return [kind(**{f.name: _value(row[f.name], f.type) for f in fields(kind)}) for row in csv.DictReader(file)]
+            reader = csv.DictReader(file)
+            columns = [own for own in fields(kind) if own.name not in LATER.difference(reader.fieldnames or ())]
+            return [kind(**{own.name: _value(row[own.name], own.type) for own in columns}) for row in reader]
     except FileNotFoundError:
         raise RecordError(f"{path} is missing") from None
     except (KeyError, ValueError, TypeError, AttributeError) as error:

@@ -242,10 +242,13 @@ def _record(
     compiled, board, device = built.compiled, built.board, engine.emulated
     model, graph = compiled.model, compiled.graph
     step = tracer.totals()
-    ops = pd.DataFrame([vars(op) for op in device.ops]).drop(columns=["reads", "writes", "scratch"])
-    for column in ("reads", "writes", "scratch"):
-        ops[column] = [" ".join(map(str, getattr(op, column))) for op in device.ops]
-    buffers = pd.DataFrame([{**vars(row), "values": " ".join(row.values)} for row in device.buffers])
+    ops = pd.DataFrame(
+        {name: " ".join(map(str, cell)) if isinstance(cell, tuple) else cell for name, cell in vars(op).items()}
+        for op in device.ops
+    )
+    buffers = pd.DataFrame(
+        {**vars(row), "values": " ".join(row.values), "shape": " ".join(map(str, row.shape))} for row in device.buffers
+    )
     buffers = buffers.astype(dict.fromkeys(("lower", "upper", "axis", "begin", "end"), "Int64"))
     buffers = buffers.merge(tracer.buffer_profile(), on="id", how="left")
     symbols = pd.DataFrame([vars(symbol) for symbol in device.machine.elf.symbols])

@@ -372,3 +372,5 @@ def test_demo_learns_the_digits(capsys, tmp_path):
     after = float(re.search(r"(\d+\.\d) % after training", out)[1])
     assert after >= 95
     assert {p.name for p in (tmp_path / "out/demo").iterdir()} >= {"lifecycle.png", "lifecycle.svg", "weights.npz"}
+    (shown,) = re.findall(r"^```\n(lenet · .*?)```", (Path(__file__).parents[2] / "README.md").read_text(), re.M | re.S)
+    assert [line for line in shown.splitlines() if line not in out] == []

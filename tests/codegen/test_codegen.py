@@ -8,7 +8,7 @@ import pytest
 from workbench import boards, frontends, session
 from workbench.codegen import generate
 from workbench.codegen.layout import c_identifier
-from workbench.errors import ModelError
+from workbench.errors import ModelError, RecordError
 from workbench.frontends import Model
 from workbench.ir.build import Builder
 from workbench.tables import BufferRow, OpRow, read_csv
@@ -61,10 +61,26 @@ def test_tables_are_saved_and_read_back(tmp_path):
     made.save(tmp_path)
     assert tuple(read_csv(tmp_path / "buffers.csv", BufferRow)) == made.buffers
     assert tuple(read_csv(tmp_path / "ops.csv", OpRow)) == made.ops
+    head = (tmp_path / "buffers.csv").read_text().splitlines()[0]
+    assert head == "id,name,role,storage,symbol,offset,size,lower,upper,parameter,axis,begin,end,values,shape,dtype"
+    assert (tmp_path / "ops.csv").read_text().startswith("position,symbol,node,phase,reads,writes,scratch,layer\n")
     arena = [row for row in made.buffers if row.storage == "arena"]
     assert max(row.offset + row.size for row in arena) == compiled.memory.plan.bytes
     assert [op.position for op in made.ops] == list(range(len(made.ops)))
     assert all(op.symbol.startswith(f"op_{op.position:03d}_") for op in made.ops)
+
+
+def test_tables_of_before_shapes_and_layers_are_read(tmp_path):
+    made, _ = project(frontends.load("mlp"))
+    made.save(tmp_path)
+    for name, kind, rows, new in (("buffers", BufferRow, made.buffers, 2), ("ops", OpRow, made.ops, 1)):
+        path = tmp_path / f"{name}.csv"
+        path.write_text("".join(f"{line.rsplit(',', new)[0]}\n" for line in path.read_text().splitlines()))
+        empty = {"shape": (), "dtype": ""} if new == 2 else {"layer": ""}
+        assert read_csv(path, kind) == [replace(row, **empty) for row in rows]
+        path.write_text(path.read_text().replace("symbol", "sign", 1))
+        with pytest.raises(RecordError, match="symbol"):
+            read_csv(path, kind)
 
 
 @pytest.mark.parametrize("name", ["main", "float", "a-b/c", "üñí", "7up", "wb_arena", "x" * 200])

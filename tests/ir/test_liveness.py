@@ -2,7 +2,7 @@
 
 from graphs import convnet, mlp
 
-from workbench.ir.liveness import liveness, phases, steps, storage_roots
+from workbench.ir.liveness import liveness, phases, steps
 
 
 def by_name(graph):
@@ -29,7 +29,7 @@ def test_lifetimes_of_an_mlp():
 
 def test_a_view_shares_storage_and_has_no_position():
     graph = convnet()
-    root = storage_roots(graph)
+    root = graph.analysis.root
     flatten = next(node for node in graph.nodes if node.op == "nn.batch_flatten")
     assert root[flatten.results[0]] == flatten.operands[0]
     assert flatten not in steps(graph)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from graphs import feeds, int8net, same_bits, small_stem
+from graphs import LATER, feeds, int8net, same_bits, small_stem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import forward_emulated
@@ -184,7 +184,7 @@ def taken(graph: Graph) -> list[str]:
 def test_int8_networks_keep_every_bit_and_need_less_where_a_result_goes_over_an_image(seed):
     before, weights = forward_of(seed)
     try:
-        after = verify(regions(before))
+        after = verify(regions(before, LATER))
     except Declined:
         return
     values = feeds(before, seed) | weights
@@ -201,7 +201,7 @@ SEEDS = (10, 28, 35)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_int8_networks_emulated(seed, tmp_path):
     before, weights = forward_of(seed)
-    after = regions(before)
+    after = regions(before, LATER)
     assert taken(after)
     with suppress(Declined):
         after = work_in_place(after)
@@ -248,7 +248,7 @@ def test_a_training_step_that_overwrites_its_image(tmp_path):
 def test_the_forward_of_published_networks_needs_little_more_than_its_image(name, most, shared_data):
     model = frontends.load(str(shared_data / "tiny-training" / f"{name}.json"))
     graph = run_passes_with(model.graph, model.weights, FORWARD)[0]
-    after = verify(regions(graph))
+    after = verify(regions(graph, LATER))
     memory = plan_memory(after, scratch_bytes(after))
     assert memory.plan.bytes <= most
     assert liveness(after, scratch_bytes(after)).peak == memory.plan.bytes

@@ -15,7 +15,7 @@ from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
-from workbench.ir.liveness import liveness, peak_bytes, phases, scratch_bytes, steps, storage_roots
+from workbench.ir.liveness import liveness, peak_bytes, phases, scratch_bytes, steps
 from workbench.ir.verify import verify
 from workbench.passes import Declined, least_peak
 from workbench.passes.apply_policy import apply_policy
@@ -42,7 +42,7 @@ def before_the_loss(graph: Graph) -> set[str]:
 
 def apart_from(x, values, build):
     """Those that could be added to x: of its shape, in other storage."""
-    root = storage_roots(build.graph())
+    root = build.graph().analysis.root
     return [value for value in values if value.shape == x.shape and root[value.name] != root[x.name]]
 
 
@@ -67,7 +67,7 @@ def tiny_graphs(draw) -> Graph:
             made = build.accumulate(x, draw(st.sampled_from(others)))
         else:
             made = build.relu(x, over=(x.name,) if kind == "in place" else ())
-        root = storage_roots(build.graph())
+        root = build.graph().analysis.root
         gone = {root[name] for name in build.nodes[-1].overwrites}
         values = [value for value in values if root[value.name] not in gone] + [made]
     outputs = draw(st.lists(st.sampled_from(values), unique=True, max_size=2))

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from graphs import feeds, mlp, same_bits, seeds, shuffled
+from graphs import LATER, feeds, mlp, same_bits, seeds, shuffled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,7 +64,7 @@ def chains(draw):
 
 def regional(graph):
     try:
-        return regions(graph)
+        return regions(graph, LATER)
     except Declined:
         return graph
 
@@ -147,7 +147,7 @@ def _changed(graph, **attrs):
 def test_it_declines_where_nothing_is_gained():
     step = run_passes(mlp([4, 5, 3]), FIRST)[0]
     with pytest.raises(Declined, match="would lower the peak"):
-        regions(step)
+        regions(step, LATER)
 
 
 @pytest.mark.parametrize("policy", ["bias-only", "last-2", "bias-only+block3.expand:0.5"])

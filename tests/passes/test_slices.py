@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from graphs import feeds, int8net, same_bits, seeds, shuffled
+from graphs import LATER, feeds, int8net, same_bits, seeds, shuffled
 from hypothesis import given, settings
 from samples import parameters_after
 
@@ -52,7 +52,7 @@ def test_they_keep_every_bit(seed):
     before, _ = step(seed)
     before = shuffled(before, seed)
     try:
-        after = verify(pass_regions.regions(before))
+        after = verify(pass_regions.regions(before, LATER))
     except Declined:
         return
     values = feeds(before, seed)
@@ -64,7 +64,7 @@ def test_they_keep_every_bit(seed):
 @pytest.mark.parametrize("seed", HITS)
 def test_emulated_they_leave_the_bits_of_whole_tensors(seed, optimizer, tmp_path):
     before, weights = step(seed, optimizer)
-    after = work_in_place(pass_regions.regions(before))
+    after = work_in_place(pass_regions.regions(before, LATER))
     assert by_channels(after)
     values = feeds(before, seed) | weights
     whole, sliced = (parameters_after(graph, values, tmp_path / name) for name, graph in (("a", before), ("b", after)))
@@ -88,7 +88,7 @@ def test_a_backward_block_of_mobilenet():
 
 
 def test_what_is_updated_must_be_taken_over():
-    graph = pass_regions.regions(step(HITS[0])[0])
+    graph = pass_regions.regions(step(HITS[0])[0], LATER)
     region = next(node for node in by_channels(graph) if any(node.over))
     nodes = [replace(node, over=()) if node is region else node for node in graph.nodes]
     with pytest.raises(GraphError, match="must take over %"):
@@ -150,7 +150,7 @@ def test_a_projection_must_not_change_before_the_last_channel():
 
 
 def test_the_text_tells_how_many_channels():
-    text = print_graph(pass_regions.regions(step(HITS[1])[0]))
+    text = print_graph(pass_regions.regions(step(HITS[1])[0], LATER))
     assert re.search(r"region\(.*channels=[1-9]", text)
 
 

@@ -48,6 +48,18 @@ def test_ids_stay_text_and_missing_numbers_stay_missing(tmp_path):
     assert again.buffers[again.buffers.storage == "sram"].lower.isna().all()
 
 
+def test_tables_of_before_shapes_and_layers_are_read(tmp_path):
+    run = synthetic_run()
+    older = replace(run, buffers=run.buffers.drop(columns=["shape", "dtype"]), ops=run.ops.drop(columns="layer"))
+    older.save(tmp_path)
+    again = load(tmp_path)
+    assert all(list(getattr(again, name).columns) == columns for name, columns in TABLES.items())
+    assert set(again.ops.layer) | set(again.buffers["shape"]) | set(again.buffers["dtype"]) == {""}
+    replace(run, ops=run.ops.drop(columns="phase")).save(tmp_path)
+    with pytest.raises(RecordError, match=r"ops\.csv lacks the columns phase"):
+        load(tmp_path)
+
+
 def test_an_empty_run_round_trips(tmp_path):
     Run(synthetic_run().meta, "").save(tmp_path)
     again = load(tmp_path)

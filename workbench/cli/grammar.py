@@ -5,6 +5,7 @@ import time
 from importlib import import_module
 from importlib.metadata import version
 
+from workbench.cli.epilogs import EPILOGS
 from workbench.errors import meant
 
 GROUPS = {
@@ -47,13 +48,20 @@ def parser() -> "Grammar":
 def verb_parser(name: str, make=None) -> "Grammar":
     """The part of one verb."""
     module = import_module(f"workbench.cli.{name}")
-    made = (make or Grammar)(name, description=module.__doc__)
+    made = (make or Grammar)(name, description=module.__doc__, epilog=EPILOGS.get(name), formatter_class=_Formatter)
     made.prog = f"workbench {name}"
     module.add_arguments(made)
     made.add_argument("-v", "--verbose", action="count", default=0, help="-vv shows tracebacks")
     made.add_argument("-q", "--quiet", action="store_true", help="the result alone: no progress, no notes")
     made.set_defaults(execute=module.execute)
     return made
+
+
+class _Formatter(argparse.HelpFormatter):
+    """argparse's, which leaves epilogs as they are."""
+
+    def _fill_text(self, text, width, indent):
+        return text if text in EPILOGS.values() else super()._fill_text(text, width, indent)
 
 
 class Grammar(argparse.ArgumentParser):

@@ -8,9 +8,11 @@ from itertools import count
 import numpy as np
 
 from workbench.autodiff import fed_targets, loss_nodes
+from workbench.codegen.layers import layers_of
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import phases, steps, storage_roots
+from workbench.ir.liveness import phases, steps
+from workbench.ir.types import TensorType
 from workbench.plan.memory import MemoryPlan, part_id, scratch_id
 from workbench.tables import BufferRow, OpRow
 
@@ -42,9 +44,9 @@ class Layout:
 
 def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
     """The tables of a training step under its memory plan."""
-    root = storage_roots(graph)
+    root = graph.analysis.root
     work, phase = steps(graph), phases(graph)
-    updated = {root[name] for node in work for name in node.overwrites}
+    updated = graph.analysis.written
     targets = fed_targets(graph)
     loss_values = {node.results[0] for node in loss_nodes(graph)}
     role = {name: "label" if name in targets else "input" for name in graph.inputs}
@@ -60,7 +62,7 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
             rows[part_id(storage.name, index)] = BufferRow(
                 len(rows), name if index else label[storage.name], role[storage.name], "arena", ARENA,
                 plan.offset(storage) + begin, end - begin, storage.lower, upper,
-                values=() if index else storage.values,
+                values=() if index else storage.values, **({} if index else _told(graph.types[storage.name])),
             )  # fmt: skip
     for position, node in enumerate(work):
         first = node.results[0]
@@ -83,15 +85,18 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
         rows[name] = BufferRow(
             len(rows), label[name], kept_as, where, symbol, 0,
             kind.updated.bytes, None, None, parameter=belongs_to[kept_as], values=storage.values,
+            **_told(kind.updated),
         )  # fmt: skip
         if isinstance(kind.needs_grad, tuple):
             axis, count = kind.needs_grad
+            rest_shape = (*kind.shape[:axis], kind.shape[axis] - count, *kind.shape[axis + 1 :])
             rows[name] = replace(rows[name], axis=axis, begin=0, end=count)
             symbol = c_identifier(symbol + "_rest", symbols)
             symbols.add(symbol)
             rest[name] = rows[rest_id(name)] = BufferRow(
                 len(rows), f"rest of {label[name]}", kept_as, "flash", symbol, 0, kind.bytes - kind.updated.bytes,
                 None, None, parameter=name, axis=axis, begin=count, end=kind.shape[axis],
+                **_told(replace(kind, shape=rest_shape, needs_grad=False)),
             )  # fmt: skip
     operators = tuple(
         OpRow(
@@ -100,10 +105,16 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
             called[node.results[0]],
             part,
             *_accesses(node, position, root, rows),
+            layer,
         )
-        for position, (node, part) in enumerate(zip(work, phase, strict=True))
+        for position, (node, part, layer) in enumerate(zip(work, phase, layers_of(graph, root), strict=True))
     )
     return Layout(tuple(rows.values()), operators, root, rows, rest)
+
+
+def _told(kind: TensorType) -> dict:
+    """What a row of buffers.csv tells of the type of the value in it."""
+    return {"shape": kind.shape, "dtype": kind.dtype}
 
 
 def rest_id(parameter: str) -> str:

@@ -42,6 +42,9 @@ class Builder:
         self.state = list(graph.state) if graph else []
         self.nodes = list(graph.nodes) if graph else []
         self.types = dict(graph.types) if graph else {}
+        self._indexed, self._count = self.nodes, 0  # of which nodes makers and readers are known
+        self._makers: dict[str, Node] = {}
+        self._readers: dict[str, list[Node]] = {}
         self.default_label = ""
         self._next = 1 + max((int(name) for name in self.types if name.isdigit()), default=-1)
 
@@ -102,14 +105,31 @@ class Builder:
     def shared(self, name: str, *operands: Value, label: str | None = None, **attrs: Any) -> Value:
         """`op`, unless the same node is there already: then its result."""
         full, names = ops.get(name).complete(attrs), tuple(operand.name for operand in operands)
-        for node in self.nodes:
+        for node in self.readers(names[0]) if names else self.nodes:
             if (node.op, node.operands, node.attrs) == (name, names, full) and not node.overwrites:
                 return self.value(node.results[0])
         return self.op(name, *operands, label=label, **attrs)
 
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value; None for an argument."""
-        return next((node for node in self.nodes if value.name in node.results), None)
+        self._index()
+        return self._makers.get(value.name)
+
+    def readers(self, name: str) -> list[Node]:
+        """The nodes that read a value, each once, in order."""
+        self._index()
+        return self._readers.get(name, [])
+
+    def _index(self) -> None:
+        """Take note of the nodes that have been appended since."""
+        if self.nodes is not self._indexed or len(self.nodes) < self._count:
+            self._indexed, self._count, self._makers, self._readers = self.nodes, 0, {}, {}
+        for node in self.nodes[self._count :]:
+            for result in node.results:
+                self._makers.setdefault(result, node)
+            for operand in dict.fromkeys(node.operands):
+                self._readers.setdefault(operand, []).append(node)
+        self._count = len(self.nodes)
 
     def graph(self, *outputs: Value) -> Graph:
         """What has been built, with these outputs."""

@@ -1,10 +1,15 @@
 """Graph: values, and the nodes that make them in execution order. Frozen; a change is a new graph."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import GraphError
 from workbench.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from workbench.ir.analysis import Analysis
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,24 @@ class Graph:
     def scalars(self) -> tuple[str, ...]:
         return tuple(name for name in self.inputs if self.types[name].rank == 0)
 
+    @cached_property
+    def analysis(self) -> "Analysis":
+        """Def-use, aliases, lifetimes and precedence of this graph, kept as long as it is."""
+        from workbench.ir.analysis import Analysis
+
+        return Analysis(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the analysis: another process makes its own."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
     def producer(self) -> dict[str, Node]:
         """Value name -> the node that makes it."""
-        return {result: node for node in self.nodes for result in node.results}
+        return {name: self.nodes[index] for name, index in self.analysis.maker.items()}
 
     def label(self, value: str) -> str:
         """A name for people: the label of the node that made it (arguments are called by their own name)."""
-        node = self.producer().get(value)
+        node = self.analysis.producer(value)
         if node is not None and node.body:
             made = node.body.outputs[node.results.index(value)]
             label = node.body.label(made)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from workbench.errors import ShapeError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import storage_roots
 from workbench.ir.op import Slice
 from workbench.ir.types import BITS
 
@@ -45,6 +44,13 @@ class Slices:
 
 def slices(body: Graph, step: int) -> Slices:
     """How `body` runs `step` channels at a time. Raises ShapeError for a body that cannot."""
+    known: dict[object, Slices] = body.analysis.memo
+    if ("slices", step) not in known:
+        known["slices", step] = _slices(body, step)
+    return known["slices", step]
+
+
+def _slices(body: Graph, step: int) -> Slices:
     stages, sliced = _stages(body)
     channels = max((body.types[name].shape[1] for name in sliced), default=0)
     if step < 1 or channels == 0 or channels % step:
@@ -57,18 +63,19 @@ def slices(body: Graph, step: int) -> Slices:
 
 def takeovers(body: Graph) -> tuple[int | None, ...]:
     """For each output of a body the input (by index) whose storage it takes over; None where it has its own."""
-    root = storage_roots(body)
+    root = body.analysis.root
     return tuple(body.inputs.index(root[name]) if root[name] in body.inputs else None for name in body.outputs)
 
 
 def begun(body: Graph) -> dict[str, str]:
     """Sum that a body gives -> the input at which it begins, if nothing else reads that."""
-    reads = [name for node in body.nodes for name in node.operands]
-    found = {}
+    sums = {}
     for stage in _stages(body)[0]:
-        if stage.slice.begins is not None and reads.count(name := stage.node.operands[stage.slice.begins]) == 1:
-            found[stage.node.results[0]] = name
-    return found
+        if stage.slice.begins is not None:
+            name = stage.node.operands[stage.slice.begins]
+            if len(body.analysis.readers[name]) == 1:
+                sums[stage.node.results[0]] = name
+    return sums
 
 
 def _stages(body: Graph) -> tuple[tuple[Stage, ...], set[str]]:
@@ -88,17 +95,16 @@ def _stages(body: Graph) -> tuple[tuple[Stage, ...], set[str]]:
 
 
 def _check(body: Graph, stages: tuple[Stage, ...], sliced: set[str], channels: int) -> None:
-    made = {name for node in body.nodes for name in node.results}
+    made = body.analysis.maker.keys()
     if set(body.outputs) != made - sliced - _overwritten(body):
         raise ShapeError("region: what it makes besides channels are its results, and nothing else is")
-    root = storage_roots(body)
-    updated = {root[name] for node in body.nodes for name in node.overwrites}
+    updated = body.analysis.written
     for stage in stages:
         node = stage.node
         first = not sliced.intersection(node.operands)
         if first and (stage.slice.channels != channels or updated.intersection(node.operands)):
             raise ShapeError(f"region: {node.op} reads all of what must not change before the last channel")
-        if made.intersection(node.operands) - sliced:
+        if made & set(node.operands) - sliced:
             raise ShapeError(f"region: {node.op} would need all of a value of its body at once")
 
 
@@ -108,7 +114,7 @@ def _overwritten(body: Graph) -> set[str]:
 
 def _offsets(body: Graph, stages: tuple[Stage, ...], sliced: set[str], step: int) -> tuple[dict[str, int], int]:
     """Where each value lies: over one that is read there for the last and only time, if its operator works in place."""
-    reads = [name for stage in stages for name in stage.node.operands]
+    readers = body.analysis.readers
     offset, free, seen = {}, 0, set()
     for stage in stages:
         node, name = stage.node, stage.node.results[0]
@@ -119,7 +125,7 @@ def _offsets(body: Graph, stages: tuple[Stage, ...], sliced: set[str], step: int
             seen |= {name, node.operands[0]}
             continue
         able = ops.get(node.op).can_take(node.operands)
-        over = next((x for x in able if x in sliced - seen and reads.count(x) == 1), None)
+        over = next((x for x in able if x in sliced - seen and len(readers[x]) == 1), None)
         if over:
             offset[name] = offset[over]
             continue

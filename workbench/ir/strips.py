@@ -27,6 +27,8 @@ from workbench.ir.graph import Graph, Node
 from workbench.ir.op import Reach, Rows
 from workbench.ir.types import BITS
 
+STACK = 128  # bytes: more than a region's own bookkeeping was seen to add to the stack (116 at most, in mobilenet)
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -115,6 +117,13 @@ class Strips:
 
 def strips(body: Graph, step: int) -> Strips:
     """How `body` runs `step` rows of its last node at a time. Raises ShapeError for a body that cannot."""
+    known: dict[object, Strips] = body.analysis.memo
+    if ("strips", step) not in known:
+        known["strips", step] = _strips(body, step)
+    return known["strips", step]
+
+
+def _strips(body: Graph, step: int) -> Strips:
     if len(body.nodes) == 0 or step < 1:
         raise ShapeError("region: its body has at least one node, its strips at least one row")
     stages = _stages(body)
@@ -132,18 +141,18 @@ def strips(body: Graph, step: int) -> Strips:
 
 def _homes(body: Graph, stages: tuple[Stage, ...]) -> dict[str, str]:
     home = {stage.image: stage.image for stage in stages if stage.image}
-    read = [name for stage in stages for name in stage.node.operands]
+    readers = body.analysis.readers
     for stage in reversed(stages):
         if not stage.image or stage.follows:
             continue
         able = [stage.node.operands[index] for index in _in_place(stage)]
-        over = [name for name in able if name in home and read.count(name) == 1 and name not in body.outputs]
+        over = [name for name in able if name in home and len(readers[name]) == 1 and name not in body.outputs]
         home |= dict.fromkeys(over[:1], home[stage.image])
     return home
 
 
 def _stages(body: Graph) -> tuple[Stage, ...]:
-    made = {result for node in body.nodes for result in node.results}
+    made = body.analysis.maker.keys()
     leads = {body.nodes[-1].results[0]}  # first results of nodes from which a way leads to the driver
     for node in reversed(body.nodes):
         if node.results[0] in leads:
@@ -162,7 +171,7 @@ def _stages(body: Graph) -> tuple[Stage, ...]:
         reads = tuple((node.operands[index], reach) for index, reach in at if index < len(types))
         if any(body.types[name].rank != 4 for name, _ in reads) or (result.rank != 4 and not rows.adds_up):
             raise ShapeError(f"region: {node.op} works row by row on images only")
-        whole = made.intersection(node.operands) - {name for name, _ in reads}
+        whole = made & set(node.operands) - {name for name, _ in reads}
         follows = node.results[0] not in leads
         if whole or (follows and not (made & set(node.operands) and all(reach == Reach() for _, reach in reads))):
             raise ShapeError(f"region: {node.op} would need all of %{node.operands[0]} at once")

@@ -5,7 +5,6 @@ import re
 from workbench.errors import GraphError, WorkbenchError, shown
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import storage_roots
 from workbench.ir.slices import begun, takeovers
 from workbench.ir.strips import runs_over, strips
 from workbench.ir.types import BY_ROWS
@@ -22,30 +21,34 @@ def verify(graph: Graph) -> Graph:
     what the operator infers; a result takes over an operand of its own node with room for it, whose storage no other
     operand is that the kernel needs whole; nothing is read after its storage was taken over.
     """
+    known = graph.analysis.memo
+    if known.get("verified"):
+        return graph
     for name in (*graph.types, *(node.label for node in graph.nodes if node.label)):
         if not DERIVED.fullmatch(name):
             raise GraphError(f"{shown(name)} is no name: up to {NAME_LENGTH} letters, digits, _ . - and / only")
-    known = set(graph.arguments)
-    if len(known) != len(graph.arguments):
+    made = set(graph.arguments)
+    if len(made) != len(graph.arguments):
         raise GraphError("an argument is declared twice")
     for position, node in enumerate(graph.nodes):
         where = f"node {position}, %{', %'.join(node.results)} = {node.op}"
         kind = ops.get(node.op)
         for operand in node.operands:
-            if operand not in known:
+            if operand not in made:
                 raise GraphError(f"{where}: %{operand} is read before it is made")
         for result in node.results:
-            if result in known:
+            if result in made:
                 raise GraphError(f"{where}: %{result} is made twice")
         _verify_types(graph, node, kind, where)
-        known.update(node.results)
+        made.update(node.results)
     for output in graph.outputs:
-        if output not in known:
+        if output not in made:
             raise GraphError(f"output %{output} is never made")
-    unknown = set(graph.types) ^ known
+    unknown = set(graph.types) ^ made
     if unknown:
         raise GraphError(f"%{', %'.join(sorted(unknown))} has a type and no maker, or a maker and no type")
     _verify_takeovers(graph)
+    known["verified"] = True
     return graph
 
 
@@ -90,7 +93,7 @@ def region_may_take(graph: Graph, node: Node, index: int, name: str) -> bool:
 
 
 def _verify_takeovers(graph: Graph) -> None:
-    root = storage_roots(graph)
+    root = graph.analysis.root
     taken_by: dict[str, int] = {}  # value -> position of the node that took its storage
     living: dict[str, list[str]] = {}  # storage -> its readable values
     for name in graph.arguments:

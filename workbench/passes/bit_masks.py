@@ -12,17 +12,14 @@ from dataclasses import replace
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import phases, steps, storage_roots
 
 
 def save_bit_masks(graph: Graph) -> Graph:
     """The same graph, with masks in place of activations that only their own clip's gradient reads again."""
-    root = storage_roots(graph)
-    late = [node for node, phase in zip(steps(graph), phases(graph), strict=True) if phase != "forward"]
+    known = graph.analysis
+    late = {index for index, phase in zip(known.work_indices, known.phases, strict=True) if phase != "forward"}
     builder = Builder(graph)
-    mask_of = {
-        node.results[0]: builder.fresh(1)[0] for node in graph.nodes if _only_its_gradient(node, late, root, graph)
-    }
+    mask_of = {node.results[0]: builder.fresh(1)[0] for node in graph.nodes if _only_its_gradient(node, late, graph)}
     masked_by = {node.results[0]: ops.get(node.op).masked for node in graph.nodes}
     builder.nodes = []
     for node in graph.nodes:
@@ -35,12 +32,13 @@ def save_bit_masks(graph: Graph) -> Graph:
     return builder.graph(*(builder.value(name) for name in graph.outputs))
 
 
-def _only_its_gradient(node: Node, late: list[Node], root: dict[str, str], graph: Graph) -> bool:
+def _only_its_gradient(node: Node, late: set[int], graph: Graph) -> bool:
     """Whether a clip's result is read again behind the loss, and by the gradient of this very clip alone."""
     gradient = ops.get(node.op).masked
-    if not gradient or node.attrs["mask"] or any(root[name] == root[node.results[0]] for name in graph.outputs):
+    storage = graph.analysis.root[node.results[0]]
+    if not gradient or node.attrs["mask"] or any(graph.analysis.root[name] == storage for name in graph.outputs):
         return False
-    readers = [other for other in late if any(root[name] == root[node.results[0]] for name in other.operands)]
+    readers = [graph.nodes[index] for index in graph.analysis.storage_readers[storage] if index in late]
     return bool(readers) and all(other.op == gradient and other.operands[1] == node.results[0] for other in readers)
 
 

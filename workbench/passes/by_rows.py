@@ -12,7 +12,6 @@ from dataclasses import replace
 from workbench.errors import ShapeError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import storage_roots
 from workbench.ir.strips import runs_over, strips
 from workbench.ir.types import BY_ROWS
 from workbench.ops.region import region_node
@@ -22,20 +21,17 @@ Pair = tuple[str, str]  # an image, and the result that goes over it
 
 def movable(graph: Graph) -> frozenset[str]:
     """Images of a batch of one, each alone in its storage, which all who make or read them can have row by row."""
-    root = storage_roots(graph)
-    shared = {first for name, first in root.items() if name != first}
+    known = graph.analysis
     images = {
         name
         for name, kind in graph.types.items()
         if kind.rank == 4 and kind.shape[0] == 1 and kind.dtype != "bit" and not kind.layout
-        and root[name] == name and name not in shared and name not in (*graph.persistent, *graph.outputs)
+        and known.alone(name) and name not in known.persistent and name not in known.outputs
     }  # fmt: skip
-    read = set()
     for node in graph.nodes:
         able = images.intersection((*node.operands, *node.results)) and _images(graph, node)
         images.difference_update(name for name in (*node.operands, *node.results) if name not in able)
-        read.update(node.operands)
-    return frozenset(images & read)
+    return frozenset(name for name in images if known.readers[name])
 
 
 def _images(graph: Graph, node: Node) -> frozenset[str]:
@@ -60,11 +56,11 @@ def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()
 
     Of those `able` to lie so too, the ones follow that an elementwise node could then write such a result over.
     """
-    last = {name: index for index, node in enumerate(graph.nodes) for name in node.operands}
+    last = graph.analysis.last_reader
     by_rows = set(by_rows)
     for index, node in reversed(list(enumerate(graph.nodes))):
         if not node.body and by_rows.intersection(node.results):
-            taken = [name for name in ops.get(node.op).can_take(node.operands) if last[name] == index]
+            taken = [name for name in ops.get(node.op).can_take(node.operands) if last(name) == index]
             if not by_rows.intersection(taken):
                 by_rows.update([name for name in taken if name in able][:1])
     nodes = []
@@ -72,7 +68,7 @@ def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()
         if by_rows.intersection((*node.operands, *node.results)):
             region = node if node.body else _alone(graph, node)
             results = tuple(at for at, name in enumerate(region.results) if name in by_rows)
-            dying = [name for name in dict.fromkeys(region.operands) if name in by_rows and last[name] == index]
+            dying = [name for name in dict.fromkeys(region.operands) if name in by_rows and last(name) == index]
             over = _takeovers(graph, region, [region.results[at] for at in results], dying)
             node = replace(region, attrs={**region.attrs, "by_rows": results}, over=over)
         nodes.append(node)

@@ -8,31 +8,34 @@ weight: `dh = dy · w2` must see w2 before the step.
 """
 
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import storage_roots
+
+Place = tuple[int, ...]  # sorts as the nodes stand: (5,) is node 5, (5, -1) was put behind it, (5, -2) between the two
 
 
 def early_update(graph: Graph) -> Graph:
     """The same nodes, each update of a parameter at its earliest safe place; everything else in its order."""
-    root = storage_roots(graph)
-    age = {name: place for place, node in enumerate(graph.nodes) for name in node.results}
-    updates = [node for node in graph.nodes if _persists(node, root, graph)]
-    order = [node for node in graph.nodes if not _persists(node, root, graph)]
-    for update in updates:
-        order.insert(_earliest_safe_place(update, order, root, age), update)
-    return graph.with_order(order)
+    places: dict[int, Place] = {index: (index,) for index, node in enumerate(graph.nodes) if not _persists(node, graph)}
+    behind: dict[Place, int] = {}  # how many updates have been put directly behind a place
+    for index, update in enumerate(graph.nodes):
+        if index not in places:
+            waits_for = [places[other] for other in _hindrances(graph, index, update) if other in places]
+            last = max(waits_for, default=(-1,))
+            behind[last] = behind.get(last, 0) + 1
+            places[index] = (*last, -behind[last])
+    return graph.with_order(graph.nodes[index] for index in sorted(places, key=lambda index: places[index]))
 
 
-def _persists(node: Node, root: dict[str, str], graph: Graph) -> bool:
+def _persists(node: Node, graph: Graph) -> bool:
     """Whether it writes into a parameter or into state beside one."""
-    return any(root[name] in graph.persistent for name in node.overwrites)
+    known = graph.analysis
+    return any(known.root[name] in known.persistent for name in node.overwrites)
 
 
-def _earliest_safe_place(update: Node, order: list[Node], root: dict[str, str], age: dict[str, int]) -> int:
-    overwritten, new = {root[name] for name in update.overwrites}, age[update.results[0]]
-    place = 0
-    for position, node in enumerate(order):
-        makes_operand = set(node.results).intersection(update.operands)
-        reads_old = any(root[name] in overwritten and age.get(name, -1) < new for name in node.operands)
-        if makes_operand or reads_old:
-            place = position + 1
-    return place
+def _hindrances(graph: Graph, index: int, update: Node) -> set[int]:
+    """The nodes that make operands of an update, and those that read what it overwrites as it was before."""
+    known = graph.analysis
+    before = {known.maker[name] for name in update.operands if name in known.maker}
+    for storage in {known.root[name] for name in update.overwrites}:
+        old = [name for name in known.members[storage] if known.maker.get(name, -1) < index]
+        before.update(reader for name in old for reader in known.readers[name])
+    return before - {index}

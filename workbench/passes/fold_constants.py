@@ -13,10 +13,9 @@ import numpy as np
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import storage_roots
+from workbench.ir.rewrite import without_dead_code
 from workbench.ir.types import NUMPY
 from workbench.passes import Declined
-from workbench.passes.dead_code import eliminate_dead_code
 
 
 def fold_constants(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, np.ndarray]]:
@@ -24,8 +23,7 @@ def fold_constants(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Gra
 
     `weights` holds a value for every parameter. New parameters are called by what they are made of: `conv1.folded`.
     """
-    root = storage_roots(graph)
-    written = {root[name] for node in graph.nodes for name in node.overwrites}
+    root, written = graph.analysis.root, graph.analysis.written
     known = {name: _as_stored(weights[name], graph, name) for name in _frozen(graph) if name not in written}
     stays = set(graph.outputs) | {name for name in root if root[name] in written}
     called = {name: name for name in known}  # known value -> what its parameter would be called by
@@ -81,8 +79,8 @@ def _with_parameters(graph: Graph, nodes: list[Node], folded: Mapping[str, str])
     """The graph of these nodes and the new parameters, without what is not read any more."""
     types = dict(graph.types) | {new: graph.types[value] for value, new in folded.items()}
     parameters = (*graph.parameters, *folded.values())
-    after = eliminate_dead_code(replace(graph, parameters=parameters, types=types).with_nodes(nodes))
-    read = {name for node in after.nodes for name in node.operands} | set(after.outputs)
-    unread = set(_frozen(after)) - read
+    after = without_dead_code(replace(graph, parameters=parameters, types=types).with_nodes(nodes))
+    known = after.analysis
+    unread = {name for name in _frozen(after) if not known.readers[name] and name not in known.outputs}
     types = {name: kind for name, kind in after.types.items() if name not in unread}
     return replace(after, parameters=tuple(name for name in parameters if name not in unread), types=types)

@@ -17,13 +17,12 @@ from workbench.ops._activation import ACTIVATIONS, BIAS
 
 def fuse_activation(graph: Graph) -> Graph:
     """The same graph with each layer in one node, as far as it can be; everything else in its order."""
-    reader = _only_readers(graph)
     made, within = set(graph.arguments), set()  # values that exist; results of nodes that a layer took in
     nodes = []
     for node in graph.nodes:
         if node.results[0] in within:
             continue
-        while (end := reader.get(node.results[0])) and _can_end(node, end, made):
+        while (end := _only_reader(graph, node.results[0])) and _can_end(node, end, made):
             node = _ended(node, end)
             within.add(end.results[0])
         nodes.append(node)
@@ -31,13 +30,10 @@ def fuse_activation(graph: Graph) -> Graph:
     return graph.with_nodes(nodes)
 
 
-def _only_readers(graph: Graph) -> dict[str, Node]:
-    """Value -> the node that reads it, for values that one node reads, once, and nobody outside."""
-    readers: dict[str, list[Node]] = {name: [] for name in graph.types}
-    for node in graph.nodes:
-        for name in node.operands:
-            readers[name].append(node)
-    return {name: found[0] for name, found in readers.items() if len(found) == 1 and name not in graph.outputs}
+def _only_reader(graph: Graph, value: str) -> Node | None:
+    """The node that reads a value, if one does, once, and nobody outside does."""
+    index = graph.analysis.only_reader(value)
+    return None if index is None else graph.nodes[index]
 
 
 def _can_end(layer: Node, end: Node, made: set[str]) -> bool:

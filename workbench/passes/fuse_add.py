@@ -12,45 +12,50 @@ from dataclasses import replace
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import storage_roots
 
 
 def fuse_add(graph: Graph) -> Graph:
     """The same graph with each such addition inside its convolution, as far as it can be."""
-    for add in graph.nodes:
-        if ops.get(add.op).adds and not add.overwrites:
-            graph = _fused(graph, add) or graph
-    return graph
+    nodes: list[Node | None] = list(graph.nodes)  # None: fused into another
+    place, root = dict(graph.analysis.maker), graph.analysis.root
+    for end, add in enumerate(graph.nodes):
+        if not ops.get(add.op).adds or add.overwrites:
+            continue
+        begin = _summand(graph, nodes, place, root, end)
+        if begin is None:
+            continue
+        node = nodes[begin]
+        assert node is not None
+        onto = add.operands[add.operands[0] == node.results[0]]
+        at = _place(place, onto, begin, end)
+        nodes[begin] = nodes[end] = None
+        nodes[at] = replace(node, operands=(*node.operands, onto), results=add.results, label=add.label or node.label)
+        place[add.results[0]] = at
+        if node.overwrites:
+            root = graph.with_nodes(node for node in nodes if node).analysis.root
+    return graph if None not in nodes else graph.with_nodes(node for node in nodes if node)
 
 
-def _fused(graph: Graph, add: Node) -> Graph | None:
-    """The graph with `add` inside the later of the convolutions it reads; None where there is none that can."""
-    place = {name: index for index, node in enumerate(graph.nodes) for name in node.results}
-    end = graph.nodes.index(add)
+def _place(place: dict[str, int], onto: str, begin: int, end: int) -> int:
+    """Where the fused node stands: where the convolution stood if what its sum begins at exists by then."""
+    return begin if place.get(onto, -1) < begin else end
+
+
+def _summand(
+    graph: Graph, nodes: list[Node | None], place: dict[str, int], root: dict[str, str], end: int
+) -> int | None:
+    """The place of the later of the convolutions that an addition reads which can take it in; None where none can."""
+    add = graph.nodes[end]
     for name in sorted(add.operands, key=lambda name: -place.get(name, -1)):
         begin = place.get(name, -1)
-        node = graph.nodes[begin] if begin >= 0 else None
+        node = nodes[begin] if begin >= 0 else None
         onto = add.operands[add.operands[0] == name]
-        if node is None or len(node.operands) != ops.get(node.op).onto or onto == name or not _alone(graph, name):
+        if node is None or len(node.operands) != ops.get(node.op).onto or onto == name:
             continue
-        if graph.types[onto].shape != graph.types[name].shape:
+        if graph.analysis.only_reader(name) is None or graph.types[onto].shape != graph.types[name].shape:
             continue
-        at = begin if place.get(onto, -1) < begin else end
-        if at == end and _overwritten(graph, node, begin, end):
-            continue
-        joined = replace(node, operands=(*node.operands, onto), results=add.results, label=add.label or node.label)
-        rest = [other for other in graph.nodes[:at] if other is not node]
-        return graph.with_nodes([*rest, joined, *(x for x in graph.nodes[at:] if x is not node and x is not add)])
+        read = {root[operand] for operand in node.operands}
+        written = (root[name] for other in nodes[begin:end] if other for name in other.overwrites)
+        if _place(place, onto, begin, end) == begin or read.isdisjoint(written):
+            return begin
     return None
-
-
-def _alone(graph: Graph, name: str) -> bool:
-    """Whether one node reads a value, once."""
-    return name not in graph.outputs and sum(node.operands.count(name) for node in graph.nodes) == 1
-
-
-def _overwritten(graph: Graph, node: Node, begin: int, end: int) -> bool:
-    """Whether what a node reads is written over between two places."""
-    root = storage_roots(graph)
-    read = {root[name] for name in node.operands}
-    return any(root[name] in read for other in graph.nodes[begin:end] for name in other.overwrites)

@@ -9,32 +9,31 @@ node does not read the same storage through an operand that has to be whole unti
 """
 
 from dataclasses import replace
+from itertools import zip_longest
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.slices import begun
+from workbench.ir.storage import Aliases
 from workbench.passes import Declined
 
 
 def work_in_place(graph: Graph) -> Graph:
     """The same nodes in the same order, results written over operands. Declines where there is none to take over."""
     end = len(graph.nodes)
-    last_read = {name: position for position, node in enumerate(graph.nodes) for name in node.operands}
-    last_read |= dict.fromkeys((*graph.arguments, *graph.outputs), end)
-    root = {name: name for name in graph.arguments}
-    dies = dict.fromkeys(graph.arguments, end)  # storage -> position of the last node that reads it, as far as known
+    aliases = Aliases(graph.arguments)  # of the graph as it becomes, up to this node
+    root = aliases.root
+    dies = dict.fromkeys(graph.arguments, end)  # storage -> index of the last node that reads it, as far as known
     nodes = []
-    for position, node in enumerate(graph.nodes):
-        dying = {name for name in node.operands if dies[root[name]] == position}
+    for index, node in enumerate(graph.nodes):
+        dying = {name for name in node.operands if dies[root[name]] == index}
         node = _in_place(node, dying, root, graph)
         nodes.append(node)
-        for index, result in enumerate(node.results):
-            source = node.over[index] if index < len(node.over) else ""
-            source = source or (node.operands[0] if ops.get(node.op).view and index == 0 else "")
-            root[result] = root[source] if source else result
-            end = last_read.get(result, position)
-            gone = source in node.over and root[result] in graph.inputs  # what the host wrote is overwritten
-            dies[root[result]] = end if gone else max(dies.get(root[result], position), end)
+        aliases.add(node)
+        for result, over in zip_longest(node.results, node.over, fillvalue=""):
+            last = end if result in graph.analysis.outputs else max(graph.analysis.last_reader(result), index)
+            overwritten = over and root[result] in graph.analysis.inputs  # what the host wrote is gone
+            dies[root[result]] = last if overwritten else max(dies.get(root[result], index), last)
     if nodes == list(graph.nodes):
         raise Declined("no operand dies where its kernel could write over it")
     return replace(graph, nodes=tuple(nodes))

@@ -33,7 +33,7 @@ def require_rows(graph: Graph) -> None:
         image = _whole_image(graph, node)
         if not image:
             continue
-        readers = [other for other in graph.nodes if image in other.operands]
+        readers = [graph.nodes[index] for index in graph.analysis.readers[image]]
         whole = next((other for other in readers if not other.body and ops.get(other.op).rows is None), None)
         reason, hint = "no region begins at it", "the schedule optimized, with the pass regions, or --input whole"
         if any(ops.get(other.op).loss for other in readers if not other.body):

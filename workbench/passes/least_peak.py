@@ -16,17 +16,7 @@ import heapq
 from dataclasses import dataclass
 from itertools import count
 
-
-@dataclass(frozen=True)
-class Piece:
-    """`bytes` of memory from its maker (None: there from the start) to the last of its users.
-
-    Users are a set of nodes; a node that never runs among them keeps an output alive to the end.
-    """
-
-    bytes: int
-    maker: int | None
-    users: int
+from workbench.ir.analysis import Piece, bits
 
 
 @dataclass(frozen=True)
@@ -88,14 +78,6 @@ class State:
             state, node = state.last
             nodes.append(node)
         return nodes[::-1]
-
-
-def bits(number: int):
-    """The set bits, lowest first."""
-    while number:
-        low = number & -number
-        yield low.bit_length() - 1
-        number ^= low
 
 
 def peak_of(problem: Problem, order) -> int:

@@ -1,23 +1,21 @@
 """Run the nodes in the order that keeps the fewest bytes alive at once, kernel scratch included.
 
-Which orders are legal: precedence.py. How the least one is found: least_peak.py. Where that search gives up, a beam
+Which orders are legal: ir/analysis.py. How the least one is found: least_peak.py. Where that search gives up, a beam
 search goes on, and the bound tells how far from the least its order can be.
 """
 
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from operator import or_
 
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import is_static, scratch_bytes, steps, storage_roots
+from workbench.ir.storage import aligned
 from workbench.passes import Declined
-from workbench.passes.least_peak import Piece, Problem, beam, lower_bound, peak_of, search
-from workbench.passes.precedence import predecessors
+from workbench.passes.least_peak import Problem, beam, lower_bound, peak_of, search
 from workbench.units import size
 
 LIMIT = 2000  # states: never seconds, so that every machine finds the same order
 WIDTH = 24
-ALIGNMENT = 4
 
 
 @dataclass(frozen=True)
@@ -63,34 +61,9 @@ def least_peak_order(graph: Graph, limit: int = LIMIT) -> Found:
 
 def problem_of(graph: Graph) -> Problem:
     """The graph as the search sees it: what must stand before what, and who keeps which bytes alive."""
-    root, scratch = storage_roots(graph), scratch_bytes(graph)
-    index = {node.results[0]: index for index, node in enumerate(graph.nodes)}
-    users: dict[str, dict[int, int]] = {}  # storage -> bytes of values in it -> who uses such
-    maker: dict[str, int] = {}
-
-    def use(name: str, who: int) -> None:
-        of_bytes, size = users.setdefault(root[name], {}), _aligned(graph.types[name].bytes)
-        of_bytes[size] = of_bytes.get(size, 0) | 1 << who
-
-    for node in steps(graph):
-        here = index[node.results[0]]
-        for name in (*node.operands, *node.results):
-            use(name, here)
-        for name in node.results:
-            maker.setdefault(root[name], here)
-    for name in graph.outputs:
-        use(name, len(graph.nodes))
-    pieces = []
-    for first, of_bytes in users.items():
-        if is_static(graph, first):
-            continue
-        using, sizes = 0, sorted(of_bytes, reverse=True)
-        for most, below in pairwise((*sizes, 0)):  # the upper part goes when the largest value does
-            using |= of_bytes[most]
-            pieces.append(Piece(most - below, maker.get(first) if first not in graph.arguments else None, using))
-    return Problem(
-        predecessors(graph), tuple(_aligned(scratch.get(node.results[0], 0)) for node in graph.nodes), tuple(pieces)
-    )
+    known = graph.analysis
+    scratch = tuple(aligned(known.scratch.get(node.results[0], 0)) for node in graph.nodes)
+    return Problem(known.predecessors, scratch, known.pieces)
 
 
 def _closest(problem: Problem, given, found, peak: int) -> list[int]:
@@ -111,7 +84,3 @@ def _closest(problem: Problem, given, found, peak: int) -> list[int]:
                 break
         state, start = after, end
     return state.order()
-
-
-def _aligned(count: int) -> int:
-    return -(-count // ALIGNMENT) * ALIGNMENT

@@ -23,6 +23,7 @@ from workbench.passes.fuse_add import fuse_add
 from workbench.passes.fuse_update import fuse_update
 from workbench.passes.in_place import work_in_place
 from workbench.passes.input_rows import input_rows
+from workbench.passes.later import Foreseen, Later
 from workbench.passes.order_search import order_search
 from workbench.passes.recompute import recompute
 from workbench.passes.regions import regions
@@ -36,7 +37,8 @@ class Pass:
     """`run(graph) -> graph` may raise Declined. `schedules`: those that have it unless told otherwise.
 
     One `of_values` is called with the parameters' values as well, and gives new ones beside the graph; one that
-    `looks_ahead` with the names of the passes that come after it.
+    `looks_ahead` with what the later passes will do (later.py), as far as they are `foreseen`: they change what memory
+    values take. `keeps_nodes`: it changes nothing but whose storage results take over.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Pass:
     must_pay: bool = False
     of_values: bool = False
     looks_ahead: bool = False
+    foreseen: bool = False
+    keeps_nodes: bool = False
 
 
 SHARED, REORDERED, OPTIMIZED = ("vanilla", "reordered", "optimized"), ("reordered", "optimized"), ("optimized",)
@@ -61,10 +65,18 @@ PASSES = {
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
         Pass("input-rows", input_rows, "take the image row by row: --input rows", ()),
         Pass("recompute", recompute, "compute again what would take more memory to save", (), looks_ahead=True),
-        Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED),
-        Pass("regions", regions, "run chains of operators row by row", OPTIMIZED, looks_ahead=True),
-        Pass("fuse-update", fuse_update, "apply each gradient as it is computed", OPTIMIZED, True),
-        Pass("in-place", work_in_place, "write a result over the operand that dies in it", OPTIMIZED, True),
+        Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED, foreseen=True),
+        Pass("regions", regions, "run chains of operators row by row", OPTIMIZED, looks_ahead=True, foreseen=True),
+        Pass("fuse-update", fuse_update, "apply each gradient as it is computed", OPTIMIZED, True, foreseen=True),
+        Pass(
+            "in-place",
+            work_in_place,
+            "write a result over the operand that dies in it",
+            OPTIMIZED,
+            True,
+            foreseen=True,
+            keeps_nodes=True,
+        ),
         Pass("order-search", order_search, "run in the order that keeps the fewest bytes alive", OPTIMIZED, True),
     )
 }
@@ -121,7 +133,7 @@ def run_passes_with(
     record = []
     for number, name in enumerate(names, 1):
         before, start = graph, time.perf_counter()
-        graph, weights, declined = _run(PASSES[name], before, weights, names[number:])
+        graph, weights, declined = _run(PASSES[name], before, weights, later(names[number:]))
         peaks = peak_bytes(before), peak_bytes(graph)
         if declined == "" and PASSES[name].must_pay and peaks[1] > peaks[0]:
             declined = f"it would need {size(peaks[1])} instead of {size(peaks[0])}"
@@ -136,17 +148,36 @@ def run_schedule(graph: Graph, schedule: str) -> tuple[Graph, tuple[Applied, ...
     return run_passes(graph, chosen_passes(schedule))
 
 
-def _run(made: Pass, before: Graph, weights: Weights | None, later: Sequence[str]) -> tuple[Graph, Weights | None, str]:
+def later(names: Sequence[str]) -> Later:
+    """What the passes called `names` will make of a graph, for the pass before them."""
+    foreseen: tuple[Foreseen, ...] = ()
+    for name in reversed(names):
+        if PASSES[name].foreseen:
+            foreseen = (_bound(PASSES[name], Later(foreseen)), *foreseen)
+    return Later(foreseen)
+
+
+def _bound(each: Pass, ahead: Later) -> Foreseen:
+    """The pass, with what comes behind it known to it."""
+    if not each.looks_ahead:
+        return Foreseen((each.name,), each.run, each.keeps_nodes)
+    names = (each.name, *(key for other in ahead.passes for key in other.key[:1]))
+    return Foreseen(names, lambda graph: each.run(graph, ahead), each.keeps_nodes)
+
+
+def _run(each: Pass, before: Graph, weights: Weights | None, ahead: Later) -> tuple[Graph, Weights | None, str]:
     try:
-        if made.of_values:
+        if each.of_values:
             if weights is None:
-                raise Declined("the parameters' values are not known")
-            after, weights = made.run(before, weights)
+                return before, weights, "the parameters' values are not known"
+            after, weights = each.run(before, weights)
         else:
-            after = made.run(before, later) if made.looks_ahead else made.run(before)
+            after, declined = _bound(each, ahead).outcome(before)
+            if declined:
+                return before, weights, declined
         verify(after)
     except Declined as reason:
         return before, weights, str(reason)
     except GraphError as error:
-        raise InternalError(f"pass {made.name} broke the graph: {error.message}") from error
+        raise InternalError(f"pass {each.name} broke the graph: {error.message}") from error
     return after, weights, "nothing to do" if after == before else ""

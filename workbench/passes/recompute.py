@@ -9,28 +9,25 @@ expansion and depthwise convolution, which have the widest masks. As a region it
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import replace
 
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import is_static, peak_bytes, steps, storage_roots
+from workbench.ir.liveness import live_bytes, peak_bytes, steps
+from workbench.ir.rewrite import without_dead_code
+from workbench.ir.strips import STACK
+from workbench.ir.types import STREAM
 from workbench.passes import Declined
-from workbench.passes.dead_code import eliminate_dead_code
-from workbench.passes.early_update import early_update
-from workbench.passes.input_rows import reads_rows
-from workbench.passes.regions import STACK, in_the_end, regions
-from workbench.passes.stretches import IMPOSSIBLE, live_bytes
+from workbench.passes.later import Later
 from workbench.units import size
 
 LONGEST = 2
-LATER = ("early-update", "regions", "fuse-update", "in-place")
 
 
-def recompute(graph: Graph, later: Sequence[str] = LATER) -> Graph:
-    """The graph with those chains computed again that lower its peak once the passes called `later` have run too.
+def recompute(graph: Graph, later: Later) -> Graph:
+    """The graph with those chains computed again that lower its peak once the `later` passes have run too.
 
     Begins with each chain that spares more bytes than the image it starts from takes. As long as the peak is where one
     of them runs again, it goes; then those that spare least go, as many as the peak does not need.
@@ -40,43 +37,39 @@ def recompute(graph: Graph, later: Sequence[str] = LATER) -> Graph:
     chains = _chains(graph, loss, saved)
     if not chains:
         raise Declined("nothing that is saved takes more memory than what it is computed from")
-    without = peak_bytes(_in_the_end(graph, later))
+    without = peak_bytes(later.graph(graph))
     least, best = _least_peak(graph, loss, chains, saved, later)
     if least + STACK > without:
         raise Declined(f"the least peak is {size(least)} with it, stack left out, {size(without)} without")
 
     def in_vain(dropped: int) -> bool:
         again, _ = _computed_again(graph, loss, by_worth[dropped:], saved)
-        return peak_bytes(_in_the_end(again, later)) <= least
+        return peak_bytes(later.graph(again)) <= least
 
     by_worth = sorted(best, key=lambda chain: _spared(graph, chain, saved))
     dropped = bisect_left(range(1, len(by_worth)), True, key=lambda count: not in_vain(count))
     return _computed_again(graph, loss, by_worth[dropped:], saved)[0]
 
 
-def _least_peak(graph, loss: int, chains: list[list[Node]], saved: set[str], later) -> tuple[int, list[list[Node]]]:
+def _least_peak(
+    graph: Graph, loss: int, chains: list[list[Node]], saved: set[str], later: Later
+) -> tuple[int, list[list[Node]]]:
     """The least peak on the way from all chains to those that run again elsewhere than at the peak, and its chains."""
-    best = (IMPOSSIBLE, chains)
+    best: tuple[int, list[list[Node]]] | None = None
     while chains:
         again, copies = _computed_again(graph, loss, chains, saved)
-        end = _in_the_end(again, later)
+        end = later.graph(again)
         peak = peak_bytes(end)
-        best = min(best, (peak, chains), key=lambda found: found[0])
-        live = zip(steps(end), live_bytes(end, frozenset()), strict=True)
+        if best is None or peak < best[0]:
+            best = peak, chains
+        live = zip(steps(end), live_bytes(end), strict=True)
         worst = {name for node, alive in live if alive == peak for name in node.results}
         kept = [chain for chain, names in zip(chains, copies, strict=True) if not worst.intersection(names)]
         if len(kept) == len(chains):
             break
         chains = kept
+    assert best is not None, "there is a chain to begin with"
     return best
-
-
-def _in_the_end(graph: Graph, later: Sequence[str]) -> Graph:
-    """What the passes called `later` make of it, as far as they change what is alive when."""
-    with suppress(Declined):
-        graph = early_update(graph) if "early-update" in later else graph
-        graph = regions(graph, later) if "regions" in later else graph
-    return in_the_end(graph, later)
 
 
 def _chains(graph: Graph, loss: int, saved: set[str]) -> list[list[Node]]:
@@ -95,11 +88,12 @@ def _chains(graph: Graph, loss: int, saved: set[str]) -> list[list[Node]]:
 
 def _saved(graph: Graph, loss: int) -> set[str]:
     """Images of the forward, and masks of such, each alone in its storage, that are read behind the loss."""
-    root = storage_roots(graph)
-    shared = {first for name, first in root.items() if name != first}
-    made = {name for node in graph.nodes[:loss] for name in node.results if root[name] == name}
-    read = {name for node in graph.nodes[loss:] for name in node.operands if graph.types[name].rank == 4}
-    return (made & read) - shared - set(graph.outputs)
+    known = graph.analysis
+    return {
+        name for name, index in known.maker.items()
+        if index < loss <= known.last_reader(name) and graph.types[name].rank == 4
+        and known.alone(name) and name not in known.outputs
+    }  # fmt: skip
 
 
 def _worth(graph: Graph, loss: int, image: str, saved: set[str]) -> list[Node]:
@@ -107,9 +101,10 @@ def _worth(graph: Graph, loss: int, image: str, saved: set[str]) -> list[Node]:
     there, chain, best, most, length = {image}, [], [], 0, 0
     spared = 0 if image in saved else -graph.types[image].bytes
     for node in graph.nodes[:loss]:
-        read = {name for name in node.operands if not is_static(graph, name)}
+        read = {name for name in node.operands if not graph.analysis.is_static(name)}
         computes = not ops.get(node.op).keeps  # a part of what is there costs next to nothing
-        if len(read) != 1 or not read <= there or reads_rows(graph, node) or (computes and length == LONGEST):
+        streamed = any(graph.types[name].layout == STREAM for name in node.operands)
+        if len(read) != 1 or not read <= there or streamed or (computes and length == LONGEST):
             continue
         chain.append(node)
         there.add(node.results[0])
@@ -145,7 +140,7 @@ def _computed_again(graph: Graph, loss: int, chains: list[list[Node]], saved: se
     read = {name for node in nodes for name in node.operands}
     nodes = [_without_mask(node) if node.attrs.get("mask") and node.results[1] not in read else node for node in nodes]
     types = graph.types | {name: graph.types[old] for old, name in new.items()}
-    return eliminate_dead_code(replace(graph, types=types).with_nodes(nodes)), copies
+    return without_dead_code(replace(graph, types=types).with_nodes(nodes)), copies
 
 
 def _place(graph: Graph, loss: int, needed: set[str]) -> int:

@@ -13,87 +13,91 @@ A region may also write a result over the rows of an image that it has read for 
 take the bytes of the image alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import peak_bytes, scratch_bytes, steps
+from workbench.ir.liveness import live_bytes, peak_bytes, scratch_bytes, steps
 from workbench.ir.slices import slices, takeovers
-from workbench.ir.strips import strips
+from workbench.ir.strips import STACK, strips
 from workbench.ir.verify import region_may_take
 from workbench.ops.region import region_node
 from workbench.passes import Declined
 from workbench.passes.by_rows import over_rows
-from workbench.passes.fuse_update import fuse_update
-from workbench.passes.in_place import work_in_place
-from workbench.passes.stretches import IMPOSSIBLE, ROWS, Stretch, Stretches, live_bytes
+from workbench.passes.later import Later
+from workbench.passes.stretches import IMPOSSIBLE, ROWS, Stretch, Stretches
 from workbench.units import size
 
 LONGEST = 24  # nodes of a region that work row by row
 STEPS, MOST_CHANNELS = (2, 4, 8), 16  # rows, channels at a time; with more a step costs nearly as much
-LATER = {"fuse-update": fuse_update, "in-place": work_in_place}  # passes that change what regions are worth
-STACK = 128  # bytes: more than a region's own bookkeeping was seen to add to the stack (116 at most, in mobilenet)
+FIRST_TRIED = 16  # nodes that the first division may put into regions
+
+Cost = tuple[int, int]  # bytes, and nodes in regions
 
 
-def regions(graph: Graph, later: Sequence[str] = tuple(LATER)) -> Graph:
-    """The same graph with the regions that lower its peak most, once the passes called `later` have run too."""
-    gone = applied_as_computed(graph) if "fuse-update" in later else frozenset()
-    alone = in_the_end(graph, [name for name in later if name == "in-place"])
-    given = max(live_bytes(graph, gone))
-    stretches = Stretches(graph, alone, LONGEST, given, gone)
+def regions(graph: Graph, later: Later) -> Graph:
+    """The same graph with the regions that lower its peak most, once the `later` passes have run too."""
+    fused_away = later.fused_away(graph)
+    given = max(live_bytes(graph, fused_away))
+    stretches = Stretches(graph, later.overlaid(graph), LONGEST, given, fused_away)
     chosen = divided(stretches)
     if not chosen:
         raise Declined(f"rows of no chain would lower the peak of {size(given)}")
     by_rows = chain.from_iterable(one.over for one in chosen if one.attrs is ROWS)
     cut = over_rows(apart(graph, chosen), by_rows, stretches.movable)
-    end, without = in_the_end(cut, later), peak_bytes(in_the_end(graph, later))
+    end, without = later.graph(cut), peak_bytes(later.graph(graph))
     if (needed := peak_bytes(end) + STACK) > without:
         raise Declined(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")
     wider = in_larger_steps(cut, end)
-    return wider if peak_bytes(in_the_end(wider, later)) <= peak_bytes(end) else cut
-
-
-def in_the_end(graph: Graph, later: Sequence[str]) -> Graph:
-    """The graph once the passes called `later` have run, as far as they are of LATER."""
-    for run in (LATER[name] for name in later if name in LATER):
-        try:
-            graph = run(graph)
-        except Declined:
-            continue
-    return graph
-
-
-def applied_as_computed(graph: Graph) -> frozenset[str]:
-    """Gradients that the pass fuse-update, which comes later, will keep out of memory."""
-    try:
-        return frozenset(graph.types).difference(fuse_update(graph).types)
-    except Declined:
-        return frozenset()
+    return wider if peak_bytes(later.graph(wider)) <= peak_bytes(end) else cut
 
 
 def divided(stretches: Stretches) -> list[Stretch]:
-    """The regions of the best division: of least peak, then of fewest nodes in them."""
-    (least, _), _ = _best(stretches, lambda cost, live, nodes: (max(cost[0], live), 0))
+    """The regions of the best division: of least peak, then of fewest nodes in them.
+
+    A region pays only where it holds a node that needs more than the least peak when it runs by itself. That peak is
+    not known, so a bound is guessed, from high to low, and only segments that hold a node above it are looked at: where
+    the best of their divisions needs more than the bound, no other division needs less.
+    """
+    order = sorted(range(stretches.count), key=lambda index: -stretches.live[index])
+    tried = FIRST_TRIED
+    while True:
+        bound = stretches.live[order[tried]] if tried < stretches.count else -1
+        ending = stretches.over(sorted(index for index in order[:tried] if stretches.live[index] > bound))
+        (least, _), _ = _best(stretches.live, ending, lambda cost, live, nodes: (max(cost[0], live), 0))
+        if least > bound:
+            break
+        tried *= 2
     if least >= IMPOSSIBLE:
         return []
     # Whatever stays within the least peak costs nothing but its nodes.
-    _, chosen = _best(stretches, lambda cost, live, nodes: (max(cost[0], live - least), cost[1] + nodes))
+    _, chosen = _best(stretches.live, ending, lambda cost, live, nodes: (max(cost[0], live - least), cost[1] + nodes))
     return chosen
 
 
-def _best(stretches: Stretches, add) -> tuple[tuple[int, int], list[Stretch]]:
+def _best(
+    live: Sequence[int], ending: list[list[Stretch]], add: Callable[[Cost, int, int], Cost]
+) -> tuple[Cost, list[Stretch]]:
     """The least cost of a division of all nodes, and its regions; `add` gives the cost with one more part."""
-    best: list[tuple[tuple[int, int], list[Stretch]]] = [((0, 0), [])]
-    for end in range(1, stretches.count + 1):
-        cost, chosen = best[end - 1]
-        options = [(add(cost, stretches.live[end - 1], 0), chosen)]
-        for stretch in stretches.ending_at(end):
-            cost, chosen = best[stretch.begin]
-            options.append((add(cost, stretch.live, len(stretch.members)), [*chosen, stretch]))
-        best.append(min(options, key=lambda option: option[0]))
-    return best[-1]
+    costs: list[Cost] = [(0, 0)]
+    last: list[Stretch | None] = [None]  # the region that ends the best division of the nodes so far; None: one node
+    for end in range(1, len(live) + 1):
+        best, region = add(costs[end - 1], live[end - 1], 0), None
+        for stretch in ending[end]:
+            cost = add(costs[stretch.begin], stretch.live, len(stretch.members))
+            if cost < best:
+                best, region = cost, stretch
+        costs.append(best)
+        last.append(region)
+    chosen: list[Stretch] = []
+    end = len(live)
+    while end:
+        region = last[end]
+        chosen += [region] if region else []
+        end = region.begin if region else end - 1
+    return costs[-1], chosen[::-1]
 
 
 def apart(graph: Graph, chosen: list[Stretch]) -> Graph:

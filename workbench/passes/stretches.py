@@ -1,18 +1,22 @@
-"""Stretches of a graph's order that could be regions, by rows or by channels, and the bytes alive while each runs."""
+"""Segments of a graph's order that could be regions, by rows or by channels, and the bytes alive while each runs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 from workbench.errors import ShapeError
 from workbench.ir import op as ops
+from workbench.ir.analysis import Piece, bits
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import is_static, liveness, scratch_bytes, steps, storage_roots
+from workbench.ir.liveness import live_bytes
+from workbench.ir.op import Slice
 from workbench.ir.slices import begun, slices
 from workbench.ir.strips import runs_over, strips
 from workbench.ops.fused_update import fused_name
 from workbench.passes.by_rows import Pair, movable
-from workbench.passes.fuse_update import fuse_update
-from workbench.passes.precedence import predecessors
+from workbench.passes.fusing import fused_everywhere
 
 ROWS, CHANNELS = {"rows": 1}, {"channels": 1}  # how a region's body runs; as narrow as it can
 IMPOSSIBLE = 1 << 60  # bytes
@@ -37,58 +41,54 @@ class Stretch:
     over: Pair | tuple[()]
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A storage: its bytes, who makes it first, and a bit for each node that makes, reads or takes it."""
-
-    bytes: int
-    maker: int | None
-    users: int
-    lasts: bool  # to the end, as an output
-
-
-@dataclass
 class Stretches:
-    """All stretches of at most `longest` members during which fewer than `limit` bytes live.
+    """All segments of at most `longest` members during which fewer than `limit` bytes live; made when asked for.
 
-    Values that are `gone` take no memory, except as the result of a region. `live` are the bytes that live while each
-    node runs by itself, as it does in `alone`, the same graph in place or not; one without a kernel cannot. Images that
-    are `movable` can lie row by row.
+    Values that are `fused_away` take no memory, except as the result of a region. `live` are the bytes that live while
+    each node runs by itself, as it does in `alone`, the same nodes in place or not; one without a kernel cannot. Images
+    that are `movable` can lie row by row.
     """
 
-    graph: Graph
-    alone: Graph
-    longest: int
-    limit: int
-    gone: frozenset[str]
-    live: list[int] = field(init=False)
-    movable: frozenset[str] = field(init=False)
-
-    def __post_init__(self):
-        graph = self.graph
+    def __init__(self, graph: Graph, alone: Graph, longest: int, limit: int, fused_away: frozenset[str]) -> None:
+        self.graph, self.longest, self.limit, self.fused_away = graph, longest, limit, fused_away
         self.count = len(graph.nodes)
-        self._before = _all_before(predecessors(graph))
-        self._root = storage_roots(graph)
-        self._pieces = _pieces(graph, self._root)
-        self._read = _readers(graph)
-        self.movable = movable(graph) - self.gone
-        names = (node.results[0] for node in steps(graph))
-        living = dict(zip(names, live_bytes(self.alone, self.gone), strict=True))
+        known = graph.analysis
+        self._before, self._read, self._root = known.ancestors, known.reader_sets, known.root
+        self._pieces = _storages(graph)
+        self.movable = movable(graph) - fused_away
+        names = (node.results[0] for node in known.work)
+        living = dict(zip(names, live_bytes(alone, fused_away), strict=True))
         self.live = [
             living.get(node.results[0], 0) if ops.get(node.op).kernel or ops.get(node.op).view else IMPOSSIBLE
             for node in graph.nodes
         ]
-        self._ending: dict[int, list[Stretch]] = {}
-        for begin in range(self.count):
+        self._rowwise = [self._works_by_rows(node) for node in graph.nodes]
+        self._rowwise_at = [index for index in range(self.count) if self._rowwise[index]]
+        self._from: dict[int, list[Stretch]] = {}
+
+    def beginning_at(self, begin: int) -> list[Stretch]:
+        if begin not in self._from:
             chain = self._by_channels(begin)
-            for stretch in (*self._by_rows(begin), *([chain] if chain else [])):
-                self._ending.setdefault(stretch.end, []).append(stretch)
+            self._from[begin] = [*self._by_rows(begin), *([chain] if chain else [])]
+        return self._from[begin]
 
-    def ending_at(self, end: int) -> list[Stretch]:
-        return self._ending.get(end, [])
+    def over(self, nodes: Sequence[int]) -> list[list[Stretch]]:
+        """By the index behind their last node, at least all segments that hold one of these nodes (sorted)."""
+        ending: list[list[Stretch]] = [[] for _ in range(self.count + 1)]
+        for begin in range(self.count):
+            at = bisect_left(nodes, begin)
+            if at < len(nodes) and nodes[at] < self._furthest(begin):
+                for stretch in self.beginning_at(begin):
+                    ending[stretch.end].append(stretch)
+        return ending
 
-    def _works_by_rows(self, index: int) -> bool:
-        node = self.graph.nodes[index]
+    def _furthest(self, begin: int) -> int:
+        """No segment that begins here ends behind this."""
+        last = bisect_left(self._rowwise_at, begin) + self.longest - 1
+        by_rows = self._rowwise_at[last] + 1 if last < len(self._rowwise_at) else self.count
+        return max(by_rows, begin + 3 * self.longest)
+
+    def _works_by_rows(self, node: Node) -> bool:
         kinds = [self.graph.types[name] for name in (*node.operands, *node.results)]
         return (
             ops.get(node.op).rows is not None
@@ -96,14 +96,14 @@ class Stretches:
             and any(kind.rank == 4 and kind.dtype != "bit" for kind in kinds)
         )
 
-    def _by_rows(self, begin: int):
-        """Stretches that begin at a node, longer and longer."""
-        if not self._works_by_rows(begin):
+    def _by_rows(self, begin: int) -> Iterator[Stretch]:
+        """Segments that begin at a node, longer and longer."""
+        if not self._rowwise[begin]:
             return
         inside, members, before, after = 0, [], [], []
-        for index in range(begin, self.count):
+        for index in range(begin, self._rowwise_at[-1] + 1):
             depends = self._before[index]
-            if self._works_by_rows(index):
+            if self._rowwise[index]:
                 if any(depends >> other & 1 for other in after):
                     return  # a node that needs the region would have to run before it
                 members.append(index)
@@ -121,7 +121,8 @@ class Stretches:
     def _by_channels(self, begin: int) -> Stretch | None:
         """From a node that makes channels to the last that reads some, and the updates they lead to."""
         inside, members, before, after = 0, [], [], []
-        sliced, waited = set(), 0  # values that exist in slices; who reads those, or gradients made of them
+        sliced: set[str] = set()  # values that exist in slices
+        waited = 0  # who reads those, or gradients made of them
         widest = None
         for index in range(begin, min(self.count, begin + 3 * self.longest)):
             node, depends = self.graph.nodes[index], self._before[index]
@@ -137,14 +138,14 @@ class Stretches:
             if made and made.gives == "channels":
                 sliced.add(node.results[0])
             if made and made.gives != "sum":
-                waited |= self._read.get(node.results[0], 0)
+                waited |= self._read[node.results[0]]
             if sliced and all(not self._read[name] & ~inside for name in sliced):
                 widest = self._stretch(begin, index + 1, members, before, after, inside, CHANNELS) or widest
             if not waited & ~inside:
                 break
         return widest
 
-    def _slice(self, node: Node, sliced: set[str]):
+    def _slice(self, node: Node, sliced: set[str]) -> Slice | None:
         """How a node works channel by channel, if it can: made from operands in slices, or the first to make some."""
         where = tuple(index for index, name in enumerate(node.operands) if name in sliced)
         kinds = [self.graph.types[name] for name in node.operands]
@@ -159,14 +160,17 @@ class Stretches:
             value in self.graph.nodes[at].results and fused_name(self.graph.nodes[at].op, node.op) for at in members
         )
 
-    def _stretch(self, begin, end, members, before, after, inside, attrs) -> Stretch | None:
+    def _stretch(
+        self, begin: int, end: int, members: list[int], before: list[int], after: list[int], inside: int,
+        attrs: Mapping[str, int],
+    ) -> Stretch | None:  # fmt: skip
         body, done = self._body(members, inside, attrs), (1 << begin) - 1
         for index in before:
             done |= 1 << index
         pairs = self._pairs(body, inside) if attrs is ROWS else self._sums(body, done | inside)
         if len(members) < 2 and (not pairs or self._works_in_place(begin)):
             return None
-        live = self._live(done, inside, {self._root[name] for name in body[2]})
+        live = self._alive_behind(begin, before) + self._made(done, {self._root[name] for name in body[2]})
         if live - max((self._pieces[result].bytes for _, result in pairs), default=0) >= self.limit:
             return None
         try:
@@ -188,7 +192,7 @@ class Stretches:
         return [
             (x, y)
             for x, y in pairs
-            if not self._read[x] & ~done and self._root[x] in self._pieces and not self._pieces[self._root[x]].lasts
+            if not self._read[x] & ~done and self._root[x] in self._pieces and not self._lasts(self._root[x])
         ]
 
     def _works_in_place(self, index: int) -> bool:
@@ -203,77 +207,71 @@ class Stretches:
         pairs = [(x, y) for y in results for x in dying if y in bytes_of and bytes_of[y] <= bytes_of[x]]
         return sorted(pairs, key=lambda pair: -bytes_of[pair[1]])
 
-    def _body(self, members, inside: int, attrs) -> Body:
+    def _lasts(self, root: str) -> bool:
+        """Whether a storage holds an output."""
+        return bool(self._pieces[root].users >> self.count)
+
+    def _body(self, members: list[int], inside: int, attrs: Mapping[str, int]) -> Body:
         nodes = [self.graph.nodes[index] for index in members]
         made = dict.fromkeys(name for node in nodes for name in node.results)
         operands = tuple(dict.fromkeys(name for node in nodes for name in node.operands if name not in made))
         inner = {node.results[0] for node in nodes if attrs is CHANNELS or not ops.get(node.op).rows.adds_up}
         results = tuple(
             name for name in made
-            if name not in inner or self._read.get(name, 0) & ~inside or name in self.graph.outputs
-            or not any(self._read.get(other, 0) for node in nodes if name in node.results for other in node.results)
+            if name not in inner or self._read[name] & ~inside or name in self.graph.outputs
+            or not any(self._read[other] for node in nodes if name in node.results for other in node.results)
         )  # fmt: skip
         types = {name: self.graph.types[name] for name in (*operands, *made)}
         body = Graph(operands, (), tuple(nodes), results, types)
-        return fuse_update(body, must_pay=False) if attrs is CHANNELS else body, operands, results
+        return fused_everywhere(body) if attrs is CHANNELS else body, operands, results
 
-    def _live(self, done: int, inside: int, results: set[str]) -> int:
-        """Bytes alive while the region runs, the rows it keeps left out."""
-        later = ~(done | inside)
-        total = 0
+    @cached_property
+    def _alive_from(self) -> list[int]:
+        """Bytes made before each node of the order and used by it or behind it."""
+        change = [0] * (self.count + 2)
         for root, piece in self._pieces.items():
-            there = piece.maker is None or (done >> piece.maker & 1)
-            waits = there and root not in self.gone and (piece.lasts or piece.users & (inside | later))
-            if waits or (not there and root in results):
-                total += piece.bytes
-        return total
+            first = 0 if piece.maker is None else piece.maker + 1
+            behind = piece.users.bit_length()  # the last user still finds it
+            if root not in self.fused_away and first < behind:
+                change[first] += piece.bytes
+                change[behind] -= piece.bytes
+        return list(accumulate(change))
+
+    @cached_property
+    def _touching(self) -> list[list[Piece]]:
+        """The storages that each node makes or uses."""
+        touching: list[list[Piece]] = [[] for _ in range(self.count)]
+        for root, piece in self._pieces.items():
+            users = piece.users if root not in self.fused_away else 0
+            for index in bits(users & (1 << self.count) - 1):
+                touching[index].append(piece)
+        return touching
+
+    def _alive_behind(self, begin: int, before: list[int]) -> int:
+        """Bytes that are there, and used later, once all nodes before `begin` and those of `before` have run."""
+        live, done = self._alive_from[begin], (1 << begin) - 1
+        for index in before:
+            ran = done | 1 << index
+            for piece in self._touching[index]:
+                live += piece.bytes * (_is_alive(piece, ran) - _is_alive(piece, done))
+            done = ran
+        return live
+
+    def _made(self, done: int, results: set[str]) -> int:
+        """Bytes of the results that are not there before the region runs."""
+        pieces = [self._pieces[root] for root in results if root in self._pieces]
+        return sum(piece.bytes for piece in pieces if piece.maker is not None and not done >> piece.maker & 1)
 
 
-def live_bytes(graph: Graph, gone: frozenset[str]) -> list[int]:
-    """Arena bytes alive at each position, scratch included, values that are `gone` left out."""
-    living = liveness(graph, scratch_bytes(graph))
-    live = list(living.live)
-    for storage in living.arena:
-        if storage.name in gone:
-            for position in range(storage.lower, storage.upper):
-                live[position] -= storage.bytes_at(position)
-    return live
+def _is_alive(piece: Piece, done: int) -> bool:
+    """Whether a storage is there and used later, once these nodes have run."""
+    return bool(piece.users & ~done) and (piece.maker is None or bool(done >> piece.maker & 1))
 
 
-def _all_before(direct: tuple[int, ...]) -> list[int]:
-    """For each node every node that must stand before it, indirect ones too."""
-    closed: list[int] = []
-    for needed in direct:
-        total, left = needed, needed
-        while left:
-            index = left.bit_length() - 1
-            left &= ~(1 << index)
-            total |= closed[index]
-        closed.append(total)
-    return closed
-
-
-def _readers(graph: Graph) -> dict[str, int]:
-    readers: dict[str, int] = {}
-    for index, node in enumerate(graph.nodes):
-        for name in node.operands:
-            readers[name] = readers.get(name, 0) | 1 << index
-    return readers
-
-
-def _pieces(graph: Graph, root: dict[str, str]) -> dict[str, _Piece]:
-    """The storages of the arena by their first value."""
-    maker = {result: index for index, node in enumerate(graph.nodes) for result in node.results}
-    size: dict[str, int] = {}
-    users: dict[str, int] = {}
-    for name, first in root.items():
-        size[first] = max(size.get(first, 0), -(-graph.types[name].bytes // 4) * 4)
-    for index, node in enumerate(graph.nodes):
-        for name in (*node.operands, *node.results):
-            users[root[name]] = users.get(root[name], 0) | 1 << index
-    lasting = {root[name] for name in graph.outputs}
-    return {
-        first: _Piece(size[first], maker.get(first), users.get(first, 0), first in lasting)
-        for first in size
-        if not is_static(graph, first)
-    }
+def _storages(graph: Graph) -> dict[str, Piece]:
+    """The storages of the arena, whole, by their first value."""
+    whole: dict[str, Piece] = {}
+    for piece in graph.analysis.pieces:
+        rest = whole.get(piece.root, Piece(piece.root, 0, piece.maker, 0))
+        whole[piece.root] = Piece(piece.root, rest.bytes + piece.bytes, piece.maker, rest.users | piece.users)
+    return whole

@@ -35,10 +35,11 @@ from workbench.record.tables import parse_table, require_bounded
 from workbench.units import kilobytes, quantity
 
 # fmt: off
-OPS = ["position", "symbol", "node", "phase", "reads", "writes", "scratch",
+OPS = ["position", "symbol", "node", "phase", "reads", "writes", "scratch", "layer",
        "instructions", "cycles", "bytes_read", "bytes_written"]
 BUFFERS = ["id", "name", "role", "storage", "symbol", "offset", "size", "lower", "upper", "parameter", "axis", "begin",
-           "end", "values", "address", "first_write", "last_read", "bytes_read", "bytes_written", "touched"]
+           "end", "values", "shape", "dtype", "address", "first_write", "last_read", "bytes_read",
+           "bytes_written", "touched"]
 # fmt: on
 ACCESSES = ["position", "buffer", "bytes_read", "bytes_written", "low", "high"]
 VIOLATIONS = ["kind", "position", "op", "buffer", "address", "size", "pc", "symbol", "count"]

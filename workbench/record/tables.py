@@ -9,10 +9,11 @@ from io import BytesIO, StringIO
 import pandas as pd
 
 from workbench.errors import RecordError, shown
+from workbench.tables import LATER
 
 TEXT = ("name", "role", "storage", "symbol", "parameter", "values", "node", "phase", "reads", "writes", "scratch",
-        "kind", "op")  # fmt: skip
-IDS, LISTS = ("reads", "writes", "scratch"), ("values", "reads", "writes", "scratch")
+        "kind", "op", "shape", "dtype", "layer")  # fmt: skip
+IDS, LISTS = ("reads", "writes", "scratch"), ("values", "reads", "writes", "scratch", "layer")
 POSITIONS = ("position", "lower", "upper", "first_write", "last_read")  # operators, or -1: at start-up
 PLACES = ("offset", "size", "address", "low", "high", "touched")  # bytes of a 32-bit core
 LARGEST, LARGEST_PLACE, MOST_OPS, MOST_COLUMNS = 2**53, 2**32, 50_000, 100
@@ -30,6 +31,9 @@ def parse_table(file: str, content: bytes, columns) -> pd.DataFrame:
                             na_values={column: [""] for column in numbers})  # fmt: skip
     except (ValueError, csv.Error, OverflowError) as error:
         raise RecordError(f"{file}: {error}") from None
+    for index, column in enumerate(columns):
+        if column in LATER and column not in table.columns:
+            table.insert(min(index, len(table.columns)), column, "")
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise RecordError(f"{file} lacks the columns {', '.join(missing)}")

@@ -25,7 +25,6 @@ from workbench.errors import FirmwareFault
 from workbench.feeding import Step, Training, first_steps
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import storage_roots
 from workbench.ir.ranges import exactly
 from workbench.ir.types import NUMPY, TensorType
 from workbench.study.findings import Checked, Difference, Finding, Outcome, beyond, changed
@@ -111,7 +110,7 @@ class _Watch:
         self.place = {name: self.device.address(row) for row in self.device.buffers for name in row.values}
         split = [row for row in self.device.buffers if row.axis is not None]
         self.split = {name: row.values[0] for row in split for name in row.values}
-        self.root = storage_roots(self.graph)
+        self.root = self.graph.analysis.root
         self.views = {node.results[0]: node for node in self.graph.nodes if ops.get(node.op).view}
         (self.loss,) = loss_nodes(self.graph)
         self.of_symbol = {op.symbol: op for op in self.device.ops}

