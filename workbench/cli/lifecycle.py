@@ -6,10 +6,10 @@ from workbench.cli import options
 from workbench.cli.output import names, output_folder, say, say_json, say_more, say_note
 from workbench.cli.progress import stage
 from workbench.cli.run import train_once
+from workbench.options import INPUTS, usual_schedules
 
 HELP = "draw buffer lifecycles, the schedules side by side"
-SCHEDULES = "vanilla,reordered,optimized"
-BY_ROWS = "optimized"  # the only schedule that can take the image so
+SCHEDULES, BY_ROWS = (",".join(usual_schedules(way)) for way in INPUTS)
 
 
 def add_arguments(parser) -> None:

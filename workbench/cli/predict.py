@@ -1,13 +1,15 @@
 """What a network makes of samples: scores and classes by its firmware's wb_forward, and how good they are."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from workbench.cli import options, values
+from workbench.cli import options
 from workbench.cli.output import output_folder, say, say_json, say_more, say_note
 from workbench.cli.progress import stage
 from workbench.errors import DataError, RecordError, WorkbenchError, meant
 from workbench.objective import INPUT, MSE, VALUES
+from workbench.options import OPTIONS
 
 HELP = "scores of a trained run, or of a network, for samples: accuracy, loss, confusion matrix"
 RUN = "run.json"  # what a run's folder is known by; record.folder, which says so, loads pandas
@@ -21,9 +23,9 @@ def add_arguments(parser) -> None:
     options.add_model(parser, metavar="RUN|MODEL", or_else="the folder of a run, or ")
     options.add_board(parser)
     options.add_data(parser, split=False)
-    options.add_engine(parser)
+    options.add(parser, "engine")
     parser.add_argument("--load-weights", metavar="FILE", help="of a network: with the weights in an .npz")
-    parser.add_argument("--seed", type=values.whole, default=0, metavar="S", help="of a network's weights (default 0)")
+    options.add_row(parser, replace(OPTIONS["seed"], help="of a network's weights (default {default})"))
     options.add_output(parser)
     parser.set_defaults(batch=1)
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from statistics import fmean, stdev
 
 from workbench import units
+from workbench.options import JSON_KINDS
 from workbench.record import Run
 from workbench.report import losses
 from workbench.report.cells import arrow
@@ -22,9 +23,8 @@ OVER = "over_seeds"  # in the meta of a run that stands for several: the metas o
 BEFORE, AFTER = "before", "after"
 # What one training is: runs that share all of this differ in their seed, or their schedule, alone.
 SAME = (
-    "model", "policy", "board", "batch", "accumulate", "momentum", "weight_decay", "lr", "lr_bias", "lr_decay", "clip",
-    "lr_schedule", "warmup", "validation", "patience", "steps_asked", "epochs", "rounding", "qas", "loss_function",
-    "data", "weights_from", "pretrained",
+    "model", "policy", "board", "steps_asked", "loss_function", "data", "weights_from", "pretrained",
+    *(name for name in JSON_KINDS if name not in ("seed", "input")),
 )  # fmt: skip
 
 
