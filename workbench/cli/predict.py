@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from workbench.cli import options
 from workbench.cli.output import output_folder, say, say_json, say_more, say_note
@@ -103,11 +104,12 @@ def as_object(made) -> dict:
     """What --json tells of predictions; scores that are no numbers are null."""
     import numpy as np
 
-    scores = np.where(np.isfinite(made.scores), made.scores, None).tolist()
+    scores = made.scores.astype(object)
+    scores[~np.isfinite(made.scores)] = None
     predicted = None if made.predicted is None else [_class(made, index) for index in made.predicted]
     matrix = None if made.confusion is None else made.confusion.tolist()
     return {
-        "source": made.data.name, "scores": scores, "predicted": predicted,
+        "source": made.data.name, "scores": scores.tolist(), "predicted": predicted,
         "classes": list(made.data.names) or len(made.classes) or None, "accuracy": made.figures.accuracy,
         "loss_function": made.objective.loss, "held_out_loss": made.figures.loss, "confusion": matrix,
         "engine": dict(made.engine),
@@ -143,7 +145,7 @@ def _by(engine) -> str:
     return f"native ({engine['compiler']}), {which} emulated too, equal to the bit"
 
 
-def _present(made):
+def _present(made) -> tuple[Any, list[str]]:
     """The confusion matrix and the names of its classes, without those that a network could tell but nobody has."""
     matrix, known = made.confusion, len(made.data.names) or made.data.classes or 0
     kept = [at for at in range(len(matrix)) if at < known or matrix[at].any() or matrix[:, at].any()]

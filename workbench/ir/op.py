@@ -20,7 +20,7 @@ Types = TensorType | tuple[TensorType, ...]  # of one result, or of several
 Arrays = np.ndarray | tuple[np.ndarray, ...]
 Literals = Sequence[int | float | str]  # numbers in front of a call in C; a str is C as it stands
 Ties = tuple[Mapping[int, str], ...] | None
-GradRule = Callable[..., "Value | None"]
+GradRule = Callable[..., "Value"]
 Samples = Callable[[np.random.Generator], "Sequence[Sample]"]
 
 REQUIRED = object()  # an attribute without a default

@@ -44,7 +44,8 @@ def _whole_image(node: Node) -> str:
     """The value that holds the whole image, if this node reads it from where it comes and gives it on."""
     if node.op == READ:
         return node.results[0]
-    inside = node.body.nodes if node.body else ()
-    read = {inner.results[0] for inner in inside if inner.op == READ}
-    given = dict(zip(node.body.outputs, node.results, strict=True)) if read else {}
-    return next((name for made, name in given.items() if made in read), "")
+    if node.body is None:
+        return ""
+    read = {inner.results[0] for inner in node.body.nodes if inner.op == READ}
+    given = zip(node.body.outputs, node.results, strict=True)
+    return next((name for made, name in given if made in read), "")

@@ -142,7 +142,7 @@ def compare_cells(
     def comparison() -> Comparison:
         return Comparison(tuple(outcomes[cell] for cell in order if cell in outcomes))
 
-    with filling(folder) if keep else nullcontext() as new:
+    with nullcontext() if folder is None else filling(folder) as new:
         shelf = Shelf(new, lone)
         shelf.keep_tables(comparison())
         try:
