@@ -8,7 +8,7 @@ from pathlib import Path
 import workbench
 
 PACKAGE = Path(workbench.__file__).parent
-FREE = {"errors", "units", "boards", "files", "plain", "policy", "objective", "rates", "tables", "jit"}
+FREE = {"errors", "units", "boards", "files", "plain", "options", "policy", "objective", "rates", "tables", "jit"}
 ORDER = [
     "ir",
     "ops",
@@ -39,6 +39,7 @@ ORDER = [
     "epochs",
     "training",
     "prediction",
+    "preparation",
     "session",
     "study",
     "cli",

@@ -50,8 +50,8 @@ def test_a_warm_up_rises_to_the_rate_and_what_comes_then_begins_there():
         ({"warmup": -1}, "warmup is -1, not a whole number"),
         ({"warmup": 2.5}, "warmup is 2.5, not a whole number"),
         ({"lr": np.array([0.1, 0.2])}, "lr is array"),
-        ({"lr": True}, "lr is True, not a number"),
-        ({"lr_bias": "auto"}, "lr_bias is 'auto', not a number"),
+        ({"lr": True}, "lr is True, not a rate: a number of 0 or more"),
+        ({"lr_bias": "auto"}, "lr_bias is 'auto', not a rate: a number of 0 or more"),
         ({"epochs": 2, "patience": True}, "patience is True, not a number of epochs"),
     ],
 )

@@ -5,6 +5,9 @@ The gradient of each node is emitted by its operator's rules, one an operand; gr
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 import workbench.ops  # noqa: F401  registers the operators gradients are made of
 from workbench.errors import GraphError, ModelError, PolicyError
@@ -69,7 +72,7 @@ def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str,
 def training_step(
     forward: Graph,
     optimizer: Optimizer = PLAIN_SGD,
-    orders: Mapping[str, Mapping[int, Sequence[int]]] | None = None,
+    orders: Mapping[str, Mapping[int, Sequence[int] | np.ndarray]] | None = None,
     objective: Objective = CLASSIFY,
 ) -> Graph:
     """Forward, loss, gradients and updates of every parameter that needs a gradient, in the order *vanilla* runs them.
@@ -92,15 +95,15 @@ def training_step(
     if logits.type.scale:
         logits = emit.dequantized(builder, logits, label="logits")
     loss = _loss(builder, logits, objective)
-    graph, gradients = differentiate(builder.graph(loss), wanted)
+    graph, names = differentiate(builder.graph(loss), wanted)
 
     builder = Builder(graph)
     roles = {name: "bias" if role == "bias" else "weight" for name, role in parameter_roles(forward).items()}
     rates = {role: builder.input(rate) for role, rate in RATES.items() if role in {roles[name] for name in wanted}}
-    counters = ()
+    counters: tuple[Value, ...] = ()
     if optimizer.rounding == "stochastic" and any(forward.types[name].dtype != "float32" for name in wanted):
         counters = tuple(builder.input(name, (), "int32") for name in COUNTERS)
-    gradients = {name: builder.value(gradient) for name, gradient in gradients.items()}
+    gradients = {name: builder.value(gradient) for name, gradient in names.items()}
     if optimizer.clip is not None:
         gradients, rates = _clipped(builder, gradients, rates, optimizer)
     for name, gradient in gradients.items():
@@ -142,7 +145,7 @@ def _function(builder: Builder, node: Node) -> str:
 
 
 def _loss(builder: Builder, logits: Value, objective: Objective) -> Value:
-    attrs = {}
+    attrs: dict[str, Any] = {}
     if objective.target == LABELS:
         target = builder.input("label0", logits.shape[:1], "int32")
     elif objective.target == VALUES:
@@ -173,12 +176,12 @@ COUNTERS = ("seed", "step")  # what stochastic rounding hashes: the host writes 
 
 def _append_update(
     builder: Builder, name: str, gradient: Value, rate: Value, counters: tuple[Value, ...], optimizer: Optimizer,
-    order: Mapping[int, Sequence[int]],
+    order: Mapping[int, Sequence[int] | np.ndarray],
 ) -> None:  # fmt: skip
     builder.default_label = f"update.{name}"
     if optimizer.clip is None:
         gradient = _accumulated(builder, name, gradient, optimizer)
-    attrs = {"scale": 1 / optimizer.accumulate, "weight_decay": optimizer.weight_decay}
+    attrs: dict[str, Any] = {"scale": 1 / optimizer.accumulate, "weight_decay": optimizer.weight_decay}
     if builder.types[name].dtype != "float32":
         if optimizer.momentum:
             raise PolicyError(f"{name} holds integers: they are updated without momentum", "leave out --momentum")
@@ -273,18 +276,19 @@ def channel_axis(graph: Graph, weight: str) -> tuple[int, int]:
 
     Raises PolicyError where its operator updates whole weights only.
     """
-    axes = set()
+    axes: set[tuple[int, int] | None] = set()
     for reader in graph.analysis.readers[weight]:
         node = graph.nodes[reader]
         op = ops.get(node.op)
         types = [graph.types[operand] for operand in node.operands]
         for index, name in enumerate(node.operands):
             if name == weight:
-                known = op.part is not None and op.parameters.get(index) == "weight"
-                axes.add(op.part(*types, **node.attrs) if known else None)
-    if len(axes) != 1 or None in axes:
+                known = op.parameters.get(index) == "weight"
+                axes.add(op.part(*types, **node.attrs) if op.part and known else None)
+    (axis, *others) = axes or {None}
+    if axis is None or others:
         raise PolicyError(f"{weight}: a part of it cannot be updated, only the whole")
-    return axes.pop()
+    return axis
 
 
 def _require_part(forward: Graph, name: str) -> None:
@@ -305,7 +309,9 @@ def fed_targets(graph: Graph) -> tuple[str, ...]:
     """The arguments that an output is held against: labels or numbers. None where the input is the target, which the
     forward reads too.
     """
-    root, read, held = graph.analysis.root, set(), set()
+    root = graph.analysis.root
+    read: set[str] = set()
+    held: set[str] = set()
     for node in graph.nodes:
         op = ops.get(node.op)
         if op.loss:

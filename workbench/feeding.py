@@ -3,15 +3,15 @@
 Training ── with_data ──► Data ── samples_of ──► as the network stores them ── steps_of ──► Step, Step, …
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import islice
-from numbers import Integral
+from typing import Any
 
 import numpy as np
 
 from workbench.autodiff import require_trainable
-from workbench.data import READING, Data, Reading, Samples, batches, names, resolved, taken
+from workbench.data import READING, Data, Reading, batches, names, resolved, taken
 from workbench.data.fit import unscaled
 from workbench.data.normalize import NONE
 from workbench.data.split import set_aside
@@ -20,21 +20,20 @@ from workbench.errors import DataError, there_are
 from workbench.frontends import Model, in_int8
 from workbench.ir.types import TensorType, quantized
 from workbench.native import host_compiler
-from workbench.objective import BCE, LABELS, VALUES, Objective, objective, require_loss
-from workbench.policy import Optimizer, is_number, is_rate
-from workbench.rates import SEARCHED, START, rates_of, require_room, require_schedule, share, usual_schedule
+from workbench.objective import BCE, LABELS, VALUES, Objective, as_asked, objective
+from workbench.options import ENGINES, Given, Optimizer, Scheduling, require
+from workbench.policy import PLAIN_SGD
+from workbench.rates import rates_of, require_room, require_schedule, share, usual_schedule
 from workbench.targets import told
-from workbench.trace.tracer import LEVELS
 from workbench.units import size as size_text
 
-EMULATED, NATIVE, AUTO = ENGINES = ("emulated", "native", "auto")  # who runs the steps (see workbench.engine)
+EMULATED, NATIVE, AUTO = ENGINES  # who runs the steps (see workbench.engine)
 PATIENT = 0.1  # the share to validate on where patience needs one and none was asked for
 STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
-LARGEST = 2**53  # from here on not every reader of JSON keeps whole numbers
 
 
 @dataclass(frozen=True)
-class Training:
+class Training(Given, Scheduling):
     """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
     `lr` "auto" is found by a sweep (see rate_search).
     `lr_schedule` is constant or cosine (None: see rates.usual_schedule), `warmup` the steps before which the rates are
@@ -48,59 +47,19 @@ class Training:
     `engine`: who runs the steps, emulated, native or auto (see workbench.engine).
     """
 
-    steps: int | None = 50
-    epochs: int | None = None
-    lr: float | str = START
-    lr_bias: float | None = None
-    lr_decay: float = 1.0
-    lr_schedule: str | None = None
-    warmup: int = 0
-    validation: float | None = None
-    patience: int | None = None
-    seed: int = 0
-    data: str | Data | Samples | None = None  # and whatever taken makes one of
-    trace: str = "ops"
     evaluate: bool = True  # loss and accuracy on the held-out samples, before and after
-    loss: str | None = None
-    label: str | None = None
-    split: float | None = None
-    split_seed: int | None = None
-    normalize: str | None = None
-    window: int | None = None
-    hop: int | None = None
-    resize: bool = False
-    engine: str = AUTO
 
     def __post_init__(self):
-        left_open = {"lr": isinstance(self.lr, str) and self.lr == SEARCHED, "lr_bias": self.lr_bias is None}
-        for name in ("lr", "lr_bias", "lr_decay"):
-            value = getattr(self, name)
-            if not is_rate(value) and not left_open.get(name):
-                raise DataError(f"{name} is {value!r}, not a number of 0 or more that float32 can hold")
-        length = self.steps if self.epochs is None else self.epochs
-        if not is_number(length, Integral) or length < 1:
-            raise DataError(f"at least one training step is needed; got {length!r}", "give steps or epochs, 1 or more")
-        for name in ("seed", "warmup"):
-            value = getattr(self, name)
-            if not is_number(value, Integral) or not 0 <= value < LARGEST:
-                raise DataError(f"{name} is {value!r}, not a whole number of 0 or more, below 2⁵³")
+        require(self)
+        if self.steps is None and self.epochs is None:
+            raise DataError("at least one training step is needed; got None", "give steps or epochs, 1 or more")
         schedule = usual_schedule(self.epochs, self.lr_decay) if self.lr_schedule is None else self.lr_schedule
         object.__setattr__(self, "lr_schedule", schedule)
         require_schedule(self.lr_schedule, self.lr_decay)
-        if self.validation is not None and not (is_number(self.validation) and 0 < self.validation < 1):
-            raise DataError(f"validation is {self.validation!r}, not a share of the training part", "such as 0.1")
-        if self.patience is not None and not (is_number(self.patience, Integral) and self.patience >= 1):
-            raise DataError(f"patience is {self.patience!r}, not a number of epochs", "1 or more, such as 3")
         if self.patience is not None and self.epochs is None:
             raise DataError(
                 "patience counts epochs without a better validation loss", "give --epochs, the most of them"
             )
-        if self.loss is not None:
-            require_loss(self.loss)
-        if self.trace not in LEVELS:
-            raise DataError(f"no trace level is called {self.trace!r}", there_are(self.trace, LEVELS))
-        if self.engine not in ENGINES:
-            raise DataError(f"no engine is called {self.engine!r}", there_are(self.engine, ENGINES))
         if self.engine == NATIVE:
             host_compiler()  # raises ToolchainError where there is none
         self.reading  # noqa: B018  raises DataError for what is none
@@ -118,25 +77,33 @@ class Training:
         return Reading(**{name: getattr(self, name) for name in READING})
 
 
-def training_options(beside: Iterable[str] = (), /, **options) -> Training:
-    """Training of keywords. Raises DataError for one it does not have, and for both steps and epochs.
-
-    `beside` names the caller's own keywords, for the message.
-    """
-    names = [field.name for field in fields(Training)]
-    unknown = [name for name in options if name not in names]
-    if unknown:
-        known = [*beside, *names]
-        of_optimizer = unknown[0] in (field.name for field in fields(Optimizer))
-        hint = f"it is the optimizer's: optimizer=workbench.policy.Optimizer({unknown[0]}=…)"
-        if unknown[0] == "seeds":
-            raise DataError(
-                "there is no option 'seeds'", "workbench.run_seeds and compare take it; seed is one of them"
-            )
-        raise DataError(f"there is no option {unknown[0]!r}", hint if of_optimizer else there_are(unknown[0], known))
+def training_options(**options) -> Training:
+    """Training of keywords. Raises DataError for both steps and epochs."""
     if options.get("steps") is not None and options.get("epochs") is not None:
         raise DataError("both steps and epochs are given", "give one of them")
     return Training(**options)
+
+
+def asked_options(
+    beside: Iterable[str], optimizer: Optimizer, options: Mapping[str, Any]
+) -> tuple[Training, Optimizer]:
+    """The training and the optimizer that keywords ask for; `optimizer` unless some of them are its own.
+
+    Raises DataError for a keyword that neither has, and for the optimizer's beside another optimizer than the usual.
+    `beside` names the caller's own keywords, for the message.
+    """
+    of_training, of_optimizer = ([each.name for each in fields(table)] for table in (Training, Optimizer))
+    unknown = [name for name in options if name not in (*of_training, *of_optimizer)]
+    if unknown[:1] == ["seeds"]:
+        raise DataError("there is no option 'seeds'", "workbench.run_seeds and compare take it; seed is one of them")
+    if unknown:
+        raise DataError(f"there is no option {unknown[0]!r}",
+                        there_are(unknown[0], [*beside, *of_training, *of_optimizer]))  # fmt: skip
+    own = {name: value for name, value in options.items() if name in of_optimizer}
+    if own and optimizer != PLAIN_SGD:
+        raise DataError(f"both optimizer and {next(iter(own))} are given", "give one of them")
+    training = training_options(**{name: value for name, value in options.items() if name not in own})
+    return training, Optimizer(**own) if own else optimizer
 
 
 @dataclass(frozen=True)
@@ -189,12 +156,14 @@ def objective_of(model: Model, options: Training) -> Objective:
     """What such a training minimizes: cross-entropy of labels and mse of numbers, unless `loss` says another; without
     data what the network is for. Raises DataError for a loss that these targets cannot have.
     """
-    samples = _given(model, options)
-    return (
-        model.objective(options.loss)
-        if samples is None
-        else objective(samples.target, options.loss or samples.usual_loss)
-    )
+    return as_asked(_aim(model, options, _given(model, options)), options)
+
+
+def _aim(model: Model, options: Training, samples: Data | None) -> Objective:
+    """The loss and the target of such a training on these samples (None: there is no data)."""
+    if samples is None:
+        return model.objective(options.loss)
+    return objective(samples.target, options.loss or samples.usual_loss)
 
 
 def require_samples(model: Model, accumulate: int, options: Training) -> Data:
@@ -238,13 +207,14 @@ def steps_of(samples: Data, batch: int, accumulate: int, options: Training) -> I
 def samples_of(model: Model, options: Training, accumulate: int = 1) -> Data:
     kind, samples = input_of(model), _given(model, options)
     if samples is None:
-        require_trainable(model.graph, model.objective(options.loss))
-        samples = _random(model, model.objective(options.loss), model.batch * accumulate, options.seed)
+        aim = _aim(model, options, None)
+        require_trainable(model.graph, aim)
+        samples = _random(model, aim, model.batch * accumulate, options.seed)
     else:
         samples = samples if options.set_aside is None else set_aside(samples, options.set_aside)
         stored = {name: quantized(getattr(samples, name), kind) for name in ("train_x", "validation_x", "test_x")}
         samples = replace(samples, **stored)
-    aim = objective(samples.target, options.loss or samples.usual_loss)
+    aim = _aim(model, options, samples)
     if aim.loss == BCE:
         _require_probabilities(samples, told(aim, samples.train_x, samples.train_y, kind))
     return samples
@@ -254,7 +224,7 @@ def _given(model: Model, options: Training) -> Data | None:
     """The data to train on, in the network's shape, targets as the loss takes them; None: there is none."""
     samples = with_data(model, options)[1].data
     if samples is not None:
-        require_trainable(model.graph, objective(samples.target, options.loss or samples.usual_loss))
+        require_trainable(model.graph, _aim(model, options, samples))
     return samples
 
 

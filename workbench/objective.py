@@ -6,34 +6,30 @@ values   float32 of the output's shape     mse (mean squared error), bce (binary
 input    nothing: the input itself         mse, bce            an autoencoder
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from workbench.errors import DataError, there_are
+from workbench.options import LOSSES, OPTIONS, Minimizing, require
 
-CROSS_ENTROPY, MSE, BCE = LOSSES = ("cross-entropy", "mse", "bce")
+CROSS_ENTROPY, MSE, BCE = LOSSES
 LABELS, VALUES, INPUT = TARGETS = ("labels", "values", "input")
 
 
 @dataclass(frozen=True)
-class Objective:
-    """Raises DataError for a loss or target there is not, and for a pair that makes no sense."""
+class Objective(Minimizing):
+    """One of LOSSES and one of TARGETS. Raises DataError for what is none, and for a pair that makes no sense."""
 
     loss: str = CROSS_ENTROPY
     target: str = LABELS
 
     def __post_init__(self):
-        require_loss(self.loss)
+        require(self)
+        OPTIONS["loss"].require(self.loss)
         if self.target not in TARGETS:
             raise DataError(f"no target is called {self.target!r}", there_are(self.target, TARGETS))
         if (self.loss == CROSS_ENTROPY) != (self.target == LABELS):
             needs = "class labels" if self.loss == CROSS_ENTROPY else "numbers as targets"
             raise DataError(f"the loss {self.loss} needs {needs}")
-
-
-def require_loss(name: str) -> None:
-    """Raise DataError for what is no loss."""
-    if name not in LOSSES:
-        raise DataError(f"no loss is called {name!r}", there_are(name, LOSSES))
 
 
 CLASSIFY = Objective()
@@ -42,3 +38,9 @@ CLASSIFY = Objective()
 def objective(target: str, loss: str | None = None) -> Objective:
     """For targets of this kind: cross-entropy of labels and mse of numbers, unless `loss` says another."""
     return Objective(loss or (CROSS_ENTROPY if target == LABELS else MSE), target)
+
+
+def as_asked(aim: Objective, asked: Minimizing) -> Objective:
+    """The objective with all that was asked for beside its loss, which the data decides too."""
+    further = [each.name for each in fields(Minimizing) if each.name != "loss"]
+    return replace(aim, **{name: getattr(asked, name) for name in further})

@@ -1,4 +1,4 @@
-"""UpdatePolicy: which parameters a training step updates, and which part of them; Optimizer: how.
+"""UpdatePolicy: which parameters a training step updates, and which part of them (how, says options.Optimizer).
 
 Data only; passes/apply_policy resolves it against a network. A policy is a text of terms joined by +, or a file:
 
@@ -16,11 +16,11 @@ import re
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from pathlib import Path
 
 from workbench import files
-from workbench.errors import PolicyError, meant, shown, there_are
+from workbench.errors import PolicyError, meant, shown
+from workbench.options import Optimizer
 from workbench.plain import printable
 
 HELP = (
@@ -31,12 +31,10 @@ TERMS = ("full", "bias-only", "head", "largest", "last-1", "biases-1")  # that a
 CHANNELS = ("first", "largest")
 LARGEST_FILE = 64 << 10  # bytes of a policy file
 LONGEST = 200  # letters of a name
-ROUNDINGS = ("stochastic", "nearest", "truncate")
 KEYS = ("name", "biases", "channels", "weights")  # of a policy file
 FILES = (".toml", ".json")
 NO_FILES = (".txt", ".yaml", ".yml", ".ini", ".cfg", ".csv")  # taken for a policy file all the same
 RESERVED = r"full|all|none|head|largest|bias-only|(last|biases)-\d+|-?\d+"  # what no layer can be called
-FLOAT32_MAX = (2 - 2.0**-23) * 2.0**127
 
 
 @dataclass(frozen=True)
@@ -78,50 +76,6 @@ class UpdatePolicy:
     def where(self) -> str:
         """How messages call it."""
         return self.file or f"policy {self.name}"
-
-
-@dataclass(frozen=True)
-class Optimizer:
-    """Plain SGD, or with momentum (v ← momentum · v + g), weight decay (g = dw + weight_decay · w, for every
-    parameter), or gradients accumulated over so many batches before each update. `clip`: the most that the global norm
-    of their mean may be (see ops/clip).
-
-    Of quantized parameters: how an update is rounded, and whether its gradient is scaled by their scales (QAS, see
-    ops/qnn_sgd).
-    """
-
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    accumulate: int = 1
-    rounding: str = "stochastic"
-    qas: bool = True
-    clip: float | None = None
-
-    def __post_init__(self):
-        if self.clip is not None and not (is_rate(self.clip) and self.clip > 0):
-            raise PolicyError(f"clip is {self.clip!r}, not a norm of gradients: a number above 0", "such as 1")
-        if self.rounding not in ROUNDINGS:
-            raise PolicyError(
-                f"no rounding is called {self.rounding!r}",
-                there_are(self.rounding, ROUNDINGS),
-            )
-        rates = is_rate(self.momentum) and self.momentum < 1 and is_rate(self.weight_decay)
-        if not rates or not is_number(self.accumulate, Integral) or self.accumulate < 1:
-            raise PolicyError(
-                f"momentum {self.momentum}, weight decay {self.weight_decay} and accumulation over "
-                f"{self.accumulate} batches make no update",
-                "momentum lies in [0, 1), weight decay is a float32 of 0 or more, accumulation is over whole batches",
-            )
-
-
-def is_number(value, kind: type = Real) -> bool:
-    """Whether it is one number of this kind: True and False are none."""
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def is_rate(value) -> bool:
-    """Whether it is a number of 0 or more that float32 can hold: 1e39 would become infinite, 1e-60 zero."""
-    return is_number(value) and (value == 0 or 2.0**-149 <= value <= FLOAT32_MAX)
 
 
 PLAIN_SGD = Optimizer()

@@ -8,11 +8,10 @@ warm-up    /‾‾‾‾‾                before either: lr/N, 2 lr/N … lr in
 
 from math import cos, pi
 
-from workbench.errors import DataError, there_are
-from workbench.policy import FLOAT32_MAX
+from workbench.errors import DataError
+from workbench.options import FLOAT32_MAX, LR_SCHEDULES, SEARCHED, START
 
-SEARCHED, START = "auto", 0.02  # a rate that a sweep is to find (see rate_search); what stands for it until then
-CONSTANT, COSINE = LR_SCHEDULES = ("constant", "cosine")
+CONSTANT, COSINE = LR_SCHEDULES
 
 
 def usual_schedule(epochs: int | None, lr_decay: float) -> str:
@@ -23,9 +22,7 @@ def usual_schedule(epochs: int | None, lr_decay: float) -> str:
 
 
 def require_schedule(name: str, lr_decay: float) -> None:
-    """Raise DataError for what is no schedule, and for one that goes down by itself beside a decay."""
-    if name not in LR_SCHEDULES:
-        raise DataError(f"no schedule of the learning rate is called {name!r}", there_are(name, LR_SCHEDULES))
+    """Raise DataError for a schedule that goes down by itself beside a decay."""
     if name == COSINE and lr_decay != 1:
         raise DataError(f"a cosine goes down by itself; lr_decay {lr_decay:g} would come on top",
                         "leave out --lr-decay, or --lr-schedule cosine")  # fmt: skip

@@ -11,31 +11,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from workbench import boards, frontends, prediction, pretraining, record
+from workbench import boards, frontends, prediction, record
 from workbench.artifacts import Built, Compiled
-from workbench.autodiff import training_step
+from workbench.autodiff import require_applicable, training_step
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
-from workbench.errors import BudgetError, ModelError, PolicyError, shown
-from workbench.feeding import Training, objective_of, require_samples, training_options, with_data
+from workbench.errors import BudgetError, ModelError, PolicyError
+from workbench.feeding import Training, asked_options, objective_of
 from workbench.frontends import Model
-from workbench.frontends.model import GIVEN
-from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import scratch_bytes
-from workbench.ir.types import NUMPY
 from workbench.measure import too_large
 from workbench.objective import Objective
+from workbench.options import passes_for, takes
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.input_rows import require_rows
 from workbench.passes.permute_channels import largest_first, permuted
 from workbench.passes.pipeline import chosen_passes, pass_changes, run_passes_with
 from workbench.plan.memory import plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
-from workbench.quantize.safe_channels import SCALES
+from workbench.preparation import prepared, with_weights  # noqa: F401  with_weights: asked for here
 from workbench.record.folder import filling, place_of
 from workbench.report.view import Run
 from workbench.toolchain import built_here, install, make_image
@@ -152,6 +151,7 @@ def kept(built: Built, folder: str | Path) -> Built:
     return replace(built, image=replace(image, elf=place_of(image.elf)))
 
 
+@takes(Optimizer, Training)
 def run(
     model: str | Path | Model,
     *,
@@ -165,36 +165,36 @@ def run(
     weights: Mapping[str, np.ndarray] | None = None,
     pretrain=None,
     passes: str = "",
+    input: str = "whole",
     folder: str | Path | None = None,
     virtual: bool = False,
     progress: Progress | None = None,
-    **training,
+    **options: Any,
 ) -> Result:
     """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
     `model`: a built-in network, a file, or one's own; `classes`: how many it has, where it leaves that open.
 
     `data` and `pretrain` are the name of a data set, a file or folder, or samples such as (x, y) (see data.given).
     `pretrain` is trained on first, on the host (see pretraining.pretrain); `data` is adapted to.
-    `passes` changes those of the schedule (see compile); `folder` keeps the firmware. What does not fit raises
-    BudgetError, unless `virtual` lets it run on the twin.
-    Further keywords are those of Training.
+    `passes` changes those of the schedule (see compile); `input` "rows" has the image handed over row by row; `folder`
+    keeps the firmware. What does not fit raises BudgetError, unless `virtual` lets it run on the twin.
+    Further keywords are those of Training, and those of Optimizer in the place of `optimizer`.
     """
-    options = training_options(run.__kwdefaults__, **training)
-    named = not isinstance(model, Model)
-    model = frontends.network(model, batch, options.seed, classes)
-    if weights is not None:
-        model = with_weights(model, weights)
-    asked = options.reading.asked
-    model, options = with_data(model, options, calibrate=named and pretrain is None)
-    if pretrain is not None:
-        model = pretraining.pretrain(
-            model, pretrain, adapt_to=options.data, seed=options.seed, loss=options.loss, **asked
-        )
-    board = boards.chosen(board, sram)
-    compiled = compile(model, policy, schedule, optimizer, passes, objective_of(model, options))
-    require_samples(model, optimizer.accumulate, options)
+    training, optimizer = asked_options(run.__kwdefaults__, optimizer, options)
+    passes, board = passes_for(passes, input), boards.chosen(board, sram)
+    model, training = prepared(
+        model, training, optimizer, batch=batch, classes=classes, weights=weights, pretrain=pretrain,
+        check=lambda network: _require_step(network, policy, optimizer),
+    )  # fmt: skip
+    compiled = compile(model, policy, schedule, optimizer, passes, objective_of(model, training))
     built = build(compiled, board, folder, virtual)
-    return Result(**vars(train(built, options, progress)[0]), elf=built.image.content, files=built.project.files)
+    return Result(**vars(train(built, training, progress)[0]), elf=built.image.content, files=built.project.files)
+
+
+def _require_step(network: Model, policy: str | UpdatePolicy, optimizer: Optimizer) -> None:
+    """Raise PolicyError, before any data is read, for layers the network lacks, and for an update it cannot have."""
+    apply_policy(network.graph, network.policy(policy))
+    require_applicable(network.graph, optimizer)
 
 
 def require_fit(built: Built) -> None:
@@ -293,44 +293,3 @@ def _sram_of(compiled: Compiled) -> int:
     known = compiled.graph.analysis
     kept = known.written & known.persistent
     return compiled.memory.plan.bytes + sum(compiled.graph.types[name].updated.bytes for name in kept)
-
-
-def with_weights(model: Model, weights: Mapping[str, np.ndarray], source: str = GIVEN) -> Model:
-    """The model with other values, from `source`. Raises ModelError for a parameter that is missing or does not fit."""
-    if not isinstance(weights, Mapping):
-        raise ModelError(f"weights for {model.name} are arrays by name; got {shown(weights)}",
-                         "such as {name: array, …}, or numpy.load of an .npz")  # fmt: skip
-    for name in model.graph.parameters:
-        shape = model.graph.types[name].shape
-        if name not in weights or np.shape(weights[name]) != shape:
-            found = f"has shape {np.shape(weights[name])}" if name in weights else "is missing"
-            raise ModelError(f"weights for {model.name}: {name} {found}; it needs {shape}")
-    values = {name: _as_stored(name, weights[name], model.graph.types[name].dtype) for name in model.graph.parameters}
-    _require_scales(model, values)
-    return replace(model, weights=values, weights_from=source, unquantized=None)
-
-
-def _require_scales(model: Model, values: Mapping[str, np.ndarray]) -> None:
-    for node in model.graph.nodes:
-        roles = ops.get(node.op).parameters
-        for index, name in enumerate(node.operands):
-            if roles.get(index) != "scale" or name not in values:
-                continue
-            if not ((SCALES[0] <= values[name]) & (values[name] <= SCALES[1])).all():
-                raise ModelError(f"{name} holds scales that int8 cannot have: they are positive numbers")
-
-
-def _as_stored(name: str, values, dtype: str) -> np.ndarray:
-    values = np.asarray(values)
-    if dtype != "float32":
-        whole = values.astype(NUMPY[dtype]) if values.dtype.kind in "iu" else None
-        if whole is None or not np.array_equal(whole, values):
-            raise ModelError(f"{name} holds values that are no {dtype}")
-        return whole
-    if values.dtype.kind not in "fiub":
-        raise ModelError(f"{name} holds {values.dtype.name}, not real numbers")
-    with np.errstate(over="ignore"):
-        narrowed = values.astype(np.float32)
-    if not np.isfinite(narrowed).all():
-        raise ModelError(f"{name} holds values that are no finite float32")
-    return narrowed

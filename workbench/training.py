@@ -29,6 +29,7 @@ from workbench.feeding import EMULATED, NATIVE, Step, Training, input_of, requir
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType
 from workbench.measure import memory_measures
+from workbench.options import recorded
 from workbench.passes.permute_channels import Orders, restored
 from workbench.passes.pipeline import pass_changes
 from workbench.rate_search import at_best_rate
@@ -216,10 +217,9 @@ def _in_json(orders: Orders) -> dict[str, dict[str, list[int]]]:
     return {name: {str(axis): order.tolist() for axis, order in axes.items()} for name, axes in orders.items()}
 
 
-def _of_integers(graph, optimizer) -> dict:
-    """How int8 and int32 parameters are updated, where some are."""
-    integers = any(graph.types[name].needs_grad and graph.types[name].dtype != "float32" for name in graph.parameters)
-    return {"rounding": optimizer.rounding, "qas": bool(optimizer.qas)} if integers else {}
+def _updates_integers(graph) -> bool:
+    """Whether an int8 or int32 parameter is updated."""
+    return any(graph.types[name].needs_grad and graph.types[name].dtype != "float32" for name in graph.parameters)
 
 
 def _both(before: float | None, after: float | None) -> dict | None:
@@ -261,23 +261,17 @@ def _record(
         "passes": passes, "passes_changed": list(pass_changes(compiled.schedule, passes)),
         "declined": {applied.name: applied.declined for applied in compiled.passes if applied.declined},
         "board": board.name, "core": board.core, "linked_for": asdict(built.image.board),
-        "input": "rows" if device.machine.takes_rows else "whole",
-        "batch": model.batch, "accumulate": int(compiled.optimizer.accumulate), "seed": int(options.seed),
+        "input": "rows" if device.machine.takes_rows else "whole", "batch": model.batch,
+        **recorded(compiled.optimizer, _updates_integers(graph)), **recorded(options),
         "steps": len(losses), "steps_asked": asked,
         "engine": {"asked": options.engine, **engine.record()}, "trained_by": None,
-        "epochs": None if options.epochs is None else int(options.epochs),
-        "lr": float(lr), "lr_bias": float(lr_bias), "lr_decay": float(options.lr_decay),
-        "lr_schedule": options.lr_schedule, "warmup": int(options.warmup),
+        "lr": float(lr), "lr_bias": float(lr_bias),
         "validation": options.set_aside and float(options.set_aside),
-        "patience": options.patience and int(options.patience),
         "channels_last": model.wanted.nhwc, "trace": options.trace,
         "weights_from": model.weights_from, "pretrained": model.pretrained,
         "nodes": len(device.ops), "macs": model.macs // model.batch, "parameters": model.parameter_count,
         "parameters_updated": int(sum(updated)), "channel_orders": _in_json(compiled.orders),
         "data": samples and samples.record(),
-        "momentum": float(compiled.optimizer.momentum), "weight_decay": float(compiled.optimizer.weight_decay),
-        "clip": compiled.optimizer.clip and float(compiled.optimizer.clip),
-        **_of_integers(graph, compiled.optimizer),
         "loss": [loss if np.isfinite(loss) else None for loss in losses],  # JSON knows no NaN
         "loss_function": compiled.objective.loss, "target": compiled.objective.target,
         "classes": list(samples.names if samples else ())

@@ -1,5 +1,5 @@
 """The networks of "On-Device Training Under 256KB Memory", a step each, under five policies and three schedules:
-SRAM as measured, and instructions a step. README's table is that of `builtin --sparse`, in KB.
+SRAM as measured, and instructions a step. README's table is a part of `builtin --sparse`, in KB.
 
     .venv/bin/python tests/benchmarks/tiny_training.py FOLDER [--jobs 2] [--schedules S] [--passes input-rows,recompute]
                                                               [--sparse] [--board stm32f746]

@@ -1,12 +1,9 @@
 """Where each held-out sample came from: a file, a line of a table, a piece of a recording, its number in an array."""
 
 import numpy as np
-import pytest
 from own_files import Dataset, write_csv, write_images, write_wav
 
 from workbench.data import Network, Reading, as_seen, resolved
-from workbench.errors import DataError
-from workbench.feeding import Training, training_options
 from workbench.ir.types import TensorType
 
 RNG = np.random.default_rng(4)
@@ -54,9 +51,3 @@ def test_two_datasets_are_one_to_train_on_and_one_to_test():
     x = RNG.random((20, 2)).astype(np.float32)
     two = resolved((Dataset(x[:15], Y[:15]), Dataset(x[15:], Y[15:])), network(2), Reading())
     assert two.digest == resolved((x[:15], Y[:15], x[15:], Y[15:]), network(2), Reading()).digest
-
-
-def test_an_option_of_the_optimizer_says_so():
-    with pytest.raises(DataError, match=r"no option 'momentum'\n.*Optimizer\(momentum=…\)"):
-        training_options(momentum=0.9)
-    assert training_options(lr=0.1) == Training(lr=0.1)

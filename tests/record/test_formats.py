@@ -58,7 +58,7 @@ def test_every_file_is_described(folder):
 
 def test_what_is_written_fits_the_kinds_of_columns(folder):
     """An id list is numbers, a whole number is one or empty."""
-    forms = {"whole number": r"-?\d*", "ids": r"[\d ]*", "text": r".*", "texts": r".*"}
+    forms = {"whole number": r"-?\d*", "whole numbers": r"[\d ]*", "ids": r"[\d ]*", "text": r".*", "texts": r".*"}
     run = workbench.load_run(folder)
     for name in TABLES:
         lines = getattr(run, name).to_csv(index=False, float_format="%.0f").splitlines()

@@ -4,6 +4,7 @@ import shlex
 
 from workbench.cli import options
 from workbench.cli.output import output_folder, say, say_json, say_more
+from workbench.options import OPTIONS
 from workbench.units import kilobytes
 
 HELP = "write the C project of a training step and compile it"
@@ -13,7 +14,8 @@ def add_arguments(parser) -> None:
     options.add_model(parser)
     options.add_compile(parser)
     options.add_board(parser)
-    options.add_rates(parser)
+    options.add_rate(parser)
+    options.add_row(parser, OPTIONS["lr_bias"])
     parser.add_argument("--load-weights", metavar="FILE", help="the weights in an .npz instead of the network's own")
     options.add_output(parser)
 

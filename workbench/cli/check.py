@@ -5,9 +5,10 @@ import math
 from dataclasses import asdict
 
 from workbench import units
-from workbench.cli import options, values
+from workbench.cli import options
 from workbench.cli.output import say, say_json, table
 from workbench.cli.progress import stage
+from workbench.options import Scheduling
 
 HELP = "hold the emulated C against numpy, operator by operator"
 SHOWN = 10  # findings that are told one by one
@@ -21,8 +22,7 @@ def add_arguments(parser) -> None:
     options.add_board(parser)
     options.add_data(parser)
     parser.add_argument("--load-weights", metavar="FILE", help="check with the weights in an .npz")
-    parser.add_argument("--lr", type=values.rate, default=0.02, metavar="X",
-                        help="learning rate of the first of three steps (default 0.02)")  # fmt: skip
+    options.add_rate(parser, "learning rate of the first of three steps")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
@@ -30,12 +30,12 @@ def execute(args) -> int:
     from workbench.feeding import Training
     from workbench.study.check import check
 
-    how = Training(lr=args.lr, seed=args.seed, loss=args.loss, **options.data(args))
+    how = Training(**options.of(args, Scheduling) | options.data(args))
     model = options.with_data(args, options.model(args), how)
     compiled = options.compiled(args, model)
     built = options.built(args, compiled, options.board(args))
     with stage(args, f"{options.named(args, args.schedule)}: checking"):
-        outcome = check(built, Training(lr=args.lr, seed=args.seed, data=args.samples, loss=args.loss))
+        outcome = check(built, Training(**options.of(args, Scheduling) | {"data": args.samples}))
     if args.json:
         say_json(_object(outcome))
     else:

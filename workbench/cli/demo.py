@@ -1,8 +1,9 @@
 """The main job in a minute: digits learned on an emulated microcontroller, then where its memory went."""
 
+import argparse
+
 import numpy as np
 
-from workbench import boards
 from workbench.cli import lifecycle, options, run
 from workbench.cli.output import OUT, say, say_json, say_more
 from workbench.cli.progress import stage
@@ -10,7 +11,7 @@ from workbench.errors import InternalError
 from workbench.units import percent
 
 HELP = "train lenet on real digits, then draw its memory: vanilla, reordered, optimized"
-MODEL, EPOCHS, RATE, DECAY = "lenet", 5, 0.02, 0.6
+AS_RUN = "lenet --epochs 5 --lr-decay 0.6 --trace memory"  # as if `run` had been asked so
 
 
 def add_arguments(parser) -> None:
@@ -21,12 +22,12 @@ def execute(args) -> int:
     from workbench.record.folder import filling
     from workbench.report.text import comparison_text, notes_text, run_text
 
-    _settle(args)
-    board, model = boards.get(boards.DEFAULT), options.model(args)
+    args = run_arguments(args)
+    board, model = options.board(args), options.model(args)
     folder = OUT / "demo"
     with filling(folder) as new:
         trained, weights = run.train_once(args, model, board, "optimized", new / "trained")
-        args.epochs = None
+        args.epochs, args.steps = None, 1
         three = {
             schedule: run.train_once(args, model, board, schedule, new / schedule, evaluate=False)
             for schedule in ("vanilla", "reordered", "optimized")
@@ -58,16 +59,11 @@ def execute(args) -> int:
     return 3 if any(len(each.violations) for each in (trained, *runs)) else 0
 
 
-def _settle(args) -> None:
-    """The options that `run` would have been given."""
-    args.model, args.policy, args.batch, args.seed, args.data = MODEL, "full", 1, 0, None
-    args.lr, args.lr_bias, args.lr_decay, args.trace, args.load_weights = RATE, None, DECAY, "memory", None
-    args.momentum, args.weight_decay, args.accumulate, args.loss = 0.0, 0.0, 1, None
-    args.lr_schedule, args.warmup, args.clip = "constant", 0, None
-    args.validation = args.patience = None
-    args.input, args.passes, args.rounding, args.no_qas, args.classes = "whole", "", "stochastic", False, None
-    args.engine = "auto"
-    args.steps, args.epochs = 1, EPOCHS
+def run_arguments(args: argparse.Namespace) -> argparse.Namespace:
+    """Those of `run`, as AS_RUN and the demo's own say."""
+    parser = argparse.ArgumentParser()
+    run.add_arguments(parser)
+    return argparse.Namespace(**vars(parser.parse_args(AS_RUN.split())) | vars(args))
 
 
 def _require_equal(vanilla: dict, *others: dict) -> None:

@@ -1,15 +1,16 @@
 """Draw which buffer lived when and where: the schedules side by side, measured in one training step each."""
 
 from pathlib import Path
+from typing import Any
 
 from workbench.cli import options
 from workbench.cli.output import names, output_folder, say, say_json, say_more, say_note
 from workbench.cli.progress import stage
 from workbench.cli.run import train_once
+from workbench.options import INPUTS, usual_schedules
 
 HELP = "draw buffer lifecycles, the schedules side by side"
-SCHEDULES = "vanilla,reordered,optimized"
-BY_ROWS = "optimized"  # the only schedule that can take the image so
+SCHEDULES, BY_ROWS = (",".join(usual_schedules(way)) for way in INPUTS)
 
 
 def add_arguments(parser) -> None:
@@ -45,7 +46,7 @@ def execute(args) -> int:
     from workbench.record.folder import filling
 
     with filling(folder) as new:
-        runs = []
+        runs: list[Any] = []
         for schedule in wanted:  # the first one trains: all give the same bits
             runs.append(_run(args, model, board, schedule, new, runs[0] if runs else None))
         with stage(args, "drawing"):

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -13,10 +14,21 @@ from workbench.cli import values
 from workbench.cli.output import say_note
 from workbench.cli.progress import stage, steps
 from workbench.data import READING, Reading
-from workbench.data.normalize import KINDS
 from workbench.errors import ModelError
-from workbench.objective import LOSSES
-from workbench.rates import LR_SCHEDULES, SEARCHED, START
+from workbench.objective import as_asked
+from workbench.options import (
+    OPTIONS,
+    RATE,
+    SCHEDULES,
+    SEARCHED,
+    Minimizing,
+    Optimizer,
+    Option,
+    Scheduling,
+    folder_parts,
+    passes_for,
+    rows_of,
+)
 
 # options of one command, not of the training it is about: what it writes, how long it runs
 OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace", "engine")
@@ -27,44 +39,37 @@ def add_model(
 ) -> None:
     which = f"{or_else}a network of `workbench models`, a .tflite or .json file, or mynet.py:net, one in Python"
     parser.add_argument("model", metavar=metavar, nargs="?" if optional else None, help=which)
-    parser.add_argument(
-        "--classes",
-        type=values.positive,
-        metavar="N",
-        help="how many the network has, where it leaves that open: mcunet-5fps, …",
-    )
+    add(parser, "network")
+
+
+def add(parser, *groups: str, **defaults) -> None:
+    """The options of these groups, in the order of their table; `defaults` are those that are the verb's own."""
+    for row in OPTIONS.values():
+        if row.group in groups:
+            add_row(parser, replace(row, default=defaults.get(row.name, row.default)))
+
+
+def add_row(parser, row: Option) -> None:
+    """One option of the table, as it is typed."""
+    told = row.help.format(default=row.default)
+    if isinstance(row.default, bool):
+        parser.add_argument(row.flag, dest=row.name, action=f"store_{str(not row.default).lower()}", help=told)
+    elif row.kind and row.kind.choices:
+        parser.add_argument(row.flag, default=row.default, choices=row.kind.choices, help=told)
+    else:
+        kind = values.of(row.kind)
+        parser.add_argument(row.flag, type=kind, default=row.default, metavar=row.metavar, help=told)
 
 
 def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_policy: bool = True) -> None:
     if single_policy:
         parser.add_argument("--policy", default="full", metavar="P", help=f"{policy.HELP} (default full)")
     if schedule:
-        parser.add_argument(
-            "--schedule", default="optimized", choices=("vanilla", "reordered", "optimized"), help="default optimized"
-        )
+        parser.add_argument("--schedule", default="optimized", choices=SCHEDULES, help="default optimized")
     parser.add_argument(
         "--passes", default="", metavar="A,-B", help="add pass A, leave out B: --passes=A,-B; see `workbench passes`"
     )
-    parser.add_argument(
-        "--input", default="whole", choices=("whole", "rows"), help="the image at once, or row by row (default whole)"
-    )
-    parser.add_argument("--batch", type=values.positive, default=1, metavar="N", help="samples a step (default 1)")
-    parser.add_argument(
-        "--accumulate", type=values.positive, default=1, metavar="N", help="batches summed a step (default 1)"
-    )
-    parser.add_argument("--loss", choices=LOSSES, help="default: cross-entropy for labels, mse for numbers")
-    parser.add_argument("--momentum", type=values.rate, default=0.0, metavar="X", help="of SGD (default 0)")
-    parser.add_argument("--weight-decay", type=values.rate, default=0.0, metavar="X", help="of SGD (default 0)")
-    parser.add_argument(
-        "--clip", type=values.norm, metavar="X", help="the most the norm of all gradients may be (default: any)"
-    )
-    parser.add_argument(
-        "--rounding", default="stochastic", choices=policy.ROUNDINGS, help="of int8 updates (default stochastic)"
-    )
-    parser.add_argument("--no-qas", action="store_true", help="int8 updates without quantization-aware scaling")
-    parser.add_argument(
-        "--seed", type=values.whole, default=0, metavar="S", help="weights and order of samples (default 0)"
-    )
+    add(parser, "compile", "update", "seed")
 
 
 def add_board(parser: argparse.ArgumentParser) -> None:
@@ -75,30 +80,10 @@ def add_board(parser: argparse.ArgumentParser) -> None:
 
 
 def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weights_out: bool = False) -> None:
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=values.positive, default=steps, metavar="N", help=f"default {steps}")
-    length.add_argument("--epochs", type=values.positive, metavar="N", help="passes over the data set instead of steps")
+    add(parser.add_mutually_exclusive_group(), "length", steps=steps)
     add_data(parser)
     parser.add_argument("--pretrain", metavar="D", help="first train on this data, on the host: --data adapts it")
-    add_rates(parser, searched=True)
-    parser.add_argument(
-        "--lr-decay", type=values.rate, default=1.0, metavar="X", help="factor on both after each epoch (default 1)"
-    )
-    parser.add_argument(
-        "--lr-schedule", choices=LR_SCHEDULES,
-        help="over all steps (default: cosine with --epochs, unless --lr-decay is given; constant with --steps)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--warmup", type=values.whole, default=0, metavar="N", help="steps that raise both to --lr (default 0)"
-    )
-    parser.add_argument("--validation", type=values.part, metavar="X", help="share to validate on after each epoch")
-    parser.add_argument(
-        "--patience", type=values.positive, metavar="N", help="stop after N epochs without a better validation loss"
-    )
-    parser.add_argument(
-        "--trace", default=trace, choices=("off", "ops", "memory"), help=f"of the first step (default {trace})"
-    )
-    add_engine(parser)
+    add(parser, "rates", "training", "engine", trace=trace)
     parser.add_argument("--load-weights", metavar="FILE", help="start from the weights in an .npz")
     if weights_out:
         parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
@@ -111,30 +96,13 @@ def add_seeds(parser: argparse.ArgumentParser, what: str) -> None:
 
 def add_data(parser: argparse.ArgumentParser, split: bool = True) -> None:
     """`split`: whether a part of it can be held out."""
-    which = "a data set by name, FILE.npz, FILE.csv, or FOLDER/CLASS/*.png, .jpg, .wav, .csv (default: its own)"
-    parser.add_argument("--data", metavar="D", help=which)
-    own = parser.add_argument_group("for data of your own")
-    own.add_argument("--label", metavar="A,B", help='columns or array of targets; "none": the input is its own target')
-    if split:
-        own.add_argument(
-            "--split", type=values.share, metavar="X", help="share to train on (default 0.8 of each class)"
-        )
-        own.add_argument("--split-seed", type=values.whole, metavar="S", help="which samples those are (default 0)")
-    own.add_argument("--normalize", choices=KINDS, help="inputs (default: unit for images, bytes and wav, else none)")
-    own.add_argument("--window", type=values.positive, metavar="N", help="cut recordings into pieces of N values")
-    own.add_argument("--hop", type=values.positive, metavar="M", help="a piece begins every M values (default: N)")
-    own.add_argument("--resize", action="store_true", help="bring images to the size that the network takes")
+    add(parser, "data")
+    add(parser.add_argument_group("for data of your own"), "reading", *["split"] * split)
 
 
-def add_engine(parser: argparse.ArgumentParser) -> None:
-    told = "who computes: the emulated core, its native twin on this machine, or what is quicker (default auto)"
-    parser.add_argument("--engine", default="auto", choices=("emulated", "native", "auto"), help=told)
-
-
-def add_rates(parser: argparse.ArgumentParser, searched: bool = False) -> None:
-    kind, word = (values.rate, "") if not searched else (values.rate_or_auto, ", or auto, the best of a short sweep")
-    parser.add_argument("--lr", type=kind, default=START, metavar="X", help=f"learning rate{word} (default {START})")
-    parser.add_argument("--lr-bias", type=values.rate, metavar="X", help="learning rate of biases (default: --lr)")
+def add_rate(parser: argparse.ArgumentParser, what: str = "learning rate") -> None:
+    """--lr where nothing searches one."""
+    add_row(parser, replace(OPTIONS["lr"], kind=RATE, help=f"{what} (default {{default}})"))
 
 
 def add_output(
@@ -180,7 +148,7 @@ def networks(args, found) -> dict:
     from workbench.study import seeds
 
     start = found if args.pretrain or args.load_weights else args.model
-    how = Training(data=args.data, loss=args.loss, **reading(args))
+    how = Training(data=args.data, **of(args, Minimizing), **reading(args))
     with stage(args, f"{args.model}: loading"):
         made = seeds.networks(start, found, seeds.seeds_of(args.seed, args.seeds), how, args.batch, args.classes)
     if args.seeds > 1 and seeds.same_weights(made):
@@ -231,34 +199,34 @@ def named(args, schedule: str) -> str:
 
 def objective(args, found):
     """What the model asked for minimizes: by the data that the verb takes, or else what the network is for."""
+    asked_for = Minimizing(**of(args, Minimizing))
     if not hasattr(args, "data"):
-        return found.objective(args.loss)
+        return as_asked(found.objective(asked_for.loss), asked_for)
     from workbench.feeding import Training, objective_of
 
-    return objective_of(found, Training(loss=args.loss, **data(args)))
+    return objective_of(found, Training(**vars(asked_for), **data(args)))
 
 
 def passes(args) -> str:
     """The changes of the schedule's passes that were asked for, the image by rows among them."""
-    return ",".join(filter(None, (args.passes, "input-rows" if args.input == "rows" else "")))
+    return passes_for(args.passes, args.input)
 
 
-def optimizer(args):
-    return policy.Optimizer(
-        args.momentum, args.weight_decay, args.accumulate, args.rounding, not args.no_qas, args.clip
-    )
+def of(args, table: type) -> dict:
+    """What was typed for the options of a dataclass, by name; all others have their defaults."""
+    return {row.name: getattr(args, row.name) for row in rows_of(table) if hasattr(args, row.name)}
+
+
+def optimizer(args) -> Optimizer:
+    return Optimizer(**of(args, Optimizer))
 
 
 def training(args, evaluate: bool = True):
     """The training asked for, on the data that `with_data` has read, where it has."""
     from workbench.feeding import Training
 
-    return Training(
-        steps=None if args.epochs else args.steps, epochs=args.epochs, seed=args.seed, **data(args),
-        lr=args.lr, lr_bias=args.lr_bias, lr_decay=args.lr_decay, lr_schedule=args.lr_schedule, warmup=args.warmup,
-        validation=args.validation, patience=args.patience,
-        trace=args.trace, evaluate=evaluate, loss=args.loss, engine=args.engine,
-    )  # fmt: skip
+    length = {"steps": None} if args.epochs else {}
+    return Training(**{**of(args, Scheduling), **length, **data(args)}, evaluate=evaluate)
 
 
 def data(args) -> dict:
@@ -333,7 +301,7 @@ def asked(args, add_arguments, without: tuple[str, ...] = ()) -> list[str]:
         value = getattr(args, action.dest, action.default)
         if not action.option_strings or action.dest in without or value in (None, action.default):
             continue
-        if value is True:
+        if isinstance(value, bool):
             words.append(action.option_strings[-1])
         elif action.nargs is None:
             between = "=" if str(value).startswith("-") else " "  # argparse would take -in-place for an option
@@ -362,13 +330,7 @@ def run_name(args, board: Board, schedule: str | None = None, label: str | None 
     parts += [schedule] if schedule and schedule != "optimized" else []
     words = [word.strip() for word in passes(args).split(",")]
     parts += [f"no_{word[1:]}" if word.startswith("-") else word for word in words if word]
-    for name, plain in (("batch", 1), ("accumulate", 1), ("momentum", 0), ("weight_decay", 0)):
-        parts += [f"{name}{getattr(args, name):g}"] if getattr(args, name) != plain else []
-    parts += [f"clip{args.clip:g}"] if args.clip else []
-    parts += [args.loss] if args.loss else []
-    parts += [args.rounding] if args.rounding != "stochastic" else []
-    parts += ["no_qas"] if args.no_qas else []
-    parts += [f"classes{args.classes}"] if args.classes else []
+    parts += folder_parts(args)
     parts += [f"seeds{args.seeds}"] if getattr(args, "seeds", None) else []
     return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
 

@@ -1,5 +1,7 @@
 """Explain update policies: what each would update, save for the backward and cost, by its plan."""
 
+from typing import Any
+
 from workbench.cli import options
 from workbench.cli.output import names, say, say_json, table
 from workbench.cli.progress import stage
@@ -34,7 +36,7 @@ def execute(args) -> int:
         layer_parts,
     )  # seconds to load: a misspelt name should not wait for it
 
-    costs = []
+    costs: list[Any] = []
     for policy in policies:
         with stage(args, f"{policy.name}: compiling ({len(costs) + 1} of {len(policies)})"):
             costs.append(cost(model, policy, args.schedule, options.optimizer(args), options.passes(args),

@@ -1,13 +1,16 @@
 """What a network makes of samples: scores and classes by its firmware's wb_forward, and how good they are."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from workbench.cli import options, values
+from workbench.cli import options
 from workbench.cli.output import output_folder, say, say_json, say_more, say_note
 from workbench.cli.progress import stage
 from workbench.errors import DataError, RecordError, WorkbenchError, meant
 from workbench.objective import INPUT, MSE, VALUES
+from workbench.options import OPTIONS
 
 HELP = "scores of a trained run, or of a network, for samples: accuracy, loss, confusion matrix"
 RUN = "run.json"  # what a run's folder is known by; record.folder, which says so, loads pandas
@@ -21,9 +24,9 @@ def add_arguments(parser) -> None:
     options.add_model(parser, metavar="RUN|MODEL", or_else="the folder of a run, or ")
     options.add_board(parser)
     options.add_data(parser, split=False)
-    options.add_engine(parser)
+    options.add(parser, "engine")
     parser.add_argument("--load-weights", metavar="FILE", help="of a network: with the weights in an .npz")
-    parser.add_argument("--seed", type=values.whole, default=0, metavar="S", help="of a network's weights (default 0)")
+    options.add_row(parser, replace(OPTIONS["seed"], help="of a network's weights (default {default})"))
     options.add_output(parser)
     parser.set_defaults(batch=1)
 
@@ -101,11 +104,12 @@ def as_object(made) -> dict:
     """What --json tells of predictions; scores that are no numbers are null."""
     import numpy as np
 
-    scores = np.where(np.isfinite(made.scores), made.scores, None).tolist()
+    scores = made.scores.astype(object)
+    scores[~np.isfinite(made.scores)] = None
     predicted = None if made.predicted is None else [_class(made, index) for index in made.predicted]
     matrix = None if made.confusion is None else made.confusion.tolist()
     return {
-        "source": made.data.name, "scores": scores, "predicted": predicted,
+        "source": made.data.name, "scores": scores.tolist(), "predicted": predicted,
         "classes": list(made.data.names) or len(made.classes) or None, "accuracy": made.figures.accuracy,
         "loss_function": made.objective.loss, "held_out_loss": made.figures.loss, "confusion": matrix,
         "engine": dict(made.engine),
@@ -141,7 +145,7 @@ def _by(engine) -> str:
     return f"native ({engine['compiler']}), {which} emulated too, equal to the bit"
 
 
-def _present(made):
+def _present(made) -> tuple[Any, list[str]]:
     """The confusion matrix and the names of its classes, without those that a network could tell but nobody has."""
     matrix, known = made.confusion, len(made.data.names) or made.data.classes or 0
     kept = [at for at in range(len(matrix)) if at < known or matrix[at].any() or matrix[:, at].any()]

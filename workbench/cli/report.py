@@ -1,6 +1,7 @@
 """Print saved runs again from their folders alone: the summary, the heaviest operators, the largest buffers."""
 
 from pathlib import Path
+from typing import Any
 
 from workbench import files
 from workbench.cli import options, values
@@ -158,7 +159,8 @@ def _over_seeds(folder: Path, runs) -> dict | list[dict] | None:
 
     if not (folder / SEEDS).exists() or (folder / "run.json").exists():
         return None
-    cells, left = {}, iter(runs)
+    cells: dict[str, tuple[Any, list[Any], list[dict]]] = {}
+    left = iter(runs)
     for row in _table(folder / SEEDS).reindex(columns=OF_A_SEED, fill_value="").itertuples(index=False):
         _, own, missing = cells.setdefault(row.cell, (row, [], []))
         if row.folder:

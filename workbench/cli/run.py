@@ -126,7 +126,7 @@ def _next(args, meta: dict, folder: Path) -> str:
         of_one_s_own = args.data and args.data not in names()
         return f"predict {place}" if of_one_s_own else f"lifecycle {model}{options.chosen(args, 'lifecycle')}"
     words = options.asked(args, add_arguments, without=(*beside, "lr", "lr_bias"))
-    in_other_units = args.no_qas and not searched  # see report/learning/rates
+    in_other_units = not args.qas and not searched  # see report/learning/rates
     unknown = wanted == ANOTHER_RATE or in_other_units
     rates = [f"--lr {SEARCHED}"] if unknown else _rates(args, meta, wanted)
     return f"run {model} {' '.join([*words, *rates])}"

@@ -167,7 +167,12 @@ def _function(position: int, count: int, node: Node) -> str:
     return f"op_{position:0{max(3, len(str(count - 1)))}d}_{short}"
 
 
-def _accesses(node: Node, position: int, root: Mapping[str, str], rows: Mapping[str, BufferRow]):
+Ids = tuple[int, ...]
+
+
+def _accesses(
+    node: Node, position: int, root: Mapping[str, str], rows: Mapping[str, BufferRow]
+) -> tuple[Ids, Ids, Ids]:
     read = {root[name] for name in node.operands}
     over = () if node.body else ops.get(node.op).taken(node.attrs)
     taken = {root[node.operands[index]] for index in over if index is not None}

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import DataError
+from workbench.options import NORMALIZATIONS
 
-NONE, UNIT, STANDARD = KINDS = ("none", "unit", "standard")
+NONE, UNIT, STANDARD = NORMALIZATIONS
 LARGEST = float(np.finfo(np.float64).max)  # no infinity, no whole number beyond it
 ROWS = 4096  # at a time, in float64
 
@@ -51,7 +52,7 @@ class Normalize:
         """What `plain` gave. Raises DataError for anything else."""
         lists: list[Any] = [told.get(name, []) for name in ("shift", "scale")] if isinstance(told, dict) else [None]
         numbers = all(isinstance(each, list) and all(map(_is_number, each)) for each in lists)
-        if not numbers or told.get("kind") not in KINDS or len(lists[0]) != len(lists[1]) or 0 in lists[1]:
+        if not numbers or told.get("kind") not in NORMALIZATIONS or len(lists[0]) != len(lists[1]) or 0 in lists[1]:
             raise DataError("this is no normalization that a run has saved")
         return cls(told["kind"], tuple(map(float, lists[0])), tuple(map(float, lists[1])))
 

@@ -2,12 +2,12 @@
 
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 
-from workbench.data.normalize import KINDS
-from workbench.errors import DataError, shown, there_are
+from workbench.errors import DataError, shown
+from workbench.options import Given, require
 
 ARRAYS, IMAGES, SOUND, RECORDINGS = "arrays", "images", "sound", "recordings"
 MOST_VALUES = 1 << 28  # of all samples together: as float32, 1 GB
@@ -16,36 +16,18 @@ SPLIT = 0.8  # the share to train on, where no part to test on is given
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Given):
     """How given data is read, None by default: `label` names columns ("A,B"; "none": the input is its own target),
     `split` the share to train on, seeded by `split_seed`, `normalize` one of none, unit, standard; `window` and `hop`
     cut recordings into pieces of so many values; `resize` brings images to the size that the network takes.
     """
 
-    label: str | None = None
-    split: float | None = None
-    split_seed: int | None = None
-    normalize: str | None = None
-    window: int | None = None
-    hop: int | None = None
-    resize: bool = False
-
     def __post_init__(self):
         if self.label is not None and not (isinstance(self.label, str) and all(self.labels)):
             raise DataError(f"label is {shown(self.label)}, not a column's name", 'such as "species", "a,b" or "none"')
-        if self.split is not None and not (isinstance(self.split, Real) and 0 < self.split <= 1):
-            raise DataError(f"split is {shown(self.split)}, not a share to train on", "above 0, up to 1, such as 0.8")
-        if self.split_seed is not None and not _whole(self.split_seed, 0):
-            raise DataError(f"split_seed is {shown(self.split_seed)}, not a whole number of 0 or more")
-        if self.normalize is not None and self.normalize not in KINDS:
-            raise DataError(f"no normalization is called {shown(self.normalize)}", there_are(self.normalize, KINDS))
-        for name in ("window", "hop"):
-            if getattr(self, name) is not None and not _whole(getattr(self, name), 1):
-                raise DataError(f"{name} is {shown(getattr(self, name))}, not a whole number of 1 or more")
+        require(self)
         if self.hop is not None and self.window is None:
             raise DataError("a hop goes with a window", "--window N --hop M: pieces of N values, one every M")
-        if not isinstance(self.resize, bool):
-            raise DataError(f"resize is {shown(self.resize)}, not True or False")
 
     @property
     def labels(self) -> list[str]:
@@ -116,10 +98,6 @@ def require_few(source: str, values: int) -> None:
         raise DataError(
             f"{source} has more than {MOST_VALUES:,} values", "give a part of it: a data set is held as a whole"
         )
-
-
-def _whole(value, least: int) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def _plain(value) -> int | float:

@@ -6,10 +6,14 @@
 ~ %14: Tensor[…] = nn.conv2d_backward_weight(%12, %31);        both have it, with other operands, attributes or types
 """
 
+from collections.abc import Sequence
 from difflib import SequenceMatcher
+from typing import TypeVar
 
 from workbench.ir.graph import Graph
 from workbench.ir.text import argument_text, node_lines, outputs_text
+
+T = TypeVar("T")
 
 
 def print_difference(larger: Graph, smaller: Graph) -> str:
@@ -17,8 +21,8 @@ def print_difference(larger: Graph, smaller: Graph) -> str:
 
     Nodes are the same if they have one operator and one label. Read back, the text is `smaller` under those numbers.
     """
-    keys = [[(node.op, node.label) for node in graph.nodes] for graph in (larger, smaller)]
-    steps = SequenceMatcher(None, *keys, autojunk=False).get_opcodes()
+    before, after = ([(node.op, node.label) for node in graph.nodes] for graph in (larger, smaller))
+    steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     smaller = _in_numbers_of(larger, smaller, [step[1:] for step in steps if step[0] == "equal"])
     kept = set(smaller.arguments)
     lines = ["fn ("]
@@ -29,8 +33,8 @@ def print_difference(larger: Graph, smaller: Graph) -> str:
         if name not in kept:
             lines.append(f"    # {argument_text(larger, name)},")
         else:
-            before = argument_text(larger, name) if name in larger.arguments else None
-            lines.append(f"{_mark(before, argument_text(smaller, name))}{argument_text(smaller, name)}{comma}")
+            known = argument_text(larger, name) if name in larger.arguments else None
+            lines.append(f"{_mark(known, argument_text(smaller, name))}{argument_text(smaller, name)}{comma}")
     lines.append(") {")
     for what, first, behind, begin, end in steps:
         theirs = [node_lines(larger, node) for node in larger.nodes[first:behind]]
@@ -44,12 +48,12 @@ def print_difference(larger: Graph, smaller: Graph) -> str:
     return "\n".join([*lines, f"{mark}{outputs_text(smaller)}", "}"]) + "\n"
 
 
-def _mark(before, after) -> str:
+def _mark(before: T | None, after: T) -> str:
     """The margin of a line: + where there was none before, ~ where it was another."""
     return "  + " if before is None else "    " if before == after else "  ~ "
 
 
-def _in_numbers_of(larger: Graph, smaller: Graph, same) -> Graph:
+def _in_numbers_of(larger: Graph, smaller: Graph, same: Sequence[tuple[int, int, int, int]]) -> Graph:
     """`smaller` with the results of nodes both have called as in `larger`; others get numbers that are free there."""
     names: dict[str, str] = {}
     for first, behind, begin, _ in same:

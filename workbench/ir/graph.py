@@ -23,7 +23,7 @@ class Node:
     op: str
     operands: tuple[str, ...]
     results: tuple[str, ...]
-    attrs: Mapping = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
     over: tuple[str, ...] = ()
     label: str = ""
 
@@ -31,6 +31,13 @@ class Node:
     def body(self) -> "Graph | None":
         """The graph inside a region; None for every other node."""
         return self.attrs.get("body")
+
+    @property
+    def region_body(self) -> "Graph":
+        """The graph inside a region. Raises GraphError for every other node."""
+        if self.body is None:
+            raise GraphError(f"{self.op} is no region")
+        return self.body
 
     @property
     def overwrites(self) -> tuple[str, ...]:

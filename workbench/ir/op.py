@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from inspect import signature
+from functools import cache, partial
+from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ Types = TensorType | tuple[TensorType, ...]  # of one result, or of several
 Arrays = np.ndarray | tuple[np.ndarray, ...]
 Literals = Sequence[int | float | str]  # numbers in front of a call in C; a str is C as it stands
 Ties = tuple[Mapping[int, str], ...] | None
-GradRule = Callable[..., "Value | None"]
+GradRule = Callable[..., "Value"]
 Samples = Callable[[np.random.Generator], "Sequence[Sample]"]
 
 REQUIRED = object()  # an attribute without a default
@@ -257,7 +257,7 @@ class Op:
 
     def result_types(self, types: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
         try:
-            signature(self.infer).bind(*types, **attrs)
+            _signature(self.infer).bind(*types, **attrs)
         except TypeError as error:
             raise GraphError(f"{self.name}: {error}; it was given {len(types)} operands") from None
         self._check_dtypes(types)
@@ -293,6 +293,11 @@ class Op:
         if missing:
             raise GraphError(f"{self.name} needs {', '.join(missing)}")
         return {key: _plain(value) for key, value in full.items()}
+
+
+@cache
+def _signature(infer: Callable[..., Any]) -> Signature:
+    return signature(infer)
 
 
 def _plain(value: Any) -> Any:

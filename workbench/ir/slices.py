@@ -115,7 +115,9 @@ def _overwritten(body: Graph) -> set[str]:
 def _offsets(body: Graph, stages: tuple[Stage, ...], sliced: set[str], step: int) -> tuple[dict[str, int], int]:
     """Where each value lies: over one that is read there for the last and only time, if its operator works in place."""
     readers = body.analysis.readers
-    offset, free, seen = {}, 0, set()
+    offset: dict[str, int] = {}
+    seen: set[str] = set()
+    free = 0
     for stage in stages:
         node, name = stage.node, stage.node.results[0]
         if name not in sliced:

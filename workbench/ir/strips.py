@@ -238,5 +238,6 @@ def _unread(plan: Strips, image: str, done: list[int]) -> int:
 
 def _keep(plan: Strips, value: str, made: list[int]) -> int:
     """The first row of `value` that somebody will still read, `made` being what there is. (Followers have it all.)"""
-    there = made[plan.maker(value)]
-    return min([there, *(max(0, reach.first(made[at])) for at, reach in plan.readers(value, follow=False))])
+    maker = plan.maker(value)
+    there = [] if maker is None else [made[maker]]
+    return min([*there, *(max(0, reach.first(made[at])) for at, reach in plan.readers(value, follow=False))])

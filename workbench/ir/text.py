@@ -23,6 +23,7 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from workbench.errors import ParseError, WorkbenchError
 from workbench.ir import op as ops
@@ -83,7 +84,7 @@ def node_lines(graph: Graph, node: Node) -> list[str]:
 
 def _with_outer_names(region: Node) -> Graph:
     """The body in the names of the graph around it; a value of the body alone is called after the region."""
-    body = region.body
+    body = region.region_body
     outer = dict(zip(body.inputs, region.operands, strict=True)) | dict(zip(body.outputs, region.results, strict=True))
     return body.renamed({name: outer.get(name, f"{region.results[0]}.{name}") for name in body.types})
 
@@ -98,12 +99,13 @@ def _node_text(node: Node, types: Mapping[str, TensorType]) -> str:
     return f"{call}{over};{label}"
 
 
-def _attr_text(value) -> str:
+def _attr_text(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_attr_text, value))}]"
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
+Names = tuple[str, ...]
 _NAME = r"%([\w.\-/]+)"
 _OPTION = r"\w+=(?:\[[\d, ]*\]|\"[^\"]*\"|[\w.+-]+)"
 _TENSOR = rf"Tensor\[\(([\d, ]*)\), (\w+)((?:, {_OPTION})*)\]"
@@ -123,7 +125,8 @@ def parse_graph(text: str) -> Graph:
     head = " ".join(line for _, line in lines[:body])
     (inputs, parameters, state), types = _parse_arguments(head[len("fn (") : -len(") {")].strip())
     nodes = []
-    region, inside = "", []
+    region = ""
+    inside: list[str] = []
     for number, line in lines[body:-2]:
         try:
             if line.endswith("{") and not region:
@@ -146,8 +149,11 @@ def parse_graph(text: str) -> Graph:
     return Graph(inputs, parameters, tuple(nodes), outputs, types, state)
 
 
-def _parse_arguments(text: str):
-    inputs, parameters, state, types = [], [], [], {}
+def _parse_arguments(text: str) -> tuple[tuple[Names, Names, Names], dict[str, TensorType]]:
+    inputs: list[str] = []
+    parameters: list[str] = []
+    state: list[str] = []
+    types: dict[str, TensorType] = {}
     rest = text
     while rest:
         match = _ARGUMENT.match(rest)
@@ -168,12 +174,13 @@ def _options(text: str) -> dict[str, str]:
 def _parse_type(name: str, shape: str, dtype: str, more: str) -> TensorType:
     """The type of %name, written Tensor[(shape), dtype, more]."""
     options = _options(more)
-    needs_grad = options.get("needs_grad") == "True"
+    needs_grad: bool | tuple[int, int] = options.get("needs_grad") == "True"
     if options.get("needs_grad") not in (None, "True", "False") and "grad_slice" not in options:
         raise ParseError(f"%{name}: needs_grad={options['needs_grad']} needs a grad_slice=[axis, channels]")
     if "grad_slice" in options:
         try:
-            needs_grad = tuple(ast.literal_eval(options["grad_slice"]))
+            axis, channels = ast.literal_eval(options["grad_slice"])
+            needs_grad = axis, channels
         except (SyntaxError, ValueError, TypeError):
             raise ParseError(f"%{name}: grad_slice={options['grad_slice']} is no [axis, channels]") from None
     sizes = tuple(int(size) for size in shape.replace(" ", "").split(",") if size)
@@ -236,8 +243,9 @@ def _add_types(node: Node, stated: Mapping[str, TensorType | None], types: dict[
     if len(inferred) != len(node.results):
         raise ParseError(f"{node.op} gives {len(inferred)} results, the line names {len(node.results)}")
     for name, kind in zip(node.results, inferred, strict=True):
-        if stated[name] is not None and _type_text(stated[name]) != _type_text(kind):
-            raise ParseError(f"{node.op} gives %{name}: {_type_text(kind)}; the text says {_type_text(stated[name])}")
+        said = stated[name]
+        if said is not None and _type_text(said) != _type_text(kind):
+            raise ParseError(f"{node.op} gives %{name}: {_type_text(kind)}; the text says {_type_text(said)}")
         types[name] = kind
 
 
@@ -246,17 +254,19 @@ def _parse_over(text: str | None) -> tuple[str, ...]:
     return tuple("" if word == "_" else word.lstrip("%") for word in words)
 
 
-def _parse_call(text: str) -> tuple[tuple[str, ...], dict]:
+def _parse_call(text: str) -> tuple[Names, dict[str, Any]]:
     """Operands and attributes of `%operand, …, attribute=value, …`."""
-    operands = re.match(rf"(?:{_NAME}(?:, |$))*", text)[0]
+    match = re.match(rf"(?:{_NAME}(?:, |$))*", text)
+    operands = match[0] if match else ""
     return tuple(re.findall(_NAME, operands)), _parse_attrs(text[len(operands) :])
 
 
-def _parse_attrs(text: str) -> dict:
+def _parse_attrs(text: str) -> dict[str, Any]:
     if not text:
         return {}
     try:
         call = ast.parse(f"f({text})", mode="eval").body
-        return {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+        keywords = call.keywords if isinstance(call, ast.Call) else []
+        return {keyword.arg: ast.literal_eval(keyword.value) for keyword in keywords if keyword.arg}
     except (SyntaxError, ValueError):
         raise ParseError(f"attributes are `name=value` with numbers, strings or lists; got {text!r}") from None

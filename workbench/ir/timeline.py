@@ -58,6 +58,11 @@ class Timeline:
     def peak(self) -> int:
         return int(self._during.max(initial=0))
 
+    def live(self) -> tuple[int, ...]:
+        """Bytes alive while each node that is executed runs (liveness.live_bytes)."""
+        work = [slot for slot, node in enumerate(self._nodes) if node and not ops.get(node.op).view]
+        return tuple(self._during[work].tolist())
+
     def nodes(self) -> tuple[Node, ...]:
         return tuple(node for node in self._nodes if node is not None)
 

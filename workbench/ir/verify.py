@@ -5,6 +5,7 @@ import re
 from workbench.errors import GraphError, WorkbenchError, shown
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
+from workbench.ir.op import Op
 from workbench.ir.slices import begun, takeovers
 from workbench.ir.strips import runs_over, strips
 from workbench.ir.types import BY_ROWS
@@ -52,7 +53,7 @@ def verify(graph: Graph) -> Graph:
     return graph
 
 
-def _verify_types(graph: Graph, node: Node, kind, where: str) -> None:
+def _verify_types(graph: Graph, node: Node, kind: Op, where: str) -> None:
     types = [graph.types[operand] for operand in node.operands]
     try:
         expected = kind.result_types(types, kind.complete(node.attrs))
@@ -81,15 +82,16 @@ def _verify_types(graph: Graph, node: Node, kind, where: str) -> None:
 def region_may_take(graph: Graph, node: Node, index: int, name: str) -> bool:
     """Whether a region may write its result number `index` over an operand: one that its body updates, or an image the
     rows of which it has read for good."""
-    if takeovers(node.body)[index] == node.operands.index(name):
+    body = node.region_body
+    if takeovers(body)[index] == node.operands.index(name):
         return True
     if node.attrs["channels"]:
-        inner = dict(zip(node.operands, node.body.inputs, strict=True))
-        return begun(node.body).get(node.body.outputs[index]) == inner[name] and node.operands.count(name) == 1
+        inner = dict(zip(node.operands, body.inputs, strict=True))
+        return begun(body).get(body.outputs[index]) == inner[name] and node.operands.count(name) == 1
     by_rows = all(graph.types[value].layout == BY_ROWS for value in (name, node.results[index]))
-    image, result = node.body.inputs[node.operands.index(name)], node.body.outputs[index]
+    image, result = body.inputs[node.operands.index(name)], body.outputs[index]
     alone = node.operands.count(name) == node.over.count(name) == 1
-    return by_rows and alone and runs_over(strips(node.body, node.attrs["rows"]), image, result)
+    return by_rows and alone and runs_over(strips(body, node.attrs["rows"]), image, result)
 
 
 def _verify_takeovers(graph: Graph) -> None:

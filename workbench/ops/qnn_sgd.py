@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from workbench import policy
+from workbench import options
 from workbench.errors import ShapeError
 from workbench.ir.op import Kernel, Literals, Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._tables import in_flash
 from workbench.ops.sgd import _is_part, _updated
 
-ROUNDINGS = {name: number for number, name in enumerate(policy.ROUNDINGS)}  # as kernels/sgd_s8.h calls them
+ROUNDINGS = {name: number for number, name in enumerate(options.ROUNDINGS)}  # as kernels/sgd_s8.h calls them
 BIAS_LIMIT = 2**30  # leaves room for the sums that a bias is added to (see quantize/safe_channels)
 LIMIT = np.float32(2.0**30)  # of u
 

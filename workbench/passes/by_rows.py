@@ -78,9 +78,9 @@ def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()
 
 def _takeovers(graph: Graph, region: Node, results: list[str], dying: list[str]) -> tuple[str, ...]:
     """Node.over of a region: the largest result first, each over an image of its own."""
-    plan = strips(region.body, region.attrs["rows"])
-    inner = dict(zip(region.operands, region.body.inputs, strict=True))
-    inner |= dict(zip(region.results, region.body.outputs, strict=True))
+    plan = strips(region.region_body, region.attrs["rows"])
+    inner = dict(zip(region.operands, region.region_body.inputs, strict=True))
+    inner |= dict(zip(region.results, region.region_body.outputs, strict=True))
     over = {}
     for result in sorted(results, key=lambda name: -graph.types[name].bytes):
         fits = (name for name in dying if graph.types[result].bytes <= graph.types[name].bytes)

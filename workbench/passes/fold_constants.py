@@ -58,12 +58,11 @@ def _constant_results(node: Node, known: Mapping[str, np.ndarray], graph: Graph)
         return {}
     if any(graph.types[name].dtype == "bit" for name in node.results):
         return {}
-    values = ops.get(node.op).evaluate(*(known[name] for name in node.operands), **node.attrs)
-    values = values if isinstance(values, tuple) else (values,)
+    values = ops.get(node.op).evaluated(*(known[name] for name in node.operands), **node.attrs)
     return {name: _as_stored(value, graph, name) for name, value in zip(node.results, values, strict=True)}
 
 
-def _as_stored(value, graph: Graph, name: str) -> np.ndarray:
+def _as_stored(value: np.ndarray, graph: Graph, name: str) -> np.ndarray:
     """As the interpreter holds it, so that sums run over it in the same order."""
     return np.array(value, NUMPY[graph.types[name].dtype], order="C")
 

@@ -58,11 +58,11 @@ def _sums_in_place(region: Node, dying: set[str], root: dict[str, str]) -> Node:
     """The region, sums that grow channel by channel over the operands at which they begin."""
     if not region.attrs["channels"]:
         return region
-    given = dict(zip(region.body.inputs, region.operands, strict=True))
-    begins = {made: given[name] for made, name in begun(region.body).items()}
+    given = dict(zip(region.region_body.inputs, region.operands, strict=True))
+    begins = {made: given[name] for made, name in begun(region.region_body).items()}
     read = [root[name] for name in region.operands]
     over = list(region.over or [""] * len(region.results))
-    for index, made in enumerate(region.body.outputs):
+    for index, made in enumerate(region.region_body.outputs):
         name = begins.get(made, "")
         if name in dying and read.count(root[name]) == 1:
             over[index] = over[index] or name

@@ -13,8 +13,10 @@ bytes, and until then they would lie about. (Bytes alive, as a function of the s
 """
 
 import heapq
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 from workbench.ir.analysis import Piece, bits
 
@@ -26,19 +28,24 @@ class Problem:
     before: tuple[int, ...]
     scratch: tuple[int, ...]
     pieces: tuple[Piece, ...]
+    behind: list[list[int]] = field(init=False, repr=False, compare=False)  # of each node, those that wait for it
+    made: list[int] = field(init=False, repr=False, compare=False)  # bytes
+    used: list[list[Piece]] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self):
-        behind = [[] for _ in self.before]
+    def __post_init__(self) -> None:
+        behind: list[list[int]] = [[] for _ in self.before]
         for node, needed in enumerate(self.before):
             for other in bits(needed):
                 behind[other].append(node)
-        made, used = [0] * len(self.before), [[] for _ in self.before]
+        made = [0] * len(self.before)
+        used: list[list[Piece]] = [[] for _ in self.before]
         for piece in self.pieces:
             if piece.maker is not None:
                 made[piece.maker] += piece.bytes
             for node in bits(piece.users & self.all):
                 used[node].append(piece)
-        for name, value in (("behind", behind), ("made", made), ("used", used)):
+        values: dict[str, Any] = {"behind": behind, "made": made, "used": used}
+        for name, value in values.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -80,7 +87,7 @@ class State:
         return nodes[::-1]
 
 
-def peak_of(problem: Problem, order) -> int:
+def peak_of(problem: Problem, order: Iterable[int]) -> int:
     state = problem.first()
     for node in order:
         state = problem.step(state, node)
@@ -145,6 +152,7 @@ def beam(problem: Problem, floor: int, width: int) -> State:
 def _settle(problem: Problem, state: State, floor: int) -> State:
     """Run what needs no choice: the only node that may run, and what leaves no more alive within the peak so far."""
     while state.ready:
+        after: State | None
         if state.ready & (state.ready - 1) == 0:
             after = problem.step(state, state.ready.bit_length() - 1)
         else:
@@ -184,7 +192,7 @@ def _closures(problem: Problem) -> tuple[list[int], list[int]]:
     return ancestors, descendants
 
 
-def _union(sets) -> int:
+def _union(sets: Iterable[int]) -> int:
     result = 0
     for one in sets:
         result |= one

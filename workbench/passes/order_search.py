@@ -4,6 +4,7 @@ Which orders are legal: ir/analysis.py. How the least one is found: least_peak.p
 search goes on, and the bound tells how far from the least its order can be.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import or_
@@ -66,7 +67,7 @@ def problem_of(graph: Graph) -> Problem:
     return Problem(known.predecessors, scratch, known.pieces)
 
 
-def _closest(problem: Problem, given, found, peak: int) -> list[int]:
+def _closest(problem: Problem, given: Sequence[int], found: Sequence[int], peak: int) -> list[int]:
     """`found`, but as in `given` from each place where both have run the same nodes to the next, if that fits `peak`.
 
     given   a b c | d e f | g h       found   b a c | d f e | g h      result   a b c | d f e | g h

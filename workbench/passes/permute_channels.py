@@ -129,7 +129,7 @@ def _real(graph: Graph, weights: Mapping[str, np.ndarray], name: str) -> np.ndar
 def _magnitudes(weight: np.ndarray, axis: int, channels: int) -> np.ndarray:
     """Σ |w| of each channel; an axis of several elements a channel (behind a flatten) counts them together."""
     by_axis = np.abs(np.moveaxis(weight, axis, 0).astype(np.float64)).reshape(channels, -1)
-    return by_axis.sum(axis=1, dtype=np.float64)
+    return np.asarray(by_axis.sum(axis=1, dtype=np.float64))
 
 
 def permuted(weights: Mapping[str, np.ndarray], orders: Orders) -> dict[str, np.ndarray]:

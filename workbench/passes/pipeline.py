@@ -6,6 +6,7 @@ The graph is verified after each pass. What only pays (`Pass.must_pay`) is undon
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Pass:
     """
 
     name: str
-    run: Callable
+    run: Callable[..., Any]
     about: str
     schedules: tuple[str, ...]
     must_pay: bool = False

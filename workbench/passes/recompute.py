@@ -122,10 +122,12 @@ def _spared(graph: Graph, chain: list[Node], saved: set[str]) -> int:
 def _computed_again(graph: Graph, loss: int, chains: list[list[Node]], saved: set[str]) -> tuple[Graph, list[set[str]]]:
     """The graph with what each chain makes of `saved` made once more, before it is first read behind the loss; and what
     the values are called that each makes again."""
-    builder, new, copies = Builder(graph), {}, []
+    builder, new = Builder(graph), dict[str, str]()
+    copies: list[set[str]] = []
     before: dict[int, list[Node]] = {}
     for chain in chains:
-        needed, again = saved.intersection(name for node in chain for name in node.results), []
+        needed = saved.intersection(name for node in chain for name in node.results)
+        again: list[Node] = []
         first = _place(graph, loss, needed)
         for node in reversed(chain):
             if needed.intersection(node.results):
@@ -139,7 +141,7 @@ def _computed_again(graph: Graph, loss: int, chains: list[list[Node]], saved: se
         nodes += [*before.get(at, ()), _renamed(graph.nodes[at], new)]
     read = {name for node in nodes for name in node.operands}
     nodes = [_without_mask(node) if node.attrs.get("mask") and node.results[1] not in read else node for node in nodes]
-    types = graph.types | {name: graph.types[old] for old, name in new.items()}
+    types = dict(graph.types) | {name: graph.types[old] for old, name in new.items()}
     return without_dead_code(replace(graph, types=types).with_nodes(nodes)), copies
 
 

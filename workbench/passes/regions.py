@@ -102,7 +102,8 @@ def _best(
 
 def apart(graph: Graph, chosen: list[Stretch]) -> Graph:
     """The graph with these stretches as regions."""
-    nodes, place = [], 0
+    nodes: list[Node] = []
+    place = 0
     for stretch in chosen:
         nodes += graph.nodes[place : stretch.begin]
         nodes += [graph.nodes[index] for index in stretch.before]
@@ -145,7 +146,7 @@ def in_larger_steps(graph: Graph, end: Graph) -> Graph:
 def _steps(node: Node) -> list[dict[str, int]]:
     """Larger and larger steps of a region."""
     if node.attrs["channels"]:
-        channels = slices(node.body, 1).channels
+        channels = slices(node.region_body, 1).channels
         return [{"channels": step} for step in range(2, MOST_CHANNELS + 1) if channels % step == 0]
-    height = strips(node.body, 1).stages[-1].height
+    height = strips(node.region_body, 1).stages[-1].height
     return [{"rows": step} for step in STEPS if step <= height]

@@ -13,7 +13,7 @@ from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import live_bytes
 from workbench.ir.op import Slice
 from workbench.ir.slices import begun, slices
-from workbench.ir.strips import runs_over, strips
+from workbench.ir.strips import Strips, runs_over, strips
 from workbench.ops.fused_update import fused_name
 from workbench.passes.by_rows import Pair, movable
 from workbench.passes.fusing import fused_everywhere
@@ -100,7 +100,10 @@ class Stretches:
         """Segments that begin at a node, longer and longer."""
         if not self._rowwise[begin]:
             return
-        inside, members, before, after = 0, [], [], []
+        inside = 0
+        members: list[int] = []
+        before: list[int] = []
+        after: list[int] = []
         for index in range(begin, self._rowwise_at[-1] + 1):
             depends = self._before[index]
             if self._rowwise[index]:
@@ -120,7 +123,10 @@ class Stretches:
 
     def _by_channels(self, begin: int) -> Stretch | None:
         """From a node that makes channels to the last that reads some, and the updates they lead to."""
-        inside, members, before, after = 0, [], [], []
+        inside = 0
+        members: list[int] = []
+        before: list[int] = []
+        after: list[int] = []
         sliced: set[str] = set()  # values that exist in slices
         waited = 0  # who reads those, or gradients made of them
         widest = None
@@ -174,10 +180,10 @@ class Stretches:
         if live - max((self._pieces[result].bytes for _, result in pairs), default=0) >= self.limit:
             return None
         try:
-            plan = (strips if attrs is ROWS else slices)(body[0], 1)
+            plan = strips(body[0], 1) if attrs is ROWS else slices(body[0], 1)
         except ShapeError:
             return None
-        over = next((pair for pair in pairs if attrs is CHANNELS or runs_over(plan, *pair)), ())
+        over = next((pair for pair in pairs if not isinstance(plan, Strips) or runs_over(plan, *pair)), ())
         live += plan.scratch - (self._pieces[over[1]].bytes if over else 0)
         if live >= self.limit or (len(members) < 2 and not over):
             return None
@@ -215,7 +221,7 @@ class Stretches:
         nodes = [self.graph.nodes[index] for index in members]
         made = dict.fromkeys(name for node in nodes for name in node.results)
         operands = tuple(dict.fromkeys(name for node in nodes for name in node.operands if name not in made))
-        inner = {node.results[0] for node in nodes if attrs is CHANNELS or not ops.get(node.op).rows.adds_up}
+        inner = {node.results[0] for node in nodes if attrs is CHANNELS or not _adds_up(node)}
         results = tuple(
             name for name in made
             if name not in inner or self._read[name] & ~inside or name in self.graph.outputs
@@ -275,3 +281,8 @@ def _storages(graph: Graph) -> dict[str, Piece]:
         rest = whole.get(piece.root, Piece(piece.root, 0, piece.maker, 0))
         whole[piece.root] = Piece(piece.root, rest.bytes + piece.bytes, piece.maker, rest.users | piece.users)
     return whole
+
+
+def _adds_up(node: Node) -> bool:
+    rows = ops.get(node.op).rows
+    return rows is not None and rows.adds_up

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from workbench.errors import InternalError
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import Liveness, Storage, liveness, steps
+from workbench.ir.liveness import Liveness, liveness, steps
+from workbench.ir.storage import Storage
 from workbench.plan.allocate import allocate
 from workbench.plan.problem import Buffer, Placed, Plan
 from workbench.plan.validate import validate

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from workbench.errors import RecordError
+from workbench.options import JSON_KINDS
 from workbench.plain import printable
 
 # fmt: off
@@ -18,15 +19,12 @@ FURTHER = {
     "memory.arena_touched": "whole number?", "memory.stack_peak": "whole number?", "memory.sram_peak": "whole number?",
     "memory.planned_by_role": "object of whole numbers?", "memory.touched_by_role": "object of whole numbers?",
     "passes": "list of texts?", "passes_changed": "list of texts?", "declined": "object of texts?",
-    "input": "text?", "batch": "whole number?", "accumulate": "whole number?", "seed": "whole number?",
-    "steps_asked": "whole number?", "interrupted": "truth value?", "epochs": "whole number?",
-    "lr": "number?", "lr_bias": "number?", "lr_decay": "number?", "lr_sweep": "list of objects?",
-    "lr_schedule": "text?", "warmup": "whole number?", "clip": "number?", "validation": "number?",
-    "patience": "whole number?", "epochs_done": "list of objects?", "best_epoch": "whole number?",
-    "momentum": "number?", "weight_decay": "number?",
+    **{name: f"{kind}?" for name, kind in JSON_KINDS.items()},
+    "steps_asked": "whole number?", "interrupted": "truth value?", "lr_sweep": "list of objects?",
+    "epochs_done": "list of objects?", "best_epoch": "whole number?",
     "data": "object or text?", "weights_from": "text?", "pretrained": "object?",
     "macs": "whole number?", "parameters": "whole number?", "parameters_updated": "whole number?",
-    "rounding": "text?", "qas": "truth value?", "loss": "list of numbers?", "accuracy": "object of numbers?",
+    "loss": "list of numbers?", "accuracy": "object of numbers?",
     "loss_function": "text?", "target": "text?", "guess": "number?", "widest_guess": "number?",
     "held_out_loss": "object of numbers?",
     "classes": "whole number or list of texts?", "notes": "list of texts?",

@@ -12,19 +12,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean, stdev
+from typing import TypeVar
 
 from workbench import units
+from workbench.options import JSON_KINDS
 from workbench.record import Run
 from workbench.report import losses
 from workbench.report.cells import arrow
+
+R = TypeVar("R", bound=Run)
 
 OVER = "over_seeds"  # in the meta of a run that stands for several: the metas of all of them
 BEFORE, AFTER = "before", "after"
 # What one training is: runs that share all of this differ in their seed, or their schedule, alone.
 SAME = (
-    "model", "policy", "board", "batch", "accumulate", "momentum", "weight_decay", "lr", "lr_bias", "lr_decay", "clip",
-    "lr_schedule", "warmup", "validation", "patience", "steps_asked", "epochs", "rounding", "qas", "loss_function",
-    "data", "weights_from", "pretrained",
+    "model", "policy", "board", "steps_asked", "loss_function", "data", "weights_from", "pretrained",
+    *(name for name in JSON_KINDS if name not in ("seed", "input")),
 )  # fmt: skip
 
 
@@ -72,7 +75,7 @@ def joined(runs: Sequence[Run]) -> list[Run]:
     return found
 
 
-def standing(run: Run, runs: Sequence[Run]) -> Run:
+def standing(run: R, runs: Sequence[Run]) -> R:
     """The run, with the means of all its seeds among `runs` as its own held-out figures; as it is if it has but one."""
     metas = learned(run, runs)
     return run if len(metas) == 1 else replace(run, meta=run.meta | over(metas)["mean"] | {OVER: metas})

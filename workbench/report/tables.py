@@ -13,15 +13,14 @@ import pandas as pd
 
 from workbench import boards
 from workbench.errors import BoardError
+from workbench.options import COLUMNS
 from workbench.record import Run
 from workbench.report import losses
 
 ROLES = ("input", "label", "activation", "mask", "gradient", "scratch", "parameter", "state", "scalar", "other")
 KEYS = ("model", "policy", "schedule", "passes", "board", "batch", "accumulate")  # what tells runs apart
 ALIKE = ("model", "board", "batch", "accumulate")  # runs that share these are held against each other
-MADE = (  # how a run was
-    "momentum", "weight_decay", "clip", "lr", "lr_bias", "lr_decay", "lr_schedule", "warmup", "seed", "steps",
-)  # fmt: skip
+MADE = (*COLUMNS, "steps")  # how a run was
 PHASES = ("forward", "loss", "backward", "update")
 LONGEST = 50  # letters of a region's layers
 MEASURES = (

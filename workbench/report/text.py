@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from workbench import boards, units
+from workbench import boards, options, units
 from workbench.errors import BoardError
 from workbench.objective import INPUT
-from workbench.rates import COSINE
 from workbench.record import Run
 from workbench.report import losses, seeds, tables
 from workbench.report.cells import NOTHING, arrow, grid, known, size
@@ -158,10 +157,7 @@ def _updated_by(meta) -> list[str]:
     """What differs from plain SGD, a sample at a time and at a rate that stays."""
     batch, accumulate = meta.get("batch") or 1, meta.get("accumulate") or 1
     words = [f"batch {batch}" + f" × {accumulate} accumulated" * (accumulate > 1)] * (batch * accumulate > 1)
-    for key in ("momentum", "weight_decay", "clip"):
-        words += [f"{key.replace('_', ' ')} {meta[key]:g}"] if meta.get(key) else []
-    words += ["cosine decay"] * (meta.get("lr_schedule") == COSINE)
-    return [*words, f"warm-up {meta['warmup']}"] if meta.get("warmup") else words
+    return [*words, *options.told(meta)]
 
 
 def _board(meta) -> str:

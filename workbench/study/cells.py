@@ -8,6 +8,7 @@ from workbench.report.seeds import as_object, standing
 from workbench.report.view import Run
 
 INTERRUPTED, OUR_BUG, BROKEN_PROMISE = 130, 70, 3  # exit codes
+SHOWN = 9  # cells in a repr
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,16 @@ class Outcome:
         return BROKEN_PROMISE if len(self.run.violations) else 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Every cell's outcome, policy by policy. Cells an interrupt left out say so in their error."""
 
     outcomes: tuple[Outcome, ...]
+
+    def __repr__(self) -> str:
+        told = [f"{each.cell}" + " (no run)" * (each.run is None) for each in self.outcomes]
+        more = [f"{len(told) - SHOWN} more"] * (len(told) > SHOWN)
+        return f"<Comparison {' · '.join([*told[:SHOWN], *more])}>"
 
     @property
     def runs(self) -> list[Run]:

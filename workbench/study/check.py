@@ -15,6 +15,7 @@ gives first, is moved to 100, the exp of which float32 cannot hold; its rates dr
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -171,12 +172,12 @@ class _Watch:
             self.device.feed_inputs(x)
         else:
             self.device.feed(x, y)
-        fed = {self.source: x, "lr": np.float32(step.lr)} | dict.fromkeys(fed_targets(self.graph), y)
+        fed: dict[str, Any] = {self.source: x, "lr": np.float32(step.lr)} | dict.fromkeys(fed_targets(self.graph), y)
         fed |= {"lr_bias": np.float32(step.lr_bias), "seed": np.uint32(step.seed).astype(np.int32)}
         fed["step"] = np.int32(call.counted)
-        fed = {name: np.asarray(value) for name, value in fed.items() if name in self.graph.types}
-        self.held |= fed
-        return fed
+        arrays = {name: np.asarray(value) for name, value in fed.items() if name in self.graph.types}
+        self.held |= arrays
+        return arrays
 
     # ------------------------------------------------------------------ operators
 
@@ -255,7 +256,10 @@ class _Watch:
 
     def _held(self, name: str) -> np.ndarray:
         view = self.views.get(name)
-        return ops.get(view.op).evaluate(self._held(view.operands[0]), **view.attrs) if view else self.held[name]
+        if view is None:
+            return self.held[name]
+        (values,) = ops.get(view.op).evaluated(self._held(view.operands[0]), **view.attrs)
+        return values
 
     def _read(self, name: str) -> np.ndarray:
         """A value as it lies in memory; one that came as a stream is what was fed."""

@@ -18,26 +18,26 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from workbench import boards, frontends, pretraining, session
+from workbench import boards, session
 from workbench.autodiff import require_applicable
 from workbench.boards import Board
 from workbench.errors import WorkbenchError
-from workbench.feeding import Training, objective_of, require_samples, training_options, with_data
+from workbench.feeding import Training, asked_options, objective_of
 from workbench.frontends import Model
+from workbench.options import SCHEDULES, passes_for, takes, usual_schedules
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import chosen_passes
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policies
+from workbench.preparation import prepared
 from workbench.record.folder import filling
 from workbench.report.view import Run
 from workbench.study.cells import INTERRUPTED, OUR_BUG, Cell, Comparison, Outcome
 from workbench.study.processes import in_processes, uninterrupted
-from workbench.study.seeds import networks, seeds_of
 from workbench.study.shelf import TABLE, Shelf  # noqa: F401  TABLE: asked for here too
-
-SCHEDULES = ("vanilla", "reordered", "optimized")
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,7 @@ def check_names(model: Model, wanted: Sequence[Cell]) -> dict[str, UpdatePolicy]
     return parsed
 
 
-def compare(
-    model: str | Path | Model, policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, *, passes: str = "", **how
-) -> Comparison:
-    """Every policy under every schedule: `compare_cells` of cells(policies, schedules, passes)."""
-    return compare_cells(model, cells(policies, schedules, passes), **how)
-
-
+@takes(Optimizer, Training, trace="memory")
 def compare_cells(
     model: str | Path | Model,
     wanted: Sequence[Cell],
@@ -97,7 +91,7 @@ def compare_cells(
     lone: bool = False,
     begun: Callable[[Cell], None] | None = None,
     arrived: Callable[[Outcome], None] | None = None,
-    **training,
+    **options: Any,
 ) -> Comparison:
     """Run every cell, `jobs` at a time (None: as many as there are CPUs); what does not fit runs on the virtual twin.
 
@@ -107,36 +101,35 @@ def compare_cells(
     there are already). `lone`: they are the only ones of one cell, which must fit the board itself.
     `folder` keeps the runs with their firmware, and compare.csv, in the place of an earlier comparison: all of them at
     the end, or those there were when the process was killed. `begun` is told of each cell whose process has started,
-    `arrived` of each outcome. Further keywords are those of Training; `trace` is memory unless given. Ctrl-C ends what
-    is under way and gives the comparison with what was finished.
+    `arrived` of each outcome. Further keywords are those of Training and Optimizer, as in session.run; `trace` is
+    memory unless given. Ctrl-C ends what is under way and gives the comparison with what was finished.
 
     The cells' processes do not import the calling script: it needs no `__main__` guard, and an operator that only the
     script registers is unknown there.
     """
-    options = training_options(("passes", *compare_cells.__kwdefaults__), **{"trace": "memory", **training})
+    from workbench.study.seeds import networks, seeds_of
+
+    known = ("passes", *compare_cells.__kwdefaults__, "input")
+    training, optimizer = asked_options(known, optimizer, {"trace": "memory", **options})
     if jobs is not None and not (isinstance(jobs, Integral) and jobs >= 1):
         raise WorkbenchError(f"jobs is {jobs!r}: at least one cell at a time", "None: as many as there are CPUs")
-    given, how, numbers = model, options, () if seeds is None else seeds_of(options.seed, seeds)
-    named = not isinstance(model, Model)
-    model = frontends.network(model, batch, options.seed, classes)
-    model = model if weights is None else session.with_weights(model, weights)
-    board = boards.chosen(board, sram)
-    parsed = check_names(model, wanted)
-    require_applicable(model.graph, optimizer)
-    asked = options.reading.asked
-    model, options = with_data(model, options, calibrate=named and pretrain is None)
-    require_samples(model, optimizer.accumulate, options)
-    if pretrain is not None:
-        model = pretraining.pretrain(
-            model, pretrain, adapt_to=options.data, seed=options.seed, loss=options.loss, **asked
-        )
+    given, how, numbers = model, training, () if seeds is None else seeds_of(training.seed, seeds)
+    board, parsed = boards.chosen(board, sram), {}
+
+    def check(network: Model) -> None:
+        parsed.update(check_names(network, wanted))
+        require_applicable(network.graph, optimizer)
+
+    model, training = prepared(
+        model, training, optimizer, batch=batch, classes=classes, weights=weights, pretrain=pretrain, check=check
+    )
     if models is None:
         of_each = model if weights is not None or pretrain is not None else given
         models = networks(of_each, model, numbers, how, batch, classes) if numbers else {None: model}
     keep = folder is not None
     work = [
         _Job(replace(cell, seed=seed), parsed[cell.policy], each, optimizer, board,
-             options if seed is None else replace(options, seed=seed), keep, virtual=not lone)
+             training if seed is None else replace(training, seed=seed), keep, virtual=not lone)
         for cell in wanted
         for seed, each in models.items()
     ]  # fmt: skip
@@ -149,7 +142,7 @@ def compare_cells(
     def comparison() -> Comparison:
         return Comparison(tuple(outcomes[cell] for cell in order if cell in outcomes))
 
-    with filling(folder) if keep else nullcontext() as new:
+    with nullcontext() if folder is None else filling(folder) as new:
         shelf = Shelf(new, lone)
         shelf.keep_tables(comparison())
         try:
@@ -167,6 +160,25 @@ def compare_cells(
             if keep and not comparison().runs:
                 shelf.remove_tables()
     return comparison()
+
+
+@takes(compare_cells, without=("models", "lone"))
+def compare(
+    model: str | Path | Model,
+    policies: Sequence[str],
+    schedules: Sequence[str] | None = None,
+    *,
+    passes: str = "",
+    input: str = "whole",
+    **options: Any,
+) -> Comparison:
+    """Every policy under every schedule (None: under all that can run so): see compare_cells.
+
+    `passes` and `input`, and all further keywords, as in session.run.
+    """
+    passes = passes_for(passes, input)
+    schedules = usual_schedules(input) if schedules is None else schedules
+    return compare_cells(model, cells(policies, schedules, passes), **options)
 
 
 def _training(cell: Cell) -> tuple:

@@ -15,12 +15,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.connection import wait
 from types import ModuleType
+from typing import Any
 
 PRELOAD = ["workbench.session", "sklearn.datasets", "sklearn.model_selection"]  # what takes long and every run needs
 PATIENCE = 1.0  # seconds all processes together have to take their temporary folders and compilers with them
@@ -40,14 +41,15 @@ class Died:
 
 def in_processes(
     function: Callable, items: Sequence, jobs: int, begun: Callable[[int], None] | None = None
-) -> Iterator[tuple[int, object]]:
+) -> Generator[tuple[int, Any], None, None]:
     """(index, function(item)) in the order of arrival; Died for an item whose process ended without a result.
 
     `items` may grow while results arrive. `begun` hears the index of each item whose process has started. `function`
     and the items are pickled. When the generator is left early, the processes under way are ended.
     """
     context = _context()
-    begins, running = 0, {}
+    begins = 0
+    running: dict[Any, tuple[int, Any]] = {}  # end of a pipe -> index, process
     try:
         while begins < len(items) or running:
             while begins < len(items) and len(running) < jobs:
@@ -151,7 +153,7 @@ def _end_server() -> None:
 
     The standard library has no public way to end it.
     """
-    server = forkserver._forkserver
+    server: Any = forkserver._forkserver
     if server._forkserver_pid is not None:
         os.kill(server._forkserver_pid, signal.SIGKILL)
         server._stop()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +16,9 @@ from workbench import frontends
 from workbench.errors import WorkbenchError, shown
 from workbench.feeding import Training, with_data
 from workbench.frontends import Model
-from workbench.policy import is_number
+from workbench.options import is_number, passes_for, takes
 from workbench.study.cells import Cell, Comparison
+from workbench.study.compare import compare_cells
 
 MOST = 100  # the network of each lies in memory
 
@@ -57,17 +59,16 @@ def same_weights(models: Mapping[int, Model]) -> bool:
     return all(np.array_equal(each[name], first[name]) for each in others for name in first)
 
 
+@takes(compare_cells, without=("models", "lone", "seeds"), trace="ops")
 def run_seeds(
     model: str | Path | Model, seeds: int = 3, *, policy: str = "full", schedule: str = "optimized", passes: str = "",
-    **how,
+    input: str = "whole", **options: Any,
 ) -> Comparison:  # fmt: skip
     """One run with each of so many seeds, from `seed` on: `.runs`, and `.over_seeds()[0]` for mean and spread.
 
     Further keywords are those of compare: `folder` keeps the runs in seed-0/ … beside seeds.csv. Unlike there, `trace`
     is ops unless given, and what does not fit the board is an error.
     """
-    from workbench.study.compare import compare_cells
-
     seeds_of(0, seeds)  # raises; None would be one run that knows no seeds
-    how = {"trace": "ops", **how, "seeds": seeds, "lone": True}
-    return compare_cells(model, [Cell(policy, schedule, passes)], **how)
+    options = {"trace": "ops", **options, "seeds": seeds, "lone": True}
+    return compare_cells(model, [Cell(policy, schedule, passes_for(passes, input))], **options)

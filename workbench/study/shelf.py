@@ -70,6 +70,8 @@ class Shelf:
 
     def remove_tables(self) -> None:
         """They are worth no earlier comparison."""
+        if self.folder is None:
+            return
         for name in (TABLE, SEEDS):
             (self.folder / name).unlink(missing_ok=True)
 

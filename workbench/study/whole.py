@@ -95,4 +95,4 @@ def _apart(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> float:
     if not np.array_equal(np.isfinite(got), finite):
         return float("inf")
     apart, norm = np.linalg.norm((got - wanted)[finite]), np.linalg.norm(wanted[finite])
-    return float(apart / max(norm, SMALLEST)) if apart > NOTHING else 0.0
+    return float(apart) / max(float(norm), SMALLEST) if apart > NOTHING else 0.0

@@ -19,12 +19,12 @@ import pandas as pd
 from workbench.emulate.machine import Machine
 from workbench.emulate.timing import TimingModel, model_of
 from workbench.errors import WorkbenchError, there_are
+from workbench.options import LEVELS
 from workbench.tables import BufferRow, OpRow
 from workbench.trace import attribution, results
 from workbench.trace import state as s
 from workbench.units import quantity
 
-LEVELS = ("off", "ops", "memory")
 BUDGET = 20_000_000_000  # instructions: half a minute of emulation, and minutes of a real Cortex-M
 
 
