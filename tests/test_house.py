@@ -13,6 +13,8 @@ import pytest
 import workbench
 import workbench.ops
 from workbench.ir.op import registered
+from workbench.passes import apply_policy, permute_channels
+from workbench.passes.pipeline import PASSES
 
 PACKAGE = Path(workbench.__file__).parent
 OPERATORS = frozenset(registered())
@@ -21,7 +23,9 @@ NAMING_OPERATORS = {  # beside the operators' own files
     "quantize/emit.py": "which int8 operator does what a float32 one does",
 }
 ASKING_FOR_TILES = {"passes/by_rows.py", "passes/stretches.py"}  # whether something can run by tiles: they try it
+PASS_MODULES = {each.run.__module__ for each in PASSES.values()} | {apply_policy.__name__, permute_channels.__name__}
 FAMILIES = ("nn.", "qnn.")
+ALIAS_WALKS, MOST_ALIAS_WALKS = ("storage_roots", "Aliases"), 6
 BUILDING = {"op", "shared", "Node"}  # calls whose first argument is an operator's name, as that of get is
 QUOTED = re.compile(rf"""["']({"|".join(map(re.escape, (*FAMILIES, *sorted(OPERATORS))))})""")  # parses few files
 
@@ -82,6 +86,29 @@ def _called(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
+def named_passes(source: str, own: str = "") -> list[str]:
+    """Imports of passes, and literals that are the name of one; `own`: the module that it is the source of."""
+    tree, found = ast.parse(source), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found += [f"line {node.lineno} imports {name}" for name in modules if name in PASS_MODULES - {own}]
+    named = [each for each in texts(tree) if each.value in PASSES and each not in docstrings(tree)]
+    return found + [f"line {each.lineno} names the pass {each.value!r}" for each in named]
+
+
+def alias_walks(source: str) -> list[str]:
+    """Where the nodes of a graph are walked to learn which values share storage, in place of asking its analysis."""
+    if not any(name in source for name in ALIAS_WALKS):
+        return []
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [f"line {node.lineno} calls {_called(node.func)}" for node in calls if _called(node.func) in ALIAS_WALKS]
+
+
 def caught_shapes(source: str) -> list[str]:
     """Where a ShapeError is caught, by name."""
     if "ShapeError" not in source:
@@ -128,6 +155,35 @@ def test_a_named_operator_is_found(source):
 ])  # fmt: skip
 def test_a_word_is_no_operator(source):
     assert not named_operators(source)
+
+
+def test_no_pass_names_another():
+    found = {where: named_passes(source) for where, source in sources("passes/") if where != "passes/pipeline.py"}
+    assert len(found) > len(PASSES)
+    assert not any(found.values()), found
+
+
+@pytest.mark.parametrize("source", [
+    "from workbench.passes.regions import regions",
+    "from workbench.passes import Declined, in_place",
+    "def f():\n    import workbench.passes.dead_code",
+    'LATER = ("early-update", "in-place")',
+    'if "regions" in later: pass',
+])  # fmt: skip
+def test_a_named_pass_is_found(source):
+    assert named_passes(source)
+
+
+def test_what_shares_storage_is_asked_of_the_analysis():
+    found = {where: alias_walks(source) for where, source in sources() if alias_walks(source)}
+    assert sum(map(len, found.values())) <= MOST_ALIAS_WALKS, found
+
+
+@pytest.mark.parametrize(
+    "source", ["root = storage_roots(graph)", "for node in nodes: storage.Aliases(names).add(node)"]
+)
+def test_a_walk_for_aliases_is_found(source):
+    assert len(alias_walks(source)) == 1
 
 
 def test_nobody_catches_a_shape_error_but_who_reads_files_or_talks_to_people():
