@@ -17,10 +17,11 @@ from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph, Node
 from workbench.ir.types import TensorType
 from workbench.ir.verify import verify
-from workbench.objective import BCE, CLASSIFY, CROSS_ENTROPY, INPUT, LABELS, MSE, VALUES, Objective
+from workbench.objective import BCE, CLASSIFY, INPUT, LABELS, VALUES, Objective
 from workbench.policy import PLAIN_SGD, Optimizer
+from workbench.quantize import emit
 
-LOSS_OPS = {CROSS_ENTROPY: "nn.softmax_cross_entropy", MSE: "nn.mse", BCE: "nn.bce_with_logits"}
+SQUASHING = "sigmoid"  # the function that binary cross-entropy with logits undoes
 
 
 def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str, str]]:
@@ -92,8 +93,7 @@ def training_step(
     builder = Builder(forward)
     logits = _outputs(builder, forward, objective)
     if logits.type.scale:
-        scale, zero_point = logits.type.scale, logits.type.zero_point
-        logits = builder.op("qnn.dequantize", logits, label="logits", scale=scale, zero_point=zero_point)
+        logits = emit.dequantized(builder, logits, label="logits")
     loss = _loss(builder, logits, objective)
     graph, names = differentiate(builder.graph(loss), wanted)
 
@@ -134,9 +134,14 @@ def _outputs(builder: Builder, forward: Graph, objective: Objective) -> Value:
     last = builder.producer(output) if objective.loss == BCE else None
     if last is None:
         return output
-    table = builder.producer(builder.value(last.operands[1])) if last.op == "qnn.lookup" else None
-    squashed = last.op == "nn.sigmoid" or (table is not None and table.attrs.get("function") == "sigmoid")
-    return builder.value(last.operands[0]) if squashed else output
+    return builder.value(last.operands[0]) if _function(builder, last) == SQUASHING else output
+
+
+def _function(builder: Builder, node: Node) -> str:
+    """The function that a node computes of each element, be it by a table; "" of another node."""
+    op = ops.get(node.op)
+    table = None if op.tabulated is None else builder.producer(builder.value(node.operands[op.tabulated]))
+    return str(table.attrs.get("function", "")) if table else op.function
 
 
 def _loss(builder: Builder, logits: Value, objective: Objective) -> Value:
@@ -151,7 +156,7 @@ def _loss(builder: Builder, logits: Value, objective: Objective) -> Value:
             attrs = {"scale": target.type.scale, "zero_point": target.type.zero_point}
         if target.shape != logits.shape:
             target = builder.reshape(target, newshape=logits.shape, label="target")
-    return builder.op(LOSS_OPS[objective.loss], logits, target, label="loss", **attrs)
+    return builder.op(ops.of_loss(objective.loss).name, logits, target, label="loss", **attrs)
 
 
 def require_applicable(forward: Graph, optimizer: Optimizer) -> None:
@@ -187,7 +192,7 @@ def _append_update(
             attrs |= {
                 called: tuple(map(int, order.get(axis, ()))) for axis, called in enumerate(("filters", "channels"))
             }
-        builder.op("qnn.sgd", builder.value(name), gradient, scales, rate, *counters, **attrs)
+        emit.updated(builder, builder.value(name), gradient, scales, rate, *counters, **attrs)
     elif optimizer.momentum:
         speed = builder.state_beside(name, "momentum")
         builder.sgd_momentum(builder.value(name), gradient, speed, rate, momentum=optimizer.momentum, **attrs)

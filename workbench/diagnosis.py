@@ -22,7 +22,6 @@ from workbench.report.learning.rates import Worth
 
 SAMPLES, FEWEST = 32, 8  # that a network is seen with; fewer tell nothing of a channel
 MOST_MACS = 1 << 28  # of all of them: about a second
-WITHIN = ("nn.bias_add", "nn.relu", "nn.relu6")  # a layer
 
 
 def observed(model: Model, weights: Mapping[str, np.ndarray], samples: np.ndarray) -> Observed:
@@ -82,7 +81,7 @@ def layer_ends(graph: Graph) -> dict[str, Node]:
         if "weight" not in ops.get(node.op).parameters.values():
             continue
         end = node.results[0]
-        while len(after := readers.get(end, [])) == 1 and after[0].op in WITHIN:
+        while len(after := readers.get(end, [])) == 1 and ops.get(after[0].op).epilogue:
             end = after[0].results[0]
         ends[end] = node
     return ends

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.autodiff import LOSS_OPS
+import workbench.ops  # noqa: F401  registers the losses
 from workbench.ir import op as ops
 from workbench.objective import BCE, LABELS, MSE, Objective
 
@@ -29,7 +29,7 @@ def figures(objective: Objective, outputs: np.ndarray, targets: np.ndarray) -> F
     if objective.target != LABELS:
         targets = targets.reshape(outputs.shape).astype(np.float64)
     with np.errstate(all="ignore"):
-        (value,) = ops.get(LOSS_OPS[objective.loss]).evaluated(outputs, targets)
+        (value,) = ops.of_loss(objective.loss).evaluated(outputs, targets)
     loss = float(value) if np.isfinite(value) else None
     if objective.target == LABELS:
         predicted, labels, classes = outputs.argmax(axis=1), targets.reshape(-1).astype(int), outputs.shape[1]

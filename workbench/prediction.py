@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.artifacts import Built
-from workbench.autodiff import LOSS_OPS, loss_nodes
+from workbench.autodiff import loss_nodes
 from workbench.boards import Board
 from workbench.data import Data, Network, Reading, as_seen, resolved
 from workbench.data.own import AS_IT_IS
@@ -26,6 +26,7 @@ from workbench.engine import Engine
 from workbench.errors import DataError, RecordError, WorkbenchError
 from workbench.evaluation import Figures, figures
 from workbench.feeding import AUTO
+from workbench.ir import op as operators
 from workbench.ir.graph import Graph
 from workbench.ir.text import parse_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
@@ -179,7 +180,7 @@ def of_run(run: Run, elf: bytes | None, files: Mapping[str, str] | None = None) 
 def _require_whole(firmware: Firmware, weights: Mapping[str, np.ndarray], loss: str) -> None:
     """Raise RecordError for a run that was put together from several, or by hand."""
     graph, objective = firmware.graph, firmware.objective
-    if LOSS_OPS[objective.loss] != loss:
+    if operators.of_loss(objective.loss).name != loss:
         raise RecordError(f"its loss is {objective.loss}; the operator is {loss}")
     if objective.target == INPUT and prod(firmware.network.output) != prod(firmware.network.shape):
         raise RecordError("its target is the input, which its output is not like")

@@ -11,7 +11,8 @@ from workbench.data import Data
 from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
 from workbench.quantize import room
-from workbench.quantize.post_training import quantized, ranges_seen
+from workbench.quantize.calibration import ranges_seen
+from workbench.quantize.post_training import quantized
 
 X = np.random.default_rng(0).random((12, 4), np.float32)
 

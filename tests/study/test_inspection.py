@@ -5,8 +5,9 @@ import small_mcu
 
 from workbench import boards, frontends, session
 from workbench.frontends.layers import Network
+from workbench.ir import op as ops
 from workbench.study.inspection import estimate, trained_layers, usual_policies
-from workbench.study.instructions import PER, estimated_instructions
+from workbench.study.instructions import estimated_instructions
 
 
 def residual(batch=1):
@@ -61,8 +62,8 @@ def test_the_estimate_holds(name, policy):
 def test_instructions_of_an_operator_that_was_measured():
     net = Network("dense", (1, 64))
     graph = net.model(net.dense(net.input, "fc", 10)).graph
-    per_mac, per_element = PER["nn.dense"]
-    assert estimated_instructions(graph) == round(640 * per_mac + 10 * per_element + 10 * 7)  # bias_add is not in PER
+    per_mac, per_element = ops.get("nn.dense").instructions
+    assert estimated_instructions(graph) == round(640 * per_mac + 10 * per_element + 10 * 7)  # bias_add: none
 
 
 def test_what_fits_where():

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,8 @@ from workbench.frontends.zoo.mcu import CLASSES, sparse_policies
 from workbench.ir.build import Builder, Value
 from workbench.ir.verify import NAME, verify
 from workbench.plain import printable
+from workbench.quantize import emit
+from workbench.quantize.quantization import Quantization
 from workbench.quantize.safe_channels import SCALES, safe_channels
 
 PARTS = {"weight": np.int8, "bias": np.int32, "weight_scale": np.float32}  # of a layer, as the NPZ has them
@@ -86,6 +87,15 @@ def _naming(path: Path):
         yield
     except (ModelError, ShapeError, GraphError) as error:
         raise ModelError(f"{path.name}: {error.message}", error.hint) from None
+
+
+@contextmanager
+def _fitting(layer: str):
+    """Raise ModelError that names the layer whose operands do not fit each other."""
+    try:
+        yield
+    except ShapeError as error:
+        raise ModelError(f"{layer}: {error.message}", error.hint) from None
 
 
 def _read(path: Path) -> dict:
@@ -169,8 +179,8 @@ class _Reader:
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
         shape = (batch, *told["input"]["shape"][1:])
-        quantization = {"scale": told["input"]["scale"], "zero_point": told["input"]["zero_point"]}
-        self.input = self.build.input("input0", shape, "int8", **quantization)
+        self.input = self.build.input("input0", shape, "int8", scale=told["input"]["scale"],
+                                      zero_point=told["input"]["zero_point"])  # fmt: skip
 
     def _elements(self) -> dict[str, int]:
         """How many elements each stored array has."""
@@ -195,9 +205,7 @@ class _Reader:
                 x = self.conv(x, name)
             if block["residual"]:
                 x = self.residual(before, x, block["residual"])
-        same: dict[str, Any] = {"x_scale": x.type.scale, "y_scale": x.type.scale}
-        zero: dict[str, Any] = {"x_zero_point": x.type.zero_point, "y_zero_point": x.type.zero_point}
-        x = self.build.op("qnn.avg_pool2d", x, pool_size=x.shape[2:], **same, **zero, label="pool")
+        x = emit.average(self.build, x, Quantization.of(x.type), pool_size=x.shape[2:], label="pool")
         x = self.build.batch_flatten(self.conv(x, names[-1], self.classes), label="flatten")
         about = f"{len(names)} int8 convolutions, {self.classes} classes, from {printable(path.name)}"
         graph = verify(self.build.graph(x))
@@ -213,22 +221,19 @@ class _Reader:
         told = self.convs.get(name)
         if told is None:
             raise ModelError(f"blocks names {name[:SHOWN]}, which convs does not hold")
-        quantization = {key: told[key] for key in ("x_scale", "x_zero_point", "y_scale", "y_zero_point")}
         if abs(x.type.scale / told["x_scale"] - 1) > 1e-6 or x.type.zero_point != told["x_zero_point"]:
             raise ModelError(f"{name} reads scale {told['x_scale']}, zero point {told['x_zero_point']}; what is before "
                              f"it gives {x.type.scale}, {x.type.zero_point}")  # fmt: skip
-        quantization["x_scale"] = x.type.scale
         w, b, s = (values[:rows] for values in self._stored(name, told, rows or 0))
-        kernel = w.shape[2:]
         w, b, s = safe_channels(w, b, s, told["x_scale"] / told["y_scale"])
-        weight, bias, scales = (self._parameter(f"{name}.{part}", values) for part, values in
-                                (("weight", w), ("bias", b), ("weight_scale", s)))  # fmt: skip
-        m = self.build.op("qnn.requantization", scales, x_scale=quantization["x_scale"], y_scale=told["y_scale"],
-                          label=f"{name}.factors")  # fmt: skip
-        y = self._built(
-            "qnn.conv2d", x, weight, bias, m, channels=w.shape[0], kernel_size=kernel, strides=(told["stride"],) * 2,
-            padding=(told["padding"],) * 4, groups=told["groups"], label=name, **quantization,
-        )  # fmt: skip
+        weight, bias, scales = (
+            emit.parameter(self.build, self.weights, f"{name}.{part}", values)  # once, if blocks name it twice
+            for part, values in (("weight", w), ("bias", b), ("weight_scale", s))
+        )
+        of_y = Quantization(told["y_scale"], told["y_zero_point"])
+        with _fitting(name):
+            y = emit.layer(self.build, x, weight, bias, scales, of_y, strides=(told["stride"],) * 2,
+                           padding=(told["padding"],) * 4, groups=told["groups"], label=name)  # fmt: skip
         if y.type.elements > LARGEST_TENSOR:
             raise ModelError(f"{name} makes {y.type}, more than a network for a microcontroller has")
         return y
@@ -255,25 +260,15 @@ class _Reader:
     def residual(self, a: Value, b: Value, name: str) -> Value:
         if name not in self.adds:
             raise ModelError(f"blocks names {name[:SHOWN]}, which residual_adds does not hold")
-        y = self.adds[name]["params"]
-        _require(f"{name}: params", y, SUM)
-        return self._built(
-            "qnn.add", a, b, a_scale=a.type.scale, a_zero_point=a.type.zero_point, b_scale=b.type.scale,
-            b_zero_point=b.type.zero_point, y_scale=y["y_scale"], y_zero_point=y["y_zero"], label=name,
-        )  # fmt: skip
-
-    def _built(self, op: str, *operands: Value, label: str, **attrs) -> Value:
-        """The operator's result. Raises ModelError that names the layer whose operands do not fit each other."""
-        try:
-            return self.build.op(op, *operands, label=label, **attrs)
-        except ShapeError as error:
-            raise ModelError(f"{label}: {error.message}", error.hint) from None
-
-    def _parameter(self, name: str, values: np.ndarray) -> Value:
-        if name in self.weights:  # of a layer that blocks name twice
-            return self.build.value(name)
-        self.weights[name] = values
-        return self.build.parameter(name, values.shape, str(values.dtype))
+        told = self.adds[name]["params"]
+        _require(f"{name}: params", told, SUM)
+        of_a, of_b, of_y = (
+            Quantization.of(a.type),
+            Quantization.of(b.type),
+            Quantization(told["y_scale"], told["y_zero"]),
+        )
+        with _fitting(name):
+            return emit.of_two(self.build, "add", (a, b), (of_a, of_b), of_y, label=name)
 
 
 def _sparse(name: str, policy) -> tuple[int, dict[int, float]]:

@@ -24,6 +24,7 @@ GradRule = Callable[..., "Value"]
 Samples = Callable[[np.random.Generator], "Sequence[Sample]"]
 
 REQUIRED = object()  # an attribute without a default
+UNMEASURED = 5, 7  # instructions of an operator whose own were not counted
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ class Op:
     attrs                        name -> default, or REQUIRED; in the order they are printed
     training                     attributes a forward node takes when its gradient is wanted (a saved argmax)
     masked                       the gradient operator that needs of this one's result only the bits of `mask=True`
+    by_mask                      of such a gradient operator: the one that reads those bits in place of operand 1
     takes                        result i takes over operand takes[i], always; or a function of the attributes, which
                                  gives None for a result that has storage of its own
     dtypes                       operand index -> dtypes it may have, where that is not float32; None: whatever
@@ -152,8 +154,15 @@ class Op:
     layouts                      what storage it works on: "" row-major only; "same": any, one for all operands and
                                  results (elementwise); "any": `infer` decides (layout_transform)
     view                         the result is operand 0's storage under another shape
+    epilogue                     what a weighted layer's own node can do at its end instead of this operator: "bias", or
+                                 the activation called so
+    function                     the function of one element that it is, by the name that int8 tables know it by
+    tabulated                    the operand that holds its function as a table, where it has none of its own
+    adds                         its result is the sum of its two operands
+    onto                         the operand that its sums may begin at, the last one, where a node has it
     phase                        "update" or "backward" where the operator decides it, "" where its place does
-    loss                         a scalar at which differentiation starts: its grads are called with dy=None, meaning 1
+    loss                         the loss that it computes, as an objective calls it: a scalar at which differentiation
+                                 starts, so that its grads are called with dy=None, meaning 1; "": none
     parameters                   operand index -> "weight" or "bias", for policies; "scale" (of int8), "constant": never
                                  updated
     units(build, index, *operands, **attrs)
@@ -166,6 +175,8 @@ class Op:
     keeps                        its result is a part of what it reads, kept for the backward: made right behind its
                                  operand's last forward reader, so that the rest need not live on
     macs(*types, **attrs)        multiply-accumulates
+    instructions                 per multiply-accumulate, and per element: fitted to what was counted on a Cortex-M4
+                                 (see study/instructions); UNMEASURED unless it was
     samples(rng)                 list of Sample
     rows                         how it works row by row, where it can
     slices(sliced, *types, **attrs)
@@ -183,18 +194,25 @@ class Op:
     attrs: Attrs = field(default_factory=dict)
     training: Attrs = field(default_factory=dict)
     masked: str = ""
+    by_mask: str = ""
     takes: tuple[int, ...] | Callable[..., tuple[int | None, ...]] = ()
     dtypes: Mapping[int, tuple[str, ...]] | None = field(default_factory=dict)
     layouts: str = ""
     view: bool = False
+    epilogue: str = ""
+    function: str = ""
+    tabulated: int | None = None
+    adds: bool = False
+    onto: int | None = None
     phase: str = ""
-    loss: bool = False
+    loss: str = ""
     parameters: Mapping[int, str] = field(default_factory=dict)
     units: Callable[..., "tuple[Value, float]"] | None = None
     part: Callable[..., tuple[int, int]] | None = None
     ties: Callable[..., Ties] | None = None
     keeps: bool = False
     macs: Callable[..., int] = lambda *_, **__: 0
+    instructions: tuple[float, float] = UNMEASURED
     kernel: Kernel | None = None
     rows: Rows | None = None
     slices: Callable[..., Slice | None] = lambda *_, **__: None
@@ -315,6 +333,14 @@ def get(name: str) -> Op:
 def by_short_name(name: str) -> Op | None:
     """'conv2d' -> nn.conv2d."""
     return _REGISTRY.get(name) or _REGISTRY.get(f"nn.{name}")
+
+
+def of_loss(loss: str) -> Op:
+    """The operator that computes the loss of this name. Raises GraphError where there is none."""
+    found = next((op for op in _REGISTRY.values() if op.loss == loss), None)
+    if not loss or found is None:
+        raise GraphError(f"no operator computes the loss {loss!r}")
+    return found
 
 
 def registered() -> dict[str, Op]:

@@ -2,7 +2,7 @@
 
 import re
 
-from workbench.errors import GraphError, ShapeError, shown
+from workbench.errors import GraphError, WorkbenchError, shown
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.op import Op
@@ -57,7 +57,7 @@ def _verify_types(graph: Graph, node: Node, kind: Op, where: str) -> None:
     types = [graph.types[operand] for operand in node.operands]
     try:
         expected = kind.result_types(types, kind.complete(node.attrs))
-    except (ShapeError, GraphError) as error:
+    except WorkbenchError as error:  # whatever the operator objects to
         raise GraphError(f"{where}: {error.message}") from None
     found = tuple(graph.types[result] for result in node.results)
     if found != expected:

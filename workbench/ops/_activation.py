@@ -15,6 +15,7 @@ from workbench.ir.ranges import Range, Ranges, Within
 from workbench.ir.types import TensorType
 from workbench.ops import relu, relu6
 
+BIAS = "bias"  # the epilogue that is no activation
 ATTRS = {"activation": "", "mask": False}
 
 

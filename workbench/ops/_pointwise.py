@@ -91,7 +91,7 @@ def register_activation(f: Activation) -> None:
 
     register(Op(
         name=f"nn.{f.name}", infer=infer, evaluate=f.evaluate, within=f.within, grads=(grad_x,), samples=samples,
-        attrs=f.attrs, layouts="same", ties=channelwise,
+        attrs=f.attrs, layouts="same", ties=channelwise, function=f.name,
         kernel=Kernel("pointwise_f32.h", "pointwise_f32", literals, in_place=(0,)),
         rows=Rows("pointwise_f32.h", "pointwise_rows_f32", row_literals),
     ))  # fmt: skip

@@ -56,8 +56,8 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="add", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples,
-    layouts="same", parameters={0: "constant", 1: "constant"},
+    layouts="same", parameters={0: "constant", 1: "constant"}, adds=True,
     kernel=Kernel("broadcast_f32.h", function, literals, in_place=(0, 1)),
     rows=Rows("elementwise_rows_f32.h", "add_rows_f32", lambda a, b: [a.shape[1], a.shape[3]], same_rows, (0, 1)),
-    ties=ties_of_both,
+    ties=ties_of_both, instructions=(0, 6.7),
 ))  # fmt: skip

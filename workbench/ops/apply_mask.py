@@ -41,5 +41,5 @@ register(Op(
     dtypes={1: ("bit",)}, layouts="same",
     kernel=Kernel("apply_mask_f32.h", "apply_mask_f32", lambda dy, mask: [dy.elements, 0], in_place=(0,)),
     rows=Rows("elementwise_rows_f32.h", "apply_mask_rows_f32", lambda dy, mask: list(dy.shape[1:])),
-    slices=slices,
+    slices=slices, instructions=(0, 7.5),
 ))  # fmt: skip

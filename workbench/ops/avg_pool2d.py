@@ -105,10 +105,11 @@ _ATTRS = {"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "co
 register(Op(
     name="nn.avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs=_ATTRS,
     kernel=Kernel("avg_pool2d_f32.h", "avg_pool2d_f32", literals),
-    ties=channelwise,
+    ties=channelwise, instructions=(0, 2.7),
 ))  # fmt: skip
 register(Op(
     name="nn.avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, within=sums(evaluate_grad),
     grads=(grad_dy,), samples=samples_grad,
     attrs={"size": REQUIRED, **_ATTRS}, kernel=Kernel("avg_pool2d_grad_f32.h", "avg_pool2d_grad_f32", literals_grad),
+    instructions=(0, 5.4),
 ))  # fmt: skip

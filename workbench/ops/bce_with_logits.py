@@ -16,6 +16,7 @@ from workbench.ir.build import Builder, Value, Values
 from workbench.ir.op import Kernel, Op, Sample, register
 from workbench.ir.ranges import Range, known, near
 from workbench.ir.types import TensorType
+from workbench.objective import BCE
 from workbench.ops._in_order import in_order
 from workbench.ops._target import ATTRS, DTYPES, check_target, literals, real_target, suffix
 from workbench.ops.softmax import exponentials
@@ -83,7 +84,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="nn.bce_with_logits", infer=infer, evaluate=evaluate, within=within, grads=(grad_x, None), samples=samples,
-    attrs=ATTRS, dtypes=DTYPES, loss=True,
+    attrs=ATTRS, dtypes=DTYPES, loss=BCE,
     kernel=Kernel("bce_with_logits_f32.h", lambda *types, **_: f"bce_with_logits_{suffix(*types)}", literals),
 ))  # fmt: skip
 register(Op(

@@ -38,6 +38,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="nn.bias_add", infer=infer, evaluate=evaluate, grads=(grad_x, grad_b), samples=samples, parameters={1: "bias"},
+    epilogue="bias",
     ties=lambda x, b: ({1: "channel"}, {0: "channel"}, {1: "channel"}),
     rows=Rows("elementwise_rows_f32.h", "bias_add_rows_f32", lambda x, b: [x.shape[1], x.shape[3]]),
     kernel=Kernel(

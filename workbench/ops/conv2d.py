@@ -204,5 +204,5 @@ register(Op(
     attrs={**WINDOW_ATTRS, **ATTRS},
     part=part, ties=ties, parameters={1: "weight", 2: "bias"},
     kernel=Kernel("conv2d_f32.h", function, literals, operands=3, results=2, split=(1,)),
-    rows=Rows("conv2d_rows_f32.h", function_rows, literals_rows, reach, operands=3, results=2),
+    rows=Rows("conv2d_rows_f32.h", function_rows, literals_rows, reach, operands=3, results=2), instructions=(3.7, 0),
 ))  # fmt: skip

@@ -102,4 +102,5 @@ register(Op(
     name="nn.conv2d_backward_weight", infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs,
     attrs={**conv2d_defaults, "kernel_size": REQUIRED},
     kernel=Kernel("conv2d_backward_weight_f32.h", "conv2d_backward_weight_f32", literals), slices=slices,
+    instructions=(3.6, 0),
 ))  # fmt: skip

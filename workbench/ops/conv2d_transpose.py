@@ -148,8 +148,8 @@ register(Op(
     name="nn.conv2d_transpose", infer=infer, evaluate=evaluate, within=sums(evaluate),
     grads=(grad_dy, grad_w, grad_onto), samples=samples, macs=macs,
     attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
-    parameters={1: "weight"},
+    parameters={1: "weight"}, onto=2,
     kernel=Kernel("conv2d_transpose_f32.h", function, literals, in_place=(2,), split=(1,), operands=3),
     rows=Rows("conv2d_transpose_rows_f32.h", function_rows, literals_rows, reach, images=(0, 2), operands=3),
-    slices=slices,
+    slices=slices, instructions=(3.4, 0),
 ))  # fmt: skip

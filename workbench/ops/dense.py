@@ -85,5 +85,5 @@ register(Op(
     samples=samples, attrs=ATTRS,
     macs=lambda x, w, *b, **_: x.shape[0] * w.elements,
     parameters={1: "weight", 2: "bias"}, part=part, ties=ties,
-    kernel=Kernel("dense_f32.h", function, literals, operands=3, results=2, split=(1,)),
+    kernel=Kernel("dense_f32.h", function, literals, operands=3, results=2, split=(1,)), instructions=(5.6, 7.7),
 ))  # fmt: skip

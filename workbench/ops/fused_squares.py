@@ -15,6 +15,7 @@ from workbench.ir.ranges import Range
 from workbench.ir.types import TensorType
 from workbench.ops import clip, conv2d_backward_weight, matmul, qnn_conv2d_backward_weight  # noqa: F401  registered before this
 
+SQUARES = "sum_of_squares"
 GRADIENTS = {  # -> kernel
     "nn.matmul": ("squares_f32.h", "matmul_squares_f32"),
     "nn.conv2d_backward_weight": ("squares_f32.h", "conv2d_backward_weight_squares_f32"),
@@ -22,14 +23,15 @@ GRADIENTS = {  # -> kernel
 }
 
 
-def squared_name(gradient: str) -> str:
-    """What the operator is called that gives the sum of a gradient's squares; "" where there is none."""
-    return f"{gradient}_squares" if gradient in GRADIENTS else ""
+def squared_name(gradient: str, reader: str = SQUARES) -> str:
+    """What the operator is called that does both a gradient and its `reader`, the sum of its squares; "" where there is
+    none."""
+    return f"{gradient}_squares" if gradient in GRADIENTS and reader == SQUARES else ""
 
 
 def fuse(gradient: Op, header: str, function: str) -> Op:
     """Of operands dy and x, and s where the weight counts integers."""
-    squares, filters_alone = get("sum_of_squares"), gradient.name.startswith("qnn.")
+    squares, filters_alone = get(SQUARES), gradient.name.startswith("qnn.")
 
     def infer(dy: TensorType, x: TensorType, s: TensorType | None = None, *, unit: float, **attrs: Any) -> Types:
         return squares.infer(gradient.infer(dy, x, **attrs), *filter(None, [s]), unit=unit)

@@ -63,10 +63,12 @@ register(Op(
                   lambda x: [x.shape[0] * x.shape[1], x.shape[2] * x.shape[3]]),
     ties=channelwise,
     rows=Rows("elementwise_rows_f32.h", "global_avg_pool2d_rows_f32", lambda x: list(x.shape[1:]), adds_up=True),
+    instructions=(0, 3.3),
 ))  # fmt: skip
 register(Op(
     name="nn.global_avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
     attrs={"size": REQUIRED}, kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_grad_f32", literals_grad),
     rows=Rows("elementwise_rows_f32.h", "global_avg_pool2d_grad_rows_f32",
               lambda dy, size: [dy.shape[1], *size], images=(), parted=(0,)),
+    instructions=(0, 2.3),
 ))  # fmt: skip

@@ -77,4 +77,5 @@ register(Op(
     name="nn.matmul", infer=infer, evaluate=evaluate, within=sums(evaluate), grads=(grad_a, grad_b),
     samples=samples, macs=macs,
     attrs={"transpose_a": False, "transpose_b": False}, kernel=Kernel("matmul_f32.h", function, literals, split=(1,)),
+    instructions=(5.8, 0.3),
 ))  # fmt: skip

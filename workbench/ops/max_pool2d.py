@@ -179,7 +179,7 @@ register(Op(
     name="nn.max_pool2d", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     attrs={"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "argmax": False},
     training={"argmax": True}, dtypes={0: ("float32", "int8")}, kernel=Kernel("max_pool2d_f32.h", function, literals),
-    ties=channelwise, rows=Rows("max_pool2d_rows_f32.h", function_rows, literals_rows, reach),
+    ties=channelwise, rows=Rows("max_pool2d_rows_f32.h", function_rows, literals_rows, reach), instructions=(0, 5.6),
 ))  # fmt: skip
 register(Op(
     name="nn.max_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, within=sums(evaluate_grad),
@@ -187,4 +187,5 @@ register(Op(
     attrs={"size": REQUIRED, "pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0)},
     dtypes={1: ("int8", "int32")}, kernel=Kernel("max_pool2d_grad_f32.h", function_grad, literals_grad),
     rows=Rows("max_pool2d_rows_f32.h", function_grad_rows, literals_grad_rows, reach_grad, parted=(1,)),
+    instructions=(0, 5.7),
 ))  # fmt: skip

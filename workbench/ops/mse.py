@@ -9,6 +9,7 @@ from workbench.ir.build import Builder, Value, Values
 from workbench.ir.op import Kernel, Op, Sample, register
 from workbench.ir.ranges import Range, exactly, known
 from workbench.ir.types import TensorType
+from workbench.objective import MSE
 from workbench.ops._in_order import in_order
 from workbench.ops._target import ATTRS, DTYPES, check_target, literals, real_target, suffix
 
@@ -56,7 +57,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="nn.mse", infer=infer, evaluate=evaluate, within=within, grads=(grad_x, None), samples=samples,
-    attrs=ATTRS, dtypes=DTYPES, loss=True,
+    attrs=ATTRS, dtypes=DTYPES, loss=MSE,
     kernel=Kernel("mse_f32.h", lambda *types, **_: f"mse_{suffix(*types)}", literals),
 ))  # fmt: skip
 register(Op(

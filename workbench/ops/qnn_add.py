@@ -163,7 +163,7 @@ register(Op(
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
     parameters={0: "constant", 1: "constant"},
     kernel=Kernel("broadcast_s8.h", function, literals, results=2, in_place=(0, 1)),
-    rows=Rows("add_rows_s8.h", function_rows, literals_rows, same_rows, images=(0, 1), results=2),
+    rows=Rows("add_rows_s8.h", function_rows, literals_rows, same_rows, images=(0, 1), results=2), instructions=(0, 19),
 ))  # fmt: skip
 register(Op(
     name="qnn.subtract", infer=infer, evaluate=combined_subtract, grads=(grad_a, grad_subtracted),

@@ -77,5 +77,5 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
     attrs={**{key: get("nn.avg_pool2d").attrs[key] for key in POOL}, **ATTRS}, training={"mask": True},
-    dtypes={0: ("int8",)}, kernel=Kernel("avg_pool2d_s8.h", function, literals, results=2),
+    dtypes={0: ("int8",)}, kernel=Kernel("avg_pool2d_s8.h", function, literals, results=2), instructions=(0, 3),
 ))  # fmt: skip

@@ -162,5 +162,5 @@ register(Op(
     dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",)}, part=conv2d.part, ties=ties,
     parameters={1: "weight", 2: "bias"}, units=units,
     kernel=Kernel("conv2d_s8.h", function, literals, operands=4, results=2, split=(1,)),
-    rows=Rows("conv2d_rows_s8.h", function_rows, literals_rows, reach, operands=4, results=2),
+    rows=Rows("conv2d_rows_s8.h", function_rows, literals_rows, reach, operands=4, results=2), instructions=(2.2, 45),
 ))  # fmt: skip

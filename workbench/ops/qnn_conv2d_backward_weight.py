@@ -72,4 +72,5 @@ register(Op(
     name="qnn.conv2d_backward_weight", infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs,
     attrs={**get("nn.conv2d_backward_weight").attrs, "x_scale": REQUIRED, "x_zero_point": 0}, dtypes={1: ("int8",)},
     kernel=Kernel("conv2d_backward_weight_s8.h", "conv2d_backward_weight_s8", literals, scratch), slices=slices,
+    instructions=(4.3, 0),
 ))  # fmt: skip

@@ -52,5 +52,5 @@ register(Op(
     samples=samples, macs=conv2d_transpose.macs, attrs=get("nn.conv2d_transpose").attrs, dtypes={1: ("int8",)},
     kernel=Kernel("conv2d_transpose_s8.h", function, conv2d_transpose.literals, scratch, in_place=(2,), split=(1,),
                   operands=3),
-    slices=slices,
+    slices=slices, onto=2, instructions=(5.2, 0),
 ))  # fmt: skip

@@ -70,7 +70,7 @@ def row_literals(x: TensorType, *_: TensorType) -> Literals:
 
 register(Op(
     name="qnn.lookup", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
-    dtypes={0: ("int8",), 1: ("int8",)}, ties=lambda x, t: ({1: "channel"}, {}, {1: "channel"}),
+    dtypes={0: ("int8",), 1: ("int8",)}, tabulated=1, ties=lambda x, t: ({1: "channel"}, {}, {1: "channel"}),
     kernel=Kernel("lookup_s8.h", "lookup_s8", lambda x, t: [x.elements], in_place=(0,)),
     rows=Rows("lookup_s8.h", "lookup_rows_s8", row_literals),
 ))  # fmt: skip

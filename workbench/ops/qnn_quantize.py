@@ -78,4 +78,5 @@ register(Op(
     name="qnn.dequantize", infer=infer_back, evaluate=evaluate_back, samples=samples_back, ties=channelwise,
     grads=(lambda build, dy, x, **_: dy,), attrs={"scale": REQUIRED, "zero_point": 0}, dtypes={0: ("int8",)},
     kernel=Kernel("quantize_s8.h", "dequantize_s8", lambda x, *, scale, zero_point: [x.elements, scale, zero_point]),
+    instructions=(0, 7.1),
 ))  # fmt: skip

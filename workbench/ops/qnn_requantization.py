@@ -42,4 +42,5 @@ register(Op(
         "requantization_s8.h", "requantization_s8",
         lambda s, *, x_scale, y_scale, form: [s.shape[0], FORMS[form], repr(x_scale), repr(y_scale)],
     ),
+    instructions=(0, 0),  # its operands are constants: done when it is compiled
 ))  # fmt: skip

@@ -136,5 +136,5 @@ register(Op(
     attrs={"unit": 1.0, "parameter": 0, "rounding": "stochastic", "qas": True, "scale": 1.0, "weight_decay": 0.0,
            "filters": (), "channels": ()},
     dtypes={0: ("int8", "int32"), 4: ("int32",), 5: ("int32",)},
-    kernel=Kernel("sgd_s8.h", function, literals, operands=6),
+    kernel=Kernel("sgd_s8.h", function, literals, operands=6), instructions=(0, 46),
 ))  # fmt: skip

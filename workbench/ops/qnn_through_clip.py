@@ -42,5 +42,5 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="qnn.through_clip", infer=infer, evaluate=evaluate, samples=samples, dtypes={1: ("bit",)},
-    kernel=Kernel("through_clip_s8.h", "through_clip_s8", literals, in_place=(0,)), slices=slices,
+    kernel=Kernel("through_clip_s8.h", "through_clip_s8", literals, in_place=(0,)), slices=slices, instructions=(0, 8),
 ))  # fmt: skip

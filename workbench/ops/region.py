@@ -13,7 +13,7 @@ import numpy as np
 from workbench.errors import GraphError, ShapeError
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
-from workbench.ir.graph import Graph
+from workbench.ir.graph import Graph, Node
 from workbench.ir.interpret import interpret
 from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
 from workbench.ir.ranges import Range
@@ -22,6 +22,17 @@ from workbench.ir.strips import runs_over, strips
 from workbench.ir.types import BY_ROWS, Ints, TensorType
 from workbench.ir.verify import verify
 from workbench.ops._region_samples import CHAINS
+
+NAME = "region"
+
+
+def region_node(
+    body: Graph, operands: tuple[str, ...], results: tuple[str, ...], over: tuple[str, ...] = (), label: str = "",
+    **step: Any,
+) -> Node:  # fmt: skip
+    """The node that runs `body` on these operands; `step`: how many rows or channels at a time."""
+    attrs = ops.get(NAME).complete({"body": body.as_body(), **step})
+    return Node(NAME, operands, results, attrs, over, label)
 
 
 def infer(*operands: TensorType, body: Graph, rows: int, channels: int, by_rows: Ints) -> tuple[TensorType, ...]:
@@ -108,7 +119,7 @@ def _random(rng: np.random.Generator, name: str, kind: TensorType) -> np.ndarray
 
 
 register(Op(
-    name="region", infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs, dtypes=None,
+    name=NAME, infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs, dtypes=None,
     takes=lambda *, body, **_: takeovers(body),
     attrs={"body": REQUIRED, "rows": 1, "channels": 0, "by_rows": ()}, layouts="any",
     kernel=Kernel("rows_f32.h", "", lambda *_, **__: [], _scratch),

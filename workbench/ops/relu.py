@@ -101,13 +101,13 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="nn.relu", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
-    attrs={"mask": False}, masked="nn.relu_grad",
+    attrs={"mask": False}, masked="nn.relu_grad", epilogue="relu",
     layouts="same", kernel=Kernel("relu_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
     rows=Rows("elementwise_rows_f32.h", "relu_rows_f32", lambda x, **_: list(x.shape[1:]), results=2),
-    ties=channelwise,
+    ties=channelwise, instructions=(0, 8.9),
 ))  # fmt: skip
 register(Op(
     name="nn.relu_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,
     layouts="same", kernel=Kernel("relu_grad_f32.h", "relu_grad_f32", lambda dy, y: [dy.elements], in_place=(0,)),
-    slices=channels_of("relu_grad_f32"),
+    slices=channels_of("relu_grad_f32"), by_mask="nn.apply_mask", instructions=(0, 10.7),
 ))  # fmt: skip

@@ -72,7 +72,7 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="nn.relu6", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
-    attrs={"mask": False}, masked="nn.relu6_grad",
+    attrs={"mask": False}, masked="nn.relu6_grad", epilogue="relu6",
     layouts="same", kernel=Kernel("relu6_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
     rows=Rows("elementwise_rows_f32.h", "relu6_rows_f32", lambda x, **_: list(x.shape[1:]), results=2),
     ties=channelwise,
@@ -80,5 +80,5 @@ register(Op(
 register(Op(
     name="nn.relu6_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,
     layouts="same", kernel=Kernel("relu6_grad_f32.h", "relu6_grad_f32", lambda dy, y: [dy.elements], in_place=(0,)),
-    slices=channels_of("relu6_grad_f32"),
+    slices=channels_of("relu6_grad_f32"), by_mask="nn.apply_mask", instructions=(0, 10.6),
 ))  # fmt: skip

@@ -84,6 +84,7 @@ register(Op(
         "sgd_f32.h", "sgd_f32",
         lambda w, dw, lr, *, scale, weight_decay: [dw.elements, scale, weight_decay],
     ),
+    instructions=(0, 6.5),
 ))  # fmt: skip
 register(Op(
     name="nn.sgd_momentum", infer=infer_momentum, evaluate=evaluate_momentum, samples=samples_momentum, takes=(0, 2),

@@ -15,6 +15,7 @@ from workbench.ir.build import Builder, Value
 from workbench.ir.op import Kernel, Op, Sample, register
 from workbench.ir.ranges import Range, known, near
 from workbench.ir.types import TensorType
+from workbench.objective import CROSS_ENTROPY
 from workbench.ops.softmax import exponentials, probabilities
 
 
@@ -92,12 +93,14 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.softmax_cross_entropy", infer=infer, evaluate=evaluate, within=within,
     grads=(grad_logits, None), samples=samples,
-    loss=True, dtypes={1: ("int32",)},
+    loss=CROSS_ENTROPY, dtypes={1: ("int32",)},
     kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_f32", lambda x, _: list(x.shape)),
+    instructions=(0, 57.4),
 ))  # fmt: skip
 register(Op(
     name="nn.softmax_cross_entropy_grad", infer=infer_grad, evaluate=evaluate_grad, within=within_grad,
     samples=samples,
     dtypes={1: ("int32",)},
     kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_grad_f32", lambda x, _: list(x.shape)),
+    instructions=(0, 60.7),
 ))  # fmt: skip

@@ -113,7 +113,7 @@ register(Op(
     name="strided_slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED}, keeps=True,
     dtypes={0: ("float32", "int8")}, kernel=Kernel("strided_slice_f32.h", function, literals),
-    rows=Rows("elementwise_rows_f32.h", function_rows, literals_rows, reach), slices=slices,
+    rows=Rows("elementwise_rows_f32.h", function_rows, literals_rows, reach), slices=slices, instructions=(0, 0.2),
 ))  # fmt: skip
 register(Op(
     name="strided_slice_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,

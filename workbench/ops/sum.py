@@ -64,5 +64,5 @@ register(Op(
     name="sum", infer=infer, evaluate=evaluate, samples=samples, attrs={"axis": REQUIRED, "times": 1.0},
     kernel=Kernel("sum_f32.h", "sum_f32", literals),
     rows=Rows("elementwise_rows_f32.h", rows_function, rows_literals, reach, adds_up=True),
-    slices=slices,
+    slices=slices, instructions=(0, 3.2),
 ))  # fmt: skip

@@ -27,7 +27,7 @@ def save_bit_masks(graph: Graph) -> Graph:
             node = _with_mask(node, mask_of[node.results[0]], builder)
         elif len(node.operands) == 2 and node.operands[1] in mask_of and masked_by[node.operands[1]] == node.op:
             mask = mask_of[node.operands[1]]
-            node = replace(node, op="nn.apply_mask", operands=(node.operands[0], mask), attrs={})
+            node = replace(node, op=ops.get(node.op).by_mask, operands=(node.operands[0], mask), attrs={})
         builder.nodes.append(node)
     return builder.graph(*(builder.value(name) for name in graph.outputs))
 

@@ -14,6 +14,7 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.strips import runs_over, strips
 from workbench.ir.types import BY_ROWS
+from workbench.ops.region import region_node
 
 Pair = tuple[str, str]  # an image, and the result that goes over it
 
@@ -93,5 +94,4 @@ def _takeovers(graph: Graph, region: Node, results: list[str], dying: list[str])
 def _alone(graph: Graph, node: Node) -> Node:
     """The region of one node."""
     body = _body(graph, node)
-    attrs = ops.get("region").complete({"body": body.as_body()})
-    return Node("region", body.inputs, node.results, attrs, label=node.label or node.op)
+    return region_node(body, body.inputs, node.results, label=node.label or node.op)

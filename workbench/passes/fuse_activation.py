@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ops._activation import ACTIVATIONS
+from workbench.ops._activation import ACTIVATIONS, BIAS
 
 
 def fuse_activation(graph: Graph) -> Graph:
@@ -40,17 +40,14 @@ def _can_end(layer: Node, end: Node, made: set[str]) -> bool:
     """Whether `end`, the only reader of the layer's result, can be done inside its node."""
     if "activation" not in ops.get(layer.op).attrs or layer.attrs["activation"]:
         return False
-    if end.op == "nn.bias_add":
+    if ops.get(end.op).epilogue == BIAS:
         return len(layer.operands) == 2 and end.operands[1] in made
-    return _activation(end) in ACTIVATIONS
+    return ops.get(end.op).epilogue in ACTIVATIONS
 
 
 def _ended(layer: Node, end: Node) -> Node:
-    if end.op == "nn.bias_add":
+    epilogue = ops.get(end.op).epilogue
+    if epilogue == BIAS:
         return replace(layer, operands=(*layer.operands, end.operands[1]), results=end.results)
-    attrs = {**layer.attrs, "activation": _activation(end), "mask": end.attrs["mask"]}
+    attrs = {**layer.attrs, "activation": epilogue, "mask": end.attrs["mask"]}
     return replace(layer, results=end.results, attrs=attrs)
-
-
-def _activation(node: Node) -> str:
-    return node.op.removeprefix("nn.")

@@ -10,9 +10,8 @@ convolution stood, if c is there by then, else where the addition stood.
 
 from dataclasses import replace
 
+from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-
-SUMS = ("nn.conv2d_transpose", "qnn.conv2d_transpose")
 
 
 def fuse_add(graph: Graph) -> Graph:
@@ -20,7 +19,7 @@ def fuse_add(graph: Graph) -> Graph:
     nodes: list[Node | None] = list(graph.nodes)  # None: fused into another
     place, root = dict(graph.analysis.maker), graph.analysis.root
     for end, add in enumerate(graph.nodes):
-        if add.op != "add" or add.overwrites:
+        if not ops.get(add.op).adds or add.overwrites:
             continue
         begin = _summand(graph, nodes, place, root, end)
         if begin is None:
@@ -51,7 +50,7 @@ def _summand(
         begin = place.get(name, -1)
         node = nodes[begin] if begin >= 0 else None
         onto = add.operands[add.operands[0] == name]
-        if node is None or node.op not in SUMS or len(node.operands) > 2 or onto == name:
+        if node is None or len(node.operands) != ops.get(node.op).onto or onto == name:
             continue
         if graph.analysis.only_reader(name) is None or graph.types[onto].shape != graph.types[name].shape:
             continue

@@ -54,10 +54,10 @@ def _computed_twice(timeline: Timeline, update: Node, peak: int) -> bool:
         return False
     others = [timeline.node(slot) for slot in timeline.readers(update.operands[1])]
     squares = next((node for node in others if node is not update), None)
-    if squares is None or squares.op != "sum_of_squares":
+    if squares is None or not squared_name(gradient.op, squares.op):
         return False
     node = Node(
-        squared_name(gradient.op), (*gradient.operands, *squares.operands[1:]), squares.results,
+        squared_name(gradient.op, squares.op), (*gradient.operands, *squares.operands[1:]), squares.results,
         {**gradient.attrs, **squares.attrs}, (), squares.label,
     )  # fmt: skip
     apart = timeline.replace((squares,), node, timeline.slot(gradient))

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 from workbench.errors import ModelError
 from workbench.ir import op as ops
+from workbench.ir.build import Builder
 from workbench.ir.graph import Graph, Node
 from workbench.ir.types import STREAM
-
-READ = "read_rows"
 
 
 def input_rows(graph: Graph) -> Graph:
@@ -16,17 +15,22 @@ def input_rows(graph: Graph) -> Graph:
     kind = graph.types[image]
     if kind.rank != 4 or kind.shape[0] != 1:
         raise ModelError(f"one image can come by rows, in batches of one; {image} is {kind}", "--input whole")
-    rows = str(1 + max((int(name) for name in graph.types if name.isdigit()), default=-1))
+    builder = Builder(replace(graph, nodes=(), types={**graph.types, image: kind.in_layout(STREAM)}))
+    rows = builder.read_rows(builder.value(image), label=image).name
     nodes = [replace(node, operands=tuple(rows if name == image else name for name in node.operands))
              for node in graph.nodes]  # fmt: skip
-    types = {**graph.types, image: kind.in_layout(STREAM), rows: kind.in_layout("")}
-    return replace(graph, nodes=(Node(READ, (image,), (rows,), label=image), *nodes), types=types)
+    return replace(graph, nodes=(*builder.nodes, *nodes), types=builder.types)
+
+
+def reads_rows(graph: Graph, node: Node) -> bool:
+    """Whether a node takes the image row by row from where it comes."""
+    return any(graph.types[name].layout == STREAM for name in node.operands) and not node.body
 
 
 def require_rows(graph: Graph) -> None:
     """Raise ModelError where the image, asked for by rows, would be there as a whole; it says who needs it so."""
     for node in graph.nodes:
-        image = _whole_image(node)
+        image = _whole_image(graph, node)
         if not image:
             continue
         readers = [graph.nodes[index] for index in graph.analysis.readers[image]]
@@ -40,12 +44,13 @@ def require_rows(graph: Graph) -> None:
         raise ModelError(f"the image cannot come by rows: {reason}", hint)
 
 
-def _whole_image(node: Node) -> str:
+def _whole_image(graph: Graph, node: Node) -> str:
     """The value that holds the whole image, if this node reads it from where it comes and gives it on."""
-    if node.op == READ:
+    if reads_rows(graph, node):
         return node.results[0]
-    if node.body is None:
+    body = node.body
+    if body is None:
         return ""
-    read = {inner.results[0] for inner in node.body.nodes if inner.op == READ}
-    given = zip(node.body.outputs, node.results, strict=True)
+    read = {inner.results[0] for inner in body.nodes if reads_rows(body, inner)}
+    given = zip(body.outputs, node.results, strict=True)
     return next((name for made, name in given if made in read), "")

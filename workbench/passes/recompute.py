@@ -24,7 +24,6 @@ from workbench.passes.later import Later
 from workbench.units import size
 
 LONGEST = 2
-SLICE = "strided_slice"  # takes a part of what is there: nearly for nothing
 
 
 def recompute(graph: Graph, later: Later) -> Graph:
@@ -103,12 +102,13 @@ def _worth(graph: Graph, loss: int, image: str, saved: set[str]) -> list[Node]:
     spared = 0 if image in saved else -graph.types[image].bytes
     for node in graph.nodes[:loss]:
         read = {name for name in node.operands if not graph.analysis.is_static(name)}
+        computes = not ops.get(node.op).keeps  # a part of what is there costs next to nothing
         streamed = any(graph.types[name].layout == STREAM for name in node.operands)
-        if len(read) != 1 or not read <= there or streamed or (node.op != SLICE and length == LONGEST):
+        if len(read) != 1 or not read <= there or streamed or (computes and length == LONGEST):
             continue
         chain.append(node)
         there.add(node.results[0])
-        length += node.op != SLICE
+        length += computes
         spared += _spared(graph, [node], saved)
         if spared > most:
             best, most = list(chain), spared

@@ -23,6 +23,7 @@ from workbench.ir.liveness import live_bytes, peak_bytes, scratch_bytes, steps
 from workbench.ir.slices import slices, takeovers
 from workbench.ir.strips import STACK, strips
 from workbench.ir.verify import region_may_take
+from workbench.ops.region import region_node
 from workbench.passes import Declined
 from workbench.passes.by_rows import over_rows
 from workbench.passes.later import Later
@@ -117,9 +118,8 @@ def region_of(graph: Graph, stretch: Stretch) -> Node:
     members = [graph.nodes[index] for index in stretch.members]
     body, operands, results = stretch.body
     labels = dict.fromkeys(node.label or node.op for node in (members[0], members[-1]))
-    attrs = ops.get("region").complete({"body": body.as_body(), **stretch.attrs})
     over = tuple("" if at is None else operands[at] for at in takeovers(body))
-    return Node("region", operands, results, attrs, over if any(over) else (), "-".join(labels))
+    return region_node(body, operands, results, over if any(over) else (), "-".join(labels), **stretch.attrs)
 
 
 def in_larger_steps(graph: Graph, end: Graph) -> Graph:
@@ -136,7 +136,7 @@ def in_larger_steps(graph: Graph, end: Graph) -> Graph:
             if not all(region_may_take(graph, wider, at, name) for at, name in enumerate(node.over) if name):
                 break
             kinds = [graph.types[name] for name in node.operands]
-            needed = -(-ops.get("region").needed_kernel.scratch(*kinds, **wider.attrs) // 4) * 4
+            needed = -(-ops.get(node.op).needed_kernel.scratch(*kinds, **wider.attrs) // 4) * 4
             if needed > room[node.results[0]]:
                 break
             nodes[index] = wider

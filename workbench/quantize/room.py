@@ -16,6 +16,7 @@ from math import prod, sqrt
 
 import numpy as np
 
+from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 
 Range = tuple[float, float]
@@ -34,7 +35,8 @@ def widened(graph: Graph, ranges: Mapping[str, Range], output: Range | None) -> 
         growth = 1.0 if name in graph.inputs or name in targets else GROWTH
         least_low, least_high = targets.get(name, (0.0, 0.0))
         low, high = min(growth * low, least_low), max(growth * high, least_high)
-        wide[name] = low, min(high, 6.0) if name in makers and makers[name].op == "nn.relu6" else high
+        six = name in makers and ops.get(makers[name].op).epilogue == "relu6"
+        wide[name] = low, min(high, 6.0) if six else high
     return wide
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from workbench.errors import ModelError
+from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-
-WEIGHTED = ("nn.conv2d", "nn.conv2d_transpose", "nn.dense")
-ACTIVATIONS = {"nn.relu": "relu", "nn.relu6": "relu6"}
+from workbench.ops._activation import BIAS
+from workbench.quantize.emit import LAYERS
 
 
 @dataclass(frozen=True)
@@ -31,22 +31,28 @@ class Layer:
 
 def weighted_layers(graph: Graph, only_reader: Callable[[Node], Node | None]) -> list[Layer]:
     """In order. Raises ModelError for a weight or a bias that is computed: int8 ones are stored."""
-    return [_layer(graph, node, only_reader) for node in graph.nodes if node.op in WEIGHTED]
+    return [_layer(graph, node, only_reader) for node in graph.nodes if node.op in LAYERS]
 
 
 def _layer(graph: Graph, node: Node, only_reader: Callable[[Node], Node | None]) -> Layer:
     end, weight, *biases = node, *node.operands[1:]
     activation = node.attrs.get("activation", "")
     follower = only_reader(end)
-    if follower is not None and follower.op == "nn.bias_add" and not biases and not activation:
+    if follower is not None and ops.get(follower.op).epilogue == BIAS and not biases and not activation:
         end, biases = follower, [follower.operands[1]]
         follower = only_reader(end)
-    if follower is not None and follower.op in ACTIVATIONS and not activation:
-        end, activation = follower, ACTIVATIONS[follower.op]
+    if follower is not None and activation_of(follower) and not activation:
+        end, activation = follower, activation_of(follower)
     for name in (weight, *biases):
         if name not in graph.parameters:
             raise ModelError(f"{node.label or node.op}: a weight or bias that is computed has no int8 form")
     return Layer(node, end, weight, next(iter(biases), None), activation)
+
+
+def activation_of(node: Node) -> str:
+    """The activation that a layer may end in, where the node is one: relu or relu6."""
+    epilogue = ops.get(node.op).epilogue
+    return "" if epilogue == BIAS else epilogue
 
 
 def tied(layers: Iterable[Layer], by: Callable[[Layer], Iterable[str | None]]) -> list[list[Layer]]:

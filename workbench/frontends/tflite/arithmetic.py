@@ -15,6 +15,8 @@ from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.shared import Imported, activated, int8_range, logits, require_int32
 from workbench.frontends.tflite.values import Held, Values
 from workbench.ir.build import Value
+from workbench.quantize import emit
+from workbench.quantize.quantization import Quantization
 
 
 def add(values: Values, op: Operator) -> Held:
@@ -35,18 +37,16 @@ def _of_two(values: Values, op: Operator, name: str) -> Held:
     if a.type.dtype != "int8":
         return Held(activated(values, op, build.op(name, a, b, label=label), label), image)
     of_y = values.result_quantization(op)
-    quantization: dict[str, Any] = {}
-    for index, key in enumerate("ab"):
-        what = f"{values.network.where(op)}: operand {index}"
-        scale, zero_point = values.quantization(what, values.tensor(op, index))
-        quantization |= {f"{key}_scale": scale, f"{key}_zero_point": zero_point}
-    scales = quantization["a_scale"], quantization["b_scale"]
+    of_a, of_b = (
+        values.quantization(f"{values.network.where(op)}: operand {index}", values.tensor(op, index))
+        for index in range(2)
+    )
     if name == "multiply":
-        require_int32(values, op, 2**16, prod(scales) / of_y["y_scale"])
+        require_int32(values, op, 2**16, of_a.scale * of_b.scale / of_y.scale)
     else:
-        require_int32(values, op, 2**28, max(scales) / of_y["y_scale"] / 2**19)
-    y = build.op(f"qnn.{name}", a, b, clip=int8_range(values, op, **of_y), form=values.form, label=label,
-                 **quantization, **of_y)  # fmt: skip
+        require_int32(values, op, 2**28, max(of_a.scale, of_b.scale) / of_y.scale / 2**19)
+    y = emit.of_two(build, name, (a, b), (of_a, of_b), of_y, clip=int8_range(values, op, of_y), form=values.form,
+                    label=label)  # fmt: skip
     return Held(y, image)
 
 
@@ -103,22 +103,20 @@ def leaky_relu(values: Values, op: Operator) -> Held:
 
 def _activation(values: Values, op: Operator, function: str, **attrs: Any) -> Held:
     x, label, build = values.operand(op), values.label(op, function), values.build
-    kind = x.value.type
-    if kind.dtype != "int8":
-        return Held(build.op(f"nn.{function}", x.value, label=label, **attrs), x.image)
-    table = build.shared("qnn.table", function=function, number=attrs.get("alpha", 0.0), x_scale=kind.scale,
-                         x_zero_point=kind.zero_point, form=values.form, label=f"{label}.table",
-                         **values.result_quantization(op))  # fmt: skip
-    return Held(build.op("qnn.lookup", x.value, table, label=label), x.image)
+    if x.value.type.dtype != "int8":
+        return Held(getattr(build, function)(x.value, label=label, **attrs), x.image)
+    y = emit.looked_up(build, function, x.value, values.result_quantization(op), number=attrs.get("alpha", 0.0),
+                       form=values.form, label=label)  # fmt: skip
+    return Held(y, x.image)
 
 
 def log_softmax(values: Values, op: Operator) -> Held:
     x, label, build = logits(values, op), values.label(op, "log_softmax"), values.build
     if x.type.dtype != "int8":
-        return Held(build.op("nn.log_softmax", x, label=label))
-    if values.result_quantization(op) != {"y_scale": 16 / 256, "y_zero_point": 127}:
+        return Held(build.log_softmax(x, label=label))
+    if values.result_quantization(op) != Quantization(16 / 256, 127):
         raise ModelError(f"{values.network.where(op)}: an int8 log-softmax gives scale 1/16 and zero point 127")
-    return Held(build.op("qnn.log_softmax", x, x_scale=x.type.scale, label=label))
+    return Held(emit.log_softmax(build, x, label=label))
 
 
 OF_TWO = "of data by data or constants, with broadcast; activation fused"

@@ -1,7 +1,5 @@
 """Convolutions and dense layers of .tflite files: their weights, scales and biases become parameters."""
 
-from typing import Any
-
 import numpy as np
 
 from workbench.errors import ModelError
@@ -9,6 +7,7 @@ from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.shared import activated, int8_range, require_int32, strides_and_padding
 from workbench.frontends.tflite.values import Held, Values, nchw
 from workbench.ir.build import Value
+from workbench.quantize import emit
 from workbench.quantize.safe_channels import SCALES, moved, safe_shifts
 
 
@@ -60,7 +59,7 @@ def transpose_conv(values: Values, op: Operator) -> Held:
     attrs = {"strides": strides, "padding": padding, "output_padding": rest}
     label = values.label(op, "transposed", 1, "conv2d_transpose")
     if x.type.dtype == "int8":
-        return Held(_int8_layer(values, op, x, w, 0, label, attrs, "transposed_conv2d"))
+        return Held(_int8_layer(values, op, x, w, 0, label, attrs, transposed=True))
     weight = values.parameter(
         op, f"{label}.weight", _real(values, op, w, 0).transpose(1, 0, 2, 3), values.stored(op, 1)
     )
@@ -101,28 +100,25 @@ def fully_connected(values: Values, op: Operator) -> Held:
 
 
 def _int8_layer(
-    values: Values, op: Operator, x: Value, w: np.ndarray, axis: int, label: str, attrs: dict, name: str = "conv2d"
+    values: Values, op: Operator, x: Value, w: np.ndarray, axis: int, label: str, window: dict, transposed: bool = False
 ) -> Value:
-    """qnn.`name` with filters `w` (OIHW), the parameters called as everywhere: .weight, .bias, .weight_scale."""
+    """The layer with filters `w` (OIHW), its parameters called as everywhere: .weight, .bias, .weight_scale."""
     where, bias = values.network.where(op), values.constant(op, _places(op)[1], rank=1)
     bias = np.zeros(len(w), np.int32) if bias is None else bias
     if w.dtype != np.int8 or bias.dtype != np.int32 or bias.shape != w.shape[:1]:
         raise ModelError(f"{where}: its input is int8, so weights are int8 and the bias int32 ({len(w)},); got "
                          f"{w.dtype}, {bias.dtype} {bias.shape}")  # fmt: skip
     of_y, scales = values.result_quantization(op), _filter_scales(values, op, len(w), axis)
-    w, bias, scales = moved(w, bias, scales, _shifts(values, op, w, bias, scales, x.type.scale / of_y["y_scale"]))
+    w, bias, scales = moved(w, bias, scales, _shifts(values, op, w, bias, scales, x.type.scale / of_y.scale))
     reach = np.abs(bias.astype(np.float64)) + 255 * np.abs(w.astype(np.float64)).sum(axis=(1, 2, 3))
-    require_int32(values, op, reach, scales * x.type.scale / of_y["y_scale"])
+    require_int32(values, op, reach, scales * x.type.scale / of_y.scale)
     of_w = values.stored(op, 1)
     weight = values.parameter(op, f"{label}.weight", w, of_w)
     of_b = values.stored(op, _places(op)[1])
     b = values.parameter(op, f"{label}.bias", bias, of_w, of_b, x.type.scale)  # that it counts in
     s = values.parameter(op, f"{label}.weight_scale", scales, of_w)
-    of_x: dict[str, Any] = {"x_scale": x.type.scale, "x_zero_point": x.type.zero_point}
-    m = values.build.op("qnn.requantization", s, x_scale=x.type.scale, y_scale=of_y["y_scale"], form=values.form,
-                        label=f"{label}.factors")  # fmt: skip
-    return values.build.op(f"qnn.{name}", x, weight, b, m, channels=len(w), kernel_size=w.shape[2:], form=values.form,
-                           clip=int8_range(values, op, **of_y), label=label, **of_x, **of_y, **attrs)  # fmt: skip
+    return emit.layer(values.build, x, weight, b, s, of_y, transposed=transposed, clip=int8_range(values, op, of_y),
+                      form=values.form, label=label, **window)  # fmt: skip
 
 
 def _shifts(values: Values, op: Operator, w, bias, scales, factor: float) -> np.ndarray:

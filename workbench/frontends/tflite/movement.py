@@ -14,6 +14,8 @@ from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.shared import NONE, activated, require_int32
 from workbench.frontends.tflite.values import TO_NCHW, Held, Values
 from workbench.ir.build import Value
+from workbench.quantize import emit
+from workbench.quantize.quantization import Quantization
 
 
 def mean(values: Values, op: Operator) -> Held:
@@ -25,10 +27,9 @@ def mean(values: Values, op: Operator) -> Held:
         raise ModelError(f"{values.network.where(op)} names no axes")
     if of and axes == (1,) and of.shape[1] == x.shape[2]:  # over all pixels of an image that was made a sequence
         x, axes = of, (2, 3)
-    maker = values.build.producer(x)
-    if maker and maker.op == "transpose":
-        order = maker.attrs["axes"]
-        y = _mean(values, op, values.build.value(maker.operands[0]), tuple(sorted(order[at] for at in axes)), label)
+    if x.name in values.transposes:
+        source, order = values.transposes[x.name]
+        y = _mean(values, op, source, tuple(sorted(order[at] for at in axes)), label)
         y = values.transposed(y, order, f"{label}.transpose")
     else:
         y = _mean(values, op, x, axes, label)
@@ -36,14 +37,15 @@ def mean(values: Values, op: Operator) -> Held:
 
 
 def _mean(values: Values, op: Operator, x: Value, axes: tuple[int, ...], label: str) -> Value:
-    whole = x.rank == 4 and axes == (2, 3)
-    name, attrs = "global_avg_pool2d" if whole else "mean", dict[str, Any]() if whole else {"axis": axes}
+    planes = x.rank == 4 and axes == (2, 3)
     if x.type.dtype != "int8":
-        return getattr(values.build, name)(x, label=label, **attrs)
+        return (
+            values.build.global_avg_pool2d(x, label=label) if planes else values.build.mean(x, axis=axes, label=label)
+        )
+    window: dict[str, Any] = {} if planes else {"axis": axes}
     of_y, elements = values.result_quantization(op), prod(x.shape[at] for at in axes)
-    require_int32(values, op, 255 * elements, x.type.scale / of_y["y_scale"])
-    return values.build.op(f"qnn.{name}", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, form=values.form,
-                           label=label, **of_y, **attrs)  # fmt: skip
+    require_int32(values, op, 255 * elements, x.type.scale / of_y.scale)
+    return emit.average(values.build, x, of_y, form=values.form, label=label, **window)
 
 
 def transpose(values: Values, op: Operator) -> Held:
@@ -213,6 +215,6 @@ def _require_same_scale(values: Values, op: Operator, x: Value, result: int = 0)
     if x.type.dtype != "int8":
         return
     what = f"{values.network.where(op)}: its result"
-    scales = values.quantization(what, values.network.tensors[op.outputs[result]])
-    if scales != (x.type.scale, x.type.zero_point):
+    of_y = values.quantization(what, values.network.tensors[op.outputs[result]])
+    if of_y != Quantization.of(x.type):
         raise ModelError(f"{values.network.where(op)} has other scales in than out, which is not supported")

@@ -23,6 +23,8 @@ from workbench.frontends.tflite.shared import (
 )
 from workbench.frontends.tflite.values import Held, Values
 from workbench.ir.build import Value
+from workbench.quantize import emit
+from workbench.quantize.quantization import Quantization
 
 OF_SHAPES = {"SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE"}
 
@@ -34,9 +36,7 @@ def average_pool_2d(values: Values, op: Operator) -> Held:
     if x.type.dtype != "int8":
         return Held(activated(values, op, values.build.avg_pool2d(x, **window), label))
     of_y = values.result_quantization(op)
-    y = values.build.op("qnn.avg_pool2d", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, form="tflite",
-                        clip=int8_range(values, op, **of_y), **of_y, **window)  # fmt: skip
-    return Held(y)
+    return Held(emit.average(values.build, x, of_y, form="tflite", clip=int8_range(values, op, of_y), **window))
 
 
 def max_pool_2d(values: Values, op: Operator) -> Held:
@@ -46,9 +46,9 @@ def max_pool_2d(values: Values, op: Operator) -> Held:
     if x.type.dtype != "int8":
         return Held(activated(values, op, y, label))
     of_y = values.result_quantization(op)
-    if (of_y["y_scale"], of_y["y_zero_point"]) != (x.type.scale, x.type.zero_point):
+    if of_y != Quantization.of(x.type):
         raise ModelError(f"{values.network.where(op)} has other scales in than out")
-    clip = int8_range(values, op, **of_y)
+    clip = int8_range(values, op, of_y)
     return Held(y if clip == (-128, 127) else _requantized(values, op, y, of_y, clip, f"{label}.clip"))
 
 
@@ -89,10 +89,10 @@ def softmax(values: Values, op: Operator) -> Held:
     if x.type.dtype != "int8":
         if beta != 1:
             raise ModelError(f"{where}: a beta of {beta:g} is not supported")
-        return Held(build.op("nn.softmax", x, label=label))
-    if values.result_quantization(op) != {"y_scale": 1 / 256, "y_zero_point": -128}:
+        return Held(build.softmax(x, label=label))
+    if values.result_quantization(op) != Quantization(1 / 256, -128):
         raise ModelError(f"{where}: an int8 softmax gives scale 1/256 and zero point -128")
-    return Held(build.op("qnn.softmax", x, x_scale=x.type.scale, beta=beta, label=label))
+    return Held(emit.softmax(build, x, beta=beta, label=label))
 
 
 def quantize(values: Values, op: Operator) -> Held:
@@ -100,9 +100,7 @@ def quantize(values: Values, op: Operator) -> Held:
     label = values.label(op, "quantize")
     if x.value.type.dtype == "int8":
         return Held(_requantized(values, op, x.value, of_y, (-128, 127), label), x.image)
-    y = values.build.op("qnn.quantize", x.value, scale=of_y["y_scale"], zero_point=of_y["y_zero_point"],
-                        form=values.form, label=label)  # fmt: skip
-    return Held(y, x.image)
+    return Held(emit.quantized(values.build, x.value, of_y, form=values.form, label=label), x.image)
 
 
 def dequantize(values: Values, op: Operator) -> Held | None:
@@ -113,10 +111,7 @@ def dequantize(values: Values, op: Operator) -> Held | None:
         values.narrow[str(stored.dtype)] = None
         return None
     x = values.operand(op)
-    kind = x.value.type
-    y = values.build.op("qnn.dequantize", x.value, scale=kind.scale, zero_point=kind.zero_point,
-                        label=values.label(op, "dequantize"))  # fmt: skip
-    return Held(y, x.image)
+    return Held(emit.dequantized(values.build, x.value, label=values.label(op, "dequantize")), x.image)
 
 
 def _dequantized(values: Values, op: Operator, stored: np.ndarray, tensor) -> np.ndarray:
@@ -144,17 +139,16 @@ def _relu(values: Values, op: Operator, activation: int) -> Held:
     x, name = values.operand(op), "relu" if activation == RELU else "relu6"
     label = values.label(op, name)
     if x.value.type.dtype != "int8":
-        return Held(values.build.op(f"nn.{name}", x.value, label=label), x.image)
+        return Held(getattr(values.build, name)(x.value, label=label), x.image)
     of_y = values.result_quantization(op)
-    return Held(
-        _requantized(values, op, x.value, of_y, int8_range(values, op, **of_y, activation=activation), label), x.image
-    )
+    return Held(_requantized(values, op, x.value, of_y, int8_range(values, op, of_y, activation), label), x.image)
 
 
-def _requantized(values: Values, op: Operator, x: Value, of_y: dict, clip, label: str) -> Value:
-    require_int32(values, op, 255, x.type.scale / of_y["y_scale"])
-    return values.build.op("qnn.requantize", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, clip=clip,
-                           form=values.form, label=label, **of_y)  # fmt: skip
+def _requantized(
+    values: Values, op: Operator, x: Value, of_y: Quantization, clip: tuple[int, int], label: str
+) -> Value:
+    require_int32(values, op, 255, x.type.scale / of_y.scale)
+    return emit.requantized(values.build, x, of_y, clip=clip, form=values.form, label=label)
 
 
 OPERATORS = arithmetic.OPERATORS | {

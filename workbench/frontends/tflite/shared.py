@@ -10,6 +10,7 @@ from workbench.errors import ModelError
 from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.values import Held, Values
 from workbench.ir.build import Value
+from workbench.quantize.quantization import Quantization
 
 SAME, VALID = 0, 1
 NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
@@ -36,10 +37,10 @@ def activated(values: Values, op: Operator, y: Value, label: str) -> Value:
         name = ACTIVATIONS.get(activation, activation)
         raise ModelError(f"{values.network.where(op)}: its activation, {name}, is not supported")
     name = "relu" if activation == RELU else "relu6"
-    return values.build.op(f"nn.{name}", y, label=f"{label}.{name}")
+    return getattr(values.build, name)(y, label=f"{label}.{name}")
 
 
-def int8_range(values: Values, op: Operator, y_scale: float, y_zero_point: int, activation: int | None = None):
+def int8_range(values: Values, op: Operator, y: Quantization, activation: int | None = None) -> tuple[int, int]:
     """The int8 values that an activation lets through (CalculateActivationRangeQuantized, kernels/kernel_util.cc)."""
     activation = values.option(op, "activation") if activation is None else activation
     if activation not in RANGES:
@@ -49,9 +50,9 @@ def int8_range(values: Values, op: Operator, y_scale: float, y_zero_point: int, 
     def stored(real: float | None, limit: int) -> int:
         if real is None:
             return limit
-        steps = np.float32(real) / np.float32(y_scale)
+        steps = np.float32(real) / np.float32(y.scale)
         whole = floor(abs(steps) + 0.5) * (1 if steps >= 0 else -1)
-        return min(max(y_zero_point + whole, -128), 127)
+        return min(max(y.zero_point + whole, -128), 127)
 
     low, high = RANGES[activation]
     return stored(low, -128), stored(high, 127)

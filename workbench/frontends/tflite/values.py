@@ -10,6 +10,7 @@ import numpy as np
 from workbench.errors import GraphError, ModelError, ShapeError
 from workbench.frontends.tflite.file import Network, Operator, Tensor
 from workbench.ir.build import Builder, Value
+from workbench.quantize.quantization import Quantization
 from workbench.quantize.safe_channels import SCALES
 
 HELD = ("FLOAT32", "INT8")  # dtypes of activations
@@ -68,6 +69,7 @@ class Values:
             self.of_weight.setdefault((op.name, self.stored(op, 1)), []).append(op)
         self.shared: dict[tuple, Value] = {}  # part of a layer, and what it was made of -> the parameter
         self.narrow: dict[str, None] = {}  # dtypes of stored weights that become float32
+        self.transposes: dict[str, tuple[Value, tuple[int, ...]]] = {}  # result -> what was transposed, and how
         self.labels: dict[str, int] = {}  # label -> the number that the last one called so has
         self.logits: tuple[Value, int] | None = None  # what a softmax reads, and how many nodes make it
 
@@ -99,10 +101,9 @@ class Values:
     def _declare(self, what: str, tensor: Tensor, name: str) -> None:
         if tensor.dtype not in HELD or not tensor.shape or not prod(tensor.shape):
             raise ModelError(f"{what} is {tensor}")
-        scale, zero_point = self.quantization(what, tensor) if tensor.dtype == "INT8" else (0.0, 0)
-        shape, dtype = nchw(tensor.shape), tensor.dtype.lower()
-        value = self.build.input(name, shape, dtype, scale=scale, zero_point=zero_point)
-        self.held[tensor.number] = Held(value)
+        of = self.quantization(what, tensor) if tensor.dtype == "INT8" else Quantization(0.0, 0)
+        x = self.build.input(name, nchw(tensor.shape), tensor.dtype.lower(), scale=of.scale, zero_point=of.zero_point)
+        self.held[tensor.number] = Held(x)
 
     def made(self, number: int) -> Held:
         if number in self.unknown:
@@ -170,18 +171,18 @@ class Values:
             raise ModelError(f"{self.network.where(op)} lacks its options")
         return op.options[name]
 
-    def quantization(self, what: str, tensor: Tensor) -> tuple[float, int]:
-        """Scale and zero point of an int8 tensor, which has one of each."""
+    def quantization(self, what: str, tensor: Tensor) -> Quantization:
+        """That of an int8 tensor, which has one scale and zero point."""
         if tensor.dtype != "INT8" or len(tensor.scales) != 1:
             raise ModelError(f"{what} is {tensor.dtype} with {len(tensor.scales)} scales; it needs to be INT8 with one")
         scale, zero_point = float(tensor.scales[0]), int(tensor.zero_points[0])
         if not (SCALES[0] <= scale <= SCALES[1] and -128 <= zero_point <= 127):
             raise ModelError(f"{what} has scale {scale:g} and zero point {zero_point}, which int8 cannot have")
-        return scale, zero_point
+        return Quantization(scale, zero_point)
 
-    def result_quantization(self, op: Operator) -> dict[str, Any]:
-        scale, zero_point = self.quantization(f"{self.network.where(op)}: its result", self.result(op))
-        return {"y_scale": scale, "y_zero_point": zero_point}
+    def result_quantization(self, op: Operator) -> Quantization:
+        """That of the operator's first result."""
+        return self.quantization(f"{self.network.where(op)}: its result", self.result(op))
 
     def label(self, op: Operator, kind: str, index: int | None = None, ending: str = "") -> str:
         """A name for people: 'conv2d_1' of 'model/conv2d_1/Conv2D;…', the tensor of operand `index` or the result.
@@ -226,7 +227,7 @@ class Values:
             return held.value
         height, width, channels = held.image
         image = self.build.reshape(held.value, newshape=(held.value.shape[0], channels, height, width))
-        return self.build.reshape(self.build.transpose(image, axes=TO_NHWC), newshape=held.value.shape)
+        return self.build.reshape(self._transpose(image, TO_NHWC), newshape=held.value.shape)
 
     def axis(self, rank: int, axis: int) -> int:
         """Which axis of a value the file's is."""
@@ -234,15 +235,20 @@ class Values:
 
     def transposed(self, x: Value, axes: tuple[int, ...], label: str) -> Value:
         """x with its axes in this order, the first in its place; one transpose for what several would do in turn."""
-        maker = self.build.producer(x)
-        if maker and maker.op == "transpose":
-            x, axes = self.build.value(maker.operands[0]), tuple(maker.attrs["axes"][axis] for axis in axes)
+        if x.name in self.transposes:
+            x, order = self.transposes[x.name]
+            axes = tuple(order[axis] for axis in axes)
         if axes == tuple(range(x.rank)):
             return x
         moved = [axis for axis in axes if x.shape[axis] > 1]
         if moved == sorted(moved):
             return self.build.reshape(x, newshape=tuple(x.shape[axis] for axis in axes), label=label)
-        return self.build.transpose(x, axes=axes, label=label)
+        return self._transpose(x, axes, label)
+
+    def _transpose(self, x: Value, axes: tuple[int, ...], label: str | None = None) -> Value:
+        y = self.build.transpose(x, axes=axes, label=label)
+        self.transposes[y.name] = x, axes
+        return y
 
     def reshaped(self, held: Held, shape: tuple[int, ...], label: str) -> Held:
         """`held` in another shape of the file's."""

@@ -1,0 +1,203 @@
+"""Rules of the house that a reader of the syntax tree can check: who may name operators and passes, who may catch what.
+
+Each rule is a function from source text to what breaks it, so that it is shown to fail too.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import workbench
+import workbench.ops
+from workbench.ir.op import registered
+from workbench.passes import apply_policy, permute_channels
+from workbench.passes.pipeline import PASSES
+
+PACKAGE = Path(workbench.__file__).parent
+OPERATORS = frozenset(registered())
+NAMING_OPERATORS = {  # beside the operators' own files
+    "ir/op.py": "the registry, which knows nn.conv2d by its short name too",
+    "quantize/emit.py": "which int8 operator does what a float32 one does",
+}
+ASKING_FOR_TILES = {"passes/by_rows.py", "passes/stretches.py"}  # whether something can run by tiles: they try it
+PASS_MODULES = {each.run.__module__ for each in PASSES.values()} | {apply_policy.__name__, permute_channels.__name__}
+FAMILIES = ("nn.", "qnn.")
+ALIAS_WALKS, MOST_ALIAS_WALKS = ("storage_roots", "Aliases"), 6
+BUILDING = {"op", "shared", "Node"}  # calls whose first argument is an operator's name, as that of get is
+QUOTED = re.compile(rf"""["']({"|".join(map(re.escape, (*FAMILIES, *sorted(OPERATORS))))})""")  # parses few files
+
+
+def sources(*folders: str) -> Iterator[tuple[str, str]]:
+    """Place in the package and text of each file, in all of it or in these folders."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        where = path.relative_to(PACKAGE).as_posix()
+        if not folders or where.startswith(folders):
+            yield where, path.read_text()
+
+
+def docstrings(tree: ast.AST) -> set[ast.AST]:
+    bodies = (node.body for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list))
+    return {body[0].value for body in bodies if body and isinstance(body[0], ast.Expr)}
+
+
+def texts(node: ast.AST) -> list[ast.Constant]:
+    return [each for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+
+
+def named_operators(source: str) -> list[str]:
+    """Literals that name an operator: nn.relu or sum_of_squares anywhere; a plain word such as add where it is compared
+    with the operator of a node, itself or as a constant of the module, and where a node is made of it.
+    """
+    if not QUOTED.search(source):
+        return []
+    tree = ast.parse(source)
+    about, found, constants = docstrings(tree), set(), {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            constants[node.targets[0].id] = texts(node.value)
+    for each in texts(tree):
+        unmistakable = each.value in OPERATORS and ("." in each.value or "_" in each.value)
+        if each not in about and (unmistakable or each.value.startswith(FAMILIES)):
+            found.add(each)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and any(_is_operator(each) for each in ast.walk(node)):
+            names = [constants.get(each.id, []) for each in ast.walk(node) if isinstance(each, ast.Name)]
+            found.update(each for group in (texts(node), *names) for each in group if each.value in OPERATORS)
+        elif isinstance(node, ast.Call) and node.args and _names_operator(node.func):
+            found.update(each for each in texts(node.args[0])[:1] if each.value in OPERATORS)
+    return [f"line {each.lineno} names the operator {each.value!r}" for each in sorted(found, key=lambda e: e.lineno)]
+
+
+def _is_operator(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "op"
+
+
+def _names_operator(function: ast.expr) -> bool:
+    """Whether a call's first argument is the name of an operator: ops.get of the registry, not that of a dict."""
+    of = function.value if isinstance(function, ast.Attribute) else None
+    registry = of is None or (isinstance(of, ast.Name) and of.id in ("ops", "operators"))
+    return _called(function) in BUILDING or (_called(function) == "get" and registry)
+
+
+def _called(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def named_passes(source: str, own: str = "") -> list[str]:
+    """Imports of passes, and literals that are the name of one; `own`: the module that it is the source of."""
+    tree, found = ast.parse(source), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found += [f"line {node.lineno} imports {name}" for name in modules if name in PASS_MODULES - {own}]
+    named = [each for each in texts(tree) if each.value in PASSES and each not in docstrings(tree)]
+    return found + [f"line {each.lineno} names the pass {each.value!r}" for each in named]
+
+
+def alias_walks(source: str) -> list[str]:
+    """Where the nodes of a graph are walked to learn which values share storage, in place of asking its analysis."""
+    if not any(name in source for name in ALIAS_WALKS):
+        return []
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [f"line {node.lineno} calls {_called(node.func)}" for node in calls if _called(node.func) in ALIAS_WALKS]
+
+
+def caught_shapes(source: str) -> list[str]:
+    """Where a ShapeError is caught, by name."""
+    if "ShapeError" not in source:
+        return []
+    caught = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ExceptHandler) and node.type is not None:
+            caught.append(node.type)
+        elif isinstance(node, ast.Call) and _called(node.func) == "suppress":
+            caught += node.args
+    names = [each for kinds in caught for each in ast.walk(kinds) if isinstance(each, ast.Name | ast.Attribute)]
+    return [f"line {each.lineno} catches ShapeError" for each in names if _called(each) == "ShapeError"]
+
+
+def test_no_operator_is_named_outside_its_file():
+    found = {where: named_operators(source) for where, source in sources() if not where.startswith("ops/")}
+    assert {where for where, lines in found.items() if lines} == set(NAMING_OPERATORS), found
+
+
+@pytest.mark.parametrize("source", [
+    'if node.op == "add": pass',
+    'if node.op in ("add", "multiply"): pass',
+    'ADD = "add"\nif node.op != ADD: pass',
+    'SUMS = {"add", "subtract"}\nfits = node is None or node.op not in SUMS',
+    'build.op("add", a, b)',
+    'ops.get("region").complete({})',
+    'Node("add", operands, results)',
+    'PER = {"nn.conv2d": 3}',
+    'READ = "read_rows"',
+    'build.op(f"qnn.{name}", a)',
+    'name = node.op.removeprefix("nn.")',
+])  # fmt: skip
+def test_a_named_operator_is_found(source):
+    assert named_operators(source)
+
+
+@pytest.mark.parametrize("source", [
+    '"""nn.relu and add."""\nx = 1',
+    'def f():\n    """nn.relu"""\n    return build.add(a, b)',
+    'label = "add"',
+    'told["scale"] = 1',
+    'begin = kind == "sum" and ops.get(node.op).adds',
+    'shift, scale = told.get("shift"), told.get("scale")',
+])  # fmt: skip
+def test_a_word_is_no_operator(source):
+    assert not named_operators(source)
+
+
+def test_no_pass_names_another():
+    found = {where: named_passes(source) for where, source in sources("passes/") if where != "passes/pipeline.py"}
+    assert len(found) > len(PASSES)
+    assert not any(found.values()), found
+
+
+@pytest.mark.parametrize("source", [
+    "from workbench.passes.regions import regions",
+    "from workbench.passes import Declined, in_place",
+    "def f():\n    import workbench.passes.dead_code",
+    'LATER = ("early-update", "in-place")',
+    'if "regions" in later: pass',
+])  # fmt: skip
+def test_a_named_pass_is_found(source):
+    assert named_passes(source)
+
+
+def test_what_shares_storage_is_asked_of_the_analysis():
+    found = {where: alias_walks(source) for where, source in sources() if alias_walks(source)}
+    assert sum(map(len, found.values())) <= MOST_ALIAS_WALKS, found
+
+
+@pytest.mark.parametrize(
+    "source", ["root = storage_roots(graph)", "for node in nodes: storage.Aliases(names).add(node)"]
+)
+def test_a_walk_for_aliases_is_found(source):
+    assert len(alias_walks(source)) == 1
+
+
+def test_nobody_catches_a_shape_error_but_who_reads_files_or_talks_to_people():
+    found = {where: caught_shapes(source) for where, source in sources()}
+    catching = {where for where, lines in found.items() if lines and not where.startswith(("frontends/", "cli/"))}
+    assert catching == ASKING_FOR_TILES, found
+
+
+@pytest.mark.parametrize("source", [
+    "try: f()\nexcept ShapeError: pass",
+    "try: f()\nexcept (GraphError, errors.ShapeError) as error: pass",
+    "with suppress(ShapeError): f()",
+    "with contextlib.suppress(OSError, ShapeError): f()",
+])  # fmt: skip
+def test_a_caught_shape_error_is_found(source):
+    assert caught_shapes(source)
+    assert not caught_shapes(source.replace("ShapeError", "ModelError"))
