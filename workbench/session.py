@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench import boards, frontends, prediction, record
+from workbench import boards, compiled_cache, frontends, prediction, record
 from workbench.artifacts import Built, Compiled
 from workbench.autodiff import require_applicable, training_step
 from workbench.boards import Board, virtual_twin
@@ -88,6 +88,8 @@ def compile(
     """Differentiate, schedule and plan. `objective`: what is minimized (None: what the network is for, see
     Model.objective). Raises PolicyError, or ModelError for a network that cannot be trained so.
 
+    A step that was compiled before, by these very sources, is read from the cache (compiled_cache.py).
+
     `passes` changes those of the schedule: "in-place,-early-update" adds the one and leaves out the other;
     "input-rows" has the image handed over row by row (ModelError where something needs it as a whole).
     """
@@ -97,13 +99,18 @@ def compile(
     objective = objective or model.objective()
     _require_all_read(model)
     marked = apply_policy(model.graph, policy)
-    orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
-    step = training_step(marked, optimizer, orders, objective)
-    graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), chosen_passes(schedule, passes))
-    _require_rows(graph, schedule)
-    memory = plan_memory(graph, scratch_bytes(graph))
-    seconds = time.perf_counter() - start
-    return Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, seconds, objective)
+    names = chosen_passes(schedule, passes)
+    key = compiled_cache.key_of(model, policy, optimizer, schedule, names, objective)
+    compiled = compiled_cache.kept(key, model, policy, optimizer, schedule, objective)
+    if compiled is None:
+        orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
+        step = training_step(marked, optimizer, orders, objective)
+        graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), names)
+        _require_rows(graph, schedule)
+        memory = plan_memory(graph, scratch_bytes(graph))
+        compiled = Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, 0.0, objective)
+        compiled_cache.keep(key, compiled)
+    return replace(compiled, seconds=time.perf_counter() - start)
 
 
 def _require_rows(graph: Graph, schedule: str) -> None:
