@@ -47,10 +47,10 @@ def of(runs: Sequence[Run]) -> list[Panel]:
             for step, at, name in zip(steps, against(steps), called, strict=True)
         ]
     apart = tables.apart(runs) or ["schedule"]
-    found = [tables.reference(runs, index) for index in range(len(runs))]
+    references = [tables.reference(runs, index) for index in range(len(runs))]
     return [
         Panel(run, tables.words(run, apart), first, tables.words(first, apart) if first else "")
-        for run, first in zip(runs, found, strict=True)
+        for run, first in zip(runs, references, strict=True)
     ]
 
 
@@ -78,24 +78,24 @@ def page(runs: Sequence[Run], below: int = 0) -> tuple[Picture, list[tuple[Any, 
     block = ALONE if down == 1 else STACKED
     height = TITLE + down * (HEADING + block + TICKS) + below + KEYS
     figure = Picture(figsize=(WIDTH, height / DPI), dpi=DPI, facecolor="white")
-    found: list[tuple[Any, Any, Any]] = []  # matplotlib's axes
+    axes_of_runs: list[tuple[Any, Any, Any]] = []  # matplotlib's axes
     for row in range(down):
         top = height - TITLE - row * (HEADING + block + TICKS) - HEADING
         grid = figure.add_gridspec(3, across, height_ratios=RATIOS, left=LEFT, right=RIGHT, hspace=0.07, wspace=0.05,
                                    top=top / height, bottom=(top - block) / height)  # fmt: skip
         for column in range(min(across, len(runs) - row * across)):
-            first = found[0] if found else (None, None, None)
+            first = axes_of_runs[0] if axes_of_runs else (None, None, None)
             above = figure.add_subplot(grid[0, column], sharex=first[0], sharey=first[0])
             live = figure.add_subplot(grid[1, column], sharex=above, sharey=first[1])
-            found.append((above, live, figure.add_subplot(grid[2, column], sharex=above, sharey=first[2])))
-    return figure, found, across
+            axes_of_runs.append((above, live, figure.add_subplot(grid[2, column], sharex=above, sharey=first[2])))
+    return figure, axes_of_runs, across
 
 
 def size(runs: Sequence[Run]) -> tuple[float, float]:
     """Width and height, in pixels, of the addresses of each column on the `page` of these runs."""
     across = columns(runs)
-    _, found, _ = page(runs[:across])
-    above = found[0][0].bbox
+    _, axes_of_runs, _ = page(runs[:across])
+    above = axes_of_runs[0][0].bbox
     return above.width, above.height if len(runs) <= across else above.height * STACKED / ALONE
 
 
