@@ -61,7 +61,7 @@ def _ends(axes, runs, held_out, colours) -> None:
     """A point a seed; below them their mean and spread, if each is a number."""
     scale = 100 if runs[0].meta.get("accuracy") else 1
     names = [f"seed {run.meta['seed']}" + " (no number)" * (value is None)
-            for run, value in zip(runs, held_out, strict=True)]  # fmt: skip
+             for run, value in zip(runs, held_out, strict=True)]  # fmt: skip
     for row, (value, colour) in enumerate(zip(held_out, colours, strict=True)):
         axes.plot([] if value is None else [scale * value], [] if value is None else [row], "o", color=colour)
     if None not in held_out and len(runs) > 1:
