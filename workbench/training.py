@@ -54,8 +54,8 @@ def train(
     progress: Progress | None = None,
     interrupted: Callable[[], bool] | None = None,
     like: Run | None = None,
-) -> tuple[Run, dict[str, np.ndarray]]:
-    """Train a session.Built; gives the Run and the weights at its end by name, in the model's own shapes.
+) -> tuple[Run, Mapping[str, np.ndarray]]:
+    """Train a built network; gives the Run and the weights at its end by name, in the model's own shapes.
 
     The host only feeds images and targets and reads loss and outputs. Held-out figures are those of wb_forward on the
     held-out samples, before and after, and after each epoch (see epochs). `interrupted` is asked after each step
@@ -117,11 +117,12 @@ def train(
     run.meta.update(epochs_done=epochs.done, best_epoch=epochs.best and epochs.best.epoch)
     run.meta.update(verdict.guesses(built, samples))
     run.meta["weights_after_first_step"] = after_first
+    learned: Mapping[str, np.ndarray] = weights
     if like is not None and _same_first_step(run, like.meta):
         run.meta.update({key: like.meta[key] for key in LEARNED})
         run.meta["trained_by"] = {key: like.meta[key] for key in ("policy", "schedule", "passes_changed")}
-        weights = dict(like.weights)
-    return replace(run, weights=weights), weights
+        learned = like.weights
+    return replace(run, weights=learned), learned
 
 
 def _measured(built: Built, engine: Engine, x: np.ndarray, y: np.ndarray) -> Figures:
