@@ -29,7 +29,7 @@ MOST = 3  # columns
 
 @dataclass(frozen=True)
 class Panel:
-    """A column: its run, what tells it apart, the run it is held against and what that is called."""
+    """A column: its run, its title, the run it is compared with, and that run's name."""
 
     run: Run
     title: str
@@ -38,8 +38,8 @@ class Panel:
 
 
 def of(runs: Sequence[Run]) -> list[Panel]:
-    """A panel a run: each against the first of its kind (tables.reference); those of an ablation in its order and
-    words, each against the row its tables hold it against."""
+    """A panel a run, each compared with the first of its kind (tables.reference); in an ablation with the row that its
+    tables compare it with, in the ablation's order and words."""
     if steps := ablation_among(runs):
         called = ["optimized" if step.is_off else "the one before" for step in steps]
         return [
@@ -55,7 +55,7 @@ def of(runs: Sequence[Run]) -> list[Panel]:
 
 
 def columns(runs: Sequence[Run]) -> int:
-    """How many to a row: runs that share all but their schedule stay together where that comes out even."""
+    """Columns to a row: runs that differ in their schedule alone share a row where that divides all runs evenly."""
     if len(runs) <= MOST:
         return len(runs)
     groups = {len(list(group)) for _, group in groupby(runs, key=_but_schedule)}
@@ -100,7 +100,7 @@ def size(runs: Sequence[Run]) -> tuple[float, float]:
 
 
 def ticks(labels, width: float, end: float) -> list[int]:
-    """Ticks of [0, end] with room for their labels in `width` pixels; the last ends within: the next panel is there."""
+    """Ticks of [0, end] with room for their labels in `width` pixels; the last label ends before the next panel."""
     each = labels.measure(f"{end:.0f}", 10)[0]
     count = max(1, min(8, int(width // (2 * each))))
     values = MaxNLocator(count, integer=True, steps=[1, 2, 5, 10]).tick_values(0, end)
