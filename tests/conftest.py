@@ -24,6 +24,14 @@ def patient_progress(monkeypatch):
     monkeypatch.setattr("workbench.cli.progress.PATIENCE", 1e6)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def compiled_anew():
+    """Tests replace parts of the compiler: a step that was kept without them would hide what they show."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("workbench.compiled_cache.key_of", lambda *_: None)
+        yield
+
+
 @pytest.fixture
 def golden(request):
     """golden(name, text): `text` equals tests/golden/<name>; --update-golden writes it."""

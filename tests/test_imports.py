@@ -24,6 +24,7 @@ ORDER = [
     "codegen",
     "artifacts",
     "toolchain",
+    "compiled_cache",
     "record",
     "emulate",
     "native",

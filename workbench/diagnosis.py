@@ -1,6 +1,6 @@
-"""Look into a network as samples run through it, and into what its integers count in: plain numbers for the notes.
+"""Look at a network's layers while samples run through it, and at the units of its integers: numbers for the notes.
 
-The interpreter runs it, which equals the firmware to the bit; of a large network fewer samples, so that it stays quick.
+The interpreter runs the network, equal to the firmware to the bit. A large network sees fewer samples, to stay quick.
 """
 
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ MOST_MACS = 1 << 28  # of all of them: about a second
 
 
 def observed(model: Model, weights: Mapping[str, np.ndarray], samples: np.ndarray) -> Observed:
-    """What the layers of `model` make of some of the `samples` (n, …), as the network stores them, with `weights`.
+    """The layers of `model` with `weights`, observed on some of the `samples` (n, …), as the network stores them.
 
-    Nothing where it is too large to be seen with FEWEST of them, or there are fewer.
+    Empty where there are fewer than FEWEST samples, or the network is too large for that many.
     """
     graph, batch = model.graph, model.batch
     (source,), (output,) = graph.inputs, graph.outputs
@@ -50,7 +50,7 @@ def observed(model: Model, weights: Mapping[str, np.ndarray], samples: np.ndarra
 
 
 class _Seen:
-    """The least and the largest of each value of a layer over the samples, and how many were clipped."""
+    """The least and the largest of each value of a layer over all samples, and how many were clipped."""
 
     def __init__(self, node: Node):
         self.name, self.clipped, self.count = node.label, 0, 0
@@ -71,18 +71,14 @@ class _Seen:
 
 
 def layer_ends(graph: Graph) -> dict[str, Node]:
-    """The last value of each weighted layer, its bias and activation included -> the layer's own node."""
-    readers: dict[str, list[Node]] = {}
-    for node in graph.nodes:
-        for name in node.operands:
-            readers.setdefault(name, []).append(node)
-    ends = {}
+    """The last value of each weighted layer, behind its bias and activation -> the layer's own node."""
+    readers, ends = graph.analysis.readers, {}
     for node in graph.nodes:
         if "weight" not in ops.get(node.op).parameters.values():
             continue
         end = node.results[0]
-        while len(after := readers.get(end, [])) == 1 and ops.get(after[0].op).epilogue:
-            end = after[0].results[0]
+        while len(after := readers[end]) == 1 and ops.get((reader := graph.nodes[after[0]]).op).epilogue:
+            end = reader.results[0]
         ends[end] = node
     return ends
 
@@ -99,7 +95,7 @@ def free_ends(node: Node) -> list[int]:
 
 
 def reach(kind: TensorType) -> tuple[float, float] | None:
-    """The real numbers between which an int8 value lies; None of another."""
+    """The real numbers between which an int8 value lies; None for another dtype."""
     if kind.dtype != "int8" or not kind.scale:
         return None
     low, high = ((end - kind.zero_point) * kind.scale for end in (-128, 127))
@@ -107,28 +103,29 @@ def reach(kind: TensorType) -> tuple[float, float] | None:
 
 
 def limits(model: Model, objective: Objective) -> list[str]:
-    """What keeps a training from its aim, as far as the network alone tells: the least loss of its int8 scores."""
+    """Notes on what limits any training of this network: the least loss that its int8 scores can reach."""
     kind = model.graph.types[model.graph.outputs[0]]
     classes = kind.shape[1] if objective.target == LABELS else None
     return [note for note in [floor_note(Observed(reach=reach(kind)), classes)] if note]
 
 
 def updated(compiled: Compiled) -> dict[str, TensorType]:
-    """The parameters that a session.Compiled updates, and what of each."""
+    """The parameters that a training step updates, each as the type of its updated part."""
     types = compiled.graph.types
     return {name: types[name].updated for name in compiled.graph.parameters if types[name].needs_grad}
 
 
 def worth(graph: Graph, weights: Mapping[str, np.ndarray], updated: Mapping[str, TensorType]) -> Worth:
-    """What quantization-aware scaling divides the updates of int8 weights and int32 biases by, in the median over all
-    that is updated; `weights` hold the scales.
+    """The median divisor of quantization-aware scaling over all updated int8 weights, and over all int32 biases.
+
+    `weights` hold the scales.
     """
-    found: dict[str, list[np.ndarray]] = {"int8": [], "int32": []}
+    divisors: dict[str, list[np.ndarray]] = {"int8": [], "int32": []}
     builder = Builder(graph)
     for name, kind in updated.items():
-        if kind.dtype not in found:
+        if kind.dtype not in divisors:
             continue
         scales, unit = units(builder, name)
         squares = (unit * weights[scales.name].astype(np.float64)) ** 2
-        found[kind.dtype].append(np.repeat(squares, prod(kind.shape[1:])))
-    return Worth(*(float(np.median(np.concatenate(each))) if each else None for each in found.values()))
+        divisors[kind.dtype].append(np.repeat(squares, prod(kind.shape[1:])))
+    return Worth(*(float(np.median(np.concatenate(each))) if each else None for each in divisors.values()))

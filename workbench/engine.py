@@ -1,12 +1,12 @@
-"""Who runs the steps of a training, and the samples behind them: the emulated core, or its native twin on the host.
+"""Run the steps of a training, and forward passes of samples: on the emulated core, or on its native twin on the host.
 
 step      1 2 3 4 5 6 7 8 9 … last
 emulated  E E E E E E E E E … E      on the emulated core
 native    B B N B N N N B N … B      on the host; B: on the emulated core too, from the same state, equal to the bit
-auto      E E B B N B N N N … B      emulated until the rest would take longer than it is worth, then native
+auto      E E B B N B N N N … B      emulated; native as soon as the rest would take the core too long
 
-Both are checked at the 1st, 2nd, 4th, 8th … native step and at the last one, wherever the training ends; of the outputs
-of many samples at the first and the last batch.
+Native steps are verified at the 1st, 2nd, 4th, 8th … of them and at the last one, wherever the training ends; native
+outputs of many samples at the first and the last batch.
 """
 
 import time
@@ -23,7 +23,7 @@ from workbench.emulate.machine import Machine
 from workbench.errors import InternalError, RecordError, WorkbenchError
 from workbench.feeding import AUTO, EMULATED, NATIVE, Step
 
-SECONDS, AN_OPERATOR = 4.0, 0.02  # of emulation that are worth a twin, and to compile each of its operators
+SECONDS, AN_OPERATOR = 4.0, 0.02  # emulation that makes a twin worth it, and what compiling an operator takes
 T = TypeVar("T")
 KNOWN = 0.5  # seconds of emulation that tell how long the rest will take
 
@@ -81,7 +81,7 @@ class Engine:
         return loss
 
     def finish(self) -> None:
-        """To be called after the last step, whatever made it the last: holds that against the emulated core too."""
+        """Call it after the last step, whatever ended the training: that step is verified too."""
         self._verify_step()
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
@@ -104,7 +104,7 @@ class Engine:
         return outputs
 
     def record(self) -> dict:
-        """What run.json tells of it. `verified`: what of the native work was held against the emulated core."""
+        """The entry of run.json. `verified`: how much of the native work the emulated core repeated, bits equal."""
         verified = {"steps": self.verified_steps, "batches": self.verified_batches}
         return {
             "used": NATIVE if self.twin else EMULATED, "compiler": self.compiler,
@@ -113,7 +113,7 @@ class Engine:
         }  # fmt: skip
 
     def close(self) -> None:
-        """Let go of the twin's memory."""
+        """Release the twin's memory."""
         if self.twin:
             self.twin.machine.close()
 
@@ -130,7 +130,7 @@ class Engine:
     # ------------------------------------------------------------------ the twin
 
     def _make_twin_if_worth(self, seconds: float) -> None:
-        """Make it where what is still to come would take the emulated core so long, and there is a compiler."""
+        """Make it if the emulated core would take long for the rest (`seconds`), and this machine has a compiler."""
         if self.asked != AUTO or self.notes or not worth_a_twin(seconds, len(self.emulated.ops)):
             return
         try:
@@ -161,18 +161,18 @@ class Engine:
         self.emulated.restore(before)
         emulated_loss = self._emulated_step(step)
         self.verified_steps += 1
-        found, expected = self.twin.state(), self.emulated.state()
+        native_state, expected = self.twin.state(), self.emulated.state()
         names = {row.symbol: row.name for row in self.emulated.buffers}
         different = {
-            names.get(symbol, symbol): _difference(found[symbol], bits, self.integers.get(symbol, "float32"))
+            names.get(symbol, symbol): _difference(native_state[symbol], bits, self.integers.get(symbol, "float32"))
             for symbol, bits in expected.items()
         }
-        told = [f"{name} in {difference}" for name, difference in different.items() if difference]
+        differences = [f"{name} in {difference}" for name, difference in different.items() if difference]
         if not np.array_equal(loss, emulated_loss, equal_nan=True):
-            told.insert(0, f"its loss is {loss:.9g}, emulated {emulated_loss:.9g}")
-        if told:
+            differences.insert(0, f"its loss is {loss:.9g}, emulated {emulated_loss:.9g}")
+        if differences:
             begun_emulated = self.emulated_steps - self.verified_steps
-            raise self._unequal(f"step {begun_emulated + self.native_steps}", told)
+            raise self._unequal(f"step {begun_emulated + self.native_steps}", differences)
 
     def _verify_batch(self, which: str, made: np.ndarray, inputs: np.ndarray) -> None:
         difference = _difference(made.tobytes(), self.emulated.outputs(inputs).tobytes())
@@ -189,14 +189,14 @@ class Engine:
 
 
 class Outlook:
-    """How long what is left will take, by the mean of what was done; the first does not count: Unicorn translates."""
+    """How long the rest will take, by the mean time so far without the first, in which Unicorn translates."""
 
     def __init__(self, left: int):
         self.left, self.done, self.spent = left, 0, 0.0
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Do one of them inside."""
+        """Time one of them: the body of the with statement."""
         begin = time.perf_counter()
         yield
         self.left -= 1
@@ -205,7 +205,7 @@ class Outlook:
 
     @property
     def seconds(self) -> float:
-        """0 as long as that is not known."""
+        """Expected for what is left; 0 as long as too little was done to tell."""
         return self.left * self.spent / (self.done - 1) if self.spent >= KNOWN else 0.0
 
 

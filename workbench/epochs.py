@@ -32,7 +32,7 @@ class Best:
 
 
 class Epochs:
-    """Of a training in steps of `a_step` samples. `held_out`: whether figures of held-out samples are wanted."""
+    """The epochs of one training, whose steps take `a_step` samples. `held_out`: measure held-out samples too."""
 
     def __init__(self, samples: Data, a_step: int, options: Training, engine: Engine, measure: Measure, held_out: bool):
         self.samples, self.steps = samples, len(samples.train_x) // a_step
@@ -45,7 +45,7 @@ class Epochs:
         self.best: Best | None = None
 
     def step_done(self, losses: Sequence[float]) -> None:
-        """To be called after each step with all losses so far."""
+        """Call it after each step, with all losses so far."""
         if len(losses) % self.steps:
             return
         own = losses[-self.steps :]
@@ -70,18 +70,18 @@ class Epochs:
 
     @property
     def exhausted(self) -> bool:
-        """Whether so many epochs brought no better validation loss that the training stops."""
+        """Whether the training stops: for `patience` epochs the validation loss got no better."""
         if not self.patience:
             return False
         return len(self.done) - (self.best.epoch if self.best else 0) >= self.patience
 
     def known(self, step: int) -> Figures | None:
-        """The held-out figures of the weights after so many steps, or of the best ones where they are kept."""
+        """The held-out figures of the weights after `step` steps, or of the best epoch's where those are kept."""
         entry = self._entry(step)
         return self.figures.get(entry["epoch"]) if entry else None
 
     def learn(self, step: int, figures: Figures) -> None:
-        """The same, measured since."""
+        """Note held-out figures that were measured after the training."""
         if entry := self._entry(step):
             entry |= {"held_out_loss": figures.loss, "accuracy": figures.accuracy}
 
@@ -90,7 +90,7 @@ class Epochs:
         return next((entry for entry in self.done if entry["epoch"] == epoch), None)
 
     def notes(self, step: int, interrupted: bool) -> list[str]:
-        """What is to be said of the samples set aside, of where the training ended, and of whose weights are kept."""
+        """Notes on the samples set aside, on where the training ended, and on the epoch whose weights are kept."""
         aside, trained = len(self.samples.validation_x), len(self.samples.train_x)
         part = f"{aside:,} of {aside + trained:,} training samples"
         told = f"{part} are validated on, not trained on: --validation sets the part"

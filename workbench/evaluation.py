@@ -13,8 +13,8 @@ from workbench.objective import BCE, LABELS, MSE, Objective
 class Figures:
     """`loss` is the mean over samples and elements, None where it is no number; `accuracy` None without classes.
 
-    One output beside targets of 0 and 1, under bce, tells two classes by its sign. By class, `predicted` and `labels`
-    count the samples that were taken to be of it and those that are.
+    Under bce, one output beside targets of 0 and 1 tells two classes by its sign. `predicted` and `labels` count, class
+    by class, the samples predicted to be of it and those that are.
     """
 
     loss: float | None
@@ -24,7 +24,7 @@ class Figures:
 
 
 def figures(objective: Objective, outputs: np.ndarray, targets: np.ndarray) -> Figures:
-    """Of outputs (samples, …) and as many targets: int labels (samples,), or numbers, as many as the outputs have."""
+    """The figures of outputs (samples, …) beside targets: int labels (samples,), or numbers of the outputs' shape."""
     outputs = outputs.reshape(len(outputs), -1).astype(np.float64)
     if objective.target != LABELS:
         targets = targets.reshape(outputs.shape).astype(np.float64)
@@ -42,9 +42,9 @@ def figures(objective: Objective, outputs: np.ndarray, targets: np.ndarray) -> F
 
 
 def constant_guess(objective: Objective, targets: np.ndarray) -> float | None:
-    """The loss of the best constant output, each target's mean over the samples: what is learned without an input.
+    """The loss of the best constant output, the mean target: what can be learned without looking at the input.
 
-    None for classes, of which the loss of equal scores is a guess.
+    None for classes: there a guess is equal scores.
     """
     if objective.target == LABELS or not len(targets):
         return None
@@ -58,7 +58,7 @@ def constant_guess(objective: Objective, targets: np.ndarray) -> float | None:
 
 
 def widest_guess(objective: Objective, targets: np.ndarray) -> float:
-    """Under mse, of who always answers the mean target: the largest loss of a sample, in mean ones. 1 elsewhere."""
+    """Under mse, the largest loss of a sample over the mean loss, if the mean target is always answered; else 1."""
     if objective.loss != MSE or not len(targets):
         return 1.0
     targets = targets.reshape(len(targets), -1).astype(np.float64)

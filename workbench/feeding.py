@@ -142,14 +142,16 @@ def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple
             raise DataError(f"{model.name}: without a data set its samples are random: there is nothing to validate",
                             "give --data, or leave out --validation and --patience")  # fmt: skip
         return model, options
-    anew = calibrate and model.unquantized is not None and not (isinstance(given, str) and given in names())
-    network = model.unquantized if anew else model
+    own = not calibrate or (isinstance(given, str) and given in names())
+    unquantized = None if own else model.unquantized
+    network = unquantized or model
     found = resolved(given, network.wanted, options.reading, options.loss)
-    model = in_int8(model.unquantized, found, options.loss) if anew else model
+    model = in_int8(unquantized, found, options.loss) if unquantized else model
     as_given = options.normalize is None and found.normalize.kind == NONE
     if as_given and (note := unscaled(found.train_x, input_of(network), found.name)):
         found = replace(found, notes=tuple(dict.fromkeys([*found.notes, note])))
-    return model, replace(options, data=found, **dict.fromkeys(READING[:-1]), resize=False)
+    read: dict[str, Any] = {**dict.fromkeys(READING[:-1]), "resize": False}
+    return model, replace(options, data=found, **read)
 
 
 def objective_of(model: Model, options: Training) -> Objective:
@@ -193,15 +195,16 @@ def input_of(model: Model) -> TensorType:
 
 
 def step_count(samples: Data, batch: int, options: Training) -> int:
-    return options.steps if options.epochs is None else options.epochs * (len(samples.train_x) // batch)
+    return options.steps or 0 if options.epochs is None else options.epochs * (len(samples.train_x) // batch)
 
 
 def steps_of(samples: Data, batch: int, accumulate: int, options: Training) -> Iterator[Step]:
     steps = step_count(samples, batch * accumulate, options)
     for step, (epoch, chosen) in enumerate(batches(len(samples.train_x), batch * accumulate, options.seed)):
         parts = [(samples.train_x[part], samples.train_y[part]) for part in np.split(chosen, accumulate)]
-        rates = (rate * share(options, min(step, steps - 1), steps) for rate in rates_of(options, epoch))
-        yield Step(*rates, options.seed, parts)
+        lr, lr_bias = rates_of(options, epoch)
+        reached = share(options, min(step, steps - 1), steps)
+        yield Step(lr * reached, lr_bias * reached, options.seed, parts)
 
 
 def samples_of(model: Model, options: Training, accumulate: int = 1) -> Data:
@@ -212,7 +215,9 @@ def samples_of(model: Model, options: Training, accumulate: int = 1) -> Data:
         samples = _random(model, aim, model.batch * accumulate, options.seed)
     else:
         samples = samples if options.set_aside is None else set_aside(samples, options.set_aside)
-        stored = {name: quantized(getattr(samples, name), kind) for name in ("train_x", "validation_x", "test_x")}
+        stored: dict[str, Any] = {
+            name: quantized(getattr(samples, name), kind) for name in ("train_x", "validation_x", "test_x")
+        }
         samples = replace(samples, **stored)
     aim = _aim(model, options, samples)
     if aim.loss == BCE:
@@ -251,9 +256,9 @@ def _random(model: Model, aim: Objective, a_step: int, seed: int) -> Data:
     x = rng.random(shape, np.float32) if kind.dtype == "float32" else rng.integers(-128, 128, shape, np.int8)
     if aim.target == LABELS:
         classes = output.shape[-1]
-        y = rng.integers(0, classes, count, dtype=np.int32)
-        return Data("random", x, y, x[:0], y[:0], classes)
+        labels = rng.integers(0, classes, count, dtype=np.int32)
+        return Data("random", x, labels, x[:0], labels[:0], classes)
     wide = (count, *output.shape[1:]) if aim.target == VALUES else (count, 0)
-    y = rng.integers(0, 2, wide) if aim.loss == BCE else rng.normal(size=wide)
-    y = y.astype(np.float32)
+    numbers = rng.integers(0, 2, wide) if aim.loss == BCE else rng.normal(size=wide)
+    y = numbers.astype(np.float32)
     return Data("random", x, y, x[:0], y[:0], None, target=aim.target)

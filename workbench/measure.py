@@ -1,4 +1,4 @@
-"""What a build and its run come to in bytes: the memory part of `run --json`, and the words for what does not fit."""
+"""Memory figures of a build and its run: `memory` of run.json, and the error for firmware that does not fit."""
 
 import pandas as pd
 
@@ -54,7 +54,7 @@ def sram_planned(built: Built) -> int:
 
 
 def _has(board: Board) -> str:
-    """How much SRAM a board has, or may use of it."""
+    """'nrf52840 has 256 KB', or the limit that --sram sets."""
     whole = BOARDS.get(board.name, board).sram_size
     if board.sram_size == whole:
         return f"{board.name} has {size(whole)}"
@@ -64,9 +64,9 @@ def _has(board: Board) -> str:
 def too_large(
     compiled: Compiled, board: Board, project: Project, static: int, stack: int | None, hint: str
 ) -> BudgetError:
-    """What to say of firmware that needs more SRAM than its board has: how much, and where it is worst.
+    """The error for firmware that needs more SRAM than its board has: how much, and the worst position.
 
-    `stack` None: nothing is compiled yet, and it is too large without it.
+    `stack` None: nothing is compiled yet; arena and static bytes alone are too many.
     """
     living, arena = compiled.memory.liveness, compiled.memory.plan.bytes
     row = next(op for op in project.ops if op.position == living.worst)

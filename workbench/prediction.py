@@ -42,10 +42,10 @@ from workbench.trace.inspector import Inspector
 
 @dataclass(frozen=True)
 class Firmware:
-    """What predicts: an ELF, the board it was linked for, its graph, where its buffers lie, the stack it may need.
+    """All that predicting needs: an ELF, its board, graph and plan tables, and the stack reserve.
 
-    `orders` tell where the channels of a parameter stand in memory (see passes/permute_channels); `network` is what
-    samples have to fit, `objective` what its outputs are held against. `files` are its C project's (None: not of ours).
+    `orders`: the compiled order of a parameter's channels (see passes/permute_channels); `network`: what samples must
+    fit; `objective`: what outputs are held against; `files`: its C project (None: not generated on this machine).
     """
 
     elf: bytes = field(repr=False)
@@ -62,18 +62,18 @@ class Firmware:
     def scores(
         self, x: np.ndarray, weights: Mapping[str, np.ndarray] | None = None, asked: str = AUTO
     ) -> tuple[np.ndarray, Engine]:
-        """float32 (n, …) of real samples x (n, …), and who computed them, of the engines (see workbench.engine).
+        """Scores, float32 (n, …), of real samples x (n, …), and the engine that computed them (see workbench.engine).
 
-        `weights`, in the model's own order, replace those it updates.
+        `weights`, in the model's own order, replace those in SRAM.
         """
         device = self.started(weights or {})
         with closing(device.machine), closing(Engine(asked, device, self.files)) as engine:
-            made = engine.outputs(quantized(x, self.network.input))
-        made = made.reshape(len(x), *self.network.output)
-        return np.moveaxis(made, 1, -1) if self.network.nhwc and made.ndim == 4 else made, engine
+            scores = engine.outputs(quantized(x, self.network.input))
+        scores = scores.reshape(len(x), *self.network.output)
+        return np.moveaxis(scores, 1, -1) if self.network.nhwc and scores.ndim == 4 else scores, engine
 
     def started(self, weights: Mapping[str, np.ndarray]) -> Device[Machine]:
-        """A machine with it; its faults are named."""
+        """A started machine with this firmware; its faults name operator and buffer."""
         machine, image = Machine(parse_elf(self.elf, Path("firmware.elf")), self.board), self.network.input
         device = Device(machine, self.buffers, self.ops, image.stored if image.layout else np.ravel)
         Inspector(machine, self.buffers, self.ops, reserve=self.stack_reserve)
@@ -87,8 +87,8 @@ class Firmware:
 class Predictions:
     """`scores` (n, …) in the layout of the network's file, and `data`, the samples, all of them held out.
 
-    `classes` are the names of the network's classes, numbers where they have none; empty where it tells no classes.
-    `channels_last`: that layout is NHWC. `engine` is who computed them, as run.json tells it of a training.
+    `classes` are the names of the classes, numbers where they have none; empty where the network tells no classes.
+    `channels_last`: the layout is NHWC. `engine`: the entry of run.json of this name.
     """
 
     scores: np.ndarray
@@ -106,7 +106,7 @@ class Predictions:
 
     @cached_property
     def predicted(self) -> np.ndarray | None:
-        """The class of the largest score of each sample, int64 (n,); by the sign of a single one."""
+        """The predicted class of each sample, int64 (n,): that of the largest score, or by the sign of a single one."""
         if not self.classes:
             return None
         return self.scores.argmax(axis=1) if self.scores.shape[1] > 1 else (self.scores[:, 0] > 0).astype(np.int64)
@@ -118,7 +118,7 @@ class Predictions:
 
     @cached_property
     def losses(self) -> list[float | None]:
-        """Of each sample alone: of an autoencoder, how unusual it is."""
+        """The loss of each sample; under an autoencoder it says how unusual the sample is."""
         count = len(self.scores) if self.has_targets else 0
         return [self._figures(slice(index, index + 1)).loss for index in range(count)]
 
@@ -172,13 +172,13 @@ def of_run(run: Run, elf: bytes | None, files: Mapping[str, str] | None = None) 
         )  # fmt: skip
         _require_whole(firmware, run.weights, loss.op)
     except (WorkbenchError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        told = error.message if isinstance(error, WorkbenchError) else error
-        raise RecordError(f"{run.title}: it does not tell its firmware: {told}", "run it again") from None
+        reason = error.message if isinstance(error, WorkbenchError) else error
+        raise RecordError(f"{run.title}: it does not tell its firmware: {reason}", "run it again") from None
     return firmware
 
 
 def _require_whole(firmware: Firmware, weights: Mapping[str, np.ndarray], loss: str) -> None:
-    """Raise RecordError for a run that was put together from several, or by hand."""
+    """Raise RecordError for a run whose parts do not belong together: joined from several runs, or edited by hand."""
     graph, objective = firmware.graph, firmware.objective
     if operators.of_loss(objective.loss).name != loss:
         raise RecordError(f"its loss is {objective.loss}; the operator is {loss}")
@@ -199,7 +199,7 @@ def _require_whole(firmware: Firmware, weights: Mapping[str, np.ndarray], loss: 
 
 
 def of_built(built: Built) -> Firmware:
-    """The firmware of a session.Built, as it was compiled."""
+    """The firmware of a built network, with the weights that it was compiled with."""
     compiled, image = built.compiled, built.image
     return Firmware(image.content, image.board, compiled.graph, list(built.project.buffers), list(built.project.ops),
                     image.stack_reserve, compiled.orders, compiled.model.wanted, compiled.objective,
@@ -214,10 +214,10 @@ def predict_run(
     files: Mapping[str, str] | None = None,
     engine: str = AUTO,
 ) -> Predictions:
-    """Of the samples `given`, read and normalized as the run's data was, but for what `reading` asks; of those it held
-    out where None is given. Its firmware computes them, or the native twin of its C project's `files` (see Engine).
+    """Predictions of a run's firmware, or of its native twin, for the samples `given` (None: those that it held out).
 
-    Raises DataError for samples that do not fit, or where those it held out are not there any more.
+    Samples are read and normalized as the run's data was, but for what `reading` asks. `files`: see Firmware. Raises
+    DataError for samples that do not fit, or where the held-out ones are gone.
     """
     firmware, record = of_run(run, elf, files), _record(run)
     names = run.meta["classes"] if isinstance(run.meta.get("classes"), list) else ()
@@ -238,7 +238,7 @@ def predict_run(
 
 
 def _known(run: Run, record: Mapping, network: Network, given) -> list[str]:
-    """A note where the run was trained on the very file that is given."""
+    """A note where the run was trained on the file that is given."""
     if not isinstance(given, str | Path) or record.get("source") != printable(str(given)) or record["split"] is None:
         return []
     with suppress(DataError):
@@ -249,7 +249,7 @@ def _known(run: Run, record: Mapping, network: Network, given) -> list[str]:
 
 
 def predict_built(built: Built, given, reading: Reading, engine: str = AUTO) -> Predictions:
-    """Of the samples `given` by a network as it is; normalized only as they are to be (see own.as_seen)."""
+    """Predictions of a network that was not trained here, for the samples `given` (see data.own.as_seen)."""
     firmware = of_built(built)
     data = as_seen(given, firmware.network, None, (), reading, firmware.objective.loss)
     return _predictions(firmware, data, {}, data.classes, engine)
@@ -258,8 +258,8 @@ def predict_built(built: Built, given, reading: Reading, engine: str = AUTO) -> 
 def _predictions(
     firmware: Firmware, data: Data, weights: Mapping[str, np.ndarray], classes=None, asked: str = AUTO
 ) -> Predictions:
-    aim, told = firmware.objective, firmware.network.output[-1] if firmware.network.output else 0
-    count = told if aim.target == LABELS else 2 if aim.loss == BCE and told == 1 and classes else 0
+    aim, outputs = firmware.objective, firmware.network.output[-1] if firmware.network.output else 0
+    count = outputs if aim.target == LABELS else 2 if aim.loss == BCE and outputs == 1 and classes else 0
     classes = tuple(list(data.names) + [str(number) for number in range(len(data.names), count)]) if count else ()
     scores, engine = firmware.scores(data.test_x, weights, asked)
     network, done_by = firmware.network, {"asked": asked, **engine.record()}
@@ -268,7 +268,7 @@ def _predictions(
 
 
 def _record(run: Run) -> Mapping:
-    """What a run tells of its data: nothing of random samples. Raises RecordError for what is none of ours."""
+    """The entry `data` of run.json, {} for random samples. Raises RecordError for one that no run writes."""
     record = run.meta.get("data") or {}
     kinds = {"source": str, "test": int, "reading": dict, "digest": str, "normalize": dict}
     if record and not (isinstance(record, dict) and all(isinstance(record.get(key), kinds[key]) for key in kinds)):
@@ -277,7 +277,7 @@ def _record(run: Run) -> Mapping:
 
 
 def _held_out(run: Run, record: Mapping, network: Network) -> Data:
-    """What a run held out, from where it had it. Raises DataError where that is gone, or holds other samples now."""
+    """The samples that a run held out, read again. Raises DataError where the source is gone or has changed."""
     source, hint = record.get("source"), "--data names samples to predict"
     if not record:
         raise DataError(f"{run.title} was trained on random samples: none is held out", hint)
@@ -293,7 +293,7 @@ def _held_out(run: Run, record: Mapping, network: Network) -> Data:
 
 
 def write_parameter(device: Device, name: str, kind: TensorType, values: np.ndarray) -> None:
-    """What of a parameter lies in SRAM; channels in the order in which they were compiled."""
+    """Write the part of a parameter that lies in SRAM; `values` have channels in the compiled order."""
     for row in device.buffers:
         if row.role != "parameter" or row.parameter != name or row.storage != "sram":
             continue
@@ -305,7 +305,7 @@ def write_parameter(device: Device, name: str, kind: TensorType, values: np.ndar
 
 
 def rows_of(table: pd.DataFrame, kind: type) -> list:
-    """The rows of a run's table as those of the plan, BufferRow or OpRow."""
+    """The rows of a run's table as BufferRow or OpRow (`kind`)."""
     parse: dict[Any, Callable[[Any], Any]] = {
         str: str,
         tuple[str, ...]: lambda text: tuple(str(text).split()),

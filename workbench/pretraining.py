@@ -3,8 +3,8 @@
     factory   pretrain(model, "digits", adapt_to="digits-rotated")     upright images, batches of 32, SGD with momentum
     field     run(…, data="digits-rotated")                            other images, turned, on the emulated core
 
-What is adapted to afterwards stays unseen: images that `adapt_to` trains on or holds out are left out. A network that
-was quantized here is pre-trained in float32, and quantized with the ranges that these samples give.
+Pre-training never sees an image that `adapt_to` trains on or holds out. A network that the workbench quantized is
+pre-trained in float32, then quantized again with the ranges of these samples.
 """
 
 from collections.abc import Callable
@@ -58,16 +58,16 @@ def pretrain(
     if epochs < 1:
         raise DataError(f"pre-training takes at least one epoch; got {epochs}")
     trained = _trained(model.unquantized or model, samples, aim, epochs, seed, lr, progress)
-    reached = held_out(trained.with_batch(BATCH), trained.weights, samples, aim)
+    in_floats = held_out(trained.with_batch(BATCH), trained.weights, samples, aim)
     about = {"data": samples.name, "samples": len(samples.train_x), "epochs": int(epochs), "batch": BATCH,
              "lr": float(lr), "momentum": MOMENTUM, "seed": int(seed), "loss_function": aim.loss,
-             "held_out_loss": reached.loss, "accuracy": reached.accuracy}  # fmt: skip
+             "held_out_loss": in_floats.loss, "accuracy": in_floats.accuracy}  # fmt: skip
     if not model.unquantized:
         return replace(trained, pretrained=about)
-    made = in_int8(trained, samples.typical)
-    in_ints = held_out(made.with_batch(BATCH), made.weights, samples, aim)
+    quantized_model = in_int8(trained, samples.typical)
+    in_ints = held_out(quantized_model.with_batch(BATCH), quantized_model.weights, samples, aim)
     about |= {"held_out_loss": in_ints.loss, "accuracy": in_ints.accuracy}
-    return replace(made, pretrained={**about, "accuracy_float": reached.accuracy})
+    return replace(quantized_model, pretrained={**about, "accuracy_float": in_floats.accuracy})
 
 
 def _trained(
@@ -98,7 +98,7 @@ def _trained(
 def pretraining_samples(
     model: Model, given, adapt_to=None, reading: Reading | None = None, loss: str | None = None
 ) -> Data:
-    """What pre-training on `given` sees. Raises DataError and ModelError for what cannot be trained on."""
+    """The samples of `given` that pre-training uses. Raises DataError and ModelError for what cannot be trained on."""
     if model.graph.types[model.graph.inputs[0]].dtype != "float32" and not model.unquantized:
         raise ModelError(f"{model.name} has int8 weights: pre-training takes float32 ones",
                          "float32 networks can be, and NAME-int8 with its own weights, quantized behind it; "
@@ -120,16 +120,16 @@ def _read_already(given) -> bool:
 
 
 def held_out(model: Model, weights, samples: Data, aim: Objective) -> Figures:
-    """What `model`, with these weights, makes of the held-out samples; in batches, padded."""
-    graph, made = model.graph, []
+    """The figures of `model`, with these weights, on the held-out samples; the last batch is padded."""
+    graph, outputs = model.graph, []
     (x,), (output,) = graph.inputs, graph.outputs
     inputs = quantized(samples.test_x, graph.types[x])
     for start in range(0, len(inputs), model.batch):
         part = inputs[start : start + model.batch]
         full = np.zeros(graph.types[x].shape, part.dtype)
         full[: len(part)] = part
-        made.append(real(interpret(graph, {**weights, x: full})[output], graph.types[output])[: len(part)])
-    return figures(aim, np.concatenate(made), told(aim, inputs, samples.test_y, graph.types[x]))
+        outputs.append(real(interpret(graph, {**weights, x: full})[output], graph.types[output])[: len(part)])
+    return figures(aim, np.concatenate(outputs), told(aim, inputs, samples.test_y, graph.types[x]))
 
 
 def _order(count: int, seed: int):

@@ -36,8 +36,9 @@ MOST_STEPS, MOST_EMULATED = 1500, 300  # a rate; no more than the training itsel
 
 
 def at_best_rate(train: Callable, built: Built, options: Training, progress=None, interrupted=None, like=None):
-    """What `train` gives at the rate found; `lr_sweep` of run.json tells what was tried. Raises DataError; and
-    KeyboardInterrupt where `interrupted` ends the sweep, of which nothing is kept.
+    """Train at the rate that the sweep finds; `lr_sweep` of run.json holds what was tried.
+
+    Raises DataError, and KeyboardInterrupt where `interrupted` ends the sweep: nothing of it is kept.
     """
     if like is not None:
         return _with_sweep(train(built, replace(options, lr=like.meta["lr"]), like=like), like.meta.get("lr_sweep"))
@@ -60,9 +61,10 @@ def _with_sweep(trained: tuple, sweep: list[dict] | None) -> tuple:
 def best_rate(
     built: Built, options: Training, train: Callable, progress=None, interrupted=None
 ) -> tuple[float, list[dict], str]:
-    """The rate to train at, [{lr, validation_loss}] of all that were tried (None: no number), and a
-    sentence that tells it. `progress` and `interrupted` as session.train has them: the steps of all rates are told as
-    of one training; who interrupts them leaves nothing behind (KeyboardInterrupt).
+    """The best rate, [{lr, validation_loss}] of all that were tried (loss None: no number), and a note.
+
+    `progress` and `interrupted` are those of training.train; the steps of all rates count as those of one training.
+    Raises KeyboardInterrupt where `interrupted` ends it.
     """
     compiled = built.compiled
     parts = _parts(compiled.model, options)
@@ -80,8 +82,8 @@ def best_rate(
     rates, engine = grid(compiled), options.engine
     sweep: list[dict[str, Any]] = []
     for lr in rates:
-        told = _of_all(progress, len(sweep) * steps, len(rates) * steps)
-        run, _ = train(built, replace(options, lr=lr, engine=engine, **given), told, interrupted)
+        progress_of_all = _of_all(progress, len(sweep) * steps, len(rates) * steps)
+        run, _ = train(built, replace(options, lr=lr, engine=engine, **given), progress_of_all, interrupted)
         if run.meta["interrupted"]:
             raise KeyboardInterrupt
         loss = (run.meta["held_out_loss"] or {}).get("after")  # None: neither before nor after is a number
@@ -104,7 +106,7 @@ def _of_all(progress, done_before: int, all_steps: int):
 
 
 def _engine_of_the_rest(engine: str, tried: dict, rates: int, built: Built) -> str:
-    """A rate alone may not be worth a twin where all that are left to try are."""
+    """The engine for the remaining rates: together they may be worth a native twin that one alone is not."""
     left = rates * tried.get("seconds", {}).get("emulate", 0.0)
     if engine != AUTO or not worth_a_twin(left, len(built.project.ops)):
         return engine
@@ -116,13 +118,13 @@ def _engine_of_the_rest(engine: str, tried: dict, rates: int, built: Built) -> s
 
 
 def _at_an_end(best: float, rates: list[float]) -> str:
-    """What the grid leaves open where the best rate is its first or last."""
+    """A note where the best rate is the first or last of the grid: beyond it may lie a better one."""
     beyond = {rates[0]: "smaller", rates[-1]: "larger"}.get(best)
     return f"; a {beyond} one may be better still" if beyond else ""
 
 
 def _remedy(parts: Data) -> str:
-    """For samples with which no rate of the grid learns."""
+    """What to try where no rate of the grid learns."""
     targets = (float(parts.train_y.mean()), float(parts.train_y.std())) if parts.target == VALUES else None
     return targets_note(targets) or "a smaller rate of your own, --lr 1e-5"
 
@@ -135,7 +137,7 @@ def grid(compiled: Compiled) -> list[float]:
 
 
 def _parts(model: Model, options: Training) -> Data:
-    """The training part in two: to train on, and, where held-out samples stand, to validate with."""
+    """The training part, divided: samples to train on, and samples to validate on in the place of held-out ones."""
     samples = with_data(model, options)[1].data
     if not isinstance(samples, Data):
         raise DataError(f"{model.name} has random samples: no rate is better than another", "--data, or --lr 0.02")

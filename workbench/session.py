@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench import boards, frontends, prediction, record
+from workbench import boards, compiled_cache, frontends, prediction, record
 from workbench.artifacts import Built, Compiled
 from workbench.autodiff import require_applicable, training_step
 from workbench.boards import Board, virtual_twin
@@ -35,6 +35,7 @@ from workbench.passes.pipeline import chosen_passes, pass_changes, run_passes_wi
 from workbench.plan.memory import plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.preparation import prepared, with_weights  # noqa: F401  with_weights: asked for here
+from workbench.rates import rates_of
 from workbench.record.folder import filling, place_of
 from workbench.report.view import Run
 from workbench.toolchain import built_here, install, make_image
@@ -73,7 +74,7 @@ class Result(Run):
 def load_run(folder: str | Path) -> Result:
     """A run saved by Run.save or the command line."""
     run, elf = record.load_with_elf(folder)
-    return Result(**vars(run), elf=elf, files=elf and built_here(Path(folder, record.ELF).parent, elf))
+    return Result(**vars(run), elf=elf, files=built_here(Path(folder, record.ELF).parent, elf) if elf else None)
 
 
 def compile(
@@ -87,6 +88,8 @@ def compile(
     """Differentiate, schedule and plan. `objective`: what is minimized (None: what the network is for, see
     Model.objective). Raises PolicyError, or ModelError for a network that cannot be trained so.
 
+    A step that was compiled before, by these very sources, is read from the cache (compiled_cache.py).
+
     `passes` changes those of the schedule: "in-place,-early-update" adds the one and leaves out the other;
     "input-rows" has the image handed over row by row (ModelError where something needs it as a whole).
     """
@@ -96,13 +99,18 @@ def compile(
     objective = objective or model.objective()
     _require_all_read(model)
     marked = apply_policy(model.graph, policy)
-    orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
-    step = training_step(marked, optimizer, orders, objective)
-    graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), chosen_passes(schedule, passes))
-    _require_rows(graph, schedule)
-    memory = plan_memory(graph, scratch_bytes(graph))
-    seconds = time.perf_counter() - start
-    return Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, seconds, objective)
+    names = chosen_passes(schedule, passes)
+    key = compiled_cache.key_of(model, policy, optimizer, schedule, names, objective)
+    compiled = compiled_cache.kept(key, model, policy, optimizer, schedule, objective)
+    if compiled is None:
+        orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
+        step = training_step(marked, optimizer, orders, objective)
+        graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), names)
+        _require_rows(graph, schedule)
+        memory = plan_memory(graph, scratch_bytes(graph))
+        compiled = Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, 0.0, objective)
+        compiled_cache.keep(key, compiled)
+    return replace(compiled, seconds=time.perf_counter() - start)
 
 
 def _require_rows(graph: Graph, schedule: str) -> None:
@@ -123,7 +131,7 @@ def build(
     board: Board,
     folder: str | Path | None = None,
     virtual: bool = True,
-    lr: float = Training.lr,
+    lr: float | str = Training.lr,
     lr_bias: float | None = None,
 ) -> Built:
     """Generate the C project and compile it; `folder` keeps both, in the place of what was written there before.
@@ -133,7 +141,7 @@ def build(
     """
     start = time.perf_counter()
     started = Training(lr=lr, lr_bias=lr_bias)  # raises DataError for what is no rate
-    rates = {"lr": started.lr, "lr_bias": started.lr if started.lr_bias is None else started.lr_bias}
+    rates = dict(zip(("lr", "lr_bias"), rates_of(started), strict=True))
     project = generate(compiled.graph, compiled.memory, compiled.weights, board, rates)
     if not virtual:
         _require(compiled, board, project, project.constant, project.static)
@@ -180,7 +188,7 @@ def run(
     keeps the firmware. What does not fit raises BudgetError, unless `virtual` lets it run on the twin.
     Further keywords are those of Training, and those of Optimizer in the place of `optimizer`.
     """
-    training, optimizer = asked_options(run.__kwdefaults__, optimizer, options)
+    training, optimizer = asked_options(run.__kwdefaults__ or (), optimizer, options)
     passes, board = passes_for(passes, input), boards.chosen(board, sram)
     model, training = prepared(
         model, training, optimizer, batch=batch, classes=classes, weights=weights, pretrain=pretrain,
@@ -248,7 +256,9 @@ def _what_would_fit(compiled: Compiled, board: Board, sram: int) -> str:
 
     def offer(option: str, **change) -> None:
         if needed(**change) <= board.sram_size:
-            choices.append(f"{option} needs about {size(needed(**change))}")  # this stack, which may become smaller
+            choices.append(
+                f"{option} needs about {size(int(needed(**change)))}"
+            )  # this stack, which may become smaller
 
     if compiled.schedule != "optimized":
         offer("--schedule optimized", schedule="optimized")

@@ -40,8 +40,8 @@ from workbench.trace.inspector import Inspector
 from workbench.trace.tracer import Tracer
 
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
-PATIENCE = 2.0  # seconds that who interrupts a training waits for the held-out figures it came to
-# in a run's meta: the same under any schedule
+PATIENCE = 2.0  # seconds that held-out figures may take after an interrupted training
+# keys of run.json that do not depend on the schedule
 LEARNED = (
     "steps", "steps_asked", "interrupted", "epochs", "epochs_done", "best_epoch", "loss", "held_out_loss", "accuracy",
     "notes",
@@ -54,16 +54,16 @@ def train(
     progress: Progress | None = None,
     interrupted: Callable[[], bool] | None = None,
     like: Run | None = None,
-) -> tuple[Run, dict[str, np.ndarray]]:
-    """Train a session.Built; gives the Run and the weights at its end by name, in the model's own shapes.
+) -> tuple[Run, Mapping[str, np.ndarray]]:
+    """Train a built network; gives the Run and the weights at its end by name, in the model's own shapes.
 
     The host only feeds images and targets and reads loss and outputs. Held-out figures are those of wb_forward on the
-    held-out samples, before and after, and after each epoch (see epochs). `interrupted` is asked after each step
-    whether that was the last one; then the figures after it are left out where they would take longer than PATIENCE.
+    held-out samples, before and after, and after each epoch (see epochs). `interrupted()` is asked after each step:
+    once it is true training ends, without held-out figures if these would take longer than PATIENCE.
 
-    `like` is a run that trained the same way under another schedule, which gives the same bits: then only
-    the first step runs here, and what training came to (LEARNED) is that run's. Raises InternalError where the loss of
-    that step, or the weights after it, differ.
+    `like` is a run that trained the same way under another schedule, which gives the same bits: only the first step
+    runs here, and the keys LEARNED are taken from that run. Raises InternalError where the loss of the first step, or
+    the weights after it, differ.
     """
     if options.lr == SEARCHED:
         return at_best_rate(train, built, options, progress, interrupted, like)
@@ -117,22 +117,24 @@ def train(
     run.meta.update(epochs_done=epochs.done, best_epoch=epochs.best and epochs.best.epoch)
     run.meta.update(verdict.guesses(built, samples))
     run.meta["weights_after_first_step"] = after_first
+    learned: Mapping[str, np.ndarray] = weights
     if like is not None and _same_first_step(run, like.meta):
         run.meta.update({key: like.meta[key] for key in LEARNED})
         run.meta["trained_by"] = {key: like.meta[key] for key in ("policy", "schedule", "passes_changed")}
-        weights = dict(like.weights)
-    return replace(run, weights=weights), weights
+        learned = like.weights
+    return replace(run, weights=learned), learned
 
 
 def _measured(built: Built, engine: Engine, x: np.ndarray, y: np.ndarray) -> Figures:
-    """What wb_forward's outputs of samples x are worth beside y, with the weights as they stand."""
+    """The figures of wb_forward's outputs for samples x and targets y, with the present weights."""
     objective = built.compiled.objective
     return figures(objective, engine.outputs(x), told(objective, x, y, input_of(built.compiled.model)))
 
 
 def _same_first_step(run: Run, like: Mapping) -> bool:
-    """Whether loss and weights are those of the other run, to the bit. Raises InternalError where nothing explains
-    that they are not: accesses that the plan did not promise would, and are told.
+    """Whether loss and weights after the first step equal the other run's, to the bit.
+
+    Raises InternalError where they differ without violations of the plan, which would explain it and are reported.
     """
     own = run.meta
     key = "weights_after_first_step"
@@ -148,7 +150,7 @@ def _same_first_step(run: Run, like: Mapping) -> bool:
 
 
 def _weights(built: Built, device: Device) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The parameters as they now stand: as they were compiled, and by the model's own names, shapes and order."""
+    """The present parameters, twice: as compiled, and by the model's own names, shapes and order."""
     graph, model = built.compiled.graph, built.compiled.model
     compiled = {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
     own = restored(compiled, built.compiled.orders)  # what the graph lacks was folded into others: frozen
@@ -156,7 +158,7 @@ def _weights(built: Built, device: Device) -> tuple[dict[str, np.ndarray], dict[
 
 
 def _digest(weights: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of their bits; what is no number counts as the same, however it came to be none."""
+    """SHA-256 of the weights' bits; all NaNs count as equal."""
     bits = sha256()
     for name, values in sorted(weights.items()):
         bits.update(name.encode())
@@ -165,7 +167,7 @@ def _digest(weights: Mapping[str, np.ndarray]) -> str:
 
 
 def engine_of(built: Built, asked: str, steps: int) -> Engine:
-    """Who runs the steps of a session.Built."""
+    """The engine that runs the steps of a built network."""
     kinds = built.compiled.graph.types
     integers = {
         row.symbol: kind.dtype
@@ -176,7 +178,7 @@ def engine_of(built: Built, asked: str, steps: int) -> Engine:
 
 
 def device_of(built: Built) -> Device[Machine]:
-    """A started machine with the firmware of a session.Built; its faults are named with operator and buffer."""
+    """A started machine with a built network's firmware; its faults name operator and buffer."""
     machine = Machine(parse_elf(built.image.content, built.image.elf), built.image.board)
     image = built.compiled.graph.types[built.compiled.model.graph.inputs[0]]
     stored = image.stored if image.layout else np.ravel
@@ -186,7 +188,7 @@ def device_of(built: Built) -> Device[Machine]:
 
 
 def read_parameter(device: Device, name: str, kind: TensorType) -> np.ndarray:
-    """A parameter as it now stands, its parts joined; channels in the order in which they were compiled."""
+    """A parameter's present values, its parts joined; channels in the compiled order."""
     rows = [row for row in device.buffers if row.role == "parameter" and row.parameter == name]
     if len(rows) == 1:
         return kind.logical(device.read(rows[0], NUMPY[kind.dtype]))

@@ -29,17 +29,17 @@ def notes(
     compiled: Mapping[str, np.ndarray],
     weights: Mapping[str, np.ndarray],
 ) -> list[str]:
-    """What is to be said about the training of a session.Built.
+    """The notes on a training.
 
-    `held_out` are the figures before and after; `compiled` the weights at its end as they were compiled, `weights` the
-    same by the model's own names and shapes.
+    `held_out` are the figures before and after it; `compiled` its last weights in the compiled order of channels,
+    `weights` the same by the model's own names and shapes.
     """
     model, optimizer = built.compiled.model, built.compiled.optimizer
     epoch = len(samples.train_x) // (model.batch * optimizer.accumulate)  # in steps, as feeding.steps_of has it
-    found = training_notes(_evidence(built, options, samples, losses, held_out, compiled, weights, epoch))
+    learned = training_notes(_evidence(built, options, samples, losses, held_out, compiled, weights, epoch))
     figures_told = "accuracies" if built.compiled.objective.target == LABELS else "held-out losses"
-    early = options.evaluate and len(samples.test_x) and advice(found) is None
-    notes = [*model.notes, *samples.notes, *found]
+    early = options.evaluate and len(samples.test_x) and advice(learned) is None
+    notes = [*model.notes, *samples.notes, *learned]
     return [*notes, *filter(None, [epoch_note(len(losses), epoch, figures_told) if early else None])]
 
 
@@ -71,15 +71,15 @@ def _of_figures(figures: Figures) -> HeldOut:
 
 
 def _observed(model: Model, samples: Data, weights) -> tuple[Observed, Observed]:
-    """The layers before and after; before only where there is something to compare, for it takes its time."""
+    """The layers before and after the training; before only where the notes compare both, as it takes time."""
     typical = samples.test_x if len(samples.test_x) else samples.train_x
     after = diagnosis.observed(model, weights, typical)
     return diagnosis.observed(model, model.weights, typical) if after.striking else Observed(), after
 
 
 def guesses(built: Built, samples: Data) -> dict[str, float | None]:
-    """`guess`: the loss of what knows nothing of the input, equal scores of all classes or the mean target;
-    `widest_guess`: that of the sample farthest from it, in guesses.
+    """`guess`: the loss of an answer that knows nothing of the input, equal scores of all classes or the mean target;
+    `widest_guess`: the largest loss of a sample under that answer, in units of `guess`.
     """
     a_guess, widest = _guesses(built, samples)
     return {"guess": a_guess, "widest_guess": widest}

@@ -2,9 +2,11 @@
 
 import argparse
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -140,7 +142,7 @@ def model(args):
     return session.with_weights(found, read_weights(path, found.graph), path)
 
 
-def networks(args, found) -> dict:
+def networks(args, found) -> Mapping[int, Any] | None:
     """The network of each seed asked for, by seed; `found` is the first one's, with its data read. None: one seed."""
     if args.seeds is None:
         return None

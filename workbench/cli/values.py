@@ -2,20 +2,22 @@
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 from workbench.options import POSITIVE, RATE, Kind
 
 
-def of(kind: Kind | None) -> Callable[[str], float | str] | None:
-    """What makes a value of a text that is typed; None: the text is the value."""
+def of(kind: Kind | None) -> Callable[[str], Any]:
+    """What makes a value of a text that is typed; of choices, and of no kind, the text is the value."""
     if kind is None or kind.choices:
-        return None
+        return str
 
     def value_of(text: str) -> float | str:
         if text == kind.instead:
             return text
         value = _number(text, whole=kind.json == "whole number")
-        if missed := kind.missed(value):
+        missed = kind.missed(value)
+        if missed or value is None:
             raise argparse.ArgumentTypeError(f"{text} is not {missed}")
         return value
 

@@ -1,4 +1,4 @@
-"""Samples against the network that is to take them: shape, layout, number type and targets, before anything is built.
+"""Fit samples to the network that takes them: shape, layout, number type and targets, before anything is built.
 
 x of a sample                    a network that takes (C, H, W)
 (C, H, W), axes of 1 left out    as it is: NCHW
@@ -22,16 +22,19 @@ from workbench.plain import printable
 from workbench.units import percent
 
 NCHW, NHWC = "NCHW", "NHWC"
-FAR = 10.0  # inputs beyond it are told of
-HARDLY_ANY = 0.001  # of values: their clipping is nothing to tell of
+FAR = 10.0  # inputs beyond it get a note
+HARDLY_ANY = 0.001  # of values: clipping so few gets no note
 SCALE = "--normalize standard may help"
 ONE_OUTPUT = "--loss mse takes them as numbers, --loss bce 0 and 1"
 
 
 @dataclass(frozen=True)
 class Network:
-    """What data has to fit: the network's name, its input, a sample of its output, whether its file lies in NHWC, and
-    whether it tells its input anew, as an autoencoder does."""
+    """What data has to fit.
+
+    `input` is the type of a batch, `output` the shape of a sample's output. `nhwc`: the network's file holds images in
+    NHWC. `repeats`: the network reproduces its input, as an autoencoder does.
+    """
 
     name: str
     input: TensorType
@@ -40,8 +43,10 @@ class Network:
     repeats: bool = False
 
     def target_of_labels(self, loss: str | None, classes: int) -> str:
-        """What labels of so many classes are to it under this loss (None: the one that suggests itself): classes,
-        numbers, or nothing, where its input is what it tells. As many classes as outputs are classes.
+        """The kind of target that labels of so many classes become, under this loss (None: the usual one).
+
+        Classes or numbers; INPUT where the network reproduces its input, so that labels are left out. As many classes
+        as outputs are classes.
         """
         if loss == CROSS_ENTROPY:
             return LABELS
@@ -50,7 +55,7 @@ class Network:
         return INPUT if self.repeats else VALUES
 
     def tells_two_classes(self, loss: str | None) -> bool:
-        """Whether its one output tells one of two classes by its sign, under this loss: a target is 0 or 1."""
+        """Whether, under this loss, the sign of its one output tells two classes: targets are 0 and 1."""
         return self.output == (1,) and loss in (None, BCE)
 
     @property
@@ -74,7 +79,7 @@ class Targets:
 def inputs(samples: Samples, network: Network) -> tuple[np.ndarray, str]:
     """x as float32 (n, *shape) and the layout it came in. Raises DataError for what the network cannot take.
 
-    int8 values for an int8 network are what it stores; here they become the real numbers that those stand for.
+    int8 values for an int8 network are stored integers; they become the real numbers that they stand for.
     """
     x, source = samples.x, samples.source
     if len(x) == 0:
@@ -93,16 +98,16 @@ def inputs(samples: Samples, network: Network) -> tuple[np.ndarray, str]:
 
 
 def require_finite(source: str, what: str, values: np.ndarray, given: np.ndarray | None = None) -> None:
-    """Raise DataError that tells the first sample with a NaN or an infinity, or what float32 cannot hold."""
+    """Raise DataError that names the first sample with a NaN, an infinity or a number beyond float32."""
     flat = values.reshape(len(values), prod(values.shape[1:]))  # there may be no sample
     finite = np.isfinite(flat)
     if finite.all():
         return
     at = int((~finite.all(axis=1)).argmax())
-    told = flat[at][~finite[at]][0]
+    value = flat[at][~finite[at]][0]
     count = int((~finite.all(axis=1)).sum())
     beyond = given is not None and given.dtype.kind in "fiu" and np.isfinite(given[at]).all()
-    word = "a number beyond float32" if beyond else "NaN" if np.isnan(told) else "infinity"
+    word = "a number beyond float32" if beyond else "NaN" if np.isnan(value) else "infinity"
     more = f", {count - 1} more samples too" if count > 1 else ""
     raise DataError(f"{source}: sample {at} of {what} holds {word}{more}", "leave such samples out, or fill the gaps")
 
@@ -110,9 +115,9 @@ def require_finite(source: str, what: str, values: np.ndarray, given: np.ndarray
 def _in_layout(
     x: np.ndarray, shape: tuple[int, ...], nhwc: bool, told: str
 ) -> tuple[np.ndarray, str] | tuple[None, None]:
-    """x (n, …) as (n, *shape), and the layout it came in: '' where there is but one. None where it does not fit.
+    """x (n, …) as (n, *shape), and the layout it came in ('' where the shape leaves only one); None if it does not fit.
 
-    `nhwc`: whether it is NHWC where both fit; `told`: the layout that x is known to have.
+    `nhwc`: x is NHWC where both layouts fit; `told`: the layout that x is known to have.
     """
     given, both = x.shape[1:], (shape, _last(shape))
     fits_nchw, fits_nhwc = (given == each if given in both else _core(given) == _core(each) for each in both)
@@ -142,18 +147,18 @@ def _core(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _refuse(samples: Samples, network: Network) -> NoReturn:
     given, shape = samples.x.shape[1:], network.shape
-    told = f"{samples.source}: a sample is {_shape(given)}; {network.name} takes {_shape(shape)}"
+    mismatch = f"{samples.source}: a sample is {_shape(given)}; {network.name} takes {_shape(shape)}"
     window = _window(given, shape) if samples.groups is not None else None
     if window:
-        raise DataError(told, f"--window {window} cuts recordings into pieces of that length")
+        raise DataError(mismatch, f"--window {window} cuts recordings into pieces of that length")
     if prod(given) == prod(shape):
-        raise DataError(told, "the axes stand in another order; arrange them so, or give each sample as one row")
+        raise DataError(mismatch, "the axes stand in another order; arrange them so, or give each sample as one row")
     either = f" or {_shape(_last(shape))}" if len(shape) == 3 and shape[0] > 1 else ""
-    raise DataError(told, f"give samples of {_shape(shape)}{either}, or a network whose input is {_shape(given)}")
+    raise DataError(mismatch, f"give samples of {_shape(shape)}{either}, or a network whose input is {_shape(given)}")
 
 
 def _window(recording: tuple[int, ...], shape: tuple[int, ...]) -> int | None:
-    """The length of pieces of a recording (channels, values) that fit; None where there is none."""
+    """The length of pieces of a recording (channels, values) that the network takes; None where no length fits."""
     channels, values = recording
     for length in (shape[-1], prod(shape) // channels):
         piece, in_a_row = (channels, length), len(shape) == 1 or 1 in (channels, length)
@@ -169,7 +174,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def clipped(values: np.ndarray, kind: TensorType, source: str) -> str | None:
-    """A note on values that an int8 input cannot hold, and what it holds instead; None where it holds nearly all."""
+    """A note on values beyond what an int8 input can hold; None where it can hold nearly all."""
     if kind.dtype != "int8":
         return None
     scale = kind.scale or 1
@@ -182,8 +187,8 @@ def clipped(values: np.ndarray, kind: TensorType, source: str) -> str | None:
 
 
 def unscaled(x: np.ndarray, kind: TensorType, source: str) -> str | None:
-    """A note on inputs far larger than a network learns well from, if their range is not given (an int8 file's is);
-    None where they are not.
+    """A note on inputs far larger than a network learns well from; None for others, and for int8 networks, whose input
+    scale is given.
     """
     largest = float(np.abs(x).max(initial=0))
     if kind.dtype == "int8" or largest <= FAR:
@@ -198,9 +203,10 @@ def targets(
     samples: Samples, network: Network, loss: str | None = None, unlabelled: bool = False,
     names: tuple[str, ...] = (), settled: bool = False,
 ) -> Targets:  # fmt: skip
-    """What belongs to each sample, as a loss of this name takes it (None: as it suggests itself). `names` are those of
-    the classes where they have names; `settled`: which there are is known, some may be missing here. Raises DataError
-    for targets that the network cannot learn.
+    """The target of each sample, as this loss takes it (None: the usual loss).
+
+    `names`: the classes' names, if they have some. `settled`: the classes are known, and some may be missing here.
+    Raises DataError for targets that the network cannot learn.
     """
     given, source = samples.targets, samples.source
     if given is None or unlabelled or _are_left_out(given, network, loss):
@@ -227,7 +233,7 @@ def targets(
 
 
 def _are_left_out(given: np.ndarray, network: Network, loss: str | None) -> bool:
-    """Whether they are labels, one name or whole number a sample, to a network that tells its input anew."""
+    """Whether targets are left out: labels, for a network that reproduces its input."""
     if given.dtype.kind not in "iubUS" or given.size != len(given):
         return False
     classes = len(np.unique(given)) if given.dtype.kind in "US" else int(given.max(initial=0)) + 1
@@ -236,8 +242,8 @@ def _are_left_out(given: np.ndarray, network: Network, loss: str | None) -> bool
 
 def _input_as_target(samples: Samples, network: Network, loss: str | None) -> Targets:
     if prod(network.shape) != prod(network.output):
-        told = f"{samples.source} has no labels, so its input is the target: {prod(network.shape)} values"
-        raise DataError(f"{told}; {network.name} gives {prod(network.output)}",
+        reason = f"{samples.source} has no labels, so its input is the target: {prod(network.shape)} values"
+        raise DataError(f"{reason}; {network.name} gives {prod(network.output)}",
                         "give labels: (x, y), an array y, --label NAME")  # fmt: skip
     if network.nhwc and len(network.output) == 1 and len(_core(network.shape)) > 1 and network.shape[0] > 1:
         raise DataError(f"{network.name} gives its values in the order of its file, (H, W, C); its input is (C, H, W), "
@@ -286,7 +292,7 @@ def _counted(source: str, labels: np.ndarray, network: Network, names: tuple[str
 
 
 def _values(source: str, given: np.ndarray, network: Network, loss: str | None, layout: str) -> Targets:
-    """In the output's shape: an image's in NCHW, or NHWC, as inputs may come."""
+    """Targets that are numbers, in the output's shape; images in NCHW or NHWC, as inputs may be."""
     with np.errstate(over="ignore"):
         values = given.astype(np.float32)
     arranged, _ = _in_layout(values, network.output, network.nhwc, layout)

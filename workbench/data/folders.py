@@ -18,7 +18,7 @@ FORM = "FOLDER/CLASS/*.png, .jpg, .wav or .csv; without labels FOLDER/*.wav"
 
 
 def read_folder(folder: Path, reading: Reading, shape: tuple[int, ...]) -> Samples:
-    """The samples in it, class by class, as a network takes them that takes `shape`. Raises DataError."""
+    """The samples in a folder, class by class, for a network whose input has this `shape`. Raises DataError."""
     source = printable(str(folder))
     if reading.label is not None and not reading.unlabelled:
         raise DataError(
@@ -34,8 +34,8 @@ def read_folder(folder: Path, reading: Reading, shape: tuple[int, ...]) -> Sampl
         raise DataError(f"{source}/{empty[0]} holds no samples: a class needs some", "fill it or take it away")
     kinds = {KINDS[path.suffix.lower()]: path for path in reversed(paths)}
     if len(kinds) > 1:
-        told = " and ".join(printable(str(path)) for path in sorted(kinds.values())[:2])
-        raise DataError(f"{source} holds files of different kinds: {told}", "one kind in a folder")
+        two_files = " and ".join(printable(str(path)) for path in sorted(kinds.values())[:2])
+        raise DataError(f"{source} holds files of different kinds: {two_files}", "one kind in a folder")
     (kind,) = kinds
     counts = np.array([len(own) for own in by_class])
     labels = np.repeat(np.arange(len(by_class)), counts) if classes and not reading.unlabelled else None
@@ -55,7 +55,7 @@ def read_folder(folder: Path, reading: Reading, shape: tuple[int, ...]) -> Sampl
 
 
 def _pieces(files: list[str], groups: np.ndarray, reading: Reading) -> tuple[str, ...]:
-    """'yes/a.wav', or where it was cut 'yes/a.wav from 2000'."""
+    """The origin of each piece: 'yes/a.wav', or 'yes/a.wav from 2000' where recordings were cut."""
     if not reading.window:
         return tuple(files)
     begins = np.arange(len(groups)) - np.searchsorted(groups, groups)  # the number of a piece in its recording
@@ -69,8 +69,10 @@ def _left_out(source: str, others: list[str]) -> tuple[str, ...]:
 
 
 def _listed(folder: Path, source: str) -> tuple[list[str], list[list[Path]], list[str]]:
-    """The classes' names, the files of each, in the order of their names, and what else there is; files that lie in
-    the folder itself, where it has no folders, are of no class."""
+    """The names of the classes, the files of each, sorted, and the names of all that is not read.
+
+    Files of a folder without folders belong to no class.
+    """
     files, folders, others = _entries(folder)
     if not folders:
         return [], [files] if files else [], others
@@ -86,7 +88,7 @@ def _listed(folder: Path, source: str) -> tuple[list[str], list[list[Path]], lis
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path], list[str]]:
-    """The files that are read, the folders, and the names of what is neither; hidden ones are passed over."""
+    """The files that can be read, the folders, and the names of everything else; hidden entries are skipped."""
     files, folders, others = [], [], []
     try:
         with os.scandir(folder) as entries:
@@ -112,6 +114,6 @@ def _natural(path: Path) -> list:
 
 
 def natural(name: str) -> list:
-    """A key that sorts numbers in names by what they count."""
+    """A sorting key that compares numbers in names by value."""
     parts = re.split(r"([0-9]+)", name)  # text and digits in turn
     return [(len(part.lstrip("0")), part.lstrip("0")) if at % 2 else (0, part) for at, part in enumerate(parts)]

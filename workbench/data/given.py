@@ -16,7 +16,7 @@ from workbench.data import sets
 from workbench.data.samples import Reading, Samples, require_few
 from workbench.errors import DataError, meant, shown
 
-SOURCE = "data"  # what samples are called that come from no file
+SOURCE = "data"  # what samples from no file are called
 FILES = (".npz", ".csv")
 KNOWN = "a data set's name, a .npz or .csv file, a folder, (x, y), (train_x, train_y, test_x, test_y) or a Data"
 MOST_PARTS = 1 << 22  # samples or batches, each an object of its own
@@ -25,7 +25,7 @@ OTHERWISE = {name: f"{name[-1]}_{name[:-2]}" for name in PARTS}  # x_train: so k
 
 
 def taken(value) -> str | sets.Data | Samples:
-    """What was given, read once where it is in memory. Raises DataError for what can be no data."""
+    """The data given: a name of data on disk, a Data, or Samples made of what is in memory. Raises DataError."""
     if isinstance(value, sets.Data | Samples):
         return value
     if isinstance(value, str | Path):
@@ -51,7 +51,7 @@ def taken(value) -> str | sets.Data | Samples:
 
 
 def _is_dataset(value) -> bool:
-    """Whether it gives samples one by one and is no array, as a torch Dataset."""
+    """Whether it gives samples one by one, as a torch Dataset does, and is no array."""
     plain = isinstance(value, list | tuple | str | bytes | Mapping) or hasattr(value, "__array__")
     return not plain and hasattr(value, "__getitem__") and hasattr(value, "__len__")
 
@@ -65,11 +65,11 @@ def _place(name: str) -> str:
     path = Path(name)
     ending = path.suffix.lower()
     try:
-        there = path.is_dir() or (path.exists() and "." in path.name) or path.is_symlink()
+        exists = path.is_dir() or (path.exists() and "." in path.name) or path.is_symlink()
     except (OSError, ValueError):
         raise DataError("data is what no file can be called", f"give {KNOWN}") from None
-    if there or ending in FILES or "/" in name:
-        if not there:
+    if exists or ending in FILES or "/" in name:
+        if not exists:
             raise DataError(f"{name} is missing", f"data is {KNOWN}")
         return name
     known = ", ".join(sets.names())
@@ -78,7 +78,7 @@ def _place(name: str) -> str:
 
 
 def of_arrays(source: str, arrays: Mapping, reading: Reading | None = None, notes: tuple[str, ...] = ()) -> Samples:
-    """Of x alone, x and y, or a part to train on and one to test on, by these names."""
+    """Samples of arrays called x, x and y, or train_x, train_y, test_x, test_y (the labels may be left out)."""
     label = "y" if reading is None or reading.label is None or reading.unlabelled else reading.label
     present = {name: name for name in (*PAIR, *PARTS) if name in arrays}
     present |= {name: other for name, other in OTHERWISE.items() if other in arrays and name not in arrays}
@@ -126,7 +126,7 @@ def _checked(source: str, x: np.ndarray, y: np.ndarray | None, trained: int | No
 
 
 def _array(source: str, name: str, value) -> np.ndarray:
-    """What numpy makes of it. Raises DataError for what is no array of samples."""
+    """The value as an array. Raises DataError for what is no array of samples."""
     if np.ma.is_masked(value):
         raise DataError(f"{source}: {name} has masked values", "fill them, or leave such samples out")
     try:
@@ -143,7 +143,7 @@ def _array(source: str, name: str, value) -> np.ndarray:
 
 
 def _of_items(items) -> Samples:
-    """Samples one by one; of a list also batches, or the arrays themselves in the wrong brackets."""
+    """Samples that come one by one; a list may also hold batches. Raises DataError for a list of whole arrays."""
     count = len(items)
     if count == 0:
         raise DataError(f"{SOURCE} is empty: a {type(items).__name__} of no samples")
@@ -168,7 +168,7 @@ def _of_batches(batches: Iterable) -> Samples:
 
 
 def _gathered(parts: Iterator, join) -> Samples:
-    """x and y of parts (x, y), or x of parts that have no y, joined."""
+    """The parts joined: x and y of parts (x, y), or x alone of parts without y."""
     xs: list[np.ndarray] = []
     ys: list[np.ndarray] = []
     values, paired = 0, None

@@ -22,8 +22,9 @@ WORDS = {"L": "grey", "1": "black and white", "P": "a palette", "LA": "grey with
 
 
 def read_images(source: str, paths: Sequence[Path], shape: tuple[int, ...], resize: bool) -> tuple[np.ndarray, list]:
-    """(n, rows, columns, channels) of bytes and lines on what was done to them, as a network needs that takes `shape`:
-    grey for one channel, RGB for three, and of its size where `resize`.
+    """Images (n, rows, columns, channels) of bytes for a network whose input has this `shape`, and notes on changes.
+
+    Grey for one channel, RGB for three; brought to the network's size if `resize`.
     """
     channels, size = _wanted(source, shape, paths)
     if resize and size is None:
@@ -62,7 +63,7 @@ def _resizing(size) -> str:
 
 
 def _wanted(source: str, shape: tuple[int, ...], paths: Sequence[Path]) -> tuple[int, tuple[int, int] | None]:
-    """Channels, and (columns, rows); of a dense network those that a square, or the first image, suggests."""
+    """Channels, and (columns, rows) wanted; for a dense network those of a square, or of the first image."""
     if len(shape) == 3:
         if shape[0] not in MODES:
             raise DataError(f"{source}: images have 1 channel or 3; the network takes {shape[0]}", "give (x, y)")
@@ -81,7 +82,7 @@ def _wanted(source: str, shape: tuple[int, ...], paths: Sequence[Path]) -> tuple
 
 
 def _opened(path: Path):
-    """Its header alone is read. Raises DataError for what is no such picture, or one too large."""
+    """An opened image, of which only the header was read. Raises DataError for no image, or one too large."""
     from PIL import Image, UnidentifiedImageError
 
     name, bombs = printable(str(path)), (Image.DecompressionBombError, Image.DecompressionBombWarning)

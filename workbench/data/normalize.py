@@ -1,4 +1,4 @@
-"""How inputs are brought to a range that a network learns well from: found on the training part, applied to all.
+"""Normalize inputs to a range that networks learn well from: fitted to the training part, applied to all samples.
 
 none       as they are
 unit       over the largest magnitude: within [-1, 1], zero stays zero         one number for all values
@@ -64,7 +64,7 @@ class Normalize:
 
 
 def found(kind: str, x: np.ndarray) -> Normalize:
-    """The normalization of this kind that the training part x (n, channels, …) asks for."""
+    """The normalization of this kind, fitted to the training part x (n, channels, …)."""
     if kind == UNIT:
         largest = float(max(x.max(), -x.min()))
         return Normalize(UNIT, (0.0,), (largest or 1.0,))

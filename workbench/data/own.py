@@ -36,10 +36,10 @@ ONE_S_OWN = "it is for data of your own"
 
 
 def resolved(given, network: Network, reading: Reading, loss: str | None = None) -> Data:
-    """The data that the network is trained on: read, checked against it, split and normalized.
+    """The data that the network is trained on: read, fitted to the network, split and normalized.
 
-    `given` is what `taken` takes; a Data, or a set by name, keeps its parts and its values. `loss` names the one that
-    is asked for. Raises DataError, in a line, for all that cannot be trained on so.
+    `given` is what `taken` takes; a Data, or a set by name, keeps its parts and its values. `loss`: the one asked for.
+    Raises DataError for what cannot be trained on.
     """
     given = taken(given)
     if isinstance(given, str) and given in sets.names():
@@ -72,12 +72,11 @@ def as_seen(
     given, network: Network, data: Mapping | None, names: tuple[str, ...] = (), reading: Reading = AS_IT_IS,
     loss: str | None = None,
 ) -> Data:  # fmt: skip
-    """New data for a network that was trained before, all of it held out: read and normalized as `data`, which a run's
-    record has, tells. Of data in two parts the one to test on; without labels where it has none.
+    """New data for a trained network, all of it held out; of data in two parts, the part to test on.
 
-    `names` are the run's classes; what `reading` asks for comes before how the run's data was read; `loss` is the one
-    that is asked for. Where nothing is known of a training (`data` None), it is normalized as data to train on would
-    be, by itself.
+    It is read and normalized as the training data was: `data` is the entry of run.json, `reading` overrides it. Without
+    a training (`data` None) it is normalized by itself, as training data would be. `names` are the run's classes,
+    `loss` the one asked for. Data without labels is taken as it is.
     """
     given = taken(given)
     if isinstance(given, str) and given in sets.names():
@@ -111,7 +110,7 @@ def as_seen(
 
 
 def _new(given: str | Samples, network: Network, reading: Reading) -> Samples:
-    """`read`; a table with as many columns as the network takes has no labels."""
+    """As `read`, but a table with just as many columns as the network has inputs has no labels."""
     if isinstance(given, str) and given.lower().endswith(".csv") and not reading.unlabelled:
         with suppress(DataError):
             whole = read(given, network, replace(reading, label=UNLABELLED))
@@ -121,7 +120,7 @@ def _new(given: str | Samples, network: Network, reading: Reading) -> Samples:
 
 
 def _as_before(given: str | Samples, known: Mapping) -> Reading:
-    """How a run's data was read, of that what tells how to read this: a file has columns, a folder pieces and sizes."""
+    """The reading options of a run's data that apply here: columns to a file, pieces and sizes to a folder."""
     folder = isinstance(given, str) and Path(given).is_dir()
     of_file = ("label",) if isinstance(given, str) and not folder else ()
     told = ("window", "hop", "resize") if folder else of_file
@@ -130,7 +129,7 @@ def _as_before(given: str | Samples, known: Mapping) -> Reading:
 
 
 def read(given: str | Samples, network: Network, reading: Reading) -> Samples:
-    """The samples of a file or folder, or those given. Raises DataError for what was asked and makes no sense here."""
+    """The samples of a file or folder, or those given. Raises DataError for an option that does not apply."""
     if isinstance(given, Samples):
         reading.refuse(given.source, "window", "hop", "resize", why="recordings and images in folders are read so")
         if reading.label is not None and not reading.unlabelled:
@@ -163,7 +162,7 @@ def _of_npz(path: Path, source: str, reading: Reading) -> Samples:
 
 
 def _parts(samples: Samples, targets: Targets, reading: Reading) -> tuple[np.ndarray, np.ndarray, dict | None]:
-    """Indices to train on, of those held out, and how they were split: None where they came so."""
+    """Indices to train on, indices held out, and how they were split (None: the samples came in two parts)."""
     count = len(samples.x)
     if samples.trained is not None:
         reading.refuse(samples.source, "split", "split_seed", why="it has a part to test on already")
@@ -176,7 +175,7 @@ def _parts(samples: Samples, targets: Targets, reading: Reading) -> tuple[np.nda
 
 
 def _usual(samples: Samples, network: Network) -> str:
-    """The normalization unless another is asked for: unit for images, bytes and sound, as they are for all else.
+    """The normalization unless another is asked for: unit for images, bytes and sound, none for all else.
 
     An int8 network says by its scale whether it takes pixels as bytes.
     """
@@ -193,8 +192,9 @@ def _of_set(name: str, network: Network, loss: str | None) -> Data:
 
 
 def _as_targets(data: Data, network: Network, loss: str | None) -> Data:
-    """Its labels as this loss takes them: left out where the input is the target, as numbers where one output is held
-    against numbers. Raises DataError where there are more outputs to hold a label against."""
+    """The data with its labels as this loss takes them: left out where the input is the target, numbers where one
+    output is compared with numbers. Raises DataError where a label cannot be a target of so many outputs.
+    """
     if data.target != LABELS:
         return data
     classes = max(int(np.concatenate([data.train_y, data.test_y]).max(initial=0)) + 1, data.classes or 0)
@@ -214,7 +214,7 @@ def _as_targets(data: Data, network: Network, loss: str | None) -> Data:
 
 
 def _fitted(data: Data, network: Network, loss: str | None = None) -> Data:
-    """A Data in the network's shape, checked as all that is given is."""
+    """A Data in the network's shape, checked like any other data."""
     source = data.name
     parts: dict[str, Any] = {}
     told = fit.NCHW if data.digest else data.layout  # it has been here before
@@ -248,7 +248,7 @@ def _fitted(data: Data, network: Network, loss: str | None = None) -> Data:
 
 
 def _noted(data: Data, network: Network) -> Data:
-    """With a note where the network's input cannot hold what it is fed."""
+    """The data, with a note where the network's int8 input cannot hold its values."""
     note = fit.clipped(np.concatenate([data.train_x, data.test_x]), network.input, data.name)
     return replace(data, notes=(*data.notes, note)) if note and note not in data.notes else data
 
@@ -258,14 +258,14 @@ def _held_out(data: Data, x: np.ndarray, y: np.ndarray) -> Data:
 
 
 def _fingerprints(x: np.ndarray) -> np.ndarray:
-    """A number a sample, the same for the same values: what one set trains on is known again in another."""
+    """A hash of each sample's values, by which another data set recognizes the sample."""
     rows = np.ascontiguousarray(x).reshape(len(x), -1)
     hashed = [int.from_bytes(blake2b(row.data, digest_size=8).digest(), "little", signed=True) for row in rows]
     return np.array(hashed, np.int64)
 
 
 def _digested(data: Data) -> Data:
-    """With the SHA-256 of its arrays, as they are trained on and tested with: type, shape and values."""
+    """The data, with the SHA-256 of its four arrays: type, shape and values."""
     bits = sha256()
     for array in (data.train_x, data.train_y, data.test_x, data.test_y):
         bits.update(f"{array.dtype} {array.shape}\n".encode())

@@ -1,7 +1,7 @@
 """Recordings, (channels, values) each: a .wav, or a .csv with a column a channel; whole, or cut into windows.
 
 one recording   ┌──── window ────┐                       hop: from the begin of one window to that of the next;
-                └─ hop ─┌──── window ────┐               what is left at the end and fills none is left out
+                └─ hop ─┌──── window ────┐               a rest at the end that fills no window is left out
 """
 
 import io
@@ -25,8 +25,9 @@ PCM = 1
 def read_recordings(
     source: str, paths: Sequence[Path], reading: Reading, length: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(n, channels, values) of all recordings, and of each the number of its recording. `length` is what the network
-    takes, where that can be told.
+    """All pieces, (n, channels, values), and for each the number of its recording.
+
+    `length`: the values a channel that the network takes; None where its shape does not say.
     """
     pieces: list[np.ndarray] = []
     groups: list[int] = []
@@ -40,8 +41,8 @@ def read_recordings(
         if len(sound) != channels:
             raise DataError(f"{name} has {len(sound)} channel{'s' * (len(sound) > 1)}; the ones before have {channels}")
         if len(rates) > 1:
-            told = " and ".join(f"{name} {rate} Hz" for rate, name in rates.items())
-            raise DataError(f"{source}: recordings of different rates: {told}", "bring all to one rate")
+            rates_of_files = " and ".join(f"{name} {rate} Hz" for rate, name in rates.items())
+            raise DataError(f"{source}: recordings of different rates: {rates_of_files}", "bring all to one rate")
         if not reading.window and pieces and sound.shape[1] != pieces[0].shape[1]:
             raise DataError(f"{name} has {sound.shape[1]} values; the ones before have {pieces[0].shape[1]}",
                             f"--window {length or 'N'} cuts them into pieces of one length")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Samples as they were given, before a network is known to take them, and how they are to be read."""
+"""Samples as they were given, not yet fitted to a network, and the options of reading them."""
 
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
@@ -64,7 +64,7 @@ READING = tuple(field.name for field in fields(Reading))
 class Samples:
     """x (n, …) of any number type, and what belongs to each: `targets`, labels, names or numbers (n, …), or nothing.
 
-    `kind` says what they are; `layout` how x lies, NCHW or NHWC (empty: it is to be seen from the shape). Samples of
+    `kind` says what they are; `layout` is NCHW or NHWC (empty: to be told by the shape). Samples of
     one group (n,) are parts of one recording. The first `trained` ones are to be trained on, the others to be held out
     (None: not split yet). `names` are those of the classes that whole-number `targets` count. `notes` are lines about
     how they were read that their user should know; `origins` say where each came from (none: from a place in x).

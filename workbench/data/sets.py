@@ -71,7 +71,7 @@ class Data:
         return f"<Data {self.name} · {parts} · {self.train_x.shape[1:]}>"
 
     def record(self) -> dict:
-        """What run.json tells of it, as JSON holds it; with it new data can be read in the same way."""
+        """The entry `data` of run.json, by which new data can be read in the same way."""
         return {
             "source": self.name, "digest": self.digest, "shape": list(self.train_x.shape[1:]), "layout": self.layout,
             "target": self.target, "split": self.split, "normalize": self.normalize.plain(),
@@ -81,12 +81,12 @@ class Data:
 
     @property
     def usual_loss(self) -> str | None:
-        """The one that suggests itself where none is asked for; None: the one of its kind of targets."""
+        """The loss to take where none is asked for; None: the usual one of its kind of targets."""
         return BCE if self.target == VALUES and self.classes else None
 
     @property
     def typical(self) -> np.ndarray:
-        """Inputs to calibrate with, the first few of which are of all kinds."""
+        """Inputs to calibrate with, mixed so that a few of them are of all kinds."""
         if self.source in SOURCES:
             return self.train_x  # in no order
         few = min(len(self.train_x), TYPICAL)

@@ -1,4 +1,4 @@
-"""Which samples are trained on and which are held out: by class alike, recordings whole, the same for the same seed.
+"""Divide samples into a training and a held-out part: the same share of each class, recordings whole, by a seed.
 
 class 0   r1 r1 r1 │ r2 │ r3 r3       a recording, or a sample of its own, is on one side; of each class about the
 class 1   r4 │ r5 r5 │ r6             share that was asked for, and one at least on either side where it has two
@@ -16,7 +16,7 @@ from workbench.units import percent
 def split(
     count: int, labels: np.ndarray | None, groups: np.ndarray | None, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(to train on, held out), indices; class by class, and within one in the order in which they were given."""
+    """Indices to train on and indices held out; class by class, within a class in the order given."""
     rng = np.random.default_rng(seed)
     labels = np.zeros(count, np.int64) if labels is None else labels
     groups = np.arange(count) if groups is None else groups
@@ -32,10 +32,9 @@ def split(
 
 
 def set_aside(data: Data, share: float) -> Data:
-    """The same data, about this share of its training part set aside to validate on. Raises DataError for a share that
-    leaves one of them empty.
+    """The data with about this share of its training part set aside to validate on.
 
-    Which samples those are depends on the data alone, and on the seed it was split with.
+    The choice depends on the data and on the seed of its split alone. Raises DataError where a part would be empty.
     """
     labels = data.train_y.reshape(-1) if data.classes else None
     groups = data.train_groups if len(data.train_groups) else None

@@ -21,7 +21,7 @@ SEPARATORS = (",", ";", "\t")
 
 @dataclass(frozen=True)
 class Table:
-    """`columns` are named by the first row where that is one of names, else None."""
+    """`columns`: the names in the first row, None if it holds none."""
 
     columns: list[str] | None
     rows: Iterator[tuple[int, list[str]]]  # line, cells
@@ -29,7 +29,7 @@ class Table:
 
 
 def read_samples(path: Path, reading: Reading) -> Samples:
-    """A sample a row; the columns that `reading` names as labels, else the last one, are its targets."""
+    """A sample a row; targets are the columns that `reading` names, else the last one."""
     source = str(path)
     table = _open(path, reading)
     at = _label_columns(source, table, reading)
@@ -75,8 +75,10 @@ def _open(path: Path, reading: Reading) -> Table:
 
 
 def _are_names(cells: list[str], reading: Reading) -> bool:
-    """Whether a first row is one of names: those asked for are in it, or it has no number where inputs stand. A number
-    beside a word, or beside nothing, is a sample with a gap: it is told, not passed over."""
+    """Whether the first row holds names: it has those asked for, or no number among the inputs.
+
+    A row of numbers and words, or of numbers and empty cells, is a sample with a gap, which is refused later.
+    """
     if reading.label is not None and not reading.unlabelled and set(reading.labels) <= set(cells):
         return True
     inputs = cells[:-1] if reading.label is None and len(cells) > 1 else cells  # the last may be a class's name
@@ -84,7 +86,7 @@ def _are_names(cells: list[str], reading: Reading) -> bool:
 
 
 def _require_no_names(source: str, table: Table, labels: list[list[str]]) -> None:
-    """Raise DataError where the first row names columns by numbers, so that it was taken for a sample."""
+    """Raise DataError where the first row was taken for a sample, though its numbers are names of columns."""
     if table.columns is None and len(labels) > 1 and len(labels[0]) == 1:
         first, *others = (_is_number(row[0]) for row in labels)
         if not first and all(others):
@@ -166,7 +168,7 @@ def _two_dimensional(source: str, values: array, width: int) -> np.ndarray:
 
 
 def _targets(source: str, labels: list[list[str]], columns: list[int]) -> np.ndarray:
-    """Whole numbers where all are, else numbers, else names; of several columns numbers alone."""
+    """Targets as whole numbers if all are, else as numbers, else as names; several columns hold numbers only."""
     numbers = [[_number(cell) for cell in row] for row in labels]
     if all(value is not None for row in numbers for value in row):
         values = np.array(numbers, np.float64)

@@ -6,7 +6,7 @@ The graph is verified after each pass. What only pays (`Pass.must_pay`) is undon
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -125,6 +125,16 @@ def run_passes(graph: Graph, names: Sequence[str]) -> tuple[Graph, tuple[Applied
     """Run the passes called `names` over a training step, and tell what each one did."""
     graph, _, record = run_passes_with(graph, None, names)
     return graph, record
+
+
+@overload
+def run_passes_with(
+    graph: Graph, weights: Weights, names: Sequence[str]
+) -> tuple[Graph, Weights, tuple[Applied, ...]]: ...
+
+
+@overload
+def run_passes_with(graph: Graph, weights: None, names: Sequence[str]) -> tuple[Graph, None, tuple[Applied, ...]]: ...
 
 
 def run_passes_with(

@@ -17,7 +17,7 @@ HEADS = ["arena", "", "SRAM measured", "", "instructions", ""]
 
 @dataclass(frozen=True)
 class Step:
-    """One row: the pass that is added to the row above ('+ in-place'), or that is off ('− in-place'), and its run."""
+    """One row and its run: the pass added to the row above ('+ in-place'), or the pass that is off ('− in-place')."""
 
     change: str
     run: Run
@@ -28,33 +28,34 @@ class Step:
 
 
 def ablation_among(runs: Sequence[Run]) -> list[Step]:
-    """The steps that these runs are, told from them alone and in an ablation's order; none if they are no ablation.
+    """The runs as steps of an ablation, in its order; an empty list if they are no ablation.
 
-    One step each, alike but for their passes: vanilla, vanilla with ever more of them, optimized without one.
+    They are one if each trained one step and they differ in passes alone: vanilla, vanilla with ever more passes,
+    optimized without one.
     """
     alike = set(tables.apart(runs)) <= {"schedule", "passes"} and all(run.meta["steps"] == 1 for run in runs)
     changes = [list(run.meta.get("passes_changed") or []) for run in runs]
-    kinds = [run.meta["schedule"] + "".join(sorted({change[0] for change in made}))
-             for run, made in zip(runs, changes, strict=True)]  # fmt: skip
+    kinds = [run.meta["schedule"] + "".join(sorted({change[0] for change in own}))
+             for run, own in zip(runs, changes, strict=True)]  # fmt: skip
     if not alike or not set(kinds) <= {"vanilla", "vanilla+", "optimized-"} or sum(map(bool, changes)) < 2:
         return []
     named = list(zip(kinds, changes, runs, strict=True))
     steps, before = [], None
-    for _, made, run in sorted((row for row in named if row[0] != "optimized-"), key=lambda row: len(row[1])):
-        more = made[len(before or []) :]
-        if made[: len(before or [])] != (before or []) or (before is not None and not more):
+    for _, own, run in sorted((row for row in named if row[0] != "optimized-"), key=lambda row: len(row[1])):
+        more = own[len(before or []) :]
+        if own[: len(before or [])] != (before or []) or (before is not None and not more):
             return []
         steps.append(Step(" ".join(change.replace("+", "+ ") for change in more) or "vanilla", run))
-        before = made
-    off = [Step(made[0].replace("-", "− ", 1), run) for kind, made, run in named if kind == "optimized-"]
-    one_each = all(len(made) == 1 for kind, made, _ in named if kind == "optimized-")
+        before = own
+    off = [Step(own[0].replace("-", "− ", 1), run) for kind, own, run in named if kind == "optimized-"]
+    one_each = all(len(own) == 1 for kind, own, _ in named if kind == "optimized-")
     order = max((list(run.meta.get("passes") or []) for run in runs), key=len)
     off.sort(key=lambda step: order.index(name) if (name := step.change[2:]) in order else len(order))
     return [*steps, *off] if one_each and len({step.change for step in off}) == len(off) else []
 
 
 def against(steps: Sequence[Step]) -> list[int | None]:
-    """The step that each is held against: the one above, a pass left out against the last that adds one."""
+    """The index of the step that each is compared with: the one above; of a pass left out, the last one that adds."""
     added = sum(not step.is_off for step in steps)
     return [*[None, *range(added)][:added], *[added - 1 if added else None] * (len(steps) - added)]
 
@@ -76,7 +77,7 @@ def ablation_rows(steps: Sequence[Step]) -> list[dict]:
 
 
 def ablation_text(steps: Sequence[Step]) -> str:
-    """Both tables: in the waterfall a row is held against the one above, a pass left out against optimized."""
+    """Both tables: in the waterfall a row is compared with the one above, in the other with optimized."""
     rows = ablation_rows(steps)
     added, off = ([row for row, step in zip(rows, steps, strict=True) if step.is_off is out] for out in (False, True))
     meta = steps[0].run.meta

@@ -19,7 +19,7 @@ CHOICES = ("operators", "instructions", "cycles")
 
 @dataclass(frozen=True)
 class Axis:
-    """What it counts, how many of it a unit of the axis holds, what is written below it, and where it ends."""
+    """What the axis counts, how many of these a unit is, the words below it, and its end in units."""
 
     counts: str
     unit: int

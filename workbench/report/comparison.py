@@ -53,7 +53,7 @@ def comparison_figure(runs: Sequence[Run], note: str = "") -> Picture:
 
 
 def _tops(runs) -> list[int]:
-    """Where each row begins, in pixels from the first; runs that share all but their schedule stand together."""
+    """The top of each row, in pixels below the first one's; runs that differ in their schedule alone stand together."""
     tops, group = [0], _group(runs[0])
     for run in runs[1:]:
         tops.append(tops[-1] + ROW + (BREAK if _group(run) != group else 0))
@@ -84,7 +84,7 @@ def panel(figure, x, width, height, tops):
 
 
 def _sram(labels, axes, runs, rows):
-    """Stacked by role, measured where it was; the plan as a tick where it differs; the limit."""
+    """SRAM stacked by role: measured, or planned where nothing was measured; the plan as a tick where it differs."""
     longest = words.longest(runs)
     limits = sorted({int(run.meta["memory"]["sram_limit"]) for run in runs})
     in_sight = [limit for limit in limits if limit <= LIMIT_IN_SIGHT * longest]
@@ -109,14 +109,14 @@ def _sram(labels, axes, runs, rows):
         labels.put(axes, x + 8, middle, _total(run), va="center", points=TOTAL, weight="bold", color=colour, **backed)
     ways = {tables.sram(run)[1] for run in runs}
     how = ways.pop() if len(ways) == 1 else "measured, or planned where it says so"
-    told = [f" · limit {units.size(at)}" + ("" if at in in_sight else ", off the scale") for at in limits]
-    head(labels, axes, f"SRAM {how} ({name})" + "".join(told))
+    limit_words = [f" · limit {units.size(at)}" + ("" if at in in_sight else ", off the scale") for at in limits]
+    head(labels, axes, f"SRAM {how} ({name})" + "".join(limit_words))
 
 
 def _total(run) -> str:
     total, how = tables.sram(run)
-    told = [units.kilobytes(total)] + ["planned"] * (how == "planned")
-    return " ".join(told + ["does not fit"] * (not run.meta["memory"]["fits"]))
+    parts = [units.kilobytes(total)] + ["planned"] * (how == "planned")
+    return " ".join(parts + ["does not fit"] * (not run.meta["memory"]["fits"]))
 
 
 def _inside(labels, axes, run, how, unit, y):
@@ -147,8 +147,8 @@ def _instructions(labels, axes, runs, rows):
 
 def _held_out(labels, axes, runs, rows):
     form, frame = words.form(runs), axes.bbox.frozen()
-    told = [seeds.after_words(run) if words.held_out(run, runs) else "" for run in runs]
-    wide = max(labels.measure(text, TOTAL, "bold")[0] for text in [*told, form(1)]) + 16
+    texts = [seeds.after_words(run) if words.held_out(run, runs) else "" for run in runs]
+    wide = max(labels.measure(text, TOTAL, "bold")[0] for text in [*texts, form(1)]) + 16
     box = axes.get_position()
     axes.set_position((box.x0, box.y0, box.width * (1 - wide / frame.width), box.height))
     if form is units.percent:
@@ -158,11 +158,11 @@ def _held_out(labels, axes, runs, rows):
         axes.set_xlim(0, 1.05 * max(0, *(value for run in runs for value in _shown(run, runs))))
         axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     scale = 100 if form is units.percent else 1
-    for run, y, text in zip(runs, rows, told, strict=True):
-        found = words.held_out(run, runs)
-        if not found:
+    for run, y, text in zip(runs, rows, texts, strict=True):
+        figures = words.held_out(run, runs)
+        if not figures:
             continue
-        before, after = (scale * value for value in found)
+        before, after = (scale * value for value in figures)
         axes.plot([before, after], [y, y], color=palette.QUIET, linewidth=1.5, zorder=2)
         ring = {"markeredgewidth": 1.5, "markersize": RING, "clip_on": False}  # seen around a dot that hides its middle
         axes.plot([before], [y], "o", color="white", markeredgecolor=palette.QUIET, zorder=3, **ring)

@@ -1,4 +1,4 @@
-"""Titles, names and key of the comparison figure, and what a run is to it: its accuracy, whether its plan differs."""
+"""Titles, names and key of the comparison figure, and what it shows of a run."""
 
 import re
 from itertools import groupby
@@ -29,7 +29,7 @@ def group_names(runs) -> list[str]:
 
 
 def name_lines(labels, name: str, width: float, most: int) -> list[str]:
-    """`name` over at most so many lines, broken after a + or a blank; what no line holds ends in an ellipsis."""
+    """`name` on at most `most` lines, broken after a + or a blank; a part too long for its line ends in an ellipsis."""
     lines = [""]
     for part in re.split(r"(?<=[+ ])", name):
         whole = labels.measure((lines[-1] + part).rstrip(), 11.5, "bold")[0] <= width
@@ -110,7 +110,7 @@ def finding(runs) -> str:
 
 
 def _apart(run, other, runs) -> bool:
-    """Whether what two runs learned differs by more than is told as alike, and than their seeds are apart."""
+    """Whether two runs learned differently: by more than what texts call alike, and more than the spread of seeds."""
     figures = held_out(run, runs), held_out(other, runs)
     if figures[0] is None or figures[1] is None:
         return False
@@ -120,7 +120,7 @@ def _apart(run, other, runs) -> bool:
 
 
 def fitting(runs) -> str:
-    """Which runs fit the SRAM there is; a policy all of whose runs do stands for them."""
+    """The runs that fit the SRAM; a policy stands for its runs where all of them fit."""
     limits = {int(run.meta["memory"]["sram_limit"]) for run in runs}
     limit = units.size(limits.pop()) if len(limits) == 1 else "its board"
     fit = [run for run in runs if run.meta["memory"]["fits"]]
@@ -174,12 +174,12 @@ def longest(runs) -> int:
 
 
 def plan_differs(run, longest) -> bool:
-    """Visibly so: by some pixels of the longest bar."""
+    """Whether the plan differs visibly: by some pixels of the longest bar."""
     return abs(tables.sram(run)[0] - int(run.meta["memory"]["sram_planned"])) > longest / 250
 
 
 def held_out_head(runs) -> str:
-    """With the accuracy, or the loss, that all runs begin with, if it is one."""
+    """The column's heading, with the accuracy (or loss) before training where all runs share it."""
     found = {each[0] for run in runs if (each := held_out(run, runs))}
     functions = {run.meta.get("loss_function") or "loss" for run in runs}
     loss = "" if form(runs) is units.percent else f" {functions.pop() if len(functions) == 1 else 'loss'}"

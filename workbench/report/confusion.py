@@ -37,9 +37,9 @@ def confusion_text(matrix: np.ndarray, names: Sequence[str]) -> str:
                 for i, (name, row) in enumerate(zip(names, matrix, strict=True))]  # fmt: skip
         heads = ["actual \\ predicted", *map(printable, names), "of", "right"]
         lines.append(grid(heads, rows, {0}).rstrip("\n"))
-    told = [f"{printable(names[i])} for {printable(names[j])} ({count} of {matrix[i].sum()})"
-            for count, i, j in most_confused(matrix)]  # fmt: skip
-    lines.append(f"most often taken for another: {', '.join(told)}" if told else "none was taken for another")
+    wrong = [f"{printable(names[i])} for {printable(names[j])} ({count} of {matrix[i].sum()})"
+             for count, i, j in most_confused(matrix)]  # fmt: skip
+    lines.append(f"most often taken for another: {', '.join(wrong)}" if wrong else "none was taken for another")
     return "\n".join(lines) + "\n"
 
 

@@ -30,7 +30,7 @@ def trained_seconds(meta: dict) -> float | None:
 
 
 def _whole(told, key: str) -> int:
-    """A whole number that a run tells, which anyone may have edited; else 0."""
+    """A whole number of run.json, which anyone may have edited; 0 where it is none."""
     value = told.get(key) if isinstance(told, dict) else None
     return value if isinstance(value, int) else 0
 

@@ -14,9 +14,7 @@ MOST = 20  # rows of a table
 
 
 def epochs_table(run: Run) -> pd.DataFrame:
-    """A row an epoch that was done: `epoch`, and those of FIGURES that it has; NaN where one was not measured, or is no
-    number.
-    """
+    """A row an epoch: `epoch`, and the FIGURES that any epoch has; NaN where one was not measured or is no number."""
     table = pd.DataFrame(run.meta.get("epochs_done") or [], columns=["epoch", *FIGURES])
     figures = table.drop(columns="epoch").apply(pd.to_numeric, errors="coerce")
     figures = figures[[name for name in figures if name == "loss" or figures[name].notna().any()]]
@@ -24,7 +22,7 @@ def epochs_table(run: Run) -> pd.DataFrame:
 
 
 def epochs_text(run: Run) -> str:
-    """The table as text; of many epochs some, the first, the last and the best among them. '' of fewer than two."""
+    """The table as text, '' for fewer than two epochs; of many epochs only some, with the first, last and best one."""
     table, best = epochs_table(run), run.meta.get("best_epoch")
     if len(table) < 2:
         return ""
@@ -36,8 +34,8 @@ def epochs_text(run: Run) -> str:
     ]
     left_out = f"{len(chosen)} of {len(table)} epochs\n" * (len(chosen) < len(table))
     kept = f"the weights of epoch {best} were kept\n" * (best is not None)
-    told = grid(["epoch", *(FIGURES[name] for name in table.columns[1:])], rows, set())
-    return told + "\n" * bool(left_out + kept) + left_out + kept
+    text = grid(["epoch", *(FIGURES[name] for name in table.columns[1:])], rows, set())
+    return text + "\n" * bool(left_out + kept) + left_out + kept
 
 
 def _cell(name: str, value: float) -> str:

@@ -33,7 +33,7 @@ def column_title(labels: Labels, axes, panel: Panel) -> None:
 
 
 def _figures(labels: Labels, total: int, how: str, saved, width: float) -> list[Figure]:
-    """The line of figures: the SRAM, how it is known, by how much it changed; less of it where it has no room."""
+    """The line of figures: SRAM, how it is known, and its change; the last ones are left out where there is no room."""
     number: Figure = (units.kilobytes(total), 20, {"weight": "bold"})
     change: list[Figure] = []
     if saved is not None:
@@ -66,7 +66,7 @@ def _parts(run, total, how) -> str:
 
 
 def _part(value: int | None, total: int) -> str:
-    """Bytes where a tenth of a KB is too much: not '0.0'."""
+    """A size in KB, but in bytes where it would print as '0.0'."""
     return units.kilobytes(value) if value and value < units.KB / 10 else units.bare(value, total)
 
 

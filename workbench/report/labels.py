@@ -68,7 +68,7 @@ class Labels:
         return False
 
     def has_room(self, candidates, width: float, height: float, sizes=SIZES, pads=PADS) -> bool:
-        """Whether `fill` would find one that fits into so many pixels, were nothing in its way."""
+        """Whether one of the candidates fits into so many pixels, were nothing in its way."""
         return any(
             self._fits(text, points, pads, *room)
             for text in candidates
@@ -96,7 +96,7 @@ class Labels:
 
 
 class Names:
-    """Short ways to call one of many buffers, each of which means that one only: nobody else ends, or begins, so.
+    """Short names for one of many buffers. Each is unambiguous: no other buffer's name ends, or begins, so.
 
     Among conv1.weight, conv1.bias and conv2.weight, '…1.weight' and 'conv2…' do; 'conv1…' and '…weight' do not.
     """

@@ -52,8 +52,8 @@ def lifecycle_figure(runs: Sequence[Run], x: str = "operators") -> Picture:
     """
     if not runs:
         raise ValueError("lifecycle_figure needs at least one run")
-    told = panels.of(runs)
-    runs = [panel.run for panel in told]
+    shown = panels.of(runs)
+    runs = [panel.run for panel in shown]
     scale = _scale(runs, x)
     numbers = numbered.choose(runs, scale)
     figure, columns, across = panels.page(runs, numbered.height(numbers))
@@ -63,7 +63,7 @@ def lifecycle_figure(runs: Sequence[Run], x: str = "operators") -> Picture:
         _dress(*axes, scale, leftmost=index % across == 0)
     columns[0][2].set_xticks(panels.ticks(labels, columns[0][2].bbox.width, scale.axis.end))
     written = []
-    for panel, (above, live, strip) in zip(told, columns, strict=True):
+    for panel, (above, live, strip) in zip(shown, columns, strict=True):
         run = panel.run
         headings.column_title(labels, above, panel)
         was = None if panel.reference is None else (_top(panel.reference), panel.against)
@@ -183,7 +183,7 @@ def _outline_worst(axes, run, edges, low, high):
 def _lines(labels, axes, run, was, scale, uppermost):
     """The limit, the height of static + arena, and how far below that of the reference (`was`: bytes, name) it is.
 
-    That is told in the middle between both, or `uppermost`.
+    These words stand in the middle between both lines, or right below the reference's if `uppermost`.
     """
     top, limit = _top(run), _limit(run)
     fits = bool(run.meta["memory"]["fits"])
@@ -214,8 +214,8 @@ def _lines(labels, axes, run, was, scale, uppermost):
         places = [(middle, "center", between)] if between.height >= CLEAR else []
         places.append((pixel(was) + 5, "bottom", frame))  # a narrow band is named above it
         for y, va, within in places:
-            fitting = [told for told in wide if labels.measure(told, 10, "bold")[0] <= beside]
-            if any(labels.put(axes, frame.x0 + 8, y, told, va=va, within=within, **style) for told in fitting):
+            fitting = [words for words in wide if labels.measure(words, 10, "bold")[0] <= beside]
+            if any(labels.put(axes, frame.x0 + 8, y, words, va=va, within=within, **style) for words in fitting):
                 break
     bold = {"ha": "right", "color": palette.INK, "weight": "bold"}
     for words in (f"{text} (+ stack {units.kilobytes(_stack(run))})", text):
@@ -250,9 +250,9 @@ def _live(labels, axes, run, scale):
     _outline_worst(axes, run, edges, 0, worst.bytes / scale.unit)
     axes.axhline(arena / scale.unit, color=palette.INK, linewidth=1.0, zorder=3)
     loss = "no byte lost" if arena <= bound else f"{units.kilobytes(arena - bound)} above the lower bound"
-    told = f"{units.kilobytes(worst.bytes)} live"
-    where = f"worst {worst.symbol or worst.position}, {told}"
-    longer = [f"worst {worst.operator or worst.position}, {told}"] * (worst.operator != worst.symbol)
+    most = f"{units.kilobytes(worst.bytes)} live"
+    where = f"worst {worst.symbol or worst.position}, {most}"
+    longer = [f"worst {worst.operator or worst.position}, {most}"] * (worst.operator != worst.symbol)
     whole = f"{where} · arena {units.kilobytes(arena)}, {loss}"
     x, y = axes.transData.transform(
         (edges[worst.position : worst.position + 2].mean(), max(arena, worst.bytes) / scale.unit)

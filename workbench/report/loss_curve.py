@@ -71,7 +71,7 @@ def _draw_steps(axes, run: Run) -> list[float]:
 
 
 def _draw_samples(axes, held_out: list[Point], validation: list[Point]) -> list[Point]:
-    """What was measured on samples that are not trained on; gives all of it."""
+    """Draw what was measured on samples that are not trained on; gives all values."""
     for points, marker, colour, what in (
         (validation, "D", palette.PHASE["backward"], "validation samples"),
         (held_out, "o", palette.LIMIT, "held-out samples"),
@@ -90,18 +90,19 @@ def _draw_accuracies(axes, held_out: list[Point], validation: list[Point]) -> No
 
 
 def _mark_best(panels, run: Run) -> None:
-    """A line where the weights that were kept come from, if not from the end."""
+    """A line at the epoch whose weights were kept, if that is not the last step."""
     best, each = run.meta.get("best_epoch"), _epoch(run)
     if best is None or not each or best * each == run.meta["steps"]:
         return
     for axes in panels:
-        told = f"epoch {best}, whose weights are kept"
-        axes.axvline(best * each, color=palette.INK, linewidth=1, linestyle=":", label=told)
+        words = f"epoch {best}, whose weights are kept"
+        axes.axvline(best * each, color=palette.INK, linewidth=1, linestyle=":", label=words)
 
 
 def _held_out(run: Run, figure: str) -> list[Point]:
-    """Before the first step, after each epoch, and after the last step; where the best weights were kept they are those
-    of their epoch.
+    """(step, figure) before the first step, after each epoch, and after the last step.
+
+    Where the weights of the best epoch were kept, nothing stands for the last step: that epoch's point does.
     """
     ends, steps = run.meta.get(figure) or {}, run.meta["steps"]
     points = [(0, ends.get("before")), *_after_epochs(run, figure)]
@@ -119,7 +120,7 @@ def _after_epochs(run: Run, figure: str) -> list[Point]:
 
 
 def _epoch(run: Run) -> int:
-    """Steps of one; 0 where that is not known."""
+    """Steps an epoch; 0 where that is not known."""
     data = run.meta.get("data")
     samples = data.get("train") if isinstance(data, dict) else None
     return samples // ((run.meta.get("batch") or 1) * (run.meta.get("accumulate") or 1)) if samples else 0
@@ -131,15 +132,15 @@ def step_losses(run: Run) -> pd.Series:
 
 
 def draw_guess(axes, run: Run) -> None:
-    """A dashed line at the loss of who knows nothing of the input, where that is known."""
+    """A dashed line at the loss of a guess, which knows nothing of the input; none where that loss is not known."""
     _, guess = losses.of_meta(run.meta)
     if guess:
-        told = f"a guess, {units.loss(guess)}"
-        axes.axhline(guess, color=palette.QUIET, linewidth=1, linestyle=(0, (4, 3)), label=told)
+        words = f"a guess, {units.loss(guess)}"
+        axes.axhline(guess, color=palette.QUIET, linewidth=1, linestyle=(0, (4, 3)), label=words)
 
 
 def scale_losses(axes, shown: Iterable[float]) -> None:
-    """From 0 up, or logarithmic where what is shown reaches far."""
+    """A vertical axis from 0 up, or a logarithmic one where the values span far."""
     positive = [loss for loss in shown if loss > 0]
     if positive and max(positive) > LOGARITHMIC * min(positive):
         axes.set_yscale("log")

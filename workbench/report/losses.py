@@ -90,7 +90,7 @@ class Course:
 def course(
     losses: Sequence[float | None], held_out: tuple[float | None, float | None] = (None, None), widest: float = 1.0
 ) -> Course:
-    """Of the losses of each step: None, NaN or infinite where one is no number; the others as in Course."""
+    """The course of a training by the loss of each step; None, NaN and infinite losses are no numbers."""
     values = [loss if loss is not None and isfinite(loss) else None for loss in losses]
     if not values:
         return Course(0, None, None, None, held_out=held_out)
@@ -118,7 +118,7 @@ def guess(loss_function: str | None, classes: int | None) -> float | None:
 
 
 def of_meta(meta: dict) -> tuple[Course, float | None]:
-    """The course of a run's loss, and a guess: the one that the run tells; older ones tell none."""
+    """The course of a run's loss, and the loss of a guess, as run.json has it (older runs: None)."""
     a_guess = meta.get("guess")
     if a_guess is None:
         a_guess = guess(meta.get("loss_function"), class_count(meta))
@@ -129,7 +129,7 @@ def of_meta(meta: dict) -> tuple[Course, float | None]:
 
 
 def held_out(meta: dict) -> tuple[float | None, float | None, Callable[[float | None], str]]:
-    """Of the held-out samples, before and after, and how it is written: the accuracy; without classes, the loss."""
+    """The held-out accuracy (without classes, the loss) before and after, and the function that formats it."""
     accuracy = meta.get("accuracy")
     found = accuracy or meta.get("held_out_loss") or {}
     return found.get("before"), found.get("after"), units.percent if accuracy else units.loss

@@ -1,6 +1,6 @@
-"""Buffers too small for their names: a number in the rectangle, and one key below all columns that tells the names.
+"""Buffers too small for their names: a number in the rectangle, and one key of numbers and names below all columns.
 
-A buffer has one number in all columns, the largest area the first.
+A buffer has the same number in all columns; the buffer of the largest area is number 1.
 
 buffers by number
  1 d.block10.depthwise  48.0 KB      2 block2.pointwise1  128.0 KB     …      COLUMNS a line, MOST lines
@@ -20,7 +20,7 @@ Buffer = tuple[str, int]  # its name and its bytes
 
 
 def choose(runs, scale) -> dict[Buffer, int]:
-    """Which buffers may have numbers: those whose rectangle, in some column, has room for that but not for the name."""
+    """The buffers that may have numbers: those whose rectangle in some column has room for a number but not a name."""
     labels = Labels(Picture(figsize=(WIDTH, 1), dpi=DPI))
     across, high = panels.size(runs)
     areas: dict[Buffer, float] = {}
@@ -64,5 +64,5 @@ def key(labels: Labels, figure, numbers: dict[Buffer, int], written) -> None:
         x, y = left + at // lines * each, top - LINE * (at % lines + 1) - 2
         headings.write(figure, x + 16, y, str(number), 10, ha="right", weight="bold")
         room = each - 24 - GAP - labels.measure(f"  {units.kilobytes(size)}", 10)[0]
-        told = f"{shorten(labels, name, 10, room)}  {units.kilobytes(size)}"
-        headings.write(figure, x + 24, y, told, 10)
+        entry = f"{shorten(labels, name, 10, room)}  {units.kilobytes(size)}"
+        headings.write(figure, x + 24, y, entry, 10)

@@ -29,7 +29,7 @@ MOST = 3  # columns
 
 @dataclass(frozen=True)
 class Panel:
-    """A column: its run, what tells it apart, the run it is held against and what that is called."""
+    """A column: its run, its title, the run it is compared with, and that run's name."""
 
     run: Run
     title: str
@@ -38,8 +38,8 @@ class Panel:
 
 
 def of(runs: Sequence[Run]) -> list[Panel]:
-    """A panel a run: each against the first of its kind (tables.reference); those of an ablation in its order and
-    words, each against the row its tables hold it against."""
+    """A panel a run, each compared with the first of its kind (tables.reference); in an ablation with the row that its
+    tables compare it with, in the ablation's order and words."""
     if steps := ablation_among(runs):
         called = ["optimized" if step.is_off else "the one before" for step in steps]
         return [
@@ -47,15 +47,15 @@ def of(runs: Sequence[Run]) -> list[Panel]:
             for step, at, name in zip(steps, against(steps), called, strict=True)
         ]
     apart = tables.apart(runs) or ["schedule"]
-    found = [tables.reference(runs, index) for index in range(len(runs))]
+    references = [tables.reference(runs, index) for index in range(len(runs))]
     return [
         Panel(run, tables.words(run, apart), first, tables.words(first, apart) if first else "")
-        for run, first in zip(runs, found, strict=True)
+        for run, first in zip(runs, references, strict=True)
     ]
 
 
 def columns(runs: Sequence[Run]) -> int:
-    """How many to a row: runs that share all but their schedule stay together where that comes out even."""
+    """Columns to a row: runs that differ in their schedule alone share a row where that divides all runs evenly."""
     if len(runs) <= MOST:
         return len(runs)
     groups = {len(list(group)) for _, group in groupby(runs, key=_but_schedule)}
@@ -78,29 +78,29 @@ def page(runs: Sequence[Run], below: int = 0) -> tuple[Picture, list[tuple[Any, 
     block = ALONE if down == 1 else STACKED
     height = TITLE + down * (HEADING + block + TICKS) + below + KEYS
     figure = Picture(figsize=(WIDTH, height / DPI), dpi=DPI, facecolor="white")
-    found: list[tuple[Any, Any, Any]] = []  # matplotlib's axes
+    axes_of_runs: list[tuple[Any, Any, Any]] = []  # matplotlib's axes
     for row in range(down):
         top = height - TITLE - row * (HEADING + block + TICKS) - HEADING
         grid = figure.add_gridspec(3, across, height_ratios=RATIOS, left=LEFT, right=RIGHT, hspace=0.07, wspace=0.05,
                                    top=top / height, bottom=(top - block) / height)  # fmt: skip
         for column in range(min(across, len(runs) - row * across)):
-            first = found[0] if found else (None, None, None)
+            first = axes_of_runs[0] if axes_of_runs else (None, None, None)
             above = figure.add_subplot(grid[0, column], sharex=first[0], sharey=first[0])
             live = figure.add_subplot(grid[1, column], sharex=above, sharey=first[1])
-            found.append((above, live, figure.add_subplot(grid[2, column], sharex=above, sharey=first[2])))
-    return figure, found, across
+            axes_of_runs.append((above, live, figure.add_subplot(grid[2, column], sharex=above, sharey=first[2])))
+    return figure, axes_of_runs, across
 
 
 def size(runs: Sequence[Run]) -> tuple[float, float]:
     """Width and height, in pixels, of the addresses of each column on the `page` of these runs."""
     across = columns(runs)
-    _, found, _ = page(runs[:across])
-    above = found[0][0].bbox
+    _, axes_of_runs, _ = page(runs[:across])
+    above = axes_of_runs[0][0].bbox
     return above.width, above.height if len(runs) <= across else above.height * STACKED / ALONE
 
 
 def ticks(labels, width: float, end: float) -> list[int]:
-    """Ticks of [0, end] with room for their labels in `width` pixels; the last ends within: the next panel is there."""
+    """Ticks of [0, end] with room for their labels in `width` pixels; the last label ends before the next panel."""
     each = labels.measure(f"{end:.0f}", 10)[0]
     count = max(1, min(8, int(width // (2 * each))))
     values = MaxNLocator(count, integer=True, steps=[1, 2, 5, 10]).tick_values(0, end)

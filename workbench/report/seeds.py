@@ -4,8 +4,8 @@ full  seed 0  81.4 % ─┐
 full  seed 1  74.9 %  ├─►  full  74.1 ± 7.7 %     spread: the sample standard deviation (over n − 1)
 full  seed 2  66.0 % ─┘
 
-Schedules give the same bits, so a run under another schedule tells what its policy learned over all seeds, too. A seed
-that ended without numbers leaves no mean: one over the others would make that training better than it is.
+Schedules give the same bits, so what a policy learned holds for its runs under every schedule. If the loss of one seed
+ended as no number there is no mean: a mean over the other seeds would make that training look better than it is.
 """
 
 import json
@@ -32,7 +32,7 @@ SAME = (
 
 
 def over(metas: Sequence[dict]) -> dict:
-    """`count`, and `mean` and `spread` of the held-out figures {"before", "after"} of so many runs.
+    """`count` of runs, and `mean` and `spread` of their held-out figures {"before", "after"}.
 
     A figure is None where no run has it, one of its ends where a run has no number there. One run has no spread.
     """
@@ -45,7 +45,7 @@ def over(metas: Sequence[dict]) -> dict:
 
 
 def learned(run: Run, runs: Sequence[Run]) -> list[dict]:
-    """The metas of this run's training, one a seed, under whichever schedule."""
+    """The metas of this run's training, one a seed, whatever the schedule."""
     return list({other.meta.get("seed"): other.meta for other in reversed(runs) if _same(other, run)}.values())[::-1]
 
 
@@ -61,7 +61,7 @@ def as_object(policy: str, schedule: str, own: Sequence[Run], runs: Sequence[Run
 def joined(runs: Sequence[Run]) -> list[Run]:
     """Runs that differ in their seed alone as one: the first of them, with the means as its own held-out figures.
 
-    Runs that are alike in everything stay as they are; so do the only one of its kind, and what is joined already.
+    A run that is the only one of its kind, runs without any difference, and joined runs stay as they are.
     """
     if any(OVER in run.meta for run in runs):
         return list(runs)
@@ -76,7 +76,7 @@ def joined(runs: Sequence[Run]) -> list[Run]:
 
 
 def standing(run: R, runs: Sequence[Run]) -> R:
-    """The run, with the means of all its seeds among `runs` as its own held-out figures; as it is if it has but one."""
+    """The run, its held-out figures replaced by the means of all its seeds among `runs`, if there are several."""
     metas = learned(run, runs)
     return run if len(metas) == 1 else replace(run, meta=run.meta | over(metas)["mean"] | {OVER: metas})
 
@@ -87,15 +87,15 @@ def count(run: Run) -> int:
 
 
 def spread(run: Run, figure: str) -> float | None:
-    """Of what `figure` is after the training; None of a single seed."""
+    """The spread of `figure` after the training; None for a single seed."""
     found = over(run.meta[OVER])["spread"][figure] if OVER in run.meta else None
     return found and found[AFTER]
 
 
 def held_out(run: Run) -> list[float]:
-    """What the held-out samples showed after the training of each seed: accuracies, or else losses; of one seed none.
+    """The held-out accuracy (without classes, the loss) after the training of each seed, where it is a number.
 
-    Those that are numbers.
+    Empty for a single seed.
     """
     after = [losses.held_out(meta)[1] for meta in run.meta.get(OVER, ())]
     return [value for value in after if value is not None]
@@ -159,7 +159,7 @@ def _same(run: Run, other: Run) -> bool:
 
 
 def _training(run: Run) -> dict:
-    """What it is, but for its seed: a rate that was searched may be another for each seed."""
+    """What identifies a training but its seed; a searched rate counts as `searched`, since it may differ by seed."""
     told = {key: run.meta.get(key) for key in SAME}
     return told | dict.fromkeys(("lr", "lr_bias"), "searched") if run.meta.get("lr_sweep") else told
 

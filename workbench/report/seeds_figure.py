@@ -40,19 +40,19 @@ def seeds_figure(runs: Sequence[Run]) -> Picture:
 
 
 def _curves(axes, runs, colours) -> None:
-    """A curve a seed: means of the last steps, of a short run each step."""
-    shown, told = [], ""
+    """A curve a seed: running means, or every step of a short run."""
+    shown, smoothed = [], ""
     for run, colour in zip(runs, colours, strict=True):
         values = step_losses(run)
         if len(values) >= FEWEST:
             window = max(SHORTEST, len(values) // PART)
-            values, told = values.rolling(window, min_periods=SHORTEST).mean(), f", mean of {window} steps"
+            values, smoothed = values.rolling(window, min_periods=SHORTEST).mean(), f", mean of {window} steps"
         axes.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=1.6, label=f"seed {run.meta['seed']}")
         shown += list(values[np.isfinite(values)])
     draw_guess(axes, runs[0])
     scale_losses(axes, shown)
     axes.set_xlabel("step", color=palette.INK)
-    axes.set_ylabel(f"loss ({runs[0].meta.get('loss_function') or 'of the batch'}){told}", color=palette.INK)
+    axes.set_ylabel(f"loss ({runs[0].meta.get('loss_function') or 'of the batch'}){smoothed}", color=palette.INK)
     if len(runs) <= NAMED:
         axes.legend(**LEGEND)
 
@@ -60,17 +60,17 @@ def _curves(axes, runs, colours) -> None:
 def _ends(axes, runs, held_out, colours) -> None:
     """A point a seed; below them their mean and spread, if each is a number."""
     scale = 100 if runs[0].meta.get("accuracy") else 1
-    told = [f"seed {run.meta['seed']}" + " (no number)" * (value is None)
-            for run, value in zip(runs, held_out, strict=True)]  # fmt: skip
+    names = [f"seed {run.meta['seed']}" + " (no number)" * (value is None)
+             for run, value in zip(runs, held_out, strict=True)]  # fmt: skip
     for row, (value, colour) in enumerate(zip(held_out, colours, strict=True)):
         axes.plot([] if value is None else [scale * value], [] if value is None else [row], "o", color=colour)
     if None not in held_out and len(runs) > 1:
         name = "accuracy" if runs[0].meta.get("accuracy") else "held_out_loss"
-        found = seeds.over([run.meta for run in runs])
-        mean, spread = (scale * found[what][name][seeds.AFTER] for what in ("mean", "spread"))
+        figures = seeds.over([run.meta for run in runs])
+        mean, spread = (scale * figures[what][name][seeds.AFTER] for what in ("mean", "spread"))
         axes.errorbar([mean], [len(runs)], xerr=spread, fmt="o", color=palette.INK, capsize=5)
-        told.append("mean ± spread")
-    axes.set_yticks(range(len(told)), told)
-    axes.set_ylim(len(told) - 0.5, -0.5)
+        names.append("mean ± spread")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
     what = "accuracy (%)" if scale == 100 else f"{runs[0].meta.get('loss_function') or 'loss'}"
     axes.set_xlabel(f"held-out {what}", color=palette.INK)

@@ -41,10 +41,10 @@ def _common(table, apart) -> str:
         for key in tables.KEYS
         if table[key].nunique(dropna=False) == 1 and key not in apart and (key != "accumulate" or table[key][0] != 1)
     ]
-    told = [f"{key} {table[key][0]}" if key in ("batch", "accumulate") else str(table[key][0]) for key in shared]
+    parts = [f"{key} {table[key][0]}" if key in ("batch", "accumulate") else str(table[key][0]) for key in shared]
     if table.sram_limit.nunique() == 1:
-        told.append(f"SRAM limit {units.size(int(table.sram_limit[0]))}")
-    return " · ".join(filter(None, told)) + "\n"
+        parts.append(f"SRAM limit {units.size(int(table.sram_limit[0]))}")
+    return " · ".join(filter(None, parts)) + "\n"
 
 
 def _left(heads) -> set[int]:
@@ -52,7 +52,7 @@ def _left(heads) -> set[int]:
 
 
 def _roles_text(runs, apart) -> str:
-    """What planned and measured SRAM consist of; one row where both show the same (= to the byte)."""
+    """What planned and measured SRAM consist of, a row each, or one row where both print alike (=: to the byte)."""
     parts = [{measure: roles.parts_of(run, measure) for measure in roles.MEASURES} for run in runs]
     columns = roles.in_order(role for both in parts for one in both.values() for role in one)
     rows = []
@@ -107,15 +107,15 @@ def _change(runs, index, also=()) -> str:
 
 
 def _orders_beside_policies(runs) -> bool:
-    """Some run is held against one of another policy, though one of its own policy is there too."""
+    """Whether some run is compared with one of another policy, though one of its own policy is among them."""
     own = [tables.reference(runs, index, ("policy",)) for index in range(len(runs))]
     return any(one is not None and one is not tables.reference(runs, at) for at, one in enumerate(own))
 
 
 def _change_note(runs) -> str:
-    """Which row `change` is held against: by its name if there is one, else by the rule."""
-    found = [tables.reference(runs, index) for index in range(len(runs))]
-    against = [run for run in runs if any(run is one for one in found)]
+    """Which row the column `change` compares with: its name if it is the same for all, else the rule."""
+    references = [tables.reference(runs, index) for index in range(len(runs))]
+    against = [run for run in runs if any(run is one for one in references)]
     if not against:
         return ""
     name = tables.words(against[0], tables.apart(runs)) or "the first row"
@@ -131,19 +131,19 @@ def _all_touched(table) -> bool:
 
 
 def _misfits(runs) -> list[str]:
-    """Who does not fit, a line a board and limit, and where that was run instead."""
+    """The runs that do not fit, a line for each board and limit, and the board they ran on instead."""
     apart = tables.apart(runs) or ["model", "policy", "schedule"]
-    found: dict[tuple, list[str]] = {}
+    names_at: dict[tuple, list[str]] = {}
     for run in runs:
         meta, memory = run.meta, run.meta["memory"]
         if not memory["fits"]:
             how = "run" if meta["trace"] == "off" else "measured"
             where = meta["board"], memory["sram_limit"], how, f"virtual-{meta['core'].removeprefix('cortex-')}"
-            found.setdefault(where, []).append(tables.words(run, apart))
+            names_at.setdefault(where, []).append(tables.words(run, apart))
     return [
         f"{', '.join(names)} {'does' if len(names) == 1 else 'do'} not fit {board} with {units.size(limit)}: "
         f"{how} on {twin}"
-        for (board, limit, how, twin), names in found.items()
+        for (board, limit, how, twin), names in names_at.items()
     ]
 
 

@@ -101,7 +101,7 @@ def worst_position(run: Run) -> Worst:
 
 
 def called(symbol: str, node: str) -> str:
-    """An operator for people: its symbol; that of a region says nothing of its layers, which follow it.
+    """An operator's name for people: its symbol, followed by the layers of a region, which its symbol does not tell.
 
     'op_058_region d.block14.depthwise-update.block14.pointwise1.bias'
     """
@@ -174,7 +174,7 @@ def comparison(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def changes(vanilla: Run, reordered: Run) -> pd.DataFrame:
-    """What the second run saves against the first, a row a measure both have: before, after, saved, saved_fraction."""
+    """What the second run saves over the first, a row for each common measure: before, after, saved, saved_fraction."""
     first, second = _comparison_row(vanilla), _comparison_row(reordered)
     rows = [(name, first[name], second[name]) for name in MEASURES if None not in (first[name], second[name])]
     table = pd.DataFrame(rows, columns=["measure", "before", "after"]).set_index("measure")
@@ -191,7 +191,7 @@ def sram(run: Run) -> tuple[int, str]:
 
 
 def saving(first: Run, second: Run) -> Saving:
-    """The SRAM of both by the same measure; planned beside measured would compare two different things."""
+    """The SRAM of both by the same measure: planned and measured SRAM are never compared."""
     (before, how), (after, how_too) = sram(first), sram(second)
     if how == how_too:
         return Saving(how, before, after)
@@ -199,8 +199,8 @@ def saving(first: Run, second: Run) -> Saving:
 
 
 def key(run: Run, name: str):
-    """One of KEYS; a run that does not know how many batches it accumulated took one. `passes`: what differs from
-    the schedule's, '+early-update −in-place', mostly nothing."""
+    """The value of one of KEYS. `passes`: what differs from the schedule's, '+early-update −in-place', mostly nothing.
+    Older runs have no `accumulate`: they took one batch."""
     if name == "passes":
         return " ".join(change.replace("-", "−", change[0] == "-") for change in run.meta.get("passes_changed") or [])
     return run.meta.get(name, 1 if name == "accumulate" else None)
@@ -214,7 +214,7 @@ def words(run: Run, names: Sequence[str]) -> str:
 
 
 def data_name(meta: dict) -> str | None:
-    """What the data is called that a run was trained on; None: random samples."""
+    """The name of the data that a run was trained on; None: random samples."""
     told = meta.get("data")
     return told.get("source") if isinstance(told, dict) else told
 
@@ -230,7 +230,7 @@ def shared(runs: Sequence[Run], but: Sequence[str] = ()) -> list[str]:
 
 
 def apart(runs: Sequence[Run]) -> list[str]:
-    """The KEYS that these runs do not all share; passes only where nothing else tells two of them apart."""
+    """The KEYS in which these runs differ; `passes` only where two runs differ in nothing else."""
     differ = [name for name in KEYS if len({str(key(run, name)) for run in runs}) > 1]
     others = [name for name in differ if name != "passes"]
     told, whole = ({tuple(str(key(run, name)) for name in names) for run in runs} for names in (others, differ))
@@ -238,7 +238,7 @@ def apart(runs: Sequence[Run]) -> list[str]:
 
 
 def reference(runs: Sequence[Run], index: int, also: tuple[str, ...] = ()) -> Run | None:
-    """What runs[index] is held against: the first run like it in ALIKE (and `also`); None if it is that one itself."""
+    """The run that runs[index] is compared with: the first like it in ALIKE (and `also`); None if it is the first."""
     wanted = [key(runs[index], name) for name in (*ALIKE, *also)]
     return next((run for run in runs[:index] if [key(run, name) for name in (*ALIKE, *also)] == wanted), None)
 

@@ -23,20 +23,20 @@ def run_text(run: Run) -> str:
 
 
 def seeds_text(runs: Sequence[Run]) -> str:
-    """The summary of runs that differ in their seed alone: the first one's, with a line a seed; what they came to."""
+    """The summary of runs that differ in their seed alone: that of the first, a line a seed, and mean and spread."""
     trained = [_train_line(f"seed {run.meta.get('seed')}", run) for run in runs]
     text, found = _summary(runs[0], [*trained, *_native_line(runs)], _instructions(runs)), seeds.finding(runs)
     return text + (_stage("seeds", found) + "\n" if found else "")
 
 
 def _native_line(runs: Sequence[Run]) -> list[str]:
-    """What of these runs was native."""
+    """The line of what the native twin did in these runs."""
     told = native_words([run.meta for run in runs])
     return [_stage("native", told)] if told else []
 
 
 def _instructions(runs) -> str:
-    """How far they differ between runs, where data decide some of them."""
+    """How far instruction counts differ between runs: some branches depend on the data."""
     counts = [run.meta["instructions_per_step"] for run in runs if run.meta.get("instructions_per_step") is not None]
     ends = [units.count(count) for count in sorted({*counts})]
     return f" ({ends[0]} – {ends[-1]} instructions)" if len(ends) > 1 else ""
@@ -154,7 +154,7 @@ def _header(run) -> str:
 
 
 def _updated_by(meta) -> list[str]:
-    """What differs from plain SGD, a sample at a time and at a rate that stays."""
+    """How the optimizer differs from plain SGD with one sample a step and a constant rate."""
     batch, accumulate = meta.get("batch") or 1, meta.get("accumulate") or 1
     words = [f"batch {batch}" + f" × {accumulate} accumulated" * (accumulate > 1)] * (batch * accumulate > 1)
     return [*words, *options.told(meta)]
@@ -202,7 +202,7 @@ def _trained(meta) -> str:
 
 
 def notes_text(meta: dict) -> str:
-    """The notes on a run, a line each with its end."""
+    """The notes on a run, one to a line."""
     return "".join(f"{'note':<10}{note}\n" for note in meta.get("notes") or [])
 
 

@@ -1,7 +1,6 @@
 """The notes on a training: each finding with its number, then what to try. Evidence in, sentences out.
 
-Whoever knows more of a training adds a function to FINDINGS. training puts the notes into run.json, so that a saved run
-tells them again.
+A new kind of note is a function in FINDINGS. run.json keeps the notes, so a saved run can be reported with them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,11 +29,11 @@ FAR = 10  # of a target's mean or standard deviation: far from 1
 class Evidence:
     """What a training left behind.
 
-    `a_guess`: the loss of who knows nothing of the input (see losses.stuck), `widest` the loss of the sample farthest
-    from it, in guesses. `epoch`: the steps that see every sample once; None where samples are made up: there is nothing
-    to learn. `weights` are all of them at the end, `updated` only what was updated, as it is stored, (before, after);
-    so are `held_out` and `observed`. `names` are those of the classes, `targets` mean and standard deviation of numbers
-    to be told.
+    `a_guess`: the loss of an answer that knows nothing of the input (see losses.stuck); `widest`: the largest loss of a
+    sample under that answer, in units of `a_guess`. `epoch`: steps that see every sample once; None for random samples,
+    of which nothing can be learned. `weights`: all weights at the end. `updated`, `held_out`, `observed`: (before,
+    after); `updated` holds the updated parts as they are stored. `names`: of the classes. `targets`: mean and standard
+    deviation of targets that are numbers.
     """
 
     losses: Sequence[float | None]
@@ -57,12 +56,12 @@ class Evidence:
 
     @property
     def seen(self) -> bool:
-        """Whether every sample was, so that the network should have learned something."""
+        """Whether the training saw every sample, so that the network should have learned something."""
         return self.epoch is not None and 0 < self.epoch <= self.run.steps
 
     @property
     def knew(self) -> bool:
-        """Whether it told classes apart before this training, which it should not have forgotten."""
+        """Whether the network told classes apart before this training, and should not have forgotten that."""
         before = self.held_out[0]
         return bool(self.epoch) and before.accuracy is not None and not held_out.near_chance(before)
 
@@ -113,7 +112,7 @@ def of_one_class(evidence: Evidence) -> Told | None:
 
 
 def of_numbers(evidence: Evidence) -> Told | None:
-    """Of numbers as targets: the held-out loss beside the mean target's."""
+    """For targets that are numbers: whether the held-out loss is no better than that of the mean target."""
     after = evidence.held_out[1]
     if evidence.seen and held_out.no_better(after, evidence.a_guess):
         return held_out.no_better_note(after, evidence.a_guess), ANOTHER_RATE
@@ -158,7 +157,7 @@ FINDINGS: tuple[Callable[[Evidence], Told | None], ...] = (
 
 
 def training_notes(evidence: Evidence) -> list[str]:
-    """Everything that went wrong or cannot succeed, and then what to try; empty where nothing did."""
+    """Notes on all that went wrong or cannot succeed, then one on what to try; empty where nothing is wrong."""
     found = [told for finding in FINDINGS if (told := finding(evidence))]
     notes = [note for note, _ in found]
     called_for = {remedy for _, remedy in found}
@@ -171,7 +170,7 @@ def training_notes(evidence: Evidence) -> list[str]:
 
 
 def advice(notes: Iterable[str]) -> str | None:
-    """One of REMEDIES, if `notes`, as run.json has them, hold it."""
+    """The remedy, one of REMEDIES, that these notes of run.json name; None if they name none."""
     given = (each for note in notes for each in REMEDIES if note.startswith(each))
     return next(given, None)
 

@@ -102,15 +102,15 @@ def _titles(labels, figure, steps, height):
     meta, room = steps[0].run.meta, figure.bbox.width - 2 * MARGIN
     title = shorten(labels, f"{meta['model']}: {finding(steps)}", 15, room, "bold")
     words.write(figure, MARGIN, height - 52, title, 15, weight="bold")
-    told = [
+    parts = [
         f"update policy {meta['policy']}",
         meta["board"],
         f"batch {meta['batch']}",
         "each pass on top of those above it",
     ]
-    text = shorten(labels, "  ·  ".join(told), 11, room)
+    text = shorten(labels, "  ·  ".join(parts), 11, room)
     words.write(figure, MARGIN, height - 80, text, 11, color=palette.QUIET)
-    found = words.seen(map(_parts, steps), max(map(_arena_bytes, steps)))
-    keys = [Patch(label=words.PLAINER.get(role, role), **words.look(role)) for role in found]
+    shown_roles = words.seen(map(_parts, steps), max(map(_arena_bytes, steps)))
+    keys = [Patch(label=words.PLAINER.get(role, role), **words.look(role)) for role in shown_roles]
     keys.append(Patch(label="saved by the pass", facecolor=palette.SAVED_FILL))
     words.legend(figure, keys, (BELOW - 72) / height)

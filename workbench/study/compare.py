@@ -109,7 +109,7 @@ def compare_cells(
     """
     from workbench.study.seeds import networks, seeds_of
 
-    known = ("passes", *compare_cells.__kwdefaults__, "input")
+    known = ("passes", *(compare_cells.__kwdefaults__ or ()), "input")
     training, optimizer = asked_options(known, optimizer, {"trace": "memory", **options})
     if jobs is not None and not (isinstance(jobs, Integral) and jobs >= 1):
         raise WorkbenchError(f"jobs is {jobs!r}: at least one cell at a time", "None: as many as there are CPUs")
@@ -125,13 +125,14 @@ def compare_cells(
     )
     if models is None:
         of_each = model if weights is not None or pretrain is not None else given
-        models = networks(of_each, model, numbers, how, batch, classes) if numbers else {None: model}
+        models = networks(of_each, model, numbers, how, batch, classes) if numbers else None
+    of_seed: dict[int | None, Model] = {None: model} if models is None else dict(models.items())
     keep = folder is not None
     work = [
         _Job(replace(cell, seed=seed), parsed[cell.policy], each, optimizer, board,
              training if seed is None else replace(training, seed=seed), keep, virtual=not lone)
         for cell in wanted
-        for seed, each in models.items()
+        for seed, each in of_seed.items()
     ]  # fmt: skip
     waiting = _by_training(work)
     queue = [group.pop(0) for group in waiting.values()]

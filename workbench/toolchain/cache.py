@@ -1,11 +1,11 @@
-"""Images that were built before, one file each, found by what they were made of.
+"""What was made before, one file each, found by what it was made of: images here, compiled steps in compiled_cache.py.
 
     <key>.image     sha256 of the key and of all that follows
                     the sizes, as JSON
                     the ELF
 
-An entry that is not whole, or lies under another's key, is none: the image is built and kept anew. Where nothing can be
-kept, nothing is.
+An entry that is not whole, or lies under another's key, is none: what it holds is made and kept anew. Where nothing can
+be kept, nothing is.
 """
 
 import json
@@ -27,12 +27,8 @@ def folder() -> Path | None:
 
 def kept(key: str) -> tuple[dict[str, int], bytes] | None:
     """The sizes and the ELF kept under `key`; None where there is no such entry, whole and its own."""
-    place = folder()
-    try:
-        digest, _, content = (place / f"{key}.image").read_bytes().partition(b"\n") if place else (b"", b"", b"")
-    except OSError:
-        return None
-    if digest != _digest(key, content):
+    content = content_of(key, "image")
+    if content is None:
         return None
     sizes, _, elf = content.partition(b"\n")
     return json.loads(sizes), elf
@@ -40,15 +36,46 @@ def kept(key: str) -> tuple[dict[str, int], bytes] | None:
 
 def keep(key: str, sizes: dict[str, int], elf: bytes) -> None:
     """Keep an image: all of it or nothing, whoever else keeps the same one at the same time."""
-    place, content = folder(), json.dumps(sizes).encode() + b"\n" + elf
+    keep_content(key, "image", json.dumps(sizes).encode() + b"\n" + elf)
+
+
+def content_of(key: str, kind: str) -> bytes | None:
+    """What the entry `key` of this kind holds behind its digest; None where there is none, whole and its own."""
+    place = folder()
+    try:
+        digest, _, content = (place / f"{key}.{kind}").read_bytes().partition(b"\n") if place else (b"", b"", b"")
+    except OSError:
+        return None
+    return content if digest == _digest(key, content) else None
+
+
+def keep_content(key: str, kind: str, content: bytes) -> None:
+    """Keep `content` under its digest, all of it or nothing."""
+    place = folder()
     if place is None:
         return
     with suppress(OSError):  # the cache saves time; a disk that is full or read-only costs no more than that
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place) as unfinished:
-            part = Path(unfinished) / "image"
+            part = Path(unfinished) / kind
             part.write_bytes(_digest(key, content) + b"\n" + content)
-            part.replace(place / f"{key}.image")
+            part.replace(place / f"{key}.{kind}")
+
+
+def drop_oldest(kind: str, most: int) -> None:
+    """Remove the entries of this kind that were used longest ago, so that at most `most` are left."""
+    place = folder()
+    with suppress(OSError):  # another process may have removed one of them, or the folder
+        entries = sorted(place.glob(f"*.{kind}"), key=lambda path: path.stat().st_mtime) if place else []
+        for path in entries[: max(0, len(entries) - most)]:
+            path.unlink(missing_ok=True)
+
+
+def used(key: str, kind: str) -> None:
+    """Note that an entry was of use: `drop_oldest` removes others first."""
+    if place := folder():
+        with suppress(OSError):
+            os.utime(place / f"{key}.{kind}")
 
 
 def _digest(key: str, content: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""What held-out figures before and after a training tell: no better than chance, one class predicted, worse, unmoved.
+"""Judge held-out figures before and after a training: no better than chance, one class predicted, worse, unmoved.
 
-Whoever answers the commonest class whatever the input is right as often as that class is there: `share`. Of n samples
-that swings by sqrt(share · (1 - share) / n), one standard error.
+Chance is to answer the commonest class always: right for its `share` of the samples. With n samples that accuracy has
+a standard error of sqrt(share · (1 - share) / n).
 """
 
 from collections.abc import Sequence
@@ -43,18 +43,18 @@ class HeldOut:
 
     @property
     def error(self) -> float:
-        """One standard error of the accuracy of who always answers the commonest class."""
+        """The standard error of the accuracy of always answering the commonest class."""
         return sqrt(self.commonest * (1 - self.commonest) / self.count)
 
     @property
     def uninformed(self) -> float:
-        """The least cross-entropy of who knows no more than how many samples are of each class."""
+        """The least cross-entropy that can be had by knowing the share of each class alone."""
         shares = [count / self.count for count in self.labels if count]
         return -sum(share * log(share) for share in shares)
 
 
 def near_chance(held: HeldOut) -> bool:
-    """Whether its accuracy is within noise of always answering the commonest class, and its loss knows no more."""
+    """Whether the accuracy is within noise of always answering the commonest class, and the loss is no better."""
     if held.accuracy is None or not held.count or held.commonest == 1:
         return False
     informed = held.loss is not None and held.loss < INFORMED * held.uninformed
@@ -62,7 +62,7 @@ def near_chance(held: HeldOut) -> bool:
 
 
 def one_class(held: HeldOut) -> bool:
-    """Whether all but all predictions are one class though the samples are of more."""
+    """Whether nearly all predictions are of one class, though the samples are not."""
     if held.count < FEWEST or not held.predicted:
         return False
     share = max(held.predicted) / held.count
@@ -78,14 +78,14 @@ def worse(before: HeldOut, after: HeldOut) -> bool:
 
 
 def no_better(after: HeldOut, a_guess: float | None) -> bool:
-    """Of numbers as targets: whether the mean target would have done as well."""
+    """For targets that are numbers: whether always answering their mean would have done as well."""
     if after.accuracy is not None or after.loss is None or not a_guess:
         return False
     return after.loss >= NO_BETTER * a_guess
 
 
 def unmoved(before: HeldOut, after: HeldOut, a_guess: float | None) -> bool:
-    """Whether the loss is what it was, though there is something to learn."""
+    """Whether the loss stayed where it was, though there was something to learn."""
     if before.loss is None or after.loss is None or (a_guess and after.loss < LEARNED * a_guess):
         return False
     return abs(after.loss - before.loss) <= HARDLY * before.loss

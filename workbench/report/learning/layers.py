@@ -1,4 +1,4 @@
-"""What a network's layers did with some samples: channels that no sample changes, results at an end of their range.
+"""What a network's layers make of some samples: channels that are the same for all, results at an end of their range.
 
 An int8 result that the clip holds at an end passes no gradient back, and a score there cannot grow. The end at which a
 ReLU clips is not counted: that is its meaning.
@@ -34,7 +34,7 @@ class Layer:
 
     @property
     def striking(self) -> bool:
-        """Whether it may have to be told."""
+        """Whether the layer may be worth a note."""
         return self.dead >= DEAD * self.channels or self.clipped >= CLIPPED
 
 
@@ -51,7 +51,7 @@ class Observed:
 
     @property
     def striking(self) -> bool:
-        """Whether one of its layers may have to be told."""
+        """Whether one of the layers may be worth a note."""
         return any(layer.striking for layer in self.layers)
 
 
@@ -92,7 +92,7 @@ def clipped_note(before: Observed, after: Observed, scores: bool = True) -> str 
 
 
 def locked(observed: Observed) -> bool:
-    """Whether all but all scores are at an end: no gradient is left."""
+    """Whether nearly all scores are at an end of their range, so that no gradient is left."""
     return bool(observed.layers) and observed.layers[-1].clipped >= LOCKED
 
 

@@ -21,9 +21,9 @@ def no_numbers_note(weights: Mapping[str, np.ndarray]) -> str | None:
     if not any(broken.values()):
         return None
     shares = {name: count / np.size(weights[name]) for name, count in broken.items() if count}
-    told = few(f"{name} {units.percent(share)}" for name, share in _largest_first(shares))
+    names = few(f"{name} {units.percent(share)}" for name, share in _largest_first(shares))
     counts = (units.count(count) for count in (sum(broken.values()), sum(map(np.size, weights.values()))))
-    return f"{' of '.join(counts)} weights are no numbers: {told}"
+    return f"{' of '.join(counts)} weights are no numbers: {names}"
 
 
 def saturation_note(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> str | None:
@@ -36,7 +36,7 @@ def saturation_note(before: Mapping[str, np.ndarray], after: Mapping[str, np.nda
 
 
 def full_note(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> str | None:
-    """The same of parameters of which at least half of the values lay there before training, and do after it."""
+    """The same, for parameters with at least half of their values at the end of the range before and after training."""
     return _ends_note(before, after, lambda old, new: old >= FULL and new >= FULL and new - old < SATURATED)
 
 
