@@ -61,11 +61,11 @@ def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = 
     seed, classes = int(seed), None if classes is None else int(classes)
     path, name = name, str(name)
     if reader := _reader(name):
-        return _made(name, reader, classes, path, int(batch))
+        return _loaded(name, reader, classes, path, int(batch))
     if python_file.split(name):
         return _of_python(name, int(batch), seed, classes)
     if name in ZOO:
-        return _made(name, ZOO[name], classes, batch=int(batch), seed=seed)
+        return _loaded(name, ZOO[name], classes, batch=int(batch), seed=seed)
     ending = Path(name).suffix
     if re.fullmatch(r"\.[A-Za-z]\w*", ending):  # w0.35 ends in no suffix
         raise ModelError(
@@ -83,7 +83,7 @@ def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = 
             f"there are {', '.join(ZOO)}, NAME{INT8} for a float32 one quantized, files ending in "
             f"{', '.join(LOADERS)}, and mynet.py:net; `workbench models` tells more",
         )
-    return in_int8(_made(name, of, classes, batch=int(batch), seed=seed))
+    return in_int8(_loaded(name, of, classes, batch=int(batch), seed=seed))
 
 
 def _meant_file(name: str) -> str:
@@ -116,14 +116,14 @@ def _of_python(name: str, batch: int, seed: int, classes: int | None) -> Model:
     if "classes" in takes and takes["classes"].default is takes["classes"].empty and classes is None:
         raise ModelError(f"{name} needs to know how many classes it has", "--classes N, or a default in the function")
     how = {what: value for what, value in (("batch", batch), ("seed", seed)) if what in takes}
-    made = _made(name, make, classes, **how)
-    if made.batch != batch:
+    model = _loaded(name, make, classes, **how)
+    if model.batch != batch:
         try:
-            made = made.with_batch(batch)
+            model = model.with_batch(batch)
         except (ShapeError, GraphError, ModelError) as error:
             raise ModelError(f"{name} cannot be made for a batch of {batch}: {error.message}",
                              "a function with the parameter `batch` can make it so") from None  # fmt: skip
-    return replace(in_int8(made) if member.endswith(INT8) else made, source=name)
+    return replace(in_int8(model) if member.endswith(INT8) else model, source=name)
 
 
 def in_int8(model: Model, samples: np.ndarray | Data | None = None, loss: str | None = None) -> Model:
@@ -142,8 +142,9 @@ def in_int8(model: Model, samples: np.ndarray | Data | None = None, loss: str | 
     wide = model.with_batch(len(typical))
     output = _output_range(model, samples, loss)
     graph, weights = quantized(wide.graph, wide.weights, typical[None], model.untrained, output)
-    made = Model(f"{model.name}{INT8}", graph, weights, model.data, f"{model.about}; int8", pretrained=model.pretrained)
-    return replace(made.with_batch(model.batch), weights_from=model.weights_from, unquantized=model)
+    small = Model(f"{model.name}{INT8}", graph, weights, model.data, f"{model.about}; int8",
+                  pretrained=model.pretrained)  # fmt: skip
+    return replace(small.with_batch(model.batch), weights_from=model.weights_from, unquantized=model)
 
 
 def _output_range(model: Model, samples, loss: str | None) -> room.Range | None:
@@ -175,16 +176,16 @@ def _own_samples(model: Model) -> np.ndarray | Data:
     return np.random.default_rng(0).random((CALIBRATION, *shape), np.float32)
 
 
-def _made(name: str, make: Callable[..., Model], classes: int | None, *arguments, **how) -> Model:
+def _loaded(name: str, make: Callable[..., Model], classes: int | None, *arguments, **how) -> Model:
     if classes is None:
         return make(*arguments, **how)
     if _leaves_classes_open(make):
         return make(*arguments, **how, classes=classes)
-    made = make(*arguments, **how)
+    model = make(*arguments, **how)
     has = "has no classes"
-    if made.classifies:
-        count = made.graph.types[made.graph.outputs[0]].shape[1]
-        has = f"has {count} classes, fixed by its {'data set' if made.data else 'weights'}"
+    if model.classifies:
+        count = model.graph.types[model.graph.outputs[0]].shape[1]
+        has = f"has {count} classes, fixed by its {'data set' if model.data else 'weights'}"
     open_ones = ", ".join(own for own in ZOO if _leaves_classes_open(ZOO[own]))
     raise ModelError(f"{name} {has}", f"--classes is for networks that leave it open: {open_ones}, .json files, and "
                      "functions with the parameter `classes`")  # fmt: skip

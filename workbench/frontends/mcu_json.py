@@ -73,9 +73,9 @@ POLICY = {"n_bias_update": "a whole number of 0 or more", "weight_update": "an o
 def load(path: str | Path, batch: int = 1, classes: int = CLASSES) -> Model:
     """The network in `path` with its weights. Raises ModelError for a file that is missing, truncated or no network."""
     path = Path(path)
-    told = _read(path)
+    network = _read(path)
     with _naming(path):
-        reader = _Reader(told, batch, classes)
+        reader = _Reader(network, batch, classes)
     arrays = _arrays(path, reader.elements)
     with _naming(path):
         return reader.model(path, arrays)
@@ -100,14 +100,14 @@ def _fitting(layer: str):
 
 def _read(path: Path) -> dict:
     try:
-        told = files.read_json(path, LARGEST_FILE)
+        content = files.read_json(path, LARGEST_FILE)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing", f"name a .json file with {path.stem}.npz beside it") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} is not whole JSON: {_line(error)}", "get or write it again") from None
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise ModelError(f"{path}: holds no object", "a network is an object of input, convs, blocks and so on")
-    return told
+    return content
 
 
 def _arrays(path: Path, elements: Mapping[str, int]) -> dict[str, np.ndarray]:
@@ -125,14 +125,14 @@ def _line(error: Exception) -> str:
     return getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
 
 
-def _require(where: str, told: Mapping, kinds: Mapping[str, str]) -> None:
+def _require(where: str, fields: Mapping, kinds: Mapping[str, str]) -> None:
     """Raise ModelError for a field that is missing or not of its kind; `where` is what the fields are of."""
     for field, kind in kinds.items():
         what = f"{where}: {field}" if where else field
-        if field not in told:
+        if field not in fields:
             raise ModelError(f"{what} is missing; expected {kind}")
-        if not KINDS[kind](told[field]):
-            raise ModelError(f"{what} is {_short(told[field])}; expected {kind}")
+        if not KINDS[kind](fields[field]):
+            raise ModelError(f"{what} is {_short(fields[field])}; expected {kind}")
 
 
 def _short(value) -> str:
@@ -160,35 +160,37 @@ def _by_name(what: str, items: list[dict], kinds: Mapping[str, str]) -> dict[str
 
 
 class _Reader:
-    def __init__(self, told: dict, batch: int, classes: int):
-        self.told, self.classes = told, classes
-        _require("", told, NETWORK)
-        _require("input", told["input"], INPUT)
-        self.convs = _by_name("convs", told["convs"], CONV)
+    """Makes the graph, layer by layer, of what the JSON says; what is wrong with it is told by the field's name."""
+
+    def __init__(self, network: dict, batch: int, classes: int):
+        self.network, self.classes = network, classes
+        _require("", network, NETWORK)
+        _require("input", network["input"], INPUT)
+        self.convs = _by_name("convs", network["convs"], CONV)
         if len(self.convs) < 2:
             raise ModelError(
                 f"convs holds {len(self.convs)}; expected a first one, those of the blocks, and a classifier"
             )
-        self.adds = _by_name("residual_adds", told["residual_adds"], ADD)
-        for number, block in enumerate(told["blocks"]):
+        self.adds = _by_name("residual_adds", network["residual_adds"], ADD)
+        for number, block in enumerate(network["blocks"]):
             _require(f"blocks[{number}]", block, BLOCK)
-        if (count := sum(len(block["convs"]) + bool(block["residual"]) for block in told["blocks"])) > MOST_LAYERS:
+        if (count := sum(len(block["convs"]) + bool(block["residual"]) for block in network["blocks"])) > MOST_LAYERS:
             raise ModelError(f"blocks name {count} layers, more than a network for a microcontroller has")
         self.elements = self._elements()
         self.arrays: dict[str, np.ndarray] = {}
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
-        shape = (batch, *told["input"]["shape"][1:])
-        self.input = self.build.input("input0", shape, "int8", scale=told["input"]["scale"],
-                                      zero_point=told["input"]["zero_point"])  # fmt: skip
+        shape = (batch, *network["input"]["shape"][1:])
+        self.input = self.build.input("input0", shape, "int8", scale=network["input"]["scale"],
+                                      zero_point=network["input"]["zero_point"])  # fmt: skip
 
     def _elements(self) -> dict[str, int]:
         """How many elements each stored array has."""
         elements: dict[str, int] = {}
-        for name, told in self.convs.items():
-            weights = told["out_channels"] * told["in_channels"] // told["groups"] * told["kernel"] ** 2
-            elements |= {f"{name}.weight": weights, f"{name}.bias": told["out_channels"]}
-            elements[f"{name}.weight_scale"] = told["out_channels"]
+        for name, layer in self.convs.items():
+            weights = layer["out_channels"] * layer["in_channels"] // layer["groups"] * layer["kernel"] ** 2
+            elements |= {f"{name}.weight": weights, f"{name}.bias": layer["out_channels"]}
+            elements[f"{name}.weight_scale"] = layer["out_channels"]
         if sum(elements.values()) > LARGEST_TENSOR:
             raise ModelError("its weights are more than a network for a microcontroller has")
         return elements
@@ -199,7 +201,7 @@ class _Reader:
         x = self.conv(self.input, names[0])
         if self.input.type.elements > LARGEST_TENSOR:
             raise ModelError(f"it reads {self.input.type}, more than a network for a microcontroller has")
-        for block in self.told["blocks"]:
+        for block in self.network["blocks"]:
             before = x
             for name in block["convs"]:
                 x = self.conv(x, name)
@@ -210,7 +212,7 @@ class _Reader:
         about = f"{len(names)} int8 convolutions, {self.classes} classes, from {printable(path.name)}"
         graph = verify(self.build.graph(x))
         policies = sparse_policies(
-            {name: _sparse(name, policy) for name, policy in self.told["sparse_policies"].items()}
+            {name: _sparse(name, policy) for name, policy in self.network["sparse_policies"].items()}
         )
         return Model(
             printable(path.stem), graph, self.weights, None, about,
@@ -218,40 +220,40 @@ class _Reader:
         )  # fmt: skip
 
     def conv(self, x: Value, name: str, rows: int | None = None) -> Value:
-        told = self.convs.get(name)
-        if told is None:
+        layer = self.convs.get(name)
+        if layer is None:
             raise ModelError(f"blocks names {name[:SHOWN]}, which convs does not hold")
-        if abs(x.type.scale / told["x_scale"] - 1) > 1e-6 or x.type.zero_point != told["x_zero_point"]:
-            raise ModelError(f"{name} reads scale {told['x_scale']}, zero point {told['x_zero_point']}; what is before "
-                             f"it gives {x.type.scale}, {x.type.zero_point}")  # fmt: skip
-        w, b, s = (values[:rows] for values in self._stored(name, told, rows or 0))
-        w, b, s = safe_channels(w, b, s, told["x_scale"] / told["y_scale"])
+        if abs(x.type.scale / layer["x_scale"] - 1) > 1e-6 or x.type.zero_point != layer["x_zero_point"]:
+            reads = f"scale {layer['x_scale']}, zero point {layer['x_zero_point']}"
+            raise ModelError(f"{name} reads {reads}; what is before it gives {x.type.scale}, {x.type.zero_point}")
+        w, b, s = (values[:rows] for values in self._stored(name, layer, rows or 0))
+        w, b, s = safe_channels(w, b, s, layer["x_scale"] / layer["y_scale"])
         weight, bias, scales = (
             emit.parameter(self.build, self.weights, f"{name}.{part}", values)  # once, if blocks name it twice
             for part, values in (("weight", w), ("bias", b), ("weight_scale", s))
         )
-        of_y = Quantization(told["y_scale"], told["y_zero_point"])
+        of_y = Quantization(layer["y_scale"], layer["y_zero_point"])
         with _fitting(name):
-            y = emit.layer(self.build, x, weight, bias, scales, of_y, strides=(told["stride"],) * 2,
-                           padding=(told["padding"],) * 4, groups=told["groups"], label=name)  # fmt: skip
+            y = emit.layer(self.build, x, weight, bias, scales, of_y, strides=(layer["stride"],) * 2,
+                           padding=(layer["padding"],) * 4, groups=layer["groups"], label=name)  # fmt: skip
         if y.type.elements > LARGEST_TENSOR:
             raise ModelError(f"{name} makes {y.type}, more than a network for a microcontroller has")
         return y
 
-    def _stored(self, name: str, told: dict, rows: int) -> list[np.ndarray]:
+    def _stored(self, name: str, layer: dict, rows: int) -> list[np.ndarray]:
         """Weight, bias and scales of a layer of at least `rows` rows, each of them what it should be."""
-        outputs, kernel, stored = told["out_channels"], (told["kernel"],) * 2, []
-        if outputs % told["groups"] or told["in_channels"] % told["groups"]:
-            raise ModelError(f"{name}: groups is {told['groups']}; expected a divisor of in_channels "
-                             f"{told['in_channels']} and out_channels {outputs}")  # fmt: skip
+        outputs, kernel, stored = layer["out_channels"], (layer["kernel"],) * 2, []
+        if outputs % layer["groups"] or layer["in_channels"] % layer["groups"]:
+            raise ModelError(f"{name}: groups is {layer['groups']}; expected a divisor of in_channels "
+                             f"{layer['in_channels']} and out_channels {outputs}")  # fmt: skip
         if rows > outputs:
             raise ModelError(f"it has {outputs} classes; {rows} are asked for", f"--classes takes up to {outputs}")
         for part, dtype in PARTS.items():
             values = self.arrays.get(f"{name}.{part}")
-            wanted = (outputs, told["in_channels"] // told["groups"], *kernel) if part == "weight" else (outputs,)
+            wanted = (outputs, layer["in_channels"] // layer["groups"], *kernel) if part == "weight" else (outputs,)
             if values is None or values.dtype != dtype or values.shape != wanted:
-                found = "is missing" if values is None else f"is {values.dtype} {values.shape}"
-                raise ModelError(f"{name}.{part} {found}; the layer needs {np.dtype(dtype)} {wanted}")
+                actual = "is missing" if values is None else f"is {values.dtype} {values.shape}"
+                raise ModelError(f"{name}.{part} {actual}; the layer needs {np.dtype(dtype)} {wanted}")
             stored.append(values)
         if not ((stored[2] >= SCALES[0]) & (stored[2] <= SCALES[1])).all():
             raise ModelError(f"{name}.weight_scale holds scales that int8 cannot have: they are positive numbers")
@@ -260,15 +262,12 @@ class _Reader:
     def residual(self, a: Value, b: Value, name: str) -> Value:
         if name not in self.adds:
             raise ModelError(f"blocks names {name[:SHOWN]}, which residual_adds does not hold")
-        told = self.adds[name]["params"]
-        _require(f"{name}: params", told, SUM)
-        of_a, of_b, of_y = (
-            Quantization.of(a.type),
-            Quantization.of(b.type),
-            Quantization(told["y_scale"], told["y_zero"]),
-        )
+        params = self.adds[name]["params"]
+        _require(f"{name}: params", params, SUM)
+        scales = Quantization.of(a.type), Quantization.of(b.type)
+        of_y = Quantization(params["y_scale"], params["y_zero"])
         with _fitting(name):
-            return emit.of_two(self.build, "add", (a, b), (of_a, of_b), of_y, label=name)
+            return emit.of_two(self.build, "add", (a, b), scales, of_y, label=name)
 
 
 def _sparse(name: str, policy) -> tuple[int, dict[int, float]]:

@@ -39,11 +39,13 @@ def called(path: Path, name: str) -> str:
 
 def maker(path: Path, name: str) -> Callable[..., Model]:
     """A function with some of the parameters GIVEN that gives the network. Raises ModelError for a file without it."""
-    found = _members(path)
-    name = name or _only(path, found)
-    if name not in found:
-        raise ModelError(f"{path} has nothing called {shown(name)}", f"{meant(name, found)}{_there_are(path, found)}")
-    value, where = found[name], f"{path}:{name}"
+    members = _members(path)
+    name = name or _only(path, members)
+    if name not in members:
+        raise ModelError(
+            f"{path} has nothing called {shown(name)}", f"{meant(name, members)}{_there_are(path, members)}"
+        )
+    value, where = members[name], f"{path}:{name}"
     if isinstance(value, Model):
         return lambda: value
     if not callable(value):
@@ -55,10 +57,10 @@ def maker(path: Path, name: str) -> Callable[..., Model]:
 
     def make(**how) -> Model:
         with _in_file(path):
-            made = value(**how)
-        if not isinstance(made, Model):
-            raise ModelError(f"{where} returns {shown(made)}, no Model", _hint(made))
-        return made
+            model = value(**how)
+        if not isinstance(model, Model):
+            raise ModelError(f"{where} returns {shown(model)}, no Model", _hint(model))
+        return model
 
     parameters = [takes[each].replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in GIVEN if each in takes]
     vars(make)["__signature__"] = inspect.Signature(parameters)
@@ -80,29 +82,29 @@ def _members(path: Path) -> dict[str, object]:
     return {name: value for name, value in vars(module).items() if not name.startswith("_")}
 
 
-def _only(path: Path, found: dict[str, object]) -> str:
+def _only(path: Path, members: dict[str, object]) -> str:
     """The name of the one Model there, or of the one function of this file that can be called with nothing else."""
-    models = {id(value): name for name, value in found.items() if isinstance(value, Model)}
-    names = list(models.values()) or _makers(found)
+    models = {id(value): name for name, value in members.items() if isinstance(value, Model)}
+    names = list(models.values()) or _makers(members)
     if len(names) == 1:
         return names[0]
-    told = f"holds {len(names)} networks" if names else "holds no Model, and no function that could return one"
-    raise ModelError(f"{path} {told}", f"name one: {', '.join(f'{path}:{name}' for name in names[:9])}" if names else
+    problem = f"holds {len(names)} networks" if names else "holds no Model, and no function that could return one"
+    raise ModelError(f"{path} {problem}", f"name one: {', '.join(f'{path}:{name}' for name in names[:9])}" if names else
                      "of a layers.Network, net.model(output) makes a Model")  # fmt: skip
 
 
-def _makers(found: dict[str, object]) -> list[str]:
+def _makers(members: dict[str, object]) -> list[str]:
     """Names of the functions of this file that could return a Model."""
 
     def could(value) -> bool:
         needs = (each for each, taken in _parameters(value).items() if taken.default is taken.empty)
         return value.__module__ == NAME and set(needs) <= set(GIVEN)
 
-    return [name for name, value in found.items() if inspect.isfunction(value) and could(value)]
+    return [name for name, value in members.items() if inspect.isfunction(value) and could(value)]
 
 
-def _there_are(path: Path, found: dict[str, object]) -> str:
-    names = [name for name, value in found.items() if isinstance(value, Model)] + _makers(found)
+def _there_are(path: Path, members: dict[str, object]) -> str:
+    names = [name for name, value in members.items() if isinstance(value, Model)] + _makers(members)
     return f"there are {', '.join(names[:20])}" if names else f"{path.name} holds no Model, and no function for one"
 
 
@@ -163,6 +165,6 @@ def _place(path: Path) -> str:
 
 
 def _line(error: Exception) -> str:
-    told = error.msg if isinstance(error, SyntaxError) else str(error)
-    first = (told.strip().splitlines() or [""])[0]
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    first = (text.strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -39,7 +39,7 @@ class Layer:
 
 def layers(graph: Graph) -> list[Layer]:
     """In order of execution, each with what ends it."""
-    found: list[Layer] = []
+    rows: list[Layer] = []
     seen: set[str] = set()
     for name, group in groupby(graph.nodes, lambda node: _layer(node.label) or f"%{node.results[0]}"):
         nodes = list(group)
@@ -49,8 +49,8 @@ def layers(graph: Graph) -> list[Layer]:
         operators = [node.op for node in nodes if not node.label.endswith(HIDDEN)] or [nodes[0].op]
         kind = graph.types[nodes[-1].results[0]]
         elements = sum(graph.types[name].elements for name in own)
-        found.append(Layer(name, tuple(operators), kind.dtype, kind.shape, tuple(own), elements, macs))
-    return found
+        rows.append(Layer(name, tuple(operators), kind.dtype, kind.shape, tuple(own), elements, macs))
+    return rows
 
 
 def title(model) -> str:

@@ -58,17 +58,17 @@ def _operands(values: Values, op: Operator, label: str) -> tuple[Value, Value, t
     held = [values.operand(op, index) for index, each in enumerate(stored) if each is None]
     image = held[0].image if len({each.image for each in held}) == 1 else None
     rank = max(len(values.tensor(op, index).shape) for index in range(2))
-    made = []
+    operands = []
     for index, each in enumerate(stored):
         shape = values.tensor(op, index).shape
         shape = (1,) * (rank - len(shape)) + shape
         if each is not None:
-            made.append(_parameter(values, op, index, each.reshape(shape), image, label))
+            operands.append(_parameter(values, op, index, each.reshape(shape), image, label))
             continue
         x = held.pop(0)
         x = x if image else Held(values.in_order(x))
-        made.append(values.reshaped(x, shape, f"{label}.axes").value if len(shape) > x.value.rank else x.value)
-    a, b = made
+        operands.append(values.reshaped(x, shape, f"{label}.axes").value if len(shape) > x.value.rank else x.value)
+    a, b = operands
     return a, b, image
 
 

@@ -96,8 +96,8 @@ class Network:
     def where(self, op: Operator) -> str:
         """operator 17 (LSTM, "rnn/cell")."""
         name = self.node(op)
-        made = f', "{name}"' if name else ""
-        return f"{self.file}: operator {op.number} ({op.name}{made})"
+        result = f', "{name}"' if name else ""
+        return f"{self.file}: operator {op.number} ({op.name}{result})"
 
     def node(self, op: Operator) -> str:
         """What an operator is called: the name of its first result."""

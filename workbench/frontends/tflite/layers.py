@@ -139,8 +139,8 @@ def _filter_scales(values: Values, op: Operator, filters: int, axis: int) -> np.
     """One scale a filter, float32."""
     tensor, where = values.tensor(op, 1), values.network.where(op)
     if len(tensor.scales) not in (1, filters) or (len(tensor.scales) > 1 and tensor.axis != axis):
-        found = f"{len(tensor.scales)} scales along axis {tensor.axis}"
-        raise ModelError(f"{where}: its weights have {found}; they need one, or {filters} along axis {axis}")
+        actual = f"{len(tensor.scales)} scales along axis {tensor.axis}"
+        raise ModelError(f"{where}: its weights have {actual}; they need one, or {filters} along axis {axis}")
     if tensor.zero_points.any():
         raise ModelError(f"{where}: its weights have a zero point that is not zero, which is not supported")
     if not ((tensor.scales >= SCALES[0]) & (tensor.scales <= SCALES[1])).all():

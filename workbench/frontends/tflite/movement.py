@@ -55,8 +55,8 @@ def transpose(values: Values, op: Operator) -> Held:
     if order[0] != 0:
         raise ModelError(f"{values.network.where(op)} moves the batch axis, which is not supported")
     _require_same_scale(values, op, x)
-    made = TO_NCHW if x.rank == 4 else tuple(range(x.rank))  # the file's axis that each of the result is
-    axes = tuple(values.axis(x.rank, order[axis]) for axis in made)
+    file_axes = TO_NCHW if x.rank == 4 else tuple(range(x.rank))  # the file's axis that each of the result is
+    axes = tuple(values.axis(x.rank, order[axis]) for axis in file_axes)
     return Held(values.transposed(x, axes, values.label(op, "transpose")))
 
 

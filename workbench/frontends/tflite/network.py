@@ -48,21 +48,21 @@ def converted(values: Values) -> tuple[Value | None, list[Obstacle], int]:
 
 def _inputs(values: Values, foreign: list[str]) -> list[Obstacle]:
     """Declare them; what is wrong with them."""
-    network, found = values.network, []
+    network, obstacles = values.network, []
     if len(network.inputs) != 1:
         names = " and ".join(f'"{short(network.tensors[number].name)}"' for number in network.inputs[:4])
-        told = f"{len(network.inputs)} inputs{', ' * bool(names)}{names}"
-        found.append(Obstacle(f" has {told}; a network has one"))
+        inputs = f"{len(network.inputs)} inputs{', ' * bool(names)}{names}"
+        obstacles.append(Obstacle(f" has {inputs}; a network has one"))
     try:
-        if not found and network.tensors[network.inputs[0]].dtype not in foreign:
+        if not obstacles and network.tensors[network.inputs[0]].dtype not in foreign:
             values.declare_input()
     except ModelError as error:
-        found.append(_of_file(network, error))
-    if found or foreign:  # what nothing makes can only be an input
-        made = {number for op in network.operators for number in op.outputs}
-        for number in {number for op in network.operators for number in op.inputs if number >= 0} - made:
+        obstacles.append(_of_file(network, error))
+    if obstacles or foreign:  # what nothing makes can only be an input
+        results = {number for op in network.operators for number in op.outputs}
+        for number in {number for op in network.operators for number in op.inputs if number >= 0} - results:
             values.stand_in(number)
-    return found
+    return obstacles
 
 
 def _obstacle(values: Values, op: Operator, foreign: list[str]) -> Obstacle | None:
@@ -95,40 +95,40 @@ def _append(values: Values, op: Operator, foreign: list[str]) -> None:
     if not op.outputs or not op.inputs:
         raise ModelError(f"{where} has {len(op.inputs)} operands and {len(op.outputs)} results")
     for number in op.outputs:
-        told = [*foreign, *(OTHER_INTEGERS if number in network.outputs else ())]
-        if network.tensors[number].dtype in told:
+        unconverted = [*foreign, *(OTHER_INTEGERS if number in network.outputs else ())]
+        if network.tensors[number].dtype in unconverted:
             raise Unknown("makes what is told of the whole file")
         if number in values.held or number in values.constants:
             raise ModelError(f"{where} makes a tensor that is there already")
-    made = OPERATORS[op.name].convert(values, op)
-    results = () if made is None else made if isinstance(made, tuple) else (made,)
-    if made is not None and len(results) != len(op.outputs):
+    held = OPERATORS[op.name].convert(values, op)
+    results = () if held is None else held if isinstance(held, tuple) else (held,)
+    if held is not None and len(results) != len(op.outputs):
         raise ModelError(f"{where} has {len(op.inputs)} operands and {len(op.outputs)} results")
     for number, result in zip(op.outputs, results, strict=False):
         _check_result(network, op, number, result)
     values.held.update(zip(op.outputs, results, strict=False))
 
 
-def _check_result(network: Network, op: Operator, number: int, made: Held) -> None:
-    tensor, kind = network.tensors[number], made.value.type
+def _check_result(network: Network, op: Operator, number: int, held: Held) -> None:
+    tensor, kind = network.tensors[number], held.value.type
     wanted = nchw(tensor.shape)
-    if made.shape != wanted or kind.dtype.upper() != tensor.dtype:
-        raise ModelError(f"{network.where(op)} makes {kind.dtype} {made.shape}; the file says {tensor.dtype} {wanted}"
+    if held.shape != wanted or kind.dtype.upper() != tensor.dtype:
+        raise ModelError(f"{network.where(op)} makes {kind.dtype} {held.shape}; the file says {tensor.dtype} {wanted}"
                          f"{' (as NCHW)' if len(wanted) == 4 else ''}")  # fmt: skip
 
 
 def _foreign_dtypes(network: Network) -> list[str]:
     """Other whole numbers than int8 that operators compute in, most used first: one obstacle, not one an operator."""
-    made = Counter(network.tensors[n].dtype for op in network.operators if op.name != "QUANTIZE" for n in op.outputs)
-    made.update(tensor.dtype for tensor in network.tensors if tensor.dtype == "INT16")  # never a mere input
-    return [dtype for dtype, _ in made.most_common() if dtype in OTHER_INTEGERS]
+    counts = Counter(network.tensors[n].dtype for op in network.operators if op.name != "QUANTIZE" for n in op.outputs)
+    counts.update(tensor.dtype for tensor in network.tensors if tensor.dtype == "INT16")  # never a mere input
+    return [dtype for dtype, _ in counts.most_common() if dtype in OTHER_INTEGERS]
 
 
 def _foreign_obstacle(network: Network, dtype: str) -> Obstacle:
     numbers = {number for op in network.operators for number in op.outputs} | set(network.inputs)
     names = [f'"{short(network.tensors[n].name)}"' for n in sorted(numbers) if network.tensors[n].dtype == dtype]
-    told = f" ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})" if names else ""
-    return Obstacle(f" has {dtype.lower()} activations{told}; int8 and float32 are supported",
+    tensors = f" ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})" if names else ""
+    return Obstacle(f" has {dtype.lower()} activations{tensors}; int8 and float32 are supported",
                     "convert it with int8 activations: supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]",
                     results=(dtype,))  # fmt: skip
 

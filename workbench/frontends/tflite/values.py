@@ -105,7 +105,8 @@ class Values:
         x = self.build.input(name, nchw(tensor.shape), tensor.dtype.lower(), scale=of.scale, zero_point=of.zero_point)
         self.held[tensor.number] = Held(x)
 
-    def made(self, number: int) -> Held:
+    def standing_for(self, number: int) -> Held:
+        """What stands for a tensor that an operator made before."""
         if number in self.unknown:
             raise Unknown("reads what is not known")
         if number not in self.held:
@@ -119,11 +120,11 @@ class Values:
         if number < 0 or number in self.constants:
             what = "is missing" if number < 0 else "is a constant, which is not supported"
             raise ModelError(f"{self.network.where(op)}: operand {index} {what}")
-        return self.made(number) if zeros else self.padded(number)
+        return self.standing_for(number) if zeros else self.padded(number)
 
     def padded(self, number: int) -> Held:
         """What stands for a tensor, the zeros around it among its elements."""
-        held = self.made(number)
+        held = self.standing_for(number)
         if held.zeros:
             (top, left, bottom, right), x = held.zeros, held.value
             zero = x.type.zero_point if x.type.dtype == "int8" else 0.0
