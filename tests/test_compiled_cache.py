@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from random_models import drawn
 
 from workbench import compiled_cache, frontends, session
 from workbench.boards import get as board
 from workbench.codegen import generate
-from workbench.errors import WorkbenchError
+from workbench.errors import PolicyError, WorkbenchError
 from workbench.ir import op as ops
 from workbench.objective import Objective
 from workbench.policy import Optimizer
@@ -77,13 +77,17 @@ def test_what_was_kept_comes_back_as_it_was(name, policy, schedule, options, kep
 
 
 @given(seed=st.integers(0, 10**6))
+@example(seed=3992)  # the largest of channels whose order is given
 @settings(deadline=None, max_examples=5)
 def test_random_networks_come_back_as_they_were(seed, tmp_path_factory):
     case = drawn(seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(compiled_cache, "key_of", key_of)
-        whole(case.model, case.policy, case.schedule, optimizer=case.optimizer)
+        try:
+            whole(case.model, case.policy, case.schedule, optimizer=case.optimizer)
+        except PolicyError:  # as in Drawn.compiled
+            whole(case.model, "full", case.schedule, optimizer=case.optimizer)
 
 
 def test_the_largest_channels_keep_their_order(kept, compilations):

@@ -99,12 +99,13 @@ def test_a_folder_is_called_after_what_is_not_as_usual():
     assert options.folder_parts(args) == []
     for row in OPTIONS.values():
         setattr(args, row.name, another(row))
-    named = [row.name for row in OPTIONS.values() if FOLDER in row.shown]
-    assert named == ["batch", "accumulate", "momentum", "weight_decay", "clip", "loss", "rounding", "qas", "classes"]
-    assert options.folder_parts(args) == [
+    wanted = [
         "batch3", "accumulate3", "momentum0.5", "weight_decay0.5", "clip0.5", "cross-entropy", "nearest", "no_qas",
         "classes3",
     ]  # fmt: skip
+    parts = options.folder_parts(args)
+    assert [part for part in parts if part in wanted] == wanted  # in this order
+    assert len(parts) == sum(FOLDER in row.shown for row in OPTIONS.values())
 
 
 def test_run_json_keeps_them_as_json_knows_numbers_and_requires_their_kinds():
@@ -123,7 +124,8 @@ def test_run_json_keeps_them_as_json_knows_numbers_and_requires_their_kinds():
 
 def test_reports_tell_them():
     told = {row.name: another(row) for row in OPTIONS.values() if HEADING in row.shown}
-    assert options.told(told) == ["momentum 0.5", "weight decay 0.5", "clip 0.5", "cosine decay", "warm-up 3"]
+    wanted = ["momentum 0.5", "weight decay 0.5", "clip 0.5", "cosine decay", "warm-up 3"]
+    assert [words for words in options.told(told) if words in wanted] == wanted and len(options.told(told)) == len(told)
     usual = {row.name: row.default for row in OPTIONS.values()}
     assert options.told(usual) == options.told({}) == options.told({"lr_schedule": "constant"}) == []
     assert [row.name for row in OPTIONS.values() if COLUMN in row.shown] == [*tables.MADE[:-1]]

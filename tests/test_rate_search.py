@@ -11,7 +11,7 @@ from workbench import boards, frontends, session
 from workbench.data import Data
 from workbench.diagnosis import updated, worth
 from workbench.errors import DataError, ToolchainError
-from workbench.feeding import Training, samples_of
+from workbench.feeding import Training, samples_of, with_data
 from workbench.policy import Optimizer
 from workbench.rate_search import RATES, _parts, at_best_rate, best_rate, grid
 from workbench.report.engines import trained_seconds
@@ -25,7 +25,7 @@ def built():
 
 
 def test_the_rate_is_found_by_validation_loss_and_no_held_out_sample_seen(built):
-    samples = session.with_data(built.compiled.model, Training())[1].data
+    samples = with_data(built.compiled.model, Training())[1].data
     held_out = {each.tobytes() for each in samples.test_x}
     asked = []
 

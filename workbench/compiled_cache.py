@@ -26,7 +26,8 @@ from workbench.files import packed, unpacked
 from workbench.frontends import Model
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import Liveness, Storage
+from workbench.ir.liveness import Liveness
+from workbench.ir.storage import Storage
 from workbench.ir.text import parse_graph, print_graph
 from workbench.objective import Objective
 from workbench.passes.permute_channels import permuted
@@ -60,7 +61,7 @@ def key_of(
         digest.update(f"{len(part)}\0{part}".encode())
     for name, values in sorted(model.weights.items()):
         digest.update(f"{name}\0{values.dtype.str}\0{values.shape}\0".encode())
-        digest.update(np.ascontiguousarray(values))
+        digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()[:32]
 
 
@@ -69,7 +70,7 @@ def kept(
 ) -> Compiled | None:  # fmt: skip
     """The step kept under `key`, but for its seconds; None where there is no such entry."""
     content = cache.content_of(key, KIND) if key else None
-    if content is None:
+    if key is None or content is None:
         return None
     cache.used(key, KIND)
     line, _, rest = content.partition(b"\n")
@@ -81,7 +82,8 @@ def kept(
         name: {axis: arrays[f"{ORDER}.{axis}.{name}"] for axis in axes} for name, axes in told["orders"]
     }  # fmt: skip
     own = permuted(model.weights, orders)
-    weights = {name: arrays.get(f"{VALUE}.{name}", own.get(name)) for name in told["weights"]}
+    computed = {name: arrays[f"{VALUE}.{name}"] for name in told["weights"] if f"{VALUE}.{name}" in arrays}
+    weights = {name: computed[name] if name in computed else own[name] for name in told["weights"]}
     applied = tuple(
         Applied(name, tuple(nodes), tuple(peaks), seconds, declined)
         for name, nodes, peaks, seconds, declined in told["passes"]

@@ -1,4 +1,4 @@
-"""What a training is fed: how long, at which rates, with which samples; read and checked before anything is built.
+"""What a training is fed: its steps, each with rates and samples. All is read and checked before anything is built.
 
 Training ── with_data ──► Data ── samples_of ──► as the network stores them ── steps_of ──► Step, Step, …
 """
@@ -34,17 +34,18 @@ STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
 
 @dataclass(frozen=True)
 class Training(Given, Scheduling):
-    """How to train. `lr_bias` None means `lr`; `lr_decay` is a factor an epoch on both; `epochs` overrides `steps`.
-    `lr` "auto" is found by a sweep (see rate_search).
-    `lr_schedule` is constant or cosine (None: see rates.usual_schedule), `warmup` the steps before which the rates are
-    not reached (see rates).
-    `validation`: the share of the training part that is validated on after each epoch and never trained on; `patience`:
+    """How to train. The fields stand in the table of options; here is what they mean together.
+
+    `epochs` overrides `steps`. `lr` "auto": a sweep finds the rate (see rate_search). `lr_bias` None: `lr`. `lr_decay`
+    multiplies both after each epoch. `lr_schedule` None: see rates.usual_schedule. `warmup`: steps until the rates are
+    reached (see rates).
+    `validation`: the share of the training part that is validated on after each epoch and never trained on. `patience`:
     after so many epochs without a better validation loss the training stops, with the best weights (see epochs).
 
-    `loss`: cross-entropy, mse or bce (None: what the data's targets suggest, see objective_of).
-    `data` is the name of a data set, a file or folder, or samples in memory (see data.given); None: the network's own.
-    How it is read, the fields from `label` on tell (see data.Reading).
-    `engine`: who runs the steps, emulated, native or auto (see workbench.engine).
+    `loss` None: what the data's targets suggest (see objective_of).
+    `data`: the name of a data set, a file or folder, or samples in memory (see data.given). None: the network's own.
+    The fields of options.Given tell how it is read.
+    `engine`: who runs the steps (see workbench.engine).
     """
 
     evaluate: bool = True  # loss and accuracy on the held-out samples, before and after
@@ -62,9 +63,9 @@ class Training(Given, Scheduling):
             )
         if self.engine == NATIVE:
             host_compiler()  # raises ToolchainError where there is none
-        self.reading  # noqa: B018  raises DataError for what is none
+        self.reading  # noqa: B018  raises DataError for what is wrong with it
         if self.data is not None:
-            object.__setattr__(self, "data", taken(self.data))  # what comes once is read here, for all who use it
+            object.__setattr__(self, "data", taken(self.data))  # an iterator is read once, here, for all who use it
 
     @property
     def set_aside(self) -> float | None:
@@ -119,7 +120,7 @@ class Step:
     batches: list[tuple[np.ndarray, np.ndarray]]
 
     def run(self, device: Device, before_call: Callable[[], None] = lambda: None) -> float:
-        """Its mean loss, on this device; `before_call` hears of each call that is about to begin."""
+        """Run the step on this device; gives its mean loss. `before_call` comes before each call of the firmware."""
         device.set_rates(self.lr, self.lr_bias)
         device.set_seed(self.seed)
         losses = []
@@ -130,10 +131,10 @@ class Step:
 
 
 def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple[Model, Training]:
-    """The options with the data that is trained on in them: read, checked and split once, for all who train so.
+    """The network, and the options with their data read, checked and split: once, for all that train with them.
 
-    `calibrate`: a network that was quantized here is quantized anew, with the ranges of data of the user's own. Raises
-    DataError for what this network cannot be trained on. Without any data nothing changes: samples are random.
+    `calibrate`: a network that was quantized here is quantized again, with the ranges of the user's own data. Raises
+    DataError for data that this network cannot be trained on. Without data nothing changes: samples are random.
     """
     given = model.data if options.data is None else options.data
     if given is None:
@@ -155,38 +156,40 @@ def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple
 
 
 def objective_of(model: Model, options: Training) -> Objective:
-    """What such a training minimizes: cross-entropy of labels and mse of numbers, unless `loss` says another; without
-    data what the network is for. Raises DataError for a loss that these targets cannot have.
+    """What the training minimizes: cross-entropy of labels and mse of numbers, unless `loss` names another. Without
+    data, what the network is for. Raises DataError for a loss that these targets cannot have.
     """
     return as_asked(_aim(model, options, _given(model, options)), options)
 
 
 def _aim(model: Model, options: Training, samples: Data | None) -> Objective:
-    """The loss and the target of such a training on these samples (None: there is no data)."""
+    """The loss and the target of a training on these samples (None: there is no data)."""
     if samples is None:
         return model.objective(options.loss)
     return objective(samples.target, options.loss or samples.usual_loss)
 
 
 def require_samples(model: Model, accumulate: int, options: Training) -> Data:
-    """The samples of such a training. Raises DataError, before anything is built, for what cannot be trained so."""
+    """The samples of the training. Raises DataError, before anything is built, where they are too few for a step, or
+    the training too short for its warm-up.
+    """
     samples = samples_of(model, options, accumulate)
-    there = len(samples.train_x)
-    if model.batch * accumulate > there:
+    count = len(samples.train_x)
+    if model.batch * accumulate > count:
         wanted = f"a batch of {model.batch} needs as many samples"
         if accumulate > 1:
             wanted = f"{accumulate} batches of {model.batch} a step need {model.batch * accumulate} samples"
         aside = f", {len(samples.validation_x)} set aside to validate on" * (len(samples.validation_x) > 0)
-        raise DataError(f"{wanted}; {samples.name} has {there} to train on{aside}")
+        raise DataError(f"{wanted}; {samples.name} has {count} to train on{aside}")
     a_step = model.batch * accumulate
     steps = step_count(samples, a_step, options)
     require_room(options.warmup, steps)
-    rates_of(options, (steps - 1) // (there // a_step))
+    rates_of(options, (steps - 1) // (count // a_step))
     return samples
 
 
 def first_steps(model: Model, options: Training, accumulate: int, count: int) -> list[Step]:
-    """What the first steps of a run with these options are fed."""
+    """The first steps of a training with these options."""
     return list(islice(steps_of(samples_of(model, options, accumulate), model.batch, accumulate, options), count))
 
 

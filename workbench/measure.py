@@ -1,12 +1,17 @@
 """Memory figures of a build and its run: `memory` of run.json, and the error for firmware that does not fit."""
 
-import pandas as pd
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from workbench.artifacts import Built, Compiled
 from workbench.boards import BOARDS, Board
 from workbench.codegen import Project
 from workbench.errors import BudgetError
 from workbench.units import size
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def memory_measures(built: Built, buffers: pd.DataFrame, arena_touched: int | None, stack_peak: int) -> dict:

@@ -8,11 +8,11 @@
          ├─ run.json        "momentum": 0.9, and the kind that a reader requires    recorded, JSON_KINDS
          └─ reports         'momentum 0.9' in the heading, a column of the tables   told, COLUMNS
 
-A new option is a field here, and code where it has its effect. Nothing else names it.
+A new option is a field here, a line in record/FORMATS.md, and code where it has its effect. Nothing else names it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field, fields
 from enum import Flag, auto
 from inspect import Parameter, signature
 from math import inf
@@ -162,12 +162,11 @@ class Option:
 
 
 def option(
-    default, kind: Kind | None, metavar: str | None, help: str, group: str, shown: In = NOWHERE, *,
-    kw_only: Any = MISSING, **row,
+    default, kind: Kind | None, metavar: str | None, help: str, group: str, shown: In = NOWHERE, **row
 ) -> Any:  # fmt: skip
     """A field of a dataclass that is a row of the table (see Option)."""
     row |= {"kind": kind, "metavar": metavar, "help": help, "group": group, "shown": shown}
-    return field(default=default, kw_only=kw_only, metadata={"option": row})
+    return field(default=default, metadata={"option": row})
 
 
 def rows_of(table) -> tuple[Option, ...]:
@@ -238,12 +237,11 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Minimizing:
-    """What is minimized. `loss` None: what the data's targets suggest. Options after it are for keywords alone
-    (kw_only=True), and an Objective has them too.
-    """
+    """What is minimized. `loss` None: what the data's targets suggest. An Objective has all of these options too."""
 
     loss: str | None = option(None, LOSS, None, "default: cross-entropy for labels, mse for numbers", "update", FOLDER,
                               before="rounding")
+    _: KW_ONLY
 
 
 @dataclass(frozen=True)

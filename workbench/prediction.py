@@ -3,16 +3,17 @@
 given ── as the run's data was read and normalized ──► samples ── wb_forward ──► scores ── beside targets ──► figures
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from workbench.artifacts import Built
 from workbench.autodiff import loss_nodes
@@ -34,10 +35,12 @@ from workbench.objective import BCE, INPUT, LABELS, Objective
 from workbench.passes.permute_channels import Orders, permuted
 from workbench.plain import printable
 from workbench.record import Run
-from workbench.report.confusion import confusion
 from workbench.tables import BufferRow, OpRow
 from workbench.targets import told
 from workbench.trace.inspector import Inspector
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,8 @@ class Predictions:
     @cached_property
     def confusion(self) -> np.ndarray | None:
         """Samples of each class (rows) by predicted class (columns)."""
+        from workbench.report.confusion import confusion  # it draws too, by matplotlib
+
         if not self.classes or not self.has_targets:
             return None
         return confusion(self.actual, np.asarray(self.predicted), len(self.classes))
@@ -306,6 +311,8 @@ def write_parameter(device: Device, name: str, kind: TensorType, values: np.ndar
 
 def rows_of(table: pd.DataFrame, kind: type) -> list:
     """The rows of a run's table as BufferRow or OpRow (`kind`)."""
+    import pandas as pd
+
     parse: dict[Any, Callable[[Any], Any]] = {
         str: str,
         tuple[str, ...]: lambda text: tuple(str(text).split()),

@@ -1,4 +1,4 @@
-"""What a run begins with: its network, with the weights and the data that were asked for."""
+"""What a run or a comparison begins with: the network with its weights, and the training with its data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

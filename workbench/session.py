@@ -45,9 +45,8 @@ from workbench.units import size
 
 @dataclass(frozen=True, repr=False)
 class Result(Run):
-    """A Run that can predict, by its firmware; `weights` are those it came to. `elf` is what ran (None: not kept).
-
-    `files` are the C project's, by name, for its native twin (None: not kept, or not built on this machine).
+    """A Run that can predict with its firmware. `weights`: at the end of the training. `elf`: the firmware (None: not
+    kept). `files`: the C project's, by name, for the native twin (None: not kept, or not built on this machine).
     """
 
     elf: bytes | None = field(default=None, repr=False)
@@ -56,9 +55,9 @@ class Result(Run):
     def predict(self, x) -> np.ndarray:
         """Scores, float32 (n, classes) or (n, …) as the network gives them, of samples (n, …) as `data` took them.
 
-        They are read and normalized as the run's own data was; wb_forward computes the scores, with the trained
-        weights: emulated or, where that would take long, natively too. Raises DataError for samples that do not fit,
-        RecordError where the firmware was not kept.
+        The samples are read and normalized as the run's own data. wb_forward computes the scores with the trained
+        weights: emulated, and natively too where emulation would take long. Raises DataError for samples that do not
+        fit, RecordError where the firmware was not kept.
         """
         return prediction.predict_run(self, self.elf, x, files=self.files).scores
 
@@ -233,8 +232,8 @@ def _require(
 def _what_would_fit(compiled: Compiled, board: Board, sram: int) -> str:
     """Other schedules, batches, boards and policies that fit, by their plans; the virtual twin where none does.
 
-    `sram` is what `compiled` needs. Each takes a compilation, so they are few: a network's own policies stand for all
-    others.
+    `sram`: the bytes that `compiled` needs. Each choice takes a compilation, so few are tried: of policies, only the
+    network's own, where it has some.
     """
     choices, known = [], {}
     changes = pass_changes(compiled.schedule, [applied.name for applied in compiled.passes])
@@ -283,7 +282,7 @@ def _has_smaller_batch(model: Model) -> bool:
 
 
 def _smaller_policies(compiled: Compiled) -> list[str]:
-    """Those that may need less, from the smallest on: published with the network, or last-1, last-2 and so on."""
+    """Policies that may need less, the smallest first: those published with the network, or last-1, last-2, …"""
     own = list(compiled.model.policies)
     if own:
         return own[: own.index(compiled.policy.name)] if compiled.policy.name in own else own
@@ -291,7 +290,7 @@ def _smaller_policies(compiled: Compiled) -> list[str]:
 
 
 def _last_layers(compiled: Compiled) -> int:
-    """How many of the last layers have their weights updated: all of them under full, K under last-K, else none."""
+    """How many of the last layers have their weights updated: all under full, K under last-K, else 0."""
     layers = [part.layers for part in compiled.policy.weights]
     if layers == ["all"]:
         return len(weighted_layers(compiled.model.graph))
@@ -299,7 +298,7 @@ def _last_layers(compiled: Compiled) -> int:
 
 
 def _sram_of(compiled: Compiled) -> int:
-    """Bytes of SRAM that depend on what is compiled: the arena, what is updated, and state beside it."""
+    """Bytes of SRAM that depend on what is compiled: the arena, updated parameters, and the optimizer's state."""
     known = compiled.graph.analysis
     kept = known.written & known.persistent
     return compiled.memory.plan.bytes + sum(compiled.graph.types[name].updated.bytes for name in kept)

@@ -13,7 +13,6 @@ from itertools import chain, islice
 from math import prod
 
 import numpy as np
-import pandas as pd
 
 from workbench import verdict
 from workbench.artifacts import Built
@@ -241,6 +240,8 @@ def _record(
     notes,
 ) -> Run:
     """`samples` None: they were random."""
+    import pandas as pd
+
     compiled, board, device = built.compiled, built.board, engine.emulated
     model, graph = compiled.model, compiled.graph
     step = tracer.totals()

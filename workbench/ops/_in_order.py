@@ -1,4 +1,4 @@
-"""Sums of plain elements in the one order that the kernels have: the same bits, however many equal terms there are."""
+"""Sums of plain elements in the order in which the kernels add them: equal bits, however many terms there are."""
 
 import numpy as np
 

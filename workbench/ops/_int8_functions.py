@@ -26,7 +26,7 @@ class Function:
 
 
 def _scaled(x: np.ndarray, x_scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """x with BITS integer bits where they can hold it, and whether they can."""
+    """x as fixed point with BITS integer bits, and whether it fits into them; 0 where it does not."""
     m, shift = multiplier(float(np.float32(x_scale) * 2.0 ** (31 - BITS)), "tflite")
     inside = np.abs(x) < np.floor((2**BITS - 1) * 2.0 ** (31 - BITS - shift))
     return multiplied(np.where(inside, x, 0), m, shift, "tflite"), inside

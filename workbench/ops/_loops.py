@@ -1,4 +1,4 @@
-"""Nested loops over an array's axes, as few as there must be: what kernels that move data are called with."""
+"""Nested loops over an array's axes, as few as possible: the immediates of kernels that move data."""
 
 from collections.abc import Sequence
 from math import prod

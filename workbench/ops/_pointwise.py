@@ -1,4 +1,4 @@
-"""Float activations that make each element of one element, beside relu and relu6: one kernel, a function of C each.
+"""Elementwise float activations other than relu and relu6: they share a kernel, each with a C function of its own.
 
 y = f(x)        dx = dy · f′(v)        v is x, or y where f′ is told as quickly by that, so that x need not live on
 """
@@ -21,8 +21,8 @@ from workbench.ir.types import Ints, TensorType
 class Activation:
     """nn.`name` and its gradient nn.`name`_grad, in C WB_NAME of kernels/pointwise_f32.h with one number, `number`.
 
-    `slope(v, **attrs)` is f′; `steep`: (v, f′) where f′ is neither rising nor falling on both sides. `require` raises
-    ShapeError for attributes that cannot be.
+    `slope(v, **attrs)` is f′, and `steep` lists (v, f′) at the extrema of f′. `require` raises ShapeError for values
+    of the attributes that are not allowed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""int8 arithmetic that the quantized operators share: what a tensor stands for, and how sums come back to int8.
+"""int8 arithmetic of the quantized operators: the real numbers that a tensor stands for, and requantization.
 
     real = (q - zero_point) · scale    x: one scale a tensor; w: one a filter, no zero point; bias: scale_x · scale_w
     y = clip(zero_point + acc · scale_x · scale_w / scale_y)       rounded and clipped to [low, high]
@@ -25,7 +25,7 @@ ATTRS = {"x_scale": REQUIRED, "x_zero_point": 0, "y_scale": REQUIRED, "y_zero_po
 
 
 def check(what: str, x: TensorType, scale: float, zero_point: int) -> None:
-    """Raise ShapeError if `x` tells another quantization than the operator's attributes."""
+    """Raise ShapeError if the quantization of `x` is not that of the operator's attributes."""
     if not (scale > 0 and -128 <= zero_point <= 127):
         raise ShapeError(f"{what}: needs a positive scale and a zero point in [-128, 127]; got {scale}, {zero_point}")
     if x.scale and (x.scale, x.zero_point) != (scale, zero_point):

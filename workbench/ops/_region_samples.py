@@ -1,4 +1,4 @@
-"""Bodies of regions to test with: every operator that works row by row, or by channels, and what is hard there."""
+"""Bodies of regions to test with: every operator that works by stripes or by channel tiles, and the hard cases."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ def block(build: Builder) -> Values:
 
 
 def strided(build: Builder) -> Values:
-    """Windows that skip rows, the last of which nobody needs; a bias and a clip of their own; a whole image added."""
+    """Windows that skip rows and leave the last ones unread; bias and clip as own nodes; a whole image added."""
     x = build.input("x", (1, 2, 9, 7))
     first, mask = build.results("nn.relu", build.bias_add(x, build.input("b", (2,))), mask=True)
     second = build.conv2d(first, build.input("w1", (3, 2, 2, 3)), channels=3, kernel_size=(2, 3), strides=(3, 2))
@@ -82,7 +82,7 @@ def block_of_int8(build: Builder) -> Values:
 
 
 def stem_of_int8(build: Builder) -> Values:
-    """A strided convolution whose result may lie over the rows of the image that were read, and a block behind it."""
+    """A strided convolution whose result may overwrite rows of its image that were read, and a block behind it."""
     x = build.input("x", (1, 3, 11, 10), "int8")
     for label, (channels, kernel, stride, groups) in enumerate(((6, 3, 2, 1), (6, 3, 1, 6), (4, 1, 1, 1))):
         w = build.input(f"w{label}", (channels, x.shape[1] // groups, kernel, kernel), "int8")
@@ -94,13 +94,13 @@ def stem_of_int8(build: Builder) -> Values:
 
 
 def sum_of_int8(build: Builder) -> Values:
-    """Two images added: the result may lie over either, row by row or as a whole."""
+    """Two images added: the result may overwrite either of them, stripe by stripe or as a whole."""
     a, b = (build.input(name, (1, 3, 5, 4), "int8") for name in "ab")
     return (build.op("qnn.add", a, b, a_scale=0.04, b_scale=0.02, y_scale=0.05),)
 
 
 def through_block_of_int8(build: Builder) -> Values:
-    """The gradient of an inverted bottleneck of int8, each weight and bias updated on the way; of one weight a part."""
+    """The gradient of an int8 inverted bottleneck and the updates of all its parameters, of one weight in part."""
     rates = [build.input("lr"), build.input("seed", (), "int32"), build.input("step", (), "int32")]
     filters = iter(range(9))
 
@@ -108,7 +108,7 @@ def through_block_of_int8(build: Builder) -> Values:
         return build.input(name, shape, "int8")
 
     def clipped(dy: Value, label: int) -> tuple[Value, Value, Value]:
-        """Behind a layer's clip, its bias updated."""
+        """The gradient behind a layer's clip, the scales, and the layer's updated bias."""
         mask, s = build.input(f"m{label}", dy.shape, "bit"), build.input(f"s{label}", dy.shape[1:2])
         g, bias = build.op("qnn.through_clip", dy, mask, s), build.input(f"b{label}", dy.shape[1:2], "int32")
         attrs: dict[str, Any] = {"axis": (0, 2, 3), "times": 0.5, "unit": 0.3, "parameter": next(filters)}
@@ -147,7 +147,7 @@ def through_block_of_int8(build: Builder) -> Values:
 
 
 def through_block(build: Builder) -> Values:
-    """The same of floats, with momentum and without, and of one bias the gradient alone."""
+    """The same in float32, with and without momentum; of one bias the gradient only, without an update."""
     rate = build.input("lr")
     window: dict[str, Any] = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4, "groups": 6}
     deep = build.conv2d_transpose(build.input("dy", (1, 4, 5, 3)), build.input("wp", (4, 6, 1, 1)), channels=6,
@@ -170,14 +170,14 @@ def through_block(build: Builder) -> Values:
 
 
 def clipped_beside(build: Builder) -> Values:
-    """What others read too is not written over by what is made of it element by element."""
+    """An elementwise operator must not overwrite an operand that is an output too."""
     y = build.conv2d(build.input("x", (1, 2, 5, 4)), build.input("w", (3, 2, 3, 3)), channels=3, kernel_size=(3, 3),
                      padding=(1,) * 4)  # fmt: skip
     return y, build.relu(y)
 
 
 def through_residual(build: Builder) -> Values:
-    """Sums that begin at dy, of which every channel reads all; what a clip reads, and a part of it, is read again."""
+    """A reduction that starts from dy, which every channel reads; operands of clips that have other readers."""
     dy, each = build.input("dy", (1, 4, 5, 3)), {"axis": (0, 2, 3)}
     wide = build.conv2d_transpose(dy, build.input("wp", (4, 6, 1, 1)), channels=6, kernel_size=(1, 1))
     g = build.apply_mask(wide, build.input("m1", (1, 6, 5, 3), "bit"))

@@ -17,7 +17,7 @@ DTYPES = {1: ("float32", "int8")}
 
 
 def check_target(name: str, x: TensorType, t: TensorType, scale: float, zero_point: int) -> None:
-    """Raise ShapeError for a target of another shape, or int8 without what it stands for."""
+    """Raise ShapeError for a target of another shape, or an int8 one without scale and zero point."""
     if x.shape != t.shape or not x.elements:
         raise ShapeError(f"{name}: the target has the shape of the prediction, {x}; got {t}")
     if t.dtype == "int8":
@@ -27,7 +27,7 @@ def check_target(name: str, x: TensorType, t: TensorType, scale: float, zero_poi
 
 
 def real_target(t: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
-    """The numbers that a target stands for, as C reads them, in any precision of the prediction."""
+    """The real numbers that a target stands for, computed as in C: an int8 one always in float32."""
     return (t.astype(np.float32) - np.float32(zero_point)) * np.float32(scale) if t.dtype == np.int8 else t
 
 

@@ -32,7 +32,7 @@ def evaluate_squares(x: np.ndarray, s: np.ndarray | None = None, *, unit: float)
 
 
 def squares_within(x: Range, s: Range | None = None, *, unit: float) -> Range:
-    """It rises with the magnitude of each element, and falls with that of its scale, however it is rounded."""
+    """The sum grows with the magnitude of each element and falls with its scale, so its range is that of their ends."""
     fine, coarse = (None, None) if s is None else np.sort(np.abs(single(s)), axis=0)
     if x.exact and (s is None or s.exact):
         return exactly(evaluate_squares(single(x).low, coarse, unit=unit))

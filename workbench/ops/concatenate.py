@@ -1,4 +1,4 @@
-"""concatenate: operands joined along one axis; the gradient of each is its slice of dy (strided_slice).
+"""concatenate: operands one behind the other along one axis; the gradient of each is its part of dy (strided_slice).
 
 Seen from the axis, operand k is `outer` pieces of sizeₖ elements in a row, and y puts them one behind the other:
 

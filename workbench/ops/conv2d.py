@@ -46,7 +46,7 @@ def evaluate(x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, *, activ
 
 def convolved(x: np.ndarray, w: np.ndarray, *, strides: Ints, padding: Ints, dilation: Ints, groups: int,
               kernel_size: Ints, **_: Any) -> np.ndarray:  # fmt: skip
-    """The sums alone."""
+    """The sums, without bias and activation."""
     patches = windows(x, kernel_size, strides, padding, dilation)
     n, c, height, width, *k = patches.shape
     patches = patches.reshape(n, groups, c // groups, height, width, *k)
@@ -76,7 +76,7 @@ def rest_of(x: Value, padding: Ints, dilation: Ints, kernel_size: Ints, strides:
 
 
 def part(x: TensorType, w: TensorType, *b: TensorType, groups: int, **_: Any) -> tuple[int, int]:
-    """Input channels; of a grouped convolution, whole groups."""
+    """Single input channels; of a grouped convolution, the filters of whole groups."""
     return (1, 1) if groups == 1 else (0, w.shape[0] // groups)
 
 
@@ -89,7 +89,7 @@ def ties(x: TensorType, w: TensorType, *b: TensorType, groups: int, **_: Any) ->
 
 def grad_w(build: Builder, dy: Value, x: Value, w: Value, *b: Value, y: Values, activation: str, kernel_size: Ints,
            strides: Ints, padding: Ints, dilation: Ints, groups: int, **_: Any) -> Value:  # fmt: skip
-    """Of the part of w that is updated: from its channels of x, or its groups of dy and x."""
+    """The gradient of the part of w that is updated: it reads that part's channels of x, or its groups of dy and x."""
     dy, kept = through_clip(build, dy, y, activation), w.type.updated.shape
     if groups == 1:
         x = first_channels(build, x, kept[1])
@@ -115,7 +115,7 @@ def literals(x: TensorType, w: TensorType, b: TensorType | None = None, *, strid
 
 
 def kept(w: TensorType, groups: int) -> list[int]:
-    """Of a weight in two arrays, the input channels (or groups) in the first."""
+    """Of a weight that lies in two arrays: how many input channels (or groups) the first one holds."""
     if not isinstance(w.needs_grad, tuple):
         return []
     axis, count = w.needs_grad
@@ -180,7 +180,7 @@ ENDS = (  # of a case: its number, bias, activation, mask
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
-    """Plain ones; its gradients' samples are made of them too."""
+    """Without epilogue; the samples of its gradients are made from these."""
     cases = []
     for shape, channels, attrs in CASES:
         w = (channels, shape[1] // attrs.get("groups", 1), *attrs["kernel_size"])
@@ -189,7 +189,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 
 def every_sample(rng: np.random.Generator) -> list[Sample]:
-    """Plain, and with each end: the masks fill one word, part of one, and several."""
+    """Without and with each epilogue: the masks fill one word, a part of one, and several."""
     cases = samples(rng)
     for index, biased, activation, mask in ENDS:
         (x, w), attrs = cases[index].operands, cases[index].attrs

@@ -44,7 +44,7 @@ LONG = 128  # terms, beyond which equal ones may add up to more than 16 ε: unif
 def in_order(
     dy: np.ndarray, x: np.ndarray, *, kernel_size: Ints, strides: Ints, padding: Ints, dilation: Ints, groups: int
 ) -> np.ndarray:
-    """The same, pixel by pixel, as the kernel adds them up."""
+    """`evaluate`, with the sums accumulated pixel by pixel, in the order of the kernel."""
     patches = windows(x, kernel_size, strides, padding, dilation)
     n, c, height, width, *k = patches.shape
     patches = patches.reshape(n, groups, 1, c // groups, height, width, *k)
@@ -73,7 +73,7 @@ def literals(
 def slices(
     sliced: Ints, dy: TensorType, x: TensorType, *, kernel_size: Ints, groups: int, **attrs: Any
 ) -> Slice | None:
-    """The filters of those channels of dy; of a depthwise convolution, their channels of x with them."""
+    """Tiles of dy give the filters of their channels; a depthwise convolution reads the same channels of x."""
     alone = groups == dy.shape[1] == x.shape[1]
     if sliced != (0,) or not (groups == 1 or alone):
         return None

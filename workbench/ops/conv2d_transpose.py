@@ -104,7 +104,7 @@ def reach(dy: TensorType, w: TensorType, *_: TensorType, kernel_size: Ints, stri
 
 def slices(sliced: Ints, dy: TensorType, w: TensorType, *onto: TensorType, groups: int, channels: int,
            kernel_size: Ints, **attrs: Any) -> Slice | None:  # fmt: skip
-    """The channels it makes, those of a depthwise one, or those that a 1x1 one sums over (going on in order)."""
+    """Tiles of the result's channels; or of dy's, where it is depthwise, or 1x1, which accumulates over them."""
     if onto and (groups > 1 or sliced != (0,)):
         return None
     attrs |= {"groups": groups, "channels": channels, "kernel_size": kernel_size}

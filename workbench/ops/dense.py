@@ -41,7 +41,7 @@ def grad_x(build: Builder, dy: Value, x: Value, w: Value, *b: Value, y: Values, 
 
 
 def part(x: TensorType, w: TensorType, *b: TensorType, **_: Any) -> tuple[int, int]:
-    """Inputs."""
+    """Single inputs: columns of w."""
     return 1, 1
 
 

@@ -1,4 +1,4 @@
-"""A weight gradient and the sum of its squares as one node: what clipping has to know of a gradient that is not kept.
+"""A weight gradient and the sum of its squares as one node: all that clipping needs of a gradient that is not stored.
 
     dw = nn.matmul(dy, x);  q = sum_of_squares(dw)          is          q = nn.matmul_squares(dy, x)
 
@@ -24,7 +24,7 @@ GRADIENTS = {  # -> kernel
 
 
 def squared_name(gradient: str, reader: str = SQUARES) -> str:
-    """What the operator is called that does both a gradient and its `reader`, the sum of its squares; "" where there is
+    """The name of the operator that does both a gradient and its `reader`, the sum of its squares; "" where there is
     none."""
     return f"{gradient}_squares" if gradient in GRADIENTS and reader == SQUARES else ""
 

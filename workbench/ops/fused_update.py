@@ -1,9 +1,9 @@
-"""A gradient and what takes it up as one node: w ← update(w, gradient(…)), of which no element is ever in memory.
+"""A gradient and its update as one node: w ← update(w, gradient(…)). The gradient is never stored.
 
     dw = nn.conv2d_backward_weight(dy, x); nn.sgd(w, dw, lr)    is    nn.conv2d_backward_weight_sgd(w, dy, x, lr)
 
-So for each of PAIRS: the gradient's operands and attributes stand in the update's where dw
-stood. The meaning is the two meanings, one after the other.
+For each of PAIRS the gradient's operands and attributes replace dw among those of the update. It means what the two
+mean, one after the other.
 """
 
 from dataclasses import replace
@@ -30,7 +30,7 @@ PAIRS += [("qnn.conv2d_backward_weight", "qnn.sgd"), ("qnn.conv2d_backward_weigh
 
 
 def fused_name(gradient: str, update: str) -> str:
-    """What the operator is called that does both; "" where there is none."""
+    """The name of the operator that does both; "" where there is none."""
     if (gradient, update) not in PAIRS:
         return ""
     name = f"{gradient}_{update.rpartition('.')[2]}"
@@ -38,7 +38,7 @@ def fused_name(gradient: str, update: str) -> str:
 
 
 def fuse(gradient: Op, update: Op) -> Op:
-    """The operator that applies the `gradient` by `update`."""
+    """The operator that computes the `gradient` and applies it as `update` does."""
     count, of_gradient, of_update = GRADIENTS[gradient.name], gradient.needed_kernel, update.needed_kernel
     of_operands, of_w = gradient.dtypes or {}, update.dtypes or {}
     takes = tuple(index for index in update.taken({}) if index is not None)
@@ -76,7 +76,7 @@ def fuse(gradient: Op, update: Op) -> Op:
         return of_gradient.scratch(*operands, **inner)
 
     def slices(sliced: Ints, *types: TensorType, **attrs: Any) -> Slice | None:
-        """The gradient's, and what it is added to from the same channels on: rows of w and of its momentum, scales."""
+        """As the gradient's; w, its momentum and its scales are passed from the tile's first channel on too."""
         operands, inner, written, rest, outer = parts(types, attrs)
         made = 0 not in sliced and gradient.slices(tuple(index - 1 for index in sliced), *operands, **inner)
         if not made or made.gives != "part":

@@ -19,7 +19,7 @@ def infer(x: TensorType) -> TensorType:
 
 
 def _rest(x: np.ndarray, e: np.ndarray) -> np.ndarray:
-    """Σ of a row's terms without the largest x's."""
+    """The sum of a row's terms, without the term of the largest x."""
     e[np.arange(len(x)), x.argmax(axis=1)] = 0
     return e.sum(axis=1, keepdims=True)
 

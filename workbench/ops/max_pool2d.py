@@ -32,7 +32,7 @@ def infer(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, argma
 
 
 def _windows_of(x: np.ndarray, pool_size: Ints, strides: Ints, padding: Ints) -> np.ndarray:
-    """The elements of each window, (N, C, rows, columns, elements); padding is below all that there is."""
+    """The elements of each window, (N, C, rows, columns, elements); padding counts as the lowest number there is."""
     wide, lowest = (x.astype(np.int16), -129) if x.dtype == np.int8 else (x, -np.inf)
     patches = windows(wide, pool_size, strides, padding, value=lowest)
     return patches.reshape(*patches.shape[:4], -1)

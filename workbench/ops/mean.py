@@ -31,7 +31,7 @@ def shape(what: str, x: TensorType, axis: Ints) -> tuple[int, ...]:
 
 
 def loops(what: str, x: TensorType, axis: Ints) -> list[int]:
-    """(size, stride in x) of what stays, then of what is added up."""
+    """(size, stride in x) of the axes that stay, then of the axes of the reduction."""
     strides = row_major(x.shape)
     stays, added = ([at for at in range(x.rank) if (at in axis) == each] for each in (False, True))
     return [
@@ -61,7 +61,7 @@ def literals(x: TensorType, *, axis: Ints) -> Literals:
 
 
 def ties(x: TensorType, *, axis: Ints, **_: Any) -> Ties:
-    """Channels stay what they are as long as neither they nor the batch are added up."""
+    """Channels correspond unless they or the batch are reduced."""
     return None if {0, 1} & set(axis) else ({1: "channel"}, {1: "channel"})
 
 

@@ -88,7 +88,7 @@ def literals(a: TensorType, b: TensorType, *, a_scale: float, a_zero_point: int,
 
 
 def broadcast_literals(how: str, a: TensorType, b: TensorType, form: str, numbers: list[int]) -> Literals:
-    """Those of broadcast_s8; of form rounded, one shift is that of the sum."""
+    """The immediates of broadcast_s8; in the form `rounded` only the sum is shifted."""
     shape = shape_of_both("qnn.add", a, b)
     if form == "rounded":
         zeros, (of_a, of_b, shift) = numbers[:5], numbers[5:]
@@ -131,7 +131,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 
 def broadcast_samples(rng: np.random.Generator, factor: float = 1.0) -> list[Sample]:
-    """Of shapes that differ, in both forms; `factor`: of y_scale."""
+    """Operands of different shapes, in both forms; y_scale is multiplied by `factor`."""
     cases = []
     for index, shapes in enumerate(SHAPES):
         a, b = (rng.integers(-128, 128, shape, dtype=np.int8) for shape in shapes)

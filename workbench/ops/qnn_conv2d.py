@@ -44,7 +44,7 @@ def evaluate(x: np.ndarray, w: np.ndarray, b: np.ndarray, m: np.ndarray, *, x_ze
 
 
 def scales(build: Builder, m: Value) -> Value:
-    """The scales of the filters, of which `m` was made."""
+    """The scales of the filters, from which `m` was computed."""
     table = build.producer(m)
     if table is None or table.op != "qnn.requantization":
         raise GraphError(f"to train qnn.conv2d the scales of its filters are needed: %{m.name} is not made by "
@@ -53,7 +53,7 @@ def scales(build: Builder, m: Value) -> Value:
 
 
 def sums_gradient(build: Builder, dy: Value, m: Value, y: Values) -> Value:
-    """s · the gradient of a layer's sums as real numbers, from that of its result."""
+    """The gradient of a layer's real sums, times s, given the gradient of its result."""
     layer = build.producer(y[0])
     label = layer.label if layer else ""
     return build.shared("qnn.through_clip", dy, y[1], scales(build, m), label=label and f"d.{label}.sums")
@@ -87,7 +87,7 @@ def grad_b(
 def units(
     build: Builder, index: int, x: Value, w: Value, b: Value, m: Value, *, x_scale: float, **_: Any
 ) -> tuple[Value, float]:
-    """w counts in s, b in x_scale · s."""
+    """A step of w is worth s, a step of b is worth x_scale · s."""
     return scales(build, m), 1.0 if index == 1 else x_scale
 
 

@@ -27,7 +27,7 @@ def evaluate(dy: np.ndarray, x: np.ndarray, *, x_scale: float, x_zero_point: int
 
 
 def within(dy: Range, x: Range, *, x_scale: float, x_zero_point: int, **attrs: Any) -> Range:
-    """Of x without its zero point: what is multiplied."""
+    """The range of products with x less its zero point."""
 
     def scaled(gradient: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
         return lambda dy, x, **window: gradient(dy, x, **window) * dy.dtype.type(x_scale)

@@ -88,7 +88,7 @@ def evaluate(w: np.ndarray, dw: np.ndarray, s: np.ndarray, lr: np.ndarray, seed:
 
 
 def _own_elements(shape: Ints, filters: Ints, channels: Ints) -> np.ndarray:
-    """Which element of the model's own order each one is."""
+    """For each element its index in the model's own order."""
     element = np.arange(np.prod(shape)).reshape(shape)
     element = element[list(filters)] if filters else element
     return element[:, list(channels)] if channels else element
@@ -97,7 +97,7 @@ def _own_elements(shape: Ints, filters: Ints, channels: Ints) -> np.ndarray:
 def literals(w: TensorType, dw: TensorType, s: TensorType, lr: TensorType, seed: TensorType | None = None,
              step: TensorType | None = None, *, unit: float, parameter: int, rounding: str, qas: bool, scale: float,
              weight_decay: float, filters: Ints, channels: Ints) -> Literals:  # fmt: skip
-    """Rows are filters: elements of a row of dw; the first row, and from row to row of w, in the model's own; taps."""
+    """Rows (filters) of dw, elements a row, the first row in w, the stride of w's rows, …, the taps of a channel."""
     rows, apart = dw.shape[0], w.elements // w.shape[0]
     return [rows, dw.elements // rows, 0, apart, parameter, ROUNDINGS[rounding], int(qas), unit, scale, weight_decay,
             apart // (w.shape[1] if w.rank > 1 else 1), in_flash(filters[:rows]), in_flash(channels)]  # fmt: skip

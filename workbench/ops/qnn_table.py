@@ -34,7 +34,7 @@ def infer(
 
 def _rounded(function: str, number: float, x_scale: float, x_zero_point: int, y_scale: float,
              y_zero_point: int) -> np.ndarray:  # fmt: skip
-    """f of each of the 256, in steps of the result, rounded; not yet clipped."""
+    """f of each of the 256 inputs in steps of the result's scale, rounded and not yet clipped."""
     real = (ALL - x_zero_point) * x_scale
     return np.rint(FUNCTIONS[function].real(real, number) / y_scale) + y_zero_point
 

@@ -1,4 +1,4 @@
-"""read_rows: the image that the host hands over row by row (layout STREAM), each row once; it lies nowhere as a whole.
+"""read_rows: the image that the host hands over row by row (layout STREAM), each row once; never in memory as a whole.
 
 It works inside a region only, which keeps of it what its other nodes will still read. The rows come from wb_read_rows
 of main.c.

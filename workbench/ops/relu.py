@@ -21,7 +21,7 @@ def infer(x: TensorType, *, mask: bool) -> Types:
 
 
 def passes(y: np.ndarray) -> np.ndarray:
-    """Where the gradient goes through: where nothing was clipped."""
+    """Where the gradient passes: where nothing was clipped."""
     return ~(y <= 0)
 
 
@@ -35,7 +35,7 @@ def evaluate(x: np.ndarray, *, mask: bool = False) -> Arrays:
 
 
 def clip_ranges(evaluate: Evaluate) -> Within:
-    """What a clip makes of a range. What may be anything may be NaN, and is anything still."""
+    """`Op.within` of a clip. A range of all numbers may hold NaN, and stays the range of all numbers."""
 
     def within(x: Range, *, mask: bool) -> tuple[Range, ...]:
         clipped = same_bits(evaluate)(x, mask=mask)
@@ -83,7 +83,7 @@ def grad_dy(build: Builder, g: Value, dy: Value, y_: Value, **_: Any) -> Value:
 
 
 def channels_of(function: str) -> Callable[..., Slice | None]:
-    """Of a gradient that takes dy and y, and each element by itself."""
+    """`Op.slices` of an elementwise gradient with the operands dy and y."""
 
     def slices(sliced: Ints, dy: TensorType, y: TensorType) -> Slice | None:
         if sliced != (0,) or dy.rank != 4:

@@ -20,7 +20,7 @@ def infer(x: TensorType, *, mask: bool) -> Types:
 
 
 def passes(y: np.ndarray) -> np.ndarray:
-    """Where the gradient goes through: where nothing was clipped."""
+    """Where the gradient passes: where nothing was clipped."""
     return ~(y <= 0) & ~(y >= 6)
 
 

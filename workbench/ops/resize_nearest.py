@@ -30,14 +30,14 @@ def _check(what: str, x: TensorType, size: Ints) -> None:
 
 
 def _scale(pixels: int, made: int, align_corners: bool) -> np.float32:
-    """How far apart in x neighbours in y are."""
+    """The distance in x between two neighbours of y."""
     if align_corners and made > 1:
         return np.float32(pixels - 1) / np.float32(made - 1)
     return np.float32(pixels) / np.float32(made)
 
 
 def _nearest(pixels: int, made: int, align_corners: bool, half_pixel_centers: bool) -> np.ndarray:
-    """The row of x that each of y is, or the column."""
+    """For each row of y the row of x that it repeats; columns alike."""
     at = (np.arange(made, dtype=np.float32) + np.float32(0.5 * half_pixel_centers)) * _scale(
         pixels, made, align_corners
     )
@@ -68,7 +68,7 @@ def literals(x: TensorType, *, size: Ints, **how: Any) -> Literals:
 
 
 def _literals(planes: Ints, pixels: Ints, made: Ints, how: Attrs) -> Literals:
-    """Planes, pixels of x and of y, and the tables of which row and column of x each of y is."""
+    """Planes, rows and columns of x and of y, and two tables: the row and the column of x that each of y repeats."""
     return [planes[0] * planes[1], *pixels, *made, *map(in_flash, _rows_and_columns(pixels, made, how))]
 
 

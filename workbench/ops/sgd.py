@@ -27,7 +27,7 @@ def _is_part(part: Ints, whole: Ints) -> bool:
 
 
 def _updated(w: np.ndarray, dw: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """w with `change` in place of its first channels, as many as dw has."""
+    """w with its first channels, as many as dw has, replaced by `change`."""
     if w.shape == dw.shape:
         return change
     y = w.copy()

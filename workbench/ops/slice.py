@@ -1,4 +1,4 @@
-"""slice and pad, each the other's gradient: a part of every axis but the batch's, with steps; and x amid `value`.
+"""slice takes a part of every axis but the batch's, with strides; pad puts x amid `value`: each the other's gradient.
 
     slice   begin 1, strides 2, size 3        b y d y f y h  ->  y y y
     pad     low 1, strides 2, high 1          y y y          ->  v y v y v y v
@@ -53,7 +53,7 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, begin: Ints, size:
 
 
 def literals(x: TensorType, *, begin: Ints, size: Ints, strides: Ints) -> Literals:
-    """Where it begins in x, and (size, stride in x) of y's axes."""
+    """The first element in x, and (size, stride in x) of each axis of y."""
     apart = row_major(x.shape)
     steps = [apart[0], *(each * s for each, s in zip(apart[1:], strides, strict=True))]
     first = sum(b * each for b, each in zip(begin, apart[1:], strict=True))
@@ -61,7 +61,7 @@ def literals(x: TensorType, *, begin: Ints, size: Ints, strides: Ints) -> Litera
 
 
 def ties(x: TensorType, **attrs: Any) -> Ties:
-    """Channels stay what they are where axis 1 is left alone."""
+    """Channels correspond where axis 1 is taken whole."""
     whole = {"begin": 0, "low": 0, "high": 0, "strides": 1, "size": x.shape[1]}
     alone = all(attrs[name][0] == each for name, each in whole.items() if name in attrs)
     return ({1: "channel"}, {1: "channel"}) if alone else None
@@ -112,7 +112,7 @@ def grad_pad(build: Builder, dy: Value, x: Value, *, y: Values, low: Ints, strid
 
 
 def literals_pad(x: TensorType, *, low: Ints, high: Ints, strides: Ints, value: float) -> Literals:
-    """How many elements y has, where x begins in it, and (size, stride in y) of x's axes."""
+    """The elements of y, the first one of x in y, and (size, stride in y) of each axis of x."""
     shape = _padded(x.shape, low, high, strides)
     apart = row_major(shape)
     steps = [apart[0], *(each * s for each, s in zip(apart[1:], strides, strict=True))]

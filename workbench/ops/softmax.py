@@ -23,13 +23,13 @@ LOWEST = -87  # where the kernel's exp gives 0: what follows is hardly above the
 
 
 def exponentials(below: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """exp in float64 of what is 0 or less, and its size (see ir/ranges.py): it depends on how x itself is rounded."""
+    """exp in float64 of numbers of 0 or less, and its size (see ir/ranges.py), which covers the rounding of x."""
     e = np.exp(below)
     return e, np.where(below < LOWEST, e / (ROUNDINGS * EPSILON), e * (1 - below))
 
 
 def probabilities(x: Range) -> tuple[np.ndarray, np.ndarray]:
-    """Softmax in float64, and its numerators' sizes over its denominators."""
+    """Softmax in float64, and the sizes of its numerators, divided by its denominators."""
     e, size = exponentials(known(x).astype(np.float64) - known(x).max(axis=1, keepdims=True))
     total = e.sum(axis=1, keepdims=True)
     return e / total, size / total

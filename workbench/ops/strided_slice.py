@@ -51,7 +51,7 @@ def reach(x: TensorType, *, axis: int, **_: Any) -> Reach:
 
 
 def slices(sliced: Ints, x: TensorType, *, begin: int, end: int, axis: int) -> Slice | None:
-    """The first channels are those of x as they lie."""
+    """A view: the first channels are the first channels of x."""
     return Slice("", "", (), end, "channels") if sliced == (0,) and (axis, begin) == (1, 0) and x.rank == 4 else None
 
 

@@ -59,7 +59,7 @@ def literals(x: TensorType, b: TensorType | None = None, *, newshape: Ints, time
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
-    """Without b, with a real and with an int8 one, as each of the shapes is summed to each of both."""
+    """Without b, with a real and with an int8 b; each pair of shapes is summed to both of its shapes."""
     cases = []
     for index, (shape, other) in enumerate([*SHAPES, *((b, a) for a, b in SHAPES[1:])]):
         x = rng.normal(size=np.broadcast_shapes(shape, other))

@@ -29,7 +29,7 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, axes: Ints) -> Val
 
 
 def copy_literals(shape: Ints, axes: Ints) -> list[int]:
-    """What transpose_f32 is called with to write an array of this shape in another order of axes."""
+    """The immediates of transpose_f32 for an array of this shape whose axes are to be in this order."""
     strides = row_major(shape)
     return numbers("transpose", joined([shape[axis] for axis in axes], [strides[axis] for axis in axes]), DEPTH)
 

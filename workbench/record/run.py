@@ -16,14 +16,16 @@ of each; a comparison has compare.csv too, with the folder of each cell, or its 
 with the folder of each run, such as seed-0 or full-optimized/seed-0, or its error.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from workbench.errors import RecordError
 from workbench.files import MB, packed, read_json, unpacked
@@ -33,6 +35,9 @@ from workbench.record.folder import LISTS, RUN, digests, filling, manifest, sett
 from workbench.record.meta import as_shown, require_meta
 from workbench.record.tables import parse_table, require_bounded
 from workbench.units import kilobytes, quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # fmt: off
 OPS = ["position", "symbol", "node", "phase", "reads", "writes", "scratch", "layer",
@@ -48,6 +53,12 @@ SYMBOLS = ["name", "address", "size", "kind"]
 LARGEST_FILE, MOST_NAMED = 32 * MB, 20
 WEIGHTS, ELF = "weights.npz", "firmware/firmware.elf"
 TABLES = {"ops": OPS, "buffers": BUFFERS, "accesses": ACCESSES, "violations": VIOLATIONS, "symbols": SYMBOLS}
+
+
+def _table(columns: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(columns=columns)
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,11 +85,11 @@ class Run:
 
     meta: dict
     graph: str
-    ops: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=OPS))
-    buffers: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=BUFFERS))
-    accesses: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ACCESSES))
-    violations: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=VIOLATIONS))
-    symbols: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=SYMBOLS))
+    ops: pd.DataFrame = field(default_factory=lambda: _table(OPS))
+    buffers: pd.DataFrame = field(default_factory=lambda: _table(BUFFERS))
+    accesses: pd.DataFrame = field(default_factory=lambda: _table(ACCESSES))
+    violations: pd.DataFrame = field(default_factory=lambda: _table(VIOLATIONS))
+    symbols: pd.DataFrame = field(default_factory=lambda: _table(SYMBOLS))
     weights: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property

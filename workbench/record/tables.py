@@ -3,13 +3,17 @@
 A report draws what lies between the first position and the last, and aligns names in columns: so both are bounded.
 """
 
+from __future__ import annotations
+
 import csv
 from io import BytesIO, StringIO
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from workbench.errors import RecordError, shown
 from workbench.tables import LATER
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEXT = ("name", "role", "storage", "symbol", "parameter", "values", "node", "phase", "reads", "writes", "scratch",
         "kind", "op", "shape", "dtype", "layer")  # fmt: skip
@@ -22,6 +26,8 @@ LONGEST, LONGEST_LIST = 300, 1 << 20  # letters
 
 def parse_table(file: str, content: bytes, columns) -> pd.DataFrame:
     """The table that a file holds. Raises RecordError for one that is none, or holds other columns or kinds."""
+    import pandas as pd
+
     numbers = [column for column in columns if column not in TEXT]
     try:
         head = next(csv.reader(StringIO(content.decode(), newline="")), [])
@@ -46,6 +52,8 @@ def parse_table(file: str, content: bytes, columns) -> pd.DataFrame:
 
 def require_bounded(tables: dict[str, pd.DataFrame]) -> None:
     """Raise RecordError for a number beyond what a run can have, and for a name that no line has room for."""
+    import pandas as pd
+
     positions = len(tables["ops"])
     if positions > MOST_OPS:
         raise RecordError(f"ops.csv has {positions} rows; at most {MOST_OPS} are read")

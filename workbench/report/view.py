@@ -1,16 +1,21 @@
 """Run as the Python API gives it: a saved or finished run that also tells and draws itself."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench import record
-from workbench.report.figure import Picture, save_figure
+
+if TYPE_CHECKING:
+    from workbench.report.figure import Picture
 
 
 class Run(record.Run):
     """A record.Run with `summary()`, `plot_lifecycle()` and `plot_loss()`, for notebooks."""
 
     @classmethod
-    def of(cls, run: record.Run) -> "Run":
+    def of(cls, run: record.Run) -> Run:
         """The same run, which shares its tables."""
         return cls(**vars(run))
 
@@ -29,6 +34,8 @@ class Run(record.Run):
 
         figure = lifecycle_figure([self, *others], x)
         if path is not None:
+            from workbench.report.figure import save_figure
+
             save_figure(figure, path)
         return figure
 
@@ -38,5 +45,7 @@ class Run(record.Run):
 
         figure = loss_figure(self)
         if path is not None:
+            from workbench.report.figure import save_figure
+
             save_figure(figure, path)
         return figure

@@ -40,9 +40,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a cell: its run, or the error, its exit code and, for a bug of ours, the traceback.
+    """The end of a cell: its run, or the error, its exit code and, for a bug of ours, the traceback.
 
-    `firmware` is what is to be kept with the run, on its way from the process that built it.
+    `firmware`: the project and the image to keep with the run; the process that built them hands them over.
     """
 
     cell: Cell
@@ -62,7 +62,7 @@ class Outcome:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Every cell's outcome, policy by policy. Cells an interrupt left out say so in their error."""
+    """Every cell's outcome, policy by policy. The error of a cell that an interrupt left out says so."""
 
     outcomes: tuple[Outcome, ...]
 
@@ -94,20 +94,20 @@ class Comparison:
 
     @property
     def cells(self) -> dict[Cell, list[Outcome]]:
-        """The outcomes of each cell, its seeds: one, where several were not asked for."""
-        found: dict[Cell, list[Outcome]] = {}
+        """The outcomes of each cell, one a seed."""
+        grouped: dict[Cell, list[Outcome]] = {}
         for outcome in self.outcomes:
-            found.setdefault(replace(outcome.cell, seed=None), []).append(outcome)
-        return found
+            grouped.setdefault(replace(outcome.cell, seed=None), []).append(outcome)
+        return grouped
 
     @property
     def rows(self) -> list[Run]:
-        """A run a cell that left one: its first, which stands for all seeds of that training (see report.seeds)."""
+        """The first run of each cell that has one; it stands for all seeds of that training (see report.seeds)."""
         firsts = (next((each.run for each in outcomes if each.run), None) for outcomes in self.cells.values())
         return [standing(run, self.runs) for run in firsts if run is not None]
 
     def over_seeds(self) -> list[dict]:
-        """What several seeds came to, cell by cell, as `--json` tells it: see report.seeds.as_object."""
+        """Means and spreads over the seeds, cell by cell, as `--json` has them: see report.seeds.as_object."""
         return [self._over(cell, outcomes) for cell, outcomes in self.cells.items()]
 
     def _over(self, cell: Cell, outcomes: list[Outcome]) -> dict:

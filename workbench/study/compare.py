@@ -1,14 +1,14 @@
-"""Update policies beside schedules: every cell compiled, built and emulated, in parallel processes.
+"""Compare update policies and schedules: every cell compiled, built and emulated, in parallel processes.
 
             vanilla   reordered   optimized
-full        cell      cell        cell           a cell is one run; one that fails is told, and the others go on
+full        cell      cell        cell           a cell is one run; where one fails, the others go on
 bias-only   cell      cell        cell
 
 Schedules give the same bits, so one cell of each policy trains: the most optimized, or the next where that fails. The
-others run their first step, which is measured anyway. Its loss, and the weights after it, must be the trained cell's to
-the bit; then losses and accuracy are that cell's too (`trained_by` in the run's meta).
+other cells run and measure their first step alone. Its loss, and the weights after it, must equal the trained cell's to
+the bit; then the cell takes over that cell's losses and accuracy (`trained_by` in the run's meta).
 
-Of several seeds each trains once a policy, as a cell of its own; under the other schedules only the first of them runs.
+With several seeds, each seed trains each policy once. Under the other schedules only the first seed runs.
 """
 
 import os
@@ -54,7 +54,7 @@ class _Job:
 
 
 def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, passes: str = "") -> list[Cell]:
-    """Policy by policy, each once. Raises WorkbenchError where one text is given for a list of them."""
+    """Every policy under every schedule, each once. Raises WorkbenchError for a text in the place of a list."""
     for what, given in (("policies", policies), ("schedules", schedules)):
         if isinstance(given, str):
             raise WorkbenchError(f"{what} is a list of texts; got {given!r}", f"such as {what}={[given]}")
@@ -62,7 +62,7 @@ def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, passes:
 
 
 def check_names(model: Model, wanted: Sequence[Cell]) -> dict[str, UpdatePolicy]:
-    """The policies by name. Raises PolicyError or WorkbenchError for a pass, schedule, policy or layer there is not."""
+    """The policies by name. Raises PolicyError or WorkbenchError for an unknown pass, schedule, policy or layer."""
     for cell in wanted:
         chosen_passes(cell.schedule, cell.passes)
     texts = list(dict.fromkeys(cell.policy for cell in wanted))
@@ -93,19 +93,18 @@ def compare_cells(
     arrived: Callable[[Outcome], None] | None = None,
     **options: Any,
 ) -> Comparison:
-    """Run every cell, `jobs` at a time (None: as many as there are CPUs); what does not fit runs on the virtual twin.
+    """Run every cell, `jobs` at a time (None: one a CPU). A cell that does not fit the board runs on its virtual twin.
 
-    `sram`, `classes`, `weights`, `data` and `pretrain` as in session.run; data is read, split and pre-trained on once
-    for all cells.
-    `seeds`: so many, from `seed` on, train each policy, each with a network of its own (`models`, by seed, are those
-    there are already). `lone`: they are the only ones of one cell, which must fit the board itself.
-    `folder` keeps the runs with their firmware, and compare.csv, in the place of an earlier comparison: all of them at
-    the end, or those there were when the process was killed. `begun` is told of each cell whose process has started,
-    `arrived` of each outcome. Further keywords are those of Training and Optimizer, as in session.run; `trace` is
-    memory unless given. Ctrl-C ends what is under way and gives the comparison with what was finished.
+    The keywords of session.run mean the same here, those of Training and Optimizer too; `trace` is memory unless given.
+    Data is read and split once for all cells, and a pre-training runs once.
+    `seeds`: how many train each policy, from `seed` on, each with a network of its own. `models`: networks that are
+    loaded already, by seed. `lone`: the seeds of one cell are all there is, and it must fit the board itself.
+    `folder` keeps the runs with their firmware, and compare.csv; it replaces an earlier comparison, and after a kill it
+    holds the runs that were finished. `begun` is called with each cell whose process has started, `arrived` with each
+    outcome. Ctrl-C ends the running cells; the comparison holds the finished ones.
 
-    The cells' processes do not import the calling script: it needs no `__main__` guard, and an operator that only the
-    script registers is unknown there.
+    The cells' processes do not import the calling script: it needs no `__main__` guard, and they do not know an
+    operator that only the script registers.
     """
     from workbench.study.seeds import networks, seeds_of
 
@@ -113,7 +112,7 @@ def compare_cells(
     training, optimizer = asked_options(known, optimizer, {"trace": "memory", **options})
     if jobs is not None and not (isinstance(jobs, Integral) and jobs >= 1):
         raise WorkbenchError(f"jobs is {jobs!r}: at least one cell at a time", "None: as many as there are CPUs")
-    given, how, numbers = model, training, () if seeds is None else seeds_of(training.seed, seeds)
+    given, asked, numbers = model, training, () if seeds is None else seeds_of(training.seed, seeds)
     board, parsed = boards.chosen(board, sram), {}
 
     def check(network: Model) -> None:
@@ -125,7 +124,7 @@ def compare_cells(
     )
     if models is None:
         of_each = model if weights is not None or pretrain is not None else given
-        models = networks(of_each, model, numbers, how, batch, classes) if numbers else None
+        models = networks(of_each, model, numbers, asked, batch, classes) if numbers else None
     of_seed: dict[int | None, Model] = {None: model} if models is None else dict(models.items())
     keep = folder is not None
     work = [
@@ -137,8 +136,8 @@ def compare_cells(
     waiting = _by_training(work)
     queue = [group.pop(0) for group in waiting.values()]
     order, first = [job.cell for job in work], work[0].cell.seed
-    told = [cell for cell in order if cell.seed == first or cell in [job.cell for job in queue]]
-    outcomes = {cell: Outcome(cell, error="interrupted", error_code=INTERRUPTED) for cell in told}
+    expected = [cell for cell in order if cell.seed == first or cell in [job.cell for job in queue]]
+    outcomes = {cell: Outcome(cell, error="interrupted", error_code=INTERRUPTED) for cell in expected}
 
     def comparison() -> Comparison:
         return Comparison(tuple(outcomes[cell] for cell in order if cell in outcomes))
@@ -173,9 +172,9 @@ def compare(
     input: str = "whole",
     **options: Any,
 ) -> Comparison:
-    """Every policy under every schedule (None: under all that can run so): see compare_cells.
+    """Run every policy under every schedule (see compare_cells). `schedules` None: all; with `input` "rows", optimized.
 
-    `passes` and `input`, and all further keywords, as in session.run.
+    All other keywords are those of session.run, and those of compare_cells.
     """
     passes = passes_for(passes, input)
     schedules = usual_schedules(input) if schedules is None else schedules
@@ -183,12 +182,12 @@ def compare(
 
 
 def _training(cell: Cell) -> tuple:
-    """What is trained once, under whichever schedule."""
+    """What identifies a training: cells that differ in their schedule alone share it."""
     return cell.policy, cell.seed
 
 
 def _by_training(jobs: Iterable[_Job]) -> dict[tuple, list[_Job]]:
-    """The cells of each training, in the order in which they are asked to do it: the most optimized first."""
+    """The jobs of each training, the most optimized schedule first: it trains."""
     groups: dict[tuple, list[_Job]] = {}
     for job in sorted(jobs, key=lambda job: -SCHEDULES.index(job.cell.schedule)):
         groups.setdefault(_training(job.cell), []).append(job)
@@ -196,19 +195,19 @@ def _by_training(jobs: Iterable[_Job]) -> dict[tuple, list[_Job]]:
 
 
 def _ready(job: _Job, outcome: Outcome, waiting: list[_Job], first: int | None) -> list[_Job]:
-    """What can begin now: once a cell has trained, all that wait for it; the next one in its place if it failed.
+    """The jobs that can begin after an outcome: all that wait for its training, or the next in its place if it failed.
 
-    All schedules are measured with the first seed alone.
+    Only the first seed is measured under every schedule.
     """
     if job.like is not None or (outcome.run and job.cell.seed != first):
         return []
-    found = [replace(other, like=outcome.run) for other in waiting] if outcome.run else waiting[:1]
-    del waiting[: len(found)]
-    return found
+    ready = [replace(other, like=outcome.run) for other in waiting] if outcome.run else waiting[:1]
+    del waiting[: len(ready)]
+    return ready
 
 
 def _measure(job: _Job) -> Outcome:
-    """In a process of its own: one cell from network to run, or what went wrong."""
+    """Run one cell, in a process of its own; an error becomes its outcome."""
     try:
         return _run(job)
     except WorkbenchError as error:

@@ -1,4 +1,4 @@
-"""What `check` finds: how each result of each operator compares, and what is wrong, where."""
+"""What `check` finds: how each operator's result compares with numpy's, and each difference, with its place."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""Several seeds of one training: their networks, and all of them run in parallel processes.
+"""Several seeds of one training: their networks, and their runs in parallel processes.
 
-A seed is the network's initial weights, the order of samples, and how int8 updates are rounded. What is held out is the
-same for all of them (`split_seed` tells it apart), and so is a start that was given: weights, or pre-training.
+A seed decides the network's initial weights, the order of samples, and how int8 updates are rounded. All seeds hold out
+the same samples (`split_seed` decides which), and all begin with given weights, or a pre-training, if there are any.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ MOST = 100  # the network of each lies in memory
 
 
 def seeds_of(first: int, count: int) -> range:
-    """The first one and those that follow it. Raises WorkbenchError for a count that is none, or too many."""
+    """`count` seeds from the first one on. Raises WorkbenchError for less than one, or too many."""
     if not is_number(count, Integral) or count < 1:
         raise WorkbenchError(f"seeds is {shown(count)}: at least one is needed", "how many, such as 3")
     if count > MOST:
@@ -37,9 +37,9 @@ def seeds_of(first: int, count: int) -> range:
 def networks(
     name: str | Path | Model, first: Model, seeds: range, options: Training, batch=None, classes=None
 ) -> Mapping[int, Model]:
-    """The network of each seed: `first` is that of the first one; a Model has the same weights for all of them.
+    """The network of each seed; `first` is that of the first seed. A Model has the same weights for all of them.
 
-    `options` are those with which `first` was made fit for its data.
+    `options`: the training for which `first` was prepared.
     """
     if isinstance(name, Model):
         return dict.fromkeys(seeds, first)
@@ -47,14 +47,14 @@ def networks(
 
 
 def _network(name: str | Path, seed: int, options: Training, batch, classes) -> Model:
-    found = frontends.network(name, batch, seed, classes)
-    if found.unquantized is None:
-        return found
-    return with_data(found, replace(options, seed=seed), calibrate=True)[0]  # its ranges
+    network = frontends.network(name, batch, seed, classes)
+    if network.unquantized is None:
+        return network
+    return with_data(network, replace(options, seed=seed), calibrate=True)[0]  # its ranges
 
 
 def same_weights(models: Mapping[int, Model]) -> bool:
-    """Whether all of them begin alike, as those do that come with their weights."""
+    """Whether all begin with the same weights, as networks do that bring their own."""
     first, *others = (model.weights for model in models.values())
     return all(np.array_equal(each[name], first[name]) for each in others for name in first)
 

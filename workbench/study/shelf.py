@@ -29,7 +29,7 @@ OF_A_SEED = [
 
 @dataclass(frozen=True)
 class Shelf:
-    """A folder that is being filled; None: nothing is kept. `lone`: the seeds of one cell, without its folder."""
+    """A folder that is being filled (None: nothing is kept). `lone`: it holds the seeds of one cell directly."""
 
     folder: Path | None
     lone: bool = False
@@ -50,13 +50,13 @@ class Shelf:
         return replace(result, firmware=None)
 
     def place(self, cell: Cell) -> str:
-        """Where in the folder its run lies."""
+        """The folder of a cell's run, within this one."""
         return cell.folder.rpartition("/")[2] if self.lone else cell.folder
 
     def keep_tables(self, comparison: Comparison) -> None:
-        """What was measured, and the folder of each run; then the cells that left none, and why.
+        """Write the tables: a row a run, with its folder; then a row for each cell without a run, with its error.
 
-        From the first run on they are worth an earlier comparison: a kill loses no run that a table tells.
+        From the first run on they replace an earlier comparison: no kill loses a run that a table lists.
         """
         if self.folder is None:
             return
@@ -69,7 +69,7 @@ class Shelf:
             checkpoint(self.folder)
 
     def remove_tables(self) -> None:
-        """They are worth no earlier comparison."""
+        """Remove the tables: without a run they would replace an earlier comparison by nothing."""
         if self.folder is None:
             return
         for name in (TABLE, SEEDS):

@@ -14,10 +14,12 @@ that leaps over the guard without touching it is found where its accesses are tr
     | arena | guard ...  (at most GUARD_BYTES)      free      | reserve | stack's top |
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from workbench.emulate.faults import Stop, fault
 from workbench.emulate.machine import Machine
@@ -31,6 +33,9 @@ from workbench.trace.stack_watch import Reach, StackWatch
 from workbench.trace.tracer import BUDGET, Tracer
 from workbench.units import address as hexadecimal
 from workbench.units import quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GUARD_BYTES = 256 * 1024  # of a virtual board's megabytes: comparing them after each call would take longer than it
 SMALLEST_GUARD = 1024  # where the reserve is not known, or leaves less
@@ -83,6 +88,8 @@ class Inspector:
     def violations(self, found: pd.DataFrame) -> pd.DataFrame:
         """What a tracer found, and a row for a stack that outgrew its reserve: address is where it ended, size the
         bytes beyond."""
+        import pandas as pd
+
         lowest, limit = self.machine.stack_top - self.machine.stack_peak(), self.machine.stack_top - self._reserve
         if lowest >= limit:
             return found

@@ -1,10 +1,16 @@
 """From the callbacks' raw counters to tables whose columns are those of a saved run."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 from workbench.trace import locate
 from workbench.trace import state as s
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ACCESSES = ["position", "buffer", "bytes_read", "bytes_written", "low", "high"]
 BUFFERS = ["id", "address", "first_write", "last_read", "bytes_read", "bytes_written", "touched"]
@@ -13,6 +19,8 @@ VIOLATIONS = ["kind", "position", "op", "buffer", "address", "size", "pc", "symb
 
 def op_profile(rows: int, counts: np.ndarray | None, accesses: np.ndarray | None) -> pd.DataFrame:
     """A row for each position from -1 on."""
+    import pandas as pd
+
     table = pd.DataFrame({"position": np.arange(rows) - 1})
     table["instructions"] = pd.NA if counts is None else counts[:, 0]
     table["cycles"] = pd.NA if counts is None else counts[:, 1]
@@ -23,6 +31,8 @@ def op_profile(rows: int, counts: np.ndarray | None, accesses: np.ndarray | None
 
 def accesses(placed, raw: np.ndarray | None) -> pd.DataFrame:
     """A row for each (position, buffer) that was touched."""
+    import pandas as pd
+
     if raw is None or not placed:
         return pd.DataFrame(columns=ACCESSES)
     row, buffer = np.nonzero(raw[:, :, 3])
@@ -34,6 +44,8 @@ def accesses(placed, raw: np.ndarray | None) -> pd.DataFrame:
 
 def buffer_profile(placed, table: pd.DataFrame, traced: bool) -> pd.DataFrame:
     """A row for each buffer: what start-up initializes (everything outside the arena) is first written at -1."""
+    import pandas as pd
+
     frame = pd.DataFrame({"id": [item.row.id for item in placed], "address": [item.begin for item in placed]})
     frame = frame.reindex(columns=BUFFERS).set_index("id").astype("Int64")
     if traced:
@@ -53,6 +65,8 @@ def violations(placed, ops, rows, elf) -> pd.DataFrame:
 
     Outside every buffer that is alive, it is the one that died there last, else the nearest that the operator declared.
     """
+    import pandas as pd
+
     table = []
     for kind, row, buffer, address, size, pc, count in (map(int, row) for row in rows):
         op, found = ops.get(row - 1), elf.symbol_at(pc)

@@ -10,11 +10,12 @@ Levels: `off` attaches nothing; `ops` counts instructions and cycles (a callback
 every access to a buffer at a position and holds it against what the operator declared (a callback an access).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from workbench.emulate.machine import Machine
 from workbench.emulate.timing import TimingModel, model_of
@@ -24,6 +25,9 @@ from workbench.tables import BufferRow, OpRow
 from workbench.trace import attribution, results
 from workbench.trace import state as s
 from workbench.units import quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BUDGET = 20_000_000_000  # instructions: half a minute of emulation, and minutes of a real Cortex-M
 
