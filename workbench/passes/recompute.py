@@ -139,10 +139,11 @@ def _computed_again(graph: Graph, loss: int, chains: list[list[Node]], saved: se
     nodes = list(graph.nodes[:loss])
     for at in range(loss, len(graph.nodes)):
         nodes += [*before.get(at, ()), _renamed(graph.nodes[at], new)]
-    read = {name for node in nodes for name in node.operands}
-    nodes = [_without_mask(node) if node.attrs.get("mask") and node.results[1] not in read else node for node in nodes]
     types = dict(graph.types) | {name: graph.types[old] for old, name in new.items()}
-    return without_dead_code(replace(graph, types=types).with_nodes(nodes)), copies
+    whole = replace(graph, types=types).with_nodes(nodes)
+    readers = whole.analysis.readers
+    nodes = [_without_mask(node) if node.attrs.get("mask") and not readers[node.results[1]] else node for node in nodes]
+    return without_dead_code(whole.with_nodes(nodes)), copies
 
 
 def _place(graph: Graph, loss: int, needed: set[str]) -> int:
