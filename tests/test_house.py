@@ -22,7 +22,7 @@ NAMING_OPERATORS = {  # beside the operators' own files
     "ir/op.py": "the registry, which knows nn.conv2d by its short name too",
     "quantize/emit.py": "which int8 operator does what a float32 one does",
 }
-ASKING_FOR_TILES = {"passes/by_rows.py", "passes/stretches.py"}  # whether something can run by tiles: they try it
+ASKING_FOR_TILES = {"passes/by_rows.py", "passes/segments.py"}  # whether something can run by tiles: they try it
 PASS_MODULES = {each.run.__module__ for each in PASSES.values()} | {apply_policy.__name__, permute_channels.__name__}
 FAMILIES = ("nn.", "qnn.")
 ALIAS_WALKS, MOST_ALIAS_WALKS = ("storage_roots", "Aliases"), 6

@@ -24,10 +24,10 @@ def fed(step: Graph, weights, seed: int) -> dict[str, np.ndarray]:
 
 def gradients_of(step: Graph, values) -> dict[str, tuple[np.ndarray, float]]:
     """Parameter -> the gradient that its update reads, and of a sum the norm of its terms' magnitudes (else 0)."""
-    seen, maker = forward_values(step, values), step.producer()
+    seen = forward_values(step, values)
     found = {}
     for name, gradient in (node.operands[:2] for node in step.nodes if node.op == "qnn.sgd"):
-        made = maker[gradient]
+        made = step.analysis.producer(gradient)
         terms = 0.0
         if made.op == "sum":
             magnitudes = np.abs(seen[made.operands[0]].astype(np.float64)).sum(axis=made.attrs["axis"])

@@ -82,10 +82,6 @@ class Graph:
         """Without the analysis: another process makes its own."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
-    def producer(self) -> dict[str, Node]:
-        """Value name -> the node that makes it."""
-        return {name: self.nodes[index] for name, index in self.analysis.maker.items()}
-
     def label(self, value: str) -> str:
         """A name for people: the label of the node that made it (arguments are called by their own name)."""
         node = self.analysis.producer(value)

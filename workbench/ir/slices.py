@@ -1,14 +1,14 @@
-"""A region's body some channels at a time: what exists of each value, and what is done to whom.
+"""A region's body in channel tiles.
 
-    channels   transpose   clip   depthwise   clip   transpose         the first makes channels from all of its operand,
-     0 …  7    0 …  7      …      …           …      onto all of dx    the last adds what each gives to all of its own,
-     8 … 15    8 … 15      …      …           …      onto all of dx    between them a channel depends on that one alone
-     …
+    channels   transpose   clip   depthwise   clip   transpose         The first node makes channels from all of its
+     0 …  7    0 …  7      …      …           …      onto all of dx    operand. The last adds what each channel gives to
+     8 … 15    8 … 15      …      …           …      onto all of dx    all of its result. Between them a channel depends
+     …                                                                 on that channel alone.
 
-So of the wide values only a few channels exist at a time, and each is made once. What is summed over a channel
-(a bias, a filter) and what is updated by that is done with it: nobody needs the old one any more.
+So the wide values exist one tile at a time, and each tile is made once. A sum over a channel (for a bias, a filter)
+is complete with its tile, and so is an update by it: no later tile reads the old parameter.
 
-Batch 1 only, where channels lie together in memory.
+Only for a batch of 1, whose channels are contiguous.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Slices:
-    """`step` of `channels` at a time; the byte at which each value lies in the scratch, and the bytes of that.
+    """How a body runs: `step` of its `channels` at a time. `offset`: value -> its byte in the `scratch` bytes.
 
     The kernels' own scratch begins at byte `inner`.
     """
@@ -68,7 +68,7 @@ def takeovers(body: Graph) -> tuple[int | None, ...]:
 
 
 def begun(body: Graph) -> dict[str, str]:
-    """Sum that a body gives -> the input at which it begins, if nothing else reads that."""
+    """Result that is a sum over channels -> the input that it is accumulated onto, if nothing else reads that."""
     sums = {}
     for stage in _stages(body)[0]:
         if stage.slice.begins is not None:
@@ -113,7 +113,8 @@ def _overwritten(body: Graph) -> set[str]:
 
 
 def _offsets(body: Graph, stages: tuple[Stage, ...], sliced: set[str], step: int) -> tuple[dict[str, int], int]:
-    """Where each value lies: over one that is read there for the last and only time, if its operator works in place."""
+    """The byte at which each channel tile lies, and the bytes of all. An operator that works in place writes over an
+    operand that it alone reads."""
     readers = body.analysis.readers
     offset: dict[str, int] = {}
     seen: set[str] = set()

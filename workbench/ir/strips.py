@@ -1,20 +1,21 @@
-"""A region's body row by row: which rows of each value exist at each step, and how many of them are kept.
+"""A region's body in stripes: which rows of each value exist at each step, and how many rows each rolling buffer holds.
 
-    step    expand (1x1)   depthwise (3x3)   project (1x1)       each step finishes some rows of the last node, the
-     0      rows 0 1       row 0             row 0               driver; every other node makes what that takes, and
-     1      row  2         row 1             row 1               no row twice. A value inside the body is kept as the
-     2      row  3         row 2             row 2               rows that somebody will still read: here 3 of expand,
-     …      (1 2 3 kept)                                         1 of depthwise
+    step    expand (1x1)   depthwise (3x3)   project (1x1)       A step finishes some rows of the last node, the driver.
+     0      rows 0 1       row 0             row 0               Every other node makes the rows that this needs, and no
+     1      row  2         row 1             row 1               row twice. A value of the body is kept in a rolling
+     2      row  3         row 2             row 2               buffer, as long as a row of it will still be read: here
+     …      (1 2 3 kept)                                         3 rows of expand, 1 of depthwise.
 
-An elementwise node writes over the rows it reads where nobody else reads them: `home` says in whose rows a value lies.
+An elementwise node writes over the rows that it reads if no other node reads them: `home` tells in whose rolling buffer
+a value lies.
 
-Nodes from which no way leads to the driver (a sum for a bias, a part kept for the backward) follow: they take every
-row that is there. In the last step all is finished, also rows that the driver never needs.
+A node from which no path leads to the driver (a bias's sum, a part kept for the backward) is a follower: each step it
+takes all rows that exist. The last step finishes everything, rows that the driver never needs included.
 
-Inside, an image lies channel by channel. One that the region reads or gives may lie row by row (NHCW) instead: then the
-rows that have been read for good are one piece of memory, and a result may be written over them (`runs_over`):
+Inside the body an image lies channel by channel. An image that the region reads or gives may lie row by row (NHCW)
+instead. Then the rows that are read no more are one piece of memory, and a result may be written there (`runs_over`):
 
-    step 0   |y0|x1 |x2 |x3 |…      a row of y is shorter than the rows of x that a step needs no more
+    step 0   |y0|x1 |x2 |x3 |…      a row of y is shorter than the rows of x that a step reads for the last time
     step 1   |y0|y1|.|x2 |x3 |…     (dots: neither)
 """
 
@@ -48,13 +49,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Strips:
-    """The stages in order, the driver last; rows kept of each value that exists in rows only; rows a step."""
+    """How a body runs: `step` rows of the driver at a time, the `stages` in order, the driver last.
+
+    `kept`: image -> the rows of its rolling buffer. `home`: image -> the image whose rolling buffer it lies in: itself,
+    or what an elementwise node makes of it.
+    """
 
     body: Graph
     step: int
     stages: tuple[Stage, ...]
     kept: dict[str, int]
-    home: dict[str, str]  # image made in the body -> the image in whose rows it lies; itself, or what is made of it
+    home: dict[str, str]
 
     @property
     def batch(self) -> int:
@@ -98,7 +103,7 @@ class Strips:
 
     @cached_property
     def images(self) -> frozenset[str]:
-        """What the region reads row by row and nowise else, and gives: it may lie row by row as well."""
+        """Operands that the region reads only row by row, and results made so: these images may lie row by row."""
         whole = {
             name
             for stage in self.stages
@@ -110,7 +115,7 @@ class Strips:
 
     @cached_property
     def targets(self) -> tuple[list[int], ...]:
-        """`ends` of each step."""
+        """For each step the `ends` of the stages."""
         last = self.stages[-1].height
         return tuple(ends(self, min(begin + self.step, last)) for begin in range(0, last, self.step))
 
@@ -153,7 +158,7 @@ def _homes(body: Graph, stages: tuple[Stage, ...]) -> dict[str, str]:
 
 def _stages(body: Graph) -> tuple[Stage, ...]:
     made = body.analysis.maker.keys()
-    leads = {body.nodes[-1].results[0]}  # first results of nodes from which a way leads to the driver
+    leads = {body.nodes[-1].results[0]}  # first results of nodes from which a path leads to the driver
     for node in reversed(body.nodes):
         if node.results[0] in leads:
             leads.update(node.operands)
@@ -187,7 +192,7 @@ def _stages(body: Graph) -> tuple[Stage, ...]:
 
 
 def ends(plan: Strips, driver: int) -> list[int]:
-    """For each stage the row before which all are made, once those of the driver before `driver` are."""
+    """For each stage the number of rows that it has made when the driver has made `driver` rows."""
     stages = plan.stages
     if driver == stages[-1].height:
         return [stage.height for stage in stages]
@@ -202,7 +207,7 @@ def ends(plan: Strips, driver: int) -> list[int]:
 
 
 def runs_over(plan: Strips, image: str, result: str) -> bool:
-    """Whether `result` may begin where `image` does, both row by row: no row is written over one still to be read.
+    """Whether `result` may begin where `image` does, both row by row: no row is overwritten before its last read.
 
     An elementwise node may read, itself, the row that it writes over.
     """
@@ -230,14 +235,15 @@ def _in_place(stage: Stage) -> tuple[int, ...]:
 
 
 def _unread(plan: Strips, image: str, done: list[int]) -> int:
-    """The first row of an image the region reads that somebody will still read, the stages having `done` so much."""
+    """The first row of an operand that some stage will still read when the stages have made `done` rows."""
     readers = [*plan.readers(image, follow=False), *plan.readers(image, follow=True)]
     first = [max(0, reach.first(done[at])) for at, reach in readers if done[at] < plan.stages[at].height]
     return min([plan.body.types[image].shape[2], *first])
 
 
 def _keep(plan: Strips, value: str, made: list[int]) -> int:
-    """The first row of `value` that somebody will still read, `made` being what there is. (Followers have it all.)"""
+    """The first row of `value` that some stage will still read when the stages have made `made` rows. (Followers have
+    read all of them.)"""
     maker = plan.maker(value)
     there = [] if maker is None else [made[maker]]
     return min([*there, *(max(0, reach.first(made[at])) for at, reach in plan.readers(value, follow=False))])

@@ -52,7 +52,7 @@ def _body(graph: Graph, node: Node) -> Graph:
 
 
 def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()) -> Graph:
-    """The graph with these images row by row, results over images that die wherever their regions allow it.
+    """The graph with these images row by row; a region writes its result over an image that dies in it where it may.
 
     Of those `able` to lie so too, the ones follow that an elementwise node could then write such a result over.
     """

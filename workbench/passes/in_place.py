@@ -40,7 +40,7 @@ def work_in_place(graph: Graph) -> Graph:
 
 
 def _in_place(node: Node, dying: set[str], root: dict[str, str], graph: Graph) -> Node:
-    """The node, its first result over the first operand that can be taken over, if there is one."""
+    """The node; its first result takes over the first operand that it may take over."""
     if node.body:
         return _sums_in_place(node, dying, root)
     able = ops.get(node.op).can_take(node.operands)
@@ -55,7 +55,7 @@ def _in_place(node: Node, dying: set[str], root: dict[str, str], graph: Graph) -
 
 
 def _sums_in_place(region: Node, dying: set[str], root: dict[str, str]) -> Node:
-    """The region, sums that grow channel by channel over the operands at which they begin."""
+    """The region; a sum over channels takes over the operand that it is accumulated onto."""
     if not region.attrs["channels"]:
         return region
     given = dict(zip(region.region_body.inputs, region.operands, strict=True))

@@ -150,7 +150,8 @@ def beam(problem: Problem, floor: int, width: int) -> State:
 
 
 def _settle(problem: Problem, state: State, floor: int) -> State:
-    """Run what needs no choice: the only node that may run, and what leaves no more alive within the peak so far."""
+    """Run what needs no choice: a node that alone is ready, and a chain that stays within the peak so far and leaves no
+    more alive than before."""
     while state.ready:
         after: State | None
         if state.ready & (state.ready - 1) == 0:
@@ -166,7 +167,8 @@ def _settle(problem: Problem, state: State, floor: int) -> State:
 
 
 def _chain(problem: Problem, start: State, node: int, within: int) -> State | None:
-    """The state after `node`, and what only it lets run, up to where no more is alive than before; else None."""
+    """The state after `node` and the nodes that it alone makes ready, up to the first that leaves no more alive than
+    before; None where there is none."""
     state = start
     while True:
         after = problem.step(state, node)

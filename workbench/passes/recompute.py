@@ -1,4 +1,4 @@
-"""Compute again in the backward what the forward would save, where that is more than what it is computed from.
+"""Rematerialize: compute again in the backward what the forward would save, where it is larger than its source.
 
     before   m, s, n = f(x)  …  loss  …  g(m, s, n)                  masks m, n and a kept slice s live on behind f
     after    f(x)            …  loss  …  m, s, n = f(x);  g(m, s, n)     only x does
@@ -29,8 +29,8 @@ LONGEST = 2
 def recompute(graph: Graph, later: Later) -> Graph:
     """The graph with those chains computed again that lower its peak once the `later` passes have run too.
 
-    Begins with each chain that spares more bytes than the image it starts from takes. As long as the peak is where one
-    of them runs again, it goes; then those that spare least go, as many as the peak does not need.
+    Begins with every chain that saves more bytes than the image it starts from takes. While the peak is where a chain
+    runs again, that chain is dropped. Then the chains that save least are dropped, as many as leave the peak as it is.
     """
     loss = next((index for index, node in enumerate(graph.nodes) if ops.get(node.op).loss), 0)
     saved = _saved(graph, loss)
@@ -54,7 +54,7 @@ def recompute(graph: Graph, later: Later) -> Graph:
 def _least_peak(
     graph: Graph, loss: int, chains: list[list[Node]], saved: set[str], later: Later
 ) -> tuple[int, list[list[Node]]]:
-    """The least peak on the way from all chains to those that run again elsewhere than at the peak, and its chains."""
+    """Drop chains that run again at the peak until there is none: the least peak on the way, and the chains it had."""
     best: tuple[int, list[list[Node]]] | None = None
     while chains:
         again, copies = _computed_again(graph, loss, chains, saved)
@@ -73,7 +73,7 @@ def _least_peak(
 
 
 def _chains(graph: Graph, loss: int, saved: set[str]) -> list[list[Node]]:
-    """From each image the chain that spares most, in the order of the images; what is in one is in no other."""
+    """For each image, in order, the chain that starts from it and saves most. No node is in two chains."""
     images = [name for name in graph.inputs if graph.types[name].rank]
     images += [node.results[0] for node in graph.nodes[:loss]]
     chains: list[list[Node]] = []
@@ -87,7 +87,7 @@ def _chains(graph: Graph, loss: int, saved: set[str]) -> list[list[Node]]:
 
 
 def _saved(graph: Graph, loss: int) -> set[str]:
-    """Images of the forward, and masks of such, each alone in its storage, that are read behind the loss."""
+    """Images and masks that the forward makes and the backward reads, each alone in its storage."""
     known = graph.analysis
     return {
         name for name, index in known.maker.items()
@@ -97,7 +97,7 @@ def _saved(graph: Graph, loss: int) -> set[str]:
 
 
 def _worth(graph: Graph, loss: int, image: str, saved: set[str]) -> list[Node]:
-    """The chain from an image that spares the most bytes; [] where none spares any."""
+    """The chain from an image that saves the most bytes; [] where none saves any."""
     there, chain, best, most, length = {image}, [], [], 0, 0
     spared = 0 if image in saved else -graph.types[image].bytes
     for node in graph.nodes[:loss]:
@@ -120,8 +120,8 @@ def _spared(graph: Graph, chain: list[Node], saved: set[str]) -> int:
 
 
 def _computed_again(graph: Graph, loss: int, chains: list[list[Node]], saved: set[str]) -> tuple[Graph, list[set[str]]]:
-    """The graph with what each chain makes of `saved` made once more, before it is first read behind the loss; and what
-    the values are called that each makes again."""
+    """The graph in which each chain runs once more, right before the backward first reads what it makes of `saved`; and
+    for each chain the names of the values that it makes the second time."""
     builder, new = Builder(graph), dict[str, str]()
     copies: list[set[str]] = []
     before: dict[int, list[Node]] = {}
@@ -139,10 +139,11 @@ def _computed_again(graph: Graph, loss: int, chains: list[list[Node]], saved: se
     nodes = list(graph.nodes[:loss])
     for at in range(loss, len(graph.nodes)):
         nodes += [*before.get(at, ()), _renamed(graph.nodes[at], new)]
-    read = {name for node in nodes for name in node.operands}
-    nodes = [_without_mask(node) if node.attrs.get("mask") and node.results[1] not in read else node for node in nodes]
     types = dict(graph.types) | {name: graph.types[old] for old, name in new.items()}
-    return without_dead_code(replace(graph, types=types).with_nodes(nodes)), copies
+    whole = replace(graph, types=types).with_nodes(nodes)
+    readers = whole.analysis.readers
+    nodes = [_without_mask(node) if node.attrs.get("mask") and not readers[node.results[1]] else node for node in nodes]
+    return without_dead_code(whole.with_nodes(nodes)), copies
 
 
 def _place(graph: Graph, loss: int, needed: set[str]) -> int:

@@ -60,11 +60,6 @@ class _Converter:
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
         self.values: dict[str, Value] = {}  # float value -> its int8 form
-        self.makers: dict[str, Node] = graph.producer()
-        self.readers: dict[str, list[Node]] = {}
-        for node in graph.nodes:
-            for name in node.operands:
-                self.readers.setdefault(name, []).append(node)
         layers = weighted_layers(graph, self._only_reader)
         self.layers = {layer.node.results[0]: layer for layer in layers}
         self.ties = {layer.node.results[0]: group for group in tied(layers, lambda layer: (layer.weight, layer.bias))
@@ -126,7 +121,7 @@ class _Converter:
 
     def _origin(self, name: str) -> str:
         """The value whose quantization `name` has: operators that take int8 unchanged pass it on."""
-        while (maker := self.makers.get(name)) is not None and emit.FORMS.get(maker.op) in PASSING_ON:
+        while (maker := self.graph.analysis.producer(name)) is not None and emit.FORMS.get(maker.op) in PASSING_ON:
             name = maker.operands[0]
         return name
 
@@ -205,12 +200,12 @@ class _Converter:
         node = end
         while ops.get(node.op).epilogue:
             self.done.add(node.results[0])
-            node = self.makers[node.operands[0]]
+            node = self.graph.nodes[self.graph.analysis.maker[node.operands[0]]]
         self.values[end.results[0]] = y
 
     def _only_reader(self, node: Node) -> Node | None:
-        readers = self.readers.get(node.results[0], [])
-        return readers[0] if len(readers) == 1 and node.results[0] not in self.graph.outputs else None
+        reader = self.graph.analysis.only_reader(node.results[0])
+        return None if reader is None else self.graph.nodes[reader]
 
     def _parameter(self, name: str, values: np.ndarray) -> Value:
         return emit.parameter(self.build, self.weights, name, values)

@@ -29,13 +29,13 @@ def widened(graph: Graph, ranges: Mapping[str, Range], output: Range | None) -> 
     more room than; None: it is not known.
     """
     targets = {} if output is None else dict.fromkeys(graph.outputs, output)
-    makers = graph.producer()
     wide = {}
     for name, (low, high) in ranges.items():
         growth = 1.0 if name in graph.inputs or name in targets else GROWTH
         least_low, least_high = targets.get(name, (0.0, 0.0))
         low, high = min(growth * low, least_low), max(growth * high, least_high)
-        six = name in makers and ops.get(makers[name].op).epilogue == "relu6"
+        maker = graph.analysis.producer(name)
+        six = maker is not None and ops.get(maker.op).epilogue == "relu6"
         wide[name] = low, min(high, 6.0) if six else high
     return wide
 

@@ -26,6 +26,7 @@ from workbench.frontends.tflite.network import converted
 from workbench.frontends.tflite.operators import OPERATORS
 from workbench.frontends.tflite.values import Values
 from workbench.ir.graph import Graph
+from workbench.ir.rewrite import without_dead_code
 from workbench.ir.verify import verify
 from workbench.plain import printable
 
@@ -50,8 +51,8 @@ def _network(values: Values, path: Path, graph: Graph) -> Model:
     network, inference = values.network, None
     if values.logits:
         logits, count = values.logits
-        graph, inference = graph.with_nodes(graph.nodes[:count], (logits.name,)), verify(_read(graph))
-    graph = _read(graph)
+        graph, inference = graph.with_nodes(graph.nodes[:count], (logits.name,)), verify(without_dead_code(graph))
+    graph = without_dead_code(graph)
     return Model(
         printable(path.stem), verify(graph), values.weights, None, f"imported from {network.file}",
         weights_from=network.file, source=str(path),
@@ -64,9 +65,8 @@ def _before(values: Values, path: Path, sound: int) -> Model | None:
     nodes = values.build.nodes[:sound]
     if not nodes:
         return None
-    read = {name for node in nodes for name in node.operands}
     graph = values.build.graph(values.build.value(nodes[-1].results[0])).with_nodes(nodes)
-    parameters = tuple(name for name in graph.parameters if name in read)
+    parameters = tuple(name for name in graph.parameters if graph.analysis.readers[name])
     graph = replace(graph, inputs=graph.inputs[:1], parameters=parameters)
     weights = {name: values.weights[name] for name in parameters}
     try:
@@ -74,16 +74,6 @@ def _before(values: Values, path: Path, sound: int) -> Model | None:
     except (GraphError, ShapeError):
         return None
     return Model(printable(path.stem), graph, weights, None, "", weights_from=values.network.file, source=str(path))
-
-
-def _read(graph: Graph) -> Graph:
-    """The graph without what nobody reads: parts of a SPLIT, and transposes that a later one undoes."""
-    needed, kept = set(graph.outputs), []
-    for node in reversed(graph.nodes):
-        if needed.intersection(node.results):
-            needed.update(node.operands)
-            kept.append(node)
-    return graph.with_nodes(reversed(kept))
 
 
 def _notes(values: Values) -> tuple[str, ...]:

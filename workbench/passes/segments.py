@@ -24,10 +24,11 @@ Body = tuple[Graph, tuple[str, ...], tuple[str, ...]]  # a sub-graph, and its op
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Nodes [begin, end): `members` work by `attrs`, those `before` and `after` run around the region; all by index.
+class Segment:
+    """Nodes [begin, end) of the order: the `members` of a region, and those that run `before` and `after` it, by index.
 
-    `over`: an image that the region reads, and the result that takes its place row by row; () where there is none.
+    `attrs`: the region's tile. `live`: bytes alive while it runs. `over`: an image that the region reads and the result
+    that is written over it row by row; () where there is none.
     """
 
     begin: int
@@ -41,12 +42,12 @@ class Stretch:
     over: Pair | tuple[()]
 
 
-class Stretches:
-    """All segments of at most `longest` members during which fewer than `limit` bytes live; made when asked for.
+class Segments:
+    """All segments of at most `longest` members during which fewer than `limit` bytes live. They are made when needed.
 
-    Values that are `fused_away` take no memory, except as the result of a region. `live` are the bytes that live while
-    each node runs by itself, as it does in `alone`, the same nodes in place or not; one without a kernel cannot. Images
-    that are `movable` can lie row by row.
+    `fused_away`: values that are never stored, except as the result of a region. `alone`: the same nodes, results over
+    operands as later passes have it. `live`: bytes alive while each node runs by itself, as it does in `alone`; a node
+    without a kernel cannot. `movable`: images that can lie row by row.
     """
 
     def __init__(self, graph: Graph, alone: Graph, longest: int, limit: int, fused_away: frozenset[str]) -> None:
@@ -64,22 +65,22 @@ class Stretches:
         ]
         self._rowwise = [self._works_by_rows(node) for node in graph.nodes]
         self._rowwise_at = [index for index in range(self.count) if self._rowwise[index]]
-        self._from: dict[int, list[Stretch]] = {}
+        self._from: dict[int, list[Segment]] = {}
 
-    def beginning_at(self, begin: int) -> list[Stretch]:
+    def beginning_at(self, begin: int) -> list[Segment]:
         if begin not in self._from:
             chain = self._by_channels(begin)
             self._from[begin] = [*self._by_rows(begin), *([chain] if chain else [])]
         return self._from[begin]
 
-    def over(self, nodes: Sequence[int]) -> list[list[Stretch]]:
-        """By the index behind their last node, at least all segments that hold one of these nodes (sorted)."""
-        ending: list[list[Stretch]] = [[] for _ in range(self.count + 1)]
+    def over(self, nodes: Sequence[int]) -> list[list[Segment]]:
+        """At least all segments that hold one of these nodes (sorted), by the index behind their last node."""
+        ending: list[list[Segment]] = [[] for _ in range(self.count + 1)]
         for begin in range(self.count):
             at = bisect_left(nodes, begin)
             if at < len(nodes) and nodes[at] < self._furthest(begin):
-                for stretch in self.beginning_at(begin):
-                    ending[stretch.end].append(stretch)
+                for segment in self.beginning_at(begin):
+                    ending[segment.end].append(segment)
         return ending
 
     def _furthest(self, begin: int) -> int:
@@ -96,7 +97,7 @@ class Stretches:
             and any(kind.rank == 4 and kind.dtype != "bit" for kind in kinds)
         )
 
-    def _by_rows(self, begin: int) -> Iterator[Stretch]:
+    def _by_rows(self, begin: int) -> Iterator[Segment]:
         """Segments that begin at a node, longer and longer."""
         if not self._rowwise[begin]:
             return
@@ -113,21 +114,21 @@ class Stretches:
                 inside |= 1 << index
                 if len(members) > self.longest:
                     return
-                stretch = self._stretch(begin, index + 1, members, before, after, inside, ROWS)
-                if stretch:
-                    yield stretch
+                segment = self._segment(begin, index + 1, members, before, after, inside, ROWS)
+                if segment:
+                    yield segment
             elif depends & inside:
                 after.append(index)
             else:
                 before.append(index)
 
-    def _by_channels(self, begin: int) -> Stretch | None:
-        """From a node that makes channels to the last that reads some, and the updates they lead to."""
+    def _by_channels(self, begin: int) -> Segment | None:
+        """The longest segment from a node that makes channels to the last that reads some, updates by them included."""
         inside = 0
         members: list[int] = []
         before: list[int] = []
         after: list[int] = []
-        sliced: set[str] = set()  # values that exist in slices
+        sliced: set[str] = set()  # values that exist as channel tiles
         waited = 0  # who reads those, or gradients made of them
         widest = None
         for index in range(begin, min(self.count, begin + 3 * self.longest)):
@@ -146,13 +147,13 @@ class Stretches:
             if made and made.gives != "sum":
                 waited |= self._read[node.results[0]]
             if sliced and all(not self._read[name] & ~inside for name in sliced):
-                widest = self._stretch(begin, index + 1, members, before, after, inside, CHANNELS) or widest
+                widest = self._segment(begin, index + 1, members, before, after, inside, CHANNELS) or widest
             if not waited & ~inside:
                 break
         return widest
 
     def _slice(self, node: Node, sliced: set[str]) -> Slice | None:
-        """How a node works channel by channel, if it can: made from operands in slices, or the first to make some."""
+        """How a node works channel by channel, if it can: it reads channel tiles, or is the first to make some."""
         where = tuple(index for index, name in enumerate(node.operands) if name in sliced)
         kinds = [self.graph.types[name] for name in node.operands]
         if bool(where) != bool(sliced) or self.graph.types[node.results[0]].rank == 0:
@@ -166,10 +167,10 @@ class Stretches:
             value in self.graph.nodes[at].results and fused_name(self.graph.nodes[at].op, node.op) for at in members
         )
 
-    def _stretch(
+    def _segment(
         self, begin: int, end: int, members: list[int], before: list[int], after: list[int], inside: int,
         attrs: Mapping[str, int],
-    ) -> Stretch | None:  # fmt: skip
+    ) -> Segment | None:  # fmt: skip
         body, done = self._body(members, inside, attrs), (1 << begin) - 1
         for index in before:
             done |= 1 << index
@@ -187,7 +188,7 @@ class Stretches:
         live += plan.scratch - (self._pieces[over[1]].bytes if over else 0)
         if live >= self.limit or (len(members) < 2 and not over):
             return None
-        return Stretch(begin, end, tuple(members), tuple(before), tuple(after), live, body, attrs, over)
+        return Segment(begin, end, tuple(members), tuple(before), tuple(after), live, body, attrs, over)
 
     def _sums(self, body: Body, done: int) -> list[Pair]:
         """Values that nobody reads once these nodes are done, and the sums that begin at them, in the same place."""
