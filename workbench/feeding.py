@@ -56,7 +56,7 @@ class Training(Given, Scheduling):
             raise DataError("at least one training step is needed; got None", "give steps or epochs, 1 or more")
         schedule = usual_schedule(self.epochs, self.lr_decay) if self.lr_schedule is None else self.lr_schedule
         object.__setattr__(self, "lr_schedule", schedule)
-        require_schedule(self.lr_schedule, self.lr_decay)
+        require_schedule(schedule, self.lr_decay)
         if self.patience is not None and self.epochs is None:
             raise DataError(
                 "patience counts epochs without a better validation loss", "give --epochs, the most of them"

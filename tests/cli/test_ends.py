@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,13 @@ def test_our_own_bugs_are_called_so(capsys, monkeypatch):
     assert "Traceback" not in err
     assert main(["models", "-vv"]) == 70
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_stream_of_python_takes_the_output():
+    """Not every stream can be told what to do with a character it does not know."""
+    with redirect_stdout(StringIO()) as told:
+        assert main(["boards"]) == 0
+    assert "nrf52840" in told.getvalue()
 
 
 def test_ctrl_c_ends_quietly_and_keeps_what_was_learned(tmp_path):

@@ -167,7 +167,9 @@ def section_of(elf: Path, symbol: str) -> str:
 def test_a_built_firmware_learns_by_itself(tmp_path):
     """Nobody writes rates: it starts with those of `build`, by default those of `run`."""
     compiled = session.compile(frontends.load("mlp"), "last-1")
-    for how, rates in (({}, (0.02, 0.02)), ({"lr": 0.5}, (0.5, 0.5)), ({"lr": 0.5, "lr_bias": 0.25}, (0.5, 0.25))):
+    auto = {"lr": "auto"}  # what a sweep of the host would find: until then it is the usual one
+    for how, rates in (({}, (0.02, 0.02)), (auto, (0.02, 0.02)), ({"lr": 0.5}, (0.5, 0.5)),
+                       ({"lr": 0.5, "lr_bias": 0.25}, (0.5, 0.25))):  # fmt: skip
         built = session.build(compiled, BOARD, tmp_path, **how)
         machine = Machine(built.image.elf, BOARD)
         machine.start()

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,3 +193,9 @@ def test_classes_are_for_networks_that_leave_them_open():
 def test_a_name_that_is_no_network_says_what_there_is(name, words):
     with pytest.raises(ModelError, match=words):
         frontends.load(name)
+
+
+def test_a_path_is_read_as_its_text():
+    assert frontends.load(Path("lenet")).name == "lenet"
+    with pytest.raises(ModelError, match=r"no network is called 'lenett'\n  help: did you mean lenet\?"):
+        frontends.load(Path("lenett"))

@@ -130,6 +130,7 @@ WHOLE = print_graph(conv_relu())
         ("    %2\n}", "    %9\n}", "output %9 is never made"),
         ("needs_grad=True", "needs_grad=0.5", "needs a grad_slice"),
         ("needs_grad=True", "needs_grad=0.5, grad_slice=[, 1]", "is no [axis, channels]"),
+        ("needs_grad=True", "needs_grad=0.5, grad_slice=[1]", "is no [axis, channels]"),
         ("padding=[1, 1, 1, 1]", "padding=[1, 1, 1, 1], groups=0", "groups"),
         ("fn (", "func (", "IR text is"),
     ],

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from abc import abstractmethod
 from importlib import import_module
 from importlib.metadata import version
 
@@ -91,20 +92,24 @@ class _Question(argparse.Action):
     def __init__(self, **how):
         super().__init__(nargs=0, **how)
 
+    @abstractmethod
+    def answer(self) -> None:
+        """Print it."""
+
     def __call__(self, *_):
         self.answer()
         raise SystemExit(0)
 
 
 class _Version(_Question):
-    def answer(self):
+    def answer(self) -> None:
         print(f"workbench {version('workbench')}")
 
 
 class _Overview(_Question):
     """The verbs in their groups, and the first commands to type."""
 
-    def answer(self):
+    def answer(self) -> None:
         print("Train neural networks on an emulated microcontroller, and measure every byte.\n")
         print("usage: workbench VERB [MODEL] [OPTION …]")
         for title, verbs in GROUPS.items():

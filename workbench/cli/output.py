@@ -142,7 +142,8 @@ def _require_writable(folder: Path) -> None:
 def stopping_after_a_step():
     """Gives what training asks after each step: whether Ctrl-C has been pressed. Before it has asked, and the second
     time, Ctrl-C ends everything at once."""
-    asked, pressed = [], []
+    asked: list[bool] = []
+    pressed: list[bool] = []
 
     def interrupted() -> bool:
         asked.append(True)

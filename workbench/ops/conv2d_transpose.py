@@ -108,11 +108,11 @@ def slices(sliced: Ints, dy: TensorType, w: TensorType, *onto: TensorType, group
     if onto and (groups > 1 or sliced != (0,)):
         return None
     attrs |= {"groups": groups, "channels": channels, "kernel_size": kernel_size}
-    _, _, made, height, width, filters, *window = [*literals(dy, w, **attrs), 0][:17]
+    _, _, each, height, width, filters, *window = [*literals(dy, w, **attrs), 0][:17]
     if groups == 1 and sliced == ():
-        role, numbers = "made", (made, height, width, filters, *window)
+        role, numbers = "made", (each, height, width, filters, *window)
     elif groups == 1 and sliced == (0,) and kernel_size == (1, 1):
-        role, numbers = "onto", (made, height, width, *window)
+        role, numbers = "onto", (each, height, width, *window)
     elif sliced == (0,) and groups == channels == dy.shape[1]:
         role, numbers = "each", (groups, height, width, *window)
     else:

@@ -40,8 +40,8 @@ def fuse(gradient: Op, header: str, function: str) -> Op:
         return squares.evaluate(gradient.evaluate(dy, x, **attrs), s, unit=unit)
 
     def within(dy: Range, x: Range, s: Range | None = None, *, unit: float, **attrs: Any) -> Range:
-        (made,) = gradient.ranges(dy, x, **attrs)
-        return squares.ranges(made, *([] if s is None else [s]), unit=unit)[0]
+        (of_gradient,) = gradient.ranges(dy, x, **attrs)
+        return squares.ranges(of_gradient, *([] if s is None else [s]), unit=unit)[0]
 
     def literals(dy: TensorType, x: TensorType, s: TensorType | None = None, *, unit: float, **attrs: Any) -> Literals:
         return [*gradient.needed_kernel.literals(dy, x, **attrs), unit]

@@ -78,18 +78,18 @@ def fuse(gradient: Op, update: Op) -> Op:
     def slices(sliced: Ints, *types: TensorType, **attrs: Any) -> Slice | None:
         """As the gradient's; w, its momentum and its scales are passed from the tile's first channel on too."""
         operands, inner, written, rest, outer = parts(types, attrs)
-        made = 0 not in sliced and gradient.slices(tuple(index - 1 for index in sliced), *operands, **inner)
-        if not made or made.gives != "part":
+        tile = 0 not in sliced and gradient.slices(tuple(index - 1 for index in sliced), *operands, **inner)
+        if not tile or tile.gives != "part":
             return None
-        dw, row = gradient.infer(*operands, **inner), made.advance[-1]
+        dw, row = gradient.infer(*operands, **inner), tile.advance[-1]
         numbers = [*of_update.literals(*written, dw, *rest, **outer)[UPDATES[update.name] :]]
         further = dict.fromkeys((index + count - 1 for index in takes[1:]), row)
         if update.name in QUANTIZED:  # its elements are hashed by their place in all of the weight
             numbers, further = ["first", *numbers[1:]], {1 + count: 1}
         return replace(
-            made, header=kernel.header, function=function, literals=(*made.literals, *numbers),
+            tile, header=kernel.header, function=function, literals=(*tile.literals, *numbers),
             operands=kernel.operands,
-            advance={0: row} | {index + 1: by for index, by in made.advance.items() if index >= 0} | further,
+            advance={0: row} | {index + 1: by for index, by in tile.advance.items() if index >= 0} | further,
         )  # fmt: skip
 
     name, (stem, kind) = (

@@ -49,10 +49,10 @@ def scratch(dy: TensorType, x: TensorType, **_: Any) -> int:
 def slices(
     sliced: Ints, dy: TensorType, x: TensorType, *, x_scale: float, x_zero_point: int, **attrs: Any
 ) -> Slice | None:
-    made = conv2d_backward_weight.slices(sliced, dy, x, **attrs)
-    return made and replace(
-        made, header="conv2d_backward_weight_s8.h", function="conv2d_backward_weight_s8",
-        literals=(*made.literals, x_scale, x_zero_point), scratch=lambda count: scratch(dy, x),
+    tile = conv2d_backward_weight.slices(sliced, dy, x, **attrs)
+    return tile and replace(
+        tile, header="conv2d_backward_weight_s8.h", function="conv2d_backward_weight_s8",
+        literals=(*tile.literals, x_scale, x_zero_point), scratch=lambda count: scratch(dy, x),
     )  # fmt: skip
 
 

@@ -28,12 +28,12 @@ def scratch(dy: TensorType, w: TensorType, *_: TensorType, groups: int, kernel_s
 def slices(
     sliced: Ints, dy: TensorType, w: TensorType, *onto: TensorType, kernel_size: Ints, **attrs: Any
 ) -> Slice | None:
-    made, taps = conv2d_transpose.slices(sliced, dy, w, *onto, kernel_size=kernel_size, **attrs), prod(kernel_size)
-    if made is None:
+    tile, taps = conv2d_transpose.slices(sliced, dy, w, *onto, kernel_size=kernel_size, **attrs), prod(kernel_size)
+    if tile is None:
         return None
-    function = made.function.replace("_f32", "_s8")
+    function = tile.function.replace("_f32", "_s8")
     filters = {"conv2d_transpose_made_s8": dy.shape[1], "conv2d_transpose_each_s8": 1}.get(function)
-    return replace(made, header="conv2d_transpose_slice_s8.h", function=function,
+    return replace(tile, header="conv2d_transpose_slice_s8.h", function=function,
                    scratch=lambda count: 4 * (filters or count) * taps)  # fmt: skip
 
 

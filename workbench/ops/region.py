@@ -1,9 +1,9 @@
-"""region: what its body means, executed some rows at a time (`rows` of the body's last node), or some channels where
-`channels` is not 0, so that values inside the body never exist whole. How: ir/strips.py and codegen/region.py,
-ir/slices.py and codegen/slices.py.
+"""region: a graph of its own, the body, executed so that values inside it never exist whole: stripe by stripe, `rows`
+rows of the body's last node a step, or channel tile by channel tile, `channels` a step, where `channels` is not 0.
 
-The body is a graph of its own: its inputs are the region's operands in order, its outputs the region's results. In it
-everything lies channel by channel; an image outside may lie row by row (NHCW), as do the results numbered `by_rows`.
+It means what its body means. The inputs of the body are the region's operands in order, its outputs the region's
+results. Inside, every image lies channel by channel; an image outside may lie row by row (NHCW), as do the results
+numbered `by_rows`. How it runs: ir/strips.py and codegen/region.py, ir/slices.py and codegen/slices.py.
 """
 
 from typing import Any
@@ -66,15 +66,15 @@ def _scratch(*_: Any, body: Graph, rows: int, channels: int, **__: Any) -> int:
 
 def evaluate(*operands: np.ndarray, body: Graph, **_: Any) -> tuple[np.ndarray, ...]:
     precision = next((a.dtype.type for a in operands if np.issubdtype(a.dtype, np.floating)), np.float32)
-    made = interpret(body, dict(zip(body.inputs, operands, strict=True)), precision)
-    return tuple(made[name] for name in body.outputs)
+    results = interpret(body, dict(zip(body.inputs, operands, strict=True)), precision)
+    return tuple(results[name] for name in body.outputs)
 
 
 def within(*operands: Range, body: Graph, **_: Any) -> tuple[Range, ...]:
     values = dict(zip(body.inputs, operands, strict=True))
     for node in body.nodes:
-        made = ops.get(node.op).ranges(*(values[name] for name in node.operands), **node.attrs)
-        values.update(zip(node.results, made, strict=True))
+        results = ops.get(node.op).ranges(*(values[name] for name in node.operands), **node.attrs)
+        values.update(zip(node.results, results, strict=True))
     return tuple(values[name] for name in body.outputs)
 
 
@@ -83,8 +83,9 @@ def macs(*_: TensorType, body: Graph, **__: Any) -> int:
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
-    """Chains of convolutions, poolings and their gradients, in strips of one row and of several, or of channels; those
-    in strips also with all images row by row, results over images where they may be.
+    """Chains of convolutions, poolings and their gradients, in stripes of one row and of several, and in channel tiles.
+
+    Those in stripes come once more with all images stored row by row, and results over images where that is allowed.
     """
     cases = []
     for chain, step in CHAINS:

@@ -29,29 +29,27 @@ def _check(what: str, x: TensorType, size: Ints) -> None:
         raise ShapeError(f"{what}: images have up to {LARGEST} rows and columns; got {x} and {size}")
 
 
-def _scale(pixels: int, made: int, align_corners: bool) -> np.float32:
+def _scale(pixels: int, new: int, align_corners: bool) -> np.float32:
     """The distance in x between two neighbours of y."""
-    if align_corners and made > 1:
-        return np.float32(pixels - 1) / np.float32(made - 1)
-    return np.float32(pixels) / np.float32(made)
+    if align_corners and new > 1:
+        return np.float32(pixels - 1) / np.float32(new - 1)
+    return np.float32(pixels) / np.float32(new)
 
 
-def _nearest(pixels: int, made: int, align_corners: bool, half_pixel_centers: bool) -> np.ndarray:
+def _nearest(pixels: int, new: int, align_corners: bool, half_pixel_centers: bool) -> np.ndarray:
     """For each row of y the row of x that it repeats; columns alike."""
-    at = (np.arange(made, dtype=np.float32) + np.float32(0.5 * half_pixel_centers)) * _scale(
-        pixels, made, align_corners
-    )
+    at = (np.arange(new, dtype=np.float32) + np.float32(0.5 * half_pixel_centers)) * _scale(pixels, new, align_corners)
     index = at.astype(np.int64)
     index += align_corners & (at - index.astype(np.float32) >= 0.5)
     return np.minimum(index, pixels - 1)
 
 
-def _rows_and_columns(pixels: Ints, made: Ints, how: Attrs) -> list[np.ndarray]:
-    return [_nearest(*each, **how) for each in zip(pixels, made, strict=True)]
+def _rows_and_columns(pixels: Ints, new: Ints, how: Attrs) -> list[np.ndarray]:
+    return [_nearest(*each, **how) for each in zip(pixels, new, strict=True)]
 
 
-def _where(pixels: Ints, made: Ints, how: Attrs) -> tuple[Any, ...]:
-    rows, columns = _rows_and_columns(pixels, made, how)
+def _where(pixels: Ints, new: Ints, how: Attrs) -> tuple[Any, ...]:
+    rows, columns = _rows_and_columns(pixels, new, how)
     return (slice(None), slice(None), rows[:, None], columns[None, :])
 
 
@@ -67,9 +65,9 @@ def literals(x: TensorType, *, size: Ints, **how: Any) -> Literals:
     return _literals(x.shape[:2], x.shape[2:], size, how)
 
 
-def _literals(planes: Ints, pixels: Ints, made: Ints, how: Attrs) -> Literals:
+def _literals(planes: Ints, pixels: Ints, new: Ints, how: Attrs) -> Literals:
     """Planes, rows and columns of x and of y, and two tables: the row and the column of x that each of y repeats."""
-    return [planes[0] * planes[1], *pixels, *made, *map(in_flash, _rows_and_columns(pixels, made, how))]
+    return [planes[0] * planes[1], *pixels, *new, *map(in_flash, _rows_and_columns(pixels, new, how))]
 
 
 CASES = (  # shape, size, align_corners, half_pixel_centers

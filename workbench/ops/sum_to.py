@@ -42,11 +42,11 @@ def within(x: Range, b: Range | None = None, *, zero_point: int, times: float, *
         return evaluate(*operands, times=abs(times), **attrs)
 
     if b is None:
-        made = sums(magnitude)(x)
+        total = sums(magnitude)(x)
     else:
         real = b if b.low.dtype == np.float32 else exactly(known(b).astype(np.float64) - zero_point)
-        made = sums(magnitude)(x, real)
-    return made if times > 0 else Range(-made.high, -made.low)
+        total = sums(magnitude)(x, real)
+    return total if times > 0 else Range(-total.high, -total.low)
 
 
 def function(x: TensorType, b: TensorType | None = None, **_: Any) -> str:

@@ -48,8 +48,8 @@ def names_width(labels, runs) -> float:
 def names(labels, figure, runs, heights, right):
     """Left of the bars: the group's name once, over several lines where it is long, the schedule of each run."""
     scheduled = "schedule" in tables.apart(runs)
-    for name, rows in groupby(zip(group_names(runs), runs, heights, strict=True), key=itemgetter(0)):
-        rows = list(rows)
+    for name, group in groupby(zip(group_names(runs), runs, heights, strict=True), key=itemgetter(0)):
+        rows = list(group)
         lines = name_lines(labels, name, _room(runs), (len(rows) * ROW + BREAK) // LINE)
         above = (len(lines) - 1) * LINE / 2 if len(rows) == 1 else 0
         for at, line in enumerate(lines):

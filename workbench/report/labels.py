@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import Counter
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.transforms import Bbox
 
@@ -15,7 +16,7 @@ LEADING = 1.35  # heights of a letter a line of several takes
 class Labels:
     """Places text in pixel space and remembers what is taken. The axes' limits must be final before it is used."""
 
-    def __init__(self, figure):
+    def __init__(self, figure: Figure) -> None:
         self.figure = figure
         self.renderer = FigureCanvasAgg(figure).get_renderer()
         self.taken: list[Bbox] = []
