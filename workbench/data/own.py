@@ -53,7 +53,7 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
     samples = read(given, network, reading)
     x, layout = fit.inputs(samples, network)
     targets = fit.targets(samples, network, loss, reading.unlabelled)
-    train, test, told = _parts(samples, targets, reading)
+    train, test, divided = _parts(samples, targets, reading)
     if len(train) == 0:
         raise DataError(f"{samples.source} has no samples to train on", "the part to train on is empty")
     normalize = found(reading.normalize or _usual(samples, network), x[train])
@@ -61,7 +61,7 @@ def resolved(given, network: Network, reading: Reading, loss: str | None = None)
     data = Data(
         samples.source, normalize.apply(x[train]), targets.values[train], normalize.apply(x[test]),
         targets.values[test], targets.classes, GIVEN, seen[train], seen[test], targets.target, targets.names,
-        layout=layout, split=told, normalize=normalize, reading=reading.asked, notes=samples.notes,
+        layout=layout, split=divided, normalize=normalize, reading=reading.asked, notes=samples.notes,
         origins=tuple(map(samples.origin, test.tolist())),
         **({} if samples.groups is None else {"train_groups": samples.groups[train]}),
     )  # fmt: skip
