@@ -36,11 +36,11 @@ CLASSIFY = Objective()
 
 
 def objective(target: str, loss: str | None = None) -> Objective:
-    """For targets of this kind: cross-entropy of labels and mse of numbers, unless `loss` says another."""
+    """The objective for such targets: cross-entropy of labels and mse of numbers, unless `loss` names another."""
     return Objective(loss or (CROSS_ENTROPY if target == LABELS else MSE), target)
 
 
 def as_asked(aim: Objective, asked: Minimizing) -> Objective:
-    """The objective with all that was asked for beside its loss, which the data decides too."""
+    """The objective with the options asked for. The loss stays: the data had a say in it."""
     further = [each.name for each in fields(Minimizing) if each.name != "loss"]
     return replace(aim, **{name: getattr(asked, name) for name in further})

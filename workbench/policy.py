@@ -1,4 +1,4 @@
-"""UpdatePolicy: which parameters a training step updates, and which part of them (how, says options.Optimizer).
+"""UpdatePolicy: which parameters a training step updates, and which part of them (options.Optimizer says how).
 
 Data only; passes/apply_policy resolves it against a network. A policy is a text of terms joined by +, or a file:
 
@@ -74,7 +74,7 @@ class UpdatePolicy:
 
     @property
     def where(self) -> str:
-        """How messages call it."""
+        """The policy's name in messages."""
         return self.file or f"policy {self.name}"
 
 
@@ -117,7 +117,7 @@ def parse_policy(text: str | UpdatePolicy) -> UpdatePolicy:
 
 
 def parse_policies(texts: Sequence[str], parse: Callable[[str], UpdatePolicy] = parse_policy) -> list[UpdatePolicy]:
-    """Several policies beside each other. Raises PolicyError where two have one name: no table tells them apart."""
+    """The policies of several texts. Raises PolicyError where two share a name: no table could tell them apart."""
     policies = [parse(text) for text in texts]
     named: dict[str, str] = {}
     for text, policy in zip(texts, policies, strict=True):

@@ -4,7 +4,6 @@ import errno
 import os
 import sys
 import traceback
-from io import TextIOWrapper
 
 from workbench.cli.grammar import parse
 from workbench.cli.output import safe_streams, say_error
@@ -22,8 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that knows no '→', a file's name that is no text
+        if reconfigure := getattr(stream, "reconfigure", None):  # a stream of a notebook has none
+            reconfigure(errors="replace")  # a terminal that knows no '→', a file's name that is no text
     try:
         args = parse(arguments)
     except ImportError as error:

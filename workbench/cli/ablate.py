@@ -17,7 +17,7 @@ TABLE = "ablation.csv"
 
 
 def ablate(args, policies: list[str]) -> int:
-    """Run the cells of one policy, a step each, and print both tables; the exit code of the worst cell."""
+    """Run the cells of one policy, a step each, and print both tables; gives the exit code of the worst cell."""
     from workbench.cli.compare import cells_told
     from workbench.record.folder import filling
     from workbench.study.ablate import ablation_cells, steps_of

@@ -80,7 +80,7 @@ def _text(model: str, outcome, verbose: int) -> str:
 
 
 def sentence(finding) -> str:
-    """What is wrong, in a line: the operator, the element, what was expected and what was got."""
+    """A finding in one line: the operator, the element, the expected value and the actual one."""
     value, operator = f"%{finding.value}", f"{finding.symbol} ({finding.node})"
     if finding.index is not None and finding.what not in ACCESSES:
         value += f"[{', '.join(map(str, finding.index))}]"

@@ -118,12 +118,12 @@ def _took(meta: dict) -> str:
 
 
 def _count(args, wanted) -> int:
-    """How many runs there will be: all cells with the first seed, one a policy with each further one."""
+    """The number of runs: every cell with the first seed, and one a policy with each further seed."""
     return len(wanted) + len({cell.policy for cell in wanted}) * ((args.seeds or 1) - 1)
 
 
 def cells_told(args, count: int) -> dict:
-    """What compare_cells tells of each cell, as progress: when it begins and when it is there."""
+    """The callbacks of compare_cells: they report each cell that begins, and each that is done, as progress."""
     done = []
 
     def begun(cell) -> None:

@@ -60,7 +60,7 @@ def execute(args) -> int:
 
 
 def run_arguments(args: argparse.Namespace) -> argparse.Namespace:
-    """Those of `run`, as AS_RUN and the demo's own say."""
+    """The arguments of `run` for AS_RUN, with the demo's own options."""
     parser = argparse.ArgumentParser()
     run.add_arguments(parser)
     return argparse.Namespace(**vars(parser.parse_args(AS_RUN.split())) | vars(args))

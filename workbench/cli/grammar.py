@@ -36,7 +36,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def parser() -> "Grammar":
-    """The whole grammar; each verb's module adds its own part."""
+    """The parser of all verbs; each verb's module adds its own arguments."""
     top = Grammar(prog="workbench", add_help=False)
     top.add_argument("-h", "--help", action=_Overview)
     top.add_argument("-V", "--version", action=_Version)
@@ -47,7 +47,7 @@ def parser() -> "Grammar":
 
 
 def verb_parser(name: str, make=None) -> "Grammar":
-    """The part of one verb."""
+    """The parser of one verb."""
     module = import_module(f"workbench.cli.{name}")
     made = (make or Grammar)(name, description=module.__doc__, epilog=EPILOGS.get(name), formatter_class=_Formatter)
     made.prog = f"workbench {name}"
@@ -123,14 +123,14 @@ class _Overview(_Question):
 
 
 def _question(arguments: list[str]) -> list[str]:
-    """`help run` is `run --help`; nothing at all asks for help too."""
+    """`help run` becomes `run --help`; no words at all become `--help`."""
     if not arguments or arguments == ["help"]:
         return ["--help"]
     return [*arguments[1:2], "--help"] if arguments[0] == "help" else arguments
 
 
 def _joined(arguments: list[str]) -> list[str]:
-    """`--passes -in-place` as `--passes=-in-place`: argparse alone would take the value for an option."""
+    """`--passes -in-place` becomes `--passes=-in-place`: argparse would take the value for an option."""
     words: list[str] = []
     for word in arguments:
         if words and words[-1] in MAY_BEGIN_WITH_MINUS and word.startswith("-") and not word.startswith("--"):
@@ -141,7 +141,7 @@ def _joined(arguments: list[str]) -> list[str]:
 
 
 def _refuse(verb: Grammar, unknown: list[str]) -> None:
-    """The first word that the verb does not take."""
+    """End with an error about the first word that the verb does not take."""
     word = next((word for word in unknown if word.startswith("-")), unknown[0]).split("=")[0]
     if not word.startswith("-"):
         verb.error(f"{word!r} is one argument too many")

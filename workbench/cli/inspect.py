@@ -59,14 +59,14 @@ def execute(args) -> int:
 
 
 def _boards(args) -> list:
-    """Those to fit on: the one asked for, or all real ones; `--sram` is of the one asked for or the default."""
+    """The boards to fit on: --board, or all real ones. `--sram` limits --board, or the default board."""
     if args.board is None and args.sram is None:
         return list(boards.REAL)
     return [boards.chosen(args.board or boards.DEFAULT, args.sram)]
 
 
 def _estimates(args, model, policies, wanted):
-    """One a policy, or why there are none."""
+    """The estimate of each policy; or none, and the reason."""
     from workbench.study.inspection import estimate
 
     found = []
@@ -83,7 +83,7 @@ def _estimates(args, model, policies, wanted):
 
 
 def _refuse(args, error) -> int:
-    """Tell all of a file's obstacles, and what there is before the first."""
+    """Print all obstacles of a file, and the layers before the first one."""
     from workbench.frontends.obstacles import grouped
     from workbench.frontends.summary import title
     from workbench.study.inspection import trained_layers

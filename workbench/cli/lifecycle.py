@@ -64,7 +64,7 @@ def execute(args) -> int:
 
 
 def schedules(text: str, passes: str) -> list[str]:
-    """The schedules named in `a,b`, each once. Raises WorkbenchError for one, or a pass, that there is not."""
+    """The schedules named in `a,b`, each once. Raises WorkbenchError for an unknown schedule or pass."""
     from workbench.passes.pipeline import chosen_passes
 
     found = names(text, "--schedules")

@@ -10,7 +10,7 @@ from workbench.report.engines import native_words
 
 
 def origins(meta: dict) -> dict[str, str]:
-    """What the samples and the weights were, where that is not the network's data set and weights to begin with."""
+    """The origin of samples and weights that are not the network's own."""
     told, source = {}, meta.get("weights_from")
     made_up = "data" in meta and meta["data"] is None
     if isinstance(meta.get("data"), dict) and meta["data"].get("source") not in data.names():
@@ -48,7 +48,7 @@ def origins_text(meta: dict) -> str:
 
 
 def trained_once(runs: Sequence[Run]) -> list[str]:
-    """A note where some of several runs took over what the training of another came to."""
+    """A note where some runs took over losses and accuracy of another run's training."""
     having = [run.meta for run in runs if run.meta.get("trained_by") and run.meta["steps"] > 1]
     if not having:
         return []

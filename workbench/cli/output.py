@@ -19,7 +19,7 @@ def say(text: str = "") -> None:
 
 
 def say_more(args, text: str = "") -> None:
-    """What --quiet leaves out: notes, what was written where, what to do next."""
+    """Say what --quiet leaves out: notes, files written, the next command."""
     if not args.quiet:
         say(text)
 
@@ -29,7 +29,7 @@ def say_error(text: str) -> None:
 
 
 def say_note(text: str | None, args=None) -> None:
-    """What may surprise, on stderr; nothing if there is nothing to say, or if `args` ask for --quiet."""
+    """A note on stderr; nothing for an empty text, or under --quiet."""
     if text and not (args and args.quiet):
         print(f"note: {text}", file=sys.stderr)
 
@@ -39,7 +39,7 @@ def say_json(value) -> None:
 
 
 class SafeStream:
-    """A stream whose text moves no cursor, whatever names it holds (see plain). `raw` is the stream itself."""
+    """A stream that spells out control characters: no name moves the cursor (see plain). `raw`: the stream itself."""
 
     def __init__(self, raw):
         self.raw = raw
@@ -53,13 +53,13 @@ class SafeStream:
 
 @contextmanager
 def safe_streams():
-    """Where text goes out: while a command runs all it says passes through a SafeStream, whoever says it."""
+    """While the block runs, all text on stdout and stderr passes through a SafeStream."""
     with redirect_stdout(SafeStream(sys.stdout)), redirect_stderr(SafeStream(sys.stderr)):
         yield
 
 
 def names(text: str, option: str) -> list[str]:
-    """What `a,b` names, each once. Raises WorkbenchError where nothing stands, before or behind a comma too."""
+    """The names in `a,b`, each once. Raises WorkbenchError for an empty name."""
     found = [name.strip() for name in text.split(",")]
     if not all(found):
         what = "nothing" if not any(found) else f"nothing beside a comma: {text}"
@@ -123,7 +123,7 @@ def output_file(chosen: str, force: bool) -> Path:
 
 
 def _make(folder: Path) -> None:
-    """Now, not after an hour of training, is the time to hear that there can be no such folder."""
+    """Make the folder before the training, so that an error comes now, not after an hour."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -131,7 +131,7 @@ def _make(folder: Path) -> None:
 
 
 def _require_writable(folder: Path) -> None:
-    """The same, for a folder that need not be there yet."""
+    """Raise WorkbenchError for a folder that cannot be written, or could not be made."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         reason = f"{there.absolute()} is no folder that can be written"
@@ -161,7 +161,7 @@ def stopping_after_a_step():
 
 @contextmanager
 def stopping():
-    """The first Ctrl-C is answered at once; ending the processes takes a moment, and no further one disturbs it."""
+    """The first Ctrl-C interrupts the block; further ones are ignored while its processes end."""
 
     def stop(*_):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -174,7 +174,7 @@ def stopping():
 
 @contextmanager
 def _on_ctrl_c(stop):
-    """`stop` handles Ctrl-C, unless the one who called us does."""
+    """`stop` handles Ctrl-C, unless the caller has a handler of its own."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
         yield

@@ -77,7 +77,7 @@ def _of_file(args, capacity: int | None):
 
 
 def _searched(buffers, capacity: int | None, seconds: float):
-    """A plan within `capacity`, or the smallest to be found where there is none given."""
+    """A plan within `capacity`; without one, the smallest plan that the search finds."""
     from workbench.plan.allocate import allocate, greedy
     from workbench.plan.exact import Limit, fit
     from workbench.plan.problem import plan_of

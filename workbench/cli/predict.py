@@ -58,7 +58,7 @@ def _is_run(name: str) -> bool:
 
 
 def _no_run(place: Path) -> RecordError:
-    """What to say of a folder that holds no run, or is not there."""
+    """The error for a folder that holds no run, or does not exist."""
     beside = place if place.is_dir() else place.parent
     found = (each for depth in ("*", "*/*") for each in beside.glob(f"{depth}/{RUN}"))  # seeds of cells lie deeper
     runs = sorted(str(each.parent) for each in found)[:MOST_RUNS]
@@ -101,7 +101,7 @@ def _by_model(args):
 
 
 def as_object(made) -> dict:
-    """What --json tells of predictions; scores that are no numbers are null."""
+    """Predictions as --json prints them; scores that are no numbers are null."""
     import numpy as np
 
     scores = made.scores.astype(object)
@@ -146,7 +146,7 @@ def _by(engine) -> str:
 
 
 def _present(made) -> tuple[Any, list[str]]:
-    """The confusion matrix and the names of its classes, without those that a network could tell but nobody has."""
+    """The confusion matrix and the names of its classes, without classes that no sample has and no score predicts."""
     matrix, known = made.confusion, len(made.data.names) or made.data.classes or 0
     kept = [at for at in range(len(matrix)) if at < known or matrix[at].any() or matrix[:, at].any()]
     return matrix[kept][:, kept], [made.classes[at] for at in kept]
@@ -201,7 +201,7 @@ def _write(folder: Path, name: str, run, made) -> list[str]:
 
 
 def _table(made):
-    """A row a sample: what it is, what it was taken for, its loss, its scores."""
+    """A row a sample: its class, the predicted one, its loss, its scores."""
     import pandas as pd
 
     columns = {"sample": made.data.origins or range(len(made.scores))}

@@ -60,7 +60,7 @@ def execute(args) -> int:
 
 
 def _refusal(args, weights) -> str:
-    """Why weights that --load-weights would refuse are not written; '' where they are, or nobody asked for them."""
+    """Why the weights are not written: --load-weights would refuse them. '' where they are, or nobody wants them."""
     from workbench.report.learning.weights import no_numbers_note
     from workbench.report.training_notes import SMALLER_RATE
 
@@ -108,7 +108,7 @@ def tell(args, run, folder: Path) -> int:
 
 
 def _next(args, meta: dict, folder: Path) -> str:
-    """What to type next; what just went wrong is not recommended again."""
+    """The command to type next: one that avoids what this run's notes complain of."""
     from workbench.data import names
     from workbench.data.fit import SCALE
     from workbench.rates import SEARCHED
@@ -133,7 +133,7 @@ def _next(args, meta: dict, folder: Path) -> str:
 
 
 def _rates(args, meta: dict, wanted: str) -> list[str]:
-    """['--lr 0.2', …]: ten times those that were, or a tenth, and then the usual one at least, or at most."""
+    """['--lr 0.2', …]: ten times the run's rates, at least the usual one; or a tenth of them, at most the usual one."""
     from workbench.rates import START
     from workbench.report.training_notes import LARGER_RATE
 

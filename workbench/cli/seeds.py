@@ -9,7 +9,7 @@ from workbench.errors import WorkbenchError
 
 
 def run_seeds(args) -> int:
-    """Train, tell, keep each run in seed-S/; the exit code of the worst."""
+    """Train every seed, report, and keep each run in seed-S/; gives the exit code of the worst."""
     from workbench.cli.compare import cells_told
     from workbench.record.folder import filling
     from workbench.study.compare import Cell, compare_cells
@@ -41,7 +41,7 @@ def run_seeds(args) -> int:
 
 
 def _failure(comparison) -> BaseException:
-    """Why no seed left a run."""
+    """The error to raise where no seed left a run."""
     if not comparison.failed:
         return KeyboardInterrupt()
     error = WorkbenchError("\nerror: ".join(_errors(comparison)))
@@ -50,7 +50,7 @@ def _failure(comparison) -> BaseException:
 
 
 def _errors(comparison) -> list[str]:
-    """What went wrong, each once, with the seeds where it did if those are not all of them."""
+    """Each error once, with its seeds unless it is the error of all."""
     seeds: dict[str, list[str]] = {}
     for outcome in comparison.failed:
         seeds.setdefault(outcome.error, []).append(str(outcome.cell.seed))

@@ -43,7 +43,7 @@ def execute(args) -> int:
 
 
 def _difference(args, model, smaller) -> str:
-    """What the policy drops of the full update, adds to it and changes."""
+    """The text of how the policy's graph differs from the full update's."""
     from workbench.ir.diff import print_difference
 
     full, _ = _at_stage(args, model, model.policy("full"))
@@ -64,7 +64,7 @@ def _order(model, policy) -> str:
 
 
 def _at_stage(args, model, policy):
-    """The graph at the stage asked for, and what was compiled where its plan is wanted."""
+    """The graph at the stage asked for; and, for `planned`, the compiled step."""
     from workbench.autodiff import differentiate, training_step
     from workbench.passes.apply_policy import apply_policy
 
@@ -84,7 +84,7 @@ def _at_stage(args, model, policy):
 
 
 def plan_table(compiled) -> str:
-    """Where each storage of the arena lies and when it lives."""
+    """A table of the arena's storages: offsets and lifetimes."""
     plan, living = compiled.memory.plan, compiled.memory.liveness
     values = {storage.name: " ".join(f"%{value}" for value in storage.values) for storage in living.arena}
     names = {b.id: f"{compiled.graph.label(b.id)}  {values.get(b.id, '')}".rstrip() for b in plan.buffers}
@@ -93,7 +93,7 @@ def plan_table(compiled) -> str:
 
 
 def placed_table(buffers, names: dict[str, str] | None = None) -> str:
-    """A row a buffer, as they are born; called by its id or as `names` has it."""
+    """A row a buffer, by the start of its lifetime; named by its id, or by `names`."""
     rows = [
         [b.offset, b.end, f"[{b.lower}, {b.upper})", b.size, names[b.id] if names else b.id]
         for b in sorted(buffers, key=lambda b: (b.lower, b.offset))

@@ -24,5 +24,5 @@ def change(cell: Cell) -> str:
 
 
 def steps_of(comparison: Comparison) -> list[Step]:
-    """The waterfall, then each one off, of a comparison of `ablation_cells`, without the cells that gave no run."""
+    """The steps of a comparison of `ablation_cells`: the waterfall, then each pass off. Failed cells are left out."""
     return [Step(change(outcome.cell), outcome.run) for outcome in comparison.outcomes if outcome.run is not None]

@@ -52,7 +52,7 @@ class Call:
 
 
 def check(built: Built, options: Training) -> Outcome:
-    """All that was compared, and what is wrong; a fault of the firmware ends it and is one of the findings."""
+    """All comparisons and all findings. A fault of the firmware ends the check, and is one of the findings."""
     count, missing = len(built.project.ops), _missing(built)
     if missing:
         return Outcome(count, (), (), missing, 0.0)
@@ -69,7 +69,7 @@ def check(built: Built, options: Training) -> Outcome:
 
 
 def _missing(built: Built) -> tuple[Finding, ...]:
-    """What the linker left out, since nothing refers to it."""
+    """Findings for symbols that the linker left out because nothing refers to them."""
     elf = parse_elf(built.image.content, built.image.elf)
     lost = [Finding("start", "missing", op.symbol, op.node) for op in built.project.ops if not elf.has(op.symbol)]
     lost += [Finding("start", "missing", value=row.symbol) for row in built.project.buffers if not elf.has(row.symbol)]
@@ -123,7 +123,7 @@ class _Watch:
     # ------------------------------------------------------------------ calls
 
     def start(self) -> None:
-        """Parameters are those that were compiled, state is zero."""
+        """Before the first call, parameters hold the compiled values, and state is zero."""
         for name in self.graph.persistent:
             kind = self.graph.types[name]
             expected = self.weights[name] if name in self.weights else np.zeros(kind.shape)
@@ -182,7 +182,7 @@ class _Watch:
     # ------------------------------------------------------------------ operators
 
     def _operands(self, node: Node, op: OpRow) -> list[np.ndarray]:
-        """What an operator is about to read: nobody may have touched it since it was made."""
+        """An operator's operands must hold what was last written there."""
         return [self._require(name, "operand", op) for name in node.operands]
 
     def _results(self, node: Node, op: OpRow, operands: list[np.ndarray]) -> None:
@@ -216,7 +216,7 @@ class _Watch:
         self.held[name] = moved.reshape(self.graph.types[name].shape)
 
     def _returned(self, call: Call) -> None:
-        """Control is back: what outlives the call is as it was last written."""
+        """On return, values that outlive the call must hold what was last written there."""
         for name in self.graph.persistent:
             self._require(name, "return")
         if call.entry == "wb_forward":
@@ -229,7 +229,7 @@ class _Watch:
             self.findings.append(Finding(self.label, "counter", value="wb_step", expected=expected, got=got))
 
     def _accesses(self) -> None:
-        """What the trace found in this call that it had not found before."""
+        """Note the accesses that the trace reports for the first time in this call."""
         table = self.device.machine.inspector.violations(self.tracer.violations())
         names = {row.id: row.name for row in self.device.buffers}
         starts = {row.id: self.device.address(row) for row in self.device.buffers}
@@ -262,7 +262,7 @@ class _Watch:
         return values
 
     def _read(self, name: str) -> np.ndarray:
-        """A value as it lies in memory; one that came as a stream is what was fed."""
+        """A value as it lies in memory; an input that came row by row is what was fed."""
         kind, machine = self.graph.types[name], self.device.machine
         if not kind.bytes:
             return self.held[name]

@@ -69,7 +69,7 @@ class Estimate:
 
 
 def usual_policies(model: Model) -> tuple[str, ...]:
-    """Those that are estimated unless others are named: its own, or the last layers."""
+    """The policies to estimate where none are named: the network's own, or the last layers."""
     count = len(weighted_layers(model.graph))
     return ("full", "bias-only", *(model.policies or [f"last-{k}" for k in (1, 2) if k < count]))
 

@@ -33,5 +33,5 @@ def estimated_instructions(graph: Graph) -> int:
 
 
 def _part(kind: TensorType, node: Node) -> int:
-    """Elements of an operand: of one that is updated, those that are."""
+    """The elements of an operand; of an updated parameter, those of its updated part."""
     return (kind.updated if node.overwrites and kind.needs_grad else kind).elements

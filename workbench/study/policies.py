@@ -130,7 +130,7 @@ def layer_parts(model: Model, policy: str | UpdatePolicy) -> list[LayerPart]:
 
 
 def saved_bytes(graph: Graph) -> int:
-    """Bytes that the forward leaves for the backward: what is alive behind the loss and was made before it."""
+    """Bytes that the forward saves for the backward: values made before the loss and alive after it."""
     loss = phases(graph).index("loss")
     return sum(
         storage.bytes_at(loss + 1)

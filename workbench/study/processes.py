@@ -72,7 +72,7 @@ def in_processes(
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until the block is done."""
+    """Delay Ctrl-C until the block is done."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -103,7 +103,7 @@ def _context():
 
 @contextmanager
 def _nameless_main() -> Iterator[None]:
-    """A process started in here does not import the caller's script again, which would run it once more."""
+    """Processes that start in this block do not import the caller's script: that would run it again."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")  # without __file__ and __spec__, as in an interactive session
     try:
