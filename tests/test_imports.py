@@ -118,6 +118,14 @@ def test_every_stage_has_its_place():
     assert stages - {"__init__", "__main__"} - FREE <= set(ORDER)
 
 
+def test_a_run_begins_without_tables_and_pictures():
+    """Each takes half a second; of numba, a third of its time goes to scipy's BLAS. Afterwards all can be loaded."""
+    begun = "from workbench.jit import load_without_blas as load; load(); import workbench.cli.run, workbench.session"
+    heavy = "('pandas', 'matplotlib', 'sklearn', 'scipy.linalg')"
+    code = f"import sys; {begun}; print([m for m in {heavy} if m in sys.modules]); import scipy.linalg.cython_blas"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_importing_the_package_is_quick():
     heavy = "('numpy', 'pandas', 'numba', 'unicorn', 'matplotlib')"
     code = f"import sys, workbench; print([name for name in {heavy} if name in sys.modules])"

@@ -76,6 +76,9 @@ def train_once(
 
     `interrupted` and `like`: see session.train.
     """
+    from workbench.jit import load_without_blas
+
+    load_without_blas()  # before the tracer loads numba
     from workbench import session
     from workbench.record.folder import place_of
 
