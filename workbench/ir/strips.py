@@ -114,6 +114,11 @@ class Strips:
         return frozenset((read - whole) | (self._makers.keys() & set(self.body.outputs)))
 
     @cached_property
+    def read_by(self) -> tuple[list[tuple[int, Reach]], ...]:
+        """For each stage the stages, followers left out, that read its image, and how."""
+        return tuple(self.readers(stage.image, follow=False) for stage in self.stages)
+
+    @cached_property
     def targets(self) -> tuple[list[int], ...]:
         """For each step the `ends` of the stages."""
         last = self.stages[-1].height
@@ -198,8 +203,10 @@ def ends(plan: Strips, driver: int) -> list[int]:
         return [stage.height for stage in stages]
     end = [0] * (len(stages) - 1) + [driver]
     for index in reversed(range(len(stages) - 1)):
-        needed = [reach.end(end[at]) for at, reach in plan.readers(stages[index].image, follow=False)]
-        end[index] = max(0, min(stages[index].height, max(needed, default=0)))
+        needed = 0
+        for at, reach in plan.read_by[index]:
+            needed = max(needed, reach.end(end[at]))
+        end[index] = min(stages[index].height, needed)
     for index, stage in enumerate(stages):
         if stage.follows:
             end[index] = min(end[at] for name, _ in stage.reads if (at := plan.maker(name)) is not None)
