@@ -204,8 +204,8 @@ def ends(plan: Strips, driver: int) -> list[int]:
     end = [0] * (len(stages) - 1) + [driver]
     for index in reversed(range(len(stages) - 1)):
         needed = 0
-        for at, reach in plan.read_by[index]:
-            needed = max(needed, reach.end(end[at]))
+        for reader, reach in plan.read_by[index]:
+            needed = max(needed, reach.end(end[reader]))
         end[index] = min(stages[index].height, needed)
     for index, stage in enumerate(stages):
         if stage.follows:
