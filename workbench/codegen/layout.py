@@ -183,8 +183,8 @@ def _accesses(
 ) -> tuple[Ids, Ids, Ids]:
     """The ids of the buffers that an operator reads and writes, and of its scratch."""
     read = {root[name] for name in node.operands}
-    must_alias = () if node.body else ops.get(node.op).taken(node.attrs)
-    overwritten = {root[node.operands[index]] for index in must_alias if index is not None}
+    taken = () if node.body else ops.get(node.op).taken(node.attrs)
+    overwritten = {root[node.operands[index]] for index in taken if index is not None}
     read |= {rest_id(name) for name in read - overwritten if rest_id(name) in rows}
     reads = sorted({row.id for name in read for row in _living(name, position, rows)})
     writes = sorted({row.id for name in node.results for row in _living(root[name], position, rows)})
