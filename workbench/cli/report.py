@@ -92,7 +92,7 @@ def _picture(name: str, force: bool, example: str = "--lifecycle lifecycle.png")
 
 
 def _loaded(folder: Path) -> tuple[list, list[str]]:
-    """The run in a folder, or those in it, and what is told of cells without one; all of them at one moment."""
+    """The runs in a folder, or the one that it is, and notes on cells without one; no writer changes it meanwhile."""
     from workbench.record import read
     from workbench.record.folder import settled, unfinished
 
@@ -127,7 +127,7 @@ def _refuse(folder: Path) -> None:
 
 
 def _cells(path: Path) -> list[Path]:
-    """The folders of the runs in a list. Raises RecordError that tells its errors where no cell left a run."""
+    """The folders of the runs in a list. Where no cell left a run, raises RecordError with the cells' errors."""
     found = [path.parent / name for name in _table(path).get("folder", []) if name]
     if not found:
         errors = "".join(f"\n  {told}" for told in _left_out(path.parent))

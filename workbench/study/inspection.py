@@ -49,8 +49,8 @@ class Trained:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of a policy. `at_most`: planned without `regions`, so it may need less; `boards`: name -> whether it fits, None
-    where only the plan with `regions` could tell.
+    """What a policy takes. `at_most`: planned without `regions`, so it may need less; `boards`: name -> whether it
+    fits, None where only the plan with `regions` could tell.
     """
 
     cost: Cost
@@ -127,12 +127,12 @@ def estimate(
 def _training_step(
     model: Model, marked: Graph, optimizer: Optimizer = PLAIN_SGD, objective: Objective | None = None
 ) -> Graph:
-    """As autodiff gives it, before any pass. Raises ModelError for a network that cannot be trained."""
+    """The step as autodiff gives it, before any pass. Raises ModelError for a network that cannot be trained."""
     return training_step(marked, optimizer, objective=objective or model.objective())
 
 
 def _backward_macs(model: Model, marked: Graph, found: list[Layer], objective: Objective | None) -> Counter | None:
-    """By layer: a node behind the loss belongs to the layer whose parameter it reads, or makes the gradient of."""
+    """Of each layer: the nodes behind the loss that read a parameter of the layer or make that parameter's gradient."""
     try:
         step = _training_step(model, marked, objective=objective)
     except ModelError:

@@ -20,7 +20,7 @@ from workbench.ir.types import TensorType
 
 
 def estimated_instructions(graph: Graph) -> int:
-    """Of one pass over a graph that no pass has changed yet."""
+    """The instructions of executing, once, a graph that no pass has changed yet."""
     total = 0.0
     for node in steps(graph):
         op = ops.get(node.op)
