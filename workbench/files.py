@@ -155,9 +155,9 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: int) -> np.nd
             raise ValueError(f"{what} has a header that is none of .npy") from None
         if dtype.hasobject:
             raise ValueError(f"{what} holds Python objects, which are not read")
-        claimed, there = math.prod(shape) * dtype.itemsize, info.file_size - begin.tell()
-        if claimed != there:  # before it is unpacked
-            raise ValueError(f"{what} claims {size(claimed)}; it has {size(max(there, 0))}")
+        claimed, held = math.prod(shape) * dtype.itemsize, info.file_size - begin.tell()
+        if claimed != held:  # before it is unpacked
+            raise ValueError(f"{what} claims {size(claimed)}; it has {size(max(held, 0))}")
         content = begin.getvalue() + member.read(most + 1)  # never more than the directory says
     if len(content) != info.file_size:
         raise ValueError(f"{what} claims {size(info.file_size)}; it has {size(len(content))}")

@@ -100,10 +100,10 @@ class Elf:
 
     def describe(self, address: int) -> str:
         """'conv2d_s8 (conv2d_s8.h:41)', 'arena+0x40', or '' where nothing is known."""
-        found = self.symbol_at(address)
-        if not found:
+        located = self.symbol_at(address)
+        if not located:
             return ""
-        symbol, offset = found
+        symbol, offset = located
         if symbol.kind == "function":
             line = self.source_line(address)
             return f"{symbol.name} ({line})" if line else symbol.name
