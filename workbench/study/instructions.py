@@ -25,10 +25,10 @@ def estimated_instructions(graph: Graph) -> int:
     for node in steps(graph):
         op = ops.get(node.op)
         macs = op.macs(*(graph.types[name] for name in node.operands), **node.attrs)
-        made = [graph.types[name].elements for name in node.results]
+        written = [graph.types[name].elements for name in node.results]
         read = [_part(graph.types[name], node) for name in node.operands]
         per_mac, per_element = op.instructions
-        total += per_mac * macs + per_element * (made[0] if macs else max(made + read))
+        total += per_mac * macs + per_element * (written[0] if macs else max(written + read))
     return round(total)
 
 

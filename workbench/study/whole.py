@@ -50,8 +50,8 @@ def distances(graph: Graph, entry: str, before: Arrays, after: Arrays, fed: Arra
             result[...] = logits
 
     nodes = nodes_of(graph, entry)
-    made = {result for node in nodes for result in node.results}
-    part = graph.with_nodes(nodes, tuple(output for output in graph.outputs if output in made))
+    written = {result for node in nodes for result in node.results}
+    part = graph.with_nodes(nodes, tuple(output for output in graph.outputs if output in written))
     feeds = dict(before) | dict(fed)
     wanted = interpret(part, {each: feeds[each] for each in part.arguments}, observe=observe)
     if entry == "wb_forward":
