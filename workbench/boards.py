@@ -12,7 +12,7 @@ from workbench.errors import BoardError, shown, there_are
 from workbench.units import KB, frequency, parse_bytes, size
 
 MB = 1024 * KB
-MOST = 64 * MB  # of a memory, on any board there is
+MOST = 64 * MB  # of flash, and of SRAM, on any board
 LIMITS = {"flash_base": 1 << 32, "flash_size": MOST, "sram_base": 1 << 32, "sram_size": MOST}
 
 
@@ -48,7 +48,7 @@ class Board:
 
     @classmethod
     def of_plain(cls, told) -> "Board":
-        """Of a saved run. Raises BoardError for what no firmware was linked for."""
+        """The board that a saved run tells. Raises BoardError for one that no firmware was linked for."""
         if not isinstance(told, dict) or set(told) != {field.name for field in fields(cls)}:
             raise BoardError("it does not tell the board that it was linked for")
         kinds = {field.name: field.type for field in fields(cls)}
@@ -92,11 +92,11 @@ def get(name: str) -> Board:
 
 
 def chosen(board: str | Board, sram: int | str | None = None) -> Board:
-    """The board, or the one of this name; `sram`: with another limit, in bytes or like "96K"."""
+    """A board, or the one of this name; `sram`: another limit of its SRAM, in bytes or like "96K"."""
     board = board if isinstance(board, Board) else get(board)
     return board if sram is None else board.with_sram(parse_bytes(sram) if isinstance(sram, str) else sram)
 
 
 def virtual_twin(board: Board) -> Board:
-    """The same core with room for everything."""
+    """The virtual board of the same core, with room for everything."""
     return BOARDS["virtual-" + board.core.removeprefix("cortex-")]

@@ -68,7 +68,7 @@ class PlanError(WorkbenchError):
 
 
 class ToolchainError(WorkbenchError):
-    """A tool (compiler, make, emulator) that is missing, of the wrong version or ended, or an ELF that is none."""
+    """A tool (compiler, make, emulator) that is missing, of the wrong version or killed, or a file that is no ELF."""
 
 
 class RecordError(WorkbenchError):
@@ -76,7 +76,7 @@ class RecordError(WorkbenchError):
 
 
 class InternalError(WorkbenchError):
-    """Not the user's doing: a bug of the workbench, with what is known of it."""
+    """A bug of the workbench, not the user's doing; tells what is known of it."""
 
     exit_code = 70
 
@@ -85,7 +85,7 @@ class InternalError(WorkbenchError):
 
 
 class BudgetError(WorkbenchError):
-    """It does not fit the memory it was given."""
+    """Something does not fit the memory it was given."""
 
     exit_code = 3
 
@@ -116,7 +116,7 @@ def there_are(name: object, known: Iterable[str]) -> str:
 
 @contextmanager
 def naming(place: Path):
-    """An OSError from inside names `place` where it names no file of its own: a write to a full disk does not."""
+    """Have an OSError from inside name `place` if it names no file itself, as after a write to a full disk."""
     try:
         yield
     except OSError as error:

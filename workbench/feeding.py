@@ -146,13 +146,13 @@ def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple
     own = not calibrate or (isinstance(given, str) and given in names())
     unquantized = None if own else model.unquantized
     network = unquantized or model
-    found = resolved(given, network.wanted, options.reading, options.loss)
-    model = in_int8(unquantized, found, options.loss) if unquantized else model
-    as_given = options.normalize is None and found.normalize.kind == NONE
-    if as_given and (note := unscaled(found.train_x, input_of(network), found.name)):
-        found = replace(found, notes=tuple(dict.fromkeys([*found.notes, note])))
+    data = resolved(given, network.wanted, options.reading, options.loss)
+    model = in_int8(unquantized, data, options.loss) if unquantized else model
+    as_given = options.normalize is None and data.normalize.kind == NONE
+    if as_given and (note := unscaled(data.train_x, input_of(network), data.name)):
+        data = replace(data, notes=tuple(dict.fromkeys([*data.notes, note])))
     read: dict[str, Any] = {**dict.fromkeys(READING[:-1]), "resize": False}
-    return model, replace(options, data=found, **read)
+    return model, replace(options, data=data, **read)
 
 
 def objective_of(model: Model, options: Training) -> Objective:

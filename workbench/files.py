@@ -34,7 +34,7 @@ HEADER = 1 << 16  # bytes, the most that numpy writes before the values
 def read(path: str | Path, most: int) -> bytes:
     """What a regular file of at most `most` bytes holds."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe that nobody writes to is no wait
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # never wait for a pipe's writer
     except ValueError:  # a NUL, a half of a surrogate pair
         raise OSError(errno.EINVAL, "no file can be called so", str(path)) from None
     with open(handle, "rb") as file:
@@ -84,7 +84,7 @@ def read_arrays(path: str | Path, elements: Mapping[str, int]) -> dict[str, np.n
 
 
 class Arrays(Mapping):
-    """The arrays of an .npz by name, each read when it is asked for: of `most` elements at most, all together too."""
+    """The arrays of an .npz by name, each read when asked for; `most` elements bound each one and all together."""
 
     def __init__(self, path: str | Path, most: int):
         self.most, content = most, read(path, WIDEST * most + 4 * SPARE)
@@ -98,7 +98,7 @@ class Arrays(Mapping):
     def __len__(self) -> int:
         return len(self.members)
 
-    def __contains__(self, name) -> bool:  # Mapping's own would read it
+    def __contains__(self, name) -> bool:  # Mapping's own would read the array
         return name in self.members
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -121,7 +121,7 @@ def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def unpacked(content: bytes) -> dict[str, np.ndarray]:
-    """The arrays of an .npz that `packed` or numpy.savez wrote: stored as they are, they take no more than it does."""
+    """The arrays of an .npz that `packed` or numpy.savez wrote: uncompressed, so no larger than `content`."""
     with _whole():
         archive = zipfile.ZipFile(io.BytesIO(content))
         members = archive.infolist()
@@ -134,7 +134,7 @@ def unpacked(content: bytes) -> dict[str, np.ndarray]:
 
 @contextmanager
 def _whole():
-    """What only a damaged archive does is told so."""
+    """Turn the errors that only a damaged archive raises into a ValueError that says so."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, struct.error) as error:
@@ -155,9 +155,9 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: int) -> np.nd
             raise ValueError(f"{what} has a header that is none of .npy") from None
         if dtype.hasobject:
             raise ValueError(f"{what} holds Python objects, which are not read")
-        claimed, there = math.prod(shape) * dtype.itemsize, info.file_size - begin.tell()
-        if claimed != there:  # before it is unpacked
-            raise ValueError(f"{what} claims {size(claimed)}; it has {size(max(there, 0))}")
+        claimed, held = math.prod(shape) * dtype.itemsize, info.file_size - begin.tell()
+        if claimed != held:  # before it is unpacked
+            raise ValueError(f"{what} claims {size(claimed)}; it has {size(max(held, 0))}")
         content = begin.getvalue() + member.read(most + 1)  # never more than the directory says
     if len(content) != info.file_size:
         raise ValueError(f"{what} claims {size(info.file_size)}; it has {size(len(content))}")

@@ -1,6 +1,6 @@
 """buffers.csv and ops.csv: all that the emulator, the tracer and the reports know of the compiler.
 
-A buffer is a *storage*: values joined by takeover or view share one. Lifetimes are half-open positions
+A buffer is a *storage*: values that must alias (views, takeovers) share one. Lifetimes are half-open positions
 [lower, upper) and empty outside the arena. A host-written buffer of the arena is alive from position 0.
 """
 
@@ -23,7 +23,7 @@ class BufferRow:
     `values` are the names of the graph's values that live in it, in order of birth; `shape` (logical) and `dtype` are
     those of the first one, as `name` and `role` are. Of a split weight each row has the shape of its own part. Scratch
     and tails hold no value: they have neither.
-    A storage of which a part is needed for longer is a row a part: that part, with the values, and behind it its tails.
+    A storage of which one part lives longer has a row a part: first that part, with the values, then its tails.
     """
 
     id: int

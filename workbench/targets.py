@@ -1,4 +1,4 @@
-"""What a network's outputs are held against: the targets of its samples, as the loss takes them."""
+"""The targets of a network's samples, as the loss takes them."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from workbench.objective import INPUT, Objective
 
 
 def told(objective: Objective, x: np.ndarray, y: np.ndarray, kind: TensorType) -> np.ndarray:
-    """What outputs are held against: `y`, or the real numbers that the inputs `x`, stored as `kind`, stand for."""
+    """The targets: `y`, or, where the input is its own target, the real numbers of `x`, which is stored as `kind`."""
     if objective.target != INPUT:
         return y
     return real(x, kind)

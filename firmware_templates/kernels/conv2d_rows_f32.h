@@ -1,5 +1,5 @@
-/* conv2d_rows_f32.h - rows [begin, end) of conv2d_f32, from rows of its image: the same windows over an image that is as
- * tall as the rows that are there. They begin and end where the real image does, or reach further than the windows. */
+/* conv2d_rows_f32.h - rows [begin, end) of conv2d_f32, from those rows of its image that are in memory: the same windows
+ * over a lower image. It begins and ends where the real one does, or beyond the windows. */
 #pragma once
 #include "rows_f32.h"
 #include "windows_f32.h"

@@ -1,5 +1,5 @@
-/* conv2d_transpose_rows_f32.h - rows [begin, end) of conv2d_transpose_f32, from rows of dy: phase by phase, each the rows
- * of its own that lie there. */
+/* conv2d_transpose_rows_f32.h - rows [begin, end) of conv2d_transpose_f32, from rows of dy: phase by phase, and of each
+ * phase the rows in [begin, end). */
 #pragma once
 #include "conv2d_transpose_f32.h"
 #include "rows_f32.h"

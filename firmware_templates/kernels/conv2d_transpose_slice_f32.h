@@ -1,5 +1,5 @@
-/* conv2d_transpose_slice_f32.h - some channels of conv2d_transpose_f32, of one image: [first, first + count) of the
- * channels it makes, of both, or of those it sums over. `rest` is 0 where w is in one array. */
+/* conv2d_transpose_slice_f32.h - a channel tile of conv2d_transpose_f32, of one image: [first, first + count) of dx's
+ * channels, of dx's and dy's, or of dy's, the reduction's. `rest` is 0 where w is in one array. */
 #pragma once
 #include "conv2d_transpose_f32.h"
 

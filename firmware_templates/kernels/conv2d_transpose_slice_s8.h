@@ -1,5 +1,5 @@
-/* conv2d_transpose_slice_s8.h - some channels of conv2d_transpose_s8, of one image: [first, first + count) of the channels
- * it makes, of both, or of those it sums over. */
+/* conv2d_transpose_slice_s8.h - a channel tile of conv2d_transpose_s8, of one image: [first, first + count) of dx's
+ * channels, of dx's and dy's, or of dy's, the reduction's. */
 #pragma once
 #include "conv2d_transpose_s8.h"
 

@@ -1,4 +1,4 @@
-/* elementwise_rows_f32.h - rows [begin, end) of operators that make each row of a channel of the same row alone. */
+/* elementwise_rows_f32.h - rows [begin, end) of operators that compute each row of a channel from that same row alone. */
 #pragma once
 #include "add_f32.h"
 #include "bias_add_f32.h"

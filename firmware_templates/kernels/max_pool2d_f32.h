@@ -1,5 +1,5 @@
-/* max_pool2d_f32.h - the largest of each window, padding left out; ties go to the first in row order. The first that is no number
- * is larger than all. Of int8 as well.
+/* max_pool2d_f32.h - the largest of each window, padding left out; ties go to the first in row order. The first NaN
+ * is larger than all. Also for int8.
  * argmax is the winner's place in its window, ky*kw + kx. */
 #pragma once
 

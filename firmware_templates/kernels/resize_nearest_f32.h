@@ -1,5 +1,5 @@
 /* resize_nearest_f32.h - each pixel of y is the nearest one of x; the gradient adds up what each pixel of x became.
- * down, across: the row of x that each row of y is, and the column. */
+ * down: for each row of y, the row of x that it copies; across: the same for columns. */
 #pragma once
 #include "wb_kernel.h"
 

@@ -21,7 +21,7 @@ WB_KERNEL void wb_keep_s8(wb_rows_s8 *x, int channels, int width, int keep)
     const int left = (x->end - x->first - gone) * width;
     for (int c = 0; c < channels; ++c) {
         int8_t *to = x->at + c * x->plane;
-        __asm("" : "+r"(to)); /* how many rows have room there GCC does not know, and warns of more than there are */
+        __asm("" : "+r"(to)); /* GCC does not know how many rows fit there, and would warn of too many */
 #pragma GCC unroll 4
         for (int i = 0; i < left; ++i)
             to[i] = to[i + gone * width];

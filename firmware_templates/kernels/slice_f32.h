@@ -1,5 +1,5 @@
-/* slice_f32.h - y = elements of x from `first` on, in y's order; and what puts x amid `value`, in x's order. An axis has
- * n elements, s apart in the larger array of the two. */
+/* slice_f32.h - slice: y is a part of x, which begins at element `first`; pad: x is such a part of y, the rest is `value`.
+ * An axis of the part has n elements, s apart in the larger array. */
 #pragma once
 #include "transpose_f32.h"
 

@@ -1,4 +1,4 @@
-/* target.h - what a loss of numbers is held against: float32, or int8 dequantized as it is read. */
+/* target.h - the target of a loss of numbers: float32, or int8 dequantized as it is read. */
 #pragma once
 #include "wb_kernel.h"
 

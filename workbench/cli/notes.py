@@ -11,17 +11,17 @@ from workbench.report.engines import native_words
 
 def origins(meta: dict) -> dict[str, str]:
     """The origin of samples and weights that are not the network's own."""
-    told, source = {}, meta.get("weights_from")
+    texts, source = {}, meta.get("weights_from")
     made_up = "data" in meta and meta["data"] is None
     if isinstance(meta.get("data"), dict) and meta["data"].get("source") not in data.names():
-        told["data"] = data_words(meta["data"])
+        texts["data"] = data_words(meta["data"])
     if made_up:
-        told["data"] = "random samples: the loss tells nothing about learning"
+        texts["data"] = "random samples: the loss tells nothing about learning"
     if source:
-        told["weights"] = source if source == GIVEN else f"from {source}"
+        texts["weights"] = source if source == GIVEN else f"from {source}"
     elif made_up and meta["model"] in frontends.names():
-        told["weights"] = f"synthetic, of seed {meta.get('seed')}"
-    return told
+        texts["weights"] = f"synthetic, of seed {meta.get('seed')}"
+    return texts
 
 
 def data_words(told: dict) -> str:
@@ -40,11 +40,11 @@ def data_words(told: dict) -> str:
 
 def origins_text(meta: dict) -> str:
     """`origins` as lines of a run's summary, each with its end."""
-    told = origins(meta)
+    texts = origins(meta)
     if (of := meta.get("trained_by")) and meta["steps"] > 1:
         ran = f"the first of {meta['steps']} steps ran here, with the same loss and weights to the bit"
-        told["training"] = f"by {of['schedule']}; {ran}"
-    return "".join(f"{what:<10}{text}\n" for what, text in told.items())
+        texts["training"] = f"by {of['schedule']}; {ran}"
+    return "".join(f"{what:<10}{text}\n" for what, text in texts.items())
 
 
 def trained_once(runs: Sequence[Run]) -> list[str]:
@@ -57,15 +57,15 @@ def trained_once(runs: Sequence[Run]) -> list[str]:
 
 
 def notes_of(runs: Sequence[Run], native: bool = True) -> list[str]:
-    """Origins and notes of several runs, each once, with the runs that it is about where those are not all of them.
-    `native`: whether what was native is among them; a summary has a line of its own for it.
+    """Origins and notes of several runs, each once, led by the names of the runs it is about unless it is about all.
+    `native`: include a note on what ran natively; a summary has a line of its own for that.
 
     'data: random samples: …', 'full: loss rose to 650 at step 2; …': runs of one policy end alike, however scheduled.
     """
     about: dict[str, list[Run]] = {}
     for run in runs:
-        told = [f"{what}: {told}" for what, told in origins(run.meta).items()]
-        for note in dict.fromkeys([*told, *(run.meta.get("notes") or [])]):
+        from_origins = [f"{what}: {text}" for what, text in origins(run.meta).items()]
+        for note in dict.fromkeys([*from_origins, *(run.meta.get("notes") or [])]):
             about.setdefault(note, []).append(run)
     twin = native_words([run.meta for run in runs]) if native else None
     return [

@@ -14,9 +14,9 @@ from workbench.options import OPTIONS
 
 HELP = "scores of a trained run, or of a network, for samples: accuracy, loss, confusion matrix"
 RUN = "run.json"  # what a run's folder is known by; record.folder, which says so, loads pandas
-SHOWN = 10  # samples that are told one by one
-NETWORKS = (".py", ".tflite", ".json")  # endings of files that are none of a run
-MOST_RUNS = 20  # that are listed
+SHOWN = 10  # samples that are listed one by one
+NETWORKS = (".py", ".tflite", ".json")  # endings of files that hold a network, not a run
+MOST_RUNS = 20  # runs that are listed
 FORWARD = "last-1"  # the policy whose firmware predicts for a network as it is: the smallest step
 
 
@@ -60,10 +60,10 @@ def _is_run(name: str) -> bool:
 def _no_run(place: Path) -> RecordError:
     """The error for a folder that holds no run, or does not exist."""
     beside = place if place.is_dir() else place.parent
-    found = (each for depth in ("*", "*/*") for each in beside.glob(f"{depth}/{RUN}"))  # seeds of cells lie deeper
-    runs = sorted(str(each.parent) for each in found)[:MOST_RUNS]
-    told = f"there are {', '.join(runs)}" if runs else "name the folder that `workbench run` wrote"
-    return RecordError(f"{place} holds no run", f"{meant(str(place), runs)}{told}")
+    files = (each for depth in ("*", "*/*") for each in beside.glob(f"{depth}/{RUN}"))  # seeds of cells lie deeper
+    runs = sorted(str(each.parent) for each in files)[:MOST_RUNS]
+    hint = f"there are {', '.join(runs)}" if runs else "name the folder that `workbench run` wrote"
+    return RecordError(f"{place} holds no run", f"{meant(str(place), runs)}{hint}")
 
 
 def _reading(args):
@@ -124,12 +124,12 @@ def _text(name: str, made) -> str:
     from workbench import units
     from workbench.report.confusion import confusion_text
 
-    found, count = made.figures, len(made.scores)
+    figures, count = made.figures, len(made.scores)
     lines = [f"{name} · {count:,} sample{'s' * (count > 1)} of {made.data.name} · wb_forward, {_by(made.engine)}"]
-    if found.accuracy is not None:
-        lines.append(f"accuracy  {units.percent(found.accuracy)}")
+    if figures.accuracy is not None:
+        lines.append(f"accuracy  {units.percent(figures.accuracy)}")
     if made.has_targets:
-        lines.append(f"loss      {units.loss(found.loss)} ({made.objective.loss})")
+        lines.append(f"loss      {units.loss(figures.loss)} ({made.objective.loss})")
     if made.confusion is not None:
         return "\n".join([*lines, "", confusion_text(*_present(made))])
     if made.has_targets and made.objective.target == VALUES and made.objective.loss == MSE:

@@ -35,8 +35,8 @@ def execute(args) -> int:
         return 0
     picture = _picture(args.lifecycle, args.force) if args.lifecycle else None
     curve = _picture(args.curve, args.force, "--curve loss.png") if args.curve else None
-    found = [_loaded(Path(name)) for name in args.runs]
-    runs = [run for loaded, _ in found for run in loaded]
+    contents = [_loaded(Path(name)) for name in args.runs]
+    runs = [run for loaded, _ in contents for run in loaded]
     if curve and len(runs) > 1:
         raise WorkbenchError(f"--curve draws one run; these are {len(runs)}", "name the folder of one of them")
     if picture or curve:
@@ -47,7 +47,7 @@ def execute(args) -> int:
         say_json(of_seeds or (runs[0].meta if len(runs) == 1 else [run.meta for run in runs]))
         return 0
     say(_text(runs, args.top).rstrip())
-    for _, missing in found:
+    for _, missing in contents:
         if missing:
             say("\n".join(["", "missing", *(f"  {told}" for told in missing)]))
     if written := [str(path) for path in (picture, curve) if path]:
@@ -92,17 +92,17 @@ def _picture(name: str, force: bool, example: str = "--lifecycle lifecycle.png")
 
 
 def _loaded(folder: Path) -> tuple[list, list[str]]:
-    """The run in a folder, or those in it, and what is told of cells without one; all of them at one moment."""
+    """The runs in a folder, or the one that it is, and notes on cells without one; no writer changes it meanwhile."""
     from workbench.record import read
     from workbench.record.folder import settled, unfinished
 
     if folder.exists() and not folder.is_dir():
         raise RecordError(f"{folder} is no run", "name the folder that `workbench run … -o DIR` wrote")
     with settled(folder):
-        found = [read(each) for each in _folders(folder)], _left_out(folder)
+        loaded = [read(each) for each in _folders(folder)], _left_out(folder)
     if unfinished(folder) == "interrupted":
         say_note(f"a later command that writes {folder} was interrupted; this is what was there before")
-    return found
+    return loaded
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -111,12 +111,12 @@ def _folders(folder: Path) -> list[Path]:
 
     if (folder / "run.json").exists() or not folder.is_dir():
         return [folder]
-    found = together(folder) or [path.parent for path in sorted(folder.glob("*/run.json"))]
+    folders = together(folder) or [path.parent for path in sorted(folder.glob("*/run.json"))]
     if table := _list(folder):
         return _cells(table)
-    if not found and any(folder.glob("*/firmware")):
+    if not folders and any(folder.glob("*/firmware")):
         _refuse(folder)
-    return sorted(found, key=lambda path: ORDER.index(path.name) if path.name in ORDER else len(ORDER)) or [folder]
+    return sorted(folders, key=lambda path: ORDER.index(path.name) if path.name in ORDER else len(ORDER)) or [folder]
 
 
 def _refuse(folder: Path) -> None:
@@ -127,13 +127,13 @@ def _refuse(folder: Path) -> None:
 
 
 def _cells(path: Path) -> list[Path]:
-    """The folders of the runs in a list. Raises RecordError that tells its errors where no cell left a run."""
-    found = [path.parent / name for name in _table(path).get("folder", []) if name]
-    if not found:
+    """The folders of the runs in a list. Where no cell left a run, raises RecordError with the cells' errors."""
+    folders = [path.parent / name for name in _table(path).get("folder", []) if name]
+    if not folders:
         errors = "".join(f"\n  {told}" for told in _left_out(path.parent))
         raise RecordError(f"no cell of the comparison in {path.parent} left a run{':' * bool(errors)}{errors}",
                           "`workbench compare` again")  # fmt: skip
-    return found
+    return folders
 
 
 def _left_out(folder: Path) -> list[str]:
@@ -167,8 +167,8 @@ def _over_seeds(folder: Path, runs) -> dict | list[dict] | None:
             own.append(next(left))
         else:
             missing.append({"seed": int(row.seed) if row.seed.isdecimal() else None, "error": row.error})
-    told = [as_object(row.policy, row.schedule, own, runs, missing) for row, own, missing in cells.values()]
-    return told if (folder / "compare.csv").exists() else told[0]
+    objects = [as_object(row.policy, row.schedule, own, runs, missing) for row, own, missing in cells.values()]
+    return objects if (folder / "compare.csv").exists() else objects[0]
 
 
 def _steps(folder: Path) -> list:

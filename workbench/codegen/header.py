@@ -58,7 +58,7 @@ def model_header(graph: Graph, layout: Layout, plan: MemoryPlan, rates: Mapping[
 
 
 def _protocol(graph: Graph, layout: Layout, faces: dict[str, str], rates: Mapping[str, float]) -> Iterator[str]:
-    """How to train and to infer, in the names that this network has: a sentence or two a paragraph."""
+    """How to train and how to infer, in this network's own symbols: a paragraph each."""
     losses = loss_nodes(graph)
     targets = [symbol for symbol, value in faces.items() if value in fed_targets(graph)]
     inputs = [symbol for symbol, value in faces.items() if value in graph.inputs and symbol not in targets]
@@ -96,11 +96,11 @@ def _comment(paragraphs: list[str]) -> list[str]:
 
 
 def _faces(graph: Graph, layout: Layout) -> Iterator[tuple[str, str]]:
-    """(symbol, value) of what the host writes and reads in the arena."""
-    faces = [("wb_" + name, name) for name in graph.inputs if graph.types[name].rank and graph.types[name].bytes]
-    faces += [("wb_logits", node.operands[0]) for node in loss_nodes(graph)]
+    """(C symbol, value) for each value of the arena that the host writes or reads."""
+    stems = [("wb_" + name, name) for name in graph.inputs if graph.types[name].rank and graph.types[name].bytes]
+    stems += [("wb_logits", node.operands[0]) for node in loss_nodes(graph)]
     taken = {row.symbol for row in layout.buffers}
-    for stem, value in faces:
+    for stem, value in stems:
         taken.add(symbol := c_identifier(stem, taken))
         yield symbol, value
 
@@ -126,7 +126,7 @@ def declaration(graph: Graph, row: BufferRow) -> str:
 
 
 def counts(layout: Layout) -> bool:
-    """Whether the number of steps done is one of the graph's scalars: it rounds stochastically."""
+    """Whether the graph itself has a scalar for the steps done: it needs one to round updates stochastically."""
     return any(row.symbol == "wb_step" for row in layout.buffers)
 
 

@@ -35,8 +35,8 @@ def layers_of(graph: Graph, root: Mapping[str, str]) -> tuple[str, ...]:
     phase = dict(zip((node.results[0] for node in steps(graph)), phases(graph), strict=True))
     layers = {}
     for name, nodes in bodies.items():
-        mine = [known.add(node, phase.get(name, "")) for node in nodes]
-        layers[name] = JOINED.join(dict.fromkeys(layer for layer in mine if layer))
+        of_nodes = [known.add(node, phase.get(name, "")) for node in nodes]
+        layers[name] = JOINED.join(dict.fromkeys(layer for layer in of_nodes if layer))
     return tuple(layers[name] for name in phase)
 
 
@@ -65,7 +65,7 @@ def _layers_of_parameters(nodes: Iterable[Node], graph: Graph) -> dict[str, str]
 
 @dataclass
 class _Known:
-    """What the nodes so far tell: the layer of every parameter, of every forward label, and the gradients by value."""
+    """What is known from the nodes so far: the layer of each parameter and forward label, the gradients by value."""
 
     root: Mapping[str, str]
     inputs: frozenset[str]
@@ -111,9 +111,9 @@ class _Known:
         sources = [source for source, _ in read if source != value]
         if sources:
             return self._of_value(sources[0])
-        if len(read) > 1:  # gradients that meet at the value are added up
+        if len(read) > 1:  # the sum of the value's gradients
             return self._of_value(value)
-        return read[0][1] if read else ""  # the second node of one rule; the loss's own gradient reads none
+        return read[0][1] if read else ""  # one: its rule has two nodes; none: the loss's own gradient
 
     def _of_value(self, label: str) -> str:
         """The layer that made the forward value of this label, which may be fused into another by now."""

@@ -25,7 +25,7 @@ CAST = {"float32": "F32", "int32": "I32", "int8": "I8", "bit": "BITS"}
 class Layout:
     """Rows of buffers.csv and ops.csv, the storage root of every value, and the buffer row of every root.
 
-    Of a partly updated weight the updated part is the row of its root, in SRAM; the `rest` stays in flash.
+    A partly updated weight has two rows: `row` holds its updated part, in SRAM, and `rest` the part in flash.
     """
 
     buffers: tuple[BufferRow, ...]
@@ -113,7 +113,7 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
 
 
 def _told(kind: TensorType) -> dict:
-    """What a row of buffers.csv tells of the type of the value in it."""
+    """The columns shape and dtype of a row that holds a value of this type."""
     return {"shape": kind.shape, "dtype": kind.dtype}
 
 
@@ -150,14 +150,14 @@ def c_literals(values: np.ndarray) -> list[str]:
 
 
 def _role(phase: str, index: int) -> str:
-    """Of the result number `index` of an operator: behind the first stand masks and places of maxima."""
+    """The role of an operator's result number `index`: those after the first are masks or places of maxima."""
     if phase in {"forward", "loss"}:
         return "mask" if index else "activation"
     return "gradient"
 
 
 def _labels(graph: Graph) -> dict[str, str]:
-    """Value -> a name for people; where two would be the same, the later one gets its number."""
+    """Value -> a name for people; where two would be the same, the later one gets its IR name as well."""
     label, seen = {name: name for name in graph.arguments}, set(graph.arguments)
     for node in graph.nodes:
         for index, result in enumerate(node.results):
@@ -181,10 +181,11 @@ Ids = tuple[int, ...]
 def _accesses(
     node: Node, position: int, root: Mapping[str, str], rows: Mapping[str, BufferRow]
 ) -> tuple[Ids, Ids, Ids]:
+    """The ids of the buffers that an operator reads and writes, and of its scratch."""
     read = {root[name] for name in node.operands}
-    over = () if node.body else ops.get(node.op).taken(node.attrs)
-    taken = {root[node.operands[index]] for index in over if index is not None}
-    read |= {rest_id(name) for name in read - taken if rest_id(name) in rows}
+    taken = () if node.body else ops.get(node.op).taken(node.attrs)
+    overwritten = {root[node.operands[index]] for index in taken if index is not None}
+    read |= {rest_id(name) for name in read - overwritten if rest_id(name) in rows}
     reads = sorted({row.id for name in read for row in _living(name, position, rows)})
     writes = sorted({row.id for name in node.results for row in _living(root[name], position, rows)})
     scratch = rows.get(scratch_id(node.results[0]))
@@ -192,7 +193,7 @@ def _accesses(
 
 
 def _living(storage: str, position: int, rows: Mapping[str, BufferRow]) -> Iterator[BufferRow]:
-    """The parts of a storage that are there at a position."""
+    """The parts of a storage that are alive at a position."""
     for index in count():
         row = rows.get(part_id(storage, index))
         if row is None:

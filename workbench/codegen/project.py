@@ -143,24 +143,24 @@ def _region_headers(node: Node) -> list[str]:
 def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     attrs = node.attrs
     body: Graph = attrs["body"]
-    made = {own: layout.pointer(graph, name) for own, name in zip(body.outputs, node.results, strict=True)}
+    results = {own: layout.pointer(graph, name) for own, name in zip(body.outputs, node.results, strict=True)}
     scratch = f"{ARENA} + {layout.buffers[row.scratch[0]].offset}" if row.scratch else ""
     if attrs["channels"]:
-        given = dict(zip(body.inputs, node.operands, strict=True))
-        outer = {own: layout.pointer(graph, name) for own, name in given.items()}
-        rest = {own: part.symbol for own, name in given.items() if (part := layout.rest.get(layout.root[name]))}
-        text = slices_body(body, attrs["channels"], outer | made, rest, scratch)
+        operands = dict(zip(body.inputs, node.operands, strict=True))
+        outer = {own: layout.pointer(graph, name) for own, name in operands.items()}
+        rest = {own: part.symbol for own, name in operands.items() if (part := layout.rest.get(layout.root[name]))}
+        text = slices_body(body, attrs["channels"], outer | results, rest, scratch)
     else:
-        lying = [(index, own) for index, own in enumerate(body.inputs) if graph.types[node.operands[index]].bytes]
-        outer = {own: _operand(graph, layout, node, index) for index, own in lying}
+        stored = [(index, own) for index, own in enumerate(body.inputs) if graph.types[node.operands[index]].bytes]
+        outer = {own: _operand(graph, layout, node, index) for index, own in stored}
         inner = zip((*body.inputs, *body.outputs), (*node.operands, *node.results), strict=True)
         by_rows = {name for name, value in inner if graph.types[value].layout}
-        text = region_body(body, attrs["rows"], outer | made, by_rows, scratch)
+        text = region_body(body, attrs["rows"], outer | results, by_rows, scratch)
     return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n{text}}}\n"
 
 
 def _operand(graph: Graph, layout: Layout, node: Node, index: int) -> str:
-    """What is passed for an operand: its address; of a weight in two parts, both, unless the update alone is meant."""
+    """The C argument for an operand: its address. A weight in two parts has two, unless the operator overwrites it."""
     name, op = node.operands[index], ops.get(node.op)
     address, rest = layout.pointer(graph, name), layout.rest.get(layout.root[name])
     if rest is None or index in op.taken(node.attrs):

@@ -1,11 +1,11 @@
-"""A region's C: a loop over strips that makes, stage by stage, the rows each strip takes (see ir/strips.py).
+"""The C of a region in stripes: each step of a loop makes, stage by stage, the rows it needs (see ir/strips.py).
 
-the value v0 inside the body     wb_rows v0 = { F32(wb_arena + 512, 0), 24, 8, 0, 0, 1 };
-strip by strip of the driver     for (int row = 0; row < 8; row += 1) {
-its rows, and what they take         const int end2 = wb_min(row + 1, 8);
+the rolling buffer of stage 0    wb_rows v0 = { F32(wb_arena + 512, 0), 24, 8, 0, 0, 1 };
+stripe by stripe of the driver   for (int row = 0; row < 8; row += 1) {
+how far each stage gets              const int end2 = wb_min(row + 1, 8);
                                      const int end0 = wb_min(8, end2 + 1);
-rows that all have read go           wb_keep(&v0, 16, 8, v2.end - 1);
-                                     conv2d_rows_f32(…, v0.end, end0, x0, …, v0, mask);
+drop rows that no stage still reads  wb_keep(&v0, 16, 8, v2.end - 1);
+make the new ones                    conv2d_rows_f32(…, v0.end, end0, x0, …, v0, mask);
                                      v0.end = end0;
 """
 
@@ -20,8 +20,8 @@ def region_headers(body: Graph) -> list[str]:
 
 
 def region_body(body: Graph, rows: int, outer: dict[str, str], by_rows: set[str], scratch: str) -> str:
-    """The statements. `outer`: a body's input or output -> its address; `by_rows`: those that lie row by row;
-    `scratch`: the address of what is kept."""
+    """The statements. `outer`: an input or output of the body -> its address; `by_rows`: those that lie row by row;
+    `scratch`: the address of the rolling buffers."""
     plan = strips(body, rows)
     write = _Writer(plan, outer, by_rows, scratch)
     lines = [*write.declarations(), *write.zeros()]
@@ -35,7 +35,7 @@ def region_body(body: Graph, rows: int, outer: dict[str, str], by_rows: set[str]
 
 
 class _Writer:
-    """Names: v3 are the rows of what stage 3 makes, x0 an image the region reads, end3 how far stage 3 gets."""
+    """C names: v3 holds the rows of stage 3, x0 an image that the region reads, end3 is how far stage 3 gets."""
 
     def __init__(self, plan: Strips, outer: dict[str, str], by_rows: set[str], scratch: str):
         self.plan, self.body, self.outer, self.by_rows, self.scratch = plan, plan.body, outer, by_rows, scratch
@@ -44,7 +44,7 @@ class _Writer:
         read = dict.fromkeys(name for stage in plan.stages for name, _ in stage.reads if name in self.body.inputs)
         self.strip |= {name: f"x{index}" for index, name in enumerate(read)}
         self.over = {image: self.strip[home] for image, home in plan.home.items()}
-        self.over |= {name: self.strip[name] for name in read}  # image -> the rows it lies in
+        self.over |= {name: self.strip[name] for name in read}  # image -> name of the rows it lies in
         self.whole = [name for name in self.strip if name not in plan.kept]
         self.counting = [index for index, stage in enumerate(plan.stages) if not stage.image]
 
@@ -53,20 +53,20 @@ class _Writer:
         for name, strip in self.strip.items():
             _, channels, height, width = self.body.types[name].shape
             rows = self.plan.kept.get(name, height)
-            small = self.body.types[name].dtype == "int8"
-            address = self.outer.get(name, f"{'I8' if small else 'F32'}({self.scratch}, {offset})")
-            there = height if name in self.body.inputs else 0
+            is_int8 = self.body.types[name].dtype == "int8"
+            address = self.outer.get(name, f"{'I8' if is_int8 else 'F32'}({self.scratch}, {offset})")
+            end = height if name in self.body.inputs else 0
             plane, pitch = (width, channels * width) if name in self.by_rows else (rows * width, width)
             what = f"{channels} channels, {rows} of {height} rows of {width}"
             what = f"{label}: {what}" if (label := self.body.label(name)) != name else what
-            kind, gaps = ("wb_rows_s8", "") if small else ("wb_rows", f", {int(self.plan.gaps(name))}")
-            lines.append(f"{kind} {strip} = {{ {address}, {plane}, {pitch}, 0, {there}{gaps} }}; /* {what} */")
+            kind, gaps = ("wb_rows_s8", "") if is_int8 else ("wb_rows", f", {int(self.plan.gaps(name))}")
+            lines.append(f"{kind} {strip} = {{ {address}, {plane}, {pitch}, 0, {end}{gaps} }}; /* {what} */")
             if name in self.plan.kept:
                 offset += self.plan.bytes(name)
         return lines + [f"int {self._made(index)} = 0;" for index in self.counting]
 
     def zeros(self) -> list[str]:
-        """Masks, whose bits are set row by row, and sums."""
+        """Clear masks, whose bits are set row by row, and the results of reductions."""
         lines = []
         for name in self.body.outputs:
             kind = self.body.types[name]
@@ -77,7 +77,7 @@ class _Writer:
         return lines
 
     def next_image(self) -> list[str]:
-        """Where the rows of the n-th image lie; none of those that are made have been."""
+        """Point at the rows of the n-th image; the region has made none of its own yet."""
         lines = []
         for name, strip in self.strip.items():
             if name in self.whole:
@@ -102,7 +102,7 @@ class _Writer:
         return [*lines, "}"]
 
     def _ends(self) -> list[str]:
-        """end3 = the row before which stage 3 has made all, when this strip is done."""
+        """end3: after this step stage 3 has made all rows before it."""
         plan, stages = self.plan, self.plan.stages
         driver, last = len(stages) - 1, stages[-1].height
         lines = [f"const int end{driver} = wb_min(row + {plan.step}, {last});"]
@@ -118,20 +118,20 @@ class _Writer:
             lines.append(f"const int end{index} = {text};")
         for index, stage in enumerate(stages):
             if stage.follows:
-                made = [f"end{at}" for name, _ in stage.reads if (at := plan.maker(name)) is not None]
-                lines.append(f"const int end{index} = {_nested('wb_min', made)};")
+                ends = [f"end{at}" for name, _ in stage.reads if (at := plan.maker(name)) is not None]
+                lines.append(f"const int end{index} = {_nested('wb_min', ends)};")
         return lines
 
     def _keep(self, name: str) -> str:
-        """The first row that somebody will still read, followers having read all; wb_keep knows that there are no more
-        than there are."""
+        """The first row that a stage will still read; followers have read all. It may not exist yet: wb_keep sees to
+        that."""
         readers = self.plan.readers(name, follow=False)
         return _nested(
             "wb_min", [_first(reach, self._made(at)) for at, reach in readers] or [f"{self.strip[name]}.end"]
         )
 
     def _made(self, index: int) -> str:
-        """The rows that a stage has done so far; one that makes no image counts them."""
+        """How many rows a stage has done so far: the end of its image; without an image, a counter."""
         stage = self.plan.stages[index]
         return f"{self.over[stage.image]}.end" if stage.image else f"done{index}"
 
@@ -156,7 +156,7 @@ class _Writer:
         return f"{function}({', '.join(numbers)},", f"    {', '.join([*operands, *results])});"
 
     def _whole(self, name: str, parted: bool) -> str:
-        """The address of a value that is no strip; `parted`: each image has its own part of it."""
+        """The address of a value that is not made or read in stripes; `parted`: each image has its own part of it."""
         parted = parted and self.plan.batch > 1
         if self.body.types[name].dtype == "bit":
             return f"(wb_bits){{ {self.outer[name]}, {f'n * {self._elements(name)}' if parted else 0} }}"
@@ -186,7 +186,7 @@ def _plus(text: str, number: int) -> str:
 
 
 def _nested(function: str, values: list[str]) -> str:
-    """The least or largest of several."""
+    """`function` (wb_min or wb_max) of several values."""
     *others, text = dict.fromkeys(values)
     for value in reversed(others):
         text = f"{function}({value}, {text})"

@@ -55,14 +55,14 @@ class Device(Generic[M]):
             self.machine.write_array("wb_seed", np.array([seed], np.uint64).astype(np.uint32))
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
-        """The network's outputs, logits for one, of inputs (batch, …): float32 (batch, values)."""
+        """The network's outputs, such as logits, for inputs (batch, …): float32 (batch, values)."""
         self.feed_inputs(inputs)
         self.machine.call("wb_forward")
         count = self.logits.size // 4
         return self.machine.read_array(self.address(self.logits), np.float32, count).reshape(len(inputs), -1)
 
     def feed(self, inputs: np.ndarray, targets: np.ndarray) -> None:
-        """Write a batch's inputs and targets: whole numbers as int32 labels, others float32; none of an autoencoder."""
+        """Write a batch's inputs and, unless they are the targets, its targets: int32 labels, or float32 numbers."""
         self.feed_inputs(inputs)
         if self.target:
             targets = np.asarray(targets)
@@ -75,7 +75,7 @@ class Device(Generic[M]):
         return self.loss
 
     def accumulate(self, inputs: np.ndarray, targets: np.ndarray) -> float:
-        """Add a batch's gradients up without an update; gives its mean loss."""
+        """Accumulate a batch's gradients, without an update; gives its mean loss."""
         self.feed(inputs, targets)
         self.machine.call("wb_accumulate")
         return self.loss
@@ -124,25 +124,25 @@ class Device(Generic[M]):
 
     @cached_property
     def _lasting(self) -> dict[str, int]:
-        """Symbol -> bytes; the number of steps done is no row where the network itself has no use for it."""
+        """Symbol -> bytes. The tables have a row for the steps done only where the network reads them."""
         rows = {row.symbol: row.size for row in self.buffers if row.storage == "sram"}
         return rows | ({STEPS_DONE: 4} if self.machine.elf.has(STEPS_DONE) else {})
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         """What wb_forward gives for any number of inputs, float32 (samples, values); a last batch is padded."""
-        batch, made = self.batch_of(inputs), []
+        batch, results = self.batch_of(inputs), []
         for start in range(0, len(inputs), batch):
             part = inputs[start : start + batch]
             padded = np.concatenate([part, np.zeros((batch - len(part), *part.shape[1:]), part.dtype)])
-            made.append(self.forward(padded)[: len(part)])
-        return np.concatenate(made)
+            results.append(self.forward(padded)[: len(part)])
+        return np.concatenate(results)
 
     def batch_of(self, inputs: np.ndarray) -> int:
         """How many of these inputs (samples, …) wb_forward takes at once."""
         return self.input.size // inputs[0].nbytes if self.input else 1
 
     def feed_inputs(self, inputs: np.ndarray) -> None:
-        """Write them, or leave them to be asked for row by row."""
+        """Write inputs, or hand them over to firmware that asks for them row by row."""
         if self.input:
             self._feed(self.input, self.stored(inputs))
         else:
@@ -157,7 +157,7 @@ class Device(Generic[M]):
 
 
 def _only(buffers: list[BufferRow], role: str) -> BufferRow:
-    """The one buffer of a role, with the parts behind it, which hold no value of their own."""
+    """The one buffer of a role; its size includes the tails behind it, which hold no value of their own."""
     parts = [row for row in buffers if row.role == role]
     rows = [row for row in parts if row.values or len(parts) == 1]
     if len(rows) != 1:

@@ -43,17 +43,17 @@ def fault(machine, stop: Stop, pc: int) -> FirmwareFault:
     """The error that says what, the address and the symbol: 'write to 0x20040004, beyond SRAM, in conv (conv.h:41)'."""
     place = machine.elf.describe(pc)
     if stop.kind in LANDINGS:  # the jump is over; the link register tells where it most likely came from
-        found, caller = machine.elf.symbol_at(machine.lr - 2), machine.elf.describe(machine.lr - 2)
+        located, caller = machine.elf.symbol_at(machine.lr - 2), machine.elf.describe(machine.lr - 2)
         where = f"last call from {caller}" if caller and machine.lr != machine.home else f"during {machine.entry}"
     else:
-        found, where = machine.elf.symbol_at(pc), f"in {place}" if place else f"at {hexadecimal(pc)}"
+        located, where = machine.elf.symbol_at(pc), f"in {place}" if place else f"at {hexadecimal(pc)}"
     return FirmwareFault(
         f"{_what(machine, stop, pc)}, {where}",
         _hint(machine, stop),
         kind=stop.kind,
         pc=pc,
         address=stop.address,
-        symbol=found[0].name if found else None,
+        symbol=located[0].name if located else None,
     )
 
 

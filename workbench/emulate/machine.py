@@ -1,6 +1,6 @@
 """A Cortex-M that runs one ELF inside exactly the memory its board has. The only importer of unicorn.
 
-Memory map (everything else is a fault; the core's own limits are stricter than silicon nowhere but here):
+Memory map (an access to any other address is a fault; in nothing else is the core stricter than silicon):
 
     flash_base  | flash: read and execute            |   writing is a fault
     sram_base   | SRAM, exactly sram_size bytes      |   one byte past it is a fault
@@ -86,17 +86,17 @@ class Machine(Memory):
     `seconds_limit` is how long (host time) one run may take before it counts as a runaway; it costs nothing, since a
     sleeping thread looks at the clock. A tracer, which counts anyway, holds the run to a budget of instructions.
 
-    counter    the tracer that watches: `halted` says what made it stop the run, if it did
-    inspector  who can say more of a fault (`explain`), and looks at the memory after every run (`check`)
+    counter    the tracer that watches: `halted` says why it stopped the run, if it did
+    inspector  says more of a fault (`explain`), and looks at the memory after every run (`check`)
     """
 
     def __init__(self, elf_path: Path | Elf, board: Board, *, seconds_limit: float = 600.0):
         self.elf: Elf = elf_path if isinstance(elf_path, Elf) else load_elf(elf_path)
         self.board = board
         self.seconds_limit = seconds_limit
-        self._uc: Any = self._emulator()  # the binding makes some of its methods as it is imported
+        self._uc: Any = self._emulator()  # the binding makes some of its methods on import
         self.stopped: Stop | None = None
-        self.counter: Any = None  # a Tracer and an Inspector: what watches stands to the right of what runs
+        self.counter: Any = None  # a Tracer and an Inspector: their packages import this one
         self.inspector: Any = None
         self._hooks = [self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access),
                        self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)]  # fmt: skip
@@ -116,7 +116,7 @@ class Machine(Memory):
             )
 
     def close(self) -> None:
-        """Let go of its memory, some MB and 1 GB of addresses, which the hooks and the watchdog would hold for long."""
+        """Free its memory, some MB and 1 GB of addresses, which the hooks and the watchdog would keep for long."""
         for handle in self._hooks:
             self._uc.hook_del(handle)
         self._watchdog.release()
@@ -137,9 +137,9 @@ class Machine(Memory):
         self._run(pc, self.home)
 
     def calls_by_operator(self, entry: str, addresses: Sequence[int]) -> Iterator[int]:
-        """Call `entry`, pausing at the entry of each address in order (all must come); yields its index.
+        """Call `entry`, pausing where it reaches each address, in order (it must reach all); yields each one's index.
 
-        Between operators the host may read and write memory. The rest runs after the last one.
+        In a pause the host may read and write memory. After the last pause the call runs to its end.
         """
         pc = self.elf.address(entry)
         self._enter(entry)
@@ -167,10 +167,10 @@ class Machine(Memory):
             self.inspector.check()
 
     def _emulate(self, pc: int, until: int, count: int = 0) -> Stop | None:
-        """Run from pc; why it ended, if not by reaching `until`."""
+        """Run from pc; gives why it ended, None where it reached `until`."""
         self.stopped = None
         for stop in {until, self._last_until} - {self.home}:
-            self._uc.ctl_remove_cache(stop, stop + 2)  # an end is compiled into the block that holds it
+            self._uc.ctl_remove_cache(stop, stop + 2)  # Unicorn translates a run's end into the block that holds it
         self._last_until = until
         try:
             with self._watchdog.limit(self.seconds_limit):
@@ -205,15 +205,15 @@ class Machine(Memory):
         return twin
 
     def _exact_pc(self, stop: Stop) -> int:
-        """The faulting instruction. Under way Unicorn knows only the block's start, so the run is repeated, counting:
-        that makes Unicorn keep the pc of every instruction."""
+        """The pc of the faulting instruction. A plain run knows only where its block starts, so the run is repeated
+        with a count: that makes Unicorn keep the pc of every instruction."""
         if stop.kind in ("runaway", "lost", "missing"):
             return self.pc
         twin = self.replay(count=EVERY_INSTRUCTION)
         return twin.pc if twin.stopped and twin.stopped.kind == stop.kind else self.pc
 
     def _save_state(self):
-        """Saves the registers, and gives the SRAM in use (everything below the stack's limit, and the live stack)."""
+        """Save the registers, and give the SRAM in use (everything below the stack's limit, and the live stack)."""
         sp = self._uc.reg_read(arm.UC_ARM_REG_SP)
         base, end = self.board.sram_base, self.board.sram_end
         limit = self.elf.labels.get(STACK_LIMIT, end)
@@ -267,7 +267,7 @@ class Machine(Memory):
         return self.elf.has(READ_ROWS)
 
     def feed_image(self, data: bytes) -> None:
-        """What the FIFO gives from now on."""
+        """Have the FIFO give `data` from now on."""
         self._image, self._image_at = data, 0
 
     def _next_of_image(self, uc, offset: int, size: int, user) -> int:

@@ -14,7 +14,7 @@ STACK_LIMIT = "wb_stack_limit"
 
 
 class Names(Protocol):
-    """What is known of the symbols of what runs."""
+    """The symbols of the program that runs."""
 
     def has(self, name: str, /) -> bool: ...
 
@@ -24,7 +24,7 @@ class Names(Protocol):
 class Memory(ABC):
     """Reads and writes by address or symbol.
 
-    A machine brings what is abstract, its ELF, its board and stack_top; these two an emulated one alone.
+    A machine defines the abstract methods and `elf`; an emulated one has `board` and `stack_top` too.
     """
 
     elf: Names
@@ -33,7 +33,7 @@ class Memory(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """From reset to main."""
+        """Run from reset to main."""
 
     @abstractmethod
     def call(self, entry: str) -> None:
@@ -46,7 +46,7 @@ class Memory(ABC):
 
     @abstractmethod
     def feed_image(self, data: bytes) -> None:
-        """What the rows are taken from, from now on."""
+        """Take rows from the start of `data` from now on."""
 
     @abstractmethod
     def read(self, where: int | str, size: int) -> bytes:
@@ -94,5 +94,5 @@ class Memory(ABC):
 
 
 def painted(size: int) -> bytes:
-    """What `size` bytes of stack look like that nobody has touched."""
+    """`size` bytes of stack as they look untouched."""
     return STACK_PATTERN.to_bytes(4, "little") * (max(0, size) // 4)

@@ -1,4 +1,4 @@
-"""What the emulator and the tracer need of an ELF: bytes to load, symbols, where code is, source lines.
+"""What the emulator and the tracer need of an ELF: bytes to load, symbols, the ranges of code, source lines.
 
 The only importer of elftools. Formats: System V ABI (ELF32), ELF for the Arm Architecture (AAELF32: bit 0 of a function
 symbol says Thumb; the mapping symbols $t and $d say where code and literals begin), DWARF line tables.
@@ -78,14 +78,14 @@ class Elf:
     def symbol(self, name: str) -> Symbol:
         """The function or object called `name`. Raises WorkbenchError if there is none."""
         if name not in self._by_name:
-            self.address(name)  # an unknown name says so by itself
+            self.address(name)  # raises for an unknown name
             raise WorkbenchError(f"{name} in {self.path.name} is a label, not a function or an object")
         return self._by_name[name]
 
     def symbol_at(self, address: int) -> tuple[Symbol, int] | None:
         """The symbol that holds the address and the offset into it.
 
-        An object must hold the address; for code the nearest function below is given even if its size is 0 (assembly).
+        An object must hold the address. For code it is the nearest function below, even one of size 0 (assembly).
         """
         at = bisect_right(self._addresses, address) - 1
         for symbol in reversed(self.symbols[max(0, at - 8) : at + 1]):
@@ -100,10 +100,10 @@ class Elf:
 
     def describe(self, address: int) -> str:
         """'conv2d_s8 (conv2d_s8.h:41)', 'arena+0x40', or '' where nothing is known."""
-        found = self.symbol_at(address)
-        if not found:
+        located = self.symbol_at(address)
+        if not located:
             return ""
-        symbol, offset = found
+        symbol, offset = located
         if symbol.kind == "function":
             line = self.source_line(address)
             return f"{symbol.name} ({line})" if line else symbol.name
@@ -145,7 +145,7 @@ def load_elf(path: Path) -> Elf:
 
 
 def parse_elf(content: bytes, path: Path) -> Elf:
-    """Those bytes as an Elf; `path` is what messages call it. Raises ToolchainError where they are no Thumb ELF."""
+    """These bytes as an Elf; messages call it `path`. Raises ToolchainError where they are no Thumb ELF."""
     try:
         return _read(path, content, ELFFile(BytesIO(content)))
     except (ELFError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
@@ -211,8 +211,8 @@ def _constants(elf: ELFFile, marks, objects):
         p_fc1_weight ..... | padding | .LC0 ... | table.0 ...      of a section; every input section begins with a $d
         $d                             $d         $d
 
-    What pads a constant has no mark of its own (with -fdata-sections; without, unnamed ones after a named one have
-    none either).
+    Padding has no mark of its own. (That needs -fdata-sections: without it an unnamed constant after a named one has
+    none either.)
     """
     for section in elf.iter_sections():
         if section["sh_type"] != "SHT_PROGBITS" or section["sh_flags"] & (SHF_WRITE | SHF_ALLOC) != SHF_ALLOC:

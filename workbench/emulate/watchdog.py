@@ -1,4 +1,4 @@
-"""Stops an emulation that runs away, without costing the emulation anything: a sleeping thread watches the clock."""
+"""Stops an emulation that runs away, at no cost to those that do not: a sleeping thread watches the clock."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ PATIENCE_SECONDS = 0.05
 
 
 class Watchdog:
-    """Calls `stop` once a run has taken longer than its limit; `expired` says whether the last one had to be."""
+    """Calls `stop` once a run has taken longer than its limit; `expired` says whether that ended the last run."""
 
     def __init__(self, stop: Callable[[], None]):
         self._stop = stop
@@ -19,7 +19,7 @@ class Watchdog:
 
     @contextmanager
     def limit(self, seconds: float):
-        """Within this, the run may take so many seconds of host time."""
+        """A context in which the run may take so many seconds of host time."""
         self.expired = False
         self._deadline = time.monotonic() + seconds
         if self._thread is None or not self._thread.is_alive():
@@ -31,7 +31,7 @@ class Watchdog:
             self._deadline = None
 
     def release(self) -> None:
-        """Keep alive no longer what it stops."""
+        """Let go of the emulator that `stop` belongs to."""
         self._stop = lambda: None
 
     def _watch(self) -> None:

@@ -26,8 +26,8 @@ MACHINES = {
     "x86_64": ("x86_64", "amd64"),
     "aarch64": ("aarch64", "arm64"),
 }  # little endian, single precision in hardware
-# The machine's baseline, not the instructions of this one: what is cached may be loaded by another. Compilers take for
-# granted that an array begins where vectors may; the board needs less.
+# No -march=native: another machine may load what is cached. Vectorized code needs arrays aligned for vectors, as the
+# board's are not: hence -Daligned.
 FLAGS = (
     "-std=c11", "-O3", "-fPIC", "-ffp-contract=off", "-fno-strict-aliasing", "-fwrapv", "-w",
     "-Daligned(bytes)=aligned(64)",
@@ -89,7 +89,7 @@ def version(compiler: str) -> str:
 
 
 def called(compiler: str) -> str:
-    """Its name and version in short: 'gcc 12.2.0'."""
+    """The compiler's name and version in short: 'gcc 12.2.0'."""
     number = re.search(r"\d+\.\d+(\.\d+)?", version(compiler))
     return " ".join([Path(compiler).name, *([number[0]] if number else [])])
 
@@ -101,21 +101,21 @@ def library(files: Mapping[str, str], compiler: str | None = None) -> bytes:
     sources["host.c"] = HOST
     if "wb_read_rows" in sources["model.h"]:
         sources["rows.c"] = ROWS
-    if "clang" in version(compiler):  # it takes the pragmas at their word: a minute for a mobilenet instead of 3 s
+    if "clang" in version(compiler):  # it obeys these pragmas: a minute for a mobilenet instead of 3 s
         sources = {name: re.sub(r"(?m)^ *#pragma GCC unroll.*\n", "", text) for name, text in sources.items()}
     digest = hashlib.sha256("\0".join((version(compiler), *FLAGS)).encode())
     for name, text in sorted(sources.items()):
         digest.update(f"\0{name}\0{len(text)}\0{text}".encode())
     key = f"native-{digest.hexdigest()[:32]}"
-    if found := images.kept(key):
-        return found[1]
-    made = _compiled(sources, compiler)
-    images.keep(key, {}, made)
-    return made
+    if entry := images.kept(key):
+        return entry[1]
+    content = _compiled(sources, compiler)
+    images.keep(key, {}, content)
+    return content
 
 
 def _machine() -> str:
-    """A key of MACHINES. Raises ToolchainError on any other, where nobody has held the bits against the board's."""
+    """This machine's key in MACHINES. Raises ToolchainError for others: nobody compared their bits with a board's."""
     name, system = platform.machine().lower(), platform.system()
     machine = next((key for key, names in MACHINES.items() if name in names), None)
     if machine is None or system != "Linux" or sys.byteorder != "little" or sys.maxsize < 2**32:
@@ -127,7 +127,7 @@ def _machine() -> str:
 
 
 def _compiled(sources: Mapping[str, str], compiler: str) -> bytes:
-    """Units side by side, the longest first."""
+    """The shared library of these sources, compiled in parallel, the longest first."""
     units = sorted((file for file in sources if file.endswith(".c")), key=lambda file: -len(sources[file]))
     objects = [f"{unit}.o" for unit in units]
     try:
@@ -151,10 +151,10 @@ def _compiled(sources: Mapping[str, str], compiler: str) -> bytes:
                 finally:
                     pool.shutdown(cancel_futures=True)
             make("linking", "-shared", "-Wl,-Bsymbolic", *objects, "-lm", "-o", "twin.so")
-            made = (work / "twin.so").read_bytes() if (work / "twin.so").exists() else b""
-            if not made.startswith(b"\x7fELF"):  # it is not kept
+            content = (work / "twin.so").read_bytes() if (work / "twin.so").exists() else b""
+            if not content.startswith(b"\x7fELF"):  # must not be cached
                 raise ToolchainError(f"{compiler} has failed without a word: what it made is no library", OTHER)
-            return made
+            return content
     except OSError as error:
         raise ToolchainError(
             f"the native twin cannot be built in {tempfile.tempdir or 'TMPDIR'}: {error.strerror or error}", ROOM

@@ -10,11 +10,10 @@ from workbench.errors import ToolchainError, WorkbenchError
 
 
 class Host(Memory):
-    """One network's state on the host, apart from any other's. No limit of memory is kept, and no fault is told.
+    """One network's state on the host, apart from any other's. It enforces no memory limit and reports no fault.
 
-    The library lies in memory alone, as a file without a name of its own: nothing is left behind, however this process
-    ends, and one that is loaded twice is two. Its number is kept as long as it is loaded, for that is how the loader
-    tells it from others.
+    The library is an unnamed file in memory: nothing is left behind, however this process ends, and a library loaded
+    twice has two states. Its descriptor stays open while it is loaded, for the loader tells libraries apart by it.
     """
 
     def __init__(self, content: bytes):
@@ -32,17 +31,17 @@ class Host(Memory):
         self._let_go.atexit = False
 
     def close(self) -> None:
-        """Let go of its memory; a second time does nothing. One that nobody closes, nor knows any more, is let go of
-        too: an error may end a training anywhere.
+        """Unload the library; a second call does nothing. Garbage collection unloads it too, since an error may end a
+        training anywhere.
         """
         del self._library, self.elf
         self._let_go()
 
     def start(self) -> None:
-        """Nothing: a library starts as its initial values are."""
+        """Nothing to do: a loaded library holds its initial values."""
 
     def paint_stack(self) -> None:
-        """Nothing: its stack is the host's."""
+        """Nothing to do: the stack is the host's."""
 
     def call(self, entry: str) -> None:
         """Call a function of the library. Ctrl-C waits for its end."""
@@ -60,7 +59,7 @@ class Host(Memory):
         return self.elf.has("wb_read_rows")
 
     def feed_image(self, data: bytes) -> None:
-        """What the rows are taken from, from now on."""
+        """Take rows from the start of `data` from now on."""
         self._image = data
         ctypes.c_char_p.in_dll(self._library, "wb_image").value = data
 

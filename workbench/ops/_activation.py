@@ -32,7 +32,7 @@ class Clip(Protocol):
     def grad_x(self, build: Builder, dy: Value, x: Value | None, *, y: Values, mask: bool) -> Value: ...
 
 
-# what each means, and its mask, stands in that operator's own file
+# each one's meaning and mask are defined in its operator's own file
 ACTIVATIONS: dict[str, Clip] = {"relu": relu, "relu6": relu6}
 LITERALS = {"": 0, "relu": 1, "relu6": 2}  # as kernels/activation_f32.h calls them
 

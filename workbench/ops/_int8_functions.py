@@ -14,7 +14,7 @@ from workbench.ops import hard_swish, leaky_relu, sigmoid, tanh
 from workbench.ops._fixed_point import LIMIT, exponential, one_minus_over_one_plus, one_over_one_plus, over
 from workbench.ops._quantized import multiplied, multiplier
 
-BITS = 4  # integer bits of what the sigmoid and tanh are taken of
+BITS = 4  # integer bits of the arguments of sigmoid and tanh
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def joined(sizes: Sequence[int], *strides: Sequence[int]) -> list[tuple[int, ...
 
 
 def numbers(what: str, loops: list[tuple[int, ...]], depth: int, arrays: int = 1) -> list[int]:
-    """The loops as literals of a kernel that has `depth` of them. Raises ShapeError where there are more."""
+    """The loops as immediates of a kernel with `depth` loops. Raises ShapeError where there are more."""
     if len(loops) > depth:
         raise ShapeError(f"{what}: moves more than {depth} axes apart from each other")
     idle = [(1, *[0] * arrays)] * (depth - len(loops))

@@ -1,6 +1,6 @@
 """Elementwise float activations other than relu and relu6: they share a kernel, each with a C function of its own.
 
-y = f(x)        dx = dy · f′(v)        v is x, or y where f′ is told as quickly by that, so that x need not live on
+y = f(x)        dx = dy · f′(v)        v is x, or y where f′ follows from y as quickly, so that x need not live on
 """
 
 from collections.abc import Callable

@@ -34,7 +34,7 @@ ORDERS: dict[str, Key] = {
 }
 
 
-COMPILE_NODES = 60_000  # of the exact search, some seconds; nodes, not seconds: the same plan on every machine
+COMPILE_NODES = 60_000  # of the exact search, some seconds; a limit of nodes gives every machine the same plan
 
 
 def allocate(
@@ -45,7 +45,7 @@ def allocate(
 ) -> Plan:
     """The smallest plan found within so many nodes or seconds of search. Buffers keep their order in the plan.
 
-    Those that are `fixed` have their places, and follow.
+    The `fixed` ones have their places already; they come last.
     """
     start = time.perf_counter()
     plan = greedy(buffers, seconds, fixed)
@@ -57,7 +57,7 @@ def allocate(
 
 
 def greedy(buffers: Sequence[Buffer], seconds: float = math.inf, fixed: Sequence[Placed] = ()) -> Plan:
-    """The best greedy plan over all orders, or over those that were tried when the time was over: at least one."""
+    """The smallest greedy plan over all orders, or over as many as the time allows: at least one."""
     start, bound = time.perf_counter(), lower_bound([*buffers, *fixed])
     (first, key), *others = ORDERS.items()
     best = _greedy(buffers, key, bound, first, fixed)
@@ -75,8 +75,8 @@ def _greedy(buffers: Sequence[Buffer], key: Key, bound: int, name: str, fixed: S
     lower, upper = np.array([b.lower for b in order]), np.array([b.upper for b in order])
     extents = [(placed.offset, placed.end) for placed in fixed]
     for count, buffer in enumerate(order[len(fixed) :], len(fixed)):
-        met = np.flatnonzero((lower[:count] < buffer.upper) & (buffer.lower < upper[:count]))
-        place = _lowest_gap(sorted(extents[other] for other in met), buffer.size)
+        overlapping = np.flatnonzero((lower[:count] < buffer.upper) & (buffer.lower < upper[:count]))
+        place = _lowest_gap(sorted(extents[other] for other in overlapping), buffer.size)
         extents.append((place, place + buffer.size))
     offset = {buffer.id: place for buffer, (place, _) in zip(order, extents, strict=True)}
     ordered = tuple(Placed(b.id, b.lower, b.upper, b.size, offset[b.id]) for b in (*buffers, *fixed))

@@ -24,8 +24,8 @@ MEMORY_ENTRIES = 1 << 18  # states that failed, 16 bytes each
 FIRST_RUN = 4  # nodes a buffer
 GROWTH = 1.2  # of a run's nodes, after every round of orders
 MOST_TRAIL = 1 << 20  # changes on the way to one node
-MOST_BUFFERS = 4000  # a place is a recursion: the stack is finite
-LARGEST = 1 << 58  # bytes in all, beyond which 64-bit sums would not do
+MOST_BUFFERS = 4000  # placing one is a recursion, and the stack is finite
+LARGEST = 1 << 58  # units in all, beyond which 64-bit sums overflow
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Answer:
-    """A plan that fits, if one was found. Else `needed`: no plan is smaller, proven (0 where nothing was)."""
+    """`placed`: a plan that fits, if one was found. `needed`: it is proven that no plan is smaller."""
 
     placed: tuple[Placed, ...] | None
     needed: int
@@ -55,7 +55,7 @@ def searchable(buffers: Sequence[Buffer]) -> bool:
 def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit, fixed: Sequence[Placed] = ()) -> Answer:
     """Search for a plan of at most `capacity` bytes; `needed` > capacity means that there is none.
 
-    Buffers stand above those that are `fixed` and meet them: with such, nothing is proven but the bound.
+    A buffer lies above every `fixed` one that is alive with it; where some are fixed, only the bound is proven.
     """
     bound = lower_bound([*buffers, *fixed])
     if not buffers:
@@ -84,7 +84,7 @@ def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit, fixed: Sequence[
 
 
 def minimise(buffers: Sequence[Buffer], plan: Plan, limit: Limit, fixed: Sequence[Placed] = ()) -> Plan:
-    """The smallest arena found from `plan` on, with what was proven: first the least size possible, then halving."""
+    """The smallest plan found, from `plan` on, and what is proven: the least size is tried first, then bisection."""
     if not searchable([*buffers, *fixed]):
         return plan
     _load()
@@ -121,7 +121,7 @@ class _Arrays(NamedTuple):
 
 
 def _unit(buffers: Sequence[Buffer]) -> int:
-    """Of which all sizes are multiples; parts of one storage lie at multiples of it too."""
+    """The largest unit that divides all sizes; parts of one storage lie at multiples of it too."""
     return math.gcd(*(buffer.size for buffer in buffers))
 
 
@@ -136,7 +136,7 @@ def _arrays(
         for first, last in spans[: len(buffers)]
     ]  # fmt: skip
     order = sorted(range(len(buffers)), key=lambda i: (spans[i][0], -spans[i][1], -buffers[i].size, i))
-    kinds = [(*spans[i], buffers[i].size // unit) for i in order]  # with the same span, the same floor
+    kinds = [(*spans[i], buffers[i].size // unit) for i in order]  # one span has one floor
     members: list[list[int]] = [[] for _ in range(width)]
     for x, (first, last, _) in enumerate(kinds):
         for at in range(first, last):
@@ -184,12 +184,12 @@ def _spans(buffers: Sequence[Buffer]) -> tuple[list[tuple[int, int]], int]:
 
 @cache
 def _load() -> None:
-    """Load the machine code, or make it where the cache has none: seconds that are no part of a search."""
+    """Load the machine code, or compile it where the cache has none: no search's time limit pays for that."""
     _search(_arrays([Buffer("any", 0, 1, 1)], 1, 1)[1], _Run(search.FEWEST_CHOICES, [0], 1, False), Limit())
 
 
 def _search(arrays: _Arrays, run: "_Run", limit: Limit) -> int:
-    """One search from nothing placed; weights and remembered failures stay from the runs before."""
+    """One search, starting with nothing placed; weights and remembered failures of earlier runs stay."""
     b, count, width = arrays.buffers, arrays.counters, arrays.sections.shape[1]
     b[search.LOWEST], b[search.PLACED], b[search.DENIED] = b[search.BASE], 0, 0
     b[search.RANK] = run.rank
@@ -199,7 +199,7 @@ def _search(arrays: _Arrays, run: "_Run", limit: Limit) -> int:
     if limit.seconds == math.inf:
         return int(search.search(*arrays, 0, width))
     results: list[int] = []
-    # Machine code sees no clock and no Ctrl-C: it runs beside, and a node limit of 0 ends it.
+    # Machine code sees no clock and no Ctrl-C: it runs in a thread, which a node limit of 0 ends.
     thread = Thread(target=lambda: results.append(int(search.search(*arrays, 0, width))), daemon=True)
     thread.start()
     try:
@@ -212,7 +212,7 @@ def _search(arrays: _Arrays, run: "_Run", limit: Limit) -> int:
 
 @dataclass(frozen=True)
 class _Run:
-    """How to search: where to go on, the place of each buffer in the order of trial, and how many nodes."""
+    """How to search: the strategy, each buffer's rank in the order of trial, and the most nodes."""
 
     strategy: int
     rank: list[int]
@@ -221,7 +221,7 @@ class _Run:
 
 
 def _runs(buffers: Sequence[Buffer], arrays: _Arrays) -> Iterator[_Run]:
-    """Run after run: first the plain orders, then these disturbed, and led by what failed.
+    """Run after run: first the plain orders, then these with noise, buffers of sections that failed often earlier.
 
     The first of a round is deep and gets as many nodes as were spent so far: half of the work goes into a few long
     searches, which alone can prove that there is no plan.
@@ -249,7 +249,7 @@ def _runs(buffers: Sequence[Buffer], arrays: _Arrays) -> Iterator[_Run]:
 
 
 def _disturbed(rank: list[int], weights: list[int], noise: random.Random) -> list[int]:
-    """The order with noise; those in sections that failed often come earlier, by a random measure."""
+    """The order with noise; buffers of sections that failed often come earlier, by a random amount."""
     lead = noise.random() / max(1, *weights)
     return _ranks([r / len(rank) - lead * weight + noise.random() / 8 for r, weight in zip(rank, weights, strict=True)])
 

@@ -1,7 +1,7 @@
 """The memory plan of a graph: each storage of the arena at its offset, scratch as a buffer of one position.
 
-A storage that shrinks (ir/liveness.py) is a stack of buffers, placed before all others; or left whole, where that
-makes the smaller plan.
+A storage that shrinks (ir/liveness.py) becomes a stack of buffers, placed before all others, or stays whole where that
+gives a smaller plan.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def scratch_id(node_result: str) -> str:
 
 
 def part_id(storage: str, index: int) -> str:
-    """Of the parts of a storage the one that lives to its end is called as the storage is."""
+    """The id of a storage's part: the first, which lives to the storage's end, has the storage's own name."""
     return f"tail{index}.{storage}" if index else storage
 
 
@@ -50,24 +50,24 @@ def plan_memory(graph: Graph, scratch: Mapping[str, int] | None = None) -> Memor
     """Plan the arena of `graph`; the plan has been validated. `scratch`: bytes by a node's first result."""
     scratch = {name: -(-size // ALIGNMENT) * ALIGNMENT for name, size in (scratch or {}).items() if size}
     living = liveness(graph, scratch, ALIGNMENT)
-    once = [
+    scratch_buffers = [
         Buffer(scratch_id(node.results[0]), position, position + 1, scratch[node.results[0]])
         for position, node in enumerate(steps(graph))
         if node.results[0] in scratch
     ]
-    memory = _planned(living, once, scratch)
+    memory = _planned(living, scratch_buffers, scratch)
     if memory.plan.bytes > living.peak and (floating := _floating(living)):
         whole = tuple(s.whole() if s.name in floating else s for s in living.arena)
-        other = _planned(replace(living, arena=whole), once, scratch)
+        other = _planned(replace(living, arena=whole), scratch_buffers, scratch)
         memory = min(memory, other, key=lambda planned: planned.plan.bytes)
     return memory
 
 
-def _planned(living: Liveness, once: list[Buffer], scratch: Mapping[str, int]) -> MemoryPlan:
+def _planned(living: Liveness, scratch_buffers: list[Buffer], scratch: Mapping[str, int]) -> MemoryPlan:
     fixed = _stacked(living)
     buffers = [
         Buffer(s.name, s.lower, s.upper, s.bytes) for s in living.arena if s.lower < s.upper and len(s.parts) == 1
-    ] + once
+    ] + scratch_buffers
     plan = allocate(buffers, fixed=fixed)
     reason = validate([*buffers, *fixed], plan.buffers, plan.bytes) or _torn(living, plan)
     if reason:
@@ -76,7 +76,7 @@ def _planned(living: Liveness, once: list[Buffer], scratch: Mapping[str, int]) -
 
 
 def _stacked(living: Liveness) -> list[Placed]:
-    """The parts of storages that shrink, which must lie side by side: at the bottom, or on such as they meet."""
+    """Storages that shrink, their parts side by side: each at the bottom, or on those of them alive with it."""
     placed: list[Placed] = []
     for storage in sorted(living.arena, key=lambda s: (s.lower, -s.bytes)):
         if len(storage.parts) > 1:
@@ -88,13 +88,13 @@ def _stacked(living: Liveness) -> list[Placed]:
 
 
 def _floating(living: Liveness) -> set[str]:
-    """Storages that shrink, but not at the bottom: under them is room that the planner does not use as well."""
+    """Storages that shrink and do not lie at the bottom: the planner makes poorer use of the room under them."""
     low = {placed.id for placed in _stacked(living) if placed.offset == 0}
     return {storage.name for storage in living.arena if len(storage.parts) > 1 and storage.name not in low}
 
 
 def _torn(living: Liveness, plan: Plan) -> str | None:
-    """The storage whose parts do not lie side by side, if there is one."""
+    """The reason to refuse a plan where a storage's parts do not lie side by side."""
     offsets = plan.offsets()
     for storage in living.arena:
         for index, (begin, _, _) in enumerate(storage.parts if storage.lower < storage.upper else ()):

@@ -91,7 +91,7 @@ def busiest(buffers: Iterable[Buffer]) -> int:
 
 
 def _live(buffers: Iterable[Buffer]) -> Iterator[tuple[int, int]]:
-    """Bytes alive from each position on at which they change, and that position."""
+    """(bytes alive, position) for each position at which the bytes alive change."""
     change: dict[int, int] = {}
     for buffer in buffers:
         change[buffer.lower] = change.get(buffer.lower, 0) + buffer.size
@@ -103,9 +103,9 @@ def _live(buffers: Iterable[Buffer]) -> Iterator[tuple[int, int]]:
 
 
 def read_buffers(path: Path) -> list[Buffer]:
-    """Buffers of a CSV file with the columns id, lower, upper, size (an offset is not looked at).
+    """Buffers of a CSV file with the columns id, lower, upper, size (a column offset is ignored).
 
-    Of a plan table of the workbench (one with a column `storage`) static rows are left out. Raises PlanError with the
+    In a plan table of the workbench, which has a column `storage`, static rows are left out. Raises PlanError with the
     line at fault.
     """
     try:
@@ -133,7 +133,7 @@ def read_buffers(path: Path) -> list[Buffer]:
 
 
 def _require_columns(path: Path, head: list[str], rows: list[list[str]]) -> None:
-    """Raise PlanError unless the columns are those of a buffer file: one more could be a wish that no plan keeps."""
+    """Raise PlanError unless the columns are those of a buffer file: another could be a wish that no plan heeds."""
     wanted = [field.name for field in fields(Buffer)]
     help_ = f"it needs the columns {','.join(wanted)} and at least one row"
     if not set(wanted) <= set(head):

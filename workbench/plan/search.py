@@ -37,8 +37,8 @@ RANK = 4  # among the level buffers of a section the one of least rank is tried 
 KEY, KEY2 = 5, 6  # random words of the hash
 # and where the search is:
 LOWEST, PLACED, OFFSET = 7, 8, 9
-DENIED = 10  # 1: not on what is placed; it waits for the top of somebody who is left
-BASE = 11  # `lowest` at the start: above what is not to be placed
+DENIED = 10  # 1: not on a placed buffer; it waits for the top of one that is left
+BASE = 11  # `lowest` at the start: above the fixed buffers
 BUFFER_ROWS = 12
 # rows of `s`, a column a section
 START, END = 0, 1  # its buffers are members[start:end], kept sorted by `lowest` as the search goes
@@ -178,7 +178,7 @@ def place(b: np.ndarray, s: np.ndarray, members: np.ndarray, trail: np.ndarray, 
 def propagate(
     b: np.ndarray, s: np.ndarray, members: np.ndarray, trail: np.ndarray, count: np.ndarray, begin: int, end: int
 ) -> bool:
-    """Raise `lowest` of who waits, then floors and spans; False if some section cannot hold what is left."""
+    """Raise `lowest` of denied buffers, then floors and spans; False if some section cannot hold what is left."""
     capacity, again = count[CAPACITY], True
     while again:
         again = False
@@ -278,7 +278,7 @@ def scramble(word: np.uint64) -> np.uint64:
 
 @inner
 def put(b: np.ndarray, trail: np.ndarray, count: np.ndarray, x: int, lowest: int, denied: int) -> None:
-    """lowest[x] = lowest, to be taken back."""
+    """Set `lowest` and `denied` of x; the trail keeps the old ones for take_back."""
     at = count[TRAIL]
     trail[at, 0], trail[at, 1], trail[at, 2] = x, b[LOWEST, x], b[DENIED, x]
     count[TRAIL] = at + 1
@@ -302,6 +302,6 @@ def take_back(b: np.ndarray, trail: np.ndarray, count: np.ndarray, mark: int) ->
 
 @inner
 def touch(b: np.ndarray, count: np.ndarray, x: int) -> None:
-    """The sections of x are to be measured again."""
+    """Have the sections of x measured again."""
     count[DIRTY_FROM] = min(count[DIRTY_FROM], b[FIRST, x])
     count[DIRTY_TO] = max(count[DIRTY_TO], b[LAST, x])

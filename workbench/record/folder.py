@@ -3,15 +3,15 @@
     out/mlp-full-nrf52840/
         .filling-k3x9/    private: a process fills it, and holds its lock as long as it lives
         .filled/          complete: from its renaming on the new results count; its files are on their way into place
-        run.json …        what is told: those that a manifest names; all other files are not ours, and stay
+        run.json …        the results: the files that a manifest names; all other files are not ours, and stay
 
-A manifest is run.json, or files.json where something else than one run was written. What a killed process leaves is
-seen to by whoever comes next: a report or another writer moves the rest of `.filled` into place, and so it does with a
-`.filling-…` that has a manifest and so is worth it; a writer clears all others away. The folder itself is never moved:
-it may be somebody's current one, a link or a mount.
+A manifest is run.json, or files.json where something else than one run was written. After a killed process the next
+reader or writer tidies up: it moves into place the rest of `.filled`, and each `.filling-…` that has a manifest; a
+writer removes the `.filling-…` without one. The folder itself is never moved: it may be a link, a mount, or the current
+folder of some process.
 
-The files of HEADS are what a folder is taken for complete by: they go first and come last, so that in the moment
-between the two even `make` and a file manager find no complete folder.
+A folder with a file of HEADS looks complete. These files are removed first and come last, so that in between not even
+`make` or a file manager takes the folder for complete.
 """
 
 import fcntl
@@ -40,8 +40,8 @@ HEADS = (RUN, FILES, *LISTS, "Makefile")
 def filling(place: str | Path) -> Iterator[Path]:
     """A private folder to write into; its files then replace those that were written into `place` before.
 
-    What an exception leaves is thrown away, unless there is a manifest (see `checkpoint`). A run replaces a run;
-    anything else replaces all that was written. A place inside a folder that is being filled is a part of it.
+    After an exception they are thrown away, unless there is a manifest (see `checkpoint`). A run replaces a run;
+    anything else replaces all that was written. A `place` inside a folder that is being filled is given as it is.
     """
     place = Path(place)
     if _root(place):
@@ -68,7 +68,7 @@ def filling(place: str | Path) -> Iterator[Path]:
 
 
 def checkpoint(folder: Path) -> None:
-    """From here on a kill, or an exception, loses nothing of what now lies in a folder that is being filled."""
+    """Make safe what now lies in a folder that is being filled: neither a kill nor an exception loses it."""
     part = _root(folder)
     if part is None:
         raise RecordError(f"{printable(str(folder))} is no folder that is being filled")
@@ -77,7 +77,7 @@ def checkpoint(folder: Path) -> None:
 
 @contextmanager
 def settled(place: str | Path) -> Iterator[None]:
-    """No writer changes `place` meanwhile; what a killed one left complete is in place first."""
+    """Keep writers from changing `place` meanwhile; what a killed one left complete is moved into place first."""
     if not Path(place).is_dir():
         yield
         return
@@ -87,10 +87,10 @@ def settled(place: str | Path) -> Iterator[None]:
 
 
 def free(place: str | Path) -> bool:
-    """Whether nothing is in a folder, but for what killed processes left incomplete."""
+    """Whether a folder is empty, apart from what killed processes left incomplete."""
     with settled(place):
-        gone = _fillings(place, dead=True)
-        return all(path in gone for path in Path(place).iterdir())
+        leftovers = _fillings(place, dead=True)
+        return all(path in leftovers for path in Path(place).iterdir())
 
 
 def unfinished(place: str | Path) -> str | None:
@@ -101,7 +101,7 @@ def unfinished(place: str | Path) -> str | None:
 
 
 def place_of(path: Path) -> Path:
-    """Where a path in a folder that is being filled will be."""
+    """Where a path inside a folder that is being filled will be in the end."""
     root = _root(path)
     return root.parent / path.relative_to(root) if root else path
 
@@ -116,20 +116,20 @@ def manifest(folder: str | Path, name: str = FILES) -> dict[str, str]:
 
 
 def digests(folder: Path, names: Iterable[str] | None = None) -> dict[str, str]:
-    """SHA-256 of the files so called in a folder: of all but hidden ones, unless told."""
+    """Name -> SHA-256 of these files of a folder; None: of all but hidden ones."""
     names = _visible(folder) if names is None else names
     return {name: sha256((folder / name).read_bytes()).hexdigest() for name in names}
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A file to write, which then takes the place of `path` at once; a device, or /dev/stdout, is written itself."""
+    """A file to write, which then replaces `path` atomically; a device, or /dev/stdout, is written directly."""
     path = Path(path)
     if (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK):
         yield path
         return
-    path = path.resolve()  # of a link, what it leads to
-    part = path.with_name(f".{os.getpid()}-{path.name}")  # ends alike: matplotlib goes by that
+    path = path.resolve()  # a link stays: its target is replaced
+    part = path.with_name(f".{os.getpid()}-{path.name}")  # the same ending: matplotlib goes by it
     try:
         yield part
         if path.exists():
@@ -146,7 +146,7 @@ def write_at_once(path: str | Path, content: str | bytes) -> None:
 
 
 def within(folder: Path, name: str) -> bool:
-    """Whether a name from a manifest stays in its folder."""
+    """Whether a name from a manifest leads to no place outside the folder."""
     try:
         return (folder / name).parent.resolve().is_relative_to(folder.resolve()) and Path(name).name not in ("", "..")
     except (OSError, ValueError, RuntimeError):  # it is too long, holds a NUL, or leads round in circles
@@ -160,8 +160,8 @@ def _root(path: Path) -> Path | None:
 
 def _visible(folder: Path) -> list[str]:
     """The files in a folder as manifests name them: all but hidden ones and the manifest itself."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    names = [path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)]
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    names = [path.as_posix() for path in files if not any(part.startswith(".") for part in path.parts)]
     return sorted(name for name in names if name not in (RUN, FILES))
 
 
@@ -219,7 +219,7 @@ def _commit(part: Path, place: Path) -> None:
 
 
 def _counting(part: Path) -> set[str]:
-    """The files of a folder being filled that are complete, its manifest included."""
+    """The files of a folder being filled that its manifest names, itself included; none without a manifest."""
     for name in (RUN, FILES):
         if files := manifest(part, name):
             return {name, *(file for file in files if within(part, file) and (part / file).is_file())}
@@ -227,7 +227,7 @@ def _counting(part: Path) -> set[str]:
 
 
 def _move_in(place: Path) -> None:
-    """Bring what is in `.filled` to where it belongs; ends the same however often it was begun."""
+    """Move the files of `.filled` into place; if interrupted, it can be called again."""
     filled = place / FILLED
     going = filled / REPLACED
     if going.exists():
@@ -239,12 +239,12 @@ def _move_in(place: Path) -> None:
     for path in sorted(paths, key=lambda path: (_is_head(path.name), -len(path.parts))):
         target = place / path.relative_to(filled)
         _make_room(target, place)
-        shutil.move(path, target)  # from a file system to another, too
+        shutil.move(path, target)  # also across file systems
     shutil.rmtree(filled)
 
 
 def _listed(path: Path) -> list[str]:
-    """The names that a file lists; none where it is no such file."""
+    """The names that a JSON file lists; none where it cannot be read or holds no list."""
     try:
         names = read_json(path, LARGEST_MANIFEST)
     except (OSError, ValueError):
@@ -255,8 +255,8 @@ def _listed(path: Path) -> list[str]:
 def _ours(place: Path, manifests: Iterable[str]) -> set[str]:
     """The files that were written into a place, and what `make` makes of them there."""
     names = {file for name in manifests if (files := manifest(place, name)) for file in (name, *files)}
-    made = {name.removesuffix(".c") + ending for name in names if name.endswith(".c") for ending in (".o", ".ci")}
-    return {name for name in names | made if within(place, name)}
+    objects = {name.removesuffix(".c") + ending for name in names if name.endswith(".c") for ending in (".o", ".ci")}
+    return {name for name in names | objects if within(place, name)}
 
 
 def _is_head(name: str) -> bool:
@@ -276,7 +276,7 @@ def _remove(place: Path, name: str) -> None:
 
 
 def _make_room(target: Path, place: Path) -> None:
-    """Make the folder of `target`; what is in its way, or would lead elsewhere, is not ours and is kept as `NAME~`."""
+    """Make the folder of `target`; what is in the way, links included, is not ours and is kept as `NAME~`."""
     for folder in reversed(list(target.parents)[: -len(place.parents) - 1]):
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             folder.rename(folder.with_name(f"{folder.name}~"))

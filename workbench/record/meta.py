@@ -1,4 +1,4 @@
-"""What run.json holds, as far as reports rely on it: a key, the kind of its value; `?` where null says 'not known'."""
+"""The keys of run.json that reports rely on, each with the kind of its value; `?`: it may be null, 'not known'."""
 
 import math
 from typing import Any
@@ -50,7 +50,7 @@ def _is_finite(value: float) -> bool:
 
 
 def as_shown(value):
-    """The same with texts that a terminal only shows, for a person reads them."""
+    """The same value with all its texts `printable`."""
     if isinstance(value, dict):
         return {printable(key): as_shown(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -78,7 +78,7 @@ def require_meta(meta) -> None:
 
 
 def _is(value, kind: str) -> bool:
-    """Whether it is of this kind; parts of a list or an object may be null: a loss that is not finite."""
+    """Whether a value is of this kind. A list or an object may hold null too: a loss that is not finite."""
     if " or " in kind:
         return any(_is(value, one) for one in kind.split(" or "))
     whole, _, part = kind.partition(" of ")

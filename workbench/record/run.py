@@ -10,10 +10,10 @@ symbols.csv    the ELF's symbols
 weights.npz    the trained parameters by name, in the model's own shapes and order
 firmware/      the C project and the ELF that ran, where they were kept
 
-A run takes the place of an earlier one as a whole (see folder.py); what was cut, edited or removed since is refused.
-Where several were written together (lifecycle, demo), or a project alone (build), files.json holds `files`, the SHA-256
-of each; a comparison has compare.csv too, with the folder of each cell, or its error; several seeds have seeds.csv,
-with the folder of each run, such as seed-0 or full-optimized/seed-0, or its error.
+A run replaces an earlier one as a whole (see folder.py). A run is refused if a file was cut, edited or removed since.
+Where several runs were written together (lifecycle, demo), or a project alone (build), files.json holds `files`. A
+comparison has compare.csv too, with each cell's folder or error; several seeds have seeds.csv, with each run's folder,
+such as seed-0 or full-optimized/seed-0, or its error.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Run:
     meta        the `run --json` object (its keys are in FORMATS.md)
     graph       the scheduled graph as IR text
     ops         one row an operator: the plan's columns (ops.csv), then instructions, cycles (modelled), bytes_read and
-                bytes_written, summed over the first training step (empty where not traced): an operator runs once in
-                it, or, but for phase update, as often as gradients are accumulated (`accumulate` in meta).
+                bytes_written, summed over the first training step (empty where not traced). An operator runs once a
+                step or, where gradients are accumulated (`accumulate` in meta), once a batch, but for phase update.
                 reads, writes and scratch are buffer ids separated by blanks
     buffers     one row a storage: the plan's columns (buffers.csv), its address, then first_write and last_read
                 (positions; -1 = by the host or at start-up), bytes_read, bytes_written, and touched
@@ -79,8 +79,8 @@ class Run:
                 the stack, at every trace level), position, op, buffer (id or empty; outside: the one that died there
                 last, else the nearest declared one), address, size, pc, symbol, count
     symbols     name, address, size, kind (function or object)
-    weights     the parameters at the end of the training by name, in the model's own shapes and order; those that are
-                no numbers too
+    weights     the parameters at the end of the training by name, in the model's own shapes and order, even if they
+                are NaN
     """
 
     meta: dict
@@ -110,8 +110,8 @@ class Run:
     def save(self, folder: str | Path) -> None:
         """Write every table into `folder` (made if missing), then run.json with the digests of all that was written.
 
-        An earlier run there, its firmware included, is replaced. Into a folder that is being filled it is written
-        beside what lies there, such as its firmware.
+        An earlier run there, its firmware included, is replaced. In a folder that is being filled nothing is: what
+        lies there, such as the firmware, belongs to this run.
         """
         with filling(folder) as new:
             (new / "graph.txt").write_bytes(self.graph.encode())
@@ -131,7 +131,7 @@ def load(folder: str | Path) -> Run:
 
 
 def load_with_elf(folder: str | Path) -> tuple[Run, bytes | None]:
-    """`load`, and the ELF that was kept with the run, if it was."""
+    """`load`, and the ELF that was kept with the run, if any."""
     with settled(folder):
         run = read(folder)
         kept = (Path(folder) / ELF).is_file()
@@ -139,7 +139,7 @@ def load_with_elf(folder: str | Path) -> tuple[Run, bytes | None]:
 
 
 def read(folder: str | Path) -> Run:
-    """`load`, of a folder that is settled already, or a part of one that is."""
+    """`load` for a folder that is settled already, or lies in one that is."""
     folder = Path(folder)
     try:
         meta = read_json(folder / RUN, LARGEST_FILE)
@@ -208,7 +208,7 @@ def _incomplete(folder: Path, missing: str) -> tuple[str, str]:
 
 
 def whole(folder: Path, name: str, files: dict[str, str]) -> bytes:
-    """What a file of a manifest holds. Raises RecordError if it is not what was written together with the others."""
+    """The content of a file that a manifest names. Raises RecordError if it has another digest than there."""
     if not within(folder, name) or ((folder / name).exists() and not (folder / name).is_file()):
         raise RecordError(f"{name} is no file of that folder")
     content = read_file(folder / name, LARGEST_FILE)

@@ -1,6 +1,6 @@
 """The CSV tables of a saved run: read, and refused where no report could use what they hold.
 
-A report draws what lies between the first position and the last, and aligns names in columns: so both are bounded.
+A report draws every position and aligns names in columns: so numbers and names are bounded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST, LONGEST_LIST = 300, 1 << 20  # letters
 
 
 def parse_table(file: str, content: bytes, columns) -> pd.DataFrame:
-    """The table that a file holds. Raises RecordError for one that is none, or holds other columns or kinds."""
+    """The table in a file. Raises RecordError where it cannot be read, or has other columns or kinds of values."""
     import pandas as pd
 
     numbers = [column for column in columns if column not in TEXT]
@@ -44,8 +44,8 @@ def parse_table(file: str, content: bytes, columns) -> pd.DataFrame:
     if missing:
         raise RecordError(f"{file} lacks the columns {', '.join(missing)}")
     for column in numbers:
-        kind = pd.api.types
-        if not kind.is_numeric_dtype(table[column]) and table[column].notna().any():
+        types = pd.api.types
+        if not types.is_numeric_dtype(table[column]) and table[column].notna().any():
             raise RecordError(f"{file}: column {column} holds something that is not a number")
     return table
 

@@ -67,9 +67,9 @@ class Comparison:
     outcomes: tuple[Outcome, ...]
 
     def __repr__(self) -> str:
-        told = [f"{each.cell}" + " (no run)" * (each.run is None) for each in self.outcomes]
-        more = [f"{len(told) - SHOWN} more"] * (len(told) > SHOWN)
-        return f"<Comparison {' · '.join([*told[:SHOWN], *more])}>"
+        names = [f"{each.cell}" + " (no run)" * (each.run is None) for each in self.outcomes]
+        more = [f"{len(names) - SHOWN} more"] * (len(names) > SHOWN)
+        return f"<Comparison {' · '.join([*names[:SHOWN], *more])}>"
 
     @property
     def runs(self) -> list[Run]:

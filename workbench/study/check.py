@@ -34,8 +34,8 @@ from workbench.tables import OpRow
 from workbench.trace.tracer import Tracer
 from workbench.training import device_of, read_parameter
 
-OVERALL = 1e-3  # of the norm: what a call adds up to, rounding and clips that fall the other way
-RATES = (None, (0.05, 0.02), (5.0, 3.0))  # of weights and biases; None: as told, and 0.6 of it
+OVERALL = 1e-3  # of the norm: what rounding, and clips that fall the other way, may add up to over a call
+RATES = (None, (0.05, 0.02), (5.0, 3.0))  # of weights and biases; None: the asked rate, and 0.6 of it
 HARD_LOGIT = 100.0
 
 

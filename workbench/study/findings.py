@@ -11,8 +11,8 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Checked:
-    """One result of one operator in one call. `used`: how much of what rounding may change it did, 1 being all of it;
-    0 where the bits must be the same and are, infinite where it is beyond.
+    """One result of one operator in one call. `used`: the part of its rounding tolerance that the difference takes, 1
+    being all of it; 0 where equal bits are required and found, infinite beyond the tolerance.
     """
 
     call: str
@@ -96,7 +96,7 @@ class Difference:
 
 
 def beyond(allowed: Range, got: np.ndarray) -> tuple[float, Difference | None]:
-    """How much of its range `got` used, and where it first leaves it. NaN is right where numpy gives NaN."""
+    """How much of the allowed range `got` uses, and where it first leaves it. NaN is right where numpy has NaN."""
     low, high = single(allowed)
     anything = (low == -np.inf) & (high == np.inf) if got.dtype == np.float32 else False
     right = ((low <= got) & (got <= high)) | anything

@@ -19,8 +19,8 @@ SHOWN, ENDS = 40, 16  # rows shown whole; of more, the first and the last
 
 @dataclass(frozen=True, repr=False)
 class Inspection:
-    """Layers under the policy full, and an estimate of each policy; `why` there is none, where the network cannot be
-    trained, or none was asked for; `limits` keep any training from its aim."""
+    """Layers under the policy full, and an estimate of each policy. `why`: the reason where there is no estimate: the
+    network cannot be trained, or none was asked for. `limits`: what keeps any training from its aim."""
 
     model: Model
     layers: tuple[Trained, ...]
@@ -60,12 +60,12 @@ def inspect(
     layers = tuple(trained_layers(model, objective=aim))
     asked = usual_policies(model) if policies is None else policies
     try:
-        found = [estimate(model, each, on=on, quick=policies is None, objective=aim) for each in asked]
+        estimates = [estimate(model, each, on=on, quick=policies is None, objective=aim) for each in asked]
     except (ModelError, PolicyError) as error:
         if policies is not None:
             raise
         return Inspection(model, layers, (), error.message, known)
-    return Inspection(model, layers, tuple(found), limits=known)
+    return Inspection(model, layers, tuple(estimates), limits=known)
 
 
 def _line(text: str) -> str:
@@ -83,7 +83,7 @@ def _table(cells: Cells, left: int) -> str:
 
 def _row(tag: str, cells: Sequence[str], left: int) -> str:
     aligned = ("left" if at < left else "right" for at in range(len(cells)))
-    told = (
+    elements = (
         f'<{tag} style="text-align: {side}">{escape(cell)}</{tag}>' for side, cell in zip(aligned, cells, strict=True)
     )
-    return f"<tr>{''.join(told)}</tr>"
+    return f"<tr>{''.join(elements)}</tr>"

@@ -49,8 +49,8 @@ class Trained:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of a policy. `at_most`: planned without `regions`, so it may need less; `boards`: name -> whether it fits, None
-    where only the plan with `regions` could tell.
+    """What a policy takes. `at_most`: planned without `regions`, so it may need less; `boards`: name -> whether it
+    fits, None where only the plan with `regions` could tell.
     """
 
     cost: Cost
@@ -78,11 +78,11 @@ def trained_layers(
     model: Model, policy: str | UpdatePolicy = "full", objective: Objective | None = None
 ) -> list[Trained]:
     """Layer by layer. Raises PolicyError for a policy that does not apply to the network."""
-    found = layers(model.graph)
+    every = layers(model.graph)
     if not weighted_layers(model.graph):
-        return [Trained(layer, 0, 0, None) for layer in found]
+        return [Trained(layer, 0, 0, None) for layer in every]
     marked, roles = apply_policy(model.graph, model.policy(policy)), parameter_roles(model.graph)
-    backward = _backward_macs(model, marked, found, objective)
+    backward = _backward_macs(model, marked, every, objective)
     types = marked.types
 
     def elements(names: Sequence[str], part: bool) -> int:
@@ -95,7 +95,7 @@ def trained_layers(
         return Trained(layer, elements(own, part=False), elements(wanted, part=True),
                        None if backward is None else backward[layer.name])  # fmt: skip
 
-    return [trained(layer) for layer in found]
+    return [trained(layer) for layer in every]
 
 
 def estimate(
@@ -127,17 +127,17 @@ def estimate(
 def _training_step(
     model: Model, marked: Graph, optimizer: Optimizer = PLAIN_SGD, objective: Objective | None = None
 ) -> Graph:
-    """As autodiff gives it, before any pass. Raises ModelError for a network that cannot be trained."""
+    """The step as autodiff gives it, before any pass. Raises ModelError for a network that cannot be trained."""
     return training_step(marked, optimizer, objective=objective or model.objective())
 
 
-def _backward_macs(model: Model, marked: Graph, found: list[Layer], objective: Objective | None) -> Counter | None:
-    """By layer: a node behind the loss belongs to the layer whose parameter it reads, or makes the gradient of."""
+def _backward_macs(model: Model, marked: Graph, every: list[Layer], objective: Objective | None) -> Counter | None:
+    """Of each layer: the nodes behind the loss that read a parameter of the layer or make that parameter's gradient."""
     try:
         step = _training_step(model, marked, objective=objective)
     except ModelError:
         return None
-    layer_of = {name: layer.name for layer in found for name in layer.parameters}
+    layer_of = {name: layer.name for layer in every for name in layer.parameters}
     macs: Counter = Counter()
     for node, phase in zip(steps(step), phases(step), strict=True):
         own = [layer_of[name] for name in node.operands if name in layer_of]

@@ -20,15 +20,15 @@ from workbench.ir.types import TensorType
 
 
 def estimated_instructions(graph: Graph) -> int:
-    """Of one pass over a graph that no pass has changed yet."""
+    """The instructions of executing, once, a graph that no pass has changed yet."""
     total = 0.0
     for node in steps(graph):
         op = ops.get(node.op)
         macs = op.macs(*(graph.types[name] for name in node.operands), **node.attrs)
-        made = [graph.types[name].elements for name in node.results]
+        written = [graph.types[name].elements for name in node.results]
         read = [_part(graph.types[name], node) for name in node.operands]
         per_mac, per_element = op.instructions
-        total += per_mac * macs + per_element * (made[0] if macs else max(made + read))
+        total += per_mac * macs + per_element * (written[0] if macs else max(written + read))
     return round(total)
 
 

@@ -21,9 +21,10 @@ STACK, CODE = 512, 96 * KB  # bytes assumed: our networks' stacks took 28 to 412
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one policy: elements updated, bytes of weights and state in SRAM, of what the forward saves for the backward,
-    and of the planned arena; multiply-accumulates forward and behind the loss, of the whole batch. `static_bytes`:
-    weights and state with the scalars beside them; `constant_bytes` of flash: all parameters' first values.
+    """What one policy costs: elements updated; bytes of weights and state in SRAM, of what the forward saves for the
+    backward, and of the planned arena; multiply-accumulates of the whole batch, forward and behind the loss.
+    `static_bytes`: weights and state with the scalars beside them; `constant_bytes` of flash: all parameters' first
+    values.
     """
 
     policy: str

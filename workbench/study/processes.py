@@ -135,7 +135,7 @@ def _received(connection, process) -> object:
 
 
 def _end(processes) -> None:
-    """Politely at first, all of them at once; then the server too, where any were left to end."""
+    """Terminate processes, all at once, and kill those that outlast PATIENCE; if there were any, end the server too."""
     started = [process for process in processes if process.pid is not None]
     deadline = time.monotonic() + PATIENCE
     for process in started:
@@ -149,7 +149,7 @@ def _end(processes) -> None:
 
 
 def _end_server() -> None:
-    """It may still be importing, and would hold the terminal's pipes open until that is done; the next use starts one.
+    """End the forkserver: while it still imports, it would hold the terminal's pipes open. The next use starts another.
 
     The standard library has no public way to end it.
     """

@@ -1,4 +1,4 @@
-"""How far one call as a whole ends from the interpreter's: its logits, and how much it changed what persists.
+"""How far one whole call of the firmware ends from the interpreter's: its logits, and its changes of what persists.
 
 The interpreter begins where the firmware began. Changes are compared, not weights: of a weight of 0.3 that moves by
 1e-6 all but the last digits are right whatever the step does.
@@ -35,7 +35,7 @@ def nodes_of(graph: Graph, entry: str) -> tuple[Node, ...]:
 
 
 def distances(graph: Graph, entry: str, before: Arrays, after: Arrays, fed: Arrays, logits: np.ndarray) -> dict:
-    """What of the call -> how far it is from the interpreter's, in terms of its norm.
+    """Each result of the call -> its distance from the interpreter's, in terms of the latter's norm.
 
     `before` and `after`: what persists; `fed`: inputs and scalars. `logits` are those that the emulated loss was given:
     the interpreter's loss is given the same, since a sure network's gradients depend on their last digits.
@@ -50,8 +50,8 @@ def distances(graph: Graph, entry: str, before: Arrays, after: Arrays, fed: Arra
             result[...] = logits
 
     nodes = nodes_of(graph, entry)
-    made = {result for node in nodes for result in node.results}
-    part = graph.with_nodes(nodes, tuple(output for output in graph.outputs if output in made))
+    written = {result for node in nodes for result in node.results}
+    part = graph.with_nodes(nodes, tuple(output for output in graph.outputs if output in written))
     feeds = dict(before) | dict(fed)
     wanted = interpret(part, {each: feeds[each] for each in part.arguments}, observe=observe)
     if entry == "wb_forward":

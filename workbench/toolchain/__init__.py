@@ -26,7 +26,7 @@ def make_image(project: Project, board: Board, arena: int) -> Image:
     `arena` are the bytes planned. What does not fit `board`, its stack included, is linked for the virtual twin.
     Raises ToolchainError where gcc is missing, InternalError with gcc's own words where it refuses our C.
     """
-    least = arena + project.static  # gcc takes a minute for a large network
+    least = arena + project.static  # known before gcc runs, which takes a minute for a large network
     image = _build(project.files, board) if least <= board.sram_size else None
     if image is not None and image.static + arena + image.stack_reserve <= board.sram_size:
         return image
@@ -46,17 +46,17 @@ def install(project: Project, image: Image, folder: Path) -> Image:
 
 
 def built_here(folder: Path, elf: bytes) -> dict[str, str] | None:
-    """The project's files in `folder`, name -> text, if this machine made that ELF of exactly them.
+    """The project's files in `folder`, name -> text, if this machine built `elf` from exactly these; else None.
 
-    None for anyone else's: what was generated here may also run on this machine itself, a stranger's C may not.
+    C that was generated here may also run on this machine itself; a stranger's may not.
     """
     try:
         paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in BESIDE]
         files = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
-        found = cache.kept(_key(files))
+        entry = cache.kept(_key(files))
     except (OSError, UnicodeError, ToolchainError):
         return None
-    return files if found and found[1] == elf else None
+    return files if entry and entry[1] == elf else None
 
 
 def _for_board(project: Project, board: Board) -> dict[str, str]:
@@ -66,19 +66,19 @@ def _for_board(project: Project, board: Board) -> dict[str, str]:
 def _build(files: Mapping[str, str], board: Board) -> Image | None:
     """The image of these sources; None where a memory of the board overflows."""
     key = _key(files)
-    if found := cache.kept(key):
-        told, elf = found
+    if entry := cache.kept(key):
+        measured, elf = entry
     elif built := _compile(files, board):
-        told, elf = built
-        cache.keep(key, told, elf)
+        measured, elf = built
+        cache.keep(key, measured, elf)
     else:
         return None
-    return Image(elf, board, told["flash"], told["static"], told["stack_reserve"])
+    return Image(elf, board, measured["flash"], measured["static"], measured["stack_reserve"])
 
 
 def _key(files: Mapping[str, str]) -> str:
     digest = hashlib.sha256(f"{compiler.gcc_version()}\0{compiler.werror()}\0".encode())
-    digest.update(Path(sizes.__file__).read_bytes())  # who tells the sizes
+    digest.update(Path(sizes.__file__).read_bytes())  # computes the sizes that an entry holds
     for name, text in sorted(files.items()):
         digest.update(f"{name}\0{len(text)}\0{text}".encode())
     return digest.hexdigest()[:32]

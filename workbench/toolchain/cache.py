@@ -1,11 +1,11 @@
-"""What was made before, one file each, found by what it was made of: images here, compiled steps in compiled_cache.py.
+"""A cache on disk, a file an entry, keyed by what the entry was made from: images here, steps in compiled_cache.py.
 
     <key>.image     sha256 of the key and of all that follows
                     the sizes, as JSON
                     the ELF
 
-An entry that is not whole, or lies under another's key, is none: what it holds is made and kept anew. Where nothing can
-be kept, nothing is.
+An entry that is damaged, or lies under another's key, is a miss: it is made and kept anew. Where the folder cannot be
+written, nothing is kept.
 """
 
 import json
@@ -20,13 +20,13 @@ def folder() -> Path | None:
     """WORKBENCH_CACHE, else `workbench` in the user's cache folder; None for a user without a home."""
     if root := os.environ.get("WORKBENCH_CACHE"):
         return Path(root)
-    with suppress(RuntimeError):  # no HOME, and no entry in the list of users: so in many a container
+    with suppress(RuntimeError):  # no HOME and no entry in the list of users, as in many containers
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "workbench"
     return None
 
 
 def kept(key: str) -> tuple[dict[str, int], bytes] | None:
-    """The sizes and the ELF kept under `key`; None where there is no such entry, whole and its own."""
+    """The sizes and the ELF kept under `key`; None for a miss."""
     content = content_of(key, "image")
     if content is None:
         return None
@@ -35,12 +35,12 @@ def kept(key: str) -> tuple[dict[str, int], bytes] | None:
 
 
 def keep(key: str, sizes: dict[str, int], elf: bytes) -> None:
-    """Keep an image: all of it or nothing, whoever else keeps the same one at the same time."""
+    """Keep an image atomically, even while another process keeps the same one."""
     keep_content(key, "image", json.dumps(sizes).encode() + b"\n" + elf)
 
 
 def content_of(key: str, kind: str) -> bytes | None:
-    """What the entry `key` of this kind holds behind its digest; None where there is none, whole and its own."""
+    """The content of the entry `key` of this kind, which follows its digest; None for a miss."""
     place = folder()
     try:
         digest, _, content = (place / f"{key}.{kind}").read_bytes().partition(b"\n") if place else (b"", b"", b"")
@@ -50,11 +50,11 @@ def content_of(key: str, kind: str) -> bytes | None:
 
 
 def keep_content(key: str, kind: str, content: bytes) -> None:
-    """Keep `content` under its digest, all of it or nothing."""
+    """Keep `content` behind its digest, atomically."""
     place = folder()
     if place is None:
         return
-    with suppress(OSError):  # the cache saves time; a disk that is full or read-only costs no more than that
+    with suppress(OSError):  # a disk that is full or read-only costs time, no more
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place) as unfinished:
             part = Path(unfinished) / kind
@@ -72,7 +72,7 @@ def drop_oldest(kind: str, most: int) -> None:
 
 
 def used(key: str, kind: str) -> None:
-    """Note that an entry was of use: `drop_oldest` removes others first."""
+    """Mark an entry as just used: `drop_oldest` removes others first."""
     if place := folder():
         with suppress(OSError):
             os.utime(place / f"{key}.{kind}")

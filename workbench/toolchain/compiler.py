@@ -1,7 +1,7 @@
-"""Arm's gcc and make: whether they are there and new enough, and, where they fail, whose fault that is.
+"""Arm's gcc and make: whether they are installed and new enough, and, where they fail, whose fault that is.
 
 C that gcc refuses is a bug of ours. All else is the machine's: a tool that is missing, old or broken, a full disk, too
-little memory. That is told in one line, with what to do.
+little memory. Such an error is one line, with what to do.
 """
 
 import os
@@ -30,7 +30,7 @@ ENDED = (
     r"|virtual memory exhausted|memory exhausted|Cannot allocate memory|Resource temporarily unavailable).*$"
 )
 REFUSED = r":\d+: error: |: Error: |undefined reference to|multiple definition of|relocation truncated"
-# Of a caller's make and of a native gcc: neither must reach this one.
+# Variables of a calling make, and of native compilers: they must not reach this make and gcc.
 FOREIGN = ("MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKELEVEL", "MAKEFILES", "CPATH", "C_INCLUDE_PATH")
 
 
@@ -67,7 +67,7 @@ def werror() -> str:
 
 
 def make(folder: Path, files: Iterable[str]) -> bool:
-    """Build the project in `folder`, whose own `files` are named; False where a memory of the board overflows.
+    """Build the project in `folder`, which wrote these `files`; False where a memory of the board overflows.
 
     Raises InternalError with gcc's own words where it refuses our C, ToolchainError for whatever else went wrong.
     """
@@ -91,7 +91,7 @@ def why(
     install: str = INSTALL,
     again: str = AGAIN,
 ) -> WorkbenchError:
-    """Why a command that ran `compiler` failed: whose fault it is, and what to do; `files` are our own."""
+    """The error for a command that ran `compiler` and failed: whose fault it is, and what to do; `files` are ours."""
     words = done.stderr.strip()
     names = {Path(name).name for name in files}
     missing = re.search(r"fatal error: (\S+): No such file|no include path in which to search for (\S+)", words)
@@ -118,7 +118,8 @@ def _end(code: int) -> str:
 
 
 def run(command: tuple[str, ...], folder: Path | None = None) -> subprocess.CompletedProcess:
-    """In English, since what is said is read; with temporary files in the folder, so that only one disk may be full."""
+    """Run a command in English, since its messages are parsed. Its temporary files go into `folder`, so that no other
+    disk can be full."""
     environment = {name: value for name, value in os.environ.items() if name not in FOREIGN} | {"LC_ALL": "C"}
     if folder:
         environment["TMPDIR"] = str(folder)

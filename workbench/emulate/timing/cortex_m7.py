@@ -46,13 +46,13 @@ def static_cycles(code: Code) -> np.ndarray:
 
 
 def _refused(kind: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Classes of which two neighbours never issue together."""
+    """Whether the classes of an instruction and of the one before it never issue together."""
     both = [np.isin(kind, group) & np.isin(before, group) for group in ((Kind.MULTIPLY,), FLOATS, STORES)]
     return np.logical_or.reduce([*both, np.isin(kind, ALONE), np.isin(before, ALONE), before == Kind.BRANCH])
 
 
 def _seconds(may_pair: np.ndarray) -> np.ndarray:
-    """Greedy pairing: in every stretch of True, the first, third, fifth … join the instruction before them."""
+    """Greedy pairing: in every run of True, the first, third, fifth … join the instruction before them."""
     index = np.arange(len(may_pair))
     last_false = np.maximum.accumulate(np.where(may_pair, -1, index))
     return may_pair & ((index - last_false) % 2 == 1)

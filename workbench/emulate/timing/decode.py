@@ -1,4 +1,4 @@
-"""Where Thumb-2 instructions begin, and of each just what timing needs: its class, transfers, registers.
+"""Where Thumb-2 instructions begin, and as much of each as timing needs: its class, transfers, registers.
 
 Not a disassembler: everything not named below is plain arithmetic. Encodings: Armv7-M Architecture Reference Manual
 (DDI 0403), chapters A5 to A7. An instruction is a word: the first halfword in the upper 16 bits, the second (0 for a

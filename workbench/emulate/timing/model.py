@@ -1,4 +1,4 @@
-"""TimingModel: what a core's cycle table is to the tracer, and the prefix sums that make a block cost two look-ups."""
+"""A core's cycle table as the tracer uses it, and the prefix sums that give a block's cycles in two look-ups."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class TimingModel:
     """A documented approximation of a core's timing.
 
     name            how reports call it, assumptions included: 'cortex-m4, zero wait states'
-    static_cycles   Code -> int array: what each instruction costs when it is reached straight from the one before it
-    taken_branch    cycles added dynamically whenever the next block does not follow on
+    static_cycles   Code -> int array: the cycles of each instruction when it runs right after the one before it
+    taken_branch    cycles added while running, whenever the next block is not the one that follows in memory
     """
 
     name: str
