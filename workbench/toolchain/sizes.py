@@ -13,8 +13,8 @@ ENTRIES = ("Reset_Handler", "wb_forward", "wb_accumulate", "wb_train_step")
 
 
 def sizes(folder: Path, board: Board) -> dict[str, int]:
-    """The bytes that the firmware.elf in `folder` takes: of flash (code, constants, initial values), of SRAM below the
-    arena, and of stack."""
+    """Of the firmware.elf that was built in `folder`: bytes of flash (code, constants, initial values), of SRAM below
+    the arena, and of stack."""
     listing = tool("arm-none-eabi-size", "-A", str(folder / "firmware.elf"))
     sections = {m[1]: (int(m[2]), int(m[3])) for m in re.finditer(r"^(\.\S+)\s+(\d+)\s+(\d+)", listing, re.M)}
     flash = sum(sections.get(name, (0, 0))[0] for name in (".vectors", ".text", ".rodata", ".ARM.exidx", ".data"))
@@ -23,12 +23,12 @@ def sizes(folder: Path, board: Board) -> dict[str, int]:
 
 
 def stack_reserve(folder: Path) -> int:
-    """Bytes of the deepest stack that any entry can need: see stack_depths."""
+    """The deepest stack any entry can need: see stack_depths."""
     return max(stack_depths(folder, ENTRIES).values())
 
 
 def stack_depths(folder: Path, functions: Iterable[str]) -> dict[str, int]:
-    """Bytes of stack that each of these functions can need, unlinked ones left out, by the call graphs (*.ci) that gcc
+    """Bytes of stack that each of these functions can need, of those that there are, from the call graphs (*.ci) gcc
     left beside the objects.
 
     Raises ToolchainError for recursion: its depth is not in the call graph.
@@ -60,8 +60,8 @@ def stack_depths(folder: Path, functions: Iterable[str]) -> dict[str, int]:
 
 
 def library_frame(elf: Path, name: str) -> tuple[int, frozenset[str]]:
-    """What a library function (memset, a division) pushes and calls, read from its code: an upper bound in bytes of
-    stack, and the functions."""
+    """Of a library function (memset, a division): bytes of stack it pushes, read from its code, an upper bound; and
+    which functions it calls."""
     code = tool("arm-none-eabi-objdump", "-d", f"--disassemble={name}", str(elf))
     size = 0
     for mnemonic, operands in re.findall(r"\t(\S+)\t(.*)", code):
