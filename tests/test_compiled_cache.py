@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,13 @@ def test_beside_another_s_operator_nothing_is_kept(kept, compilations, monkeypat
     first = key_of(**ASKED)
     monkeypatch.setitem(ops._REGISTRY, "mine.relu", replace(own, name="mine.relu", evaluate=np.negative))
     assert first and first != key_of(**ASKED)
+
+
+def test_beside_an_operator_that_is_no_plain_function_nothing_is_kept(kept, compilations, monkeypatch):
+    monkeypatch.setattr(ops, "_REGISTRY", dict(ops._REGISTRY))
+    ops.register(replace(ops.get("nn.relu"), name="mine.relu", evaluate=partial(np.maximum, 0)))
+    session.compile("mlp")
+    assert len(compilations) == 1 and not kept.exists()
 
 
 DAMAGES = {

@@ -163,7 +163,8 @@ def _functions(value) -> Iterator[Callable]:
 
 
 def _named(function: Callable) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
+    """Module and name; an object that can be called, such as a functools.partial, is named after its class."""
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 
 def sources_digest(*folders: Path) -> str:
