@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,18 @@ def test_one_changed_byte_in_any_source_file_is_a_miss(kept, monkeypatch, tmp_pa
     assert key_of(**ASKED) != before
 
 
+def test_once_a_source_file_was_edited_nothing_is_kept(kept, monkeypatch, tmp_path):
+    (tmp_path / "passes").mkdir()
+    source = tmp_path / "passes" / "of_mine.py"
+    source.write_text("LONGEST = 24")
+    monkeypatch.setattr(compiled_cache, "FOLDERS", (tmp_path,))
+    monkeypatch.setattr(compiled_cache, "STAMPS", compiled_cache.stamps(tmp_path))
+    assert key_of(**ASKED)
+    source.write_text("LONGEST = 25")
+    os.utime(source, (0, 0))
+    assert key_of(**ASKED) is None
+
+
 def test_beside_another_s_operator_nothing_is_kept(kept, compilations, monkeypatch):
     monkeypatch.setattr(ops, "_REGISTRY", dict(ops._REGISTRY))
     own = ops.get("nn.relu")
@@ -158,6 +171,13 @@ def test_beside_another_s_operator_nothing_is_kept(kept, compilations, monkeypat
     first = key_of(**ASKED)
     monkeypatch.setitem(ops._REGISTRY, "mine.relu", replace(own, name="mine.relu", evaluate=np.negative))
     assert first and first != key_of(**ASKED)
+
+
+def test_beside_an_operator_that_is_no_plain_function_nothing_is_kept(kept, compilations, monkeypatch):
+    monkeypatch.setattr(ops, "_REGISTRY", dict(ops._REGISTRY))
+    ops.register(replace(ops.get("nn.relu"), name="mine.relu", evaluate=partial(np.maximum, 0)))
+    session.compile("mlp")
+    assert len(compilations) == 1 and not kept.exists()
 
 
 DAMAGES = {

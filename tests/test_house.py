@@ -25,6 +25,12 @@ NAMING_OPERATORS = {  # beside the operators' own files
 ASKING_FOR_TILES = {"passes/by_rows.py", "passes/segments.py"}  # whether something can run by tiles: they try it
 PASS_MODULES = {each.run.__module__ for each in PASSES.values()} | {apply_policy.__name__, permute_channels.__name__}
 FAMILIES = ("nn.", "qnn.")
+WALKING_FOR_ALIASES = {
+    "ir/analysis.py": "the one who is asked",
+    "ir/storage.py": "the rule itself",
+    "ir/interpret.py": "it writes into the storage that is taken over",
+    "passes/in_place.py": "of a graph that it is still making",
+}
 ALIAS_WALKS, MOST_ALIAS_WALKS = ("storage_roots", "Aliases"), 6
 BUILDING = {"op", "shared", "Node"}  # calls whose first argument is an operator's name, as that of get is
 QUOTED = re.compile(rf"""["']({"|".join(map(re.escape, (*FAMILIES, *sorted(OPERATORS))))})""")  # parses few files
@@ -49,26 +55,38 @@ def texts(node: ast.AST) -> list[ast.Constant]:
 
 def named_operators(source: str) -> list[str]:
     """Literals that name an operator: nn.relu or sum_of_squares anywhere; a plain word such as add where it is compared
-    with the operator of a node, itself or as a constant of the module, and where a node is made of it.
+    with the operator of a node, itself or as a constant of the module, where such a constant is a table that is asked
+    for that operator, and where a node is made of it.
     """
     if not QUOTED.search(source):
         return []
     tree = ast.parse(source)
     about, found, constants = docstrings(tree), set(), {}
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            constants[node.targets[0].id] = texts(node.value)
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name) and node.value:
+            constants[target.id] = texts(node.value)
     for each in texts(tree):
         unmistakable = each.value in OPERATORS and ("." in each.value or "_" in each.value)
         if each not in about and (unmistakable or each.value.startswith(FAMILIES)):
             found.add(each)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and any(_is_operator(each) for each in ast.walk(node)):
+        asked = isinstance(node, ast.Compare | ast.Subscript | ast.Match) or _called_of(node) == "get"
+        if asked and any(_is_operator(each) for each in ast.walk(_head(node))):
             names = [constants.get(each.id, []) for each in ast.walk(node) if isinstance(each, ast.Name)]
             found.update(each for group in (texts(node), *names) for each in group if each.value in OPERATORS)
         elif isinstance(node, ast.Call) and node.args and _names_operator(node.func):
             found.update(each for each in texts(node.args[0])[:1] if each.value in OPERATORS)
     return [f"line {each.lineno} names the operator {each.value!r}" for each in sorted(found, key=lambda e: e.lineno)]
+
+
+def _called_of(node: ast.AST) -> str:
+    return _called(node.func) if isinstance(node, ast.Call) else ""
+
+
+def _head(node: ast.AST) -> ast.AST:
+    """Of a match what is matched, of anything else all of it."""
+    return node.subject if isinstance(node, ast.Match) else node
 
 
 def _is_operator(node: ast.AST) -> bool:
@@ -102,11 +120,22 @@ def named_passes(source: str, own: str = "") -> list[str]:
 
 
 def alias_walks(source: str) -> list[str]:
-    """Where the nodes of a graph are walked to learn which values share storage, in place of asking its analysis."""
-    if not any(name in source for name in ALIAS_WALKS):
+    """Where the nodes of a graph are walked to learn which values share storage, in place of asking its analysis: by a
+    name that is known, or by pairing each result with what it takes over.
+    """
+    if not any(name in source for name in (*ALIAS_WALKS, ".over")):
         return []
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    return [f"line {node.lineno} calls {_called(node.func)}" for node in calls if _called(node.func) in ALIAS_WALKS]
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and _called(node.func) in ALIAS_WALKS:
+            found.append(f"line {node.lineno} calls {_called(node.func)}")
+        elif isinstance(node, ast.Call) and _called(node.func) in ("zip", "zip_longest"):
+            paired = {each.attr for each in node.args if isinstance(each, ast.Attribute)}
+            found += [f"line {node.lineno} pairs results with over"] * (paired >= {"results", "over"})
+        elif isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Slice):
+            of_node = isinstance(node.value, ast.Attribute) and ast.unparse(node.value) != "self.over"
+            found += [f"line {node.lineno} takes one of over"] * (of_node and node.value.attr == "over")
+    return found
 
 
 def caught_shapes(source: str) -> list[str]:
@@ -140,6 +169,9 @@ def test_no_operator_is_named_outside_its_file():
     'READ = "read_rows"',
     'build.op(f"qnn.{name}", a)',
     'name = node.op.removeprefix("nn.")',
+    'FORMS = {"add": 1}\nform = FORMS[node.op]',
+    'FORMS: dict[str, int] = {"add": 1}\nform = FORMS.get(node.op)',
+    'match node.op:\n    case "add": pass',
 ])  # fmt: skip
 def test_a_named_operator_is_found(source):
     assert named_operators(source)
@@ -176,11 +208,18 @@ def test_a_named_pass_is_found(source):
 
 def test_what_shares_storage_is_asked_of_the_analysis():
     found = {where: alias_walks(source) for where, source in sources() if alias_walks(source)}
+    assert set(found) == set(WALKING_FOR_ALIASES), found
     assert sum(map(len, found.values())) <= MOST_ALIAS_WALKS, found
 
 
 @pytest.mark.parametrize(
-    "source", ["root = storage_roots(graph)", "for node in nodes: storage.Aliases(names).add(node)"]
+    "source",
+    [
+        "root = storage_roots(graph)",
+        "for node in nodes: storage.Aliases(names).add(node)",
+        "for result, source in zip(node.results, node.over): home[result] = home.get(source, result)",
+        "home[result] = home[node.over[index]]",
+    ],
 )
 def test_a_walk_for_aliases_is_found(source):
     assert len(alias_walks(source)) == 1

@@ -7,13 +7,16 @@
 
 The key is a digest of the network with its weights, the policy, the optimizer, the objective, the schedule and its
 passes, and of every source file of this package: where any of these changed, there is no such entry. Operators that are
-registered by files outside the package are in no key, so beside them nothing is kept.
+registered by files outside the package are in no key, so beside them nothing is kept; nor is it by a process whose
+sources were edited since it began, for it may have loaded some of them anew.
 """
 
 import json
+import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -52,7 +55,8 @@ def key_of(
 ) -> str | None:
     """The name of the entry; None where nothing can be kept."""
     functions = [_named(function) for op in ops.registered().values() for function in _functions(op)]
-    if cache.folder() is None or any(name.partition(".")[0] not in OWN for name in functions):
+    foreign = any(name.partition(".")[0] not in OWN for name in functions)
+    if cache.folder() is None or foreign or stamps(*FOLDERS) != STAMPS:
         return None
     digest = sha256(SOURCES.encode())
     versions = sys.version, np.__version__, platform.machine()
@@ -163,7 +167,8 @@ def _functions(value) -> Iterator[Callable]:
 
 
 def _named(function: Callable) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
+    """Module and name; an object that can be called, such as a functools.partial, is named after its class."""
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 
 def sources_digest(*folders: Path) -> str:
@@ -177,4 +182,17 @@ def sources_digest(*folders: Path) -> str:
     return digest.hexdigest()
 
 
-SOURCES = sources_digest(Path(__file__).resolve().parent, templates())  # as they are loaded, before anyone edits them
+def stamps(*folders: Path) -> frozenset[tuple[str, int, int]]:
+    """Of every file in these folders its path, when it was written, and its size: a millisecond's work."""
+    found = set()
+    for folder in folders:
+        for where, _, names in os.walk(folder):
+            for name in names if not where.endswith("__pycache__") else ():
+                with suppress(OSError):  # gone since
+                    told = os.stat(path := os.path.join(where, name))
+                    found.add((path, told.st_mtime_ns, told.st_size))
+    return frozenset(found)
+
+
+FOLDERS = Path(__file__).resolve().parent, templates()
+STAMPS, SOURCES = stamps(*FOLDERS), sources_digest(*FOLDERS)  # as they are loaded, before anyone edits them

@@ -16,6 +16,7 @@ import numpy as np
 
 from workbench import verdict
 from workbench.artifacts import Built
+from workbench.data import Data
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
@@ -25,6 +26,7 @@ from workbench.epochs import Epochs
 from workbench.errors import InternalError, RecordError
 from workbench.evaluation import Figures, figures
 from workbench.feeding import EMULATED, NATIVE, Step, Training, input_of, require_samples, step_count, steps_of
+from workbench.ir.graph import Graph
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType
 from workbench.measure import memory_measures
@@ -218,7 +220,7 @@ def _in_json(orders: Orders) -> dict[str, dict[str, list[int]]]:
     return {name: {str(axis): order.tolist() for axis, order in axes.items()} for name, axes in orders.items()}
 
 
-def _updates_integers(graph) -> bool:
+def _updates_integers(graph: Graph) -> bool:
     """Whether an int8 or int32 parameter is updated."""
     return any(graph.types[name].needs_grad and graph.types[name].dtype != "float32" for name in graph.parameters)
 
@@ -229,15 +231,15 @@ def _both(before: float | None, after: float | None) -> dict | None:
 
 def _record(
     built: Built,
-    options,
-    samples,
+    options: Training,
+    samples: Data | None,
     engine: Engine,
     tracer: Tracer,
     losses: list[float],
     asked: int,
-    held_out,
-    seconds,
-    notes,
+    held_out: tuple[Figures, Figures],
+    seconds: Mapping[str, float],
+    notes: list[str],
 ) -> Run:
     """`samples` None: they were random."""
     import pandas as pd

@@ -43,7 +43,16 @@ def notes(
     return [*notes, *filter(None, [epoch_note(len(losses), epoch, figures_told) if early else None])]
 
 
-def _evidence(built: Built, options, samples, losses, held_out, compiled, weights, epoch: int) -> Evidence:
+def _evidence(
+    built: Built,
+    options: Training,
+    samples: Data,
+    losses: Sequence[float],
+    held_out: tuple[Figures, Figures],
+    compiled: Mapping[str, np.ndarray],
+    weights: Mapping[str, np.ndarray],
+    epoch: int,
+) -> Evidence:
     model, objective = built.compiled.model, built.compiled.objective
     optimizer, own = built.compiled.optimizer, made_up(built, options)
     updated = diagnosis.updated(built.compiled)
@@ -70,7 +79,7 @@ def _of_figures(figures: Figures) -> HeldOut:
     return HeldOut(figures.loss, figures.accuracy, figures.predicted, figures.labels)
 
 
-def _observed(model: Model, samples: Data, weights) -> tuple[Observed, Observed]:
+def _observed(model: Model, samples: Data, weights: Mapping[str, np.ndarray]) -> tuple[Observed, Observed]:
     """The layers before and after the training; before only where the notes compare both, as it takes time."""
     typical = samples.test_x if len(samples.test_x) else samples.train_x
     after = diagnosis.observed(model, weights, typical)

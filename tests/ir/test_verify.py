@@ -32,6 +32,15 @@ def first(op, over=False) -> int:
     return next(i for i, node in enumerate(GRAPH.nodes) if node.op == op and bool(node.overwrites) == over)
 
 
+def test_what_is_built_later_does_not_change_a_graph():
+    build = Builder()
+    x = build.input("x", (1, 4))
+    y = build.relu(x)
+    graph = build.graph(y)
+    build.relu(y)
+    assert list(graph.types) == ["x", y.name] and verify(graph).analysis.readers[y.name] == ()
+
+
 def test_a_good_graph_passes():
     assert verify(GRAPH) is GRAPH
     verify(convnet(shared_input=True))

@@ -3,7 +3,7 @@
     graph.analysis.maker["7"]           the index of the node that makes %7; arguments have none
     graph.analysis.readers["7"]         the indices of the nodes that read it, one for each operand
     graph.analysis.root["7"]            the first value that lived in its storage (must-alias: views and takeovers)
-    graph.analysis.storages             storages of the arena by lifetime
+    graph.analysis.storages             every storage with its size and lifetime
     graph.analysis.predecessors         who must stand before whom
 
 Indices are places in `graph.nodes`; positions are places in `work`, the nodes that are executed. A set of nodes is
@@ -74,7 +74,8 @@ class Analysis:
         return self.readers[value][-1] if self.readers[value] else -1
 
     def only_reader(self, value: str) -> int | None:
-        """The index of the node that reads a value, if one does, as one operand, and nobody outside does."""
+        """The index of the one node that reads a value, as one operand; None where there are more readers or none, and
+        for an output."""
         indices = self.readers[value]
         return indices[0] if len(indices) == 1 and value not in self.outputs else None
 
@@ -155,12 +156,14 @@ class Analysis:
 
     @cached_property
     def storages(self) -> tuple[Storage, ...]:
-        """Storages of the arena and, after them, static ones, as `lifetimes` tells for whole words."""
+        """`lifetimes`, sizes in whole words."""
         return self.lifetimes()
 
     def lifetimes(self, alignment: int = 4) -> tuple[Storage, ...]:
-        """All storages by lifetime, sizes rounded up to `alignment` bytes. Inputs are alive from position 0, outputs to
-        the end; what comes as a stream has none."""
+        """Every storage with its lifetime, static ones too, in order of birth, sizes rounded up to `alignment` bytes.
+
+        Inputs are alive from position 0, outputs to the end. What comes as a stream has no storage.
+        """
         graph, root = self.graph, self.root
         lower = dict.fromkeys(graph.arguments, 0)
         upper = dict.fromkeys(graph.arguments, 0)

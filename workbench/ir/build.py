@@ -132,14 +132,13 @@ class Builder:
         self._count = len(self.nodes)
 
     def graph(self, *outputs: Value) -> Graph:
-        """What has been built, with these outputs."""
+        """What has been built, with these outputs. Nodes that come later do not change it."""
         for output in outputs:
             if not isinstance(output, Value):
                 raise GraphError(f"an output is {shown(output)}, no value of a graph")
         names = tuple(value.name for value in outputs)
-        return Graph(
-            tuple(self.inputs), tuple(self.parameters), tuple(self.nodes), names, self.types, tuple(self.state)
-        )
+        inputs, parameters, state = tuple(self.inputs), tuple(self.parameters), tuple(self.state)
+        return Graph(inputs, parameters, tuple(self.nodes), names, dict(self.types), state)
 
     def __getattr__(self, name: str) -> Callable[..., Value]:
         kind = ops.by_short_name(name)

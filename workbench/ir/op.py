@@ -146,7 +146,7 @@ class Sample:
 class Op:
     """One operator.
 
-    infer(*types, **attrs)       -> result type(s); the only place a ShapeError is raised
+    infer(*types, **attrs)       -> result type(s); raises ShapeError for operands that do not fit
     evaluate(*arrays, **attrs)   -> result(s) in numpy; the definition of truth, in the dtype of its float operands
     within(*ranges, **attrs)     -> the range(s) in which the results of the C code must lie, given the ranges of its
                                  operands (see ir/ranges.py); None: C rounds as `evaluate` does, so the bits are equal

@@ -23,9 +23,12 @@ from workbench.ir.analysis import Piece, bits
 
 @dataclass(frozen=True)
 class Problem:
-    """Nodes by index, sets of them as bits: `before[n]` must have run when n does; `scratch[n]` bytes it needs then."""
+    """Nodes by index, sets of them as bits: `before[n]` must have run when n does, and so must all `ancestors[n]`, the
+    indirect ones too; `scratch[n]` bytes it needs then.
+    """
 
     before: tuple[int, ...]
+    ancestors: tuple[int, ...]
     scratch: tuple[int, ...]
     pieces: tuple[Piece, ...]
     behind: list[list[int]] = field(init=False, repr=False, compare=False)  # of each node, those that wait for it
@@ -96,10 +99,10 @@ def peak_of(problem: Problem, order: Iterable[int]) -> int:
 
 def lower_bound(problem: Problem) -> int:
     """No order needs less: at each node, what is alive there in all orders."""
-    ancestors, descendants = _closures(problem)
+    descendants = _descendants(problem)
     best = 0
     for node in range(len(problem.before)):
-        early, late = ancestors[node] | 1 << node, descendants[node] | 1 << node | 1 << len(problem.before)
+        early, late = problem.ancestors[node] | 1 << node, descendants[node] | 1 << node | 1 << len(problem.before)
         alive = problem.scratch[node]
         for piece in problem.pieces:
             if piece.users & late and (piece.maker is None or early >> piece.maker & 1):
@@ -182,20 +185,10 @@ def _chain(problem: Problem, start: State, node: int, within: int) -> State | No
         state, node = after, freed.bit_length() - 1
 
 
-def _closures(problem: Problem) -> tuple[list[int], list[int]]:
-    """All that must run before each node, and all that must run behind it, indirectly too."""
-    ancestors: list[int] = []
-    for needed in problem.before:  # makers stand before readers in the order that came in
-        ancestors.append(needed | _union(ancestors[other] for other in bits(needed)))
+def _descendants(problem: Problem) -> list[int]:
+    """All that must run behind each node, indirectly too."""
     descendants = [0] * len(problem.before)
-    for node in reversed(range(len(problem.before))):
+    for node in reversed(range(len(problem.before))):  # makers stand before readers in the order that came in
         for other in bits(problem.before[node]):
             descendants[other] |= descendants[node] | 1 << node
-    return ancestors, descendants
-
-
-def _union(sets: Iterable[int]) -> int:
-    result = 0
-    for one in sets:
-        result |= one
-    return result
+    return descendants

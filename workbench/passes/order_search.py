@@ -64,7 +64,7 @@ def problem_of(graph: Graph) -> Problem:
     """The graph as the search sees it: what must stand before what, and who keeps which bytes alive."""
     known = graph.analysis
     scratch = tuple(aligned(known.scratch.get(node.results[0], 0)) for node in graph.nodes)
-    return Problem(known.predecessors, scratch, known.pieces)
+    return Problem(known.predecessors, known.ancestors, scratch, known.pieces)
 
 
 def _closest(problem: Problem, given: Sequence[int], found: Sequence[int], peak: int) -> list[int]:

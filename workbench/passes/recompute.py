@@ -149,9 +149,10 @@ def _computed_again(graph: Graph, loss: int, chains: list[list[Node]], saved: se
 def _place(graph: Graph, loss: int, needed: set[str]) -> int:
     """The index before which to make these: where the gradient is made that the first of them is read with. (In between
     they would part what can run as one region.)"""
-    first = next(at for at in range(loss, len(graph.nodes)) if needed.intersection(graph.nodes[at].operands))
-    with_it = set(graph.nodes[first].operands) - needed
-    return next((at for at in range(loss, first) if with_it.intersection(graph.nodes[at].results)), first)
+    known = graph.analysis
+    first = min(reader for name in needed for reader in known.readers[name] if reader >= loss)
+    makers = (known.maker.get(name, -1) for name in graph.nodes[first].operands if name not in needed)
+    return min((maker for maker in makers if maker >= loss), default=first)
 
 
 def _renamed(node: Node, new: Mapping[str, str]) -> Node:
