@@ -3,11 +3,11 @@ miss, and so is an entry that is not whole. Without a cache all works.
 """
 
 import errno
+import functools
 import os
 import shutil
 import threading
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -173,11 +173,27 @@ def test_beside_another_s_operator_nothing_is_kept(kept, compilations, monkeypat
     assert first and first != key_of(**ASKED)
 
 
-def test_beside_an_operator_that_is_no_plain_function_nothing_is_kept(kept, compilations, monkeypatch):
-    monkeypatch.setattr(ops, "_REGISTRY", dict(ops._REGISTRY))
-    ops.register(replace(ops.get("nn.relu"), name="mine.relu", evaluate=partial(np.maximum, 0)))
-    session.compile("mlp")
-    assert len(compilations) == 1 and not kept.exists()
+class Callable:
+    def __call__(self, x):
+        return x
+
+
+@pytest.mark.parametrize("evaluate", [functools.partial(np.maximum, 0), Callable(), np.vectorize(abs)])
+def test_an_operator_that_computes_with_a_nameless_object_is_another_s(evaluate, kept, compilations, monkeypatch):
+    own = ops.get("nn.relu")
+    monkeypatch.setitem(ops._REGISTRY, "mine.relu", replace(own, name="mine.relu", evaluate=evaluate))
+    for _ in range(2):
+        session.compile("mlp")
+    assert len(compilations) == 2 and not kept.exists()
+
+
+@pytest.mark.parametrize("other", [{"view": True}, {"attrs": {"alpha": 0.5}}, {"takes": (0,)}])
+def test_what_an_operator_is_besides_its_functions_is_in_the_key(other, kept, monkeypatch):
+    own = replace(ops.get("nn.relu"), name="mine.relu")
+    monkeypatch.setitem(ops._REGISTRY, "mine.relu", own)
+    first = key_of(**ASKED)
+    monkeypatch.setitem(ops._REGISTRY, "mine.relu", replace(own, **other))
+    assert first and first != key_of(**ASKED)
 
 
 DAMAGES = {

@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass, replace
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,14 +56,14 @@ def key_of(
     objective: Objective,
 ) -> str | None:
     """The name of the entry; None where nothing can be kept."""
-    functions = [_named(function) for op in ops.registered().values() for function in _functions(op)]
-    foreign = any(name.partition(".")[0] not in OWN for name in functions)
+    parts = [part for op in ops.registered().values() for part in _parts(op)]
+    foreign = any(callable(part) and _module(part).partition(".")[0] not in OWN for part in parts)
     if cache.folder() is None or foreign or stamps(*FOLDERS) != STAMPS:
         return None
     digest = sha256(SOURCES.encode())
     versions = sys.version, np.__version__, platform.machine()
     asked = repr((policy, optimizer, schedule, passes, objective, versions))
-    for part in (*functions, asked, print_graph(model.graph)):
+    for part in (*map(_told, parts), asked, print_graph(model.graph)):
         digest.update(f"{len(part)}\0{part}".encode())
     for name, values in sorted(model.weights.items()):
         digest.update(f"{name}\0{values.dtype.str}\0{values.shape}\0".encode())
@@ -155,20 +157,29 @@ def _bits(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values).reshape(*values.shape, 1).view(np.uint8)
 
 
-def _functions(value) -> Iterator[Callable]:
-    """The functions in a record such as an operator's, its kernel's included."""
+def _parts(value: Any) -> Iterator[Any]:
+    """The functions and the data in a record such as an operator's, its kernel's included."""
     if is_dataclass(value):
-        value = tuple(vars(value).values())
-    if isinstance(value, tuple | Mapping):
-        for part in value.values() if isinstance(value, Mapping) else value:
-            yield from _functions(part)
-    elif callable(value):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        value = tuple(chain(*value.items()))
+    if isinstance(value, tuple):
+        yield len(value)
+        for part in value:
+            yield from _parts(part)
+    else:
         yield value
 
 
-def _named(function: Callable) -> str:
-    """Module and name; an object that can be called, such as a functools.partial, is named after its class."""
-    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+def _module(function: Callable) -> str:
+    """Where it was defined; "" for an object that can be called but tells no name: what is in it cannot be seen."""
+    return getattr(function, "__module__", None) or "" if hasattr(function, "__qualname__") else ""
+
+
+def _told(part: Any) -> str:
+    if callable(part):
+        return f"{part.__module__}.{part.__qualname__}"
+    return "required" if part is ops.REQUIRED else repr(part)
 
 
 def sources_digest(*folders: Path) -> str:
