@@ -224,7 +224,7 @@ class Optimizer:
     weight_decay: float = option(0.0, RATE, "X", "of SGD (default {default:g})", "update", EVERYWHERE)
     accumulate: int = option(1, POSITIVE, "N", "batches summed a step (default {default})", "update", FOLDER | JSON,
                              before="momentum")
-    rounding: str = option("stochastic", ROUNDING, None, "of int8 updates (default {default})", "update",
+    rounding: str = option("stochastic", ROUNDING, None, "how int8 updates are rounded (default {default})", "update",
                            FOLDER | JSON | INTEGERS)
     qas: bool = option(True, TRUTH, None, "int8 updates without quantization-aware scaling", "update",
                        FOLDER | JSON | INTEGERS)
@@ -259,12 +259,12 @@ class Scheduling(Minimizing):
                                      told="{} decay", usual="constant")
     warmup: int = option(0, WHOLE, "N", "steps that raise both to --lr (default {default})", "training",
                          HEADING | JSON | COLUMN, told="warm-up {}")
-    validation: float | None = option(None, VALIDATION, "X", "share to validate on after each epoch", "training", JSON)
+    validation: float | None = option(None, VALIDATION, "X", "share of the training part to validate on", "training", JSON)
     patience: int | None = option(None, PATIENCE, "N", "stop after N epochs without a better validation loss",
                                   "training", JSON)
     seed: int = option(0, WHOLE, "S", "weights and order of samples (default {default})", "seed", JSON | COLUMN)
     data: Any = option(None, None, "D", DATA_HELP, "data")  # noqa: RUF009  a field
-    trace: str = option("ops", LEVEL, None, "of the first step (default {default})", "training")
+    trace: str = option("ops", LEVEL, None, "what is recorded of the first step (default {default})", "training")
     engine: str = option("auto", ENGINE, None, ENGINE_HELP, "engine")
 
 
@@ -274,7 +274,7 @@ class Given:
 
     label: str | None = option(None, None, "A,B", 'columns or array of targets; "none": the input is its own target',
                                "reading")
-    split: float | None = option(None, SPLIT, "X", "share to train on (default 0.8 of each class)", "split")
+    split: float | None = option(None, SPLIT, "X", "share to train on, the rest is held out (default 0.8)", "split")
     split_seed: int | None = option(None, WHOLE, "S", "which samples those are (default 0)", "split")
     normalize: str | None = option(None, NORMALIZATION, None, NORMALIZATION_HELP, "reading")
     window: int | None = option(None, POSITIVE, "N", "cut recordings into pieces of N values", "reading")

@@ -14,7 +14,7 @@ HELP = "compare update policies and schedules, every cell measured"
 
 def add_arguments(parser) -> None:
     options.add_model(parser)
-    parser.add_argument("--policies", metavar="A,B,C", help="default full,bias-only,last-2; of --ablate full")
+    parser.add_argument("--policies", metavar="A,B,C", help="default full,bias-only,last-2; with --ablate: full")
     parser.add_argument("--ablate", action="store_true", help="one policy, a step each: what every pass is worth")
     add_schedules(parser)
     parser.add_argument("--jobs", type=values.positive, metavar="N", help="cells at a time (default: one a CPU)")

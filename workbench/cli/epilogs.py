@@ -66,16 +66,16 @@ data
 LOSSES = """\
 losses
   cross-entropy for classes, mse for numbers; bce (binary cross-entropy with
-  logits) for a network of one output, which tells two classes by its sign. An
-  output in the shape of the input is held against the input: the loss of a
-  sample is then how unusual it is."""
+  logits) for a network of one output, which tells two classes by its sign. A
+  network whose output has its input's shape is an autoencoder: its target is
+  its input, and the loss of a sample tells how unusual that sample is."""
 
 TRAINING = """\
 training
   SGD. Over --epochs the rate follows a cosine, unless --lr-decay or
   --lr-schedule constant is given. --lr auto searches it on a part of the
-  training samples. --clip keeps gradients in SRAM until their norm is known, or
-  (optimized) computes the largest ones twice. --patience N validates after each
+  training samples. --clip needs the norm of all gradients first: they stay in SRAM
+  until then; optimized computes the largest ones twice instead. --patience N validates after each
   epoch, stops after N without a better loss, and keeps the best weights.
 
   int8 weights are updated with quantization-aware scaling (--no-qas: without;
