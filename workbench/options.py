@@ -259,7 +259,8 @@ class Scheduling(Minimizing):
                                      told="{} decay", usual="constant")
     warmup: int = option(0, WHOLE, "N", "steps that raise both to --lr (default {default})", "training",
                          HEADING | JSON | COLUMN, told="warm-up {}")
-    validation: float | None = option(None, VALIDATION, "X", "share of the training part to validate on", "training", JSON)
+    validation: float | None = option(None, VALIDATION, "X", "share of the training part to validate on", "training",
+                                       JSON)
     patience: int | None = option(None, PATIENCE, "N", "stop after N epochs without a better validation loss",
                                   "training", JSON)
     seed: int = option(0, WHOLE, "S", "weights and order of samples (default {default})", "seed", JSON | COLUMN)

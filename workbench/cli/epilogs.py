@@ -74,9 +74,10 @@ TRAINING = """\
 training
   SGD. Over --epochs the rate follows a cosine, unless --lr-decay or
   --lr-schedule constant is given. --lr auto searches it on a part of the
-  training samples. --clip needs the norm of all gradients first: they stay in SRAM
-  until then; optimized computes the largest ones twice instead. --patience N validates after each
-  epoch, stops after N without a better loss, and keeps the best weights.
+  training samples. --clip needs the norm of all gradients first: they stay in
+  SRAM until then; optimized computes the largest ones twice instead.
+  --patience N validates after each epoch, stops after N without a better
+  loss, and keeps the best weights.
 
   int8 weights are updated with quantization-aware scaling (--no-qas: without;
   rates then count in another unit) and stochastic rounding. The published rates
