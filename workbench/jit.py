@@ -4,9 +4,9 @@ It keeps that code beside the source, or in the user's cache folder.
 """
 
 import sys
+from contextlib import suppress
 
 from numba import njit
-from numba.core.registry import cpu_target
 
 BLAS = "scipy.linalg.cython_blas"
 
@@ -32,7 +32,10 @@ def load_without_blas() -> None:
         return
     sys.modules[BLAS] = None  # type: ignore[assignment]  # whoever imports it now finds none
     try:
-        cpu_target.target_context.refresh()
+        with suppress(ImportError, AttributeError):  # inner parts of numba: without them it loads later, and all
+            from numba.core.registry import cpu_target
+
+            cpu_target.target_context.refresh()
     finally:
         del sys.modules[BLAS]
 
