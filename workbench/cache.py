@@ -1,4 +1,6 @@
-"""What was made before, one file each, found by what it was made of: images here, compiled steps in compiled_cache.py.
+"""What was made before, one file each, found by what it was made of.
+
+Images here, compiled steps in compiled_cache.py, the tracer's machine code in trace/callbacks.py.
 
     <key>.image     sha256 of the key and of all that follows
                     the sizes, as JSON
