@@ -16,14 +16,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from random_models import drawn
 
-from workbench import compiled_cache, frontends, session
+from workbench import cache, compiled_cache, frontends, session
 from workbench.boards import get as board
 from workbench.codegen import generate
 from workbench.errors import PolicyError, WorkbenchError
 from workbench.ir import op as ops
 from workbench.objective import Objective
 from workbench.policy import Optimizer
-from workbench.toolchain import cache
 
 key_of = compiled_cache.key_of  # the suite's own fixture has every step compiled anew
 

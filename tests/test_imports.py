@@ -8,7 +8,9 @@ from pathlib import Path
 import workbench
 
 PACKAGE = Path(workbench.__file__).parent
-FREE = {"errors", "units", "boards", "files", "plain", "options", "policy", "objective", "rates", "tables", "jit"}
+FREE = {
+    "errors", "units", "boards", "files", "plain", "options", "policy", "objective", "rates", "tables", "jit", "cache",
+}  # fmt: skip
 ORDER = [
     "ir",
     "ops",
@@ -120,7 +122,7 @@ def test_every_stage_has_its_place():
 
 def test_a_run_begins_without_tables_and_pictures():
     """Each takes half a second; of numba, a third of its time goes to scipy's BLAS. Afterwards all can be loaded."""
-    begun = "from workbench.jit import load_without_blas as load; load(); import workbench.cli.run, workbench.session"
+    begun = "from workbench import jit; jit.leave_out_blas(); jit.CACHED; import workbench.cli.run, workbench.session"
     heavy = "('pandas', 'matplotlib', 'sklearn', 'scipy.linalg')"
     code = f"import sys; {begun}; print([m for m in {heavy} if m in sys.modules]); import scipy.linalg.cython_blas"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

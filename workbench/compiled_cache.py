@@ -1,6 +1,6 @@
 """Compiled steps that were made before, on disk: found by all that they depend on, and given back as they were.
 
-    <key>.step      sha256 of the key and of all that follows (toolchain/cache.py)
+    <key>.step      sha256 of the key and of all that follows (cache.py)
                     one line of JSON: the memory plan, what each pass did, the order of values and parameters
                     the scheduled graph as IR text, of so many bytes
                     an .npz: channel orders, and the parameters that passes computed; the others are the model's
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench import cache
 from workbench.artifacts import Compiled
 from workbench.codegen.project import templates
 from workbench.files import packed, unpacked
@@ -40,7 +41,6 @@ from workbench.passes.pipeline import Applied
 from workbench.plan.memory import MemoryPlan
 from workbench.plan.problem import Placed, Plan
 from workbench.policy import Optimizer, UpdatePolicy
-from workbench.toolchain import cache
 
 KIND, MOST = "step", 500  # entries, of some 100 KB each
 ORDER, VALUE = "order", "value"  # of the arrays' names

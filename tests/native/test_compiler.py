@@ -6,10 +6,9 @@ import shutil
 
 import pytest
 
-from workbench import native
+from workbench import cache, native
 from workbench.errors import InternalError, ToolchainError
 from workbench.native import compiler
-from workbench.toolchain import cache
 
 FILES = {
     "model.h": "#include <stdint.h>\nextern uint8_t wb_arena[32];\nvoid wb_train_step(void);\n",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from workbench import boards, toolchain
+from workbench import boards, cache, toolchain
 from workbench.codegen import Project
-from workbench.toolchain import cache, compiler, sizes
+from workbench.toolchain import compiler, sizes
 
 BOARD = boards.get("nrf52840")
 SIZES = {"flash": 3000, "static": 40, "stack_reserve": 64}

@@ -7,14 +7,14 @@ from numba import cfunc
 from workbench import boards, frontends, session
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
-from workbench.trace import state as s
+from workbench.trace import pointers
 from workbench.trace.tracer import Tracer
 
 
-@cfunc(s.block_signature)
+@cfunc(pointers.block_signature)
 def count_address(uc, address, size, user):
     halfword = (address & 0xFFFFF) >> 1
-    s.put64(user, halfword, s.get64(user, halfword) + 1)
+    pointers.put64(user, halfword, pointers.get64(user, halfword) + 1)
 
 
 def condition_failed(machine: Machine, counts: np.ndarray) -> int:

@@ -8,7 +8,7 @@ from tiny_firmware import BOARD, compile_firmware
 from workbench.emulate.machine import Machine
 from workbench.errors import RecordError, WorkbenchError
 from workbench.tables import BufferRow, OpRow
-from workbench.trace import state as s
+from workbench.trace import pointers
 from workbench.trace.tracer import LEVELS, Tracer
 
 SOURCE = """
@@ -42,9 +42,9 @@ OPS = [
 ]
 
 
-@cfunc(s.block_signature)
+@cfunc(pointers.block_signature)
 def count_instruction(uc, address, size, user):
-    s.put64(user, 0, s.get64(user, 0) + 1)
+    pointers.put64(user, 0, pointers.get64(user, 0) + 1)
 
 
 @pytest.fixture(scope="module")

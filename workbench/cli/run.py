@@ -76,9 +76,10 @@ def train_once(
 
     `interrupted` and `like`: see session.train.
     """
-    from workbench.jit import load_without_blas
+    from workbench import jit
 
-    load_without_blas()  # before the tracer loads numba
+    jit.require()  # rather than when all is built
+    jit.leave_out_blas()
     from workbench import session
     from workbench.record.folder import place_of
 

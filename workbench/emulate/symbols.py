@@ -152,6 +152,17 @@ def parse_elf(content: bytes, path: Path) -> Elf:
         raise ToolchainError(f"{path} is not a readable Arm ELF: {error}", "is it complete?") from None
 
 
+def undefined(content: bytes) -> set[str]:
+    """The symbols that an object file, of this machine, takes from elsewhere. Raises ELFError where it is no ELF."""
+    return {
+        symbol.name
+        for section in ELFFile(BytesIO(content)).iter_sections()
+        if isinstance(section, SymbolTableSection)
+        for symbol in section.iter_symbols()
+        if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name
+    }
+
+
 def _read(path: Path, content: bytes, elf: ELFFile) -> Elf:
     if elf["e_machine"] != "EM_ARM" or elf.elfclass != 32:
         raise ELFError(f"made for {elf['e_machine']}")

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from workbench import cache as images
 from workbench.errors import ToolchainError
-from workbench.toolchain import cache as images
 from workbench.toolchain.compiler import ROOM, run, tool, why
 
 COMPILERS = ("gcc", "cc", "clang")

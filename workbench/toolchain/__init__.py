@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from workbench import cache
 from workbench.artifacts import Image
 from workbench.boards import Board, virtual_twin
 from workbench.codegen.project import Project, board_script
 from workbench.errors import BudgetError, ToolchainError, naming
-from workbench.toolchain import cache, compiler, sizes
+from workbench.toolchain import compiler, sizes
 
 BESIDE = ("firmware.elf", "buffers.csv", "ops.csv")  # what `install` writes beside the project's files
 

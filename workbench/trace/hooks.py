@@ -1,6 +1,6 @@
 """The native callbacks: what runs at every block and at every memory access of a traced run.
 
-Both are machine code made by numba; nothing here may call Python. `state` describes every table they use.
+`callbacks` has numba make machine code of them; nothing here may call Python. `state` describes every table they use.
 
     block     count instructions and cycles of the operator the block belongs to; at an operator's entry bring the
               owner map up to date (births and deaths of all positions since the last entry)
@@ -12,12 +12,12 @@ careful one, byte by byte, for all else. Of the stack only what lies at or above
     | arena |  free: nobody's       | dead frames | PUSHED bytes: writes only | sp ... live frames ... | stack's top |
 """
 
-from numba import cfunc, int32, int64, njit
+from numba import int32, int64, njit, types
 
 from workbench.emulate.machine import STACK_POINTER, SYSTEM_CONTROL_SPACE
-from workbench.jit import CACHED
+from workbench.trace import pointers
 from workbench.trace import state as s
-from workbench.trace.state import get8, get32, get64, put32, put64
+from workbench.trace.pointers import get8, get32, get64, put32, put64
 
 UC_MEM_WRITE = 17
 CONTROL_BEGIN, CONTROL_END = SYSTEM_CONTROL_SPACE[0], sum(SYSTEM_CONTROL_SPACE)
@@ -94,7 +94,7 @@ def _enter(state, tag):
 @njit(inline="always")
 def stack_pointer(state):
     """The emulated core's stack pointer."""
-    s.read_register(get64(state, s.READ_AT), (get64(state, s.EMULATOR), STACK_POINTER, state + 8 * s.SP))
+    pointers.read_register(get64(state, s.READ_AT), (get64(state, s.EMULATOR), STACK_POINTER, state + 8 * s.SP))
     return get64(state, s.SP)
 
 
@@ -206,7 +206,7 @@ def _count(state, address, size, at):
     put64(state, s.BLOCK, address)
     if instructions > 0:
         put64(state, s.HALTED, 1)
-        s.stop_emulation(get64(state, s.STOP_AT), (get64(state, s.EMULATOR),))
+        pointers.stop_emulation(get64(state, s.STOP_AT), (get64(state, s.EMULATOR),))
 
 
 @njit
@@ -262,12 +262,7 @@ def _access(uc, kind, address, size, value, state):
     return True
 
 
-on_block = cfunc(s.block_signature, cache=CACHED)(_block)
-on_access = cfunc(s.memory_signature, cache=CACHED)(_access)
-
-
-@njit("void(int64)", cache=CACHED)
-def begin_call(state):
+def _begin_call(state):
     """A call of the firmware begins: nothing of the arena is alive but what lives from position 0."""
     put64(state, s.PREVIOUS_END, 0)
     _enter(state, s.DRIVER)
@@ -279,8 +274,15 @@ def begin_call(state):
         _apply_events(state, 0)
 
 
-@njit("void(int64, int64, int64)", cache=CACHED)
-def host_wrote(state, address, size):
+def _host_wrote(state, address, size):
     """The host wrote these bytes, between calls: they count as written at position -1."""
     _enter(state, s.DRIVER)
     _check_bytes(state, 1, address, size)
+
+
+CALLBACKS = {
+    "on_block": (pointers.block_signature, _block),
+    "on_access": (pointers.memory_signature, _access),
+    "begin_call": (types.void(types.int64), _begin_call),
+    "host_wrote": (types.void(types.int64, types.int64, types.int64), _host_wrote),
+}

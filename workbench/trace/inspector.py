@@ -29,13 +29,14 @@ from workbench.tables import BufferRow, OpRow
 from workbench.trace import locate
 from workbench.trace.attribution import Placed
 from workbench.trace.locate import LocatedFault
-from workbench.trace.stack_watch import Reach, StackWatch
 from workbench.trace.tracer import BUDGET, Tracer
 from workbench.units import address as hexadecimal
 from workbench.units import quantity
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from workbench.trace.stack_watch import Reach, StackWatch
 
 GUARD_BYTES = 256 * 1024  # of a virtual board's megabytes: comparing them after each call would take longer than it
 SMALLEST_GUARD = 1024  # where the reserve is not known, or leaves less
@@ -95,6 +96,8 @@ class Inspector:
             return found
         deepest = self._deepest
         if deepest is None or deepest.address >= limit:  # it was beyond GUARD_BYTES
+            from workbench.trace.stack_watch import Reach
+
             deepest = Reach(lowest, 0, -1)
         op, function = self._op.get(deepest.position), self.machine.elf.symbol_at(deepest.pc)
         row = {
@@ -123,6 +126,8 @@ class Inspector:
 
     def _replay(self) -> tuple[Tracer, StackWatch, Machine]:
         """The last run once more, watched at every instruction and access."""
+        from workbench.trace.stack_watch import StackWatch  # loads numba
+
         watchers: list[tuple[Tracer, StackWatch]] = []
 
         def prepare(twin: Machine) -> None:

@@ -16,7 +16,7 @@ from workbench.emulate.machine import Machine
 from workbench.jit import CACHED
 from workbench.trace import state as s
 from workbench.trace.hooks import UC_MEM_WRITE, stack_pointer
-from workbench.trace.state import get64, put64
+from workbench.trace.pointers import block_signature, get64, memory_signature, put64
 
 TRACE_AT, PC, GUARD_BEGIN, GUARD_END = range(4)
 LOWEST, LOWEST_PC, LOWEST_ROW = 4, 5, 6
@@ -43,8 +43,8 @@ def _access(uc, kind, address, size, value, watch):
     return True
 
 
-on_instruction = cfunc(s.block_signature, cache=CACHED)(_instruction)
-on_access = cfunc(s.memory_signature, cache=CACHED)(_access)
+on_instruction = cfunc(block_signature, cache=CACHED)(_instruction)
+on_access = cfunc(memory_signature, cache=CACHED)(_access)
 
 
 @dataclass(frozen=True)

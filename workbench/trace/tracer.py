@@ -24,6 +24,7 @@ from workbench.options import LEVELS
 from workbench.tables import BufferRow, OpRow
 from workbench.trace import attribution, results
 from workbench.trace import state as s
+from workbench.trace.callbacks import callbacks
 from workbench.units import quantity
 
 if TYPE_CHECKING:
@@ -80,14 +81,12 @@ class Tracer:
         """Begin to watch; costs a fresh translation of the firmware (milliseconds)."""
         if self.level == "off" or self._handles:
             return
-        from workbench.trace import hooks  # compiles on first use
-
         user = self.state.ctypes.data
         self._renew_budget()
         self.machine.counter = self
-        self._handles = [self.machine.add_native_hook("block", hooks.on_block.address, user)]
+        self._handles = [self.machine.add_native_hook("block", callbacks().on_block, user)]
         if self.level == "memory":
-            self._handles.append(self.machine.add_native_hook("memory", hooks.on_access.address, user))
+            self._handles.append(self.machine.add_native_hook("memory", callbacks().on_access, user))
 
     def detach(self) -> None:
         """Stop watching: the machine runs at full speed again. Results stay."""
@@ -101,18 +100,14 @@ class Tracer:
     def begin_call(self) -> None:
         """Before each call, and before the host writes inputs: what lives from position 0 is born, unwritten."""
         if self.level != "off":
-            from workbench.trace import hooks
-
             self._renew_budget()
-            hooks.begin_call(self.state.ctypes.data)
+            callbacks().begin_call(self.state.ctypes.data)
 
     def host_wrote(self, where: int | str, size: int) -> None:
         """The host wrote `size` bytes: they count as written, at position -1."""
         if self.level == "memory":
-            from workbench.trace import hooks
-
             address = self.machine.elf.address(where) if isinstance(where, str) else where
-            hooks.host_wrote(self.state.ctypes.data, address, size)
+            callbacks().host_wrote(self.state.ctypes.data, address, size)
 
     @property
     def position(self) -> int:

@@ -1,4 +1,6 @@
-"""A cache on disk, a file an entry, keyed by what the entry was made from: images here, steps in compiled_cache.py.
+"""A cache on disk, a file an entry, found by what the entry was made from.
+
+Images here, compiled steps in compiled_cache.py, the tracer's machine code in trace/callbacks.py.
 
     <key>.image     sha256 of the key and of all that follows
                     the sizes, as JSON

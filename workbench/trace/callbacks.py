@@ -1,0 +1,140 @@
+"""The native callbacks, ready to call. Their machine code is kept, so that a later process need not load numba.
+
+    hooks.py --numba--> LLVM's code of each --one module, optimized--> an object file --kept in the cache--> addresses
+
+The object file needs nothing of Python or numba: LLVM, which sees all functions together, finds that none raises, and
+drops what would tell of an error. It is kept under a digest of the sources, the compilers' versions and the processor.
+Where it cannot be made so, or be loaded, numba makes and keeps the callbacks in its own way.
+"""
+
+import ctypes
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+from workbench import cache as kept
+from workbench.emulate import machine, symbols
+
+KIND, MOST = "callbacks", 8  # entries, of 10 KB each
+NAMES = ("on_block", "on_access", "begin_call", "host_wrote")
+SOURCES = ("callbacks", "hooks", "pointers", "state")
+LIBC = ("memset", "memcpy", "memmove")  # what LLVM may call for a loop
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """See hooks.py: the addresses of two that the emulator calls, and two functions that the host calls."""
+
+    on_block: int
+    on_access: int
+    begin_call: Callable[[int], None]
+    host_wrote: Callable[[int, int, int], None]
+
+
+@cache
+def callbacks() -> Callbacks:
+    """Loaded or made when first asked for."""
+    try:
+        addresses = _addresses()
+    except Exception:  # another LLVM, another platform: whatever it is, numba can do without
+        addresses = [_by_numba(name).address for name in NAMES]
+    on_block, on_access, begin_call, host_wrote = addresses
+    one, three = [ctypes.c_int64], [ctypes.c_int64] * 3
+    return Callbacks(
+        on_block, on_access, ctypes.CFUNCTYPE(None, *one)(begin_call), ctypes.CFUNCTYPE(None, *three)(host_wrote)
+    )
+
+
+def _addresses() -> list[int]:
+    key = _key()
+    content = kept.content_of(key, KIND)
+    if content is not None:
+        return _loaded(content)
+    if kept.folder() is None or sys.platform != "linux":
+        raise OSError("nothing can be kept, or not as an ELF: numba's own are there sooner")
+    content = _made()
+    addresses = _loaded(content)
+    kept.keep_content(key, KIND, content)
+    kept.drop_oldest(KIND, MOST)
+    return addresses
+
+
+def _key() -> str:
+    from llvmlite import binding as llvm
+
+    told = version("numba"), version("llvmlite"), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    digest = sha256(repr(told).encode())
+    for path in (*(Path(__file__).with_name(f"{name}.py") for name in SOURCES), Path(machine.__file__)):
+        digest.update(sha256(path.read_bytes()).digest())
+    digest.update(repr(Path(__file__).with_name("hooks.py").stat().st_mtime_ns).encode())  # by which numba caches
+    return digest.hexdigest()[:32]
+
+
+def _made() -> bytes:
+    """One object file of all callbacks."""
+    from llvmlite import binding as llvm
+    from numba.core.registry import cpu_target
+
+    module, bodies = llvm.parse_assembly(""), set(NAMES)
+    for name in NAMES:
+        made = _by_numba(name)
+        part = llvm.parse_assembly(str(made._library._get_module_for_linking()))
+        callback = part.get_function(made.native_name)
+        callback.name, callback.linkage = name, llvm.Linkage.external  # or it would not be linked in: nothing calls it
+        bodies.add(made.native_name.removeprefix("cfunc."))  # what the callback alone calls becomes a part of it
+        module.link_in(part)
+    for each in module.functions:
+        if not each.is_declaration and each.name not in NAMES:
+            each.linkage = llvm.Linkage.internal
+        if not each.is_declaration and each.name not in bodies:
+            each.add_function_attribute("noinline")  # numba's LLVM has inlined what is worth it
+    for each in module.global_variables:
+        if not each.is_declaration:
+            each.linkage = llvm.Linkage.internal
+    target = cpu_target.target_context.codegen()._tm
+    builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=3))
+    builder.getModulePassManager().run(module, builder)
+    return target.emit_object(module)
+
+
+_alive: list[object] = []  # what the addresses point into
+
+
+def _loaded(content: bytes) -> list[int]:
+    """The addresses of NAMES. Raises an Exception where there is another file, or one that needs more than libc has:
+    both would end LLVM, and with it the process."""
+    from llvmlite import binding as llvm
+
+    if foreign := symbols.undefined(content) - set(LIBC):
+        raise ValueError(f"the callbacks would need {foreign}")
+    libc = ctypes.CDLL(None)
+    for name in LIBC:
+        llvm.add_symbol(name, ctypes.cast(getattr(libc, name), ctypes.c_void_p).value)
+    llvm.check_jit_execution()
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple().create_target_machine(jit=True)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(content))
+    engine.finalize_object()
+    addresses = [engine.get_function_address(name) for name in NAMES]
+    if not all(addresses):
+        raise ValueError("not all callbacks are there")
+    _alive.append(engine)
+    return addresses
+
+
+def _by_numba(name: str):
+    from numba import cfunc
+
+    from workbench.jit import CACHED
+    from workbench.trace.hooks import CALLBACKS
+
+    signature, function = CALLBACKS[name]
+    made = cfunc(signature, cache=CACHED)(function)
+    _alive.append(made)
+    return made
