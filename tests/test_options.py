@@ -5,6 +5,7 @@ import json
 import re
 from argparse import ArgumentParser, Namespace
 from dataclasses import fields
+from functools import cache
 from importlib import import_module
 
 import numpy as np
@@ -33,6 +34,7 @@ OF_GROUP = {
 ANOTHER = {"whole number": 3, "number": 0.5}  # a value that is not the default
 
 
+@cache
 def parser_of(verb) -> ArgumentParser:
     parser = ArgumentParser()
     import_module(f"workbench.cli.{verb}").add_arguments(parser)
