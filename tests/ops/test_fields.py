@@ -8,7 +8,8 @@ from workbench.ir import op as ops
 from workbench.objective import LOSSES
 from workbench.ops._activation import ACTIVATIONS, BIAS
 from workbench.ops._int8_functions import FUNCTIONS
-from workbench.quantize import emit
+from workbench.quantize.post_training import CONVERTERS
+from workbench.quantize.quantization import LIMITS, Quantization
 
 OPERATORS = ops.registered()
 
@@ -40,7 +41,7 @@ def test_a_mask_does_what_the_gradient_of_the_clip_does():
 
 def test_every_function_of_one_element_has_a_table():
     assert sorted(having("function").values()) == sorted(FUNCTIONS)
-    assert {name for name, how in emit.FORMS.items() if how == emit.TABLE} == set(having("function"))
+    assert {name for name, form in having("int8").items() if form.how == "table"} == set(having("function"))
 
 
 def test_a_sum_that_can_begin_at_a_value_is_that_much_more():
@@ -60,8 +61,46 @@ def test_an_operator_that_adds_does():
         assert (OPERATORS[name].evaluate(np.array([1.0, 2]), np.array([3.0, 5])) == [4, 7]).all()
 
 
-def test_every_int8_form_is_that_of_an_operator_there_is():
-    assert set(emit.FORMS) | set(emit.OF_BOUNDED) <= set(OPERATORS)
-    assert all(set(form.window) <= set(OPERATORS[name].attrs) for name, form in emit.LAYERS.items())
+def in_int8(how: str) -> dict[str, ops.Int8Form]:
+    return {name: form for name, form in having("int8").items() if form.how == how}
+
+
+def test_each_int8_form_is_made_in_one_way():
+    assert {form.how for form in having("int8").values()} == set(CONVERTERS)
+    assert all(form == ops.Int8Form(form.how) for form in having("int8").values()
+               if form.how not in ("layer", "of two", "table"))  # fmt: skip
+    with pytest.raises(GraphError, match=r"nn\.softmax has no int8 form"):
+        _ = OPERATORS["nn.softmax"].needed_int8
+
+
+def test_the_int8_form_of_a_layer_has_its_window():
     weighted = {name for name, op in OPERATORS.items() if op.parameters.get(1) == "weight" and op.units is None}
-    assert set(emit.LAYERS) <= weighted
+    assert set(in_int8("layer")) <= weighted
+    for name, form in in_int8("layer").items():
+        into = OPERATORS["qnn.transposed_conv2d" if form.transposed else "qnn.conv2d"]
+        assert set(form.window) <= set(OPERATORS[name].attrs) & set(into.attrs), name
+        assert not form.operator and form.bounded is None
+
+
+def test_the_int8_form_of_two_computes_the_same():
+    a, b, one = np.array([-3, 0, 5], np.int8), np.array([2, 7, -4], np.int8), Quantization(1.0, 0)
+    scales = {f"{of}_{what}": getattr(one, what) for of in "aby" for what in ("scale", "zero_point")}
+    for name, form in in_int8("of two").items():
+        into = OPERATORS[form.operator]
+        y = into.evaluate(a, b, **into.complete({"clip": LIMITS, **scales}))
+        assert (y == OPERATORS[name].evaluate(a, b)).all(), name
+
+
+def test_what_takes_int8_unchanged_may_be_given_it():
+    for name in in_int8("unchanged"):
+        op = OPERATORS[name]
+        assert op.view or "int8" in (op.dtypes or {}).get(0, ()), name
+
+
+def test_a_bounded_table_holds_all_results():
+    x = np.linspace(-100, 100, 2001)
+    bounded = {name: Quantization(*form.bounded) for name, form in in_int8("table").items() if form.bounded}
+    assert bounded
+    for name, of_y in bounded.items():
+        real = (of_y.all_stored(y := OPERATORS[name].evaluate(x)) - float(of_y.zero_point)) * of_y.scale
+        assert np.abs(real - y).max() <= of_y.scale, name

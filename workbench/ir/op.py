@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from inspect import Signature, signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -129,6 +129,28 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class Int8Form:
+    """What a float32 operator becomes where a network is made int8 (see quantize/post_training).
+
+    how          a "layer", with the bias and the activation behind it; a sum, a difference or a product "of two", each
+                 operand in its own scale; a "table" of 256 results; an "average"; operands "joined" in one scale;
+                 "padded" in the operand's scale; or "unchanged": the operator takes int8 as it takes floats
+    operator     the int8 operator "of two"
+    window       the attributes that a layer has in both forms
+    of_pixels    a layer that is dense, its int8 form a convolution over one pixel
+    transposed   a layer that is a transposed convolution: its float32 filters have the input channels first
+    bounded      the scale and the zero point that hold every result a table can have; None: what was seen decides
+    """
+
+    how: Literal["layer", "of two", "table", "average", "joined", "padded", "unchanged"]
+    operator: str = ""
+    window: tuple[str, ...] = ()
+    of_pixels: bool = False
+    transposed: bool = False
+    bounded: tuple[float, int] | None = None
+
+
+@dataclass(frozen=True)
 class Sample:
     """One case to test an operator with: operands as numpy arrays (float ones are differentiated), and attributes.
 
@@ -168,6 +190,7 @@ class Op:
                                  the activation called so
     function                     the function of one element that it is, by the name that int8 tables know it by
     tabulated                    the operand that holds its function as a table, where it has none of its own
+    int8                         what it becomes where a float32 network is made int8; None: it has no int8 form
     adds                         its result is the sum of its two operands
     onto                         the operand that its sums may begin at, the last one, where a node has it
     phase                        "update" or "backward" where the operator decides it, "" where its place does
@@ -212,6 +235,7 @@ class Op:
     epilogue: str = ""
     function: str = ""
     tabulated: int | None = None
+    int8: Int8Form | None = None
     adds: bool = False
     onto: int | None = None
     phase: str = ""
@@ -248,6 +272,13 @@ class Op:
         if self.kernel is None:
             raise GraphError(f"{self.name} has no kernel")
         return self.kernel
+
+    @property
+    def needed_int8(self) -> Int8Form:
+        """The int8 form. Raises GraphError where there is none."""
+        if self.int8 is None:
+            raise GraphError(f"{self.name} has no int8 form")
+        return self.int8
 
     def taken(self, attrs: Attrs) -> tuple[int | None, ...]:
         """Must-alias: for each of the first results the index of the operand whose storage it always takes over."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import Attrs, Kernel, Literals, Op, Rows, Sample, Slice, channelwise, register
+from workbench.ir.op import Attrs, Int8Form, Kernel, Literals, Op, Rows, Sample, Slice, channelwise, register
 from workbench.ir.ranges import Range, Within, single
 from workbench.ir.types import Ints, TensorType
 
@@ -22,7 +22,7 @@ class Activation:
     """nn.`name` and its gradient nn.`name`_grad, in C WB_NAME of kernels/pointwise_f32.h with one number, `number`.
 
     `slope(v, **attrs)` is f′, and `steep` lists (v, f′) at the extrema of f′. `require` raises ShapeError for values
-    of the attributes that are not allowed.
+    of the attributes that are not allowed. `bounded` as in Int8Form.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Activation:
     require: Callable[..., None] = lambda **_: None
     cases: tuple[Attrs, ...] = ({},)
     edges: tuple[float, ...] = ()
+    bounded: tuple[float, int] | None = None
 
 
 def register_activation(f: Activation) -> None:
@@ -92,6 +93,7 @@ def register_activation(f: Activation) -> None:
     register(Op(
         name=f"nn.{f.name}", infer=infer, evaluate=f.evaluate, within=f.within, grads=(grad_x,), samples=samples,
         attrs=f.attrs, layouts="same", ties=channelwise, function=f.name,
+        int8=Int8Form("table", bounded=f.bounded),
         kernel=Kernel("pointwise_f32.h", "pointwise_f32", literals, in_place=(0,)),
         rows=Rows("pointwise_f32.h", "pointwise_rows_f32", row_literals),
     ))  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import Kernel, Literals, Op, Reach, Rows, Sample, register
+from workbench.ir.op import Int8Form, Kernel, Literals, Op, Reach, Rows, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
 
@@ -56,7 +56,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="add", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples,
-    layouts="same", parameters={0: "constant", 1: "constant"}, adds=True,
+    layouts="same", parameters={0: "constant", 1: "constant"}, adds=True, int8=Int8Form("of two", "qnn.add"),
     kernel=Kernel("broadcast_f32.h", function, literals, in_place=(0, 1)),
     rows=Rows("elementwise_rows_f32.h", "add_rows_f32", lambda a, b: [a.shape[1], a.shape[3]], same_rows, (0, 1)),
     ties=ties_of_both, instructions=(0, 6.7),

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, channelwise, register
+from workbench.ir.op import REQUIRED, Int8Form, Kernel, Literals, Op, Sample, channelwise, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
@@ -105,7 +105,7 @@ _ATTRS = {"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "co
 register(Op(
     name="nn.avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs=_ATTRS,
     kernel=Kernel("avg_pool2d_f32.h", "avg_pool2d_f32", literals),
-    ties=channelwise, instructions=(0, 2.7),
+    ties=channelwise, int8=Int8Form("average"), instructions=(0, 2.7),
 ))  # fmt: skip
 register(Op(
     name="nn.avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, within=sums(evaluate_grad),

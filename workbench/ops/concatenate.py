@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, register
+from workbench.ir.op import REQUIRED, Int8Form, Kernel, Literals, Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 
 KERNELS = {"float32": "concatenate_f32", "int8": "concatenate_s8"}
@@ -74,6 +74,6 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="concatenate", infer=infer, evaluate=evaluate, grads=(grad,), variadic=True, samples=samples,
-    attrs={"axis": REQUIRED}, dtypes=None,
+    attrs={"axis": REQUIRED}, dtypes=None, int8=Int8Form("joined"),
     kernel=Kernel("concatenate_f32.h", lambda *operands, **_: KERNELS[operands[0].dtype], literals),
 ))  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Arrays, Kernel, Literals, Op, Reach, Rows, Sample, Ties, Types, register
+from workbench.ir.op import REQUIRED, Arrays, Int8Form, Kernel, Literals, Op, Reach, Rows, Sample, Ties, Types, register
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._activation import ATTRS, LITERALS, end_ranges, end_types, end_values, grad_b, through_clip
@@ -203,6 +203,7 @@ register(Op(
     samples=every_sample, macs=macs,
     attrs={**WINDOW_ATTRS, **ATTRS},
     part=part, ties=ties, parameters={1: "weight", 2: "bias"},
+    int8=Int8Form("layer", window=("strides", "padding", "dilation", "groups")),
     kernel=Kernel("conv2d_f32.h", function, literals, operands=3, results=2, split=(1,)),
     rows=Rows("conv2d_rows_f32.h", function_rows, literals_rows, reach, operands=3, results=2), instructions=(3.7, 0),
 ))  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Reach, Rows, Sample, Slice, register
+from workbench.ir.op import REQUIRED, Int8Form, Kernel, Literals, Op, Reach, Rows, Sample, Slice, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
@@ -149,6 +149,7 @@ register(Op(
     grads=(grad_dy, grad_w, grad_onto), samples=samples, macs=macs,
     attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
     parameters={1: "weight"}, onto=2,
+    int8=Int8Form("layer", window=("strides", "padding", "output_padding"), transposed=True),
     kernel=Kernel("conv2d_transpose_f32.h", function, literals, in_place=(2,), split=(1,), operands=3),
     rows=Rows("conv2d_transpose_rows_f32.h", function_rows, literals_rows, reach, images=(0, 2), operands=3),
     slices=slices, instructions=(3.4, 0),

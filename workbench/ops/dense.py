@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import Arrays, Kernel, Literals, Op, Sample, Ties, Types, register
+from workbench.ir.op import Arrays, Int8Form, Kernel, Literals, Op, Sample, Ties, Types, register
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import TensorType
 from workbench.ops._activation import ATTRS, LITERALS, end_ranges, end_types, end_values, grad_b, through_clip
@@ -84,6 +84,6 @@ register(Op(
     name="nn.dense", infer=infer, evaluate=evaluate, within=within, grads=(grad_x, grad_w, grad_b),
     samples=samples, attrs=ATTRS,
     macs=lambda x, w, *b, **_: x.shape[0] * w.elements,
-    parameters={1: "weight", 2: "bias"}, part=part, ties=ties,
+    parameters={1: "weight", 2: "bias"}, part=part, ties=ties, int8=Int8Form("layer", of_pixels=True),
     kernel=Kernel("dense_f32.h", function, literals, operands=3, results=2, split=(1,)), instructions=(5.6, 7.7),
 ))  # fmt: skip

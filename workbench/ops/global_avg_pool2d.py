@@ -6,7 +6,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Rows, Sample, channelwise, register
+from workbench.ir.op import REQUIRED, Int8Form, Kernel, Literals, Op, Rows, Sample, channelwise, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
 
@@ -61,7 +61,7 @@ register(Op(
     name="nn.global_avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_f32",
                   lambda x: [x.shape[0] * x.shape[1], x.shape[2] * x.shape[3]]),
-    ties=channelwise,
+    ties=channelwise, int8=Int8Form("average"),
     rows=Rows("elementwise_rows_f32.h", "global_avg_pool2d_rows_f32", lambda x: list(x.shape[1:]), adds_up=True),
     instructions=(0, 3.3),
 ))  # fmt: skip

@@ -11,7 +11,20 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Arrays, Kernel, Literals, Op, Reach, Rows, Sample, Types, channelwise, register
+from workbench.ir.op import (
+    REQUIRED,
+    Arrays,
+    Int8Form,
+    Kernel,
+    Literals,
+    Op,
+    Reach,
+    Rows,
+    Sample,
+    Types,
+    channelwise,
+    register,
+)
 from workbench.ir.ranges import Range, Ranges, same_bits, single, sums
 from workbench.ir.types import NUMPY, Ints, TensorType
 from workbench.ops._windows import output_size, scatter, windows
@@ -178,7 +191,8 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.max_pool2d", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     attrs={"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "argmax": False},
-    training={"argmax": True}, dtypes={0: ("float32", "int8")}, kernel=Kernel("max_pool2d_f32.h", function, literals),
+    training={"argmax": True}, dtypes={0: ("float32", "int8")}, int8=Int8Form("unchanged"),
+    kernel=Kernel("max_pool2d_f32.h", function, literals),
     ties=channelwise, rows=Rows("max_pool2d_rows_f32.h", function_rows, literals_rows, reach), instructions=(0, 5.6),
 ))  # fmt: skip
 register(Op(

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, Ties, register
+from workbench.ir.op import REQUIRED, Int8Form, Kernel, Literals, Op, Sample, Ties, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
 from workbench.ops._loops import joined, numbers, row_major
@@ -116,7 +116,7 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="mean", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=ties,
-    attrs={"axis": REQUIRED}, kernel=Kernel("mean_f32.h", "mean_f32", literals),
+    attrs={"axis": REQUIRED}, int8=Int8Form("average"), kernel=Kernel("mean_f32.h", "mean_f32", literals),
 ))  # fmt: skip
 register(Op(
     name="mean_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import Kernel, Literals, Op, Sample, register
+from workbench.ir.op import Int8Form, Kernel, Literals, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, ties_of_both
 
@@ -36,6 +36,6 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="multiply", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, ties=ties_of_both,
-    parameters={0: "constant", 1: "constant"},
+    parameters={0: "constant", 1: "constant"}, int8=Int8Form("of two", "qnn.multiply"),
     kernel=Kernel("broadcast_f32.h", "broadcast_f32", literals, in_place=(0, 1)),
 ))  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import REQUIRED, Op, Sample, channelwise, register
+from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.types import Ints, TensorType
 
 
@@ -44,10 +44,9 @@ def samples_flatten(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="reshape", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
-    attrs={"newshape": REQUIRED}, view=True,
+    attrs={"newshape": REQUIRED}, view=True, int8=Int8Form("unchanged"),
 ))  # fmt: skip
 register(Op(
     name="nn.batch_flatten", infer=infer_flatten, evaluate=lambda x: x.reshape(x.shape[0], -1), grads=(grad_x,),
-    samples=samples_flatten, view=True,
-    ties=channelwise,
+    samples=samples_flatten, view=True, ties=channelwise, int8=Int8Form("unchanged"),
 ))  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Attrs, Kernel, Literals, Op, Sample, channelwise, register
+from workbench.ir.op import REQUIRED, Attrs, Int8Form, Kernel, Literals, Op, Sample, channelwise, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._tables import in_flash
 
@@ -119,7 +119,7 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 _ATTRS = {"size": REQUIRED, "align_corners": False, "half_pixel_centers": False}
 register(Op(
     name="nn.resize_nearest", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs=_ATTRS,
-    dtypes={0: ("float32", "int8")}, ties=channelwise,
+    dtypes={0: ("float32", "int8")}, ties=channelwise, int8=Int8Form("unchanged"),
     kernel=Kernel("resize_nearest_f32.h",
                   lambda x, **_: "resize_nearest_s8" if x.dtype == "int8" else "resize_nearest_f32", literals),
 ))  # fmt: skip

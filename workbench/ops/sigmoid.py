@@ -30,4 +30,5 @@ def within(x: Range) -> Range:
 
 register_activation(Activation(
     "sigmoid", evaluate, slope, within, from_result=True, steep=((0.5, 0.25),), edges=(0.0, -0.0, 30.0, -30.0, -90.0),
+    bounded=(1 / 256, -128),
 ))  # fmt: skip

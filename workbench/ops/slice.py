@@ -13,7 +13,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, Ties, register
+from workbench.ir.op import REQUIRED, Int8Form, Kernel, Literals, Op, Sample, Ties, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._loops import joined, numbers, row_major
 
@@ -140,10 +140,10 @@ def _of_dtype(name: str) -> Callable[..., str]:
 register(Op(
     name="slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=ties,
     attrs={"begin": REQUIRED, "size": REQUIRED, "strides": REQUIRED}, dtypes={0: ("float32", "int8")},
-    kernel=Kernel("slice_f32.h", _of_dtype("slice"), literals),
+    int8=Int8Form("unchanged"), kernel=Kernel("slice_f32.h", _of_dtype("slice"), literals),
 ))  # fmt: skip
 register(Op(
     name="pad", infer=infer_pad, evaluate=evaluate_pad, grads=(grad_pad,), samples=samples_pad, ties=ties,
     attrs={"low": REQUIRED, "high": REQUIRED, "strides": REQUIRED, "value": 0.0}, dtypes={0: ("float32", "int8")},
-    kernel=Kernel("slice_f32.h", _of_dtype("pad"), literals_pad),
+    int8=Int8Form("padded"), kernel=Kernel("slice_f32.h", _of_dtype("pad"), literals_pad),
 ))  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, register
+from workbench.ir.op import REQUIRED, Int8Form, Kernel, Literals, Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._loops import joined, numbers, row_major
 
@@ -61,5 +61,6 @@ def function(x: TensorType, **_: Any) -> str:
 
 register(Op(
     name="transpose", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs={"axes": REQUIRED},
-    dtypes={0: ("float32", "int8")}, kernel=Kernel("transpose_f32.h", function, literals),
+    dtypes={0: ("float32", "int8")}, int8=Int8Form("unchanged"),
+    kernel=Kernel("transpose_f32.h", function, literals),
 ))  # fmt: skip

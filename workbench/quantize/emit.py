@@ -10,51 +10,16 @@ autodiff for the updates. Scales and zero points become attributes here, and now
     looked_up       a function of each element, as a table of its 256 results
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from workbench.ir import op as ops
 from workbench.ir.build import Builder, Value
 from workbench.quantize.quantization import LIMITS, Quantization
 
 Clip = tuple[int, int]
 ROUNDED = "rounded"  # the form of arithmetic that rounds once (see ops/_quantized)
-
-
-@dataclass(frozen=True)
-class LayerForm:
-    """How a float32 layer becomes an int8 one.
-
-    `window`: the attributes that both have. `of_pixels`: it is dense, its int8 form a convolution over one pixel.
-    `transposed`: a transposed convolution; its float32 filters have the input channels first.
-    """
-
-    window: tuple[str, ...] = ()
-    of_pixels: bool = False
-    transposed: bool = False
-
-
-LAYERS = {
-    "nn.conv2d": LayerForm(("strides", "padding", "dilation", "groups")),
-    "nn.conv2d_transpose": LayerForm(("strides", "padding", "output_padding"), transposed=True),
-    "nn.dense": LayerForm(of_pixels=True),
-}
-LAYER, OF_TWO, TABLE, JOINED, UNCHANGED, PADDED, AVERAGE = (
-    "layer", "of two", "table", "joined", "unchanged", "padded", "average"
-)  # fmt: skip
-FORMS: dict[str, str] = {  # float32 operator -> how its int8 form is made
-    **dict.fromkeys(LAYERS, LAYER),
-    **dict.fromkeys(("add", "subtract", "multiply"), OF_TWO),
-    **dict.fromkeys(("nn.sigmoid", "nn.tanh", "nn.leaky_relu", "nn.hard_swish"), TABLE),
-    "concatenate": JOINED,
-    **dict.fromkeys(("nn.max_pool2d", "nn.batch_flatten", "reshape", "nn.resize_nearest", "slice", "transpose"),
-                    UNCHANGED),
-    "pad": PADDED,
-    **dict.fromkeys(("nn.avg_pool2d", "nn.global_avg_pool2d", "mean"), AVERAGE),
-}  # fmt: skip
-OF_BOUNDED = {"nn.sigmoid": Quantization(1 / 256, -128), "nn.tanh": Quantization(1 / 128, 0)}  # of all their results
 
 
 def attributes(**tensors: Quantization) -> dict[str, Any]:
@@ -80,9 +45,10 @@ def layer(
     factors = build.op(
         "qnn.requantization", s, x_scale=of_x.scale, y_scale=y.scale, form=form, label=f"{label}.factors"
     )
-    name = "qnn.transposed_conv2d" if transposed else "qnn.conv2d"
-    return build.op(name, x, w, b, factors, channels=w.shape[0], kernel_size=w.shape[2:], clip=clip, form=form,
-                    label=label, **attributes(x=of_x, y=y), **window)  # fmt: skip
+    return build.op(
+        "qnn.transposed_conv2d" if transposed else "qnn.conv2d", x, w, b, factors, channels=w.shape[0],
+        kernel_size=w.shape[2:], clip=clip, form=form, label=label, **attributes(x=of_x, y=y), **window,
+    )  # fmt: skip
 
 
 def of_two(
@@ -91,15 +57,18 @@ def of_two(
 ) -> Value:  # fmt: skip
     """The int8 form of the float32 operator `name`: add, subtract or multiply."""
     a, b = scales
-    return build.op(f"qnn.{name}", *operands, clip=clip, form=form, label=label, **attributes(a=a, b=b, y=y))
+    into = ops.get(name).needed_int8.operator
+    return build.op(into, *operands, clip=clip, form=form, label=label, **attributes(a=a, b=b, y=y))
 
 
 def average(
     build: Builder, x: Value, y: Quantization, *, label: str, clip: Clip = LIMITS, form: str = ROUNDED, **window: Any
 ) -> Value:
     """Over windows (`pool_size`, …), over some axes (`axis`), or over each whole plane."""
-    name = "qnn.mean" if "axis" in window else "qnn.avg_pool2d" if window else "qnn.global_avg_pool2d"
-    return build.op(name, x, clip=clip, form=form, label=label, **attributes(x=Quantization.of(x.type), y=y), **window)
+    return build.op(
+        "qnn.mean" if "axis" in window else "qnn.avg_pool2d" if window else "qnn.global_avg_pool2d", x,
+        clip=clip, form=form, label=label, **attributes(x=Quantization.of(x.type), y=y), **window,
+    )  # fmt: skip
 
 
 def requantized(
@@ -143,8 +112,3 @@ def updated(build: Builder, weight: Value, gradient: Value, scales: Value, rate:
             **attrs: Any) -> Value:  # fmt: skip
     """A step of stochastic gradient descent on a parameter of integers; `attrs` are those of qnn.sgd."""
     return build.op("qnn.sgd", weight, gradient, scales, rate, *counters, **attrs)
-
-
-def window_of(form: LayerForm, attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Those attributes of a float32 layer that its int8 form has too."""
-    return {key: attrs[key] for key in form.window}

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.quantize.emit import LAYERS
 from workbench.quantize.safe_channels import moved, safe_shifts
 from workbench.quantize.ties import Layer
 
@@ -41,7 +40,7 @@ def stored(
 
 def filters_of(layer: Layer, weights: Mapping[str, np.ndarray]) -> np.ndarray:
     """As int8 layers have them: OIHW."""
-    w, form = weights[layer.weight], LAYERS[layer.node.op]
+    w, form = weights[layer.weight], layer.form
     if form.transposed:
         return w.transpose(1, 0, 2, 3)
     return w[:, :, None, None] if form.of_pixels else w

@@ -64,7 +64,8 @@ class _Converter:
         self.layers = {layer.node.results[0]: layer for layer in layers}
         self.ties = {layer.node.results[0]: group for group in tied(layers, lambda layer: (layer.weight, layer.bias))
                      for layer in group}  # fmt: skip
-        bounded = {node.results[0]: emit.OF_BOUNDED[node.op] for node in graph.nodes if node.op in emit.OF_BOUNDED}
+        bounded = {node.results[0]: Quantization(*form.bounded) for node in graph.nodes
+                   if (form := ops.get(node.op).int8) and form.bounded}  # fmt: skip
         self.ranges = self._of_one_scale(tied(layers, lambda layer: (layer.bias,)), {**ranges, **bounded})
         self.done: set[str] = set()  # values that exist only inside an int8 operator
 
@@ -77,17 +78,20 @@ class _Converter:
         for node in self.graph.nodes:
             if node.results[0] in self.done:
                 continue
-            if node.op not in emit.FORMS:
+            form = ops.get(node.op).int8
+            if form is None:
+                known = [name for name, op in ops.registered().items() if op.int8]
                 raise ModelError(
-                    f"{node.label or node.op}: {node.op} has no int8 form", f"there are {', '.join(emit.FORMS)}"
+                    f"{node.label or node.op}: {node.op} has no int8 form", f"there are {', '.join(known)}"
                 )
-            CONVERTERS[emit.FORMS[node.op]](self, node)
+            CONVERTERS[form.how](self, node)
         (output,) = self.graph.outputs
         return verify(self.build.graph(self.values[output])), self.weights
 
     def layer(self, node: Node) -> None:
         """A convolution or dense layer with the bias and the activation behind it."""
-        layer, form = self.layers[node.results[0]], emit.LAYERS[node.op]
+        layer = self.layers[node.results[0]]
+        form, window = layer.form, {key: node.attrs[key] for key in layer.form.window}
         x, of_y = self._value(node, 0), self.ranges[layer.end.results[0]]
         if form.transposed and (node.attrs["groups"] > 1 or node.attrs["dilation"] != (1, 1)):
             raise ModelError(f"{node.label}: a transposed convolution in groups or dilated has no int8 form")
@@ -95,7 +99,7 @@ class _Converter:
             x = self.build.reshape(x, newshape=(*x.shape, 1, 1), label=f"{node.label}.pixel")
         w, b, s = (self._parameter(name, values) for name, values in self._stored(layer).items())
         y = emit.layer(self.build, x, w, b, s, of_y, label=node.label, transposed=form.transposed,
-                       clip=of_y.clip(layer.activation), **emit.window_of(form, node.attrs))  # fmt: skip
+                       clip=of_y.clip(layer.activation), **window)  # fmt: skip
         if form.of_pixels:
             y = self.build.batch_flatten(y, label=f"{node.label}.flatten")
         self._becomes(layer.end, y)
@@ -121,7 +125,7 @@ class _Converter:
 
     def _origin(self, name: str) -> str:
         """The value whose quantization `name` has: operators that take int8 unchanged pass it on."""
-        while (maker := self.graph.analysis.producer(name)) is not None and emit.FORMS.get(maker.op) in PASSING_ON:
+        while (maker := self.graph.analysis.producer(name)) is not None and _passes_on(maker):
             name = maker.operands[0]
         return name
 
@@ -211,9 +215,13 @@ class _Converter:
         return emit.parameter(self.build, self.weights, name, values)
 
 
+def _passes_on(node: Node) -> bool:
+    form = ops.get(node.op).int8
+    return form is not None and form.how in ("unchanged", "padded")
+
+
 CONVERTERS: dict[str, Callable[[_Converter, Node], None]] = {
-    emit.LAYER: _Converter.layer, emit.OF_TWO: _Converter.of_two, emit.TABLE: _Converter.table,
-    emit.JOINED: _Converter.joined, emit.UNCHANGED: _Converter.unchanged, emit.PADDED: _Converter.padded,
-    emit.AVERAGE: _Converter.average,
+    "layer": _Converter.layer, "of two": _Converter.of_two, "table": _Converter.table,
+    "joined": _Converter.joined, "unchanged": _Converter.unchanged, "padded": _Converter.padded,
+    "average": _Converter.average,
 }  # fmt: skip
-PASSING_ON = (emit.UNCHANGED, emit.PADDED)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from workbench.errors import ModelError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
+from workbench.ir.op import Int8Form
 from workbench.ops._activation import BIAS
-from workbench.quantize.emit import LAYERS
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,19 @@ class Layer:
     def label(self) -> str:
         return self.node.label or self.node.op
 
+    @property
+    def form(self) -> Int8Form:
+        return ops.get(self.node.op).needed_int8
+
 
 def weighted_layers(graph: Graph, only_reader: Callable[[Node], Node | None]) -> list[Layer]:
     """In order. Raises ModelError for a weight or a bias that is computed: int8 ones are stored."""
-    return [_layer(graph, node, only_reader) for node in graph.nodes if node.op in LAYERS]
+    return [_layer(graph, node, only_reader) for node in graph.nodes if _is_layer(node)]
+
+
+def _is_layer(node: Node) -> bool:
+    form = ops.get(node.op).int8
+    return form is not None and form.how == "layer"
 
 
 def _layer(graph: Graph, node: Node, only_reader: Callable[[Node], Node | None]) -> Layer:
