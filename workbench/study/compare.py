@@ -25,7 +25,7 @@ import numpy as np
 from workbench import boards, session
 from workbench.autodiff import require_applicable
 from workbench.boards import Board
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, shown
 from workbench.feeding import Training, asked_options, objective_of
 from workbench.frontends import Model
 from workbench.options import SCHEDULES, passes_for, takes, usual_schedules
@@ -54,10 +54,11 @@ class _Job:
 
 
 def cells(policies: Sequence[str], schedules: Sequence[str] = SCHEDULES, passes: str = "") -> list[Cell]:
-    """Every policy under every schedule, each once. Raises WorkbenchError for a text in the place of a list."""
-    for what, given in (("policies", policies), ("schedules", schedules)):
-        if isinstance(given, str):
-            raise WorkbenchError(f"{what} is a list of texts; got {given!r}", f"such as {what}={[given]}")
+    """Every policy under every schedule, each once. Raises WorkbenchError for what is no list of texts."""
+    for what, given, such in (("policies", policies, "full"), ("schedules", schedules, "optimized")):
+        such = given if isinstance(given, str) else such
+        if not isinstance(given, list | tuple) or not given:
+            raise WorkbenchError(f"{what} is a list of texts; got {shown(given)}", f"such as {what}={[such]}")
     return list(dict.fromkeys(Cell(policy, schedule, passes) for policy in policies for schedule in schedules))
 
 
@@ -65,7 +66,7 @@ def check_names(model: Model, wanted: Sequence[Cell]) -> dict[str, UpdatePolicy]
     """The policies by name. Raises PolicyError or WorkbenchError for an unknown pass, schedule, policy or layer."""
     for cell in wanted:
         chosen_passes(cell.schedule, cell.passes)
-    texts = list(dict.fromkeys(cell.policy for cell in wanted))
+    texts = [cell.policy for cell in wanted]
     parsed = dict(zip(texts, parse_policies(texts, model.policy), strict=True))
     for policy in parsed.values():
         apply_policy(model.graph, policy)
