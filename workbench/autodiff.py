@@ -254,7 +254,6 @@ def keep_parts_early(forward: Graph, graph: Graph) -> Graph:
     needs no more than a bit mask.
     """
     root, count = graph.analysis.root, len(forward.nodes)
-    masked_by = {node.results[0]: ops.get(node.op).masked for node in forward.nodes}
     behind: dict[int, list[Node]] = {}
     for node in graph.nodes[count:]:
         if not ops.get(node.op).keeps or node.operands[0] not in forward.types:
@@ -262,7 +261,9 @@ def keep_parts_early(forward: Graph, graph: Graph) -> Graph:
         source = root[node.operands[0]]
         readers = graph.analysis.storage_readers[source]
         late = [graph.nodes[index].op for index in readers if index >= count]
-        if all(ops.get(op).keeps or masked_by.get(source) == op for op in late):
+        maker = graph.analysis.producer(source)
+        masked = ops.get(maker.op).masked if maker else ""
+        if all(ops.get(op).keeps or masked == op for op in late):
             last = max(index for index in readers if index < count)
             label = node.label.replace("d.", "kept.", 1)
             behind.setdefault(last, []).append(replace(node, label=label))
@@ -356,7 +357,8 @@ def _in_training_form(graph: Graph, needing: set[str]) -> Graph:
 
 
 def _is_loss(graph: Graph, output: str) -> bool:
-    return any(ops.get(node.op).loss and output in node.results for node in graph.nodes)
+    maker = graph.analysis.producer(output)
+    return maker is not None and bool(ops.get(maker.op).loss)
 
 
 def _total(builder: Builder, parts: list[Value]) -> Value | None:

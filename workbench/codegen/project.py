@@ -174,7 +174,8 @@ def _reads_parts(node: Node, index: int) -> bool:
     if not node.body:
         return index in _kernel(node).split
     name = node.body.inputs[index]
-    return all(_reads_parts(inner, at) for inner in node.body.nodes for at, x in enumerate(inner.operands) if x == name)
+    readers = [node.body.nodes[reader] for reader in dict.fromkeys(node.body.analysis.readers[name])]
+    return all(_reads_parts(inner, at) for inner in readers for at, x in enumerate(inner.operands) if x == name)
 
 
 def _schedule(layout: Layout) -> str:
