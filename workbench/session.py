@@ -101,6 +101,7 @@ def compile(
     names = chosen_passes(schedule, passes)
     key = compiled_cache.key_of(model, policy, optimizer, schedule, names, objective)
     compiled = compiled_cache.kept(key, model, policy, optimizer, schedule, objective)
+    found = compiled is not None
     if compiled is None:
         orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
         step = training_step(marked, optimizer, orders, objective)
@@ -109,7 +110,7 @@ def compile(
         memory = plan_memory(graph, scratch_bytes(graph))
         compiled = Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, 0.0, objective)
         compiled_cache.keep(key, compiled)
-    return replace(compiled, seconds=time.perf_counter() - start)
+    return replace(compiled, seconds=time.perf_counter() - start, kept=found)
 
 
 def _require_rows(graph: Graph, schedule: str) -> None:
