@@ -16,10 +16,9 @@ from itertools import chain
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
+from workbench.ir.labels import AGAIN, GRADIENT, LOGITS, OF_PARAMETER
 from workbench.ir.liveness import phases, steps
 
-OF_PARAMETER = ("d.", "kept.", "update.", "sum.", "clear.", "squares.", "clip.")  # labels autodiff makes of a name
-GRADIENT, AGAIN, LOGITS = "d.", ".again", "logits"
 PART = {"factors", "table", "scaled"}  # frontends call what they compute for a layer by its name and one of these
 JOINED = "+"  # the layers of a region, in the order in which they work; a policy joins layers likewise
 
@@ -109,8 +108,8 @@ class _Known:
     def _of_gradient(self, node: Node, value: str) -> str:
         read = [self.gradients[name] for name in node.operands if name in self.gradients]
         sources = [source for source, _ in read if source != value]
-        if sources:
-            return self._of_value(sources[0])
+        if sources:  # where they have no layer, such as the logits of an int8 network, its own label may
+            return self._of_value(sources[0]) or self._weighted(value)
         if len(read) > 1:  # the sum of the value's gradients
             return self._of_value(value)
         return read[0][1] if read else ""  # one: its rule has two nodes; none: the loss's own gradient

@@ -15,6 +15,7 @@ from dataclasses import replace
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph, Node
+from workbench.ir.labels import AGAIN
 from workbench.ir.liveness import live_bytes, peak_bytes, steps
 from workbench.ir.rewrite import without_dead_code
 from workbench.ir.strips import STACK
@@ -135,7 +136,7 @@ def _computed_again(graph: Graph, loss: int, chains: list[list[Node]], saved: se
                 again.insert(0, node)
         new |= {name: builder.fresh(1)[0] for node in again for name in node.results}
         copies.append({new[name] for node in again for name in node.results})
-        before.setdefault(first, []).extend(replace(_renamed(node, new), label=f"{node.label}.again") for node in again)
+        before.setdefault(first, []).extend(replace(_renamed(node, new), label=node.label + AGAIN) for node in again)
     nodes = list(graph.nodes[:loss])
     for at in range(loss, len(graph.nodes)):
         nodes += [*before.get(at, ()), _renamed(graph.nodes[at], new)]

@@ -16,6 +16,7 @@ from workbench.frontends import Model
 from workbench.frontends.summary import Layer, layers
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
+from workbench.ir.labels import GRADIENT
 from workbench.ir.liveness import phases, steps
 from workbench.objective import Objective
 from workbench.passes.apply_policy import apply_policy, weighted_layers
@@ -24,7 +25,6 @@ from workbench.study.instructions import estimated_instructions
 from workbench.study.policies import Cost, cost
 
 MANY_NODES = 60  # from so many on the pass `regions` takes seconds a policy
-GRADIENT = "d."  # begins the label of what autodiff makes
 
 
 @dataclass(frozen=True)
