@@ -12,7 +12,6 @@ from workbench.autodiff import loss_nodes
 from workbench.codegen.layers import layers_of
 from workbench.codegen.layout import lay_out
 from workbench.frontends import INT8
-from workbench.ir.liveness import scratch_bytes
 from workbench.ir.types import BITS
 from workbench.passes.apply_policy import weighted_layers
 from workbench.passes.pipeline import SCHEDULES, run_schedule
@@ -32,7 +31,7 @@ LENET = {
 
 def laid_out(graph, schedule):
     graph = run_schedule(graph, schedule)[0]
-    return graph, lay_out(graph, plan_memory(graph, scratch_bytes(graph)))
+    return graph, lay_out(graph, plan_memory(graph, graph.analysis.scratch))
 
 
 def by_layer(rows) -> dict[str, str]:
