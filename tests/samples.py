@@ -14,7 +14,7 @@ from workbench.codegen import Project, generate
 from workbench.emulate.machine import Machine
 from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import liveness, scratch_bytes
+from workbench.ir.liveness import liveness
 from workbench.ir.op import Op, Sample, registered
 from workbench.ir.types import NUMPY, TensorType
 from workbench.ir.verify import verify
@@ -127,7 +127,7 @@ def one_project(
 
 def _side_by_side(graph: Graph) -> MemoryPlan:
     """A plan in no time: nothing shares a byte."""
-    scratch = {name: -(-size // 4) * 4 for name, size in scratch_bytes(graph).items() if size}
+    scratch = {name: -(-size // 4) * 4 for name, size in graph.analysis.scratch.items() if size}
     living, placed, offset = liveness(graph, scratch, 4), [], 0
     living = replace(living, arena=tuple(storage.whole() for storage in living.arena))
     for name, size in [*((s.name, s.bytes) for s in living.arena), *((scratch_id(n), b) for n, b in scratch.items())]:
@@ -161,7 +161,7 @@ def _each_its_own(project: Project) -> Project:
 
 def parameters_after(graph: Graph, values: Mapping[str, np.ndarray], folder: Path) -> dict[str, np.ndarray]:
     """Parameter -> the values of its part that is updated after one emulated step of `graph`, flat."""
-    board, memory = boards.get("nrf52840"), plan_memory(graph, scratch_bytes(graph))
+    board, memory = boards.get("nrf52840"), plan_memory(graph, graph.analysis.scratch)
     project = generate(graph, memory, values, board)
     machine = Machine(build(project, board, folder, memory.plan.bytes).elf, board)
     machine.start()
@@ -176,7 +176,7 @@ def parameters_after(graph: Graph, values: Mapping[str, np.ndarray], folder: Pat
 def forward_emulated(graph: Graph, values: Mapping[str, np.ndarray], folder: Path) -> np.ndarray:
     """The output of a forward graph on the emulated board; `values` hold its input and its parameters."""
     (source,), (output,) = graph.inputs, graph.outputs
-    board, memory = boards.get("nrf52840"), plan_memory(graph, scratch_bytes(graph))
+    board, memory = boards.get("nrf52840"), plan_memory(graph, graph.analysis.scratch)
     project = generate(graph, memory, values, board)
     machine = Machine(build(project, board, folder, memory.plan.bytes).elf, board)
     machine.start()

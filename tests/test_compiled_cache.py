@@ -18,6 +18,7 @@ from random_models import drawn
 
 from workbench import cache, compiled_cache, frontends, session
 from workbench.boards import get as board
+from workbench.cli import main
 from workbench.codegen import generate
 from workbench.errors import PolicyError, WorkbenchError
 from workbench.ir import op as ops
@@ -101,6 +102,15 @@ def test_the_seconds_are_those_of_this_call(kept, monkeypatch):
     monkeypatch.setattr(session.time, "perf_counter", lambda: float(next(clock)))
     first, second = session.compile("mlp"), session.compile("mlp")
     assert second.seconds == 1 < first.seconds and second.passes == first.passes
+    assert (first.kept, second.kept) == (False, True)
+
+
+def test_what_passes_took_is_said_to_be_of_the_kept_step(kept, capsys):
+    told = []
+    for _ in range(2):
+        assert main(["passes", "mlp"]) == 0
+        told.append(capsys.readouterr().out)
+    assert "took (kept)" not in told[0] and "took (kept)" in told[1]
 
 
 MODEL = frontends.load("mlp")

@@ -26,7 +26,7 @@ class Compiled:
     """A network's training step: the scheduled graph, its memory plan, what each pass did, and the seconds it took.
 
     `weights` are the graph's parameters as they are compiled: channels in the order that `orders` tells, constants
-    folded.
+    folded. `kept`: it was read from the cache, and what each pass took is what it took then.
     """
 
     model: Model
@@ -40,6 +40,7 @@ class Compiled:
     orders: Orders
     seconds: float
     objective: Objective = CLASSIFY
+    kept: bool = False
 
     def __repr__(self) -> str:
         words = [f"{self.model.name} {self.policy.name} {self.schedule}", f"{len(self.graph.nodes)} nodes"]

@@ -11,6 +11,7 @@ import numpy as np
 
 import workbench.ops  # noqa: F401  registers the operators gradients are made of
 from workbench.errors import GraphError, ModelError, PolicyError
+from workbench.ir import labels
 from workbench.ir import op as ops
 from workbench.ir.analysis import GRADIENT_INPUT
 from workbench.ir.build import Builder, Value
@@ -42,7 +43,7 @@ def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str,
 
     for node in reversed(builder.nodes.copy()):
         op = ops.get(node.op)
-        builder.default_label = f"d.{graph.label(node.results[0])}"
+        builder.default_label = f"{labels.GRADIENT}{graph.label(node.results[0])}"
         dy = _total(builder, meet.pop(node.results[0], []))
         if node.results[0] in wanted and dy is not None:
             gradients[node.results[0]] = dy
@@ -54,12 +55,12 @@ def differentiate(graph: Graph, wanted: Iterable[str]) -> tuple[Graph, dict[str,
             rule = op.grad(index)
             if rule is None:
                 raise GraphError(f"{op.name} has no gradient for its operand {index}, %{operand}")
-            builder.default_label = f"d.{graph.label(operand)}"
+            builder.default_label = f"{labels.GRADIENT}{graph.label(operand)}"
             operands = [builder.value(name) for name in node.operands]
             results = tuple(builder.value(name) for name in node.results)
             meet.setdefault(operand, []).append(rule(builder, dy, *operands, y=results, **node.attrs))
     for name in wanted:
-        builder.default_label = f"d.{name}"
+        builder.default_label = f"{labels.GRADIENT}{name}"
         total = gradients.get(name) or _total(builder, meet.pop(name, []))
         if total is None:
             raise GraphError(f"%{output} does not depend on %{name}: it has no gradient")
@@ -93,7 +94,7 @@ def training_step(
     builder = Builder(forward)
     logits = _outputs(builder, forward, objective)
     if logits.type.scale:
-        logits = emit.dequantized(builder, logits, label="logits")
+        logits = emit.dequantized(builder, logits, label=labels.LOGITS)
     loss = _loss(builder, logits, objective)
     graph, names = differentiate(builder.graph(loss), wanted)
 
@@ -178,7 +179,7 @@ def _append_update(
     builder: Builder, name: str, gradient: Value, rate: Value, counters: tuple[Value, ...], optimizer: Optimizer,
     order: Mapping[int, Sequence[int] | np.ndarray],
 ) -> None:  # fmt: skip
-    builder.default_label = f"update.{name}"
+    builder.default_label = f"{labels.UPDATE}{name}"
     if optimizer.clip is None:
         gradient = _accumulated(builder, name, gradient, optimizer)
     attrs: dict[str, Any] = {"scale": 1 / optimizer.accumulate, "weight_decay": optimizer.weight_decay}
@@ -199,14 +200,14 @@ def _append_update(
     else:
         builder.sgd(builder.value(name), gradient, rate, **attrs)
     if optimizer.accumulate > 1:
-        builder.clear(gradient, label=f"clear.{name}")
+        builder.clear(gradient, label=f"{labels.CLEAR}{name}")
 
 
 def _accumulated(builder: Builder, name: str, gradient: Value, optimizer: Optimizer) -> Value:
     """The gradient, or its sum over the batches of a step."""
     if optimizer.accumulate == 1:
         return gradient
-    return builder.accumulate(builder.state_beside(name, "sum"), gradient, label=f"sum.{name}")
+    return builder.accumulate(builder.state_beside(name, "sum"), gradient, label=f"{labels.SUM}{name}")
 
 
 def _clipped(
@@ -221,12 +222,14 @@ def _clipped(
     for name, gradient in sums.items():
         scales, unit = ((), 1.0) if builder.types[name].dtype == "float32" else units(builder, name)
         operands = (gradient, scales) if scales else (gradient,)
-        squares.append(builder.sum_of_squares(*operands, unit=unit, label=f"squares.{name}"))
+        squares.append(builder.sum_of_squares(*operands, unit=unit, label=f"{labels.SQUARES}{name}"))
     factor = builder.clip_factor(*squares, limit=optimizer.clip, scale=1 / optimizer.accumulate, label="clip")
     if not (optimizer.momentum or optimizer.weight_decay):
-        return sums, {role: builder.scale(rate, factor, label=f"clip.{rate.name}") for role, rate in rates.items()}
+        return sums, {
+            role: builder.scale(rate, factor, label=f"{labels.CLIP}{rate.name}") for role, rate in rates.items()
+        }
     scaled = {
-        name: builder.scale(gradient, factor, label=f"clip.{name}", over=(gradient.name,))
+        name: builder.scale(gradient, factor, label=f"{labels.CLIP}{name}", over=(gradient.name,))
         for name, gradient in sums.items()
     }
     return scaled, dict(rates)
@@ -254,7 +257,6 @@ def keep_parts_early(forward: Graph, graph: Graph) -> Graph:
     needs no more than a bit mask.
     """
     root, count = graph.analysis.root, len(forward.nodes)
-    masked_by = {node.results[0]: ops.get(node.op).masked for node in forward.nodes}
     behind: dict[int, list[Node]] = {}
     for node in graph.nodes[count:]:
         if not ops.get(node.op).keeps or node.operands[0] not in forward.types:
@@ -262,9 +264,11 @@ def keep_parts_early(forward: Graph, graph: Graph) -> Graph:
         source = root[node.operands[0]]
         readers = graph.analysis.storage_readers[source]
         late = [graph.nodes[index].op for index in readers if index >= count]
-        if all(ops.get(op).keeps or masked_by.get(source) == op for op in late):
+        maker = graph.analysis.producer(source)
+        masked = ops.get(maker.op).masked if maker else ""
+        if all(ops.get(op).keeps or masked == op for op in late):
             last = max(index for index in readers if index < count)
-            label = node.label.replace("d.", "kept.", 1)
+            label = node.label.replace(labels.GRADIENT, labels.KEPT, 1)
             behind.setdefault(last, []).append(replace(node, label=label))
     moved = {node.results[0] for nodes in behind.values() for node in nodes}
     order = [each for i, node in enumerate(graph.nodes[:count]) for each in (node, *behind.get(i, ()))]
@@ -356,7 +360,8 @@ def _in_training_form(graph: Graph, needing: set[str]) -> Graph:
 
 
 def _is_loss(graph: Graph, output: str) -> bool:
-    return any(ops.get(node.op).loss and output in node.results for node in graph.nodes)
+    maker = graph.analysis.producer(output)
+    return maker is not None and bool(ops.get(maker.op).loss)
 
 
 def _total(builder: Builder, parts: list[Value]) -> Value | None:

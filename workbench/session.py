@@ -24,7 +24,6 @@ from workbench.errors import BudgetError, ModelError, PolicyError
 from workbench.feeding import Training, asked_options, objective_of
 from workbench.frontends import Model
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import scratch_bytes
 from workbench.measure import too_large
 from workbench.objective import Objective
 from workbench.options import passes_for, takes
@@ -101,15 +100,16 @@ def compile(
     names = chosen_passes(schedule, passes)
     key = compiled_cache.key_of(model, policy, optimizer, schedule, names, objective)
     compiled = compiled_cache.kept(key, model, policy, optimizer, schedule, objective)
+    found = compiled is not None
     if compiled is None:
         orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
         step = training_step(marked, optimizer, orders, objective)
         graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), names)
         _require_rows(graph, schedule)
-        memory = plan_memory(graph, scratch_bytes(graph))
+        memory = plan_memory(graph, graph.analysis.scratch)
         compiled = Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, 0.0, objective)
         compiled_cache.keep(key, compiled)
-    return replace(compiled, seconds=time.perf_counter() - start)
+    return replace(compiled, seconds=time.perf_counter() - start, kept=found)
 
 
 def _require_rows(graph: Graph, schedule: str) -> None:

@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench import session
+from workbench.autodiff import loss_nodes
+from workbench.codegen.layers import layers_of
 from workbench.codegen.layout import lay_out
-from workbench.ir.liveness import scratch_bytes
+from workbench.frontends import INT8
 from workbench.ir.types import BITS
+from workbench.passes.apply_policy import weighted_layers
 from workbench.passes.pipeline import SCHEDULES, run_schedule
 from workbench.plan.memory import plan_memory
 from workbench.policy import Optimizer
@@ -28,7 +31,7 @@ LENET = {
 
 def laid_out(graph, schedule):
     graph = run_schedule(graph, schedule)[0]
-    return graph, lay_out(graph, plan_memory(graph, scratch_bytes(graph)))
+    return graph, lay_out(graph, plan_memory(graph, graph.analysis.scratch))
 
 
 def by_layer(rows) -> dict[str, str]:
@@ -55,6 +58,20 @@ def test_every_schedule_tells_the_same_layers(schedule, clip):
     assert regions == 0 or schedule == "optimized"
     told = {"conv0": "conv0", "add1": "add1", "pool": "pool", "update.side0.bias": "side0", "d.add0": "conv1"}
     assert {name: nodes[name] for name in told if name in nodes} == {k: told[k] for k in told if k in nodes}
+
+
+@pytest.mark.parametrize("name", [f"{name}{form}" for name in ("conv-relu", "lenet", "mlp", "mobilenet", "resnet")
+                                  for form in ("", INT8)])  # fmt: skip
+def test_every_gradient_and_update_of_the_small_networks_has_a_layer_of_the_model(name):
+    """But for the loss's own gradient."""
+    for policy in ("full", "bias-only"):
+        compiled = session.compile(name, policy, "vanilla")
+        graph, known = compiled.graph, compiled.graph.analysis
+        rows = list(zip(known.work, known.phases, layers_of(graph, known.root), strict=True))
+        of_model = {layer for _, phase, layer in rows if phase == "forward" and layer}
+        assert of_model >= {layer.name for layer in weighted_layers(compiled.model.graph)}
+        without = [node for node, phase, layer in rows if phase in {"backward", "update"} and layer not in of_model]
+        assert len(without) == 1 and loss_nodes(graph)[0].operands[0] in without[0].operands
 
 
 def test_a_region_has_the_layers_of_its_operators():

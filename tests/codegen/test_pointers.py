@@ -6,7 +6,6 @@ from graphs import feeds, int8net, mixednet
 
 from workbench import boards
 from workbench.codegen import generate
-from workbench.ir.liveness import scratch_bytes
 from workbench.passes.pipeline import SCHEDULES, run_passes_with
 from workbench.plan.memory import plan_memory
 
@@ -17,7 +16,7 @@ SEEDS = (5, 10, 21)  # weights updated in part, of grouped convolutions too; of 
 def outside(step, weights, schedule: str, folder) -> list[str]:
     graph, constants, _ = run_passes_with(step, weights, SCHEDULES[schedule])
     values = feeds(graph, 0) | constants
-    project = generate(graph, plan_memory(graph, scratch_bytes(graph)), values, BOARD)
+    project = generate(graph, plan_memory(graph, graph.analysis.scratch), values, BOARD)
     row = {value: row for row in project.buffers for value in row.values}
 
     def run(machine):

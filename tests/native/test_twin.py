@@ -24,7 +24,6 @@ from workbench.emulate.symbols import parse_elf
 from workbench.errors import RecordError
 from workbench.feeding import Training, first_steps
 from workbench.frontends import load
-from workbench.ir.liveness import scratch_bytes
 from workbench.ir.types import NUMPY
 from workbench.plan.memory import plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer
@@ -131,7 +130,7 @@ def test_what_diverges_does_so_alike():
 
 def of_graph(graph, weights, compiler=None):
     """An emulated machine and a twin of the same step of a graph, and where its values are."""
-    memory = plan_memory(graph, scratch_bytes(graph))
+    memory = plan_memory(graph, graph.analysis.scratch)
     project = generate(graph, memory, weights, BOARD)
     image = make_image(project, BOARD, memory.plan.bytes)
     emulated = Machine(parse_elf(image.content, Path("random.elf")), image.board)

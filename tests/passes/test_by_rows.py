@@ -16,7 +16,7 @@ from workbench.feeding import Training
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
-from workbench.ir.liveness import liveness, scratch_bytes
+from workbench.ir.liveness import liveness
 from workbench.ir.strips import Strips, runs_over, strips
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.types import BY_ROWS
@@ -156,7 +156,7 @@ def test_storage_shrinks_behind_the_region():
     image, half = 2 * 12 * 12 * 4, 2 * 6 * 6 * 4
     assert storage.parts == ((0, half, 2), (half, image, 1))
     assert [storage.bytes_at(position) for position in range(3)] == [image, half, 0]
-    memory = plan_memory(graph, scratch_bytes(graph))
+    memory = plan_memory(graph, graph.analysis.scratch)
     lying = {buffer.id: (buffer.offset, buffer.size, buffer.upper) for buffer in memory.plan.buffers}
     assert lying["x"] == (0, half, 2)
     assert lying["tail1.x"] == (half, image - half, 1)
@@ -249,9 +249,9 @@ def test_the_forward_of_published_networks_needs_little_more_than_its_image(name
     model = frontends.load(str(shared_data / "tiny-training" / f"{name}.json"))
     graph = run_passes_with(model.graph, model.weights, FORWARD)[0]
     after = verify(regions(graph, LATER))
-    memory = plan_memory(after, scratch_bytes(after))
+    memory = plan_memory(after, after.analysis.scratch)
     assert memory.plan.bytes <= most
-    assert liveness(after, scratch_bytes(after)).peak == memory.plan.bytes
+    assert liveness(after, after.analysis.scratch).peak == memory.plan.bytes
 
 
 def two_results() -> Graph:
@@ -307,6 +307,6 @@ def test_two_images_that_shrink_lie_apart():
     made = [outer.op("region", x, w, v, over=(x.name,), body=body, rows=1, by_rows=(0,)) for x in images]
     graph = verify(outer.graph(*made, outer.relu(w)))
     assert len([storage for storage in liveness(graph).arena if len(storage.parts) == 2]) == 2
-    plan = plan_memory(graph, scratch_bytes(graph)).plan
+    plan = plan_memory(graph, graph.analysis.scratch).plan
     begin = {buffer.id: buffer.offset for buffer in plan.buffers}
     assert abs(begin["x"] - begin["y"]) >= 2 * 12 * 12 * 4

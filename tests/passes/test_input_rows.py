@@ -13,7 +13,6 @@ from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
-from workbench.ir.liveness import scratch_bytes
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.types import STREAM
 from workbench.ir.verify import verify
@@ -93,7 +92,7 @@ def test_rows_that_are_no_whole_words(rows, tmp_path):
     values = {name: rng.integers(-127, 128, graph.types[name].shape).astype(graph.types[name].dtype) for name in names}
     values |= {name: np.stack([np.full(v.shape[1], 2**23), np.zeros(v.shape[1])]).astype(np.int32)
                for name, v in values.items() if name.startswith("m")}  # fmt: skip
-    board, memory = boards.get("nrf52840"), plan_memory(graph, scratch_bytes(graph))
+    board, memory = boards.get("nrf52840"), plan_memory(graph, graph.analysis.scratch)
     project = generate(graph, memory, values, board)
     machine = Machine(build(project, board, tmp_path, memory.plan.bytes).elf, board)
     machine.start()
@@ -149,7 +148,7 @@ def test_the_forward_of_published_networks_needs_less_than_its_image(name, most,
     model = frontends.load(str(shared_data / "tiny-training" / f"{name}.json"))
     graph = input_rows(run_passes_with(model.graph, model.weights, ("fold-constants", "dead-code"))[0])
     after = verify(regions(graph, LATER))
-    assert plan_memory(after, scratch_bytes(after)).plan.bytes <= most
+    assert plan_memory(after, after.analysis.scratch).plan.bytes <= most
 
 
 @pytest.mark.parametrize(

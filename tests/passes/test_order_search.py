@@ -15,7 +15,7 @@ from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
-from workbench.ir.liveness import liveness, peak_bytes, phases, scratch_bytes, steps
+from workbench.ir.liveness import liveness, peak_bytes
 from workbench.ir.verify import verify
 from workbench.passes import Declined, least_peak
 from workbench.passes.apply_policy import apply_policy
@@ -32,7 +32,7 @@ def ordered(graph: Graph) -> Graph:
 
 
 def phase_of(graph: Graph) -> dict[str, str]:
-    return {node.results[0]: phase for node, phase in zip(steps(graph), phases(graph), strict=True)}
+    return {node.results[0]: phase for node, phase in zip(graph.analysis.work, graph.analysis.phases, strict=True)}
 
 
 def before_the_loss(graph: Graph) -> set[str]:
@@ -88,7 +88,7 @@ def least_of_all_orders(graph: Graph) -> int:
         if not left:
             whole = graph.with_order(order)
             if before_the_loss(verify(whole)) == wanted:
-                best.append(liveness(whole, scratch_bytes(whole)).peak)
+                best.append(liveness(whole, whole.analysis.scratch).peak)
         for node in left:
             extend([*order, node], [other for other in left if other is not node])
 

@@ -14,7 +14,7 @@ from workbench.ir.verify import verify
 from workbench.passes.bit_masks import save_bit_masks
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
-from workbench.passes.pipeline import run_schedule
+from workbench.passes.pipeline import PASSES, later, run_schedule
 
 
 @settings(deadline=None, max_examples=60)
@@ -104,3 +104,16 @@ def test_reordered_needs_less_where_gradients_pile_up():
 def test_an_unknown_schedule():
     with pytest.raises(WorkbenchError, match="no schedule is called 'fast'"):
         run_schedule(mlp([2, 2]), "fast")
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_another_pass_of_the_same_name_is_not_taken_for_the_first(monkeypatch, ahead):
+    """What a pass will make of a graph is kept with the graph; a plug-in that replaces the pass is asked anew."""
+    graph, other = mlp((3, 2)), mlp((3, 2))
+    name = next(name for name, each in PASSES.items() if each.foreseen and not each.looks_ahead)
+    looking = next(name for name, each in PASSES.items() if each.foreseen and each.looks_ahead)
+    names = [looking, name] if ahead else [name]
+    monkeypatch.setitem(PASSES, looking, replace(PASSES[looking], run=lambda graph, later: later.graph(graph)))
+    assert later(names).graph(graph) is not other
+    monkeypatch.setitem(PASSES, name, replace(PASSES[name], run=lambda graph: other))
+    assert later(names).graph(graph) is other

@@ -14,7 +14,7 @@ from workbench.errors import PolicyError
 from workbench.frontends.layers import Network
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
-from workbench.ir.liveness import liveness, phases, steps
+from workbench.ir.liveness import liveness
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.pipeline import run_schedule
 from workbench.policy import Optimizer, Part, parse_policies, parse_policy
@@ -198,9 +198,9 @@ def test_of_a_partly_updated_layer_only_the_part_is_kept(data, seed):
     policy = "+".join(f"{name}:0.5" for name in data.draw(st.lists(st.sampled_from(weights), min_size=1, unique=True)))
     marked_forward = apply_policy(forward, parse_policy(policy))
     graph, _ = run_schedule(training_step(marked_forward), "vanilla")
-    loss = phases(graph).index("loss")
-    late = {name for node in steps(graph)[loss + 1 :] for name in node.operands}
-    early = {name for node in steps(graph)[:loss] for name in node.results}
+    loss = graph.analysis.phases.index("loss")
+    late = {name for node in graph.analysis.work[loss + 1 :] for name in node.operands}
+    early = {name for node in graph.analysis.work[:loss] for name in node.results}
     read_again = [name for name in sorted(late & early) if graph.types[name].dtype == "float32"]
     labels = {graph.label(name) for name in read_again}
     logits = {graph.label(node.operands[0]) for node in graph.nodes if node.op == "nn.softmax_cross_entropy"}
@@ -212,7 +212,7 @@ def test_of_a_partly_updated_layer_only_the_part_is_kept(data, seed):
 def test_of_lenet_only_two_channels_live_on():
     def bytes_behind_the_loss(policy):
         graph, _ = run_schedule(training_step(apply_policy(LENET, parse_policy(policy))), "vanilla")
-        loss = phases(graph).index("loss")
+        loss = graph.analysis.phases.index("loss")
         return sum(s.bytes for s in liveness(graph).arena if s.lower < loss and s.upper > loss + 1)
 
     frozen, part, whole = (bytes_behind_the_loss(policy) for policy in ("bias-only", "bias-only+conv2:0.25", "full"))

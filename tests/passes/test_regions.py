@@ -17,7 +17,7 @@ from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
-from workbench.ir.liveness import peak_bytes, scratch_bytes
+from workbench.ir.liveness import peak_bytes
 from workbench.ir.strips import ends, strips
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.verify import verify
@@ -157,7 +157,7 @@ def test_the_large_values_of_mobilenet_are_gone(policy):
     (applied,) = [applied for applied in record if applied.name == "regions"]
     assert not applied.declined
     assert peak_bytes(after) < 0.51 * peak_bytes(run_schedule(graph, "reordered")[0])
-    assert max(scratch_bytes(after).values()) > 0
+    assert max(after.analysis.scratch.values()) > 0
     assert parse_graph(print_graph(after)) == after
     assert re.search(r"= region\(%.*\) \{\n        %", print_graph(after))
 

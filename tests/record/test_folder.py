@@ -173,6 +173,7 @@ def test_two_writers_leave_one_of_the_two(tmp_path):
         for _ in range(40):
             write(tmp_path / "place", *(f"{text}-{number}" for number in range(5)), "sub/both", text=text)
 
+    (tmp_path / "place").mkdir()  # it is looked at before a writer has come to make it
     writers = [FORK.Process(target=writer, args=(text,)) for text in ("one", "two")]
     for process in writers:
         process.start()

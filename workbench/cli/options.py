@@ -2,11 +2,11 @@
 
 import argparse
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from workbench.cli.output import say_note
 from workbench.cli.progress import stage, steps
 from workbench.data import READING, Reading
 from workbench.errors import ModelError
-from workbench.objective import as_asked
+from workbench.objective import Objective, as_asked
 from workbench.options import (
     OPTIONS,
     RATE,
@@ -31,6 +31,12 @@ from workbench.options import (
     passes_for,
     rows_of,
 )
+
+if TYPE_CHECKING:  # seconds to load
+    from workbench.artifacts import Built, Compiled
+    from workbench.feeding import Training
+    from workbench.frontends import Model
+    from workbench.ir.graph import Graph
 
 # options of a single command: where it writes, how long it runs. Another verb for the same training leaves them out
 OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace", "engine")
@@ -126,7 +132,7 @@ def board(args) -> Board:
     return full.with_sram(units.parse_bytes(args.sram)) if args.sram else full
 
 
-def model(args):
+def model(args) -> "Model":
     """The network with the weights that were asked for."""
     from workbench import frontends
 
@@ -142,7 +148,7 @@ def model(args):
     return session.with_weights(network, read_weights(path, network.graph), path)
 
 
-def networks(args, network) -> Mapping[int, Any] | None:
+def networks(args, network: "Model") -> "Mapping[int, Model] | None":
     """The network of each seed, by seed; `network` is that of the first seed, with its data read. None: no --seeds."""
     if args.seeds is None:
         return None
@@ -166,7 +172,7 @@ def called(args) -> str:
     return called(args.model)
 
 
-def pretrained(args, network):
+def pretrained(args, network: "Model") -> "Model":
     """The network after its pre-training; as it is without --pretrain."""
     from workbench.pretraining import pretrain
 
@@ -177,7 +183,7 @@ def pretrained(args, network):
                         **reading(args))  # fmt: skip
 
 
-def compiled(args, network=None, schedule: str | None = None):
+def compiled(args, network: "Model | None" = None, schedule: str | None = None) -> "Compiled":
     """The training step of `network` (None: of the one asked for), compiled as asked."""
     network = network or _with_known_layers(args)
     from workbench import session
@@ -187,7 +193,9 @@ def compiled(args, network=None, schedule: str | None = None):
         return session.compile(network, args.policy, schedule, optimizer(args), passes(args), objective(args, network))
 
 
-def built(args, compiled, board: Board, folder=None, virtual: bool = False, **rates):
+def built(
+    args, compiled: "Compiled", board: Board, folder: str | Path | None = None, virtual: bool = False, **rates
+) -> "Built":
     """The firmware of a compiled step, kept in `folder`; it starts with these rates (see session.build)."""
     from workbench import session
 
@@ -200,7 +208,7 @@ def named(args, schedule: str) -> str:
     return f"{called(args)} {args.policy} {schedule}"
 
 
-def objective(args, network):
+def objective(args, network: "Model") -> Objective:
     """What the training minimizes: the data decide; without data, the network does."""
     asked_for = Minimizing(**of(args, Minimizing))
     if not hasattr(args, "data"):
@@ -215,7 +223,7 @@ def passes(args) -> str:
     return passes_for(args.passes, args.input)
 
 
-def of(args, table: type) -> dict:
+def of(args, table: type) -> dict[str, Any]:
     """The typed values of a dataclass's options, by name, without those that the verb does not take."""
     return {row.name: getattr(args, row.name) for row in rows_of(table) if hasattr(args, row.name)}
 
@@ -224,7 +232,7 @@ def optimizer(args) -> Optimizer:
     return Optimizer(**of(args, Optimizer))
 
 
-def training(args, evaluate: bool = True):
+def training(args, evaluate: bool = True) -> "Training":
     """The training asked for. Its data are the samples that `with_data` has read; before that, their name."""
     from workbench.feeding import Training
 
@@ -232,18 +240,18 @@ def training(args, evaluate: bool = True):
     return Training(**{**of(args, Scheduling), **length, **data(args)}, evaluate=evaluate)
 
 
-def data(args) -> dict:
+def data(args) -> dict[str, Any]:
     """Training's keywords about data."""
     samples = getattr(args, "samples", None)
     return {"data": args.data, **reading(args)} if samples is None else {"data": samples}
 
 
-def reading(args) -> dict:
+def reading(args) -> dict[str, Any]:
     """The options on how data is read that differ from their defaults."""
     return {name: getattr(args, name) for name in READING if getattr(args, name, None) not in (None, False)}
 
 
-def with_data(args, network, asked=None):
+def with_data(args, network: "Model", asked: "Training | None" = None) -> "Model":
     """The network for its data, which is read, checked, and kept for `training`. Raises DataError.
 
     A network that is quantized here takes its ranges from that data. `asked`: the training (None: as typed).
@@ -256,14 +264,14 @@ def with_data(args, network, asked=None):
     return network
 
 
-def check(args):
+def check(args) -> "Model":
     """The network asked for, with its data. Raises what is wrong with network, policy, data, batch or length, before
     anything is written.
     """
     return check_data(args, _with_known_layers(args))
 
 
-def _with_known_layers(args):
+def _with_known_layers(args) -> "Model":
     """The network asked for. Raises PolicyError where the policy names layers that the network lacks."""
     from workbench.passes.apply_policy import apply_policy
 
@@ -272,7 +280,7 @@ def _with_known_layers(args):
     return network
 
 
-def check_data(args, network):
+def check_data(args, network: "Model") -> "Model":
     """The network with its data read. Raises what is wrong with the data, the batch, the length, the pre-training or
     the kind of update.
     """
@@ -298,7 +306,7 @@ def chosen(args, verb: str) -> str:
     return "".join(f" {word}" for word in words)
 
 
-def asked(args, add_arguments, without: tuple[str, ...] = ()) -> list[str]:
+def asked(args, add_arguments: Callable[[argparse.ArgumentParser], None], without: tuple[str, ...] = ()) -> list[str]:
     """The options of `add_arguments` that differ from their defaults: ['--batch 8', '--passes=-in-place']."""
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
@@ -315,7 +323,7 @@ def asked(args, add_arguments, without: tuple[str, ...] = ()) -> list[str]:
     return words
 
 
-def read_weights(path: str, graph) -> dict[str, np.ndarray]:
+def read_weights(path: str, graph: "Graph") -> dict[str, np.ndarray]:
     """The arrays that an .npz holds for the parameters of `graph`. Raises ModelError where it is missing, truncated or
     holds anything else.
     """

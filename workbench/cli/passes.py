@@ -32,14 +32,16 @@ def _list(as_json: bool) -> int:
 def _applied(args) -> int:
     compiled = options.compiled(args)
     if args.json:
-        say_json({"model": args.model, "policy": args.policy, "passes": [vars(done) for done in compiled.passes]})
+        say_json({"model": args.model, "policy": args.policy, "passes": [vars(done) for done in compiled.passes],
+                  "kept": compiled.kept})  # fmt: skip
         return 0
     rows = [
         [done.name, *(_change(*map(shown, pair)) for shown, pair in ((str, done.nodes), (size, done.peak_bytes))),
          f"{done.seconds:.2f} s", done.declined and f"declined: {done.declined}"]
         for done in compiled.passes
     ]  # fmt: skip
-    say(table(["pass", "nodes", "peak by liveness", "took", ""], rows, left=1))
+    took = "took (kept)" if compiled.kept else "took"  # when the step was compiled
+    say(table(["pass", "nodes", "peak by liveness", took, ""], rows, left=1))
     return 0
 
 

@@ -16,23 +16,21 @@ from itertools import chain
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import phases, steps
+from workbench.ir.labels import AGAIN, GRADIENT, LOGITS, OF_PARAMETER
 
-OF_PARAMETER = ("d.", "kept.", "update.", "sum.", "clear.", "squares.", "clip.")  # labels autodiff makes of a name
-GRADIENT, AGAIN, LOGITS = "d.", ".again", "logits"
 PART = {"factors", "table", "scaled"}  # frontends call what they compute for a layer by its name and one of these
 JOINED = "+"  # the layers of a region, in the order in which they work; a policy joins layers likewise
 
 
 def layers_of(graph: Graph, root: Mapping[str, str]) -> tuple[str, ...]:
-    """The layer of each node that does work (see `steps`), "" for none; those of a region joined by `+`.
+    """The layer of each node that does work (`Analysis.work`), "" for none; those of a region joined by `+`.
 
     `root` is the storage root of every value.
     """
     bodies = {node.results[0]: _body_of(node) for node in graph.nodes}
     parameters = _layers_of_parameters(chain(*bodies.values()), graph)
     known = _Known(root, frozenset(graph.inputs), parameters, frozenset(parameters.values()))
-    phase = dict(zip((node.results[0] for node in steps(graph)), phases(graph), strict=True))
+    phase = dict(zip((node.results[0] for node in graph.analysis.work), graph.analysis.phases, strict=True))
     layers = {}
     for name, nodes in bodies.items():
         of_nodes = [known.add(node, phase.get(name, "")) for node in nodes]
@@ -109,8 +107,8 @@ class _Known:
     def _of_gradient(self, node: Node, value: str) -> str:
         read = [self.gradients[name] for name in node.operands if name in self.gradients]
         sources = [source for source, _ in read if source != value]
-        if sources:
-            return self._of_value(sources[0])
+        if sources:  # where they have no layer, such as the logits of an int8 network, its own label may
+            return self._of_value(sources[0]) or self._weighted(value)
         if len(read) > 1:  # the sum of the value's gradients
             return self._of_value(value)
         return read[0][1] if read else ""  # one: its rule has two nodes; none: the loss's own gradient

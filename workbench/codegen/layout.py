@@ -11,7 +11,6 @@ from workbench.autodiff import fed_targets, loss_nodes
 from workbench.codegen.layers import layers_of
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import phases, steps
 from workbench.ir.types import TensorType
 from workbench.plan.memory import MemoryPlan, part_id, scratch_id
 from workbench.tables import BufferRow, OpRow
@@ -45,7 +44,7 @@ class Layout:
 def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
     """The tables of a training step under its memory plan."""
     root = graph.analysis.root
-    work, phase = steps(graph), phases(graph)
+    work, phase = graph.analysis.work, graph.analysis.phases
     updated = graph.analysis.written
     targets = fed_targets(graph)
     loss_values = {node.results[0] for node in loss_nodes(graph)}

@@ -22,7 +22,6 @@ from workbench.codegen.slices import slices_body, slices_headers
 from workbench.errors import GraphError, ModelError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import steps
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY
 from workbench.plan.memory import MemoryPlan
@@ -78,7 +77,7 @@ def generate(
     Raises GraphError for a node without a kernel, ModelError for bad weights.
     """
     layout = lay_out(graph, plan)
-    work = steps(graph)
+    work = graph.analysis.work
     headers = [_region_headers(node) if node.body else [_kernel(node).header] for node in work]
     functions = [_operator(graph, layout, node, row) for node, row in zip(work, layout.ops, strict=True)]
     files = {name: (templates() / name).read_text(encoding="utf-8") for name in ("startup.c", "main.c", "sections.ld")}
@@ -174,7 +173,8 @@ def _reads_parts(node: Node, index: int) -> bool:
     if not node.body:
         return index in _kernel(node).split
     name = node.body.inputs[index]
-    return all(_reads_parts(inner, at) for inner in node.body.nodes for at, x in enumerate(inner.operands) if x == name)
+    readers = [node.body.nodes[reader] for reader in dict.fromkeys(node.body.analysis.readers[name])]
+    return all(_reads_parts(inner, at) for inner in readers for at, x in enumerate(inner.operands) if x == name)
 
 
 def _schedule(layout: Layout) -> str:

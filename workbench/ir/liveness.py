@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from operator import add
 
-from workbench.ir.graph import Graph, Node
+from workbench.ir.graph import Graph
 from workbench.ir.storage import Storage, aligned
 
 
@@ -54,21 +54,6 @@ def liveness(graph: Graph, scratch: Mapping[str, int] | None = None, alignment: 
     return Liveness(arena, static, tuple(map(add, own, living)))
 
 
-def steps(graph: Graph) -> tuple[Node, ...]:
-    """The nodes that do work, in order: a position is an index into them. Views cost nothing and have none."""
-    return graph.analysis.work
-
-
-def phases(graph: Graph) -> tuple[str, ...]:
-    """forward, loss, backward or update for each of `steps` (see Analysis.phases)."""
-    return graph.analysis.phases
-
-
-def scratch_bytes(graph: Graph) -> dict[str, int]:
-    """Bytes of scratch that each node's kernel asks for, by its first result; only those that ask."""
-    return graph.analysis.scratch
-
-
 def peak_bytes(graph: Graph) -> int:
     """The most arena bytes live at once, kernel scratch included."""
     return max(live_bytes(graph), default=0)
@@ -77,7 +62,7 @@ def peak_bytes(graph: Graph) -> int:
 def live_bytes(graph: Graph, without: Set[str] = frozenset()) -> tuple[int, ...]:
     """Arena bytes alive at each position, kernel scratch included; storages called `without` take none."""
     if "live" not in graph.analysis.memo:
-        graph.analysis.memo["live"] = liveness(graph, scratch_bytes(graph))
+        graph.analysis.memo["live"] = liveness(graph, graph.analysis.scratch)
     living: Liveness = graph.analysis.memo["live"]
     if not without:
         return living.live

@@ -14,6 +14,7 @@ import numpy as np
 
 from workbench.errors import GraphError, ShapeError
 from workbench.ir.build import Builder, Value, Values
+from workbench.ir.labels import GRADIENT
 from workbench.ir.op import Arrays, Attrs, Kernel, Literals, Op, Reach, Rows, Sample, Ties, Types, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
@@ -56,7 +57,7 @@ def sums_gradient(build: Builder, dy: Value, m: Value, y: Values) -> Value:
     """The gradient of a layer's real sums, times s, given the gradient of its result."""
     layer = build.producer(y[0])
     label = layer.label if layer else ""
-    return build.shared("qnn.through_clip", dy, y[1], scales(build, m), label=label and f"d.{label}.sums")
+    return build.shared("qnn.through_clip", dy, y[1], scales(build, m), label=label and f"{GRADIENT}{label}.sums")
 
 
 def grad_x(build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *, y: Values, **attrs: Any) -> Value:

@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.errors import GraphError, ShapeError
 from workbench.ir.build import Builder, Value
+from workbench.ir.labels import GRADIENT
 from workbench.ir.op import Kernel, Literals, Op, Rows, Sample, Slice, register
 from workbench.ir.types import Ints, TensorType
 
@@ -27,7 +28,7 @@ def grad_x(build: Builder, dy: Value, x: Value, t: Value, **_: Any) -> Value:
     table = build.producer(t)
     if table is None or table.op != "qnn.table":
         raise GraphError(f"qnn.lookup: %{t.name} is not made by qnn.table, so that its derivative is not known")
-    slopes = build.shared("qnn.slopes", label=table.label and f"d.{table.label}", **table.attrs)
+    slopes = build.shared("qnn.slopes", label=table.label and f"{GRADIENT}{table.label}", **table.attrs)
     return build.op("qnn.lookup_grad", dy, x, slopes)
 
 

@@ -20,12 +20,11 @@ def save_bit_masks(graph: Graph) -> Graph:
     late = {index for index, phase in zip(known.work_indices, known.phases, strict=True) if phase != "forward"}
     builder = Builder(graph)
     mask_of = {node.results[0]: builder.fresh(1)[0] for node in graph.nodes if _only_its_gradient(node, late, graph)}
-    masked_by = {node.results[0]: ops.get(node.op).masked for node in graph.nodes}
     builder.nodes = []
     for node in graph.nodes:
         if node.results[0] in mask_of:
             node = _with_mask(node, mask_of[node.results[0]], builder)
-        elif len(node.operands) == 2 and node.operands[1] in mask_of and masked_by[node.operands[1]] == node.op:
+        elif len(node.operands) == 2 and node.operands[1] in mask_of and _masked_by(node.operands[1], graph) == node.op:
             mask = mask_of[node.operands[1]]
             node = replace(node, op=ops.get(node.op).by_mask, operands=(node.operands[0], mask), attrs={})
         builder.nodes.append(node)
@@ -40,6 +39,12 @@ def _only_its_gradient(node: Node, late: set[int], graph: Graph) -> bool:
         return False
     readers = [graph.nodes[index] for index in graph.analysis.storage_readers[storage] if index in late]
     return bool(readers) and all(other.op == gradient and other.operands[1] == node.results[0] for other in readers)
+
+
+def _masked_by(value: str, graph: Graph) -> str:
+    """The gradient operator that a mask would do for in place of this value; "" where none would."""
+    maker = graph.analysis.producer(value)
+    return ops.get(maker.op).masked if maker else ""
 
 
 def _with_mask(node: Node, mask: str, builder: Builder) -> Node:

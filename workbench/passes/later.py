@@ -11,10 +11,11 @@ from workbench.passes import Declined
 class Foreseen:
     """A later pass that changes what memory values take.
 
-    `keeps_nodes`: it only lets results take storage over. `key` tells it from the same pass with others behind it.
+    `keeps_nodes`: it only lets results take storage over. `key`: what the pass is run by, and those
+    behind it that it looks ahead at; another pass of the same name has another key.
     """
 
-    key: tuple[str, ...]
+    key: tuple[Callable[..., object], ...]
     run: Callable[[Graph], Graph]
     keeps_nodes: bool = False
 

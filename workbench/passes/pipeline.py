@@ -171,9 +171,9 @@ def later(names: Sequence[str]) -> Later:
 def _bound(each: Pass, ahead: Later) -> Foreseen:
     """The pass, with what comes behind it known to it."""
     if not each.looks_ahead:
-        return Foreseen((each.name,), each.run, each.keeps_nodes)
-    names = (each.name, *(key for other in ahead.passes for key in other.key[:1]))
-    return Foreseen(names, lambda graph: each.run(graph, ahead), each.keeps_nodes)
+        return Foreseen((each.run,), each.run, each.keeps_nodes)
+    key = (each.run, *(run for other in ahead.passes for run in other.key[:1]))
+    return Foreseen(key, lambda graph: each.run(graph, ahead), each.keeps_nodes)
 
 
 def _run(each: Pass, before: Graph, weights: Weights | None, ahead: Later) -> tuple[Graph, Weights | None, str]:

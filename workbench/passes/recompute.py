@@ -15,7 +15,8 @@ from dataclasses import replace
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import live_bytes, peak_bytes, steps
+from workbench.ir.labels import AGAIN
+from workbench.ir.liveness import live_bytes, peak_bytes
 from workbench.ir.rewrite import without_dead_code
 from workbench.ir.strips import STACK
 from workbench.ir.types import STREAM
@@ -62,7 +63,7 @@ def _least_peak(
         peak = peak_bytes(end)
         if best is None or peak < best[0]:
             best = peak, chains
-        live = zip(steps(end), live_bytes(end), strict=True)
+        live = zip(end.analysis.work, live_bytes(end), strict=True)
         worst = {name for node, alive in live if alive == peak for name in node.results}
         kept = [chain for chain, names in zip(chains, copies, strict=True) if not worst.intersection(names)]
         if len(kept) == len(chains):
@@ -135,7 +136,7 @@ def _computed_again(graph: Graph, loss: int, chains: list[list[Node]], saved: se
                 again.insert(0, node)
         new |= {name: builder.fresh(1)[0] for node in again for name in node.results}
         copies.append({new[name] for node in again for name in node.results})
-        before.setdefault(first, []).extend(replace(_renamed(node, new), label=f"{node.label}.again") for node in again)
+        before.setdefault(first, []).extend(replace(_renamed(node, new), label=node.label + AGAIN) for node in again)
     nodes = list(graph.nodes[:loss])
     for at in range(loss, len(graph.nodes)):
         nodes += [*before.get(at, ()), _renamed(graph.nodes[at], new)]

@@ -19,7 +19,7 @@ from itertools import chain
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import live_bytes, peak_bytes, scratch_bytes, steps
+from workbench.ir.liveness import live_bytes, peak_bytes
 from workbench.ir.slices import slices, takeovers
 from workbench.ir.storage import aligned
 from workbench.ir.strips import STACK, strips
@@ -126,10 +126,10 @@ def region_of(graph: Graph, segment: Segment) -> Node:
 def in_larger_steps(graph: Graph, end: Graph) -> Graph:
     """The same graph; each region's tile grows as long as the final peak does not rise. Larger tiles run faster, and
     only a region's scratch depends on its tile. `end`: the graph once the later passes have run."""
-    scratch, living = scratch_bytes(end), live_bytes(end)
+    scratch, living = end.analysis.scratch, live_bytes(end)
     peak = max(living)
     room = {node.results[0]: scratch.get(node.results[0], 0) + peak - live
-            for node, live in zip(steps(end), living, strict=True)}  # fmt: skip
+            for node, live in zip(end.analysis.work, living, strict=True)}  # fmt: skip
     nodes = list(graph.nodes)
     for index, node in enumerate(graph.nodes):
         for step in _steps(node) if node.body else ():

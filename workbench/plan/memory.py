@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from workbench.errors import InternalError
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import Liveness, liveness, steps
+from workbench.ir.liveness import Liveness, liveness
 from workbench.ir.storage import Storage
 from workbench.plan.allocate import allocate
 from workbench.plan.problem import Buffer, Placed, Plan
@@ -52,7 +52,7 @@ def plan_memory(graph: Graph, scratch: Mapping[str, int] | None = None) -> Memor
     living = liveness(graph, scratch, ALIGNMENT)
     scratch_buffers = [
         Buffer(scratch_id(node.results[0]), position, position + 1, scratch[node.results[0]])
-        for position, node in enumerate(steps(graph))
+        for position, node in enumerate(graph.analysis.work)
         if node.results[0] in scratch
     ]
     memory = _planned(living, scratch_buffers, scratch)

@@ -112,7 +112,6 @@ class _Watch:
         split = [row for row in self.device.buffers if row.axis is not None]
         self.split = {name: row.values[0] for row in split for name in row.values}
         self.root = self.graph.analysis.root
-        self.views = {node.results[0]: node for node in self.graph.nodes if ops.get(node.op).view}
         (self.loss,) = loss_nodes(self.graph)
         self.of_symbol = {op.symbol: op for op in self.device.ops}
         self.held: dict[str, np.ndarray] = {}
@@ -157,9 +156,9 @@ class _Watch:
         self._accesses()
 
     def _operators(self, nodes: tuple[Node, ...]) -> list[tuple[Node, OpRow]]:
-        work = [node for node in self.graph.nodes if node.results[0] not in self.views]
         chosen = {node.results for node in nodes}
-        return [(node, op) for node, op in zip(work, self.device.ops, strict=True) if node.results in chosen]
+        pairs = zip(self.graph.analysis.work, self.device.ops, strict=True)
+        return [(node, op) for node, op in pairs if node.results in chosen]
 
     def _feed(self, call: Call) -> dict[str, np.ndarray]:
         """Write what the host writes; gives it, and the scalars that operators read."""
@@ -211,8 +210,8 @@ class _Watch:
         else:
             moved.reshape(len(moved), -1)[0, 0] = HARD_LOGIT
         self.device.machine.write_array(self.place[name], moved)
-        while name in self.views:
-            name = self.views[name].operands[0]
+        while view := self._view(name):
+            name = view.operands[0]
         self.held[name] = moved.reshape(self.graph.types[name].shape)
 
     def _returned(self, call: Call) -> None:
@@ -254,8 +253,13 @@ class _Watch:
             where = (op.symbol, op.node) if op else ("", "")
             self.findings.append(Finding(self.label, what, *where, name, **vars(difference)))
 
+    def _view(self, name: str) -> Node | None:
+        """The view that makes a value, if one does."""
+        maker = self.graph.analysis.producer(name)
+        return maker if maker and ops.get(maker.op).view else None
+
     def _held(self, name: str) -> np.ndarray:
-        view = self.views.get(name)
+        view = self._view(name)
         if view is None:
             return self.held[name]
         (values,) = ops.get(view.op).evaluated(self._held(view.operands[0]), **view.attrs)

@@ -16,7 +16,7 @@ from workbench.frontends import Model
 from workbench.frontends.summary import Layer, layers
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import phases, steps
+from workbench.ir.labels import GRADIENT
 from workbench.objective import Objective
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
@@ -24,7 +24,6 @@ from workbench.study.instructions import estimated_instructions
 from workbench.study.policies import Cost, cost
 
 MANY_NODES = 60  # from so many on the pass `regions` takes seconds a policy
-GRADIENT = "d."  # begins the label of what autodiff makes
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def _backward_macs(model: Model, marked: Graph, every: list[Layer], objective: O
         return None
     layer_of = {name: layer.name for layer in every for name in layer.parameters}
     macs: Counter = Counter()
-    for node, phase in zip(steps(step), phases(step), strict=True):
+    for node, phase in zip(step.analysis.work, step.analysis.phases, strict=True):
         own = [layer_of[name] for name in node.operands if name in layer_of]
         own += [layer_of[name] for name in (node.label.removeprefix(GRADIENT),) if name in layer_of]
         if own and phase in ("backward", "update"):

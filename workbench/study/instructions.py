@@ -15,14 +15,13 @@ A single convolution can be three times off, as its loops are long or short.
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.liveness import steps
 from workbench.ir.types import TensorType
 
 
 def estimated_instructions(graph: Graph) -> int:
     """The instructions of executing, once, a graph that no pass has changed yet."""
     total = 0.0
-    for node in steps(graph):
+    for node in graph.analysis.work:
         op = ops.get(node.op)
         macs = op.macs(*(graph.types[name] for name in node.operands), **node.attrs)
         written = [graph.types[name].elements for name in node.results]

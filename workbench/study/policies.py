@@ -9,7 +9,7 @@ from workbench.codegen.layout import lay_out
 from workbench.frontends import Model
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import liveness, phases, steps
+from workbench.ir.liveness import liveness
 from workbench.objective import Objective
 from workbench.passes.apply_policy import Layer, apply_policy, weighted_layers
 from workbench.passes.permute_channels import updated_channels
@@ -132,7 +132,7 @@ def layer_parts(model: Model, policy: str | UpdatePolicy) -> list[LayerPart]:
 
 def saved_bytes(graph: Graph) -> int:
     """Bytes that the forward saves for the backward: values made before the loss and alive after it."""
-    loss = phases(graph).index("loss")
+    loss = graph.analysis.phases.index("loss")
     return sum(
         storage.bytes_at(loss + 1)
         for storage in liveness(graph).arena
@@ -142,7 +142,7 @@ def saved_bytes(graph: Graph) -> int:
 
 def _macs(graph: Graph) -> tuple[int, int]:
     forward = backward = 0
-    for node, phase in zip(steps(graph), phases(graph), strict=True):
+    for node, phase in zip(graph.analysis.work, graph.analysis.phases, strict=True):
         macs = ops.get(node.op).macs(*(graph.types[name] for name in node.operands), **node.attrs)
         forward, backward = (forward + macs, backward) if phase == "forward" else (forward, backward + macs)
     return forward, backward

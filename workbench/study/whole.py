@@ -12,7 +12,6 @@ from workbench.autodiff import loss_nodes, parameter_roles
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.interpret import interpret
-from workbench.ir.liveness import phases, steps
 from workbench.ir.ranges import SMALLEST
 from workbench.ir.types import NUMPY
 
@@ -23,7 +22,7 @@ SLIPS = 1e-3  # the part of a tensor's elements that may round the other way, by
 
 def nodes_of(graph: Graph, entry: str) -> tuple[Node, ...]:
     """The nodes that an entry of the firmware runs, and the views of what they make."""
-    phase = dict(zip((node.results for node in steps(graph)), phases(graph), strict=True))
+    phase = dict(zip((node.results for node in graph.analysis.work), graph.analysis.phases, strict=True))
     wanted = {"wb_forward": ("forward",), "wb_accumulate": ("forward", "loss", "backward")}.get(entry)
     known, chosen = set(graph.arguments), []
     for node in graph.nodes:
