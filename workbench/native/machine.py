@@ -34,8 +34,9 @@ class Host(Memory):
         """Unload the library; a second call does nothing. Garbage collection unloads it too, since an error may end a
         training anywhere.
         """
-        del self._library, self.elf
-        self._let_go()
+        if self._let_go.alive:
+            del self._library, self.elf
+            self._let_go()
 
     def start(self) -> None:
         """Nothing to do: a loaded library holds its initial values."""
