@@ -183,5 +183,5 @@ def test_the_emulated_c_agrees_and_touches_what_the_plan_promises(network, how):
 
 @pytest.mark.parametrize("clip", [0, -1.0, float("nan"), float("inf"), "1", 1e-60, True])
 def test_what_is_no_norm_is_refused(clip):
-    with pytest.raises(PolicyError, match="not a norm of gradients(: a number above 0| that float32 can hold)"):
+    with pytest.raises(PolicyError, match=r"not a norm of gradients(: a number above 0| that float32 can hold)"):
         Optimizer(clip=clip)
