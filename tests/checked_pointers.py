@@ -141,7 +141,9 @@ def _checked_operators(text: str, project: Project) -> str:
         if symbols:
             function = re.sub(rf"&?\b({'|'.join(symbols)})\b", r"whole(\1)", function)
         function = _pieces(_checked(function), [rows[i] for i in (*row.reads, *row.writes, *row.scratch)])
-        function = re.sub(r"\((?:const (int)|(ptr<[^>]*>) const)\[\]\)\{ (.*?) \}", r"listed<\1\2>(\3)", function)
+        function = re.sub(
+            r"\((?:const (int)|(ptr<[^>]*>) const)\[\]\)\{ (.*?)\s\}", r"listed<\1\2>(\3)", function, flags=re.S
+        )
         checked.append(function)
     return "\n".join(checked) + "}\n"
 

@@ -14,6 +14,7 @@ FREE = {
 ORDER = [
     "ir",
     "ops",
+    "kernels",
     "data",
     "quantize",
     "frontends",

@@ -10,8 +10,6 @@ import pytest
 
 import workbench
 from workbench import boards, frontends, session
-from workbench.codegen import project
-from workbench.codegen.project import templates
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
 from workbench.errors import BudgetError, DataError, ModelError, PolicyError
@@ -20,6 +18,8 @@ from workbench.frontends import Model
 from workbench.frontends.layers import Network
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
+from workbench.kernels import declared
+from workbench.kernels.declared import templates
 from workbench.objective import Objective
 from workbench.policy import PLAIN_SGD, Optimizer, parse_policy
 from workbench.trace.tracer import Tracer
@@ -224,18 +224,20 @@ def test_scratch_of_a_kernel_is_planned_and_passed(tmp_path, monkeypatch):
     kernels = tmp_path / "templates"
     shutil.copytree(templates(), kernels)
     (kernels / "kernels/scratch_f32.h").write_text(
-        '#include "relu_grad_f32.h"\n'
-        "WB_KERNEL void scratch_f32(int count, const float *dy, const float *y, float *dx, uint8_t *scratch)\n"
+        '#include "relu_f32.h"\n'
+        "WB_KERNEL void scratch_f32(wb_shape p, wb_tile t, wb_view_f32 dy, wb_view_f32 y, wb_view_f32 dx, uint8_t *scratch)\n"
         "{ for (int i = 0; i < 100; ++i) ((volatile uint8_t *)scratch)[i] = (uint8_t)i;"
-        " relu_grad_f32(count, dy, y, dx); }\n"
+        " relu_grad_f32(p, t, dy, y, dx); }\n"
     )
-    monkeypatch.setattr(project, "templates", lambda: kernels)
+    monkeypatch.setattr(declared, "templates", lambda: kernels)
+    declared.forget()
     run = workbench.run("mlp", steps=2, trace="memory")
     scratch = run.buffers[run.buffers.role == "scratch"]
     assert scratch[["size", "touched"]].to_numpy().tolist() == [[100, 100]] * 2
     assert (scratch.upper == scratch.lower + 1).all()
     assert run.violations.empty
     monkeypatch.undo()
+    declared.forget()
     assert run.meta["loss"] == workbench.run("mlp", steps=2, trace="off").meta["loss"]
 
 

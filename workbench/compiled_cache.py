@@ -27,7 +27,6 @@ import numpy as np
 
 from workbench import cache
 from workbench.artifacts import Compiled
-from workbench.codegen.project import templates
 from workbench.files import packed, unpacked
 from workbench.frontends import Model
 from workbench.ir import op as ops
@@ -35,6 +34,7 @@ from workbench.ir.graph import Graph
 from workbench.ir.liveness import Liveness
 from workbench.ir.storage import Storage
 from workbench.ir.text import parse_graph, print_graph
+from workbench.kernels.declared import templates
 from workbench.objective import Objective
 from workbench.passes.permute_channels import permuted
 from workbench.passes.pipeline import Applied

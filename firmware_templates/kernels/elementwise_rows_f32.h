@@ -2,8 +2,6 @@
 #pragma once
 #include "add_f32.h"
 #include "bias_add_f32.h"
-#include "relu6_f32.h"
-#include "relu_f32.h"
 #include "rows_s8.h"
 
 WB_KERNEL void add_rows_f32(int channels, int width, int begin, int end, wb_rows a, wb_rows b, wb_rows y)
@@ -21,24 +19,6 @@ WB_KERNEL void bias_add_rows_f32(int channels, int width, int begin, int end, wb
     for (int c = 0; c < channels; ++c)
         for (int i = 0; i < runs.count; ++i)
             bias_add_f32(1, 1, runs.length, wb_row(x, c, begin + i), b + c, wb_row(y, c, begin + i));
-}
-
-WB_KERNEL void relu_rows_f32(int channels, int height, int width, int begin, int end, wb_rows x, wb_rows y, wb_bits mask)
-{
-    const wb_runs runs = wb_runs_of(end - begin, width, x.pitch == width && y.pitch == width);
-    for (int c = 0; c < channels; ++c)
-        for (int i = 0; i < runs.count; ++i)
-            relu_f32(runs.length, wb_row(x, c, begin + i), wb_row(y, c, begin + i));
-    clip_mask_rows_f32(WB_RELU, channels, height, width, begin, end, y, mask);
-}
-
-WB_KERNEL void relu6_rows_f32(int channels, int height, int width, int begin, int end, wb_rows x, wb_rows y, wb_bits mask)
-{
-    const wb_runs runs = wb_runs_of(end - begin, width, x.pitch == width && y.pitch == width);
-    for (int c = 0; c < channels; ++c)
-        for (int i = 0; i < runs.count; ++i)
-            relu6_f32(runs.length, wb_row(x, c, begin + i), wb_row(y, c, begin + i));
-    clip_mask_rows_f32(WB_RELU6, channels, height, width, begin, end, y, mask);
 }
 
 WB_KERNEL void apply_mask_rows_f32(int channels, int height, int width, int begin, int end, wb_rows dy, wb_bits mask,

@@ -1,23 +1,14 @@
-/* relu_f32.h - y[i] = x[i] <= 0 ? 0 : x[i]. y may be x. The mask holds a bit an element, set where x is kept. */
+/* relu_f32.h - y = x <= 0 ? 0 : x, and its gradient dx = y <= 0 ? 0 : dy. y may be x, dx may be dy.
+ * The mask, if there is one, holds a bit an element of all images, set where x is kept; lowest bit first. */
 #pragma once
-#include "activation_f32.h"
+#include "clipped_tile_f32.h"
 
-WB_KERNEL void relu_f32(int count, const float *x, float *y)
+WB_KERNEL void relu_f32(wb_shape p, wb_tile t, wb_view_f32 x, wb_view_f32 y, uint32_t *mask)
 {
-#pragma GCC unroll 4
-    for (int i = 0; i < count; ++i)
-        y[i] = wb_clipped_f32(WB_RELU, x[i]);
+    clipped_tile_f32(WB_RELU, p, t, x, y, mask);
 }
 
-/* Lowest bit first. */
-WB_KERNEL void relu_mask_f32(int count, const float *x, float *y, uint32_t *restrict mask)
+WB_KERNEL void relu_grad_f32(wb_shape p, wb_tile t, wb_view_f32 dy, wb_view_f32 y, wb_view_f32 dx)
 {
-    for (int start = 0; start < count; start += 32) {
-        uint32_t bits = 0;
-        for (int i = start; i < wb_min(start + 32, count); ++i) {
-            bits |= wb_passes_f32(WB_RELU, x[i]) << (i - start);
-            y[i] = wb_clipped_f32(WB_RELU, x[i]);
-        }
-        *mask++ = bits;
-    }
+    clipped_grad_tile_f32(WB_RELU, p, t, dy, y, dx);
 }

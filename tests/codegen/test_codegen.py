@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from workbench import boards, frontends, session
 from workbench.codegen import generate
-from workbench.codegen.layout import c_identifier, c_literal, c_literals
+from workbench.codegen.layout import c_identifier, c_literals
 from workbench.errors import ModelError, RecordError
 from workbench.frontends import Model
 from workbench.ir.build import Builder
+from workbench.kernels.call import c_literal
 from workbench.tables import BufferRow, OpRow, read_csv
 
 BOARD = boards.get("nrf52840")

@@ -9,62 +9,53 @@
 /* fc1 */
 void op_000_dense(void)
 {
-    dense_f32(1, 64, 64, 1,
-        F32(wb_arena, 256), p_fc1_weight, p_fc1_bias, F32(wb_arena, 0), 0);
+    dense_f32(1, 64, 64, 1, F32(wb_arena, 256), p_fc1_weight, p_fc1_bias, F32(wb_arena, 0), 0);
 }
 
 /* fc2 */
 void op_001_dense(void)
 {
-    dense_f32(1, 32, 64, 1,
-        F32(wb_arena, 0), p_fc2_weight, p_fc2_bias, F32(wb_arena, 1280), 0);
+    dense_f32(1, 32, 64, 1, F32(wb_arena, 0), p_fc2_weight, p_fc2_bias, F32(wb_arena, 1280), 0);
 }
 
 /* fc3 */
 void op_002_dense(void)
 {
-    dense_f32(1, 10, 32, 0,
-        F32(wb_arena, 1280), p_fc3_weight, p_fc3_bias, F32(wb_arena, 0), 0);
+    dense_f32(1, 10, 32, 0, F32(wb_arena, 1280), p_fc3_weight, p_fc3_bias, F32(wb_arena, 0), 0);
 }
 
 /* loss */
 void op_003_softmax_cross_entropy(void)
 {
-    softmax_cross_entropy_f32(1, 10,
-        F32(wb_arena, 0), I32(wb_arena, 512), &wb_loss);
+    softmax_cross_entropy_f32(1, 10, F32(wb_arena, 0), I32(wb_arena, 512), &wb_loss);
 }
 
 /* d.fc3.bias_add */
 void op_004_softmax_cross_entropy_grad(void)
 {
-    softmax_cross_entropy_grad_f32(1, 10,
-        F32(wb_arena, 0), I32(wb_arena, 512), F32(wb_arena, 1408));
+    softmax_cross_entropy_grad_f32(1, 10, F32(wb_arena, 0), I32(wb_arena, 512), F32(wb_arena, 1408));
 }
 
 /* d.fc3.bias */
 void op_005_sum(void)
 {
-    sum_f32(1, 10, 1, 1.0f,
-        F32(wb_arena, 1408), F32(wb_arena, 0));
+    sum_f32(1, 10, 1, 1.0f, F32(wb_arena, 1408), F32(wb_arena, 0));
 }
 
 /* update.fc3.bias */
 void op_006_sgd(void)
 {
-    sgd_f32(10, 1.0f, 0.0f,
-        p_fc3_bias, F32(wb_arena, 0), &wb_lr_bias);
+    sgd_f32(10, 1.0f, 0.0f, p_fc3_bias, F32(wb_arena, 0), &wb_lr_bias);
 }
 
 /* d.fc3.weight */
 void op_007_matmul(void)
 {
-    matmul_f32(10, 32, 1, 1, 0,
-        F32(wb_arena, 1408), F32(wb_arena, 1280), F32(wb_arena, 0));
+    matmul_f32(10, 32, 1, 1, 0, F32(wb_arena, 1408), F32(wb_arena, 1280), F32(wb_arena, 0));
 }
 
 /* update.fc3.weight */
 void op_008_sgd(void)
 {
-    sgd_f32(320, 1.0f, 0.0f,
-        p_fc3_weight, F32(wb_arena, 0), &wb_lr);
+    sgd_f32(320, 1.0f, 0.0f, p_fc3_weight, F32(wb_arena, 0), &wb_lr);
 }

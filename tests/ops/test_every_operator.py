@@ -174,11 +174,12 @@ def test_a_pointer_outside_its_array_is_seen_before_it_is_used(tmp_path):
     board, build = boards.get("virtual-m4"), Builder()
     graph = build.graph(build.relu(build.input("x", (1, 5))))
     project = generate(graph, plan_memory(graph), {}, board)
-    before, inside, after = project.files["kernels/relu_f32.h"].partition("{\n")
+    opening = "clipped_run_f32(int activation, int count, const float *x, float *y)\n{\n"
+    before, inside, after = project.files["kernels/clipped_tile_f32.h"].partition(opening)
     kernel = f"{before}{inside}    const float *p = x - 1;\n    x = p + 1;\n{after}"
-    project = replace(project, files={**project.files, "kernels/relu_f32.h": kernel})
+    project = replace(project, files={**project.files, "kernels/clipped_tile_f32.h": kernel})
     seen = pointers_outside(project, board, tmp_path, lambda machine: (machine.start(), machine.call("wb_train_step")))
-    assert seen == [f"relu_f32.h:{len(before.splitlines()) + 2} in op_000_relu"]
+    assert seen == [f"clipped_tile_f32.h:{len((before + inside).splitlines()) + 1} in op_000_relu"]
 
 
 @pytest.mark.parametrize("name", ["nn.softmax_cross_entropy", "nn.softmax_cross_entropy_grad"])

@@ -68,8 +68,8 @@ def test_a_difference_is_its_own(tmp_path):
 
 def test_not_a_number_is_a_difference(tmp_path):
     def spoil(files):
-        text = files["kernels/relu_grad_f32.h"].replace("dy[i] : 0.0f;", 'dy[i] : __builtin_nanf("");')
-        return files | {"kernels/relu_grad_f32.h": text}
+        text = files["kernels/clipped_tile_f32.h"].replace("dy[i] : 0.0f;", 'dy[i] : __builtin_nanf("");')
+        return files | {"kernels/clipped_tile_f32.h": text}
 
     first = check(built(tmp_path, spoil), Training()).findings[0]
     assert "relu" in first.symbol and np.isnan(first.got) and first.expected == 0

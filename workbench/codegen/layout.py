@@ -129,17 +129,6 @@ def c_identifier(stem: str, taken: set[str]) -> str:
     return symbol
 
 
-def c_literal(value: int | float | str) -> str:
-    """A C literal of an int, or of the float32 next to `value`: nine digits tell every float32 from its neighbours.
-
-    A str is C already.
-    """
-    if isinstance(value, int | str):
-        return str(value)
-    word = f"{np.float32(value):.9g}"
-    return (word if "." in word or "e" in word else word + ".0") + "f"
-
-
 def c_literals(values: np.ndarray) -> list[str]:
     """`c_literal` of each of these int8, int32 or float32 values: half a million of them in a tenth of a second."""
     if values.dtype.kind != "f":

@@ -5,7 +5,6 @@ model.h ops_0.c … schedule.c parameters.c kernels/  the training step
 buffers.csv ops.csv graph.txt                       what the tracer and the reports know of it
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -16,7 +15,7 @@ import numpy as np
 from workbench.boards import Board
 from workbench.codegen.build_files import board_script, makefile
 from workbench.codegen.header import accumulates, counts, declaration, model_header
-from workbench.codegen.layout import ARENA, C_TYPE, Layout, c_literal, c_literals, lay_out
+from workbench.codegen.layout import ARENA, C_TYPE, Layout, c_literals, lay_out
 from workbench.codegen.region import region_body, region_headers
 from workbench.codegen.slices import slices_body, slices_headers
 from workbench.errors import GraphError, ModelError
@@ -24,6 +23,8 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY
+from workbench.kernels.call import c_literal, call, everything, no_view, whole
+from workbench.kernels.declared import sources, templates
 from workbench.plan.memory import MemoryPlan
 from workbench.tables import BufferRow, OpRow, write_csv
 
@@ -58,13 +59,6 @@ class Project:
         write_csv(Path(folder) / "ops.csv", self.ops, OpRow)
 
 
-def templates() -> Path:
-    """The folder of the firmware's C: beside the package in a checkout, inside it in a wheel."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "firmware_templates"
-    return inside if inside.is_dir() else package.parent / "firmware_templates"
-
-
 def generate(
     graph: Graph,
     plan: MemoryPlan,
@@ -81,7 +75,7 @@ def generate(
     headers = [_region_headers(node) if node.body else [_kernel(node).header] for node in work]
     functions = [_operator(graph, layout, node, row) for node, row in zip(work, layout.ops, strict=True)]
     files = {name: (templates() / name).read_text(encoding="utf-8") for name in ("startup.c", "main.c", "sections.ld")}
-    files |= {f"kernels/{name}": text for name, text in _kernel_files(sorted(set(chain(*headers)))).items()}
+    files |= {f"kernels/{name}": text for name, text in sources(sorted(set(chain(*headers)))).items()}
     files["model.h"] = model_header(graph, layout, plan, rates, board)
     for number, start in enumerate(range(0, len(work), NODES_A_FILE)):
         part = slice(start, start + NODES_A_FILE)
@@ -104,35 +98,28 @@ def _kernel(node: Node):
     return kernel
 
 
-def _kernel_files(names: list[str]) -> dict[str, str]:
-    """The headers called `names` and those they include."""
-    texts: dict[str, str] = {}
-    while names:
-        name = names.pop()
-        if name not in texts:
-            texts[name] = (templates() / "kernels" / name).read_text(encoding="utf-8")
-            names += re.findall(r'#include "(.+?)"', texts[name])
-    return dict(sorted(texts.items()))
-
-
 def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     if node.body:
         return _region(graph, layout, node, row)
     kernel, op = _kernel(node), ops.get(node.op)
     types = [graph.types[name] for name in node.operands]
-    function = kernel.function if isinstance(kernel.function, str) else kernel.function(*types, **node.attrs)
-    literals = ", ".join(map(c_literal, kernel.literals(*types, **node.attrs)))
     results = node.results[len(op.taken(node.attrs)) :]
     operands = [_operand(graph, layout, node, index) for index in range(len(node.operands))]
     if op.variadic:
         operands = [f"(const {C_TYPE[types[0].dtype]} *const[]){{ {', '.join(operands)} }}"]
-    operands += ["0"] * (kernel.operands - len(operands))
+    operands = [whole(types[at], text) if at in kernel.views else text for at, text in enumerate(operands)]
+    missing = range(len(operands), kernel.operands)
+    operands += [no_view(types[0]) if at in kernel.views else "0" for at in missing]
     pointers = [layout.pointer(graph, name) for name in results]
+    if kernel.gives_view:
+        pointers = [whole(graph.types[results[0]], pointers[0]), *pointers[1:]]
     pointers += ["0"] * (kernel.results - len(results))
-    arguments = [literals, ", ".join([*operands, *pointers])]
-    arguments += [f"{ARENA} + {layout.buffers[identifier].offset}" for identifier in row.scratch]
-    inner = ",\n        ".join(part for part in arguments if part)
-    return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n    {function}({inner});\n}}\n"
+    if kernel.tiled:
+        tiled = node.results[0] if kernel.gives_view else node.operands[kernel.views[0]]
+        operands.insert(0, everything(graph.types[tiled]))
+    scratch = [f"{ARENA} + {layout.buffers[identifier].offset}" for identifier in row.scratch]
+    lines = call(kernel, types, node.attrs, [*operands, *pointers, *scratch])
+    return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
 
 
 def _region_headers(node: Node) -> list[str]:
@@ -162,8 +149,10 @@ def _operand(graph: Graph, layout: Layout, node: Node, index: int) -> str:
     """The C argument for an operand: its address. A weight in two parts has two, unless the operator overwrites it."""
     name, op = node.operands[index], ops.get(node.op)
     address, rest = layout.pointer(graph, name), layout.rest.get(layout.root[name])
-    if rest is None or index in op.taken(node.attrs):
+    if index in op.taken(node.attrs):
         return address
+    if rest is None:
+        return f"{address}, 0" if not node.body and _kernel(node).record and index in _kernel(node).split else address
     if not _reads_parts(node, index):
         raise GraphError(f"{node.op} ({node.label}) has no kernel that reads %{name} in two parts")
     return f"{address}, {rest.symbol}"

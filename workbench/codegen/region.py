@@ -9,14 +9,19 @@ make the new ones                    conv2d_rows_f32(…, v0.end, end0, x0, …,
                                      v0.end = end0;
 """
 
+from collections.abc import Sequence
+
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
-from workbench.ir.op import Reach
-from workbench.ir.strips import Strips, strips
+from workbench.ir.kernel import Reach
+from workbench.ir.strips import Stage, Strips, strips
+from workbench.kernels.call import VIEWS, call, no_view, whole
 
 
 def region_headers(body: Graph) -> list[str]:
-    return ["rows_f32.h", *(rows.header for node in body.nodes if (rows := ops.get(node.op).rows))]
+    found = [ops.get(node.op) for node in body.nodes]
+    tiled = [op.kernel.header for op in found if op.kernel and op.kernel.tiled]
+    return ["rows_s8.h", "tiles_of_rows.h", *tiled, *(op.rows.header for op in found if op.rows and op.rows.header)]
 
 
 def region_body(body: Graph, rows: int, outer: dict[str, str], by_rows: set[str], scratch: str) -> str:
@@ -135,9 +140,41 @@ class _Writer:
         stage = self.plan.stages[index]
         return f"{self.over[stage.image]}.end" if stage.image else f"done{index}"
 
-    def _call(self, index: int) -> tuple[str, str]:
+    def _tiled(self, stage: Stage, begin: str, end: str) -> list[str]:
+        node, types, op = stage.node, self.body.types, ops.get(stage.node.op)
+        kernel, kinds = op.needed_kernel, [types[name] for name in node.operands]
+
+        def view(name: str) -> str:
+            if name not in self.over:
+                return whole(types[name], self.outer[name])
+            kind = VIEWS[types[name].dtype]
+            return f"wb_view_of_rows_{kind}({self.over[name]}, {types[name].shape[1]})"
+
+        operands = [
+            view(name) if at in kernel.views else self.outer[name]
+            for at, name in enumerate(node.operands) if types[name].bytes
+        ]  # fmt: skip
+        missing = range(len(operands), kernel.operands)
+        operands += [no_view(kinds[0]) if at in kernel.views else "0" for at in missing]
+        for at in kernel.split:
+            if "," not in operands[at] or operands[at].endswith(")"):
+                operands[at] += ", 0"
+        results = [self.over[name] if name == stage.image else self.outer[name] for name in node.results]
+        if kernel.gives_view:
+            results[0] = view(node.results[0])
+        results += ["0"] * (kernel.results - len(results))
+        _, channels, *_ = (types[node.results[0]] if kernel.gives_view else kinds[kernel.views[0]]).as_images
+        image = "n" if self.plan.batch > 1 else "0"
+        begun = int(stage.needs.gives == "sum")
+        tile = f"(wb_tile){{ {image}, {image} + 1, 0, {channels}, {begin}, {end}, {begun} }}"
+        return call(kernel, kinds, node.attrs, [tile, *operands, *results])
+
+    def _call(self, index: int) -> Sequence[str]:
         stage = self.plan.stages[index]
-        node, rows, types = stage.node, stage.rows, self.body.types
+        if ops.get(stage.node.op).needed_kernel.tiled:
+            return self._tiled(stage, self._made(index), f"end{index}")
+        node, rows, types = stage.node, ops.get(stage.node.op).rows, self.body.types
+        assert rows is not None
         kinds = [types[name] for name in node.operands]
         function = rows.function if isinstance(rows.function, str) else rows.function(*kinds, **node.attrs)
         operands = [

@@ -7,14 +7,29 @@ parameters and masks from the tile's channels on      sum_sgd_s8(1, 8, …, p_bi
                                                   }
 """
 
-from workbench.codegen.layout import c_literal
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
+from workbench.ir.kernel import Slice
 from workbench.ir.slices import Slices, Stage, slices
+from workbench.kernels.call import VIEWS, c_literal, call, no_view, whole
 
 
 def slices_headers(body: Graph) -> list[str]:
-    return ["rows_f32.h", *(stage.slice.header for stage in slices(body, 1).stages if stage.slice.function)]
+    plan = slices(body, 1)
+    return ["rows_f32.h", *(_header(plan, stage) for stage in plan.stages if stage.needs.code)]
+
+
+def _header(plan: Slices, stage: Stage) -> str:
+    kernel = ops.get(stage.node.op).needed_kernel
+    return kernel.header if kernel.tiled else _legacy(plan, stage).header
+
+
+def _legacy(plan: Slices, stage: Stage) -> Slice:
+    inside = plan.offset.keys()
+    where = tuple(at for at, name in enumerate(stage.node.operands) if name in inside)
+    made = ops.get(stage.node.op).slices(where, *(plan.body.types[x] for x in stage.node.operands), **stage.node.attrs)
+    assert made is not None
+    return made
 
 
 def slices_body(body: Graph, step: int, outer: dict[str, str], rest: dict[str, str], scratch: str) -> str:
@@ -28,8 +43,8 @@ def slices_body(body: Graph, step: int, outer: dict[str, str], rest: dict[str, s
         for offset, variable in variables.items()
     ]
     for stage in plan.stages:
-        name, begins = stage.node.results[0], stage.slice.begins
-        if stage.slice.gives != "sum":
+        name, begins = stage.node.results[0], stage.needs.begins
+        if stage.needs.gives != "sum":
             continue
         if begins is None:
             lines.append(f"wb_zero_f32({body.types[name].elements}, {outer[name]});")
@@ -38,13 +53,16 @@ def slices_body(body: Graph, step: int, outer: dict[str, str], rest: dict[str, s
     each = f"first += {step}" if step > 1 else "++first"
     lines.append(f"for (int first = 0; first < {plan.channels}; {each}) {{")
     for stage in plan.stages:
-        if stage.slice.function:
+        if stage.needs.code:
             lines += [f"    {line}" for line in _call(plan, stage, address, rest, f"{scratch} + {plan.inner}")]
     return "".join(f"    {line}\n" for line in [*lines, "}"])
 
 
 def _call(plan: Slices, stage: Stage, address: dict[str, str], rest: dict[str, str], scratch: str) -> list[str]:
-    node, tile, op = stage.node, stage.slice, ops.get(stage.node.op)
+    node, op = stage.node, ops.get(stage.node.op)
+    if op.needed_kernel.tiled:
+        return _tiled(plan, stage, address, rest, scratch)
+    tile = _legacy(plan, stage)
     fewer = tile.channels < plan.channels
     count = f"wb_min({plan.step}, {tile.channels} - first)" if fewer else str(plan.step)
     numbers = [number.replace("count", count) if isinstance(number, str) else number for number in tile.literals]
@@ -63,6 +81,39 @@ def _call(plan: Slices, stage: Stage, address: dict[str, str], rest: dict[str, s
     if fewer:
         call = [f"if (first < {tile.channels})", *(f"    {line}" for line in call)]
     return [f"/* {node.label or node.op} */", *call]
+
+
+def _tiled(plan: Slices, stage: Stage, address: dict[str, str], rest: dict[str, str], scratch: str) -> list[str]:
+    node, tile, op, types = stage.node, stage.needs, ops.get(stage.node.op), plan.body.types
+    kernel, fewer = op.needed_kernel, stage.needs.extent < plan.channels
+    end = f"wb_min(first + {plan.step}, {tile.extent})" if fewer else f"first + {plan.step}"
+
+    def view(name: str) -> str:
+        if name not in plan.offset:
+            return whole(types[name], address[name])
+        _, _, rows, width = types[name].shape
+        what = f"{address[name]}, 0, {rows * width}, {width}, first, {end}, 0, {rows}, 0"
+        return f"(wb_view_{VIEWS[types[name].dtype]}){{ {what} }}"
+
+    operands = []
+    for index, name in enumerate(node.operands[: tile.begins]):
+        operands.append(view(name) if index in kernel.views else address[name])
+        if index in kernel.split:
+            operands.append(rest.get(name, "0"))
+    missing = range(len(operands) - len(kernel.split), kernel.operands)
+    operands += [no_view(types[node.operands[0]]) if at in kernel.views else "0" for at in missing]
+    results = [address[name] for name in node.results[len(op.taken(node.attrs)) :]]
+    if kernel.gives_view:
+        results[0] = view(node.results[0])
+    results += ["0"] * (kernel.results - len(results))
+    own = [scratch] if tile.scratch(plan.step) else []
+    _, channels, rows, _ = types[node.results[0] if kernel.gives_view else node.operands[kernel.views[0]]].as_images
+    made = f"0, {channels}, 0, {rows}, 1" if tile.gives == "sum" else f"first, {end}, 0, {rows}, 0"
+    kinds = [types[name] for name in node.operands]
+    lines = call(kernel, kinds, node.attrs, [f"(wb_tile){{ 0, 1, {made} }}", *operands, *results, *own])
+    if fewer:
+        lines = [f"if (first < {tile.extent})", *(f"    {line}" for line in lines)]
+    return [f"/* {node.label or node.op} */", *lines]
 
 
 def _from(address: str, elements: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.errors import GraphError, ShapeError
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Rows, Slice, Tile
 from workbench.ir.ranges import Range, Within, same_bits
 from workbench.ir.types import TensorType
 
@@ -18,114 +19,12 @@ if TYPE_CHECKING:
 Attrs = Mapping[str, Any]
 Types = TensorType | tuple[TensorType, ...]  # of one result, or of several
 Arrays = np.ndarray | tuple[np.ndarray, ...]
-Literals = Sequence[int | float | str]  # numbers in front of a call in C; a str is C as it stands
 Ties = tuple[Mapping[int, str], ...] | None
 GradRule = Callable[..., "Value"]
 Samples = Callable[[np.random.Generator], "Sequence[Sample]"]
 
 REQUIRED = object()  # an attribute without a default
 UNMEASURED = 5, 7  # instructions of an operator whose own were not counted
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """How an operator becomes C: a call `function(literals…, operands…, results…)` of what kernels/`header` defines.
-
-    function     its name, or what gives the name from (*types, **attrs)
-    literals     from (*types, **attrs) the immediates that the call begins with; a str is C as it stands
-    scratch      from (*types, **attrs) the bytes of scratch that the function needs; passed last, if there are any
-    operands,    how many the function takes: what a node leaves out is passed as 0; 0 here: as many as the node has.
-    results      A variadic operator's operands are passed as one array of pointers. A result that always takes over
-                 an operand is that operand, and is not passed again
-    """
-
-    header: str
-    function: str | Callable[..., str]
-    literals: Callable[..., Literals]
-    scratch: Callable[..., int] = lambda *_, **__: 0
-    in_place: tuple[int, ...] = ()  # may-alias: operands whose storage the first result may take over
-    split: tuple[int, ...] = ()  # operands that may lie in two arrays, the updated part first
-    operands: int = 0
-    results: int = 0
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Footprint: row r of the result reads rows (r·by + low) / over up to (r·by + high) / over of an operand's image.
-
-    Fractions are rounded inwards. Rows that lie beyond the image are not read.
-    """
-
-    by: int = 1
-    low: int = 0
-    high: int = 0
-    over: int = 1
-
-    def first(self, row: int) -> int:
-        """The first row that result rows [row, …) read."""
-        return -(-(row * self.by + self.low) // self.over)
-
-    def end(self, end: int) -> int:
-        """The end of the rows that result rows [0, end) read: one more than the last."""
-        return ((end - 1) * self.by + self.high) // self.over + 1
-
-
-def same_row(*_: Any, **__: Any) -> Reach:
-    """The footprint of an elementwise operator."""
-    return Reach()
-
-
-@dataclass(frozen=True)
-class Rows:
-    """How an operator computes its result stripe by stripe, inside a region.
-
-    `function(literals…, begin, end, operands…, results…)` of kernels/`header` computes rows [begin, end) of one image.
-    The operands `images` and the first result are passed as stripes (wb_rows), masks as wb_bits, everything else as
-    in Kernel.
-
-    reach        from (*types, **attrs) the footprint in each of `images`; a single one holds for all of them
-    images       operands, by index, of which a stripe is enough
-    parted       further per-image operands: each image of the batch reads its own part (masks are per-image anyway)
-    adds_up      the result is a reduction over rows, accumulated from zero, and no image
-    """
-
-    header: str
-    function: str | Callable[..., str]
-    literals: Callable[..., Literals]
-    reach: Callable[..., Reach | tuple[Reach, ...]] = same_row
-    images: tuple[int, ...] = (0,)
-    parted: tuple[int, ...] = ()
-    operands: int = 0
-    results: int = 0
-    adds_up: bool = False
-
-
-@dataclass(frozen=True)
-class Slice:
-    """How an operator works channel tile by channel tile on a single image, inside a region.
-
-    `function(literals…, operands…, results…)` of kernels/`header` works on the tile of `count` channels from `first`
-    on: literals may name these two variables of the C code around the call. Tiled operands are passed as the current
-    tile; all others whole. An empty `function` is a view: no code. `operands` and `scratch`, here of `count`, as in
-    Kernel.
-
-    channels     how many there are, of all tiles together
-    gives        what the first result is: "channels", the tile itself; "part", the elements of a whole result that
-                 belong to the tile; "sum", a whole result that every tile accumulates into
-    begins       of a "sum": the operand that it starts from, not passed to the function; None: it starts from zero
-    advance      operands (by index; -1 is the result) that are whole but passed from channel `first` on -> the
-                 elements of a channel
-    """
-
-    header: str
-    function: str
-    literals: Literals
-    channels: int
-    gives: str
-    advance: Mapping[int, int] = field(default_factory=dict)
-    begins: int | None = None
-    operands: int = 0
-    scratch: Callable[[int], int] = lambda count: 0
 
 
 @dataclass(frozen=True)
@@ -248,6 +147,8 @@ class Op:
     macs: Callable[..., int] = lambda *_, **__: 0
     instructions: tuple[float, float] = UNMEASURED
     kernel: Kernel | None = None
+    footprint: Callable[..., Footprint | Refusal] | None = None
+    by_rows: str = ""  # while both ways of declaring stand: what footprint gives by rows
     rows: Rows | None = None
     slices: Callable[..., Slice | None] = lambda *_, **__: None
 
@@ -265,6 +166,42 @@ class Op:
         """What `evaluate` gives, one result as a tuple too."""
         given = self.evaluate(*operands, **attrs)
         return given if isinstance(given, tuple) else (given,)
+
+    @property
+    def works_by_rows(self) -> bool:
+        """Whether there are types for which it does."""
+        return self.rows is not None or self.by_rows != ""
+
+    @property
+    def adds_up_rows(self) -> bool:
+        return self.by_rows == "sum" or (self.rows is not None and self.rows.adds_up)
+
+    def needs(self, tile: Tile, types: Sequence[TensorType], attrs: Attrs) -> Footprint | Refusal:
+        """What it needs for one tile of its result; or why it cannot run so."""
+        if self.footprint is not None:
+            return self.footprint(tile, *types, **attrs)
+        try:
+            return self._by_rows(types, attrs) if tile.axis == "rows" else self._by_channels(tile, types, attrs)
+        except ShapeError as error:
+            return Refusal(error.message)
+
+    def _by_rows(self, types: Sequence[TensorType], attrs: Attrs) -> Footprint | Refusal:
+        rows = self.rows
+        if rows is None:
+            return Refusal("works on all rows at once")
+        reach = rows.reach(*types, **attrs)
+        each = reach if isinstance(reach, tuple) else (reach,) * len(rows.images)
+        reads = {at: one for at, one in zip(rows.images, each, strict=True) if at < len(types)}
+        height = types[rows.images[0]].shape[2] if rows.adds_up and types[rows.images[0]].rank == 4 else 0
+        return Footprint(reads, height, "sum" if rows.adds_up else "tile")
+
+    def _by_channels(self, tile: Tile, types: Sequence[TensorType], attrs: Attrs) -> Footprint | Refusal:
+        made = self.slices(tile.of, *types, **attrs)
+        if made is None:
+            return Refusal("works on all channels at once")
+        gives: dict[str, Literal["tile", "part", "sum"]] = {"channels": "tile", "part": "part", "sum": "sum"}
+        return Footprint({at: Reach() for at in tile.of}, made.channels, gives[made.gives], made.begins,
+                         bool(made.function), made.scratch)  # fmt: skip
 
     @property
     def needed_kernel(self) -> Kernel:

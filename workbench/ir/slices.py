@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from workbench.errors import ShapeError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.op import Slice
+from workbench.ir.kernel import Footprint, Refusal, Tile
 from workbench.ir.types import BITS
 
 
 @dataclass(frozen=True)
 class Stage:
     node: Node
-    slice: Slice
+    needs: Footprint
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def _slices(body: Graph, step: int) -> Slices:
         raise ShapeError(f"region: {step} channels at a time do not divide {channels}")
     _check(body, stages, sliced, channels)
     offset, inner = _offsets(body, stages, sliced, step)
-    own = max(stage.slice.scratch(step) for stage in stages)
+    own = max(stage.needs.scratch(step) for stage in stages)
     return Slices(body, step, channels, stages, offset, inner, inner + own)
 
 
@@ -71,8 +71,8 @@ def begun(body: Graph) -> dict[str, str]:
     """Result that is a sum over channels -> the input that it is accumulated onto, if nothing else reads that."""
     sums = {}
     for stage in _stages(body)[0]:
-        if stage.slice.begins is not None:
-            name = stage.node.operands[stage.slice.begins]
+        if stage.needs.begins is not None:
+            name = stage.node.operands[stage.needs.begins]
             if len(body.analysis.readers[name]) == 1:
                 sums[stage.node.results[0]] = name
     return sums
@@ -83,10 +83,10 @@ def _stages(body: Graph) -> tuple[tuple[Stage, ...], set[str]]:
     for node in body.nodes:
         types = [body.types[name] for name in node.operands]
         where = tuple(index for index, name in enumerate(node.operands) if name in sliced)
-        made = ops.get(node.op).slices(where, *types, **node.attrs)
-        if made is None or body.types[node.results[0]].layout or any(kind.layout for kind in types):
+        made = ops.get(node.op).needs(Tile("channels", where), types, node.attrs)
+        if isinstance(made, Refusal) or body.types[node.results[0]].layout or any(kind.layout for kind in types):
             raise ShapeError(f"region: {node.op} cannot work channel by channel")
-        if made.gives == "channels":
+        if made.gives == "tile":
             if len(node.results) > 1 or body.types[node.results[0]].shape[0] != 1:
                 raise ShapeError(f"region: {node.op} makes channels of one image, and nothing besides")
             sliced.add(node.results[0])
@@ -102,7 +102,7 @@ def _check(body: Graph, stages: tuple[Stage, ...], sliced: set[str], channels: i
     for stage in stages:
         node = stage.node
         first = not sliced.intersection(node.operands)
-        if first and (stage.slice.channels != channels or updated.intersection(node.operands)):
+        if first and (stage.needs.extent != channels or updated.intersection(node.operands)):
             raise ShapeError(f"region: {node.op} reads all of what must not change before the last channel")
         if made & set(node.operands) - sliced:
             raise ShapeError(f"region: {node.op} would need all of a value of its body at once")
@@ -123,7 +123,7 @@ def _offsets(body: Graph, stages: tuple[Stage, ...], sliced: set[str], step: int
         node, name = stage.node, stage.node.results[0]
         if name not in sliced:
             continue
-        if not stage.slice.function:
+        if not stage.needs.code:
             offset[name] = offset[node.operands[0]]
             seen |= {name, node.operands[0]}
             continue

@@ -25,7 +25,7 @@ from functools import cached_property
 from workbench.errors import ShapeError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.op import Reach, Rows
+from workbench.ir.kernel import Footprint, Reach, Refusal, Tile
 from workbench.ir.types import BITS
 
 STACK = 128  # bytes: more than a region's own bookkeeping was seen to add to the stack (116 at most, in mobilenet)
@@ -36,7 +36,7 @@ class Stage:
     """One node of the body: the rows it makes in all, whether it follows, and the images it reads: value and reach."""
 
     node: Node
-    rows: Rows
+    needs: Footprint
     height: int
     follows: bool
     reads: tuple[tuple[str, Reach], ...]
@@ -44,7 +44,7 @@ class Stage:
     @cached_property
     def image(self) -> str:
         """The value it makes row by row; "" where its result is made of all rows together."""
-        return "" if self.rows.adds_up else self.node.results[0]
+        return "" if self.needs.gives == "sum" else self.node.results[0]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Strips:
             name
             for stage in self.stages
             for index, name in enumerate(stage.node.operands)
-            if index not in stage.rows.images
+            if index not in stage.needs.reads
         }
         read = {name for stage in self.stages for name, _ in stage.reads if name in self.body.inputs}
         return frozenset((read - whole) | (self._makers.keys() & set(self.body.outputs)))
@@ -169,17 +169,15 @@ def _stages(body: Graph) -> tuple[Stage, ...]:
             leads.update(node.operands)
     stages = []
     for node in body.nodes:
-        rows = ops.get(node.op).rows
         types = [body.types[name] for name in node.operands]
+        needs = ops.get(node.op).needs(Tile("rows"), types, node.attrs)
         result = body.types[node.results[0]]
-        images = [types[index] for index in rows.images if index < len(types)] if rows else []
-        if rows is None or node.overwrites or any(kind.layout for kind in (*images, result)):
+        if isinstance(needs, Refusal):
+            raise ShapeError(f"region: {node.op} {needs.reason}")
+        if node.overwrites or any(kind.layout for kind in (*(types[at] for at in needs.reads), result)):
             raise ShapeError(f"region: {node.op} cannot work row by row")
-        reach = rows.reach(*types, **node.attrs)
-        reaches = reach if isinstance(reach, tuple) else (reach,) * len(rows.images)
-        at = zip(rows.images, reaches, strict=True)
-        reads = tuple((node.operands[index], reach) for index, reach in at if index < len(types))
-        if any(body.types[name].rank != 4 for name, _ in reads) or (result.rank != 4 and not rows.adds_up):
+        reads = tuple((node.operands[at], reach) for at, reach in needs.reads.items())
+        if any(body.types[name].rank != 4 for name, _ in reads) or (result.rank != 4 and needs.gives != "sum"):
             raise ShapeError(f"region: {node.op} works row by row on images only")
         whole = made & set(node.operands) - {name for name, _ in reads}
         follows = node.results[0] not in leads
@@ -187,9 +185,9 @@ def _stages(body: Graph) -> tuple[Stage, ...]:
             raise ShapeError(f"region: {node.op} would need all of %{node.operands[0]} at once")
         if any(reach.high < 0 for _, reach in reads):
             raise ShapeError(f"region: {node.op} has rows that lie in its padding alone")
-        height = body.types[node.operands[rows.images[0]]].shape[2] if rows.adds_up else result.shape[2]
-        stages.append(Stage(node, rows, height, follows, reads))
-    finished = {stage.node.results[0] for stage in stages if stage.rows.adds_up}
+        height = needs.extent if needs.gives == "sum" else result.shape[2]
+        stages.append(Stage(node, needs, height, follows, reads))
+    finished = {stage.node.results[0] for stage in stages if stage.needs.gives == "sum"}
     loose = (made - {stage.image for stage in stages}) | finished
     if not loose <= set(body.outputs) or not set(body.outputs) <= made:
         raise ShapeError("region: masks and sums are results of the region, and nothing is that its body does not make")

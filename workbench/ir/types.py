@@ -76,6 +76,15 @@ class TensorType:
         return self.elements * BITS[self.dtype] // 8
 
     @property
+    def as_images(self) -> Ints:
+        """(images, channels, rows, columns) as which kernels see it: (N, C) as images of one pixel; what is not in
+        logical order, as one long row."""
+        if self.rank < 2 or self.layout not in ("", BY_ROWS):
+            return 1, 1, 1, self.elements
+        rows = self.shape[2] if self.rank > 3 else 1
+        return *self.shape[:2], rows, prod(self.shape[2:]) // rows
+
+    @property
     def updated(self) -> "TensorType":
         """The part of a parameter that gets a gradient, as a type of its own: all of it, or the first k channels."""
         if not isinstance(self.needs_grad, tuple):

@@ -12,7 +12,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import Attrs, Int8Form, Kernel, Literals, Op, Rows, Sample, Slice, channelwise, register
+from workbench.ir.kernel import Kernel, Literals, Rows, Slice
+from workbench.ir.op import Attrs, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.ranges import Range, Within, single
 from workbench.ir.types import Ints, TensorType
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import Int8Form, Kernel, Literals, Op, Reach, Rows, Sample, register
+from workbench.ir.kernel import Kernel, Literals, Reach, Rows
+from workbench.ir.op import Int8Form, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import Kernel, Op, Rows, Sample, Slice, register
+from workbench.ir.kernel import Kernel, Rows, Slice
+from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import Kernel, Op, Rows, Sample, register
+from workbench.ir.kernel import Kernel, Rows
+from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import TensorType
 
 

@@ -10,7 +10,8 @@ worth, `unit` · s, s a scale a filter (axis 0).
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.kernel import Kernel
+from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.ranges import Range, exactly, single
 from workbench.ir.types import TensorType
 from workbench.ops._in_order import in_order

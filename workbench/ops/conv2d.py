@@ -10,7 +10,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Arrays, Int8Form, Kernel, Literals, Op, Reach, Rows, Sample, Ties, Types, register
+from workbench.ir.kernel import Kernel, Literals, Reach, Rows
+from workbench.ir.op import REQUIRED, Arrays, Int8Form, Op, Sample, Ties, Types, register
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._activation import ATTRS, LITERALS, end_ranges, end_types, end_values, grad_b, through_clip

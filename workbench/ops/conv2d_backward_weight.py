@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, Slice, register
+from workbench.ir.kernel import Kernel, Literals, Slice
+from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.ranges import Range, sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d

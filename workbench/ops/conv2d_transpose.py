@@ -10,7 +10,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import REQUIRED, Int8Form, Kernel, Literals, Op, Reach, Rows, Sample, Slice, register
+from workbench.ir.kernel import Kernel, Literals, Reach, Rows, Slice
+from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d

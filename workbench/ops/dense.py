@@ -9,7 +9,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import Arrays, Int8Form, Kernel, Literals, Op, Sample, Ties, Types, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import Arrays, Int8Form, Op, Sample, Ties, Types, register
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import TensorType
 from workbench.ops._activation import ATTRS, LITERALS, end_ranges, end_types, end_values, grad_b, through_clip

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.ir.op import Arrays, Kernel, Literals, Op, Sample, Types, get, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import Arrays, Op, Sample, Types, get, register
 from workbench.ir.ranges import Range
 from workbench.ir.types import TensorType
 from workbench.ops import clip, conv2d_backward_weight, matmul, qnn_conv2d_backward_weight  # noqa: F401  registered before this

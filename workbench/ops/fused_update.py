@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from workbench.ir.op import Arrays, Attrs, Kernel, Literals, Op, Sample, Samples, Slice, Types, get, register
+from workbench.ir.kernel import Kernel, Literals, Slice
+from workbench.ir.op import Arrays, Attrs, Op, Sample, Samples, Types, get, register
 from workbench.ir.ranges import Range
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import accumulate, conv2d_backward_weight, matmul, qnn_conv2d_backward_weight, qnn_sgd, sgd  # noqa: F401  registered before this

@@ -6,7 +6,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import REQUIRED, Int8Form, Kernel, Literals, Op, Rows, Sample, channelwise, register
+from workbench.ir.kernel import Kernel, Literals, Rows
+from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
 

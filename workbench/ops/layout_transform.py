@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops.transpose import copy_literals
 

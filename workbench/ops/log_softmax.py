@@ -6,7 +6,8 @@ y     x − m − log1p(Σ exp(x − m) without the largest)        m the larges
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.kernel import Kernel
+from workbench.ir.op import Op, Sample, register
 from workbench.ir.ranges import Range, known, near
 from workbench.ir.types import TensorType
 from workbench.ops.softmax import exponentials

@@ -11,20 +11,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import (
-    REQUIRED,
-    Arrays,
-    Int8Form,
-    Kernel,
-    Literals,
-    Op,
-    Reach,
-    Rows,
-    Sample,
-    Types,
-    channelwise,
-    register,
-)
+from workbench.ir.kernel import Kernel, Literals, Reach, Rows
+from workbench.ir.op import REQUIRED, Arrays, Int8Form, Op, Sample, Types, channelwise, register
 from workbench.ir.ranges import Range, Ranges, same_bits, single, sums
 from workbench.ir.types import NUMPY, Ints, TensorType
 from workbench.ops._windows import output_size, scatter, windows

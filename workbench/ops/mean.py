@@ -10,7 +10,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.op import REQUIRED, Int8Form, Kernel, Literals, Op, Sample, Ties, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, Ties, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
 from workbench.ops._loops import joined, numbers, row_major

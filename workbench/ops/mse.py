@@ -6,7 +6,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.kernel import Kernel
+from workbench.ir.op import Op, Sample, register
 from workbench.ir.ranges import Range, exactly, known
 from workbench.ir.types import TensorType
 from workbench.objective import MSE

@@ -13,7 +13,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Arrays, Kernel, Literals, Op, Rows, Sample, Types, register
+from workbench.ir.kernel import Kernel, Literals, Rows
+from workbench.ir.op import REQUIRED, Arrays, Op, Sample, Types, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
 from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result

@@ -14,8 +14,9 @@ import numpy as np
 
 from workbench.errors import GraphError, ShapeError
 from workbench.ir.build import Builder, Value, Values
+from workbench.ir.kernel import Kernel, Literals, Reach, Rows
 from workbench.ir.labels import GRADIENT
-from workbench.ir.op import Arrays, Attrs, Kernel, Literals, Op, Reach, Rows, Sample, Ties, Types, register
+from workbench.ir.op import Arrays, Attrs, Op, Sample, Ties, Types, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, Slice, get, register
+from workbench.ir.kernel import Kernel, Literals, Slice
+from workbench.ir.op import REQUIRED, Op, Sample, get, register
 from workbench.ir.ranges import Range, exactly, sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d_backward_weight

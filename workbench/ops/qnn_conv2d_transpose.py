@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.ir.op import Kernel, Op, Sample, Slice, get, register
+from workbench.ir.kernel import Kernel, Slice
+from workbench.ir.op import Op, Sample, get, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d_transpose

@@ -7,7 +7,8 @@ In whole numbers, so that C does the same: as TensorFlow Lite's reference, to th
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.kernel import Kernel
+from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._fixed_point import LIMIT, LOG_BITS, logarithm, over
 from workbench.ops._quantized import check, multiplied, multiplier

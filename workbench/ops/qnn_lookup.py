@@ -9,8 +9,9 @@ import numpy as np
 
 from workbench.errors import GraphError, ShapeError
 from workbench.ir.build import Builder, Value
+from workbench.ir.kernel import Kernel, Literals, Rows, Slice
 from workbench.ir.labels import GRADIENT
-from workbench.ir.op import Kernel, Literals, Op, Rows, Sample, Slice, register
+from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 
 

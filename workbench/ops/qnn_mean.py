@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Arrays, Kernel, Literals, Op, Sample, Types, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import REQUIRED, Arrays, Op, Sample, Types, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import mean
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, result

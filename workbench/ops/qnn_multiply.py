@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import Arrays, Kernel, Literals, Op, Sample, Types, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import Arrays, Op, Sample, Types, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._broadcast import loops_literal, shape_of_both, ties_of_both
 from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result

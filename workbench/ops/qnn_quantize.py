@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Arrays, Kernel, Literals, Op, Sample, Types, channelwise, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import REQUIRED, Arrays, Op, Sample, Types, channelwise, register
 from workbench.ir.types import TensorType
 from workbench.ops._quantized import check, clipped, result
 

@@ -7,7 +7,8 @@ folded at compile time (fold-constants) and only its table is in the firmware.
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.kernel import Kernel
+from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._quantized import FORMS, multiplier
 

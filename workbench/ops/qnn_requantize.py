@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import Arrays, Kernel, Literals, Op, Sample, Types, channelwise, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import Arrays, Op, Sample, Types, channelwise, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
 

@@ -22,7 +22,8 @@ import numpy as np
 
 from workbench import options
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Literals, Op, Sample, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._tables import in_flash
 from workbench.ops.sgd import _is_part, _updated

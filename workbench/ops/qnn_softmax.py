@@ -9,7 +9,8 @@ from math import floor
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.kernel import Kernel
+from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._fixed_point import LIMIT, exponential, high, leading_zeros, one_over_one_plus, over
 from workbench.ops._quantized import check, multiplier

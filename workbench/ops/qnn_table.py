@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._int8_functions import FUNCTIONS
 from workbench.ops._quantized import check, result

@@ -7,7 +7,8 @@ bias are made of (see qnn.conv2d).
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Literals, Op, Sample, Slice, register
+from workbench.ir.kernel import Kernel, Literals, Slice
+from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Arrays, Attrs, Kernel, Literals, Op, Sample, Types, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import REQUIRED, Arrays, Attrs, Op, Sample, Types, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d_transpose
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, result

@@ -7,7 +7,8 @@ of main.c.
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Op, Rows, Sample, register
+from workbench.ir.kernel import Rows
+from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import STREAM, TensorType
 
 

@@ -15,7 +15,8 @@ from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph, Node
 from workbench.ir.interpret import interpret
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.kernel import Kernel
+from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.ranges import Range
 from workbench.ir.slices import slices, takeovers
 from workbench.ir.strips import runs_over, strips

@@ -4,16 +4,17 @@ A NaN is not ≤ 0: it stays, as in numpy's maximum, and its gradient passes. Wi
 element, set where x was kept: all that the gradient needs (see nn.apply_mask).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import Arrays, Kernel, Op, Rows, Sample, Slice, Types, channelwise, register
+from workbench.ir.kernel import Kernel, each_alone
+from workbench.ir.op import Arrays, Op, Sample, Types, channelwise, register
 from workbench.ir.ranges import Evaluate, Range, Within, same_bits
-from workbench.ir.types import Ints, TensorType
+from workbench.ir.types import TensorType
+from workbench.ops._parameters import Shape, shaped
 
 
 def infer(x: TensorType, *, mask: bool) -> Types:
@@ -56,10 +57,6 @@ def grad_x(build: Builder, dy: Value, x: Value | None, *, y: Values, mask: bool)
     return build.relu_grad(dy, y[0])
 
 
-def function(x: TensorType, *, mask: bool) -> str:
-    return "relu_mask_f32" if mask else "relu_f32"
-
-
 def samples(rng: np.random.Generator) -> list[Sample]:
     edge = rng.normal(size=(2, 3, 5))
     edge[0, 0, :2] = 0, -0.0
@@ -82,18 +79,6 @@ def grad_dy(build: Builder, g: Value, dy: Value, y_: Value, **_: Any) -> Value:
     return build.relu_grad(g, y_)
 
 
-def channels_of(function: str) -> Callable[..., Slice | None]:
-    """`Op.slices` of an elementwise gradient with the operands dy and y."""
-
-    def slices(sliced: Ints, dy: TensorType, y: TensorType) -> Slice | None:
-        if sliced != (0,) or dy.rank != 4:
-            return None
-        plane = dy.shape[2] * dy.shape[3]
-        return Slice(f"{function}.h", function, (f"count * {plane}",), dy.shape[1], "channels", {1: plane})
-
-    return slices
-
-
 def samples_grad(rng: np.random.Generator) -> list[Sample]:
     arrays = [x for case in samples(rng) for x in case.operands]
     return [Sample((rng.normal(size=x.shape), clipped(x))) for x in arrays]
@@ -102,12 +87,15 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.relu", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     attrs={"mask": False}, masked="nn.relu_grad", epilogue="relu",
-    layouts="same", kernel=Kernel("relu_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
-    rows=Rows("elementwise_rows_f32.h", "relu_rows_f32", lambda x, **_: list(x.shape[1:]), results=2),
+    layouts="same", footprint=each_alone(0), by_rows="tile",
+    kernel=Kernel("relu_f32.h", "relu_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
+                  gives_view=True, results=2),
     ties=channelwise, instructions=(0, 8.9),
 ))  # fmt: skip
 register(Op(
     name="nn.relu_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,
-    layouts="same", kernel=Kernel("relu_grad_f32.h", "relu_grad_f32", lambda dy, y: [dy.elements], in_place=(0,)),
-    slices=channels_of("relu_grad_f32"), by_mask="nn.apply_mask", instructions=(0, 10.7),
+    layouts="same", footprint=each_alone(0, 1, axes=("channels",)),
+    kernel=Kernel("relu_f32.h", "relu_grad_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0, 1),
+                  gives_view=True),
+    by_mask="nn.apply_mask", instructions=(0, 10.7),
 ))  # fmt: skip

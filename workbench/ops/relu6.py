@@ -10,9 +10,11 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import Arrays, Kernel, Op, Rows, Sample, Types, channelwise, register
+from workbench.ir.kernel import Kernel, each_alone
+from workbench.ir.op import Arrays, Op, Sample, Types, channelwise, register
 from workbench.ir.types import TensorType
-from workbench.ops.relu import channels_of, clip_ranges
+from workbench.ops._parameters import Shape, shaped
+from workbench.ops.relu import clip_ranges
 
 
 def infer(x: TensorType, *, mask: bool) -> Types:
@@ -38,10 +40,6 @@ within = clip_ranges(evaluate)
 
 def grad_x(build: Builder, dy: Value, x: Value | None, *, y: Values, mask: bool) -> Value:
     return build.relu6_grad(dy, y[0])
-
-
-def function(x: TensorType, *, mask: bool) -> str:
-    return "relu6_mask_f32" if mask else "relu6_f32"
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -73,12 +71,15 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.relu6", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     attrs={"mask": False}, masked="nn.relu6_grad", epilogue="relu6",
-    layouts="same", kernel=Kernel("relu6_f32.h", function, lambda x, **_: [x.elements], in_place=(0,)),
-    rows=Rows("elementwise_rows_f32.h", "relu6_rows_f32", lambda x, **_: list(x.shape[1:]), results=2),
+    layouts="same", footprint=each_alone(0), by_rows="tile",
+    kernel=Kernel("relu6_f32.h", "relu6_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
+                  gives_view=True, results=2),
     ties=channelwise,
 ))  # fmt: skip
 register(Op(
     name="nn.relu6_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,
-    layouts="same", kernel=Kernel("relu6_grad_f32.h", "relu6_grad_f32", lambda dy, y: [dy.elements], in_place=(0,)),
-    slices=channels_of("relu6_grad_f32"), by_mask="nn.apply_mask", instructions=(0, 10.6),
+    layouts="same", footprint=each_alone(0, 1, axes=("channels",)),
+    kernel=Kernel("relu6_f32.h", "relu6_grad_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0, 1),
+                  gives_view=True),
+    by_mask="nn.apply_mask", instructions=(0, 10.6),
 ))  # fmt: skip

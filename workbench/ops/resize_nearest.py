@@ -10,7 +10,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Attrs, Int8Form, Kernel, Literals, Op, Sample, channelwise, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import REQUIRED, Attrs, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._tables import in_flash
 

@@ -10,7 +10,8 @@ v ← momentum · v + g                     nn.sgd_momentum (as PyTorch's SGD: n
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Op, Sample, register
+from workbench.ir.kernel import Kernel
+from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 
 

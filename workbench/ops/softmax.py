@@ -3,7 +3,8 @@
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import Kernel, Op, Sample, register
+from workbench.ir.kernel import Kernel
+from workbench.ir.op import Op, Sample, register
 from workbench.ir.ranges import EPSILON, ROUNDINGS, Range, known, near
 from workbench.ir.types import TensorType
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Reach, Rows, Sample, Slice, register
+from workbench.ir.kernel import Kernel, Literals, Reach, Rows, Slice
+from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.op import REQUIRED, Kernel, Literals, Op, Sample, register
+from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.ranges import Range, exactly, known, sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both

@@ -36,8 +36,8 @@ def movable(graph: Graph) -> frozenset[str]:
 
 def _images(graph: Graph, node: Node) -> frozenset[str]:
     """What a node could have row by row, as a region of its own. (A sum is worth more to later passes as it is.)"""
-    rows = ops.get(node.op).rows
-    if rows is None or rows.adds_up or node.overwrites:
+    op = ops.get(node.op)
+    if not op.works_by_rows or op.adds_up_rows or node.overwrites:
         return frozenset()
     try:
         return strips(_body(graph, node), 1).images

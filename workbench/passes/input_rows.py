@@ -34,7 +34,7 @@ def require_rows(graph: Graph) -> None:
         if not image:
             continue
         readers = [graph.nodes[index] for index in graph.analysis.readers[image]]
-        whole = next((other for other in readers if not other.body and ops.get(other.op).rows is None), None)
+        whole = next((other for other in readers if not other.body and not ops.get(other.op).works_by_rows), None)
         reason, hint = "no region begins at it", "the schedule optimized, with the pass regions, or --input whole"
         if any(ops.get(other.op).loss for other in readers if not other.body):
             reason, hint = "it is the target too, and the loss reads all of it behind the output", "--input whole"

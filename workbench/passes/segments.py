@@ -10,8 +10,8 @@ from workbench.errors import ShapeError
 from workbench.ir import op as ops
 from workbench.ir.analysis import Piece, bits
 from workbench.ir.graph import Graph, Node
+from workbench.ir.kernel import Footprint, Refusal, Tile
 from workbench.ir.liveness import live_bytes
-from workbench.ir.op import Slice
 from workbench.ir.slices import begun, slices
 from workbench.ir.strips import Strips, runs_over, strips
 from workbench.ops.fused_update import fused_name
@@ -92,7 +92,7 @@ class Segments:
     def _works_by_rows(self, node: Node) -> bool:
         kinds = [self.graph.types[name] for name in (*node.operands, *node.results)]
         return (
-            ops.get(node.op).rows is not None
+            ops.get(node.op).works_by_rows
             and not node.overwrites
             and any(kind.rank == 4 and kind.dtype != "bit" for kind in kinds)
         )
@@ -142,7 +142,7 @@ class Segments:
                 break
             members.append(index)
             inside |= 1 << index
-            if made and made.gives == "channels":
+            if made and made.gives == "tile":
                 sliced.add(node.results[0])
             if made and made.gives != "sum":
                 waited |= self._read[node.results[0]]
@@ -152,13 +152,14 @@ class Segments:
                 break
         return widest
 
-    def _slice(self, node: Node, sliced: set[str]) -> Slice | None:
+    def _slice(self, node: Node, sliced: set[str]) -> Footprint | None:
         """How a node works channel by channel, if it can: it reads channel tiles, or is the first to make some."""
         where = tuple(index for index, name in enumerate(node.operands) if name in sliced)
         kinds = [self.graph.types[name] for name in node.operands]
         if bool(where) != bool(sliced) or self.graph.types[node.results[0]].rank == 0:
             return None
-        return ops.get(node.op).slices(where, *kinds, **node.attrs)
+        needs = ops.get(node.op).needs(Tile("channels", where), kinds, node.attrs)
+        return None if isinstance(needs, Refusal) else needs
 
     def _applies(self, node: Node, members: list[int]) -> bool:
         """Whether a node updates by a gradient made by one of these, so that the two can be one."""
@@ -285,5 +286,4 @@ def _storages(graph: Graph) -> dict[str, Piece]:
 
 
 def _adds_up(node: Node) -> bool:
-    rows = ops.get(node.op).rows
-    return rows is not None and rows.adds_up
+    return ops.get(node.op).adds_up_rows

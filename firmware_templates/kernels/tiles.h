@@ -1,0 +1,125 @@
+/* tiles.h - the part of a result that a kernel computes, and the parts of images that are in memory for it.
+ *
+ *     a tile    images [image, image_end), channels [channel, channel_end), rows [row, row_end) of a result
+ *     a view    channel 0 |  row 4  |  row 5  |  row 6  |         | channel 1 |  row 4 …     rows [4, 7) are there
+ *               at                                                |           plane: room for 4 rows
+ *
+ * That is one way in which an image lies, channel by channel (pitch: a row); the other is row by row (plane: a row, pitch: a
+ * row of all channels), so that the rows before some row are one piece of memory. Whole tensors are tiles of everything:
+ * there all numbers are literals. */
+#pragma once
+#include "wb_kernel.h"
+
+/* begun: the result holds the sums of earlier tiles, and this tile's are added to them. */
+typedef struct {
+    int image, image_end, channel, channel_end, row, row_end, begun;
+} wb_tile;
+
+/* at: the first element that is there. image, plane, pitch: elements from one image, one channel, one row to the next.
+ * gaps: at first there are fewer rows than there is room for, so that memory between one channel's and the next's has never
+ * been written. */
+typedef struct {
+    float *at;
+    int image, plane, pitch, channel, channel_end, row, row_end, gaps;
+} wb_view_f32;
+
+typedef struct {
+    int8_t *at;
+    int image, plane, pitch, channel, channel_end, row, row_end, gaps;
+} wb_view_s8;
+
+/* Of each image of a result. */
+typedef struct {
+    int channels, rows, columns;
+} wb_shape;
+
+WB_KERNEL wb_tile wb_everything(int images, int channels, int rows)
+{
+    return (wb_tile){ 0, images, 0, channels, 0, rows, 0 };
+}
+
+/* Whether a tile is known to be everything, when the kernel is compiled. */
+WB_KERNEL int wb_is_everything(wb_tile t, wb_shape s)
+{
+    return __builtin_constant_p(t.row_end - t.row) && __builtin_constant_p(t.channel_end - t.channel)
+           && t.image == 0 && t.channel == 0 && t.row == 0 && t.channel_end == s.channels && t.row_end == s.rows;
+}
+
+/* All of images that lie channel by channel, and row by row. */
+WB_KERNEL wb_view_f32 wb_image_f32(const float *at, int channels, int rows, int columns)
+{
+    return (wb_view_f32){ (float *)at, channels * rows * columns, rows * columns, columns, 0, channels, 0, rows, 0 };
+}
+
+WB_KERNEL wb_view_f32 wb_by_rows_f32(const float *at, int channels, int rows, int columns)
+{
+    return (wb_view_f32){ (float *)at, channels * rows * columns, columns, channels * columns, 0, channels, 0, rows, 0 };
+}
+
+WB_KERNEL wb_view_s8 wb_image_s8(const int8_t *at, int channels, int rows, int columns)
+{
+    return (wb_view_s8){ (int8_t *)at, channels * rows * columns, rows * columns, columns, 0, channels, 0, rows, 0 };
+}
+
+WB_KERNEL wb_view_s8 wb_by_rows_s8(const int8_t *at, int channels, int rows, int columns)
+{
+    return (wb_view_s8){ (int8_t *)at, channels * rows * columns, columns, channels * columns, 0, channels, 0, rows, 0 };
+}
+
+/* The first element of a row. */
+WB_KERNEL float *wb_row_of_f32(wb_view_f32 x, int image, int channel, int row)
+{
+    return x.at + image * x.image + (channel - x.channel) * x.plane + (row - x.row) * x.pitch;
+}
+
+WB_KERNEL int8_t *wb_row_of_s8(wb_view_s8 x, int image, int channel, int row)
+{
+    return x.at + image * x.image + (channel - x.channel) * x.plane + (row - x.row) * x.pitch;
+}
+
+/* A tile as runs: stretches of `length` elements that lie side by side in all of its views. The loops over images,
+ * channels and rows of runs have one turn each where everything is one run. */
+typedef struct {
+    int images, channels, rows, length;
+} wb_runs_in_tile;
+
+/* How much of a tile lies side by side in a view with these pitches: 0 a row, 1 a channel, 2 an image, 3 all of them. Of
+ * rows whose number is not known when the kernel is compiled, a channel at most. */
+WB_KERNEL int wb_side_by_side(wb_tile t, int columns, int image, int plane, int pitch)
+{
+    const int rows = t.row_end - t.row, channels = t.channel_end - t.channel;
+    if (pitch != columns && !(__builtin_constant_p(rows) && rows == 1))
+        return 0;
+    if (!__builtin_constant_p(rows) || !__builtin_constant_p(channels) || (plane != rows * columns && channels > 1))
+        return 1;
+    return image == channels * rows * columns || t.image_end - t.image == 1 ? 3 : 2;
+}
+
+WB_KERNEL int wb_joined_f32(wb_tile t, int columns, wb_view_f32 x)
+{
+    return wb_side_by_side(t, columns, x.image, x.plane, x.pitch);
+}
+
+WB_KERNEL int wb_joined_s8(wb_tile t, int columns, wb_view_s8 x)
+{
+    return wb_side_by_side(t, columns, x.image, x.plane, x.pitch);
+}
+
+/* joined: the least of what the views say. */
+WB_KERNEL wb_runs_in_tile wb_runs_in(wb_tile t, int columns, int joined)
+{
+    const int images = t.image_end - t.image, channels = t.channel_end - t.channel, rows = t.row_end - t.row;
+    if (joined == 3)
+        return (wb_runs_in_tile){ 1, 1, 1, images * channels * rows * columns };
+    if (joined == 2)
+        return (wb_runs_in_tile){ images, 1, 1, channels * rows * columns };
+    if (joined == 1)
+        return (wb_runs_in_tile){ images, channels, 1, rows * columns };
+    return (wb_runs_in_tile){ images, channels, rows, columns };
+}
+
+/* The first element of each run is that of image n, channel c, row r. */
+#define WB_FOR_RUNS(runs, t, n, c, r)                                       \
+    for (int n = (t).image; n < (t).image + (runs).images; ++n)             \
+        for (int c = (t).channel; c < (t).channel + (runs).channels; ++c)   \
+            for (int r = (t).row; r < (t).row + (runs).rows; ++r)

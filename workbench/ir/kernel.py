@@ -1,0 +1,202 @@
+"""Kernel: how an operator becomes C, and which tiles of its result it can compute alone."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from workbench.ir.types import TensorType
+
+Literals = Sequence[int | float | str]  # numbers in front of a call in C; a str is C as it stands
+Axis = Literal["rows", "channels"]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How an operator becomes C: a call of what kernels/`header` defines.
+
+        conv2d_f32((wb_conv2d){ .channels = 3, … }, tile, operands…, results…, scratch);
+
+    The kernel computes a tile of its result from views of its operands; the whole tensor is the tile of everything.
+
+    function     its name; where dtypes have kernels of their own: the dtype of operand `by` -> its name
+    record       a frozen dataclass: the fields of the struct that the function takes first, by name (see
+                 kernels/declared.py, which holds the two against each other); None: it takes none
+    parameters   from (*types, **attrs) an instance of `record`: numbers, records within, or C as it stands
+    views        operands, by index, that are passed as views (tiles.h); with one of them, or `gives_view`, a wb_tile
+                 stands before the operands. All others are passed by their address
+    gives_view   the first result is passed as a view, too
+    split        operands that may lie in two arrays, the updated part first: two addresses, the second 0 where they do
+                 not
+    operands,    how many the function takes: what a node leaves out is passed as 0; 0 here: as many as the node has.
+    results      A variadic operator's operands are passed as one array of pointers. A result that always takes over
+                 an operand is that operand, and is not passed again
+    scratch      from (*types, **attrs) the bytes of scratch that the function needs; passed last, if there are any
+    in_place     may-alias: operands whose storage the first result may take over
+    literals     (in place of record and parameters) from (*types, **attrs) the immediates that the call begins with
+    """
+
+    header: str
+    function: str | Mapping[str, str] | Callable[..., str]
+    literals: Callable[..., Literals] = lambda *_, **__: ()
+    scratch: Callable[..., int] = lambda *_, **__: 0
+    in_place: tuple[int, ...] = ()
+    split: tuple[int, ...] = ()
+    operands: int = 0
+    results: int = 0
+    record: type | None = None
+    parameters: Callable[..., Any] = lambda *_, **__: None
+    by: int = 0
+    views: tuple[int, ...] = ()
+    gives_view: bool = False
+
+    @property
+    def tiled(self) -> bool:
+        """Whether its function takes a tile."""
+        return bool(self.views) or self.gives_view
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The names that its function may have."""
+        if isinstance(self.function, str):
+            return (self.function,) if self.function else ()
+        return tuple(self.function.values()) if isinstance(self.function, Mapping) else ()
+
+    def named(self, *types: Any, **attrs: Any) -> str:
+        """The name of the function for operands of these types."""
+        if isinstance(self.function, Mapping):
+            return self.function[types[self.by].dtype]
+        return self.function if isinstance(self.function, str) else self.function(*types, **attrs)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Rows (or channels) of an operand: row r of the result reads rows (r·by + low) / over up to (r·by + high) / over.
+
+    Fractions are rounded inwards. Rows that lie beyond the image are not read.
+    """
+
+    by: int = 1
+    low: int = 0
+    high: int = 0
+    over: int = 1
+
+    def first(self, row: int) -> int:
+        """The first row that result rows [row, …) read."""
+        return -(-(row * self.by + self.low) // self.over)
+
+    def end(self, end: int) -> int:
+        """The end of the rows that result rows [0, end) read: one more than the last."""
+        return ((end - 1) * self.by + self.high) // self.over + 1
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Some rows, or some channels, of a node's result. `of`: the operands, by index, that are there by tiles alone."""
+
+    axis: Axis
+    of: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a node needs, and what it gives, for one tile of its result.
+
+    reads        operand -> its rows or channels that a tile of the result needs. All other operands are there whole;
+                 the kernel takes what it needs of them by the tile
+    extent       how many rows or channels there are, of all tiles together
+    gives        what the first result is: "tile", the tile itself; "part", the elements of a whole result that belong
+                 to the tile; "sum", a whole result that every tile accumulates into
+    begins       of a "sum": the operand that it begins at; None: it begins at zero
+    code         False: its result is its operand's tile, a view: no code
+    scratch      from the rows or channels of a tile the bytes of scratch that the kernel needs for it
+    """
+
+    reads: Mapping[int, Reach] = field(default_factory=dict)
+    extent: int = 0
+    gives: Literal["tile", "part", "sum"] = "tile"
+    begins: int | None = None
+    code: bool = True
+    scratch: Callable[[int], int] = lambda count: 0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a node cannot run by tiles: a sentence without a subject, "works on images only"."""
+
+    reason: str
+
+
+def same_row(*_: Any, **__: Any) -> Reach:
+    """The footprint of an elementwise operator."""
+    return Reach()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How an operator computes its result stripe by stripe, inside a region.
+
+    `function(literals…, begin, end, operands…, results…)` of kernels/`header` computes rows [begin, end) of one image.
+    The operands `images` and the first result are passed as stripes (wb_rows), masks as wb_bits, everything else as
+    in Kernel.
+
+    reach        from (*types, **attrs) the footprint in each of `images`; a single one holds for all of them
+    images       operands, by index, of which a stripe is enough
+    parted       further per-image operands: each image of the batch reads its own part (masks are per-image anyway)
+    adds_up      the result is a reduction over rows, accumulated from zero, and no image
+    """
+
+    header: str
+    function: str | Callable[..., str]
+    literals: Callable[..., Literals]
+    reach: Callable[..., Reach | tuple[Reach, ...]] = same_row
+    images: tuple[int, ...] = (0,)
+    parted: tuple[int, ...] = ()
+    operands: int = 0
+    results: int = 0
+    adds_up: bool = False
+
+
+@dataclass(frozen=True)
+class Slice:
+    """How an operator works channel tile by channel tile on a single image, inside a region.
+
+    `function(literals…, operands…, results…)` of kernels/`header` works on the tile of `count` channels from `first`
+    on: literals may name these two variables of the C code around the call. Tiled operands are passed as the current
+    tile; all others whole. An empty `function` is a view: no code. `operands` and `scratch`, here of `count`, as in
+    Kernel.
+
+    channels     how many there are, of all tiles together
+    gives        what the first result is: "channels", the tile itself; "part", the elements of a whole result that
+                 belong to the tile; "sum", a whole result that every tile accumulates into
+    begins       of a "sum": the operand that it starts from, not passed to the function; None: it starts from zero
+    advance      operands (by index; -1 is the result) that are whole but passed from channel `first` on -> the
+                 elements of a channel
+    """
+
+    header: str
+    function: str
+    literals: Literals
+    channels: int
+    gives: str
+    advance: Mapping[int, int] = field(default_factory=dict)
+    begins: int | None = None
+    operands: int = 0
+    scratch: Callable[[int], int] = lambda count: 0
+
+
+def each_alone(*views: int, axes: tuple[Axis, ...] = ("rows",)) -> Callable[..., Footprint | Refusal]:
+    """`Op.footprint` of what computes each element of an image from those in the same place of its operands `views`. By
+    channels only the first of them is there by tiles."""
+
+    def footprint(tile: Tile, *types: TensorType, **_: Any) -> Footprint | Refusal:
+        if tile.axis not in axes:
+            return Refusal(f"does not work on some {tile.axis}")
+        if any(kind.rank != 4 for at, kind in enumerate(types) if at in views):
+            return Refusal("works by tiles on images only")
+        if tile.axis == "rows":
+            return Footprint({at: Reach() for at in views if at < len(types)}, types[0].shape[2])
+        if tile.of != views[:1]:
+            return Refusal("is not the first to make channels" if not tile.of else "reads channels of one operand only")
+        return Footprint({views[0]: Reach()}, types[0].shape[1])
+
+    return footprint

@@ -1,0 +1,134 @@
+"""What the C headers declare, held against the records of the operators: both agree by name, or nothing loads."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import get_type_hints
+
+from workbench.errors import GraphError
+from workbench.ir.kernel import Kernel
+from workbench.ir.op import Op
+
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_STRUCT = re.compile(r"typedef struct \{([^{}]*)\}\s*(\w+);")
+_FUNCTION = re.compile(r"\bWB_KERNEL\s+[\w ]+?[\s*]+(\w+)\(([^{}()]*)\)\s*\{")
+_INCLUDE = re.compile(r'#include "(.+?)"')
+
+
+@dataclass(frozen=True)
+class Header:
+    """`structs`: name -> field -> its type. `functions`: name -> the types of its parameters."""
+
+    structs: Mapping[str, Mapping[str, str]]
+    functions: Mapping[str, tuple[str, ...]]
+
+
+def templates() -> Path:
+    """The folder of the firmware's C: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "firmware_templates"
+    return inside if inside.is_dir() else package.parent / "firmware_templates"
+
+
+def sources(names: Iterable[str]) -> dict[str, str]:
+    """The kernel headers called `names` and those they include: name -> text, sorted."""
+    texts: dict[str, str] = {}
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name not in texts:
+            texts[name] = _source(name)
+            left += _INCLUDE.findall(texts[name])
+    return dict(sorted(texts.items()))
+
+
+@cache
+def _source(name: str) -> str:
+    return (templates() / "kernels" / name).read_text(encoding="utf-8")
+
+
+@cache
+def header(name: str) -> Header:
+    """What a kernel header declares, with all that it includes."""
+    structs: dict[str, Mapping[str, str]] = {}
+    functions: dict[str, tuple[str, ...]] = {}
+    for included in sources([name]):
+        own = _declared(_source(included))
+        structs |= own.structs
+        functions |= own.functions
+    return Header(structs, functions)
+
+
+@cache
+def _declared(text: str) -> Header:
+    text = _COMMENT.sub("", text)
+    structs = {name: dict(_declarations(body)) for body, name in _STRUCT.findall(text)}
+    functions = {name: tuple(_type_of(each) for each in _split(given)) for name, given in _FUNCTION.findall(text)}
+    return Header(structs, functions)
+
+
+def _declarations(body: str) -> Iterable[tuple[str, str]]:
+    """(field, type) of `int kh, kw; const float *w;`"""
+    for line in filter(None, map(str.strip, body.split(";"))):
+        first, *others = (each.strip() for each in line.split(","))
+        kind, name = _type_of(first), re.findall(r"\w+", first)[-1]
+        yield name, kind
+        for other in others:
+            yield re.findall(r"\w+", other)[-1], kind.rstrip("*") + "*" * other.count("*")
+
+
+def _split(parameters: str) -> list[str]:
+    return [] if parameters.strip() in ("", "void") else [each.strip() for each in parameters.split(",")]
+
+
+def _type_of(declaration: str) -> str:
+    """'wb_conv2d' of `wb_conv2d p`, 'float*' of `const float *restrict x`."""
+    words = [word for word in re.findall(r"\w+", declaration) if word not in ("const", "restrict")]
+    return " ".join(words[:-1]) + "*" * declaration.count("*")
+
+
+def forget() -> None:
+    """Read all headers again."""
+    _source.cache_clear()
+    header.cache_clear()
+
+
+def struct_of(kernel: Kernel, function: str) -> str:
+    """The name of the struct that a kernel's function takes first. Raises GraphError where header and record differ."""
+    functions = header(kernel.header).functions
+    if function not in functions:
+        raise GraphError(f"{kernel.header} defines no kernel {function}")
+    kinds = functions[function]
+    return kinds[0] if kinds else ""
+
+
+def agree(op: Op) -> None:
+    """Raises GraphError, naming it, for a parameter of a kernel that only one side has, C or Python."""
+    kernel = op.kernel
+    if kernel is None or kernel.record is None:
+        return
+    for function in kernel.functions:
+        struct = struct_of(kernel, function)
+        structs = header(kernel.header).structs
+        if struct not in structs:
+            raise GraphError(f"{op.name}: {function} of {kernel.header} takes {struct or 'nothing'}, no struct")
+        _fields_agree(f"{op.name}: {function} of {kernel.header}", kernel.record, struct, structs)
+
+
+def _fields_agree(what: str, record: type, struct: str, structs: Mapping[str, Mapping[str, str]]) -> None:
+    kinds, there = get_type_hints(record), structs[struct]
+    names = [each.name for each in fields(record)]
+    for name in names:
+        if name not in there:
+            raise GraphError(f"{what}: {record.__name__} has a parameter {name!r}, {struct} has none of this name")
+    for name in there:
+        if name not in names:
+            raise GraphError(f"{what}: {struct} has a parameter {name!r}, {record.__name__} has none of this name")
+    for name in names:
+        inner = is_dataclass(kinds[name])
+        if inner != (there[name] in structs):
+            raise GraphError(f"{what}: {name!r} is a record on one side only")
+        if inner:
+            _fields_agree(f"{what}, {name}", kinds[name], there[name], structs)

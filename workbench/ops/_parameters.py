@@ -1,0 +1,32 @@
+"""Parameters that kernels of several operators take, each with a struct of the same fields in C."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Count:
+    """wb_count: elements, one after the other."""
+
+    count: int
+
+
+def counted(x: TensorType, *_: TensorType, **__: Any) -> Count:
+    """`Kernel.parameters` of what works element by element on tensors of one shape."""
+    return Count(x.elements)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """wb_shape: of each image of a result (see TensorType.as_images)."""
+
+    channels: int
+    rows: int
+    columns: int
+
+
+def shaped(x: TensorType, *_: TensorType, **__: Any) -> Shape:
+    """`Kernel.parameters` of what works on tiles, element by element, of images shaped as its first operand's."""
+    return Shape(*x.as_images[1:])
