@@ -225,7 +225,8 @@ def test_scratch_of_a_kernel_is_planned_and_passed(tmp_path, monkeypatch):
     shutil.copytree(templates(), kernels)
     (kernels / "kernels/scratch_f32.h").write_text(
         '#include "relu_f32.h"\n'
-        "WB_KERNEL void scratch_f32(wb_shape p, wb_tile t, wb_view_f32 dy, wb_view_f32 y, wb_view_f32 dx, uint8_t *scratch)\n"
+        "WB_KERNEL void scratch_f32(wb_shape p, wb_tile t, wb_view_f32 dy, wb_view_f32 y, wb_view_f32 dx,"
+        " uint8_t *scratch)\n"
         "{ for (int i = 0; i < 100; ++i) ((volatile uint8_t *)scratch)[i] = (uint8_t)i;"
         " relu_grad_f32(p, t, dy, y, dx); }\n"
     )

@@ -1,10 +1,11 @@
 """Whether two checkouts compute the same: arenas, addresses, C, ELFs, losses and weights, all to the bit.
 
-    python tests/benchmarks/two_checkouts.py BEFORE AFTER [--quick]      folders of two checkouts, each with its .venv
+    python tests/benchmarks/two_checkouts.py BEFORE AFTER [--quick | --costs]  folders of two checkouts, each with its .venv
 
 A row for each network, policy and schedule that differs, and in what; exit code 1 if there is one. Texts for people
 (comments in the C, the IR text, new columns of the tables) are not compared: the ELF tells what the C means.
-`--quick` leaves out what takes minutes: the networks of the paper, and running the firmware.
+`--quick` leaves out what takes minutes: the networks of the paper, and running the firmware. `--costs` is for kernels
+that were written anew: their ELFs differ, so instructions and stack are compared in a table.
 """
 
 import json
@@ -50,6 +51,7 @@ def fingerprint(name: str, policy: str, schedule: str, run: bool) -> dict[str, s
         "declined": digest([(applied.name, applied.declined) for applied in compiled.passes]),
         "ELF": digest(built.image.content),
         "stack": str(built.image.stack_reserve),
+        "static": str(built.project.static),
     }  # fmt: skip
     if run:
         record, weights = train(built, Training(steps=2, trace="ops"))
@@ -83,7 +85,7 @@ def told_by(quick: bool) -> None:
         print(json.dumps([f"{name} {policy} {schedule}", told]), flush=True)
 
 
-def compared(before: Path, after: Path, quick: bool) -> int:
+def compared(before: Path, after: Path, quick: bool, costs: bool) -> int:
     script = Path(__file__).resolve()
     words = [str(script), "--tell", *(["--quick"] if quick else [])]
     runs = [
@@ -93,6 +95,8 @@ def compared(before: Path, after: Path, quick: bool) -> int:
     told = [dict(json.loads(line) for line in run.stdout) for run in runs]
     if any(run.wait() for run in runs):
         return 2
+    if costs:
+        return _costs(*told)
     different = 0
     for name in dict.fromkeys((*told[0], *told[1])):
         one, other = (found.get(name, {"missing": "here"}) for found in told)
@@ -104,11 +108,37 @@ def compared(before: Path, after: Path, quick: bool) -> int:
     return int(different > 0)
 
 
+MEASURES = ("ELF", "instructions", "stack")  # what `--costs` allows to differ
+
+
+def _costs(before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]) -> int:
+    """A line for each combination: instructions and stack, and what else differs. 1: one is beyond the bounds below."""
+    total, worse = [0, 0], 0
+    print(
+        f"{'network, policy, schedule':44} {'instructions':>12} {'after':>12} {'%':>7} {'stack':>6} {'by':>5}  differs"
+    )
+    for name, one in before.items():
+        other = after.get(name, {})
+        keys = [key for key in dict.fromkeys((*one, *other)) if one.get(key) != other.get(key) and key not in MEASURES]
+        counts = [int(told.get("instructions", 0)) for told in (one, other)]
+        share = 100 * (counts[1] / counts[0] - 1) if all(counts) else 0.0
+        stack = int(other.get("stack", 0)) - int(one.get("stack", 0))
+        total = [sum(pair) for pair in zip(total, counts, strict=True)]
+        worse += bool(keys) or share > 3 or stack > 32
+        print(
+            f"{name:44} {counts[0]:12,} {counts[1]:12,} {share:+7.2f} {one.get('stack', '-'):>6} {stack:+5}  "
+            + ", ".join(keys)
+        )
+    share = 100 * (total[1] / max(total[0], 1) - 1)
+    print(f"{'all':44} {total[0]:12,} {total[1]:12,} {share:+7.2f}; {worse} beyond +3 %, +32 B of stack, or different")
+    return int(worse > 0 or share > 0.5)
+
+
 if __name__ == "__main__":
-    arguments = [word for word in sys.argv[1:] if word != "--quick"]
+    arguments = [word for word in sys.argv[1:] if word not in ("--quick", "--costs")]
     if arguments == ["--tell"]:
         told_by("--quick" in sys.argv)
     elif len(arguments) == 2:
-        sys.exit(compared(Path(arguments[0]), Path(arguments[1]), "--quick" in sys.argv))
+        sys.exit(compared(Path(arguments[0]), Path(arguments[1]), "--quick" in sys.argv, "--costs" in sys.argv))
     else:
         sys.exit(__doc__)

@@ -50,5 +50,5 @@ def test_a_number_in_place_of_a_record_is_refused():
 
 def test_a_kernel_that_no_header_defines_is_refused():
     relu = get("nn.relu")
-    with pytest.raises(GraphError, match="relu_f32.h defines no kernel relu_f64"):
+    with pytest.raises(GraphError, match=r"relu_f32\.h defines no kernel relu_f64"):
         declared.agree(replace(relu, kernel=replace(relu.kernel, function="relu_f64")))

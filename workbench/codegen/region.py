@@ -171,7 +171,7 @@ class _Writer:
 
     def _call(self, index: int) -> Sequence[str]:
         stage = self.plan.stages[index]
-        if ops.get(stage.node.op).needed_kernel.tiled:
+        if (kernel := ops.get(stage.node.op).kernel) and kernel.tiled:
             return self._tiled(stage, self._made(index), f"end{index}")
         node, rows, types = stage.node, ops.get(stage.node.op).rows, self.body.types
         assert rows is not None
