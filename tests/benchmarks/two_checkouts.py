@@ -1,6 +1,6 @@
 """Whether two checkouts compute the same: arenas, addresses, C, ELFs, losses and weights, all to the bit.
 
-    python tests/benchmarks/two_checkouts.py BEFORE AFTER [--quick | --costs]  folders of two checkouts, each with its .venv
+    python tests/benchmarks/two_checkouts.py BEFORE AFTER [--quick | --costs]     folders of two checkouts with a .venv
 
 A row for each network, policy and schedule that differs, and in what; exit code 1 if there is one. Texts for people
 (comments in the C, the IR text, new columns of the tables) are not compared: the ELF tells what the C means.
