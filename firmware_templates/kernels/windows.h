@@ -5,6 +5,11 @@
 #pragma once
 #include "wb_kernel.h"
 
+/* Of a convolution, its transpose and its gradients: taps, strides, padding in front, dilation; of rows and of columns. */
+typedef struct {
+    int kh, kw, sh, sw, pt, pl, dh, dw;
+} wb_window;
+
 /* One axis. Tap t of output i lies on x[first + i * step + t * dilation]; its weight is weight elements after that of t-1.
  * x_next, y_next: elements from one to the next, in memory. gaps: see wb_rows. */
 typedef struct {
