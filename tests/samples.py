@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-import workbench.ops  # noqa: F401  registers the operators
+import workbench.schedule  # noqa: F401  registers the operators
 from workbench import boards
 from workbench.boards import Board
 from workbench.codegen import Project, generate

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-import workbench.ops  # noqa: F401  registers the operators gradients are made of
+import workbench.schedule  # noqa: F401  registers every operator, held against its kernel
 from workbench.errors import GraphError, ModelError, PolicyError
 from workbench.ir import labels
 from workbench.ir import op as ops

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import workbench.ops  # noqa: F401  registers the operators
+import workbench.schedule  # noqa: F401  registers the operators
 from workbench.ir.op import get
 from workbench.ir.ranges import EPSILON, Range, exactly
 from workbench.study.findings import beyond

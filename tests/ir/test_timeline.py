@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from workbench.ir.liveness import live_bytes
 from workbench.ir.timeline import Timeline
-from workbench.passes.fusing import fusion_of
 from workbench.passes.pipeline import run_passes
 from workbench.policy import Optimizer
+from workbench.schedule.fusing import fusion_of
 
 OPTIMIZERS = [Optimizer(), Optimizer(momentum=0.9), Optimizer(accumulate=2), Optimizer(clip=1.0)]
 graphs = st.builds(mixednet, seeds, st.sampled_from(OPTIMIZERS)) | seeds.map(lambda seed: int8net(seed, batch=1)[0])

@@ -2,7 +2,7 @@
 
 import pytest
 
-import workbench.ops  # noqa: F401  registers the operators
+import workbench.schedule  # noqa: F401  registers the operators
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder
 

@@ -10,7 +10,7 @@ import pytest
 
 from workbench import session
 from workbench.frontends.layers import Network
-from workbench.passes import regions
+from workbench.schedule import search
 
 MOST = 2.9  # times as much for twice the layers; quadratic is 4
 
@@ -32,7 +32,7 @@ def calls(layers: int) -> int:
 
 
 def test_compiling_is_near_linear_in_the_number_of_layers(monkeypatch):
-    monkeypatch.setattr(regions, "LONGEST", 5)  # shorter regions: less to count, and it grows alike
+    monkeypatch.setattr(search, "LONGEST", 5)  # shorter regions: less to count, and it grows alike
     session.compile(residuals(2), "full", "optimized")  # what is imported or compiled once
     few, many = calls(40), calls(80)
     assert many / few <= MOST, f"{few} calls for 40 layers, {many} for 80"

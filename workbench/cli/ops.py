@@ -20,7 +20,7 @@ def execute(args) -> int:
 
 
 def _own():
-    import workbench.ops  # noqa: F401  registers them
+    import workbench.schedule  # noqa: F401  registers them
     from workbench.ir.op import registered
 
     rows = [

@@ -16,8 +16,6 @@ from workbench.boards import Board
 from workbench.codegen.build_files import board_script, makefile
 from workbench.codegen.header import accumulates, counts, declaration, model_header
 from workbench.codegen.layout import ARENA, C_TYPE, Layout, c_literals, lay_out
-from workbench.codegen.region import region_body, region_headers
-from workbench.codegen.slices import slices_body, slices_headers
 from workbench.errors import GraphError, ModelError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
@@ -26,6 +24,8 @@ from workbench.ir.types import NUMPY
 from workbench.kernels.call import c_literal, call, everything, no_view, whole
 from workbench.kernels.declared import sources, templates
 from workbench.plan.memory import MemoryPlan
+from workbench.schedule.emit_channels import slices_body, slices_headers
+from workbench.schedule.emit_rows import region_body, region_headers
 from workbench.tables import BufferRow, OpRow, write_csv
 
 NODES_A_FILE = 50

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import workbench.ops  # noqa: F401  registers the operators networks are made of
+import workbench.schedule  # noqa: F401  registers every operator, held against its kernel
 from workbench.errors import ModelError, shown
 from workbench.frontends.loading import INT8, called, in_int8, load, names
 from workbench.frontends.model import Model

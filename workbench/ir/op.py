@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.errors import GraphError, ShapeError
+from workbench.ir.graph import Node
 from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Rows, Slice, Tile
 from workbench.ir.ranges import Range, Within, same_bits
 from workbench.ir.types import TensorType
@@ -85,6 +86,9 @@ class Op:
     layouts                      what storage it works on: "" row-major only; "same": any, one for all operands and
                                  results (elementwise); "any": `infer` decides (layout_transform)
     view                         the result is operand 0's storage under another shape
+    over(node, types, index, operand)
+                                 may-alias: whether result `index` of a node may be written over an operand (by name);
+                                 `types`: the graph's, by value. None: what its kernel says of the first result
     epilogue                     what a weighted layer's own node can do at its end instead of this operator: "bias", or
                                  the activation called so
     function                     the function of one element that it is, by the name that int8 tables know it by
@@ -131,6 +135,7 @@ class Op:
     dtypes: Mapping[int, tuple[str, ...]] | None = field(default_factory=dict)
     layouts: str = ""
     view: bool = False
+    over: Callable[..., bool] | None = None
     epilogue: str = ""
     function: str = ""
     tabulated: int | None = None
@@ -227,6 +232,15 @@ class Op:
         others = {name for index, name in enumerate(operands) if index not in in_place}
         able = (operands[index] for index in in_place if index < len(operands))
         return tuple(name for name in able if name not in others)
+
+    def may_take(self, node: Node, types: Mapping[str, TensorType], index: int, operand: str) -> bool:
+        """Whether result `index` of a node may take over the storage of an operand, by must-alias or by may-alias."""
+        taken = self.taken(node.attrs)[index : index + 1]
+        if any(at is not None and node.operands[at] == operand for at in taken):
+            return True
+        if self.over is not None:
+            return self.over(node, types, index, operand)
+        return index == 0 and operand in self.can_take(node.operands)
 
     def grad(self, index: int) -> GradRule | None:
         """The gradient rule of operand `index`; None where there is none."""

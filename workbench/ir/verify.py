@@ -6,9 +6,6 @@ from workbench.errors import GraphError, WorkbenchError, shown
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.op import Op
-from workbench.ir.slices import begun, takeovers
-from workbench.ir.strips import runs_over, strips
-from workbench.ir.types import BY_ROWS
 
 NAME_LENGTH = 200
 NAME = re.compile(rf"[\w.\-/]{{1,{NAME_LENGTH}}}")  # what the text form and the plan tables can hold
@@ -70,28 +67,11 @@ def _verify_types(graph: Graph, node: Node, kind: Op, where: str) -> None:
             raise GraphError(f"{where}: takes over %{name}, which is not its operand")
         if name and graph.types[node.results[index]].bytes > graph.types[name].bytes:
             raise GraphError(f"{where}: %{node.results[index]} does not fit into %{name}")
-        always = [node.operands[at] for at in taken[index : index + 1] if at is not None]
-        allowed = (*always, *(kind.can_take(node.operands) if index == 0 else ()))
-        if name and not (region_may_take(graph, node, index, name) if node.body else name in allowed):
+        if name and not kind.may_take(node, graph.types, index, name):
             raise GraphError(f"{where}: {node.op} cannot work in place on %{name}")
     for index, operand in enumerate(taken):
         if operand is not None and node.over[index : index + 1] != (node.operands[operand],):
             raise GraphError(f"{where}: must take over %{node.operands[operand]}")
-
-
-def region_may_take(graph: Graph, node: Node, index: int, name: str) -> bool:
-    """Whether a region may write its result number `index` over an operand: one that its body updates, or an image the
-    rows of which it has read for good."""
-    body = node.region_body
-    if takeovers(body)[index] == node.operands.index(name):
-        return True
-    if node.attrs["channels"]:
-        inner = dict(zip(node.operands, body.inputs, strict=True))
-        return begun(body).get(body.outputs[index]) == inner[name] and node.operands.count(name) == 1
-    by_rows = all(graph.types[value].layout == BY_ROWS for value in (name, node.results[index]))
-    image, result = body.inputs[node.operands.index(name)], body.outputs[index]
-    alone = node.operands.count(name) == node.over.count(name) == 1
-    return by_rows and alone and runs_over(strips(body, node.attrs["rows"]), image, result)
 
 
 def _verify_takeovers(graph: Graph) -> None:

@@ -1,4 +1,4 @@
-"""Kernels: the C that operators become. Loading this package holds every operator's record against its header."""
+"""Kernels: the C that operators become. Loading this package holds the records of all in ops/ against their headers."""
 
 from workbench import ops  # noqa: F401  registers the operators
 from workbench.ir.op import registered

@@ -18,7 +18,7 @@ from workbench.ir.graph import Graph, Node
 from workbench.ir.timeline import Timeline
 from workbench.ops.fused_squares import squared_name
 from workbench.passes import Declined
-from workbench.passes.fusing import fusion_of, gradient_of
+from workbench.schedule.fusing import fusion_of, gradient_of
 
 
 def fuse_update(graph: Graph) -> Graph:

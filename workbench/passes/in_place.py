@@ -13,7 +13,6 @@ from itertools import zip_longest
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.slices import begun
 from workbench.ir.storage import Aliases
 from workbench.passes import Declined
 
@@ -40,30 +39,14 @@ def work_in_place(graph: Graph) -> Graph:
 
 
 def _in_place(node: Node, dying: set[str], root: dict[str, str], graph: Graph) -> Node:
-    """The node; its first result takes over the first operand that it may take over."""
-    if node.body:
-        return _sums_in_place(node, dying, root)
-    able = ops.get(node.op).can_take(node.operands)
-    if node.over[:1] not in {(), ("",)}:
-        return node
-    for name in able:
-        others = {root[other] for other in node.operands if other not in able}
-        fills = graph.types[node.results[0]].bytes == graph.types[name].bytes
-        if name in dying and root[name] not in others and fills:
-            return replace(node, over=(name, *(node.over[1:] or [""] * (len(node.results) - 1))))
-    return node
-
-
-def _sums_in_place(region: Node, dying: set[str], root: dict[str, str]) -> Node:
-    """The region; a sum over channels takes over the operand that it is accumulated onto."""
-    if not region.attrs["channels"]:
-        return region
-    given = dict(zip(region.region_body.inputs, region.operands, strict=True))
-    begins = {made: given[name] for made, name in begun(region.region_body).items()}
-    read = [root[name] for name in region.operands]
-    over = list(region.over or [""] * len(region.results))
-    for index, made in enumerate(region.region_body.outputs):
-        name = begins.get(made, "")
-        if name in dying and read.count(root[name]) == 1:
-            over[index] = over[index] or name
-    return replace(region, over=tuple(over) if any(over) else ())
+    """The node; each result with storage of its own takes over the first operand that it may take over."""
+    op, over = ops.get(node.op), list(node.over or [""] * len(node.results))
+    able = op.can_take(node.operands)  # these may be one storage
+    for index, result in enumerate(node.results):
+        for name in () if over[index] else dict.fromkeys(node.operands):
+            others = {root[other] for other in node.operands if other != name and other not in able}
+            fits = graph.types[result].bytes == graph.types[name].bytes and root[name] not in others
+            if name in dying and fits and op.may_take(node, graph.types, index, name):
+                over[index] = name
+                break
+    return replace(node, over=tuple(over)) if any(over) else node

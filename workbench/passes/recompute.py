@@ -18,10 +18,10 @@ from workbench.ir.graph import Graph, Node
 from workbench.ir.labels import AGAIN
 from workbench.ir.liveness import live_bytes, peak_bytes
 from workbench.ir.rewrite import without_dead_code
-from workbench.ir.strips import STACK
 from workbench.ir.types import STREAM
 from workbench.passes import Declined
 from workbench.passes.later import Later
+from workbench.schedule.strips import STACK
 from workbench.units import size
 
 LONGEST = 2

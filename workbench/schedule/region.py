@@ -3,9 +3,10 @@ rows of the body's last node a step, or channel tile by channel tile, `channels`
 
 It means what its body means. The inputs of the body are the region's operands in order, its outputs the region's
 results. Inside, every image lies channel by channel; an image outside may lie row by row (NHCW), as do the results
-numbered `by_rows`. How it runs: ir/strips.py and codegen/region.py, ir/slices.py and codegen/slices.py.
+numbered `by_rows`. How it runs: strips.py and emit_rows.py, slices.py and emit_channels.py.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,11 @@ from workbench.ir.interpret import interpret
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.ranges import Range
-from workbench.ir.slices import slices, takeovers
-from workbench.ir.strips import runs_over, strips
 from workbench.ir.types import BY_ROWS, Ints, TensorType
 from workbench.ir.verify import verify
-from workbench.ops._region_samples import CHAINS
+from workbench.schedule._samples import CHAINS
+from workbench.schedule.slices import begun, slices, takeovers
+from workbench.schedule.strips import runs_over, strips
 
 NAME = "region"
 
@@ -59,6 +60,18 @@ def infer(*operands: TensorType, body: Graph, rows: int, channels: int, by_rows:
     return tuple(
         body.types[name].in_layout(BY_ROWS if index in by_rows else "") for index, name in enumerate(body.outputs)
     )
+
+
+def over(node: Node, types: Mapping[str, TensorType], index: int, operand: str) -> bool:
+    """Whether result `index` may be written over an operand that its body does not update: a sum over the gradient that
+    it begins at, or an image over one whose rows it has read for good."""
+    body = node.region_body
+    source, result = body.inputs[node.operands.index(operand)], body.outputs[index]
+    if node.attrs["channels"]:
+        return begun(body).get(result) == source and node.operands.count(operand) == 1
+    by_rows = all(types[value].layout == BY_ROWS for value in (operand, node.results[index]))
+    alone = node.operands.count(operand) == node.over.count(operand) == 1
+    return by_rows and alone and runs_over(strips(body, node.attrs["rows"]), source, result)
 
 
 def _scratch(*_: Any, body: Graph, rows: int, channels: int, **__: Any) -> int:
@@ -122,7 +135,7 @@ def _random(rng: np.random.Generator, name: str, kind: TensorType) -> np.ndarray
 
 register(Op(
     name=NAME, infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs, dtypes=None,
-    takes=lambda *, body, **_: takeovers(body),
+    takes=lambda *, body, **_: takeovers(body), over=over,
     attrs={"body": REQUIRED, "rows": 1, "channels": 0, "by_rows": ()}, layouts="any",
     kernel=Kernel("rows_f32.h", "", lambda *_, **__: [], _scratch),
 ))  # fmt: skip

@@ -17,16 +17,16 @@ from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
 from workbench.ir.liveness import liveness
-from workbench.ir.strips import Strips, runs_over, strips
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.types import BY_ROWS
 from workbench.ir.verify import verify
 from workbench.passes import Declined
-from workbench.passes.by_rows import over_rows
 from workbench.passes.in_place import work_in_place
 from workbench.passes.pipeline import run_passes_with
 from workbench.passes.regions import regions
 from workbench.plan.memory import plan_memory
+from workbench.schedule.by_rows import over_rows
+from workbench.schedule.strips import Strips, runs_over, strips
 from workbench.study.check import check
 from workbench.training import train
 

@@ -16,13 +16,13 @@ from workbench.ir.interpret import interpret
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.types import STREAM
 from workbench.ir.verify import verify
-from workbench.ops._region_samples import stem_of_int8
 from workbench.passes.input_rows import input_rows
 from workbench.passes.pipeline import run_passes_with
 from workbench.passes.regions import regions
 from workbench.plan.memory import plan_memory
 from workbench.report.text import run_text
 from workbench.report.view import Run
+from workbench.schedule._samples import stem_of_int8
 from workbench.study.check import check
 from workbench.toolchain import build
 from workbench.training import device_of, train

@@ -12,11 +12,11 @@ from workbench.ir.analysis import Piece, bits
 from workbench.ir.graph import Graph, Node
 from workbench.ir.kernel import Footprint, Refusal, Tile
 from workbench.ir.liveness import live_bytes
-from workbench.ir.slices import begun, slices
-from workbench.ir.strips import Strips, runs_over, strips
 from workbench.ops.fused_update import fused_name
-from workbench.passes.by_rows import Pair, movable
-from workbench.passes.fusing import fused_everywhere
+from workbench.schedule.by_rows import Pair, movable
+from workbench.schedule.fusing import fused_everywhere
+from workbench.schedule.slices import begun, slices
+from workbench.schedule.strips import Strips, runs_over, strips
 
 ROWS, CHANNELS = {"rows": 1}, {"channels": 1}  # how a region's body runs; as narrow as it can
 IMPOSSIBLE = 1 << 60  # bytes

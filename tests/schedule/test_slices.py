@@ -17,15 +17,16 @@ from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret
-from workbench.ir.slices import slices
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.verify import verify
 from workbench.passes import Declined
-from workbench.passes import regions as pass_regions
 from workbench.passes.in_place import work_in_place
 from workbench.passes.pipeline import run_passes_with
+from workbench.passes.regions import regions
 from workbench.policy import PLAIN_SGD, Optimizer
 from workbench.quantize.post_training import quantized
+from workbench.schedule import search
+from workbench.schedule.slices import slices
 from workbench.training import train
 
 FIRST = ("fold-constants", "bit-masks", "fuse-activation", "fuse-add", "dead-code", "early-update")
@@ -43,7 +44,7 @@ def step(seed, optimizer=PLAIN_SGD):
 
 @pytest.fixture(autouse=True)
 def for_any_gain(monkeypatch):
-    monkeypatch.setattr(pass_regions, "STACK", 0)
+    monkeypatch.setattr(search, "STACK", 0)
 
 
 @settings(deadline=None, max_examples=60)
@@ -52,7 +53,7 @@ def test_they_keep_every_bit(seed):
     before, _ = step(seed)
     before = shuffled(before, seed)
     try:
-        after = verify(pass_regions.regions(before, LATER))
+        after = verify(regions(before, LATER))
     except Declined:
         return
     values = feeds(before, seed)
@@ -64,7 +65,7 @@ def test_they_keep_every_bit(seed):
 @pytest.mark.parametrize("seed", HITS)
 def test_emulated_they_leave_the_bits_of_whole_tensors(seed, optimizer, tmp_path):
     before, weights = step(seed, optimizer)
-    after = work_in_place(pass_regions.regions(before, LATER))
+    after = work_in_place(regions(before, LATER))
     assert by_channels(after)
     values = feeds(before, seed) | weights
     whole, sliced = (parameters_after(graph, values, tmp_path / name) for name, graph in (("a", before), ("b", after)))
@@ -75,8 +76,7 @@ def test_emulated_they_leave_the_bits_of_whole_tensors(seed, optimizer, tmp_path
 def test_a_backward_block_of_mobilenet():
     """Updates inside, the sum over the residual's other gradient, a few channels at a time, one storage for the sum."""
     compiled = session.compile(frontends.load("mobilenet-int8"), "full")
-    regions = by_channels(compiled.graph)
-    (block,) = [node for node in regions if "block3" in node.label]
+    (block,) = [node for node in by_channels(compiled.graph) if "block3" in node.label]
     inside = [node.op for node in block.body.nodes]
     assert inside.count("qnn.conv2d_backward_weight_sgd") == inside.count("qnn.sum_sgd") == 2
     assert {"block3.depthwise.weight", "block3.expand.bias"} <= set(block.over)
@@ -88,7 +88,7 @@ def test_a_backward_block_of_mobilenet():
 
 
 def test_what_is_updated_must_be_taken_over():
-    graph = pass_regions.regions(step(HITS[0])[0], LATER)
+    graph = regions(step(HITS[0])[0], LATER)
     region = next(node for node in by_channels(graph) if any(node.over))
     nodes = [replace(node, over=()) if node is region else node for node in graph.nodes]
     with pytest.raises(GraphError, match="must take over %"):
@@ -150,7 +150,7 @@ def test_a_projection_must_not_change_before_the_last_channel():
 
 
 def test_the_text_tells_how_many_channels():
-    text = print_graph(pass_regions.regions(step(HITS[1])[0], LATER))
+    text = print_graph(regions(step(HITS[1])[0], LATER))
     assert re.search(r"region\(.*channels=[1-9]", text)
 
 

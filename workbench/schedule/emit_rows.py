@@ -1,4 +1,4 @@
-"""The C of a region in stripes: each step of a loop makes, stage by stage, the rows it needs (see ir/strips.py).
+"""The C of a region in stripes: each step of a loop makes, stage by stage, the rows it needs (see strips.py).
 
 the rolling buffer of stage 0    wb_rows v0 = { F32(wb_arena + 512, 0), 24, 8, 0, 0, 1 };
 stripe by stripe of the driver   for (int row = 0; row < 8; row += 1) {
@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.kernel import Reach
-from workbench.ir.strips import Stage, Strips, strips
 from workbench.kernels.call import VIEWS, call, no_view, whole
+from workbench.schedule.strips import Stage, Strips, strips
 
 
 def region_headers(body: Graph) -> list[str]:

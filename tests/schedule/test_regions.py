@@ -18,7 +18,6 @@ from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.ir.liveness import peak_bytes
-from workbench.ir.strips import ends, strips
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.verify import verify
 from workbench.ops.fused_update import PAIRS, fused_name
@@ -28,6 +27,7 @@ from workbench.passes.pipeline import run_passes, run_schedule
 from workbench.passes.regions import regions
 from workbench.policy import parse_policy
 from workbench.report.view import Run
+from workbench.schedule.strips import ends, strips
 from workbench.study.check import check
 from workbench.training import train
 

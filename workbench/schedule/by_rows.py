@@ -12,9 +12,9 @@ from dataclasses import replace
 from workbench.errors import ShapeError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.strips import runs_over, strips
 from workbench.ir.types import BY_ROWS
-from workbench.ops.region import region_node
+from workbench.schedule.region import region_node
+from workbench.schedule.strips import runs_over, strips
 
 Pair = tuple[str, str]  # an image, and the result that goes over it
 

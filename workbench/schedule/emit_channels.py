@@ -1,4 +1,4 @@
-"""The C of a region in channel tiles (see ir/slices.py).
+"""The C of a region in channel tiles (see slices.py).
 
 the current tile of an inner value                float *const v0 = F32(wb_arena + 512, 0);
 reductions over channels start at zero            wb_zero_f32(3072, F32(wb_arena, 12288));
@@ -10,8 +10,8 @@ parameters and masks from the tile's channels on      sum_sgd_s8(1, 8, …, p_bi
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.kernel import Slice
-from workbench.ir.slices import Slices, Stage, slices
 from workbench.kernels.call import VIEWS, c_literal, call, no_view, whole
+from workbench.schedule.slices import Slices, Stage, slices
 
 
 def slices_headers(body: Graph) -> list[str]:

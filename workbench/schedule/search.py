@@ -1,0 +1,163 @@
+"""Run chains of operators row by row or channel by channel, as regions: values inside a chain never exist whole.
+
+    order     a  b  c  u  d  e  …          nodes in order of execution; u cannot work row by row, so it must not stand
+    region   [a  b  c]    [d  e]           between a, b, c: if it needs them it runs behind the region, else before it
+
+A region is a segment of the order of which all members can work row by row. What lives while it runs follows from the
+segment alone: what is made before or in it and used in or behind it, and the rows that it keeps. So the division of the
+order into regions and single nodes that has the least peak is found by dynamic programming from left to right. Of the
+divisions of that peak the one with the fewest nodes in regions is taken. Then each region takes as many rows a step as
+fit below that peak.
+
+A region may also write a result over the rows of an image that it reads no more (by_rows.py): then the two together
+take the bytes of the image alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Protocol
+
+from workbench.ir import op as ops
+from workbench.ir.graph import Graph, Node
+from workbench.ir.kernel import Refusal
+from workbench.ir.liveness import live_bytes, peak_bytes
+from workbench.ir.storage import aligned
+from workbench.schedule.by_rows import over_rows
+from workbench.schedule.region import region_node
+from workbench.schedule.segments import IMPOSSIBLE, ROWS, Segment, Segments
+from workbench.schedule.slices import slices, takeovers
+from workbench.schedule.strips import STACK, strips
+from workbench.units import size
+
+LONGEST = 24  # nodes of a region that work row by row
+STEPS, MOST_CHANNELS = (2, 4, 8), 16  # rows, channels at a time; with more a step costs nearly as much
+FIRST_TRIED = 16  # nodes that the first division may put into regions
+
+Cost = tuple[int, int]  # bytes, and nodes in regions
+
+
+class Later(Protocol):
+    """What the passes that come later will make of a graph (see passes/later.py)."""
+
+    def graph(self, graph: Graph) -> Graph: ...
+
+    def overlaid(self, graph: Graph) -> Graph: ...
+
+    def fused_away(self, graph: Graph) -> frozenset[str]: ...
+
+
+def in_regions(graph: Graph, later: Later) -> Graph | Refusal:
+    """The same graph with the regions that lower its peak most, once the `later` passes have run too; or why not."""
+    fused_away = later.fused_away(graph)
+    given = max(live_bytes(graph, fused_away))
+    segments = Segments(graph, later.overlaid(graph), LONGEST, given, fused_away)
+    chosen = divided(segments)
+    if not chosen:
+        return Refusal(f"rows of no chain would lower the peak of {size(given)}")
+    by_rows = chain.from_iterable(one.over for one in chosen if one.attrs is ROWS)
+    cut = over_rows(apart(graph, chosen), by_rows, segments.movable)
+    end, without = later.graph(cut), peak_bytes(later.graph(graph))
+    if (needed := peak_bytes(end) + STACK) > without:
+        return Refusal(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")
+    wider = in_larger_steps(cut, end)
+    return wider if peak_bytes(later.graph(wider)) <= peak_bytes(end) else cut
+
+
+def divided(segments: Segments) -> list[Segment]:
+    """The regions of the best division: of least peak, then of fewest nodes in them.
+
+    A region pays only where it holds a node that needs more than the least peak when it runs by itself. That peak is
+    not known, so a bound is guessed, from high to low, and only segments that hold a node above it are looked at: where
+    the best of their divisions needs more than the bound, no other division needs less.
+    """
+    order = sorted(range(segments.count), key=lambda index: -segments.live[index])
+    tried = FIRST_TRIED
+    while True:
+        bound = segments.live[order[tried]] if tried < segments.count else -1
+        ending = segments.over(sorted(index for index in order[:tried] if segments.live[index] > bound))
+        (least, _), _ = _best(segments.live, ending, lambda cost, live, nodes: (max(cost[0], live), 0))
+        if least > bound:
+            break
+        tried *= 2
+    if least >= IMPOSSIBLE:
+        return []
+    # Whatever stays within the least peak costs nothing but its nodes.
+    _, chosen = _best(segments.live, ending, lambda cost, live, nodes: (max(cost[0], live - least), cost[1] + nodes))
+    return chosen
+
+
+def _best(
+    live: Sequence[int], ending: list[list[Segment]], add: Callable[[Cost, int, int], Cost]
+) -> tuple[Cost, list[Segment]]:
+    """The least cost of a division of all nodes, and its regions; `add` gives the cost with one more part."""
+    costs: list[Cost] = [(0, 0)]
+    last: list[Segment | None] = [None]  # the region that ends the best division of the nodes so far; None: one node
+    for end in range(1, len(live) + 1):
+        best, region = add(costs[end - 1], live[end - 1], 0), None
+        for segment in ending[end]:
+            cost = add(costs[segment.begin], segment.live, len(segment.members))
+            if cost < best:
+                best, region = cost, segment
+        costs.append(best)
+        last.append(region)
+    chosen: list[Segment] = []
+    end = len(live)
+    while end:
+        region = last[end]
+        chosen += [region] if region else []
+        end = region.begin if region else end - 1
+    return costs[-1], chosen[::-1]
+
+
+def apart(graph: Graph, chosen: list[Segment]) -> Graph:
+    """The graph with each of these segments as a region."""
+    nodes: list[Node] = []
+    place = 0
+    for segment in chosen:
+        nodes += graph.nodes[place : segment.begin]
+        nodes += [graph.nodes[index] for index in segment.before]
+        nodes.append(region_of(graph, segment))
+        nodes += [graph.nodes[index] for index in segment.after]
+        place = segment.end
+    return graph.with_nodes([*nodes, *graph.nodes[place:]])
+
+
+def region_of(graph: Graph, segment: Segment) -> Node:
+    """The region that does what the members of a segment do."""
+    members = [graph.nodes[index] for index in segment.members]
+    body, operands, results = segment.body
+    labels = dict.fromkeys(node.label or node.op for node in (members[0], members[-1]))
+    over = tuple("" if at is None else operands[at] for at in takeovers(body))
+    return region_node(body, operands, results, over if any(over) else (), "-".join(labels), **segment.attrs)
+
+
+def in_larger_steps(graph: Graph, end: Graph) -> Graph:
+    """The same graph; each region's tile grows as long as the final peak does not rise. Larger tiles run faster, and
+    only a region's scratch depends on its tile. `end`: the graph once the later passes have run."""
+    scratch, living = end.analysis.scratch, live_bytes(end)
+    peak = max(living)
+    room = {node.results[0]: scratch.get(node.results[0], 0) + peak - live
+            for node, live in zip(end.analysis.work, living, strict=True)}  # fmt: skip
+    nodes = list(graph.nodes)
+    for index, node in enumerate(graph.nodes):
+        for step in _steps(node) if node.body else ():
+            wider = replace(node, attrs={**node.attrs, **step})
+            op = ops.get(node.op)
+            if not all(op.may_take(wider, graph.types, at, name) for at, name in enumerate(node.over) if name):
+                break
+            kinds = [graph.types[name] for name in node.operands]
+            needed = aligned(op.needed_kernel.scratch(*kinds, **wider.attrs))
+            if needed > room[node.results[0]]:
+                break
+            nodes[index] = wider
+    return graph.with_nodes(nodes)
+
+
+def _steps(node: Node) -> list[dict[str, int]]:
+    """Tiles of a region, larger and larger."""
+    if node.attrs["channels"]:
+        channels = slices(node.region_body, 1).channels
+        return [{"channels": step} for step in range(2, MOST_CHANNELS + 1) if channels % step == 0]
+    height = strips(node.region_body, 1).stages[-1].height
+    return [{"rows": step} for step in STEPS if step <= height]
