@@ -12,8 +12,9 @@ from workbench.ir.kernel import Kernel
 from workbench.ir.op import Op
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_MACRO = re.compile(r"\\\n|##|\bWB_NAMED(?=\()")  # makes a function in a macro look unlike others
 _STRUCT = re.compile(r"typedef struct \{([^{}]*)\}\s*(\w+);")
-_FUNCTION = re.compile(r"\bWB_KERNEL\s+[\w ]+?[\s*]+(\w+)\(([^{}()]*)\)\s*\{")
+_FUNCTION = re.compile(r"\bWB_KERNEL\s+[\w ]+?[\s*]+\(?(\w+)\)?\(([^{}()]*)\)\s*\{")
 _INCLUDE = re.compile(r'#include "(.+?)"')
 
 
@@ -63,10 +64,14 @@ def header(name: str) -> Header:
 
 @cache
 def _declared(text: str) -> Header:
-    text = _COMMENT.sub("", text)
-    structs = {name: dict(_declarations(body)) for body, name in _STRUCT.findall(text)}
-    functions = {name: tuple(_type_of(each) for each in _split(given)) for name, given in _FUNCTION.findall(text)}
-    return Header(structs, functions)
+    structs = {name: dict(_declarations(body)) for body, name in _STRUCT.findall(_COMMENT.sub("", text))}
+    return Header(structs, dict(functions_in(text)))
+
+
+def functions_in(text: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Name and types of the parameters of each kernel in a header; what a macro makes is called as it says."""
+    found = _FUNCTION.findall(_MACRO.sub("", _COMMENT.sub("", text)))
+    return [(name, tuple(map(_type_of, _split(given)))) for name, given in found]
 
 
 def _declarations(body: str) -> Iterable[tuple[str, str]]:
