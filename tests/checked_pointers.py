@@ -142,7 +142,7 @@ def _checked_operators(text: str, project: Project) -> str:
             function = re.sub(rf"&?\b({'|'.join(symbols)})\b", r"whole(\1)", function)
         function = _pieces(_checked(function), [rows[i] for i in (*row.reads, *row.writes, *row.scratch)])
         function = re.sub(
-            r"\((?:const (int)|(ptr<[^>]*>) const)\[\]\)\{ (.*?)\s\}", r"listed<\1\2>(\3)", function, flags=re.S
+            r"\((?:const (int)|(ptr<[^>]*>) const)\[\]\)\{\s(.*?)\s\}", r"listed<\1\2>(\3)", function, flags=re.S
         )
         checked.append(function)
     return "\n".join(checked) + "}\n"

@@ -36,6 +36,33 @@ WALKING_FOR_ALIASES = {
     "passes/in_place.py": "of a graph that it is still making",
 }
 ALIAS_WALKS, MOST_ALIAS_WALKS = ("storage_roots", "Aliases"), 6
+NAMING_AS_TEXT = {
+    "ops/add.py",
+    "ops/conv2d.py",
+    "ops/conv2d_transpose.py",
+    "ops/dense.py",
+    "ops/fused_update.py",
+    "ops/matmul.py",
+    "ops/max_pool2d.py",
+    "ops/qnn_add.py",
+    "ops/qnn_conv2d.py",
+    "ops/qnn_conv2d_transpose.py",
+    "ops/qnn_sgd.py",
+    "ops/strided_slice.py",
+}  # they make the name of a kernel, and shall not
+BY_POSITION = {
+    "ops/conv2d.py",
+    "ops/conv2d_backward_weight.py",
+    "ops/conv2d_transpose.py",
+    "ops/fused_squares.py",
+    "ops/fused_update.py",
+    "ops/max_pool2d.py",
+    "ops/qnn_add.py",
+    "ops/qnn_conv2d.py",
+    "ops/qnn_conv2d_backward_weight.py",
+}  # they know a kernel's parameters by their position, and shall not
+PARAMETERS = re.compile(r"(^|_)(literals|parameters)")  # what tells them is called so
+NAMES_OF_KERNELS = {"header": 0, "function": 1}  # of Kernel: field -> its position
 BUILDING = {"op", "shared", "Node"}  # calls whose first argument is an operator's name, as that of get is
 QUOTED = re.compile(rf"""["']({"|".join(map(re.escape, (*FAMILIES, *sorted(OPERATORS))))})""")  # parses few files
 
@@ -160,6 +187,66 @@ def caught_shapes(source: str) -> list[str]:
     return [f"line {each.lineno} catches ShapeError" for each in names if _called(each) == "ShapeError"]
 
 
+def made_names(source: str) -> list[str]:
+    """Where a kernel or its header is not called by a name that stands there: a text, one for each dtype, a constant of
+    the module that is one of these, or what the function around it is given (which stands somewhere, too).
+    """
+    if "Kernel(" not in source and "function=" not in source:
+        return []
+    tree, constants, given = ast.parse(source), {}, {}
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name) and node.value:
+            constants[target.id] = node.value
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            names = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
+            for node in ast.walk(function):
+                given.setdefault(node, set()).update(names)
+
+    def stands(value: ast.expr) -> bool:
+        if isinstance(value, ast.Dict):
+            return all(isinstance(each, ast.Constant) for each in value.values)
+        return isinstance(value, ast.Constant)
+
+    def named(value: ast.expr) -> bool:
+        if isinstance(value, ast.Name):
+            return value.id in given.get(value, ()) or (value.id in constants and stands(constants[value.id]))
+        return stands(value)
+
+    found = []
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and _called(node.func) in ("Kernel", "replace")):
+            continue
+        values = [each.value for each in node.keywords if each.arg in NAMES_OF_KERNELS]
+        if _called(node.func) == "Kernel":
+            values += [node.args[at] for at in NAMES_OF_KERNELS.values() if at < len(node.args)]
+        found += [f"line {each.lineno} makes a name, {ast.unparse(each)}" for each in values if not named(each)]
+    return found
+
+
+def by_position(source: str) -> list[str]:
+    """Where the parameters of a kernel are told by their position: an index, a slice, a star, or one variable each."""
+    if not any(name in source for name in ("literals", "parameters", "astuple")):
+        return []
+
+    def called(node: ast.AST) -> bool:
+        return bool(PARAMETERS.search(_called_of(node)))
+
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Subscript(value=of):
+                by_place = called(of) or (isinstance(of, ast.Name) and bool(PARAMETERS.search(of.id)))
+            case ast.Starred(value=of) | ast.Assign(targets=[ast.Tuple()], value=of):
+                by_place = called(of)
+            case _:
+                by_place = _called_of(node) == "astuple"
+        if by_place:
+            found.append(f"line {node.lineno} takes parameters by their position")
+    return found
+
+
 def test_no_operator_is_named_outside_its_file():
     own = ("ops/", "schedule/region.py", "schedule/_samples.py")
     found = {where: named_operators(source, where in MAKING_NODES)
@@ -266,3 +353,76 @@ def test_nobody_catches_a_shape_error_but_who_reads_files_or_talks_to_people():
 def test_a_caught_shape_error_is_found(source):
     assert caught_shapes(source)
     assert not caught_shapes(source.replace("ShapeError", "ModelError"))
+
+
+def test_the_name_of_a_kernel_stands_in_the_source():
+    found = {where: made_names(source) for where, source in sources()}
+    assert {where for where, lines in found.items() if lines} == NAMING_AS_TEXT, found
+
+
+def test_what_is_given_as_the_name_of_a_kernel_stands_in_the_source():
+    standing = {each.value for _, source in sources("ops/", "schedule/") for each in texts(ast.parse(source))}
+    kernels = [op.kernel for op in registered().values() if op.kernel]
+    made = {name for kernel in kernels for name in (kernel.header, *kernel.functions)} - standing
+    assert bool(made) == bool(NAMING_AS_TEXT), made
+
+
+@pytest.mark.parametrize("source", [
+    'Kernel(f"{stem}_f32.h", "sum_f32")',
+    'Kernel("sum_f32.h", f"{stem}_f32")',
+    'Kernel("sum_f32.h", "sum_" + kind)',
+    'Kernel("sum_f32.h", "sum_%s" % kind)',
+    'Kernel("sum_f32.h", "sum_{}".format(kind))',
+    'Kernel("sum_f32.h", function=NAME.replace("f32", "s8"))',
+    'Kernel("sum_f32.h", {"float32": "sum_f32", "int8": NAME + "s8"})',
+    'Kernel("sum_f32.h", lambda x, **_: "sum_s8" if x.dtype == "int8" else "sum_f32")',
+    'def function(x, **_):\n    return "sum_f32"\nKernel("sum_f32.h", function)',
+    'NAME = "sum" + KIND\nKernel("sum_f32.h", NAME)',
+    'Kernel("sum_f32.h", mean.FUNCTION)',
+    'def fuse(stem):\n    return Kernel("sum_f32.h", f"{stem}_f32")',
+    'Kernel(header="sum" ".h", function=f"sum_{kind}")',
+    'replace(kernel, function=f"{kernel.function}_rows")',
+])  # fmt: skip
+def test_a_made_name_is_found(source):
+    assert len(made_names(source)) == 1
+
+
+@pytest.mark.parametrize("source", [
+    'Kernel("sum_f32.h", "sum_f32")',
+    'Kernel("sum_f32.h", {"float32": "sum_f32", "int8": "sum_s8"}, by=1)',
+    'NAMES = {"float32": "sum_f32", "int8": "sum_s8"}\nKernel("sum_f32.h", function=NAMES)',
+    'def fuse(header, function):\n    return Kernel(header, function)',
+    'Op(name=f"nn.{name}", function=f"{name}")',
+    'text.replace("a", "b" + c)',
+])  # fmt: skip
+def test_a_name_that_stands_there_is_none_that_is_made(source):
+    assert not made_names(source)
+
+
+def test_no_parameter_of_a_kernel_is_known_by_its_position():
+    found = {where: by_position(source) for where, source in sources("ops/", "kernels/", "schedule/", "codegen/")}
+    assert {where for where, lines in found.items() if lines} == BY_POSITION, found
+
+
+@pytest.mark.parametrize("source", [
+    "return literals(x, **attrs)[1:]",
+    "return [x.shape[1], *literals(x, **attrs)]",
+    "numbers = [*conv2d.literals(x), 0][:17]",
+    "count = kernel.parameters(x)[0]",
+    "first, *rest = parameters_grad(x)",
+    "literals[0] = 1",
+    "numbers = astuple(record)",
+    "numbers = dataclasses.astuple(record)[2:]",
+])  # fmt: skip
+def test_a_parameter_by_position_is_found(source):
+    assert len(by_position(source)) == 1
+
+
+@pytest.mark.parametrize("source", [
+    "return Mean(avg_pool2d.parameters(x, **attrs), zero)",
+    "name = self.parameters[read]",
+    "parameters = window_of(**attrs)",
+    'Op(parameters={0: "scale"})',
+])  # fmt: skip
+def test_a_parameter_by_name_is_none_by_position(source):
+    assert not by_position(source)

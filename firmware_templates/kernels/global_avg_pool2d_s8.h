@@ -2,17 +2,20 @@
 #pragma once
 #include "requantize_s8.h"
 
-/* The factor holds 1 / size too. */
-WB_KERNEL void global_avg_pool2d_s8(int planes, int size, int form, int zero_x, int zero_y, int low, int high,
-                                    int m, int shift, const int8_t *restrict x, int8_t *restrict y,
+/* size: of a plane; the factor holds 1 / size too. */
+typedef struct {
+    int planes, size, zero_x;
+    wb_factor factor;
+} wb_global_avg_pool2d_s8;
+
+WB_KERNEL void global_avg_pool2d_s8(wb_global_avg_pool2d_s8 p, const int8_t *restrict x, int8_t *restrict y,
                                     uint32_t *restrict mask)
 {
-    const wb_factor factor = { form, zero_y, low, high, m, shift };
-    wb_none_pass(planes, mask);
-    for (int p = 0; p < planes; ++p, x += size) {
-        int sum = -zero_x * size;
-        for (int i = 0; i < size; ++i)
+    wb_none_pass(p.planes, mask);
+    for (int plane = 0; plane < p.planes; ++plane, x += p.size) {
+        int sum = -p.zero_x * p.size;
+        for (int i = 0; i < p.size; ++i)
             sum += x[i];
-        y[p] = wb_requantize_s8(factor, sum, mask, p);
+        y[plane] = wb_requantize_s8(p.factor, sum, mask, plane);
     }
 }

@@ -2,16 +2,16 @@
 #pragma once
 #include "softmax_cross_entropy_f32.h"
 
-WB_KERNEL void log_softmax_f32(int batch, int classes, const float *restrict x, float *restrict y)
+WB_KERNEL void log_softmax_f32(wb_softmax p, const float *restrict x, float *restrict y)
 {
-    for (int n = 0; n < batch; ++n, x += classes, y += classes) {
-        const int largest = softmax_largest_f32(classes, x);
+    for (int n = 0; n < p.batch; ++n, x += p.classes, y += p.classes) {
+        const int largest = softmax_largest_f32(p.classes, x);
         float rest = 0.0f;
-        for (int c = 0; c < classes; ++c)
+        for (int c = 0; c < p.classes; ++c)
             if (c != largest)
                 rest += wb_exp_f32(x[c] - x[largest]);
         const float log = wb_log1p_f32(rest);
-        for (int c = 0; c < classes; ++c)
+        for (int c = 0; c < p.classes; ++c)
             y[c] = (x[c] - x[largest]) - log;
     }
 }

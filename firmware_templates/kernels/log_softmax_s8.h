@@ -22,24 +22,27 @@ WB_KERNEL int wb_log_s32(int x)
     return log > INT32_MAX / 2 ? INT32_MAX : log * 2;
 }
 
-/* `lowest`: differences to the largest logit below it give nothing to the sum; back_m, back_shift: from 5 integer bits to
- * such a difference. */
-WB_KERNEL void log_softmax_s8(int batch, int classes, int m, int shift, int lowest, int back_m, int back_shift,
-                              const int8_t *restrict x, int8_t *restrict y)
+/* back_m, back_shift: they bring 5 integer bits back to a difference to the largest logit. */
+typedef struct {
+    wb_softmax_s8 logits;
+    int back_m, back_shift;
+} wb_log_softmax_s8;
+
+WB_KERNEL void log_softmax_s8(wb_log_softmax_s8 p, const int8_t *restrict x, int8_t *restrict y)
 {
-    for (int n = 0; n < batch; ++n, x += classes, y += classes) {
+    for (int n = 0; n < p.logits.batch; ++n, x += p.logits.classes, y += p.logits.classes) {
         int largest = -128, sum = 0;
-        for (int c = 0; c < classes; ++c)
+        for (int c = 0; c < p.logits.classes; ++c)
             largest = wb_max(largest, x[c]);
-        for (int c = 0; c < classes; ++c)
-            if (x[c] - largest >= lowest)
-                sum += wb_divided_by_power(wb_exp_s32(wb_times_tflite(x[c] - largest, m, shift)), 12);
+        for (int c = 0; c < p.logits.classes; ++c)
+            if (x[c] - largest >= p.logits.lowest)
+                sum += wb_divided_by_power(wb_exp_s32(wb_times_tflite(x[c] - largest, p.logits.m, p.logits.shift)), 12);
         const int log = wb_log_s32(sum);
-        const int least = wb_max(lowest - 1, wb_times_tflite(log + INT32_MIN, back_m, back_shift));
-        for (int c = 0; c < classes; ++c) {
+        const int least = wb_max(p.logits.lowest - 1, wb_times_tflite(log + INT32_MIN, p.back_m, p.back_shift));
+        for (int c = 0; c < p.logits.classes; ++c) {
             int value = -128;
             if (x[c] - largest > least)
-                value = 127 + wb_divided_by_power(wb_times_tflite(x[c] - largest, m, shift) - log, 22);
+                value = 127 + wb_divided_by_power(wb_times_tflite(x[c] - largest, p.logits.m, p.logits.shift) - log, 22);
             y[c] = (int8_t)wb_min(wb_max(value, -128), 127);
         }
     }

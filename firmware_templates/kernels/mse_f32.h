@@ -1,40 +1,33 @@
-/* mse_f32.h - loss = sum over i of (x[i] - t[i])^2 / count; dx[i] = (x[i] - t[i]) * 2 / count, which may take x's place. */
+/* mse_f32.h - loss = sum over i of (x[i] - t[i])^2 / count; dx[i] = (x[i] - t[i]) * 2 / count, which may take x's place.
+ * The targets are f32 or s8; the other is 0. */
 #pragma once
-#include "target.h"
+#include "reals.h"
 
-WB_KERNEL void mse_of(int count, const float *restrict x, wb_target t, float *restrict loss)
+WB_KERNEL void mse_of(wb_reals p, const float *restrict x, const float *f32, const int8_t *s8, float *restrict loss)
 {
     float total = 0.0f;
-    for (int i = 0; i < count; ++i) {
-        const float d = x[i] - wb_target_at(t, i);
+    for (int i = 0; i < p.count; ++i) {
+        const float d = x[i] - wb_real(p, f32, s8, i);
         total += d * d;
     }
-    *loss = total * (1.0f / (float)count);
+    *loss = total * (1.0f / (float)p.count);
 }
 
-WB_KERNEL void mse_grad_of(int count, const float *x, wb_target t, float *dx)
+WB_KERNEL void mse_grad_of(wb_reals p, const float *x, const float *f32, const int8_t *s8, float *dx)
 {
-    for (int i = 0; i < count; ++i)
-        dx[i] = (x[i] - wb_target_at(t, i)) * (2.0f / (float)count);
+    for (int i = 0; i < p.count; ++i)
+        dx[i] = (x[i] - wb_real(p, f32, s8, i)) * (2.0f / (float)p.count);
 }
 
-WB_KERNEL void mse_f32(int count, const float *restrict x, const float *restrict t, float *restrict loss)
+WB_KERNEL void mse_f32(wb_reals p, const float *restrict x, const float *restrict t, float *restrict loss)
 {
-    mse_of(count, x, (wb_target){ .f32 = t }, loss);
+    mse_of(p, x, t, 0, loss);
 }
 
-WB_KERNEL void mse_s8(int count, float scale, int zero, const float *restrict x, const int8_t *restrict t,
-                      float *restrict loss)
+WB_KERNEL void mse_s8(wb_reals p, const float *restrict x, const int8_t *restrict t, float *restrict loss)
 {
-    mse_of(count, x, (wb_target){ .s8 = t, .scale = scale, .zero = zero }, loss);
+    mse_of(p, x, 0, t, loss);
 }
 
-WB_KERNEL void mse_grad_f32(int count, const float *x, const float *t, float *dx)
-{
-    mse_grad_of(count, x, (wb_target){ .f32 = t }, dx);
-}
-
-WB_KERNEL void mse_grad_s8(int count, float scale, int zero, const float *x, const int8_t *t, float *dx)
-{
-    mse_grad_of(count, x, (wb_target){ .s8 = t, .scale = scale, .zero = zero }, dx);
-}
+WB_KERNEL void mse_grad_f32(wb_reals p, const float *x, const float *t, float *dx) { mse_grad_of(p, x, t, 0, dx); }
+WB_KERNEL void mse_grad_s8(wb_reals p, const float *x, const int8_t *t, float *dx) { mse_grad_of(p, x, 0, t, dx); }

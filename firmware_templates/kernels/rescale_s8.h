@@ -2,11 +2,14 @@
 #pragma once
 #include "requantize_s8.h"
 
-WB_KERNEL void rescale_s8(int count, int form, int zero_x, int zero_y, int low, int high, int m, int shift,
-                          const int8_t *x, int8_t *y, uint32_t *restrict mask)
+typedef struct {
+    int count, zero_x;
+    wb_factor factor;
+} wb_rescale;
+
+WB_KERNEL void rescale_s8(wb_rescale p, const int8_t *x, int8_t *y, uint32_t *restrict mask)
 {
-    const wb_factor factor = { form, zero_y, low, high, m, shift };
-    wb_none_pass(count, mask);
-    for (int i = 0; i < count; ++i)
-        y[i] = wb_requantize_s8(factor, x[i] - zero_x, mask, i);
+    wb_none_pass(p.count, mask);
+    for (int i = 0; i < p.count; ++i)
+        y[i] = wb_requantize_s8(p.factor, x[i] - p.zero_x, mask, i);
 }

@@ -4,6 +4,11 @@
 #pragma once
 #include "exp_log_f32.h"
 
+/* Of each image of the batch one number a class. */
+typedef struct {
+    int batch, classes;
+} wb_softmax;
+
 WB_KERNEL int softmax_largest_f32(int classes, const float *restrict x)
 {
     int largest = 0;
@@ -13,34 +18,34 @@ WB_KERNEL int softmax_largest_f32(int classes, const float *restrict x)
     return largest;
 }
 
-WB_KERNEL void softmax_cross_entropy_f32(int batch, int classes, const float *restrict x, const int32_t *restrict labels,
+WB_KERNEL void softmax_cross_entropy_f32(wb_softmax p, const float *restrict x, const int32_t *restrict labels,
                                          float *restrict loss)
 {
     float total = 0.0f;
-    for (int n = 0; n < batch; ++n, x += classes) {
-        const int largest = softmax_largest_f32(classes, x);
+    for (int n = 0; n < p.batch; ++n, x += p.classes) {
+        const int largest = softmax_largest_f32(p.classes, x);
         float rest = 0.0f;
-        for (int c = 0; c < classes; ++c)
+        for (int c = 0; c < p.classes; ++c)
             if (c != largest)
                 rest += wb_exp_f32(x[c] - x[largest]);
         total += wb_log1p_f32(rest) - (x[labels[n]] - x[largest]);
     }
-    *loss = total * (1.0f / (float)batch);
+    *loss = total * (1.0f / (float)p.batch);
 }
 
-WB_KERNEL void softmax_cross_entropy_grad_f32(int batch, int classes, const float *restrict x,
-                                              const int32_t *restrict labels, float *restrict dx)
+WB_KERNEL void softmax_cross_entropy_grad_f32(wb_softmax p, const float *restrict x, const int32_t *restrict labels,
+                                              float *restrict dx)
 {
-    for (int n = 0; n < batch; ++n, x += classes, dx += classes) {
-        const float largest = x[softmax_largest_f32(classes, x)];
+    for (int n = 0; n < p.batch; ++n, x += p.classes, dx += p.classes) {
+        const float largest = x[softmax_largest_f32(p.classes, x)];
         const int label = labels[n];
         float others = 0.0f;
-        for (int c = 0; c < classes; ++c)
+        for (int c = 0; c < p.classes; ++c)
             if (c != label)
                 others += dx[c] = wb_exp_f32(x[c] - largest);
         const float scale = 1.0f / (others + wb_exp_f32(x[label] - largest));
         dx[label] = -others;
-        for (int c = 0; c < classes; ++c)
-            dx[c] = dx[c] * scale * (1.0f / (float)batch);
+        for (int c = 0; c < p.classes; ++c)
+            dx[c] = dx[c] * scale * (1.0f / (float)p.batch);
     }
 }

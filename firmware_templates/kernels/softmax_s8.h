@@ -26,25 +26,28 @@ WB_KERNEL int wb_reciprocal_s32(int fraction)
     return x > INT32_MAX / 2 ? INT32_MAX : x * 2;
 }
 
-/* `lowest`: differences to the largest logit below it give nothing. */
-WB_KERNEL void softmax_s8(int batch, int classes, int m, int shift, int lowest, const int8_t *restrict x,
-                          int8_t *restrict y)
+/* m, shift: they bring a difference to the largest logit to 5 integer bits. Differences below `lowest` give nothing. */
+typedef struct {
+    int batch, classes, m, shift, lowest;
+} wb_softmax_s8;
+
+WB_KERNEL void softmax_s8(wb_softmax_s8 p, const int8_t *restrict x, int8_t *restrict y)
 {
-    for (int n = 0; n < batch; ++n, x += classes, y += classes) {
+    for (int n = 0; n < p.batch; ++n, x += p.classes, y += p.classes) {
         int largest = -128;
-        for (int c = 0; c < classes; ++c)
+        for (int c = 0; c < p.classes; ++c)
             largest = wb_max(largest, x[c]);
         uint32_t sum = 0;
-        for (int c = 0; c < classes; ++c)
-            if (x[c] - largest >= lowest)
-                sum += (uint32_t)wb_divided_by_power(wb_exp_s32(wb_times_tflite(x[c] - largest, m, shift)), 12);
+        for (int c = 0; c < p.classes; ++c)
+            if (x[c] - largest >= p.lowest)
+                sum += (uint32_t)wb_divided_by_power(wb_exp_s32(wb_times_tflite(x[c] - largest, p.m, p.shift)), 12);
         const int leading = __builtin_clz(sum);
         const int scale = wb_reciprocal_s32((int)((sum << leading) - 0x80000000u));
-        for (int c = 0; c < classes; ++c) {
+        for (int c = 0; c < p.classes; ++c) {
             int value = -128;
-            if (x[c] - largest >= lowest)
+            if (x[c] - largest >= p.lowest)
                 value += wb_divided_by_power(
-                    wb_doubling_high(scale, wb_exp_s32(wb_times_tflite(x[c] - largest, m, shift))), 12 - leading + 23);
+                    wb_doubling_high(scale, wb_exp_s32(wb_times_tflite(x[c] - largest, p.m, p.shift))), 12 - leading + 23);
             y[c] = (int8_t)wb_min(wb_max(value, -128), 127);
         }
     }

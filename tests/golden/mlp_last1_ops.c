@@ -27,13 +27,15 @@ void op_002_dense(void)
 /* loss */
 void op_003_softmax_cross_entropy(void)
 {
-    softmax_cross_entropy_f32(1, 10, F32(wb_arena, 0), I32(wb_arena, 512), &wb_loss);
+    softmax_cross_entropy_f32((wb_softmax){ .batch = 1, .classes = 10 }, F32(wb_arena, 0), I32(wb_arena, 512),
+        &wb_loss);
 }
 
 /* d.fc3.bias_add */
 void op_004_softmax_cross_entropy_grad(void)
 {
-    softmax_cross_entropy_grad_f32(1, 10, F32(wb_arena, 0), I32(wb_arena, 512), F32(wb_arena, 1408));
+    softmax_cross_entropy_grad_f32((wb_softmax){ .batch = 1, .classes = 10 }, F32(wb_arena, 0), I32(wb_arena, 512),
+        F32(wb_arena, 1408));
 }
 
 /* d.fc3.bias */

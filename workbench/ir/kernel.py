@@ -18,10 +18,12 @@ class Kernel:
 
     The kernel computes a tile of its result from views of its operands; the whole tensor is the tile of everything.
 
-    function     its name; where dtypes have kernels of their own: the dtype of operand `by` -> its name
+    function     its name; where dtypes have kernels of their own: the dtype of operand `by`, or of the first where that
+                 is left out -> its name
     record       a frozen dataclass: the fields of the struct that the function takes first, by name (see
                  kernels/declared.py, which holds the two against each other); None: it takes none
-    parameters   from (*types, **attrs) an instance of `record`: numbers, records within, or C as it stands
+    parameters   from (*types, **attrs) an instance of `record`: numbers, several in a tuple, records within, or C as it
+                 stands
     views        operands, by index, that are passed as views (tiles.h); with one of them, or `gives_view`, a wb_tile
                  stands before the operands. All others are passed by their address
     gives_view   the first result is passed as a view, too
@@ -64,7 +66,7 @@ class Kernel:
     def named(self, *types: Any, **attrs: Any) -> str:
         """The name of the function for operands of these types."""
         if isinstance(self.function, Mapping):
-            return self.function[types[self.by].dtype]
+            return self.function[types[self.by if self.by < len(types) else 0].dtype]
         return self.function if isinstance(self.function, str) else self.function(*types, **attrs)
 
 

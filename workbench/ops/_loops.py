@@ -1,10 +1,21 @@
-"""Nested loops over an array's axes, as few as possible: the immediates of kernels that move data."""
+"""Nested loops over an array's axes, as few as possible: the parameters of kernels that move data."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
 from workbench.errors import ShapeError
 from workbench.ir.types import Ints
+
+DEPTH = 6  # of the kernels
+
+
+@dataclass(frozen=True)
+class Loops:
+    """wb_loops: how often each runs, outermost first, and its step in one array, in elements."""
+
+    n: tuple[int, ...]
+    step: tuple[int, ...]
 
 
 def row_major(shape: Ints) -> tuple[int, ...]:
@@ -12,24 +23,19 @@ def row_major(shape: Ints) -> tuple[int, ...]:
     return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-def joined(sizes: Sequence[int], *strides: Sequence[int]) -> list[tuple[int, ...]]:
-    """(size, stride, …) of each loop, outermost first, with the strides of one array or of several.
+def loops(what: str, sizes: Sequence[int], steps: Sequence[int], depth: int = DEPTH) -> Loops:
+    """`depth` loops over axes of these sizes, idle ones in front. Raises ShapeError where that is not enough.
 
-    Axes of one element are left out; neighbours that all arrays step through alike are one loop.
+    Axes of one element are left out; neighbours that the array steps through alike are one loop.
     """
-    loops: list[tuple[int, ...]] = []
-    for size, *steps in zip(sizes, *strides, strict=True):
+    found: list[tuple[int, int]] = []
+    for size, step in zip(sizes, steps, strict=True):
         if size == 1:
             continue
-        if loops and all(outer == size * step for outer, step in zip(loops[-1][1:], steps, strict=True)):
-            size *= loops.pop()[0]
-        loops.append((size, *steps))
-    return loops
-
-
-def numbers(what: str, loops: list[tuple[int, ...]], depth: int, arrays: int = 1) -> list[int]:
-    """The loops as immediates of a kernel with `depth` loops. Raises ShapeError where there are more."""
-    if len(loops) > depth:
+        if found and found[-1][1] == size * step:
+            size *= found.pop()[0]
+        found.append((size, step))
+    if len(found) > depth:
         raise ShapeError(f"{what}: moves more than {depth} axes apart from each other")
-    idle = [(1, *[0] * arrays)] * (depth - len(loops))
-    return [number for loop in (*idle, *loops) for number in loop]
+    idle = depth - len(found)
+    return Loops((*[1] * idle, *(n for n, _ in found)), (*[0] * idle, *(step for _, step in found)))

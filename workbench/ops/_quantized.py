@@ -12,6 +12,8 @@ half a unit of 2⁻³², one SMMLAR on the cores. `tflite`: as TensorFlow Lite's
 (tensorflow/lite/kernels/internal/common.h), which rounds twice; for networks that were quantized for it.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from workbench.errors import ShapeError
@@ -22,6 +24,31 @@ LIMIT = 2**31 - 1
 FORMS = {"rounded": 0, "tflite": 1}  # as kernels/requantize_s8.h calls them
 ATTRS = {"x_scale": REQUIRED, "x_zero_point": 0, "y_scale": REQUIRED, "y_zero_point": 0, "clip": (-128, 127),
          "form": "rounded", "mask": False}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Factor:
+    """wb_factor: one for all of a tensor: how a sum becomes int8."""
+
+    form: int
+    zero: int
+    low: int
+    high: int
+    m: int
+    shift: int
+
+
+@dataclass(frozen=True)
+class Reals:
+    """wb_reals: numbers that are float32, or int8 of a scale and a zero point."""
+
+    count: int
+    scale: float
+    zero: int
+
+
+def reals(x: TensorType, *_: TensorType, scale: float, zero_point: int) -> Reals:
+    return Reals(x.elements, scale, zero_point)
 
 
 def check(what: str, x: TensorType, scale: float, zero_point: int) -> None:
@@ -56,6 +83,11 @@ def multiplier(factor: float, form: str) -> tuple[int, int]:
     m = (mantissa + (1 << down - 1)) >> down if down < 64 else 0
     m, shift = (m >> 1, shift + 1) if m == 1 << 31 else (m, shift)
     return (LIMIT, 30) if shift > 30 else (m, shift)  # any sum but 0 leaves int8
+
+
+def factor_of(m: int, shift: int, form: str, zero_point: int, clip: Ints) -> Factor:
+    low, high = clip
+    return Factor(FORMS[form], zero_point, low, high, m, shift)
 
 
 def multiplied(acc: np.ndarray, m: np.ndarray | int, shift: np.ndarray | int, form: str) -> np.ndarray:

@@ -4,8 +4,6 @@ An int8 target is dequantized as it is read, t = (q − zero_point) · scale: an
 where it lies, not a copy.
 """
 
-from typing import Any
-
 import numpy as np
 
 from workbench.errors import ShapeError
@@ -29,11 +27,3 @@ def check_target(name: str, x: TensorType, t: TensorType, scale: float, zero_poi
 def real_target(t: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     """The real numbers that a target stands for, computed as in C: an int8 one always in float32."""
     return (t.astype(np.float32) - np.float32(zero_point)) * np.float32(scale) if t.dtype == np.int8 else t
-
-
-def suffix(x: TensorType, t: TensorType, **_: Any) -> str:
-    return "s8" if t.dtype == "int8" else "f32"
-
-
-def literals(x: TensorType, t: TensorType, *, scale: float, zero_point: int) -> list[int | float]:
-    return [x.elements, scale, zero_point] if t.dtype == "int8" else [x.elements]

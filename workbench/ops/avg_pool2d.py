@@ -3,18 +3,37 @@
 Its gradient gives each element of the window dy / count, summed where windows overlap.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
 from workbench.ops._windows import output_size, scatter, windows
+
+
+@dataclass(frozen=True)
+class AvgPool2d:
+    """wb_avg_pool2d: images of x and of y, in all `planes` of each; windows, their strides and the padding before x."""
+
+    planes: int
+    in_height: int
+    in_width: int
+    out_height: int
+    out_width: int
+    kh: int
+    kw: int
+    sh: int
+    sw: int
+    pt: int
+    pl: int
+    include_pad: bool
 
 
 def infer(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool) -> TensorType:
@@ -45,15 +64,17 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, **attrs: Any) -> V
     return build.avg_pool2d_grad(dy, size=x.shape[2:], **attrs)
 
 
-def literals(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool) -> Literals:
-    y = infer(x, pool_size=pool_size, strides=strides, padding=padding, count_include_pad=count_include_pad)
-    return _literals(x.shape[:2], x.shape[2:], y.shape[2:], pool_size, strides, padding, count_include_pad)
+def parameters(x: TensorType, **attrs: Any) -> AvgPool2d:
+    return pooling(x, infer(x, **attrs), **attrs)
 
 
-def _literals(
-    planes: Ints, size: Ints, outputs: Ints, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool
-) -> Literals:
-    return [planes[0] * planes[1], *size, *outputs, *pool_size, *strides, *padding[:2], int(count_include_pad)]
+def pooling(
+    x: TensorType, y: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool
+) -> AvgPool2d:
+    (batch, channels, height, width), (_, _, rows, columns) = x.shape, y.shape
+    (kh, kw), (sh, sw), (top, left, *_) = pool_size, strides, padding
+    planes = batch * channels
+    return AvgPool2d(planes, height, width, rows, columns, kh, kw, sh, sw, top, left, count_include_pad)
 
 
 CASES: tuple[tuple[Ints, dict[str, Any]], ...] = (
@@ -89,8 +110,8 @@ def grad_dy(build: Builder, g: Value, dy: Value, *, y: Values, size: Ints, **att
     return build.avg_pool2d(g, **attrs)
 
 
-def literals_grad(dy: TensorType, *, size: Ints, **attrs: Any) -> Literals:
-    return _literals(dy.shape[:2], size, dy.shape[2:], **attrs)
+def parameters_grad(dy: TensorType, *, size: Ints, **attrs: Any) -> AvgPool2d:
+    return pooling(infer_grad(dy, size=size, **attrs), dy, **attrs)
 
 
 def samples_grad(rng: np.random.Generator) -> list[Sample]:
@@ -105,12 +126,13 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 _ATTRS = {"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "count_include_pad": False}
 register(Op(
     name="nn.avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs=_ATTRS,
-    kernel=Kernel("avg_pool2d_f32.h", "avg_pool2d_f32", literals),
+    kernel=Kernel("avg_pool2d_f32.h", "avg_pool2d_f32", record=AvgPool2d, parameters=parameters),
     ties=channelwise, int8=Int8Form("average"), instructions=(0, 2.7),
 ))  # fmt: skip
 register(Op(
     name="nn.avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, within=sums(evaluate_grad),
     grads=(grad_dy,), samples=samples_grad,
-    attrs={"size": REQUIRED, **_ATTRS}, kernel=Kernel("avg_pool2d_grad_f32.h", "avg_pool2d_grad_f32", literals_grad),
+    attrs={"size": REQUIRED, **_ATTRS},
+    kernel=Kernel("avg_pool2d_f32.h", "avg_pool2d_grad_f32", record=AvgPool2d, parameters=parameters_grad),
     instructions=(0, 5.4),
 ))  # fmt: skip

@@ -19,7 +19,8 @@ from workbench.ir.ranges import Range, known, near
 from workbench.ir.types import TensorType
 from workbench.objective import BCE
 from workbench.ops._in_order import in_order
-from workbench.ops._target import ATTRS, DTYPES, check_target, literals, real_target, suffix
+from workbench.ops._quantized import Reals, reals
+from workbench.ops._target import ATTRS, DTYPES, check_target, real_target
 from workbench.ops.softmax import exponentials
 
 
@@ -86,11 +87,12 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.bce_with_logits", infer=infer, evaluate=evaluate, within=within, grads=(grad_x, None), samples=samples,
     attrs=ATTRS, dtypes=DTYPES, loss=BCE,
-    kernel=Kernel("bce_with_logits_f32.h", lambda *types, **_: f"bce_with_logits_{suffix(*types)}", literals),
+    kernel=Kernel("bce_with_logits_f32.h", {"float32": "bce_with_logits_f32", "int8": "bce_with_logits_s8"}, by=1,
+                  record=Reals, parameters=reals),
 ))  # fmt: skip
 register(Op(
     name="nn.bce_with_logits_grad", infer=infer_grad, evaluate=evaluate_grad, within=within_grad, samples=samples,
     attrs=ATTRS, dtypes=DTYPES,
-    kernel=Kernel("bce_with_logits_f32.h", lambda *types, **_: f"bce_with_logits_grad_{suffix(*types)}", literals,
-                  in_place=(0,)),
+    kernel=Kernel("bce_with_logits_f32.h", {"float32": "bce_with_logits_grad_f32", "int8": "bce_with_logits_grad_s8"},
+                  by=1, record=Reals, parameters=reals, in_place=(0,)),
 ))  # fmt: skip

@@ -7,6 +7,8 @@ The gradient of stored integers is taken as that of the real numbers they stand 
 worth, `unit` · s, s a scale a filter (axis 0).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from workbench.errors import ShapeError
@@ -15,8 +17,27 @@ from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.ranges import Range, exactly, single
 from workbench.ir.types import TensorType
 from workbench.ops._in_order import in_order
+from workbench.ops._parameters import Count, counted
 
 TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class SumOfSquares:
+    """wb_sum_of_squares: filters and the elements of each."""
+
+    rows: int
+    count: int
+    unit: float
+
+
+@dataclass(frozen=True)
+class ClipFactor:
+    """wb_clip_factor: `count` sums of squares."""
+
+    count: int
+    limit: float
+    scale: float
 
 
 def infer_squares(x: TensorType, s: TensorType | None = None, *, unit: float) -> TensorType:
@@ -92,18 +113,19 @@ register(Op(
     name="sum_of_squares", infer=infer_squares, evaluate=evaluate_squares, within=squares_within,
     samples=samples_squares, phase="update", attrs={"unit": 1.0},
     kernel=Kernel(
-        "clip_f32.h", "sum_of_squares_f32",
-        lambda x, s=None, *, unit: [x.shape[0], x.elements // x.shape[0], unit], operands=2,
+        "clip_f32.h", "sum_of_squares_f32", operands=2, record=SumOfSquares,
+        parameters=lambda x, s=None, *, unit: SumOfSquares(x.shape[0], x.elements // x.shape[0], unit),
     ),
 ))  # fmt: skip
 register(Op(
     name="clip_factor", infer=infer_factor, evaluate=evaluate_factor, samples=samples_factor, phase="update",
     variadic=True, attrs={"limit": REQUIRED, "scale": 1.0},
     kernel=Kernel(
-        "clip_f32.h", "clip_factor_f32", lambda *squares, limit, scale: [len(squares), limit, scale],
+        "clip_f32.h", "clip_factor_f32", record=ClipFactor,
+        parameters=lambda *squares, limit, scale: ClipFactor(len(squares), limit, scale),
     ),
 ))  # fmt: skip
 register(Op(
     name="scale", infer=infer_scale, evaluate=lambda x, factor: x * factor, samples=samples_scale,
-    phase="update", kernel=Kernel("clip_f32.h", "scale_f32", lambda x, factor: [x.elements], in_place=(0,)),
+    phase="update", kernel=Kernel("clip_f32.h", "scale_f32", record=Count, parameters=counted, in_place=(0,)),
 ))  # fmt: skip

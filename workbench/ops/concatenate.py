@@ -5,17 +5,28 @@ Seen from the axis, operand k is `outer` pieces of sizeₖ elements in a row, an
     a = a0 a1      b = b0 b1      y = a0 b0 a1 b1
 """
 
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 
 KERNELS = {"float32": "concatenate_f32", "int8": "concatenate_s8"}
+
+
+@dataclass(frozen=True)
+class Concatenate:
+    """wb_concatenate: `rows` of y, the elements of each, and of each operand's piece of it: as many as there are."""
+
+    rows: int
+    row: int
+    count: int
+    sizes: str
 
 
 def infer(*operands: TensorType, axis: int) -> TensorType:
@@ -47,9 +58,10 @@ def grad(build: Builder, dy: Value, *operands: Value, y: Values, index: int, axi
     return build.strided_slice(dy, begin=begin, end=begin + operands[index].shape[axis], axis=axis)
 
 
-def literals(*operands: TensorType, axis: int) -> Literals:
+def parameters(*operands: TensorType, axis: int) -> Concatenate:
     sizes = [prod(x.shape[axis:]) for x in operands]
-    return [prod(operands[0].shape[:axis]), sum(sizes), len(sizes), f"(const int[]){{ {', '.join(map(str, sizes))} }}"]
+    listed = f"(const int[]){{ {', '.join(map(str, sizes))} }}"
+    return Concatenate(prod(operands[0].shape[:axis]), sum(sizes), len(sizes), listed)
 
 
 CASES = (  # axis, shapes
@@ -76,5 +88,5 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="concatenate", infer=infer, evaluate=evaluate, grads=(grad,), variadic=True, samples=samples,
     attrs={"axis": REQUIRED}, dtypes=None, int8=Int8Form("joined"),
-    kernel=Kernel("concatenate_f32.h", lambda *operands, **_: KERNELS[operands[0].dtype], literals),
+    kernel=Kernel("concatenate_f32.h", KERNELS, record=Concatenate, parameters=parameters),
 ))  # fmt: skip

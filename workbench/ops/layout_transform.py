@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
-from workbench.ops.transpose import copy_literals
+from workbench.ops._loops import Loops
+from workbench.ops.transpose import reordered
 
 ROW_MAJOR = "NCHW"  # what the text calls the layout ""
 
@@ -25,9 +26,9 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, dst_layout: str) -
     return build.layout_transform(dy, dst_layout=x.type.layout or ROW_MAJOR)
 
 
-def literals(x: TensorType, **attrs: Any) -> Literals:
+def parameters(x: TensorType, **attrs: Any) -> Loops:
     stored, wanted = x.storage_axes, infer(x, **attrs).storage_axes
-    return copy_literals(tuple(x.shape[axis] for axis in stored), tuple(stored.index(axis) for axis in wanted))
+    return reordered(tuple(x.shape[axis] for axis in stored), tuple(stored.index(axis) for axis in wanted))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -39,5 +40,6 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="layout_transform", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
-    attrs={"dst_layout": REQUIRED}, layouts="any", kernel=Kernel("transpose_f32.h", "transpose_f32", literals),
+    attrs={"dst_layout": REQUIRED}, layouts="any",
+    kernel=Kernel("transpose_f32.h", "transpose_f32", record=Loops, parameters=parameters),
 ))  # fmt: skip

@@ -3,6 +3,7 @@
 It adds up in the order in which the elements lie.
 """
 
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -10,13 +11,19 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, Ties, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
-from workbench.ops._loops import joined, numbers, row_major
+from workbench.ops._loops import DEPTH, Loops, loops, row_major
 
-DEPTH = 3  # loops of the kernel over the axes that stay, and as many over those it adds up
+
+@dataclass(frozen=True)
+class Mean:
+    """wb_mean: `share`: of each element that is added up."""
+
+    loops: Loops
+    share: float
 
 
 def infer(x: TensorType, *, axis: Ints) -> TensorType:
@@ -27,19 +34,18 @@ def shape(what: str, x: TensorType, axis: Ints) -> tuple[int, ...]:
     """The shape of the mean of `x`."""
     if not axis or list(axis) != sorted(set(axis) & set(range(x.rank))):
         raise ShapeError(f"{what}: axis names some of the {x.rank} axes of {x}, in order; got {list(axis)}")
-    loops(what, x, axis)
+    terms_in_order(what, x, axis)
     return tuple(1 if at in axis else size for at, size in enumerate(x.shape))
 
 
-def loops(what: str, x: TensorType, axis: Ints) -> list[int]:
-    """(size, stride in x) of the axes that stay, then of the axes of the reduction."""
+def terms_in_order(what: str, x: TensorType, axis: Ints) -> Loops:
+    """Half of the loops go through the axes that stay, the inner half through those that are added up."""
     strides = row_major(x.shape)
     stays, added = ([at for at in range(x.rank) if (at in axis) == each] for each in (False, True))
-    return [
-        number
-        for axes in (stays, added)
-        for number in numbers(what, joined([x.shape[at] for at in axes], [strides[at] for at in axes]), DEPTH)
-    ]
+    outer, inner = (
+        loops(what, [x.shape[at] for at in axes], [strides[at] for at in axes], DEPTH // 2) for axes in (stays, added)
+    )
+    return Loops(outer.n + inner.n, outer.step + inner.step)
 
 
 def terms(x: np.ndarray, axis: Ints) -> np.ndarray:
@@ -57,8 +63,8 @@ def grad_x(build: Builder, dy: Value, x: Value, *, axis: Ints, **_: Any) -> Valu
     return build.mean_grad(dy, axis=axis, size=tuple(x.shape[at] for at in axis))
 
 
-def literals(x: TensorType, *, axis: Ints) -> Literals:
-    return [*loops("mean", x, axis), 1 / prod(x.shape[at] for at in axis)]
+def parameters(x: TensorType, *, axis: Ints) -> Mean:
+    return Mean(terms_in_order("mean", x, axis), 1 / prod(x.shape[at] for at in axis))
 
 
 def ties(x: TensorType, *, axis: Ints, **_: Any) -> Ties:
@@ -102,9 +108,9 @@ def grad_dy(build: Builder, g: Value, dy: Value, *, axis: Ints, **_: Any) -> Val
     return build.mean(g, axis=axis)
 
 
-def literals_grad(dy: TensorType, *, axis: Ints, size: Ints) -> Literals:
+def parameters_grad(dy: TensorType, *, axis: Ints, size: Ints) -> Mean:
     strides = [0 if at in axis else stride for at, stride in enumerate(row_major(dy.shape))]
-    return [*numbers("mean_grad", joined(_spread(dy.shape, axis, size), strides), 2 * DEPTH), 1 / prod(size)]
+    return Mean(loops("mean_grad", _spread(dy.shape, axis, size), strides), 1 / prod(size))
 
 
 def samples_grad(rng: np.random.Generator) -> list[Sample]:
@@ -117,10 +123,11 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="mean", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=ties,
-    attrs={"axis": REQUIRED}, int8=Int8Form("average"), kernel=Kernel("mean_f32.h", "mean_f32", literals),
+    attrs={"axis": REQUIRED}, int8=Int8Form("average"),
+    kernel=Kernel("mean_f32.h", "mean_f32", record=Mean, parameters=parameters),
 ))  # fmt: skip
 register(Op(
     name="mean_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
     attrs={"axis": REQUIRED, "size": REQUIRED},
-    kernel=Kernel("mean_f32.h", "mean_grad_f32", literals_grad),
+    kernel=Kernel("mean_f32.h", "mean_grad_f32", record=Mean, parameters=parameters_grad),
 ))  # fmt: skip

@@ -12,7 +12,8 @@ from workbench.ir.ranges import Range, exactly, known
 from workbench.ir.types import TensorType
 from workbench.objective import MSE
 from workbench.ops._in_order import in_order
-from workbench.ops._target import ATTRS, DTYPES, check_target, literals, real_target, suffix
+from workbench.ops._quantized import Reals, reals
+from workbench.ops._target import ATTRS, DTYPES, check_target, real_target
 
 
 def infer(x: TensorType, t: TensorType, *, scale: float, zero_point: int) -> TensorType:
@@ -59,9 +60,11 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.mse", infer=infer, evaluate=evaluate, within=within, grads=(grad_x, None), samples=samples,
     attrs=ATTRS, dtypes=DTYPES, loss=MSE,
-    kernel=Kernel("mse_f32.h", lambda *types, **_: f"mse_{suffix(*types)}", literals),
+    kernel=Kernel("mse_f32.h", {"float32": "mse_f32", "int8": "mse_s8"}, by=1, record=Reals,
+                  parameters=reals),
 ))  # fmt: skip
 register(Op(
     name="nn.mse_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples, attrs=ATTRS, dtypes=DTYPES,
-    kernel=Kernel("mse_f32.h", lambda *types, **_: f"mse_grad_{suffix(*types)}", literals, in_place=(0,)),
+    kernel=Kernel("mse_f32.h", {"float32": "mse_grad_f32", "int8": "mse_grad_s8"}, by=1, record=Reals,
+                  parameters=reals, in_place=(0,)),
 ))  # fmt: skip

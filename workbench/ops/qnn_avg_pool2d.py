@@ -4,20 +4,30 @@ Form `rounded`: the sum of x - x_zero_point times one factor, x_scale / (y_scale
 the same and the mean is rounded half away from zero (lite/kernels/internal/reference/integer_ops/pooling.h).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import Arrays, Op, Sample, Types, channelwise, get, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import avg_pool2d
-from workbench.ops._quantized import ATTRS, check, clipped, multiplied, multiplier, result
+from workbench.ops._quantized import ATTRS, Factor, check, clipped, factor_of, multiplied, multiplier, result
 from workbench.ops._windows import windows
 
 POOL = ("pool_size", "strides", "padding")
+
+
+@dataclass(frozen=True)
+class AvgPool2d:
+    """wb_avg_pool2d_s8."""
+
+    pool: avg_pool2d.AvgPool2d
+    zero_x: int
+    factor: Factor
 
 
 def infer(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str,
@@ -50,17 +60,11 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, pool_size: Ints, s
     return build.avg_pool2d_grad(dy, size=x.shape[2:], pool_size=pool_size, strides=strides, padding=padding)
 
 
-def literals(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
-             form: str, mask: bool, **pool: Any) -> Literals:  # fmt: skip
-    numbers = avg_pool2d.literals(x, **pool, count_include_pad=False)[:-1]
-    if form == "tflite":
-        return [*numbers, *clip]
-    factor = multiplier(x_scale / (y_scale * pool["pool_size"][0] * pool["pool_size"][1]), form)
-    return [*numbers, *clip, x_zero_point, y_zero_point, *factor]
-
-
-def function(x: TensorType, *, form: str, **_: Any) -> str:
-    return "avg_pool2d_s8" if form == "rounded" else "avg_pool2d_tflite_s8"
+def parameters(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
+               form: str, mask: bool, pool_size: Ints, **pool: Any) -> AvgPool2d:  # fmt: skip
+    of_float = avg_pool2d.parameters(x, pool_size=pool_size, **pool, count_include_pad=False)
+    factor = multiplier(x_scale / (y_scale * pool_size[0] * pool_size[1]), form)
+    return AvgPool2d(of_float, x_zero_point, factor_of(*factor, form, y_zero_point, clip))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -78,5 +82,6 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
     attrs={**{key: get("nn.avg_pool2d").attrs[key] for key in POOL}, **ATTRS}, training={"mask": True},
-    dtypes={0: ("int8",)}, kernel=Kernel("avg_pool2d_s8.h", function, literals, results=2), instructions=(0, 3),
+    dtypes={0: ("int8",)}, instructions=(0, 3),
+    kernel=Kernel("avg_pool2d_s8.h", "avg_pool2d_s8", record=AvgPool2d, parameters=parameters, results=2),
 ))  # fmt: skip

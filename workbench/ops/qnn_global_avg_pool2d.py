@@ -5,16 +5,27 @@ x_scale / y_scale by H · W in whole numbers, without rounding, as TensorFlow Li
 lite/kernels/internal/reference/reduce.h). Its gradient is nn.global_avg_pool2d's.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import Arrays, Op, Sample, Types, channelwise, register
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
+from workbench.ops._quantized import ATTRS, FORMS, Factor, check, clipped, factor_of, multiplied, multiplier, result
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool2d:
+    """wb_global_avg_pool2d_s8: planes and the elements of each."""
+
+    planes: int
+    size: int
+    zero_x: int
+    factor: Factor
 
 
 def infer(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str,
@@ -45,11 +56,11 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, **_: Any) -> Value
     return build.global_avg_pool2d_grad(build.apply_mask(dy, y[1]), size=x.shape[2:])
 
 
-def literals(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
-             form: str, mask: bool) -> Literals:  # fmt: skip
+def parameters(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
+               form: str, mask: bool) -> GlobalAvgPool2d:  # fmt: skip
     size = x.shape[2] * x.shape[3]
-    numbers = factor(size, x_scale, y_scale, form)
-    return [x.shape[0] * x.shape[1], size, FORMS[form], x_zero_point, y_zero_point, *clip, *numbers]
+    numbers = factor_of(*factor(size, x_scale, y_scale, form), form, y_zero_point, clip)
+    return GlobalAvgPool2d(x.shape[0] * x.shape[1], size, x_zero_point, numbers)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -66,5 +77,6 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.global_avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",)},
-    kernel=Kernel("global_avg_pool2d_s8.h", "global_avg_pool2d_s8", literals, results=2),
+    kernel=Kernel("global_avg_pool2d_s8.h", "global_avg_pool2d_s8", record=GlobalAvgPool2d, parameters=parameters,
+                  results=2),
 ))  # fmt: skip

@@ -4,18 +4,30 @@ In whole numbers, so that C does the same: as TensorFlow Lite's reference, to th
 (lite/kernels/internal/reference/log_softmax.h). What lies below -16 is told as -16.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
+from workbench.ops import qnn_softmax
 from workbench.ops._fixed_point import LIMIT, LOG_BITS, logarithm, over
 from workbench.ops._quantized import check, multiplied, multiplier
-from workbench.ops.qnn_softmax import SUM_BITS, below_largest, scaling, sum_of
+from workbench.ops.qnn_softmax import SUM_BITS, Softmax, below_largest, scaling, sum_of
 
 OUTPUT_BITS = 4
 SCALE, ZERO_POINT = 2.0**OUTPUT_BITS / 256, 127
+
+
+@dataclass(frozen=True)
+class LogSoftmax:
+    """wb_log_softmax_s8: see `back`."""
+
+    logits: Softmax
+    back_m: int
+    back_shift: int
 
 
 def infer(x: TensorType, *, x_scale: float) -> TensorType:
@@ -29,6 +41,10 @@ def back(x_scale: float) -> tuple[int, int]:
     """Multiplier and shift that bring 5 integer bits back to a difference of logits."""
     m, shift, _ = scaling(x_scale, 1.0)
     return multiplier(2.0 ** (31 - shift) / m, "tflite")
+
+
+def parameters(x: TensorType, *, x_scale: float) -> LogSoftmax:
+    return LogSoftmax(qnn_softmax.parameters(x, x_scale=x_scale, beta=1.0), *back(x_scale))
 
 
 def evaluate(x: np.ndarray, *, x_scale: float) -> np.ndarray:
@@ -54,6 +70,5 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.log_softmax", infer=infer, evaluate=evaluate, samples=samples, dtypes={0: ("int8",)},
     attrs={"x_scale": REQUIRED},
-    kernel=Kernel("log_softmax_s8.h", "log_softmax_s8",
-                  lambda x, *, x_scale: [*x.shape, *scaling(x_scale, 1.0), *back(x_scale)]),
+    kernel=Kernel("log_softmax_s8.h", "log_softmax_s8", record=LogSoftmax, parameters=parameters),
 ))  # fmt: skip

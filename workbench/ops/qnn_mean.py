@@ -1,17 +1,28 @@
 """qnn.mean: the mean over some axes as int8, rescaled (see qnn.global_avg_pool2d, which is its case of planes)."""
 
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Arrays, Op, Sample, Types, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import mean
-from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, result
+from workbench.ops._loops import Loops
+from workbench.ops._quantized import ATTRS, FORMS, Factor, check, clipped, factor_of, multiplied, result
 from workbench.ops.qnn_global_avg_pool2d import factor
+
+
+@dataclass(frozen=True)
+class Mean:
+    """wb_mean_s8."""
+
+    loops: Loops
+    zero_x: int
+    factor: Factor
 
 
 def infer(x: TensorType, *, axis: Ints, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int,
@@ -32,11 +43,11 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, axis: Ints, **_: A
     return mean.grad_x(build, build.apply_mask(dy, y[1]), x, axis=axis)
 
 
-def literals(x: TensorType, *, axis: Ints, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int,
-             clip: Ints, form: str, mask: bool) -> Literals:  # fmt: skip
-    size = prod(x.shape[at] for at in axis)
-    numbers = factor(size, x_scale, y_scale, form)
-    return [*mean.loops("qnn.mean", x, axis), FORMS[form], x_zero_point, y_zero_point, *clip, *numbers]
+def parameters(x: TensorType, *, axis: Ints, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int,
+               clip: Ints, form: str, mask: bool) -> Mean:  # fmt: skip
+    numbers = factor(prod(x.shape[at] for at in axis), x_scale, y_scale, form)
+    loops = mean.terms_in_order("qnn.mean", x, axis)
+    return Mean(loops, x_zero_point, factor_of(*numbers, form, y_zero_point, clip))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -52,5 +63,5 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.mean", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=mean.ties,
     attrs={"axis": REQUIRED, **ATTRS}, training={"mask": True}, dtypes={0: ("int8",)},
-    kernel=Kernel("mean_s8.h", "mean_s8", literals, results=2),
+    kernel=Kernel("mean_s8.h", "mean_s8", record=Mean, parameters=parameters, results=2),
 ))  # fmt: skip

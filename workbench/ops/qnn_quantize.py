@@ -5,15 +5,27 @@ ties to even. `tflite`: x / scale, halves away from zero (lite/kernels/internal/
 one counts as 0, so it becomes the zero point.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Arrays, Op, Sample, Types, channelwise, register
 from workbench.ir.types import TensorType
-from workbench.ops._quantized import check, clipped, result
+from workbench.ops._quantized import FORMS, Reals, check, clipped, reals, result
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """wb_quantize: one of the forms reads the scale, the other what is divided by it."""
+
+    count: int
+    form: int
+    scale: float
+    per_scale: float
+    zero: int
 
 
 def infer(x: TensorType, *, scale: float, zero_point: int, form: str, mask: bool) -> Types:
@@ -46,12 +58,8 @@ def samples(rng: np.random.Generator) -> list[Sample]:
     ]
 
 
-def function(x: TensorType, *, form: str, **_: Any) -> str:
-    return "quantize_s8" if form == "rounded" else "quantize_tflite_s8"
-
-
-def literals(x: TensorType, *, scale: float, zero_point: int, form: str, mask: bool) -> Literals:
-    return [x.elements, 1 / scale if form == "rounded" else scale, zero_point]
+def parameters(x: TensorType, *, scale: float, zero_point: int, form: str, mask: bool) -> Quantize:
+    return Quantize(x.elements, FORMS[form], scale, 1 / scale, zero_point)
 
 
 def infer_back(x: TensorType, *, scale: float, zero_point: int) -> TensorType:
@@ -73,11 +81,11 @@ def samples_back(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.quantize", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
     attrs={"scale": REQUIRED, "zero_point": 0, "form": "rounded", "mask": False}, training={"mask": True},
-    kernel=Kernel("quantize_s8.h", function, literals, results=2),
+    kernel=Kernel("quantize_s8.h", "quantize_s8", record=Quantize, parameters=parameters, results=2),
 ))  # fmt: skip
 register(Op(
     name="qnn.dequantize", infer=infer_back, evaluate=evaluate_back, samples=samples_back, ties=channelwise,
     grads=(lambda build, dy, x, **_: dy,), attrs={"scale": REQUIRED, "zero_point": 0}, dtypes={0: ("int8",)},
-    kernel=Kernel("quantize_s8.h", "dequantize_s8", lambda x, *, scale, zero_point: [x.elements, scale, zero_point]),
+    kernel=Kernel("quantize_s8.h", "dequantize_s8", record=Reals, parameters=reals),
     instructions=(0, 7.1),
 ))  # fmt: skip

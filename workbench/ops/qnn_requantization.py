@@ -4,6 +4,8 @@ factor = x_scale · s / y_scale, in double precision; see _quantized for the two
 folded at compile time (fold-constants) and only its table is in the firmware.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from workbench.errors import ShapeError
@@ -11,6 +13,20 @@ from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._quantized import FORMS, multiplier
+
+
+@dataclass(frozen=True)
+class Requantization:
+    """wb_requantization: the scales in double precision, as C."""
+
+    filters: int
+    form: int
+    x_scale: str
+    y_scale: str
+
+
+def parameters(s: TensorType, *, x_scale: float, y_scale: float, form: str) -> Requantization:
+    return Requantization(s.shape[0], FORMS[form], repr(x_scale), repr(y_scale))
 
 
 def infer(s: TensorType, *, x_scale: float, y_scale: float, form: str) -> TensorType:
@@ -39,9 +55,6 @@ register(Op(
     name="qnn.requantization", infer=infer, evaluate=evaluate, samples=samples,
     attrs={"x_scale": REQUIRED, "y_scale": REQUIRED, "form": "rounded"}, parameters={0: "scale"},
     ties=lambda s, **_: ({0: "out"}, {1: "out"}),
-    kernel=Kernel(
-        "requantization_s8.h", "requantization_s8",
-        lambda s, *, x_scale, y_scale, form: [s.shape[0], FORMS[form], repr(x_scale), repr(y_scale)],
-    ),
+    kernel=Kernel("requantization_s8.h", "requantization_s8", record=Requantization, parameters=parameters),
     instructions=(0, 0),  # its operands are constants: done when it is compiled
 ))  # fmt: skip

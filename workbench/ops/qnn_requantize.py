@@ -3,15 +3,25 @@
 Its clip makes it an activation too: a ReLU is one whose lowest value is y_zero_point.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import Arrays, Op, Sample, Types, channelwise, register
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
+from workbench.ops._quantized import ATTRS, FORMS, Factor, check, clipped, factor_of, multiplied, multiplier, result
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """wb_rescale."""
+
+    count: int
+    zero_x: int
+    factor: Factor
 
 
 def infer(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str,
@@ -30,9 +40,10 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, **_: Any) -> Value
     return build.apply_mask(dy, y[1])
 
 
-def literals(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
-             form: str, mask: bool) -> Literals:  # fmt: skip
-    return [x.elements, FORMS[form], x_zero_point, y_zero_point, *clip, *multiplier(x_scale / y_scale, form)]
+def parameters(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
+               form: str, mask: bool) -> Rescale:  # fmt: skip
+    factor = factor_of(*multiplier(x_scale / y_scale, form), form, y_zero_point, clip)
+    return Rescale(x.elements, x_zero_point, factor)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -49,5 +60,5 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.requantize", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",)},
-    kernel=Kernel("rescale_s8.h", "rescale_s8", literals, results=2, in_place=(0,)),
+    kernel=Kernel("rescale_s8.h", "rescale_s8", record=Rescale, parameters=parameters, results=2, in_place=(0,)),
 ))  # fmt: skip

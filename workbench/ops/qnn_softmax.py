@@ -4,6 +4,7 @@ In whole numbers, so that C does the same: as TensorFlow Lite's reference, to th
 (lite/kernels/internal/reference/softmax.h; its functions stand in _fixed_point.py).
 """
 
+from dataclasses import dataclass
 from math import floor
 
 import numpy as np
@@ -19,6 +20,17 @@ INTEGER_BITS, SUM_BITS = 5, 12  # of the scaled difference to the largest logit,
 FRACTION = 31 - INTEGER_BITS
 
 
+@dataclass(frozen=True)
+class Softmax:
+    """wb_softmax_s8: see `scaling`."""
+
+    batch: int
+    classes: int
+    m: int
+    shift: int
+    lowest: int
+
+
 def infer(x: TensorType, *, x_scale: float, beta: float) -> TensorType:
     check("qnn.softmax", x, x_scale, x.zero_point)
     if x.rank != 2 or x.shape[1] >= 1 << SUM_BITS or not beta > 0:
@@ -31,6 +43,11 @@ def scaling(x_scale: float, beta: float) -> tuple[int, int, int]:
     """Multiplier and shift that bring a difference of logits to 5 integer bits, and the lowest that they can hold."""
     m, shift = multiplier(min(beta * x_scale * (1 << FRACTION), float(LIMIT)), "tflite")
     return m, shift, -floor(((1 << INTEGER_BITS) - 1) * 2.0 ** (FRACTION - shift))
+
+
+def parameters(x: TensorType, *, x_scale: float, beta: float) -> Softmax:
+    batch, classes = x.shape
+    return Softmax(batch, classes, *scaling(x_scale, beta))
 
 
 def below_largest(x: np.ndarray, m: int, shift: int, lowest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,6 +98,5 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.softmax", infer=infer, evaluate=evaluate, samples=samples, dtypes={0: ("int8",)},
     attrs={"x_scale": REQUIRED, "beta": 1.0},
-    kernel=Kernel("softmax_s8.h", "softmax_s8",
-                  lambda x, *, x_scale, beta: [*x.shape, *scaling(x_scale, beta)]),
+    kernel=Kernel("softmax_s8.h", "softmax_s8", record=Softmax, parameters=parameters),
 ))  # fmt: skip

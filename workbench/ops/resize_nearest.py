@@ -4,18 +4,32 @@ each pixel of x became. As TensorFlow Lite finds it, in float32 (kernels/interna
     row of x = ⌊(row of y + half) · H / size⌋        rounded, of H - 1 and size - 1, where corners are aligned
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Attrs, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._tables import in_flash
 
 LARGEST = 2**15 - 1  # rows or columns: the kernels' tables hold int16
+
+
+@dataclass(frozen=True)
+class ResizeNearest:
+    """wb_resize_nearest: images of x and of y, and tables: the row and the column of x that each of y repeats."""
+
+    planes: int
+    height: int
+    width: int
+    rows: int
+    columns: int
+    down: str
+    across: str
 
 
 def infer(x: TensorType, *, size: Ints, align_corners: bool, half_pixel_centers: bool) -> TensorType:
@@ -62,13 +76,14 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, size: Ints, **how:
     return build.resize_nearest_grad(dy, size=x.shape[2:], **how)
 
 
-def literals(x: TensorType, *, size: Ints, **how: Any) -> Literals:
-    return _literals(x.shape[:2], x.shape[2:], size, how)
+def parameters(x: TensorType, *, size: Ints, **how: Any) -> ResizeNearest:
+    return _resizing(x.shape[0] * x.shape[1], x.shape[2:], size, how)
 
 
-def _literals(planes: Ints, pixels: Ints, new: Ints, how: Attrs) -> Literals:
-    """Planes, rows and columns of x and of y, and two tables: the row and the column of x that each of y repeats."""
-    return [planes[0] * planes[1], *pixels, *new, *map(in_flash, _rows_and_columns(pixels, new, how))]
+def _resizing(planes: int, pixels: Ints, new: Ints, how: Attrs) -> ResizeNearest:
+    (height, width), (rows, columns) = pixels, new
+    down, across = map(in_flash, _rows_and_columns(pixels, new, how))
+    return ResizeNearest(planes, height, width, rows, columns, down, across)
 
 
 CASES = (  # shape, size, align_corners, half_pixel_centers
@@ -105,8 +120,8 @@ def grad_dy(build: Builder, g: Value, dy: Value, *, y: Values, size: Ints, **how
     return build.resize_nearest(g, size=dy.shape[2:], **how)
 
 
-def literals_grad(dy: TensorType, *, size: Ints, **how: Any) -> Literals:
-    return _literals(dy.shape[:2], size, dy.shape[2:], how)
+def parameters_grad(dy: TensorType, *, size: Ints, **how: Any) -> ResizeNearest:
+    return _resizing(dy.shape[0] * dy.shape[1], size, dy.shape[2:], how)
 
 
 def samples_grad(rng: np.random.Generator) -> list[Sample]:
@@ -121,10 +136,11 @@ _ATTRS = {"size": REQUIRED, "align_corners": False, "half_pixel_centers": False}
 register(Op(
     name="nn.resize_nearest", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs=_ATTRS,
     dtypes={0: ("float32", "int8")}, ties=channelwise, int8=Int8Form("unchanged"),
-    kernel=Kernel("resize_nearest_f32.h",
-                  lambda x, **_: "resize_nearest_s8" if x.dtype == "int8" else "resize_nearest_f32", literals),
+    kernel=Kernel("resize_nearest_f32.h", {"float32": "resize_nearest_f32", "int8": "resize_nearest_s8"},
+                  record=ResizeNearest, parameters=parameters),
 ))  # fmt: skip
 register(Op(
     name="nn.resize_nearest_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
-    attrs=_ATTRS, kernel=Kernel("resize_nearest_f32.h", "resize_nearest_grad_f32", literals_grad),
+    attrs=_ATTRS,
+    kernel=Kernel("resize_nearest_f32.h", "resize_nearest_grad_f32", record=ResizeNearest, parameters=parameters_grad),
 ))  # fmt: skip

@@ -6,19 +6,36 @@
 Attributes name a number for each axis but the first, so that they are right for any batch.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, Ties, register
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._loops import joined, numbers, row_major
+from workbench.ops._loops import Loops, loops, row_major
 
-DEPTH = 6  # loops of the kernels
+
+@dataclass(frozen=True)
+class Slice:
+    """wb_slice: the part's first element in the larger array, and its axes there."""
+
+    first: int
+    loops: Loops
+
+
+@dataclass(frozen=True)
+class Pad:
+    """wb_pad: a slice of the result, which has so many elements, and what all others are."""
+
+    elements: int
+    first: int
+    loops: Loops
+    value: float
 
 
 def infer(x: TensorType, *, begin: Ints, size: Ints, strides: Ints) -> TensorType:
@@ -27,7 +44,7 @@ def infer(x: TensorType, *, begin: Ints, size: Ints, strides: Ints) -> TensorTyp
     if min(size) < 1 or any(end >= count for end, count in zip(ends, x.shape[1:], strict=True)):
         raise ShapeError(f"slice: {list(size)} elements from {list(begin)} on, strides {list(strides)}, do not lie in "
                          f"{x} behind its batch axis")  # fmt: skip
-    literals(x, begin=begin, size=size, strides=strides)
+    parameters(x, begin=begin, size=size, strides=strides)
     return TensorType((x.shape[0], *size), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
@@ -53,12 +70,16 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, begin: Ints, size:
     return build.pad(dy, low=begin, high=high, strides=strides)
 
 
-def literals(x: TensorType, *, begin: Ints, size: Ints, strides: Ints) -> Literals:
-    """The first element in x, and (size, stride in x) of each axis of y."""
-    apart = row_major(x.shape)
+def parameters(x: TensorType, *, begin: Ints, size: Ints, strides: Ints) -> Slice:
+    return _part("slice", x.shape, (x.shape[0], *size), begin, strides)
+
+
+def _part(what: str, larger: Ints, shape: Ints, begin: Ints, strides: Ints) -> Slice:
+    """Where a part of this shape lies in the larger array."""
+    apart = row_major(larger)
     steps = [apart[0], *(each * s for each, s in zip(apart[1:], strides, strict=True))]
     first = sum(b * each for b, each in zip(begin, apart[1:], strict=True))
-    return [first, *numbers("slice", joined((x.shape[0], *size), steps), DEPTH)]
+    return Slice(first, loops(what, shape, steps))
 
 
 def ties(x: TensorType, **attrs: Any) -> Ties:
@@ -93,7 +114,7 @@ def infer_pad(x: TensorType, *, low: Ints, high: Ints, strides: Ints, value: flo
     _check("pad", x, low=low, high=high, strides=strides)
     if x.dtype == "int8" and value not in range(-128, 128):
         raise ShapeError(f"pad: {value} is no value of {x}")
-    literals_pad(x, low=low, high=high, strides=strides, value=value)
+    parameters_pad(x, low=low, high=high, strides=strides, value=value)
     return TensorType(_padded(x.shape, low, high, strides), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
@@ -112,13 +133,10 @@ def grad_pad(build: Builder, dy: Value, x: Value, *, y: Values, low: Ints, strid
     return build.slice(dy, begin=low, size=x.shape[1:], strides=strides)
 
 
-def literals_pad(x: TensorType, *, low: Ints, high: Ints, strides: Ints, value: float) -> Literals:
-    """The elements of y, the first one of x in y, and (size, stride in y) of each axis of x."""
+def parameters_pad(x: TensorType, *, low: Ints, high: Ints, strides: Ints, value: float) -> Pad:
     shape = _padded(x.shape, low, high, strides)
-    apart = row_major(shape)
-    steps = [apart[0], *(each * s for each, s in zip(apart[1:], strides, strict=True))]
-    first = sum(b * each for b, each in zip(low, apart[1:], strict=True))
-    return [shape[0] * apart[0], first, *numbers("pad", joined(x.shape, steps), DEPTH), value]
+    part = _part("pad", shape, x.shape, low, strides)
+    return Pad(prod(shape), part.first, part.loops, float(value))
 
 
 def samples_pad(rng: np.random.Generator) -> list[Sample]:
@@ -134,17 +152,15 @@ def samples_pad(rng: np.random.Generator) -> list[Sample]:
     return cases
 
 
-def _of_dtype(name: str) -> Callable[..., str]:
-    return lambda x, **_: f"{name}_s8" if x.dtype == "int8" else f"{name}_f32"
-
-
 register(Op(
     name="slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=ties,
     attrs={"begin": REQUIRED, "size": REQUIRED, "strides": REQUIRED}, dtypes={0: ("float32", "int8")},
-    int8=Int8Form("unchanged"), kernel=Kernel("slice_f32.h", _of_dtype("slice"), literals),
+    int8=Int8Form("unchanged"),
+    kernel=Kernel("slice_f32.h", {"float32": "slice_f32", "int8": "slice_s8"}, record=Slice, parameters=parameters),
 ))  # fmt: skip
 register(Op(
     name="pad", infer=infer_pad, evaluate=evaluate_pad, grads=(grad_pad,), samples=samples_pad, ties=ties,
     attrs={"low": REQUIRED, "high": REQUIRED, "strides": REQUIRED, "value": 0.0}, dtypes={0: ("float32", "int8")},
-    int8=Int8Form("padded"), kernel=Kernel("slice_f32.h", _of_dtype("pad"), literals_pad),
+    int8=Int8Form("padded"),
+    kernel=Kernel("slice_f32.h", {"float32": "pad_f32", "int8": "pad_s8"}, record=Pad, parameters=parameters_pad),
 ))  # fmt: skip

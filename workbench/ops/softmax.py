@@ -1,5 +1,8 @@
 """nn.softmax: y = exp(x) / Σ exp(x) of each row; what inference ends in. Training computes its loss from the logits."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
@@ -7,6 +10,19 @@ from workbench.ir.kernel import Kernel
 from workbench.ir.op import Op, Sample, register
 from workbench.ir.ranges import EPSILON, ROUNDINGS, Range, known, near
 from workbench.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """wb_softmax."""
+
+    batch: int
+    classes: int
+
+
+def parameters(x: TensorType, *_: TensorType, **__: Any) -> Softmax:
+    """`Kernel.parameters` of what works on logits, one row an image."""
+    return Softmax(*x.shape)
 
 
 def infer(x: TensorType) -> TensorType:
@@ -48,5 +64,5 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="nn.softmax", infer=infer, evaluate=evaluate, within=within, samples=samples,
-    kernel=Kernel("softmax_f32.h", "softmax_f32", lambda x: list(x.shape)),
+    kernel=Kernel("softmax_f32.h", "softmax_f32", record=Softmax, parameters=parameters),
 ))  # fmt: skip

@@ -17,7 +17,8 @@ from workbench.ir.op import Op, Sample, register
 from workbench.ir.ranges import Range, known, near
 from workbench.ir.types import TensorType
 from workbench.objective import CROSS_ENTROPY
-from workbench.ops.softmax import exponentials, probabilities
+from workbench.ops import softmax
+from workbench.ops.softmax import Softmax, exponentials, probabilities
 
 
 def _check(name: str, logits: TensorType, labels: TensorType) -> None:
@@ -95,13 +96,15 @@ register(Op(
     name="nn.softmax_cross_entropy", infer=infer, evaluate=evaluate, within=within,
     grads=(grad_logits, None), samples=samples,
     loss=CROSS_ENTROPY, dtypes={1: ("int32",)},
-    kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_f32", lambda x, _: list(x.shape)),
+    kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_f32", record=Softmax,
+                  parameters=softmax.parameters),
     instructions=(0, 57.4),
 ))  # fmt: skip
 register(Op(
     name="nn.softmax_cross_entropy_grad", infer=infer_grad, evaluate=evaluate_grad, within=within_grad,
     samples=samples,
     dtypes={1: ("int32",)},
-    kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_grad_f32", lambda x, _: list(x.shape)),
+    kernel=Kernel("softmax_cross_entropy_f32.h", "softmax_cross_entropy_grad_f32", record=Softmax,
+                  parameters=softmax.parameters),
     instructions=(0, 60.7),
 ))  # fmt: skip

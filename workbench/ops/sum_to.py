@@ -4,17 +4,28 @@ The gradient of an operand that was read again and again along those axes (see _
 where the two were multiplied; b may be int8. Where nothing is summed, y is the product alone and may lie over x.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.ranges import Range, exactly, known, sums
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both
+from workbench.ops._broadcast import SHAPES, Broadcast, broadcast, shape_of_both
 from workbench.ops._in_order import in_order
+
+
+@dataclass(frozen=True)
+class SumTo:
+    """wb_sum_to: the elements of y, loops over x, with the steps in y and in b, and the zero point of an int8 b."""
+
+    count: int
+    loops: Broadcast
+    times: float
+    zero: int
 
 
 def infer(x: TensorType, b: TensorType | None = None, *, newshape: Ints, times: float, zero_point: int) -> TensorType:
@@ -50,13 +61,9 @@ def within(x: Range, b: Range | None = None, *, zero_point: int, times: float, *
     return total if times > 0 else Range(-total.high, -total.low)
 
 
-def function(x: TensorType, b: TensorType | None = None, **_: Any) -> str:
-    return "sum_to_s8" if b and b.dtype == "int8" else "sum_to_f32"
-
-
-def literals(x: TensorType, b: TensorType | None = None, *, newshape: Ints, times: float, zero_point: int) -> Literals:
+def parameters(x: TensorType, b: TensorType | None = None, *, newshape: Ints, times: float, zero_point: int) -> SumTo:
     other = b.shape if b else (1,) * x.rank
-    return [TensorType(newshape).elements, loops_literal(x.shape, newshape, other), times, zero_point]
+    return SumTo(TensorType(newshape).elements, broadcast(x.shape, newshape, other), times, zero_point)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -73,5 +80,6 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="sum_to", infer=infer, evaluate=evaluate, within=within, samples=samples,
     attrs={"newshape": REQUIRED, "times": 1.0, "zero_point": 0}, dtypes={1: ("float32", "int8")},
-    kernel=Kernel("sum_to_f32.h", function, literals, in_place=(0,), operands=2),
+    kernel=Kernel("sum_to_f32.h", {"float32": "sum_to_f32", "int8": "sum_to_s8"}, by=1, record=SumTo,
+                  parameters=parameters, in_place=(0,), operands=2),
 ))  # fmt: skip

@@ -1,23 +1,19 @@
 """transpose: axis i of y is axis axes[i] of x, the data moved accordingly; the gradient is the inverse permutation."""
 
-from typing import Any
-
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, register
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._loops import joined, numbers, row_major
-
-DEPTH = 6  # nested loops of the kernel
+from workbench.ops._loops import Loops, loops, row_major
 
 
 def infer(x: TensorType, *, axes: Ints) -> TensorType:
     if sorted(axes) != list(range(x.rank)):
         raise ShapeError(f"transpose: axes name each of the {x.rank} axes of {x} once; got {list(axes)}")
-    copy_literals(x.shape, axes)
+    reordered(x.shape, axes)
     return TensorType(tuple(x.shape[axis] for axis in axes), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
 
@@ -29,14 +25,10 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, axes: Ints) -> Val
     return build.transpose(dy, axes=tuple(axes.index(axis) for axis in range(len(axes))))
 
 
-def copy_literals(shape: Ints, axes: Ints) -> list[int]:
-    """The immediates of transpose_f32 for an array of this shape whose axes are to be in this order."""
+def reordered(shape: Ints, axes: Ints) -> Loops:
+    """The parameters of transpose_f32 for an array of this shape whose axes are to be in this order."""
     strides = row_major(shape)
-    return numbers("transpose", joined([shape[axis] for axis in axes], [strides[axis] for axis in axes]), DEPTH)
-
-
-def literals(x: TensorType, *, axes: Ints) -> Literals:
-    return copy_literals(x.shape, axes)
+    return loops("transpose", [shape[axis] for axis in axes], [strides[axis] for axis in axes])
 
 
 CASES = (
@@ -56,12 +48,9 @@ def samples(rng: np.random.Generator) -> list[Sample]:
     return [*(Sample((rng.normal(size=shape),), {"axes": axes}) for shape, axes in CASES), *int8]
 
 
-def function(x: TensorType, **_: Any) -> str:
-    return "transpose_s8" if x.dtype == "int8" else "transpose_f32"
-
-
 register(Op(
     name="transpose", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs={"axes": REQUIRED},
     dtypes={0: ("float32", "int8")}, int8=Int8Form("unchanged"),
-    kernel=Kernel("transpose_f32.h", function, literals),
+    kernel=Kernel("transpose_f32.h", {"float32": "transpose_f32", "int8": "transpose_s8"}, record=Loops,
+                  parameters=lambda x, *, axes: reordered(x.shape, axes)),
 ))  # fmt: skip

@@ -1,0 +1,67 @@
+"""What every header of kernels keeps to."""
+
+import re
+
+import pytest
+
+from workbench.kernels import declared
+
+HEADERS = {path.name: path.read_text() for path in sorted((declared.templates() / "kernels").glob("*.h"))}
+MOST = 14  # parameters of a C function; a struct is one
+STILL_LONG = {
+    "add_rows_s8.h",
+    "add_s8.h",
+    "conv2d_backward_weight_f32.h",
+    "conv2d_backward_weight_s8.h",
+    "conv2d_backward_weight_update_f32.h",
+    "conv2d_backward_weight_update_s8.h",
+    "conv2d_f32.h",
+    "conv2d_rows_f32.h",
+    "conv2d_rows_s8.h",
+    "conv2d_s8.h",
+    "conv2d_transpose_f32.h",
+    "conv2d_transpose_rows_f32.h",
+    "conv2d_transpose_s8.h",
+    "conv2d_transpose_slice_f32.h",
+    "conv2d_transpose_slice_s8.h",
+    "max_pool2d_each.h",
+    "max_pool2d_rows_f32.h",
+    "pointwise_s8.h",
+    "sgd_s8.h",
+    "squares_f32.h",
+    "squares_s8.h",
+    "sum_update_s8.h",
+    "transposed_conv2d_s8.h",
+    "windows_f32.h",
+}
+
+
+def long_functions(text: str) -> list[str]:
+    """The functions of a header that take more than MOST parameters, inner ones and those of macros too."""
+    return [name for name, kinds in declared.functions_in(text) if len(kinds) > MOST]
+
+
+def test_no_function_takes_more_than_a_reader_can_tell_apart():
+    found = {name: long_functions(text) for name, text in HEADERS.items()}
+    assert {name for name, functions in found.items() if functions} == STILL_LONG, found
+
+
+@pytest.mark.parametrize("count", [0, 1, 14, 15, 16])
+@pytest.mark.parametrize("form", [
+    "WB_KERNEL void f({}) {{ }}",
+    "WB_KERNEL const float *f({})\n{{\n}}\n",
+    "#define WB_F(NAME, TYPE) \\\nWB_KERNEL void NAME({}) \\\n{{ \\\n}}\n",
+    "#define WB_F(SUFFIX) WB_KERNEL int f_##SUFFIX({}) {{ return 1; }}",
+    "WB_KERNEL void WB_NAMED(f)({}) /* of WB_ELEMENT */\n{{\n}}\n",
+])  # fmt: skip
+def test_a_long_function_is_found(form, count):
+    parameters = ", ".join(f"const float *restrict x{index}" for index in range(count))
+    text = form.format(parameters or "void")
+    assert len(declared.functions_in(text)) == 1
+    assert bool(long_functions(text)) == (count > MOST)
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_every_function_is_seen(name):
+    text = re.sub(r"#define WB_KERNEL .*", "", HEADERS[name])
+    assert len(re.findall(r"\bWB_KERNEL\s", text)) == len(declared.functions_in(text))
