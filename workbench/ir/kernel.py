@@ -21,7 +21,8 @@ class Kernel:
     function     its name; where dtypes have kernels of their own: the dtype of operand `by` -> its name
     record       a frozen dataclass: the fields of the struct that the function takes first, by name (see
                  kernels/declared.py, which holds the two against each other); None: it takes none
-    parameters   from (*types, **attrs) an instance of `record`: numbers, records within, or C as it stands
+    parameters   from (*types, **attrs) an instance of `record`: numbers, several in a tuple, records within, or C as it
+                 stands
     views        operands, by index, that are passed as views (tiles.h); with one of them, or `gives_view`, a wb_tile
                  stands before the operands. All others are passed by their address
     gives_view   the first result is passed as a view, too

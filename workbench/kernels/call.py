@@ -41,11 +41,13 @@ def _lines(text: str) -> list[str]:
 
 def record_text(record: Any) -> str:
     """A record as a designated initializer; records within it too."""
-    parts = []
-    for each in fields(record):
-        value = getattr(record, each.name)
-        parts.append(f".{each.name} = {record_text(value) if is_dataclass(value) else c_literal(value)}")
-    return f"{{ {', '.join(parts)} }}"
+    return f"{{ {', '.join(f'.{each.name} = {_value(getattr(record, each.name))}' for each in fields(record))} }}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"{{ {', '.join(map(_value, value))} }}"
+    return record_text(value) if is_dataclass(value) else c_literal(value)
 
 
 def c_literal(value: int | float | str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import get_type_hints
+from typing import get_origin, get_type_hints
 
 from workbench.errors import GraphError
 from workbench.ir.kernel import Kernel
@@ -70,13 +70,11 @@ def _declared(text: str) -> Header:
 
 
 def _declarations(body: str) -> Iterable[tuple[str, str]]:
-    """(field, type) of `int kh, kw; const float *w;`"""
+    """(field, type) of `int kh, n[3]; const float *w;`: int, int[], float*."""
     for line in filter(None, map(str.strip, body.split(";"))):
-        first, *others = (each.strip() for each in line.split(","))
-        kind, name = _type_of(first), re.findall(r"\w+", first)[-1]
-        yield name, kind
-        for other in others:
-            yield re.findall(r"\w+", other)[-1], kind.rstrip("*") + "*" * other.count("*")
+        kind = _type_of(line.partition(",")[0]).rstrip("*[]")
+        for each in line.split(","):
+            yield _words(each)[-1], kind + "*" * each.count("*") + "[]" * each.count("[")
 
 
 def _split(parameters: str) -> list[str]:
@@ -85,8 +83,13 @@ def _split(parameters: str) -> list[str]:
 
 def _type_of(declaration: str) -> str:
     """'wb_conv2d' of `wb_conv2d p`, 'float*' of `const float *restrict x`."""
-    words = [word for word in re.findall(r"\w+", declaration) if word not in ("const", "restrict")]
+    words = [word for word in _words(declaration) if word not in ("const", "restrict")]
     return " ".join(words[:-1]) + "*" * declaration.count("*")
+
+
+def _words(declaration: str) -> list[str]:
+    """Its type and name: what stands before the number of an array's elements."""
+    return re.findall(r"\w+", declaration.partition("[")[0])
 
 
 def forget() -> None:
@@ -130,5 +133,7 @@ def _fields_agree(what: str, record: type, struct: str, structs: Mapping[str, Ma
         inner = is_dataclass(kinds[name])
         if inner != (there[name] in structs):
             raise GraphError(f"{what}: {name!r} is a record on one side only")
+        if (get_origin(kinds[name]) is tuple) != there[name].endswith("[]"):
+            raise GraphError(f"{what}: {name!r} is several numbers on one side only")
         if inner:
             _fields_agree(f"{what}, {name}", kinds[name], there[name], structs)
