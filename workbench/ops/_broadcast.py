@@ -5,6 +5,7 @@
 The gradient of an operand is summed over the axes along which it was read again (see sum_to).
 """
 
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -13,6 +14,23 @@ from workbench.ir.build import Builder, Value
 from workbench.ir.types import Ints, TensorType
 
 LOOPS = 4  # that kernels/broadcast.h has
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """wb_broadcast: how often each loop runs, and the steps of a and of b in it."""
+
+    n: Ints
+    a: Ints
+    b: Ints
+
+
+@dataclass(frozen=True)
+class Two:
+    """wb_two_f32: the operation by its name in C, and the loops."""
+
+    how: str
+    loops: Broadcast
 
 
 def shape_of_both(what: str, a: TensorType, b: TensorType) -> tuple[int, ...]:
@@ -40,15 +58,27 @@ def _loops(shape: Ints, *operands: Ints) -> list[tuple[int, tuple[bool, ...]]]:
     return loops
 
 
-def loops_literal(shape: Ints, a: Ints, b: Ints) -> str:
-    """A wb_broadcast in C: the length of each loop, then the steps of a, then those of b."""
+def broadcast(shape: Ints, a: Ints, b: Ints) -> Broadcast:
+    """The loops that make a result of this shape, of operands of these shapes."""
     loops = _loops(shape, a, b)
     loops = [(1, (False, False))] * (LOOPS - len(loops)) + loops
-    rows = [[size for size, _ in loops]]
-    for operand in range(2):
+
+    def steps(operand: int) -> Ints:
         inside = [prod(size for size, moves in loops[at + 1 :] if moves[operand]) for at in range(LOOPS)]
-        rows.append([step * moves[operand] for step, (_, moves) in zip(inside, loops, strict=True)])
-    return f"(wb_broadcast){{ {', '.join('{ ' + ', '.join(map(str, row)) + ' }' for row in rows)} }}"
+        return tuple(step * moves[operand] for step, (_, moves) in zip(inside, loops, strict=True))
+
+    return Broadcast(tuple(size for size, _ in loops), steps(0), steps(1))
+
+
+def loops_of_both(a: TensorType, b: TensorType) -> Broadcast:
+    return broadcast(shape_of_both("broadcast", a, b), a.shape, b.shape)
+
+
+def loops_literal(shape: Ints, a: Ints, b: Ints) -> str:
+    """A wb_broadcast in C."""
+    loops = broadcast(shape, a, b)
+    rows = (f"{{ {', '.join(map(str, row))} }}" for row in (loops.n, loops.a, loops.b))
+    return f"(wb_broadcast){{ {', '.join(rows)} }}"
 
 
 def ties_of_both(a: TensorType, b: TensorType, **_: Any) -> tuple[dict[int, str], ...]:
