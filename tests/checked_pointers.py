@@ -119,7 +119,7 @@ def _checked(text: str) -> str:
     text = re.sub(r"#define WB_KERNEL .*", "#define WB_KERNEL static inline", text)
     text = re.sub(r'__asm\("" : "\+r"\(\w+\)\);', ";", text)  # hides from gcc what a value is: changes nothing
     text = re.sub(rf"\b((?:const )?{ELEMENT}) \*(?:const |restrict )*", r"ptr<\1> ", text)
-    text = re.sub(r"\bvoid \*scratch", "ptr<float> scratch", text)
+    text = re.sub(r"\b(?:const )?void \*(?:restrict )?(scratch|places)\b", r"ptr<float> \1", text)
 
     def of_all(declaration):  # float *p = …, *q = …;
         return re.sub(r", \*(?=\w+(?: =|,|;))", ", ", declaration[0])

@@ -76,7 +76,7 @@ def one_graph(cases) -> tuple[Graph, dict[str, np.ndarray], dict[str, tuple[Valu
     """Every sample in one graph, what to feed it, and case id -> its results; views have no kernel and are left out."""
     builder, feeds, made, outputs = Builder(), {}, {}, []
     for case, op, sample in cases:
-        if op.kernel is None:
+        if not op.runs_alone:
             continue
         operands, taken = [], op.taken(sample.attrs)
         for index, array in enumerate(in_dtype(sample.operands, np.float32)):

@@ -1,8 +1,9 @@
-/* apply_mask_f32.h - dx[i] = bit first + i of the mask ? dy[i] : 0, lowest bit of a word first. dx may be dy. */
+/* apply_mask_f32.h - dx = the mask's bit is set ? dy : 0, lowest bit of a word first. dx may be dy. */
 #pragma once
-#include "wb_kernel.h"
+#include "tiles.h"
 
-WB_KERNEL void apply_mask_f32(int count, int first, const float *dy, const uint32_t *restrict mask, float *dx)
+/* Elements whose bits begin at `first`. */
+WB_KERNEL void apply_mask_run_f32(int count, const float *dy, const uint32_t *restrict mask, int first, float *dx)
 {
     mask += first / 32;
     for (int done = 0, bit = first % 32; done < count; bit = 0) {
@@ -12,4 +13,11 @@ WB_KERNEL void apply_mask_f32(int count, int first, const float *dy, const uint3
             *dx++ = bits & 1u ? *dy : 0.0f;
         done += here;
     }
+}
+
+WB_KERNEL void apply_mask_f32(wb_shape p, wb_tile t, wb_view_f32 dy, const uint32_t *restrict mask, wb_view_f32 dx)
+{
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, wb_joined_in(t, p), dy, dx, dx);
+    WB_FOR_RUNS(runs, t, n, c, r)
+        apply_mask_run_f32(runs.length, wb_row_of_f32(dy, n, c, r), mask, wb_row_in(p, n, c, r), wb_row_of_f32(dx, n, c, r));
 }

@@ -1,14 +1,17 @@
 /* bias_add_f32.h - y[n][c][i] = x[n][c][i] + b[c]. y may be x. */
 #pragma once
-#include "wb_kernel.h"
+#include "tiles.h"
 
-WB_KERNEL void bias_add_f32(int batch, int channels, int plane, const float *x, const float *restrict b, float *y)
+WB_KERNEL void bias_add_run_f32(int count, float bias, const float *x, float *y)
 {
-    for (int n = 0; n < batch; ++n)
-        for (int c = 0; c < channels; ++c) {
-            const float bias = b[c];
 #pragma GCC unroll 4
-            for (int i = 0; i < plane; ++i)
-                *y++ = *x++ + bias;
-        }
+    for (int i = 0; i < count; ++i)
+        *y++ = *x++ + bias;
+}
+
+WB_KERNEL void bias_add_f32(wb_shape p, wb_tile t, wb_view_f32 x, const float *restrict b, wb_view_f32 y)
+{
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_A_CHANNEL, x, y, y);
+    WB_FOR_RUNS(runs, t, n, c, r)
+        bias_add_run_f32(runs.length, b[c], wb_row_of_f32(x, n, c, r), wb_row_of_f32(y, n, c, r));
 }

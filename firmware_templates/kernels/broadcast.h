@@ -1,6 +1,6 @@
 /* broadcast.h - two operands, one of which may be read again and again along an axis: its step there is 0. */
 #pragma once
-#include "wb_kernel.h"
+#include "tiles.h"
 
 enum { WB_PLUS, WB_MINUS, WB_TIMES };
 

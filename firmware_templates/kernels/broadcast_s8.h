@@ -1,7 +1,7 @@
 /* broadcast_s8.h - y = clip(a + b), clip(a - b) or clip(a * b) of int8, rescaled; y may lie over an operand of its shape. */
 #pragma once
-#include "add_s8.h"
 #include "broadcast.h"
+#include "requantize_s8.h"
 
 /* Multipliers and shifts of a, of b, and of both: WB_TFLITE as its reference has them. A WB_ROUNDED sum has one shift to the
  * right and whole factors of a and b; a product is rescaled as any layer's sum. */
@@ -9,6 +9,19 @@ typedef struct {
     int how, form, zero_a, zero_b, zero_y, low, high;
     int a_m, a_shift, b_m, b_shift, m, shift;
 } wb_pair_s8;
+
+typedef struct {
+    wb_pair_s8 pair;
+    wb_broadcast loops;
+} wb_two_s8;
+
+/* alike: a and b are of this shape, too, and `loops` is not needed. */
+typedef struct {
+    int alike;
+    wb_shape shape;
+    wb_pair_s8 pair;
+    wb_broadcast loops;
+} wb_add_s8;
 
 WB_KERNEL int8_t wb_of_two_s8(wb_pair_s8 q, int a, int b, uint32_t *mask, int bit)
 {
@@ -20,22 +33,53 @@ WB_KERNEL int8_t wb_of_two_s8(wb_pair_s8 q, int a, int b, uint32_t *mask, int bi
         const int of_b = q.how == WB_PLUS ? q.b_m : -q.b_m;
         return wb_clip_s8(q.low, q.high, q.zero_y + ((a * q.a_m + b * of_b + (1 << (q.shift - 1))) >> q.shift), mask, bit);
     }
-    a = wb_times_tflite(a * (1 << 20), q.a_m, q.a_shift);
-    b = wb_times_tflite(b * (1 << 20), q.b_m, q.b_shift);
-    return wb_clip_s8(q.low, q.high, q.zero_y + wb_times_tflite(q.how == WB_PLUS ? a + b : a - b, q.m, q.shift), mask, bit);
+    const int of_a = wb_times_tflite(a * (1 << 20), q.a_m, q.a_shift);
+    const int of_b = wb_times_tflite(b * (1 << 20), q.b_m, q.b_shift);
+    const int both = q.how == WB_PLUS ? of_a + of_b : of_a - of_b;
+    return wb_clip_s8(q.low, q.high, q.zero_y + wb_times_tflite(both, q.m, q.shift), mask, bit);
 }
 
-WB_KERNEL void broadcast_s8(int count, wb_pair_s8 q, wb_broadcast p, const int8_t *a, const int8_t *b, int8_t *y,
-                            uint32_t *restrict mask)
+WB_KERNEL void broadcast_s8(wb_two_s8 p, const int8_t *a, const int8_t *b, int8_t *y, uint32_t *restrict mask)
 {
+    const wb_broadcast s = p.loops;
     int bit = 0;
-    wb_none_pass(count, mask);
-    for (int i = 0; i < p.n[0]; ++i)
-        for (int j = 0; j < p.n[1]; ++j)
-            for (int k = 0; k < p.n[2]; ++k) {
-                const int8_t *from = a + (i * p.a[0] + j * p.a[1] + k * p.a[2]);
-                const int8_t *other = b + (i * p.b[0] + j * p.b[1] + k * p.b[2]);
-                for (int l = 0; l < p.n[3]; ++l, ++bit)
-                    y[bit] = wb_of_two_s8(q, from[l * p.a[3]], other[l * p.b[3]], mask, bit);
+    wb_none_pass(s.n[0] * s.n[1] * s.n[2] * s.n[3], mask);
+    for (int i = 0; i < s.n[0]; ++i)
+        for (int j = 0; j < s.n[1]; ++j)
+            for (int k = 0; k < s.n[2]; ++k) {
+                const int8_t *from = a + (i * s.a[0] + j * s.a[1] + k * s.a[2]);
+                const int8_t *other = b + (i * s.b[0] + j * s.b[1] + k * s.b[2]);
+                for (int l = 0; l < s.n[3]; ++l, ++bit)
+                    y[bit] = wb_of_two_s8(p.pair, from[l * s.a[3]], other[l * s.b[3]], mask, bit);
             }
+}
+
+/* Elements whose bits of the mask, zero before, begin at `bit`. What the zero points of a WB_ROUNDED sum add is one number. */
+WB_KERNEL void add_run_s8(wb_pair_s8 q, int count, const int8_t *a, const int8_t *b, int8_t *y, uint32_t *restrict mask,
+                          int bit)
+{
+    if (q.form != WB_ROUNDED) {
+        for (int i = 0; i < count; ++i)
+            y[i] = wb_of_two_s8(q, a[i], b[i], mask, bit + i);
+        return;
+    }
+    const int half = (1 << (q.shift - 1)) - q.zero_a * q.a_m - q.zero_b * q.b_m;
+    for (int i = 0; i < count; ++i)
+        y[i] = wb_clip_s8(q.low, q.high, q.zero_y + ((a[i] * q.a_m + b[i] * q.b_m + half) >> q.shift), mask, bit + i);
+}
+
+WB_KERNEL void add_s8(wb_add_s8 p, wb_tile t, wb_view_s8 a, wb_view_s8 b, wb_view_s8 y,
+                      uint32_t *restrict mask)
+{
+    if (!p.alike) {
+        broadcast_s8((wb_two_s8){ p.pair, p.loops }, a.at, b.at, y.at, mask);
+        return;
+    }
+    if (wb_is_everything(t, p.shape))
+        wb_none_pass(wb_row_in(p.shape, t.image_end, 0, 0), mask);
+    const int joined = mask ? wb_joined_in(t, p.shape) : WB_ALL_IMAGES;
+    const wb_runs_in_tile runs = wb_runs_s8(t, p.shape.columns, joined, a, b, y);
+    WB_FOR_RUNS(runs, t, n, c, r)
+        add_run_s8(p.pair, runs.length, wb_row_of_s8(a, n, c, r), wb_row_of_s8(b, n, c, r), wb_row_of_s8(y, n, c, r), mask,
+                   wb_row_in(p.shape, n, c, r));
 }

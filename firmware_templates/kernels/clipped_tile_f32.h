@@ -28,10 +28,9 @@ WB_KERNEL void clip_mask_tile_f32(int activation, wb_shape p, wb_tile t, wb_view
         clip_mask_f32(activation, t.image_end * p.channels * p.rows * p.columns, y.at, mask);
         return;
     }
-    const wb_runs_in_tile runs = wb_runs_in(t, p.columns, wb_joined_f32(t, p.columns, y));
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, wb_joined_in(t, p), y, y, y);
     WB_FOR_RUNS(runs, t, n, c, r)
-        clip_mask_bits_f32(activation, runs.length, wb_row_of_f32(y, n, c, r), mask,
-                           ((n * p.channels + c) * p.rows + r) * p.columns);
+        clip_mask_bits_f32(activation, runs.length, wb_row_of_f32(y, n, c, r), mask, wb_row_in(p, n, c, r));
 }
 
 /* y = clip(x), and the mask, word by word. */
@@ -63,9 +62,8 @@ WB_KERNEL void clipped_grad_run_f32(int activation, int count, const float *dy, 
 
 WB_KERNEL void clipped_tile_f32(int activation, wb_shape p, wb_tile t, wb_view_f32 x, wb_view_f32 y, uint32_t *mask)
 {
-    const int joined = wb_min(wb_joined_f32(t, p.columns, x), wb_joined_f32(t, p.columns, y));
-    const wb_runs_in_tile runs = wb_runs_in(t, p.columns, joined);
-    if (mask && wb_is_everything(t, p) && joined == 3) {
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_ALL_IMAGES, x, y, y);
+    if (mask && wb_is_everything(t, p) && runs.images * runs.channels * runs.rows == 1) {
         clipped_mask_f32(activation, runs.length, x.at, y.at, mask);
         return;
     }
@@ -76,8 +74,7 @@ WB_KERNEL void clipped_tile_f32(int activation, wb_shape p, wb_tile t, wb_view_f
 
 WB_KERNEL void clipped_grad_tile_f32(int activation, wb_shape p, wb_tile t, wb_view_f32 dy, wb_view_f32 y, wb_view_f32 dx)
 {
-    const int joined = wb_min(wb_joined_f32(t, p.columns, y), wb_joined_f32(t, p.columns, dx));
-    const wb_runs_in_tile runs = wb_runs_in(t, p.columns, wb_min(joined, wb_joined_f32(t, p.columns, dy)));
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_ALL_IMAGES, dy, y, dx);
     WB_FOR_RUNS(runs, t, n, c, r)
         clipped_grad_run_f32(activation, runs.length, wb_row_of_f32(dy, n, c, r), wb_row_of_f32(y, n, c, r),
                              wb_row_of_f32(dx, n, c, r));

@@ -1,11 +1,16 @@
-/* pointwise_f32.h - y = f(x) of each element, and dx = dy * f'(v): v is x for the hard swish, else y.
- *
- * `number` is the leaky ReLU's slope below 0. y may lie over x, dx over dy or v. */
+/* pointwise_f32.h - y = f(x) of each element, and dx = dy * f'(v): v is x for the hard swish, else y. y may lie over x, dx
+ * over dy or v. */
 #pragma once
 #include "exp_log_f32.h"
-#include "rows_f32.h"
+#include "tiles.h"
 
 enum { WB_SIGMOID, WB_LEAKY_RELU, WB_HARD_SWISH, WB_TANH };
+
+/* number: the leaky ReLU's slope below 0. columns: of a row. */
+typedef struct {
+    int function, columns;
+    float number;
+} wb_pointwise;
 
 WB_KERNEL float wb_sigmoid_f32(float x)
 {
@@ -58,33 +63,29 @@ WB_KERNEL float wb_slope_f32(int function, float number, float v)
     return v <= -3.0f ? 0.0f : v >= 3.0f ? 1.0f : v * (1.0f / 3.0f) + 0.5f;
 }
 
-WB_KERNEL void pointwise_f32(int function, float number, int count, const float *x, float *y)
+WB_KERNEL void pointwise_run_f32(int function, float number, int count, const float *x, float *y)
 {
     for (int i = 0; i < count; ++i)
         y[i] = wb_pointwise_f32(function, number, x[i]);
 }
 
-WB_KERNEL void pointwise_grad_f32(int function, float number, int count, const float *dy, const float *v, float *dx)
+WB_KERNEL void pointwise_grad_run_f32(int function, float number, int count, const float *dy, const float *v, float *dx)
 {
     for (int i = 0; i < count; ++i)
         dx[i] = dy[i] * wb_slope_f32(function, number, v[i]);
 }
 
-WB_KERNEL void pointwise_rows_f32(int function, float number, int channels, int width, int begin, int end, wb_rows x,
-                                  wb_rows y)
+WB_KERNEL void pointwise_f32(wb_pointwise p, wb_tile t, wb_view_f32 x, wb_view_f32 y)
 {
-    const wb_runs runs = wb_runs_of(end - begin, width, x.pitch == width && y.pitch == width);
-    for (int c = 0; c < channels; ++c)
-        for (int i = 0; i < runs.count; ++i)
-            pointwise_f32(function, number, runs.length, wb_row(x, c, begin + i), wb_row(y, c, begin + i));
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_ALL_IMAGES, x, y, y);
+    WB_FOR_RUNS(runs, t, n, c, r)
+        pointwise_run_f32(p.function, p.number, runs.length, wb_row_of_f32(x, n, c, r), wb_row_of_f32(y, n, c, r));
 }
 
-WB_KERNEL void pointwise_grad_rows_f32(int function, float number, int channels, int width, int begin, int end,
-                                       wb_rows dy, wb_rows v, wb_rows dx)
+WB_KERNEL void pointwise_grad_f32(wb_pointwise p, wb_tile t, wb_view_f32 dy, wb_view_f32 v, wb_view_f32 dx)
 {
-    const wb_runs runs = wb_runs_of(end - begin, width, dy.pitch == width && v.pitch == width && dx.pitch == width);
-    for (int c = 0; c < channels; ++c)
-        for (int i = 0; i < runs.count; ++i)
-            pointwise_grad_f32(function, number, runs.length, wb_row(dy, c, begin + i), wb_row(v, c, begin + i),
-                               wb_row(dx, c, begin + i));
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_ALL_IMAGES, dy, v, dx);
+    WB_FOR_RUNS(runs, t, n, c, r)
+        pointwise_grad_run_f32(p.function, p.number, runs.length, wb_row_of_f32(dy, n, c, r), wb_row_of_f32(v, n, c, r),
+                               wb_row_of_f32(dx, n, c, r));
 }

@@ -28,17 +28,3 @@ WB_KERNEL void wb_keep_s8(wb_rows_s8 *x, int channels, int width, int keep)
     }
     x->first += gone;
 }
-
-/* Channels first, first + 1, … of x. */
-WB_KERNEL void slice_rows_s8(int first, int channels, int width, int begin, int end, wb_rows_s8 x, wb_rows_s8 y)
-{
-    const wb_runs runs = wb_runs_of(end - begin, width, x.pitch == width && y.pitch == width);
-    for (int c = 0; c < channels; ++c)
-        for (int r = 0; r < runs.count; ++r) {
-            const int8_t *from = wb_row_s8(x, first + c, begin + r);
-            int8_t *to = wb_row_s8(y, c, begin + r);
-#pragma GCC unroll 4
-            for (int i = 0; i < runs.length; ++i)
-                to[i] = from[i];
-        }
-}

@@ -1,8 +1,8 @@
-/* through_clip_s8.h - g = s[c] * dy where the bit of a quantized layer's clip is set, else 0; the first is bit `first`. */
+/* through_clip_s8.h - g = s[c] * dy where the bit of a quantized layer's clip is set, else 0. */
 #pragma once
-#include "wb_kernel.h"
+#include "tiles.h"
 
-/* `count` elements of one channel, the first of which is bit `bit` of the mask. */
+/* Elements of one channel, whose bits of the mask begin at `bit`. */
 WB_KERNEL void through_clip_run_s8(int count, float s, const float *dy, const uint32_t *mask, int bit, float *g)
 {
     for (int done = 0; done < count;) {
@@ -15,12 +15,11 @@ WB_KERNEL void through_clip_run_s8(int count, float s, const float *dy, const ui
     }
 }
 
-WB_KERNEL void through_clip_s8(int batch, int channels, int plane, int first, const float *dy, const uint32_t *restrict mask,
-                               const float *restrict s, float *g)
+WB_KERNEL void through_clip_s8(wb_shape p, wb_tile t, wb_view_f32 dy, const uint32_t *restrict mask, const float *restrict s,
+                               wb_view_f32 g)
 {
-    for (int n = 0; n < batch; ++n)
-        for (int c = 0; c < channels; ++c) {
-            const int at = (n * channels + c) * plane;
-            through_clip_run_s8(plane, s[c], dy + at, mask, first + at, g + at);
-        }
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_A_CHANNEL, dy, g, g);
+    WB_FOR_RUNS(runs, t, n, c, r)
+        through_clip_run_s8(runs.length, s[c], wb_row_of_f32(dy, n, c, r), mask, wb_row_in(p, n, c, r),
+                            wb_row_of_f32(g, n, c, r));
 }

@@ -77,22 +77,30 @@ WB_KERNEL int8_t *wb_row_of_s8(wb_view_s8 x, int image, int channel, int row)
     return x.at + image * x.image + (channel - x.channel) * x.plane + (row - x.row) * x.pitch;
 }
 
+/* Which element that is of all of a tensor's: where its bit lies in a mask, and its place among others. */
+WB_KERNEL int wb_row_in(wb_shape s, int image, int channel, int row)
+{
+    return ((image * s.channels + channel) * s.rows + row) * s.columns;
+}
+
 /* A tile as runs: stretches of `length` elements that lie side by side in all of its views. The loops over images,
  * channels and rows of runs have one turn each where everything is one run. */
 typedef struct {
     int images, channels, rows, length;
 } wb_runs_in_tile;
 
-/* How much of a tile lies side by side in a view with these pitches: 0 a row, 1 a channel, 2 an image, 3 all of them. Of
- * rows whose number is not known when the kernel is compiled, a channel at most. */
+/* How much of a tile lies side by side. */
+enum { WB_A_ROW, WB_A_CHANNEL, WB_AN_IMAGE, WB_ALL_IMAGES };
+
+/* In a view with these pitches. Of rows whose number is not known when the kernel is compiled, a channel at most. */
 WB_KERNEL int wb_side_by_side(wb_tile t, int columns, int image, int plane, int pitch)
 {
     const int rows = t.row_end - t.row, channels = t.channel_end - t.channel;
     if (pitch != columns && !(__builtin_constant_p(rows) && rows == 1))
-        return 0;
+        return WB_A_ROW;
     if (!__builtin_constant_p(rows) || !__builtin_constant_p(channels) || (plane != rows * columns && channels > 1))
-        return 1;
-    return image == channels * rows * columns || t.image_end - t.image == 1 ? 3 : 2;
+        return WB_A_CHANNEL;
+    return image == channels * rows * columns || t.image_end - t.image == 1 ? WB_ALL_IMAGES : WB_AN_IMAGE;
 }
 
 WB_KERNEL int wb_joined_f32(wb_tile t, int columns, wb_view_f32 x)
@@ -105,17 +113,36 @@ WB_KERNEL int wb_joined_s8(wb_tile t, int columns, wb_view_s8 x)
     return wb_side_by_side(t, columns, x.image, x.plane, x.pitch);
 }
 
+/* In all of a tensor, such as a mask, which no view shows a part of. */
+WB_KERNEL int wb_joined_in(wb_tile t, wb_shape s)
+{
+    return wb_side_by_side(t, s.columns, s.channels * s.rows * s.columns, s.rows * s.columns, s.columns);
+}
+
 /* joined: the least of what the views say. */
 WB_KERNEL wb_runs_in_tile wb_runs_in(wb_tile t, int columns, int joined)
 {
     const int images = t.image_end - t.image, channels = t.channel_end - t.channel, rows = t.row_end - t.row;
-    if (joined == 3)
+    if (joined == WB_ALL_IMAGES)
         return (wb_runs_in_tile){ 1, 1, 1, images * channels * rows * columns };
-    if (joined == 2)
+    if (joined == WB_AN_IMAGE)
         return (wb_runs_in_tile){ images, 1, 1, channels * rows * columns };
-    if (joined == 1)
+    if (joined == WB_A_CHANNEL)
         return (wb_runs_in_tile){ images, channels, 1, rows * columns };
     return (wb_runs_in_tile){ images, channels, rows, columns };
+}
+
+/* Runs of three views (of two: one of them twice), none longer than `most` says. */
+WB_KERNEL wb_runs_in_tile wb_runs_f32(wb_tile t, int columns, int most, wb_view_f32 x, wb_view_f32 y, wb_view_f32 z)
+{
+    most = wb_min(wb_min(most, wb_joined_f32(t, columns, x)), wb_joined_f32(t, columns, y));
+    return wb_runs_in(t, columns, wb_min(most, wb_joined_f32(t, columns, z)));
+}
+
+WB_KERNEL wb_runs_in_tile wb_runs_s8(wb_tile t, int columns, int most, wb_view_s8 x, wb_view_s8 y, wb_view_s8 z)
+{
+    most = wb_min(wb_min(most, wb_joined_s8(t, columns, x)), wb_joined_s8(t, columns, y));
+    return wb_runs_in(t, columns, wb_min(most, wb_joined_s8(t, columns, z)));
 }
 
 /* The first element of each run is that of image n, channel c, row r. */

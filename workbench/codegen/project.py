@@ -93,7 +93,7 @@ def generate(
 
 def _kernel(node: Node):
     kernel = ops.get(node.op).kernel
-    if kernel is None:
+    if kernel is None or not kernel.whole:
         raise GraphError(f"{node.op} ({node.label or '%' + node.results[0]}) has no C kernel")
     return kernel
 

@@ -27,6 +27,7 @@ class Kernel:
     views        operands, by index, that are passed as views (tiles.h); with one of them, or `gives_view`, a wb_tile
                  stands before the operands. All others are passed by their address
     gives_view   the first result is passed as a view, too
+    whole        it can make the whole result; False: tiles alone, inside a region
     split        operands that may lie in two arrays, the updated part first: two addresses, the second 0 where they do
                  not
     operands,    how many the function takes: what a node leaves out is passed as 0; 0 here: as many as the node has.
@@ -50,6 +51,7 @@ class Kernel:
     by: int = 0
     views: tuple[int, ...] = ()
     gives_view: bool = False
+    whole: bool = True
 
     @property
     def tiled(self) -> bool:

@@ -173,6 +173,12 @@ class Op:
         return given if isinstance(given, tuple) else (given,)
 
     @property
+    def runs_alone(self) -> bool:
+        """Whether its kernel makes all of its result. Not so a view, which has no kernel, and what works inside regions
+        only."""
+        return self.kernel is not None and self.kernel.whole
+
+    @property
     def works_by_rows(self) -> bool:
         """Whether there are types for which it does."""
         return self.rows is not None or self.by_rows != ""

@@ -25,6 +25,14 @@ class Broadcast:
     b: Ints
 
 
+@dataclass(frozen=True)
+class Two:
+    """wb_two_f32: the operation by its name in C, and the loops."""
+
+    how: str
+    loops: Broadcast
+
+
 def shape_of_both(what: str, a: TensorType, b: TensorType) -> tuple[int, ...]:
     """The shape of the result. Raises ShapeError where there is none."""
     alike = a.rank == b.rank and all(m == n or 1 in (m, n) for m, n in zip(a.shape, b.shape, strict=True))
@@ -60,6 +68,10 @@ def broadcast(shape: Ints, a: Ints, b: Ints) -> Broadcast:
         return tuple(step * moves[operand] for step, (_, moves) in zip(inside, loops, strict=True))
 
     return Broadcast(tuple(size for size, _ in loops), steps(0), steps(1))
+
+
+def loops_of_both(a: TensorType, b: TensorType) -> Broadcast:
+    return broadcast(shape_of_both("broadcast", a, b), a.shape, b.shape)
 
 
 def loops_literal(shape: Ints, a: Ints, b: Ints) -> str:

@@ -12,10 +12,10 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals, Rows, Slice
+from workbench.ir.kernel import Kernel, each_alone
 from workbench.ir.op import Attrs, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.ranges import Range, Within, single
-from workbench.ir.types import Ints, TensorType
+from workbench.ir.types import TensorType
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,15 @@ class Activation:
     cases: tuple[Attrs, ...] = ({},)
     edges: tuple[float, ...] = ()
     bounded: tuple[float, int] | None = None
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """wb_pointwise: the function by its name in C, the columns of a row, and the function's number."""
+
+    function: str
+    columns: int
+    number: float
 
 
 def register_activation(f: Activation) -> None:
@@ -75,32 +84,21 @@ def register_activation(f: Activation) -> None:
         return [Sample((rng.normal(size=x.shape), f.evaluate(x, **attrs) if f.from_result else x), attrs)
                 for x, attrs in of]  # fmt: skip
 
-    def numbers(**attrs: Any) -> list[str | float]:
-        return [f"WB_{f.name.upper()}", float(f.number(**attrs))]
-
-    def slices(sliced: Ints, dy: TensorType, v: TensorType, **attrs: Any) -> Slice | None:
-        if sliced != (0,) or dy.rank != 4:
-            return None
-        plane = dy.shape[2] * dy.shape[3]
-        literals = (*numbers(**attrs), f"count * {plane}")
-        return Slice("pointwise_f32.h", "pointwise_grad_f32", literals, dy.shape[1], "channels", {1: plane})
-
-    def literals(x: TensorType, *_: TensorType, **attrs: Any) -> Literals:
-        return [*numbers(**attrs), x.elements]
-
-    def row_literals(x: TensorType, *_: TensorType, **attrs: Any) -> Literals:
-        return [*numbers(**attrs), x.shape[1], x.shape[3]]
+    def parameters(x: TensorType, *_: TensorType, **attrs: Any) -> Pointwise:
+        return Pointwise(f"WB_{f.name.upper()}", x.as_images[3], float(f.number(**attrs)))
 
     register(Op(
         name=f"nn.{f.name}", infer=infer, evaluate=f.evaluate, within=f.within, grads=(grad_x,), samples=samples,
         attrs=f.attrs, layouts="same", ties=channelwise, function=f.name,
         int8=Int8Form("table", bounded=f.bounded),
-        kernel=Kernel("pointwise_f32.h", "pointwise_f32", literals, in_place=(0,)),
-        rows=Rows("pointwise_f32.h", "pointwise_rows_f32", row_literals),
+        footprint=each_alone(0), by_rows="tile",
+        kernel=Kernel("pointwise_f32.h", "pointwise_f32", record=Pointwise, parameters=parameters, in_place=(0,),
+                      views=(0,), gives_view=True),
     ))  # fmt: skip
     register(Op(
         name=f"nn.{f.name}_grad", infer=infer_grad, evaluate=evaluate_grad, within=within_grad, samples=samples_grad,
         attrs=f.attrs, layouts="same",
-        kernel=Kernel("pointwise_f32.h", "pointwise_grad_f32", literals, in_place=(0, 1)),
-        rows=Rows("pointwise_f32.h", "pointwise_grad_rows_f32", row_literals, images=(0, 1)), slices=slices,
+        footprint=each_alone(0, 1, axes=("rows", "channels")), by_rows="tile",
+        kernel=Kernel("pointwise_f32.h", "pointwise_grad_f32", record=Pointwise, parameters=parameters, in_place=(0, 1),
+                      views=(0, 1), gives_view=True),
     ))  # fmt: skip

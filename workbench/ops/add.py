@@ -1,15 +1,17 @@
 """add: y = a + b, each axis as long in both or 1 in one (see _broadcast); also how gradients that meet are summed."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Kernel, Literals, Reach, Rows
+from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile, each_alone
 from workbench.ir.op import Int8Form, Op, Sample, register
 from workbench.ir.types import TensorType
-from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
+from workbench.ops._broadcast import SHAPES, Broadcast, loops_of_both, shape_of_both, summed_to, ties_of_both
+from workbench.ops._parameters import Shape
 
 
 def infer(a: TensorType, b: TensorType) -> TensorType:
@@ -34,20 +36,22 @@ def grad_b(build: Builder, dy: Value, a: Value, b: Value, **_: Any) -> Value:
     return summed_to(build, dy, b)
 
 
-def function(a: TensorType, b: TensorType) -> str:
-    return "add_f32" if a.shape == b.shape else "broadcast_f32"
+@dataclass(frozen=True)
+class Add:
+    """wb_add_f32."""
+
+    alike: bool
+    shape: Shape
+    loops: Broadcast
 
 
-def literals(a: TensorType, b: TensorType) -> Literals:
-    if a.shape == b.shape:
-        return [a.elements]
-    return ["WB_PLUS", loops_literal(shape_of_both("add", a, b), a.shape, b.shape)]
+def parameters(a: TensorType, b: TensorType) -> Add:
+    return Add(a.shape == b.shape, Shape(*infer(a, b).as_images[1:]), loops_of_both(a, b))
 
 
-def same_rows(a: TensorType, b: TensorType, **_: Any) -> Reach:
-    if a.shape != b.shape:
-        raise ShapeError("add: works row by row on operands of one shape")
-    return Reach()
+def by_tiles(tile: Tile, a: TensorType, b: TensorType, **_: Any) -> Footprint | Refusal:
+    """`Op.footprint` of a sum: by rows, of operands of one shape."""
+    return each_alone(0, 1)(tile, a, b) if a.shape == b.shape else Refusal("works by tiles on operands of one shape")
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -58,7 +62,8 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="add", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples,
     layouts="same", parameters={0: "constant", 1: "constant"}, adds=True, int8=Int8Form("of two", "qnn.add"),
-    kernel=Kernel("broadcast_f32.h", function, literals, in_place=(0, 1)),
-    rows=Rows("elementwise_rows_f32.h", "add_rows_f32", lambda a, b: [a.shape[1], a.shape[3]], same_rows, (0, 1)),
+    footprint=by_tiles, by_rows="tile",
+    kernel=Kernel("broadcast_f32.h", "add_f32", record=Add, parameters=parameters, in_place=(0, 1), views=(0, 1),
+                  gives_view=True),
     ties=ties_of_both, instructions=(0, 6.7),
 ))  # fmt: skip

@@ -6,9 +6,10 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Kernel, Rows, Slice
+from workbench.ir.kernel import Kernel, each_alone
 from workbench.ir.op import Op, Sample, register
-from workbench.ir.types import Ints, TensorType
+from workbench.ir.types import TensorType
+from workbench.ops._parameters import Shape, shaped
 
 
 def infer(dy: TensorType, mask: TensorType) -> TensorType:
@@ -25,14 +26,6 @@ def grad_dy(build: Builder, g: Value, dy: Value, mask: Value, **_: Any) -> Value
     return build.apply_mask(g, mask)
 
 
-def slices(sliced: Ints, dy: TensorType, mask: TensorType) -> Slice | None:
-    if sliced != (0,) or dy.rank != 4:
-        return None
-    plane = dy.shape[2] * dy.shape[3]
-    numbers = (f"count * {plane}", f"first * {plane}")
-    return Slice("apply_mask_f32.h", "apply_mask_f32", numbers, dy.shape[1], "channels")
-
-
 def samples(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=shape), rng.random(shape) < 0.5)) for shape in ((2, 3, 5), (1, 64), (1,), (3, 11))]
 
@@ -40,7 +33,8 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.apply_mask", infer=infer, evaluate=evaluate, grads=(grad_dy, None), samples=samples,
     dtypes={1: ("bit",)}, layouts="same",
-    kernel=Kernel("apply_mask_f32.h", "apply_mask_f32", lambda dy, mask: [dy.elements, 0], in_place=(0,)),
-    rows=Rows("elementwise_rows_f32.h", "apply_mask_rows_f32", lambda dy, mask: list(dy.shape[1:])),
-    slices=slices, instructions=(0, 7.5),
+    footprint=each_alone(0, axes=("rows", "channels")), by_rows="tile",
+    kernel=Kernel("apply_mask_f32.h", "apply_mask_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
+                  gives_view=True),
+    instructions=(0, 7.5),
 ))  # fmt: skip

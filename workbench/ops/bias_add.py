@@ -1,15 +1,15 @@
 """nn.bias_add: y = x + b along the channel axis 1; the gradient of b is the sum over all other axes."""
 
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Kernel, Rows
+from workbench.ir.kernel import Kernel, each_alone
 from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import TensorType
+from workbench.ops._parameters import Shape, shaped
 
 
 def infer(x: TensorType, b: TensorType) -> TensorType:
@@ -41,8 +41,7 @@ register(Op(
     name="nn.bias_add", infer=infer, evaluate=evaluate, grads=(grad_x, grad_b), samples=samples, parameters={1: "bias"},
     epilogue="bias",
     ties=lambda x, b: ({1: "channel"}, {0: "channel"}, {1: "channel"}),
-    rows=Rows("elementwise_rows_f32.h", "bias_add_rows_f32", lambda x, b: [x.shape[1], x.shape[3]]),
-    kernel=Kernel(
-        "bias_add_f32.h", "bias_add_f32", lambda x, b: [x.shape[0], x.shape[1], prod(x.shape[2:])], in_place=(0,)
-    ),
+    footprint=each_alone(0), by_rows="tile",
+    kernel=Kernel("bias_add_f32.h", "bias_add_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
+                  gives_view=True),
 ))  # fmt: skip

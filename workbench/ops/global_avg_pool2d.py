@@ -6,10 +6,11 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Kernel, Literals, Rows
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
 from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
+from workbench.ops._parameters import Shape, shaped
 
 
 def infer(x: TensorType) -> TensorType:
@@ -54,22 +55,30 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=(*shape[:2], 1, 1)),), {"size": shape[2:]}) for shape in shapes]
 
 
-def literals_grad(dy: TensorType, *, size: Ints) -> Literals:
-    return [dy.elements, size[0] * size[1]]
+def footprint(tile: Tile, x: TensorType) -> Footprint | Refusal:
+    if tile.axis != "rows":
+        return Refusal("works on all channels at once")
+    return Footprint({0: Reach()}, x.shape[2], "sum")
+
+
+def footprint_of_grad(tile: Tile, dy: TensorType, *, size: Ints) -> Footprint | Refusal:
+    return Footprint({}, size[0]) if tile.axis == "rows" else Refusal("works on all channels at once")
+
+
+def parameters_of_grad(dy: TensorType, *, size: Ints) -> Shape:
+    return Shape(dy.shape[1], *size)
 
 
 register(Op(
     name="nn.global_avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
-    kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_f32",
-                  lambda x: [x.shape[0] * x.shape[1], x.shape[2] * x.shape[3]]),
-    ties=channelwise, int8=Int8Form("average"),
-    rows=Rows("elementwise_rows_f32.h", "global_avg_pool2d_rows_f32", lambda x: list(x.shape[1:]), adds_up=True),
-    instructions=(0, 3.3),
+    footprint=footprint, by_rows="sum",
+    kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_f32", record=Shape, parameters=shaped, views=(0,)),
+    ties=channelwise, int8=Int8Form("average"), instructions=(0, 3.3),
 ))  # fmt: skip
 register(Op(
     name="nn.global_avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
-    attrs={"size": REQUIRED}, kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_grad_f32", literals_grad),
-    rows=Rows("elementwise_rows_f32.h", "global_avg_pool2d_grad_rows_f32",
-              lambda dy, size: [dy.shape[1], *size], images=(), parted=(0,)),
+    attrs={"size": REQUIRED}, footprint=footprint_of_grad, by_rows="tile",
+    kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_grad_f32", record=Shape, parameters=parameters_of_grad,
+                  gives_view=True),
     instructions=(0, 2.3),
 ))  # fmt: skip

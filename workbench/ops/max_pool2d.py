@@ -5,16 +5,18 @@ In a training graph it also gives `argmax`, the winner's place in its window (in
 all that the gradient needs: dx gets each dy at its winner, summed where windows overlap.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals, Reach, Rows
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
 from workbench.ir.op import REQUIRED, Arrays, Int8Form, Op, Sample, Types, channelwise, register
 from workbench.ir.ranges import Range, Ranges, same_bits, single, sums
-from workbench.ir.types import NUMPY, Ints, TensorType
+from workbench.ir.types import BITS, NUMPY, Ints, TensorType
+from workbench.ops._parameters import Shape
 from workbench.ops._windows import output_size, scatter, windows
 
 
@@ -75,30 +77,34 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, pool_size: Ints, s
     return build.max_pool2d_grad(dy, y[1], size=x.shape[2:], pool_size=pool_size, strides=strides, padding=padding)
 
 
-def literals(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, argmax: bool) -> Literals:
+@dataclass(frozen=True)
+class MaxPool2d:
+    """wb_max_pool2d."""
+
+    x: Shape
+    y: Shape
+    kh: int
+    kw: int
+    sh: int
+    sw: int
+    pt: int
+    pl: int
+    place_bytes: int
+
+
+def parameters(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, argmax: bool) -> MaxPool2d:
     size = output_size("max_pool2d", x.shape[2:], pool_size, strides, padding)
-    return [x.shape[0] * x.shape[1], *x.shape[2:], *size, *pool_size, *strides, *padding[:2]]
+    place_bytes = BITS[_argmax_dtype(pool_size)] // 8 if argmax else 0
+    (kh, kw), (sh, sw), (pt, pl, *_) = pool_size, strides, padding
+    return MaxPool2d(Shape(*x.shape[1:]), Shape(x.shape[1], *size), kh, kw, sh, sw, pt, pl, place_bytes)
 
 
-def function(x: TensorType, *, pool_size: Ints, argmax: bool, **_: Any) -> str:
-    kind = "s8" if x.dtype == "int8" else "f32"
-    if not argmax:
-        return f"max_pool2d_{kind}"
-    return f"max_pool2d_argmax_i8_{kind}" if _argmax_dtype(pool_size) == "int8" else f"max_pool2d_argmax_i32_{kind}"
-
-
-def literals_rows(x: TensorType, **attrs: Any) -> Literals:
-    return [x.shape[1], *literals(x, **attrs)[1:]]
-
-
-def function_rows(x: TensorType, **attrs: Any) -> str:
-    return function(x, **attrs).replace("_f32", "_rows_f32")
-
-
-def reach(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, **_: Any) -> Reach:
-    if x.dtype != "float32":
-        raise ShapeError("max_pool2d: works row by row on float32 only")
-    return Reach(strides[0], -padding[0], pool_size[0] - 1 - padding[0])
+def footprint(
+    tile: Tile, x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, **_: Any
+) -> Footprint | Refusal:
+    if tile.axis != "rows" or x.dtype != "float32":
+        return Refusal("works by tiles on rows of float32 only")
+    return Footprint({0: Reach(strides[0], -padding[0], pool_size[0] - 1 - padding[0])})
 
 
 CASES: tuple[tuple[Ints, dict[str, Any]], ...] = (
@@ -142,28 +148,20 @@ def evaluate_grad(
     return scatter(patches, size, strides, padding)
 
 
-def literals_grad(
+def parameters_of_grad(
     dy: TensorType, argmax: TensorType, *, size: Ints, pool_size: Ints, strides: Ints, padding: Ints
-) -> Literals:
-    return [dy.shape[0] * dy.shape[1], *size, *dy.shape[2:], pool_size[1], *strides, *padding[:2]]
+) -> MaxPool2d:
+    x, y = Shape(dy.shape[1], *size), Shape(*dy.shape[1:])
+    (kh, kw), (sh, sw), (pt, pl, *_) = pool_size, strides, padding
+    return MaxPool2d(x, y, kh, kw, sh, sw, pt, pl, BITS[argmax.dtype] // 8)
 
 
-def function_grad(dy: TensorType, argmax: TensorType, **_: Any) -> str:
-    return "max_pool2d_grad_i8_f32" if argmax.dtype == "int8" else "max_pool2d_grad_i32_f32"
-
-
-def literals_grad_rows(
-    dy: TensorType, argmax: TensorType, *, size: Ints, pool_size: Ints, strides: Ints, padding: Ints
-) -> Literals:
-    return [dy.shape[1], size[1], *dy.shape[2:], *pool_size, *strides, *padding[:2]]
-
-
-def function_grad_rows(dy: TensorType, argmax: TensorType, **_: Any) -> str:
-    return function_grad(dy, argmax).replace("_f32", "_rows_f32")
-
-
-def reach_grad(dy: TensorType, argmax: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, **_: Any) -> Reach:
-    return Reach(1, padding[0] - pool_size[0] + 1, padding[0], strides[0])
+def footprint_of_grad(
+    tile: Tile, dy: TensorType, argmax: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, **_: Any
+) -> Footprint | Refusal:
+    if tile.axis != "rows":
+        return Refusal("works on all channels at once")
+    return Footprint({0: Reach(1, padding[0] - pool_size[0] + 1, padding[0], strides[0])})
 
 
 def samples_grad(rng: np.random.Generator) -> list[Sample]:
@@ -180,14 +178,17 @@ register(Op(
     name="nn.max_pool2d", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     attrs={"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "argmax": False},
     training={"argmax": True}, dtypes={0: ("float32", "int8")}, int8=Int8Form("unchanged"),
-    kernel=Kernel("max_pool2d_f32.h", function, literals),
-    ties=channelwise, rows=Rows("max_pool2d_rows_f32.h", function_rows, literals_rows, reach), instructions=(0, 5.6),
+    footprint=footprint, by_rows="tile",
+    kernel=Kernel("max_pool2d.h", {"float32": "max_pool2d_f32", "int8": "max_pool2d_s8"}, record=MaxPool2d,
+                  parameters=parameters, views=(0,), gives_view=True, results=2),
+    ties=channelwise, instructions=(0, 5.6),
 ))  # fmt: skip
 register(Op(
     name="nn.max_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, within=sums(evaluate_grad),
     samples=samples_grad,
     attrs={"size": REQUIRED, "pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0)},
-    dtypes={1: ("int8", "int32")}, kernel=Kernel("max_pool2d_grad_f32.h", function_grad, literals_grad),
-    rows=Rows("max_pool2d_rows_f32.h", function_grad_rows, literals_grad_rows, reach_grad, parted=(1,)),
+    dtypes={1: ("int8", "int32")}, footprint=footprint_of_grad, by_rows="tile",
+    kernel=Kernel("max_pool2d.h", "max_pool2d_grad_f32", record=MaxPool2d, parameters=parameters_of_grad, views=(0,),
+                  gives_view=True),
     instructions=(0, 5.7),
 ))  # fmt: skip

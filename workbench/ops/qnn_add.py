@@ -6,6 +6,7 @@ scales as TensorFlow Lite's reference does (lite/kernels/internal/reference/inte
 those of the real sum: both operands get dy, where it was not clipped.
 """
 
+from dataclasses import dataclass, replace
 from math import frexp
 from typing import Any
 
@@ -13,12 +14,13 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals, Rows
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Arrays, Op, Sample, Types, register
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
+from workbench.ops._broadcast import SHAPES, Broadcast, loops_of_both, shape_of_both, summed_to, ties_of_both
+from workbench.ops._parameters import Shape
 from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result
-from workbench.ops.add import same_rows
+from workbench.ops.add import by_tiles
 
 ROOM = 22  # bits of a multiplier: twice 255 times that fits into an int32,
 SHIFT = 23  # with half a unit besides: 2^(SHIFT - 1)
@@ -79,37 +81,58 @@ def grad_b(build: Builder, dy: Value, a: Value, b: Value, *, y: Values, **_: Any
     return summed_to(build, build.shared("nn.apply_mask", dy, y[1]), b)
 
 
-def literals(a: TensorType, b: TensorType, *, a_scale: float, a_zero_point: int, b_scale: float, b_zero_point: int,
-             y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool) -> Literals:  # fmt: skip
-    both = factors(a_scale, b_scale, y_scale) if form == "rounded" else tflite_factors(a_scale, b_scale, y_scale)
-    numbers = [a_zero_point, b_zero_point, y_zero_point, *clip, *both]
-    if a.shape == b.shape:
-        return [a.elements, *numbers]
-    return broadcast_literals("WB_PLUS", a, b, form, numbers)
+@dataclass(frozen=True)
+class Pair:
+    """wb_pair_s8: the operation and the form by their names in C, zero points, clip, multipliers and shifts."""
+
+    how: str
+    form: str
+    zero_a: int
+    zero_b: int
+    zero_y: int
+    low: int
+    high: int
+    a_m: int = 0
+    a_shift: int = 0
+    b_m: int = 0
+    b_shift: int = 0
+    m: int = 0
+    shift: int = 0
 
 
-def broadcast_literals(how: str, a: TensorType, b: TensorType, form: str, numbers: list[int]) -> Literals:
-    """The immediates of broadcast_s8; in the form `rounded` only the sum is shifted."""
-    shape = shape_of_both("qnn.add", a, b)
+@dataclass(frozen=True)
+class Two:
+    """wb_two_s8."""
+
+    pair: Pair
+    loops: Broadcast
+
+
+@dataclass(frozen=True)
+class Add:
+    """wb_add_s8."""
+
+    alike: bool
+    shape: Shape
+    pair: Pair
+    loops: Broadcast
+
+
+def pair_of_sum(how: str, *, a_scale: float, a_zero_point: int, b_scale: float, b_zero_point: int, y_scale: float,
+                y_zero_point: int, clip: Ints, form: str, mask: bool) -> Pair:  # fmt: skip
+    """In the form `rounded` only the sum is shifted."""
+    low, high = clip
+    pair = Pair(how, f"WB_{form.upper()}", a_zero_point, b_zero_point, y_zero_point, low, high)
     if form == "rounded":
-        zeros, (of_a, of_b, shift) = numbers[:5], numbers[5:]
-        numbers = [*zeros, of_a, 0, of_b, 0, 0, shift]
-    pair = f"(wb_pair_s8){{ {how}, {FORMS[form]}, {', '.join(map(str, numbers))} }}"
-    return [TensorType(shape).elements, pair, loops_literal(shape, a.shape, b.shape)]
+        of_a, of_b, shift = factors(a_scale, b_scale, y_scale)
+        return replace(pair, a_m=of_a, b_m=of_b, shift=shift)
+    a_m, a_shift, b_m, b_shift, m, shift = tflite_factors(a_scale, b_scale, y_scale)
+    return replace(pair, a_m=a_m, a_shift=a_shift, b_m=b_m, b_shift=b_shift, m=m, shift=shift)
 
 
-def function(a: TensorType, b: TensorType, *, form: str, **_: Any) -> str:
-    if a.shape != b.shape:
-        return "broadcast_s8"
-    return "add_s8" if form == "rounded" else "add_tflite_s8"
-
-
-def literals_rows(a: TensorType, b: TensorType, **attrs: Any) -> Literals:  # of one shape
-    return [*a.shape[1:], *literals(a, b, **attrs)[1:]]
-
-
-def function_rows(a: TensorType, b: TensorType, **attrs: Any) -> str:
-    return function(a, b, **attrs).replace("_s8", "_rows_s8")
+def parameters(a: TensorType, b: TensorType, **attrs: Any) -> Add:
+    shape = TensorType(shape_of_both("qnn.add", a, b))
+    return Add(a.shape == b.shape, Shape(*shape.as_images[1:]), pair_of_sum("WB_PLUS", **attrs), loops_of_both(a, b))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -151,25 +174,24 @@ def grad_subtracted(build: Builder, dy: Value, a: Value, b: Value, *, y: Values,
     return summed_to(build, build.shared("nn.apply_mask", dy, y[1]), b, -1.0)
 
 
-def literals_subtract(a: TensorType, b: TensorType, *, a_scale: float, a_zero_point: int, b_scale: float,
-                      b_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str,
-                      mask: bool) -> Literals:  # fmt: skip
-    both = factors(a_scale, b_scale, y_scale) if form == "rounded" else tflite_factors(a_scale, b_scale, y_scale)
-    numbers = [a_zero_point, b_zero_point, y_zero_point, *clip, *both]
-    return broadcast_literals("WB_MINUS", a, b, form, numbers)
+def parameters_of_difference(a: TensorType, b: TensorType, **attrs: Any) -> Two:
+    return Two(pair_of_sum("WB_MINUS", **attrs), loops_of_both(a, b))
 
 
 register(Op(
     name="qnn.add", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, ties=ties_of_both,
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
     parameters={0: "constant", 1: "constant"},
-    kernel=Kernel("broadcast_s8.h", function, literals, results=2, in_place=(0, 1)),
-    rows=Rows("add_rows_s8.h", function_rows, literals_rows, same_rows, images=(0, 1), results=2), instructions=(0, 19),
+    footprint=by_tiles, by_rows="tile",
+    kernel=Kernel("broadcast_s8.h", "add_s8", record=Add, parameters=parameters, in_place=(0, 1), views=(0, 1),
+                  gives_view=True, results=2),
+    instructions=(0, 19),
 ))  # fmt: skip
 register(Op(
     name="qnn.subtract", infer=infer, evaluate=combined_subtract, grads=(grad_a, grad_subtracted),
     samples=broadcast_samples, ties=ties_of_both,
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
     parameters={0: "constant", 1: "constant"},
-    kernel=Kernel("broadcast_s8.h", "broadcast_s8", literals_subtract, results=2, in_place=(0, 1)),
+    kernel=Kernel("broadcast_s8.h", "broadcast_s8", record=Two, parameters=parameters_of_difference, in_place=(0, 1),
+                  results=2),
 ))  # fmt: skip

@@ -9,10 +9,11 @@ import numpy as np
 
 from workbench.errors import GraphError, ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Kernel, Literals, Rows, Slice
+from workbench.ir.kernel import Kernel, each_alone
 from workbench.ir.labels import GRADIENT
 from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import Ints, TensorType
+from workbench.ops._parameters import Shape, shaped
 
 
 def infer(x: TensorType, t: TensorType) -> TensorType:
@@ -43,13 +44,6 @@ def evaluate_grad(dy: np.ndarray, x: np.ndarray, s: np.ndarray) -> np.ndarray:
     return dy * s[x.astype(np.int64) + 128].astype(dy.dtype)
 
 
-def slices(sliced: Ints, dy: TensorType, x: TensorType, s: TensorType) -> Slice | None:
-    if sliced != (0,) or dy.rank != 4:
-        return None
-    plane = dy.shape[2] * dy.shape[3]
-    return Slice("lookup_s8.h", "lookup_grad_s8", (f"count * {plane}",), dy.shape[1], "channels", {1: plane})
-
-
 SHAPES = (1, 256), (2, 3, 4, 3), (1, 1), (3, 7)
 
 
@@ -66,19 +60,16 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=shape), operands(rng, shape), rng.normal(size=256))) for shape in SHAPES]
 
 
-def row_literals(x: TensorType, *_: TensorType) -> Literals:
-    return [x.shape[1], x.shape[3]]
-
-
 register(Op(
     name="qnn.lookup", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     dtypes={0: ("int8",), 1: ("int8",)}, tabulated=1, ties=lambda x, t: ({1: "channel"}, {}, {1: "channel"}),
-    kernel=Kernel("lookup_s8.h", "lookup_s8", lambda x, t: [x.elements], in_place=(0,)),
-    rows=Rows("lookup_s8.h", "lookup_rows_s8", row_literals),
+    footprint=each_alone(0), by_rows="tile",
+    kernel=Kernel("lookup_s8.h", "lookup_s8", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
+                  gives_view=True),
 ))  # fmt: skip
 register(Op(
     name="qnn.lookup_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples_grad,
-    dtypes={1: ("int8",)}, slices=slices,
-    kernel=Kernel("lookup_s8.h", "lookup_grad_s8", lambda dy, x, s: [dy.elements], in_place=(0,)),
-    rows=Rows("lookup_s8.h", "lookup_grad_rows_s8", row_literals, images=(0, 1)),
+    dtypes={1: ("int8",)}, footprint=each_alone(0, 1, axes=("rows", "channels")), by_rows="tile",
+    kernel=Kernel("lookup_s8.h", "lookup_grad_s8", record=Shape, parameters=shaped, in_place=(0,), views=(0, 1),
+                  gives_view=True),
 ))  # fmt: skip

@@ -5,18 +5,17 @@ Each axis of a and b is as long in both or 1 in one (see _broadcast). Form `tfli
 the real value of the other.
 """
 
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import Arrays, Op, Sample, Types, register
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._broadcast import loops_literal, shape_of_both, ties_of_both
-from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result
-from workbench.ops.qnn_add import ATTRS, broadcast_samples
+from workbench.ops._broadcast import loops_of_both, shape_of_both, ties_of_both
+from workbench.ops._quantized import check, clipped, multiplied, multiplier, result
+from workbench.ops.qnn_add import ATTRS, Pair, Two, broadcast_samples
 
 
 def infer(a: TensorType, b: TensorType, *, a_scale: float, a_zero_point: int, b_scale: float, b_zero_point: int,
@@ -46,13 +45,12 @@ def grad_b(
     return grad_a(build, dy, b, a, y=y, b_scale=a_scale, b_zero_point=a_zero_point)
 
 
-def literals(a: TensorType, b: TensorType, *, a_scale: float, a_zero_point: int, b_scale: float, b_zero_point: int,
-             y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool) -> Literals:  # fmt: skip
-    shape = shape_of_both("qnn.multiply", a, b)
+def parameters(a: TensorType, b: TensorType, *, a_scale: float, a_zero_point: int, b_scale: float, b_zero_point: int,
+               y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool) -> Two:  # fmt: skip
     m, shift = multiplier(a_scale * b_scale / y_scale, form)
-    numbers = [FORMS[form], a_zero_point, b_zero_point, y_zero_point, *clip, 0, 0, 0, 0, m, shift]
-    pair = f"(wb_pair_s8){{ WB_TIMES, {', '.join(map(str, numbers))} }}"
-    return [prod(shape), pair, loops_literal(shape, a.shape, b.shape)]
+    low, high = clip
+    pair = Pair("WB_TIMES", f"WB_{form.upper()}", a_zero_point, b_zero_point, y_zero_point, low, high, m=m, shift=shift)
+    return Two(pair, loops_of_both(a, b))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -64,5 +62,6 @@ register(Op(
     name="qnn.multiply", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, ties=ties_of_both,
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
     parameters={0: "constant", 1: "constant"},
-    kernel=Kernel("broadcast_s8.h", "broadcast_s8", literals, results=2, in_place=(0, 1)),
+    kernel=Kernel("broadcast_s8.h", "broadcast_s8", record=Two, parameters=parameters, in_place=(0, 1),
+                  results=2),
 ))  # fmt: skip

@@ -7,12 +7,13 @@ the result was clipped; rounding passes them straight through.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._int8_functions import FUNCTIONS
@@ -88,20 +89,27 @@ def array(c_type: str, values: Iterable[str]) -> str:
     return f"(const {c_type}[]){{ {', '.join(values)} }}"
 
 
-def literals(**attrs: Any) -> Literals:
-    return [array("int", map(str, evaluate(**attrs)))]
+@dataclass(frozen=True)
+class Table:
+    """wb_table, wb_slopes: an array in C."""
+
+    values: str
 
 
-def literals_slopes(**attrs: Any) -> Literals:
-    return [array("double", map(repr, evaluate_slopes(**attrs).tolist()))]
+def parameters(**attrs: Any) -> Table:
+    return Table(array("int", map(str, evaluate(**attrs))))
+
+
+def parameters_of_slopes(**attrs: Any) -> Table:
+    return Table(array("double", map(repr, evaluate_slopes(**attrs).tolist())))
 
 
 ATTRS = {"function": REQUIRED, "number": 0.0, **QUANTIZATION, "form": "rounded"}
 register(Op(
     name="qnn.table", infer=infer, evaluate=evaluate, samples=samples, attrs=ATTRS, ties=lambda **_: ({},),
-    kernel=Kernel("lookup_s8.h", "table_s8", literals),
+    kernel=Kernel("lookup_s8.h", "table_s8", record=Table, parameters=parameters),
 ))  # fmt: skip
 register(Op(
     name="qnn.slopes", infer=infer_slopes, evaluate=evaluate_slopes, samples=samples, attrs=ATTRS,
-    kernel=Kernel("lookup_s8.h", "slopes_s8", literals_slopes),
+    kernel=Kernel("lookup_s8.h", "slopes_s8", record=Table, parameters=parameters_of_slopes),
 ))  # fmt: skip

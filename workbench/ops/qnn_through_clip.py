@@ -7,9 +7,10 @@ bias are made of (see qnn.conv2d).
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.kernel import Kernel, Literals, Slice
+from workbench.ir.kernel import Kernel, each_alone
 from workbench.ir.op import Op, Sample, register
-from workbench.ir.types import Ints, TensorType
+from workbench.ir.types import TensorType
+from workbench.ops._parameters import Shape, shaped
 
 
 def infer(dy: TensorType, mask: TensorType, s: TensorType) -> TensorType:
@@ -22,18 +23,6 @@ def evaluate(dy: np.ndarray, mask: np.ndarray, s: np.ndarray) -> np.ndarray:
     return np.where(mask, dy * s.astype(dy.dtype).reshape(1, -1, 1, 1), dy.dtype.type(0))
 
 
-def literals(dy: TensorType, *_: TensorType) -> Literals:
-    return [dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3], 0]
-
-
-def slices(sliced: Ints, dy: TensorType, mask: TensorType, s: TensorType) -> Slice | None:
-    if sliced == (0,):
-        plane = dy.shape[2] * dy.shape[3]
-        numbers = (1, "count", plane, f"first * {plane}")
-        return Slice("through_clip_s8.h", "through_clip_s8", numbers, dy.shape[1], "channels", {2: 1})
-    return None
-
-
 def samples(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((rng.normal(size=shape), rng.random(shape) < 0.5, rng.random(shape[1])))
@@ -43,5 +32,8 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="qnn.through_clip", infer=infer, evaluate=evaluate, samples=samples, dtypes={1: ("bit",)},
-    kernel=Kernel("through_clip_s8.h", "through_clip_s8", literals, in_place=(0,)), slices=slices, instructions=(0, 8),
+    footprint=each_alone(0, axes=("channels",)),
+    kernel=Kernel("through_clip_s8.h", "through_clip_s8", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
+                  gives_view=True),
+    instructions=(0, 8),
 ))  # fmt: skip

@@ -7,9 +7,10 @@ of main.c.
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.kernel import Rows
+from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile
 from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import STREAM, TensorType
+from workbench.ops._parameters import Shape
 
 
 def infer(x: TensorType) -> TensorType:
@@ -30,11 +31,17 @@ def samples(rng: np.random.Generator) -> list[Sample]:
     ]
 
 
-def function(x: TensorType) -> str:
-    return "read_rows_s8" if x.dtype == "int8" else "read_rows_f32"
+def footprint(tile: Tile, x: TensorType) -> Footprint | Refusal:
+    return Footprint({}, x.shape[2]) if tile.axis == "rows" else Refusal("comes row by row")
+
+
+def parameters(x: TensorType) -> Shape:
+    return Shape(*x.shape[1:])
 
 
 register(Op(
     name="read_rows", infer=infer, evaluate=evaluate, samples=samples, dtypes={0: ("float32", "int8")}, layouts="any",
-    rows=Rows("read_rows.h", function, lambda x: [x.shape[1], x.shape[3]], images=()),
+    footprint=footprint, by_rows="tile",
+    kernel=Kernel("read_rows.h", {"float32": "read_rows_f32", "int8": "read_rows_s8"}, record=Shape,
+                  parameters=parameters, gives_view=True, whole=False),
 ))  # fmt: skip

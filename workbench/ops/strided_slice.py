@@ -1,20 +1,22 @@
 """strided_slice: y = x from `begin` up to `end` along one axis; its gradient is dy amid zeros."""
 
+from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals, Reach, Rows, Slice
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
 from workbench.ir.op import REQUIRED, Op, Sample, register
-from workbench.ir.types import Ints, TensorType
+from workbench.ir.types import TensorType
 
 
 def infer(x: TensorType, *, begin: int, end: int, axis: int) -> TensorType:
     if not (0 <= axis < x.rank and 0 <= begin < end <= x.shape[axis]):
         raise ShapeError(f"strided_slice: [{begin}, {end}) along axis {axis} does not lie in {x}")
+    if axis > 3:
+        raise ShapeError(f"strided_slice: of {x} only parts along the first four axes are taken")
     shape = (*x.shape[:axis], end - begin, *x.shape[axis + 1 :])
     return TensorType(shape, x.dtype, scale=x.scale, zero_point=x.zero_point)
 
@@ -36,24 +38,32 @@ def first_channels(build: Builder, x: Value, count: int) -> Value:
     return x if count == x.shape[1] else build.shared("strided_slice", x, begin=0, end=count, axis=1)
 
 
-def literals(x: TensorType, *, begin: int, end: int, axis: int) -> Literals:
-    inner = prod(x.shape[axis + 1 :])
-    return [prod(x.shape[:axis]), x.shape[axis] * inner, begin * inner, end * inner]
+@dataclass(frozen=True)
+class StridedSlice:
+    """wb_strided_slice: where y begins in x, seen as images, and the columns of y."""
+
+    image: int
+    channel: int
+    row: int
+    column: int
+    columns: int
 
 
-def literals_rows(x: TensorType, *, begin: int, end: int, axis: int) -> Literals:
-    return [begin, end - begin, x.shape[3]]
+def parameters(x: TensorType, *, begin: int, end: int, axis: int) -> StridedSlice:
+    along = {1: (3,), 2: (0, 1), 3: (0, 1, 3)}.get(x.rank, (0, 1, 2, 3))[axis]
+    at = [0, 0, 0, 0]
+    at[along] = begin * prod(x.shape[axis + 1 :]) if along == 3 else begin
+    image, channel, row, column = at
+    return StridedSlice(image, channel, row, column, infer(x, begin=begin, end=end, axis=axis).as_images[3])
 
 
-def reach(x: TensorType, *, axis: int, **_: Any) -> Reach:
+def footprint(tile: Tile, x: TensorType, *, begin: int, end: int, axis: int) -> Footprint | Refusal:
+    """By channels a view: the first channels are the first channels of x."""
     if axis != 1:
-        raise ShapeError("strided_slice: works row by row along channels only")
-    return Reach()
-
-
-def slices(sliced: Ints, x: TensorType, *, begin: int, end: int, axis: int) -> Slice | None:
-    """A view: the first channels are the first channels of x."""
-    return Slice("", "", (), end, "channels") if sliced == (0,) and (axis, begin) == (1, 0) and x.rank == 4 else None
+        return Refusal("works by tiles along channels only")
+    if tile.axis == "channels" and (begin or tile.of != (0,) or x.rank != 4):
+        return Refusal("makes tiles of the first channels of tiles only")
+    return Footprint({0: Reach()}, end, code=tile.axis == "rows")
 
 
 CASES = (  # shape, axis, begin, end
@@ -89,9 +99,19 @@ def grad_dy(build: Builder, g: Value, dy: Value, *, y: Values, begin: int, size:
     return build.strided_slice(g, begin=begin, end=begin + dy.shape[axis], axis=axis)
 
 
-def literals_grad(dy: TensorType, *, begin: int, size: int, axis: int) -> Literals:
+@dataclass(frozen=True)
+class StridedSliceGrad:
+    """wb_strided_slice_grad."""
+
+    outer: int
+    row: int
+    begin: int
+    end: int
+
+
+def parameters_of_grad(dy: TensorType, *, begin: int, size: int, axis: int) -> StridedSliceGrad:
     inner = prod(dy.shape[axis + 1 :])
-    return [prod(dy.shape[:axis]), size * inner, begin * inner, (begin + dy.shape[axis]) * inner]
+    return StridedSliceGrad(prod(dy.shape[:axis]), size * inner, begin * inner, (begin + dy.shape[axis]) * inner)
 
 
 def samples_grad(rng: np.random.Generator) -> list[Sample]:
@@ -102,22 +122,16 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
     return cases
 
 
-def function(x: TensorType, **_: Any) -> str:
-    return "strided_slice_s8" if x.dtype == "int8" else "strided_slice_f32"
-
-
-def function_rows(x: TensorType, **_: Any) -> str:
-    return "slice_rows_s8" if x.dtype == "int8" else "slice_rows_f32"
-
-
 register(Op(
     name="strided_slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED}, keeps=True,
-    dtypes={0: ("float32", "int8")}, kernel=Kernel("strided_slice_f32.h", function, literals),
-    rows=Rows("elementwise_rows_f32.h", function_rows, literals_rows, reach), slices=slices, instructions=(0, 0.2),
+    dtypes={0: ("float32", "int8")}, footprint=footprint, by_rows="tile",
+    kernel=Kernel("strided_slice.h", {"float32": "strided_slice_f32", "int8": "strided_slice_s8"}, record=StridedSlice,
+                  parameters=parameters, views=(0,), gives_view=True),
+    instructions=(0, 0.2),
 ))  # fmt: skip
 register(Op(
     name="strided_slice_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
     attrs={"begin": REQUIRED, "size": REQUIRED, "axis": REQUIRED},
-    kernel=Kernel("strided_slice_f32.h", "strided_slice_grad_f32", literals_grad),
+    kernel=Kernel("strided_slice.h", "strided_slice_grad_f32", record=StridedSliceGrad, parameters=parameters_of_grad),
 ))  # fmt: skip

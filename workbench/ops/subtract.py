@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import Int8Form, Op, Sample, register
 from workbench.ir.types import TensorType
-from workbench.ops._broadcast import SHAPES, loops_literal, shape_of_both, summed_to, ties_of_both
+from workbench.ops._broadcast import SHAPES, Two, loops_of_both, shape_of_both, summed_to, ties_of_both
 
 
 def infer(a: TensorType, b: TensorType) -> TensorType:
@@ -27,8 +27,8 @@ def grad_b(build: Builder, dy: Value, a: Value, b: Value, **_: Any) -> Value:
     return summed_to(build, dy, b, -1.0)
 
 
-def literals(a: TensorType, b: TensorType) -> Literals:
-    return ["WB_MINUS", loops_literal(shape_of_both("subtract", a, b), a.shape, b.shape)]
+def parameters(a: TensorType, b: TensorType) -> Two:
+    return Two("WB_MINUS", loops_of_both(a, b))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -38,5 +38,5 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="subtract", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, ties=ties_of_both,
     parameters={0: "constant", 1: "constant"}, int8=Int8Form("of two", "qnn.subtract"),
-    kernel=Kernel("broadcast_f32.h", "broadcast_f32", literals, in_place=(0, 1)),
+    kernel=Kernel("broadcast_f32.h", "broadcast_f32", record=Two, parameters=parameters, in_place=(0, 1)),
 ))  # fmt: skip

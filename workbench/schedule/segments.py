@@ -60,7 +60,7 @@ class Segments:
         names = (node.results[0] for node in known.work)
         living = dict(zip(names, live_bytes(alone, fused_away), strict=True))
         self.live = [
-            living.get(node.results[0], 0) if ops.get(node.op).kernel or ops.get(node.op).view else IMPOSSIBLE
+            living.get(node.results[0], 0) if ops.get(node.op).runs_alone or ops.get(node.op).view else IMPOSSIBLE
             for node in graph.nodes
         ]
         self._rowwise = [self._works_by_rows(node) for node in graph.nodes]
