@@ -14,7 +14,7 @@ from workbench.ir.kernel import Kernel, Literals, Reach, Rows
 from workbench.ir.op import REQUIRED, Arrays, Int8Form, Op, Sample, Ties, Types, register
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._activation import ATTRS, LITERALS, end_ranges, end_types, end_values, grad_b, through_clip
+from workbench.ops._activation import ATTRS, CODES, end_ranges, end_types, end_values, grad_b, through_clip
 from workbench.ops._windows import output_size, windows
 from workbench.ops.strided_slice import first_channels
 
@@ -112,7 +112,7 @@ def literals(x: TensorType, w: TensorType, b: TensorType | None = None, *, strid
              groups: int, activation: str, mask: bool, **attrs: Any) -> Literals:  # fmt: skip
     y = sums_type(x, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
     return [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:], w.shape[0] // groups, *y.shape[2:],
-            *w.shape[2:], *strides, *padding[:2], *dilation, LITERALS[activation], *kept(w, groups)]  # fmt: skip
+            *w.shape[2:], *strides, *padding[:2], *dilation, CODES[activation], *kept(w, groups)]  # fmt: skip
 
 
 def kept(w: TensorType, groups: int) -> list[int]:
