@@ -1,82 +1,60 @@
 /* conv2d_s8.h - y[n][o] = clip(zero_y + factor[o] * (b[o] + sum (x - zero_x) * w[o])) over windows and channels, by groups.
- * m: multipliers and shifts of the filters, one row each (requantize_s8.h). mask may be 0. */
+ * m: multipliers and shifts of the filters, one row each (requantize_s8.h). mask may be 0.
+ * w may lie in two arrays: what of it the second one holds begins at `rest` (0: it lies in one). */
 #pragma once
 #include "pointwise_s8.h"
 
 /* The bias of the windows inside the image: there each tap of a filter sees zero_x once. */
-WB_KERNEL int inside_bias_s8(int b, int zero, int count, wb_filter_s8 f, int kept, int rest)
+WB_KERNEL int inside_bias_s8(int b, int zero, int channels, int taps, wb_filter_s8 f)
 {
-    return b - zero * (f.rest ? sum_s8(kept, f.w) + sum_s8(rest, f.rest) : sum_s8(count, f.w));
+    return b - zero * (sum_s8(f.kept * taps, f.w) + (f.rest ? sum_s8((channels - f.kept) * taps, f.rest) : 0));
 }
+
+typedef struct {
+    wb_conv2d sizes;
+    wb_quantized numbers;
+} wb_conv2d_s8;
 
 /* Filter f of group g: of a grouped convolution all in one array, else some of its channels in each. */
-WB_KERNEL wb_filter_s8 filter_s8(int groups, int g, int f, int filters, int channels, int taps, int kept,
-                                 const int8_t *w, const int8_t *rest)
+WB_KERNEL wb_filter_s8 filter_s8(wb_conv2d s, int g, int f, const int8_t *w, const int8_t *rest)
 {
-    const int o = g * filters + f;
-    if (!rest)
-        return (wb_filter_s8){ w + o * channels * taps, 0, channels };
-    if (groups > 1)
-        return (wb_filter_s8){ g < kept ? w + o * channels * taps : rest + (o - kept * filters) * channels * taps, 0, channels };
-    return (wb_filter_s8){ w + o * kept * taps, rest + o * (channels - kept) * taps, kept };
+    const int o = g * s.filters + f, taps = s.window.kh * s.window.kw, others = s.channels - s.kept;
+    if (rest && s.groups == 1)
+        return (wb_filter_s8){ w + o * s.kept * taps, rest + o * others * taps, s.kept };
+    if (rest && g >= s.kept)
+        return (wb_filter_s8){ rest + (o - s.kept * s.filters) * s.channels * taps, 0, s.channels };
+    return (wb_filter_s8){ w + o * s.channels * taps, 0, s.channels };
 }
 
-WB_KERNEL void conv2d_parts_s8(int batch, int groups, int channels, int in_height, int in_width,
-                               int filters, int out_height, int out_width,
-                               int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                               int zero_x, int zero_y, int low, int high, int form, int kept,
-                               const int8_t *restrict x, const int8_t *restrict w, const int8_t *restrict rest,
-                               const int32_t *restrict b, const int32_t *restrict m,
-                               int8_t *restrict y, uint32_t *restrict mask)
+WB_KERNEL void conv2d_s8(wb_conv2d_s8 p, wb_tile t, wb_view_s8 x, const int8_t *restrict w, const int8_t *restrict rest,
+                         const int32_t *restrict b, const int32_t *restrict m, wb_view_s8 y, uint32_t *restrict mask)
 {
-    const wb_axis v = { in_height, out_height, -pt, sh, kh, dh, kw, in_width, out_width, 0 };
-    const wb_axis h = { in_width, out_width, -pl, sw, kw, dw, 1, 1, 1, 0 };
-    const int in_plane = in_height * in_width, out_plane = out_height * out_width, taps = kh * kw;
-    const wb_factor first = { form, zero_y, low, high, 0, 0 };
-    wb_none_pass(batch * groups * filters * out_plane, mask);
-    if (groups == 1 && taps == 1 && windows_in_place(v) && windows_in_place(h)) {
-        const wb_pixels pixels = { in_plane, in_plane, in_plane, in_plane };
-        for (int n = 0; n < batch; ++n)
-            pointwise_s8(channels, in_plane < 4, pixels, filters, zero_x, first, x + n * channels * in_plane,
-                         (wb_filter_s8){ w, rest, kept }, b, m, y + n * filters * in_plane, mask, n * filters * in_plane);
+    const wb_conv2d s = p.sizes;
+    const wb_axis rows = conv2d_rows(s, x.pitch, y.pitch, 0), h = conv2d_columns(s);
+    const int all = s.groups * s.filters, out_plane = s.out_height * s.out_width, taps = s.window.kh * s.window.kw;
+    const int everything = wb_is_everything(t, (wb_shape){ all, s.out_height, s.out_width });
+    if (everything)
+        wb_none_pass(t.image_end * all * out_plane, mask);
+    if (s.groups == 1 && taps == 1 && windows_in_place(rows) && windows_in_place(h)) {
+        const int joined = x.pitch == s.in_width && y.pitch == s.out_width, here = t.row_end - t.row;
+        const wb_pixels pixels = { joined ? here * s.in_width : s.in_width, x.plane, y.plane, out_plane };
+        for (int n = t.image; n < t.image_end; ++n)
+            for (int r = t.row; r < (joined ? t.row + 1 : t.row_end); ++r)
+                pointwise_s8(s.channels, everything && pixels.count < 4, pixels, s.filters, p.numbers,
+                             wb_row_of_s8(x, n, 0, r), filter_s8(s, 0, 0, w, rest), b, m, wb_row_of_s8(y, n, 0, r),
+                             mask, n * all * out_plane + r * s.out_width);
         return;
     }
-    for (int n = 0; n < batch; ++n)
-        for (int g = 0; g < groups; ++g)
+    const wb_axis v = windows_of_tile(rows, t, x.row, x.row_end);
+    for (int n = t.image; n < t.image_end; ++n)
+        for (int g = 0; g < s.groups; ++g)
 #pragma GCC unroll 1
-            for (int f = 0; f < filters; ++f) {
-                const int o = g * filters + f, plane = n * groups * filters + o;
-                const wb_filter_s8 filter = filter_s8(groups, g, f, filters, channels, taps, kept, w, rest);
-                const int inside = inside_bias_s8(b[o], zero_x, channels * taps, filter, kept * taps,
-                                                  (channels - kept) * taps);
-                const wb_end_s8 end = { b[o], inside, wb_factor_of(form, zero_y, low, high, groups * filters, m, o),
-                                        mask, plane * out_plane, out_width };
-                windows_s8(channels, in_plane, taps, v, h, zero_x, end, x + (n * groups + g) * channels * in_plane,
-                           filter, y + plane * out_plane);
+            for (int f = 0; f < s.filters; ++f) {
+                const int o = g * s.filters + f, bit = (n * all + o) * out_plane + t.row * s.out_width;
+                const wb_filter_s8 filter = filter_s8(s, g, f, w, rest);
+                const int inside = inside_bias_s8(b[o], p.numbers.zero_x, s.channels, taps, filter);
+                const wb_end_s8 end = { b[o], inside, wb_factor_of(p.numbers, all, m, o), mask, bit, s.out_width };
+                windows_s8(s.channels, x.plane, taps, v, h, p.numbers.zero_x, end,
+                           wb_row_of_s8(x, n, g * s.channels, x.row), filter, wb_row_of_s8(y, n, o, t.row));
             }
-}
-
-WB_KERNEL void conv2d_s8(int batch, int groups, int channels, int in_height, int in_width,
-                         int filters, int out_height, int out_width,
-                         int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                         int zero_x, int zero_y, int low, int high, int form,
-                         const int8_t *restrict x, const int8_t *restrict w,
-                         const int32_t *restrict b, const int32_t *restrict m,
-                         int8_t *restrict y, uint32_t *restrict mask)
-{
-    conv2d_parts_s8(batch, groups, channels, in_height, in_width, filters, out_height, out_width, kh, kw, sh, sw, pt, pl,
-                    dh, dw, zero_x, zero_y, low, high, form, 0, x, w, 0, b, m, y, mask);
-}
-
-/* The same with w in two arrays: its first `kept` input channels (of a grouped convolution, groups) and the rest. */
-WB_KERNEL void conv2d_split_s8(int batch, int groups, int channels, int in_height, int in_width,
-                               int filters, int out_height, int out_width,
-                               int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                               int zero_x, int zero_y, int low, int high, int form, int kept,
-                               const int8_t *restrict x, const int8_t *restrict w, const int8_t *restrict rest,
-                               const int32_t *restrict b, const int32_t *restrict m,
-                               int8_t *restrict y, uint32_t *restrict mask)
-{
-    conv2d_parts_s8(batch, groups, channels, in_height, in_width, filters, out_height, out_width, kh, kw, sh, sw, pt, pl,
-                    dh, dw, zero_x, zero_y, low, high, form, kept, x, w, rest, b, m, y, mask);
 }

@@ -31,7 +31,7 @@ WB_KERNEL void pointwise_add_s8(int filters, int pixels, int channels, int plane
 }
 
 /* y and its bit: element (first filter, first pixel) of the tile. */
-WB_KERNEL void pointwise_tile_s8(int filters, int pixels, int channels, wb_pixels all, int w_row, int rest_row, int zero,
+WB_KERNEL void pointwise_tile_s8(int filters, int pixels, int channels, wb_pixels all, int zero,
                                  const wb_factor *factor, const int *bias, const int8_t *restrict x, wb_filter_s8 f,
                                  int8_t *restrict y, uint32_t *restrict mask, int bit)
 {
@@ -39,9 +39,9 @@ WB_KERNEL void pointwise_tile_s8(int filters, int pixels, int channels, wb_pixel
 #pragma GCC unroll 8
     for (int i = 0; i < filters * pixels; ++i)
         sums[i] = bias[i / pixels];
-    pointwise_add_s8(filters, pixels, f.rest ? f.kept : channels, all.x_plane, w_row, zero, x, f.w, sums);
+    pointwise_add_s8(filters, pixels, f.kept, all.x_plane, f.kept, zero, x, f.w, sums);
     if (f.rest)
-        pointwise_add_s8(filters, pixels, channels - f.kept, all.x_plane, rest_row, zero,
+        pointwise_add_s8(filters, pixels, channels - f.kept, all.x_plane, channels - f.kept, zero,
                          x + f.kept * all.x_plane, f.rest, sums);
 #pragma GCC unroll 8
     for (int i = 0; i < filters * pixels; ++i) {
@@ -51,9 +51,9 @@ WB_KERNEL void pointwise_tile_s8(int filters, int pixels, int channels, wb_pixel
 }
 
 /* Some filters, all pixels. Where pixels are many, what zero adds is summed once a filter. */
-WB_KERNEL void pointwise_filters_s8(int filters, int tile, int channels, wb_pixels pixels, int w_row, int rest_row,
-                                    int zero, wb_factor first, int all, const int32_t *restrict m,
-                                    const int32_t *restrict b, const int8_t *restrict x, wb_filter_s8 f,
+WB_KERNEL void pointwise_filters_s8(int filters, int tile, int channels, wb_pixels pixels, wb_quantized q,
+                                    int all, const int32_t *restrict m, const int32_t *restrict b,
+                                    const int8_t *restrict x, wb_filter_s8 f,
                                     int8_t *restrict y, uint32_t *restrict mask, int bit)
 {
     const int fold = pixels.count >= 16;
@@ -61,40 +61,37 @@ WB_KERNEL void pointwise_filters_s8(int filters, int tile, int channels, wb_pixe
     int bias[4];
 #pragma GCC unroll 4
     for (int i = 0; i < filters; ++i) {
-        factor[i] = first;
-        factor[i].m = m[i];
-        factor[i].shift = m[all + i];
+        factor[i] = wb_factor_of(q, all, m, i);
         bias[i] = b[i];
         if (fold)
-            bias[i] -= zero * (sum_s8(f.rest ? f.kept : channels, f.w + i * w_row)
-                               + (f.rest ? sum_s8(channels - f.kept, f.rest + i * rest_row) : 0));
+            bias[i] -= q.zero_x * (sum_s8(f.kept, f.w + i * f.kept)
+                                   + (f.rest ? sum_s8(channels - f.kept, f.rest + i * (channels - f.kept)) : 0));
     }
     int p = 0;
     for (; p + tile <= pixels.count; p += tile)
-        pointwise_tile_s8(filters, tile, channels, pixels, w_row, rest_row, fold ? 0 : zero, factor, bias, x + p, f,
+        pointwise_tile_s8(filters, tile, channels, pixels, fold ? 0 : q.zero_x, factor, bias, x + p, f,
                           y + p, mask, bit + p);
     if (tile > 1)
         for (; p < pixels.count; ++p)
-            pointwise_tile_s8(filters, 1, channels, pixels, w_row, rest_row, fold ? 0 : zero, factor, bias, x + p, f,
+            pointwise_tile_s8(filters, 1, channels, pixels, fold ? 0 : q.zero_x, factor, bias, x + p, f,
                               y + p, mask, bit + p);
 }
 
 /* `few`: so few pixels that filters are tiled instead. bit: of the first pixel of the first filter. */
-WB_KERNEL void pointwise_s8(int channels, int few, wb_pixels pixels, int filters, int zero, wb_factor first,
+WB_KERNEL void pointwise_s8(int channels, int few, wb_pixels pixels, int filters, wb_quantized q,
                             const int8_t *restrict x, wb_filter_s8 f, const int32_t *restrict b,
                             const int32_t *restrict m, int8_t *restrict y, uint32_t *restrict mask, int bit)
 {
     const int tile = few ? 1 : 4, together = few ? 4 : 2, left = filters % together;
-    const int w_row = f.rest ? f.kept : channels, rest_row = channels - f.kept;
     for (int o = 0; o < filters - left; o += together) {
-        const wb_filter_s8 part = { f.w + o * w_row, f.rest ? f.rest + o * rest_row : 0, f.kept };
-        pointwise_filters_s8(together, tile, channels, pixels, w_row, rest_row, zero, first, filters, m + o, b + o, x, part,
+        const wb_filter_s8 part = { f.w + o * f.kept, f.rest ? f.rest + o * (channels - f.kept) : 0, f.kept };
+        pointwise_filters_s8(together, tile, channels, pixels, q, filters, m + o, b + o, x, part,
                              y + o * pixels.y_plane, mask, bit + o * pixels.bit_plane);
     }
     for (int i = 0; i < left; ++i) {
         const int o = filters - left + i;
-        const wb_filter_s8 part = { f.w + o * w_row, f.rest ? f.rest + o * rest_row : 0, f.kept };
-        pointwise_filters_s8(1, tile, channels, pixels, w_row, rest_row, zero, first, filters, m + o, b + o, x, part,
+        const wb_filter_s8 part = { f.w + o * f.kept, f.rest ? f.rest + o * (channels - f.kept) : 0, f.kept };
+        pointwise_filters_s8(1, tile, channels, pixels, q, filters, m + o, b + o, x, part,
                              y + o * pixels.y_plane, mask, bit + o * pixels.bit_plane);
     }
 }

@@ -7,6 +7,11 @@
 
 enum { WB_ROUNDED, WB_TFLITE };
 
+/* What a layer knows of its int8 numbers: zero points of x and y, the clip of y, and the form of the factors. */
+typedef struct {
+    int zero_x, zero_y, low, high, form;
+} wb_quantized;
+
 typedef struct {
     int form, zero, low, high;
     int m, shift;
@@ -45,9 +50,9 @@ WB_KERNEL int wb_times_tflite(int x, int m, int shift)
 }
 
 /* Of filter o of `filters`: its multiplier and shift stand in the two rows of table m. */
-WB_KERNEL wb_factor wb_factor_of(int form, int zero, int low, int high, int filters, const int32_t *m, int o)
+WB_KERNEL wb_factor wb_factor_of(wb_quantized q, int filters, const int32_t *m, int o)
 {
-    return (wb_factor){ form, zero, low, high, m[o], m[filters + o] };
+    return (wb_factor){ q.form, q.zero_y, q.low, q.high, m[o], m[filters + o] };
 }
 
 WB_KERNEL int8_t wb_clip_s8(int low, int high, int value, uint32_t *mask, int bit)

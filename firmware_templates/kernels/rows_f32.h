@@ -7,7 +7,7 @@
  * That is one way they lie, channel by channel (pitch: a row); the other is row by row (plane: a row, pitch: a row of all
  * channels), so that the rows before some row are one piece of memory. */
 #pragma once
-#include "activation_f32.h"
+#include "wb_kernel.h"
 
 /* Rows [first, end) of an image; plane, pitch: elements from one channel, one row to the next. gaps: at first there are
  * fewer rows than there is room for, so that memory between one channel's and the next's has never been written. */
@@ -72,32 +72,4 @@ WB_KERNEL void wb_copy_f32(int count, const float *restrict x, float *restrict y
 {
     for (int i = 0; i < count; ++i)
         y[i] = x[i];
-}
-
-/* A mask whose words have been zero: sets the bit of each element of `count` that lies from bit `start` on. */
-WB_KERNEL void clip_mask_run_f32(int activation, int count, const float *restrict y, uint32_t *restrict words, int start)
-{
-    words += start / 32;
-    start %= 32;
-    for (int done = 0; done < count;) {
-        const int here = wb_min(count - done, 32 - start);
-        uint32_t bits = 0;
-        for (int i = here; i-- > 0;)
-            bits = bits << 1 | wb_passes_f32(activation, y[done + i]);
-        *words++ |= bits << start;
-        done += here;
-        start = 0;
-    }
-}
-
-/* The mask of rows [begin, end) of all channels, where there is one. */
-WB_KERNEL void clip_mask_rows_f32(int activation, int channels, int height, int width, int begin, int end,
-                                  wb_rows y, wb_bits mask)
-{
-    const wb_runs runs = wb_runs_of(end - begin, width, y.pitch == width);
-    if (mask.words)
-        for (int c = 0; c < channels; ++c)
-            for (int i = 0; i < runs.count; ++i)
-                clip_mask_run_f32(activation, runs.length, wb_row(y, c, begin + i), mask.words,
-                                  mask.first + (c * height + begin + i) * width);
 }

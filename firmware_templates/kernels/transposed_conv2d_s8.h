@@ -15,33 +15,38 @@ WB_KERNEL int taps_sum_s8(int channels, int w_channel, wb_axis v, wb_axis h, con
     return sum;
 }
 
-WB_KERNEL void transposed_conv2d_s8(int batch, int channels, int in_height, int in_width,
-                                    int filters, int out_height, int out_width,
-                                    int kh, int kw, int sh, int sw, int pt, int pl,
-                                    int zero_x, int zero_y, int low, int high, int form,
+typedef struct {
+    int batch, channels, in_height, in_width, filters, out_height, out_width;
+    wb_window window;
+    wb_quantized numbers;
+} wb_transposed_conv2d_s8;
+
+WB_KERNEL void transposed_conv2d_s8(wb_transposed_conv2d_s8 p,
                                     const int8_t *restrict x, const int8_t *restrict w,
                                     const int32_t *restrict b, const int32_t *restrict m,
                                     int8_t *restrict y, uint32_t *restrict mask)
 {
-    const int in_plane = in_height * in_width, out_plane = out_height * out_width, taps = kh * kw;
-    wb_none_pass(batch * filters * out_plane, mask);
-    for (int n = 0; n < batch; ++n)
+    const wb_window k = p.window;
+    const int in_plane = p.in_height * p.in_width, out_plane = p.out_height * p.out_width, taps = k.kh * k.kw;
+    wb_none_pass(p.batch * p.filters * out_plane, mask);
+    for (int n = 0; n < p.batch; ++n)
 #pragma GCC unroll 1
-        for (int o = 0; o < filters; ++o) {
-            const wb_factor factor = wb_factor_of(form, zero_y, low, high, filters, m, o);
+        for (int o = 0; o < p.filters; ++o) {
+            const wb_factor factor = wb_factor_of(p.numbers, p.filters, m, o);
 #pragma GCC unroll 2
-            for (int py = 0; py < wb_min(sh, out_height); ++py)
+            for (int py = 0; py < wb_min(k.sh, p.out_height); ++py)
 #pragma GCC unroll 2
-                for (int px = 0; px < wb_min(sw, out_width); ++px) {
+                for (int px = 0; px < wb_min(k.sw, p.out_width); ++px) {
                     int ky, kx;
-                    const wb_axis v = transpose_axis(in_height, out_height, sh, py, kh, pt, 1, kw, in_width, out_width, &ky);
-                    const wb_axis h = transpose_axis(in_width, out_width, sw, px, kw, pl, 1, 1, 1, 1, &kx);
-                    const int8_t *filter = w + o * channels * taps + ky + kx;
-                    const int first = (n * filters + o) * out_plane + py * out_width + px;
-                    const int inside = b[o] - zero_x * taps_sum_s8(channels, taps, v, h, filter);
+                    const wb_axis v = transpose_axis(p.in_height, p.out_height, k.sh, py, k.kh, k.pt, k.dh, k.kw,
+                                                     p.in_width, p.out_width, &ky);
+                    const wb_axis h = transpose_axis(p.in_width, p.out_width, k.sw, px, k.kw, k.pl, k.dw, 1, 1, 1, &kx);
+                    const int8_t *filter = w + o * p.channels * taps + ky + kx;
+                    const int first = (n * p.filters + o) * out_plane + py * p.out_width + px;
+                    const int inside = b[o] - p.numbers.zero_x * taps_sum_s8(p.channels, taps, v, h, filter);
                     const wb_end_s8 end = { b[o], inside, factor, mask, first, v.y_next };
-                    windows_s8(channels, in_plane, taps, v, h, zero_x, end, x + n * channels * in_plane,
-                               (wb_filter_s8){ filter, 0, channels }, y + first);
+                    windows_s8(p.channels, in_plane, taps, v, h, p.numbers.zero_x, end, x + n * p.channels * in_plane,
+                               (wb_filter_s8){ filter, 0, p.channels }, y + first);
                 }
         }
 }

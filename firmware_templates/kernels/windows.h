@@ -3,19 +3,31 @@
  *     outputs along an axis     | left |      inside      | right |     taps beyond the image count as 0, so at the ends
  *     their windows           [ |x x] [x x x] … [x x x] [x x| ]         a window is clipped to those that lie on it */
 #pragma once
-#include "wb_kernel.h"
+#include "tiles.h"
 
 /* Of a convolution, its transpose and its gradients: taps, strides, padding in front, dilation; of rows and of columns. */
 typedef struct {
     int kh, kw, sh, sw, pt, pl, dh, dw;
 } wb_window;
 
+/* A convolution; channels and filters are those of one group. kept: of a weight that lies in two arrays, the channels (of
+ * a grouped convolution, groups) of the first one. */
+typedef struct {
+    int groups, channels, in_height, in_width, filters, out_height, out_width, kept;
+    wb_window window;
+} wb_conv2d;
+
 /* One axis. Tap t of output i lies on x[first + i * step + t * dilation]; its weight is weight elements after that of t-1.
- * x_next, y_next: elements from one to the next, in memory. gaps: see wb_rows. */
+ * x_next, y_next: elements from one to the next, in memory. gaps: see tiles.h. */
 typedef struct {
     int size, outputs, first, step, taps, dilation;
     int weight, x_next, y_next, gaps;
 } wb_axis;
+
+/* Taps [v0, v1) x [h0, h1) of a window. */
+typedef struct {
+    int v0, v1, h0, h1;
+} wb_taps;
 
 /* Outputs before this one begin outside the image; from windows_right on they end outside. */
 WB_KERNEL int windows_left(wb_axis a) { return wb_min(a.outputs, wb_ceil_div(-a.first, a.step)); }
@@ -36,4 +48,26 @@ WB_KERNEL int windows_begin(wb_axis a, int i) { return wb_ceil_div(-(a.first + i
 WB_KERNEL int windows_end(wb_axis a, int i)
 {
     return wb_min(a.taps, wb_ceil_div(a.size - (a.first + i * a.step), a.dilation));
+}
+
+WB_KERNEL wb_axis conv2d_columns(wb_conv2d s)
+{
+    const wb_window k = s.window;
+    return (wb_axis){ s.in_width, s.out_width, -k.pl, k.sw, k.kw, k.dw, 1, 1, 1, 0 };
+}
+
+WB_KERNEL wb_axis conv2d_rows(wb_conv2d s, int x_next, int y_next, int gaps)
+{
+    const wb_window k = s.window;
+    return (wb_axis){ s.in_height, s.out_height, -k.pt, k.sh, k.kh, k.dh, k.kw, x_next, y_next, gaps };
+}
+
+/* The outputs of a tile, from rows [row, row_end) of the image: the same windows over a lower image. It begins and ends
+ * where the real one does, or beyond the windows. */
+WB_KERNEL wb_axis windows_of_tile(wb_axis v, wb_tile t, int row, int row_end)
+{
+    v.first += t.row * v.step - row;
+    v.size = row_end - row;
+    v.outputs = t.row_end - t.row;
+    return v;
 }

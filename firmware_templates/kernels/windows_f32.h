@@ -7,7 +7,7 @@
 #include "activation_f32.h"
 #include "windows.h"
 
-/* `sum` and the sum over taps [v0, v1) x [h0, h1) of all channels; w points at tap (0, 0) of channel 0, and element `at`
+/* `sum` and the sum over taps of all channels; w points at tap (0, 0) of channel 0, and element `at`
  * of x would lie under it. That may be before x, where taps are clipped: a number, and with a tap that is not, an address.
  * The loop that is innermost has literal ends and unrolls: taps, or channels where there is one tap or the rows of taps are
  * clipped.
@@ -15,12 +15,11 @@
  * Of an image with gaps GCC must not know where p points. Where planes are 3 rows apart, tap 3 of a channel is tap 0 of the
  * next; to load it once, GCC (predictive commoning) loads taps ahead of the loop, also those that clipping leaves out. */
 WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int clipped,
-                                int v0, int v1, int h0, int h1, int at, const float *restrict x, const float *restrict w,
-                                float sum)
+                                wb_taps taps, int at, const float *restrict x, const float *restrict w, float sum)
 {
     if (channels > 1 && (clipped || v.taps * h.taps == 1)) {
-        for (int t = v0; t < v1; ++t)
-            for (int u = h0; u < h1; ++u) {
+        for (int t = taps.v0; t < taps.v1; ++t)
+            for (int u = taps.h0; u < taps.h1; ++u) {
                 const float *p = x + (at + t * v.dilation * v.x_next + u * h.dilation);
                 const float *q = w + (t * v.weight + u * h.weight);
                 if (clipped && v.gaps)
@@ -33,20 +32,20 @@ WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_a
     }
     for (int c = 0; c < channels; ++c)
 #pragma GCC unroll 7
-        for (int t = v0; t < v1; ++t)
+        for (int t = taps.v0; t < taps.v1; ++t)
 #pragma GCC unroll 7
-            for (int u = h0; u < h1; ++u)
+            for (int u = taps.h0; u < taps.h1; ++u)
                 sum += x[at + c * x_channel + t * v.dilation * v.x_next + u * h.dilation]
                        * w[c * w_channel + t * v.weight + u * h.weight];
     return sum;
 }
 
-/* One output, whose window has the taps [v0, v1) x [h0, h1). */
+/* One output, whose window has these taps. */
 WB_KERNEL void windows_at_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, wb_epilogue end,
-                              int clipped, int v0, int v1, int h0, int h1, int at,
+                              int clipped, wb_taps taps, int at,
                               const float *restrict x, const float *restrict w, float *restrict y)
 {
-    *y = wb_finish_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, v0, v1, h0, h1, at, x, w,
+    *y = wb_finish_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, taps, at, x, w,
                                             end.onto ? *y : 0.0f));
 }
 
@@ -58,15 +57,15 @@ WB_KERNEL void windows_row_f32(int channels, int x_channel, int w_channel, wb_ax
     const int left = windows_left(h), right = windows_right(h);
 #pragma GCC unroll 3
     for (int j = 0; j < left; ++j)
-        windows_at_f32(channels, x_channel, w_channel, v, h, end, clipped, v0, v1, windows_begin(h, j), windows_end(h, j),
-                       at + j * h.step, x, w, y + j * h.y_next);
+        windows_at_f32(channels, x_channel, w_channel, v, h, end, clipped,
+                       (wb_taps){ v0, v1, windows_begin(h, j), windows_end(h, j) }, at + j * h.step, x, w, y + j * h.y_next);
     for (int j = left; j < right; ++j)
-        windows_at_f32(channels, x_channel, w_channel, v, h, end, clipped, v0, v1, 0, h.taps,
+        windows_at_f32(channels, x_channel, w_channel, v, h, end, clipped, (wb_taps){ v0, v1, 0, h.taps },
                        at + j * h.step, x, w, y + j * h.y_next);
 #pragma GCC unroll 3
     for (int j = right; j < h.outputs; ++j)
-        windows_at_f32(channels, x_channel, w_channel, v, h, end, clipped, v0, v1, windows_begin(h, j), windows_end(h, j),
-                       at + j * h.step, x, w, y + j * h.y_next);
+        windows_at_f32(channels, x_channel, w_channel, v, h, end, clipped,
+                       (wb_taps){ v0, v1, windows_begin(h, j), windows_end(h, j) }, at + j * h.step, x, w, y + j * h.y_next);
 }
 
 /* All outputs of one plane, rows along v and columns along h; x points at element (0, 0) of channel 0, w at tap (0, 0). */

@@ -55,7 +55,7 @@ def test_a_difference_is_its_own(tmp_path):
     """Later operators of other kinds, fed with the wrong values, still agree with numpy."""
 
     def spoil(files):
-        text = files["kernels/dense_f32.h"].replace("sum += p[i]", "sum += 1.01f * p[i]")
+        text = files["kernels/dense_f32.h"].replace("sum += in[i]", "sum += 1.01f * in[i]")
         return files | {"kernels/dense_f32.h": text}
 
     outcome = check(built(tmp_path, spoil, schedule="reordered"), Training())

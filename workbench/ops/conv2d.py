@@ -4,17 +4,19 @@ A third operand b is added to each of its channels, then `activation` clips the 
 x is nn.conv2d_transpose, that of w nn.conv2d_backward_weight.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals, Reach, Rows
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
 from workbench.ir.op import REQUIRED, Arrays, Int8Form, Op, Sample, Ties, Types, register
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._activation import ATTRS, LITERALS, end_ranges, end_types, end_values, grad_b, through_clip
+from workbench.ops._activation import ATTRS, CODES, end_ranges, end_types, end_values, grad_b, through_clip
+from workbench.ops._parameters import Window, window_of
 from workbench.ops._windows import output_size, windows
 from workbench.ops.strided_slice import first_channels
 
@@ -108,36 +110,56 @@ def macs(
     return sums_type(x, w, **attrs).elements * w.elements // w.shape[0]
 
 
-def literals(x: TensorType, w: TensorType, b: TensorType | None = None, *, strides: Ints, padding: Ints, dilation: Ints,
-             groups: int, activation: str, mask: bool, **attrs: Any) -> Literals:  # fmt: skip
-    y = sums_type(x, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
-    return [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:], w.shape[0] // groups, *y.shape[2:],
-            *w.shape[2:], *strides, *padding[:2], *dilation, LITERALS[activation], *kept(w, groups)]  # fmt: skip
+@dataclass(frozen=True)
+class Conv2d:
+    """wb_conv2d; channels and filters are those of one group.
+
+    kept     of a weight that lies in two arrays, the channels (of a grouped convolution, groups) of the first one
+    """
+
+    groups: int
+    channels: int
+    in_height: int
+    in_width: int
+    filters: int
+    out_height: int
+    out_width: int
+    kept: int
+    window: Window
 
 
-def kept(w: TensorType, groups: int) -> list[int]:
-    """Of a weight that lies in two arrays: how many input channels (or groups) the first one holds."""
+def sizes(x: TensorType, w: TensorType, *, groups: int, **attrs: Any) -> Conv2d:
+    _, channels, in_height, in_width = x.shape
+    _, filters, out_height, out_width = sums_type(x, w, groups=groups, **attrs).shape
+    return Conv2d(groups, channels // groups, in_height, in_width, filters // groups, out_height, out_width,
+                  kept(w, groups), window_of(**attrs))  # fmt: skip
+
+
+def kept(w: TensorType, groups: int) -> int:
     if not isinstance(w.needs_grad, tuple):
-        return []
+        return 0
     axis, count = w.needs_grad
-    return [count if axis == 1 else count * groups // w.shape[0]]
+    return count if axis == 1 else count * groups // w.shape[0]
 
 
-def function(x: TensorType, w: TensorType, *b: TensorType, **_: Any) -> str:
-    return "conv2d_split_f32" if isinstance(w.needs_grad, tuple) else "conv2d_f32"
+@dataclass(frozen=True)
+class Conv2dF32:
+    """wb_conv2d_f32."""
+
+    sizes: Conv2d
+    activation: int
 
 
-def literals_rows(*types: TensorType, **attrs: Any) -> Literals:
-    return literals(*types, **attrs)[1:]
+def parameters(x: TensorType, w: TensorType, *b: TensorType, activation: str, mask: bool, **attrs: Any) -> Conv2dF32:
+    return Conv2dF32(sizes(x, w, **attrs), CODES[activation])
 
 
-def function_rows(*types: TensorType, **attrs: Any) -> str:
-    return function(*types, **attrs).replace("_f32", "_rows_f32")
-
-
-def reach(x: TensorType, w: TensorType, b: TensorType | None = None, *, kernel_size: Ints, strides: Ints, padding: Ints,
-          dilation: Ints, **_: Any) -> Reach:  # fmt: skip
-    return Reach(strides[0], -padding[0], dilation[0] * (kernel_size[0] - 1) - padding[0])
+def footprint(tile: Tile, x: TensorType, w: TensorType, *_: TensorType, kernel_size: Ints, strides: Ints, padding: Ints,
+              dilation: Ints, **__: Any) -> Footprint | Refusal:  # fmt: skip
+    if tile.axis != "rows":
+        return Refusal("works on all channels at once")
+    height = output_size("conv2d", x.shape[2:], kernel_size, strides, padding, dilation)[0]
+    return Footprint({0: Reach(strides[0], -padding[0], dilation[0] * (kernel_size[0] - 1) - padding[0])}, height)
 
 
 WINDOW_ATTRS = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1,
@@ -205,6 +227,8 @@ register(Op(
     attrs={**WINDOW_ATTRS, **ATTRS},
     part=part, ties=ties, parameters={1: "weight", 2: "bias"},
     int8=Int8Form("layer", window=("strides", "padding", "dilation", "groups")),
-    kernel=Kernel("conv2d_f32.h", function, literals, operands=3, results=2, split=(1,)),
-    rows=Rows("conv2d_rows_f32.h", function_rows, literals_rows, reach, operands=3, results=2), instructions=(3.7, 0),
+    footprint=footprint, by_rows="tile",
+    kernel=Kernel("conv2d_f32.h", "conv2d_f32", record=Conv2dF32, parameters=parameters, views=(0,), gives_view=True,
+                  operands=3, results=2, split=(1,)),
+    instructions=(3.7, 0),
 ))  # fmt: skip

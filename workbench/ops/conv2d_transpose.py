@@ -83,7 +83,7 @@ def literals(dy: TensorType, w: TensorType, *_: TensorType, strides: Ints, paddi
              **attrs: Any) -> Literals:  # fmt: skip
     dx = infer(dy, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
     return [dx.shape[0], groups, dx.shape[1] // groups, *dx.shape[2:], w.shape[0] // groups, *dy.shape[2:],
-            *w.shape[2:], *strides, *padding[:2], *dilation, *conv2d.kept(w, groups)]  # fmt: skip
+            *w.shape[2:], *strides, *padding[:2], *dilation, *filter(None, [conv2d.kept(w, groups)])]  # fmt: skip
 
 
 def function(dy: TensorType, w: TensorType, *_: TensorType, **__: Any) -> str:

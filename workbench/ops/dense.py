@@ -3,17 +3,18 @@
 A third operand b is added to each row, then `activation` clips the sums (see _activation).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import Arrays, Int8Form, Op, Sample, Ties, Types, register
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import TensorType
-from workbench.ops._activation import ATTRS, LITERALS, end_ranges, end_types, end_values, grad_b, through_clip
+from workbench.ops._activation import ATTRS, CODES, end_ranges, end_types, end_values, grad_b, through_clip
 from workbench.ops.strided_slice import first_channels
 
 
@@ -55,13 +56,20 @@ def grad_w(build: Builder, dy: Value, x: Value, w: Value, *b: Value, y: Values, 
     return build.matmul(through_clip(build, dy, y, activation), x, transpose_a=True)
 
 
-def literals(x: TensorType, w: TensorType, *b: TensorType, activation: str, mask: bool) -> Literals:
-    kept = [w.needs_grad[1]] if isinstance(w.needs_grad, tuple) else []
-    return [x.shape[0], w.shape[0], x.shape[1], LITERALS[activation], *kept]
+@dataclass(frozen=True)
+class Dense:
+    """wb_dense_f32. `kept`: of a w that lies in two arrays, the inputs of the first one."""
+
+    rows: int
+    outputs: int
+    inputs: int
+    activation: int
+    kept: int
 
 
-def function(x: TensorType, w: TensorType, *b: TensorType, **_: Any) -> str:
-    return "dense_split_f32" if isinstance(w.needs_grad, tuple) else "dense_f32"
+def parameters(x: TensorType, w: TensorType, *b: TensorType, activation: str, mask: bool) -> Dense:
+    kept = w.needs_grad[1] if isinstance(w.needs_grad, tuple) else 0
+    return Dense(x.shape[0], w.shape[0], x.shape[1], CODES[activation], kept)
 
 
 CASES = (  # rows, inputs, outputs, bias, activation, mask
@@ -86,5 +94,6 @@ register(Op(
     samples=samples, attrs=ATTRS,
     macs=lambda x, w, *b, **_: x.shape[0] * w.elements,
     parameters={1: "weight", 2: "bias"}, part=part, ties=ties, int8=Int8Form("layer", of_pixels=True),
-    kernel=Kernel("dense_f32.h", function, literals, operands=3, results=2, split=(1,)), instructions=(5.6, 7.7),
+    kernel=Kernel("dense_f32.h", "dense_f32", record=Dense, parameters=parameters, operands=3, results=2, split=(1,)),
+    instructions=(5.6, 7.7),
 ))  # fmt: skip

@@ -8,13 +8,14 @@ Backward, with g = s · dy where the mask's bit is set (qnn.through_clip):
     dx = conv2d_transpose(g, w)        dw = x_scale · Σ g · (x - x_zero_point)        db = x_scale · Σ g
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import GraphError, ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals, Reach, Rows
+from workbench.ir.kernel import Kernel
 from workbench.ir.labels import GRADIENT
 from workbench.ir.op import Arrays, Attrs, Op, Sample, Ties, Types, register
 from workbench.ir.types import Ints, TensorType
@@ -99,28 +100,34 @@ def macs(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> int:
     )
 
 
-def literals(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *, x_scale: float, x_zero_point: int,
-             y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool,
-             **attrs: Any) -> Literals:  # fmt: skip
-    window = conv2d.literals(x, w, **attrs, activation="", mask=False)
-    window, kept = window[:16], window[17:]
-    return [*window, x_zero_point, y_zero_point, *clip, FORMS[form], *kept]
+@dataclass(frozen=True)
+class Quantized:
+    """wb_quantized: zero points of x and y, the clip of y, and the form of the factors."""
+
+    zero_x: int
+    zero_y: int
+    low: int
+    high: int
+    form: int
 
 
-def function(x: TensorType, w: TensorType, *_: TensorType, **__: Any) -> str:
-    return "conv2d_split_s8" if isinstance(w.needs_grad, tuple) else "conv2d_s8"
+def quantized(*, x_zero_point: int, y_zero_point: int, clip: Ints, form: str, **_: Any) -> Quantized:
+    """From the attributes of a layer."""
+    low, high = clip
+    return Quantized(x_zero_point, y_zero_point, low, high, FORMS[form])
 
 
-def literals_rows(*types: TensorType, **attrs: Any) -> Literals:
-    return literals(*types, **attrs)[1:]
+@dataclass(frozen=True)
+class Conv2dS8:
+    """wb_conv2d_s8."""
+
+    sizes: conv2d.Conv2d
+    numbers: Quantized
 
 
-def function_rows(*types: TensorType, **attrs: Any) -> str:
-    return function(*types, **attrs).replace("_s8", "_rows_s8")
-
-
-def reach(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> Reach:
-    return conv2d.reach(x, w, **attrs)
+def parameters(x: TensorType, w: TensorType, b: TensorType, m: TensorType, **attrs: Any) -> Conv2dS8:
+    window = {key: attrs[key] for key in (*WINDOW, "channels")}
+    return Conv2dS8(conv2d.sizes(x, w, **window), quantized(**attrs))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -163,6 +170,8 @@ register(Op(
     attrs={**conv2d.WINDOW_ATTRS, **ATTRS}, training={"mask": True},
     dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",)}, part=conv2d.part, ties=ties,
     parameters={1: "weight", 2: "bias"}, units=units,
-    kernel=Kernel("conv2d_s8.h", function, literals, operands=4, results=2, split=(1,)),
-    rows=Rows("conv2d_rows_s8.h", function_rows, literals_rows, reach, operands=4, results=2), instructions=(2.2, 45),
+    footprint=conv2d.footprint, by_rows="tile",
+    kernel=Kernel("conv2d_s8.h", "conv2d_s8", record=Conv2dS8, parameters=parameters, views=(0,), gives_view=True,
+                  operands=4, results=2, split=(1,)),
+    instructions=(2.2, 45),
 ))  # fmt: skip

@@ -8,18 +8,20 @@ Backward, with g = s · dy where the mask's bit is set (qnn.through_clip), and w
     dx = conv2d(g, wᵀ)        dw = conv2d_backward_weight(x_real, g)ᵀ        db = x_scale · Σ g
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Arrays, Attrs, Op, Sample, Types, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d_transpose
-from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, result
-from workbench.ops.qnn_conv2d import grad_b, sample, sums_gradient, units
+from workbench.ops._parameters import Window, window_of
+from workbench.ops._quantized import ATTRS, check, clipped, multiplied, result
+from workbench.ops.qnn_conv2d import Quantized, grad_b, quantized, sample, sums_gradient, units
 
 WINDOW = ("kernel_size", "strides", "padding")
 SWAPPED = (1, 0, 2, 3)
@@ -67,22 +69,28 @@ def macs(x: TensorType, w: TensorType, *_: TensorType, **__: Any) -> int:
     return x.elements * w.elements // w.shape[1]
 
 
-def literals(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *, strides: Ints, padding: Ints,
-             output_padding: Ints, x_zero_point: int, y_zero_point: int, clip: Ints, form: str,
-             **attrs: Any) -> Literals:  # fmt: skip
-    sizes = {key: attrs[key] for key in ("channels", "kernel_size")}
-    y = sums_type(x, w, strides=strides, padding=padding, output_padding=output_padding, **sizes)
-    return [
-        *x.shape,
-        *y.shape[1:],
-        *w.shape[2:],
-        *strides,
-        *padding[:2],
-        x_zero_point,
-        y_zero_point,
-        *clip,
-        FORMS[form],
-    ]
+@dataclass(frozen=True)
+class TransposedConv2dS8:
+    """wb_transposed_conv2d_s8."""
+
+    batch: int
+    channels: int
+    in_height: int
+    in_width: int
+    filters: int
+    out_height: int
+    out_width: int
+    window: Window
+    numbers: Quantized
+
+
+def parameters(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *, channels: int, output_padding: Ints,
+               **attrs: Any) -> TransposedConv2dS8:  # fmt: skip
+    window = {key: attrs[key] for key in WINDOW}
+    batch, inputs, in_height, in_width = x.shape
+    _, filters, *size = sums_type(x, w, channels=channels, output_padding=output_padding, **window).shape
+    return TransposedConv2dS8(batch, inputs, in_height, in_width, filters, size[0], size[1], window_of(**window),
+                              quantized(**attrs))  # fmt: skip
 
 
 CASES = (  # shape, output channels, kernel, strides, padding, output padding
@@ -111,5 +119,6 @@ register(Op(
            "kernel_size": REQUIRED, **ATTRS},
     training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",)},
     parameters={1: "weight", 2: "bias"}, units=units,
-    kernel=Kernel("transposed_conv2d_s8.h", "transposed_conv2d_s8", literals, operands=4, results=2),
+    kernel=Kernel("transposed_conv2d_s8.h", "transposed_conv2d_s8", record=TransposedConv2dS8, parameters=parameters,
+                  operands=4, results=2),
 ))  # fmt: skip
