@@ -37,28 +37,17 @@ WALKING_FOR_ALIASES = {
 }
 ALIAS_WALKS, MOST_ALIAS_WALKS = ("storage_roots", "Aliases"), 6
 NAMING_AS_TEXT = {
-    "ops/add.py",
-    "ops/conv2d.py",
     "ops/conv2d_transpose.py",
-    "ops/dense.py",
     "ops/fused_update.py",
     "ops/matmul.py",
-    "ops/max_pool2d.py",
-    "ops/qnn_add.py",
-    "ops/qnn_conv2d.py",
     "ops/qnn_conv2d_transpose.py",
     "ops/qnn_sgd.py",
-    "ops/strided_slice.py",
 }  # they make the name of a kernel, and shall not
 BY_POSITION = {
-    "ops/conv2d.py",
     "ops/conv2d_backward_weight.py",
     "ops/conv2d_transpose.py",
     "ops/fused_squares.py",
     "ops/fused_update.py",
-    "ops/max_pool2d.py",
-    "ops/qnn_add.py",
-    "ops/qnn_conv2d.py",
     "ops/qnn_conv2d_backward_weight.py",
 }  # they know a kernel's parameters by their position, and shall not
 PARAMETERS = re.compile(r"(^|_)(literals|parameters)")  # what tells them is called so

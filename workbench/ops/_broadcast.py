@@ -74,13 +74,6 @@ def loops_of_both(a: TensorType, b: TensorType) -> Broadcast:
     return broadcast(shape_of_both("broadcast", a, b), a.shape, b.shape)
 
 
-def loops_literal(shape: Ints, a: Ints, b: Ints) -> str:
-    """A wb_broadcast in C."""
-    loops = broadcast(shape, a, b)
-    rows = (f"{{ {', '.join(map(str, row))} }}" for row in (loops.n, loops.a, loops.b))
-    return f"(wb_broadcast){{ {', '.join(rows)} }}"
-
-
 def ties_of_both(a: TensorType, b: TensorType, **_: Any) -> tuple[dict[int, str], ...]:
     """`Op.ties`: an operand that is repeated along the channels has none; all others share them."""
     if a.rank < 2:
