@@ -32,15 +32,14 @@ WB_KERNEL void conv2d_s8(wb_conv2d_s8 p, wb_tile t, wb_view_s8 x, const int8_t *
     const wb_conv2d s = p.sizes;
     const wb_axis rows = conv2d_rows(s, x.pitch, y.pitch, 0), h = conv2d_columns(s);
     const int all = s.groups * s.filters, out_plane = s.out_height * s.out_width, taps = s.window.kh * s.window.kw;
-    const int everything = wb_is_everything(t, (wb_shape){ all, s.out_height, s.out_width });
-    if (everything)
+    if (wb_is_everything(t, (wb_shape){ all, s.out_height, s.out_width }))
         wb_none_pass(t.image_end * all * out_plane, mask);
     if (s.groups == 1 && taps == 1 && windows_in_place(rows) && windows_in_place(h)) {
         const int joined = x.pitch == s.in_width && y.pitch == s.out_width, here = t.row_end - t.row;
         const wb_pixels pixels = { joined ? here * s.in_width : s.in_width, x.plane, y.plane, out_plane };
         for (int n = t.image; n < t.image_end; ++n)
             for (int r = t.row; r < (joined ? t.row + 1 : t.row_end); ++r)
-                pointwise_s8(s.channels, everything && pixels.count < 4, pixels, s.filters, p.numbers,
+                pointwise_s8(s.channels, s.in_height * s.in_width < 4, pixels, s.filters, p.numbers,
                              wb_row_of_s8(x, n, 0, r), filter_s8(s, 0, 0, w, rest), b, m, wb_row_of_s8(y, n, 0, r),
                              mask, n * all * out_plane + r * s.out_width);
         return;
