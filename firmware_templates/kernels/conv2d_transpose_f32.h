@@ -73,9 +73,9 @@ WB_KERNEL wb_epilogue wb_begun_f32(wb_tile t, int columns, wb_view_f32 onto, wb_
     return wb_onto(wb_plain);
 }
 
-/* Channels of one image and one group. w: the weight of the first of them in dy's first filter; filters are `apart` weights
- * from one to the next. */
-WB_KERNEL void conv2d_transpose_channels_f32(wb_conv2d_transpose p, wb_tile t, int apart, wb_epilogue end,
+/* What a tile has of image n, where its channels are of one group. w: the weight of the first of them in dy's first filter;
+ * filters are `apart` weights from one to the next. */
+WB_KERNEL void conv2d_transpose_channels_f32(wb_conv2d_transpose p, int n, wb_tile t, int apart, wb_epilogue end,
                                              wb_view_f32 dy, const float *restrict w, wb_view_f32 dx)
 {
     const wb_window k = p.window;
@@ -91,8 +91,8 @@ WB_KERNEL void conv2d_transpose_channels_f32(wb_conv2d_transpose p, wb_tile t, i
                 const wb_axis v = transpose_rows(all, py, k.sh, t, dy, &first, &skipped);
                 if (v.outputs > 0)
                     windows_f32(dy.channel_end - dy.channel, dy.plane, apart, v, h, end,
-                                wb_row_of_f32(dy, t.image, dy.channel, dy.row + skipped), w + c * k.kh * k.kw + ky + kx,
-                                wb_row_of_f32(dx, t.image, t.channel + c, first * k.sh + py) + px);
+                                wb_row_of_f32(dy, n, dy.channel, dy.row + skipped), w + c * k.kh * k.kw + ky + kx,
+                                wb_row_of_f32(dx, n, t.channel + c, first * k.sh + py) + px);
             }
 }
 
@@ -103,10 +103,9 @@ WB_KERNEL int transpose_groups(wb_conv2d_transpose p, wb_tile t)
     return p.groups > 1 ? (t.channel_end - t.channel) / p.channels : 1;
 }
 
-/* What a tile has of image n and group g, and the view of this group's filters. */
-WB_KERNEL wb_tile transpose_tile(wb_conv2d_transpose p, wb_tile t, int n, int g)
+/* What a tile has of group g, and the view of this group's filters. */
+WB_KERNEL wb_tile transpose_tile(wb_conv2d_transpose p, wb_tile t, int g)
 {
-    t.image = n;
     if (p.groups > 1) {
         t.channel = g * p.channels;
         t.channel_end = t.channel + p.channels;
@@ -124,29 +123,34 @@ WB_KERNEL wb_view_f32 transpose_filters(wb_conv2d_transpose p, wb_view_f32 dy, i
     return dy;
 }
 
+/* Group g of image n, from a weight that may lie in two arrays. */
+WB_KERNEL void conv2d_transpose_group_f32(wb_conv2d_transpose p, int n, int g, wb_tile t, wb_epilogue end, wb_view_f32 dy,
+                                          const float *restrict w, const float *restrict rest, wb_view_f32 dx)
+{
+    const int taps = p.window.kh * p.window.kw, group = p.filters * p.channels * taps;
+    const int in_w = rest ? p.kept : p.channels, in_rest = p.channels - in_w;
+    if (p.groups > 1) {
+        conv2d_transpose_channels_f32(p, n, t, p.channels * taps, end, dy,
+                                      rest && g >= p.kept ? rest + (g - p.kept) * group : w + g * group, dx);
+        return;
+    }
+    wb_tile first = t, second = t;
+    first.channel_end = wb_min(t.channel_end, in_w);
+    second.channel = wb_max(t.channel, in_w);
+    if (first.channel < first.channel_end)
+        conv2d_transpose_channels_f32(p, n, first, in_w * taps, end, dy, w + (dy.channel * in_w + first.channel) * taps, dx);
+    if (rest && second.channel < second.channel_end)
+        conv2d_transpose_channels_f32(p, n, second, in_rest * taps, end, dy,
+                                      rest + (dy.channel * in_rest + second.channel - in_w) * taps, dx);
+}
+
 WB_KERNEL void conv2d_transpose_f32(wb_conv2d_transpose p, wb_tile t, wb_view_f32 dy, const float *restrict w,
                                     const float *restrict rest, wb_view_f32 onto, wb_view_f32 dx)
 {
     const wb_epilogue end = wb_begun_f32(t, p.in_width, onto, dx);
-    const int taps = p.window.kh * p.window.kw, group = p.filters * p.channels * taps;
-    const int in_w = rest ? p.kept : p.channels, in_rest = p.channels - in_w;
     for (int n = t.image; n < t.image_end; ++n)
         for (int i = 0; i < transpose_groups(p, t); ++i) {
             const int g = transpose_first_group(p, t) + i;
-            const wb_view_f32 filters = transpose_filters(p, dy, g);
-            wb_tile first = transpose_tile(p, t, n, g), second = first;
-            if (p.groups > 1) {
-                conv2d_transpose_channels_f32(p, first, p.channels * taps, end, filters,
-                                              rest && g >= p.kept ? rest + (g - p.kept) * group : w + g * group, dx);
-                continue;
-            }
-            first.channel_end = wb_min(t.channel_end, in_w);
-            second.channel = wb_max(t.channel, in_w);
-            if (first.channel < first.channel_end)
-                conv2d_transpose_channels_f32(p, first, in_w * taps, end, filters,
-                                              w + (dy.channel * in_w + first.channel) * taps, dx);
-            if (rest && second.channel < second.channel_end)
-                conv2d_transpose_channels_f32(p, second, in_rest * taps, end, filters,
-                                              rest + (dy.channel * in_rest + second.channel - in_w) * taps, dx);
+            conv2d_transpose_group_f32(p, n, g, transpose_tile(p, t, g), end, transpose_filters(p, dy, g), w, rest, dx);
         }
 }
