@@ -37,15 +37,12 @@ WALKING_FOR_ALIASES = {
 }
 ALIAS_WALKS, MOST_ALIAS_WALKS = ("storage_roots", "Aliases"), 6
 NAMING_AS_TEXT = {
-    "ops/conv2d_transpose.py",
     "ops/fused_update.py",
     "ops/matmul.py",
-    "ops/qnn_conv2d_transpose.py",
     "ops/qnn_sgd.py",
 }  # they make the name of a kernel, and shall not
 BY_POSITION = {
     "ops/conv2d_backward_weight.py",
-    "ops/conv2d_transpose.py",
     "ops/fused_squares.py",
     "ops/fused_update.py",
     "ops/qnn_conv2d_backward_weight.py",

@@ -7,7 +7,14 @@
  *     stride 2, kernel 3, padding 1:    pixels 0 2 4 …  tap 1        dx = dy[i] * w1
  *                                       pixels 1 3 5 …  taps 2, 0    dx = dy[i] * w2 + dy[i+1] * w0 */
 #pragma once
+#include "tiles.h"
 #include "windows_f32.h"
+
+/* channels, filters: of each group. kept: of a weight in two arrays, how many channels (or groups) the first one holds. */
+typedef struct {
+    int groups, channels, in_height, in_width, filters, out_height, out_width, kept;
+    wb_window window;
+} wb_conv2d_transpose;
 
 WB_KERNEL int wb_gcd(int a, int b)
 {
@@ -38,76 +45,112 @@ WB_KERNEL wb_axis transpose_axis(int size, int pixels, int stride, int phase, in
                       -tap_step * weight, x_next, stride * y_next, 0 };
 }
 
-/* How the `count` sums of dx begin: at 0, or where `onto` is, which is brought to dx unless it is there. */
-WB_KERNEL wb_epilogue wb_begun_f32(int count, const float *onto, float *dx)
+/* Of a phase (py, py + sh, …) the rows in a tile. first: the number of the first of them in its phase; skipped: the rows of dy
+ * before those that they lie on, where each lies on one. */
+WB_KERNEL wb_axis transpose_rows(wb_axis v, int py, int sh, wb_tile t, wb_view_f32 dy, int *first, int *skipped)
 {
-    if (!onto)
-        return wb_plain;
-    if (onto != dx)
-        for (int i = 0; i < count; ++i)
-            dx[i] = onto[i];
+    const int in_place = v.taps == 1 && windows_in_place(v);
+    *first = wb_ceil_div(t.row - py, sh);
+    *skipped = in_place ? *first - dy.row : 0;
+    v.gaps = dy.gaps;
+    v.outputs = wb_ceil_div(t.row_end - py, sh) - *first;
+    v.size = in_place ? v.outputs : dy.row_end - dy.row;
+    v.first += in_place ? 0 : *first - dy.row;
+    return v;
+}
+
+/* How the sums of a tile begin: at 0, at what is in dx, or where `onto` is, which is brought to dx unless it is there. */
+WB_KERNEL wb_epilogue wb_begun_f32(wb_tile t, int columns, wb_view_f32 onto, wb_view_f32 dx)
+{
+    if (!onto.at)
+        return t.begun ? wb_onto(wb_plain) : wb_plain;
+    const int joined = wb_min(wb_joined_f32(t, columns, onto), wb_joined_f32(t, columns, dx));
+    const wb_runs_in_tile runs = wb_runs_in(t, columns, joined);
+    if (onto.at != dx.at)
+        WB_FOR_RUNS(runs, t, n, c, r)
+            for (int i = 0; i < runs.length; ++i)
+                wb_row_of_f32(dx, n, c, r)[i] = wb_row_of_f32(onto, n, c, r)[i];
     return wb_onto(wb_plain);
 }
 
-/* The channels of one image, or of one group of it. Filters are `apart` weights from one to the next; `end` may let the
- * sums go on from those that are there. */
-WB_KERNEL void conv2d_transpose_channels_f32(int channels, int apart, int in_height, int in_width,
-                                             int filters, int out_height, int out_width,
-                                             int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                                             wb_epilogue end,
-                                             const float *restrict dy, const float *restrict w, float *restrict dx)
+/* What a tile has of image n, where its channels are of one group. w: the weight of the first of them in dy's first filter;
+ * filters are `apart` weights from one to the next. */
+WB_KERNEL void conv2d_transpose_channels_f32(wb_conv2d_transpose p, int n, wb_tile t, int apart, wb_epilogue end,
+                                             wb_view_f32 dy, const float *restrict w, wb_view_f32 dx)
 {
-    for (int c = 0; c < channels; ++c)
+    const wb_window k = p.window;
+    for (int c = 0; c < t.channel_end - t.channel; ++c)
 #pragma GCC unroll 2
-        for (int py = 0; py < wb_min(sh, in_height); ++py)
+        for (int py = 0; py < wb_min(k.sh, p.in_height); ++py)
 #pragma GCC unroll 2
-            for (int px = 0; px < wb_min(sw, in_width); ++px) {
-                int ky, kx;
-                const wb_axis v = transpose_axis(out_height, in_height, sh, py, kh, pt, dh, kw, out_width, in_width, &ky);
-                const wb_axis h = transpose_axis(out_width, in_width, sw, px, kw, pl, dw, 1, 1, 1, &kx);
-                windows_f32(filters, out_height * out_width, apart, v, h, end, dy,
-                            w + c * kh * kw + ky + kx, dx + c * in_height * in_width + py * in_width + px);
+            for (int px = 0; px < wb_min(k.sw, p.in_width); ++px) {
+                int ky, kx, first, skipped;
+                const wb_axis all = transpose_axis(p.out_height, p.in_height, k.sh, py, k.kh, k.pt, k.dh, k.kw,
+                                                   dy.pitch, dx.pitch, &ky);
+                const wb_axis h = transpose_axis(p.out_width, p.in_width, k.sw, px, k.kw, k.pl, k.dw, 1, 1, 1, &kx);
+                const wb_axis v = transpose_rows(all, py, k.sh, t, dy, &first, &skipped);
+                if (v.outputs > 0)
+                    windows_f32(dy.channel_end - dy.channel, dy.plane, apart, v, h, end,
+                                wb_row_of_f32(dy, n, dy.channel, dy.row + skipped), w + c * k.kh * k.kw + ky + kx,
+                                wb_row_of_f32(dx, n, t.channel + c, first * k.sh + py) + px);
             }
 }
 
-WB_KERNEL void conv2d_transpose_f32(int batch, int groups, int channels, int in_height, int in_width,
-                                    int filters, int out_height, int out_width,
-                                    int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                                    const float *restrict dy, const float *restrict w, const float *onto, float *dx)
+/* The groups that a tile touches: of several it has each whole, and dy's view all of its filters. */
+WB_KERNEL int transpose_first_group(wb_conv2d_transpose p, wb_tile t) { return p.groups > 1 ? t.channel / p.channels : 0; }
+WB_KERNEL int transpose_groups(wb_conv2d_transpose p, wb_tile t)
 {
-    const wb_epilogue end = wb_begun_f32(batch * groups * channels * in_height * in_width, onto, dx);
-    for (int n = 0; n < batch; ++n)
-        for (int g = 0; g < groups; ++g)
-            conv2d_transpose_channels_f32(channels, channels * kh * kw, in_height, in_width, filters, out_height, out_width,
-                                          kh, kw, sh, sw, pt, pl, dh, dw, end,
-                                          dy + (n * groups + g) * filters * out_height * out_width,
-                                          w + g * filters * channels * kh * kw,
-                                          dx + (n * groups + g) * channels * in_height * in_width);
+    return p.groups > 1 ? (t.channel_end - t.channel) / p.channels : 1;
 }
 
-/* The same with w in two arrays: its first `kept` input channels (of a grouped convolution, groups) and the rest. */
-WB_KERNEL void conv2d_transpose_split_f32(int batch, int groups, int channels, int in_height, int in_width,
-                                          int filters, int out_height, int out_width,
-                                          int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw, int kept,
-                                          const float *restrict dy, const float *restrict w,
-                                          const float *restrict rest, const float *onto, float *dx)
+/* What a tile has of group g, and the view of this group's filters. */
+WB_KERNEL wb_tile transpose_tile(wb_conv2d_transpose p, wb_tile t, int g)
 {
-    const wb_epilogue end = wb_begun_f32(batch * groups * channels * in_height * in_width, onto, dx);
-    const int in_plane = in_height * in_width, group = filters * channels * kh * kw;
-    for (int n = 0; n < batch; ++n)
-        for (int g = 0; g < groups; ++g) {
-            const float *d = dy + (n * groups + g) * filters * out_height * out_width;
-            float *image = dx + (n * groups + g) * channels * in_plane;
-            if (groups > 1) {
-                conv2d_transpose_channels_f32(channels, channels * kh * kw, in_height, in_width, filters, out_height, out_width,
-                                              kh, kw, sh, sw, pt, pl, dh, dw, end,
-                                              d, g < kept ? w + g * group : rest + (g - kept) * group, image);
-            } else {
-                conv2d_transpose_channels_f32(kept, kept * kh * kw, in_height, in_width, filters, out_height, out_width,
-                                              kh, kw, sh, sw, pt, pl, dh, dw, end, d, w, image);
-                conv2d_transpose_channels_f32(channels - kept, (channels - kept) * kh * kw, in_height, in_width, filters, out_height, out_width,
-                                              kh, kw, sh, sw, pt, pl, dh, dw, end, d, rest,
-                                              image + kept * in_plane);
-            }
+    if (p.groups > 1) {
+        t.channel = g * p.channels;
+        t.channel_end = t.channel + p.channels;
+    }
+    return t;
+}
+
+WB_KERNEL wb_view_f32 transpose_filters(wb_conv2d_transpose p, wb_view_f32 dy, int g)
+{
+    if (p.groups > 1) {
+        dy.at += (g * p.filters - dy.channel) * dy.plane;
+        dy.channel = g * p.filters;
+        dy.channel_end = dy.channel + p.filters;
+    }
+    return dy;
+}
+
+/* Group g of image n, from a weight that may lie in two arrays. */
+WB_KERNEL void conv2d_transpose_group_f32(wb_conv2d_transpose p, int n, int g, wb_tile t, wb_epilogue end, wb_view_f32 dy,
+                                          const float *restrict w, const float *restrict rest, wb_view_f32 dx)
+{
+    const int taps = p.window.kh * p.window.kw, group = p.filters * p.channels * taps;
+    const int in_w = rest ? p.kept : p.channels, in_rest = p.channels - in_w;
+    if (p.groups > 1) {
+        conv2d_transpose_channels_f32(p, n, t, p.channels * taps, end, dy,
+                                      rest && g >= p.kept ? rest + (g - p.kept) * group : w + g * group, dx);
+        return;
+    }
+    wb_tile first = t, second = t;
+    first.channel_end = wb_min(t.channel_end, in_w);
+    second.channel = wb_max(t.channel, in_w);
+    if (first.channel < first.channel_end)
+        conv2d_transpose_channels_f32(p, n, first, in_w * taps, end, dy, w + (dy.channel * in_w + first.channel) * taps, dx);
+    if (rest && second.channel < second.channel_end)
+        conv2d_transpose_channels_f32(p, n, second, in_rest * taps, end, dy,
+                                      rest + (dy.channel * in_rest + second.channel - in_w) * taps, dx);
+}
+
+WB_KERNEL void conv2d_transpose_f32(wb_conv2d_transpose p, wb_tile t, wb_view_f32 dy, const float *restrict w,
+                                    const float *restrict rest, wb_view_f32 onto, wb_view_f32 dx)
+{
+    const wb_epilogue end = wb_begun_f32(t, p.in_width, onto, dx);
+    for (int n = t.image; n < t.image_end; ++n)
+        for (int i = 0; i < transpose_groups(p, t); ++i) {
+            const int g = transpose_first_group(p, t) + i;
+            conv2d_transpose_group_f32(p, n, g, transpose_tile(p, t, g), end, transpose_filters(p, dy, g), w, rest, dx);
         }
 }

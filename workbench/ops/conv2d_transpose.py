@@ -4,17 +4,19 @@ dx[n,c,i,j] = Σ dy[n,o,oy,ox] · w[o,c,ky,kx] over all oy·s + ky·d − p = i,
 there is such an operand: the gradient of another reader of the input, at which the sum begins.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Kernel, Literals, Reach, Rows, Slice
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
 from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
+from workbench.ops._parameters import Window, window_of
 from workbench.ops._windows import output_size, scatter
 
 
@@ -79,50 +81,48 @@ def macs(dy: TensorType, w: TensorType, *_: TensorType, **__: Any) -> int:
     return dy.elements * w.elements // w.shape[0]
 
 
-def literals(dy: TensorType, w: TensorType, *_: TensorType, strides: Ints, padding: Ints, dilation: Ints, groups: int,
-             **attrs: Any) -> Literals:  # fmt: skip
-    dx = infer(dy, w, strides=strides, padding=padding, dilation=dilation, groups=groups, **attrs)
-    return [dx.shape[0], groups, dx.shape[1] // groups, *dx.shape[2:], w.shape[0] // groups, *dy.shape[2:],
-            *w.shape[2:], *strides, *padding[:2], *dilation, *filter(None, [conv2d.kept(w, groups)])]  # fmt: skip
+@dataclass(frozen=True)
+class Conv2dTranspose:
+    """wb_conv2d_transpose: dx is `in_height` x `in_width`, dy `out_height` x `out_width`; channels and filters of each
+    group; `kept` as in conv2d.kept, 0 where the weight lies in one array."""
+
+    groups: int
+    channels: int
+    in_height: int
+    in_width: int
+    filters: int
+    out_height: int
+    out_width: int
+    kept: int
+    window: Window
 
 
-def function(dy: TensorType, w: TensorType, *_: TensorType, **__: Any) -> str:
-    return "conv2d_transpose_split_f32" if isinstance(w.needs_grad, tuple) else "conv2d_transpose_f32"
+def parameters(dy: TensorType, w: TensorType, *_: TensorType, groups: int, **attrs: Any) -> Conv2dTranspose:
+    dx = infer(dy, w, groups=groups, **attrs).shape
+    return Conv2dTranspose(groups, dx[1] // groups, dx[2], dx[3], w.shape[0] // groups, dy.shape[2], dy.shape[3],
+                           conv2d.kept(w, groups), window_of(**attrs))  # fmt: skip
 
 
-def literals_rows(dy: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> Literals:
-    return literals(dy, w, **attrs)[1:]
+def footprint(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint | Refusal:
+    return by_rows(dy, w, *onto, **attrs) if tile.axis == "rows" else by_channels(tile, dy, w, *onto, **attrs)
 
 
-def function_rows(dy: TensorType, w: TensorType, *_: TensorType, **__: Any) -> str:
-    return function(dy, w).replace("_f32", "_rows_f32")
+def by_rows(dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint:
+    k = window_of(**attrs)
+    reads = {0: Reach(1, k.pt - k.dh * (k.kh - 1), k.pt, k.sh), 2: Reach()}
+    return Footprint(reads if onto else {0: reads[0]}, infer(dy, w, **attrs).shape[2])
 
 
-def reach(dy: TensorType, w: TensorType, *_: TensorType, kernel_size: Ints, strides: Ints, padding: Ints,
-          dilation: Ints, **__: Any) -> tuple[Reach, Reach]:  # fmt: skip
-    return Reach(1, padding[0] - dilation[0] * (kernel_size[0] - 1), padding[0], strides[0]), Reach()
-
-
-def slices(sliced: Ints, dy: TensorType, w: TensorType, *onto: TensorType, groups: int, channels: int,
-           kernel_size: Ints, **attrs: Any) -> Slice | None:  # fmt: skip
+def by_channels(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, groups: int, channels: int,
+                kernel_size: Ints, **_: Any) -> Footprint | Refusal:  # fmt: skip
     """Tiles of the result's channels; or of dy's, where it is depthwise, or 1x1, which accumulates over them."""
-    if onto and (groups > 1 or sliced != (0,)):
-        return None
-    attrs |= {"groups": groups, "channels": channels, "kernel_size": kernel_size}
-    _, _, each, height, width, filters, *window = [*literals(dy, w, **attrs), 0][:17]
-    if groups == 1 and sliced == ():
-        role, numbers = "made", (each, height, width, filters, *window)
-    elif groups == 1 and sliced == (0,) and kernel_size == (1, 1):
-        role, numbers = "onto", (each, height, width, *window)
-    elif sliced == (0,) and groups == channels == dy.shape[1]:
-        role, numbers = "each", (groups, height, width, *window)
-    else:
-        return None
-    return Slice(
-        "conv2d_transpose_slice_f32.h", f"conv2d_transpose_{role}_f32", (*numbers, "first", "count"),
-        channels if role == "made" else dy.shape[1], "sum" if role == "onto" else "channels",
-        begins=2 if onto else None,
-    )  # fmt: skip
+    if tile.of == () and groups == 1 and not onto:
+        return Footprint(extent=channels)
+    if tile.of == (0,) and groups == 1 and kernel_size == (1, 1):
+        return Footprint({0: Reach()}, dy.shape[1], "sum", begins=2 if onto else None)
+    if tile.of == (0,) and groups == channels == dy.shape[1] and not onto:
+        return Footprint({0: Reach()}, channels)
+    return Refusal("works on all channels at once")
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -151,7 +151,8 @@ register(Op(
     attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
     parameters={1: "weight"}, onto=2,
     int8=Int8Form("layer", window=("strides", "padding", "output_padding"), transposed=True),
-    kernel=Kernel("conv2d_transpose_f32.h", function, literals, in_place=(2,), split=(1,), operands=3),
-    rows=Rows("conv2d_transpose_rows_f32.h", function_rows, literals_rows, reach, images=(0, 2), operands=3),
-    slices=slices, instructions=(3.4, 0),
+    footprint=footprint, by_rows="tile",
+    kernel=Kernel("conv2d_transpose_f32.h", "conv2d_transpose_f32", record=Conv2dTranspose, parameters=parameters,
+                  in_place=(2,), split=(1,), operands=3, views=(0, 2), gives_view=True),
+    instructions=(3.4, 0),
 ))  # fmt: skip

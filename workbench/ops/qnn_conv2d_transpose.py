@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from workbench.ir.kernel import Kernel, Slice
+from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile
 from workbench.ir.op import Op, Sample, get, register
 from workbench.ir.ranges import sums
-from workbench.ir.types import Ints, TensorType
+from workbench.ir.types import TensorType
 from workbench.ops import conv2d_transpose
 
 
@@ -17,25 +17,21 @@ def evaluate(dy: np.ndarray, w: np.ndarray, *onto: np.ndarray, **attrs: Any) -> 
     return conv2d_transpose.evaluate(dy, w.astype(dy.dtype), *onto, **attrs)
 
 
-def function(dy: TensorType, w: TensorType, *_: TensorType, **__: Any) -> str:
-    return "conv2d_transpose_split_s8" if isinstance(w.needs_grad, tuple) else "conv2d_transpose_s8"
-
-
-def scratch(dy: TensorType, w: TensorType, *_: TensorType, groups: int, kernel_size: Ints, **__: Any) -> int:
+def scratch(dy: TensorType, w: TensorType, *_: TensorType, groups: int, **__: Any) -> int:
     """One input channel of the filters as floats."""
-    return 4 * w.shape[0] // groups * kernel_size[0] * kernel_size[1]
+    return 4 * w.shape[0] // groups * prod(w.shape[2:])
 
 
-def slices(
-    sliced: Ints, dy: TensorType, w: TensorType, *onto: TensorType, kernel_size: Ints, **attrs: Any
-) -> Slice | None:
-    tile, taps = conv2d_transpose.slices(sliced, dy, w, *onto, kernel_size=kernel_size, **attrs), prod(kernel_size)
-    if tile is None:
-        return None
-    function = tile.function.replace("_f32", "_s8")
-    filters = {"conv2d_transpose_made_s8": dy.shape[1], "conv2d_transpose_each_s8": 1}.get(function)
-    return replace(tile, header="conv2d_transpose_slice_s8.h", function=function,
-                   scratch=lambda count: 4 * (filters or count) * taps)  # fmt: skip
+def footprint(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint | Refusal:
+    if tile.axis == "rows":
+        return Refusal("works on all rows at once")
+    needs = conv2d_transpose.by_channels(tile, dy, w, *onto, **attrs)
+    if isinstance(needs, Refusal):
+        return needs
+    filter_bytes = scratch(dy, w, **attrs)
+    if needs.gives == "sum":  # over the filters: those of a tile
+        return replace(needs, scratch=lambda count: count * filter_bytes // w.shape[0])
+    return replace(needs, scratch=lambda count: filter_bytes)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -51,7 +47,8 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.conv2d_transpose", infer=conv2d_transpose.infer, evaluate=evaluate, within=sums(evaluate),
     samples=samples, macs=conv2d_transpose.macs, attrs=get("nn.conv2d_transpose").attrs, dtypes={1: ("int8",)},
-    kernel=Kernel("conv2d_transpose_s8.h", function, conv2d_transpose.literals, scratch, in_place=(2,), split=(1,),
-                  operands=3),
-    slices=slices, onto=2, instructions=(5.2, 0),
+    footprint=footprint, onto=2, instructions=(5.2, 0),
+    kernel=Kernel("conv2d_transpose_s8.h", "conv2d_transpose_s8", record=conv2d_transpose.Conv2dTranspose,
+                  parameters=conv2d_transpose.parameters, scratch=scratch, in_place=(2,), split=(1,), operands=3,
+                  views=(0, 2), gives_view=True),
 ))  # fmt: skip
