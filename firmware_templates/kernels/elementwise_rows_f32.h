@@ -71,15 +71,6 @@ WB_KERNEL void sum_rows_f32(int channels, int width, int begin, int end, wb_rows
     }
 }
 
-WB_KERNEL void scaled_sum_rows_f32(int channels, int height, int width, float times, int begin, int end, wb_rows x,
-                                   float *restrict y)
-{
-    sum_rows_f32(channels, width, begin, end, x, y);
-    if (end == height)
-        for (int c = 0; c < channels; ++c)
-            y[c] = y[c] * times;
-}
-
 /* The mean of each channel: its sum until the last row is there. */
 WB_KERNEL void global_avg_pool2d_rows_f32(int channels, int height, int width, int begin, int end, wb_rows x,
                                           float *restrict y)

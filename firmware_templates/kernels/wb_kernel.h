@@ -6,6 +6,11 @@
 
 #define WB_KERNEL static inline __attribute__((always_inline))
 
+/* Elements, one after the other. */
+typedef struct {
+    int count;
+} wb_count;
+
 WB_KERNEL int wb_max(int a, int b) { return a > b ? a : b; }
 WB_KERNEL int wb_min(int a, int b) { return a < b ? a : b; }
 
