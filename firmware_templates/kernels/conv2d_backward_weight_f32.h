@@ -1,57 +1,73 @@
 /* conv2d_backward_weight_f32.h - dw[o][c][ky][kx] = sum dy[n][o][oy][ox] * x[n][c][oy*sh + ky*dh - pt][ox*sw + kx*dw - pl].
  *
  * For each weight the pixels that see it form a rectangle, known before the loops: no test inside.
- * conv2d_backward_weight_into_f32 hands each element on to a sink (sink_f32.h). */
+ * conv2d_backward_weight_into_f32 hands each element on to a sink (sink_f32.h). A tile of dy gives the filters of its
+ * channels: it holds whole groups, or some filters of the only one. */
 #pragma once
 #include "sink_f32.h"
+#include "tiles.h"
+#include "windows.h"
+
+/* channels, filters: of a group. */
+typedef struct {
+    int batch, groups, channels, in_height, in_width, filters, out_height, out_width;
+    wb_window window;
+} wb_conv2d_backward_weight;
+
+/* The filters of a tile: `count` of each of its groups g, from filter first + g * p.filters on. */
+typedef struct {
+    int group, group_end, first, count;
+} wb_filters;
+
+WB_KERNEL wb_filters filters_in(wb_conv2d_backward_weight p, wb_tile t)
+{
+    if (p.groups == 1)
+        return (wb_filters){ 0, 1, t.channel, t.channel_end - t.channel };
+    return (wb_filters){ t.channel / p.filters, t.channel_end / p.filters, 0, p.filters };
+}
 
 /* The gradient of tap (ky, kx) of one channel of one filter; dy_image, x_image: elements from one image to the next. No
  * `restrict` here: the caller's pointers have it, and a second one hides that from GCC 12 (half as many instructions). */
-WB_KERNEL float weight_gradient_f32(int batch, int in_height, int in_width, int out_height, int out_width,
-                                    int ky, int kx, int sh, int sw, int pt, int pl, int dh, int dw,
-                                    int dy_image, int x_image, const float *dy, const float *x)
+WB_KERNEL float weight_gradient_f32(wb_conv2d_backward_weight p, int ky, int kx, int dy_image, int x_image,
+                                    const float *dy, const float *x)
 {
-    const int top = ky * dh - pt, left = kx * dw - pl; /* the element of x under output (0, 0) */
-    const int oy0 = wb_ceil_div(-top, sh), oy1 = wb_min(out_height, wb_ceil_div(in_height - top, sh));
-    const int ox0 = wb_ceil_div(-left, sw), ox1 = wb_min(out_width, wb_ceil_div(in_width - left, sw));
+    const wb_window w = p.window;
+    const int top = ky * w.dh - w.pt, left = kx * w.dw - w.pl; /* the element of x under output (0, 0) */
+    const int oy0 = wb_ceil_div(-top, w.sh), oy1 = wb_min(p.out_height, wb_ceil_div(p.in_height - top, w.sh));
+    const int ox0 = wb_ceil_div(-left, w.sw), ox1 = wb_min(p.out_width, wb_ceil_div(p.in_width - left, w.sw));
     float sum = 0.0f;
-    for (int n = 0; n < batch; ++n)
+    for (int n = 0; n < p.batch; ++n)
         for (int oy = oy0; oy < oy1; ++oy) {
-            const float *drow = dy + n * dy_image + oy * out_width;
-            const int row = n * x_image + (oy * sh + top) * in_width + left; /* may lie before x: a number, no address */
+            const float *drow = dy + n * dy_image + oy * p.out_width;
+            const int row = n * x_image + (oy * w.sh + top) * p.in_width + left; /* may lie before x: a number, no address */
 #pragma GCC unroll 8
             for (int ox = ox0; ox < ox1; ++ox)
-                sum += drow[ox] * x[row + ox * sw];
+                sum += drow[ox] * x[row + ox * w.sw];
         }
     return sum;
 }
 
-WB_KERNEL void conv2d_backward_weight_into_f32(int batch, int groups, int channels, int in_height, int in_width,
-                                               int filters, int out_height, int out_width,
-                                               int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                                               const float *restrict dy, const float *restrict x,
+WB_KERNEL void conv2d_backward_weight_into_f32(wb_conv2d_backward_weight p, wb_tile t, wb_view_f32 dy, wb_view_f32 x,
                                                wb_sink sink, float *restrict to, float *restrict v)
 {
-    const int in_plane = in_height * in_width, out_plane = out_height * out_width;
-    for (int g = 0; g < groups; ++g)
-        for (int o = 0; o < filters; ++o)
-            for (int c = 0; c < channels; ++c)
+    const int kh = p.window.kh, kw = p.window.kw;
+    const wb_filters filters = filters_in(p, t);
+    for (int g = filters.group; g < filters.group_end; ++g)
+        for (int i = 0; i < filters.count; ++i)
+            for (int c = 0; c < p.channels; ++c)
 #pragma GCC unroll 3
                 for (int ky = 0; ky < kh; ++ky)
 #pragma GCC unroll 3
-                    for (int kx = 0; kx < kw; ++kx)
-                        sink_f32(sink, (((g * filters + o) * channels + c) * kh + ky) * kw + kx, to, v,
-                                 weight_gradient_f32(batch, in_height, in_width, out_height, out_width, ky, kx, sh, sw,
-                                                     pt, pl, dh, dw, groups * filters * out_plane,
-                                                     groups * channels * in_plane, dy + (g * filters + o) * out_plane,
-                                                     x + (g * channels + c) * in_plane));
+                    for (int kx = 0; kx < kw; ++kx) {
+                        const int o = filters.first + g * p.filters + i;
+                        sink_f32(sink, ((o * p.channels + c) * kh + ky) * kw + kx, to, v,
+                                 weight_gradient_f32(p, ky, kx, dy.image, x.image, wb_row_of_f32(dy, 0, o, 0),
+                                                     wb_row_of_f32(x, 0, g * p.channels + c, 0)));
+                    }
 }
 
-WB_KERNEL void conv2d_backward_weight_f32(int batch, int groups, int channels, int in_height, int in_width,
-                                          int filters, int out_height, int out_width,
-                                          int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                                          const float *restrict dy, const float *restrict x, float *restrict dweight)
+WB_KERNEL void conv2d_backward_weight_f32(wb_conv2d_backward_weight p, wb_tile t, wb_view_f32 dy, wb_view_f32 x,
+                                          float *restrict dweight)
 {
-    conv2d_backward_weight_into_f32(batch, groups, channels, in_height, in_width, filters, out_height, out_width,
-                                    kh, kw, sh, sw, pt, pl, dh, dw, dy, x, (wb_sink){ .kind = WB_STORE }, dweight, 0);
+    conv2d_backward_weight_into_f32(p, t, dy, x, (wb_sink){ .kind = WB_STORE }, dweight, 0);
 }

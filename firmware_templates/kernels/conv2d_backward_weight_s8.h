@@ -3,6 +3,12 @@
 #include "conv2d_backward_weight_f32.h"
 #include "sgd_s8.h"
 
+typedef struct {
+    wb_conv2d_backward_weight convolution;
+    float x_scale;
+    int x_zero_point;
+} wb_conv2d_backward_weight_s8;
+
 /* Channel c of all images of x, side by side. */
 WB_KERNEL void centred_s8(int batch, int plane, int image, int zero, const int8_t *restrict x, float *restrict wide)
 {
@@ -27,40 +33,43 @@ WB_KERNEL void sink_s8(wb_sink_s8 sink, int o, int at, int in_filter, float g)
     if (sink.add)
         sink.add[at] += g;
     if (sink.w)
-        sink.w[at] = (int8_t)wb_updated(wb_update_at(sink.update, sink.s[o]), sink.w[at], g, o, in_filter);
+        sink.w[at] = (int8_t)wb_updated(sink.update, wb_rate_of(sink.update, sink.s[o]), sink.w[at], g, o, in_filter);
 }
 
-WB_KERNEL void conv2d_backward_weight_into_s8(int batch, int groups, int channels, int in_height, int in_width,
-                                              int filters, int out_height, int out_width,
-                                              int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                                              float x_scale, int zero, const float *restrict dy,
-                                              const int8_t *restrict x, wb_sink_s8 sink, float *restrict wide)
+/* Of channel c in `count` filters from o on; dy: the first of their channels. */
+WB_KERNEL void weight_gradients_s8(wb_conv2d_backward_weight_s8 q, int o, int count, int c, int dy_image,
+                                   const float *restrict dy, const float *restrict wide, wb_sink_s8 sink)
 {
-    const int in_plane = in_height * in_width, out_plane = out_height * out_width, taps = kh * kw;
-    for (int group = 0; group < groups; ++group)
-        for (int c = 0; c < channels; ++c) {
-            centred_s8(batch, in_plane, groups * channels * in_plane, zero, x + (group * channels + c) * in_plane, wide);
-            for (int o = group * filters; o < (group + 1) * filters; ++o)
+    const wb_conv2d_backward_weight p = q.convolution;
+    const int kh = p.window.kh, kw = p.window.kw, taps = kh * kw;
+    const int in_plane = p.in_height * p.in_width, out_plane = p.out_height * p.out_width;
+    for (int i = 0; i < count; ++i)
 #pragma GCC unroll 3
-                for (int ky = 0; ky < kh; ++ky)
+        for (int ky = 0; ky < kh; ++ky)
 #pragma GCC unroll 3
-                    for (int kx = 0; kx < kw; ++kx) {
-                        const int in_filter = c * taps + ky * kw + kx;
-                        const float sum = weight_gradient_f32(batch, in_height, in_width, out_height, out_width, ky, kx,
-                                                              sh, sw, pt, pl, dh, dw, groups * filters * out_plane,
-                                                              in_plane, dy + o * out_plane, wide);
-                        sink_s8(sink, o, o * channels * taps + in_filter, in_filter, sum * x_scale);
-                    }
+            for (int kx = 0; kx < kw; ++kx) {
+                const int in_filter = c * taps + ky * kw + kx;
+                const float sum = weight_gradient_f32(p, ky, kx, dy_image, in_plane, dy + i * out_plane, wide);
+                sink_s8(sink, o + i, (o + i) * p.channels * taps + in_filter, in_filter, sum * q.x_scale);
+            }
+}
+
+WB_KERNEL void conv2d_backward_weight_into_s8(wb_conv2d_backward_weight_s8 q, wb_tile t, wb_view_f32 dy, wb_view_s8 x,
+                                              wb_sink_s8 sink, float *restrict wide)
+{
+    const wb_conv2d_backward_weight p = q.convolution;
+    const wb_filters filters = filters_in(p, t);
+    for (int g = filters.group; g < filters.group_end; ++g)
+        for (int c = 0; c < p.channels; ++c) {
+            const int8_t *from = wb_row_of_s8(x, 0, g * p.channels + c, 0);
+            const int first = filters.first + g * p.filters;
+            centred_s8(p.batch, p.in_height * p.in_width, x.image, q.x_zero_point, from, wide);
+            weight_gradients_s8(q, first, filters.count, c, dy.image, wb_row_of_f32(dy, 0, first, 0), wide, sink);
         }
 }
 
-WB_KERNEL void conv2d_backward_weight_s8(int batch, int groups, int channels, int in_height, int in_width,
-                                         int filters, int out_height, int out_width,
-                                         int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                                         float x_scale, int zero,
-                                         const float *restrict dy, const int8_t *restrict x, float *restrict dweight,
-                                         void *scratch)
+WB_KERNEL void conv2d_backward_weight_s8(wb_conv2d_backward_weight_s8 p, wb_tile t, wb_view_f32 dy, wb_view_s8 x,
+                                         float *restrict dweight, void *scratch)
 {
-    conv2d_backward_weight_into_s8(batch, groups, channels, in_height, in_width, filters, out_height, out_width, kh, kw,
-                                   sh, sw, pt, pl, dh, dw, x_scale, zero, dy, x, (wb_sink_s8){ .store = dweight }, scratch);
+    conv2d_backward_weight_into_s8(p, t, dy, x, (wb_sink_s8){ .store = dweight }, scratch);
 }

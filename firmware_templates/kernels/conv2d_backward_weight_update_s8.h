@@ -3,29 +3,27 @@
 #pragma once
 #include "conv2d_backward_weight_s8.h"
 
-WB_KERNEL void conv2d_backward_weight_accumulate_s8(int batch, int groups, int channels, int in_height, int in_width,
-                                                    int filters, int out_height, int out_width,
-                                                    int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                                                    float x_scale, int zero, float *restrict sum,
-                                                    const float *restrict dy, const int8_t *restrict x, void *scratch)
+typedef struct {
+    wb_conv2d_backward_weight_s8 gradient;
+    wb_count update;
+} wb_conv2d_backward_weight_accumulate_s8;
+
+typedef struct {
+    wb_conv2d_backward_weight_s8 gradient;
+    wb_integer_sgd update;
+} wb_conv2d_backward_weight_sgd_s8;
+
+WB_KERNEL void conv2d_backward_weight_accumulate_s8(wb_conv2d_backward_weight_accumulate_s8 p, wb_tile t,
+                                                    float *restrict sum, wb_view_f32 dy, wb_view_s8 x, void *scratch)
 {
-    conv2d_backward_weight_into_s8(batch, groups, channels, in_height, in_width, filters, out_height, out_width, kh, kw,
-                                   sh, sw, pt, pl, dh, dw, x_scale, zero, dy, x, (wb_sink_s8){ .add = sum }, scratch);
+    conv2d_backward_weight_into_s8(p.gradient, t, dy, x, (wb_sink_s8){ .add = sum }, scratch);
 }
 
-WB_KERNEL void conv2d_backward_weight_sgd_s8(int batch, int groups, int channels, int in_height, int in_width,
-                                             int filters, int out_height, int out_width,
-                                             int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw,
-                                             float x_scale, int zero, int first, int apart, int parameter, int rounding, int qas,
-                                             float unit, float scale, float weight_decay, int taps,
-                                             const int16_t *filters_were, const int16_t *channels_were,
-                                             int8_t *restrict w, const float *restrict dy, const int8_t *restrict x,
-                                             const float *restrict s, const float *restrict lr,
-                                             const int32_t *restrict seed, const int32_t *restrict step, void *scratch)
+WB_KERNEL void conv2d_backward_weight_sgd_s8(wb_conv2d_backward_weight_sgd_s8 p, wb_tile t, int8_t *restrict w,
+                                             wb_view_f32 dy, wb_view_s8 x, const float *restrict s,
+                                             const float *restrict lr, const int32_t *restrict seed,
+                                             const int32_t *restrict step, void *scratch)
 {
-    const wb_update_s8 update = wb_update_of(127, first, apart, parameter, rounding, qas, unit, scale, weight_decay, taps,
-                                             filters_were, channels_were, *lr, seed ? *seed : 0, step ? *step : 0);
-    const wb_sink_s8 sink = { .w = w, .s = s, .update = update };
-    conv2d_backward_weight_into_s8(batch, groups, channels, in_height, in_width, filters, out_height, out_width, kh, kw,
-                                   sh, sw, pt, pl, dh, dw, x_scale, zero, dy, x, sink, scratch);
+    const wb_sink_s8 sink = { .w = w, .s = s, .update = wb_update_of(p.update, 127, lr, seed, step) };
+    conv2d_backward_weight_into_s8(p.gradient, t, dy, x, sink, scratch);
 }

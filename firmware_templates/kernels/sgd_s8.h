@@ -11,10 +11,19 @@
 
 enum { WB_STOCHASTIC, WB_NEAREST, WB_TRUNCATE };
 
+/* Rows are filters, of `count` elements each in w and dw, and `apart` elements from one to the next in the model's order;
+ * channels are `taps` elements apart there. */
 typedef struct {
-    int rounding, qas, limit, first, apart, taps;
+    int rows, count, apart, taps, parameter, rounding, qas;
+    float unit, scale, weight_decay;
     const int16_t *filters, *channels;
-    float unit, scale, weight_decay, lr, rate;
+} wb_integer_sgd;
+
+/* limit: where the weight saturates. */
+typedef struct {
+    wb_integer_sgd p;
+    int limit;
+    float lr;
     uint32_t key;
 } wb_update_s8;
 
@@ -26,30 +35,30 @@ WB_KERNEL uint32_t wb_mixed(uint32_t x)
     return x ^ x >> 16;
 }
 
-/* Filter 0 is the `first` of the model's order, or of its table; filters are `apart` elements from one to the next there,
- * channels `taps`. */
-WB_KERNEL wb_update_s8 wb_update_of(int limit, int first, int apart, int parameter, int rounding, int qas, float unit, float scale,
-                                    float weight_decay, int taps, const int16_t *filters, const int16_t *channels,
-                                    float lr, int32_t seed, int32_t step)
+/* 0 where nothing counts. */
+WB_KERNEL uint32_t wb_counter(const int32_t *at)
 {
-    const uint32_t key = wb_mixed(wb_mixed(wb_mixed((uint32_t)seed ^ 0x9e3779b9u) + (uint32_t)step) + (uint32_t)parameter);
-    return (wb_update_s8){ rounding, qas, limit, first, apart, taps, filters, channels,
-                           unit, scale, weight_decay, lr, lr * scale, key };
+    return at ? (uint32_t)*at : 0u;
+}
+
+WB_KERNEL wb_update_s8 wb_update_of(wb_integer_sgd p, int limit, const float *lr, const int32_t *seed, const int32_t *step)
+{
+    const uint32_t drawn = wb_mixed(wb_mixed(wb_counter(seed) ^ 0x9e3779b9u) + wb_counter(step));
+    return (wb_update_s8){ p, limit, *lr, wb_mixed(drawn + (uint32_t)p.parameter) };
 }
 
 /* The place in the model's own order of element i of filter o. */
-WB_KERNEL uint32_t wb_own_element(wb_update_s8 to, int o, int i)
+WB_KERNEL uint32_t wb_own_element(wb_integer_sgd p, int o, int i)
 {
-    const int filter = to.filters ? to.filters[to.first + o] : to.first + o;
-    return (uint32_t)(filter * to.apart + (to.channels ? to.channels[i / to.taps] * to.taps + i % to.taps : i));
+    const int filter = p.filters ? p.filters[o] : o;
+    return (uint32_t)(filter * p.apart + (p.channels ? p.channels[i / p.taps] * p.taps + i % p.taps : i));
 }
 
-/* For the filter whose scale is s. */
-WB_KERNEL wb_update_s8 wb_update_at(wb_update_s8 to, float s)
+/* The rate at which the filter with scale s moves. */
+WB_KERNEL float wb_rate_of(wb_update_s8 to, float s)
 {
-    if (to.qas)
-        to.rate = to.rate / (to.unit * s * (to.unit * s));
-    return to;
+    const float rate = to.lr * to.p.scale;
+    return to.p.qas ? rate / (to.p.unit * s * (to.p.unit * s)) : rate;
 }
 
 /* Towards zero. What is no number counts as 0: C leaves open what a conversion makes of it, these cores' makes 0. */
@@ -70,42 +79,45 @@ WB_KERNEL int wb_floor(float x)
 }
 
 /* Element i of filter o behind its update. */
-WB_KERNEL int wb_updated(wb_update_s8 to, int w, float dw, int o, int i)
+WB_KERNEL int wb_updated(wb_update_s8 to, float rate, int w, float dw, int o, int i)
 {
-    float u = to.rate * dw;
-    if (to.weight_decay != 0.0f)
-        u = u + to.lr * to.weight_decay * (float)w;
+    float u = rate * dw;
+    if (to.p.weight_decay != 0.0f)
+        u = u + to.lr * to.p.weight_decay * (float)w;
     u = u >= 1073741824.0f ? 1073741824.0f : u;
     u = u <= -1073741824.0f ? -1073741824.0f : u; /* what is no number stays so, and moves nothing */
     int64_t updated;
-    if (to.rounding == WB_TRUNCATE) {
+    if (to.p.rounding == WB_TRUNCATE) {
         const int down = wb_floor(-u);
         updated = (int64_t)w + down;
         updated = updated >= 0 ? updated : (int64_t)w - wb_floor(u);
     } else {
         const float r =
-            to.rounding == WB_NEAREST ? 0.5f : (float)(wb_mixed(to.key + wb_own_element(to, o, i)) >> 8) * 0x1p-24f;
+            to.p.rounding == WB_NEAREST ? 0.5f : (float)(wb_mixed(to.key + wb_own_element(to.p, o, i)) >> 8) * 0x1p-24f;
         updated = (int64_t)w + wb_floor(-u + r);
     }
     updated = updated < to.limit ? updated : to.limit;
     return (int)(updated > -to.limit ? updated : -to.limit);
 }
 
-/* Rows are filters, `count` elements each in w and dw. */
-#define WB_SGD_S8(name, type, most)                                                                                    \
-    WB_KERNEL void name(int rows, int count, int first, int apart, int parameter, int rounding, int qas, float unit, float scale, \
-                        float weight_decay, int taps, const int16_t *filters, const int16_t *channels,                 \
-                        type *restrict w, const float *restrict dw, const float *restrict s,                           \
-                        const float *restrict lr, const int32_t *restrict seed, const int32_t *restrict step)          \
-    {                                                                                                                  \
-        const wb_update_s8 all = wb_update_of(most, first, apart, parameter, rounding, qas, unit, scale, weight_decay, taps,  \
-                                              filters, channels, *lr, seed ? *seed : 0, step ? *step : 0);             \
-        for (int o = 0; o < rows; ++o) {                                                                               \
-            const wb_update_s8 to = wb_update_at(all, s[o]);                                                           \
-            for (int i = 0; i < count; ++i, ++w)                                                                       \
-                *w = (type)wb_updated(to, *w, *dw++, o, i);                                                            \
-        }                                                                                                              \
+WB_KERNEL void sgd_s8(wb_integer_sgd p, int8_t *restrict w, const float *restrict dw, const float *restrict s,
+                      const float *restrict lr, const int32_t *restrict seed, const int32_t *restrict step)
+{
+    const wb_update_s8 to = wb_update_of(p, 127, lr, seed, step);
+    for (int o = 0; o < p.rows; ++o) {
+        const float rate = wb_rate_of(to, s[o]);
+        for (int i = 0; i < p.count; ++i, ++w)
+            *w = (int8_t)wb_updated(to, rate, *w, *dw++, o, i);
     }
+}
 
-WB_SGD_S8(sgd_s8, int8_t, 127)
-WB_SGD_S8(sgd_s32, int32_t, 1 << 30)
+WB_KERNEL void sgd_s32(wb_integer_sgd p, int32_t *restrict w, const float *restrict dw, const float *restrict s,
+                       const float *restrict lr, const int32_t *restrict seed, const int32_t *restrict step)
+{
+    const wb_update_s8 to = wb_update_of(p, 1 << 30, lr, seed, step);
+    for (int o = 0; o < p.rows; ++o) {
+        const float rate = wb_rate_of(to, s[o]);
+        for (int i = 0; i < p.count; ++i, ++w)
+            *w = wb_updated(to, rate, *w, *dw++, o, i);
+    }
+}

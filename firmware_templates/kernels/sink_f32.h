@@ -14,7 +14,8 @@ typedef enum {
 
 typedef struct {
     wb_sink_kind kind;
-    float rate, momentum, scale, weight_decay;
+    wb_sgd update;
+    float rate;
 } wb_sink;
 
 /* Element i, whose gradient is g; v is 0 where there is no momentum. */
@@ -23,9 +24,7 @@ WB_KERNEL void sink_f32(wb_sink sink, int i, float *to, float *v, float g)
     switch (sink.kind) {
     case WB_STORE: to[i] = g; break;
     case WB_ADD: to[i] += g; break;
-    case WB_SGD: sgd_element_f32(sink.rate, sink.scale, sink.weight_decay, to + i, g); break;
-    case WB_MOMENTUM:
-        sgd_momentum_element_f32(sink.rate, sink.momentum, sink.scale, sink.weight_decay, to + i, g, v + i);
-        break;
+    case WB_SGD: sgd_element_f32(sink.update, sink.rate, to + i, g); break;
+    case WB_MOMENTUM: sgd_momentum_element_f32(sink.update, sink.rate, to + i, g, v + i); break;
     }
 }

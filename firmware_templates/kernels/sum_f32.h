@@ -1,28 +1,36 @@
 /* sum_f32.h - y[c] = times * sum over n and i of x[n][c][i]; sum_into_f32 hands each on to a sink (sink_f32.h). */
 #pragma once
 #include "sink_f32.h"
+#include "tiles.h"
 
-/* times * the sum of channel c. */
-WB_KERNEL float channel_sum_f32(int batch, int channels, int plane, int c, float times, const float *restrict x)
+/* Of the images that are summed up; their channels are those of the tile. */
+typedef struct {
+    int rows, columns;
+    float times;
+} wb_sum;
+
+/* `sum` of channel c, of earlier tiles, and the rows of this one; behind the last row, times p.times. */
+WB_KERNEL float channel_sum_f32(wb_sum p, wb_tile t, wb_view_f32 x, int c, float sum)
 {
-    float sum = 0.0f;
-    for (int n = 0; n < batch; ++n) {
-        const float *p = x + (n * channels + c) * plane;
+    const wb_runs_in_tile runs = wb_runs_in(t, p.columns, wb_min(wb_joined_f32(t, p.columns, x), 1));
+    for (int n = t.image; n < t.image_end; ++n)
+        for (int r = t.row; r < t.row + runs.rows; ++r) {
+            const float *from = wb_row_of_f32(x, n, c, r);
 #pragma GCC unroll 4
-        for (int i = 0; i < plane; ++i)
-            sum += p[i];
-    }
-    return times == 1.0f ? sum : sum * times;
+            for (int i = 0; i < runs.length; ++i)
+                sum += from[i];
+        }
+    return p.times == 1.0f || t.row_end < p.rows ? sum : sum * p.times;
 }
 
-WB_KERNEL void sum_into_f32(int batch, int channels, int plane, float times, const float *restrict x,
-                            wb_sink sink, float *restrict to, float *restrict v)
+WB_KERNEL void sum_into_f32(wb_sum p, wb_tile t, wb_view_f32 x, wb_sink sink, float *restrict to, float *restrict v)
 {
-    for (int c = 0; c < channels; ++c)
-        sink_f32(sink, c, to, v, channel_sum_f32(batch, channels, plane, c, times, x));
+    for (int c = t.channel; c < t.channel_end; ++c)
+        sink_f32(sink, c, to, v, channel_sum_f32(p, t, x, c, 0.0f));
 }
 
-WB_KERNEL void sum_f32(int batch, int channels, int plane, float times, const float *restrict x, float *restrict y)
+WB_KERNEL void sum_f32(wb_sum p, wb_tile t, wb_view_f32 x, float *restrict y)
 {
-    sum_into_f32(batch, channels, plane, times, x, (wb_sink){ .kind = WB_STORE }, y, 0);
+    for (int c = t.channel; c < t.channel_end; ++c)
+        y[c] = channel_sum_f32(p, t, x, c, t.begun ? y[c] : 0.0f);
 }

@@ -3,27 +3,28 @@
 #pragma once
 #include "sum_f32.h"
 
-WB_KERNEL void sum_accumulate_f32(int batch, int channels, int plane, float times,
-                                  float *restrict sum, const float *restrict x)
+typedef struct {
+    wb_sum gradient;
+    wb_count update;
+} wb_sum_accumulate;
+
+typedef struct {
+    wb_sum gradient;
+    wb_sgd update;
+} wb_sum_sgd;
+
+WB_KERNEL void sum_accumulate_f32(wb_sum_accumulate p, wb_tile t, float *restrict sum, wb_view_f32 x)
 {
-    const wb_sink sink = { .kind = WB_ADD };
-    sum_into_f32(batch, channels, plane, times, x, sink, sum, 0);
+    sum_into_f32(p.gradient, t, x, (wb_sink){ .kind = WB_ADD }, sum, 0);
 }
 
-WB_KERNEL void sum_sgd_f32(int batch, int channels, int plane, float times,
-                           float scale, float weight_decay,
-                           float *restrict w, const float *restrict x, const float *restrict lr)
+WB_KERNEL void sum_sgd_f32(wb_sum_sgd p, wb_tile t, float *restrict b, wb_view_f32 x, const float *restrict lr)
 {
-    const wb_sink sink = { .kind = WB_SGD, .rate = *lr, .scale = scale, .weight_decay = weight_decay };
-    sum_into_f32(batch, channels, plane, times, x, sink, w, 0);
+    sum_into_f32(p.gradient, t, x, (wb_sink){ WB_SGD, p.update, *lr }, b, 0);
 }
 
-WB_KERNEL void sum_sgd_momentum_f32(int batch, int channels, int plane, float times,
-                                    float momentum, float scale, float weight_decay,
-                                    float *restrict w, const float *restrict x,
-                                    float *restrict v, const float *restrict lr)
+WB_KERNEL void sum_sgd_momentum_f32(wb_sum_sgd p, wb_tile t, float *restrict b, wb_view_f32 x, float *restrict v,
+                                    const float *restrict lr)
 {
-    const wb_sink sink = { .kind = WB_MOMENTUM, .rate = *lr,
-                           .momentum = momentum, .scale = scale, .weight_decay = weight_decay };
-    sum_into_f32(batch, channels, plane, times, x, sink, w, v);
+    sum_into_f32(p.gradient, t, x, (wb_sink){ WB_MOMENTUM, p.update, *lr }, b, v);
 }

@@ -14,7 +14,7 @@ from workbench.ir.build import Builder
 from workbench.ir.interpret import interpret
 from workbench.ir.liveness import peak_bytes
 from workbench.ir.verify import verify
-from workbench.ops.fused_update import GRADIENTS
+from workbench.ops.fused_update import OPERANDS
 from workbench.passes import Declined
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.early_update import early_update
@@ -45,7 +45,7 @@ def test_fuse_update_keeps_every_bit_and_never_needs_more(graph, seed, passes):
 def test_no_gradient_of_a_weight_is_left(optimizer):
     for step in (mlp([9, 5, 3], optimizer=optimizer), convnet(optimizer=optimizer)):
         after = fuse_update(early_update(step))
-        results = {node.results[0] for node in after.nodes if node.op in GRADIENTS}
+        results = {node.results[0] for node in after.nodes if node.op in OPERANDS}
         read_by = {name: node.op for node in after.nodes for name in node.operands if name in results}
         assert "accumulate" not in read_by.values()
         assert not any(op.startswith("nn.sgd") for op in read_by.values())

@@ -20,7 +20,7 @@ from workbench.ir.interpret import interpret
 from workbench.ir.liveness import peak_bytes
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.verify import verify
-from workbench.ops.fused_update import PAIRS, fused_name
+from workbench.ops.fused_update import FUSED
 from workbench.passes import Declined
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import run_passes, run_schedule
@@ -31,7 +31,7 @@ from workbench.schedule.strips import ends, strips
 from workbench.study.check import check
 from workbench.training import train
 
-APART = {fused_name(*pair): pair for pair in PAIRS}  # a region by channels updates as it computes
+APART = {name: pair for pair, (name, *_) in FUSED.items()}  # a region by channels updates as it computes
 FIRST = ("bit-masks", "fuse-activation", "dead-code")
 
 

@@ -6,6 +6,7 @@ from workbench.errors import ShapeError
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import TensorType
+from workbench.ops._parameters import Count, counted
 
 
 def infer(total: TensorType, x: TensorType) -> TensorType:
@@ -28,9 +29,9 @@ def samples_clear(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="accumulate", infer=infer, evaluate=evaluate, samples=samples, takes=(0,), phase="backward",
-    kernel=Kernel("accumulate_f32.h", "accumulate_f32", lambda total, x: [total.elements]),
+    kernel=Kernel("accumulate_f32.h", "accumulate_f32", record=Count, parameters=counted),
 ))  # fmt: skip
 register(Op(
     name="clear", infer=lambda total: total, evaluate=np.zeros_like, samples=samples_clear, takes=(0,), phase="update",
-    kernel=Kernel("accumulate_f32.h", "clear_f32", lambda total: [total.elements]),
+    kernel=Kernel("accumulate_f32.h", "clear_f32", record=Count, parameters=counted),
 ))  # fmt: skip

@@ -1,15 +1,17 @@
 """nn.conv2d_backward_weight: dw[o,c,ky,kx] = Σ dy[n,o,i,j] · x[n, c, i·s + ky·d − p, j·s + kx·d − p]."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.kernel import Kernel, Literals, Slice
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.ranges import Range, sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
+from workbench.ops._parameters import Window, window_of
 from workbench.ops._windows import output_size, windows
 from workbench.ops.conv2d_transpose import conv2d_defaults
 
@@ -64,27 +66,37 @@ def macs(dy: TensorType, x: TensorType, *, groups: int, kernel_size: Ints, **_: 
     return dy.elements * x.shape[1] // groups * kernel_size[0] * kernel_size[1]
 
 
-def literals(
-    dy: TensorType, x: TensorType, *, kernel_size: Ints, strides: Ints, padding: Ints, dilation: Ints, groups: int
-) -> Literals:
-    return [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:], dy.shape[1] // groups, *dy.shape[2:],
-            *kernel_size, *strides, *padding[:2], *dilation]  # fmt: skip
+@dataclass(frozen=True)
+class BackwardWeight:
+    """wb_conv2d_backward_weight: channels and filters are those of a group."""
+
+    batch: int
+    groups: int
+    channels: int
+    in_height: int
+    in_width: int
+    filters: int
+    out_height: int
+    out_width: int
+    window: Window
 
 
-def slices(
-    sliced: Ints, dy: TensorType, x: TensorType, *, kernel_size: Ints, groups: int, **attrs: Any
-) -> Slice | None:
-    """Tiles of dy give the filters of their channels; a depthwise convolution reads the same channels of x."""
-    alone = groups == dy.shape[1] == x.shape[1]
-    if sliced != (0,) or not (groups == 1 or alone):
-        return None
-    numbers = [*literals(dy, x, kernel_size=kernel_size, groups=groups, **attrs)]
-    numbers[1 if alone else 5] = "count"
-    row, plane = x.shape[1] // groups * kernel_size[0] * kernel_size[1], x.shape[2] * x.shape[3]
-    return Slice(
-        "conv2d_backward_weight_f32.h", "conv2d_backward_weight_f32", tuple(numbers), dy.shape[1], "part",
-        {-1: row} | ({1: plane} if alone else {}),
-    )  # fmt: skip
+def parameters(dy: TensorType, x: TensorType, *, groups: int, **attrs: Any) -> BackwardWeight:
+    batch, channels, in_height, in_width = x.shape
+    filters, out_height, out_width = dy.shape[1:]
+    return BackwardWeight(batch, groups, channels // groups, in_height, in_width, filters // groups, out_height,
+                          out_width, window_of(**attrs))  # fmt: skip
+
+
+def footprint(tile: Tile, dy: TensorType, x: TensorType, *, groups: int, **_: Any) -> Footprint | Refusal:
+    """Channels of dy give their filters; a depthwise convolution reads the same channels of x."""
+    if tile.axis == "rows":
+        return Refusal("works on all rows at once")
+    if tile.of != (0,):
+        return Refusal("reads all channels of x")
+    if groups != 1 and not groups == dy.shape[1] == x.shape[1]:
+        return Refusal("reads groups of channels")
+    return Footprint({0: Reach()}, dy.shape[1], "part")
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -102,6 +114,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.conv2d_backward_weight", infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs,
     attrs={**conv2d_defaults, "kernel_size": REQUIRED},
-    kernel=Kernel("conv2d_backward_weight_f32.h", "conv2d_backward_weight_f32", literals), slices=slices,
-    instructions=(3.6, 0),
+    kernel=Kernel("conv2d_backward_weight_f32.h", "conv2d_backward_weight_f32", record=BackwardWeight,
+                  parameters=parameters, views=(0, 1)),
+    footprint=footprint, instructions=(3.6, 0),
 ))  # fmt: skip

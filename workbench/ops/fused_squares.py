@@ -5,12 +5,13 @@
 The gradient is then computed once more where it is applied (see fused_update): twice the work, none of its bytes.
 """
 
+from dataclasses import make_dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import Arrays, Op, Sample, Types, get, register
 from workbench.ir.ranges import Range
 from workbench.ir.types import TensorType
@@ -33,6 +34,7 @@ def squared_name(gradient: str, reader: str = SQUARES) -> str:
 def fuse(gradient: Op, header: str, function: str) -> Op:
     """Of operands dy and x, and s where the weight counts integers."""
     squares, filters_alone = get(SQUARES), gradient.name.startswith("qnn.")
+    record = make_dataclass("Squares", [("gradient", gradient.needed_kernel.record), ("unit", float)], frozen=True)
 
     def infer(dy: TensorType, x: TensorType, s: TensorType | None = None, *, unit: float, **attrs: Any) -> Types:
         return squares.infer(gradient.infer(dy, x, **attrs), *filter(None, [s]), unit=unit)
@@ -44,8 +46,8 @@ def fuse(gradient: Op, header: str, function: str) -> Op:
         (of_gradient,) = gradient.ranges(dy, x, **attrs)
         return squares.ranges(of_gradient, *([] if s is None else [s]), unit=unit)[0]
 
-    def literals(dy: TensorType, x: TensorType, s: TensorType | None = None, *, unit: float, **attrs: Any) -> Literals:
-        return [*gradient.needed_kernel.literals(dy, x, **attrs), unit]
+    def parameters(dy: TensorType, x: TensorType, s: TensorType | None = None, *, unit: float, **attrs: Any) -> Any:
+        return record(gradient.needed_kernel.parameters(dy, x, **attrs), unit)
 
     def scratch(dy: TensorType, x: TensorType, s: TensorType | None = None, *, unit: float, **attrs: Any) -> int:
         filters = 4 * gradient.inferred(dy, x, **attrs)[0].shape[0] if filters_alone else 0
@@ -65,7 +67,7 @@ def fuse(gradient: Op, header: str, function: str) -> Op:
         name=squared_name(gradient.name), infer=infer, evaluate=evaluate, within=within, samples=samples,
         macs=lambda dy, x, s=None, *, unit, **attrs: gradient.macs(dy, x, **attrs), phase="update",
         attrs={**gradient.attrs, **squares.attrs}, dtypes=gradient.dtypes,
-        kernel=Kernel(header, function, literals, scratch, operands=3),
+        kernel=Kernel(header, function, record=record, parameters=parameters, scratch=scratch, operands=3),
     )  # fmt: skip
 
 

@@ -2,19 +2,19 @@
 
     dw = nn.conv2d_backward_weight(dy, x); nn.sgd(w, dw, lr)    is    nn.conv2d_backward_weight_sgd(w, dy, x, lr)
 
-For each of PAIRS the gradient's operands and attributes replace dw among those of the update. It means what the two
+For each of FUSED the gradient's operands and attributes replace dw among those of the update. It means what the two
 mean, one after the other.
 """
 
-from dataclasses import replace
+from dataclasses import make_dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
-from workbench.ir.kernel import Kernel, Literals, Slice
+from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile
 from workbench.ir.op import Arrays, Attrs, Op, Sample, Samples, Types, get, register
 from workbench.ir.ranges import Range
-from workbench.ir.types import Ints, TensorType
+from workbench.ir.types import TensorType
 from workbench.ops import accumulate, conv2d_backward_weight, matmul, qnn_conv2d_backward_weight, qnn_sgd, sgd  # noqa: F401  registered before this
 from workbench.ops import sum as _sum  # noqa: F401
 
@@ -22,25 +22,43 @@ T = TypeVar("T")
 # of the gradient: operands, attributes; of the update without it: what is written, the other operands, attributes
 Parts = tuple[tuple[T, ...], dict[str, Any], tuple[T, ...], tuple[T, ...], dict[str, Any]]
 
-GRADIENTS = {"nn.conv2d_backward_weight": 2, "nn.matmul": 2, "sum": 1, "qnn.conv2d_backward_weight": 2}  # -> operands
-UPDATES = {"nn.sgd": 1, "nn.sgd_momentum": 1, "accumulate": 1, "qnn.sgd": 2}  # -> literals that tell dw's size
+OPERANDS = {"nn.conv2d_backward_weight": 2, "nn.matmul": 2, "sum": 1, "qnn.conv2d_backward_weight": 2}  # of a gradient
 # An update writes to its operand 0; operand 1 is the gradient.
-REAL, QUANTIZED = ("nn.sgd", "nn.sgd_momentum", "accumulate"), ("qnn.sgd",)
-PAIRS = [(gradient, update) for gradient in ("nn.conv2d_backward_weight", "nn.matmul", "sum") for update in REAL]
-PAIRS += [("qnn.conv2d_backward_weight", "qnn.sgd"), ("qnn.conv2d_backward_weight", "accumulate"), ("sum", "qnn.sgd")]
+QUANTIZED = ("qnn.sgd",)
+FUSED = {  # gradient, update -> operator, header and function of its kernel
+    ("nn.conv2d_backward_weight", "nn.sgd"):
+        ("nn.conv2d_backward_weight_sgd", "conv2d_backward_weight_update_f32.h", "conv2d_backward_weight_sgd_f32"),
+    ("nn.conv2d_backward_weight", "nn.sgd_momentum"):
+        ("nn.conv2d_backward_weight_sgd_momentum", "conv2d_backward_weight_update_f32.h",
+         "conv2d_backward_weight_sgd_momentum_f32"),
+    ("nn.conv2d_backward_weight", "accumulate"):
+        ("nn.conv2d_backward_weight_accumulate", "conv2d_backward_weight_update_f32.h",
+         "conv2d_backward_weight_accumulate_f32"),
+    ("nn.matmul", "nn.sgd"): ("nn.matmul_sgd", "matmul_update_f32.h", "matmul_sgd_f32"),
+    ("nn.matmul", "nn.sgd_momentum"): ("nn.matmul_sgd_momentum", "matmul_update_f32.h", "matmul_sgd_momentum_f32"),
+    ("nn.matmul", "accumulate"): ("nn.matmul_accumulate", "matmul_update_f32.h", "matmul_accumulate_f32"),
+    ("sum", "nn.sgd"): ("sum_sgd", "sum_update_f32.h", "sum_sgd_f32"),
+    ("sum", "nn.sgd_momentum"): ("sum_sgd_momentum", "sum_update_f32.h", "sum_sgd_momentum_f32"),
+    ("sum", "accumulate"): ("sum_accumulate", "sum_update_f32.h", "sum_accumulate_f32"),
+    ("qnn.conv2d_backward_weight", "qnn.sgd"):
+        ("qnn.conv2d_backward_weight_sgd", "conv2d_backward_weight_update_s8.h", "conv2d_backward_weight_sgd_s8"),
+    ("qnn.conv2d_backward_weight", "accumulate"):
+        ("qnn.conv2d_backward_weight_accumulate", "conv2d_backward_weight_update_s8.h",
+         "conv2d_backward_weight_accumulate_s8"),
+    ("sum", "qnn.sgd"): ("qnn.sum_sgd", "sum_update_s8.h", "sum_sgd_s8"),
+}  # fmt: skip
 
 
 def fused_name(gradient: str, update: str) -> str:
     """The name of the operator that does both; "" where there is none."""
-    if (gradient, update) not in PAIRS:
-        return ""
-    name = f"{gradient}_{update.rpartition('.')[2]}"
-    return f"qnn.{name}" if update in QUANTIZED and not name.startswith("qnn.") else name
+    name, *_ = FUSED.get((gradient, update), ("",))
+    return name
 
 
-def fuse(gradient: Op, update: Op) -> Op:
-    """The operator that computes the `gradient` and applies it as `update` does."""
-    count, of_gradient, of_update = GRADIENTS[gradient.name], gradient.needed_kernel, update.needed_kernel
+def fuse(gradient: Op, update: Op, name: str, header: str, function: str) -> Op:
+    """The operator `name` that computes the `gradient` and applies it as `update` does."""
+    count, of_gradient, of_update = OPERANDS[gradient.name], gradient.needed_kernel, update.needed_kernel
+    record = make_dataclass("Update", [("gradient", of_gradient.record), ("update", of_update.record)], frozen=True)
     of_operands, of_w = gradient.dtypes or {}, update.dtypes or {}
     takes = tuple(index for index in update.taken({}) if index is not None)
 
@@ -66,42 +84,29 @@ def fuse(gradient: Op, update: Op) -> Op:
         operands, inner, *_ = parts(types, attrs)
         return gradient.macs(*operands, **inner)
 
-    def literals(*types: TensorType, **attrs: Any) -> Literals:
+    def parameters(*types: TensorType, **attrs: Any) -> Any:
         operands, inner, written, rest, outer = parts(types, attrs)
         dw = gradient.infer(*operands, **inner)
-        numbers = of_update.literals(*written, dw, *rest, **outer)[UPDATES[update.name] :]
-        return [*of_gradient.literals(*operands, **inner), *numbers]
+        return record(of_gradient.parameters(*operands, **inner), of_update.parameters(*written, dw, *rest, **outer))
 
     def scratch(*types: TensorType, **attrs: Any) -> int:
         operands, inner, *_ = parts(types, attrs)
         return of_gradient.scratch(*operands, **inner)
 
-    def slices(sliced: Ints, *types: TensorType, **attrs: Any) -> Slice | None:
-        """As the gradient's; w, its momentum and its scales are passed from the tile's first channel on too."""
-        operands, inner, written, rest, outer = parts(types, attrs)
-        tile = 0 not in sliced and gradient.slices(tuple(index - 1 for index in sliced), *operands, **inner)
-        if not tile or tile.gives != "part":
-            return None
-        dw, row = gradient.infer(*operands, **inner), tile.advance[-1]
-        numbers = [*of_update.literals(*written, dw, *rest, **outer)[UPDATES[update.name] :]]
-        further = dict.fromkeys((index + count - 1 for index in takes[1:]), row)
-        if update.name in QUANTIZED:  # its elements are hashed by their place in all of the weight
-            numbers, further = ["first", *numbers[1:]], {1 + count: 1}
-        return replace(
-            tile, header=kernel.header, function=function, literals=(*tile.literals, *numbers),
-            operands=kernel.operands,
-            advance={0: row} | {index + 1: by for index, by in tile.advance.items() if index >= 0} | further,
-        )  # fmt: skip
+    def footprint(tile: Tile, *types: TensorType, **attrs: Any) -> Footprint | Refusal:
+        """As the gradient's, where its tiles are parts of dw: each is applied to the same part of w."""
+        operands, inner, *_ = parts(types, attrs)
+        needs = gradient.needs(replace(tile, of=tuple(index - 1 for index in tile.of)), operands, inner)
+        if isinstance(needs, Refusal):
+            return needs
+        if needs.gives != "part":
+            return Refusal("updates when its gradient is complete")
+        return replace(needs, reads={index + 1: reach for index, reach in needs.reads.items()})
 
-    name, (stem, kind) = (
-        fused_name(gradient.name, update.name),
-        of_gradient.header.removesuffix(".h").rsplit("_", 1),
-    )
-    kind = "s8" if update.name in QUANTIZED else kind
-    function = f"{stem}_{update.name.rpartition('.')[2]}_{kind}"
     kernel = Kernel(
-        f"{stem}_update_{kind}.h", function, literals, scratch,
+        header, function, record=record, parameters=parameters, scratch=scratch,
         operands=of_update.operands and of_update.operands + count - 1,
+        views=tuple(index + 1 for index in of_gradient.views),
     )  # fmt: skip
     return Op(
         name=name, infer=infer, evaluate=evaluate, within=within, samples=samples_of(gradient, update), macs=macs,
@@ -110,7 +115,7 @@ def fuse(gradient: Op, update: Op) -> Op:
         dtypes={0: of_w.get(0, ("float32",))}
         | {index + 1: allowed for index, allowed in of_operands.items()}
         | {index + count - 1: allowed for index, allowed in of_w.items() if index > 1},
-        kernel=kernel, slices=slices,
+        kernel=kernel, footprint=footprint,
     )  # fmt: skip
 
 
@@ -148,5 +153,5 @@ def _of_integers(rng: np.random.Generator, number: int, case: Sample, dw: np.nda
     return Sample((w, *case.operands, scales, np.asarray(0.01), *counters), attrs)
 
 
-for _gradient, _update in PAIRS:
-    register(fuse(get(_gradient), get(_update)))
+for (_gradient, _update), _fused in FUSED.items():
+    register(fuse(get(_gradient), get(_update), *_fused))

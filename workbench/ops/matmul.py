@@ -1,12 +1,13 @@
 """nn.matmul: y = a · b, either of them transposed on the way: the two gradients of nn.dense."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import Op, Sample, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import TensorType
@@ -48,19 +49,26 @@ def macs(a: TensorType, b: TensorType, *, transpose_a: bool, transpose_b: bool) 
     return rows * inner * columns
 
 
-def literals(a: TensorType, b: TensorType, *, transpose_a: bool, transpose_b: bool) -> Literals:
+@dataclass(frozen=True)
+class Matmul:
+    """wb_matmul: the sizes of the factors behind their transposition; `kept`: the columns of b in its first array."""
+
+    rows: int
+    columns: int
+    inner: int
+    kept: int
+    transpose_a: bool
+    transpose_b: bool
+
+
+def parameters(a: TensorType, b: TensorType, *, transpose_a: bool, transpose_b: bool) -> Matmul:
     rows, inner, _, columns = _sizes(a, b, transpose_a, transpose_b)
+    kept = columns
     if isinstance(b.needs_grad, tuple):
-        return [rows, columns, inner, b.needs_grad[1]]
-    return [rows, columns, inner, int(transpose_a), int(transpose_b)]
-
-
-def function(a: TensorType, b: TensorType, *, transpose_a: bool, transpose_b: bool) -> str:
-    if not isinstance(b.needs_grad, tuple):
-        return "matmul_f32"
-    if transpose_a or transpose_b or b.needs_grad[0] != 1:
-        raise ShapeError("matmul: a right factor in two arrays is split by columns, and nothing is transposed")
-    return "matmul_split_f32"
+        axis, kept = b.needs_grad
+        if transpose_a or transpose_b or axis != 1:
+            raise ShapeError("matmul: a right factor in two arrays is split by columns, and nothing is transposed")
+    return Matmul(rows, columns, inner, kept, transpose_a, transpose_b)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -77,6 +85,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.matmul", infer=infer, evaluate=evaluate, within=sums(evaluate), grads=(grad_a, grad_b),
     samples=samples, macs=macs,
-    attrs={"transpose_a": False, "transpose_b": False}, kernel=Kernel("matmul_f32.h", function, literals, split=(1,)),
+    attrs={"transpose_a": False, "transpose_b": False},
+    kernel=Kernel("matmul_f32.h", "matmul_f32", record=Matmul, parameters=parameters, split=(1,)),
     instructions=(5.8, 0.3),
 ))  # fmt: skip

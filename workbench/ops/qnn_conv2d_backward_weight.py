@@ -4,15 +4,15 @@ As nn.conv2d_backward_weight of the real numbers that x stands for; elements bey
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from workbench.ir.kernel import Kernel, Literals, Slice
+from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile
 from workbench.ir.op import REQUIRED, Op, Sample, get, register
 from workbench.ir.ranges import Range, exactly, sums
-from workbench.ir.types import Ints, TensorType
+from workbench.ir.types import TensorType
 from workbench.ops import conv2d_backward_weight
 from workbench.ops._quantized import check
 
@@ -38,8 +38,19 @@ def within(dy: Range, x: Range, *, x_scale: float, x_zero_point: int, **attrs: A
     return sums(scaled(of.evaluate), scaled(of.in_order) if long else None)(dy, centred, **attrs)
 
 
-def literals(dy: TensorType, x: TensorType, *, x_scale: float, x_zero_point: int, **attrs: Any) -> Literals:
-    return [*conv2d_backward_weight.literals(dy, x, **attrs), x_scale, x_zero_point]
+@dataclass(frozen=True)
+class IntegerBackwardWeight:
+    """wb_conv2d_backward_weight_s8."""
+
+    convolution: conv2d_backward_weight.BackwardWeight
+    x_scale: float
+    x_zero_point: int
+
+
+def parameters(
+    dy: TensorType, x: TensorType, *, x_scale: float, x_zero_point: int, **attrs: Any
+) -> IntegerBackwardWeight:
+    return IntegerBackwardWeight(conv2d_backward_weight.parameters(dy, x, **attrs), x_scale, x_zero_point)
 
 
 def scratch(dy: TensorType, x: TensorType, **_: Any) -> int:
@@ -47,14 +58,9 @@ def scratch(dy: TensorType, x: TensorType, **_: Any) -> int:
     return 4 * x.elements // x.shape[1]
 
 
-def slices(
-    sliced: Ints, dy: TensorType, x: TensorType, *, x_scale: float, x_zero_point: int, **attrs: Any
-) -> Slice | None:
-    tile = conv2d_backward_weight.slices(sliced, dy, x, **attrs)
-    return tile and replace(
-        tile, header="conv2d_backward_weight_s8.h", function="conv2d_backward_weight_s8",
-        literals=(*tile.literals, x_scale, x_zero_point), scratch=lambda count: scratch(dy, x),
-    )  # fmt: skip
+def footprint(tile: Tile, dy: TensorType, x: TensorType, **attrs: Any) -> Footprint | Refusal:
+    needs = conv2d_backward_weight.footprint(tile, dy, x, **attrs)
+    return needs if isinstance(needs, Refusal) else replace(needs, scratch=lambda _: scratch(dy, x))
 
 
 def macs(dy: TensorType, x: TensorType, *, x_scale: float, x_zero_point: int, **attrs: Any) -> int:
@@ -72,6 +78,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.conv2d_backward_weight", infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs,
     attrs={**get("nn.conv2d_backward_weight").attrs, "x_scale": REQUIRED, "x_zero_point": 0}, dtypes={1: ("int8",)},
-    kernel=Kernel("conv2d_backward_weight_s8.h", "conv2d_backward_weight_s8", literals, scratch), slices=slices,
-    instructions=(4.3, 0),
+    kernel=Kernel("conv2d_backward_weight_s8.h", "conv2d_backward_weight_s8", record=IntegerBackwardWeight,
+                  parameters=parameters, scratch=scratch, views=(0, 1)),
+    footprint=footprint, instructions=(4.3, 0),
 ))  # fmt: skip

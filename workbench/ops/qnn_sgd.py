@@ -16,13 +16,14 @@ Elements are counted as in the model's own order: where channels were moved at c
 `filters` and `channels` tell where each of axes 0 and 1 stood, so that it does not matter that they were.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench import options
 from workbench.errors import ShapeError
-from workbench.ir.kernel import Kernel, Literals
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._tables import in_flash
@@ -95,17 +96,33 @@ def _own_elements(shape: Ints, filters: Ints, channels: Ints) -> np.ndarray:
     return element[:, list(channels)] if channels else element
 
 
-def literals(w: TensorType, dw: TensorType, s: TensorType, lr: TensorType, seed: TensorType | None = None,
-             step: TensorType | None = None, *, unit: float, parameter: int, rounding: str, qas: bool, scale: float,
-             weight_decay: float, filters: Ints, channels: Ints) -> Literals:  # fmt: skip
-    """Rows (filters) of dw, elements a row, the first row in w, the stride of w's rows, …, the taps of a channel."""
+@dataclass(frozen=True)
+class IntegerSgd:
+    """wb_integer_sgd: `rows` filters of `count` elements change; in the model's own order filters are `apart` elements
+    from one to the next, channels `taps`, and stood where the tables `filters` and `channels` tell."""
+
+    rows: int
+    count: int
+    apart: int
+    taps: int
+    parameter: int
+    rounding: int
+    qas: int
+    unit: float
+    scale: float
+    weight_decay: float
+    filters: str
+    channels: str
+
+
+def parameters(w: TensorType, dw: TensorType, *_: TensorType, rounding: str, qas: bool, filters: Ints, channels: Ints,
+               **attrs: Any) -> IntegerSgd:  # fmt: skip
     rows, apart = dw.shape[0], w.elements // w.shape[0]
-    return [rows, dw.elements // rows, 0, apart, parameter, ROUNDINGS[rounding], int(qas), unit, scale, weight_decay,
-            apart // (w.shape[1] if w.rank > 1 else 1), in_flash(filters[:rows]), in_flash(channels)]  # fmt: skip
-
-
-def function(w: TensorType, *_: TensorType, **__: Any) -> str:
-    return "sgd_s8" if w.dtype == "int8" else "sgd_s32"
+    return IntegerSgd(
+        rows=rows, count=dw.elements // rows, apart=apart, taps=apart // (w.shape[1] if w.rank > 1 else 1),
+        rounding=ROUNDINGS[rounding], qas=int(qas),
+        filters=in_flash(filters[:rows]), channels=in_flash(channels), **attrs,
+    )  # fmt: skip
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -137,5 +154,7 @@ register(Op(
     attrs={"unit": 1.0, "parameter": 0, "rounding": "stochastic", "qas": True, "scale": 1.0, "weight_decay": 0.0,
            "filters": (), "channels": ()},
     dtypes={0: ("int8", "int32"), 4: ("int32",), 5: ("int32",)},
-    kernel=Kernel("sgd_s8.h", function, literals, operands=6), instructions=(0, 46),
+    kernel=Kernel("sgd_s8.h", {"int8": "sgd_s8", "int32": "sgd_s32"}, record=IntegerSgd, parameters=parameters,
+                  operands=6),
+    instructions=(0, 46),
 ))  # fmt: skip

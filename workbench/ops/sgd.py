@@ -7,6 +7,9 @@ v = g                                    nn.sgd
 v ← momentum · v + g                     nn.sgd_momentum (as PyTorch's SGD: no dampening, no Nesterov)
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
@@ -46,6 +49,20 @@ def evaluate(w: np.ndarray, dw: np.ndarray, lr: np.ndarray, *, scale: float, wei
     return _updated(w, dw, part - lr * _gradient(part, dw, scale, weight_decay))
 
 
+@dataclass(frozen=True)
+class Sgd:
+    """wb_sgd: how many elements of the weight change; `momentum`: 0 where there is none."""
+
+    count: int
+    momentum: float
+    scale: float
+    weight_decay: float
+
+
+def parameters(w: TensorType, dw: TensorType, *_: TensorType, momentum: float = 0.0, **attrs: Any) -> Sgd:
+    return Sgd(dw.elements, momentum, **attrs)
+
+
 SHAPES = ((3, 2, 3, 3), (10,), (1, 1))
 
 
@@ -81,17 +98,11 @@ def samples_momentum(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.sgd", infer=infer, evaluate=evaluate, samples=samples, takes=(0,), phase="update",
     attrs={"scale": 1.0, "weight_decay": 0.0},
-    kernel=Kernel(
-        "sgd_f32.h", "sgd_f32",
-        lambda w, dw, lr, *, scale, weight_decay: [dw.elements, scale, weight_decay],
-    ),
+    kernel=Kernel("sgd_f32.h", "sgd_f32", record=Sgd, parameters=parameters),
     instructions=(0, 6.5),
 ))  # fmt: skip
 register(Op(
     name="nn.sgd_momentum", infer=infer_momentum, evaluate=evaluate_momentum, samples=samples_momentum, takes=(0, 2),
     phase="update", attrs={"momentum": REQUIRED, "scale": 1.0, "weight_decay": 0.0},
-    kernel=Kernel(
-        "sgd_f32.h", "sgd_momentum_f32",
-        lambda w, dw, v, lr, **attrs: [dw.elements, attrs["momentum"], attrs["scale"], attrs["weight_decay"]],
-    ),
+    kernel=Kernel("sgd_f32.h", "sgd_momentum_f32", record=Sgd, parameters=parameters),
 ))  # fmt: skip

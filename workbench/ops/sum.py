@@ -1,12 +1,12 @@
 """sum over some axes, multiplied by `times`; the kernel knows the case of a bias gradient, (N, C, …) -> (C,)."""
 
-from math import prod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.kernel import Kernel, Literals, Reach, Rows, Slice
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
@@ -37,33 +37,33 @@ def samples(rng: np.random.Generator) -> list[Sample]:
     ]
 
 
-def literals(x: TensorType, *, axis: Ints, times: float) -> Literals:
-    return [x.shape[0], x.shape[1], prod(x.shape[2:]), times]
+@dataclass(frozen=True)
+class Sum:
+    """wb_sum: the rows and columns of an image."""
+
+    rows: int
+    columns: int
+    times: float
 
 
-def slices(sliced: Ints, x: TensorType, *, axis: Ints, times: float) -> Slice | None:
-    if sliced == (0,) and x.rank == 4:
-        return Slice("sum_f32.h", "sum_f32", (1, "count", prod(x.shape[2:]), times), x.shape[1], "part", {-1: 1})
-    return None
+def parameters(x: TensorType, *, times: float, **_: Any) -> Sum:
+    rows, columns = x.as_images[2:]
+    return Sum(rows, columns, times)
 
 
-def rows_function(x: TensorType, *, times: float, **_: Any) -> str:
-    return "sum_rows_f32" if times == 1 else "scaled_sum_rows_f32"
-
-
-def rows_literals(x: TensorType, *, times: float, **_: Any) -> Literals:
-    return [x.shape[1], x.shape[3]] if times == 1 else [x.shape[1], x.shape[2], x.shape[3], times]
-
-
-def reach(x: TensorType, *, times: float, **_: Any) -> Reach:
+def footprint(tile: Tile, x: TensorType, *, times: float, **_: Any) -> Footprint | Refusal:
+    """Rows add to the sums of all channels; channels have sums of their own."""
+    if x.rank != 4:
+        return Refusal("works by tiles on images only")
+    if tile.axis == "channels":
+        return Footprint({0: Reach()}, x.shape[1], "part") if tile.of else Refusal("is not the first to make channels")
     if times != 1 and x.shape[0] > 1:
-        raise ShapeError("sum: is multiplied once, behind the last row of a single image")
-    return Reach()
+        return Refusal("is multiplied once, behind the last row of a single image")
+    return Footprint({0: Reach()}, x.shape[2], "sum")
 
 
 register(Op(
     name="sum", infer=infer, evaluate=evaluate, samples=samples, attrs={"axis": REQUIRED, "times": 1.0},
-    kernel=Kernel("sum_f32.h", "sum_f32", literals),
-    rows=Rows("elementwise_rows_f32.h", rows_function, rows_literals, reach, adds_up=True),
-    slices=slices, instructions=(0, 3.2),
+    kernel=Kernel("sum_f32.h", "sum_f32", record=Sum, parameters=parameters, views=(0,)),
+    footprint=footprint, by_rows="sum", instructions=(0, 3.2),
 ))  # fmt: skip
