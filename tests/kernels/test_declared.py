@@ -48,6 +48,19 @@ def test_a_number_in_place_of_a_record_is_refused():
         declared.agree(replace(relu, kernel=replace(relu.kernel, record=wrong)))
 
 
+def test_one_number_in_place_of_several_is_refused():
+    transpose = get("transpose")
+    wrong = make_dataclass("Wrong", [("n", tuple[int, ...]), ("step", int)], frozen=True)
+    with pytest.raises(GraphError, match="'step' is several numbers on one side only"):
+        declared.agree(replace(transpose, kernel=replace(transpose.kernel, record=wrong)))
+
+
+def test_a_kernel_without_a_record_is_refused():
+    relu = get("nn.relu")
+    with pytest.raises(GraphError, match=r"nn\.relu: has no record for the parameters of relu_f32"):
+        declared.agree(replace(relu, kernel=replace(relu.kernel, record=None)))
+
+
 def test_a_kernel_that_no_header_defines_is_refused():
     relu = get("nn.relu")
     with pytest.raises(GraphError, match=r"relu_f32\.h defines no kernel relu_f64"):

@@ -19,9 +19,9 @@ class Kernel:
     The kernel computes a tile of its result from views of its operands; the whole tensor is the tile of everything.
 
     function     its name; where dtypes have kernels of their own: the dtype of operand `by`, or of the first where that
-                 is left out -> its name
+                 is left out -> its name; "" where it becomes more than a call
     record       a frozen dataclass: the fields of the struct that the function takes first, by name (see
-                 kernels/declared.py, which holds the two against each other); None: it takes none
+                 kernels/declared.py, which holds the two against each other)
     parameters   from (*types, **attrs) an instance of `record`: numbers, several in a tuple, records within, or C as it
                  stands
     views        operands, by index, that are passed as views (tiles.h); with one of them, or `gives_view`, a wb_tile
@@ -35,23 +35,21 @@ class Kernel:
                  an operand is that operand, and is not passed again
     scratch      from (*types, **attrs) the bytes of scratch that the function needs; passed last, if there are any
     in_place     may-alias: operands whose storage the first result may take over
-    literals     (in place of record and parameters) from (*types, **attrs) the immediates that the call begins with
     """
 
     header: str
-    function: str | Mapping[str, str] | Callable[..., str]
-    literals: Callable[..., Literals] = lambda *_, **__: ()
-    scratch: Callable[..., int] = lambda *_, **__: 0
-    in_place: tuple[int, ...] = ()
-    split: tuple[int, ...] = ()
-    operands: int = 0
-    results: int = 0
+    function: str | Mapping[str, str]
     record: type | None = None
     parameters: Callable[..., Any] = lambda *_, **__: None
     by: int = 0
     views: tuple[int, ...] = ()
     gives_view: bool = False
     whole: bool = True
+    split: tuple[int, ...] = ()
+    operands: int = 0
+    results: int = 0
+    scratch: Callable[..., int] = lambda *_, **__: 0
+    in_place: tuple[int, ...] = ()
 
     @property
     def tiled(self) -> bool:
@@ -63,13 +61,13 @@ class Kernel:
         """The names that its function may have."""
         if isinstance(self.function, str):
             return (self.function,) if self.function else ()
-        return tuple(self.function.values()) if isinstance(self.function, Mapping) else ()
+        return tuple(self.function.values())
 
-    def named(self, *types: Any, **attrs: Any) -> str:
+    def named(self, *types: TensorType) -> str:
         """The name of the function for operands of these types."""
-        if isinstance(self.function, Mapping):
-            return self.function[types[self.by if self.by < len(types) else 0].dtype]
-        return self.function if isinstance(self.function, str) else self.function(*types, **attrs)
+        if isinstance(self.function, str):
+            return self.function
+        return self.function[types[self.by if self.by < len(types) else 0].dtype]
 
 
 @dataclass(frozen=True)

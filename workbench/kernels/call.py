@@ -24,12 +24,9 @@ WIDTH = 112  # of a line
 
 def call(kernel: Kernel, types: Sequence[TensorType], attrs: Attrs, arguments: Sequence[str]) -> list[str]:
     """The lines of a call, for operands of these types, with these `arguments` behind its parameters."""
-    function = kernel.named(*types, **attrs)
-    if kernel.record is None:
-        first = list(map(c_literal, kernel.literals(*types, **attrs)))
-    else:
-        first = [f"({struct_of(kernel, function)}){record_text(kernel.parameters(*types, **attrs))}"]
-    return _lines(f"{function}({', '.join([*first, *arguments])});")
+    function = kernel.named(*types)
+    parameters = f"({struct_of(kernel, function)}){record_text(kernel.parameters(*types, **attrs))}"
+    return _lines(f"{function}({', '.join([parameters, *arguments])});")
 
 
 def _lines(text: str) -> list[str]:

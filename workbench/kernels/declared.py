@@ -115,13 +115,15 @@ def struct_of(kernel: Kernel, function: str) -> str:
 def agree(op: Op) -> None:
     """Raises GraphError, naming it, for a parameter of a kernel that only one side has, C or Python."""
     kernel = op.kernel
-    if kernel is None or kernel.record is None:
+    if kernel is None:
         return
     for function in kernel.functions:
         struct = struct_of(kernel, function)
         structs = header(kernel.header).structs
         if struct not in structs:
             raise GraphError(f"{op.name}: {function} of {kernel.header} takes {struct or 'nothing'}, no struct")
+        if kernel.record is None:
+            raise GraphError(f"{op.name}: has no record for the parameters of {function}")
         _fields_agree(f"{op.name}: {function} of {kernel.header}", kernel.record, struct, structs)
 
 

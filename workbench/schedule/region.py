@@ -137,5 +137,5 @@ register(Op(
     name=NAME, infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs, dtypes=None,
     takes=lambda *, body, **_: takeovers(body), over=over,
     attrs={"body": REQUIRED, "rows": 1, "channels": 0, "by_rows": ()}, layouts="any",
-    kernel=Kernel("rows_f32.h", "", lambda *_, **__: [], _scratch),
+    kernel=Kernel("rows_f32.h", "", scratch=_scratch),
 ))  # fmt: skip
