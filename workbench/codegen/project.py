@@ -123,7 +123,7 @@ def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
 
 
 def _region_headers(node: Node) -> list[str]:
-    return (slices_headers if node.attrs["channels"] else region_headers)(node.attrs["body"])
+    return (slices_headers if node.attrs["axis"] == "channels" else region_headers)(node.attrs["body"])
 
 
 def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
@@ -131,17 +131,17 @@ def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
     body: Graph = attrs["body"]
     results = {own: layout.pointer(graph, name) for own, name in zip(body.outputs, node.results, strict=True)}
     scratch = f"{ARENA} + {layout.buffers[row.scratch[0]].offset}" if row.scratch else ""
-    if attrs["channels"]:
+    if attrs["axis"] == "channels":
         operands = dict(zip(body.inputs, node.operands, strict=True))
         outer = {own: layout.pointer(graph, name) for own, name in operands.items()}
         rest = {own: part.symbol for own, name in operands.items() if (part := layout.rest.get(layout.root[name]))}
-        text = slices_body(body, attrs["channels"], outer | results, rest, scratch)
+        text = slices_body(body, attrs["step"], outer | results, rest, scratch)
     else:
         stored = [(index, own) for index, own in enumerate(body.inputs) if graph.types[node.operands[index]].bytes]
         outer = {own: _operand(graph, layout, node, index) for index, own in stored}
         inner = zip((*body.inputs, *body.outputs), (*node.operands, *node.results), strict=True)
         by_rows = {name for name, value in inner if graph.types[value].layout}
-        text = region_body(body, attrs["rows"], outer | results, by_rows, scratch)
+        text = region_body(body, attrs["step"], outer | results, by_rows, scratch)
     return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n{text}}}\n"
 
 

@@ -11,21 +11,23 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.kernel import Slice
 from workbench.kernels.call import VIEWS, c_literal, call, no_view, whole
-from workbench.schedule.slices import Slices, Stage, slices
+from workbench.schedule.cascade import Cascade
+from workbench.schedule.region import cascade_of
+from workbench.schedule.stages import Stage
 
 
 def slices_headers(body: Graph) -> list[str]:
-    plan = slices(body, 1)
+    plan = cascade_of(body, "channels", 1)
     return ["rows_f32.h", *(_header(plan, stage) for stage in plan.stages if stage.needs.code)]
 
 
-def _header(plan: Slices, stage: Stage) -> str:
+def _header(plan: Cascade, stage: Stage) -> str:
     kernel = ops.get(stage.node.op).needed_kernel
     return kernel.header if kernel.tiled else _legacy(plan, stage).header
 
 
-def _legacy(plan: Slices, stage: Stage) -> Slice:
-    inside = plan.offset.keys()
+def _legacy(plan: Cascade, stage: Stage) -> Slice:
+    inside = plan.home.keys()
     where = tuple(at for at, name in enumerate(stage.node.operands) if name in inside)
     made = ops.get(stage.node.op).slices(where, *(plan.body.types[x] for x in stage.node.operands), **stage.node.attrs)
     assert made is not None
@@ -34,10 +36,11 @@ def _legacy(plan: Slices, stage: Stage) -> Slice:
 
 def slices_body(body: Graph, step: int, outer: dict[str, str], rest: dict[str, str], scratch: str) -> str:
     """The statements. `outer`: an input or output of the body -> its address; `rest`: a weight -> its second part's."""
-    plan = slices(body, step)
-    first = {offset: name for name, offset in reversed(plan.offset.items())}  # the value that lies there first
+    plan = cascade_of(body, "channels", step)
+    offset = {name: plan.offsets[plan.home[name]] for name in plan.home}
+    first = {at: name for name, at in reversed(offset.items())}  # the value that lies there first
     variables = {offset: f"v{number}" for number, offset in enumerate(sorted(first))}
-    address = outer | {name: variables[offset] for name, offset in plan.offset.items()}
+    address = outer | {name: variables[at] for name, at in offset.items()}
     lines = [
         f"float *const {variable} = F32({scratch}, {offset}); /* {body.label(first[offset])}, {step} channels of it */"
         for offset, variable in variables.items()
@@ -51,19 +54,19 @@ def slices_body(body: Graph, step: int, outer: dict[str, str], rest: dict[str, s
         elif outer[name] != (source := outer[stage.node.operands[begins]]):
             lines.append(f"wb_copy_f32({body.types[name].elements}, {source}, {outer[name]});")
     each = f"first += {step}" if step > 1 else "++first"
-    lines.append(f"for (int first = 0; first < {plan.channels}; {each}) {{")
+    lines.append(f"for (int first = 0; first < {plan.extent}; {each}) {{")
     for stage in plan.stages:
         if stage.needs.code:
             lines += [f"    {line}" for line in _call(plan, stage, address, rest, f"{scratch} + {plan.inner}")]
     return "".join(f"    {line}\n" for line in [*lines, "}"])
 
 
-def _call(plan: Slices, stage: Stage, address: dict[str, str], rest: dict[str, str], scratch: str) -> list[str]:
+def _call(plan: Cascade, stage: Stage, address: dict[str, str], rest: dict[str, str], scratch: str) -> list[str]:
     node, op = stage.node, ops.get(stage.node.op)
     if op.needed_kernel.tiled:
         return _tiled(plan, stage, address, rest, scratch)
     tile = _legacy(plan, stage)
-    fewer = tile.channels < plan.channels
+    fewer = tile.channels < plan.extent
     count = f"wb_min({plan.step}, {tile.channels} - first)" if fewer else str(plan.step)
     numbers = [number.replace("count", count) if isinstance(number, str) else number for number in tile.literals]
     operands = []
@@ -83,13 +86,13 @@ def _call(plan: Slices, stage: Stage, address: dict[str, str], rest: dict[str, s
     return [f"/* {node.label or node.op} */", *call]
 
 
-def _tiled(plan: Slices, stage: Stage, address: dict[str, str], rest: dict[str, str], scratch: str) -> list[str]:
+def _tiled(plan: Cascade, stage: Stage, address: dict[str, str], rest: dict[str, str], scratch: str) -> list[str]:
     node, tile, op, types = stage.node, stage.needs, ops.get(stage.node.op), plan.body.types
-    kernel, fewer = op.needed_kernel, stage.needs.extent < plan.channels
+    kernel, fewer = op.needed_kernel, stage.needs.extent < plan.extent
     end = f"wb_min(first + {plan.step}, {tile.extent})" if fewer else f"first + {plan.step}"
 
     def view(name: str) -> str:
-        if name not in plan.offset:
+        if name not in plan.home:
             return whole(types[name], address[name])
         _, _, rows, width = types[name].shape
         what = f"{address[name]}, 0, {rows * width}, {width}, first, {end}, 0, {rows}, 0"

@@ -15,7 +15,9 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.kernel import Reach
 from workbench.kernels.call import VIEWS, call, no_view, whole
-from workbench.schedule.strips import Stage, Strips, strips
+from workbench.schedule.cascade import Cascade
+from workbench.schedule.region import cascade_of
+from workbench.schedule.stages import Stage
 
 
 def region_headers(body: Graph) -> list[str]:
@@ -27,7 +29,7 @@ def region_headers(body: Graph) -> list[str]:
 def region_body(body: Graph, rows: int, outer: dict[str, str], by_rows: set[str], scratch: str) -> str:
     """The statements. `outer`: an input or output of the body -> its address; `by_rows`: those that lie row by row;
     `scratch`: the address of the rolling buffers."""
-    plan = strips(body, rows)
+    plan = cascade_of(body, "rows", rows)
     write = _Writer(plan, outer, by_rows, scratch)
     lines = [*write.declarations(), *write.zeros()]
     batched = plan.batch > 1
@@ -42,16 +44,16 @@ def region_body(body: Graph, rows: int, outer: dict[str, str], by_rows: set[str]
 class _Writer:
     """C names: v3 holds the rows of stage 3, x0 an image that the region reads, end3 is how far stage 3 gets."""
 
-    def __init__(self, plan: Strips, outer: dict[str, str], by_rows: set[str], scratch: str):
+    def __init__(self, plan: Cascade, outer: dict[str, str], by_rows: set[str], scratch: str):
         self.plan, self.body, self.outer, self.by_rows, self.scratch = plan, plan.body, outer, by_rows, scratch
-        own = {stage.image: f"v{index}" for index, stage in enumerate(plan.stages) if stage.image}
+        own = {stage.value: f"v{index}" for index, stage in enumerate(plan.stages) if stage.value}
         self.strip = {image: strip for image, strip in own.items() if plan.home[image] == image}
         read = dict.fromkeys(name for stage in plan.stages for name, _ in stage.reads if name in self.body.inputs)
         self.strip |= {name: f"x{index}" for index, name in enumerate(read)}
         self.over = {image: self.strip[home] for image, home in plan.home.items()}
         self.over |= {name: self.strip[name] for name in read}  # image -> name of the rows it lies in
         self.whole = [name for name in self.strip if name not in plan.kept]
-        self.counting = [index for index, stage in enumerate(plan.stages) if not stage.image]
+        self.counting = [index for index, stage in enumerate(plan.stages) if not stage.value]
 
     def declarations(self) -> list[str]:
         lines, offset = [], 0
@@ -67,7 +69,7 @@ class _Writer:
             kind, gaps = ("wb_rows_s8", "") if is_int8 else ("wb_rows", f", {int(self.plan.gaps(name))}")
             lines.append(f"{kind} {strip} = {{ {address}, {plane}, {pitch}, 0, {end}{gaps} }}; /* {what} */")
             if name in self.plan.kept:
-                offset += self.plan.bytes(name)
+                offset += self.plan.bytes_of(name, self.plan.kept[name])
         return lines + [f"int {self._made(index)} = 0;" for index in self.counting]
 
     def zeros(self) -> list[str]:
@@ -92,38 +94,38 @@ class _Writer:
         return lines + [f"{self._made(index)} = 0;" for index in self.counting]
 
     def loop(self) -> list[str]:
-        plan, height = self.plan, self.plan.stages[-1].height
+        plan, height = self.plan, self.plan.extent
         lines = [f"for (int row = 0; row < {height}; row += {plan.step}) {{", *map(_indented, self._ends())]
         for index, stage in enumerate(plan.stages):
             lines.append(f"    /* {stage.node.label or stage.node.op} */")
-            home = plan.home.get(stage.image)
+            home = plan.home.get(stage.value, "")
             if home in plan.kept and not any(plan.home.get(name) == home for name, _ in stage.reads):
                 _, channels, _, width = self.body.types[home].shape
                 kind = "_s8" if self.body.types[home].dtype == "int8" else ""
                 lines.append(f"    wb_keep{kind}(&{self.strip[home]}, {channels}, {width}, {self._keep(home)});")
             lines += map(_indented, self._call(index))
-            if home == stage.image or not stage.image:
+            if home == stage.value or not stage.value:
                 lines.append(f"    {self._made(index)} = end{index};")
         return [*lines, "}"]
 
     def _ends(self) -> list[str]:
         """end3: after this step stage 3 has made all rows before it."""
         plan, stages = self.plan, self.plan.stages
-        driver, last = len(stages) - 1, stages[-1].height
+        driver, last = len(stages) - 1, plan.extent
         lines = [f"const int end{driver} = wb_min(row + {plan.step}, {last});"]
         for index in reversed(range(driver)):
             stage = stages[index]
             if stage.follows:
                 continue
-            readers = plan.readers(stage.image, follow=False)
+            readers = plan.readers(stage.value, follow=False)
             needs = [_end(reach, f"end{at}") for at, reach in readers]
-            text = f"wb_min({stage.height}, {_nested('wb_max', needs)})"
-            if all(reach.end(stages[at].height) < stage.height for at, reach in readers):
-                text = f"end{driver} == {last} ? {stage.height} : {text}"
+            text = f"wb_min({stage.extent}, {_nested('wb_max', needs)})"
+            if all(reach.end(stages[at].extent) < stage.extent for at, reach in readers):
+                text = f"end{driver} == {last} ? {stage.extent} : {text}"
             lines.append(f"const int end{index} = {text};")
         for index, stage in enumerate(stages):
             if stage.follows:
-                ends = [f"end{at}" for name, _ in stage.reads if (at := plan.maker(name)) is not None]
+                ends = [f"end{at}" for name, _ in stage.reads if (at := plan.makers.get(name)) is not None]
                 lines.append(f"const int end{index} = {_nested('wb_min', ends)};")
         return lines
 
@@ -138,7 +140,7 @@ class _Writer:
     def _made(self, index: int) -> str:
         """How many rows a stage has done so far: the end of its image; without an image, a counter."""
         stage = self.plan.stages[index]
-        return f"{self.over[stage.image]}.end" if stage.image else f"done{index}"
+        return f"{self.over[stage.value]}.end" if stage.value else f"done{index}"
 
     def _tiled(self, stage: Stage, begin: str, end: str) -> list[str]:
         node, types, op = stage.node, self.body.types, ops.get(stage.node.op)
@@ -159,7 +161,7 @@ class _Writer:
         for at in kernel.split:
             if "," not in operands[at] or operands[at].endswith(")"):
                 operands[at] += ", 0"
-        results = [self.over[name] if name == stage.image else self.outer[name] for name in node.results]
+        results = [self.over[name] if name == stage.value else self.outer[name] for name in node.results]
         if kernel.gives_view:
             results[0] = view(node.results[0])
         results += ["0"] * (kernel.results - len(results))
@@ -185,7 +187,7 @@ class _Writer:
         missing = range(len(operands), rows.operands)
         operands += ["wb_no_rows" if at in rows.images else "0" for at in missing]
         results = [
-            self.over[name] if name == stage.image else self._whole(name, types[name].rank == 4)
+            self.over[name] if name == stage.value else self._whole(name, types[name].rank == 4)
             for name in node.results
         ]
         results += ["wb_no_bits"] * (rows.results - len(results))
