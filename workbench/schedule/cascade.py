@@ -112,6 +112,8 @@ class Cascade:
 
     def gaps(self, value: str) -> bool:
         """Whether the first step makes less of a value than there is room for: some memory is unwritten."""
+        if self.along.in_step:
+            return False
         room = self.kept.get(value, self.body.types[value].shape[self.along.dimension])
         return value in self.makers and self.targets[0][self.makers[value]] < room
 
