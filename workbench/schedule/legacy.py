@@ -3,13 +3,14 @@
 from workbench.ir import op as ops
 from workbench.ir.graph import Node
 from workbench.ir.kernel import Slice
-from workbench.kernels.call import VIEWS, Places, c_literal, kernel_of
+from workbench.kernels.call import VIEWS, Places, c_literal
 from workbench.schedule.cascade import Cascade
 from workbench.schedule.stages import Stage
 
 
 def is_legacy(node: Node) -> bool:
-    return not kernel_of(node).tiled
+    kernel = ops.get(node.op).kernel
+    return kernel is None or not kernel.tiled
 
 
 def headers(plan: Cascade) -> list[str]:
