@@ -72,8 +72,7 @@ def call_of(
 
 
 def kernel_of(node: Node, inside: bool = False) -> Kernel:
-    """The kernel that makes all of a node's result, or, `inside` a region, tiles of it. Raises GraphError where there is
-    none."""
+    """The kernel that makes all of a node's result, or, `inside` a region, tiles. Raises GraphError where there is none."""
     kernel = ops.get(node.op).kernel
     if kernel is None or not (kernel.whole or inside):
         raise GraphError(f"{node.op} ({node.label or '%' + node.results[0]}) has no C kernel")
