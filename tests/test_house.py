@@ -22,11 +22,7 @@ NAMING_OPERATORS = {  # beside the operators' own files
     "ir/op.py": "the registry, which knows nn.conv2d by its short name too",
 }
 MAKING_NODES = {"quantize/emit.py"}  # the emitter of int8 layers may name what a node is made of, and nothing else
-ASKING_FOR_TILES = {
-    "schedule/by_rows.py",
-    "schedule/segments.py",
-    "ir/op.py",
-}  # whether something can run by tiles: they try it
+ASKING_FOR_TILES = {"ir/op.py"}  # whether something can run by tiles: it tries it
 PASS_MODULES = {each.run.__module__ for each in PASSES.values()} | {apply_policy.__name__, permute_channels.__name__}
 FAMILIES = ("nn.", "qnn.")
 WALKING_FOR_ALIASES = {

@@ -7,7 +7,7 @@
  * That is one way they lie, channel by channel (pitch: a row); the other is row by row (plane: a row, pitch: a row of all
  * channels), so that the rows before some row are one piece of memory. */
 #pragma once
-#include "wb_kernel.h"
+#include "tiles.h"
 
 /* Rows [first, end) of an image; plane, pitch: elements from one channel, one row to the next. gaps: at first there are
  * fewer rows than there is room for, so that memory between one channel's and the next's has never been written. */
@@ -38,38 +38,4 @@ WB_KERNEL wb_runs wb_runs_of(int rows, int width, int side_by_side)
 WB_KERNEL float *wb_row(wb_rows x, int channel, int row)
 {
     return x.at + channel * x.plane + (row - x.first) * x.pitch;
-}
-
-WB_KERNEL void wb_keep(wb_rows *x, int channels, int width, int keep)
-{
-    const int gone = wb_min(keep, x->end) - x->first;
-    if (gone <= 0)
-        return;
-    const int left = (x->end - x->first - gone) * width;
-    for (int c = 0; c < channels; ++c) {
-        float *to = x->at + c * x->plane;
-        __asm("" : "+r"(to)); /* GCC does not know how many rows fit there, and would warn of too many */
-#pragma GCC unroll 4
-        for (int i = 0; i < left; ++i)
-            to[i] = to[i + gone * width];
-    }
-    x->first += gone;
-}
-
-WB_KERNEL void wb_zero_words(int count, uint32_t *words)
-{
-    for (int i = 0; i < count; ++i)
-        words[i] = 0;
-}
-
-WB_KERNEL void wb_zero_f32(int count, float *y)
-{
-    for (int i = 0; i < count; ++i)
-        y[i] = 0.0f;
-}
-
-WB_KERNEL void wb_copy_f32(int count, const float *restrict x, float *restrict y)
-{
-    for (int i = 0; i < count; ++i)
-        y[i] = x[i];
 }

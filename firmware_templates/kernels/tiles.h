@@ -150,3 +150,56 @@ WB_KERNEL wb_runs_in_tile wb_runs_s8(wb_tile t, int columns, int most, wb_view_s
     for (int n = (t).image; n < (t).image + (runs).images; ++n)             \
         for (int c = (t).channel; c < (t).channel + (runs).channels; ++c)   \
             for (int r = (t).row; r < (t).row + (runs).rows; ++r)
+
+/* Room for more rows: drops those before row `keep`, moves the others to the front, and gives the first that is left. It is
+ * no more than what there is. */
+WB_KERNEL int wb_keep_f32(wb_view_f32 x, int channels, int width, int keep)
+{
+    const int gone = wb_min(keep, x.row_end) - x.row;
+    if (gone <= 0)
+        return x.row;
+    const int left = (x.row_end - x.row - gone) * width;
+    for (int c = 0; c < channels; ++c) {
+        float *to = x.at + c * x.plane;
+        __asm("" : "+r"(to)); /* GCC does not know how many rows fit there, and would warn of too many */
+#pragma GCC unroll 4
+        for (int i = 0; i < left; ++i)
+            to[i] = to[i + gone * width];
+    }
+    return x.row + gone;
+}
+
+WB_KERNEL int wb_keep_s8(wb_view_s8 x, int channels, int width, int keep)
+{
+    const int gone = wb_min(keep, x.row_end) - x.row;
+    if (gone <= 0)
+        return x.row;
+    const int left = (x.row_end - x.row - gone) * width;
+    for (int c = 0; c < channels; ++c) {
+        int8_t *to = x.at + c * x.plane;
+        __asm("" : "+r"(to)); /* GCC does not know how many rows fit there, and would warn of too many */
+#pragma GCC unroll 4
+        for (int i = 0; i < left; ++i)
+            to[i] = to[i + gone * width];
+    }
+    return x.row + gone;
+}
+
+/* What the tiles of a region add to, or set bits in, begins so. */
+WB_KERNEL void wb_zero_words(int count, uint32_t *words)
+{
+    for (int i = 0; i < count; ++i)
+        words[i] = 0;
+}
+
+WB_KERNEL void wb_zero_f32(int count, float *y)
+{
+    for (int i = 0; i < count; ++i)
+        y[i] = 0.0f;
+}
+
+WB_KERNEL void wb_copy_f32(int count, const float *restrict x, float *restrict y)
+{
+    for (int i = 0; i < count; ++i)
+        y[i] = x[i];
+}

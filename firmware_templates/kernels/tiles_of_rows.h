@@ -1,14 +1,13 @@
-/* tiles_of_rows.h - stripes as views, until regions declare views themselves. */
+/* tiles_of_rows.h - views as stripes, for kernels that take no views yet. */
 #pragma once
 #include "rows_s8.h"
-#include "tiles.h"
 
-WB_KERNEL wb_view_f32 wb_view_of_rows_f32(wb_rows x, int channels)
+WB_KERNEL wb_rows wb_rows_of_view_f32(wb_view_f32 x, int image)
 {
-    return (wb_view_f32){ x.at, 0, x.plane, x.pitch, 0, channels, x.first, x.end, x.gaps };
+    return (wb_rows){ x.at + image * x.image, x.plane, x.pitch, x.row, x.row_end, x.gaps };
 }
 
-WB_KERNEL wb_view_s8 wb_view_of_rows_s8(wb_rows_s8 x, int channels)
+WB_KERNEL wb_rows_s8 wb_rows_of_view_s8(wb_view_s8 x, int image)
 {
-    return (wb_view_s8){ x.at, 0, x.plane, x.pitch, 0, channels, x.first, x.end, 0 };
+    return (wb_rows_s8){ x.at + image * x.image, x.plane, x.pitch, x.row, x.row_end };
 }

@@ -26,7 +26,8 @@ from workbench.passes.pipeline import run_passes_with
 from workbench.passes.regions import regions
 from workbench.plan.memory import plan_memory
 from workbench.schedule.by_rows import over_rows
-from workbench.schedule.strips import Strips, runs_over, strips
+from workbench.schedule.cascade import Cascade, cascade
+from workbench.schedule.takeovers import runs_over
 from workbench.study.check import check
 from workbench.training import train
 
@@ -52,7 +53,7 @@ def bodies(draw):
     return build.graph(y if y is not x else build.relu(x)).as_body()
 
 
-def bytes_lost(plan: Strips, image: str, result: str, shift: int = 0) -> int:
+def bytes_lost(plan: Cascade, image: str, result: str, shift: int = 0) -> int:
     """Bytes of `image` that are read after `result`, which begins `shift` bytes behind it, was written over them."""
     row, made = (plan.body.types[name].bytes // plan.body.types[name].shape[2] for name in (image, result))
     height, done, lost = plan.body.types[image].shape[2], [0] * len(plan.stages), 0
@@ -63,9 +64,9 @@ def bytes_lost(plan: Strips, image: str, result: str, shift: int = 0) -> int:
                 if name == image:
                     begin, end = max(0, reach.first(done[index])), min(height, reach.end(target[index]))
                     lost += int(written[begin * row : end * row].sum())
-                    if plan.home.get(stage.image) == result and stage.node.op not in {"add", "nn.relu"}:
+                    if plan.home.get(stage.value) == result and stage.node.op not in {"add", "nn.relu"}:
                         lost += max(0, min(end * row, shift + target[index] * made) - begin * row)  # read as it writes
-            if plan.home.get(stage.image) == result:
+            if plan.home.get(stage.value) == result:
                 written[shift : shift + target[index] * made] = True
             done[index] = target[index]
     return lost
@@ -74,7 +75,7 @@ def bytes_lost(plan: Strips, image: str, result: str, shift: int = 0) -> int:
 @settings(deadline=None, max_examples=200)
 @given(body=bodies(), rows=st.integers(1, 4))
 def test_no_byte_is_read_after_a_result_was_written_over_it(body, rows):
-    plan = strips(body, rows)
+    plan = cascade(body, "rows", rows)
     (result,) = body.outputs
     if runs_over(plan, "in0", result):
         assert bytes_lost(plan, "in0", result) == 0
@@ -82,7 +83,7 @@ def test_no_byte_is_read_after_a_result_was_written_over_it(body, rows):
 
 def test_the_simulation_would_see_one_row_too_early():
     body = stem().nodes[0].body
-    plan = strips(body, 1)
+    plan = cascade(body, "rows", 1)
     (result,) = body.outputs
     assert runs_over(plan, "in0", result)
     assert bytes_lost(plan, "in0", result) == 0
@@ -100,7 +101,7 @@ def stem(rows=1, height=12) -> Graph:
     outer = Builder()
     x = outer.input("x", (1, 2, height, 12), layout=BY_ROWS)
     operands = [x, outer.input("w", (3, 2, 3, 3)), outer.input("v", (2, 3, 1, 1))]
-    return outer.graph(outer.op("region", *operands, over=("x",), body=body, rows=rows, by_rows=(0,)))
+    return outer.graph(outer.op("region", *operands, over=("x",), body=body, step=rows, by_rows=(0,)))
 
 
 def changed(graph: Graph, **how) -> Graph:
@@ -111,7 +112,7 @@ def changed(graph: Graph, **how) -> Graph:
     return replace(graph, nodes=(node,), types={**graph.types, **kinds})
 
 
-def test_verify_allows_what_the_strips_allow_and_no_more():
+def test_verify_allows_what_the_cascade_allows_and_no_more():
     for rows in (1, 2, 3):
         verify(stem(rows))
     assert parse_graph(print_graph(stem())) == stem()
@@ -262,7 +263,7 @@ def two_results() -> Graph:
     y = build.conv2d(x, w, channels=3, kernel_size=(3, 3), strides=(2, 2), padding=(1,) * 4)
     small = build.conv2d(y, v, channels=1, kernel_size=(1, 1))
     body = build.graph(small, build.conv2d(small, u, channels=2, kernel_size=(1, 1))).as_body()
-    assert all(runs_over(strips(body, 1), body.inputs[0], result) for result in body.outputs)
+    assert all(runs_over(cascade(body, "rows", 1), body.inputs[0], result) for result in body.outputs)
     outer = Builder()
     operands = [
         outer.input(name, kind.shape) for name, kind in zip("xwvu", map(body.types.get, body.inputs), strict=True)
@@ -304,7 +305,7 @@ def test_two_images_that_shrink_lie_apart():
     body, outer = stem().nodes[0].body, Builder()
     w, v = outer.input("w", (3, 2, 3, 3)), outer.input("v", (2, 3, 1, 1))
     images = [outer.input(name, (1, 2, 12, 12), layout=BY_ROWS) for name in "xy"]
-    made = [outer.op("region", x, w, v, over=(x.name,), body=body, rows=1, by_rows=(0,)) for x in images]
+    made = [outer.op("region", x, w, v, over=(x.name,), body=body, by_rows=(0,)) for x in images]
     graph = verify(outer.graph(*made, outer.relu(w)))
     assert len([storage for storage in liveness(graph).arena if len(storage.parts) == 2]) == 2
     plan = plan_memory(graph, graph.analysis.scratch).plan

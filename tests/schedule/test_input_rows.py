@@ -87,7 +87,7 @@ def test_rows_that_are_no_whole_words(rows, tmp_path):
         outer.input(name, t.shape, t.dtype, layout=t.layout)
         for name, t in zip(names, map(inner.types.get, names), strict=True)
     ]
-    graph = verify(outer.graph(outer.region(*operands, body=body, rows=rows)))
+    graph = verify(outer.graph(outer.region(*operands, body=body, step=rows)))
     assert parse_graph(print_graph(graph)) == graph
     values = {name: rng.integers(-127, 128, graph.types[name].shape).astype(graph.types[name].dtype) for name in names}
     values |= {name: np.stack([np.full(v.shape[1], 2**23), np.zeros(v.shape[1])]).astype(np.int32)

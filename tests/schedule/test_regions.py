@@ -27,7 +27,7 @@ from workbench.passes.pipeline import run_passes, run_schedule
 from workbench.passes.regions import regions
 from workbench.policy import parse_policy
 from workbench.report.view import Run
-from workbench.schedule.strips import ends, strips
+from workbench.schedule.cascade import cascade
 from workbench.study.check import check
 from workbench.training import train
 
@@ -87,24 +87,24 @@ def test_regions_keep_every_bit_and_never_need_more(graph, seed):
 @given(graph=chains())
 def test_every_row_is_made_once_and_is_there_when_it_is_read(graph):
     for node in regional(run_passes(graph, FIRST)[0]).nodes:
-        for step in range(1, 4) if node.body and not node.attrs["channels"] else ():
-            plan = strips(node.body, step)
+        for step in range(1, 4) if node.attrs.get("axis") == "rows" else ():
+            plan = cascade(node.body, "rows", step)
             made, base = [0] * len(plan.stages), [0] * len(plan.stages)
-            for begin in range(0, plan.stages[-1].height, step):
-                target = ends(plan, min(begin + step, plan.stages[-1].height))
+            for begin in range(0, plan.extent, step):
+                target = plan.ends(min(begin + step, plan.extent))
                 for index, stage in enumerate(plan.stages):
                     assert target[index] >= made[index]
                     for name, reach in stage.reads:
-                        maker = plan.maker(name)
+                        maker = plan.makers.get(name)
                         if maker is None or target[index] == made[index]:
                             continue
                         needed = range(max(0, reach.first(made[index])), reach.end(target[index]))
-                        assert needed.stop <= made[maker] or made[maker] == plan.stages[maker].height
+                        assert needed.stop <= made[maker] or made[maker] == plan.stages[maker].extent
                         assert needed.start >= base[maker] or len(needed) == 0
-                    if stage.image in plan.kept:
-                        base[index] = max(base[index], target[index] - plan.kept[stage.image])
+                    if stage.value in plan.kept:
+                        base[index] = max(base[index], target[index] - plan.kept[stage.value])
                     made[index] = target[index]
-            assert made == [stage.height for stage in plan.stages]
+            assert made == [stage.extent for stage in plan.stages]
 
 
 def test_rows_kept_of_a_block():
@@ -117,11 +117,11 @@ def test_rows_kept_of_a_block():
     )
     clipped = build.relu(deep)
     thin = build.conv2d(clipped, build.input("w2", (2, 4, 1, 1)), channels=2, kernel_size=(1, 1))
-    plan = strips(build.graph(build.add(thin, x)), 1)
+    plan = cascade(build.graph(build.add(thin, x)), "rows", 1)
     assert plan.kept == {wide.name: 3, clipped.name: 1}
     assert plan.scratch == 4 * 8 * 4 * (3 + 1)
-    assert ends(plan, 1) == [2, 1, 1, 1, 1]
-    assert strips(plan.body, 4).kept == {wide.name: 5, clipped.name: 4}  # 0 … 4, then 3 … 7
+    assert plan.ends(1) == [2, 1, 1, 1, 1]
+    assert cascade(plan.body, "rows", 4).kept == {wide.name: 5, clipped.name: 4}  # 0 … 4, then 3 … 7
 
 
 def test_what_cannot_work_by_rows_is_refused():
@@ -132,8 +132,8 @@ def test_what_cannot_work_by_rows_is_refused():
     outer = Builder()
     whole = outer.region(outer.input("x", (1, 2, 4, 4)), body=body)
     assert whole.shape == (1, 2, 4, 4)
-    with pytest.raises(GraphError, match="at least one row"):
-        verify(_changed(outer.graph(whole), rows=0))
+    with pytest.raises(GraphError, match="at least one of the rows"):
+        verify(_changed(outer.graph(whole), step=0))
     for bad in (build.graph(build.batch_flatten(y)), build.graph(build.sum(x, axis=(0, 2, 3)), y)):
         with pytest.raises(WorkbenchError, match="region: "):
             outer.region(outer.value("x"), body=bad)
@@ -238,10 +238,10 @@ def test_gaps_are_where_the_first_step_leaves_some():
     y = build.conv2d(x, w, channels=3, kernel_size=(1, 1))
     body = build.graph(build.conv2d(y, p, channels=2, kernel_size=(3, 3), padding=(1,) * 4)).as_body()
     inner, result = (node.results[0] for node in body.nodes)
-    assert strips(body, 1).kept == {inner: 3}
-    assert [strips(body, 1).gaps(name) for name in (body.inputs[0], inner, result)] == [False, True, True]
-    assert not strips(body, 8).gaps(inner)
-    assert not strips(body, 8).gaps(result)
+    assert cascade(body, "rows", 1).kept == {inner: 3}
+    assert [cascade(body, "rows", 1).gaps(name) for name in (body.inputs[0], inner, result)] == [False, True, True]
+    assert not cascade(body, "rows", 8).gaps(inner)
+    assert not cascade(body, "rows", 8).gaps(result)
 
 
 def test_what_waits_for_the_region_cannot_be_in_it():

@@ -5,9 +5,10 @@ from textwrap import wrap
 
 from workbench.autodiff import fed_targets, loss_nodes
 from workbench.boards import Board
-from workbench.codegen.layout import ARENA, C_TYPE, CAST, Layout, c_identifier
+from workbench.codegen.layout import ARENA, Layout, c_identifier
 from workbench.ir.graph import Graph
 from workbench.ir.types import BITS, STREAM, TensorType
+from workbench.kernels.call import C_TYPE, CAST
 from workbench.plan.memory import MemoryPlan
 from workbench.tables import BufferRow
 from workbench.units import frequency

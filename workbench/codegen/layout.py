@@ -12,12 +12,11 @@ from workbench.codegen.layers import layers_of
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.types import TensorType
+from workbench.kernels.call import CAST
 from workbench.plan.memory import MemoryPlan, part_id, scratch_id
 from workbench.tables import BufferRow, OpRow
 
 ARENA = "wb_arena"
-C_TYPE = {"float32": "float", "int32": "int32_t", "int8": "int8_t", "bit": "uint32_t"}
-CAST = {"float32": "F32", "int32": "I32", "int8": "I8", "bit": "BITS"}
 
 
 @dataclass(frozen=True)

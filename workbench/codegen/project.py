@@ -15,17 +15,15 @@ import numpy as np
 from workbench.boards import Board
 from workbench.codegen.build_files import board_script, makefile
 from workbench.codegen.header import accumulates, counts, declaration, model_header
-from workbench.codegen.layout import ARENA, C_TYPE, Layout, c_literals, lay_out
-from workbench.errors import GraphError, ModelError
-from workbench.ir import op as ops
+from workbench.codegen.layout import ARENA, Layout, c_literals, lay_out
+from workbench.errors import ModelError
 from workbench.ir.graph import Graph, Node
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY
-from workbench.kernels.call import c_literal, call, everything, no_view, whole
+from workbench.kernels.call import Places, c_literal, call_of, kernel_of
 from workbench.kernels.declared import sources, templates
 from workbench.plan.memory import MemoryPlan
-from workbench.schedule.emit_channels import slices_body, slices_headers
-from workbench.schedule.emit_rows import region_body, region_headers
+from workbench.schedule.emit import region_headers, region_lines
 from workbench.tables import BufferRow, OpRow, write_csv
 
 NODES_A_FILE = 50
@@ -72,7 +70,7 @@ def generate(
     """
     layout = lay_out(graph, plan)
     work = graph.analysis.work
-    headers = [_region_headers(node) if node.body else [_kernel(node).header] for node in work]
+    headers = [region_headers(node) if node.body else [kernel_of(node).header] for node in work]
     functions = [_operator(graph, layout, node, row) for node, row in zip(work, layout.ops, strict=True)]
     files = {name: (templates() / name).read_text(encoding="utf-8") for name in ("startup.c", "main.c", "sections.ld")}
     files |= {f"kernels/{name}": text for name, text in sources(sorted(set(chain(*headers)))).items()}
@@ -91,79 +89,20 @@ def generate(
     return Project(files, layout.buffers, layout.ops)
 
 
-def _kernel(node: Node):
-    kernel = ops.get(node.op).kernel
-    if kernel is None or not kernel.whole:
-        raise GraphError(f"{node.op} ({node.label or '%' + node.results[0]}) has no C kernel")
-    return kernel
-
-
 def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
-    if node.body:
-        return _region(graph, layout, node, row)
-    kernel, op = _kernel(node), ops.get(node.op)
-    types = [graph.types[name] for name in node.operands]
-    results = node.results[len(op.taken(node.attrs)) :]
-    operands = [_operand(graph, layout, node, index) for index in range(len(node.operands))]
-    if op.variadic:
-        operands = [f"(const {C_TYPE[types[0].dtype]} *const[]){{ {', '.join(operands)} }}"]
-    operands = [whole(types[at], text) if at in kernel.views else text for at, text in enumerate(operands)]
-    missing = range(len(operands), kernel.operands)
-    operands += [no_view(types[0]) if at in kernel.views else "0" for at in missing]
-    pointers = [layout.pointer(graph, name) for name in results]
-    if kernel.gives_view:
-        pointers = [whole(graph.types[results[0]], pointers[0]), *pointers[1:]]
-    pointers += ["0"] * (kernel.results - len(results))
-    if kernel.tiled:
-        tiled = node.results[0] if kernel.gives_view else node.operands[kernel.views[0]]
-        operands.insert(0, everything(graph.types[tiled]))
     scratch = [f"{ARENA} + {layout.buffers[identifier].offset}" for identifier in row.scratch]
-    lines = call(kernel, types, node.attrs, [*operands, *pointers, *scratch])
+    if node.body:
+        lines = region_lines(node, _places(graph, layout, node), "".join(scratch))
+    else:
+        lines = call_of(node, _places(graph, layout, node), scratch=scratch)
     return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
 
 
-def _region_headers(node: Node) -> list[str]:
-    return (slices_headers if node.attrs["channels"] else region_headers)(node.attrs["body"])
-
-
-def _region(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
-    attrs = node.attrs
-    body: Graph = attrs["body"]
-    results = {own: layout.pointer(graph, name) for own, name in zip(body.outputs, node.results, strict=True)}
-    scratch = f"{ARENA} + {layout.buffers[row.scratch[0]].offset}" if row.scratch else ""
-    if attrs["channels"]:
-        operands = dict(zip(body.inputs, node.operands, strict=True))
-        outer = {own: layout.pointer(graph, name) for own, name in operands.items()}
-        rest = {own: part.symbol for own, name in operands.items() if (part := layout.rest.get(layout.root[name]))}
-        text = slices_body(body, attrs["channels"], outer | results, rest, scratch)
-    else:
-        stored = [(index, own) for index, own in enumerate(body.inputs) if graph.types[node.operands[index]].bytes]
-        outer = {own: _operand(graph, layout, node, index) for index, own in stored}
-        inner = zip((*body.inputs, *body.outputs), (*node.operands, *node.results), strict=True)
-        by_rows = {name for name, value in inner if graph.types[value].layout}
-        text = region_body(body, attrs["rows"], outer | results, by_rows, scratch)
-    return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n{text}}}\n"
-
-
-def _operand(graph: Graph, layout: Layout, node: Node, index: int) -> str:
-    """The C argument for an operand: its address. A weight in two parts has two, unless the operator overwrites it."""
-    name, op = node.operands[index], ops.get(node.op)
-    address, rest = layout.pointer(graph, name), layout.rest.get(layout.root[name])
-    if index in op.taken(node.attrs):
-        return address
-    if rest is None:
-        return f"{address}, 0" if not node.body and _kernel(node).record and index in _kernel(node).split else address
-    if not _reads_parts(node, index):
-        raise GraphError(f"{node.op} ({node.label}) has no kernel that reads %{name} in two parts")
-    return f"{address}, {rest.symbol}"
-
-
-def _reads_parts(node: Node, index: int) -> bool:
-    if not node.body:
-        return index in _kernel(node).split
-    name = node.body.inputs[index]
-    readers = [node.body.nodes[reader] for reader in dict.fromkeys(node.body.analysis.readers[name])]
-    return all(_reads_parts(inner, at) for inner in readers for at, x in enumerate(inner.operands) if x == name)
+def _places(graph: Graph, layout: Layout, node: Node) -> Places:
+    """Where the operands and results of a node are."""
+    names = [name for name in (*node.operands, *node.results) if graph.types[name].bytes]
+    rest = {name: part.symbol for name in node.operands if (part := layout.rest.get(layout.root[name]))}
+    return Places(graph.types, {name: layout.pointer(graph, name) for name in names}, rest)
 
 
 def _schedule(layout: Layout) -> str:

@@ -178,15 +178,6 @@ class Op:
         only."""
         return self.kernel is not None and self.kernel.whole
 
-    @property
-    def works_by_rows(self) -> bool:
-        """Whether there are types for which it does."""
-        return self.rows is not None or self.by_rows != ""
-
-    @property
-    def adds_up_rows(self) -> bool:
-        return self.by_rows == "sum" or (self.rows is not None and self.rows.adds_up)
-
     def needs(self, tile: Tile, types: Sequence[TensorType], attrs: Attrs) -> Footprint | Refusal:
         """What it needs for one tile of its result; or why it cannot run so."""
         if self.footprint is not None:

@@ -1,4 +1,4 @@
-"""The C of a kernel's call: its parameters by name, the tile, views of operands and results.
+"""The C of a kernel's call: its parameters by name, the tile, views or addresses of operands and results.
 
 conv2d_f32((wb_conv2d){ .channels = 3, .kept = 0, .window = { .kh = 3, .kw = 3, … } },
     wb_everything(1, 8, 12), wb_image_f32(F32(wb_arena, 0), 3, 12, 12), p_conv_weight, 0, p_conv_bias,
@@ -6,20 +6,100 @@ conv2d_f32((wb_conv2d){ .channels = 3, .kept = 0, .window = { .kh = 3, .kw = 3, 
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from textwrap import wrap
 from typing import Any
 
 import numpy as np
 
+from workbench.errors import GraphError
+from workbench.ir import op as ops
+from workbench.ir.graph import Node
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import Attrs
 from workbench.ir.types import BY_ROWS, TensorType
 from workbench.kernels.declared import struct_of
 
+C_TYPE = {"float32": "float", "int32": "int32_t", "int8": "int8_t", "bit": "uint32_t"}
+CAST = {"float32": "F32", "int32": "I32", "int8": "I8", "bit": "BITS"}  # macros of model.h: address, offset -> pointer
 VIEWS = {"float32": "f32", "int8": "s8"}  # dtype -> how its views are called in tiles.h
 WIDTH = 112  # of a line
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the values are that a call names.
+
+    address    value -> the address of its first element, as C
+    rest       of a weight in two arrays: the address of the second, which is not updated
+    views      values that are not there as a whole -> their view, as C
+    """
+
+    types: Mapping[str, TensorType]
+    address: Mapping[str, str]
+    rest: Mapping[str, str] = field(default_factory=dict)
+    views: Mapping[str, str] = field(default_factory=dict)
+
+    def view(self, name: str) -> str:
+        return self.views.get(name) or whole(self.types[name], self.address[name])
+
+
+def call_of(
+    node: Node, places: Places, tile: str = "", scratch: Sequence[str] = (), left_out: int | None = None
+) -> list[str]:
+    """The lines of the call that computes a tile of a node's result, all of it unless told otherwise. `left_out`: the
+    index of an operand that the tile needs no more."""
+    op, kernel = ops.get(node.op), kernel_of(node, inside=bool(tile))
+    kinds, taken = [places.types[name] for name in node.operands], op.taken(node.attrs)
+    operands: list[str] = []
+    for at, name in enumerate(node.operands):
+        if at == left_out:
+            operands += _missing(kernel, at, kinds[0])
+        elif kinds[at].bytes:  # what comes as a stream lies nowhere
+            operands += _operand(node, at, kernel, places) if at not in taken else [places.address[name]]
+    if op.variadic:
+        operands = [f"(const {C_TYPE[kinds[0].dtype]} *const[]){{ {', '.join(operands)} }}"]
+    for at in range(len(kinds), kernel.operands):
+        operands += _missing(kernel, at, kinds[0])
+    own = node.results[len(taken) :]
+    results = [places.view(name) for name in own[: kernel.gives_view]]
+    results += [places.address[name] for name in own[kernel.gives_view :]]
+    results += ["0"] * (kernel.results - len(own))
+    if kernel.tiled:
+        operands.insert(0, tile or everything(places.types[tiled_by(node)]))
+    return call(kernel, kinds, node.attrs, [*operands, *results, *scratch])
+
+
+def kernel_of(node: Node, inside: bool = False) -> Kernel:
+    """The kernel that makes a node's whole result, or, `inside` a region, tiles. Raises GraphError for none."""
+    kernel = ops.get(node.op).kernel
+    if kernel is None or not (kernel.whole or inside):
+        raise GraphError(f"{node.op} ({node.label or '%' + node.results[0]}) has no C kernel")
+    return kernel
+
+
+def tiled_by(node: Node) -> str:
+    """The value of which a node's tiles are: its result, or the operand that it reduces."""
+    kernel = kernel_of(node, inside=True)
+    return node.results[0] if kernel.gives_view else node.operands[kernel.views[0]]
+
+
+def _operand(node: Node, at: int, kernel: Kernel, places: Places) -> list[str]:
+    name = node.operands[at]
+    if at in kernel.views:
+        return [places.view(name)]
+    if at in kernel.split and (name in places.rest or kernel.record):
+        return [places.address[name], places.rest.get(name, "0")]
+    if name in places.rest:
+        raise GraphError(f"{node.op} ({node.label}) has no kernel that reads %{name} in two parts")
+    return [places.address[name]]
+
+
+def _missing(kernel: Kernel, at: int, kind: TensorType) -> list[str]:
+    if at in kernel.views:
+        return [f"(wb_view_{VIEWS[kind.dtype]}){{ 0 }}"]
+    return ["0"]
 
 
 def call(kernel: Kernel, types: Sequence[TensorType], attrs: Attrs, arguments: Sequence[str]) -> list[str]:
@@ -69,8 +149,3 @@ def whole(kind: TensorType, address: str) -> str:
     _, *sizes = kind.as_images
     how = "wb_by_rows" if kind.layout == BY_ROWS else "wb_image"
     return f"{how}_{VIEWS[kind.dtype]}({address}, {', '.join(map(str, sizes))})"
-
-
-def no_view(kind: TensorType) -> str:
-    """In place of an operand that a node leaves out."""
-    return f"(wb_view_{VIEWS[kind.dtype]}){{ 0 }}"

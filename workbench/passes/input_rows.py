@@ -6,7 +6,9 @@ from workbench.errors import ModelError
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph, Node
+from workbench.ir.kernel import Refusal, Tile
 from workbench.ir.types import STREAM
+from workbench.schedule.stages import can
 
 
 def input_rows(graph: Graph) -> Graph:
@@ -34,7 +36,8 @@ def require_rows(graph: Graph) -> None:
         if not image:
             continue
         readers = [graph.nodes[index] for index in graph.analysis.readers[image]]
-        whole = next((other for other in readers if not other.body and not ops.get(other.op).works_by_rows), None)
+        apart = (other for other in readers if not other.body)
+        whole = next((other for other in apart if isinstance(can(other, Tile("rows"), graph.types), Refusal)), None)
         reason, hint = "no region begins at it", "the schedule optimized, with the pass regions, or --input whole"
         if any(ops.get(other.op).loss for other in readers if not other.body):
             reason, hint = "it is the target too, and the loss reads all of it behind the output", "--input whole"

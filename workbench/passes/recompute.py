@@ -21,7 +21,7 @@ from workbench.ir.rewrite import without_dead_code
 from workbench.ir.types import STREAM
 from workbench.passes import Declined
 from workbench.passes.later import Later
-from workbench.schedule.strips import STACK
+from workbench.schedule.cascade import STACK
 from workbench.units import size
 
 LONGEST = 2

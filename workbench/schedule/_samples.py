@@ -1,9 +1,10 @@
 """Bodies of regions to test with: every operator that works by stripes or by channel tiles, and the hard cases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbench.ir.build import Builder, Value, Values
+from workbench.ir.kernel import Axis
 from workbench.ir.op import Attrs
 
 
@@ -224,9 +225,9 @@ def column_of_int8(build: Builder) -> Values:
     return (x,)
 
 
-Chains = tuple[tuple[Callable[[Builder], Values], int], ...]
+Cases = tuple[tuple[Callable[[Builder], Values], int], ...]  # a function of a builder that gives a body's outputs; step
 
-BY_ROWS: Chains = (  # (function of a builder that gives the body's outputs, rows a step)
+BY_ROWS: Cases = (
     *((block, 1), (block, 3), (strided, 1), (strided, 2), (backward, 1), (backward, 2), (pooled, 1), (pooled, 2)),
     *((through_pooling, 1), (block_of_int8, 1), (block_of_int8, 2)),
     *((clipped_beside, 1), (clipped_beside, 2)),
@@ -234,10 +235,8 @@ BY_ROWS: Chains = (  # (function of a builder that gives the body's outputs, row
     *((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2)),
     *((column_of_int8, 1), (column_of_int8, 2)),
 )
-BY_CHANNELS: Chains = ((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6))
-BY_CHANNELS += ((through_residual, 1), (through_residual, 3))
-DEGENERATE: Chains = ((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2))
-DEGENERATE += ((column_of_int8, 1), (column_of_int8, 2))
-CHAINS: list[tuple[Callable[[Builder], Values], dict[str, int]]] = [(chain, {"rows": rows}) for chain, rows in BY_ROWS]
-CHAINS += [(chain, {"channels": channels}) for chain, channels in BY_CHANNELS]
-CHAINS += [(chain, {"rows": rows}) for chain, rows in DEGENERATE]
+BY_CHANNELS: Cases = (
+    *((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6)),
+    *((through_residual, 1), (through_residual, 3)),
+)
+CASES: Mapping[Axis, Cases] = {"rows": BY_ROWS, "channels": BY_CHANNELS}

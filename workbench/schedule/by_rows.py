@@ -9,12 +9,14 @@ Who reads or makes such an image without being a region becomes a region of one 
 from collections.abc import Iterable, Set
 from dataclasses import replace
 
-from workbench.errors import ShapeError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
+from workbench.ir.kernel import Refusal, Tile
 from workbench.ir.types import BY_ROWS
-from workbench.schedule.region import region_node
-from workbench.schedule.strips import runs_over, strips
+from workbench.schedule.cascade import cascade
+from workbench.schedule.region import cascade_of, region_node
+from workbench.schedule.stages import can
+from workbench.schedule.takeovers import runs_over
 
 Pair = tuple[str, str]  # an image, and the result that goes over it
 
@@ -36,13 +38,11 @@ def movable(graph: Graph) -> frozenset[str]:
 
 def _images(graph: Graph, node: Node) -> frozenset[str]:
     """What a node could have row by row, as a region of its own. (A sum is worth more to later passes as it is.)"""
-    op = ops.get(node.op)
-    if not op.works_by_rows or op.adds_up_rows or node.overwrites:
+    needs = can(node, Tile("rows"), graph.types)
+    if isinstance(needs, Refusal) or needs.gives == "sum":
         return frozenset()
-    try:
-        return strips(_body(graph, node), 1).images
-    except ShapeError:
-        return frozenset()
+    plan = cascade(_body(graph, node), "rows", 1)
+    return frozenset() if isinstance(plan, Refusal) else plan.images
 
 
 def _body(graph: Graph, node: Node) -> Graph:
@@ -78,7 +78,7 @@ def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()
 
 def _takeovers(graph: Graph, region: Node, results: list[str], dying: list[str]) -> tuple[str, ...]:
     """Node.over of a region: the largest result first, each over an image of its own."""
-    plan = strips(region.region_body, region.attrs["rows"])
+    plan = cascade_of(**region.attrs)
     inner = dict(zip(region.operands, region.region_body.inputs, strict=True))
     inner |= dict(zip(region.results, region.region_body.outputs, strict=True))
     over = {}

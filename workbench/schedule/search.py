@@ -24,10 +24,10 @@ from workbench.ir.kernel import Refusal
 from workbench.ir.liveness import live_bytes, peak_bytes
 from workbench.ir.storage import aligned
 from workbench.schedule.by_rows import over_rows
-from workbench.schedule.region import region_node
-from workbench.schedule.segments import IMPOSSIBLE, ROWS, Segment, Segments
-from workbench.schedule.slices import slices, takeovers
-from workbench.schedule.strips import STACK, strips
+from workbench.schedule.cascade import STACK
+from workbench.schedule.region import cascade_of, region_node
+from workbench.schedule.segments import IMPOSSIBLE, Segment, Segments
+from workbench.schedule.takeovers import takeovers
 from workbench.units import size
 
 LONGEST = 24  # nodes of a region that work row by row
@@ -55,7 +55,7 @@ def in_regions(graph: Graph, later: Later) -> Graph | Refusal:
     chosen = divided(segments)
     if not chosen:
         return Refusal(f"rows of no chain would lower the peak of {size(given)}")
-    by_rows = chain.from_iterable(one.over for one in chosen if one.attrs is ROWS)
+    by_rows = chain.from_iterable(one.over for one in chosen if one.axis == "rows")
     cut = over_rows(apart(graph, chosen), by_rows, segments.movable)
     end, without = later.graph(cut), peak_bytes(later.graph(graph))
     if (needed := peak_bytes(end) + STACK) > without:
@@ -129,7 +129,7 @@ def region_of(graph: Graph, segment: Segment) -> Node:
     body, operands, results = segment.body
     labels = dict.fromkeys(node.label or node.op for node in (members[0], members[-1]))
     over = tuple("" if at is None else operands[at] for at in takeovers(body))
-    return region_node(body, operands, results, over if any(over) else (), "-".join(labels), **segment.attrs)
+    return region_node(body, operands, results, over if any(over) else (), "-".join(labels), segment.axis)
 
 
 def in_larger_steps(graph: Graph, end: Graph) -> Graph:
@@ -142,7 +142,7 @@ def in_larger_steps(graph: Graph, end: Graph) -> Graph:
     nodes = list(graph.nodes)
     for index, node in enumerate(graph.nodes):
         for step in _steps(node) if node.body else ():
-            wider = replace(node, attrs={**node.attrs, **step})
+            wider = replace(node, attrs={**node.attrs, "step": step})
             op = ops.get(node.op)
             if not all(op.may_take(wider, graph.types, at, name) for at, name in enumerate(node.over) if name):
                 break
@@ -154,10 +154,9 @@ def in_larger_steps(graph: Graph, end: Graph) -> Graph:
     return graph.with_nodes(nodes)
 
 
-def _steps(node: Node) -> list[dict[str, int]]:
-    """Tiles of a region, larger and larger."""
-    if node.attrs["channels"]:
-        channels = slices(node.region_body, 1).channels
-        return [{"channels": step} for step in range(2, MOST_CHANNELS + 1) if channels % step == 0]
-    height = strips(node.region_body, 1).stages[-1].height
-    return [{"rows": step} for step in STEPS if step <= height]
+def _steps(node: Node) -> list[int]:
+    """Rows or channels of a region's tile, more and more."""
+    plan = cascade_of(**node.attrs)
+    if plan.along.in_step:
+        return [step for step in range(2, MOST_CHANNELS + 1) if plan.extent % step == 0]
+    return [step for step in STEPS if step <= plan.extent]

@@ -1,24 +1,23 @@
 """Segments of a graph's order that could be regions, by rows or by channels, and the bytes alive while each runs."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
-from workbench.errors import ShapeError
 from workbench.ir import op as ops
 from workbench.ir.analysis import Piece, bits
 from workbench.ir.graph import Graph, Node
-from workbench.ir.kernel import Footprint, Refusal, Tile
+from workbench.ir.kernel import Axis, Footprint, Refusal, Tile
 from workbench.ir.liveness import live_bytes
 from workbench.ops.fused_update import fused_name
 from workbench.schedule.by_rows import Pair, movable
+from workbench.schedule.cascade import cascade
 from workbench.schedule.fusing import fused_everywhere
-from workbench.schedule.slices import begun, slices
-from workbench.schedule.strips import Strips, runs_over, strips
+from workbench.schedule.stages import can
+from workbench.schedule.takeovers import begun, runs_over
 
-ROWS, CHANNELS = {"rows": 1}, {"channels": 1}  # how a region's body runs; as narrow as it can
 IMPOSSIBLE = 1 << 60  # bytes
 Body = tuple[Graph, tuple[str, ...], tuple[str, ...]]  # a sub-graph, and its operands and results
 
@@ -27,8 +26,8 @@ Body = tuple[Graph, tuple[str, ...], tuple[str, ...]]  # a sub-graph, and its op
 class Segment:
     """Nodes [begin, end) of the order: the `members` of a region, and those that run `before` and `after` it, by index.
 
-    `attrs`: the region's tile. `live`: bytes alive while it runs. `over`: an image that the region reads and the result
-    that is written over it row by row; () where there is none.
+    `axis`: that of the region's tiles. `live`: bytes alive while it runs. `over`: an operand of the region and the
+    result that is written over it; () where there is none.
     """
 
     begin: int
@@ -38,7 +37,7 @@ class Segment:
     after: tuple[int, ...]
     live: int
     body: Body
-    attrs: Mapping[str, int]
+    axis: Axis
     over: Pair | tuple[()]
 
 
@@ -63,7 +62,7 @@ class Segments:
             living.get(node.results[0], 0) if ops.get(node.op).runs_alone or ops.get(node.op).view else IMPOSSIBLE
             for node in graph.nodes
         ]
-        self._rowwise = [self._works_by_rows(node) for node in graph.nodes]
+        self._rowwise = [not isinstance(can(node, Tile("rows"), graph.types), Refusal) for node in graph.nodes]
         self._rowwise_at = [index for index in range(self.count) if self._rowwise[index]]
         self._from: dict[int, list[Segment]] = {}
 
@@ -89,14 +88,6 @@ class Segments:
         by_rows = self._rowwise_at[last] + 1 if last < len(self._rowwise_at) else self.count
         return max(by_rows, begin + 3 * self.longest)
 
-    def _works_by_rows(self, node: Node) -> bool:
-        kinds = [self.graph.types[name] for name in (*node.operands, *node.results)]
-        return (
-            ops.get(node.op).works_by_rows
-            and not node.overwrites
-            and any(kind.rank == 4 and kind.dtype != "bit" for kind in kinds)
-        )
-
     def _by_rows(self, begin: int) -> Iterator[Segment]:
         """Segments that begin at a node, longer and longer."""
         if not self._rowwise[begin]:
@@ -114,7 +105,7 @@ class Segments:
                 inside |= 1 << index
                 if len(members) > self.longest:
                     return
-                segment = self._segment(begin, index + 1, members, before, after, inside, ROWS)
+                segment = self._segment(begin, index + 1, members, before, after, inside, "rows")
                 if segment:
                     yield segment
             elif depends & inside:
@@ -136,7 +127,7 @@ class Segments:
             if sliced and not waited >> index & 1:
                 (after if depends & inside else before).append(index)
                 continue
-            made = self._slice(node, sliced)
+            made = self._by_tiles(node, sliced)
             able = made or self._applies(node, members)
             if not able or len(members) == self.longest or any(depends >> other & 1 for other in after):
                 break
@@ -147,18 +138,17 @@ class Segments:
             if made and made.gives != "sum":
                 waited |= self._read[node.results[0]]
             if sliced and all(not self._read[name] & ~inside for name in sliced):
-                widest = self._segment(begin, index + 1, members, before, after, inside, CHANNELS) or widest
+                widest = self._segment(begin, index + 1, members, before, after, inside, "channels") or widest
             if not waited & ~inside:
                 break
         return widest
 
-    def _slice(self, node: Node, sliced: set[str]) -> Footprint | None:
-        """How a node works channel by channel, if it can: it reads channel tiles, or is the first to make some."""
-        where = tuple(index for index, name in enumerate(node.operands) if name in sliced)
-        kinds = [self.graph.types[name] for name in node.operands]
-        if bool(where) != bool(sliced) or self.graph.types[node.results[0]].rank == 0:
+    def _by_tiles(self, node: Node, tiles: set[str]) -> Footprint | None:
+        """What a node needs by channels, if it can work so: it reads such tiles, or is the first to make some."""
+        of = tuple(index for index, name in enumerate(node.operands) if name in tiles)
+        if bool(of) != bool(tiles) or self.graph.types[node.results[0]].rank == 0:
             return None
-        needs = ops.get(node.op).needs(Tile("channels", where), kinds, node.attrs)
+        needs = can(node, Tile("channels", of), self.graph.types)
         return None if isinstance(needs, Refusal) else needs
 
     def _applies(self, node: Node, members: list[int]) -> bool:
@@ -170,38 +160,38 @@ class Segments:
 
     def _segment(
         self, begin: int, end: int, members: list[int], before: list[int], after: list[int], inside: int,
-        attrs: Mapping[str, int],
+        axis: Axis,
     ) -> Segment | None:  # fmt: skip
-        body, done = self._body(members, inside, attrs), (1 << begin) - 1
+        body, done = self._body(members, inside, axis), (1 << begin) - 1
         for index in before:
             done |= 1 << index
-        pairs = self._pairs(body, inside) if attrs is ROWS else self._sums(body, done | inside)
+        pairs = self._pairs(body, inside) if axis == "rows" else self._sums(body, done | inside)
         if len(members) < 2 and (not pairs or self._works_in_place(begin)):
             return None
         live = self._alive_behind(begin, before) + self._made(done, {self._root[name] for name in body[2]})
         if live - max((self._pieces[result].bytes for _, result in pairs), default=0) >= self.limit:
             return None
-        try:
-            plan = strips(body[0], 1) if attrs is ROWS else slices(body[0], 1)
-        except ShapeError:
+        plan = cascade(body[0], axis, 1)
+        if isinstance(plan, Refusal):
             return None
-        over = next((pair for pair in pairs if not isinstance(plan, Strips) or runs_over(plan, *pair)), ())
+        over = next((pair for pair in pairs if axis == "channels" or runs_over(plan, *pair)), ())
         live += plan.scratch - (self._pieces[over[1]].bytes if over else 0)
         if live >= self.limit or (len(members) < 2 and not over):
             return None
-        return Segment(begin, end, tuple(members), tuple(before), tuple(after), live, body, attrs, over)
+        return Segment(begin, end, tuple(members), tuple(before), tuple(after), live, body, axis, over)
 
     def _sums(self, body: Body, done: int) -> list[Pair]:
         """Values that nobody reads once these nodes are done, and the sums that begin at them, in the same place."""
-        try:
-            pairs = [(x, y) for y, x in begun(body[0]).items()]
-        except ShapeError:
-            return []
-        return [
-            (x, y)
-            for x, y in pairs
-            if not self._read[x] & ~done and self._root[x] in self._pieces and not self._lasts(self._root[x])
-        ]
+        plan = cascade(body[0], "channels", 1)
+        return (
+            []
+            if isinstance(plan, Refusal)
+            else [
+                (x, y)
+                for y, x in begun(plan).items()
+                if not self._read[x] & ~done and self._root[x] in self._pieces and not self._lasts(self._root[x])
+            ]
+        )
 
     def _works_in_place(self, index: int) -> bool:
         node = self.graph.nodes[index]
@@ -219,11 +209,11 @@ class Segments:
         """Whether a storage holds an output."""
         return bool(self._pieces[root].users >> self.count)
 
-    def _body(self, members: list[int], inside: int, attrs: Mapping[str, int]) -> Body:
+    def _body(self, members: list[int], inside: int, axis: Axis) -> Body:
         nodes = [self.graph.nodes[index] for index in members]
         made = dict.fromkeys(name for node in nodes for name in node.results)
         operands = tuple(dict.fromkeys(name for node in nodes for name in node.operands if name not in made))
-        inner = {node.results[0] for node in nodes if attrs is CHANNELS or not _adds_up(node)}
+        inner = {node.results[0] for node in nodes if axis == "channels" or not self._adds_up(node)}
         results = tuple(
             name for name in made
             if name not in inner or self._read[name] & ~inside or name in self.graph.outputs
@@ -231,7 +221,12 @@ class Segments:
         )  # fmt: skip
         types = {name: self.graph.types[name] for name in (*operands, *made)}
         body = Graph(operands, (), tuple(nodes), results, types)
-        return fused_everywhere(body) if attrs is CHANNELS else body, operands, results
+        return fused_everywhere(body) if axis == "channels" else body, operands, results
+
+    def _adds_up(self, node: Node) -> bool:
+        """Whether a node makes something of all rows together."""
+        needs = can(node, Tile("rows"), self.graph.types)
+        return isinstance(needs, Footprint) and needs.gives == "sum"
 
     @cached_property
     def _alive_from(self) -> list[int]:
@@ -283,7 +278,3 @@ def _storages(graph: Graph) -> dict[str, Piece]:
         rest = whole.get(piece.root, Piece(piece.root, 0, piece.maker, 0))
         whole[piece.root] = Piece(piece.root, rest.bytes + piece.bytes, piece.maker, rest.users | piece.users)
     return whole
-
-
-def _adds_up(node: Node) -> bool:
-    return ops.get(node.op).adds_up_rows

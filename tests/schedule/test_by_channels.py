@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from samples import parameters_after
 
 from workbench import boards, frontends, session
-from workbench.errors import GraphError, ShapeError, WorkbenchError
+from workbench.errors import GraphError, WorkbenchError
 from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.ir.build import Builder
@@ -26,7 +26,7 @@ from workbench.passes.regions import regions
 from workbench.policy import PLAIN_SGD, Optimizer
 from workbench.quantize.post_training import quantized
 from workbench.schedule import search
-from workbench.schedule.slices import slices
+from workbench.schedule.cascade import cascade
 from workbench.training import train
 
 FIRST = ("fold-constants", "bit-masks", "fuse-activation", "fuse-add", "dead-code", "early-update")
@@ -34,7 +34,7 @@ HITS = (18, 35, 42)  # networks of int8net with several regions by channels, wei
 
 
 def by_channels(graph):
-    return [node for node in graph.nodes if node.body and node.attrs["channels"]]
+    return [node for node in graph.nodes if node.attrs.get("axis") == "channels"]
 
 
 def step(seed, optimizer=PLAIN_SGD):
@@ -80,8 +80,8 @@ def test_a_backward_block_of_mobilenet():
     inside = [node.op for node in block.body.nodes]
     assert inside.count("qnn.conv2d_backward_weight_sgd") == inside.count("qnn.sum_sgd") == 2
     assert {"block3.depthwise.weight", "block3.expand.bias"} <= set(block.over)
-    plan = slices(block.body, block.attrs["channels"])
-    assert plan.channels == 48 and plan.inner < 1024
+    plan = cascade(block.body, "channels", block.attrs["step"])
+    assert plan.extent == 48 and plan.inner < 1024
     onto = [node.operands[2] for node in block.body.nodes if len(node.operands) == 3 and "transpose" in node.op]
     if onto:
         assert block.operands[block.body.inputs.index(onto[0])] in block.over
@@ -105,32 +105,32 @@ class Block:
         self.wide = self.build.op("qnn.conv2d_transpose", self.dy, self.w, channels=6, kernel_size=(1, 1))
         self.g = self.build.op("qnn.through_clip", self.wide, self.mask, self.s)
 
-    def refused(self, *outputs, channels=1):
+    def refused(self, *outputs, step=1):
         body = self.build.graph(*outputs).as_body()
         outer = Builder()
         operands = [
             outer.input(name, kind.shape, kind.dtype) for name, kind in body.types.items() if name in body.inputs
         ]
         with pytest.raises(WorkbenchError) as caught:
-            outer.region(*operands, body=body, channels=channels)
+            outer.region(*operands, body=body, axis="channels", step=step)
         return caught.value.message
 
 
 def test_what_cannot_work_by_channels_is_refused():
     block = Block()
     total = block.build.sum(block.g, axis=(0, 2, 3))
-    assert "divide 6" in block.refused(total, channels=4)
+    assert "divide 6" in block.refused(total, step=4)
     assert "nothing else is" in block.refused(total, block.g)
     block = Block(batch=2)
     assert "one image" in block.refused(block.build.sum(block.g, axis=(0, 2, 3)))
     block = Block()
     wide = {"channels": 6, "kernel_size": (3, 3), "padding": (1,) * 4}
     through = block.build.op("qnn.conv2d_transpose", block.g, block.build.input("v", (6, 6, 3, 3), "int8"), **wide)
-    assert "cannot work channel by channel" in block.refused(through)  # a sum of windows: not in the same order
+    assert "works on all channels at once" in block.refused(through)  # a sum of windows: not in the same order
     block = Block()
     total = block.build.sum(block.g, axis=(0, 2, 3))
     again = block.build.op("qnn.through_clip", block.g, block.mask, total)
-    assert "of its body at once" in block.refused(block.build.sum(again, axis=(0, 2, 3)), total)
+    assert "qnn.through_clip would need all of" in block.refused(block.build.sum(again, axis=(0, 2, 3)), total)
 
 
 def test_a_projection_must_not_change_before_the_last_channel():
@@ -142,16 +142,16 @@ def test_a_projection_must_not_change_before_the_last_channel():
     update = "qnn.conv2d_backward_weight_sgd"
     v = block.build.input("v", (6, 1, 1, 1), "int8")
     fine = block.build.op(update, v, block.g, x, block.s, *rates, **attrs)
-    assert slices(block.build.graph(fine), 2).channels == 6
+    assert cascade(block.build.graph(fine), "channels", 2).extent == 6
     bad = block.build.op(
         update, block.w, block.dy, block.build.input("y", (1, 6, 5, 5), "int8"), scales, *rates, **attrs
     )
-    assert "cannot work channel by channel" in block.refused(fine, bad)
+    assert "must not change before the last of the channels" in block.refused(fine, bad)
 
 
 def test_the_text_tells_how_many_channels():
     text = print_graph(regions(step(HITS[1])[0], LATER))
-    assert re.search(r"region\(.*channels=[1-9]", text)
+    assert re.search(r"region\(.*axis=.channels., step=[1-9]", text)
 
 
 def test_a_filter_that_all_channels_read_must_not_change_inside():
@@ -162,8 +162,8 @@ def test_a_filter_that_all_channels_read_must_not_change_inside():
     rates = [build.input("lr"), build.input("seed", (), "int32"), build.input("step", (), "int32")]
     attrs = {"kernel_size": (1, 1), "x_scale": 0.1, "parameter": 0}
     update = build.op("qnn.conv2d_backward_weight_sgd", w, wide, x, s, *rates, **attrs)
-    with pytest.raises(ShapeError, match="must not change before the last channel"):
-        slices(build.graph(update).as_body(), 1)
+    refused = cascade(build.graph(update).as_body(), "channels", 1)
+    assert "must not change before the last of the channels" in refused.reason
 
 
 def residual(onto="dy") -> Graph:
@@ -182,7 +182,7 @@ def residual(onto="dy") -> Graph:
     operands |= {"dy": outer.relu(operands["dy"])} | ({"c": outer.relu6(operands["c"])} if "c" in operands else {})
     if onto == "view":
         operands["c"] = outer.reshape(operands["dy"], newshape=(1, 4, 5, 3))
-    made = outer.region(*(operands[name] for name in inner.inputs), body=inner.as_body(), channels=2)
+    made = outer.region(*(operands[name] for name in inner.inputs), body=inner.as_body(), axis="channels", step=2)
     return outer.graph(made, operands["c"]) if onto == "c, read again" else outer.graph(made)
 
 

@@ -1,0 +1,231 @@
+"""The C of a region: each step of a loop makes, stage by stage, a tile (see cascade.py).
+
+By rows, a value is a view whose rows move on:
+
+the rolling buffer of stage 0    wb_view_f32 v0 = { F32(wb_arena + 512, 0), 0, 24, 8, 0, 16, 0, 0, 1 };
+stripe by stripe of the driver   for (int row = 0; row < 8; row += 1) {
+how far each stage gets              const int end2 = wb_min(row + 1, 8);
+                                     const int end0 = wb_min(8, end2 + 1);
+drop rows that no stage still reads  v0.row = wb_keep_f32(v0, 16, 8, v2.row_end - 1);
+make the new ones                    conv2d_f32(…, (wb_tile){ 0, 1, 0, 16, v0.row_end, end0, 0 }, x0, …, v0, mask);
+                                     v0.row_end = end0;
+
+By channels all stages go in step, and a view is that of one tile:
+
+tile by tile                     for (int first = 0; first < 192; first += 8) {
+the buffer of stage 0                const wb_view_f32 v0 = { F32(wb_arena, 512), 0, 64, 8, first, first + 8, 0, 8, 0 };
+"""
+
+from dataclasses import replace
+
+from workbench.ir.graph import Node
+from workbench.ir.kernel import Reach
+from workbench.ir.types import BY_ROWS
+from workbench.kernels.call import CAST, VIEWS, Places, call_of, kernel_of, tiled_by
+from workbench.schedule import legacy
+from workbench.schedule.cascade import Cascade
+from workbench.schedule.region import cascade_of
+from workbench.schedule.stages import Stage
+
+
+def region_headers(region: Node) -> list[str]:
+    """The kernel headers that the C of a region needs."""
+    plan = cascade_of(**region.attrs)
+    tiled = (stage.node for stage in plan.stages if stage.needs.code and not legacy.is_legacy(stage.node))
+    return ["tiles.h", *legacy.headers(plan), *(kernel_of(node, inside=True).header for node in tiled)]
+
+
+def region_lines(region: Node, outer: Places, scratch: str) -> list[str]:
+    """The statements. `outer`: where the region's operands and results are; `scratch`: the address of its scratch."""
+    plan = cascade_of(**region.attrs)
+    names = dict(zip((*plan.body.inputs, *plan.body.outputs), (*region.operands, *region.results), strict=True))
+    address, rest = ({own: found[name] for own, name in names.items() if name in found}
+                     for found in (outer.address, outer.rest))  # fmt: skip
+    by_rows = {own for own, name in names.items() if outer.types[name].layout == BY_ROWS}
+    writer = _Writer(plan, Places(plan.body.types, address, rest), by_rows, scratch)
+    return [*writer.zeros(), *(writer.in_step() if plan.along.in_step else writer.rolling())]
+
+
+class _Writer:
+    """C names: v3 is the view of what stage 3 makes, x0 that of an operand, end3 how far stage 3 gets in a step, n the
+    image of the batch.
+
+    `own`: value with a buffer or a place of its own -> its view's name. What is written over it shares that view.
+    """
+
+    def __init__(self, plan: Cascade, outer: Places, by_rows: set[str], scratch: str) -> None:
+        self.plan, self.types, self.by_rows, self.scratch = plan, plan.body.types, by_rows, scratch
+        self.own = {value: f"v{index}" for value, index in plan.makers.items() if not self._shares(value)}
+        if not plan.along.in_step:
+            read = dict.fromkeys(name for stage in plan.stages for name, _ in stage.reads if name in plan.body.inputs)
+            self.own |= {name: f"x{index}" for index, name in enumerate(read)}
+        shared = {value: self.own[home] for value, home in plan.home.items()}
+        self.places = replace(outer, views=shared | self.own)
+        self.image = ("n", "n + 1") if plan.batch > 1 else ("0", "1")
+
+    def _shares(self, value: str) -> bool:
+        """Whether its view is that of the value whose buffer it lies in; not if it is but some channels of that."""
+        home = self.plan.home[value]
+        return value != home and self.types[value].shape == self.types[home].shape
+
+    def zeros(self) -> list[str]:
+        """Clear masks, whose bits are set tile by tile; let reductions begin at zero, or at what they add to."""
+        address, lines = self.places.address, list[str]()
+        for stage in self.plan.stages:
+            bits = (name for name in stage.node.results if self.types[name].dtype == "bit")
+            lines += [f"wb_zero_words({self.types[name].bytes // 4}, {address[name]});" for name in bits]
+            result, begins = stage.node.results[0], stage.needs.begins
+            if stage.needs.gives == "sum" and begins is None:
+                lines.append(f"wb_zero_f32({self.types[result].elements}, {address[result]});")
+            elif begins is not None and address[source := stage.node.operands[begins]] != address[result]:
+                lines.append(f"wb_copy_f32({self.types[result].elements}, {address[source]}, {address[result]});")
+        return lines
+
+    def in_step(self) -> list[str]:
+        """The loop of which each step makes the same channels of all values."""
+        plan, stages = self.plan, self.plan.stages
+        lines = [f"for (int first = 0; first < {plan.extent}; first += {plan.step}) {{"]
+        for value, name in self.own.items():
+            view = self._view(value, "first", self._end_in_step(stages[plan.makers[value]]))
+            lines.append(f"    const {_declared(self.types[value].dtype, name, view)}")
+        for stage in stages:
+            if stage.needs.code:
+                call = self._call(stage, "first", self._end_in_step(stage))
+                lines += map(_indented, [f"if (first < {stage.extent})", *map(_indented, call)]
+                             if stage.extent < plan.extent else call)  # fmt: skip
+        return [*lines, "}"]
+
+    def _end_in_step(self, stage: Stage) -> str:
+        end = f"first + {self.plan.step}"
+        return end if stage.extent == self.plan.extent else f"wb_min({end}, {stage.extent})"
+
+    def rolling(self) -> list[str]:
+        """The loop of which each step makes the rows that the driver's next ones need, for each image of the batch."""
+        plan = self.plan
+        counters = [f"done{index}" for index, stage in enumerate(plan.stages) if not stage.value]
+        lines = [_declared(self.types[value].dtype, name, self._view(value, "0", self._rows_there(value)))
+                 for value, name in self.own.items()]  # fmt: skip
+        lines += [f"int {counter} = 0;" for counter in counters]
+        loop = self._steps()
+        if plan.batch == 1:
+            return [*lines, *loop]
+        made = [name for value, name in self.own.items() if value in plan.makers]
+        again = [*(f"{name}.row = {name}.row_end = 0;" for name in made), *(f"{counter} = 0;" for counter in counters)]
+        return [*lines, f"for (int n = 0; n < {plan.batch}; ++n) {{", *map(_indented, (*again, *loop)), "}"]
+
+    def _rows_there(self, value: str) -> str:
+        return "0" if value in self.plan.makers else str(self.types[value].shape[2])
+
+    def _steps(self) -> list[str]:
+        plan = self.plan
+        lines = [f"for (int row = 0; row < {plan.extent}; row += {plan.step}) {{", *map(_indented, self._ends())]
+        for index, stage in enumerate(plan.stages):
+            home = plan.home.get(stage.value, "")
+            if home in plan.kept and not any(plan.home.get(name) == home for name, _ in stage.reads):
+                view, (_, channels, _, width) = self.own[home], self.types[home].shape
+                keep = f"wb_keep_{VIEWS[self.types[home].dtype]}({view}, {channels}, {width}, {self._keep(home)})"
+                lines.append(f"    {view}.row = {keep};")
+            lines += map(_indented, self._call(stage, self._made(index), f"end{index}"))
+            if home == stage.value:
+                lines.append(f"    {self._made(index)} = end{index};")
+        return [*lines, "}"]
+
+    def _ends(self) -> list[str]:
+        """end3: after this step stage 3 has made all rows before it."""
+        plan, stages = self.plan, self.plan.stages
+        driver, last = len(stages) - 1, plan.extent
+        lines = [f"const int end{driver} = wb_min(row + {plan.step}, {last});"]
+        for index in reversed(range(driver)):
+            stage = stages[index]
+            if stage.follows:
+                continue
+            readers = plan.readers(stage.value, follow=False)
+            text = f"wb_min({stage.extent}, {_nested('wb_max', [_end(reach, f'end{at}') for at, reach in readers])})"
+            if all(reach.end(stages[at].extent) < stage.extent for at, reach in readers):
+                text = f"end{driver} == {last} ? {stage.extent} : {text}"
+            lines.append(f"const int end{index} = {text};")
+        for index, stage in enumerate(stages):
+            if stage.follows:
+                ends = [f"end{plan.makers[name]}" for name, _ in stage.reads if name in plan.makers]
+                lines.append(f"const int end{index} = {_nested('wb_min', ends)};")
+        return lines
+
+    def _keep(self, value: str) -> str:
+        """The first row that a stage will still read; followers have read all. It may not exist yet: wb_keep sees to
+        that."""
+        readers = self.plan.readers(value, follow=False)
+        firsts = [_first(reach, self._made(at)) for at, reach in readers]
+        return _nested("wb_min", firsts or [f"{self.own[value]}.row_end"])
+
+    def _made(self, index: int) -> str:
+        """How many rows a stage has made so far: the end of its view; where it makes none, a counter."""
+        value = self.plan.stages[index].value
+        return f"{self.places.views[value]}.row_end" if value else f"done{index}"
+
+    def _call(self, stage: Stage, begin: str, end: str) -> list[str]:
+        """The call that makes [begin, end) of what a stage makes."""
+        node, scratch = stage.node, [f"{self.scratch} + {self.plan.inner}"] * bool(stage.needs.scratch(self.plan.step))
+        lines = legacy.lines(self.plan, stage, self.places, begin, end, scratch) if legacy.is_legacy(node) else call_of(
+            node, self.places, self._tile(stage, begin, end), scratch, stage.needs.begins)  # fmt: skip
+        return [f"/* {node.label or node.op} */", *lines]
+
+    def _tile(self, stage: Stage, begin: str, end: str) -> str:
+        """A sum's tile is that of the operand which it reduces; where that is a view, too, all of the result."""
+        _, channels, rows, _ = self.types[tiled_by(stage.node)].as_images
+        everything = stage.needs.gives == "sum" and kernel_of(stage.node, inside=True).gives_view
+        ranges = {"images": self.image, "channels": ("0", str(channels)), "rows": ("0", str(rows))}
+        ranges |= {} if everything else {self.plan.axis: (begin, end)}
+        numbers = [number for pair in ranges.values() for number in pair]
+        return f"(wb_tile){{ {', '.join(numbers)}, {int(stage.needs.gives == 'sum')} }}"
+
+    def _view(self, value: str, begin: str, end: str) -> str:
+        """The initializer of the view of [begin, end) of a value, and what it is, for people."""
+        plan, kind = self.plan, self.types[value]
+        _, channels, rows, columns = kind.shape
+        home = plan.home.get(value, value)
+        room = {"channels": channels, "rows": rows} | ({plan.axis: plan.kept[home]} if home in plan.kept else {})
+        plane, pitch = room["rows"] * columns, columns
+        if value in self.by_rows:
+            plane, pitch = columns, channels * columns
+        ranges = {"channels": ("0", str(channels)), "rows": ("0", str(rows))} | {plan.axis: (begin, end)}
+        address = self.places.address.get(home) or f"{CAST[kind.dtype]}({self.scratch}, {plan.offsets[home]})"
+        image = 0 if home in plan.kept else channels * rows * columns
+        numbers = [image, plane, pitch, *(number for pair in ranges.values() for number in pair), int(plan.gaps(home))]
+        there = f"{room[plan.axis]} of {kind.shape[plan.along.dimension]} {plan.axis}"
+        label = plan.body.label(value)
+        return f"{{ {address}, {', '.join(map(str, numbers))} }}; /* {'' if label == value else f'{label}: '}{there} */"
+
+
+def _declared(dtype: str, name: str, view: str) -> str:
+    return f"wb_view_{VIEWS[dtype]} {name} = {view}"
+
+
+def _end(reach: Reach, end: str) -> str:
+    if reach.over == 1:
+        return _plus(_times(end, reach.by), reach.high + 1 - reach.by)
+    return f"({_plus(end, reach.high - 1)}) / {reach.over} + 1"
+
+
+def _first(reach: Reach, row: str) -> str:
+    text = _plus(_times(row, reach.by), reach.low)
+    return text if reach.over == 1 else f"wb_ceil_div({text}, {reach.over})"
+
+
+def _times(text: str, factor: int) -> str:
+    return text if factor == 1 else f"{text} * {factor}"
+
+
+def _plus(text: str, number: int) -> str:
+    return f"{text} {'-' if number < 0 else '+'} {abs(number)}" if number else text
+
+
+def _nested(function: str, values: list[str]) -> str:
+    """`function` (wb_min or wb_max) of several values."""
+    *others, text = dict.fromkeys(values)
+    for value in reversed(others):
+        text = f"{function}({value}, {text})"
+    return text
+
+
+def _indented(line: str) -> str:
+    return f"    {line}"
