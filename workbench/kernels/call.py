@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import Attrs
-from workbench.ir.types import BY_ROWS, TensorType
+from workbench.ir.types import TensorType
 from workbench.kernels.declared import struct_of
 
 VIEWS = {"float32": "f32", "int8": "s8"}  # dtype -> how its views are called in tiles.h
@@ -67,8 +67,7 @@ def everything(kind: TensorType) -> str:
 def whole(kind: TensorType, address: str) -> str:
     """The view of all of a tensor."""
     _, *sizes = kind.as_images
-    how = "wb_by_rows" if kind.layout == BY_ROWS else "wb_image"
-    return f"{how}_{VIEWS[kind.dtype]}({address}, {', '.join(map(str, sizes))})"
+    return f"wb_image_{VIEWS[kind.dtype]}({address}, {', '.join(map(str, sizes))})"
 
 
 def no_view(kind: TensorType) -> str:
