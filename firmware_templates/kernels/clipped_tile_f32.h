@@ -24,11 +24,11 @@ WB_KERNEL void clip_mask_tile_f32(int activation, wb_shape p, wb_tile t, wb_view
 {
     if (!mask)
         return;
-    if (wb_is_everything(t, p)) {
-        clip_mask_f32(activation, t.image_end * p.channels * p.rows * p.columns, y.at, mask);
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, wb_joined_in(t, p), y, y, y);
+    if (wb_is_everything(t, p) && wb_is_one(runs)) {
+        clip_mask_f32(activation, runs.length, y.at, mask);
         return;
     }
-    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, wb_joined_in(t, p), y, y, y);
     WB_FOR_RUNS(runs, t, n, c, r)
         clip_mask_bits_f32(activation, runs.length, wb_row_of_f32(y, n, c, r), mask, wb_row_in(p, n, c, r));
 }
@@ -63,7 +63,7 @@ WB_KERNEL void clipped_grad_run_f32(int activation, int count, const float *dy, 
 WB_KERNEL void clipped_tile_f32(int activation, wb_shape p, wb_tile t, wb_view_f32 x, wb_view_f32 y, uint32_t *mask)
 {
     const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_ALL_IMAGES, x, y, y);
-    if (mask && wb_is_everything(t, p) && runs.images * runs.channels * runs.rows == 1) {
+    if (mask && wb_is_everything(t, p) && wb_is_one(runs)) {
         clipped_mask_f32(activation, runs.length, x.at, y.at, mask);
         return;
     }

@@ -61,16 +61,16 @@ WB_KERNEL void max_pool2d_s8(wb_max_pool2d p, wb_tile t, wb_view_s8 x, wb_view_s
             }
 }
 
-/* What row oy of dy gives to rows [begin, end) of dx, which are `pitch` apart from `dx` on. */
-WB_KERNEL void max_pool2d_grad_row_f32(wb_max_pool2d p, int oy, int begin, int end, int pitch, const float *restrict dy,
+/* What row oy of dy gives to a tile's rows of dx, the first of which is `dx`. */
+WB_KERNEL void max_pool2d_grad_row_f32(wb_max_pool2d p, wb_tile t, int oy, int pitch, const float *restrict dy,
                                        const void *restrict places, int at, float *restrict dx)
 {
-    const int all = begin == 0 && end == p.x.rows;
+    const int all = wb_is_everything(t, p.x);
     __asm("" : "+r"(dx)); /* GCC keeps this address in a register, and does not sum it up for each element */
     for (int ox = 0; ox < p.y.columns; ++ox) {
         const int place = wb_place(p.place_bytes, places, at + ox), row = oy * p.sh - p.pt + place / p.kw;
-        if (all || (row >= begin && row < end))
-            dx[(row - begin) * pitch + ox * p.sw - p.pl + place % p.kw] += dy[ox];
+        if (all || (row >= t.row && row < t.row_end))
+            dx[(row - t.row) * pitch + ox * p.sw - p.pl + place % p.kw] += dy[ox];
     }
 }
 
@@ -88,6 +88,6 @@ WB_KERNEL void max_pool2d_grad_f32(wb_max_pool2d p, wb_tile t, wb_view_f32 dy, c
     for (int n = t.image; n < t.image_end; ++n)
         for (int c = t.channel; c < t.channel_end; ++c)
             for (int oy = first; oy < last; ++oy)
-                max_pool2d_grad_row_f32(p, oy, t.row, t.row_end, dx.pitch, wb_row_of_f32(dy, n, c, oy), places,
-                                        wb_row_in(p.y, n, c, oy), wb_row_of_f32(dx, n, c, t.row));
+                max_pool2d_grad_row_f32(p, t, oy, dx.pitch, wb_row_of_f32(dy, n, c, oy), places, wb_row_in(p.y, n, c, oy),
+                                        wb_row_of_f32(dx, n, c, t.row));
 }

@@ -45,25 +45,15 @@ WB_KERNEL int wb_is_everything(wb_tile t, wb_shape s)
            && t.image == 0 && t.channel == 0 && t.row == 0 && t.channel_end == s.channels && t.row_end == s.rows;
 }
 
-/* All of images that lie channel by channel, and row by row. */
+/* All of images, which lie channel by channel. */
 WB_KERNEL wb_view_f32 wb_image_f32(const float *at, int channels, int rows, int columns)
 {
     return (wb_view_f32){ (float *)at, channels * rows * columns, rows * columns, columns, 0, channels, 0, rows, 0 };
 }
 
-WB_KERNEL wb_view_f32 wb_by_rows_f32(const float *at, int channels, int rows, int columns)
-{
-    return (wb_view_f32){ (float *)at, channels * rows * columns, columns, channels * columns, 0, channels, 0, rows, 0 };
-}
-
 WB_KERNEL wb_view_s8 wb_image_s8(const int8_t *at, int channels, int rows, int columns)
 {
     return (wb_view_s8){ (int8_t *)at, channels * rows * columns, rows * columns, columns, 0, channels, 0, rows, 0 };
-}
-
-WB_KERNEL wb_view_s8 wb_by_rows_s8(const int8_t *at, int channels, int rows, int columns)
-{
-    return (wb_view_s8){ (int8_t *)at, channels * rows * columns, columns, channels * columns, 0, channels, 0, rows, 0 };
 }
 
 /* The first element of a row. */
@@ -77,7 +67,7 @@ WB_KERNEL int8_t *wb_row_of_s8(wb_view_s8 x, int image, int channel, int row)
     return x.at + image * x.image + (channel - x.channel) * x.plane + (row - x.row) * x.pitch;
 }
 
-/* Which element that is of all of a tensor's: where its bit lies in a mask, and its place among others. */
+/* The first element of a row among all of a tensor: where its bits lie in a mask, its winners in a pooling's places. */
 WB_KERNEL int wb_row_in(wb_shape s, int image, int channel, int row)
 {
     return ((image * s.channels + channel) * s.rows + row) * s.columns;
@@ -88,6 +78,8 @@ WB_KERNEL int wb_row_in(wb_shape s, int image, int channel, int row)
 typedef struct {
     int images, channels, rows, length;
 } wb_runs_in_tile;
+
+WB_KERNEL int wb_is_one(wb_runs_in_tile runs) { return runs.images * runs.channels * runs.rows == 1; }
 
 /* How much of a tile lies side by side. */
 enum { WB_A_ROW, WB_A_CHANNEL, WB_AN_IMAGE, WB_ALL_IMAGES };

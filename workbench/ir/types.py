@@ -79,7 +79,7 @@ class TensorType:
     def as_images(self) -> Ints:
         """(images, channels, rows, columns) as which kernels see it: (N, C) as images of one pixel; what is not in
         logical order, as one long row."""
-        if self.rank < 2 or self.layout not in ("", BY_ROWS):
+        if self.rank < 2 or self.layout:
             return 1, 1, 1, self.elements
         rows = self.shape[2] if self.rank > 3 else 1
         return *self.shape[:2], rows, prod(self.shape[2:]) // rows

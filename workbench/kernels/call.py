@@ -18,7 +18,7 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Node
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import Attrs
-from workbench.ir.types import BY_ROWS, TensorType
+from workbench.ir.types import TensorType
 from workbench.kernels.declared import struct_of
 
 C_TYPE = {"float32": "float", "int32": "int32_t", "int8": "int8_t", "bit": "uint32_t"}

@@ -53,11 +53,11 @@ def pooled(build: Builder) -> Values:
 
 
 def through_pooling(build: Builder) -> Values:
-    """The gradient of a mean and of a pooling whose windows overlap, up to the gradient of a bias."""
+    """The gradient of a mean, of a pooling whose windows overlap, and of a clip, up to the gradient of a bias."""
     dy = build.global_avg_pool2d_grad(build.input("dy", (2, 3, 1, 1)), size=(4, 3))
     places = build.input("at", (2, 3, 4, 3), "int8")
     dx = build.max_pool2d_grad(dy, places, size=(8, 6), pool_size=(3, 2), strides=(2, 2), padding=(0, 0, 1, 0))
-    return (build.sum(dx, axis=(0, 2, 3)),)
+    return (build.sum(build.apply_mask(dx, build.input("m", (2, 3, 8, 6), "bit")), axis=(0, 2, 3)),)
 
 
 def block_of_int8(build: Builder) -> Values:
