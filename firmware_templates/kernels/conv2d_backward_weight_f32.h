@@ -27,7 +27,7 @@ WB_KERNEL wb_filters filters_in(wb_conv2d_backward_weight p, wb_tile t)
 }
 
 /* The gradient of tap (ky, kx) of one channel of one filter; dy_image, x_image: elements from one image to the next. No
- * `restrict` here: the caller's pointers have it, and a second one hides that from GCC 12 (half as many instructions). */
+ * `restrict` here: where the caller's pointers have it, a second one hides that from GCC 12 (half as many instructions). */
 WB_KERNEL float weight_gradient_f32(wb_conv2d_backward_weight p, int ky, int kx, int dy_image, int x_image,
                                     const float *dy, const float *x)
 {

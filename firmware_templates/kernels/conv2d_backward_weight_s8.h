@@ -36,7 +36,8 @@ WB_KERNEL void sink_s8(wb_sink_s8 sink, int o, int at, int in_filter, float g)
         sink.w[at] = (int8_t)wb_updated(sink.update, wb_rate_of(sink.update, sink.s[o]), sink.w[at], g, o, in_filter);
 }
 
-/* Of channel c in `count` filters from o on; dy: the first of their channels. */
+/* Of channel c in `count` filters from o on; dy: the first of their channels. A function of its own for `restrict`: what is
+ * stored through a sink is not told from dy otherwise. */
 WB_KERNEL void weight_gradients_s8(wb_conv2d_backward_weight_s8 q, int o, int count, int c, int dy_image,
                                    const float *restrict dy, const float *restrict wide, wb_sink_s8 sink)
 {
