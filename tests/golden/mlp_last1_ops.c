@@ -44,23 +44,27 @@ void op_004_softmax_cross_entropy_grad(void)
 /* d.fc3.bias */
 void op_005_sum(void)
 {
-    sum_f32(1, 10, 1, 1.0f, F32(wb_arena, 1408), F32(wb_arena, 0));
+    sum_f32((wb_sum){ .rows = 1, .columns = 1, .times = 1.0f }, wb_everything(1, 10, 1),
+        wb_image_f32(F32(wb_arena, 1408), 10, 1, 1), F32(wb_arena, 0));
 }
 
 /* update.fc3.bias */
 void op_006_sgd(void)
 {
-    sgd_f32(10, 1.0f, 0.0f, p_fc3_bias, F32(wb_arena, 0), &wb_lr_bias);
+    sgd_f32((wb_sgd){ .count = 10, .momentum = 0.0f, .scale = 1.0f, .weight_decay = 0.0f }, p_fc3_bias,
+        F32(wb_arena, 0), &wb_lr_bias);
 }
 
 /* d.fc3.weight */
 void op_007_matmul(void)
 {
-    matmul_f32(10, 32, 1, 1, 0, F32(wb_arena, 1408), F32(wb_arena, 1280), F32(wb_arena, 0));
+    matmul_f32((wb_matmul){ .rows = 10, .columns = 32, .inner = 1, .kept = 32, .transpose_a = 1, .transpose_b = 0 },
+        F32(wb_arena, 1408), F32(wb_arena, 1280), 0, F32(wb_arena, 0));
 }
 
 /* update.fc3.weight */
 void op_008_sgd(void)
 {
-    sgd_f32(320, 1.0f, 0.0f, p_fc3_weight, F32(wb_arena, 0), &wb_lr);
+    sgd_f32((wb_sgd){ .count = 320, .momentum = 0.0f, .scale = 1.0f, .weight_decay = 0.0f }, p_fc3_weight,
+        F32(wb_arena, 0), &wb_lr);
 }

@@ -1,9 +1,12 @@
 """What every header of kernels keeps to."""
 
 import re
+from pathlib import Path
 
 import pytest
 
+import workbench.schedule
+from workbench.ir.op import registered
 from workbench.kernels import declared
 
 HEADERS = {path.name: path.read_text() for path in sorted((declared.templates() / "kernels").glob("*.h"))}
@@ -39,3 +42,11 @@ def test_a_long_function_is_found(form, count):
 def test_every_function_is_seen(name):
     text = re.sub(r"#define WB_KERNEL .*", "", HEADERS[name])
     assert len(re.findall(r"\bWB_KERNEL\s", text)) == len(declared.functions_in(text))
+
+
+def test_every_header_is_used():
+    """By a kernel, by a header that is used, or by the C that a region becomes."""
+    named = {op.kernel.header for op in registered().values() if op.kernel}
+    for path in Path(workbench.schedule.__file__).parent.glob("*.py"):
+        named.update(re.findall(r'"(\w+\.h)"', path.read_text()))
+    assert declared.sources(named).keys() == HEADERS.keys()
