@@ -147,5 +147,4 @@ def everything(kind: TensorType) -> str:
 def whole(kind: TensorType, address: str) -> str:
     """The view of all of a tensor."""
     _, *sizes = kind.as_images
-    how = "wb_by_rows" if kind.layout == BY_ROWS else "wb_image"
-    return f"{how}_{VIEWS[kind.dtype]}({address}, {', '.join(map(str, sizes))})"
+    return f"wb_image_{VIEWS[kind.dtype]}({address}, {', '.join(map(str, sizes))})"
