@@ -143,36 +143,47 @@ WB_KERNEL wb_runs_in_tile wb_runs_s8(wb_tile t, int columns, int most, wb_view_s
         for (int c = (t).channel; c < (t).channel + (runs).channels; ++c)   \
             for (int r = (t).row; r < (t).row + (runs).rows; ++r)
 
-/* Room for more rows: drops those before row `keep`, moves the others to the front, and gives the first that is left. It is
- * no more than what there is. */
-WB_KERNEL int wb_keep_f32(wb_view_f32 x, int channels, int width, int keep)
+/* The same memory, while other rows are there. */
+WB_KERNEL wb_view_f32 wb_rows_there_f32(wb_view_f32 x, int row, int row_end)
+{
+    return (wb_view_f32){ x.at, x.image, x.plane, x.pitch, x.channel, x.channel_end, row, row_end, x.gaps };
+}
+
+WB_KERNEL wb_view_s8 wb_rows_there_s8(wb_view_s8 x, int row, int row_end)
+{
+    return (wb_view_s8){ x.at, x.image, x.plane, x.pitch, x.channel, x.channel_end, row, row_end, x.gaps };
+}
+
+/* Makes room in a rolling buffer: drops the rows before `keep`, moves the others to the front, and gives the first that is
+ * left. No more rows are dropped than are there. */
+WB_KERNEL int wb_keep_f32(wb_view_f32 x, int keep)
 {
     const int gone = wb_min(keep, x.row_end) - x.row;
     if (gone <= 0)
         return x.row;
-    const int left = (x.row_end - x.row - gone) * width;
-    for (int c = 0; c < channels; ++c) {
+    const int left = (x.row_end - x.row - gone) * x.pitch;
+    for (int c = 0; c < x.channel_end; ++c) {
         float *to = x.at + c * x.plane;
         __asm("" : "+r"(to)); /* GCC does not know how many rows fit there, and would warn of too many */
 #pragma GCC unroll 4
         for (int i = 0; i < left; ++i)
-            to[i] = to[i + gone * width];
+            to[i] = to[i + gone * x.pitch];
     }
     return x.row + gone;
 }
 
-WB_KERNEL int wb_keep_s8(wb_view_s8 x, int channels, int width, int keep)
+WB_KERNEL int wb_keep_s8(wb_view_s8 x, int keep)
 {
     const int gone = wb_min(keep, x.row_end) - x.row;
     if (gone <= 0)
         return x.row;
-    const int left = (x.row_end - x.row - gone) * width;
-    for (int c = 0; c < channels; ++c) {
+    const int left = (x.row_end - x.row - gone) * x.pitch;
+    for (int c = 0; c < x.channel_end; ++c) {
         int8_t *to = x.at + c * x.plane;
         __asm("" : "+r"(to)); /* GCC does not know how many rows fit there, and would warn of too many */
 #pragma GCC unroll 4
         for (int i = 0; i < left; ++i)
-            to[i] = to[i + gone * width];
+            to[i] = to[i + gone * x.pitch];
     }
     return x.row + gone;
 }

@@ -1,14 +1,17 @@
 """The C of a region: each step of a loop makes, stage by stage, a tile (see cascade.py).
 
-By rows, a value is a view whose rows move on:
+By rows, the rows of a value that are there change from call to call. They are variables of their own: of a struct that
+changes, gcc does not know the parts that stay.
 
-the rolling buffer of stage 0    wb_view_f32 v0 = { F32(wb_arena + 512, 0), 0, 24, 8, 0, 16, 0, 0, 1 };
+the rolling buffer of stage 0    const wb_view_f32 v0 = { F32(wb_arena, 512), 0, 24, 8, 0, 16, 0, 0, 1 };
+                                 int first0 = 0, made0 = 0;
 stripe by stripe of the driver   for (int row = 0; row < 8; row += 1) {
 how far each stage gets              const int end2 = wb_min(row + 1, 8);
                                      const int end0 = wb_min(8, end2 + 1);
-drop rows that no stage still reads  v0.row = wb_keep_f32(v0, 16, 8, v2.row_end - 1);
-make the new ones                    conv2d_f32(…, (wb_tile){ 0, 1, 0, 16, v0.row_end, end0, 0 }, x0, …, v0, mask);
-                                     v0.row_end = end0;
+drop rows that no stage still reads  first0 = wb_keep_f32(wb_rows_there_f32(v0, first0, made0), made2 - 1);
+make the new ones                    conv2d_f32(…, (wb_tile){ 0, 1, 0, 16, made0, end0, 0 }, x0, w, 0, b,
+                                         wb_rows_there_f32(v0, first0, made0), mask);
+                                     made0 = end0;
 
 By channels all stages go in step, and a view is that of one tile:
 
@@ -47,8 +50,8 @@ def region_lines(region: Node, outer: Places, scratch: str) -> list[str]:
 
 
 class _Writer:
-    """C names: v3 is the view of what stage 3 makes, x0 that of an operand, end3 how far stage 3 gets in a step, n the
-    image of the batch.
+    """C names: v3 is the view of what stage 3 makes, of which rows [first3, made3) are there, and end3 is how far it
+    gets in a step; x0 is the view of an operand, n the image of the batch.
 
     `own`: value with a buffer or a place of its own -> its view's name. What is written over it shares that view.
     """
@@ -59,8 +62,8 @@ class _Writer:
         if not plan.along.in_step:
             read = dict.fromkeys(name for stage in plan.stages for name, _ in stage.reads if name in plan.body.inputs)
             self.own |= {name: f"x{index}" for index, name in enumerate(read)}
-        shared = {value: self.own[home] for value, home in plan.home.items()}
-        self.places = replace(outer, views=shared | self.own)
+        views = {value: self._there(value) for value in (*plan.home, *self.own)}
+        self.places = replace(outer, views=views)
         self.image = ("n", "n + 1") if plan.batch > 1 else ("0", "1")
 
     def _shares(self, value: str) -> bool:
@@ -99,19 +102,35 @@ class _Writer:
         end = f"first + {self.plan.step}"
         return end if stage.extent == self.plan.extent else f"wb_min({end}, {stage.extent})"
 
+    def _there(self, value: str) -> str:
+        """The view of what is there of a value."""
+        plan = self.plan
+        name = self.own.get(value) or self.own[plan.home[value]]
+        if plan.along.in_step or value not in plan.makers:
+            return name
+        rows = f"{self._first_there(value)}, {self._made(plan.makers[value])}"
+        return f"wb_rows_there_{VIEWS[self.types[value].dtype]}({name}, {rows})"
+
+    def _first_there(self, value: str) -> str:
+        home = self.plan.home[value]
+        return f"first{self.plan.makers[home]}" if home in self.plan.kept else "0"
+
     def rolling(self) -> list[str]:
         """The loop of which each step makes the rows that the driver's next ones need, for each image of the batch."""
         plan = self.plan
-        counters = [f"done{index}" for index, stage in enumerate(plan.stages) if not stage.value]
-        lines = [_declared(self.types[value].dtype, name, self._view(value, "0", self._rows_there(value)))
+        views = [f"const {_declared(self.types[value].dtype, name, self._view(value, '0', self._rows_there(value)))}"
                  for value, name in self.own.items()]  # fmt: skip
-        lines += [f"int {counter} = 0;" for counter in counters]
-        loop = self._steps()
-        if plan.batch == 1:
-            return [*lines, *loop]
-        made = [name for value, name in self.own.items() if value in plan.makers]
-        again = [*(f"{name}.row = {name}.row_end = 0;" for name in made), *(f"{counter} = 0;" for counter in counters)]
-        return [*lines, f"for (int n = 0; n < {plan.batch}; ++n) {{", *map(_indented, (*again, *loop)), "}"]
+        made = [
+            self._made(index)
+            for index, stage in enumerate(plan.stages)
+            if plan.home.get(stage.value) in (stage.value, None)
+        ]
+        counters = [*(self._first_there(value) for value in plan.kept), *made]
+        start = f"int {', '.join(f'{counter} = 0' for counter in counters)};"
+        loop = [start, *self._steps()]
+        if plan.batch > 1:
+            loop = [f"for (int n = 0; n < {plan.batch}; ++n) {{", *map(_indented, loop), "}"]
+        return [*views, *loop]
 
     def _rows_there(self, value: str) -> str:
         return "0" if value in self.plan.makers else str(self.types[value].shape[2])
@@ -122,9 +141,8 @@ class _Writer:
         for index, stage in enumerate(plan.stages):
             home = plan.home.get(stage.value, "")
             if home in plan.kept and not any(plan.home.get(name) == home for name, _ in stage.reads):
-                view, (_, channels, _, width) = self.own[home], self.types[home].shape
-                keep = f"wb_keep_{VIEWS[self.types[home].dtype]}({view}, {channels}, {width}, {self._keep(home)})"
-                lines.append(f"    {view}.row = {keep};")
+                keep = f"wb_keep_{VIEWS[self.types[home].dtype]}({self.places.views[home]}, {self._keep(home)})"
+                lines.append(f"    {self._first_there(home)} = {keep};")
             lines += map(_indented, self._call(stage, self._made(index), f"end{index}"))
             if home == stage.value:
                 lines.append(f"    {self._made(index)} = end{index};")
@@ -155,12 +173,12 @@ class _Writer:
         that."""
         readers = self.plan.readers(value, follow=False)
         firsts = [_first(reach, self._made(at)) for at, reach in readers]
-        return _nested("wb_min", firsts or [f"{self.own[value]}.row_end"])
+        return _nested("wb_min", firsts or [self._made(self.plan.makers[value])])
 
     def _made(self, index: int) -> str:
-        """How many rows a stage has made so far: the end of its view; where it makes none, a counter."""
+        """How many rows a stage has made so far. What is written over another value has made as many as that."""
         value = self.plan.stages[index].value
-        return f"{self.places.views[value]}.row_end" if value else f"done{index}"
+        return f"made{self.plan.makers[self.plan.home[value]] if value else index}"
 
     def _call(self, stage: Stage, begin: str, end: str) -> list[str]:
         """The call that makes [begin, end) of what a stage makes."""
