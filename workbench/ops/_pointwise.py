@@ -17,13 +17,17 @@ from workbench.ir.op import Attrs, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.ranges import Range, Within, single
 from workbench.ir.types import TensorType
 
+Tflite = Callable[[np.ndarray, float, float, float, int], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Activation:
     """nn.`name` and its gradient nn.`name`_grad, in C WB_NAME of kernels/pointwise_f32.h with one number, `number`.
 
     `slope(v, **attrs)` is f′, and `steep` lists (v, f′) at the extrema of f′. `require` raises ShapeError for values
-    of the attributes that are not allowed. `bounded` as in Int8Form.
+    of the attributes that are not allowed. `number` tells the attributes to the C and to int8 tables, `told` gives
+    them back. `tflite` is f in int8 as TensorFlow Lite Micro computes it (see _int8_functions), where it does.
+    `bounded` as in Int8Form.
     """
 
     name: str
@@ -34,10 +38,23 @@ class Activation:
     steep: tuple[tuple[float, float], ...] = ()
     attrs: Attrs = field(default_factory=dict)
     number: Callable[..., float] = lambda **_: 0.0
+    told: Callable[[float], Attrs] = lambda _: {}
     require: Callable[..., None] = lambda **_: None
     cases: tuple[Attrs, ...] = ({},)
     edges: tuple[float, ...] = ()
     bounded: tuple[float, int] | None = None
+    tflite: Tflite | None = None
+
+    def of(self, x: np.ndarray, number: float) -> np.ndarray:
+        """f of each element."""
+        return self.evaluate(x, **self.told(number))
+
+    def slope_of(self, x: np.ndarray, number: float) -> np.ndarray:
+        """f′ at each element."""
+        return self.slope(self.of(x, number) if self.from_result else x, **self.told(number))
+
+
+FUNCTIONS: dict[str, Activation] = {}  # by the name that int8 tables know them by
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,9 @@ class Pointwise:
 
 
 def register_activation(f: Activation) -> None:
+    """Register nn.`name` and nn.`name`_grad, and make its int8 table known."""
+    FUNCTIONS[f.name] = f
+
     def infer(x: TensorType, **attrs: Any) -> TensorType:
         f.require(**attrs)
         return x
@@ -90,7 +110,7 @@ def register_activation(f: Activation) -> None:
     register(Op(
         name=f"nn.{f.name}", infer=infer, evaluate=f.evaluate, within=f.within, grads=(grad_x,), samples=samples,
         attrs=f.attrs, layouts="same", ties=channelwise, function=f.name,
-        int8=Int8Form("table", bounded=f.bounded),
+        int8=Int8Form("table", bounded=f.bounded, number=f.number),
         footprint=each_alone(0), by_rows="tile",
         kernel=Kernel("pointwise_f32.h", "pointwise_f32", record=Pointwise, parameters=parameters, in_place=(0,),
                       views=(0,), gives_view=True),

@@ -6,6 +6,7 @@ Slope 0 up to -3, 1 from 3 on.
 import numpy as np
 
 from workbench.ir.ranges import Range, single
+from workbench.ops._int8_functions import hard_swish_tflite
 from workbench.ops._pointwise import Activation, register_activation
 
 LOWEST = -1.5  # where y is least
@@ -34,5 +35,5 @@ def within(x: Range) -> Range:
 
 register_activation(Activation(
     "hard_swish", evaluate, slope, within, steep=((-3.0, -0.5), (3.0, 1.5)),
-    edges=(0.0, -0.0, 3.0, 3.0, -3.0, -3.0, -1.5),
+    edges=(0.0, -0.0, 3.0, 3.0, -3.0, -3.0, -1.5), tflite=hard_swish_tflite,
 ))  # fmt: skip
