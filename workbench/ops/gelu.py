@@ -69,4 +69,5 @@ register_activation(Activation(
     told=lambda number: {"approximate": FORMS.get(number, str(number))},
     cases=({"approximate": "none"}, {"approximate": "tanh"}),
     edges=(0.0, -0.0, 12.9, 13.3, -12.9, -13.3, 40.0, -40.0, 1e-30, -1e-30, -0.75, -1.41, 1.41),
+    instructions=(94, 144),  # 63 and 77 by tanh
 ))  # fmt: skip

@@ -26,5 +26,5 @@ BEND = float(np.nextafter(np.float32(3), np.float32(0)))  # where the slope begi
 
 register_activation(Activation(
     "hard_swish", evaluate, slope, turning(evaluate, LOWEST), steep=(-BEND, BEND),
-    edges=(0.0, -0.0, 3.0, 3.0, -3.0, -3.0, -1.5), tflite=hard_swish_tflite,
+    edges=(0.0, -0.0, 3.0, 3.0, -3.0, -3.0, -1.5), tflite=hard_swish_tflite, instructions=(16, 17),
 ))  # fmt: skip

@@ -25,5 +25,5 @@ def slope(y: np.ndarray, *, alpha: float) -> np.ndarray:
 register_activation(Activation(
     "leaky_relu", evaluate, slope, same_bits(evaluate), from_result=True, attrs={"alpha": REQUIRED},
     number=lambda *, alpha: alpha, told=lambda number: {"alpha": number}, require=require,
-    cases=({"alpha": 0.1}, {"alpha": 0.0}), edges=(0.0, -0.0), tflite=leaky_relu_tflite,
+    cases=({"alpha": 0.1}, {"alpha": 0.0}), edges=(0.0, -0.0), tflite=leaky_relu_tflite, instructions=(10, 12),
 ))  # fmt: skip

@@ -69,25 +69,20 @@ def evaluate_slopes(
     return np.where((unclipped >= -128) & (unclipped <= 127), slopes, 0).astype(np.float32)
 
 
-CASES = (  # function, number, x_scale, x_zero_point, y_scale, y_zero_point
-    ("sigmoid", 0.0, 0.05, -3, 1 / 256, -128),
-    ("sigmoid", 0.0, 0.3, 20, 1 / 256, -128),
-    ("tanh", 0.0, 0.03, 20, 1 / 128, 0),
-    ("leaky_relu", 0.1, 0.05, -3, 0.021, 5),
-    ("leaky_relu", 0.3, 0.02, 100, 0.05, -128),
-    ("hard_swish", 0.0, 0.05, -3, 0.03, -120),
-    ("hard_swish", 0.0, 0.3, 7, 0.1, 0),
-)
+OF_X = (0.05, -3), (0.3, 20), (0.02, 100)  # scales and zero points
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
-    names = "function", "number", "x_scale", "x_zero_point", "y_scale", "y_zero_point"
-    return [
-        Sample((), dict(zip(names, case, strict=True)) | {"form": form})
-        for case in CASES
-        for form in ("rounded", "tflite")
-        if form == "rounded" or FUNCTIONS[case[0]].tflite
-    ]
+    """Each function in each form; some of the results are clipped, unless all of them have a place."""
+    cases = []
+    for name, f in FUNCTIONS.items():
+        for (x_scale, x_zero_point), case in zip(OF_X, [*f.cases, f.cases[0]], strict=False):
+            of_x = {"x_scale": x_scale, "x_zero_point": x_zero_point}
+            y_scale, y_zero_point = f.bounded or (0.41 * x_scale, -100)
+            of_y = {"y_scale": y_scale, "y_zero_point": y_zero_point}
+            how = {"function": name, "number": float(f.number(**case)), **of_x, **of_y}
+            cases += [Sample((), how | {"form": form}) for form in ("rounded", *["tflite"] * (f.tflite is not None))]
+    return cases
 
 
 def array(c_type: str, values: Iterable[str]) -> str:

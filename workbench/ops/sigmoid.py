@@ -31,5 +31,5 @@ def within(x: Range) -> Range:
 
 register_activation(Activation(
     "sigmoid", evaluate, slope, within, from_result=True, steep=(0.5,), edges=(0.0, -0.0, 30.0, -30.0, -90.0),
-    bounded=(1 / 256, -128), tflite=sigmoid_tflite,
+    bounded=(1 / 256, -128), tflite=sigmoid_tflite, instructions=(54, 10),
 ))  # fmt: skip

@@ -27,5 +27,5 @@ def within(x: Range) -> Range:
 
 register_activation(Activation(
     "tanh", evaluate, slope, within, from_result=True, steep=(0.0,), edges=(0.0, -0.0, 0.6, -0.7, 1e-4, 30.0),
-    bounded=(1 / 128, 0), tflite=tanh_tflite,
+    bounded=(1 / 128, 0), tflite=tanh_tflite, instructions=(42, 10),
 ))  # fmt: skip
