@@ -10,6 +10,7 @@ from workbench import boards, session
 from workbench.emulate.machine import Machine
 from workbench.feeding import Training
 from workbench.frontends.layers import Network
+from workbench.frontends.loading import in_int8
 from workbench.ops import gelu
 from workbench.ops._exp import exp as exp_as_in_c
 from workbench.study.check import check
@@ -144,4 +145,13 @@ def test_alone_it_runs_in_place_where_x_is_read_no_more():
 @pytest.mark.parametrize("policy", ["full", "bias-only"])
 def test_the_emulated_step_equals_numpy(policy, tmp_path):
     built = session.build(session.compile(block(), policy, "optimized"), boards.get("nrf52840"), tmp_path)
+    assert not check(built, Training(lr=0.01)).findings
+
+
+def test_in_int8_each_form_is_a_table_of_its_own(tmp_path):
+    samples = np.random.default_rng(0).normal(size=(40, 4, 12, 12)).astype(np.float32)
+    model = in_int8(block(), samples)
+    tables = {node.attrs["number"]: node.attrs["function"] for node in model.graph.nodes if node.op == "qnn.table"}
+    assert tables == {0.0: "gelu", 1.0: "gelu"}
+    built = session.build(session.compile(model, "full", "optimized"), boards.get("nrf52840"), tmp_path)
     assert not check(built, Training(lr=0.01)).findings

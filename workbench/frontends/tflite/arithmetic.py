@@ -14,7 +14,6 @@ from workbench.errors import ModelError
 from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.shared import Imported, activated, int8_range, logits, require_int32
 from workbench.frontends.tflite.values import Held, Values
-from workbench.ir import op as ops
 from workbench.ir.build import Value
 from workbench.quantize import emit
 from workbench.quantize.quantization import Quantization
@@ -106,9 +105,8 @@ def _activation(values: Values, op: Operator, function: str, **attrs: Any) -> He
     x, label, build = values.operand(op), values.label(op, function), values.build
     if x.value.type.dtype != "int8":
         return Held(getattr(build, function)(x.value, label=label, **attrs), x.image)
-    number = ops.get(f"nn.{function}").needed_int8.number(**attrs)
-    y = emit.looked_up(build, function, x.value, values.result_quantization(op), number=number, form=values.form,
-                       label=label)  # fmt: skip
+    y = emit.looked_up(build, function, x.value, values.result_quantization(op), number=attrs.get("alpha", 0.0),
+                       form=values.form, label=label)  # fmt: skip
     return Held(y, x.image)
 
 
