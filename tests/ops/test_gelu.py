@@ -115,7 +115,7 @@ def test_without_a_gradient_the_wide_values_are_gone():
     found = [(node, outer) for node, outer in nodes("last-1") if node.op == "nn.gelu"]
     assert len(found) == 2
     for node, outer in found:
-        assert outer.op == "region" and outer.attrs["rows"] == 1
+        assert (outer.op, outer.attrs["axis"], outer.attrs["step"]) == ("region", "rows", 1)
         assert node.results[0] not in outer.body.outputs and node.operands[0] not in outer.body.inputs
 
 
@@ -128,9 +128,9 @@ def test_with_one_x_is_kept():
 
 
 def test_the_gradient_runs_by_rows_and_by_channels():
-    by_channels = {outer.attrs["channels"] > 0 for policy in ("full", "bias-only") for node, outer in nodes(policy)
-                   if node.op == "nn.gelu_grad" and outer.op == "region"}  # fmt: skip
-    assert by_channels == {False, True}
+    axes = {outer.attrs["axis"] for policy in ("full", "bias-only") for node, outer in nodes(policy)
+            if node.op == "nn.gelu_grad" and outer.op == "region"}  # fmt: skip
+    assert axes == {"rows", "channels"}
 
 
 def test_alone_it_runs_in_place_where_x_is_read_no_more():
