@@ -12,6 +12,14 @@ os.environ["WORKBENCH_WERROR"] = "1"  # a warning in our C fails the tests, neve
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="write what was got into tests/golden")
+    parser.addoption("--operator", default="", help="samples only of operators with this in their names")
+
+
+def pytest_configure(config):
+    if config.getoption("--operator"):
+        import samples
+
+        samples.ONLY = config.getoption("--operator")
 
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background, by a script or nohup: the tests

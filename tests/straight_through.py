@@ -7,6 +7,7 @@ It walks the same graph, but each operator is told here once more, by loops over
 forward pass are the points at which it differentiates; each must be what its own arithmetic gives, to a rounding.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -179,10 +180,19 @@ def _hard_swish(x, number):
     return np.where(inside, x * (x + 3) / 6, np.maximum(x, 0)), np.where(inside, (2 * x + 3) / 6, x > 0)
 
 
+def _gelu(x, number):
+    if number:
+        u = np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)
+        share, density = 0.5 + 0.5 * np.tanh(u), np.sqrt(0.5 / np.pi) * (1 + 0.134145 * x**2) * (1 - np.tanh(u) ** 2)
+    else:
+        share, density = 0.5 + 0.5 * np.vectorize(math.erf)(x / np.sqrt(2)), np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+    return x * share, share + x * density
+
+
 def _lookup(node, values, tables, dy):
     a = tables[node.operands[1]]
     x = _real(values, node.operands[0], a["x_scale"], a["x_zero_point"])
-    known = {"sigmoid": _sigmoid, "tanh": _tanh, "leaky_relu": _leaky_relu, "hard_swish": _hard_swish}
+    known = {"sigmoid": _sigmoid, "tanh": _tanh, "leaky_relu": _leaky_relu, "hard_swish": _hard_swish, "gelu": _gelu}
     y, slope = known[a["function"]](x, a["number"])
     unclipped = y / a["y_scale"] + a["y_zero_point"]
     far = np.abs(np.clip(unclipped, -128, 127) - values[node.results[0]].astype(np.float64)).max()

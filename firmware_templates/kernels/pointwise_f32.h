@@ -1,12 +1,12 @@
-/* pointwise_f32.h - y = f(x) of each element, and dx = dy * f'(v): v is x for the hard swish, else y. y may lie over x, dx
- * over dy or v. */
+/* pointwise_f32.h - y = f(x) of each element, and dx = dy * f'(v): v is x for the hard swish and GELU, else y. y may lie
+ * over x, dx over dy or v. */
 #pragma once
-#include "exp_log_f32.h"
+#include "gelu_f32.h"
 #include "tiles.h"
 
-enum { WB_SIGMOID, WB_LEAKY_RELU, WB_HARD_SWISH, WB_TANH };
+enum { WB_SIGMOID, WB_LEAKY_RELU, WB_HARD_SWISH, WB_TANH, WB_GELU };
 
-/* number: the leaky ReLU's slope below 0. columns: of a row. */
+/* number: the leaky ReLU's slope below 0; 1 for GELU by tanh. columns: of a row. */
 typedef struct {
     int function, columns;
     float number;
@@ -49,6 +49,8 @@ WB_KERNEL float wb_pointwise_f32(int function, float number, float x)
         return x > 0.0f ? x : x * number;
     if (function == WB_TANH)
         return wb_tanh_f32(x);
+    if (function == WB_GELU)
+        return wb_gelu_f32(number, x);
     return wb_hard_swish_f32(x);
 }
 
@@ -60,6 +62,8 @@ WB_KERNEL float wb_slope_f32(int function, float number, float v)
         return v > 0.0f ? 1.0f : number;
     if (function == WB_TANH)
         return 1.0f - v * v;
+    if (function == WB_GELU)
+        return wb_gelu_slope_f32(number, v);
     return v <= -3.0f ? 0.0f : v >= 3.0f ? 1.0f : v * (1.0f / 3.0f) + 0.5f;
 }
 

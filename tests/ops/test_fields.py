@@ -7,7 +7,7 @@ from workbench.errors import GraphError
 from workbench.ir import op as ops
 from workbench.objective import LOSSES
 from workbench.ops._activation import ACTIVATIONS, BIAS
-from workbench.ops._int8_functions import FUNCTIONS
+from workbench.ops._pointwise import FUNCTIONS
 from workbench.quantize.post_training import CONVERTERS
 from workbench.quantize.quantization import LIMITS, Quantization
 

@@ -42,7 +42,7 @@ def chains(draw):
     x = net.input
     for depth in range(draw(st.integers(2, 5))):
         name, kind = f"layer{depth}", draw(st.sampled_from(["1x1", "3x3", "depthwise", "strided", "block", "pool"]))
-        clip = getattr(net, draw(st.sampled_from(["relu", "relu6"])))
+        clip = getattr(net, draw(st.sampled_from(["relu", "relu6", "gelu"])))
         width = draw(st.integers(1, 5))
         if kind == "pool" and min(x.shape[2:]) > 1:
             x = net.max_pool2d(x, name, 2)

@@ -107,6 +107,11 @@ class Network:
         self._require(label, x)
         return self.build.hard_swish(x, label=f"{label}.hard_swish")
 
+    def gelu(self, x: Value, label: str, approximate: str = "none") -> Value:
+        """x · Φ(x), or with approximate="tanh" its approximation."""
+        self._require(label, x)
+        return self.build.gelu(x, approximate=approximate, label=f"{label}.gelu")
+
     def leaky_relu(self, x: Value, label: str, alpha: float = 0.01) -> Value:
         """alpha · x below 0."""
         self._require(label, x)

@@ -40,6 +40,7 @@ class Int8Form:
     of_pixels    a layer that is dense, its int8 form a convolution over one pixel
     transposed   a layer that is a transposed convolution: its float32 filters have the input channels first
     bounded      the scale and the zero point that hold every result a table can have; None: what was seen decides
+    number       from **attrs the number that a table's function has besides its name
     """
 
     how: Literal["layer", "of two", "table", "average", "joined", "padded", "unchanged"]
@@ -48,6 +49,7 @@ class Int8Form:
     of_pixels: bool = False
     transposed: bool = False
     bounded: tuple[float, int] | None = None
+    number: Callable[..., float] = lambda **_: 0.0
 
 
 @dataclass(frozen=True)

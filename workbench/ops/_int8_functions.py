@@ -1,28 +1,16 @@
-"""Activations of int8 that become tables: f and f′ of real numbers, and f as TensorFlow Lite Micro computes it.
+"""int8 activations as TensorFlow Lite Micro computes them, for tables of their 256 results (qnn.table).
 
-`tflite(x, number, x_scale, y_scale, y_zero_point)` takes whole numbers less their zero point and gives results that are
-not yet clipped to int8. Scales and `number` are float32 there, so that factors are told in its precision.
+Each takes (x, number, x_scale, y_scale, y_zero_point), where x are whole numbers less their zero point, and gives
+results that are not yet clipped to int8. Scales and `number` are float32 there: factors are told in its precision.
 """
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ops import hard_swish, leaky_relu, sigmoid, tanh
 from workbench.ops._fixed_point import LIMIT, exponential, one_minus_over_one_plus, one_over_one_plus, over
 from workbench.ops._quantized import multiplied, multiplier
 
 BITS = 4  # integer bits of the arguments of sigmoid and tanh
-
-
-@dataclass(frozen=True)
-class Function:
-    real: Callable[[np.ndarray, float], np.ndarray]
-    slope: Callable[[np.ndarray, float], np.ndarray]
-    tflite: Callable[[np.ndarray, float, float, float, int], np.ndarray]
-    require: Callable[[float], None] = lambda number: None
 
 
 def _scaled(x: np.ndarray, x_scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -87,18 +75,3 @@ def hard_swish_tflite(x: np.ndarray, number: float, x_scale: float, y_scale: flo
     gate = np.clip(gate << 1, -(2**15), 2**15 - 1) if relu_shift > 0 else over(gate, -relu_shift)
     gate = (gate + (1 << 15)) >> 1
     return over(_high16(gate, _high16(x, _int16(of_y)), nudge=0), -y_shift) + y_zero_point
-
-
-FUNCTIONS = {
-    "sigmoid": Function(
-        lambda x, _: sigmoid.evaluate(x), lambda x, _: sigmoid.slope(sigmoid.evaluate(x)), sigmoid_tflite
-    ),
-    "leaky_relu": Function(
-        lambda x, number: leaky_relu.evaluate(x, alpha=number),
-        lambda x, number: leaky_relu.slope(x, alpha=number),
-        leaky_relu_tflite,
-        lambda number: leaky_relu.require(alpha=number),
-    ),
-    "tanh": Function(lambda x, _: tanh.evaluate(x), lambda x, _: tanh.slope(tanh.evaluate(x)), tanh_tflite),
-    "hard_swish": Function(lambda x, _: hard_swish.evaluate(x), lambda x, _: hard_swish.slope(x), hard_swish_tflite),
-}

@@ -5,8 +5,8 @@ Slope 0 up to -3, 1 from 3 on.
 
 import numpy as np
 
-from workbench.ir.ranges import Range, single
-from workbench.ops._pointwise import Activation, register_activation
+from workbench.ops._int8_functions import hard_swish_tflite
+from workbench.ops._pointwise import Activation, register_activation, turning
 
 LOWEST = -1.5  # where y is least
 
@@ -22,17 +22,9 @@ def slope(x: np.ndarray) -> np.ndarray:
     return np.where(x <= -3, real(0), np.where(x >= 3, real(1), x * real(1 / 3) + real(0.5)))
 
 
-def within(x: Range) -> Range:
-    x = single(x)
-    if x.exact:
-        y = evaluate(x.low)
-        return Range(y, y)
-    ends = [evaluate(x.low), evaluate(x.high), evaluate(np.where((x.low <= LOWEST) & (x.high >= LOWEST),
-                                                                 np.float32(LOWEST), x.low))]  # fmt: skip
-    return Range(np.minimum.reduce(ends), np.maximum.reduce(ends))
-
+BEND = float(np.nextafter(np.float32(3), np.float32(0)))  # where the slope begins and ends to be neither 0 nor 1
 
 register_activation(Activation(
-    "hard_swish", evaluate, slope, within, steep=((-3.0, -0.5), (3.0, 1.5)),
-    edges=(0.0, -0.0, 3.0, 3.0, -3.0, -3.0, -1.5),
+    "hard_swish", evaluate, slope, turning(evaluate, LOWEST), steep=(-BEND, BEND),
+    edges=(0.0, -0.0, 3.0, 3.0, -3.0, -3.0, -1.5), tflite=hard_swish_tflite, instructions=(16, 17),
 ))  # fmt: skip

@@ -5,6 +5,7 @@ import numpy as np
 from workbench.errors import ShapeError
 from workbench.ir.op import REQUIRED
 from workbench.ir.ranges import same_bits
+from workbench.ops._int8_functions import leaky_relu_tflite
 from workbench.ops._pointwise import Activation, register_activation
 
 
@@ -23,5 +24,6 @@ def slope(y: np.ndarray, *, alpha: float) -> np.ndarray:
 
 register_activation(Activation(
     "leaky_relu", evaluate, slope, same_bits(evaluate), from_result=True, attrs={"alpha": REQUIRED},
-    number=lambda *, alpha: alpha, require=require, cases=({"alpha": 0.1}, {"alpha": 0.0}), edges=(0.0, -0.0),
+    number=lambda *, alpha: alpha, told=lambda number: {"alpha": number}, require=require,
+    cases=({"alpha": 0.1}, {"alpha": 0.0}), edges=(0.0, -0.0), tflite=leaky_relu_tflite, instructions=(10, 12),
 ))  # fmt: skip

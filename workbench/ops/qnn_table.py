@@ -16,7 +16,7 @@ from workbench.errors import ShapeError
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
-from workbench.ops._int8_functions import FUNCTIONS
+from workbench.ops._pointwise import FUNCTIONS
 from workbench.ops._quantized import check, result
 
 QUANTIZATION = {"x_scale": REQUIRED, "x_zero_point": 0, "y_scale": REQUIRED, "y_zero_point": 0}
@@ -28,7 +28,10 @@ def infer(
 ) -> TensorType:
     if function not in FUNCTIONS:
         raise ShapeError(f"qnn.table: function {function!r} is not one of {', '.join(FUNCTIONS)}")
-    FUNCTIONS[function].require(number)
+    f = FUNCTIONS[function]
+    f.require(**f.told(number))
+    if form == "tflite" and f.tflite is None:
+        raise ShapeError(f"qnn.table: TensorFlow Lite Micro has no int8 {function}")
     check("qnn.table", TensorType(()), x_scale, x_zero_point)
     result("qnn.table", (), y_scale, y_zero_point, (-128, 127), form, False)
     return TensorType((256,), "int8", scale=float(y_scale), zero_point=y_zero_point)
@@ -38,15 +41,16 @@ def _rounded(function: str, number: float, x_scale: float, x_zero_point: int, y_
              y_zero_point: int) -> np.ndarray:  # fmt: skip
     """f of each of the 256 inputs in steps of the result's scale, rounded and not yet clipped."""
     real = (ALL - x_zero_point) * x_scale
-    return np.rint(FUNCTIONS[function].real(real, number) / y_scale) + y_zero_point
+    return np.rint(FUNCTIONS[function].of(real, number) / y_scale) + y_zero_point
 
 
 def evaluate(
     *, function: str, number: float, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, form: str
 ) -> np.ndarray:
     of_both = x_scale, x_zero_point, y_scale, y_zero_point
-    if form == "tflite":
-        values = FUNCTIONS[function].tflite(ALL - x_zero_point, number, x_scale, y_scale, y_zero_point)
+    tflite = FUNCTIONS[function].tflite
+    if form == "tflite" and tflite:
+        values = tflite(ALL - x_zero_point, number, x_scale, y_scale, y_zero_point)
     else:
         values = _rounded(function, number, *of_both)
     return np.clip(values, -128, 127).astype(np.int8)
@@ -61,28 +65,24 @@ def evaluate_slopes(
     *, function: str, number: float, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, form: str
 ) -> np.ndarray:
     unclipped = _rounded(function, number, x_scale, x_zero_point, y_scale, y_zero_point)
-    slopes = FUNCTIONS[function].slope((ALL - x_zero_point) * x_scale, number)
+    slopes = FUNCTIONS[function].slope_of((ALL - x_zero_point) * x_scale, number)
     return np.where((unclipped >= -128) & (unclipped <= 127), slopes, 0).astype(np.float32)
 
 
-CASES = (  # function, number, x_scale, x_zero_point, y_scale, y_zero_point
-    ("sigmoid", 0.0, 0.05, -3, 1 / 256, -128),
-    ("sigmoid", 0.0, 0.3, 20, 1 / 256, -128),
-    ("tanh", 0.0, 0.03, 20, 1 / 128, 0),
-    ("leaky_relu", 0.1, 0.05, -3, 0.021, 5),
-    ("leaky_relu", 0.3, 0.02, 100, 0.05, -128),
-    ("hard_swish", 0.0, 0.05, -3, 0.03, -120),
-    ("hard_swish", 0.0, 0.3, 7, 0.1, 0),
-)
+OF_X = (0.05, -3), (0.3, 20), (0.02, 100)  # scales and zero points
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
-    names = "function", "number", "x_scale", "x_zero_point", "y_scale", "y_zero_point"
-    return [
-        Sample((), dict(zip(names, case, strict=True)) | {"form": form})
-        for case in CASES
-        for form in ("rounded", "tflite")
-    ]
+    """Each function in each form; some of the results are clipped, unless all of them have a place."""
+    cases = []
+    for name, f in FUNCTIONS.items():
+        for (x_scale, x_zero_point), case in zip(OF_X, [*f.cases, f.cases[0]], strict=False):
+            of_x = {"x_scale": x_scale, "x_zero_point": x_zero_point}
+            y_scale, y_zero_point = f.bounded or (0.41 * x_scale, -100)
+            of_y = {"y_scale": y_scale, "y_zero_point": y_zero_point}
+            how = {"function": name, "number": float(f.number(**case)), **of_x, **of_y}
+            cases += [Sample((), how | {"form": form}) for form in ("rounded", *["tflite"] * (f.tflite is not None))]
+    return cases
 
 
 def array(c_type: str, values: Iterable[str]) -> str:

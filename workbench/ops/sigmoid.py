@@ -3,6 +3,7 @@
 import numpy as np
 
 from workbench.ir.ranges import Range, near
+from workbench.ops._int8_functions import sigmoid_tflite
 from workbench.ops._pointwise import Activation, register_activation
 from workbench.ops.softmax import exponentials
 
@@ -29,6 +30,6 @@ def within(x: Range) -> Range:
 
 
 register_activation(Activation(
-    "sigmoid", evaluate, slope, within, from_result=True, steep=((0.5, 0.25),), edges=(0.0, -0.0, 30.0, -30.0, -90.0),
-    bounded=(1 / 256, -128),
+    "sigmoid", evaluate, slope, within, from_result=True, steep=(0.5,), edges=(0.0, -0.0, 30.0, -30.0, -90.0),
+    bounded=(1 / 256, -128), tflite=sigmoid_tflite, instructions=(54, 10),
 ))  # fmt: skip

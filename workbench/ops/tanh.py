@@ -3,6 +3,7 @@
 import numpy as np
 
 from workbench.ir.ranges import Range, near
+from workbench.ops._int8_functions import tanh_tflite
 from workbench.ops._pointwise import Activation, register_activation
 
 
@@ -25,6 +26,6 @@ def within(x: Range) -> Range:
 
 
 register_activation(Activation(
-    "tanh", evaluate, slope, within, from_result=True, steep=((0.0, 1.0),), edges=(0.0, -0.0, 0.6, -0.7, 1e-4, 30.0),
-    bounded=(1 / 128, 0),
+    "tanh", evaluate, slope, within, from_result=True, steep=(0.0,), edges=(0.0, -0.0, 0.6, -0.7, 1e-4, 30.0),
+    bounded=(1 / 128, 0), tflite=tanh_tflite, instructions=(42, 10),
 ))  # fmt: skip

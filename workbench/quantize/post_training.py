@@ -158,9 +158,9 @@ class _Converter:
 
     def table(self, node: Node) -> None:
         """An activation that stands alone."""
-        of_y, function = self.ranges[node.results[0]], ops.get(node.op).function
-        y = emit.looked_up(self.build, function, self._value(node, 0), of_y, number=node.attrs.get("alpha", 0.0),
-                           label=node.label)  # fmt: skip
+        op, of_y = ops.get(node.op), self.ranges[node.results[0]]
+        number = op.needed_int8.number(**node.attrs)
+        y = emit.looked_up(self.build, op.function, self._value(node, 0), of_y, number=number, label=node.label)
         self.values[node.results[0]] = y
 
     def unchanged(self, node: Node) -> None:
