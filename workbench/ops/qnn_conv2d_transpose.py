@@ -25,7 +25,7 @@ def scratch(dy: TensorType, w: TensorType, *_: TensorType, groups: int, **__: An
 def footprint(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint | Refusal:
     if tile.axis == "rows":
         return Refusal("works on all rows at once")
-    needs = conv2d_transpose.by_channels(tile, dy, w, *onto, **attrs)
+    needs = conv2d_transpose.footprint(tile, dy, w, *onto, **attrs)
     if isinstance(needs, Refusal):
         return needs
     filter_bytes = scratch(dy, w, **attrs)
