@@ -270,7 +270,7 @@ FURTHER = (
           "result sgd", how={**VANILLA, "optimizer": Optimizer(weight_decay=0.1)}),
     Fault("wb_forward changes a weight", dense,
           in_entry("wb_forward", lambda calls: [*calls, "    p_fc1_weight[7] += 1e-6f;\n"]), "return", how=VANILLA),
-    Fault("wb_seed is left out", int8, text(ROUNDING, "wb_counter(seed) ^", "0u ^"),
+    Fault("wb_seed is left out", int8, text(ROUNDING, "wb_counter(seed) ^", "0u * wb_counter(seed) ^"),
           "missing", "refused"),
     Fault("wb_seed is ignored", int8, text(ROUNDING, "wb_counter(seed) ^", "(wb_counter(seed) == 1234567u) ^"),
           "result conv2d_backward_weight_sgd"),
