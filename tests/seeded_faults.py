@@ -254,7 +254,7 @@ FURTHER = (
     Fault("the last image is left out of a bias gradient", dense,
           text("kernels/sum_f32.h", "n < t.image_end; ++n", "n < t.image_end - 1; ++n"), "result sum_sgd"),
     Fault("a result lies over what is still read", dense,
-          in_operator("relu_grad", "F32(wb_arena, 228));", "F32(wb_arena, 0));"),
+          in_operator("relu_grad", "F32(wb_arena, 228), 5", "F32(wb_arena, 0), 5"),
           "result relu_grad", "undeclared-write relu_grad", how=VANILLA),
     Fault("a split weight's rest meets the wrong inputs", dense,
           text("kernels/dense_f32.h", "in[kept + i] * second[i]", "in[i] * second[i]"), "result dense",
