@@ -1,12 +1,11 @@
 """Kernel: how an operator becomes C, and which tiles of its result it can compute alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from workbench.ir.types import TensorType
 
-Literals = Sequence[int | float | str]  # numbers in front of a call in C; a str is C as it stands
 Axis = Literal["rows", "channels"]
 
 
@@ -128,62 +127,9 @@ class Refusal:
     reason: str
 
 
-def same_row(*_: Any, **__: Any) -> Reach:
-    """The footprint of an elementwise operator."""
-    return Reach()
-
-
-@dataclass(frozen=True)
-class Rows:
-    """How an operator computes its result stripe by stripe, inside a region.
-
-    `function(literals…, begin, end, operands…, results…)` of kernels/`header` computes rows [begin, end) of one image.
-    The operands `images` and the first result are passed as stripes (wb_rows), masks as wb_bits, everything else as
-    in Kernel.
-
-    reach        from (*types, **attrs) the footprint in each of `images`; a single one holds for all of them
-    images       operands, by index, of which a stripe is enough
-    parted       further per-image operands: each image of the batch reads its own part (masks are per-image anyway)
-    adds_up      the result is a reduction over rows, accumulated from zero, and no image
-    """
-
-    header: str
-    function: str | Callable[..., str]
-    literals: Callable[..., Literals]
-    reach: Callable[..., Reach | tuple[Reach, ...]] = same_row
-    images: tuple[int, ...] = (0,)
-    parted: tuple[int, ...] = ()
-    operands: int = 0
-    results: int = 0
-    adds_up: bool = False
-
-
-@dataclass(frozen=True)
-class Slice:
-    """How an operator works channel tile by channel tile on a single image, inside a region.
-
-    `function(literals…, operands…, results…)` of kernels/`header` works on the tile of `count` channels from `first`
-    on: literals may name these two variables of the C code around the call. Tiled operands are passed as the current
-    tile; all others whole. An empty `function` is a view: no code. `operands` and `scratch`, here of `count`, as in
-    Kernel.
-
-    channels     how many there are, of all tiles together
-    gives        what the first result is: "channels", the tile itself; "part", the elements of a whole result that
-                 belong to the tile; "sum", a whole result that every tile accumulates into
-    begins       of a "sum": the operand that it starts from, not passed to the function; None: it starts from zero
-    advance      operands (by index; -1 is the result) that are whole but passed from channel `first` on -> the
-                 elements of a channel
-    """
-
-    header: str
-    function: str
-    literals: Literals
-    channels: int
-    gives: str
-    advance: Mapping[int, int] = field(default_factory=dict)
-    begins: int | None = None
-    operands: int = 0
-    scratch: Callable[[int], int] = lambda count: 0
+def at_once(tile: Tile, *_: Any, **__: Any) -> Refusal:
+    """`Op.footprint` of what makes its result as a whole."""
+    return Refusal(f"works on all {tile.axis} at once")
 
 
 def each_alone(*views: int, axes: tuple[Axis, ...] = ("rows",)) -> Callable[..., Footprint | Refusal]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.errors import GraphError, ShapeError
 from workbench.ir.graph import Node
-from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Rows, Slice, Tile
+from workbench.ir.kernel import Footprint, Kernel, Refusal, at_once
 from workbench.ir.ranges import Range, Within, same_bits
 from workbench.ir.types import TensorType
 
@@ -116,10 +116,8 @@ class Op:
     instructions                 per multiply-accumulate, and per element: fitted to what was counted on a Cortex-M4
                                  (see study/instructions); UNMEASURED unless it was
     samples(rng)                 list of Sample
-    rows                         how it works stripe by stripe; None: it cannot
-    slices(sliced, *types, **attrs)
-                                 how it works channel tile by channel tile, a Slice, where the operands with the indices
-                                 `sliced` are tiled; None: it cannot
+    footprint(tile, *types, **attrs)
+                                 what it needs for a Tile of its result, a Footprint; or a Refusal
     """
 
     name: str
@@ -154,10 +152,7 @@ class Op:
     macs: Callable[..., int] = lambda *_, **__: 0
     instructions: tuple[float, float] = UNMEASURED
     kernel: Kernel | None = None
-    footprint: Callable[..., Footprint | Refusal] | None = None
-    by_rows: str = ""  # while both ways of declaring stand: what footprint gives by rows
-    rows: Rows | None = None
-    slices: Callable[..., Slice | None] = lambda *_, **__: None
+    footprint: Callable[..., Footprint | Refusal] = at_once
 
     def ranges(self, *operands: Range, **attrs: Any) -> tuple[Range, ...]:
         """The ranges in which the results of the C code must lie, given the ranges of its operands."""
@@ -179,33 +174,6 @@ class Op:
         """Whether its kernel makes all of its result. Not so a view, which has no kernel, and what works inside regions
         only."""
         return self.kernel is not None and self.kernel.whole
-
-    def needs(self, tile: Tile, types: Sequence[TensorType], attrs: Attrs) -> Footprint | Refusal:
-        """What it needs for one tile of its result; or why it cannot run so."""
-        if self.footprint is not None:
-            return self.footprint(tile, *types, **attrs)
-        try:
-            return self._by_rows(types, attrs) if tile.axis == "rows" else self._by_channels(tile, types, attrs)
-        except ShapeError as error:
-            return Refusal(error.message)
-
-    def _by_rows(self, types: Sequence[TensorType], attrs: Attrs) -> Footprint | Refusal:
-        rows = self.rows
-        if rows is None:
-            return Refusal("works on all rows at once")
-        reach = rows.reach(*types, **attrs)
-        each = reach if isinstance(reach, tuple) else (reach,) * len(rows.images)
-        reads = {at: one for at, one in zip(rows.images, each, strict=True) if at < len(types)}
-        height = types[rows.images[0]].shape[2] if rows.adds_up and types[rows.images[0]].rank == 4 else 0
-        return Footprint(reads, height, "sum" if rows.adds_up else "tile")
-
-    def _by_channels(self, tile: Tile, types: Sequence[TensorType], attrs: Attrs) -> Footprint | Refusal:
-        made = self.slices(tile.of, *types, **attrs)
-        if made is None:
-            return Refusal("works on all channels at once")
-        gives: dict[str, Literal["tile", "part", "sum"]] = {"channels": "tile", "part": "part", "sum": "sum"}
-        return Footprint({at: Reach() for at in tile.of}, made.channels, gives[made.gives], made.begins,
-                         bool(made.function), made.scratch)  # fmt: skip
 
     @property
     def needed_kernel(self) -> Kernel:

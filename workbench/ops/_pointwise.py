@@ -143,7 +143,7 @@ def register_activation(f: Activation) -> None:
         name=f"nn.{f.name}", infer=infer, evaluate=f.evaluate, within=f.within, grads=(grad_x,), samples=samples,
         attrs=f.attrs, layouts="same", ties=channelwise, function=f.name,
         int8=Int8Form("table", bounded=f.bounded, number=f.number),
-        footprint=each_alone(0), by_rows="tile",
+        footprint=each_alone(0),
         kernel=Kernel("pointwise_f32.h", "pointwise_f32", record=Pointwise, parameters=parameters, in_place=(0,),
                       views=(0,), gives_view=True),
         instructions=(0, f.instructions[0]),
@@ -151,7 +151,7 @@ def register_activation(f: Activation) -> None:
     register(Op(
         name=f"nn.{f.name}_grad", infer=infer_grad, evaluate=evaluate_grad, within=within_grad, samples=samples_grad,
         attrs=f.attrs, layouts="same",
-        footprint=each_alone(0, 1, axes=("rows", "channels")), by_rows="tile",
+        footprint=each_alone(0, 1, axes=("rows", "channels")),
         kernel=Kernel("pointwise_f32.h", "pointwise_grad_f32", record=Pointwise, parameters=parameters, in_place=(0, 1),
                       views=(0, 1), gives_view=True),
         instructions=(0, f.instructions[1]),

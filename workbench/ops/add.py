@@ -62,7 +62,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="add", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples,
     layouts="same", parameters={0: "constant", 1: "constant"}, adds=True, int8=Int8Form("of two", "qnn.add"),
-    footprint=by_tiles, by_rows="tile",
+    footprint=by_tiles,
     kernel=Kernel("broadcast_f32.h", "add_f32", record=Add, parameters=parameters, in_place=(0, 1), views=(0, 1),
                   gives_view=True),
     ties=ties_of_both, instructions=(0, 6.7),

@@ -33,7 +33,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.apply_mask", infer=infer, evaluate=evaluate, grads=(grad_dy, None), samples=samples,
     dtypes={1: ("bit",)}, layouts="same",
-    footprint=each_alone(0, axes=("rows", "channels")), by_rows="tile",
+    footprint=each_alone(0, axes=("rows", "channels")),
     kernel=Kernel("apply_mask_f32.h", "apply_mask_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
                   gives_view=True),
     instructions=(0, 7.5),

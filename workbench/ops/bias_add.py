@@ -41,7 +41,7 @@ register(Op(
     name="nn.bias_add", infer=infer, evaluate=evaluate, grads=(grad_x, grad_b), samples=samples, parameters={1: "bias"},
     epilogue="bias",
     ties=lambda x, b: ({1: "channel"}, {0: "channel"}, {1: "channel"}),
-    footprint=each_alone(0), by_rows="tile",
+    footprint=each_alone(0),
     kernel=Kernel("bias_add_f32.h", "bias_add_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
                   gives_view=True),
 ))  # fmt: skip

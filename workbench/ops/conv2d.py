@@ -227,7 +227,7 @@ register(Op(
     attrs={**WINDOW_ATTRS, **ATTRS},
     part=part, ties=ties, parameters={1: "weight", 2: "bias"},
     int8=Int8Form("layer", window=("strides", "padding", "dilation", "groups")),
-    footprint=footprint, by_rows="tile",
+    footprint=footprint,
     kernel=Kernel("conv2d_f32.h", "conv2d_f32", record=Conv2dF32, parameters=parameters, views=(0,), gives_view=True,
                   operands=3, results=2, split=(1,)),
     instructions=(3.7, 0),

@@ -151,7 +151,7 @@ register(Op(
     attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
     parameters={1: "weight"}, onto=2,
     int8=Int8Form("layer", window=("strides", "padding", "output_padding"), transposed=True),
-    footprint=footprint, by_rows="tile",
+    footprint=footprint,
     kernel=Kernel("conv2d_transpose_f32.h", "conv2d_transpose_f32", record=Conv2dTranspose, parameters=parameters,
                   in_place=(2,), split=(1,), operands=3, views=(0, 2), gives_view=True),
     instructions=(3.4, 0),

@@ -96,7 +96,7 @@ def fuse(gradient: Op, update: Op, name: str, header: str, function: str) -> Op:
     def footprint(tile: Tile, *types: TensorType, **attrs: Any) -> Footprint | Refusal:
         """As the gradient's, where its tiles are parts of dw: each is applied to the same part of w."""
         operands, inner, *_ = parts(types, attrs)
-        needs = gradient.needs(replace(tile, of=tuple(index - 1 for index in tile.of)), operands, inner)
+        needs = gradient.footprint(replace(tile, of=tuple(index - 1 for index in tile.of)), *operands, **inner)
         if isinstance(needs, Refusal):
             return needs
         if needs.gives != "part":

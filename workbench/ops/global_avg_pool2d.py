@@ -71,13 +71,13 @@ def parameters_of_grad(dy: TensorType, *, size: Ints) -> Shape:
 
 register(Op(
     name="nn.global_avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
-    footprint=footprint, by_rows="sum",
+    footprint=footprint,
     kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_f32", record=Shape, parameters=shaped, views=(0,)),
     ties=channelwise, int8=Int8Form("average"), instructions=(0, 3.3),
 ))  # fmt: skip
 register(Op(
     name="nn.global_avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
-    attrs={"size": REQUIRED}, footprint=footprint_of_grad, by_rows="tile",
+    attrs={"size": REQUIRED}, footprint=footprint_of_grad,
     kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_grad_f32", record=Shape, parameters=parameters_of_grad,
                   gives_view=True),
     instructions=(0, 2.3),

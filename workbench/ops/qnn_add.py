@@ -182,7 +182,7 @@ register(Op(
     name="qnn.add", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, ties=ties_of_both,
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
     parameters={0: "constant", 1: "constant"},
-    footprint=by_tiles, by_rows="tile",
+    footprint=by_tiles,
     kernel=Kernel("broadcast_s8.h", "add_s8", record=Add, parameters=parameters, in_place=(0, 1), views=(0, 1),
                   gives_view=True, results=2),
     instructions=(0, 19),

@@ -170,7 +170,7 @@ register(Op(
     attrs={**conv2d.WINDOW_ATTRS, **ATTRS}, training={"mask": True},
     dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",)}, part=conv2d.part, ties=ties,
     parameters={1: "weight", 2: "bias"}, units=units,
-    footprint=conv2d.footprint, by_rows="tile",
+    footprint=conv2d.footprint,
     kernel=Kernel("conv2d_s8.h", "conv2d_s8", record=Conv2dS8, parameters=parameters, views=(0,), gives_view=True,
                   operands=4, results=2, split=(1,)),
     instructions=(2.2, 45),

@@ -63,13 +63,13 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.lookup", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     dtypes={0: ("int8",), 1: ("int8",)}, tabulated=1, ties=lambda x, t: ({1: "channel"}, {}, {1: "channel"}),
-    footprint=each_alone(0), by_rows="tile",
+    footprint=each_alone(0),
     kernel=Kernel("lookup_s8.h", "lookup_s8", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
                   gives_view=True),
 ))  # fmt: skip
 register(Op(
     name="qnn.lookup_grad", infer=infer_grad, evaluate=evaluate_grad, samples=samples_grad,
-    dtypes={1: ("int8",)}, footprint=each_alone(0, 1, axes=("rows", "channels")), by_rows="tile",
+    dtypes={1: ("int8",)}, footprint=each_alone(0, 1, axes=("rows", "channels")),
     kernel=Kernel("lookup_s8.h", "lookup_grad_s8", record=Shape, parameters=shaped, in_place=(0,), views=(0, 1),
                   gives_view=True),
 ))  # fmt: skip

@@ -41,7 +41,7 @@ def parameters(x: TensorType) -> Shape:
 
 register(Op(
     name="read_rows", infer=infer, evaluate=evaluate, samples=samples, dtypes={0: ("float32", "int8")}, layouts="any",
-    footprint=footprint, by_rows="tile",
+    footprint=footprint,
     kernel=Kernel("read_rows.h", {"float32": "read_rows_f32", "int8": "read_rows_s8"}, record=Shape,
                   parameters=parameters, gives_view=True, whole=False),
 ))  # fmt: skip

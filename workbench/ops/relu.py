@@ -87,7 +87,7 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.relu", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     attrs={"mask": False}, masked="nn.relu_grad", epilogue="relu",
-    layouts="same", footprint=each_alone(0), by_rows="tile",
+    layouts="same", footprint=each_alone(0),
     kernel=Kernel("relu_f32.h", "relu_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
                   gives_view=True, results=2),
     ties=channelwise, instructions=(0, 8.9),

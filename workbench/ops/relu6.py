@@ -71,7 +71,7 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.relu6", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     attrs={"mask": False}, masked="nn.relu6_grad", epilogue="relu6",
-    layouts="same", footprint=each_alone(0), by_rows="tile",
+    layouts="same", footprint=each_alone(0),
     kernel=Kernel("relu6_f32.h", "relu6_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
                   gives_view=True, results=2),
     ties=channelwise,

@@ -125,7 +125,7 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="strided_slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED}, keeps=True,
-    dtypes={0: ("float32", "int8")}, footprint=footprint, by_rows="tile",
+    dtypes={0: ("float32", "int8")}, footprint=footprint,
     kernel=Kernel("strided_slice.h", {"float32": "strided_slice_f32", "int8": "strided_slice_s8"}, record=StridedSlice,
                   parameters=parameters, views=(0,), gives_view=True),
     instructions=(0, 0.2),

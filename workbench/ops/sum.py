@@ -65,5 +65,5 @@ def footprint(tile: Tile, x: TensorType, *, times: float, **_: Any) -> Footprint
 register(Op(
     name="sum", infer=infer, evaluate=evaluate, samples=samples, attrs={"axis": REQUIRED, "times": 1.0},
     kernel=Kernel("sum_f32.h", "sum_f32", record=Sum, parameters=parameters, views=(0,)),
-    footprint=footprint, by_rows="sum", instructions=(0, 3.2),
+    footprint=footprint, instructions=(0, 3.2),
 ))  # fmt: skip

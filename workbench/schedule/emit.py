@@ -25,7 +25,6 @@ from workbench.ir.graph import Node
 from workbench.ir.kernel import Reach
 from workbench.ir.types import BY_ROWS
 from workbench.kernels.call import CAST, VIEWS, Places, call_of, kernel_of, tiled_by
-from workbench.schedule import legacy
 from workbench.schedule.cascade import Cascade
 from workbench.schedule.region import cascade_of
 from workbench.schedule.stages import Stage
@@ -34,8 +33,7 @@ from workbench.schedule.stages import Stage
 def region_headers(region: Node) -> list[str]:
     """The kernel headers that the C of a region needs."""
     plan = cascade_of(**region.attrs)
-    tiled = (stage.node for stage in plan.stages if stage.needs.code and not legacy.is_legacy(stage.node))
-    return ["tiles.h", *legacy.headers(plan), *(kernel_of(node, inside=True).header for node in tiled)]
+    return ["tiles.h", *(kernel_of(stage.node, inside=True).header for stage in plan.stages if stage.needs.code)]
 
 
 def region_lines(region: Node, outer: Places, scratch: str) -> list[str]:
@@ -183,8 +181,7 @@ class _Writer:
     def _call(self, stage: Stage, begin: str, end: str) -> list[str]:
         """The call that makes [begin, end) of what a stage makes."""
         node, scratch = stage.node, [f"{self.scratch} + {self.plan.inner}"] * bool(stage.needs.scratch(self.plan.step))
-        lines = legacy.lines(self.plan, stage, self.places, begin, end, scratch) if legacy.is_legacy(node) else call_of(
-            node, self.places, self._tile(stage, begin, end), scratch, stage.needs.begins)  # fmt: skip
+        lines = call_of(node, self.places, self._tile(stage, begin, end), scratch, stage.needs.begins)
         return [f"/* {node.label or node.op} */", *lines]
 
     def _tile(self, stage: Stage, begin: str, end: str) -> str:

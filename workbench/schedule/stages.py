@@ -63,7 +63,7 @@ class Stage:
 
 def can(node: Node, tile: Tile, types: Mapping[str, TensorType]) -> Footprint | Refusal:
     """What a node needs for a tile of its result, or why it cannot run by tiles. `types`: of the values around it."""
-    needs = ops.get(node.op).needs(tile, [types[name] for name in node.operands], node.attrs)
+    needs = ops.get(node.op).footprint(tile, *(types[name] for name in node.operands), **node.attrs)
     if isinstance(needs, Refusal):
         return Refusal(f"{node.op} {needs.reason}")
     along, made = ALONG[tile.axis], [types[node.results[0]]] if needs.gives == "tile" else []
