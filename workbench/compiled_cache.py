@@ -17,7 +17,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -158,9 +158,10 @@ def _bits(values: np.ndarray) -> np.ndarray:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """The functions and the data in a record such as an operator's, its kernel's included."""
+    """The functions and the data in a record such as an operator's, its kernel's included; of a class of records their
+    fields."""
     if is_dataclass(value):
-        value = vars(value)
+        value = tuple(each.name for each in fields(value)) if isinstance(value, type) else vars(value)
     if isinstance(value, Mapping):
         value = tuple(chain(*value.items()))
     if isinstance(value, tuple):
