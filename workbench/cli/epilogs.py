@@ -109,6 +109,13 @@ on a board
   files but startup.c and main.c; model.h tells the flags, where inputs, targets
   and rates lie, and when to call wb_forward() and wb_train_step()."""
 
+TILES = """\
+tiles
+  Chains of operators run by tiles, some rows or some channels at a time, so
+  that what lies between them never lies in SRAM as a whole (schedule
+  optimized). --tiles tells for each operator, and dtype of its first operand,
+  whether it runs so, or why not: asked of the samples that it is tested with."""
+
 RUN = "More on networks, policies, data, losses and rates: workbench help run."
 EPILOGS = {
     "run": "\n\n".join((NETWORKS, POLICIES, SCHEDULES, DATA, LOSSES, TRAINING, RESULTS)),
@@ -116,5 +123,6 @@ EPILOGS = {
     "build": "\n\n".join((BOARD, POLICIES)),
     "predict": "\n\n".join((DATA, RESULTS)),
     "passes": SCHEDULES,
+    "ops": TILES,
     **dict.fromkeys(("lifecycle", "compare", "check", "inspect", "show", "plan"), RUN),
 }

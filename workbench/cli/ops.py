@@ -6,16 +6,18 @@ HELP = "list the operators"
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("--frontend", choices=("tflite",), help="those that are imported from such files")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--frontend", choices=("tflite",), help="those that are imported from such files")
+    which.add_argument("--tiles", action="store_true", help="whether each can run by rows and by channels, or why not")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def execute(args) -> int:
-    heads, rows = _imported() if args.frontend else _own()
+    heads, rows = _imported() if args.frontend else _by_tiles() if args.tiles else _own()
     if args.json:
         say_json({"ops": [dict(zip(heads, row, strict=True)) for row in rows]})
     else:
-        say(table(["operator", *heads[1:]], rows))
+        say(table(["operator", *heads[1:]], rows, left=len(heads) if args.tiles else 1))
     return 0
 
 
@@ -33,6 +35,15 @@ def _own():
         for op in registered().values()
     ]
     return ["name", "gradients", "kernel", "attributes"], rows
+
+
+def _by_tiles():
+    """`of`: the dtype of the first operand."""
+    from workbench.schedule.holes import holes
+    from workbench.schedule.stages import ALONG
+
+    rows = [[name, of, *(reason or "runs" for reason in told.values())] for (name, of), told in holes().items()]
+    return ["name", "of", *ALONG], rows
 
 
 def _imported():

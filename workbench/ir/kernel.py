@@ -138,7 +138,7 @@ def each_alone(*views: int, axes: tuple[Axis, ...] = ("rows",)) -> Callable[...,
 
     def footprint(tile: Tile, *types: TensorType, **_: Any) -> Footprint | Refusal:
         if tile.axis not in axes:
-            return Refusal(f"does not work on some {tile.axis}")
+            return at_once(tile)
         if any(kind.rank != 4 for at, kind in enumerate(types) if at in views):
             return Refusal("works by tiles on images only")
         if tile.axis == "rows":

@@ -128,7 +128,8 @@ def register_activation(f: Activation) -> None:
     def samples(rng: np.random.Generator) -> list[Sample]:
         edge = 4 * rng.normal(size=(2, 3, 5))
         edge.reshape(-1)[: len(f.edges)] = f.edges
-        arrays = (edge, 3 * rng.normal(size=(1, 1)), 3 * rng.normal(size=(2, 3, 4, 3)), np.array([-100.0, 100.0, 0.5]))
+        ends = np.array([-100.0, 100.0, 0.5])
+        arrays = (edge, *(3 * rng.normal(size=shape) for shape in ((1, 1), (2, 3, 4, 3), (1, 2, 3, 4))), ends)
         return [Sample((x,), f.cases[index % len(f.cases)]) for index, x in enumerate(arrays)]
 
     def samples_grad(rng: np.random.Generator) -> list[Sample]:

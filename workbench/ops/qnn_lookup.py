@@ -44,7 +44,7 @@ def evaluate_grad(dy: np.ndarray, x: np.ndarray, s: np.ndarray) -> np.ndarray:
     return dy * s[x.astype(np.int64) + 128].astype(dy.dtype)
 
 
-SHAPES = (1, 256), (2, 3, 4, 3), (1, 1), (3, 7)
+SHAPES = (1, 256), (2, 3, 4, 3), (1, 1), (3, 7), (1, 2, 3, 4)
 
 
 def operands(rng: np.random.Generator, shape: Ints) -> np.ndarray:

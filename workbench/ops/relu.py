@@ -62,7 +62,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
     edge[0, 0, :2] = 0, -0.0
     long = rng.normal(size=(2, 35))
     masked = [Sample((x,), {"mask": True}) for x in (edge, long, long[:1, :32])]
-    return [Sample((edge,)), Sample((rng.normal(size=(1, 1)),)), *masked]
+    return [Sample((edge,)), Sample((rng.normal(size=(1, 1)),)), *masked, Sample((rng.normal(size=(1, 2, 3, 4)),))]
 
 
 def infer_grad(dy: TensorType, y: TensorType) -> TensorType:

@@ -98,8 +98,10 @@ class Cascade:
             return [min(stage.extent, driver) if self.along.in_step else stage.extent for stage in self.stages]
         end = [0] * (len(self.stages) - 1) + [driver]
         for index in reversed(range(len(self.stages) - 1)):
-            needed = (reach.end(end[reader]) for reader, reach in self._read_by[index])
-            end[index] = min(self.stages[index].extent, max(needed, default=0))
+            needed = 0  # of a follower, nothing
+            for reader, reach in self._read_by[index]:
+                needed = max(needed, reach.end(end[reader]))
+            end[index] = min(self.stages[index].extent, needed)
         for index, stage in enumerate(self.stages):
             if stage.follows:
                 end[index] = min(end[self.makers[name]] for name, _ in stage.reads if name in self.makers)
@@ -167,10 +169,13 @@ def _cascade(body: Graph, axis: Axis, step: int) -> Cascade | Refusal:
         return Refusal(f"a tile has at least one of the {axis}")
     home = _homes(body, found)
     inner = [value for value in home if home[value] == value and value not in body.outputs]
-    plan = Cascade(body, axis, step, found, dict.fromkeys(inner, step), home)
-    if plan.along.in_step:
-        return plan if plan.extent % step == 0 else Refusal(f"{step} {axis} at a time do not divide {plan.extent}")
-    return Cascade(body, axis, step, found, {value: _rolling(plan, value) for value in inner}, home)
+    kept = dict.fromkeys(inner, step)
+    plan = Cascade(body, axis, step, found, kept, home)
+    if not plan.along.in_step:
+        kept.update({value: _rolling(plan, value) for value in inner})
+    elif plan.extent % step:
+        return Refusal(f"{step} {axis} at a time do not divide {plan.extent}")
+    return plan
 
 
 def _homes(body: Graph, found: tuple[Stage, ...]) -> dict[str, str]:

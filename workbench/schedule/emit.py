@@ -198,17 +198,15 @@ class _Writer:
         plan, kind = self.plan, self.types[value]
         _, channels, rows, columns = kind.shape
         home = plan.home.get(value, value)
-        room = {"channels": channels, "rows": rows} | ({plan.axis: plan.kept[home]} if home in plan.kept else {})
-        plane, pitch = room["rows"] * columns, columns
-        if value in self.by_rows:
-            plane, pitch = columns, channels * columns
-        ranges = {"channels": ("0", str(channels)), "rows": ("0", str(rows))} | {plan.axis: (begin, end)}
+        there, of = plan.kept.get(home, kind.shape[plan.along.dimension]), kind.shape[plan.along.dimension]
+        room = {"channels": channels, "rows": rows, plan.axis: there}
+        plane, pitch = (columns, channels * columns) if value in self.by_rows else (room["rows"] * columns, columns)
+        image = 0 if home in plan.kept else channels * rows * columns  # a buffer is of one image at a time
+        ranges = {"channels": ("0", str(channels)), "rows": ("0", str(rows)), plan.axis: (begin, end)}
         address = self.places.address.get(home) or f"{CAST[kind.dtype]}({self.scratch}, {plan.offsets[home]})"
-        image = 0 if home in plan.kept else channels * rows * columns
-        numbers = [image, plane, pitch, *(number for pair in ranges.values() for number in pair), int(plan.gaps(home))]
-        there = f"{room[plan.axis]} of {kind.shape[plan.along.dimension]} {plan.axis}"
-        label = plan.body.label(value)
-        return f"{{ {address}, {', '.join(map(str, numbers))} }}; /* {'' if label == value else f'{label}: '}{there} */"
+        numbers = [image, plane, pitch, *ranges["channels"], *ranges["rows"], int(plan.gaps(home))]
+        label, what = plan.body.label(value), f"{there} of {of} {plan.axis}"
+        return f"{{ {address}, {', '.join(map(str, numbers))} }}; /* {'' if label == value else f'{label}: '}{what} */"
 
 
 def _declared(dtype: str, name: str, view: str) -> str:

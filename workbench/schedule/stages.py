@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
@@ -63,21 +64,31 @@ class Stage:
 
 def can(node: Node, tile: Tile, types: Mapping[str, TensorType]) -> Footprint | Refusal:
     """What a node needs for a tile of its result, or why it cannot run by tiles. `types`: of the values around it."""
-    needs = ops.get(node.op).footprint(tile, *(types[name] for name in node.operands), **node.attrs)
+    if node.body is not None:
+        return Refusal(f"{node.op} is a cascade itself")
+    kinds = tuple(types[name] for name in node.operands)
+    return _can(node.op, tile, kinds, types[node.results[0]], bool(node.overwrites), tuple(node.attrs.items()))
+
+
+@lru_cache(maxsize=4096)  # a search asks this of each node many times
+def _can(
+    op: str, tile: Tile, kinds: tuple[TensorType, ...], result: TensorType, overwrites: bool,
+    attrs: tuple[tuple[str, Any], ...],
+) -> Footprint | Refusal:  # fmt: skip
+    needs = ops.get(op).footprint(tile, *kinds, **dict(attrs))
     if isinstance(needs, Refusal):
-        return Refusal(f"{node.op} {needs.reason}")
-    along, made = ALONG[tile.axis], [types[node.results[0]]] if needs.gives == "tile" else []
-    images = [*(types[node.operands[at]] for at in needs.reads), *made]
+        return Refusal(f"{op} {needs.reason}")
+    along, made = ALONG[tile.axis], [result] if needs.gives == "tile" else []
     reason = ""
-    if node.overwrites and not along.updating:
+    if overwrites and not along.updating:
         reason = "overwrites what later tiles may read"
-    elif any(kind.rank != 4 or kind.layout for kind in images):
+    elif any(kind.rank != 4 or kind.layout for kind in (*(kinds[at] for at in needs.reads), *made)):
         reason = "works by tiles on images only, and inside they lie channel by channel"
     elif not along.batched and any(size != 1 for kind in made for size in kind.shape[: along.dimension]):
         reason = f"makes {tile.axis} of one image only"
     elif any(reach.high < 0 for reach in needs.reads.values()):
         reason = f"has {tile.axis} that lie in its padding alone"
-    return Refusal(f"{node.op} {reason}") if reason else needs
+    return Refusal(f"{op} {reason}") if reason else needs
 
 
 def stages(body: Graph, axis: Axis) -> tuple[Stage, ...] | Refusal:

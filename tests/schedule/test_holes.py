@@ -1,0 +1,31 @@
+"""What `workbench ops --tiles` tells: what the operators' footprints say, of samples with the axes they are about."""
+
+import json
+
+from workbench.cli import main
+from workbench.ir.op import registered
+from workbench.schedule.holes import holes
+
+
+def test_it_tells_of_every_operator():
+    told = holes()
+    assert {name for name, _ in told} == set(registered()) - {"region"}
+    assert {"float32", "int8"} <= {of for _, of in told}
+
+
+def test_what_runs_and_why_the_rest_does_not():
+    told = holes()
+    assert told["nn.conv2d", "float32"] == {"rows": "", "channels": "works on all channels at once"}
+    assert told["nn.conv2d_transpose", "float32"] == {"rows": "", "channels": ""}
+    assert told["nn.conv2d_backward_weight_sgd", "float32"] == {"rows": "works on all rows at once", "channels": ""}
+    assert told["nn.max_pool2d", "int8"]["rows"] != told["nn.max_pool2d", "float32"]["rows"] == ""
+
+
+def test_the_table(capsys):
+    assert main(["ops", "--tiles"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["operator", "of", "rows", "channels"]
+    assert [line.split() for line in lines if line.startswith("sum ")] == [["sum", "float32", "runs", "runs"]]
+    assert main(["ops", "--tiles", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["ops"]
+    assert {"name": "sum", "of": "float32", "rows": "runs", "channels": "runs"} in rows
