@@ -29,7 +29,7 @@ from workbench.ir.types import Ints, TensorType
 from workbench.ops._tables import in_flash
 from workbench.ops.sgd import _is_part, _updated
 
-ROUNDINGS = {name: number for number, name in enumerate(options.ROUNDINGS)}  # as kernels/sgd_s8.h calls them
+ROUNDINGS = {name: f"WB_{name.upper()}" for name in options.ROUNDINGS}  # the second: in kernels/sgd_s8.h
 BIAS_LIMIT = 2**30  # leaves room for the sums that a bias is added to (see quantize/safe_channels)
 LIMIT = np.float32(2.0**30)  # of u
 
@@ -106,7 +106,7 @@ class IntegerSgd:
     apart: int
     taps: int
     parameter: int
-    rounding: int
+    rounding: str
     qas: int
     unit: float
     scale: float
