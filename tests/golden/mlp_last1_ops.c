@@ -51,7 +51,7 @@ void op_005_sum(void)
 /* update.fc3.bias */
 void op_006_sgd(void)
 {
-    sgd_f32((wb_sgd){ .count = 10, .momentum = 0.0f, .scale = 1.0f, .weight_decay = 0.0f }, p_fc3_bias,
+    sgd_f32((wb_sgd){ .count = 10, .rule = { .momentum = 0.0f, .scale = 1.0f, .weight_decay = 0.0f } }, p_fc3_bias,
         F32(wb_arena, 0), &wb_lr_bias);
 }
 
@@ -65,6 +65,6 @@ void op_007_matmul(void)
 /* update.fc3.weight */
 void op_008_sgd(void)
 {
-    sgd_f32((wb_sgd){ .count = 320, .momentum = 0.0f, .scale = 1.0f, .weight_decay = 0.0f }, p_fc3_weight,
-        F32(wb_arena, 0), &wb_lr);
+    sgd_f32((wb_sgd){ .count = 320, .rule = { .momentum = 0.0f, .scale = 1.0f, .weight_decay = 0.0f } },
+        p_fc3_weight, F32(wb_arena, 0), &wb_lr);
 }
