@@ -10,7 +10,7 @@
 
 /* channels, filters: of a group. */
 typedef struct {
-    int batch, groups, channels, in_height, in_width, filters, out_height, out_width;
+    int groups, channels, in_height, in_width, filters, out_height, out_width;
     wb_window window;
 } wb_conv2d_backward_weight;
 
@@ -28,7 +28,7 @@ WB_KERNEL wb_filters filters_in(wb_conv2d_backward_weight p, wb_tile t)
 
 /* The gradient of tap (ky, kx) of one channel of one filter; dy_image, x_image: elements from one image to the next. No
  * `restrict` here: where the caller's pointers have it, a second one hides that from GCC 12 (half as many instructions). */
-WB_KERNEL float weight_gradient_f32(wb_conv2d_backward_weight p, int ky, int kx, int dy_image, int x_image,
+WB_KERNEL float weight_gradient_f32(wb_conv2d_backward_weight p, int images, int ky, int kx, int dy_image, int x_image,
                                     const float *dy, const float *x)
 {
     const wb_window w = p.window;
@@ -36,7 +36,7 @@ WB_KERNEL float weight_gradient_f32(wb_conv2d_backward_weight p, int ky, int kx,
     const int oy0 = wb_ceil_div(-top, w.sh), oy1 = wb_min(p.out_height, wb_ceil_div(p.in_height - top, w.sh));
     const int ox0 = wb_ceil_div(-left, w.sw), ox1 = wb_min(p.out_width, wb_ceil_div(p.in_width - left, w.sw));
     float sum = 0.0f;
-    for (int n = 0; n < p.batch; ++n)
+    for (int n = 0; n < images; ++n)
         for (int oy = oy0; oy < oy1; ++oy) {
             const float *drow = dy + n * dy_image + oy * p.out_width;
             const int row = n * x_image + (oy * w.sh + top) * p.in_width + left; /* may lie before x: a number, no address */
@@ -50,7 +50,7 @@ WB_KERNEL float weight_gradient_f32(wb_conv2d_backward_weight p, int ky, int kx,
 WB_KERNEL void conv2d_backward_weight_into_f32(wb_conv2d_backward_weight p, wb_tile t, wb_view_f32 dy, wb_view_f32 x,
                                                wb_sink sink, float *restrict to, float *restrict v)
 {
-    const int kh = p.window.kh, kw = p.window.kw;
+    const int images = t.image_end - t.image, kh = p.window.kh, kw = p.window.kw;
     const wb_filters filters = filters_in(p, t);
     for (int g = filters.group; g < filters.group_end; ++g)
         for (int i = 0; i < filters.count; ++i)
@@ -61,8 +61,9 @@ WB_KERNEL void conv2d_backward_weight_into_f32(wb_conv2d_backward_weight p, wb_t
                     for (int kx = 0; kx < kw; ++kx) {
                         const int o = filters.first + g * p.filters + i;
                         sink_f32(sink, ((o * p.channels + c) * kh + ky) * kw + kx, to, v,
-                                 weight_gradient_f32(p, ky, kx, dy.image, x.image, wb_row_of_f32(dy, 0, o, 0),
-                                                     wb_row_of_f32(x, 0, g * p.channels + c, 0)));
+                                 weight_gradient_f32(p, images, ky, kx, dy.image, x.image,
+                                                     wb_row_of_f32(dy, t.image, o, 0),
+                                                     wb_row_of_f32(x, t.image, g * p.channels + c, 0)));
                     }
 }
 

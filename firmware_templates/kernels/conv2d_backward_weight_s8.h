@@ -9,10 +9,10 @@ typedef struct {
     int x_zero_point;
 } wb_conv2d_backward_weight_s8;
 
-/* Channel c of all images of x, side by side. */
-WB_KERNEL void centred_s8(int batch, int plane, int image, int zero, const int8_t *restrict x, float *restrict wide)
+/* One channel of several images of x, side by side. */
+WB_KERNEL void centred_s8(int images, int plane, int image, int zero, const int8_t *restrict x, float *restrict wide)
 {
-    for (int n = 0; n < batch; ++n)
+    for (int n = 0; n < images; ++n)
 #pragma GCC unroll 4
         for (int i = 0; i < plane; ++i)
             *wide++ = (float)(x[n * image + i] - zero);
@@ -38,7 +38,7 @@ WB_KERNEL void sink_s8(wb_sink_s8 sink, int o, int at, int in_filter, float g)
 
 /* Of channel c in `count` filters from o on; dy: the first of their channels. A function of its own for `restrict`: what is
  * stored through a sink is not told from dy otherwise. */
-WB_KERNEL void weight_gradients_s8(wb_conv2d_backward_weight_s8 q, int o, int count, int c, int dy_image,
+WB_KERNEL void weight_gradients_s8(wb_conv2d_backward_weight_s8 q, int images, int o, int count, int c, int dy_image,
                                    const float *restrict dy, const float *restrict wide, wb_sink_s8 sink)
 {
     const wb_conv2d_backward_weight p = q.convolution;
@@ -50,7 +50,7 @@ WB_KERNEL void weight_gradients_s8(wb_conv2d_backward_weight_s8 q, int o, int co
 #pragma GCC unroll 3
             for (int kx = 0; kx < kw; ++kx) {
                 const int in_filter = c * taps + ky * kw + kx;
-                const float sum = weight_gradient_f32(p, ky, kx, dy_image, in_plane, dy + i * out_plane, wide);
+                const float sum = weight_gradient_f32(p, images, ky, kx, dy_image, in_plane, dy + i * out_plane, wide);
                 sink_s8(sink, o + i, (o + i) * p.channels * taps + in_filter, in_filter, sum * q.x_scale);
             }
 }
@@ -60,12 +60,13 @@ WB_KERNEL void conv2d_backward_weight_into_s8(wb_conv2d_backward_weight_s8 q, wb
 {
     const wb_conv2d_backward_weight p = q.convolution;
     const wb_filters filters = filters_in(p, t);
+    const int images = t.image_end - t.image;
     for (int g = filters.group; g < filters.group_end; ++g)
         for (int c = 0; c < p.channels; ++c) {
-            const int8_t *from = wb_row_of_s8(x, 0, g * p.channels + c, 0);
+            const int8_t *from = wb_row_of_s8(x, t.image, g * p.channels + c, 0);
             const int first = filters.first + g * p.filters;
-            centred_s8(p.batch, p.in_height * p.in_width, x.image, q.x_zero_point, from, wide);
-            weight_gradients_s8(q, first, filters.count, c, dy.image, wb_row_of_f32(dy, 0, first, 0), wide, sink);
+            centred_s8(images, p.in_height * p.in_width, x.image, q.x_zero_point, from, wide);
+            weight_gradients_s8(q, images, first, filters.count, c, dy.image, wb_row_of_f32(dy, t.image, first, 0), wide, sink);
         }
 }
 

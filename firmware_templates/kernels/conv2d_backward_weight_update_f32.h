@@ -5,29 +5,24 @@
 
 typedef struct {
     wb_conv2d_backward_weight gradient;
-    wb_count update;
-} wb_conv2d_backward_weight_accumulate;
-
-typedef struct {
-    wb_conv2d_backward_weight gradient;
-    wb_sgd update;
+    wb_sgd_rule rule;
 } wb_conv2d_backward_weight_sgd;
 
-WB_KERNEL void conv2d_backward_weight_accumulate_f32(wb_conv2d_backward_weight_accumulate p, wb_tile t,
-                                                     float *restrict sum, wb_view_f32 dy, wb_view_f32 x)
+WB_KERNEL void conv2d_backward_weight_accumulate_f32(wb_conv2d_backward_weight p, wb_tile t, float *restrict sum,
+                                                     wb_view_f32 dy, wb_view_f32 x)
 {
-    conv2d_backward_weight_into_f32(p.gradient, t, dy, x, (wb_sink){ .kind = WB_ADD }, sum, 0);
+    conv2d_backward_weight_into_f32(p, t, dy, x, (wb_sink){ .kind = WB_ADD }, sum, 0);
 }
 
 WB_KERNEL void conv2d_backward_weight_sgd_f32(wb_conv2d_backward_weight_sgd p, wb_tile t, float *restrict w,
                                               wb_view_f32 dy, wb_view_f32 x, const float *restrict lr)
 {
-    conv2d_backward_weight_into_f32(p.gradient, t, dy, x, (wb_sink){ WB_SGD, p.update, *lr }, w, 0);
+    conv2d_backward_weight_into_f32(p.gradient, t, dy, x, (wb_sink){ WB_SGD, p.rule, *lr }, w, 0);
 }
 
 WB_KERNEL void conv2d_backward_weight_sgd_momentum_f32(wb_conv2d_backward_weight_sgd p, wb_tile t, float *restrict w,
                                                        wb_view_f32 dy, wb_view_f32 x, float *restrict v,
                                                        const float *restrict lr)
 {
-    conv2d_backward_weight_into_f32(p.gradient, t, dy, x, (wb_sink){ WB_MOMENTUM, p.update, *lr }, w, v);
+    conv2d_backward_weight_into_f32(p.gradient, t, dy, x, (wb_sink){ WB_MOMENTUM, p.rule, *lr }, w, v);
 }

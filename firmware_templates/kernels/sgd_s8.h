@@ -11,17 +11,22 @@
 
 enum { WB_STOCHASTIC, WB_NEAREST, WB_TRUNCATE };
 
-/* Rows are filters, of `count` elements each in w and dw, and `apart` elements from one to the next in the model's order;
- * channels are `taps` elements apart there. */
+/* What becomes of each element. In the model's order filters are `apart` elements from one to the next, channels `taps`. */
 typedef struct {
-    int rows, count, apart, taps, parameter, rounding, qas;
+    int apart, taps, parameter, rounding, qas;
     float unit, scale, weight_decay;
     const int16_t *filters, *channels;
+} wb_integer_rule;
+
+/* Rows are filters, of `count` elements each in w and dw. */
+typedef struct {
+    int rows, count;
+    wb_integer_rule rule;
 } wb_integer_sgd;
 
 /* limit: where the weight saturates. */
 typedef struct {
-    wb_integer_sgd p;
+    wb_integer_rule p;
     int limit;
     float lr;
     uint32_t key;
@@ -41,14 +46,14 @@ WB_KERNEL uint32_t wb_counter(const int32_t *at)
     return at ? (uint32_t)*at : 0u;
 }
 
-WB_KERNEL wb_update_s8 wb_update_of(wb_integer_sgd p, int limit, const float *lr, const int32_t *seed, const int32_t *step)
+WB_KERNEL wb_update_s8 wb_update_of(wb_integer_rule p, int limit, const float *lr, const int32_t *seed, const int32_t *step)
 {
     const uint32_t drawn = wb_mixed(wb_mixed(wb_counter(seed) ^ 0x9e3779b9u) + wb_counter(step));
     return (wb_update_s8){ p, limit, *lr, wb_mixed(drawn + (uint32_t)p.parameter) };
 }
 
 /* The place in the model's own order of element i of filter o. */
-WB_KERNEL uint32_t wb_own_element(wb_integer_sgd p, int o, int i)
+WB_KERNEL uint32_t wb_own_element(wb_integer_rule p, int o, int i)
 {
     const int filter = p.filters ? p.filters[o] : o;
     return (uint32_t)(filter * p.apart + (p.channels ? p.channels[i / p.taps] * p.taps + i % p.taps : i));
@@ -103,7 +108,7 @@ WB_KERNEL int wb_updated(wb_update_s8 to, float rate, int w, float dw, int o, in
 WB_KERNEL void sgd_s8(wb_integer_sgd p, int8_t *restrict w, const float *restrict dw, const float *restrict s,
                       const float *restrict lr, const int32_t *restrict seed, const int32_t *restrict step)
 {
-    const wb_update_s8 to = wb_update_of(p, 127, lr, seed, step);
+    const wb_update_s8 to = wb_update_of(p.rule, 127, lr, seed, step);
     for (int o = 0; o < p.rows; ++o) {
         const float rate = wb_rate_of(to, s[o]);
         for (int i = 0; i < p.count; ++i, ++w)
@@ -114,7 +119,7 @@ WB_KERNEL void sgd_s8(wb_integer_sgd p, int8_t *restrict w, const float *restric
 WB_KERNEL void sgd_s32(wb_integer_sgd p, int32_t *restrict w, const float *restrict dw, const float *restrict s,
                        const float *restrict lr, const int32_t *restrict seed, const int32_t *restrict step)
 {
-    const wb_update_s8 to = wb_update_of(p, 1 << 30, lr, seed, step);
+    const wb_update_s8 to = wb_update_of(p.rule, 1 << 30, lr, seed, step);
     for (int o = 0; o < p.rows; ++o) {
         const float rate = wb_rate_of(to, s[o]);
         for (int i = 0; i < p.count; ++i, ++w)

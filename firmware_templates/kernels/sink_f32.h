@@ -14,7 +14,7 @@ typedef enum {
 
 typedef struct {
     wb_sink_kind kind;
-    wb_sgd update;
+    wb_sgd_rule rule;
     float rate;
 } wb_sink;
 
@@ -24,7 +24,7 @@ WB_KERNEL void sink_f32(wb_sink sink, int i, float *to, float *v, float g)
     switch (sink.kind) {
     case WB_STORE: to[i] = g; break;
     case WB_ADD: to[i] += g; break;
-    case WB_SGD: sgd_element_f32(sink.update, sink.rate, to + i, g); break;
-    case WB_MOMENTUM: sgd_momentum_element_f32(sink.update, sink.rate, to + i, g, v + i); break;
+    case WB_SGD: sgd_element_f32(sink.rule, sink.rate, to + i, g); break;
+    case WB_MOMENTUM: sgd_momentum_element_f32(sink.rule, sink.rate, to + i, g, v + i); break;
     }
 }

@@ -34,12 +34,11 @@ WB_KERNEL void matmul_squares_f32(wb_matmul_squares p, const float *restrict a, 
     *y = sum;
 }
 
-WB_KERNEL void conv2d_backward_weight_squares_f32(wb_conv2d_backward_weight_squares q, const float *restrict dy,
-                                                  const float *restrict x, const float *restrict s, float *restrict y)
+WB_KERNEL void conv2d_backward_weight_squares_f32(wb_conv2d_backward_weight_squares q, wb_tile t, wb_view_f32 dy,
+                                                  wb_view_f32 x, const float *restrict s, float *restrict y)
 {
     const wb_conv2d_backward_weight p = q.gradient;
-    const int in_plane = p.in_height * p.in_width, out_plane = p.out_height * p.out_width;
-    const int in_image = p.groups * p.channels * in_plane, out_image = p.groups * p.filters * out_plane;
+    const int images = t.image_end - t.image;
     float sum = 0.0f;
     for (int o = 0; o < p.groups * p.filters; ++o) {
         float own = 0.0f;
@@ -48,8 +47,9 @@ WB_KERNEL void conv2d_backward_weight_squares_f32(wb_conv2d_backward_weight_squa
             for (int ky = 0; ky < p.window.kh; ++ky)
 #pragma GCC unroll 3
                 for (int kx = 0; kx < p.window.kw; ++kx) {
-                    const float g = weight_gradient_f32(p, ky, kx, out_image, in_image, dy + o * out_plane,
-                                                        x + (o / p.filters * p.channels + c) * in_plane);
+                    const float g = weight_gradient_f32(p, images, ky, kx, dy.image, x.image,
+                                                        wb_row_of_f32(dy, t.image, o, 0),
+                                                        wb_row_of_f32(x, t.image, o / p.filters * p.channels + c, 0));
                     own += g * g;
                 }
         sum += filter_squares_f32(own, q.unit, s, o);

@@ -5,26 +5,21 @@
 
 typedef struct {
     wb_sum gradient;
-    wb_count update;
-} wb_sum_accumulate;
-
-typedef struct {
-    wb_sum gradient;
-    wb_sgd update;
+    wb_sgd_rule rule;
 } wb_sum_sgd;
 
-WB_KERNEL void sum_accumulate_f32(wb_sum_accumulate p, wb_tile t, float *restrict sum, wb_view_f32 x)
+WB_KERNEL void sum_accumulate_f32(wb_sum p, wb_tile t, float *restrict sum, wb_view_f32 x)
 {
-    sum_into_f32(p.gradient, t, x, (wb_sink){ .kind = WB_ADD }, sum, 0);
+    sum_into_f32(p, t, x, (wb_sink){ .kind = WB_ADD }, sum, 0);
 }
 
 WB_KERNEL void sum_sgd_f32(wb_sum_sgd p, wb_tile t, float *restrict b, wb_view_f32 x, const float *restrict lr)
 {
-    sum_into_f32(p.gradient, t, x, (wb_sink){ WB_SGD, p.update, *lr }, b, 0);
+    sum_into_f32(p.gradient, t, x, (wb_sink){ WB_SGD, p.rule, *lr }, b, 0);
 }
 
 WB_KERNEL void sum_sgd_momentum_f32(wb_sum_sgd p, wb_tile t, float *restrict b, wb_view_f32 x, float *restrict v,
                                     const float *restrict lr)
 {
-    sum_into_f32(p.gradient, t, x, (wb_sink){ WB_MOMENTUM, p.update, *lr }, b, v);
+    sum_into_f32(p.gradient, t, x, (wb_sink){ WB_MOMENTUM, p.rule, *lr }, b, v);
 }

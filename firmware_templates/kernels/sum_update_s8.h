@@ -5,13 +5,13 @@
 
 typedef struct {
     wb_sum gradient;
-    wb_integer_sgd update;
+    wb_integer_rule rule;
 } wb_sum_sgd_s8;
 
 WB_KERNEL void sum_sgd_s8(wb_sum_sgd_s8 p, wb_tile t, int32_t *restrict b, wb_view_f32 x, const float *restrict s,
                           const float *restrict lr, const int32_t *restrict seed, const int32_t *restrict step)
 {
-    const wb_update_s8 update = wb_update_of(p.update, 1 << 30, lr, seed, step);
+    const wb_update_s8 update = wb_update_of(p.rule, 1 << 30, lr, seed, step);
     for (int c = t.channel; c < t.channel_end; ++c)
         b[c] = wb_updated(update, wb_rate_of(update, s[c]), b[c], channel_sum_f32(p.gradient, t, x, c, 0.0f), c, 0);
 }

@@ -9,21 +9,21 @@
 /* fc1 */
 void op_000_dense(void)
 {
-    dense_f32((wb_dense_f32){ .rows = 1, .outputs = 64, .inputs = 64, .activation = 1, .kept = 0 },
+    dense_f32((wb_dense_f32){ .rows = 1, .outputs = 64, .inputs = 64, .activation = WB_RELU, .kept = 0 },
         F32(wb_arena, 256), p_fc1_weight, 0, p_fc1_bias, F32(wb_arena, 0), 0);
 }
 
 /* fc2 */
 void op_001_dense(void)
 {
-    dense_f32((wb_dense_f32){ .rows = 1, .outputs = 32, .inputs = 64, .activation = 1, .kept = 0 },
+    dense_f32((wb_dense_f32){ .rows = 1, .outputs = 32, .inputs = 64, .activation = WB_RELU, .kept = 0 },
         F32(wb_arena, 0), p_fc2_weight, 0, p_fc2_bias, F32(wb_arena, 1280), 0);
 }
 
 /* fc3 */
 void op_002_dense(void)
 {
-    dense_f32((wb_dense_f32){ .rows = 1, .outputs = 10, .inputs = 32, .activation = 0, .kept = 0 },
+    dense_f32((wb_dense_f32){ .rows = 1, .outputs = 10, .inputs = 32, .activation = WB_LINEAR, .kept = 0 },
         F32(wb_arena, 1280), p_fc3_weight, 0, p_fc3_bias, F32(wb_arena, 0), 0);
 }
 
@@ -51,7 +51,7 @@ void op_005_sum(void)
 /* update.fc3.bias */
 void op_006_sgd(void)
 {
-    sgd_f32((wb_sgd){ .count = 10, .momentum = 0.0f, .scale = 1.0f, .weight_decay = 0.0f }, p_fc3_bias,
+    sgd_f32((wb_sgd){ .count = 10, .rule = { .momentum = 0.0f, .scale = 1.0f, .weight_decay = 0.0f } }, p_fc3_bias,
         F32(wb_arena, 0), &wb_lr_bias);
 }
 
@@ -65,6 +65,6 @@ void op_007_matmul(void)
 /* update.fc3.weight */
 void op_008_sgd(void)
 {
-    sgd_f32((wb_sgd){ .count = 320, .momentum = 0.0f, .scale = 1.0f, .weight_decay = 0.0f }, p_fc3_weight,
-        F32(wb_arena, 0), &wb_lr);
+    sgd_f32((wb_sgd){ .count = 320, .rule = { .momentum = 0.0f, .scale = 1.0f, .weight_decay = 0.0f } },
+        p_fc3_weight, F32(wb_arena, 0), &wb_lr);
 }

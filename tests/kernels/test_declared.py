@@ -17,6 +17,10 @@ def without(record: type, name: str) -> type:
     return make_dataclass(record.__name__, kept, frozen=True)
 
 
+def with_fields(op, *kinds):
+    return replace(op, kernel=replace(op.kernel, record=make_dataclass("Wrong", kinds, frozen=True)))
+
+
 @pytest.mark.parametrize("op", RECORDS, ids=lambda op: op.name)
 def test_a_parameter_that_python_lacks_is_named(op):
     for each in fields(op.kernel.record):
@@ -42,17 +46,46 @@ def test_a_parameter_that_c_lacks_is_named(op, monkeypatch):
 def test_a_number_in_place_of_a_record_is_refused():
     relu = get("nn.relu")
     with pytest.raises(GraphError, match="'rows' is a record on one side only"):
-        wrong = make_dataclass(
-            "Wrong", [("channels", int), ("rows", relu.kernel.record), ("columns", int)], frozen=True
-        )
-        declared.agree(replace(relu, kernel=replace(relu.kernel, record=wrong)))
+        declared.agree(with_fields(relu, ("channels", int), ("rows", relu.kernel.record), ("columns", int)))
 
 
 def test_one_number_in_place_of_several_is_refused():
-    transpose = get("transpose")
-    wrong = make_dataclass("Wrong", [("n", tuple[int, ...]), ("step", int)], frozen=True)
     with pytest.raises(GraphError, match="'step' is several numbers on one side only"):
-        declared.agree(replace(transpose, kernel=replace(transpose.kernel, record=wrong)))
+        declared.agree(with_fields(get("transpose"), ("n", tuple[int, ...]), ("step", int)))
+
+
+def test_another_order_is_refused():
+    """C++ takes a record's fields in the order of the struct alone."""
+    with pytest.raises(GraphError, match="order: Wrong has rows, channels, columns, wb_shape has channels, "):
+        declared.agree(with_fields(get("nn.relu"), ("rows", int), ("channels", int), ("columns", int)))
+
+
+def test_a_fraction_in_place_of_a_whole_number_is_refused():
+    with pytest.raises(GraphError, match="'rows' is float in Wrong, int in wb_shape"):
+        declared.agree(with_fields(get("nn.relu"), ("channels", int), ("rows", float), ("columns", int)))
+
+
+def test_a_header_that_does_not_exist_is_refused():
+    relu = get("nn.relu")
+    with pytest.raises(GraphError, match=r"there is no kernel header relu_f64\.h"):
+        declared.agree(replace(relu, kernel=replace(relu.kernel, header="relu_f64.h")))
+
+
+@pytest.mark.parametrize("struct", [
+    "typedef struct {{ {} }} wb_x;",
+    "typedef struct wb_x\n{{\n    {}\n}} wb_x;",
+    "typedef struct{{{}}}wb_x;",
+])  # fmt: skip
+def test_a_struct_is_seen_however_it_is_laid_out(struct, monkeypatch):
+    body = "int kh, /* rows; */ n[3]; // of taps; not of columns\n const int16_t *a, *b; wb_y inner;"
+    text = struct.format(body) + "\nWB_KERNEL void\nf_f32(const wb_x p,\n  const float *restrict x, float\n *y)\n{}"
+    monkeypatch.setattr(declared, "_source", lambda _: text)
+    declared.header.cache_clear()
+    known = declared.header("x.h")
+    declared.header.cache_clear()
+    assert known.structs["wb_x"] == {"kh": "int", "n": "int[]", "a": "int16_t*", "b": "int16_t*", "inner": "wb_y"}
+    assert list(known.structs["wb_x"]) == ["kh", "n", "a", "b", "inner"]
+    assert known.functions["f_f32"] == ("wb_x", "float*", "float*")
 
 
 def test_a_kernel_without_a_record_is_refused():

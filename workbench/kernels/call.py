@@ -5,10 +5,9 @@ conv2d_f32((wb_conv2d){ .channels = 3, .kept = 0, .window = { .kh = 3, .kw = 3, 
     wb_image_f32(F32(wb_arena, 1728), 8, 12, 12), 0);
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from textwrap import wrap
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -109,11 +108,36 @@ def call(kernel: Kernel, types: Sequence[TensorType], attrs: Attrs, arguments: S
     return _lines(f"{function}({', '.join([parameters, *arguments])});")
 
 
-def _lines(text: str) -> list[str]:
-    """A long statement in lines; what stands in inner parentheses, or a sum, is not torn apart."""
-    joined = re.sub(r"\([^()]*\)| [+-] ", lambda inner: inner[0].replace(" ", "\0"), text)
-    return [line.replace("\0", " ") for line in wrap(joined, WIDTH, subsequent_indent="    ",
-                                                     break_long_words=False, break_on_hyphens=False)]  # fmt: skip
+def _lines(text: str, begin: str = "", indent: str = "") -> list[str]:
+    """A statement, an argument or a field in lines, broken behind commas; within brackets that are part of it, only
+    where these fill more than a line. `begin`: what stands on the first line already."""
+    opened, inside = _bracketed(text)
+    if len(begin + text) <= WIDTH or not inside:
+        return [begin + text]
+    lines, deeper, broken = [begin + opened], indent + "    ", False
+    for index, each in enumerate(inside):
+        if not broken and len(lines[-1] + each) <= WIDTH:
+            lines[-1] += each
+        elif len(deeper + each.strip()) <= WIDTH:
+            lines.append(deeper + each.strip())
+            broken = False
+        else:
+            lines += _lines(each.strip(), deeper, deeper) if index else _lines(each, lines.pop(), deeper)
+            broken = True
+    return lines
+
+
+def _bracketed(text: str) -> tuple[str, list[str]]:
+    """'f(', ['a,', ' g(b, c));'] of 'f(a, g(b, c));': what its last outer brackets hold."""
+    depth, cuts = 0, list[int]()
+    for at, letter in enumerate(text):
+        if letter in "({[":
+            cuts, depth = cuts if depth else [at + 1], depth + 1
+        elif letter in ")}]":
+            depth -= 1
+        elif letter == "," and depth == 1:
+            cuts.append(at + 1)
+    return text[: cuts[0]] if cuts else text, [text[at:end] for at, end in pairwise([*cuts, len(text)])]
 
 
 def record_text(record: Any) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import get_origin, get_type_hints
+from typing import Any, get_origin
 
 from workbench.errors import GraphError
 from workbench.ir.kernel import Kernel
@@ -13,7 +13,7 @@ from workbench.ir.op import Op
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _MACRO = re.compile(r"\\\n|##|\bWB_NAMED(?=\()")  # makes a function in a macro look unlike others
-_STRUCT = re.compile(r"typedef struct \{([^{}]*)\}\s*(\w+);")
+_STRUCT = re.compile(r"\btypedef\s+struct\b\s*\w*\s*\{([^{}]*)\}\s*(\w+)\s*;")
 _FUNCTION = re.compile(r"\bWB_KERNEL\s+[\w ]+?[\s*]+\(?(\w+)\)?\(([^{}()]*)\)\s*\{")
 _INCLUDE = re.compile(r'#include "(.+?)"')
 
@@ -47,7 +47,10 @@ def sources(names: Iterable[str]) -> dict[str, str]:
 
 @cache
 def _source(name: str) -> str:
-    return (templates() / "kernels" / name).read_text(encoding="utf-8")
+    path = templates() / "kernels" / name
+    if not path.is_file():
+        raise GraphError(f"there is no kernel header {name}")
+    return path.read_text(encoding="utf-8")
 
 
 @cache
@@ -104,12 +107,8 @@ def forget() -> None:
 
 
 def struct_of(kernel: Kernel, function: str) -> str:
-    """The name of the struct that a kernel's function takes first. Raises GraphError where header and record differ."""
-    functions = header(kernel.header).functions
-    if function not in functions:
-        raise GraphError(f"{kernel.header} defines no kernel {function}")
-    kinds = functions[function]
-    return kinds[0] if kinds else ""
+    """The name of the struct that a kernel's function takes first; "" for none."""
+    return next(iter(header(kernel.header).functions[function]), "")
 
 
 def agree(op: Op) -> None:
@@ -117,30 +116,37 @@ def agree(op: Op) -> None:
     kernel = op.kernel
     if kernel is None:
         return
+    declared = header(kernel.header)
     for function in kernel.functions:
+        if function not in declared.functions:
+            raise GraphError(f"{op.name}: {kernel.header} defines no kernel {function}")
         struct = struct_of(kernel, function)
-        structs = header(kernel.header).structs
-        if struct not in structs:
+        if struct not in declared.structs:
             raise GraphError(f"{op.name}: {function} of {kernel.header} takes {struct or 'nothing'}, no struct")
         if kernel.record is None:
-            raise GraphError(f"{op.name}: has no record for the parameters of {function}")
-        _fields_agree(f"{op.name}: {function} of {kernel.header}", kernel.record, struct, structs)
+            raise GraphError(f"{op.name}: has no record for the parameters of {function} of {kernel.header}")
+        _fields_agree(f"{op.name}: {function} of {kernel.header}", kernel.record, struct, declared.structs)
 
 
 def _fields_agree(what: str, record: type, struct: str, structs: Mapping[str, Mapping[str, str]]) -> None:
-    kinds, there = get_type_hints(record), structs[struct]
-    names = [each.name for each in fields(record)]
+    kinds: dict[str, Any] = {each.name: each.type for each in fields(record)}
+    names, there = list(kinds), structs[struct]
     for name in names:
         if name not in there:
             raise GraphError(f"{what}: {record.__name__} has a parameter {name!r}, {struct} has none of this name")
     for name in there:
         if name not in names:
             raise GraphError(f"{what}: {struct} has a parameter {name!r}, {record.__name__} has none of this name")
+    if names != list(there):  # C would not mind, C++ does, and so does who reads a call beside its header
+        raise GraphError(f"{what}: not in one order: {record.__name__} has {', '.join(names)}, "
+                         f"{struct} has {', '.join(there)}")  # fmt: skip
     for name in names:
         inner = is_dataclass(kinds[name])
         if inner != (there[name] in structs):
             raise GraphError(f"{what}: {name!r} is a record on one side only")
         if (get_origin(kinds[name]) is tuple) != there[name].endswith("[]"):
             raise GraphError(f"{what}: {name!r} is several numbers on one side only")
+        if kinds[name] is float and there[name] not in ("float", "double"):
+            raise GraphError(f"{what}: {name!r} is float in {record.__name__}, {there[name]} in {struct}")
         if inner:
             _fields_agree(f"{what}, {name}", kinds[name], there[name], structs)

@@ -34,14 +34,14 @@ class Clip(Protocol):
 
 # each one's meaning and mask are defined in its operator's own file
 ACTIVATIONS: dict[str, Clip] = {"relu": relu, "relu6": relu6}
-CODES = {"": 0, "relu": 1, "relu6": 2}  # as kernels/activation_f32.h calls them
+IN_C = {"": "WB_LINEAR", "relu": "WB_RELU", "relu6": "WB_RELU6"}  # of kernels/activation_f32.h
 
 
 def end_types(what: str, y: TensorType, b: TensorType | None, activation: str, mask: bool) -> Types:
     """The type or types of a layer whose sums are `y`. Raises ShapeError for a bias or an activation that cannot be."""
     if b is not None and b.shape != y.shape[1:2]:
         raise ShapeError(f"{what}: y is {y}, so b needs ({y.shape[1]},); got {b}")
-    if activation not in CODES:
+    if activation not in IN_C:
         raise ShapeError(f"{what}: activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
     if not activation:
         if mask:

@@ -21,7 +21,7 @@ from workbench.ir.op import REQUIRED, Arrays, Types
 from workbench.ir.types import Ints, TensorType
 
 LIMIT = 2**31 - 1
-FORMS = {"rounded": 0, "tflite": 1}  # as kernels/requantize_s8.h calls them
+FORMS = {"rounded": "WB_ROUNDED", "tflite": "WB_TFLITE"}  # the second: in kernels/requantize_s8.h
 ATTRS = {"x_scale": REQUIRED, "x_zero_point": 0, "y_scale": REQUIRED, "y_zero_point": 0, "clip": (-128, 127),
          "form": "rounded", "mask": False}  # fmt: skip
 
@@ -30,7 +30,7 @@ ATTRS = {"x_scale": REQUIRED, "x_zero_point": 0, "y_scale": REQUIRED, "y_zero_po
 class Factor:
     """wb_factor: one for all of a tensor: how a sum becomes int8."""
 
-    form: int
+    form: str
     zero: int
     low: int
     high: int

@@ -15,7 +15,7 @@ from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
 from workbench.ir.op import REQUIRED, Arrays, Int8Form, Op, Sample, Ties, Types, register
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._activation import ATTRS, CODES, end_ranges, end_types, end_values, grad_b, through_clip
+from workbench.ops._activation import ATTRS, IN_C, end_ranges, end_types, end_values, grad_b, through_clip
 from workbench.ops._parameters import Window, window_of
 from workbench.ops._windows import output_size, windows
 from workbench.ops.strided_slice import first_channels
@@ -147,11 +147,11 @@ class Conv2dF32:
     """wb_conv2d_f32."""
 
     sizes: Conv2d
-    activation: int
+    activation: str
 
 
 def parameters(x: TensorType, w: TensorType, *b: TensorType, activation: str, mask: bool, **attrs: Any) -> Conv2dF32:
-    return Conv2dF32(sizes(x, w, **attrs), CODES[activation])
+    return Conv2dF32(sizes(x, w, **attrs), IN_C[activation])
 
 
 def footprint(tile: Tile, x: TensorType, w: TensorType, *_: TensorType, kernel_size: Ints, strides: Ints, padding: Ints,

@@ -70,7 +70,6 @@ def macs(dy: TensorType, x: TensorType, *, groups: int, kernel_size: Ints, **_: 
 class BackwardWeight:
     """wb_conv2d_backward_weight: channels and filters are those of a group."""
 
-    batch: int
     groups: int
     channels: int
     in_height: int
@@ -82,9 +81,9 @@ class BackwardWeight:
 
 
 def parameters(dy: TensorType, x: TensorType, *, groups: int, **attrs: Any) -> BackwardWeight:
-    batch, channels, in_height, in_width = x.shape
+    _, channels, in_height, in_width = x.shape
     filters, out_height, out_width = dy.shape[1:]
-    return BackwardWeight(batch, groups, channels // groups, in_height, in_width, filters // groups, out_height,
+    return BackwardWeight(groups, channels // groups, in_height, in_width, filters // groups, out_height,
                           out_width, window_of(**attrs))  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from workbench.ir.kernel import Kernel
 from workbench.ir.op import Arrays, Int8Form, Op, Sample, Ties, Types, register
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import TensorType
-from workbench.ops._activation import ATTRS, CODES, end_ranges, end_types, end_values, grad_b, through_clip
+from workbench.ops._activation import ATTRS, IN_C, end_ranges, end_types, end_values, grad_b, through_clip
 from workbench.ops.strided_slice import first_channels
 
 
@@ -63,13 +63,13 @@ class Dense:
     rows: int
     outputs: int
     inputs: int
-    activation: int
+    activation: str
     kept: int
 
 
 def parameters(x: TensorType, w: TensorType, *b: TensorType, activation: str, mask: bool) -> Dense:
     kept = w.needs_grad[1] if isinstance(w.needs_grad, tuple) else 0
-    return Dense(x.shape[0], w.shape[0], x.shape[1], CODES[activation], kept)
+    return Dense(x.shape[0], w.shape[0], x.shape[1], IN_C[activation], kept)
 
 
 CASES = (  # rows, inputs, outputs, bias, activation, mask

@@ -67,7 +67,8 @@ def fuse(gradient: Op, header: str, function: str) -> Op:
         name=squared_name(gradient.name), infer=infer, evaluate=evaluate, within=within, samples=samples,
         macs=lambda dy, x, s=None, *, unit, **attrs: gradient.macs(dy, x, **attrs), phase="update",
         attrs={**gradient.attrs, **squares.attrs}, dtypes=gradient.dtypes,
-        kernel=Kernel(header, function, record=record, parameters=parameters, scratch=scratch, operands=3),
+        kernel=Kernel(header, function, record=record, parameters=parameters, scratch=scratch, operands=3,
+                      views=gradient.needed_kernel.views),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ mean, one after the other.
 """
 
 from dataclasses import make_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 
@@ -58,7 +58,9 @@ def fused_name(gradient: str, update: str) -> str:
 def fuse(gradient: Op, update: Op, name: str, header: str, function: str) -> Op:
     """The operator `name` that computes the `gradient` and applies it as `update` does."""
     count, of_gradient, of_update = OPERANDS[gradient.name], gradient.needed_kernel, update.needed_kernel
-    record = make_dataclass("Update", [("gradient", of_gradient.record), ("update", of_update.record)], frozen=True)
+    rule = get_type_hints(of_update.record).get("rule")  # of each element; what adds up batches has none
+    both = [("gradient", of_gradient.record), ("rule", rule)]
+    record: Any = make_dataclass("Update", both, frozen=True) if rule else of_gradient.record
     of_operands, of_w = gradient.dtypes or {}, update.dtypes or {}
     takes = tuple(index for index in update.taken({}) if index is not None)
 
@@ -86,8 +88,8 @@ def fuse(gradient: Op, update: Op, name: str, header: str, function: str) -> Op:
 
     def parameters(*types: TensorType, **attrs: Any) -> Any:
         operands, inner, written, rest, outer = parts(types, attrs)
-        dw = gradient.infer(*operands, **inner)
-        return record(of_gradient.parameters(*operands, **inner), of_update.parameters(*written, dw, *rest, **outer))
+        own, dw = of_gradient.parameters(*operands, **inner), gradient.infer(*operands, **inner)
+        return record(own, of_update.parameters(*written, dw, *rest, **outer).rule) if rule else own
 
     def scratch(*types: TensorType, **attrs: Any) -> int:
         operands, inner, *_ = parts(types, attrs)

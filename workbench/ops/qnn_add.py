@@ -122,7 +122,7 @@ def pair_of_sum(how: str, *, a_scale: float, a_zero_point: int, b_scale: float, 
                 y_zero_point: int, clip: Ints, form: str, mask: bool) -> Pair:  # fmt: skip
     """In the form `rounded` only the sum is shifted."""
     low, high = clip
-    pair = Pair(how, f"WB_{form.upper()}", a_zero_point, b_zero_point, y_zero_point, low, high)
+    pair = Pair(how, FORMS[form], a_zero_point, b_zero_point, y_zero_point, low, high)
     if form == "rounded":
         of_a, of_b, shift = factors(a_scale, b_scale, y_scale)
         return replace(pair, a_m=of_a, b_m=of_b, shift=shift)

@@ -108,7 +108,7 @@ class Quantized:
     zero_y: int
     low: int
     high: int
-    form: int
+    form: str
 
 
 def quantized(*, x_zero_point: int, y_zero_point: int, clip: Ints, form: str, **_: Any) -> Quantized:

@@ -14,7 +14,7 @@ from workbench.ir.kernel import Kernel
 from workbench.ir.op import Arrays, Op, Sample, Types, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._broadcast import loops_of_both, shape_of_both, ties_of_both
-from workbench.ops._quantized import check, clipped, multiplied, multiplier, result
+from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result
 from workbench.ops.qnn_add import ATTRS, Pair, Two, broadcast_samples
 
 
@@ -49,7 +49,7 @@ def parameters(a: TensorType, b: TensorType, *, a_scale: float, a_zero_point: in
                y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool) -> Two:  # fmt: skip
     m, shift = multiplier(a_scale * b_scale / y_scale, form)
     low, high = clip
-    pair = Pair("WB_TIMES", f"WB_{form.upper()}", a_zero_point, b_zero_point, y_zero_point, low, high, m=m, shift=shift)
+    pair = Pair("WB_TIMES", FORMS[form], a_zero_point, b_zero_point, y_zero_point, low, high, m=m, shift=shift)
     return Two(pair, loops_of_both(a, b))
 
 

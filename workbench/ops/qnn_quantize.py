@@ -22,7 +22,7 @@ class Quantize:
     """wb_quantize: one of the forms reads the scale, the other what is divided by it."""
 
     count: int
-    form: int
+    form: str
     scale: float
     per_scale: float
     zero: int

@@ -20,7 +20,7 @@ class Requantization:
     """wb_requantization: the scales in double precision, as C."""
 
     filters: int
-    form: int
+    form: str
     x_scale: str
     y_scale: str
 

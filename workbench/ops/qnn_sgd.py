@@ -29,7 +29,7 @@ from workbench.ir.types import Ints, TensorType
 from workbench.ops._tables import in_flash
 from workbench.ops.sgd import _is_part, _updated
 
-ROUNDINGS = {name: number for number, name in enumerate(options.ROUNDINGS)}  # as kernels/sgd_s8.h calls them
+ROUNDINGS = {name: f"WB_{name.upper()}" for name in options.ROUNDINGS}  # the second: in kernels/sgd_s8.h
 BIAS_LIMIT = 2**30  # leaves room for the sums that a bias is added to (see quantize/safe_channels)
 LIMIT = np.float32(2.0**30)  # of u
 
@@ -97,16 +97,14 @@ def _own_elements(shape: Ints, filters: Ints, channels: Ints) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class IntegerSgd:
-    """wb_integer_sgd: `rows` filters of `count` elements change; in the model's own order filters are `apart` elements
-    from one to the next, channels `taps`, and stood where the tables `filters` and `channels` tell."""
+class IntegerRule:
+    """wb_integer_rule: what becomes of each element. In the model's own order filters are `apart` elements from one to
+    the next, channels `taps`, and stood where the tables `filters` and `channels` tell."""
 
-    rows: int
-    count: int
     apart: int
     taps: int
     parameter: int
-    rounding: int
+    rounding: str
     qas: int
     unit: float
     scale: float
@@ -115,14 +113,24 @@ class IntegerSgd:
     channels: str
 
 
+@dataclass(frozen=True)
+class IntegerSgd:
+    """wb_integer_sgd: `rows` filters of `count` elements change, and how."""
+
+    rows: int
+    count: int
+    rule: IntegerRule
+
+
 def parameters(w: TensorType, dw: TensorType, *_: TensorType, rounding: str, qas: bool, filters: Ints, channels: Ints,
                **attrs: Any) -> IntegerSgd:  # fmt: skip
     rows, apart = dw.shape[0], w.elements // w.shape[0]
-    return IntegerSgd(
-        rows=rows, count=dw.elements // rows, apart=apart, taps=apart // (w.shape[1] if w.rank > 1 else 1),
+    rule = IntegerRule(
+        apart=apart, taps=apart // (w.shape[1] if w.rank > 1 else 1),
         rounding=ROUNDINGS[rounding], qas=int(qas),
         filters=in_flash(filters[:rows]), channels=in_flash(channels), **attrs,
     )  # fmt: skip
+    return IntegerSgd(rows, dw.elements // rows, rule)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:

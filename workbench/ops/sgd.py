@@ -50,17 +50,24 @@ def evaluate(w: np.ndarray, dw: np.ndarray, lr: np.ndarray, *, scale: float, wei
 
 
 @dataclass(frozen=True)
-class Sgd:
-    """wb_sgd: how many elements of the weight change; `momentum`: 0 where there is none."""
+class Rule:
+    """wb_sgd_rule: what becomes of each element; `momentum`: 0 where there is none."""
 
-    count: int
     momentum: float
     scale: float
     weight_decay: float
 
 
+@dataclass(frozen=True)
+class Sgd:
+    """wb_sgd: how many elements of the weight change, and how."""
+
+    count: int
+    rule: Rule
+
+
 def parameters(w: TensorType, dw: TensorType, *_: TensorType, momentum: float = 0.0, **attrs: Any) -> Sgd:
-    return Sgd(dw.elements, momentum, **attrs)
+    return Sgd(dw.elements, Rule(momentum, **attrs))
 
 
 SHAPES = ((3, 2, 3, 3), (10,), (1, 1))
