@@ -132,6 +132,16 @@ def at_once(tile: Tile, *_: Any, **__: Any) -> Refusal:
     return Refusal(f"works on all {tile.axis} at once")
 
 
+def along(**axes: Callable[..., Footprint | Refusal]) -> Callable[..., Footprint | Refusal]:
+    """`Op.footprint` of what runs by tiles along these axes, each with a footprint of its own; and along no other."""
+
+    def footprint(tile: Tile, *types: TensorType, **attrs: Any) -> Footprint | Refusal:
+        of_axis = axes.get(tile.axis)
+        return of_axis(tile, *types, **attrs) if of_axis else at_once(tile)
+
+    return footprint
+
+
 def each_alone(*views: int, axes: tuple[Axis, ...] = ("rows",)) -> Callable[..., Footprint | Refusal]:
     """`Op.footprint` of what computes each element of an image from those in the same place of its operands `views`. By
     channels only the first of them is there by tiles."""

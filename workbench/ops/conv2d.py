@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
+from workbench.ir.kernel import Footprint, Kernel, Reach, Tile, along
 from workbench.ir.op import REQUIRED, Arrays, Int8Form, Op, Sample, Ties, Types, register
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import Ints, TensorType
@@ -154,12 +154,13 @@ def parameters(x: TensorType, w: TensorType, *b: TensorType, activation: str, ma
     return Conv2dF32(sizes(x, w, **attrs), IN_C[activation])
 
 
-def footprint(tile: Tile, x: TensorType, w: TensorType, *_: TensorType, kernel_size: Ints, strides: Ints, padding: Ints,
-              dilation: Ints, **__: Any) -> Footprint | Refusal:  # fmt: skip
-    if tile.axis != "rows":
-        return Refusal("works on all channels at once")
+def by_rows(tile: Tile, x: TensorType, w: TensorType, *_: TensorType, kernel_size: Ints, strides: Ints, padding: Ints,
+            dilation: Ints, **__: Any) -> Footprint:  # fmt: skip
     height = output_size("conv2d", x.shape[2:], kernel_size, strides, padding, dilation)[0]
     return Footprint({0: Reach(strides[0], -padding[0], dilation[0] * (kernel_size[0] - 1) - padding[0])}, height)
+
+
+footprint = along(rows=by_rows)
 
 
 WINDOW_ATTRS = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1,

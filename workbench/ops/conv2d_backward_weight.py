@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile, along
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.ranges import Range, sums
 from workbench.ir.types import Ints, TensorType
@@ -87,15 +87,16 @@ def parameters(dy: TensorType, x: TensorType, *, groups: int, **attrs: Any) -> B
                           out_width, window_of(**attrs))  # fmt: skip
 
 
-def footprint(tile: Tile, dy: TensorType, x: TensorType, *, groups: int, **_: Any) -> Footprint | Refusal:
+def by_channels(tile: Tile, dy: TensorType, x: TensorType, *, groups: int, **_: Any) -> Footprint | Refusal:
     """Channels of dy give their filters; a depthwise convolution reads the same channels of x."""
-    if tile.axis == "rows":
-        return Refusal("works on all rows at once")
     if tile.of != (0,):
         return Refusal("reads all channels of x")
     if groups != 1 and not groups == dy.shape[1] == x.shape[1]:
         return Refusal("reads groups of channels")
     return Footprint({0: Reach()}, dy.shape[1], "part")
+
+
+footprint = along(channels=by_channels)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile, along
 from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import Ints, TensorType
@@ -103,11 +103,7 @@ def parameters(dy: TensorType, w: TensorType, *_: TensorType, groups: int, **att
                            conv2d.kept(w, groups), window_of(**attrs))  # fmt: skip
 
 
-def footprint(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint | Refusal:
-    return by_rows(dy, w, *onto, **attrs) if tile.axis == "rows" else by_channels(tile, dy, w, *onto, **attrs)
-
-
-def by_rows(dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint:
+def by_rows(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint:
     k = window_of(**attrs)
     reads = {0: Reach(1, k.pt - k.dh * (k.kh - 1), k.pt, k.sh), 2: Reach()}
     return Footprint(reads if onto else {0: reads[0]}, infer(dy, w, **attrs).shape[2])
@@ -123,6 +119,9 @@ def by_channels(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, gr
     if tile.of == (0,) and groups == channels == dy.shape[1] and not onto:
         return Footprint({0: Reach()}, channels)
     return Refusal("works on all channels at once")
+
+
+footprint = along(rows=by_rows, channels=by_channels)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:

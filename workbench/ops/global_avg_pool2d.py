@@ -6,7 +6,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
+from workbench.ir.kernel import Footprint, Kernel, Reach, Tile, along
 from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
@@ -55,14 +55,12 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
     return [Sample((rng.normal(size=(*shape[:2], 1, 1)),), {"size": shape[2:]}) for shape in shapes]
 
 
-def footprint(tile: Tile, x: TensorType) -> Footprint | Refusal:
-    if tile.axis != "rows":
-        return Refusal("works on all channels at once")
+def by_rows(tile: Tile, x: TensorType) -> Footprint:
     return Footprint({0: Reach()}, x.shape[2], "sum")
 
 
-def footprint_of_grad(tile: Tile, dy: TensorType, *, size: Ints) -> Footprint | Refusal:
-    return Footprint({}, size[0]) if tile.axis == "rows" else Refusal("works on all channels at once")
+def by_rows_of_grad(tile: Tile, dy: TensorType, *, size: Ints) -> Footprint:
+    return Footprint({}, size[0])
 
 
 def parameters_of_grad(dy: TensorType, *, size: Ints) -> Shape:
@@ -71,13 +69,13 @@ def parameters_of_grad(dy: TensorType, *, size: Ints) -> Shape:
 
 register(Op(
     name="nn.global_avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
-    footprint=footprint,
+    footprint=along(rows=by_rows),
     kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_f32", record=Shape, parameters=shaped, views=(0,)),
     ties=channelwise, int8=Int8Form("average"), instructions=(0, 3.3),
 ))  # fmt: skip
 register(Op(
     name="nn.global_avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
-    attrs={"size": REQUIRED}, footprint=footprint_of_grad,
+    attrs={"size": REQUIRED}, footprint=along(rows=by_rows_of_grad),
     kernel=Kernel("global_avg_pool2d_f32.h", "global_avg_pool2d_grad_f32", record=Shape, parameters=parameters_of_grad,
                   gives_view=True),
     instructions=(0, 2.3),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile
+from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile, along
 from workbench.ir.op import Op, Sample, get, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import TensorType
@@ -22,10 +22,8 @@ def scratch(dy: TensorType, w: TensorType, *_: TensorType, groups: int, **__: An
     return 4 * w.shape[0] // groups * prod(w.shape[2:])
 
 
-def footprint(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint | Refusal:
-    if tile.axis == "rows":
-        return Refusal("works on all rows at once")
-    needs = conv2d_transpose.footprint(tile, dy, w, *onto, **attrs)
+def by_channels(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint | Refusal:
+    needs = conv2d_transpose.by_channels(tile, dy, w, *onto, **attrs)
     if isinstance(needs, Refusal):
         return needs
     filter_bytes = scratch(dy, w, **attrs)
@@ -47,7 +45,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.conv2d_transpose", infer=conv2d_transpose.infer, evaluate=evaluate, within=sums(evaluate),
     samples=samples, macs=conv2d_transpose.macs, attrs=get("nn.conv2d_transpose").attrs, dtypes={1: ("int8",)},
-    footprint=footprint, onto=2, instructions=(5.2, 0),
+    footprint=along(channels=by_channels), onto=2, instructions=(5.2, 0),
     kernel=Kernel("conv2d_transpose_s8.h", "conv2d_transpose_s8", record=conv2d_transpose.Conv2dTranspose,
                   parameters=conv2d_transpose.parameters, scratch=scratch, in_place=(2,), split=(1,), operands=3,
                   views=(0, 2), gives_view=True),

@@ -7,7 +7,7 @@ of main.c.
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile
+from workbench.ir.kernel import Footprint, Kernel, Tile, along
 from workbench.ir.op import Op, Sample, register
 from workbench.ir.types import STREAM, TensorType
 from workbench.ops._parameters import Shape
@@ -31,8 +31,8 @@ def samples(rng: np.random.Generator) -> list[Sample]:
     ]
 
 
-def footprint(tile: Tile, x: TensorType) -> Footprint | Refusal:
-    return Footprint({}, x.shape[2]) if tile.axis == "rows" else Refusal("comes row by row")
+def by_rows(tile: Tile, x: TensorType) -> Footprint:
+    return Footprint({}, x.shape[2])
 
 
 def parameters(x: TensorType) -> Shape:
@@ -41,7 +41,7 @@ def parameters(x: TensorType) -> Shape:
 
 register(Op(
     name="read_rows", infer=infer, evaluate=evaluate, samples=samples, dtypes={0: ("float32", "int8")}, layouts="any",
-    footprint=footprint,
+    footprint=along(rows=by_rows),
     kernel=Kernel("read_rows.h", {"float32": "read_rows_f32", "int8": "read_rows_s8"}, record=Shape,
                   parameters=parameters, gives_view=True, whole=False),
 ))  # fmt: skip

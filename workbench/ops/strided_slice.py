@@ -7,7 +7,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile, along
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
 
@@ -57,13 +57,15 @@ def parameters(x: TensorType, *, begin: int, end: int, axis: int) -> StridedSlic
     return StridedSlice(image, channel, row, column, infer(x, begin=begin, end=end, axis=axis).as_images[3])
 
 
-def footprint(tile: Tile, x: TensorType, *, begin: int, end: int, axis: int) -> Footprint | Refusal:
-    """By channels a view: the first channels are the first channels of x."""
-    if axis != 1:
-        return Refusal("works by tiles along channels only")
-    if tile.axis == "channels" and (begin or tile.of != (0,) or x.rank != 4):
+def by_rows(tile: Tile, x: TensorType, *, begin: int, end: int, axis: int) -> Footprint | Refusal:
+    return Footprint({0: Reach()}, end) if axis == 1 else Refusal("works by tiles along channels only")
+
+
+def by_channels(tile: Tile, x: TensorType, *, begin: int, end: int, axis: int) -> Footprint | Refusal:
+    """A view: the first channels are the first channels of x."""
+    if axis != 1 or begin or tile.of != (0,) or x.rank != 4:
         return Refusal("makes tiles of the first channels of tiles only")
-    return Footprint({0: Reach()}, end, code=tile.axis == "rows")
+    return Footprint({0: Reach()}, end, code=False)
 
 
 CASES = (  # shape, axis, begin, end
@@ -125,7 +127,7 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="strided_slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED}, keeps=True,
-    dtypes={0: ("float32", "int8")}, footprint=footprint,
+    dtypes={0: ("float32", "int8")}, footprint=along(rows=by_rows, channels=by_channels),
     kernel=Kernel("strided_slice.h", {"float32": "strided_slice_f32", "int8": "strided_slice_s8"}, record=StridedSlice,
                   parameters=parameters, views=(0,), gives_view=True),
     instructions=(0, 0.2),

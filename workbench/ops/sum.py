@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile, along
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
@@ -51,19 +51,24 @@ def parameters(x: TensorType, *, times: float, **_: Any) -> Sum:
     return Sum(rows, columns, times)
 
 
-def footprint(tile: Tile, x: TensorType, *, times: float, **_: Any) -> Footprint | Refusal:
-    """Rows add to the sums of all channels; channels have sums of their own."""
+def by_rows(tile: Tile, x: TensorType, *, times: float, **_: Any) -> Footprint | Refusal:
+    """Rows add to the sums of all channels."""
     if x.rank != 4:
         return Refusal("works by tiles on images only")
-    if tile.axis == "channels":
-        return Footprint({0: Reach()}, x.shape[1], "part") if tile.of else Refusal("is not the first to make channels")
     if times != 1 and x.shape[0] > 1:
         return Refusal("is multiplied once, behind the last row of a single image")
     return Footprint({0: Reach()}, x.shape[2], "sum")
 
 
+def by_channels(tile: Tile, x: TensorType, **_: Any) -> Footprint | Refusal:
+    """Channels have sums of their own."""
+    if x.rank != 4:
+        return Refusal("works by tiles on images only")
+    return Footprint({0: Reach()}, x.shape[1], "part") if tile.of else Refusal("is not the first to make channels")
+
+
 register(Op(
     name="sum", infer=infer, evaluate=evaluate, samples=samples, attrs={"axis": REQUIRED, "times": 1.0},
     kernel=Kernel("sum_f32.h", "sum_f32", record=Sum, parameters=parameters, views=(0,)),
-    footprint=footprint, instructions=(0, 3.2),
+    footprint=along(rows=by_rows, channels=by_channels), instructions=(0, 3.2),
 ))  # fmt: skip
