@@ -88,7 +88,7 @@ def _operand(node: Node, at: int, kernel: Kernel, places: Places) -> list[str]:
     name = node.operands[at]
     if at in kernel.views:
         return [places.view(name)]
-    if at in kernel.split and (name in places.rest or kernel.record):
+    if at in kernel.split:
         return [places.address[name], places.rest.get(name, "0")]
     if name in places.rest:
         raise GraphError(f"{node.op} ({node.label}) has no kernel that reads %{name} in two parts")
