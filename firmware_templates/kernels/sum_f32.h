@@ -9,7 +9,7 @@ typedef struct {
     float times;
 } wb_sum;
 
-/* `sum` of channel c, of earlier tiles, and the rows of this one; behind the last row, times p.times. */
+/* `sum`, what earlier tiles gave of channel c, and the rows of this tile; behind the last row, times p.times. */
 WB_KERNEL float channel_sum_f32(wb_sum p, wb_tile t, wb_view_f32 x, int c, float sum)
 {
     const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_A_CHANNEL, x, x, x);
