@@ -1,8 +1,8 @@
 """Runs a firmware whose kernels cannot form a pointer outside its array unseen.
 
 The generated C is compiled as C++ with each `float *` (any element type) replaced by a pointer that knows its array
-(checked_pointer.hpp): that of the buffer, parameter or strip that the operator was given. What the planner put beside
-it in the arena is outside, so nothing depends on where arrays happen to lie.
+(checked_pointer.hpp): that of the buffer, the parameter or the rolling buffer that the operator was given. What the
+planner put beside it in the arena is outside, so nothing depends on where arrays happen to lie.
 """
 
 import os
@@ -22,7 +22,7 @@ from workbench.tables import BufferRow
 HERE = Path(__file__).parent
 CASTS = {"F32": "float", "I32": "int32_t", "I8": "int8_t", "BITS": "uint32_t"}
 BYTES = {"F32": 4, "I8": 1}
-ELEMENT = r"(?:float|int8_t|int16_t|int32_t|uint32_t|WB_ELEMENT|TYPE|PLACE|type)"
+ELEMENT = r"(?:float|int8_t|int16_t|int32_t|uint32_t|WB_ELEMENT)"
 PLACES = 4096  # that are told apart
 NOTES = f"""
 #include <stdint.h>
@@ -149,7 +149,7 @@ def _checked_operators(text: str, project: Project) -> str:
 
 
 def _pieces(function: str, rows: Sequence[BufferRow]) -> str:
-    """Each address in the arena as a piece of it, as long as the buffer there, or as the strip that lies there."""
+    """Each address in the arena as a piece of it, as long as the buffer there, or the region's own."""
     size: dict[int, int] = {}
     for row in sorted(rows, key=lambda row: row.offset):
         if row.storage == "arena":
@@ -160,11 +160,10 @@ def _pieces(function: str, rows: Sequence[BufferRow]) -> str:
     def piece(element: str, at: int, size: int) -> str:
         return f"piece<{element}>((wb_arena + {at}), {size})"
 
-    def strip(m) -> str:  # { F32(wb_arena + 512, 64), 24, … }; /* 3 channels, 2 of 8 rows of 12 */
-        kind, base, inner, rest, *counts = m.groups()
-        return (
-            f"{{ {piece(CASTS[kind], int(base) + int(inner), int(np.prod(list(map(int, counts)))) * BYTES[kind])}{rest}"
-        )
+    def own(m) -> str:  # { F32(wb_arena + 512, 64), 0, 24, 8, 0, 3, …}; /* conv1: 3 of 8 rows */
+        kind, base, inner, rest, plane, channels, count, axis = m.groups()
+        elements = int(plane) * int(channels if axis == "rows" else count)
+        return f"{{ {piece(CASTS[kind], int(base) + int(inner), elements * BYTES[kind])}{rest}"
 
     def array(m) -> str:  # F32(wb_arena, 512)
         return piece(CASTS[m[1]], int(m[2]), size[int(m[2])])
@@ -173,8 +172,9 @@ def _pieces(function: str, rows: Sequence[BufferRow]) -> str:
         base, inner = int(m[2]), int(m[3] or 0)
         return piece(CASTS[m[1] or "F32"], base + inner, size[base] - inner)
 
-    kept = r"\{ (F32|I8)\(wb_arena \+ (\d+), (\d+)\)(.*(?:\*|:) (\d+) channels, (\d+) of \d+ rows of (\d+) \*/)"
-    function = re.sub(kept, strip, function)
+    view = r"(, \d+, (\d+), \d+, \w+, ([^,]+), .*?/\* .*?(\d+) of \d+ (rows|channels) \*/)"
+    function = re.sub(rf"\{{ (F32|I8)\(wb_arena \+ (\d+), (\d+)\){view}", own, function)
+    assert not re.search(r"\{ \w+\(wb_arena \+", function), "a region's own buffer whose end is not known"
     function = re.sub(r"(F32|I32|I8|BITS)\(wb_arena, (\d+)\)", array, function)
     function = re.sub(r"(F32|I32|I8|BITS)\(wb_arena \+ (\d+), (\d+)\)", scratch, function)
     return re.sub(r"(?<!\()()wb_arena \+ (\d+)(?: \+ (\d+))?", scratch, function)

@@ -68,8 +68,7 @@ WB_KERNEL void add_run_s8(wb_pair_s8 q, int count, const int8_t *a, const int8_t
         y[i] = wb_clip_s8(q.low, q.high, q.zero_y + ((a[i] * q.a_m + b[i] * q.b_m + half) >> q.shift), mask, bit + i);
 }
 
-WB_KERNEL void add_s8(wb_add_s8 p, wb_tile t, wb_view_s8 a, wb_view_s8 b, wb_view_s8 y,
-                      uint32_t *restrict mask)
+WB_KERNEL void add_s8(wb_add_s8 p, wb_tile t, wb_view_s8 a, wb_view_s8 b, wb_view_s8 y, uint32_t *restrict mask)
 {
     if (!p.alike) {
         broadcast_s8((wb_two_s8){ p.pair, p.loops }, a.at, b.at, y.at, mask);

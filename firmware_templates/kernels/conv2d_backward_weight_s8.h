@@ -66,7 +66,8 @@ WB_KERNEL void conv2d_backward_weight_into_s8(wb_conv2d_backward_weight_s8 q, wb
             const int8_t *from = wb_row_of_s8(x, t.image, g * p.channels + c, 0);
             const int first = filters.first + g * p.filters;
             centred_s8(images, p.in_height * p.in_width, x.image, q.x_zero_point, from, wide);
-            weight_gradients_s8(q, images, first, filters.count, c, dy.image, wb_row_of_f32(dy, t.image, first, 0), wide, sink);
+            weight_gradients_s8(q, images, first, filters.count, c, dy.image, wb_row_of_f32(dy, t.image, first, 0), wide,
+                                sink);
         }
 }
 

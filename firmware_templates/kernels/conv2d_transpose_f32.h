@@ -45,8 +45,8 @@ WB_KERNEL wb_axis transpose_axis(int size, int pixels, int stride, int phase, in
                       -tap_step * weight, x_next, stride * y_next, 0 };
 }
 
-/* Of a phase (py, py + sh, …) the rows in a tile. first: the number of the first of them in its phase; skipped: the rows of dy
- * before those that they lie on, where each lies on one. */
+/* The rows of a tile that are of one phase (py, py + sh, …). first: which of the phase's rows comes first; skipped: where
+ * each of them reads one row of dy, how many rows of dy's view lie before those. */
 WB_KERNEL wb_axis transpose_rows(wb_axis v, int py, int sh, wb_tile t, wb_view_f32 dy, int *first, int *skipped)
 {
     const int in_place = v.taps == 1 && windows_in_place(v);
@@ -59,7 +59,7 @@ WB_KERNEL wb_axis transpose_rows(wb_axis v, int py, int sh, wb_tile t, wb_view_f
     return v;
 }
 
-/* How the sums of a tile begin: at 0, at what is in dx, or where `onto` is, which is brought to dx unless it is there. */
+/* How the sums of a tile begin: at 0, at what is in dx, or at `onto`, which is copied to dx unless it lies there. */
 WB_KERNEL wb_epilogue wb_begun_f32(wb_tile t, int columns, wb_view_f32 onto, wb_view_f32 dx)
 {
     if (!onto.at)
@@ -96,7 +96,7 @@ WB_KERNEL void conv2d_transpose_channels_f32(wb_conv2d_transpose p, int n, wb_ti
             }
 }
 
-/* The groups that a tile touches: of several it has each whole, and dy's view all of its filters. */
+/* The groups that a tile touches. Where there are several, it holds whole ones, and dy's view all of their filters. */
 WB_KERNEL int transpose_first_group(wb_conv2d_transpose p, wb_tile t) { return p.groups > 1 ? t.channel / p.channels : 0; }
 WB_KERNEL int transpose_groups(wb_conv2d_transpose p, wb_tile t)
 {

@@ -2,7 +2,7 @@
 #pragma once
 #include "tiles.h"
 
-/* Of rows that come by tiles y holds the sums, until the last is there. */
+/* While rows come tile by tile, y holds sums; with the last row they become means. */
 WB_KERNEL void global_avg_pool2d_f32(wb_shape p, wb_tile t, wb_view_f32 x, float *restrict y)
 {
     const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_A_CHANNEL, x, x, x);

@@ -13,7 +13,7 @@ typedef struct {
     float unit;
 } wb_conv2d_backward_weight_squares;
 
-/* What the squares of a filter add, which counts integers of scale unit * s[o] where there are such. */
+/* What the squares of filter o add: `own`, or in real numbers where it counts integers of scale unit * s[o]. */
 WB_KERNEL float filter_squares_f32(float own, float unit, const float *s, int o)
 {
     return s ? own / (unit * s[o] * (unit * s[o])) : own;

@@ -9,10 +9,10 @@ typedef struct {
     float times;
 } wb_sum;
 
-/* `sum` of channel c, of earlier tiles, and the rows of this one; behind the last row, times p.times. */
+/* `sum`, what earlier tiles gave of channel c, and the rows of this tile; behind the last row, times p.times. */
 WB_KERNEL float channel_sum_f32(wb_sum p, wb_tile t, wb_view_f32 x, int c, float sum)
 {
-    const wb_runs_in_tile runs = wb_runs_in(t, p.columns, wb_min(wb_joined_f32(t, p.columns, x), 1));
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_A_CHANNEL, x, x, x);
     for (int n = t.image; n < t.image_end; ++n)
         for (int r = t.row; r < t.row + runs.rows; ++r) {
             const float *from = wb_row_of_f32(x, n, c, r);

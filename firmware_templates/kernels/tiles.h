@@ -16,8 +16,8 @@ typedef struct {
 } wb_tile;
 
 /* at: the first element that is there. image, plane, pitch: elements from one image, one channel, one row to the next.
- * gaps: at first there are fewer rows than there is room for, so that memory between one channel's and the next's has never
- * been written. */
+ * gaps: at first fewer rows are there than there is room for; between the rows of one channel and those of the next lies
+ * memory that has never been written. */
 typedef struct {
     float *at;
     int image, plane, pitch, channel, channel_end, row, row_end, gaps;
@@ -28,7 +28,7 @@ typedef struct {
     int image, plane, pitch, channel, channel_end, row, row_end, gaps;
 } wb_view_s8;
 
-/* Of each image of a result. */
+/* The sizes of each image of a tensor. */
 typedef struct {
     int channels, rows, columns;
 } wb_shape;
@@ -38,7 +38,7 @@ WB_KERNEL wb_tile wb_everything(int images, int channels, int rows)
     return (wb_tile){ 0, images, 0, channels, 0, rows, 0 };
 }
 
-/* Whether a tile is known to be everything, when the kernel is compiled. */
+/* Whether a tile is known, when the kernel is compiled, to hold all channels and rows, from the first image on. */
 WB_KERNEL int wb_is_everything(wb_tile t, wb_shape s)
 {
     return __builtin_constant_p(t.row_end - t.row) && __builtin_constant_p(t.channel_end - t.channel)
@@ -84,7 +84,7 @@ WB_KERNEL int wb_is_one(wb_runs_in_tile runs) { return runs.images * runs.channe
 /* How much of a tile lies side by side. */
 enum { WB_A_ROW, WB_A_CHANNEL, WB_AN_IMAGE, WB_ALL_IMAGES };
 
-/* In a view with these pitches. Of rows whose number is not known when the kernel is compiled, a channel at most. */
+/* In a view with these pitches. Where the number of rows is not known when the kernel is compiled, a channel at most. */
 WB_KERNEL int wb_side_by_side(wb_tile t, int columns, int image, int plane, int pitch)
 {
     const int rows = t.row_end - t.row, channels = t.channel_end - t.channel;
@@ -105,7 +105,7 @@ WB_KERNEL int wb_joined_s8(wb_tile t, int columns, wb_view_s8 x)
     return wb_side_by_side(t, columns, x.image, x.plane, x.pitch);
 }
 
-/* In all of a tensor, such as a mask, which no view shows a part of. */
+/* In a whole tensor that comes without a view, such as a mask. */
 WB_KERNEL int wb_joined_in(wb_tile t, wb_shape s)
 {
     return wb_side_by_side(t, s.columns, s.channels * s.rows * s.columns, s.rows * s.columns, s.columns);

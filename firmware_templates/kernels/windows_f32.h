@@ -7,8 +7,8 @@
 #include "activation_f32.h"
 #include "windows.h"
 
-/* `sum` and the sum over taps of all channels; w points at tap (0, 0) of channel 0, and element `at`
- * of x would lie under it. That may be before x, where taps are clipped: a number, and with a tap that is not, an address.
+/* `sum` and the sum over taps of all channels; w points at tap (0, 0) of channel 0, and element `at` of x would lie under
+ * it. That may be before x, where taps are clipped: a number, and with a tap that is not, an address.
  * The loop that is innermost has literal ends and unrolls: taps, or channels where there is one tap or the rows of taps are
  * clipped.
  *

@@ -30,8 +30,8 @@ WB_KERNEL int sum_s8(int count, const int8_t *w)
     return sum;
 }
 
-/* The sum over taps of all channels; w points at tap (0, 0) of channel 0, and element `at` of x would
- * lie under it: before x, maybe, where taps are clipped. */
+/* The sum over taps of all channels; w points at tap (0, 0) of channel 0, and element `at` of x would lie under it: before
+ * x, maybe, where taps are clipped. */
 WB_KERNEL int windows_sum_s8(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int zero,
                              wb_taps taps, int at, const int8_t *restrict x, const int8_t *restrict w)
 {

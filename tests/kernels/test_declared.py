@@ -1,6 +1,7 @@
 """Records in Python and structs in C agree by name, or nothing loads."""
 
-from dataclasses import fields, make_dataclass, replace
+import re
+from dataclasses import fields, is_dataclass, make_dataclass, replace
 
 import pytest
 
@@ -52,6 +53,24 @@ def test_a_number_in_place_of_a_record_is_refused():
 def test_one_number_in_place_of_several_is_refused():
     with pytest.raises(GraphError, match="'step' is several numbers on one side only"):
         declared.agree(with_fields(get("transpose"), ("n", tuple[int, ...]), ("step", int)))
+
+
+def pairs(record: type, struct: str, structs) -> set:
+    """The record and its struct, and those within."""
+    own = structs[struct]
+    inner = (pairs(each.type, own[each.name], structs) for each in fields(record) if is_dataclass(each.type))
+    return {(record, struct)}.union(*inner)
+
+
+@pytest.mark.parametrize("op", RECORDS, ids=lambda op: op.name)
+def test_a_record_says_what_its_struct_is_called(op):
+    """Those that are put together of others aside."""
+    for function in op.kernel.functions:
+        found = pairs(
+            op.kernel.record, declared.struct_of(op.kernel, function), declared.header(op.kernel.header).structs
+        )
+        for record, struct in found:
+            assert record.__module__ == "types" or re.search(rf"\b{struct}\b", record.__doc__), record
 
 
 def test_another_order_is_refused():

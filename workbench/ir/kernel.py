@@ -13,7 +13,7 @@ Axis = Literal["rows", "channels"]
 class Kernel:
     """How an operator becomes C: a call of what kernels/`header` defines.
 
-        conv2d_f32((wb_conv2d){ .channels = 3, … }, tile, operands…, results…, scratch);
+        conv2d_f32((wb_conv2d_f32){ .activation = WB_RELU, … }, tile, operands…, results…, scratch);
 
     The kernel computes a tile of its result from views of its operands; the whole tensor is the tile of everything.
 
@@ -22,7 +22,7 @@ class Kernel:
     record       a frozen dataclass: the fields of the struct that the function takes first, by name (see
                  kernels/declared.py, which holds the two against each other)
     parameters   from (*types, **attrs) an instance of `record`: numbers, several in a tuple, records within, or C as it
-                 stands
+                 stands: the name of an enumerator, an array
     views        operands, by index, that are passed as views (tiles.h); with one of them, or `gives_view`, a wb_tile
                  stands before the operands. All others are passed by their address
     gives_view   the first result is passed as a view, too

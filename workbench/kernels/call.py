@@ -1,6 +1,7 @@
 """The C of a kernel's call: its parameters by name, the tile, views or addresses of operands and results.
 
-conv2d_f32((wb_conv2d){ .channels = 3, .kept = 0, .window = { .kh = 3, .kw = 3, … } },
+conv2d_f32((wb_conv2d_f32){ .sizes = { .groups = 1, .channels = 3, …, .window = { .kh = 3, .kw = 3, … } },
+        .activation = WB_RELU },
     wb_everything(1, 8, 12), wb_image_f32(F32(wb_arena, 0), 3, 12, 12), p_conv_weight, 0, p_conv_bias,
     wb_image_f32(F32(wb_arena, 1728), 8, 12, 12), 0);
 """
@@ -88,7 +89,7 @@ def _operand(node: Node, at: int, kernel: Kernel, places: Places) -> list[str]:
     name = node.operands[at]
     if at in kernel.views:
         return [places.view(name)]
-    if at in kernel.split and (name in places.rest or kernel.record):
+    if at in kernel.split:
         return [places.address[name], places.rest.get(name, "0")]
     if name in places.rest:
         raise GraphError(f"{node.op} ({node.label}) has no kernel that reads %{name} in two parts")

@@ -20,7 +20,7 @@ def counted(x: TensorType, *_: TensorType, **__: Any) -> Count:
 
 @dataclass(frozen=True)
 class Shape:
-    """wb_shape: of each image of a result (see TensorType.as_images)."""
+    """wb_shape: the sizes of each image of a tensor (see TensorType.as_images)."""
 
     channels: int
     rows: int

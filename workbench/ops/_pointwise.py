@@ -25,9 +25,9 @@ class Activation:
     """nn.`name` and its gradient nn.`name`_grad, in C WB_NAME of kernels/pointwise_f32.h with one number, `number`.
 
     `slope(v, **attrs)` is f′, and `steep` lists the v of its extrema; rounding makes it `uneven` by so much, elsewhere
-    too. `require` raises ShapeError for values
-    of the attributes that are not allowed. `number` tells the attributes to the C and to int8 tables, `told` gives
-    them back. `tflite` is f in int8 as TensorFlow Lite Micro computes it (see _int8_functions), where it does.
+    too. `require` raises ShapeError for values of the attributes that are not allowed. `number` tells the attributes to
+    the C and to int8 tables, `told` gives them back. `tflite` is f in int8 as TensorFlow Lite Micro computes it (see
+    _int8_functions), where it does.
     `bounded` as in Int8Form. `instructions`: per element, of f and of its gradient (see study/instructions).
     """
 

@@ -1,4 +1,4 @@
-"""Take the image row by row: it is then a strip of the first region and lies nowhere as a whole (`--input rows`)."""
+"""Take the image row by row: it is then a rolling buffer of the first region, and nowhere whole (`--input rows`)."""
 
 from dataclasses import replace
 
