@@ -9,8 +9,9 @@ stripe by stripe of the driver   for (int row = 0; row < 8; row += 1) {
 how far each stage gets              const int end2 = wb_min(row + 1, 8);
                                      const int end0 = wb_min(8, end2 + 1);
 drop rows that no stage still reads  first0 = wb_keep_f32(wb_rows_there_f32(v0, first0, made0), made2 - 1);
-make the new ones                    conv2d_f32(…, (wb_tile){ 0, 1, 0, 16, made0, end0, 0 }, x0, w, 0, b,
-                                         wb_rows_there_f32(v0, first0, made0), mask);
+make the new ones                    conv2d_f32(…,
+                                         (wb_tile){ .image_end = 1, .channel_end = 16, .row = made0, .row_end = end0 },
+                                         x0, w, 0, b, wb_rows_there_f32(v0, first0, made0), mask);
                                      made0 = end0;
 
 By channels all stages go in step, and a view is that of one tile:
@@ -185,13 +186,17 @@ class _Writer:
         return [f"/* {node.label or node.op} */", *lines]
 
     def _tile(self, stage: Stage, begin: str, end: str) -> str:
-        """A sum's tile is that of the operand which it reduces; where that is a view, too, all of the result."""
+        """A sum's tile is that of the operand which it reduces; where that is a view, too, all of the result.
+
+        What begins at 0 does not say so.
+        """
         _, channels, rows, _ = self.types[tiled_by(stage.node)].as_images
         everything = stage.needs.gives == "sum" and kernel_of(stage.node, inside=True).gives_view
         ranges = {"images": self.image, "channels": ("0", str(channels)), "rows": ("0", str(rows))}
         ranges |= {} if everything else {self.plan.axis: (begin, end)}
-        numbers = [number for pair in ranges.values() for number in pair]
-        return f"(wb_tile){{ {', '.join(numbers)}, {int(stage.needs.gives == 'sum')} }}"
+        named = [(axis.removesuffix("s"), *pair) for axis, pair in ranges.items()]
+        parts = [f"{f'.{one} = {first}, ' * (first != '0')}.{one}_end = {last}" for one, first, last in named]
+        return f"(wb_tile){{ {', '.join(parts)}{', .begun = 1' * (stage.needs.gives == 'sum')} }}"
 
     def _view(self, value: str, begin: str, end: str) -> str:
         """The initializer of the view of [begin, end) of a value, and what it is, for people."""
