@@ -9,7 +9,7 @@ typedef struct {
     float times;
 } wb_sum;
 
-/* `sum` of channel c, of earlier tiles, and the rows of this one; behind the last row, times p.times. */
+/* `sum` of channel c, of earlier tiles, and the rows of this one, which may be none; with the last row, times p.times. */
 WB_KERNEL float channel_sum_f32(wb_sum p, wb_tile t, wb_view_f32 x, int c, float sum)
 {
     const wb_runs_in_tile runs = wb_runs_in(t, p.columns, wb_min(wb_joined_f32(t, p.columns, x), 1));
@@ -20,7 +20,7 @@ WB_KERNEL float channel_sum_f32(wb_sum p, wb_tile t, wb_view_f32 x, int c, float
             for (int i = 0; i < runs.length; ++i)
                 sum += from[i];
         }
-    return p.times == 1.0f || t.row_end < p.rows ? sum : sum * p.times;
+    return p.times == 1.0f || t.row_end < p.rows || t.row == t.row_end ? sum : sum * p.times;
 }
 
 WB_KERNEL void sum_into_f32(wb_sum p, wb_tile t, wb_view_f32 x, wb_sink sink, float *restrict to, float *restrict v)

@@ -225,6 +225,13 @@ def column_of_int8(build: Builder) -> Values:
     return (x,)
 
 
+def done_early(build: Builder) -> Values:
+    """A sum and a mean of a value whose last row is made before the last step."""
+    x = build.conv2d(build.input("x", (1, 2, 5, 4)), build.input("w", (3, 2, 1, 1)), channels=3, kernel_size=(1, 1))
+    early = build.sum(x, axis=(0, 2, 3), times=0.5), build.global_avg_pool2d(x)
+    return *early, build.conv2d(x, build.input("v", (2, 3, 3, 3)), channels=2, kernel_size=(3, 3), padding=(1,) * 4)
+
+
 Cases = tuple[tuple[Callable[[Builder], Values], int], ...]  # a function of a builder that gives a body's outputs; step
 
 BY_ROWS: Cases = (
@@ -234,6 +241,7 @@ BY_ROWS: Cases = (
     *((stem_of_int8, 1), (stem_of_int8, 2), (sum_of_int8, 1), (sum_of_int8, 3)),
     *((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2)),
     *((column_of_int8, 1), (column_of_int8, 2)),
+    *((done_early, 1), (done_early, 2)),
 )
 BY_CHANNELS: Cases = (
     *((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6)),
