@@ -52,6 +52,13 @@ def pooled(build: Builder) -> Values:
     return places, build.global_avg_pool2d(most)
 
 
+def pooled_of_int8(build: Builder) -> Values:
+    """The largest values of windows that overlap and reach over the edge, those of these, and their places."""
+    window: dict[str, Any] = {"pool_size": (3, 2), "strides": (2, 1), "padding": (1, 0, 1, 1)}
+    most, places = build.results("nn.max_pool2d", build.input("x", (2, 2, 9, 6), "int8"), argmax=True, **window)
+    return places, build.max_pool2d(most, pool_size=(2, 2), strides=(1, 2))
+
+
 def through_pooling(build: Builder) -> Values:
     """The gradient of a mean, of a pooling whose windows overlap, and of a clip, up to the gradient of a bias."""
     dy = build.global_avg_pool2d_grad(build.input("dy", (2, 3, 1, 1)), size=(4, 3))
@@ -241,7 +248,7 @@ BY_ROWS: Cases = (
     *((stem_of_int8, 1), (stem_of_int8, 2), (sum_of_int8, 1), (sum_of_int8, 3)),
     *((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2)),
     *((column_of_int8, 1), (column_of_int8, 2)),
-    *((done_early, 1), (done_early, 2)),
+    *((done_early, 1), (done_early, 2), (pooled_of_int8, 1), (pooled_of_int8, 2)),
 )
 BY_CHANNELS: Cases = (
     *((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6)),
