@@ -2,7 +2,7 @@
 #pragma once
 #include "tiles.h"
 
-/* While rows come tile by tile, y holds sums; with the last row they become means. */
+/* While rows come tile by tile, y holds sums; with the last row they become means. A tile behind it has none. */
 WB_KERNEL void global_avg_pool2d_f32(wb_shape p, wb_tile t, wb_view_f32 x, float *restrict y)
 {
     const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_A_CHANNEL, x, x, x);
@@ -15,7 +15,7 @@ WB_KERNEL void global_avg_pool2d_f32(wb_shape p, wb_tile t, wb_view_f32 x, float
                 for (int i = 0; i < runs.length; ++i)
                     sum += from[i];
             }
-            if (t.row_end == p.rows)
+            if (t.row < t.row_end && t.row_end == p.rows)
                 sum = sum * (1.0f / (float)(p.rows * p.columns));
             y[n * p.channels + c] = sum;
         }

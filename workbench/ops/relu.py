@@ -94,7 +94,7 @@ register(Op(
 ))  # fmt: skip
 register(Op(
     name="nn.relu_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy, None), samples=samples_grad,
-    layouts="same", footprint=each_alone(0, 1, axes=("channels",)),
+    layouts="same", footprint=each_alone(0, 1, axes=("rows", "channels")),
     kernel=Kernel("relu_f32.h", "relu_grad_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0, 1),
                   gives_view=True),
     by_mask="nn.apply_mask", instructions=(0, 10.7),

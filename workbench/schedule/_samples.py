@@ -42,6 +42,15 @@ def backward(build: Builder) -> Values:
     return bias, more, build.conv2d_transpose(outer, build.input("v", (4, 2, 1, 1)), channels=2, kernel_size=(1, 1))
 
 
+def through_clips(build: Builder) -> Values:
+    """Gradients of clips whose results are there whole, and of a bias between them."""
+    inner = build.relu_grad(build.input("dy", (2, 3, 4, 4)), build.input("y", (2, 3, 4, 4)))
+    outer = build.conv2d_transpose(inner, build.input("w", (3, 2, 3, 3)), channels=2, kernel_size=(3, 3),
+                                   strides=(2, 2), padding=(1,) * 4, output_padding=(1, 1))  # fmt: skip
+    bias = build.sum(inner, axis=(0, 2, 3))
+    return bias, build.relu6_grad(outer, build.input("z", (2, 2, 8, 8)))
+
+
 def pooled(build: Builder) -> Values:
     """A convolution, its largest values and their places, and the mean of them."""
     x = build.input("x", (1, 2, 8, 6))
@@ -50,6 +59,13 @@ def pooled(build: Builder) -> Values:
         "nn.max_pool2d", y, pool_size=(3, 2), strides=(2, 2), padding=(1, 0, 0, 0), argmax=True
     )
     return places, build.global_avg_pool2d(most)
+
+
+def pooled_of_int8(build: Builder) -> Values:
+    """The largest values of windows that overlap and reach over the edge, those of these, and their places."""
+    window: dict[str, Any] = {"pool_size": (3, 2), "strides": (2, 1), "padding": (1, 0, 1, 1)}
+    most, places = build.results("nn.max_pool2d", build.input("x", (2, 2, 9, 6), "int8"), argmax=True, **window)
+    return places, build.max_pool2d(most, pool_size=(2, 2), strides=(1, 2))
 
 
 def through_pooling(build: Builder) -> Values:
@@ -225,6 +241,13 @@ def column_of_int8(build: Builder) -> Values:
     return (x,)
 
 
+def done_early(build: Builder) -> Values:
+    """A sum and a mean of a value whose last row is made before the last step."""
+    x = build.conv2d(build.input("x", (1, 2, 5, 4)), build.input("w", (3, 2, 1, 1)), channels=3, kernel_size=(1, 1))
+    early = build.sum(x, axis=(0, 2, 3), times=0.5), build.global_avg_pool2d(x)
+    return *early, build.conv2d(x, build.input("v", (2, 3, 3, 3)), channels=2, kernel_size=(3, 3), padding=(1,) * 4)
+
+
 Cases = tuple[tuple[Callable[[Builder], Values], int], ...]  # a function of a builder that gives a body's outputs; step
 
 BY_ROWS: Cases = (
@@ -233,7 +256,8 @@ BY_ROWS: Cases = (
     *((clipped_beside, 1), (clipped_beside, 2)),
     *((stem_of_int8, 1), (stem_of_int8, 2), (sum_of_int8, 1), (sum_of_int8, 3)),
     *((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2)),
-    *((column_of_int8, 1), (column_of_int8, 2)),
+    *((column_of_int8, 1), (column_of_int8, 2), (through_clips, 1), (through_clips, 3)),
+    *((done_early, 1), (done_early, 2), (pooled_of_int8, 1), (pooled_of_int8, 2)),
 )
 BY_CHANNELS: Cases = (
     *((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6)),

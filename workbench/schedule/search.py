@@ -55,8 +55,9 @@ def in_regions(graph: Graph, later: Later) -> Graph | Refusal:
     chosen = divided(segments)
     if not chosen:
         return Refusal(f"rows of no chain would lower the peak of {size(given)}")
-    by_rows = chain.from_iterable(one.over for one in chosen if one.axis == "rows")
-    cut = over_rows(apart(graph, chosen), by_rows, segments.movable)
+    as_they_are = {name for one in chosen if one.axis == "channels" for name in (*one.body[1], *one.body[2])}
+    pairs = (one.over for one in chosen if one.axis == "rows" and not as_they_are.intersection(one.over))
+    cut = over_rows(apart(graph, chosen), chain.from_iterable(pairs), segments.movable - as_they_are)
     end, without = later.graph(cut), peak_bytes(later.graph(graph))
     if (needed := peak_bytes(end) + STACK) > without:
         return Refusal(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")
