@@ -106,6 +106,18 @@ def test_any_name_becomes_c_that_compiles(name, tmp_path):
     assert built.image.elf.exists()
 
 
+@pytest.mark.parametrize("name", ["count", "view_f32", "sum", "image", "forward", "step", "breakpoint"])
+def test_an_input_may_be_called_as_the_firmware_calls_something(name, tmp_path):
+    build = Builder()
+    w = build.parameter("w", (2, 3))
+    graph = build.graph(build.dense(build.input(name, (1, 3)), w))
+    model = Model("odd", graph, {"w": np.ones((2, 3), np.float32)}, None, "")
+    built = session.build(session.compile(model), BOARD, tmp_path)
+    assert built.image.elf.exists()
+    taken = f"#define wb_{name} " not in built.project.files["model.h"]
+    assert taken == (name != "image")
+
+
 def test_identifiers_do_not_collide():
     taken = {"p_a_b", "p_a_b_2"}
     assert c_identifier("p_a.b", taken) == "p_a_b_3"

@@ -9,9 +9,12 @@ from workbench.codegen.layout import ARENA, Layout, c_identifier
 from workbench.ir.graph import Graph
 from workbench.ir.types import BITS, STREAM, TensorType
 from workbench.kernels.call import C_TYPE, CAST
+from workbench.kernels.declared import reserved
 from workbench.plan.memory import MemoryPlan
 from workbench.tables import BufferRow
 from workbench.units import frequency
+
+OWN = (ARENA, "wb_step", "wb_forward", "wb_accumulate", "wb_train_step")  # what model.h declares of every network
 
 
 def model_header(graph: Graph, layout: Layout, plan: MemoryPlan, rates: Mapping[str, float], board: Board) -> str:
@@ -100,7 +103,7 @@ def _faces(graph: Graph, layout: Layout) -> Iterator[tuple[str, str]]:
     """(C symbol, value) for each value of the arena that the host writes or reads."""
     stems = [("wb_" + name, name) for name in graph.inputs if graph.types[name].rank and graph.types[name].bytes]
     stems += [("wb_logits", node.operands[0]) for node in loss_nodes(graph)]
-    taken = {row.symbol for row in layout.buffers}
+    taken = {row.symbol for row in layout.buffers} | {*OWN, *reserved()}
     for stem, value in stems:
         taken.add(symbol := c_identifier(stem, taken))
         yield symbol, value

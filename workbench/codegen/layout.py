@@ -13,6 +13,7 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.types import TensorType
 from workbench.kernels.call import CAST
+from workbench.kernels.declared import reserved
 from workbench.plan.memory import MemoryPlan, part_id, scratch_id
 from workbench.tables import BufferRow, OpRow
 
@@ -69,7 +70,7 @@ def lay_out(graph: Graph, plan: MemoryPlan) -> Layout:
                 len(rows), f"scratch of {called[first]}", "scratch", "arena", ARENA, plan.scratch_offset(first),
                 plan.scratch[first], position, position + 1,
             )  # fmt: skip
-    symbols: set[str] = set()
+    symbols = set(reserved())
     rest: dict[str, BufferRow] = {}
     for storage in plan.liveness.static:
         name = storage.name

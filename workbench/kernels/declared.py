@@ -15,6 +15,7 @@ _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _MACRO = re.compile(r"\\\n|##|\bWB_NAMED(?=\()")  # makes a function in a macro look unlike others
 _STRUCT = re.compile(r"\btypedef\s+struct\b\s*\w*\s*\{([^{}]*)\}\s*(\w+)\s*;")
 _FUNCTION = re.compile(r"\bWB_KERNEL\s+[\w ]+?[\s*]+\(?(\w+)\)?\(([^{}()]*)\)\s*\{")
+_SYMBOL = re.compile(r"\bwb_\w+")
 _INCLUDE = re.compile(r'#include "(.+?)"')
 
 
@@ -49,8 +50,15 @@ def sources(names: Iterable[str]) -> dict[str, str]:
 def _source(name: str) -> str:
     path = templates() / "kernels" / name
     if not path.is_file():
-        raise GraphError(f"there is no kernel header {name}")
+        raise GraphError(f"there is no kernel header {name} in {path.parent}")
     return path.read_text(encoding="utf-8")
+
+
+@cache
+def reserved() -> frozenset[str]:
+    """The names in the firmware's own C, and in any kernel's: a network's symbols are called otherwise."""
+    texts = (path.read_text(encoding="utf-8") for path in templates().rglob("*.[ch]"))
+    return frozenset(word for text in texts for word in _SYMBOL.findall(_COMMENT.sub("", text)))
 
 
 @cache
@@ -103,6 +111,7 @@ def _words(declaration: str) -> list[str]:
 def forget() -> None:
     """Read all headers again."""
     _source.cache_clear()
+    reserved.cache_clear()
     header.cache_clear()
 
 
