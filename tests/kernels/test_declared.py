@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass, make_dataclass, replace
 import pytest
 
 import workbench.kernels  # noqa: F401  holds all of them against each other
-from workbench.errors import GraphError
+from workbench.errors import InternalError
 from workbench.ir.op import get, registered
 from workbench.kernels import declared
 
@@ -26,7 +26,7 @@ def with_fields(op, *kinds):
 def test_a_parameter_that_python_lacks_is_named(op):
     for each in fields(op.kernel.record):
         spoiled = replace(op, kernel=replace(op.kernel, record=without(op.kernel.record, each.name)))
-        with pytest.raises(GraphError, match=f"has a parameter '{each.name}', .* has none"):
+        with pytest.raises(InternalError, match=f"has a parameter '{each.name}', .* has none"):
             declared.agree(spoiled)
 
 
@@ -39,19 +39,19 @@ def test_a_parameter_that_c_lacks_is_named(op, monkeypatch):
             left = {each: kind for each, kind in known.structs[struct].items() if each != name}
             spoiled = replace(known, structs={**known.structs, struct: left})
             monkeypatch.setattr(declared, "header", lambda _, spoiled=spoiled: spoiled)
-            with pytest.raises(GraphError, match=f"has a parameter '{name}', {struct} has none"):
+            with pytest.raises(InternalError, match=f"has a parameter '{name}', {struct} has none"):
                 declared.agree(op)
             monkeypatch.undo()
 
 
 def test_a_number_in_place_of_a_record_is_refused():
     relu = get("nn.relu")
-    with pytest.raises(GraphError, match="'rows' is a record on one side only"):
+    with pytest.raises(InternalError, match="'rows' is a record on one side only"):
         declared.agree(with_fields(relu, ("channels", int), ("rows", relu.kernel.record), ("columns", int)))
 
 
 def test_one_number_in_place_of_several_is_refused():
-    with pytest.raises(GraphError, match="'step' is several numbers on one side only"):
+    with pytest.raises(InternalError, match="'step' is several numbers on one side only"):
         declared.agree(with_fields(get("transpose"), ("n", tuple[int, ...]), ("step", int)))
 
 
@@ -75,18 +75,18 @@ def test_a_record_says_what_its_struct_is_called(op):
 
 def test_another_order_is_refused():
     """C++ takes a record's fields in the order of the struct alone."""
-    with pytest.raises(GraphError, match="order: Wrong has rows, channels, columns, wb_shape has channels, "):
+    with pytest.raises(InternalError, match="order: Wrong has rows, channels, columns, wb_shape has channels, "):
         declared.agree(with_fields(get("nn.relu"), ("rows", int), ("channels", int), ("columns", int)))
 
 
 def test_a_fraction_in_place_of_a_whole_number_is_refused():
-    with pytest.raises(GraphError, match="'rows' is float in Wrong, int in wb_shape"):
+    with pytest.raises(InternalError, match="'rows' is float in Wrong, int in wb_shape"):
         declared.agree(with_fields(get("nn.relu"), ("channels", int), ("rows", float), ("columns", int)))
 
 
 def test_a_header_that_does_not_exist_is_refused():
     relu = get("nn.relu")
-    with pytest.raises(GraphError, match=r"there is no kernel header relu_f64\.h"):
+    with pytest.raises(InternalError, match=r"there is no kernel header relu_f64\.h"):
         declared.agree(replace(relu, kernel=replace(relu.kernel, header="relu_f64.h")))
 
 
@@ -109,11 +109,11 @@ def test_a_struct_is_seen_however_it_is_laid_out(struct, monkeypatch):
 
 def test_a_kernel_without_a_record_is_refused():
     relu = get("nn.relu")
-    with pytest.raises(GraphError, match=r"nn\.relu: has no record for the parameters of relu_f32"):
+    with pytest.raises(InternalError, match=r"nn\.relu: has no record for the parameters of relu_f32"):
         declared.agree(replace(relu, kernel=replace(relu.kernel, record=None)))
 
 
 def test_a_kernel_that_no_header_defines_is_refused():
     relu = get("nn.relu")
-    with pytest.raises(GraphError, match=r"relu_f32\.h defines no kernel relu_f64"):
+    with pytest.raises(InternalError, match=r"relu_f32\.h defines no kernel relu_f64"):
         declared.agree(replace(relu, kernel=replace(relu.kernel, function="relu_f64")))

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_origin
 
-from workbench.errors import GraphError
+from workbench.errors import InternalError
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import Op
 
@@ -50,7 +50,7 @@ def sources(names: Iterable[str]) -> dict[str, str]:
 def _source(name: str) -> str:
     path = templates() / "kernels" / name
     if not path.is_file():
-        raise GraphError(f"there is no kernel header {name} in {path.parent}")
+        raise _apart(f"there is no kernel header {name} in {path.parent}")
     return path.read_text(encoding="utf-8")
 
 
@@ -108,6 +108,10 @@ def _words(declaration: str) -> list[str]:
     return re.findall(r"\w+", declaration.partition("[")[0])
 
 
+def _apart(what: str) -> InternalError:
+    return InternalError(what, "the workbench's C and its Python are not of one version: install it anew")
+
+
 def forget() -> None:
     """Read all headers again."""
     _source.cache_clear()
@@ -121,19 +125,19 @@ def struct_of(kernel: Kernel, function: str) -> str:
 
 
 def agree(op: Op) -> None:
-    """Raises GraphError, naming it, for a parameter of a kernel that only one side has, C or Python."""
+    """Raises InternalError, naming it, for a parameter of a kernel that only one side has, C or Python."""
     kernel = op.kernel
     if kernel is None:
         return
     declared = header(kernel.header)
     for function in kernel.functions:
         if function not in declared.functions:
-            raise GraphError(f"{op.name}: {kernel.header} defines no kernel {function}")
+            raise _apart(f"{op.name}: {kernel.header} defines no kernel {function}")
         struct = struct_of(kernel, function)
         if struct not in declared.structs:
-            raise GraphError(f"{op.name}: {function} of {kernel.header} takes {struct or 'nothing'}, no struct")
+            raise _apart(f"{op.name}: {function} of {kernel.header} takes {struct or 'nothing'}, no struct")
         if kernel.record is None:
-            raise GraphError(f"{op.name}: has no record for the parameters of {function} of {kernel.header}")
+            raise _apart(f"{op.name}: has no record for the parameters of {function} of {kernel.header}")
         _fields_agree(f"{op.name}: {function} of {kernel.header}", kernel.record, struct, declared.structs)
 
 
@@ -142,20 +146,20 @@ def _fields_agree(what: str, record: type, struct: str, structs: Mapping[str, Ma
     names, there = list(kinds), structs[struct]
     for name in names:
         if name not in there:
-            raise GraphError(f"{what}: {record.__name__} has a parameter {name!r}, {struct} has none of this name")
+            raise _apart(f"{what}: {record.__name__} has a parameter {name!r}, {struct} has none of this name")
     for name in there:
         if name not in names:
-            raise GraphError(f"{what}: {struct} has a parameter {name!r}, {record.__name__} has none of this name")
+            raise _apart(f"{what}: {struct} has a parameter {name!r}, {record.__name__} has none of this name")
     if names != list(there):  # C would not mind, C++ does, and so does who reads a call beside its header
-        raise GraphError(f"{what}: not in one order: {record.__name__} has {', '.join(names)}, "
+        raise _apart(f"{what}: not in one order: {record.__name__} has {', '.join(names)}, "
                          f"{struct} has {', '.join(there)}")  # fmt: skip
     for name in names:
         inner = is_dataclass(kinds[name])
         if inner != (there[name] in structs):
-            raise GraphError(f"{what}: {name!r} is a record on one side only")
+            raise _apart(f"{what}: {name!r} is a record on one side only")
         if (get_origin(kinds[name]) is tuple) != there[name].endswith("[]"):
-            raise GraphError(f"{what}: {name!r} is several numbers on one side only")
+            raise _apart(f"{what}: {name!r} is several numbers on one side only")
         if kinds[name] is float and there[name] not in ("float", "double"):
-            raise GraphError(f"{what}: {name!r} is float in {record.__name__}, {there[name]} in {struct}")
+            raise _apart(f"{what}: {name!r} is float in {record.__name__}, {there[name]} in {struct}")
         if inner:
             _fields_agree(f"{what}, {name}", kinds[name], there[name], structs)

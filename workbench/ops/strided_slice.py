@@ -64,7 +64,7 @@ def by_rows(tile: Tile, x: TensorType, *, begin: int, end: int, axis: int) -> Fo
 def by_channels(tile: Tile, x: TensorType, *, begin: int, end: int, axis: int) -> Footprint | Refusal:
     """A view: the first channels are the first channels of x."""
     if axis != 1 or begin or tile.of != (0,) or x.rank != 4:
-        return Refusal("makes tiles of the first channels of tiles only")
+        return Refusal("gives the first channels only")
     return Footprint({0: Reach()}, end, code=False)
 
 
