@@ -56,7 +56,7 @@ def in_processes(
                 index, item, begins = begins, items[begins], begins + 1
                 ours, theirs = context.Pipe(duplex=False)
                 running[ours] = index, context.Process(target=_work, args=(function, item, theirs), daemon=True)
-                with _nameless_main():
+                with uninterrupted(), _nameless_main():  # half a start would be the server's traceback
                     running[ours][1].start()
                 theirs.close()
                 if begun:
