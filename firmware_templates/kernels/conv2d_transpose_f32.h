@@ -1,5 +1,6 @@
 /* conv2d_transpose_f32.h - dx[n][c][iy][ix] = sum dy[n][o][oy][ox] * w[o][c][ky][kx] over oy*sh + ky*dh - pt = iy, the sum
- * beginning at onto[n][c][iy][ix] where there is one. dx may be onto.
+ * beginning at onto[n][c][iy][ix] where there is one. dx may be onto. The record is that of the convolution whose adjoint
+ * this is: dx is like its input, dy like its output.
  *
  * Gathered, so that each dx is written once. Pixels sh and sw apart are reached by the same taps, so each such phase is a
  * convolution of dy with some of the filter's taps, last tap first:
@@ -9,12 +10,6 @@
 #pragma once
 #include "tiles.h"
 #include "windows_f32.h"
-
-/* channels, filters: of each group. kept: of a weight in two arrays, how many channels (or groups) the first one holds. */
-typedef struct {
-    int groups, channels, in_height, in_width, filters, out_height, out_width, kept;
-    wb_window window;
-} wb_conv2d_transpose;
 
 WB_KERNEL int wb_gcd(int a, int b)
 {
@@ -75,7 +70,7 @@ WB_KERNEL wb_epilogue wb_begun_f32(wb_tile t, int columns, wb_view_f32 onto, wb_
 
 /* What a tile has of image n, where its channels are of one group. w: the weight of the first of them in dy's first filter;
  * filters are `apart` weights from one to the next. */
-WB_KERNEL void conv2d_transpose_channels_f32(wb_conv2d_transpose p, int n, wb_tile t, int apart, wb_epilogue end,
+WB_KERNEL void conv2d_transpose_channels_f32(wb_conv2d p, int n, wb_tile t, int apart, wb_epilogue end,
                                              wb_view_f32 dy, const float *restrict w, wb_view_f32 dx)
 {
     const wb_window k = p.window;
@@ -97,14 +92,14 @@ WB_KERNEL void conv2d_transpose_channels_f32(wb_conv2d_transpose p, int n, wb_ti
 }
 
 /* The groups that a tile touches. Where there are several, it holds whole ones, and dy's view all of their filters. */
-WB_KERNEL int transpose_first_group(wb_conv2d_transpose p, wb_tile t) { return p.groups > 1 ? t.channel / p.channels : 0; }
-WB_KERNEL int transpose_groups(wb_conv2d_transpose p, wb_tile t)
+WB_KERNEL int transpose_first_group(wb_conv2d p, wb_tile t) { return p.groups > 1 ? t.channel / p.channels : 0; }
+WB_KERNEL int transpose_groups(wb_conv2d p, wb_tile t)
 {
     return p.groups > 1 ? (t.channel_end - t.channel) / p.channels : 1;
 }
 
 /* What a tile has of group g, and the view of this group's filters. */
-WB_KERNEL wb_tile transpose_tile(wb_conv2d_transpose p, wb_tile t, int g)
+WB_KERNEL wb_tile transpose_tile(wb_conv2d p, wb_tile t, int g)
 {
     if (p.groups > 1) {
         t.channel = g * p.channels;
@@ -113,7 +108,7 @@ WB_KERNEL wb_tile transpose_tile(wb_conv2d_transpose p, wb_tile t, int g)
     return t;
 }
 
-WB_KERNEL wb_view_f32 transpose_filters(wb_conv2d_transpose p, wb_view_f32 dy, int g)
+WB_KERNEL wb_view_f32 transpose_filters(wb_conv2d p, wb_view_f32 dy, int g)
 {
     if (p.groups > 1) {
         dy.at += (g * p.filters - dy.channel) * dy.plane;
@@ -124,7 +119,7 @@ WB_KERNEL wb_view_f32 transpose_filters(wb_conv2d_transpose p, wb_view_f32 dy, i
 }
 
 /* Group g of image n, from a weight that may lie in two arrays. */
-WB_KERNEL void conv2d_transpose_group_f32(wb_conv2d_transpose p, int n, int g, wb_tile t, wb_epilogue end, wb_view_f32 dy,
+WB_KERNEL void conv2d_transpose_group_f32(wb_conv2d p, int n, int g, wb_tile t, wb_epilogue end, wb_view_f32 dy,
                                           const float *restrict w, const float *restrict rest, wb_view_f32 dx)
 {
     const int taps = p.window.kh * p.window.kw, group = p.filters * p.channels * taps;
@@ -144,7 +139,7 @@ WB_KERNEL void conv2d_transpose_group_f32(wb_conv2d_transpose p, int n, int g, w
                                       rest + (dy.channel * in_rest + second.channel - in_w) * taps, dx);
 }
 
-WB_KERNEL void conv2d_transpose_f32(wb_conv2d_transpose p, wb_tile t, wb_view_f32 dy, const float *restrict w,
+WB_KERNEL void conv2d_transpose_f32(wb_conv2d p, wb_tile t, wb_view_f32 dy, const float *restrict w,
                                     const float *restrict rest, wb_view_f32 onto, wb_view_f32 dx)
 {
     const wb_epilogue end = wb_begun_f32(t, p.in_width, onto, dx);

@@ -12,7 +12,7 @@ WB_KERNEL void widened_s8(int count, int taps, int apart, const int8_t *restrict
 }
 
 /* Channel c of group g in the filters of dy's view, as floats. */
-WB_KERNEL void input_channel_s8(wb_conv2d_transpose p, int g, int c, wb_view_f32 dy,
+WB_KERNEL void input_channel_s8(wb_conv2d p, int g, int c, wb_view_f32 dy,
                                 const int8_t *restrict w, const int8_t *restrict rest, float *restrict wide)
 {
     const int filters = dy.channel_end - dy.channel, taps = p.window.kh * p.window.kw;
@@ -29,7 +29,7 @@ WB_KERNEL void input_channel_s8(wb_conv2d_transpose p, int g, int c, wb_view_f32
 }
 
 /* A tile of one channel, which is of group g. */
-WB_KERNEL void conv2d_transpose_channel_s8(wb_conv2d_transpose p, wb_tile t, int g, wb_epilogue end, wb_view_f32 dy,
+WB_KERNEL void conv2d_transpose_channel_s8(wb_conv2d p, wb_tile t, int g, wb_epilogue end, wb_view_f32 dy,
                                            const int8_t *restrict w, const int8_t *restrict rest, wb_view_f32 dx,
                                            float *restrict wide)
 {
@@ -38,7 +38,7 @@ WB_KERNEL void conv2d_transpose_channel_s8(wb_conv2d_transpose p, wb_tile t, int
         conv2d_transpose_channels_f32(p, n, t, p.window.kh * p.window.kw, end, dy, wide, dx);
 }
 
-WB_KERNEL void conv2d_transpose_s8(wb_conv2d_transpose p, wb_tile t, wb_view_f32 dy, const int8_t *restrict w,
+WB_KERNEL void conv2d_transpose_s8(wb_conv2d p, wb_tile t, wb_view_f32 dy, const int8_t *restrict w,
                                    const int8_t *restrict rest, wb_view_f32 onto, wb_view_f32 dx, void *scratch)
 {
     const wb_epilogue end = wb_begun_f32(t, p.in_width, onto, dx);

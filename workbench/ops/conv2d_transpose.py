@@ -4,7 +4,6 @@ dx[n,c,i,j] = Σ dy[n,o,oy,ox] · w[o,c,ky,kx] over all oy·s + ky·d − p = i,
 there is such an operand: the gradient of another reader of the input, at which the sum begins.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,9 @@ from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
-from workbench.ops._parameters import Window, window_of
+from workbench.ops._parameters import window_of
 from workbench.ops._windows import output_size, scatter
+from workbench.ops.conv2d import Conv2d
 
 
 def infer(dy: TensorType, w: TensorType, onto: TensorType | None = None, *, channels: int, kernel_size: Ints,
@@ -81,26 +81,11 @@ def macs(dy: TensorType, w: TensorType, *_: TensorType, **__: Any) -> int:
     return dy.elements * w.elements // w.shape[0]
 
 
-@dataclass(frozen=True)
-class Conv2dTranspose:
-    """wb_conv2d_transpose: dx is `in_height` x `in_width`, dy `out_height` x `out_width`; channels and filters of each
-    group; `kept` as in conv2d.kept, 0 where the weight lies in one array."""
-
-    groups: int
-    channels: int
-    in_height: int
-    in_width: int
-    filters: int
-    out_height: int
-    out_width: int
-    kept: int
-    window: Window
-
-
-def parameters(dy: TensorType, w: TensorType, *_: TensorType, groups: int, **attrs: Any) -> Conv2dTranspose:
+def parameters(dy: TensorType, w: TensorType, *_: TensorType, groups: int, **attrs: Any) -> Conv2d:
+    """Those of the convolution whose adjoint it is: its input is dx, its output dy."""
     dx = infer(dy, w, groups=groups, **attrs).shape
-    return Conv2dTranspose(groups, dx[1] // groups, dx[2], dx[3], w.shape[0] // groups, dy.shape[2], dy.shape[3],
-                           conv2d.kept(w, groups), window_of(**attrs))  # fmt: skip
+    return Conv2d(groups, dx[1] // groups, dx[2], dx[3], w.shape[0] // groups, dy.shape[2], dy.shape[3],
+                  conv2d.kept(w, groups), window_of(**attrs))  # fmt: skip
 
 
 def by_rows(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint:
@@ -151,7 +136,7 @@ register(Op(
     parameters={1: "weight"}, onto=2,
     int8=Int8Form("layer", window=("strides", "padding", "output_padding"), transposed=True),
     footprint=footprint,
-    kernel=Kernel("conv2d_transpose_f32.h", "conv2d_transpose_f32", record=Conv2dTranspose, parameters=parameters,
+    kernel=Kernel("conv2d_transpose_f32.h", "conv2d_transpose_f32", record=Conv2d, parameters=parameters,
                   in_place=(2,), split=(1,), operands=3, views=(0, 2), gives_view=True),
     instructions=(3.4, 0),
 ))  # fmt: skip

@@ -11,6 +11,7 @@ from workbench.ir.op import Op, Sample, get, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import TensorType
 from workbench.ops import conv2d_transpose
+from workbench.ops.conv2d import Conv2d
 
 
 def evaluate(dy: np.ndarray, w: np.ndarray, *onto: np.ndarray, **attrs: Any) -> np.ndarray:
@@ -46,7 +47,7 @@ register(Op(
     name="qnn.conv2d_transpose", infer=conv2d_transpose.infer, evaluate=evaluate, within=sums(evaluate),
     samples=samples, macs=conv2d_transpose.macs, attrs=get("nn.conv2d_transpose").attrs, dtypes={1: ("int8",)},
     footprint=along(channels=by_channels), onto=2, instructions=(5.2, 0),
-    kernel=Kernel("conv2d_transpose_s8.h", "conv2d_transpose_s8", record=conv2d_transpose.Conv2dTranspose,
+    kernel=Kernel("conv2d_transpose_s8.h", "conv2d_transpose_s8", record=Conv2d,
                   parameters=conv2d_transpose.parameters, scratch=scratch, in_place=(2,), split=(1,), operands=3,
                   views=(0, 2), gives_view=True),
 ))  # fmt: skip
