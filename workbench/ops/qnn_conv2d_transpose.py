@@ -23,6 +23,11 @@ def scratch(dy: TensorType, w: TensorType, *_: TensorType, groups: int, **__: An
     return 4 * w.shape[0] // groups * prod(w.shape[2:])
 
 
+def by_rows(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint:
+    filter_bytes = scratch(dy, w, **attrs)
+    return replace(conv2d_transpose.by_rows(tile, dy, w, *onto, **attrs), scratch=lambda count: filter_bytes)
+
+
 def by_channels(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint | Refusal:
     needs = conv2d_transpose.by_channels(tile, dy, w, *onto, **attrs)
     if isinstance(needs, Refusal):
@@ -46,7 +51,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.conv2d_transpose", infer=conv2d_transpose.infer, evaluate=evaluate, within=sums(evaluate),
     samples=samples, macs=conv2d_transpose.macs, attrs=get("nn.conv2d_transpose").attrs, dtypes={1: ("int8",)},
-    footprint=along(channels=by_channels), onto=2, instructions=(5.2, 0),
+    footprint=along(rows=by_rows, channels=by_channels), onto=2, instructions=(5.2, 0),
     kernel=Kernel("conv2d_transpose_s8.h", "conv2d_transpose_s8", record=Conv2d,
                   parameters=conv2d_transpose.parameters, scratch=scratch, in_place=(2,), split=(1,), operands=3,
                   views=(0, 2), gives_view=True),

@@ -32,7 +32,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="qnn.through_clip", infer=infer, evaluate=evaluate, samples=samples, dtypes={1: ("bit",)},
-    footprint=each_alone(0, axes=("channels",)),
+    footprint=each_alone(0, axes=("rows", "channels")),
     kernel=Kernel("through_clip_s8.h", "through_clip_s8", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
                   gives_view=True),
     instructions=(0, 8),
