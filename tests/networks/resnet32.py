@@ -1,7 +1,9 @@
 """resnet32: three residual stages for 32×32 colour images, what most people begin with. A file as users write one.
 
-x ── conv 3×3 ─ relu ─ conv 3×3 ── + ── relu        a stage; where it halves the image, the first convolution has
-└──────────── (conv 1×1) ──────────┘                stride 2 and the other branch a strided 1×1 projection
+    x ── conv 3×3 ─ relu ─ conv 3×3 ── + ── relu        a stage; where it halves the image, the first convolution has
+    └──────────── (conv 1×1) ──────────┘                stride 2 and the other branch a strided 1×1 projection
+
+Its first values and gradients, of 16 channels, are large; behind stage3 nearly nothing is.
 """
 
 from workbench.frontends.layers import Network
