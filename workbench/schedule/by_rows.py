@@ -16,7 +16,7 @@ from workbench.ir.types import BY_ROWS
 from workbench.schedule.cascade import cascade
 from workbench.schedule.region import cascade_of, region_node
 from workbench.schedule.stages import can
-from workbench.schedule.takeovers import runs_over
+from workbench.schedule.takeovers import over_image
 
 Pair = tuple[str, str]  # an image, and the result that goes over it
 
@@ -69,26 +69,28 @@ def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()
             region = node if node.body else _alone(graph, node)
             results = tuple(at for at, name in enumerate(region.results) if name in by_rows)
             dying = [name for name in dict.fromkeys(region.operands) if name in by_rows and last(name) == index]
-            over = _takeovers(graph, region, [region.results[at] for at in results], dying)
-            node = replace(region, attrs={**region.attrs, "by_rows": results}, over=over)
+            over, apart = _takeovers(graph, region, [region.results[at] for at in results], dying)
+            node = replace(region, attrs={**region.attrs, "by_rows": results, "apart": apart}, over=over)
         nodes.append(node)
     types = {name: kind.in_layout(BY_ROWS) if name in by_rows else kind for name, kind in graph.types.items()}
     return replace(graph, nodes=tuple(nodes), types=types)
 
 
-def _takeovers(graph: Graph, region: Node, results: list[str], dying: list[str]) -> tuple[str, ...]:
-    """Node.over of a region: the largest result first, each over an image of its own."""
+def _takeovers(
+    graph: Graph, region: Node, results: list[str], dying: list[str]
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Node.over of a region, and which results are apart: the largest first, each over an image of its own."""
     plan = cascade_of(**region.attrs)
     inner = dict(zip(region.operands, region.region_body.inputs, strict=True))
     inner |= dict(zip(region.results, region.region_body.outputs, strict=True))
     over = {}
     for result in sorted(results, key=lambda name: -graph.types[name].bytes):
-        fits = (name for name in dying if graph.types[result].bytes <= graph.types[name].bytes)
-        taken = next((name for name in fits if runs_over(plan, inner[name], inner[result])), None)
-        if taken:
-            over[result] = taken
-            dying = [name for name in dying if name != taken]
-    return tuple(over.get(name, "") for name in region.results) if over else ()
+        for name in [name for name in dying if graph.types[result].bytes <= graph.types[name].bytes]:
+            if found := over_image(plan, inner[name], inner[result]):
+                plan, over[result] = found, name
+                dying = [other for other in dying if other != name]
+                break
+    return tuple(over.get(name, "") for name in region.results) if over else (), plan.apart
 
 
 def _alone(graph: Graph, node: Node) -> Node:

@@ -16,7 +16,7 @@ from workbench.schedule.by_rows import Pair, movable
 from workbench.schedule.cascade import cascade
 from workbench.schedule.fusing import fused_everywhere
 from workbench.schedule.stages import can
-from workbench.schedule.takeovers import begun, runs_over
+from workbench.schedule.takeovers import begun, over_image
 
 IMPOSSIBLE = 1 << 60  # bytes
 Body = tuple[Graph, tuple[str, ...], tuple[str, ...]]  # a sub-graph, and its operands and results
@@ -174,7 +174,11 @@ class Segments:
         plan = cascade(body[0], axis, 1)
         if isinstance(plan, Refusal):
             return None
-        over = next((pair for pair in pairs if axis == "channels" or runs_over(plan, *pair)), ())
+        over: Pair | tuple[()] = ()
+        for pair in pairs:
+            if found := plan if axis == "channels" else over_image(plan, *pair):
+                plan, over = found, pair
+                break
         live += plan.scratch - (self._pieces[over[1]].bytes if over else 0)
         if live >= self.limit or (len(members) < 2 and not over):
             return None
