@@ -25,9 +25,9 @@ from workbench.passes.in_place import work_in_place
 from workbench.passes.pipeline import run_passes_with
 from workbench.passes.regions import regions
 from workbench.plan.memory import plan_memory
+from workbench.schedule._samples import residual_of_int8
 from workbench.schedule.by_rows import over_rows
 from workbench.schedule.cascade import Cascade, cascade
-from workbench.schedule._samples import residual_of_int8
 from workbench.schedule.takeovers import over_image, runs_over
 from workbench.study.check import check
 from workbench.training import train

@@ -54,7 +54,7 @@ def runs_over(plan: Cascade, image: str, result: str) -> bool:
 
 
 def over_image(plan: Cascade, image: str, result: str) -> Cascade | None:
-    """The cascade in which `result` may begin where `image` does: `plan`, or it with the result apart; None: neither."""
+    """The cascade in which `result` may begin where `image` does: `plan`, or it with the result apart; or None."""
     if runs_over(plan, image, result):
         return plan
     apart = tuple(sorted({*plan.apart, plan.body.outputs.index(result)}))
