@@ -11,8 +11,8 @@ from workbench.passes import Declined
 class Foreseen:
     """A later pass that changes what memory values take.
 
-    `keeps_nodes`: it only lets results take storage over. `reorders`: it only changes the order. `key`: what the pass is run by, and those
-    behind it that it looks ahead at; another pass of the same name has another key.
+    `keeps_nodes`: it only lets results take storage over. `reorders`: it only changes the order. `key`: what the pass
+    is run by, and those behind it that it looks ahead at; another pass of the same name has another key.
     """
 
     key: tuple[Callable[..., object], ...]

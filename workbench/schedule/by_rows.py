@@ -54,7 +54,8 @@ def _body(graph: Graph, node: Node) -> Graph:
 def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()) -> Graph:
     """The graph with these images row by row; a region writes its result over an image that dies in it where it may.
 
-    Of those `able` to lie so too, the ones follow that an elementwise node could then write such a result over.
+    Of those `able` to lie so too, the ones follow that an elementwise node could then write such a result over, and the
+    results that it could write over such an image.
     """
     last = graph.analysis.last_reader
     by_rows = set(by_rows)
@@ -63,6 +64,10 @@ def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()
             taken = [name for name in ops.get(node.op).can_take(node.operands) if last(name) == index]
             if not by_rows.intersection(taken):
                 by_rows.update([name for name in taken if name in able][:1])
+    for index, node in enumerate(graph.nodes):
+        taken = () if node.body else ops.get(node.op).can_take(node.operands)
+        if any(name in by_rows and last(name) == index for name in taken):
+            by_rows.update(name for name in node.results[:1] if name in able)
     nodes = []
     for index, node in enumerate(graph.nodes):
         if by_rows.intersection((*node.operands, *node.results)):

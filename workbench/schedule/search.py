@@ -10,10 +10,10 @@ peak is found by dynamic programming from left to right. Of the divisions of tha
 regions is taken.
 
 Later passes change what nodes need: an update fused with its gradient spares that, an order spares what waits. So a
-division of all and one whose regions by rows are of the forward alone are carried through all of them; the one that has
-the least peak in the end is taken, of equals the one whose tiles cost the fewest instructions. Regions at that peak are
-dropped where the rest needs no more without them, and so are those that spare least, as long as the peak stays. Then
-each region takes as many rows a step as fit below that peak.
+few divisions are carried through all of them (of all segments, of `plain` ones, of those of the forward alone); the one
+that has the least peak in the end is taken, of equals the one whose tiles cost the fewest instructions. Regions at that
+peak are dropped where the rest needs no more without them, and so are those that spare least, as long as the peak
+stays. Then each region takes as many rows a step as fit below that peak.
 
 A region may also write a result over the rows of an image that it reads no more (by_rows.py): then the two together
 take the bytes of the image alone.
@@ -91,7 +91,8 @@ def in_regions(graph: Graph, later: Later) -> Graph | Refusal:
         cut = laid_out(graph, chosen, segments.movable)
         return Division(tuple(chosen), cut, later.graph(cut))
 
-    choices = [divided(segments.among(members)) for members in (segments.rowwise, _forward(graph))]
+    plain = (segments.among(members, plain=True) for members in (segments.rowwise, _forward(graph)))
+    choices = [divided(among) for among in (segments, *plain)]
     found = [division(chosen) for at, chosen in enumerate(choices) if chosen and chosen not in choices[:at]]
     if not found:
         return Refusal(f"rows of no chain would lower the peak of {size(given)}")
@@ -138,8 +139,11 @@ def _without_idle(
 
 
 def overhead(plan: Cascade) -> int:
-    """Instructions that a cascade costs beyond those of its nodes as they are, estimated: for each tile the calls of its
-    stages, and what they prepare in their scratch (filters made wider), about an instruction a byte."""
+    """Instructions that a cascade costs beyond those of its nodes as they are, estimated.
+
+    For each tile: the calls of its stages, and what these prepare in their scratch (filters made wider), an instruction
+    a byte.
+    """
     tiles = -(-plan.extent // plan.step) * plan.batch
     return (tiles - 1) * sum(CALL + stage.needs.scratch(plan.step) for stage in plan.stages if stage.needs.code)
 

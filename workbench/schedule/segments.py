@@ -14,10 +14,10 @@ from workbench.ir.kernel import Axis, Footprint, Refusal, Tile
 from workbench.ir.liveness import live_bytes
 from workbench.ops.fused_update import fused_name
 from workbench.schedule.by_rows import Pair, movable
-from workbench.schedule.cascade import cascade
+from workbench.schedule.cascade import Cascade, cascade
 from workbench.schedule.fusing import fused_everywhere
 from workbench.schedule.stages import can
-from workbench.schedule.takeovers import begun, over_image
+from workbench.schedule.takeovers import begun, over_image, runs_over
 
 IMPOSSIBLE = 1 << 60  # bytes
 Body = tuple[Graph, tuple[str, ...], tuple[str, ...]]  # a sub-graph, and its operands and results
@@ -48,6 +48,7 @@ class Segments:
     `fused_away`: values that are never stored, except as the result of a region. `alone`: the same nodes, results over
     operands as later passes have it. `live`: bytes alive while each node runs by itself, as it does in `alone`; a node
     without a kernel cannot. `movable`: images that can lie row by row. `rowwise`: nodes that can be members by rows.
+    `plain`: all of these between the ends of a region by rows are its members, and no result lies apart.
     """
 
     def __init__(self, graph: Graph, alone: Graph, longest: int, limit: int, fused_away: frozenset[str]) -> None:
@@ -64,22 +65,23 @@ class Segments:
             for node in graph.nodes
         ]
         self._makers = [_set_of(known.maker.get(name) for name in node.operands) for node in graph.nodes]
-        self._known: dict[tuple[int, int, int, Axis], Segment | None] = {}
+        self._known: dict[tuple[object, ...], Segment | None] = {}
         self.rowwise = frozenset(index for index, node in enumerate(graph.nodes) if self._may_join(node))
-        self._take(self.rowwise)
+        self._take(self.rowwise, plain=False)
 
-    def _take(self, rowwise: frozenset[int]) -> None:
-        self.rowwise, self._rowwise_at = rowwise, sorted(rowwise)
+    def _take(self, rowwise: frozenset[int], plain: bool) -> None:
+        self.rowwise, self._rowwise_at, self.plain = rowwise, sorted(rowwise), plain
         self._from: dict[int, list[Segment]] = {}
 
-    def among(self, nodes: Set[int]) -> "Segments":
+    def among(self, nodes: Set[int], plain: bool = False) -> "Segments":
         """The same, by rows with these nodes as members alone, of those that can be; what is found out is shared."""
         other = copy(self)
-        other._take(self.rowwise & nodes)
+        other._take(self.rowwise & nodes, plain)
         return other
 
     def _may_join(self, node: Node) -> bool:
-        """Whether a node can work row by row, and a sum of all rows (a weight's gradient) takes no more than they do."""
+        """Whether a node can work row by row; what adds all rows up, a weight's gradient, if it takes no more than they
+        do."""
         needs, types = can(node, Tile("rows"), self.graph.types), self.graph.types
         if isinstance(needs, Refusal):
             return False
@@ -133,7 +135,9 @@ class Segments:
                 for other in bits(self._makers[index] & inside & ~with_it):
                     with_it |= connected[other]
                 connected.update(dict.fromkeys(bits(with_it), with_it))
-                if with_it != inside and with_it & 1 << begin and (segment := self._among(begin, index + 1, with_it)):
+                if self.plain or with_it == inside or not with_it >> begin & 1:
+                    continue
+                if segment := self._among(begin, index + 1, with_it):
                     yield segment
             elif depends & inside:
                 after.append(index)
@@ -203,7 +207,7 @@ class Segments:
         self, begin: int, end: int, members: list[int], before: list[int], after: list[int], inside: int,
         axis: Axis,
     ) -> Segment | None:  # fmt: skip
-        key = begin, end, inside, axis
+        key = begin, end, inside, axis, self.plain and axis == "rows"
         if key not in self._known:
             self._known[key] = self._new(begin, end, members, before, after, inside, axis)
         return self._known[key]
@@ -226,7 +230,7 @@ class Segments:
             return None
         over: Pair | tuple[()] = ()
         for pair in pairs:
-            if found := plan if axis == "channels" else over_image(plan, *pair):
+            if found := plan if axis == "channels" else self._over(plan, pair):
                 plan, over = found, pair
                 break
         live += plan.scratch - (self._pieces[over[1]].bytes if over else 0)
@@ -246,6 +250,9 @@ class Segments:
                 if not self._read[x] & ~done and self._root[x] in self._pieces and not self._lasts(self._root[x])
             ]
         )
+
+    def _over(self, plan: Cascade, pair: Pair) -> Cascade | None:
+        return over_image(plan, *pair) if not self.plain or runs_over(plan, *pair) else None
 
     def _works_in_place(self, index: int) -> bool:
         node = self.graph.nodes[index]
