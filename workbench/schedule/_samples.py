@@ -110,6 +110,17 @@ def stem_of_int8(build: Builder) -> Values:
     return (x,)
 
 
+def residual_of_int8(build: Builder) -> Values:
+    """An inverted bottleneck whose sum may overwrite, row by row, the image that it begins at and adds."""
+    x = y = build.input("x", (1, 3, 9, 5), "int8")
+    for label, (channels, kernel, groups) in enumerate(((6, 1, 1), (6, 3, 6), (3, 1, 1))):
+        w = build.input(f"w{label}", (channels, y.shape[1] // groups, kernel, kernel), "int8")
+        b, m = build.input(f"b{label}", (channels,), "int32"), build.input(f"m{label}", (2, channels), "int32")
+        y = build.op("qnn.conv2d", y, w, b, m, channels=channels, groups=groups, kernel_size=(kernel,) * 2,
+                     padding=(kernel // 2,) * 4, x_scale=0.04, y_scale=0.04)  # fmt: skip
+    return (build.op("qnn.add", x, y, a_scale=0.04, b_scale=0.04, y_scale=0.05),)
+
+
 def sum_of_int8(build: Builder) -> Values:
     """Two images added: the result may overwrite either of them, stripe by stripe or as a whole."""
     a, b = (build.input(name, (1, 3, 5, 4), "int8") for name in "ab")
@@ -255,6 +266,7 @@ BY_ROWS: Cases = (
     *((through_pooling, 1), (block_of_int8, 1), (block_of_int8, 2)),
     *((clipped_beside, 1), (clipped_beside, 2)),
     *((stem_of_int8, 1), (stem_of_int8, 2), (sum_of_int8, 1), (sum_of_int8, 3)),
+    *((residual_of_int8, 1), (residual_of_int8, 2)),
     *((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2)),
     *((column_of_int8, 1), (column_of_int8, 2), (through_clips, 1), (through_clips, 3)),
     *((done_early, 1), (done_early, 2), (pooled_of_int8, 1), (pooled_of_int8, 2)),
