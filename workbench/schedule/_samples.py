@@ -6,7 +6,12 @@ from typing import Any
 from workbench.ir.build import Builder, Value, Values
 from workbench.ir.kernel import Axis
 from workbench.ir.op import Attrs
-from workbench.schedule._samples_of_int8 import through_layers_of_int8, through_residual_of_int8
+from workbench.schedule._samples_of_int8 import (
+    gated,
+    gated_of_int8,
+    through_layers_of_int8,
+    through_residual_of_int8,
+)
 from workbench.schedule._samples_of_pooling import (
     averaged,
     averaged_of_int8,
@@ -247,6 +252,7 @@ BY_ROWS: Cases = (
     *((through_layers_of_int8, 1), (through_layers_of_int8, 2), (through_layers_of_int8, 3)),
     *((through_residual_of_int8, 1), (through_residual_of_int8, 2), (through_residual_of_int8, 3)),
     *((averaged, 1), (averaged, 2), (averaged_of_int8, 1), (averaged_of_int8, 3)),
+    *((gated, 2), (gated_of_int8, 1), (gated_of_int8, 3)),
     *((through_averages, 1), (through_averages, 2), (through_averages, 5)),
 )
 BY_CHANNELS: Cases = (

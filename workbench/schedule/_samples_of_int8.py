@@ -41,3 +41,21 @@ def through_residual_of_int8(build: Builder) -> Values:
     biases = (build.sum(each, axis=(0, 2, 3)) for each in (shortcut, g))
     w = build.input("w3", (5, 3, 3, 3), "int8")
     return *biases, build.op("qnn.conv2d_transpose", g, w, onto, **halved, **window)
+
+
+def gated(build: Builder) -> Values:
+    """A difference of two images, times a gate a channel."""
+    a, b = (build.input(name, (2, 3, 5, 4)) for name in "ab")
+    return (build.multiply(build.input("gate", (2, 3, 1, 1)), build.subtract(a, b)),)
+
+
+def gated_of_int8(build: Builder) -> Values:
+    """Real numbers to int8 and to another scale, less an image, times a gate a channel, and back; with masks."""
+    q, first = build.results("qnn.quantize", build.input("a", (2, 3, 5, 4)), scale=0.01, zero_point=-7, mask=True)
+    attrs: dict[str, Any] = {"y_scale": 0.02, "y_zero_point": 4, "mask": True}
+    x, second = build.results("qnn.requantize", q, x_scale=0.01, x_zero_point=-7, **attrs)
+    pair: dict[str, Any] = {"a_scale": 0.02, "a_zero_point": 4, "b_scale": 0.02, "b_zero_point": 1, **attrs}
+    less, third = build.results("qnn.subtract", x, build.input("b", (2, 3, 5, 4), "int8"), **pair)
+    gate = build.input("gate", (1, 3, 1, 1), "int8")
+    y, fourth = build.results("qnn.multiply", less, gate, form="tflite", **pair)
+    return first, second, third, fourth, build.op("qnn.dequantize", y, scale=0.02, zero_point=4)
