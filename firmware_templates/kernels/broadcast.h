@@ -9,3 +9,8 @@ enum { WB_PLUS, WB_MINUS, WB_TIMES };
 typedef struct {
     int n[4], a[4], b[4];
 } wb_broadcast;
+
+/* Along which axes of an image an operand moves: 1, or 0 where it has one element there. */
+typedef struct {
+    int image, channel, row, column;
+} wb_moves;

@@ -2,26 +2,22 @@
 #pragma once
 #include "broadcast.h"
 
+/* shape: of y. alike: a and b have it, too, and `loops` is not needed. a, b: for tiles of a result that has loops. */
 typedef struct {
-    int how;
-    wb_broadcast loops;
-} wb_two_f32;
-
-/* alike: a and b are of this shape, too, and `loops` is not needed. */
-typedef struct {
-    int alike;
+    int how, alike;
     wb_shape shape;
     wb_broadcast loops;
-} wb_add_f32;
+    wb_moves a, b;
+} wb_two_f32;
 
 WB_KERNEL float wb_of_two_f32(int how, float a, float b)
 {
     return how == WB_PLUS ? a + b : how == WB_MINUS ? a - b : a * b;
 }
 
-WB_KERNEL void broadcast_f32(wb_two_f32 p, const float *a, const float *b, float *y)
+/* y by its loops, at once. */
+WB_KERNEL void broadcast_f32(int how, wb_broadcast s, const float *a, const float *b, float *y)
 {
-    const wb_broadcast s = p.loops;
     for (int i = 0; i < s.n[0]; ++i)
         for (int j = 0; j < s.n[1]; ++j)
             for (int k = 0; k < s.n[2]; ++k, y += s.n[3]) {
@@ -29,24 +25,31 @@ WB_KERNEL void broadcast_f32(wb_two_f32 p, const float *a, const float *b, float
                 const float *other = b + (i * s.b[0] + j * s.b[1] + k * s.b[2]);
 #pragma GCC unroll 4
                 for (int l = 0; l < s.n[3]; ++l)
-                    y[l] = wb_of_two_f32(p.how, from[l * s.a[3]], other[l * s.b[3]]);
+                    y[l] = wb_of_two_f32(how, from[l * s.a[3]], other[l * s.b[3]]);
             }
 }
 
-WB_KERNEL void add_run_f32(int count, const float *a, const float *b, float *y)
+/* step_a, step_b: from element to element. */
+WB_KERNEL void of_two_run_f32(int how, int count, int step_a, int step_b, const float *a, const float *b, float *y)
 {
 #pragma GCC unroll 4
     for (int i = 0; i < count; ++i)
-        y[i] = a[i] + b[i];
+        y[i] = wb_of_two_f32(how, a[i * step_a], b[i * step_b]);
 }
 
-WB_KERNEL void add_f32(wb_add_f32 p, wb_tile t, wb_view_f32 a, wb_view_f32 b, wb_view_f32 y)
+WB_KERNEL const float *wb_moved_f32(wb_view_f32 x, wb_moves m, int n, int c, int r)
 {
-    if (!p.alike) {
-        broadcast_f32((wb_two_f32){ WB_PLUS, p.loops }, a.at, b.at, y.at);
+    return wb_row_of_f32(x, m.image ? n : 0, m.channel ? c : 0, m.row ? r : 0);
+}
+
+WB_KERNEL void of_two_f32(wb_two_f32 p, wb_tile t, wb_view_f32 a, wb_view_f32 b, wb_view_f32 y)
+{
+    if (!p.alike && wb_is_everything(t, p.shape)) {
+        broadcast_f32(p.how, p.loops, a.at, b.at, y.at);
         return;
     }
-    const wb_runs_in_tile runs = wb_runs_f32(t, p.shape.columns, WB_ALL_IMAGES, a, b, y);
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.shape.columns, p.alike ? WB_ALL_IMAGES : WB_A_ROW, a, b, y);
     WB_FOR_RUNS(runs, t, n, c, r)
-        add_run_f32(runs.length, wb_row_of_f32(a, n, c, r), wb_row_of_f32(b, n, c, r), wb_row_of_f32(y, n, c, r));
+        of_two_run_f32(p.how, runs.length, p.a.column, p.b.column, wb_moved_f32(a, p.a, n, c, r),
+                       wb_moved_f32(b, p.b, n, c, r), wb_row_of_f32(y, n, c, r));
 }

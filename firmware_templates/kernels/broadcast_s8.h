@@ -10,18 +10,14 @@ typedef struct {
     int a_m, a_shift, b_m, b_shift, m, shift;
 } wb_pair_s8;
 
+/* shape: of y. alike: a and b have it, too, and `loops` is not needed. a, b: for tiles of a result that has loops. */
 typedef struct {
     wb_pair_s8 pair;
-    wb_broadcast loops;
-} wb_two_s8;
-
-/* alike: a and b are of this shape, too, and `loops` is not needed. */
-typedef struct {
     int alike;
     wb_shape shape;
-    wb_pair_s8 pair;
     wb_broadcast loops;
-} wb_add_s8;
+    wb_moves a, b;
+} wb_two_s8;
 
 WB_KERNEL int8_t wb_of_two_s8(wb_pair_s8 q, int a, int b, uint32_t *mask, int bit)
 {
@@ -39,46 +35,55 @@ WB_KERNEL int8_t wb_of_two_s8(wb_pair_s8 q, int a, int b, uint32_t *mask, int bi
     return wb_clip_s8(q.low, q.high, q.zero_y + wb_times_tflite(both, q.m, q.shift), mask, bit);
 }
 
-WB_KERNEL void broadcast_s8(wb_two_s8 p, const int8_t *a, const int8_t *b, int8_t *y, uint32_t *restrict mask)
+/* y by its loops, at once. */
+WB_KERNEL void broadcast_s8(wb_pair_s8 q, wb_broadcast s, const int8_t *a, const int8_t *b, int8_t *y,
+                            uint32_t *restrict mask)
 {
-    const wb_broadcast s = p.loops;
     int bit = 0;
-    wb_none_pass(s.n[0] * s.n[1] * s.n[2] * s.n[3], mask);
     for (int i = 0; i < s.n[0]; ++i)
         for (int j = 0; j < s.n[1]; ++j)
             for (int k = 0; k < s.n[2]; ++k) {
                 const int8_t *from = a + (i * s.a[0] + j * s.a[1] + k * s.a[2]);
                 const int8_t *other = b + (i * s.b[0] + j * s.b[1] + k * s.b[2]);
                 for (int l = 0; l < s.n[3]; ++l, ++bit)
-                    y[bit] = wb_of_two_s8(p.pair, from[l * s.a[3]], other[l * s.b[3]], mask, bit);
+                    y[bit] = wb_of_two_s8(q, from[l * s.a[3]], other[l * s.b[3]], mask, bit);
             }
 }
 
-/* Elements whose bits of the mask, zero before, begin at `bit`. What the zero points of a WB_ROUNDED sum add is one number. */
-WB_KERNEL void add_run_s8(wb_pair_s8 q, int count, const int8_t *a, const int8_t *b, int8_t *y, uint32_t *restrict mask,
-                          int bit)
+/* Elements whose bits of the mask, zero before, begin at `bit`; step_a, step_b: from one to the next. What the zero points
+ * of a WB_ROUNDED sum add is one number. */
+WB_KERNEL void of_two_run_s8(wb_pair_s8 q, int count, int step_a, int step_b, const int8_t *a, const int8_t *b, int8_t *y,
+                             uint32_t *restrict mask, int bit)
 {
-    if (q.form != WB_ROUNDED) {
+    if (q.form != WB_ROUNDED || q.how == WB_TIMES) {
         for (int i = 0; i < count; ++i)
-            y[i] = wb_of_two_s8(q, a[i], b[i], mask, bit + i);
+            y[i] = wb_of_two_s8(q, a[i * step_a], b[i * step_b], mask, bit + i);
         return;
     }
-    const int half = (1 << (q.shift - 1)) - q.zero_a * q.a_m - q.zero_b * q.b_m;
-    for (int i = 0; i < count; ++i)
-        y[i] = wb_clip_s8(q.low, q.high, q.zero_y + ((a[i] * q.a_m + b[i] * q.b_m + half) >> q.shift), mask, bit + i);
+    const int of_b = q.how == WB_PLUS ? q.b_m : -q.b_m;
+    const int half = (1 << (q.shift - 1)) - q.zero_a * q.a_m - q.zero_b * of_b;
+    for (int i = 0; i < count; ++i) {
+        const int sum = a[i * step_a] * q.a_m + b[i * step_b] * of_b + half;
+        y[i] = wb_clip_s8(q.low, q.high, q.zero_y + (sum >> q.shift), mask, bit + i);
+    }
 }
 
-WB_KERNEL void add_s8(wb_add_s8 p, wb_tile t, wb_view_s8 a, wb_view_s8 b, wb_view_s8 y, uint32_t *restrict mask)
+WB_KERNEL const int8_t *wb_moved_s8(wb_view_s8 x, wb_moves m, int n, int c, int r)
 {
-    if (!p.alike) {
-        broadcast_s8((wb_two_s8){ p.pair, p.loops }, a.at, b.at, y.at, mask);
-        return;
-    }
+    return wb_row_of_s8(x, m.image ? n : 0, m.channel ? c : 0, m.row ? r : 0);
+}
+
+WB_KERNEL void of_two_s8(wb_two_s8 p, wb_tile t, wb_view_s8 a, wb_view_s8 b, wb_view_s8 y, uint32_t *restrict mask)
+{
     if (wb_is_everything(t, p.shape))
         wb_none_pass(wb_row_in(p.shape, t.image_end, 0, 0), mask);
-    const int joined = mask ? wb_joined_in(t, p.shape) : WB_ALL_IMAGES;
+    if (!p.alike && wb_is_everything(t, p.shape)) {
+        broadcast_s8(p.pair, p.loops, a.at, b.at, y.at, mask);
+        return;
+    }
+    const int joined = !p.alike ? WB_A_ROW : mask ? wb_joined_in(t, p.shape) : WB_ALL_IMAGES;
     const wb_runs_in_tile runs = wb_runs_s8(t, p.shape.columns, joined, a, b, y);
     WB_FOR_RUNS(runs, t, n, c, r)
-        add_run_s8(p.pair, runs.length, wb_row_of_s8(a, n, c, r), wb_row_of_s8(b, n, c, r), wb_row_of_s8(y, n, c, r), mask,
-                   wb_row_in(p.shape, n, c, r));
+        of_two_run_s8(p.pair, runs.length, p.a.column, p.b.column, wb_moved_s8(a, p.a, n, c, r),
+                      wb_moved_s8(b, p.b, n, c, r), wb_row_of_s8(y, n, c, r), mask, wb_row_in(p.shape, n, c, r));
 }

@@ -1,7 +1,7 @@
 /* quantize_s8.h - real numbers to int8, rounded to nearest and clipped, and back. */
 #pragma once
-#include "reals.h"
 #include "requantize_s8.h"
+#include "tiles.h"
 
 /* To the nearest whole number, ties to even; saturates. What is no number counts as 0. */
 WB_KERNEL int wb_nearest(float x)
@@ -19,10 +19,17 @@ WB_KERNEL int wb_nearest(float x)
 
 /* per_scale: 1 / scale. */
 typedef struct {
-    int count, form;
+    wb_shape shape;
+    int form;
     float scale, per_scale;
     int zero;
 } wb_quantize;
+
+typedef struct {
+    wb_shape shape;
+    float scale;
+    int zero;
+} wb_dequantize;
 
 WB_KERNEL int quantize_rounded_s8(wb_quantize p, float x)
 {
@@ -39,17 +46,36 @@ WB_KERNEL int quantize_tflite_s8(wb_quantize p, float x)
     return wb_min(wb_max(whole + away, -65536), 65536);
 }
 
-WB_KERNEL void quantize_s8(wb_quantize p, const float *restrict x, int8_t *restrict y, uint32_t *restrict mask)
+/* Elements whose bits of the mask, zero before, begin at `bit`. */
+WB_KERNEL void quantize_run_s8(wb_quantize p, int count, const float *restrict x, int8_t *restrict y,
+                               uint32_t *restrict mask, int bit)
 {
-    wb_none_pass(p.count, mask);
-    for (int i = 0; i < p.count; ++i) {
+    for (int i = 0; i < count; ++i) {
         const int whole = p.form == WB_TFLITE ? quantize_tflite_s8(p, x[i]) : quantize_rounded_s8(p, x[i]);
-        y[i] = wb_clip_s8(-128, 127, whole + p.zero, mask, i);
+        y[i] = wb_clip_s8(-128, 127, whole + p.zero, mask, bit + i);
     }
 }
 
-WB_KERNEL void dequantize_s8(wb_reals p, const int8_t *restrict x, float *restrict y)
+WB_KERNEL void quantize_s8(wb_quantize p, wb_tile t, wb_view_f32 x, wb_view_s8 y, uint32_t *restrict mask)
 {
-    for (int i = 0; i < p.count; ++i)
-        y[i] = wb_real(p, 0, x, i);
+    if (wb_is_everything(t, p.shape))
+        wb_none_pass(wb_row_in(p.shape, t.image_end, 0, 0), mask);
+    const int joined = mask ? wb_joined_in(t, p.shape) : WB_ALL_IMAGES;
+    const wb_runs_in_tile runs = wb_runs_s8(t, p.shape.columns, wb_min(joined, wb_joined_f32(t, p.shape.columns, x)), y, y, y);
+    WB_FOR_RUNS(runs, t, n, c, r)
+        quantize_run_s8(p, runs.length, wb_row_of_f32(x, n, c, r), wb_row_of_s8(y, n, c, r), mask,
+                        wb_row_in(p.shape, n, c, r));
+}
+
+WB_KERNEL void dequantize_run_s8(wb_dequantize p, int count, const int8_t *restrict x, float *restrict y)
+{
+    for (int i = 0; i < count; ++i)
+        y[i] = (float)(x[i] - p.zero) * p.scale;
+}
+
+WB_KERNEL void dequantize_s8(wb_dequantize p, wb_tile t, wb_view_s8 x, wb_view_f32 y)
+{
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.shape.columns, wb_joined_s8(t, p.shape.columns, x), y, y, y);
+    WB_FOR_RUNS(runs, t, n, c, r)
+        dequantize_run_s8(p, runs.length, wb_row_of_s8(x, n, c, r), wb_row_of_f32(y, n, c, r));
 }

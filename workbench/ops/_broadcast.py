@@ -11,7 +11,9 @@ from typing import Any
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
+from workbench.ir.kernel import Footprint, Reach, Refusal, Tile, at_once
 from workbench.ir.types import Ints, TensorType
+from workbench.ops._parameters import Shape
 
 LOOPS = 4  # that kernels/broadcast.h has
 
@@ -26,11 +28,25 @@ class Broadcast:
 
 
 @dataclass(frozen=True)
+class Moves:
+    """wb_moves: along which axes of an image an operand moves, and does not repeat its one element."""
+
+    image: bool
+    channel: bool
+    row: bool
+    column: bool
+
+
+@dataclass(frozen=True)
 class Two:
-    """wb_two_f32: the operation by its name in C, and the loops."""
+    """wb_two_f32: the operation by its name in C, the result's shape, and how both operands are read."""
 
     how: str
+    alike: bool
+    shape: Shape
     loops: Broadcast
+    a: Moves
+    b: Moves
 
 
 def shape_of_both(what: str, a: TensorType, b: TensorType) -> tuple[int, ...]:
@@ -72,6 +88,27 @@ def broadcast(shape: Ints, a: Ints, b: Ints) -> Broadcast:
 
 def loops_of_both(a: TensorType, b: TensorType) -> Broadcast:
     return broadcast(shape_of_both("broadcast", a, b), a.shape, b.shape)
+
+
+def both_read(a: TensorType, b: TensorType) -> dict[str, Any]:
+    """The fields of wb_two_f32, and of wb_two_s8, that say how the operands are read."""
+    y = TensorType(shape_of_both("broadcast", a, b) if a.shape != b.shape else a.shape, layout=a.layout)
+    moves = {name: Moves(*(m == n for m, n in zip(x.as_images, y.as_images, strict=True)))
+             for name, x in (("a", a), ("b", b))}  # fmt: skip
+    return {"alike": a.shape == b.shape, "shape": Shape(*y.as_images[1:]), "loops": loops_of_both(a, b), **moves}
+
+
+def by_tiles(tile: Tile, a: TensorType, b: TensorType, **_: Any) -> Footprint | Refusal:
+    """`Op.footprint`: by rows; an operand that is repeated along them is there whole."""
+    if tile.axis != "rows":
+        return at_once(tile)
+    if a.rank != 4:
+        return Refusal("works by tiles on images only")
+    shape = shape_of_both("broadcast", a, b)
+    tiled = [at for at, x in enumerate((a, b)) if x.shape == shape]
+    if not tiled or any(x.shape[2] != 1 and x.shape != shape for x in (a, b)):
+        return Refusal("works by tiles on operands that are as large as the result, or of one row")
+    return Footprint({at: Reach() for at in tiled}, shape[2])
 
 
 def ties_of_both(a: TensorType, b: TensorType, **_: Any) -> tuple[dict[int, str], ...]:

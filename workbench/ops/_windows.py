@@ -1,9 +1,12 @@
 """Sliding windows over NCHW images, shared by convolutions and poolings; padding is (top, left, bottom, right)."""
 
+from typing import Any
+
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.types import Ints
+from workbench.ir.kernel import Footprint, Reach, Refusal, Tile
+from workbench.ir.types import Ints, TensorType
 
 
 def output_size(
@@ -57,3 +60,17 @@ def scatter(patches: np.ndarray, size: Ints, strides: Ints, padding: Ints, dilat
                 x : x + strides[1] * (columns - 1) + 1 : strides[1],
             ] += patches[..., ky, kx]
     return np.ascontiguousarray(image[:, :, top : top + size[0], left : left + size[1]])
+
+
+def of_windows(tile: Tile, x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, **_: Any) -> Footprint:
+    """The footprint by rows of a pooling."""
+    return Footprint({0: Reach(strides[0], -padding[0], pool_size[0] - 1 - padding[0])})
+
+
+def through_windows(
+    tile: Tile, dy: TensorType, *_: TensorType, pool_size: Ints, strides: Ints, padding: Ints, **__: Any
+) -> Footprint | Refusal:
+    """`Op.footprint` of a pooling's gradient, which treats each channel by itself."""
+    if tile.axis == "rows":
+        return Footprint({0: Reach(1, padding[0] - pool_size[0] + 1, padding[0], strides[0])})
+    return Footprint({0: Reach()}) if tile.of == (0,) else Refusal("is not the first to make channels")

@@ -1,17 +1,15 @@
 """add: y = a + b, each axis as long in both or 1 in one (see _broadcast); also how gradients that meet are summed."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
-from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile, each_alone
+from workbench.ir.kernel import Kernel
 from workbench.ir.op import Int8Form, Op, Sample, register
 from workbench.ir.types import TensorType
-from workbench.ops._broadcast import SHAPES, Broadcast, loops_of_both, shape_of_both, summed_to, ties_of_both
-from workbench.ops._parameters import Shape
+from workbench.ops._broadcast import SHAPES, Two, both_read, by_tiles, shape_of_both, summed_to, ties_of_both
 
 
 def infer(a: TensorType, b: TensorType) -> TensorType:
@@ -36,22 +34,8 @@ def grad_b(build: Builder, dy: Value, a: Value, b: Value, **_: Any) -> Value:
     return summed_to(build, dy, b)
 
 
-@dataclass(frozen=True)
-class Add:
-    """wb_add_f32."""
-
-    alike: bool
-    shape: Shape
-    loops: Broadcast
-
-
-def parameters(a: TensorType, b: TensorType) -> Add:
-    return Add(a.shape == b.shape, Shape(*infer(a, b).as_images[1:]), loops_of_both(a, b))
-
-
-def by_tiles(tile: Tile, a: TensorType, b: TensorType, **_: Any) -> Footprint | Refusal:
-    """`Op.footprint` of a sum: by rows, of operands of one shape."""
-    return each_alone(0, 1)(tile, a, b) if a.shape == b.shape else Refusal("works by tiles on operands of one shape")
+def parameters(a: TensorType, b: TensorType) -> Two:
+    return Two("WB_PLUS", **both_read(a, b))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -63,7 +47,7 @@ register(Op(
     name="add", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples,
     layouts="same", parameters={0: "constant", 1: "constant"}, adds=True, int8=Int8Form("of two", "qnn.add"),
     footprint=by_tiles,
-    kernel=Kernel("broadcast_f32.h", "add_f32", record=Add, parameters=parameters, in_place=(0, 1), views=(0, 1),
+    kernel=Kernel("broadcast_f32.h", "of_two_f32", record=Two, parameters=parameters, in_place=(0, 1), views=(0, 1),
                   gives_view=True),
     ties=ties_of_both, instructions=(0, 6.7),
 ))  # fmt: skip

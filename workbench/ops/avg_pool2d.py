@@ -10,23 +10,21 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel
+from workbench.ir.kernel import Kernel, along
 from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._in_order import in_order
-from workbench.ops._windows import output_size, scatter, windows
+from workbench.ops._parameters import Shape
+from workbench.ops._windows import of_windows, output_size, scatter, through_windows, windows
 
 
 @dataclass(frozen=True)
 class AvgPool2d:
-    """wb_avg_pool2d: images of x and of y, in all `planes` of each; windows, their strides and the padding before x."""
+    """wb_avg_pool2d: images of x and of y, windows, their strides and the padding before x."""
 
-    planes: int
-    in_height: int
-    in_width: int
-    out_height: int
-    out_width: int
+    x: Shape
+    y: Shape
     kh: int
     kw: int
     sh: int
@@ -71,10 +69,8 @@ def parameters(x: TensorType, **attrs: Any) -> AvgPool2d:
 def pooling(
     x: TensorType, y: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, count_include_pad: bool
 ) -> AvgPool2d:
-    (batch, channels, height, width), (_, _, rows, columns) = x.shape, y.shape
     (kh, kw), (sh, sw), (top, left, *_) = pool_size, strides, padding
-    planes = batch * channels
-    return AvgPool2d(planes, height, width, rows, columns, kh, kw, sh, sw, top, left, count_include_pad)
+    return AvgPool2d(Shape(*x.shape[1:]), Shape(*y.shape[1:]), kh, kw, sh, sw, top, left, count_include_pad)
 
 
 CASES: tuple[tuple[Ints, dict[str, Any]], ...] = (
@@ -126,13 +122,16 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 _ATTRS = {"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "count_include_pad": False}
 register(Op(
     name="nn.avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs=_ATTRS,
-    kernel=Kernel("avg_pool2d_f32.h", "avg_pool2d_f32", record=AvgPool2d, parameters=parameters),
+    footprint=along(rows=of_windows),
+    kernel=Kernel("avg_pool2d_f32.h", "avg_pool2d_f32", record=AvgPool2d, parameters=parameters, views=(0,),
+                  gives_view=True),
     ties=channelwise, int8=Int8Form("average"), instructions=(0, 2.7),
 ))  # fmt: skip
 register(Op(
     name="nn.avg_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, within=sums(evaluate_grad),
     grads=(grad_dy,), samples=samples_grad,
-    attrs={"size": REQUIRED, **_ATTRS},
-    kernel=Kernel("avg_pool2d_f32.h", "avg_pool2d_grad_f32", record=AvgPool2d, parameters=parameters_grad),
+    attrs={"size": REQUIRED, **_ATTRS}, footprint=through_windows,
+    kernel=Kernel("avg_pool2d_f32.h", "avg_pool2d_grad_f32", record=AvgPool2d, parameters=parameters_grad, views=(0,),
+                  gives_view=True),
     instructions=(0, 5.4),
 ))  # fmt: skip

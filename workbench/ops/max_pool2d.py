@@ -12,12 +12,12 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile, along
+from workbench.ir.kernel import Kernel, along
 from workbench.ir.op import REQUIRED, Arrays, Int8Form, Op, Sample, Types, channelwise, register
 from workbench.ir.ranges import Range, Ranges, same_bits, single, sums
 from workbench.ir.types import BITS, NUMPY, Ints, TensorType
 from workbench.ops._parameters import Shape
-from workbench.ops._windows import output_size, scatter, windows
+from workbench.ops._windows import of_windows, output_size, scatter, through_windows, windows
 
 
 def _argmax_dtype(pool_size: Ints) -> str:
@@ -99,12 +99,6 @@ def parameters(x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, 
     return MaxPool2d(Shape(*x.shape[1:]), Shape(x.shape[1], *size), kh, kw, sh, sw, pt, pl, place_bytes)
 
 
-def by_rows(
-    tile: Tile, x: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, **_: Any
-) -> Footprint | Refusal:
-    return Footprint({0: Reach(strides[0], -padding[0], pool_size[0] - 1 - padding[0])})
-
-
 CASES: tuple[tuple[Ints, dict[str, Any]], ...] = (
     ((1, 2, 4, 4), {"pool_size": (2, 2), "strides": (2, 2)}),
     ((2, 3, 5, 6), {"pool_size": (3, 2), "strides": (1, 2), "padding": (1, 0, 1, 1)}),
@@ -154,12 +148,6 @@ def parameters_of_grad(
     return MaxPool2d(x, y, kh, kw, sh, sw, pt, pl, BITS[argmax.dtype] // 8)
 
 
-def by_rows_of_grad(
-    tile: Tile, dy: TensorType, argmax: TensorType, *, pool_size: Ints, strides: Ints, padding: Ints, **_: Any
-) -> Footprint:
-    return Footprint({0: Reach(1, padding[0] - pool_size[0] + 1, padding[0], strides[0])})
-
-
 def samples_grad(rng: np.random.Generator) -> list[Sample]:
     cases = []
     for case in samples(rng)[: len(CASES)]:
@@ -174,7 +162,7 @@ register(Op(
     name="nn.max_pool2d", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     attrs={"pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0), "argmax": False},
     training={"argmax": True}, dtypes={0: ("float32", "int8")}, int8=Int8Form("unchanged"),
-    footprint=along(rows=by_rows),
+    footprint=along(rows=of_windows),
     kernel=Kernel("max_pool2d.h", {"float32": "max_pool2d_f32", "int8": "max_pool2d_s8"}, record=MaxPool2d,
                   parameters=parameters, views=(0,), gives_view=True, results=2),
     ties=channelwise, instructions=(0, 5.6),
@@ -183,7 +171,7 @@ register(Op(
     name="nn.max_pool2d_grad", infer=infer_grad, evaluate=evaluate_grad, within=sums(evaluate_grad),
     samples=samples_grad,
     attrs={"size": REQUIRED, "pool_size": REQUIRED, "strides": (1, 1), "padding": (0, 0, 0, 0)},
-    dtypes={1: ("int8", "int32")}, footprint=along(rows=by_rows_of_grad),
+    dtypes={1: ("int8", "int32")}, footprint=through_windows,
     kernel=Kernel("max_pool2d.h", "max_pool2d_grad_f32", record=MaxPool2d, parameters=parameters_of_grad, views=(0,),
                   gives_view=True),
     instructions=(0, 5.7),

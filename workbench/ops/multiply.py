@@ -8,7 +8,7 @@ from workbench.ir.build import Builder, Value
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import Int8Form, Op, Sample, register
 from workbench.ir.types import TensorType
-from workbench.ops._broadcast import SHAPES, Two, loops_of_both, shape_of_both, ties_of_both
+from workbench.ops._broadcast import SHAPES, Two, both_read, by_tiles, shape_of_both, ties_of_both
 
 
 def infer(a: TensorType, b: TensorType) -> TensorType:
@@ -28,7 +28,7 @@ def grad_b(build: Builder, dy: Value, a: Value, b: Value, **_: Any) -> Value:
 
 
 def parameters(a: TensorType, b: TensorType) -> Two:
-    return Two("WB_TIMES", loops_of_both(a, b))
+    return Two("WB_TIMES", **both_read(a, b))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -38,5 +38,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="multiply", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, ties=ties_of_both,
     parameters={0: "constant", 1: "constant"}, int8=Int8Form("of two", "qnn.multiply"),
-    kernel=Kernel("broadcast_f32.h", "broadcast_f32", record=Two, parameters=parameters, in_place=(0, 1)),
+    footprint=by_tiles,
+    kernel=Kernel("broadcast_f32.h", "of_two_f32", record=Two, parameters=parameters, in_place=(0, 1), views=(0, 1),
+                  gives_view=True),
 ))  # fmt: skip

@@ -17,10 +17,18 @@ from workbench.ir.build import Builder, Value, Values
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import REQUIRED, Arrays, Op, Sample, Types, register
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._broadcast import SHAPES, Broadcast, loops_of_both, shape_of_both, summed_to, ties_of_both
+from workbench.ops._broadcast import (
+    SHAPES,
+    Broadcast,
+    Moves,
+    both_read,
+    by_tiles,
+    shape_of_both,
+    summed_to,
+    ties_of_both,
+)
 from workbench.ops._parameters import Shape
 from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result
-from workbench.ops.add import by_tiles
 
 ROOM = 22  # bits of a multiplier: twice 255 times that fits into an int32,
 SHIFT = 23  # with half a unit besides: 2^(SHIFT - 1)
@@ -102,20 +110,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Two:
-    """wb_two_s8."""
+    """wb_two_s8: the pair, the result's shape, and how both operands are read."""
 
     pair: Pair
-    loops: Broadcast
-
-
-@dataclass(frozen=True)
-class Add:
-    """wb_add_s8."""
-
     alike: bool
     shape: Shape
-    pair: Pair
     loops: Broadcast
+    a: Moves
+    b: Moves
 
 
 def pair_of_sum(how: str, *, a_scale: float, a_zero_point: int, b_scale: float, b_zero_point: int, y_scale: float,
@@ -130,9 +132,8 @@ def pair_of_sum(how: str, *, a_scale: float, a_zero_point: int, b_scale: float, 
     return replace(pair, a_m=a_m, a_shift=a_shift, b_m=b_m, b_shift=b_shift, m=m, shift=shift)
 
 
-def parameters(a: TensorType, b: TensorType, **attrs: Any) -> Add:
-    shape = TensorType(shape_of_both("qnn.add", a, b))
-    return Add(a.shape == b.shape, Shape(*shape.as_images[1:]), pair_of_sum("WB_PLUS", **attrs), loops_of_both(a, b))
+def parameters(a: TensorType, b: TensorType, **attrs: Any) -> Two:
+    return Two(pair_of_sum("WB_PLUS", **attrs), **both_read(a, b))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -175,7 +176,7 @@ def grad_subtracted(build: Builder, dy: Value, a: Value, b: Value, *, y: Values,
 
 
 def parameters_of_difference(a: TensorType, b: TensorType, **attrs: Any) -> Two:
-    return Two(pair_of_sum("WB_MINUS", **attrs), loops_of_both(a, b))
+    return Two(pair_of_sum("WB_MINUS", **attrs), **both_read(a, b))
 
 
 register(Op(
@@ -183,7 +184,7 @@ register(Op(
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
     parameters={0: "constant", 1: "constant"},
     footprint=by_tiles,
-    kernel=Kernel("broadcast_s8.h", "add_s8", record=Add, parameters=parameters, in_place=(0, 1), views=(0, 1),
+    kernel=Kernel("broadcast_s8.h", "of_two_s8", record=Two, parameters=parameters, in_place=(0, 1), views=(0, 1),
                   gives_view=True, results=2),
     instructions=(0, 19),
 ))  # fmt: skip
@@ -192,6 +193,7 @@ register(Op(
     samples=broadcast_samples, ties=ties_of_both,
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
     parameters={0: "constant", 1: "constant"},
-    kernel=Kernel("broadcast_s8.h", "broadcast_s8", record=Two, parameters=parameters_of_difference, in_place=(0, 1),
-                  results=2),
+    footprint=by_tiles,
+    kernel=Kernel("broadcast_s8.h", "of_two_s8", record=Two, parameters=parameters_of_difference, in_place=(0, 1),
+                  views=(0, 1), gives_view=True, results=2),
 ))  # fmt: skip

@@ -11,12 +11,12 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel
+from workbench.ir.kernel import Kernel, along
 from workbench.ir.op import Arrays, Op, Sample, Types, channelwise, get, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import avg_pool2d
 from workbench.ops._quantized import ATTRS, Factor, check, clipped, factor_of, multiplied, multiplier, result
-from workbench.ops._windows import windows
+from workbench.ops._windows import of_windows, windows
 
 POOL = ("pool_size", "strides", "padding")
 
@@ -83,5 +83,7 @@ register(Op(
     name="qnn.avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
     attrs={**{key: get("nn.avg_pool2d").attrs[key] for key in POOL}, **ATTRS}, training={"mask": True},
     dtypes={0: ("int8",)}, instructions=(0, 3),
-    kernel=Kernel("avg_pool2d_s8.h", "avg_pool2d_s8", record=AvgPool2d, parameters=parameters, results=2),
+    footprint=along(rows=of_windows),
+    kernel=Kernel("avg_pool2d_s8.h", "avg_pool2d_s8", record=AvgPool2d, parameters=parameters, views=(0,),
+                  gives_view=True, results=2),
 ))  # fmt: skip

@@ -13,7 +13,7 @@ from workbench.ir.build import Builder, Value, Values
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import Arrays, Op, Sample, Types, register
 from workbench.ir.types import Ints, TensorType
-from workbench.ops._broadcast import loops_of_both, shape_of_both, ties_of_both
+from workbench.ops._broadcast import both_read, by_tiles, shape_of_both, ties_of_both
 from workbench.ops._quantized import FORMS, check, clipped, multiplied, multiplier, result
 from workbench.ops.qnn_add import ATTRS, Pair, Two, broadcast_samples
 
@@ -50,7 +50,7 @@ def parameters(a: TensorType, b: TensorType, *, a_scale: float, a_zero_point: in
     m, shift = multiplier(a_scale * b_scale / y_scale, form)
     low, high = clip
     pair = Pair("WB_TIMES", FORMS[form], a_zero_point, b_zero_point, y_zero_point, low, high, m=m, shift=shift)
-    return Two(pair, loops_of_both(a, b))
+    return Two(pair, **both_read(a, b))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -62,6 +62,7 @@ register(Op(
     name="qnn.multiply", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, ties=ties_of_both,
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",), 1: ("int8",)},
     parameters={0: "constant", 1: "constant"},
-    kernel=Kernel("broadcast_s8.h", "broadcast_s8", record=Two, parameters=parameters, in_place=(0, 1),
-                  results=2),
+    footprint=by_tiles,
+    kernel=Kernel("broadcast_s8.h", "of_two_s8", record=Two, parameters=parameters, in_place=(0, 1), views=(0, 1),
+                  gives_view=True, results=2),
 ))  # fmt: skip

@@ -11,20 +11,30 @@ from typing import Any
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel
+from workbench.ir.kernel import Kernel, each_alone
 from workbench.ir.op import REQUIRED, Arrays, Op, Sample, Types, channelwise, register
 from workbench.ir.types import TensorType
-from workbench.ops._quantized import FORMS, Reals, check, clipped, reals, result
+from workbench.ops._parameters import Shape, shaped
+from workbench.ops._quantized import FORMS, check, clipped, result
 
 
 @dataclass(frozen=True)
 class Quantize:
     """wb_quantize: one of the forms reads the scale, the other what is divided by it."""
 
-    count: int
+    shape: Shape
     form: str
     scale: float
     per_scale: float
+    zero: int
+
+
+@dataclass(frozen=True)
+class Dequantize:
+    """wb_dequantize."""
+
+    shape: Shape
+    scale: float
     zero: int
 
 
@@ -59,7 +69,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 
 def parameters(x: TensorType, *, scale: float, zero_point: int, form: str, mask: bool) -> Quantize:
-    return Quantize(x.elements, FORMS[form], scale, 1 / scale, zero_point)
+    return Quantize(shaped(x), FORMS[form], scale, 1 / scale, zero_point)
 
 
 def infer_back(x: TensorType, *, scale: float, zero_point: int) -> TensorType:
@@ -69,6 +79,10 @@ def infer_back(x: TensorType, *, scale: float, zero_point: int) -> TensorType:
 
 def evaluate_back(x: np.ndarray, *, scale: float, zero_point: int) -> np.ndarray:
     return (x.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+def parameters_back(x: TensorType, *, scale: float, zero_point: int) -> Dequantize:
+    return Dequantize(shaped(x), scale, zero_point)
 
 
 def samples_back(rng: np.random.Generator) -> list[Sample]:
@@ -81,11 +95,15 @@ def samples_back(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.quantize", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
     attrs={"scale": REQUIRED, "zero_point": 0, "form": "rounded", "mask": False}, training={"mask": True},
-    kernel=Kernel("quantize_s8.h", "quantize_s8", record=Quantize, parameters=parameters, results=2),
+    footprint=each_alone(0),
+    kernel=Kernel("quantize_s8.h", "quantize_s8", record=Quantize, parameters=parameters, views=(0,), gives_view=True,
+                  results=2),
 ))  # fmt: skip
 register(Op(
     name="qnn.dequantize", infer=infer_back, evaluate=evaluate_back, samples=samples_back, ties=channelwise,
     grads=(lambda build, dy, x, **_: dy,), attrs={"scale": REQUIRED, "zero_point": 0}, dtypes={0: ("int8",)},
-    kernel=Kernel("quantize_s8.h", "dequantize_s8", record=Reals, parameters=reals),
+    footprint=each_alone(0),
+    kernel=Kernel("quantize_s8.h", "dequantize_s8", record=Dequantize, parameters=parameters_back, views=(0,),
+                  gives_view=True),
     instructions=(0, 7.1),
 ))  # fmt: skip

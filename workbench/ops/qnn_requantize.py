@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel
+from workbench.ir.kernel import Kernel, each_alone
 from workbench.ir.op import Arrays, Op, Sample, Types, channelwise, register
 from workbench.ir.types import Ints, TensorType
+from workbench.ops._parameters import Shape, shaped
 from workbench.ops._quantized import ATTRS, FORMS, Factor, check, clipped, factor_of, multiplied, multiplier, result
 
 
@@ -19,7 +20,7 @@ from workbench.ops._quantized import ATTRS, FORMS, Factor, check, clipped, facto
 class Rescale:
     """wb_rescale."""
 
-    count: int
+    shape: Shape
     zero_x: int
     factor: Factor
 
@@ -43,7 +44,7 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, **_: Any) -> Value
 def parameters(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints,
                form: str, mask: bool) -> Rescale:  # fmt: skip
     factor = factor_of(*multiplier(x_scale / y_scale, form), form, y_zero_point, clip)
-    return Rescale(x.elements, x_zero_point, factor)
+    return Rescale(shaped(x), x_zero_point, factor)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -60,5 +61,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="qnn.requantize", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",)},
-    kernel=Kernel("rescale_s8.h", "rescale_s8", record=Rescale, parameters=parameters, results=2, in_place=(0,)),
+    footprint=each_alone(0),
+    kernel=Kernel("rescale_s8.h", "rescale_s8", record=Rescale, parameters=parameters, views=(0,), gives_view=True,
+                  results=2, in_place=(0,)),
 ))  # fmt: skip

@@ -6,6 +6,22 @@ from typing import Any
 from workbench.ir.build import Builder, Value, Values
 from workbench.ir.kernel import Axis
 from workbench.ir.op import Attrs
+from workbench.schedule._samples_of_int8 import (
+    gated,
+    gated_of_int8,
+    through_layers_of_int8,
+    through_residual_of_int8,
+)
+from workbench.schedule._samples_of_pooling import (
+    averaged,
+    averaged_of_int8,
+    pooled,
+    pooled_of_int8,
+    through_averages,
+    through_mean_of_int8,
+    through_pooling,
+    through_poolings,
+)
 
 
 def block(build: Builder) -> Values:
@@ -49,31 +65,6 @@ def through_clips(build: Builder) -> Values:
                                    strides=(2, 2), padding=(1,) * 4, output_padding=(1, 1))  # fmt: skip
     bias = build.sum(inner, axis=(0, 2, 3))
     return bias, build.relu6_grad(outer, build.input("z", (2, 2, 8, 8)))
-
-
-def pooled(build: Builder) -> Values:
-    """A convolution, its largest values and their places, and the mean of them."""
-    x = build.input("x", (1, 2, 8, 6))
-    y = build.conv2d(x, build.input("w", (3, 2, 3, 3)), channels=3, kernel_size=(3, 3), padding=(1,) * 4)
-    most, places = build.results(
-        "nn.max_pool2d", y, pool_size=(3, 2), strides=(2, 2), padding=(1, 0, 0, 0), argmax=True
-    )
-    return places, build.global_avg_pool2d(most)
-
-
-def pooled_of_int8(build: Builder) -> Values:
-    """The largest values of windows that overlap and reach over the edge, those of these, and their places."""
-    window: dict[str, Any] = {"pool_size": (3, 2), "strides": (2, 1), "padding": (1, 0, 1, 1)}
-    most, places = build.results("nn.max_pool2d", build.input("x", (2, 2, 9, 6), "int8"), argmax=True, **window)
-    return places, build.max_pool2d(most, pool_size=(2, 2), strides=(1, 2))
-
-
-def through_pooling(build: Builder) -> Values:
-    """The gradient of a mean, of a pooling whose windows overlap, and of a clip, up to the gradient of a bias."""
-    dy = build.global_avg_pool2d_grad(build.input("dy", (2, 3, 1, 1)), size=(4, 3))
-    places = build.input("at", (2, 3, 4, 3), "int8")
-    dx = build.max_pool2d_grad(dy, places, size=(8, 6), pool_size=(3, 2), strides=(2, 2), padding=(0, 0, 1, 0))
-    return (build.sum(build.apply_mask(dx, build.input("m", (2, 3, 8, 6), "bit")), axis=(0, 2, 3)),)
 
 
 def block_of_int8(build: Builder) -> Values:
@@ -270,9 +261,15 @@ BY_ROWS: Cases = (
     *((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2)),
     *((column_of_int8, 1), (column_of_int8, 2), (through_clips, 1), (through_clips, 3)),
     *((done_early, 1), (done_early, 2), (pooled_of_int8, 1), (pooled_of_int8, 2)),
+    *((through_layers_of_int8, 1), (through_layers_of_int8, 2), (through_layers_of_int8, 3)),
+    *((through_residual_of_int8, 1), (through_residual_of_int8, 2), (through_residual_of_int8, 3)),
+    *((averaged, 1), (averaged, 2), (averaged_of_int8, 1), (averaged_of_int8, 3)),
+    *((gated, 2), (gated_of_int8, 1), (gated_of_int8, 3)),
+    *((through_averages, 1), (through_averages, 2), (through_averages, 5)),
 )
 BY_CHANNELS: Cases = (
     *((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6)),
-    *((through_residual, 1), (through_residual, 3)),
+    *((through_residual, 1), (through_residual, 3), (through_poolings, 1), (through_poolings, 3)),
+    *((through_mean_of_int8, 1), (through_mean_of_int8, 2)),
 )
 CASES: Mapping[Axis, Cases] = {"rows": BY_ROWS, "channels": BY_CHANNELS}

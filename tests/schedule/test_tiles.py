@@ -1,0 +1,67 @@
+"""Tiles leave the bits of whole tensors: the same body run by rows and, node by node, at once, both emulated."""
+
+import numpy as np
+import pytest
+from samples import SEED, _side_by_side, in_dtype, packed, read
+
+from workbench import boards
+from workbench.codegen import generate
+from workbench.emulate.machine import Machine
+from workbench.ir.build import Builder
+from workbench.ir.op import get
+from workbench.ir.verify import verify
+from workbench.schedule._samples_of_int8 import through_layers_of_int8, through_residual_of_int8
+from workbench.schedule._samples_of_pooling import averaged, through_averages, through_pooling
+from workbench.toolchain import build
+
+BODIES = (through_layers_of_int8, through_residual_of_int8, averaged, through_averages, through_pooling)
+STEPS = (1, 3)
+
+
+def inlined(outer: Builder, body, operands):
+    """The nodes of a body, each by itself; its outputs."""
+    values = dict(zip(body.inputs, operands, strict=True))
+    for node in body.nodes:
+        results = outer.op(node.op, *(values[name] for name in node.operands), **node.attrs)
+        values.update(zip(node.results, results if isinstance(results, tuple) else (results,), strict=True))
+    return [values[name] for name in body.outputs]
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory):
+    """Body -> its results at once, and for each step by rows."""
+    samples = get("region").samples(np.random.default_rng(SEED))
+    arrays_of = {repr(sample.attrs["body"]): sample.operands for sample in samples}
+    outer, fed, made = Builder(), {}, {}
+    for chain in BODIES:
+        inner = Builder()
+        body = inner.graph(*chain(inner)).renumbered()
+        arrays, body = in_dtype(arrays_of[repr(body)], np.float32), body.as_body()
+        operands = []
+        for name, array in zip(body.inputs, arrays, strict=True):
+            kind = body.types[name]
+            operands.append(outer.input(f"{chain.__name__}.{name}", kind.shape, kind.dtype))
+            fed[operands[-1].name] = array
+        made[chain.__name__, 0] = inlined(outer, body, operands)
+        for step in STEPS:
+            results = outer.region(*operands, body=body, step=step)
+            made[chain.__name__, step] = results if isinstance(results, tuple) else (results,)
+    graph = verify(outer.graph(*(value for values in made.values() for value in values)))
+    board = boards.get("virtual-m4")
+    project = generate(graph, _side_by_side(graph), {}, board)
+    machine = Machine(build(project, board, tmp_path_factory.mktemp("tiles"), 0).elf, board)
+    machine.start()
+    place = {value: machine.elf.address(row.symbol) + row.offset for row in project.buffers for value in row.values}
+    for name, array in fed.items():
+        machine.write_array(place[name], packed(array))
+    machine.call("wb_train_step")
+    return {key: [read(machine, place[value.name], value.type) for value in values] for key, values in made.items()}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("chain", BODIES, ids=lambda chain: chain.__name__)
+def test_rows_leave_the_bits_of_whole_images(chain, step, emulated):
+    whole, by_rows = (emulated[chain.__name__, how] for how in (0, step))
+    for at_once, got in zip(whole, by_rows, strict=True):
+        assert at_once.any()
+        assert np.array_equal(at_once.view(np.uint8), got.view(np.uint8))
