@@ -220,8 +220,18 @@ class Segments:
             or not any(self._read[other] for node in nodes if name in node.results for other in node.results)
         )  # fmt: skip
         types = {name: self.graph.types[name] for name in (*operands, *made)}
-        body = Graph(operands, (), tuple(nodes), results, types)
+        body = Graph(operands, (), self._driven(nodes) if axis == "rows" else tuple(nodes), results, types)
         return fused_everywhere(body) if axis == "channels" else body, operands, results
+
+    def _driven(self, nodes: list[Node]) -> tuple[Node, ...]:
+        """The same nodes, the last one that makes an image behind the sums that do not read it. So it is the driver,
+        which may read other rows than it makes."""
+        at = next((at for at in reversed(range(len(nodes))) if not self._adds_up(nodes[at])), None)
+        if at is None:
+            return tuple(nodes)
+        made = nodes[at].results
+        early = [node for node in nodes[at + 1 :] if not set(made).intersection(node.operands)]
+        return (*nodes[:at], *early, nodes[at], *(node for node in nodes[at + 1 :] if node not in early))
 
     def _adds_up(self, node: Node) -> bool:
         """Whether a node makes something of all rows together."""
