@@ -18,34 +18,27 @@ from workbench.schedule.segments import Segments
 from workbench.training import train
 
 
-def behind_a_clip(inside: bool, kernel: int, driver: bool) -> tuple[str, ...]:
-    """A convolution's three gradients behind a clip, its x whole or made by rows inside: the stages, or the refusal."""
+def followers(inside: bool, drives: bool) -> list[str] | str:
+    """Of a body with the gradients of a convolution, x whole or made by rows inside, the weight gradient last
+    or that of x: who follows, or why it cannot run by rows."""
     build = Builder()
     g = build.relu_grad(build.input("dy", (1, 4, 8, 6)), build.input("y", (1, 4, 8, 6)))
     x = build.input("x", (1, 3, 8, 6))
     x = build.relu(x) if inside else x
-    window = {"kernel_size": (kernel,) * 2, "padding": (kernel // 2,) * 4}
-    dw = build.conv2d_backward_weight(g, x, **window)
-    outputs = [dw, build.sum(g, axis=(0, 2, 3))]
-    w = build.input("w", (4, 3, kernel, kernel))
-    outputs += [] if driver else [build.conv2d_transpose(g, w, channels=3, **window)]
-    body = build.graph(*outputs)
-    if driver:  # the weight gradient last
-        body = body.with_nodes(sorted(body.nodes, key=lambda node: node.op == "nn.conv2d_backward_weight"))
-    plan = cascade(body, "rows", 1)
-    return (
-        (plan.reason,) if isinstance(plan, Refusal) else tuple(stage.node.op for stage in plan.stages if stage.follows)
-    )
+    window = {"kernel_size": (3, 3), "padding": (1,) * 4}
+    outputs = [build.sum(g, axis=(0, 2, 3)), build.conv2d_backward_weight(g, x, **window)]
+    if not drives:
+        dx = build.conv2d_transpose(g, build.input("w", (4, 3, 3, 3)), channels=3, **window)
+        outputs.append(build.add(dx, x))
+    plan = cascade(build.graph(*outputs), "rows", 1)
+    return plan.reason if isinstance(plan, Refusal) else [stage.node.op for stage in plan.stages if stage.follows]
 
 
 def test_rows_of_x_are_whole_or_there_when_they_are_read():
     """A weight gradient that follows cannot wait for rows of x that are made inside; one that drives has them made."""
-    follows = ("nn.conv2d_backward_weight", "sum")
-    assert behind_a_clip(inside=False, kernel=3, driver=False) == follows
-    assert behind_a_clip(inside=False, kernel=3, driver=True) == ("sum",)
-    assert behind_a_clip(inside=True, kernel=3, driver=True) == ("sum",)
-    (reason,) = behind_a_clip(inside=True, kernel=3, driver=False)
-    assert "would need all of" in reason
+    assert followers(inside=False, drives=False) == ["sum", "nn.conv2d_backward_weight"]
+    assert followers(inside=False, drives=True) == followers(inside=True, drives=True) == ["sum"]
+    assert "conv2d_backward_weight would need all of" in followers(inside=True, drives=False)
 
 
 def segments_of(net: Network, x, policy: str = "full") -> Segments:
