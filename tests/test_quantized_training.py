@@ -9,14 +9,15 @@ from workbench import boards, data, frontends, session
 from workbench.autodiff import training_step
 from workbench.feeding import Training
 from workbench.ir import op as ops
+from workbench.ir.deltas import joined
 from workbench.ir.interpret import interpret
-from workbench.ir.types import quantized
+from workbench.ir.types import NUMPY, quantized
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.permute_channels import restored
 from workbench.passes.pipeline import SCHEDULES
 from workbench.policy import Optimizer, parse_policy
 from workbench.study.check import check
-from workbench.training import device_of, read_parameter
+from workbench.training import device_of, read_weights
 
 BOARD = boards.get("nrf52840")
 RATE, RATE_BIAS, SEED = np.float32(5e-3), np.float32(2e-3), 11
@@ -34,7 +35,7 @@ def interpreted(graph, weights, samples, accumulate=1, after=lambda kept: kept):
     """Losses and parameters after these batches; `after` each step it may change them."""
     part = graph.with_nodes(node for node in graph.nodes if ops.get(node.op).phase != "update")
     kept = {name: weights[name] for name in graph.parameters}
-    kept |= {name: np.zeros(graph.types[name].shape, np.float32) for name in graph.state}
+    kept |= {name: np.zeros(graph.types[name].shape, NUMPY[graph.types[name].dtype]) for name in graph.state}
     losses = []
     for number, (x, y) in enumerate(samples):
         last = (number + 1) % accumulate == 0
@@ -43,7 +44,8 @@ def interpreted(graph, weights, samples, accumulate=1, after=lambda kept: kept):
         losses.append(float(got[graph.outputs[0]]))
         kept = {name: got[name] for name in graph.persistent}
         kept = after(kept) if last else kept
-    return losses, {name: kept[name] for name in graph.parameters}
+    whole = joined(graph, kept)
+    return losses, {name: whole[name] for name in graph.parameters}
 
 
 def emulated(compiled, samples, folder):
@@ -55,7 +57,7 @@ def emulated(compiled, samples, folder):
     losses = [(device.accumulate if number % every else device.train_step)(*batch)
               for number, batch in enumerate(samples, 1)]  # fmt: skip
     graph = compiled.graph
-    return losses, {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
+    return losses, read_weights(device, graph)
 
 
 CASES = {
@@ -149,7 +151,7 @@ def test_the_largest_channels_learn_what_they_would_where_they_stood(monkeypatch
     got_losses, got = trained()
     assert got_losses == losses
     assert all(np.array_equal(got[name], want[name]) for name in got if name in want)
-    unordered = lambda forward, optimizer, orders, objective: training_step(forward, optimizer)  # noqa: E731
+    unordered = lambda forward, optimizer, *_: training_step(forward, optimizer)  # noqa: E731
     monkeypatch.setattr(session, "training_step", unordered)
     assert (trained()[1]["conv2.weight"] != want["conv2.weight"]).any()
 
@@ -164,21 +166,21 @@ def test_check_finds_every_operator_right(tmp_path):
 def test_rates_change_without_compiling_again(tmp_path):
     """Of weights and of biases, each by itself, on one firmware."""
     model = frontends.load("lenet-int8")
-    device = device_of(session.build(session.compile(model), BOARD, tmp_path))
-    samples = batches(model, 1)[0]
+    built = session.build(session.compile(model), BOARD, tmp_path)
+    device, graph, samples = device_of(built), built.compiled.graph, batches(model, 1)[0]
     moved = {}
     for rates in ((0.0, 0.0), (0.02, 0.0), (0.0, 0.02)):
-        before = _halves(device, model)
+        before = _halves(device, graph)
         device.set_rates(*rates)
         device.train_step(*samples)
         moved[rates] = tuple(
-            not np.array_equal(old, new) for old, new in zip(before, _halves(device, model), strict=True)
+            not np.array_equal(old, new) for old, new in zip(before, _halves(device, graph), strict=True)
         )
     assert list(moved.values()) == [(False, False), (True, False), (False, True)]
 
 
-def _halves(device, model):
+def _halves(device, graph):
     """All int8 weights, and all int32 biases."""
-    return [np.concatenate([read_parameter(device, name, kind).reshape(-1) for name, kind in model.graph.types.items()
-                            if name in model.graph.parameters and kind.dtype == dtype])
-            for dtype in ("int8", "int32")]  # fmt: skip
+    weights = read_weights(device, graph)
+    return [np.concatenate([values.reshape(-1) for values in weights.values() if values.dtype == dtype])
+            for dtype in (np.int8, np.int32)]  # fmt: skip

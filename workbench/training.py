@@ -26,7 +26,7 @@ from workbench.epochs import Epochs
 from workbench.errors import InternalError, RecordError
 from workbench.evaluation import Figures, figures
 from workbench.feeding import EMULATED, NATIVE, Step, Training, input_of, require_samples, step_count, steps_of
-from workbench.ir.deltas import deltas_of, joined
+from workbench.ir.deltas import at_the_end, deltas_of, joined
 from workbench.ir.graph import Graph
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType
@@ -42,11 +42,12 @@ from workbench.trace.inspector import Inspector
 from workbench.trace.tracer import Tracer
 
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
+Ends = Mapping[str, np.ndarray]  # bias -> whether each of its channels has changed as far as its delta holds
 PATIENCE = 2.0  # seconds that held-out figures may take after an interrupted training
 # keys of run.json that do not depend on the schedule
 LEARNED = (
     "steps", "steps_asked", "interrupted", "epochs", "epochs_done", "best_epoch", "loss", "held_out_loss", "accuracy",
-    "notes",
+    "biases_saturated", "notes",
 )  # fmt: skip
 
 
@@ -86,6 +87,7 @@ def train(
     patient = time.perf_counter() - begin <= PATIENCE
     epochs = Epochs(samples, a_step, options, engine, measure, held_out)
     losses, stopped = [], False
+    ends: Ends = {}
     for step in islice(chain([first], steps), count):
         losses.append(engine.step(step))
         if len(losses) == 1:
@@ -95,9 +97,12 @@ def train(
         stopped = bool(interrupted and interrupted()) and len(losses) < count
         if like is None and (patient or not stopped):
             epochs.step_done(losses)
+        if len(losses) % epochs.steps == 0:
+            ends = _seen_at_the_end(built, engine.device, ends)
         if stopped or epochs.exhausted:
             break
     engine.finish()
+    ends = _seen_at_the_end(built, engine.device, ends)
     if epochs.best:
         engine.device.restore(epochs.best.state)
     after = epochs.known(len(losses))
@@ -110,7 +115,7 @@ def train(
     compiled, weights = _weights(built, engine.device)
     engine.close()
     broken = ["everything was emulated: the step broke the plan"] if tracer.found and options.engine == NATIVE else []
-    findings = verdict.notes(built, options, samples, losses, (before, after), compiled, weights)
+    findings = verdict.notes(built, options, samples, losses, (before, after), compiled, weights, ends)
     notes = [*findings, *epochs.notes(len(losses), stopped), *engine.notes, *broken]
     seconds = {"emulate": time.perf_counter() - start - sum(engine.seconds.values()), **engine.seconds}
     of_data = None if verdict.made_up(built, options) else samples
@@ -119,9 +124,11 @@ def train(
     run.meta.update(epochs_done=epochs.done, best_epoch=epochs.best and epochs.best.epoch)
     run.meta.update(verdict.guesses(built, samples))
     run.meta["weights_after_first_step"] = after_first
+    if "bias_storage" in run.meta:
+        run.meta["biases_saturated"] = int(sum(each.sum() for each in ends.values()))
     learned: Mapping[str, np.ndarray] = weights
     if like is not None and _same_first_step(run, like.meta):
-        run.meta.update({key: like.meta[key] for key in LEARNED})
+        run.meta.update({key: like.meta[key] for key in LEARNED if key in like.meta})
         run.meta["trained_by"] = {key: like.meta[key] for key in ("policy", "schedule", "passes_changed")}
         learned = like.weights
     return replace(run, weights=learned), learned
@@ -202,6 +209,12 @@ def read_deltas(device: Device, graph: Graph) -> dict[str, np.ndarray]:
         delta.state: device.read(rows[delta.state], NUMPY[graph.types[delta.state].dtype])
         for delta in deltas_of(graph).values()
     }
+
+
+def _seen_at_the_end(built: Built, device: Device, before: Ends) -> Ends:
+    """Of biases kept as deltas the channels that are at their limit now, or were `before`."""
+    now = at_the_end(built.compiled.graph, read_deltas(device, built.compiled.graph))
+    return {name: each | before.get(name, False) for name, each in now.items()}
 
 
 def read_parameter(device: Device, name: str, kind: TensorType) -> np.ndarray:

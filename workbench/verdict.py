@@ -28,15 +28,17 @@ def notes(
     held_out: tuple[Figures, Figures],
     compiled: Mapping[str, np.ndarray],
     weights: Mapping[str, np.ndarray],
+    ends: Mapping[str, np.ndarray],
 ) -> list[str]:
     """The notes on a training.
 
     `held_out` are the figures before and after it; `compiled` its last weights in the compiled order of channels,
-    `weights` the same by the model's own names and shapes.
+    `weights` the same by the model's own names and shapes; `ends` tell of each bias kept as a delta which channels
+    changed as far as that holds.
     """
     model, optimizer = built.compiled.model, built.compiled.optimizer
     epoch = len(samples.train_x) // (model.batch * optimizer.accumulate)  # in steps, as feeding.steps_of has it
-    learned = training_notes(_evidence(built, options, samples, losses, held_out, compiled, weights, epoch))
+    learned = training_notes(_evidence(built, options, samples, losses, held_out, compiled, weights, ends, epoch))
     figures_told = "accuracies" if built.compiled.objective.target == LABELS else "held-out losses"
     early = options.evaluate and len(samples.test_x) and advice(learned) is None
     notes = [*model.notes, *samples.notes, *learned]
@@ -51,6 +53,7 @@ def _evidence(
     held_out: tuple[Figures, Figures],
     compiled: Mapping[str, np.ndarray],
     weights: Mapping[str, np.ndarray],
+    ends: Mapping[str, np.ndarray],
     epoch: int,
 ) -> Evidence:
     model, objective = built.compiled.model, built.compiled.objective
@@ -68,7 +71,7 @@ def _evidence(
     return Evidence(
         losses=losses, rates=rates, a_guess=a_guess, widest=widest,
         epoch=None if own else epoch, classes=class_count(built), names=samples.names, weights=weights,
-        updated=(before, after),
+        updated=(before, after), ends=ends,
         held_out=(_of_figures(held_out[0]), _of_figures(held_out[1])),
         observed=observed,
         targets=(float(targets.mean()), float(targets.std())) if objective.target == VALUES and not own else None,

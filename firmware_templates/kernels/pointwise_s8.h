@@ -62,7 +62,7 @@ WB_KERNEL void pointwise_filters_s8(int first, int filters, int tile, int channe
     int bias[4];
 #pragma GCC unroll 4
     for (int i = 0; i < filters; ++i) {
-        factor[i] = wb_factor_of(q, all, m, first + i);
+        factor[i] = wb_factor_of(q, all, m, i);
         bias[i] = wb_bias(b, first + i);
         if (fold)
             bias[i] -= q.zero_x * (sum_s8(f.kept, f.w + i * f.kept)
@@ -86,13 +86,13 @@ WB_KERNEL void pointwise_s8(int channels, int few, wb_pixels pixels, int filters
     const int tile = few ? 1 : 4, together = few ? 4 : 2, left = filters % together;
     for (int o = 0; o < filters - left; o += together) {
         const wb_filter_s8 part = { f.w + o * f.kept, f.rest ? f.rest + o * (channels - f.kept) : 0, f.kept };
-        pointwise_filters_s8(o, together, tile, channels, pixels, q, filters, m, b, x, part,
+        pointwise_filters_s8(o, together, tile, channels, pixels, q, filters, m + o, b, x, part,
                              y + o * pixels.y_plane, mask, bit + o * pixels.bit_plane);
     }
     for (int i = 0; i < left; ++i) {
         const int o = filters - left + i;
         const wb_filter_s8 part = { f.w + o * f.kept, f.rest ? f.rest + o * (channels - f.kept) : 0, f.kept };
-        pointwise_filters_s8(o, 1, tile, channels, pixels, q, filters, m, b, x, part,
+        pointwise_filters_s8(o, 1, tile, channels, pixels, q, filters, m + o, b, x, part,
                              y + o * pixels.y_plane, mask, bit + o * pixels.bit_plane);
     }
 }

@@ -20,7 +20,7 @@ FURTHER = {
     "memory.planned_by_role": "object of whole numbers?", "memory.touched_by_role": "object of whole numbers?",
     "passes": "list of texts?", "passes_changed": "list of texts?", "declined": "object of texts?",
     **{name: f"{kind}?" for name, kind in JSON_KINDS.items()},
-    "steps_asked": "whole number?", "interrupted": "truth value?", "lr_sweep": "list of objects?",
+    "steps_asked": "whole number?", "interrupted": "truth value?", "lr_sweep": "list of objects?", "biases_saturated": "whole number?",
     "epochs_done": "list of objects?", "best_epoch": "whole number?",
     "data": "object or text?", "weights_from": "text?", "pretrained": "object?",
     "macs": "whole number?", "parameters": "whole number?", "parameters_updated": "whole number?",

@@ -33,7 +33,7 @@ class Evidence:
     sample under that answer, in units of `a_guess`. `epoch`: steps that see every sample once; None for random samples,
     of which nothing can be learned. `weights`: all weights at the end. `updated`, `held_out`, `observed`: (before,
     after); `updated` holds the updated parts as they are stored. `names`: of the classes. `targets`: mean and standard
-    deviation of targets that are numbers.
+    deviation of targets that are numbers. `ends`: of biases kept as 16-bit changes, which channels came to their end.
     """
 
     losses: Sequence[float | None]
@@ -45,6 +45,7 @@ class Evidence:
     names: Sequence[str] = ()
     weights: Mapping[str, np.ndarray] = field(default_factory=dict)
     updated: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]] = ({}, {})
+    ends: Mapping[str, np.ndarray] = field(default_factory=dict)
     held_out: tuple[HeldOut, HeldOut] = (HeldOut(), HeldOut())
     observed: tuple[Observed, Observed] = (Observed(), Observed())
     targets: tuple[float, float] | None = None
@@ -87,6 +88,12 @@ def of_no_numbers(evidence: Evidence) -> Told | None:
 def of_driven_weights(evidence: Evidence) -> Told | None:
     note = weights.saturation_note(*evidence.updated)
     return (note, SMALLER_RATE) if note else None
+
+
+def of_saturated_biases(evidence: Evidence) -> Told | None:
+    note = weights.bias_note(evidence.ends)
+    driven = any(each.mean() >= weights.SATURATED for each in evidence.ends.values())
+    return (note, SMALLER_RATE if driven else "") if note else None
 
 
 def of_full_weights(evidence: Evidence) -> Told | None:
@@ -151,8 +158,8 @@ def of_clipped_results(evidence: Evidence) -> Told | None:
 
 
 FINDINGS: tuple[Callable[[Evidence], Told | None], ...] = (
-    of_loss, of_accuracy, of_one_class, of_numbers, of_rest, of_no_numbers, of_driven_weights, of_full_weights,
-    of_dead_channels, of_reach, of_clipped_results,
+    of_loss, of_accuracy, of_one_class, of_numbers, of_rest, of_no_numbers, of_driven_weights,
+    of_saturated_biases, of_full_weights, of_dead_channels, of_reach, of_clipped_results,
 )  # fmt: skip
 
 

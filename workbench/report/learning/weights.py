@@ -51,6 +51,19 @@ def _ends_note(before, after, is_told) -> str | None:
     return f"values at the end of their range (int8 ±127, int32 ±2³⁰): {few(arrows)}"
 
 
+def bias_note(ends: Mapping[str, np.ndarray]) -> str | None:
+    """'3 of 18 biases changed by all that 16 bits hold …: conv2.bias 3 of 8; …'; None where no channel did."""
+    counts = {name: int(each.sum()) for name, each in ends.items() if each.any()}
+    if not counts:
+        return None
+    of = sum(each.size for each in ends.values())
+    names = few(f"{name} {count} of {ends[name].size}" for name, count in _largest_first(counts))
+    return (
+        f"{units.count(sum(counts.values()))} of {units.count(of)} biases changed by all that 16 bits hold, and stop "
+        f"there: {names}; --bias-storage int32 holds any change, a smaller --lr-bias makes smaller ones"
+    )
+
+
 def at_the_end(values: np.ndarray) -> float:
     """The share of values at the end of their range, −128 of int8 too; 0 of float32."""
     limit = ENDS.get(values.dtype.name, inf)
