@@ -12,6 +12,7 @@ from workbench.schedule._samples_of_int8 import (
     through_layers_of_int8,
     through_residual_of_int8,
 )
+from workbench.schedule._samples_of_movement import padded, padded_of_int8, resized, through_resizing
 from workbench.schedule._samples_of_pooling import (
     averaged,
     averaged_of_int8,
@@ -249,15 +250,13 @@ BY_ROWS: Cases = (
     *((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2)),
     *((column_of_int8, 1), (column_of_int8, 2), (through_clips, 1), (through_clips, 3)),
     *((done_early, 1), (done_early, 2), (pooled_of_int8, 1), (pooled_of_int8, 2)),
-    *((through_layers_of_int8, 1), (through_layers_of_int8, 2), (through_layers_of_int8, 3)),
-    *((through_residual_of_int8, 1), (through_residual_of_int8, 2), (through_residual_of_int8, 3)),
-    *((averaged, 1), (averaged, 2), (averaged_of_int8, 1), (averaged_of_int8, 3)),
-    *((gated, 2), (gated_of_int8, 1), (gated_of_int8, 3)),
-    *((through_averages, 1), (through_averages, 2), (through_averages, 5)),
+    *((through_layers_of_int8, 2), (through_residual_of_int8, 1), (through_residual_of_int8, 3)),
+    *((averaged, 1), (averaged_of_int8, 2), (through_averages, 1), (through_averages, 5)),
+    *((gated, 2), (gated_of_int8, 1), (padded, 1), (padded_of_int8, 2), (resized, 2), (through_resizing, 1)),
 )
 BY_CHANNELS: Cases = (
     *((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6)),
-    *((through_residual, 1), (through_residual, 3), (through_poolings, 1), (through_poolings, 3)),
-    *((through_mean_of_int8, 1), (through_mean_of_int8, 2)),
+    *((through_residual, 1), (through_residual, 3), (through_poolings, 3)),
+    *((through_mean_of_int8, 2),),
 )
 CASES: Mapping[Axis, Cases] = {"rows": BY_ROWS, "channels": BY_CHANNELS}
