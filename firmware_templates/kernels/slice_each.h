@@ -1,7 +1,7 @@
 /* slice_each.h - slice_f32.h for one type of element; included once for each, so no #pragma once. WB_ELEMENT: the type.
- * WB_NAMED(name): what a function or a view is called for it. */
+ * WB_VIEW: a view of such. WB_NAMED(name): what a function is called for it. */
 
-WB_KERNEL void WB_NAMED(slice_tile)(wb_slice p, wb_tile t, WB_NAMED(wb_view) x, WB_NAMED(wb_view) y)
+WB_KERNEL void WB_NAMED(slice_tile)(wb_slice p, wb_tile t, WB_VIEW x, WB_VIEW y)
 {
     if (!p.columns.size || wb_is_everything(t, p.shape)) {
         WB_NAMED(transpose)(p.loops, x.at + p.first, y.at);
@@ -32,7 +32,7 @@ WB_KERNEL void WB_NAMED(pad_loops)(wb_pad p, const WB_ELEMENT *restrict x, WB_EL
     }
 }
 
-WB_KERNEL void WB_NAMED(pad_tile)(wb_pad p, wb_tile t, WB_NAMED(wb_view) x, WB_NAMED(wb_view) y)
+WB_KERNEL void WB_NAMED(pad_tile)(wb_pad p, wb_tile t, WB_VIEW x, WB_VIEW y)
 {
     if (!p.columns.size || wb_is_everything(t, p.shape)) {
         WB_NAMED(pad_loops)(p, x.at, y.at);

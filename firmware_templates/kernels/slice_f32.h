@@ -34,15 +34,19 @@ WB_KERNEL int wb_in_part(wb_part p, int at)
 }
 
 #define WB_ELEMENT float
+#define WB_VIEW wb_view_f32
 #define WB_NAMED(name) name##_f32
 #include "slice_each.h"
 #undef WB_ELEMENT
+#undef WB_VIEW
 #undef WB_NAMED
 
 #define WB_ELEMENT int8_t
+#define WB_VIEW wb_view_s8
 #define WB_NAMED(name) name##_s8
 #include "slice_each.h"
 #undef WB_ELEMENT
+#undef WB_VIEW
 #undef WB_NAMED
 
 WB_KERNEL void slice_f32(wb_slice p, wb_tile t, wb_view_f32 x, wb_view_f32 y) { slice_tile_f32(p, t, x, y); }
