@@ -44,9 +44,10 @@ def through_residual_of_int8(build: Builder) -> Values:
 
 
 def gated(build: Builder) -> Values:
-    """A difference of two images, times a gate a channel."""
+    """A difference of two images, times a gate a channel, and with a number a row added."""
     a, b = (build.input(name, (2, 3, 5, 4)) for name in "ab")
-    return (build.multiply(build.input("gate", (2, 3, 1, 1)), build.subtract(a, b)),)
+    gated = build.multiply(build.input("gate", (2, 3, 1, 1)), build.subtract(a, b))
+    return (build.add(gated, build.input("rows", (2, 1, 5, 1))),)
 
 
 def gated_of_int8(build: Builder) -> Values:
