@@ -20,7 +20,7 @@ from workbench.emulate.machine import Machine
 from workbench.tables import BufferRow
 
 HERE = Path(__file__).parent
-CASTS = {"F32": "float", "I32": "int32_t", "I8": "int8_t", "BITS": "uint32_t"}
+CASTS = {"F32": "float", "I32": "int32_t", "I16": "int16_t", "I8": "int8_t", "BITS": "uint32_t"}
 BYTES = {"F32": 4, "I8": 1}
 ELEMENT = r"(?:float|int8_t|int16_t|int32_t|uint32_t|WB_ELEMENT)"
 PLACES = 4096  # that are told apart
@@ -175,6 +175,6 @@ def _pieces(function: str, rows: Sequence[BufferRow]) -> str:
     view = r"(, \d+, (\d+), \d+, \w+, ([^,]+), .*?/\* .*?(\d+) of \d+ (rows|channels) \*/)"
     function = re.sub(rf"\{{ (F32|I8)\(wb_arena \+ (\d+), (\d+)\){view}", own, function)
     assert not re.search(r"\{ \w+\(wb_arena \+", function), "a region's own buffer whose end is not known"
-    function = re.sub(r"(F32|I32|I8|BITS)\(wb_arena, (\d+)\)", array, function)
-    function = re.sub(r"(F32|I32|I8|BITS)\(wb_arena \+ (\d+), (\d+)\)", scratch, function)
+    function = re.sub(r"(F32|I32|I16|I8|BITS)\(wb_arena, (\d+)\)", array, function)
+    function = re.sub(r"(F32|I32|I16|I8|BITS)\(wb_arena \+ (\d+), (\d+)\)", scratch, function)
     return re.sub(r"(?<!\()()wb_arena \+ (\d+)(?: \+ (\d+))?", scratch, function)

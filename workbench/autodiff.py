@@ -15,12 +15,16 @@ from workbench.ir import labels
 from workbench.ir import op as ops
 from workbench.ir.analysis import GRADIENT_INPUT
 from workbench.ir.build import Builder, Value
+from workbench.ir.deltas import state_of
 from workbench.ir.graph import Graph, Node
-from workbench.ir.types import TensorType
+from workbench.ir.types import Ints, TensorType
 from workbench.ir.verify import verify
 from workbench.objective import BCE, CLASSIFY, INPUT, LABELS, VALUES, Objective
+from workbench.options import AUTO_BIASES
 from workbench.policy import PLAIN_SGD, Optimizer
 from workbench.quantize import emit
+from workbench.quantize.bias_storage import with_deltas
+from workbench.quantize.units import units
 
 SQUASHING = "sigmoid"  # the function that binary cross-entropy with logits undoes
 
@@ -75,14 +79,16 @@ def training_step(
     optimizer: Optimizer = PLAIN_SGD,
     orders: Mapping[str, Mapping[int, Sequence[int] | np.ndarray]] | None = None,
     objective: Objective = CLASSIFY,
+    weights: Mapping[str, np.ndarray] | None = None,
 ) -> Graph:
     """Forward, loss, gradients and updates of every parameter that needs a gradient, in the order *vanilla* runs them.
 
     Arguments added: what the output is held against, `%label0` (int32, one a sample) or `%target0` (float32, of the
     output's shape; none where the input is the target), the scalars `%lr` for weights and `%lr_bias` for biases, and
     the optimizer's state. The output is the batch's mean loss; the logits are the loss node's first operand. `orders`
-    tells where the channels of a parameter stood that were moved (passes/permute_channels). Raises ModelError for a
-    network that the objective does not fit.
+    tells where the channels of a parameter stood that were moved (passes/permute_channels); `weights`, the parameters'
+    values behind that, which int32 biases can be kept as deltas (None: none is). Raises ModelError for a network that
+    the objective does not fit.
     """
     wanted = [name for name in forward.parameters if forward.types[name].needs_grad]
     if not wanted:
@@ -91,6 +97,9 @@ def training_step(
     for name in wanted:
         _require_part(forward, name)
     require_trainable(forward, objective)
+    wide: dict[str, Ints] = {}
+    if weights is not None and optimizer.bias_storage == AUTO_BIASES:
+        forward, wide = with_deltas(forward, wanted, weights)
     builder = Builder(forward)
     logits = _outputs(builder, forward, objective)
     if logits.type.scale:
@@ -108,7 +117,8 @@ def training_step(
     if optimizer.clip is not None:
         gradients, rates = _clipped(builder, gradients, rates, optimizer)
     for name, gradient in gradients.items():
-        _append_update(builder, name, gradient, rates[roles[name]], counters, optimizer, (orders or {}).get(name, {}))
+        order = (orders or {}).get(name, {})
+        _append_update(builder, name, gradient, rates[roles[name]], counters, optimizer, order, wide.get(name))
     return verify(builder.graph(loss).renumbered())
 
 
@@ -166,6 +176,7 @@ def require_applicable(forward: Graph, optimizer: Optimizer) -> None:
         raise PolicyError(f"an optimizer is a workbench.policy.Optimizer; got {optimizer!r}")
     said = [f"--rounding {optimizer.rounding}"] * (optimizer.rounding != PLAIN_SGD.rounding)
     said += ["--no-qas"] * (not optimizer.qas)
+    said += [f"--bias-storage {optimizer.bias_storage}"] * (optimizer.bias_storage != PLAIN_SGD.bias_storage)
     if said and all(forward.types[name].dtype == "float32" for name in forward.parameters):
         raise PolicyError(f"{' and '.join(said)}: for int8 weights alone; these are float32",
                           "leave it out, or train NAME-int8, the network quantized")  # fmt: skip
@@ -177,8 +188,9 @@ COUNTERS = ("seed", "step")  # what stochastic rounding hashes: the host writes 
 
 def _append_update(
     builder: Builder, name: str, gradient: Value, rate: Value, counters: tuple[Value, ...], optimizer: Optimizer,
-    order: Mapping[int, Sequence[int] | np.ndarray],
+    order: Mapping[int, Sequence[int] | np.ndarray], wide: Ints | None,
 ) -> None:  # fmt: skip
+    """`wide` of a bias that is kept as a delta."""
     builder.default_label = f"{labels.UPDATE}{name}"
     if optimizer.clip is None:
         gradient = _accumulated(builder, name, gradient, optimizer)
@@ -193,7 +205,11 @@ def _append_update(
             attrs |= {
                 called: tuple(map(int, order.get(axis, ()))) for axis, called in enumerate(("filters", "channels"))
             }
-        emit.updated(builder, builder.value(name), gradient, scales, rate, *counters, **attrs)
+        if wide is None:
+            emit.updated(builder, builder.value(name), gradient, scales, rate, *counters, **attrs)
+        else:
+            change, base = builder.value(state_of(name)), builder.value(name)
+            emit.updated_delta(builder, change, gradient, base, scales, rate, *counters, wide=wide, **attrs)
     elif optimizer.momentum:
         speed = builder.state_beside(name, "momentum")
         builder.sgd_momentum(builder.value(name), gradient, speed, rate, momentum=optimizer.momentum, **attrs)
@@ -233,18 +249,6 @@ def _clipped(
         for name, gradient in sums.items()
     }
     return scaled, dict(rates)
-
-
-def units(builder: Builder, name: str) -> tuple[Value, float]:
-    """What a stored integer of the parameter `name` counts in, for every reader: a scale a filter, times a number."""
-    found = []
-    for node in builder.readers(name):
-        if tell := ops.get(node.op).units:
-            operands = (builder.value(operand) for operand in node.operands)
-            found.append(tell(builder, node.operands.index(name), *operands, **node.attrs))
-    if any(other != found[0] for other in found[1:]):
-        raise GraphError(f"%{name} is read as integers of different units: they cannot be one parameter")
-    return found[0]
 
 
 def keep_parts_early(forward: Graph, graph: Graph) -> Graph:

@@ -9,7 +9,6 @@ from math import prod
 import numpy as np
 
 from workbench.artifacts import Compiled
-from workbench.autodiff import units
 from workbench.frontends import Model
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
@@ -17,6 +16,7 @@ from workbench.ir.graph import Graph, Node
 from workbench.ir.interpret import interpret
 from workbench.ir.types import TensorType
 from workbench.objective import LABELS, Objective
+from workbench.quantize.units import units
 from workbench.report.learning.layers import Layer, Observed, floor_note
 from workbench.report.learning.rates import Worth
 

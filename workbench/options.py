@@ -22,6 +22,7 @@ from typing import Any, TypeVar, get_args
 from workbench.errors import DataError, PolicyError, WorkbenchError, shown, there_are
 
 LOSSES = ("cross-entropy", "mse", "bce")
+AUTO_BIASES, _ = BIAS_STORAGES = ("auto", "int32")
 ROUNDINGS = ("stochastic", "nearest", "truncate")
 LR_SCHEDULES = ("constant", "cosine")
 NORMALIZATIONS = ("none", "unit", "standard")
@@ -151,10 +152,12 @@ class Option:
             raise error(f"{self.name} is {shown(value)}, not {missed}")
 
     def in_folder(self, value) -> str:
-        """'momentum0.9', 'nearest', 'no_qas'."""
+        """'momentum0.9', 'nearest', 'no_qas', 'int32_biases'."""
         if isinstance(value, bool):
             return self.flag.removeprefix("--").replace("-", "_")
-        return value if isinstance(value, str) else f"{self.name}{value:g}"
+        if isinstance(value, str):
+            return self.told.format(value).replace(" ", "_") if self.told else value
+        return f"{self.name}{value:g}"
 
     def in_heading(self, value) -> str:
         """'weight decay 0.1'."""
@@ -188,6 +191,8 @@ def require(values, error: type[WorkbenchError] = DataError) -> None:
 
 WAY = one_of("way to take the image", INPUTS)
 OPEN_CLASSES = "how many the network has, where it leaves that open: mcunet-5fps, …"
+BIAS_STORAGE = one_of("storage of biases", BIAS_STORAGES)
+BIAS_STORAGE_HELP = "trained int8 layers' biases: as 16-bit changes where these suffice, or 32 bits (default {default})"
 ROUNDING = one_of("rounding", ROUNDINGS)
 LOSS = one_of("loss", LOSSES)
 SCHEDULE = one_of("schedule of the learning rate", LR_SCHEDULES)
@@ -216,8 +221,8 @@ class Optimizer:
     parameter), or gradients accumulated over so many batches before each update. `clip`: the most that the global norm
     of their mean may be (see ops/clip).
 
-    Of quantized parameters: how an update is rounded, and whether its gradient is scaled by their scales (QAS, see
-    ops/qnn_sgd).
+    Of quantized parameters: how an update is rounded, whether its gradient is scaled by their scales (QAS, see
+    ops/qnn_sgd), and how trained biases are stored (see quantize/bias_storage).
     """
 
     momentum: float = option(0.0, FRACTION, "X", "of SGD (default {default:g})", "update", EVERYWHERE)
@@ -230,6 +235,8 @@ class Optimizer:
                        FOLDER | JSON | INTEGERS)
     clip: float | None = option(None, NORM, "X", "the most the norm of all gradients may be (default: any)", "update",
                                 EVERYWHERE, before="rounding")
+    bias_storage: str = option(AUTO_BIASES, BIAS_STORAGE, None, BIAS_STORAGE_HELP, "update",
+                               FOLDER | HEADING | JSON | INTEGERS, told="{} biases")
 
     def __post_init__(self):
         require(self, PolicyError)

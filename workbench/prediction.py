@@ -28,6 +28,7 @@ from workbench.errors import DataError, RecordError, WorkbenchError
 from workbench.evaluation import Figures, figures
 from workbench.feeding import AUTO
 from workbench.ir import op as operators
+from workbench.ir.deltas import Delta, change_of, deltas_of, stored_of
 from workbench.ir.graph import Graph
 from workbench.ir.text import parse_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
@@ -38,6 +39,7 @@ from workbench.record import Run
 from workbench.tables import BufferRow, OpRow
 from workbench.targets import told
 from workbench.trace.inspector import Inspector
+from workbench.training import read_parameter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,8 +82,12 @@ class Firmware:
         machine, image = Machine(parse_elf(self.elf, Path("firmware.elf")), self.board), self.network.input
         device = Device(machine, self.buffers, self.ops, image.stored if image.layout else np.ravel)
         Inspector(machine, self.buffers, self.ops, reserve=self.stack_reserve)
+        deltas = deltas_of(self.graph)
         for name, values in permuted(weights, self.orders).items():
-            if kind := self.graph.types.get(name):  # else it was folded into others
+            kind = self.graph.types.get(name)  # None: it was folded into others
+            if kind and name in deltas:
+                write_delta(device, name, kind, values, deltas[name])
+            elif kind:
                 write_parameter(device, name, kind, values)
         return device
 
@@ -307,6 +313,16 @@ def write_parameter(device: Device, name: str, kind: TensorType, values: np.ndar
         else:
             stored = np.take(values, np.arange(row.begin, row.end), axis=row.axis).reshape(-1)
         device.machine.write_array(device.address(row), stored.astype(NUMPY[kind.dtype]))
+
+
+def write_delta(device: Device, name: str, kind: TensorType, values: np.ndarray, delta: Delta) -> None:
+    """Write how far the `values` of a bias are from those in flash. Raises RecordError where that cannot be stored."""
+    change = values.astype(np.int64) - read_parameter(device, name, kind)
+    stored = stored_of(change, delta.wide)
+    if not np.array_equal(change_of(stored, delta.wide), change):
+        raise RecordError(f"{name} is further from its first values than its delta can hold")
+    row = next(row for row in device.buffers if delta.state in row.values)
+    device.machine.write_array(device.address(row), stored)
 
 
 def rows_of(table: pd.DataFrame, kind: type) -> list:

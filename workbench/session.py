@@ -103,8 +103,9 @@ def compile(
     found = compiled is not None
     if compiled is None:
         orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
-        step = training_step(marked, optimizer, orders, objective)
-        graph, weights, applied = run_passes_with(step, permuted(model.weights, orders), names)
+        own = permuted(model.weights, orders)
+        step = training_step(marked, optimizer, orders, objective, own)
+        graph, weights, applied = run_passes_with(step, own, names)
         _require_rows(graph, schedule)
         memory = plan_memory(graph, graph.analysis.scratch)
         compiled = Compiled(model, policy, optimizer, schedule, graph, memory, applied, weights, orders, 0.0, objective)

@@ -26,6 +26,7 @@ from workbench.epochs import Epochs
 from workbench.errors import InternalError, RecordError
 from workbench.evaluation import Figures, figures
 from workbench.feeding import EMULATED, NATIVE, Step, Training, input_of, require_samples, step_count, steps_of
+from workbench.ir.deltas import deltas_of, joined
 from workbench.ir.graph import Graph
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType
@@ -153,7 +154,7 @@ def _same_first_step(run: Run, like: Mapping) -> bool:
 def _weights(built: Built, device: Device) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The present parameters, twice: as compiled, and by the model's own names, shapes and order."""
     graph, model = built.compiled.graph, built.compiled.model
-    compiled = {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
+    compiled = read_weights(device, graph)
     own = restored(compiled, built.compiled.orders)  # what the graph lacks was folded into others: frozen
     return compiled, {name: own.get(name, model.weights[name]) for name in model.graph.parameters}
 
@@ -188,8 +189,23 @@ def device_of(built: Built) -> Device[Machine]:
     return device
 
 
+def read_weights(device: Device, graph: Graph) -> dict[str, np.ndarray]:
+    """The present parameters, biases and their deltas joined; channels in the compiled order."""
+    values = {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
+    return joined(graph, values | read_deltas(device, graph))
+
+
+def read_deltas(device: Device, graph: Graph) -> dict[str, np.ndarray]:
+    """The states that hold the deltas of biases, by name."""
+    rows = {name: row for row in device.buffers for name in row.values}
+    return {
+        delta.state: device.read(rows[delta.state], NUMPY[graph.types[delta.state].dtype])
+        for delta in deltas_of(graph).values()
+    }
+
+
 def read_parameter(device: Device, name: str, kind: TensorType) -> np.ndarray:
-    """A parameter's present values, its parts joined; channels in the compiled order."""
+    """A parameter's present values, its parts joined, without its delta; channels in the compiled order."""
     rows = [row for row in device.buffers if row.role == "parameter" and row.parameter == name]
     if len(rows) == 1:
         return kind.logical(device.read(rows[0], NUMPY[kind.dtype]))

@@ -3,10 +3,11 @@
 #include "conv2d_backward_weight_f32.h"
 #include "sgd_s8.h"
 
+/* images: of the batch. */
 typedef struct {
     wb_conv2d_backward_weight convolution;
     float x_scale;
-    int x_zero_point;
+    int x_zero_point, images;
 } wb_conv2d_backward_weight_s8;
 
 /* One channel of several images of x, side by side. */
@@ -71,8 +72,41 @@ WB_KERNEL void conv2d_backward_weight_into_s8(wb_conv2d_backward_weight_s8 q, wb
         }
 }
 
+/* Adds the products of a tile of rows; with the last row of all, the sums are multiplied by the scale of x. Of one channel
+ * the rows of x under the taps of one row of dy are floats at a time. */
+WB_KERNEL void conv2d_backward_weight_by_rows_s8(wb_conv2d_backward_weight_s8 q, wb_tile t, wb_view_f32 dy, wb_view_s8 x,
+                                                 float *restrict dweight, float *restrict wide)
+{
+    const wb_conv2d_backward_weight p = q.convolution;
+    const wb_window w = p.window;
+    const int filters = p.groups * p.filters, per_filter = p.channels * w.kh * w.kw;
+    for (int n = t.image; n < t.image_end; ++n)
+        for (int oy = t.row; oy < t.row_end; ++oy)
+            for (int g = 0; g < p.groups; ++g)
+                for (int c = 0; c < p.channels; ++c)
+#pragma GCC unroll 3
+                    for (int ky = 0; ky < w.kh; ++ky) {
+                        const int iy = oy * w.sh + ky * w.dh - w.pt;
+                        if (iy < 0 || iy >= p.in_height)
+                            continue;
+                        centred_s8(1, p.in_width, 0, q.x_zero_point, wb_row_of_s8(x, n, g * p.channels + c, iy), wide);
+                        for (int o = g * p.filters; o < (g + 1) * p.filters; ++o) {
+                            float *to = dweight + o * per_filter + (c * w.kh + ky) * w.kw;
+#pragma GCC unroll 3
+                            for (int kx = 0; kx < w.kw; ++kx)
+                                to[kx] = weight_gradient_row_f32(p, kx, wb_row_of_f32(dy, n, o, oy), wide, 0, to[kx]);
+                        }
+                    }
+    if (t.row < t.row_end && t.row_end == p.out_height && t.image_end == q.images)
+        for (int i = 0; i < filters * per_filter; ++i)
+            dweight[i] = dweight[i] * q.x_scale;
+}
+
 WB_KERNEL void conv2d_backward_weight_s8(wb_conv2d_backward_weight_s8 p, wb_tile t, wb_view_f32 dy, wb_view_s8 x,
                                          float *restrict dweight, void *scratch)
 {
-    conv2d_backward_weight_into_s8(p, t, dy, x, (wb_sink_s8){ .store = dweight }, scratch);
+    if (t.begun)
+        conv2d_backward_weight_by_rows_s8(p, t, dy, x, dweight, scratch);
+    else
+        conv2d_backward_weight_into_s8(p, t, dy, x, (wb_sink_s8){ .store = dweight }, scratch);
 }

@@ -1,6 +1,6 @@
 /* conv2d_s8.h - y[n][o] = clip(zero_y + factor[o] * (b[o] + sum (x - zero_x) * w[o])) over windows and channels, by groups.
  * m: multipliers and shifts of the filters, one row each (requantize_s8.h). mask may be 0.
- * w may lie in two arrays: what of it the second one holds begins at `rest` (0: it lies in one). */
+ * b: in part in delta, where that is not 0 (biases_s8.h). w may lie in two arrays: what of it the second one holds begins at `rest` (0: it lies in one). */
 #pragma once
 #include "pointwise_s8.h"
 
@@ -13,6 +13,7 @@ WB_KERNEL int inside_bias_s8(int b, int zero, int channels, int taps, wb_filter_
 typedef struct {
     wb_conv2d sizes;
     wb_quantized numbers;
+    const int16_t *wide;
 } wb_conv2d_s8;
 
 /* Filter f of group g: of a grouped convolution all in one array, else some of its channels in each. */
@@ -27,9 +28,11 @@ WB_KERNEL wb_filter_s8 filter_s8(wb_conv2d s, int g, int f, const int8_t *w, con
 }
 
 WB_KERNEL void conv2d_s8(wb_conv2d_s8 p, wb_tile t, wb_view_s8 x, const int8_t *restrict w, const int8_t *restrict rest,
-                         const int32_t *restrict b, const int32_t *restrict m, wb_view_s8 y, uint32_t *restrict mask)
+                         const int32_t *restrict b, const int32_t *restrict m, const int16_t *restrict delta,
+                         wb_view_s8 y, uint32_t *restrict mask)
 {
     const wb_conv2d s = p.sizes;
+    const wb_biases_s8 biases = { b, delta, p.wide };
     const wb_axis rows = conv2d_rows(s, x.pitch, y.pitch, 0), h = conv2d_columns(s);
     const int all = s.groups * s.filters, out_plane = s.out_height * s.out_width, taps = s.window.kh * s.window.kw;
     if (wb_is_everything(t, (wb_shape){ all, s.out_height, s.out_width }))
@@ -40,7 +43,7 @@ WB_KERNEL void conv2d_s8(wb_conv2d_s8 p, wb_tile t, wb_view_s8 x, const int8_t *
         for (int n = t.image; n < t.image_end; ++n)
             for (int r = t.row; r < (joined ? t.row + 1 : t.row_end); ++r)
                 pointwise_s8(s.channels, s.in_height * s.in_width < 4, pixels, s.filters, p.numbers,
-                             wb_row_of_s8(x, n, 0, r), filter_s8(s, 0, 0, w, rest), b, m, wb_row_of_s8(y, n, 0, r),
+                             wb_row_of_s8(x, n, 0, r), filter_s8(s, 0, 0, w, rest), biases, m, wb_row_of_s8(y, n, 0, r),
                              mask, n * all * out_plane + r * s.out_width);
         return;
     }
@@ -51,8 +54,9 @@ WB_KERNEL void conv2d_s8(wb_conv2d_s8 p, wb_tile t, wb_view_s8 x, const int8_t *
             for (int f = 0; f < s.filters; ++f) {
                 const int o = g * s.filters + f, bit = (n * all + o) * out_plane + t.row * s.out_width;
                 const wb_filter_s8 filter = filter_s8(s, g, f, w, rest);
-                const int inside = inside_bias_s8(b[o], p.numbers.zero_x, s.channels, taps, filter);
-                const wb_end_s8 end = { b[o], inside, wb_factor_of(p.numbers, all, m, o), mask, bit, s.out_width };
+                const int bias = wb_bias(biases, o);
+                const int inside = inside_bias_s8(bias, p.numbers.zero_x, s.channels, taps, filter);
+                const wb_end_s8 end = { bias, inside, wb_factor_of(p.numbers, all, m, o), mask, bit, s.out_width };
                 windows_s8(s.channels, x.plane, taps, v, h, p.numbers.zero_x, end,
                            wb_row_of_s8(x, n, g * s.channels, x.row), filter, wb_row_of_s8(y, n, o, t.row));
             }

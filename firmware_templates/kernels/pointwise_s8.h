@@ -2,6 +2,7 @@
  *
  *     for each channel: load 4 pixels and 2 weights, multiply all with all: 8 sums of 6 loads */
 #pragma once
+#include "biases_s8.h"
 #include "windows_s8.h"
 
 enum { WB_TILE = 8 };
@@ -50,9 +51,9 @@ WB_KERNEL void pointwise_tile_s8(int filters, int pixels, int channels, wb_pixel
     }
 }
 
-/* Some filters, all pixels. Where pixels are many, what zero adds is summed once a filter. */
-WB_KERNEL void pointwise_filters_s8(int filters, int tile, int channels, wb_pixels pixels, wb_quantized q,
-                                    int all, const int32_t *restrict m, const int32_t *restrict b,
+/* Some filters from the first on, all pixels. Where pixels are many, what zero adds is summed once a filter. */
+WB_KERNEL void pointwise_filters_s8(int first, int filters, int tile, int channels, wb_pixels pixels,
+                                    wb_quantized q, int all, const int32_t *restrict m, wb_biases_s8 b,
                                     const int8_t *restrict x, wb_filter_s8 f,
                                     int8_t *restrict y, uint32_t *restrict mask, int bit)
 {
@@ -61,8 +62,8 @@ WB_KERNEL void pointwise_filters_s8(int filters, int tile, int channels, wb_pixe
     int bias[4];
 #pragma GCC unroll 4
     for (int i = 0; i < filters; ++i) {
-        factor[i] = wb_factor_of(q, all, m, i);
-        bias[i] = b[i];
+        factor[i] = wb_factor_of(q, all, m, first + i);
+        bias[i] = wb_bias(b, first + i);
         if (fold)
             bias[i] -= q.zero_x * (sum_s8(f.kept, f.w + i * f.kept)
                                    + (f.rest ? sum_s8(channels - f.kept, f.rest + i * (channels - f.kept)) : 0));
@@ -79,19 +80,19 @@ WB_KERNEL void pointwise_filters_s8(int filters, int tile, int channels, wb_pixe
 
 /* `few`: so few pixels that filters are tiled instead. bit: of the first pixel of the first filter. */
 WB_KERNEL void pointwise_s8(int channels, int few, wb_pixels pixels, int filters, wb_quantized q,
-                            const int8_t *restrict x, wb_filter_s8 f, const int32_t *restrict b,
+                            const int8_t *restrict x, wb_filter_s8 f, wb_biases_s8 b,
                             const int32_t *restrict m, int8_t *restrict y, uint32_t *restrict mask, int bit)
 {
     const int tile = few ? 1 : 4, together = few ? 4 : 2, left = filters % together;
     for (int o = 0; o < filters - left; o += together) {
         const wb_filter_s8 part = { f.w + o * f.kept, f.rest ? f.rest + o * (channels - f.kept) : 0, f.kept };
-        pointwise_filters_s8(together, tile, channels, pixels, q, filters, m + o, b + o, x, part,
+        pointwise_filters_s8(o, together, tile, channels, pixels, q, filters, m, b, x, part,
                              y + o * pixels.y_plane, mask, bit + o * pixels.bit_plane);
     }
     for (int i = 0; i < left; ++i) {
         const int o = filters - left + i;
         const wb_filter_s8 part = { f.w + o * f.kept, f.rest ? f.rest + o * (channels - f.kept) : 0, f.kept };
-        pointwise_filters_s8(1, tile, channels, pixels, q, filters, m + o, b + o, x, part,
+        pointwise_filters_s8(o, 1, tile, channels, pixels, q, filters, m, b, x, part,
                              y + o * pixels.y_plane, mask, bit + o * pixels.bit_plane);
     }
 }

@@ -1,5 +1,5 @@
-/* sgd_s8.h - w -= u, rounded and saturated, for int8 weights (to ±127) and int32 biases (to ±2^30); u in units of the
- * scale s.
+/* sgd_s8.h - w -= u, rounded and saturated, for int8 weights (to ±127) and int32 biases (to ±2^30), be they deltas
+ * (biases_s8.h); u in units of the scale s.
  *
  *     u = lr * scale * dw / (unit * s)^2 + lr * weight_decay * w          without qas: not divided
  *
@@ -7,7 +7,7 @@
  * towards zero. What it is, and the numbers, are literals at every call; `filters` and `channels` tell where each of the
  * weight's stood in the model's own order, 0: where it stands. */
 #pragma once
-#include "wb_kernel.h"
+#include "biases_s8.h"
 
 enum { WB_STOCHASTIC, WB_NEAREST, WB_TRUNCATE };
 
@@ -23,6 +23,17 @@ typedef struct {
     int rows, count;
     wb_integer_rule rule;
 } wb_integer_sgd;
+
+/* Of an int32 bias kept as a delta, one element a channel. */
+typedef struct {
+    wb_integer_rule bias;
+    const int16_t *wide;
+} wb_delta_rule;
+
+typedef struct {
+    int channels;
+    wb_delta_rule rule;
+} wb_delta_sgd;
 
 /* limit: where the weight saturates. */
 typedef struct {
@@ -125,4 +136,21 @@ WB_KERNEL void sgd_s32(wb_integer_sgd p, int32_t *restrict w, const float *restr
         for (int i = 0; i < p.count; ++i, ++w)
             *w = wb_updated(to, rate, *w, *dw++, o, i);
     }
+}
+
+/* The bias of channel o behind its update, kept as a delta. */
+WB_KERNEL void wb_update_delta(wb_update_s8 to, const int16_t *wide, int16_t *delta, const int32_t *b, float s, float db,
+                               int o)
+{
+    const int updated = wb_updated(to, wb_rate_of(to, s), b[o] + wb_delta(delta, wide, o), db, o, 0);
+    wb_set_delta(delta, wide, o, (int64_t)updated - b[o]);
+}
+
+WB_KERNEL void sgd_delta_s32(wb_delta_sgd p, int16_t *restrict delta, const float *restrict db, const int32_t *restrict b,
+                             const float *restrict s, const float *restrict lr, const int32_t *restrict seed,
+                             const int32_t *restrict step)
+{
+    const wb_update_s8 to = wb_update_of(p.rule.bias, 1 << 30, lr, seed, step);
+    for (int o = 0; o < p.channels; ++o)
+        wb_update_delta(to, p.rule.wide, delta, b, s[o], db[o], o);
 }

@@ -3,13 +3,14 @@
 #include "sink_f32.h"
 #include "tiles.h"
 
-/* Of the images that are summed up; their channels are those of the tile. */
+/* Of the images that are summed up, and how many; their channels are those of the tile. */
 typedef struct {
-    int rows, columns;
+    int images, rows, columns;
     float times;
 } wb_sum;
 
-/* `sum`, what earlier tiles gave of channel c, and the rows of this tile, maybe none; with the last row, times p.times. */
+/* `sum`, what earlier tiles gave of channel c, and the rows of this tile, maybe none; with the last row of the last image,
+ * times p.times. */
 WB_KERNEL float channel_sum_f32(wb_sum p, wb_tile t, wb_view_f32 x, int c, float sum)
 {
     const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_A_CHANNEL, x, x, x);
@@ -20,7 +21,8 @@ WB_KERNEL float channel_sum_f32(wb_sum p, wb_tile t, wb_view_f32 x, int c, float
             for (int i = 0; i < runs.length; ++i)
                 sum += from[i];
         }
-    return p.times == 1.0f || t.row_end < p.rows || t.row == t.row_end ? sum : sum * p.times;
+    const int last = t.image_end == p.images && t.row_end == p.rows && t.row < t.row_end;
+    return p.times == 1.0f || !last ? sum : sum * p.times;
 }
 
 WB_KERNEL void sum_into_f32(wb_sum p, wb_tile t, wb_view_f32 x, wb_sink sink, float *restrict to, float *restrict v)

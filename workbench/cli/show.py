@@ -74,7 +74,7 @@ def _at_stage(args, model, policy):
     aim = options.objective(args, model)
     part = not args.loss and model.graph.types[model.graph.outputs[0]].rank > 2  # of a network: no loss stands behind
     if args.stage == "backward" and not part:
-        return training_step(marked, options.optimizer(args), objective=aim), None
+        return training_step(marked, options.optimizer(args), objective=aim, weights=model.weights), None
     if args.stage == "backward":
         wanted = [name for name in marked.parameters if marked.types[name].needs_grad]
         outside = marked.inputs if wanted == list(marked.parameters) else ()  # a part of a network, trained whole

@@ -34,6 +34,7 @@ def model_header(graph: Graph, layout: Layout, plan: MemoryPlan, rates: Mapping[
         "#ifdef __cplusplus", 'extern "C" {', "#endif", "",
         "#define F32(base, offset) ((float *)(void *)((base) + (offset)))",
         "#define I32(base, offset) ((int32_t *)(void *)((base) + (offset)))",
+        "#define I16(base, offset) ((int16_t *)(void *)((base) + (offset)))",
         "#define I8(base, offset) ((int8_t *)(void *)((base) + (offset)))",
         "#define BITS(base, offset) ((uint32_t *)(void *)((base) + (offset)))", "",
         f"extern uint8_t {ARENA}[{max(plan.plan.bytes, 8)}];", "",

@@ -66,9 +66,10 @@ class Builder:
         """Declare a parameter."""
         return self._declare(self.parameters, name, TensorType(_sizes(shape), dtype))
 
-    def state_beside(self, name: str, what: str) -> Value:
-        """Declare float state beside the part of a parameter that is updated: `name.what`, zero at the start."""
-        return self._declare(self.state, f"{name}.{what}", TensorType(self.types[name].updated.shape))
+    def state_beside(self, name: str, what: str, kind: TensorType | None = None) -> Value:
+        """Declare state beside a parameter: `name.what`, zero at the start. `kind` None: float32, in the shape of the
+        part that is updated."""
+        return self._declare(self.state, f"{name}.{what}", kind or TensorType(self.types[name].updated.shape))
 
     def value(self, name: str) -> Value:
         return Value(name, self.types[name])

@@ -103,6 +103,8 @@ class Op:
                                  starts, so that its grads are called with dy=None, meaning 1; "": none
     parameters                   operand index -> "weight" or "bias", for policies; "scale" (of int8), "constant": never
                                  updated
+    delta                        the operand, behind all others, in which it takes the change of its int32 bias, stored
+                                 as its attribute `wide` says (see ir/deltas); None: it takes none
     units(build, index, *operands, **attrs)
                                  the real number that one step of a quantized parameter (operand `index`) is worth: a
                                  value that holds a scale a filter, and a factor; None: parameters are real numbers
@@ -145,6 +147,7 @@ class Op:
     phase: str = ""
     loss: str = ""
     parameters: Mapping[int, str] = field(default_factory=dict)
+    delta: int | None = None
     units: Callable[..., "tuple[Value, float]"] | None = None
     part: Callable[..., tuple[int, int]] | None = None
     ties: Callable[..., Ties] | None = None

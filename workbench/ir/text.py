@@ -7,7 +7,8 @@
         (%3, %9)
     }
 
-Parameters carry `needs_grad`, optimizer state `state`; other arguments are written by the host. `over` names the
+Parameters carry `needs_grad`, optimizer state `state`, biases kept as deltas `delta` and, where some channels of it
+have 32 bits, `wide`: how many (see ir/deltas); other arguments are written by the host. `over` names the
 operand whose storage a result takes over (`_` for none). Attributes at their default are left out. The comment is the
 node's label. The parser infers each result's type and holds the stated one against it; text that states none is read
 too. A line that begins with # is left out when the text is read, and so is a + or ~ before a line (see diff).
@@ -27,6 +28,7 @@ from typing import Any
 
 from workbench.errors import ParseError, WorkbenchError
 from workbench.ir import op as ops
+from workbench.ir.deltas import state_of
 from workbench.ir.graph import Graph, Node
 from workbench.ir.op import REQUIRED
 from workbench.ir.types import TensorType
@@ -57,9 +59,17 @@ def argument_text(graph: Graph, name: str) -> str:
         more += [f"needs_grad={count / kind.shape[axis]:.6g}", f"grad_slice=[{axis}, {count}]"]
     elif name in graph.parameters:
         more.append(f"needs_grad={kind.needs_grad}")
+    if name in graph.parameters and state_of(name) in graph.state:
+        more += _delta_text(kind, graph.types[state_of(name)])
     if name in graph.state:
         more.append("state=True")
     return f"%{name}: {_type_text(kind, *more)}"
+
+
+def _delta_text(bias: TensorType, state: TensorType) -> list[str]:
+    """What is said of a bias that is kept as a delta: its dtype, and how many channels have 32 bits."""
+    wide = state.elements - bias.elements
+    return [f"delta={state.dtype}", *([f"wide={wide}"] if wide else [])]
 
 
 def _type_text(kind: TensorType, *more: str) -> str:
@@ -154,6 +164,7 @@ def _parse_arguments(text: str) -> tuple[tuple[Names, Names, Names], dict[str, T
     parameters: list[str] = []
     state: list[str] = []
     types: dict[str, TensorType] = {}
+    deltas: dict[str, list[str]] = {}
     rest = text
     while rest:
         match = _ARGUMENT.match(rest)
@@ -163,7 +174,13 @@ def _parse_arguments(text: str) -> tuple[tuple[Names, Names, Names], dict[str, T
         where = parameters if "needs_grad" in options else state if "state" in options else inputs
         where.append(name)
         types[name] = _parse_type(*match.groups())
+        deltas[name] = [f"{key}={options[key]}" for key in ("delta", "wide") if key in options]
         rest = rest[match.end() :].removeprefix(", ")
+    for name in parameters:
+        beside = state_of(name) in state
+        if deltas[name] != (_delta_text(types[name], types[state_of(name)]) if beside else []):
+            raise ParseError(f"%{name}: {', '.join(deltas[name]) or 'no delta'}; the state beside it is "
+                             f"{types[state_of(name)] if beside else 'missing'}")  # fmt: skip
     return (tuple(inputs), tuple(parameters), tuple(state)), types
 
 

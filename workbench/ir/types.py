@@ -9,8 +9,10 @@ from workbench.errors import ShapeError
 
 Ints = tuple[int, ...]  # sizes, axes, strides: one for each axis, or for some of them
 
-BITS = {"float32": 32, "int32": 32, "int8": 8, "bit": 1}
-NUMPY: dict[str, type[np.generic]] = {"float32": np.float32, "int32": np.int32, "int8": np.int8, "bit": np.bool_}
+BITS = {"float32": 32, "int32": 32, "int16": 16, "int8": 8, "bit": 1}
+NUMPY: dict[str, type[np.generic]] = {
+    "float32": np.float32, "int32": np.int32, "int16": np.int16, "int8": np.int8, "bit": np.bool_,
+}  # fmt: skip
 
 BY_ROWS = "NHCW"  # a row of all channels, then the next: rows before some row are one piece of memory
 STREAM = "STREAM"  # the same order, but it lies in no memory: the host hands it over bit by bit
@@ -29,7 +31,7 @@ def quantized(values: np.ndarray, kind: "TensorType") -> np.ndarray:
 
 @dataclass(frozen=True)
 class TensorType:
-    """A logical shape (NCHW, OIHW), a dtype (float32, int32, int8, bit), a layout and `needs_grad`.
+    """A logical shape (NCHW, OIHW), a dtype (float32, int32, int16, int8, bit), a layout and `needs_grad`.
 
     `layout` names the storage permutation, one of LAYOUTS ("" = stored in logical order). `needs_grad` means something
     on parameters only: False, True, or (axis, k) = the first k channels along that axis. An int8 tensor may tell what

@@ -21,8 +21,9 @@ from workbench.ir.op import Attrs
 from workbench.ir.types import TensorType
 from workbench.kernels.declared import struct_of
 
-C_TYPE = {"float32": "float", "int32": "int32_t", "int8": "int8_t", "bit": "uint32_t"}
-CAST = {"float32": "F32", "int32": "I32", "int8": "I8", "bit": "BITS"}  # macros of model.h: address, offset -> pointer
+C_TYPE = {"float32": "float", "int32": "int32_t", "int16": "int16_t", "int8": "int8_t", "bit": "uint32_t"}
+# macros of model.h: address, offset -> pointer
+CAST = {"float32": "F32", "int32": "I32", "int16": "I16", "int8": "I8", "bit": "BITS"}
 VIEWS = {"float32": "f32", "int8": "s8"}  # dtype -> how its views are called in tiles.h
 WIDTH = 112  # of a line
 

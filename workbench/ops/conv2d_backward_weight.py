@@ -96,7 +96,12 @@ def by_channels(tile: Tile, dy: TensorType, x: TensorType, *, groups: int, **_: 
     return Footprint({0: Reach()}, dy.shape[1], "part")
 
 
-footprint = along(channels=by_channels)
+def by_rows(tile: Tile, dy: TensorType, x: TensorType, **attrs: Any) -> Footprint:
+    """Rows of dy add to all of dw what they have in common with the rows of x that the convolution read for them."""
+    return Footprint({0: Reach(), 1: conv2d.by_rows(tile, x, dy, **attrs).reads[0]}, dy.shape[2], "sum")
+
+
+footprint = along(rows=by_rows, channels=by_channels)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:

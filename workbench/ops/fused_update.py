@@ -15,7 +15,15 @@ from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile
 from workbench.ir.op import Arrays, Attrs, Op, Sample, Samples, Types, get, register
 from workbench.ir.ranges import Range
 from workbench.ir.types import TensorType
-from workbench.ops import accumulate, conv2d_backward_weight, matmul, qnn_conv2d_backward_weight, qnn_sgd, sgd  # noqa: F401  registered before this
+from workbench.ops import (  # noqa: F401  registered before this
+    accumulate,
+    conv2d_backward_weight,
+    matmul,
+    qnn_conv2d_backward_weight,
+    qnn_sgd,
+    qnn_sgd_delta,
+    sgd,
+)
 from workbench.ops import sum as _sum  # noqa: F401
 
 T = TypeVar("T")
@@ -24,7 +32,7 @@ Parts = tuple[tuple[T, ...], dict[str, Any], tuple[T, ...], tuple[T, ...], dict[
 
 OPERANDS = {"nn.conv2d_backward_weight": 2, "nn.matmul": 2, "sum": 1, "qnn.conv2d_backward_weight": 2}  # of a gradient
 # An update writes to its operand 0; operand 1 is the gradient.
-QUANTIZED = ("qnn.sgd",)
+QUANTIZED = ("qnn.sgd", "qnn.sgd_delta")
 FUSED = {  # gradient, update -> operator, header and function of its kernel
     ("nn.conv2d_backward_weight", "nn.sgd"):
         ("nn.conv2d_backward_weight_sgd", "conv2d_backward_weight_update_f32.h", "conv2d_backward_weight_sgd_f32"),
@@ -46,6 +54,7 @@ FUSED = {  # gradient, update -> operator, header and function of its kernel
         ("qnn.conv2d_backward_weight_accumulate", "conv2d_backward_weight_update_s8.h",
          "conv2d_backward_weight_accumulate_s8"),
     ("sum", "qnn.sgd"): ("qnn.sum_sgd", "sum_update_s8.h", "sum_sgd_s8"),
+    ("sum", "qnn.sgd_delta"): ("qnn.sum_sgd_delta", "sum_update_s8.h", "sum_sgd_delta_s8"),
 }  # fmt: skip
 
 
@@ -132,7 +141,7 @@ def samples_of(gradient: Op, update: Op) -> Samples:
         for number, case in enumerate(every[::2] if len(every) > 8 else every):  # each is tested as a gradient too
             (dw,) = gradient.evaluated(*case.operands, **gradient.complete(case.attrs))
             if update.name in QUANTIZED:
-                cases.append(_of_integers(rng, number, case, dw))
+                cases.append(_of_integers(rng, number, case, dw, QUANTIZED.index(update.name) == 1))
                 continue
             state = [np.asarray(rng.normal(size=dw.shape)) for _ in takes]
             rate = [np.asarray(rng.uniform(size=()))] if update.phase == "update" else []
@@ -143,8 +152,8 @@ def samples_of(gradient: Op, update: Op) -> Samples:
     return samples
 
 
-def _of_integers(rng: np.random.Generator, number: int, case: Sample, dw: np.ndarray) -> Sample:
-    """int32 biases (one axis) or int8 weights, each rounding in turn."""
+def _of_integers(rng: np.random.Generator, number: int, case: Sample, dw: np.ndarray, delta: bool) -> Sample:
+    """int32 biases (one axis), as a `delta` maybe, or int8 weights, each rounding in turn."""
     w = rng.integers(-9999, 9999, dw.shape, np.int32) if dw.ndim == 1 else rng.integers(-127, 128, dw.shape, np.int8)
     rounding = tuple(qnn_sgd.ROUNDINGS)[number % 3]
     counters = [np.asarray(7, np.int32), np.asarray(number, np.int32)] if rounding == "stochastic" else []
@@ -152,7 +161,12 @@ def _of_integers(rng: np.random.Generator, number: int, case: Sample, dw: np.nda
     attrs = {**case.attrs, "rounding": rounding, "unit": 0.5, "parameter": number, "qas": number % 2 == 0}
     attrs |= {"filters": tuple(rng.permutation(dw.shape[0]).tolist())} if number % 2 else {}
     attrs |= {"channels": tuple(rng.permutation(dw.shape[1]).tolist())} if number % 2 == 0 and dw.ndim > 1 else {}
-    return Sample((w, *case.operands, scales, np.asarray(0.01), *counters), attrs)
+    rates = scales, np.asarray(0.01), *counters
+    if not delta:
+        return Sample((w, *case.operands, *rates), attrs)
+    wide = (w.size - 1,) if number % 2 else ()
+    state, *_ = qnn_sgd_delta.of_bias(rng, Sample((w, dw)), wide).operands
+    return Sample((state, *case.operands, w, *rates), {**attrs, "wide": wide})
 
 
 for (_gradient, _update), _fused in FUSED.items():

@@ -1,7 +1,8 @@
 """qnn.conv2d: an int8 convolution, y = clip(y_zero_point + (Σ (x - x_zero_point) · w + b) · factor).
 
 `m` holds each filter's factor (qnn.requantization), made from the scales s of w. Elements beyond the image stand for 0.
-A dense layer is one over an image of a single pixel.
+A dense layer is one over an image of a single pixel. A trained bias may be kept as a delta: what it changed by is
+then operand 4, and is added to b (see ir/deltas).
 
 Backward, with g = s · dy where the mask's bit is set (qnn.through_clip):
 
@@ -20,29 +21,31 @@ from workbench.ir.labels import GRADIENT
 from workbench.ir.op import Arrays, Attrs, Op, Sample, Ties, Types, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
+from workbench.ops._deltas import places, require_delta, sample_of, whole_bias
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
 from workbench.ops.strided_slice import first_channels
 
 WINDOW = ("strides", "padding", "dilation", "groups", "kernel_size")
 
 
-def infer(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *, x_scale: float, x_zero_point: int,
-          y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool,
-          **attrs: Any) -> Types:  # fmt: skip
+def infer(x: TensorType, w: TensorType, b: TensorType, m: TensorType, delta: TensorType | None = None, *,
+          x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool,
+          wide: Ints, **attrs: Any) -> Types:  # fmt: skip
     check("qnn.conv2d", x, x_scale, x_zero_point)
+    require_delta("qnn.conv2d", b, delta, wide)
     sums = conv2d.sums_type(x, w, **attrs)
     if b.shape != w.shape[:1] or m.shape != (2, w.shape[0]):
         raise ShapeError(f"qnn.conv2d: w is {w}, so b needs ({w.shape[0]},) and m (2, {w.shape[0]}); got {b}, {m}")
     return result("qnn.conv2d", sums.shape, y_scale, y_zero_point, clip, form, mask)
 
 
-def evaluate(x: np.ndarray, w: np.ndarray, b: np.ndarray, m: np.ndarray, *, x_zero_point: int, y_zero_point: int,
-             clip: Ints, form: str, mask: bool, x_scale: float, y_scale: float, channels: int,
-             **attrs: Any) -> Arrays:  # fmt: skip
+def evaluate(x: np.ndarray, w: np.ndarray, b: np.ndarray, m: np.ndarray, delta: np.ndarray | None = None, *,
+             x_zero_point: int, y_zero_point: int, clip: Ints, form: str, mask: bool, x_scale: float, y_scale: float,
+             channels: int, wide: Ints, **attrs: Any) -> Arrays:  # fmt: skip
     # float64 holds these sums exactly: they are those of an int32
     acc = conv2d.convolved(x.astype(np.float64) - x_zero_point, w.astype(np.float64), **attrs).astype(np.int64)
     factor = m.reshape(2, 1, -1, 1, 1)
-    scaled = multiplied(acc + b.reshape(1, -1, 1, 1), factor[0], factor[1], form)
+    scaled = multiplied(acc + whole_bias(b, delta, wide).reshape(1, -1, 1, 1), factor[0], factor[1], form)
     return clipped(scaled, y_zero_point, clip, mask)
 
 
@@ -62,14 +65,16 @@ def sums_gradient(build: Builder, dy: Value, m: Value, y: Values) -> Value:
     return build.shared("qnn.through_clip", dy, y[1], scales(build, m), label=label and f"{GRADIENT}{label}.sums")
 
 
-def grad_x(build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *, y: Values, **attrs: Any) -> Value:
+def grad_x(
+    build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *_: Value, y: Values, **attrs: Any
+) -> Value:
     g = sums_gradient(build, dy, m, y)
     rest = conv2d.rest_of(x, *(attrs[key] for key in ("padding", "dilation", "kernel_size", "strides")))
     window = {key: attrs[key] for key in WINDOW}
     return build.op("qnn.conv2d_transpose", g, w, channels=x.shape[1], output_padding=rest, **window)
 
 
-def grad_w(build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *, y: Values, x_scale: float,
+def grad_w(build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *_: Value, y: Values, x_scale: float,
            x_zero_point: int, **attrs: Any) -> Value:  # fmt: skip
     g, kept, groups = sums_gradient(build, dy, m, y), w.type.updated.shape, attrs["groups"]
     if groups == 1:
@@ -82,13 +87,13 @@ def grad_w(build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *,
 
 
 def grad_b(
-    build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *, y: Values, x_scale: float, **_: Any
+    build: Builder, dy: Value, x: Value, w: Value, b: Value, m: Value, *_: Value, y: Values, x_scale: float, **__: Any
 ) -> Value:
     return build.sum(sums_gradient(build, dy, m, y), axis=(0, 2, 3), times=x_scale)
 
 
 def units(
-    build: Builder, index: int, x: Value, w: Value, b: Value, m: Value, *, x_scale: float, **_: Any
+    build: Builder, index: int, x: Value, w: Value, b: Value, m: Value, *_: Value, x_scale: float, **__: Any
 ) -> tuple[Value, float]:
     """A step of w is worth s, a step of b is worth x_scale · s."""
     return scales(build, m), 1.0 if index == 1 else x_scale
@@ -119,30 +124,41 @@ def quantized(*, x_zero_point: int, y_zero_point: int, clip: Ints, form: str, **
 
 @dataclass(frozen=True)
 class Conv2dS8:
-    """wb_conv2d_s8."""
+    """wb_conv2d_s8. `wide`: see _deltas.places."""
 
     sizes: conv2d.Conv2d
     numbers: Quantized
+    wide: str
 
 
-def parameters(x: TensorType, w: TensorType, b: TensorType, m: TensorType, **attrs: Any) -> Conv2dS8:
+def parameters(x: TensorType, w: TensorType, b: TensorType, *_: TensorType, wide: Ints, **attrs: Any) -> Conv2dS8:
     window = {key: attrs[key] for key in (*WINDOW, "channels")}
-    return Conv2dS8(conv2d.sizes(x, w, **window), quantized(**attrs))
+    return Conv2dS8(conv2d.sizes(x, w, **window), quantized(**attrs), places(b.elements, wide))
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
-    """The convolution's own cases, in both forms, narrow clips and masks among them."""
+    """The convolution's own cases, in both forms, narrow clips, masks and biases as deltas among them."""
     cases = []
     for index, case in enumerate(conv2d.samples(rng)):
         x, w = case.operands
         cases.append(sample(rng, x.shape, w.shape, case.attrs, index))
+        if index % 5 == 0:
+            cases[-1] = with_delta(rng, cases[-1], index)
     pointwise = {"channels": 7, "kernel_size": (1, 1)}
     for index, size in enumerate(((1, 1), (5, 5), (2, 3))):
         cases.append(sample(rng, (1 + index % 2, 10, *size), (7, 10, 1, 1), pointwise, index))
+        cases.append(with_delta(rng, cases[-1], index))
     far = sample(rng, (1, 10, 2, 2), (7, 10, 1, 1), pointwise, 0)  # two sums leave int32 where they are scaled
     *_, b, m = far.operands
     b[:2], m[:, :2] = (2**29, -(2**29)), np.array([multiplier(300.0, "rounded")]).T
     return [*cases, far]
+
+
+def with_delta(rng: np.random.Generator, case: Sample, index: int) -> Sample:
+    """The same, its bias kept as a delta; of every other one the last channel is wide, and the middle one."""
+    count = case.operands[2].size
+    wide = tuple(sorted({count // 2, count - 1})) if index % 2 == 0 else ()
+    return Sample((*case.operands, sample_of(rng, count, wide)), {**case.attrs, "wide": wide})
 
 
 def sample(rng: np.random.Generator, x_shape: Ints, w_shape: Ints, attrs: Attrs, index: int) -> Sample:
@@ -160,18 +176,18 @@ def sample(rng: np.random.Generator, x_shape: Ints, w_shape: Ints, attrs: Attrs,
     return Sample((x, w, b, m), {**attrs, **quantization, "mask": index % 2 == 0})
 
 
-def ties(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *, groups: int, **_: Any) -> Ties:
+def ties(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *delta: TensorType, groups: int, **_: Any) -> Ties:
     known = conv2d.ties(x, w, b, groups=groups)
-    return known and (*known[:3], {1: known[1][0]}, known[3])
+    return known and (*known[:3], {1: known[1][0]}, *({} for _ in delta), known[3])
 
 
 register(Op(
     name="qnn.conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=samples, macs=macs,
-    attrs={**conv2d.WINDOW_ATTRS, **ATTRS}, training={"mask": True},
-    dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",)}, part=conv2d.part, ties=ties,
-    parameters={1: "weight", 2: "bias"}, units=units,
+    attrs={**conv2d.WINDOW_ATTRS, **ATTRS, "wide": ()}, training={"mask": True},
+    dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",), 4: ("int16",)}, part=conv2d.part, ties=ties,
+    parameters={1: "weight", 2: "bias"}, delta=4, units=units,
     footprint=conv2d.footprint,
     kernel=Kernel("conv2d_s8.h", "conv2d_s8", record=Conv2dS8, parameters=parameters, views=(0,), gives_view=True,
-                  operands=4, results=2, split=(1,)),
+                  operands=5, results=2, split=(1,)),
     instructions=(2.2, 45),
 ))  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile
+from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile, along
 from workbench.ir.op import REQUIRED, Op, Sample, get, register
 from workbench.ir.ranges import Range, exactly, sums
 from workbench.ir.types import TensorType
@@ -40,17 +40,19 @@ def within(dy: Range, x: Range, *, x_scale: float, x_zero_point: int, **attrs: A
 
 @dataclass(frozen=True)
 class IntegerBackwardWeight:
-    """wb_conv2d_backward_weight_s8."""
+    """wb_conv2d_backward_weight_s8: `images` of the batch."""
 
     convolution: conv2d_backward_weight.BackwardWeight
     x_scale: float
     x_zero_point: int
+    images: int
 
 
 def parameters(
     dy: TensorType, x: TensorType, *, x_scale: float, x_zero_point: int, **attrs: Any
 ) -> IntegerBackwardWeight:
-    return IntegerBackwardWeight(conv2d_backward_weight.parameters(dy, x, **attrs), x_scale, x_zero_point)
+    convolution = conv2d_backward_weight.parameters(dy, x, **attrs)
+    return IntegerBackwardWeight(convolution, x_scale, x_zero_point, dy.shape[0])
 
 
 def scratch(dy: TensorType, x: TensorType, **_: Any) -> int:
@@ -58,9 +60,17 @@ def scratch(dy: TensorType, x: TensorType, **_: Any) -> int:
     return 4 * x.elements // x.shape[1]
 
 
-def footprint(tile: Tile, dy: TensorType, x: TensorType, **attrs: Any) -> Footprint | Refusal:
-    needs = conv2d_backward_weight.footprint(tile, dy, x, **attrs)
+def by_rows(tile: Tile, dy: TensorType, x: TensorType, **attrs: Any) -> Footprint:
+    """One row of one channel of x as floats."""
+    return replace(conv2d_backward_weight.by_rows(tile, dy, x, **attrs), scratch=lambda _: 4 * x.shape[3])
+
+
+def by_channels(tile: Tile, dy: TensorType, x: TensorType, **attrs: Any) -> Footprint | Refusal:
+    needs = conv2d_backward_weight.by_channels(tile, dy, x, **attrs)
     return needs if isinstance(needs, Refusal) else replace(needs, scratch=lambda _: scratch(dy, x))
+
+
+footprint = along(rows=by_rows, channels=by_channels)
 
 
 def macs(dy: TensorType, x: TensorType, *, x_scale: float, x_zero_point: int, **attrs: Any) -> int:

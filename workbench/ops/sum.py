@@ -39,24 +39,23 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 @dataclass(frozen=True)
 class Sum:
-    """wb_sum: the rows and columns of an image."""
+    """wb_sum: the images, and the rows and columns of each."""
 
+    images: int
     rows: int
     columns: int
     times: float
 
 
 def parameters(x: TensorType, *, times: float, **_: Any) -> Sum:
-    rows, columns = x.as_images[2:]
-    return Sum(rows, columns, times)
+    images, _channels, rows, columns = x.as_images
+    return Sum(images, rows, columns, times)
 
 
-def by_rows(tile: Tile, x: TensorType, *, times: float, **_: Any) -> Footprint | Refusal:
-    """Rows add to the sums of all channels."""
+def by_rows(tile: Tile, x: TensorType, **_: Any) -> Footprint | Refusal:
+    """Rows add to the sums of all channels; the last one of the last image multiplies them."""
     if x.rank != 4:
         return Refusal("works by tiles on images only")
-    if times != 1 and x.shape[0] > 1:
-        return Refusal("is multiplied once, behind the last row of a single image")
     return Footprint({0: Reach()}, x.shape[2], "sum")
 
 

@@ -11,13 +11,14 @@ from workbench.passes import Declined
 class Foreseen:
     """A later pass that changes what memory values take.
 
-    `keeps_nodes`: it only lets results take storage over. `key`: what the pass is run by, and those
-    behind it that it looks ahead at; another pass of the same name has another key.
+    `keeps_nodes`: it only lets results take storage over. `reorders`: it only changes the order. `key`: what the pass
+    is run by, and those behind it that it looks ahead at; another pass of the same name has another key.
     """
 
     key: tuple[Callable[..., object], ...]
     run: Callable[[Graph], Graph]
     keeps_nodes: bool = False
+    reorders: bool = False
 
     def outcome(self, graph: Graph) -> tuple[Graph, str]:
         """What the pass makes of a graph, and why it declined, if it did. It runs once: the graph keeps its outcome."""
@@ -46,7 +47,7 @@ class Later:
 
     def fused_away(self, graph: Graph) -> frozenset[str]:
         """Values of the graph that will never be stored: they exist inside a fused node only."""
-        fused = _after(graph, [each for each in self.passes if not each.keeps_nodes])
+        fused = _after(graph, [each for each in self.passes if not each.keeps_nodes and not each.reorders])
         return frozenset(graph.types).difference(fused.types)
 
 

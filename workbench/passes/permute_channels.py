@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.autodiff import channel_axis, units
+from workbench.autodiff import channel_axis
 from workbench.errors import PolicyError
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
 from workbench.ir.graph import Graph
 from workbench.policy import UpdatePolicy
+from workbench.quantize.units import units
 
 Axis = tuple[str, int]  # a value and one of its axes
 Orders = Mapping[str, Mapping[int, np.ndarray]]  # parameter -> axis -> old index of each new one

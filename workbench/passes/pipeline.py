@@ -39,7 +39,7 @@ class Pass:
 
     One `of_values` is called with the parameters' values as well, and gives new ones beside the graph; one that
     `looks_ahead` with what the later passes will do (later.py), as far as they are `foreseen`: they change what memory
-    values take. `keeps_nodes`: it changes nothing but whose storage results take over.
+    values take. `keeps_nodes`: it changes nothing but whose storage results take over; `reorders`: but the order.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Pass:
     looks_ahead: bool = False
     foreseen: bool = False
     keeps_nodes: bool = False
+    reorders: bool = False
 
 
 SHARED, REORDERED, OPTIMIZED = ("vanilla", "reordered", "optimized"), ("reordered", "optimized"), ("optimized",)
@@ -78,7 +79,15 @@ PASSES = {
             foreseen=True,
             keeps_nodes=True,
         ),
-        Pass("order-search", order_search, "run in the order that keeps the fewest bytes alive", OPTIMIZED, True),
+        Pass(
+            "order-search",
+            order_search,
+            "run in the order that keeps the fewest bytes alive",
+            OPTIMIZED,
+            True,
+            foreseen=True,
+            reorders=True,
+        ),
     )
 }
 SCHEDULES = {
@@ -171,7 +180,7 @@ def later(names: Sequence[str]) -> Later:
 def _bound(each: Pass, ahead: Later) -> Foreseen:
     """The pass, with what comes behind it known to it."""
     if not each.looks_ahead:
-        return Foreseen((each.run,), each.run, each.keeps_nodes)
+        return Foreseen((each.run,), each.run, each.keeps_nodes, each.reorders)
     key = (each.run, *(run for other in ahead.passes for run in other.key[:1]))
     return Foreseen(key, lambda graph: each.run(graph, ahead), each.keeps_nodes)
 

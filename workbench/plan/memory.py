@@ -11,11 +11,13 @@ from workbench.errors import InternalError
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import Liveness, liveness
 from workbench.ir.storage import Storage
-from workbench.plan.allocate import allocate
+from workbench.plan.allocate import COMPILE_NODES, allocate
 from workbench.plan.problem import Buffer, Placed, Plan
 from workbench.plan.validate import validate
 
 ALIGNMENT = 4  # bytes: words, and bit masks in whole words
+FIRST_NODES = 2000  # of the search for a plan, with each choice of what stays whole, before it goes on
+MANY = 100  # buffers, beyond which a node of the search costs so much that fewer are tried
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,25 @@ def plan_memory(graph: Graph, scratch: Mapping[str, int] | None = None) -> Memor
         for position, node in enumerate(graph.analysis.work)
         if node.results[0] in scratch
     ]
-    memory = _planned(living, scratch_buffers, scratch)
-    if memory.plan.bytes > living.peak and (floating := _floating(living)):
-        whole = tuple(s.whole() if s.name in floating else s for s in living.arena)
-        other = _planned(replace(living, arena=whole), scratch_buffers, scratch)
-        memory = min(memory, other, key=lambda planned: planned.plan.bytes)
-    return memory
+    limit = COMPILE_NODES * min(1, MANY / max(len(living.arena) + len(scratch_buffers), 1)) ** 3
+    planned = []
+    for nodes in (min(FIRST_NODES, limit), limit):
+        for names in _whole(living):
+            arena = tuple(s.whole() if s.name in names else s for s in living.arena)
+            planned.append(_planned(replace(living, arena=arena), scratch_buffers, scratch, nodes))
+            if planned[-1].plan.bytes <= living.peak:
+                return planned[-1]
+    return min(planned, key=lambda memory: memory.plan.bytes)
 
 
-def _planned(living: Liveness, scratch_buffers: list[Buffer], scratch: Mapping[str, int]) -> MemoryPlan:
+def _planned(
+    living: Liveness, scratch_buffers: list[Buffer], scratch: Mapping[str, int], nodes: float
+) -> MemoryPlan:  # fmt: skip
     fixed = _stacked(living)
     buffers = [
         Buffer(s.name, s.lower, s.upper, s.bytes) for s in living.arena if s.lower < s.upper and len(s.parts) == 1
     ] + scratch_buffers
-    plan = allocate(buffers, fixed=fixed)
+    plan = allocate(buffers, nodes, fixed=fixed)
     reason = validate([*buffers, *fixed], plan.buffers, plan.bytes) or _torn(living, plan)
     if reason:
         raise InternalError(f"the planner made an invalid plan: {reason}")
@@ -87,10 +94,15 @@ def _stacked(living: Liveness) -> list[Placed]:
     return placed
 
 
-def _floating(living: Liveness) -> set[str]:
-    """Storages that shrink and do not lie at the bottom: the planner makes poorer use of the room under them."""
+def _whole(living: Liveness) -> list[set[str]]:
+    """Which of the storages that shrink to take as if they did not: none, those that would not lie at the bottom (the
+    planner makes poorer use of the room under them), or all, so that each may lie anywhere."""
     low = {placed.id for placed in _stacked(living) if placed.offset == 0}
-    return {storage.name for storage in living.arena if len(storage.parts) > 1 and storage.name not in low}
+    shrinking = {storage.name for storage in living.arena if len(storage.parts) > 1}
+    choices: list[set[str]] = []
+    for names in (set[str](), shrinking - low, shrinking):
+        choices += [] if names in choices else [names]
+    return choices
 
 
 def _torn(living: Liveness, plan: Plan) -> str | None:

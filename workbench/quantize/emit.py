@@ -112,3 +112,9 @@ def updated(build: Builder, weight: Value, gradient: Value, scales: Value, rate:
             **attrs: Any) -> Value:  # fmt: skip
     """A step of stochastic gradient descent on a parameter of integers; `attrs` are those of qnn.sgd."""
     return build.op("qnn.sgd", weight, gradient, scales, rate, *counters, **attrs)
+
+
+def updated_delta(build: Builder, change: Value, gradient: Value, bias: Value, scales: Value, rate: Value,
+                  *counters: Value, **attrs: Any) -> Value:  # fmt: skip
+    """The same of a bias that is kept as a delta, `change`; `attrs` are those of qnn.sgd_delta."""
+    return build.op("qnn.sgd_delta", change, gradient, bias, scales, rate, *counters, **attrs)

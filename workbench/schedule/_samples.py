@@ -102,6 +102,17 @@ def stem_of_int8(build: Builder) -> Values:
     return (x,)
 
 
+def residual_of_int8(build: Builder) -> Values:
+    """An inverted bottleneck whose sum may overwrite, row by row, the image that it begins at and adds."""
+    x = y = build.input("x", (1, 3, 9, 5), "int8")
+    for label, (channels, kernel, groups) in enumerate(((6, 1, 1), (6, 3, 6), (3, 1, 1))):
+        w = build.input(f"w{label}", (channels, y.shape[1] // groups, kernel, kernel), "int8")
+        b, m = build.input(f"b{label}", (channels,), "int32"), build.input(f"m{label}", (2, channels), "int32")
+        y = build.op("qnn.conv2d", y, w, b, m, channels=channels, groups=groups, kernel_size=(kernel,) * 2,
+                     padding=(kernel // 2,) * 4, x_scale=0.04, y_scale=0.04)  # fmt: skip
+    return (build.op("qnn.add", x, y, a_scale=0.04, b_scale=0.04, y_scale=0.05),)
+
+
 def sum_of_int8(build: Builder) -> Values:
     """Two images added: the result may overwrite either of them, stripe by stripe or as a whole."""
     a, b = (build.input(name, (1, 3, 5, 4), "int8") for name in "ab")
@@ -247,6 +258,7 @@ BY_ROWS: Cases = (
     *((through_pooling, 1), (block_of_int8, 1), (block_of_int8, 2)),
     *((clipped_beside, 1), (clipped_beside, 2)),
     *((stem_of_int8, 1), (stem_of_int8, 2), (sum_of_int8, 1), (sum_of_int8, 3)),
+    *((residual_of_int8, 1), (residual_of_int8, 2)),
     *((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2)),
     *((column_of_int8, 1), (column_of_int8, 2), (through_clips, 1), (through_clips, 3)),
     *((done_early, 1), (done_early, 2), (pooled_of_int8, 1), (pooled_of_int8, 2)),
@@ -260,3 +272,51 @@ BY_CHANNELS: Cases = (
     *((through_mean_of_int8, 2),),
 )
 CASES: Mapping[Axis, Cases] = {"rows": BY_ROWS, "channels": BY_CHANNELS}
+
+
+# Weight gradients by rows, of all tiles together.
+
+
+def weights_by_rows(build: Builder) -> Values:
+    """Gradients of weights and biases of a batch: strided, dilated, depthwise, of some channels; the last one reads
+    rows of x that are made inside."""
+    g = build.apply_mask(build.input("dy", (2, 4, 4, 3)), build.input("m1", (2, 4, 4, 3), "bit"))
+    strided: dict[str, Any] = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4}
+    first = build.conv2d_backward_weight(g, build.input("x1", (2, 3, 8, 5)), **strided)
+    bias = build.sum(g, axis=(0, 2, 3), times=0.5)
+    outer = build.conv2d_transpose(g, build.input("w1", (4, 3, 3, 3)), channels=3, output_padding=(1, 0), **strided)
+    g = build.apply_mask(outer, build.input("m2", (2, 3, 8, 5), "bit"))
+    dilated: dict[str, Any] = {"kernel_size": (3, 3), "padding": (1,) * 4, "dilation": (2, 1)}
+    second = build.conv2d_backward_weight(g, build.input("x2", (2, 3, 10, 5)), groups=3, **dilated)
+    more = build.sum(g, axis=(0, 2, 3), times=0.25)
+    some = build.strided_slice(g, begin=0, end=2, axis=1)
+    third = build.conv2d_backward_weight(some, build.input("x3", (2, 4, 10, 5)), groups=2, **dilated)
+    g = build.conv2d_transpose(g, build.input("w2", (3, 2, 1, 1)), channels=2, kernel_size=(1, 1))
+    x = build.relu(build.input("x4", (2, 2, 8, 5)))
+    return first, bias, second, more, third, build.conv2d_backward_weight(g, x, kernel_size=(3, 3), padding=(1,) * 4)
+
+
+def weights_of_int8_by_rows(build: Builder) -> Values:
+    """The same of int8 layers: x_scale and `times` count once, behind the last row of the last image, and also where
+    that was made before the last step."""
+    g = build.op("qnn.through_clip", build.input("dy", (2, 3, 4, 3)), build.input("m1", (2, 3, 4, 3), "bit"),
+                 build.input("s1", (3,)))  # fmt: skip
+    strided: dict[str, Any] = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4}
+    scaled: dict[str, Any] = {"x_scale": 0.3, "x_zero_point": 7}
+    first = build.op("qnn.conv2d_backward_weight", g, build.input("x1", (2, 6, 8, 5), "int8"), groups=3, **strided,
+                     **scaled)  # fmt: skip
+    bias = build.sum(g, axis=(0, 2, 3), times=0.5)
+    dx = build.op("qnn.conv2d_transpose", g, build.input("w1", (3, 2, 3, 3), "int8"), channels=2, output_padding=(1, 0),
+                  **strided)  # fmt: skip
+    g = build.op("qnn.through_clip", dx, build.input("m2", (2, 2, 8, 5), "bit"), build.input("s2", (2,)))
+    second = build.op("qnn.conv2d_backward_weight", g, build.input("x2", (2, 3, 8, 5), "int8"), kernel_size=(1, 1),
+                      **scaled)  # fmt: skip
+    return first, bias, second, build.op("qnn.conv2d_transpose", g, build.input("w2", (2, 2, 3, 3), "int8"), channels=2,
+                                         kernel_size=(3, 3), padding=(1,) * 4)  # fmt: skip
+
+
+BY_ROWS = (
+    *BY_ROWS,
+    *((weights_by_rows, 1), (weights_by_rows, 3), (weights_of_int8_by_rows, 1), (weights_of_int8_by_rows, 2)),
+)
+CASES = {**CASES, "rows": BY_ROWS}

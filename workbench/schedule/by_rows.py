@@ -16,7 +16,7 @@ from workbench.ir.types import BY_ROWS
 from workbench.schedule.cascade import cascade
 from workbench.schedule.region import cascade_of, region_node
 from workbench.schedule.stages import can
-from workbench.schedule.takeovers import runs_over
+from workbench.schedule.takeovers import over_image
 
 Pair = tuple[str, str]  # an image, and the result that goes over it
 
@@ -54,7 +54,8 @@ def _body(graph: Graph, node: Node) -> Graph:
 def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()) -> Graph:
     """The graph with these images row by row; a region writes its result over an image that dies in it where it may.
 
-    Of those `able` to lie so too, the ones follow that an elementwise node could then write such a result over.
+    Of those `able` to lie so too, the ones follow that an elementwise node could then write such a result over, and the
+    results that it could write over such an image.
     """
     last = graph.analysis.last_reader
     by_rows = set(by_rows)
@@ -63,32 +64,38 @@ def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()
             taken = [name for name in ops.get(node.op).can_take(node.operands) if last(name) == index]
             if not by_rows.intersection(taken):
                 by_rows.update([name for name in taken if name in able][:1])
+    for index, node in enumerate(graph.nodes):
+        taken = () if node.body else ops.get(node.op).can_take(node.operands)
+        if any(name in by_rows and last(name) == index for name in taken):
+            by_rows.update(name for name in node.results[:1] if name in able)
     nodes = []
     for index, node in enumerate(graph.nodes):
         if by_rows.intersection((*node.operands, *node.results)):
             region = node if node.body else _alone(graph, node)
             results = tuple(at for at, name in enumerate(region.results) if name in by_rows)
             dying = [name for name in dict.fromkeys(region.operands) if name in by_rows and last(name) == index]
-            over = _takeovers(graph, region, [region.results[at] for at in results], dying)
-            node = replace(region, attrs={**region.attrs, "by_rows": results}, over=over)
+            over, apart = _takeovers(graph, region, [region.results[at] for at in results], dying)
+            node = replace(region, attrs={**region.attrs, "by_rows": results, "apart": apart}, over=over)
         nodes.append(node)
     types = {name: kind.in_layout(BY_ROWS) if name in by_rows else kind for name, kind in graph.types.items()}
     return replace(graph, nodes=tuple(nodes), types=types)
 
 
-def _takeovers(graph: Graph, region: Node, results: list[str], dying: list[str]) -> tuple[str, ...]:
-    """Node.over of a region: the largest result first, each over an image of its own."""
+def _takeovers(
+    graph: Graph, region: Node, results: list[str], dying: list[str]
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Node.over of a region, and which results are apart: the largest first, each over an image of its own."""
     plan = cascade_of(**region.attrs)
     inner = dict(zip(region.operands, region.region_body.inputs, strict=True))
     inner |= dict(zip(region.results, region.region_body.outputs, strict=True))
     over = {}
     for result in sorted(results, key=lambda name: -graph.types[name].bytes):
-        fits = (name for name in dying if graph.types[result].bytes <= graph.types[name].bytes)
-        taken = next((name for name in fits if runs_over(plan, inner[name], inner[result])), None)
-        if taken:
-            over[result] = taken
-            dying = [name for name in dying if name != taken]
-    return tuple(over.get(name, "") for name in region.results) if over else ()
+        for name in [name for name in dying if graph.types[result].bytes <= graph.types[name].bytes]:
+            if found := over_image(plan, inner[name], inner[result]):
+                plan, over[result] = found, name
+                dying = [other for other in dying if other != name]
+                break
+    return tuple(over.get(name, "") for name in region.results) if over else (), plan.apart
 
 
 def _alone(graph: Graph, node: Node) -> Node:

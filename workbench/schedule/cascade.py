@@ -24,7 +24,9 @@ parameter.
      …
 
 An elementwise node writes over the tile that it reads if no other node reads it: `home` tells in whose buffer a value
-lies. All buffers, and behind them what kernels ask for, are the region's scratch.
+lies. All buffers, and behind them what kernels ask for, are the region's scratch. A sum that is written over an image
+which it reads itself (a residual's) must find that image's row there: its other operand then has a buffer of its own,
+and the result is one `apart`.
 """
 
 from collections.abc import Mapping
@@ -46,6 +48,7 @@ class Cascade:
     kept   value -> the rows or channels of its rolling buffer
     home   value made by tiles -> the value whose buffer, or whose place outside the region, it lies in: itself, or what
            is written over it
+    apart  the results, by number, in whose places nothing lies that a node reads beside an operand
     """
 
     body: Graph
@@ -54,6 +57,7 @@ class Cascade:
     stages: tuple[Stage, ...]
     kept: Mapping[str, int]
     home: Mapping[str, str]
+    apart: tuple[int, ...] = ()
 
     @property
     def along(self) -> Along:
@@ -153,24 +157,24 @@ class Cascade:
         return frozenset((read - whole) | (self.makers.keys() & set(self.body.outputs)))
 
 
-def cascade(body: Graph, axis: Axis, step: int) -> Cascade | Refusal:
-    """How `body` runs by tiles of `step` rows or channels; or why it cannot."""
+def cascade(body: Graph, axis: Axis, step: int, apart: tuple[int, ...] = ()) -> Cascade | Refusal:
+    """How `body` runs by tiles of `step` rows or channels, some of its results `apart`; or why it cannot."""
     known: dict[object, Cascade | Refusal] = body.analysis.memo
-    if (axis, step) not in known:
-        known[axis, step] = _cascade(body, axis, step)
-    return known[axis, step]
+    if (axis, step, apart) not in known:
+        known[axis, step, apart] = _cascade(body, axis, step, apart)
+    return known[axis, step, apart]
 
 
-def _cascade(body: Graph, axis: Axis, step: int) -> Cascade | Refusal:
+def _cascade(body: Graph, axis: Axis, step: int, apart: tuple[int, ...]) -> Cascade | Refusal:
     found = stages(body, axis)
     if isinstance(found, Refusal):
         return found
     if step < 1:
         return Refusal(f"a tile has at least one of the {axis}")
-    home = _homes(body, found)
+    home = _homes(body, found, {body.outputs[at] for at in apart})
     inner = [value for value in home if home[value] == value and value not in body.outputs]
     kept = dict.fromkeys(inner, step)
-    plan = Cascade(body, axis, step, found, kept, home)
+    plan = Cascade(body, axis, step, found, kept, home, apart)
     if not plan.along.in_step:
         kept.update({value: _rolling(plan, value) for value in inner})
     elif plan.extent % step:
@@ -178,7 +182,7 @@ def _cascade(body: Graph, axis: Axis, step: int) -> Cascade | Refusal:
     return plan
 
 
-def _homes(body: Graph, found: tuple[Stage, ...]) -> dict[str, str]:
+def _homes(body: Graph, found: tuple[Stage, ...], apart: set[str]) -> dict[str, str]:
     """See Cascade.home. Nobody writes over a value that another is a view of, nor over the view."""
     home = {stage.value: stage.value for stage in found if stage.value}
     views = {name for stage in found if not stage.needs.code for name in (stage.value, stage.node.operands[0])}
@@ -188,6 +192,8 @@ def _homes(body: Graph, found: tuple[Stage, ...]) -> dict[str, str]:
             continue
         if not stage.needs.code:
             home[stage.value] = stage.node.operands[0]
+            continue
+        if home[stage.value] in apart and any(name in body.inputs for name in stage.in_place):
             continue
         able = (name for name in stage.in_place if name in home and len(readers[name]) == 1)
         over = next((name for name in able if name not in body.outputs and name not in views), None)

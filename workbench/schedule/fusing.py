@@ -51,7 +51,8 @@ def gradient_of(timeline: Timeline, update: Node, readers: int = 1) -> Node | No
     types = timeline.graph.types
     if len(timeline.readers(value)) != readers or value in timeline.graph.outputs:
         return None
-    if types[value].shape != types[update.operands[0]].updated.shape:
+    apart = types[value].shape != types[update.operands[0]].updated.shape
+    if apart and not update.attrs.get("wide"):  # whose halves lie behind an element for each of the gradient's
         return None  # a part that nothing marks: the firmware has the weight whole, the kernel writes in a row
     return gradient
 

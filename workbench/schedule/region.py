@@ -3,7 +3,7 @@ of the body's last node, or `step` channels, at a time, as `axis` says.
 
 It means what its body means. The inputs of the body are the region's operands in order, its outputs the region's
 results. Inside, every image lies channel by channel; an image outside may lie row by row (NHCW), as do the results
-numbered `by_rows`. How it runs: cascade.py and emit.py.
+numbered `by_rows`; those numbered `apart` have their places alone. How it runs: cascade.py and emit.py.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from workbench.ir.verify import verify
 from workbench.schedule._samples import CASES
 from workbench.schedule.cascade import Cascade, cascade
 from workbench.schedule.stages import ALONG
-from workbench.schedule.takeovers import begun, runs_over, takeovers
+from workbench.schedule.takeovers import begun, over_image, runs_over, takeovers
 
 NAME = "region"
 
@@ -38,17 +38,19 @@ def region_node(
     return Node(NAME, operands, results, attrs, over, label)
 
 
-def cascade_of(body: Graph, axis: Axis, step: int, **_: Any) -> Cascade:
+def cascade_of(body: Graph, axis: Axis, step: int, apart: Ints = (), **_: Any) -> Cascade:
     """How a region with these attributes runs. Raises ShapeError where it cannot."""
     if axis not in ALONG:
         raise ShapeError(f"region: axis is {axis!r}", there_are(axis, ALONG))
-    plan = cascade(body, axis, step)
+    plan = cascade(body, axis, step, tuple(apart))
     if isinstance(plan, Refusal):
         raise ShapeError(f"region: {plan.reason}")
     return plan
 
 
-def infer(*operands: TensorType, body: Graph, axis: Axis, step: int, by_rows: Ints) -> tuple[TensorType, ...]:
+def infer(
+    *operands: TensorType, body: Graph, axis: Axis, step: int, by_rows: Ints, apart: Ints
+) -> tuple[TensorType, ...]:
     if [body.types[name] for name in body.inputs] != [kind.in_body for kind in operands] or body.persistent:
         raise ShapeError(f"region: its body takes {', '.join(str(body.types[name]) for name in body.inputs)}; "
                          f"got {', '.join(map(str, operands))}")  # fmt: skip
@@ -56,9 +58,10 @@ def infer(*operands: TensorType, body: Graph, axis: Axis, step: int, by_rows: In
         verify(body)
     except GraphError as error:
         raise ShapeError(f"region: {error.message}") from None
-    images = cascade_of(body, axis, step).images
-    if not set(by_rows) <= set(range(len(body.outputs))):
-        raise ShapeError(f"region: it has {len(body.outputs)} results; by_rows is {list(by_rows)}")
+    for key, chosen in (("by_rows", by_rows), ("apart", apart)):
+        if not set(chosen) <= set(range(len(body.outputs))):
+            raise ShapeError(f"region: it has {len(body.outputs)} results; {key} is {list(chosen)}")
+    images = cascade_of(body, axis, step, apart).images
     in_rows = [name for name, kind in zip(body.inputs, operands, strict=True) if kind.layout == BY_ROWS]
     in_rows += [body.outputs[index] for index in by_rows]
     for name in in_rows:
@@ -115,10 +118,13 @@ def samples(rng: np.random.Generator) -> list[Sample]:
         plan = cascade_of(body, axis, step)
         images = {index: name for index, name in enumerate(body.inputs) if name in plan.images}
         results = {index: name for index, name in enumerate(body.outputs) if name in plan.images}
-        over = {at: index for at, result in results.items() for index, name in images.items()
-                if body.types[result].bytes <= body.types[name].bytes and runs_over(plan, name, result)}  # fmt: skip
+        over = {}
+        for at, result in results.items():
+            for index, name in images.items():
+                if body.types[result].bytes <= body.types[name].bytes and (found := over_image(plan, name, result)):
+                    plan, over[at] = found, index
         if images or results:
-            attrs = {"body": body, "axis": axis, "step": step, "by_rows": tuple(results)}
+            attrs = {"body": body, "axis": axis, "step": step, "by_rows": tuple(results), "apart": plan.apart}
             cases.append(Sample(operands, attrs, dict.fromkeys(images, BY_ROWS), over))
     return cases
 
@@ -138,6 +144,6 @@ def _random(rng: np.random.Generator, name: str, kind: TensorType) -> np.ndarray
 register(Op(
     name=NAME, infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs, dtypes=None,
     takes=lambda *, body, **_: takeovers(body), over=over,
-    attrs={"body": REQUIRED, "axis": "rows", "step": 1, "by_rows": ()}, layouts="any",
+    attrs={"body": REQUIRED, "axis": "rows", "step": 1, "by_rows": (), "apart": ()}, layouts="any",
     kernel=Kernel("tiles.h", "", scratch=_scratch),
 ))  # fmt: skip

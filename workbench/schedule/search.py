@@ -3,18 +3,25 @@
     order     a  b  c  u  d  e  …          nodes in order of execution; u cannot work row by row, so it must not stand
     region   [a  b  c]    [d  e]           between a, b, c: if it needs them it runs behind the region, else before it
 
-A region is a segment of the order of which all members can work row by row. What lives while it runs follows from the
-segment alone: what is made before or in it and used in or behind it, and the rows that it keeps. So the division of the
-order into regions and single nodes that has the least peak is found by dynamic programming from left to right. Of the
-divisions of that peak the one with the fewest nodes in regions is taken. Then each region takes as many rows a step as
-fit below that peak.
+A region is a segment of the order whose members can work row by row: all that can, or those alone that are connected
+with its last. What lives while it runs follows from the segment alone: what is made before or in it and used in or
+behind it, and the rows that it keeps. So the division of the order into regions and single nodes that has the least
+peak is found by dynamic programming from left to right. Of the divisions of that peak the one with the fewest nodes in
+regions is taken.
+
+Later passes change what nodes need: an update fused with its gradient spares that, an order spares what waits. So a
+few divisions are carried through all of them (of all segments, of `plain` ones, of those of the forward alone); the one
+that has the least peak in the end is taken, of equals the one whose tiles cost the fewest instructions. Regions at that
+peak are dropped where the rest needs no more without them, and so are those that spare least, as long as the peak
+stays. Then each region takes as many rows a step as fit below that peak.
 
 A region may also write a result over the rows of an image that it reads no more (by_rows.py): then the two together
 take the bytes of the image alone.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from typing import Protocol
 
@@ -24,7 +31,7 @@ from workbench.ir.kernel import Refusal
 from workbench.ir.liveness import live_bytes, peak_bytes
 from workbench.ir.storage import aligned
 from workbench.schedule.by_rows import over_rows
-from workbench.schedule.cascade import STACK
+from workbench.schedule.cascade import STACK, Cascade
 from workbench.schedule.region import cascade_of, region_node
 from workbench.schedule.segments import IMPOSSIBLE, Segment, Segments
 from workbench.schedule.takeovers import takeovers
@@ -33,6 +40,9 @@ from workbench.units import size
 LONGEST = 24  # nodes of a region that work row by row
 STEPS, MOST_CHANNELS = (2, 4, 8), 16  # rows, channels at a time; with more a step costs nearly as much
 FIRST_TRIED = 16  # nodes that the first division may put into regions
+
+TRIES = 4  # times that regions which run at the peak in the end are dropped
+CALL = 40  # instructions of a call for a tile, besides those of what it makes: arguments, views, loops' beginnings
 
 Cost = tuple[int, int]  # bytes, and nodes in regions
 
@@ -47,22 +57,102 @@ class Later(Protocol):
     def fused_away(self, graph: Graph) -> frozenset[str]: ...
 
 
+@dataclass(frozen=True)
+class Division:
+    """Segments that become regions, the graph with them, and what the later passes make of it.
+
+    peak: bytes, in the end. overhead: instructions (see `overhead`).
+    """
+
+    chosen: tuple[Segment, ...]
+    graph: Graph
+    end: Graph
+
+    @cached_property
+    def peak(self) -> int:
+        return peak_bytes(self.end)
+
+    @cached_property
+    def larger(self) -> Graph:
+        return in_larger_steps(self.graph, self.end)
+
+    @cached_property
+    def overhead(self) -> int:
+        return sum(overhead(cascade_of(**node.attrs)) for node in self.larger.nodes if node.body)
+
+
 def in_regions(graph: Graph, later: Later) -> Graph | Refusal:
     """The same graph with the regions that lower its peak most, once the `later` passes have run too; or why not."""
     fused_away = later.fused_away(graph)
     given = max(live_bytes(graph, fused_away))
     segments = Segments(graph, later.overlaid(graph), LONGEST, given, fused_away)
-    chosen = divided(segments)
-    if not chosen:
+
+    def division(chosen: Sequence[Segment]) -> Division:
+        cut = laid_out(graph, chosen, segments.movable)
+        return Division(tuple(chosen), cut, later.graph(cut))
+
+    plain = (segments.among(members, plain=True) for members in (segments.rowwise, _forward(graph)))
+    choices = [divided(among) for among in (segments, *plain)]
+    found = [division(chosen) for at, chosen in enumerate(choices) if chosen and chosen not in choices[:at]]
+    if not found:
         return Refusal(f"rows of no chain would lower the peak of {size(given)}")
+    best = min(found, key=lambda one: (one.peak, one.overhead))
+    best = _without_idle(_without_worst(best, division), segments.live, division)
+    without = peak_bytes(later.graph(graph))
+    if (needed := best.peak + STACK) > without:
+        return Refusal(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")
+    return best.larger if peak_bytes(later.graph(best.larger)) <= best.peak else best.graph
+
+
+def _forward(graph: Graph) -> frozenset[int]:
+    """The nodes that run before the loss."""
+    known = graph.analysis
+    return frozenset(at for at, phase in zip(known.work_indices, known.phases, strict=True) if phase == "forward")
+
+
+def _without_worst(best: Division, division: Callable[[Sequence[Segment]], Division]) -> Division:
+    """A division without the regions that run at its peak, as long as it does not need more."""
+    for _ in range(TRIES):
+        living = zip(best.end.analysis.work, live_bytes(best.end), strict=True)
+        worst = {name for node, live in living if live == best.peak for name in node.results}
+        rest = [segment for segment in best.chosen if not worst.intersection(segment.body[2])]
+        if len(rest) == len(best.chosen) or (other := division(rest)).peak > best.peak:
+            break
+        best = other
+    return best
+
+
+def _without_idle(
+    best: Division, alone: Sequence[int], division: Callable[[Sequence[Segment]], Division]
+) -> Division:  # fmt: skip
+    """A division without regions that spare nothing in the end: twice as many each time of those whose nodes need least
+    alone."""
+    count = 1
+    while count <= len(best.chosen):
+        by_worth = sorted(best.chosen, key=lambda segment: max(alone[index] for index in segment.members))
+        kept = {segment.begin for segment in by_worth[count:]}
+        other = division([segment for segment in best.chosen if segment.begin in kept])
+        if other.peak > best.peak:
+            break
+        best, count = other, 2 * count
+    return best
+
+
+def overhead(plan: Cascade) -> int:
+    """Instructions that a cascade costs beyond those of its nodes as they are, estimated.
+
+    For each tile: the calls of its stages, and what these prepare in their scratch (filters made wider), an instruction
+    a byte.
+    """
+    tiles = -(-plan.extent // plan.step) * plan.batch
+    return (tiles - 1) * sum(CALL + stage.needs.scratch(plan.step) for stage in plan.stages if stage.needs.code)
+
+
+def laid_out(graph: Graph, chosen: Sequence[Segment], movable: Set[str]) -> Graph:
+    """The graph with these segments as regions, images row by row where a result may go over them."""
     as_they_are = {name for one in chosen if one.axis == "channels" for name in (*one.body[1], *one.body[2])}
     pairs = (one.over for one in chosen if one.axis == "rows" and not as_they_are.intersection(one.over))
-    cut = over_rows(apart(graph, chosen), chain.from_iterable(pairs), segments.movable - as_they_are)
-    end, without = later.graph(cut), peak_bytes(later.graph(graph))
-    if (needed := peak_bytes(end) + STACK) > without:
-        return Refusal(f"it would need {size(needed)} in the end, stack included, instead of {size(without)}")
-    wider = in_larger_steps(cut, end)
-    return wider if peak_bytes(later.graph(wider)) <= peak_bytes(end) else cut
+    return over_rows(apart(graph, chosen), chain.from_iterable(pairs), movable - as_they_are)
 
 
 def divided(segments: Segments) -> list[Segment]:
@@ -111,7 +201,7 @@ def _best(
     return costs[-1], chosen[::-1]
 
 
-def apart(graph: Graph, chosen: list[Segment]) -> Graph:
+def apart(graph: Graph, chosen: Sequence[Segment]) -> Graph:
     """The graph with each of these segments as a region."""
     nodes: list[Node] = []
     place = 0

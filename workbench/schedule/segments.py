@@ -1,7 +1,8 @@
 """Segments of a graph's order that could be regions, by rows or by channels, and the bytes alive while each runs."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -13,10 +14,10 @@ from workbench.ir.kernel import Axis, Footprint, Refusal, Tile
 from workbench.ir.liveness import live_bytes
 from workbench.ops.fused_update import fused_name
 from workbench.schedule.by_rows import Pair, movable
-from workbench.schedule.cascade import cascade
+from workbench.schedule.cascade import Cascade, cascade
 from workbench.schedule.fusing import fused_everywhere
 from workbench.schedule.stages import can
-from workbench.schedule.takeovers import begun, runs_over
+from workbench.schedule.takeovers import begun, over_image, runs_over
 
 IMPOSSIBLE = 1 << 60  # bytes
 Body = tuple[Graph, tuple[str, ...], tuple[str, ...]]  # a sub-graph, and its operands and results
@@ -46,7 +47,8 @@ class Segments:
 
     `fused_away`: values that are never stored, except as the result of a region. `alone`: the same nodes, results over
     operands as later passes have it. `live`: bytes alive while each node runs by itself, as it does in `alone`; a node
-    without a kernel cannot. `movable`: images that can lie row by row.
+    without a kernel cannot. `movable`: images that can lie row by row. `rowwise`: nodes that can be members by rows.
+    `plain`: all of these between the ends of a region by rows are its members, and no result lies apart.
     """
 
     def __init__(self, graph: Graph, alone: Graph, longest: int, limit: int, fused_away: frozenset[str]) -> None:
@@ -62,9 +64,29 @@ class Segments:
             living.get(node.results[0], 0) if ops.get(node.op).runs_alone or ops.get(node.op).view else IMPOSSIBLE
             for node in graph.nodes
         ]
-        self._rowwise = [not isinstance(can(node, Tile("rows"), graph.types), Refusal) for node in graph.nodes]
-        self._rowwise_at = [index for index in range(self.count) if self._rowwise[index]]
+        self._makers = [_set_of(known.maker.get(name) for name in node.operands) for node in graph.nodes]
+        self._known: dict[tuple[object, ...], Segment | None] = {}
+        self.rowwise = frozenset(index for index, node in enumerate(graph.nodes) if self._may_join(node))
+        self._take(self.rowwise, plain=False)
+
+    def _take(self, rowwise: frozenset[int], plain: bool) -> None:
+        self.rowwise, self._rowwise_at, self.plain = rowwise, sorted(rowwise), plain
         self._from: dict[int, list[Segment]] = {}
+
+    def among(self, nodes: Set[int], plain: bool = False) -> "Segments":
+        """The same, by rows with these nodes as members alone, of those that can be; what is found out is shared."""
+        other = copy(self)
+        other._take(self.rowwise & nodes, plain)
+        return other
+
+    def _may_join(self, node: Node) -> bool:
+        """Whether a node can work row by row; what adds all rows up, a weight's gradient, if it takes no more than they
+        do."""
+        needs, types = can(node, Tile("rows"), self.graph.types), self.graph.types
+        if isinstance(needs, Refusal):
+            return False
+        rows = (types[node.operands[at]].bytes for at in needs.reads)
+        return needs.gives != "sum" or types[node.results[0]].bytes <= max(rows, default=0)
 
     def beginning_at(self, begin: int) -> list[Segment]:
         if begin not in self._from:
@@ -90,15 +112,16 @@ class Segments:
 
     def _by_rows(self, begin: int) -> Iterator[Segment]:
         """Segments that begin at a node, longer and longer."""
-        if not self._rowwise[begin]:
+        if begin not in self.rowwise:
             return
         inside = 0
+        connected: dict[int, int] = {}  # member -> those that values connect it with
         members: list[int] = []
         before: list[int] = []
         after: list[int] = []
         for index in range(begin, self._rowwise_at[-1] + 1):
             depends = self._before[index]
-            if self._rowwise[index]:
+            if index in self.rowwise:
                 if any(depends >> other & 1 for other in after):
                     return  # a node that needs the region would have to run before it
                 members.append(index)
@@ -108,10 +131,32 @@ class Segments:
                 segment = self._segment(begin, index + 1, members, before, after, inside, "rows")
                 if segment:
                     yield segment
+                with_it = 1 << index
+                for other in bits(self._makers[index] & inside & ~with_it):
+                    with_it |= connected[other]
+                connected.update(dict.fromkeys(bits(with_it), with_it))
+                if self.plain or with_it == inside or not with_it >> begin & 1:
+                    continue
+                if segment := self._among(begin, index + 1, with_it):
+                    yield segment
             elif depends & inside:
                 after.append(index)
             else:
                 before.append(index)
+
+    def _among(self, begin: int, end: int, inside: int) -> Segment | None:
+        """The segment [begin, end) with these members alone, by rows; None where it cannot be."""
+        before: list[int] = []
+        after = 0
+        for index in range(begin, end):
+            if inside >> index & 1:
+                if self._before[index] & after:
+                    return None
+            elif self._before[index] & (inside | after):
+                after |= 1 << index
+            else:
+                before.append(index)
+        return self._segment(begin, end, list(bits(inside)), before, list(bits(after)), inside, "rows")
 
     def _by_channels(self, begin: int) -> Segment | None:
         """The longest segment from a node that makes channels to the last that reads some, updates by them included."""
@@ -162,6 +207,15 @@ class Segments:
         self, begin: int, end: int, members: list[int], before: list[int], after: list[int], inside: int,
         axis: Axis,
     ) -> Segment | None:  # fmt: skip
+        key = begin, end, inside, axis, self.plain and axis == "rows"
+        if key not in self._known:
+            self._known[key] = self._new(begin, end, members, before, after, inside, axis)
+        return self._known[key]
+
+    def _new(
+        self, begin: int, end: int, members: list[int], before: list[int], after: list[int], inside: int,
+        axis: Axis,
+    ) -> Segment | None:  # fmt: skip
         body, done = self._body(members, inside, axis), (1 << begin) - 1
         for index in before:
             done |= 1 << index
@@ -174,7 +228,11 @@ class Segments:
         plan = cascade(body[0], axis, 1)
         if isinstance(plan, Refusal):
             return None
-        over = next((pair for pair in pairs if axis == "channels" or runs_over(plan, *pair)), ())
+        over: Pair | tuple[()] = ()
+        for pair in pairs:
+            if found := plan if axis == "channels" else self._over(plan, pair):
+                plan, over = found, pair
+                break
         live += plan.scratch - (self._pieces[over[1]].bytes if over else 0)
         if live >= self.limit or (len(members) < 2 and not over):
             return None
@@ -192,6 +250,9 @@ class Segments:
                 if not self._read[x] & ~done and self._root[x] in self._pieces and not self._lasts(self._root[x])
             ]
         )
+
+    def _over(self, plan: Cascade, pair: Pair) -> Cascade | None:
+        return over_image(plan, *pair) if not self.plain or runs_over(plan, *pair) else None
 
     def _works_in_place(self, index: int) -> bool:
         node = self.graph.nodes[index]
@@ -220,8 +281,18 @@ class Segments:
             or not any(self._read[other] for node in nodes if name in node.results for other in node.results)
         )  # fmt: skip
         types = {name: self.graph.types[name] for name in (*operands, *made)}
-        body = Graph(operands, (), tuple(nodes), results, types)
+        body = Graph(operands, (), self._driven(nodes) if axis == "rows" else tuple(nodes), results, types)
         return fused_everywhere(body) if axis == "channels" else body, operands, results
+
+    def _driven(self, nodes: list[Node]) -> tuple[Node, ...]:
+        """The same nodes, the last one that makes an image behind the sums that do not read it. So it is the driver,
+        which may read other rows than it makes."""
+        at = next((at for at in reversed(range(len(nodes))) if not self._adds_up(nodes[at])), None)
+        if at is None:
+            return tuple(nodes)
+        made = nodes[at].results
+        early = [node for node in nodes[at + 1 :] if not set(made).intersection(node.operands)]
+        return (*nodes[:at], *early, nodes[at], *(node for node in nodes[at + 1 :] if node not in early))
 
     def _adds_up(self, node: Node) -> bool:
         """Whether a node makes something of all rows together."""
@@ -264,6 +335,10 @@ class Segments:
         """Bytes of the results that are not there before the region runs."""
         pieces = [self._pieces[root] for root in results if root in self._pieces]
         return sum(piece.bytes for piece in pieces if piece.maker is not None and not done >> piece.maker & 1)
+
+
+def _set_of(indices: Iterable[int | None]) -> int:
+    return sum({1 << index for index in indices if index is not None})
 
 
 def _is_alive(piece: Piece, done: int) -> bool:

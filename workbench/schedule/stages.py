@@ -130,8 +130,8 @@ def _leading(body: Graph) -> set[str]:
 def _unfit(body: Graph, axis: Axis, stage: Stage) -> str:
     """Why a node that runs by tiles alone cannot do so behind those before it; "" where it can."""
     inner = {name for name in stage.node.operands if name in body.analysis.maker}
-    shifted = any(reach != Reach() for _, reach in stage.reads)
-    if inner - {name for name, _ in stage.reads} or (stage.follows and (shifted or not inner)):
+    shifted = [name for name, reach in stage.reads if reach != Reach()]
+    if inner - {name for name, _ in stage.reads} or (stage.follows and (inner.intersection(shifted) or not inner)):
         return f"would need all of %{stage.node.operands[0]} at once"
     if shifted and ALONG[axis].in_step:
         return f"reads other {axis} than it makes"

@@ -11,7 +11,8 @@ A sum that all tiles accumulate into may lie where the value lies that it begins
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
-from workbench.schedule.cascade import Cascade
+from workbench.ir.kernel import Refusal
+from workbench.schedule.cascade import Cascade, cascade
 from workbench.schedule.stages import Stage
 
 
@@ -50,6 +51,15 @@ def runs_over(plan: Cascade, image: str, result: str) -> bool:
                 if target[index] * result_row > _unread(plan, image, read) * row:
                     return False
     return True
+
+
+def over_image(plan: Cascade, image: str, result: str) -> Cascade | None:
+    """The cascade in which `result` may begin where `image` does: `plan`, or it with the result apart; or None."""
+    if runs_over(plan, image, result):
+        return plan
+    apart = tuple(sorted({*plan.apart, plan.body.outputs.index(result)}))
+    other = cascade(plan.body, plan.axis, plan.step, apart)
+    return None if isinstance(other, Refusal) or not runs_over(other, image, result) else other
 
 
 def _only_in_place(stage: Stage, image: str) -> bool:

@@ -127,7 +127,7 @@ def _training_step(
     model: Model, marked: Graph, optimizer: Optimizer = PLAIN_SGD, objective: Objective | None = None
 ) -> Graph:
     """The step as autodiff gives it, before any pass. Raises ModelError for a network that cannot be trained."""
-    return training_step(marked, optimizer, objective=objective or model.objective())
+    return training_step(marked, optimizer, objective=objective or model.objective(), weights=model.weights)
 
 
 def _backward_macs(model: Model, marked: Graph, every: list[Layer], objective: Objective | None) -> Counter | None:

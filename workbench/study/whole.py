@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.autodiff import loss_nodes, parameter_roles
 from workbench.ir import op as ops
+from workbench.ir.deltas import joined
 from workbench.ir.graph import Graph, Node
 from workbench.ir.interpret import interpret
 from workbench.ir.ranges import SMALLEST
@@ -57,7 +58,8 @@ def distances(graph: Graph, entry: str, before: Arrays, after: Arrays, fed: Arra
         return {"logits": _apart({"": (logits, own[name])})}
     groups: dict[str, dict] = {}
     roles = parameter_roles(graph)
-    for each in graph.persistent:
+    before, after, wanted = (joined(graph, values) for values in (before, after, wanted))
+    for each in before:
         change, wanted_change = (_change(before[each], end[each]) for end in (after, wanted))
         group = f"the change of {roles[each]}s".replace("biass", "biases") if each in roles else "the change of state"
         unit = _unit(before[each]) if each in roles else 0
