@@ -108,6 +108,15 @@ def by_tiles(tile: Tile, a: TensorType, b: TensorType, **_: Any) -> Footprint | 
     return Footprint({at: Reach() for at, x in enumerate((a, b)) if x.shape == shape}, shape[2])
 
 
+def of_gradients(tile: Tile, a: TensorType, b: TensorType) -> Footprint | Refusal:
+    """`Op.footprint` of a sum, of two gradients among others: by channels too, where one is there by tiles or both."""
+    if tile.axis == "rows" or a.rank != 4 or a.shape != b.shape:
+        return by_tiles(tile, a, b)
+    if not tile.of:
+        return Refusal("is not the first to make channels")
+    return Footprint({at: Reach() for at in tile.of}, a.shape[1])
+
+
 def ties_of_both(a: TensorType, b: TensorType, **_: Any) -> tuple[dict[int, str], ...]:
     """`Op.ties`: an operand that is repeated along the channels has none; all others share them."""
     if a.rank < 2:
