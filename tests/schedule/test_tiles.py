@@ -1,5 +1,7 @@
 """Tiles leave the bits of whole tensors: the same body run by rows and, node by node, at once, both emulated."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from samples import SEED, _side_by_side, in_dtype, packed, read
@@ -27,6 +29,14 @@ def inlined(outer: Builder, body, operands):
     return [values[name] for name in body.outputs]
 
 
+def in_parts(body):
+    """The body with its int8 weights updated in part, so that they lie in two arrays: some channels, or filters."""
+    of = {node.operands[1]: node.attrs["groups"] for node in body.nodes if node.op == "qnn.conv2d_transpose"}
+    parts = {name: (0, body.types[name].shape[0] // 2) if groups > 1 else (1, 1) for name, groups in of.items()}
+    kinds = {name: replace(kind, needs_grad=parts.get(name, False)) for name, kind in body.types.items()}
+    return replace(body, types=kinds)
+
+
 @pytest.fixture(scope="module")
 def emulated(tmp_path_factory):
     """Body -> its results at once, and for each step by rows."""
@@ -36,24 +46,27 @@ def emulated(tmp_path_factory):
     for chain in BODIES:
         inner = Builder()
         body = inner.graph(*chain(inner)).renumbered()
-        arrays, body = in_dtype(arrays_of[repr(body)], np.float32), body.as_body()
+        arrays, body = in_dtype(arrays_of[repr(body)], np.float32), in_parts(body.as_body())
         operands = []
         for name, array in zip(body.inputs, arrays, strict=True):
-            kind = body.types[name]
-            operands.append(outer.input(f"{chain.__name__}.{name}", kind.shape, kind.dtype))
-            fed[operands[-1].name] = array
+            kind, own = body.types[name], f"{chain.__name__}.{name}"
+            (outer.parameter if kind.needs_grad else outer.input)(own, kind.shape, kind.dtype)
+            outer.types[own] = kind
+            operands.append(outer.value(own))
+            fed[own] = array
         made[chain.__name__, 0] = inlined(outer, body, operands)
         for step in STEPS:
             results = outer.region(*operands, body=body, step=step)
             made[chain.__name__, step] = results if isinstance(results, tuple) else (results,)
     graph = verify(outer.graph(*(value for values in made.values() for value in values)))
+    assert any(isinstance(graph.types[name].needs_grad, tuple) for name in graph.parameters)
     board = boards.get("virtual-m4")
-    project = generate(graph, _side_by_side(graph), {}, board)
+    project = generate(graph, _side_by_side(graph), fed, board)
     machine = Machine(build(project, board, tmp_path_factory.mktemp("tiles"), 0).elf, board)
     machine.start()
     place = {value: machine.elf.address(row.symbol) + row.offset for row in project.buffers for value in row.values}
-    for name, array in fed.items():
-        machine.write_array(place[name], packed(array))
+    for name in graph.inputs:
+        machine.write_array(place[name], packed(fed[name]))
     machine.call("wb_train_step")
     return {key: [read(machine, place[value.name], value.type) for value in values] for key, values in made.items()}
 

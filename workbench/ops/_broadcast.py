@@ -99,16 +99,22 @@ def both_read(a: TensorType, b: TensorType) -> dict[str, Any]:
 
 
 def by_tiles(tile: Tile, a: TensorType, b: TensorType, **_: Any) -> Footprint | Refusal:
-    """`Op.footprint`: by rows; an operand that is repeated along them is there whole."""
+    """`Op.footprint`: by rows; an operand that is repeated along some axis is there whole."""
     if tile.axis != "rows":
         return at_once(tile)
     if a.rank != 4:
         return Refusal("works by tiles on images only")
     shape = shape_of_both("broadcast", a, b)
-    tiled = [at for at, x in enumerate((a, b)) if x.shape == shape]
-    if not tiled or any(x.shape[2] != 1 and x.shape != shape for x in (a, b)):
-        return Refusal("works by tiles on operands that are as large as the result, or of one row")
-    return Footprint({at: Reach() for at in tiled}, shape[2])
+    return Footprint({at: Reach() for at, x in enumerate((a, b)) if x.shape == shape}, shape[2])
+
+
+def of_gradients(tile: Tile, a: TensorType, b: TensorType) -> Footprint | Refusal:
+    """`Op.footprint` of a sum, of two gradients among others: by channels too, where one is there by tiles or both."""
+    if tile.axis == "rows" or a.rank != 4 or a.shape != b.shape:
+        return by_tiles(tile, a, b)
+    if not tile.of:
+        return Refusal("is not the first to make channels")
+    return Footprint({at: Reach() for at in tile.of}, a.shape[1])
 
 
 def ties_of_both(a: TensorType, b: TensorType, **_: Any) -> tuple[dict[int, str], ...]:

@@ -9,7 +9,7 @@ from workbench.ir.build import Builder, Value
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import Int8Form, Op, Sample, register
 from workbench.ir.types import TensorType
-from workbench.ops._broadcast import SHAPES, Two, both_read, by_tiles, shape_of_both, summed_to, ties_of_both
+from workbench.ops._broadcast import SHAPES, Two, both_read, of_gradients, shape_of_both, summed_to, ties_of_both
 
 
 def infer(a: TensorType, b: TensorType) -> TensorType:
@@ -46,7 +46,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="add", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples,
     layouts="same", parameters={0: "constant", 1: "constant"}, adds=True, int8=Int8Form("of two", "qnn.add"),
-    footprint=by_tiles,
+    footprint=of_gradients,
     kernel=Kernel("broadcast_f32.h", "of_two_f32", record=Two, parameters=parameters, in_place=(0, 1), views=(0, 1),
                   gives_view=True),
     ties=ties_of_both, instructions=(0, 6.7),

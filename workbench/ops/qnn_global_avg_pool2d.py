@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel
+from workbench.ir.kernel import Kernel, Refusal, Tile, along
 from workbench.ir.op import Arrays, Op, Sample, Types, channelwise, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._quantized import ATTRS, FORMS, Factor, check, clipped, factor_of, multiplied, multiplier, result
@@ -74,9 +74,13 @@ def samples(rng: np.random.Generator) -> list[Sample]:
     return cases
 
 
+def by_rows(tile: Tile, x: TensorType, **_: Any) -> Refusal:
+    return Refusal("has no room for sums of 32 bits")
+
+
 register(Op(
     name="qnn.global_avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
-    attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",)},
+    attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",)}, footprint=along(rows=by_rows),
     kernel=Kernel("global_avg_pool2d_s8.h", "global_avg_pool2d_s8", record=GlobalAvgPool2d, parameters=parameters,
                   results=2),
 ))  # fmt: skip

@@ -5,15 +5,17 @@ each pixel of x became. As TensorFlow Lite finds it, in float32 (kernels/interna
 """
 
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel
+from workbench.ir.kernel import Footprint, Kernel, Reach, Tile, along
 from workbench.ir.op import REQUIRED, Attrs, Int8Form, Op, Sample, channelwise, register
 from workbench.ir.types import Ints, TensorType
+from workbench.ops._parameters import Shape
 from workbench.ops._tables import in_flash
 
 LARGEST = 2**15 - 1  # rows or columns: the kernels' tables hold int16
@@ -23,11 +25,8 @@ LARGEST = 2**15 - 1  # rows or columns: the kernels' tables hold int16
 class ResizeNearest:
     """wb_resize_nearest: images of x and of y, and tables: the row and the column of x that each of y repeats."""
 
-    planes: int
-    height: int
-    width: int
-    rows: int
-    columns: int
+    x: Shape
+    y: Shape
     down: str
     across: str
 
@@ -77,13 +76,30 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, size: Ints, **how:
 
 
 def parameters(x: TensorType, *, size: Ints, **how: Any) -> ResizeNearest:
-    return _resizing(x.shape[0] * x.shape[1], x.shape[2:], size, how)
+    return _resizing(x.shape[1], x.shape[2:], size, how)
 
 
-def _resizing(planes: int, pixels: Ints, new: Ints, how: Attrs) -> ResizeNearest:
-    (height, width), (rows, columns) = pixels, new
+def _resizing(channels: int, pixels: Ints, new: Ints, how: Attrs) -> ResizeNearest:
     down, across = map(in_flash, _rows_and_columns(pixels, new, how))
-    return ResizeNearest(planes, height, width, rows, columns, down, across)
+    return ResizeNearest(Shape(channels, *pixels), Shape(channels, *new), down, across)
+
+
+def by_rows(tile: Tile, x: TensorType, *, size: Ints, **how: Any) -> Footprint:
+    """Row r of y reads row down[r] of x, which is about r·H / size."""
+    down = _nearest(x.shape[2], size[0], **how)
+    return Footprint({0: _reach([(row, int(at)) for row, at in enumerate(down)], x.shape[2], size[0])})
+
+
+def by_rows_of_grad(tile: Tile, dy: TensorType, *, size: Ints, **how: Any) -> Footprint:
+    down = _nearest(size[0], dy.shape[2], **how)
+    return Footprint({0: _reach([(int(at), row) for row, at in enumerate(down)], dy.shape[2], size[0])})
+
+
+def _reach(pairs: list[tuple[int, int]], by: int, over: int) -> Reach:
+    """The narrowest for all (row of the result, row that it reads) of which the second is about by / over the first."""
+    by, over = by // gcd(by, over), over // gcd(by, over)
+    apart = [read * over - row * by for row, read in pairs]
+    return Reach(by, min(apart), max(apart), over)
 
 
 CASES = (  # shape, size, align_corners, half_pixel_centers
@@ -121,7 +137,7 @@ def grad_dy(build: Builder, g: Value, dy: Value, *, y: Values, size: Ints, **how
 
 
 def parameters_grad(dy: TensorType, *, size: Ints, **how: Any) -> ResizeNearest:
-    return _resizing(dy.shape[0] * dy.shape[1], size, dy.shape[2:], how)
+    return _resizing(dy.shape[1], size, dy.shape[2:], how)
 
 
 def samples_grad(rng: np.random.Generator) -> list[Sample]:
@@ -136,11 +152,13 @@ _ATTRS = {"size": REQUIRED, "align_corners": False, "half_pixel_centers": False}
 register(Op(
     name="nn.resize_nearest", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs=_ATTRS,
     dtypes={0: ("float32", "int8")}, ties=channelwise, int8=Int8Form("unchanged"),
+    footprint=along(rows=by_rows),
     kernel=Kernel("resize_nearest_f32.h", {"float32": "resize_nearest_f32", "int8": "resize_nearest_s8"},
-                  record=ResizeNearest, parameters=parameters),
+                  record=ResizeNearest, parameters=parameters, views=(0,), gives_view=True),
 ))  # fmt: skip
 register(Op(
     name="nn.resize_nearest_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
-    attrs=_ATTRS,
-    kernel=Kernel("resize_nearest_f32.h", "resize_nearest_grad_f32", record=ResizeNearest, parameters=parameters_grad),
+    attrs=_ATTRS, footprint=along(rows=by_rows_of_grad),
+    kernel=Kernel("resize_nearest_f32.h", "resize_nearest_grad_f32", record=ResizeNearest, parameters=parameters_grad,
+                  views=(0,), gives_view=True),
 ))  # fmt: skip

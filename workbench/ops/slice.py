@@ -7,25 +7,40 @@ Attributes name a number for each axis but the first, so that they are right for
 """
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel
+from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile, along
 from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, Ties, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._loops import Loops, loops, row_major
+from workbench.ops._parameters import Shape, shaped
+
+IMAGES = "works by tiles on images only"
+
+
+@dataclass(frozen=True)
+class Part:
+    """wb_part: where a part lies along one axis of the larger array, and its size."""
+
+    first: int
+    step: int
+    size: int
 
 
 @dataclass(frozen=True)
 class Slice:
-    """wb_slice: the part's first element in the larger array, and its axes there."""
+    """wb_slice: the part's first element in the larger array, and its axes there; of images also the three parts."""
 
     first: int
     loops: Loops
+    shape: Shape
+    channels: Part
+    rows: Part
+    columns: Part
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,10 @@ class Pad:
     first: int
     loops: Loops
     value: float
+    shape: Shape
+    channels: Part
+    rows: Part
+    columns: Part
 
 
 def infer(x: TensorType, *, begin: Ints, size: Ints, strides: Ints) -> TensorType:
@@ -71,15 +90,35 @@ def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, begin: Ints, size:
 
 
 def parameters(x: TensorType, *, begin: Ints, size: Ints, strides: Ints) -> Slice:
-    return _part("slice", x.shape, (x.shape[0], *size), begin, strides)
+    shape = (x.shape[0], *size)
+    first, loops_ = _place("slice", x.shape, shape, begin, strides)
+    return Slice(first, loops_, shaped(TensorType(shape)), *_parts(shape, begin, strides))
 
 
-def _part(what: str, larger: Ints, shape: Ints, begin: Ints, strides: Ints) -> Slice:
+def _place(what: str, larger: Ints, shape: Ints, begin: Ints, strides: Ints) -> tuple[int, Loops]:
     """Where a part of this shape lies in the larger array."""
     apart = row_major(larger)
     steps = [apart[0], *(each * s for each, s in zip(apart[1:], strides, strict=True))]
     first = sum(b * each for b, each in zip(begin, apart[1:], strict=True))
-    return Slice(first, loops(what, shape, steps))
+    return first, loops(what, shape, steps)
+
+
+def _parts(shape: Ints, begin: Ints, strides: Ints) -> list[Part]:
+    """Of channels, rows and columns; what is no image has none."""
+    return (
+        [Part(*each) for each in zip(begin, strides, shape[1:], strict=True)]
+        if len(shape) == 4
+        else [Part(0, 1, 0)] * 3
+    )
+
+
+def by_rows(tile: Tile, x: TensorType, *, begin: Ints, strides: Ints, **_: Any) -> Footprint | Refusal:
+    return Footprint({0: Reach(strides[1], begin[1], begin[1])}) if x.rank == 4 else Refusal(IMAGES)
+
+
+def by_rows_of_pad(tile: Tile, x: TensorType, *, low: Ints, strides: Ints, **_: Any) -> Footprint | Refusal:
+    """Row r of y is row (r - low) / stride of x, if there is one; before row `low` row 0 is asked for, and not read."""
+    return Footprint({0: Reach(1, -low[1], 0, strides[1])}) if x.rank == 4 else Refusal(IMAGES)
 
 
 def ties(x: TensorType, **attrs: Any) -> Ties:
@@ -134,9 +173,9 @@ def grad_pad(build: Builder, dy: Value, x: Value, *, y: Values, low: Ints, strid
 
 
 def parameters_pad(x: TensorType, *, low: Ints, high: Ints, strides: Ints, value: float) -> Pad:
-    shape = _padded(x.shape, low, high, strides)
-    part = _part("pad", shape, x.shape, low, strides)
-    return Pad(prod(shape), part.first, part.loops, float(value))
+    y = TensorType(_padded(x.shape, low, high, strides))
+    first, loops_ = _place("pad", y.shape, x.shape, low, strides)
+    return Pad(y.elements, first, loops_, float(value), shaped(y), *_parts(x.shape, low, strides))
 
 
 def samples_pad(rng: np.random.Generator) -> list[Sample]:
@@ -156,11 +195,15 @@ register(Op(
     name="slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=ties,
     attrs={"begin": REQUIRED, "size": REQUIRED, "strides": REQUIRED}, dtypes={0: ("float32", "int8")},
     int8=Int8Form("unchanged"),
-    kernel=Kernel("slice_f32.h", {"float32": "slice_f32", "int8": "slice_s8"}, record=Slice, parameters=parameters),
+    footprint=along(rows=by_rows),
+    kernel=Kernel("slice_f32.h", {"float32": "slice_f32", "int8": "slice_s8"}, record=Slice, parameters=parameters,
+                  views=(0,), gives_view=True),
 ))  # fmt: skip
 register(Op(
     name="pad", infer=infer_pad, evaluate=evaluate_pad, grads=(grad_pad,), samples=samples_pad, ties=ties,
     attrs={"low": REQUIRED, "high": REQUIRED, "strides": REQUIRED, "value": 0.0}, dtypes={0: ("float32", "int8")},
     int8=Int8Form("padded"),
-    kernel=Kernel("slice_f32.h", {"float32": "pad_f32", "int8": "pad_s8"}, record=Pad, parameters=parameters_pad),
+    footprint=along(rows=by_rows_of_pad),
+    kernel=Kernel("slice_f32.h", {"float32": "pad_f32", "int8": "pad_s8"}, record=Pad, parameters=parameters_pad,
+                  views=(0,), gives_view=True),
 ))  # fmt: skip

@@ -10,6 +10,7 @@ from workbench.ir.build import Builder, Value, Values
 from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile, along
 from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.types import TensorType
+from workbench.ops._parameters import Shape, shaped
 
 
 def infer(x: TensorType, *, begin: int, end: int, axis: int) -> TensorType:
@@ -58,7 +59,7 @@ def parameters(x: TensorType, *, begin: int, end: int, axis: int) -> StridedSlic
 
 
 def by_rows(tile: Tile, x: TensorType, *, begin: int, end: int, axis: int) -> Footprint | Refusal:
-    return Footprint({0: Reach()}, end) if axis == 1 else Refusal("works by tiles along channels only")
+    return Footprint({0: Reach()}, end) if axis == 1 else Refusal("takes or gives a part of all rows at once")
 
 
 def by_channels(tile: Tile, x: TensorType, *, begin: int, end: int, axis: int) -> Footprint | Refusal:
@@ -109,11 +110,20 @@ class StridedSliceGrad:
     row: int
     begin: int
     end: int
+    shape: Shape
+    channel: int
+    channel_end: int
 
 
 def parameters_of_grad(dy: TensorType, *, begin: int, size: int, axis: int) -> StridedSliceGrad:
     inner = prod(dy.shape[axis + 1 :])
-    return StridedSliceGrad(prod(dy.shape[:axis]), size * inner, begin * inner, (begin + dy.shape[axis]) * inner)
+    end, dx = begin + dy.shape[axis], infer_grad(dy, begin=begin, size=size, axis=axis)
+    channels = (begin, end) if axis == 1 else (0, 0)
+    return StridedSliceGrad(prod(dy.shape[:axis]), size * inner, begin * inner, end * inner, shaped(dx), *channels)
+
+
+def by_rows_of_grad(tile: Tile, dy: TensorType, *, axis: int, **_: int) -> Footprint | Refusal:
+    return Footprint({0: Reach()}) if axis == 1 else Refusal("takes or gives a part of all rows at once")
 
 
 def samples_grad(rng: np.random.Generator) -> list[Sample]:
@@ -135,5 +145,7 @@ register(Op(
 register(Op(
     name="strided_slice_grad", infer=infer_grad, evaluate=evaluate_grad, grads=(grad_dy,), samples=samples_grad,
     attrs={"begin": REQUIRED, "size": REQUIRED, "axis": REQUIRED},
-    kernel=Kernel("strided_slice.h", "strided_slice_grad_f32", record=StridedSliceGrad, parameters=parameters_of_grad),
+    footprint=along(rows=by_rows_of_grad),
+    kernel=Kernel("strided_slice.h", "strided_slice_grad_f32", record=StridedSliceGrad, parameters=parameters_of_grad,
+                  views=(0,), gives_view=True),
 ))  # fmt: skip

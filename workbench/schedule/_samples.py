@@ -11,7 +11,9 @@ from workbench.schedule._samples_of_int8 import (
     gated_of_int8,
     through_layers_of_int8,
     through_residual_of_int8,
+    through_sums,
 )
+from workbench.schedule._samples_of_movement import padded, padded_of_int8, resized, through_resizing
 from workbench.schedule._samples_of_pooling import (
     averaged,
     averaged_of_int8,
@@ -22,6 +24,7 @@ from workbench.schedule._samples_of_pooling import (
     through_pooling,
     through_poolings,
 )
+from workbench.schedule._samples_of_weights import weights_by_rows, weights_of_int8_by_rows
 
 
 def block(build: Builder) -> Values:
@@ -261,63 +264,14 @@ BY_ROWS: Cases = (
     *((in_a_column, 1), (in_a_column, 2), (in_a_row, 1), (through_a_column, 1), (through_a_column, 2)),
     *((column_of_int8, 1), (column_of_int8, 2), (through_clips, 1), (through_clips, 3)),
     *((done_early, 1), (done_early, 2), (pooled_of_int8, 1), (pooled_of_int8, 2)),
-    *((through_layers_of_int8, 1), (through_layers_of_int8, 2), (through_layers_of_int8, 3)),
-    *((through_residual_of_int8, 1), (through_residual_of_int8, 2), (through_residual_of_int8, 3)),
-    *((averaged, 1), (averaged, 2), (averaged_of_int8, 1), (averaged_of_int8, 3)),
-    *((gated, 2), (gated_of_int8, 1), (gated_of_int8, 3)),
-    *((through_averages, 1), (through_averages, 2), (through_averages, 5)),
+    *((through_layers_of_int8, 2), (through_residual_of_int8, 1), (through_residual_of_int8, 3)),
+    *((averaged, 1), (averaged_of_int8, 2), (through_averages, 1), (through_averages, 5)),
+    *((gated, 2), (gated_of_int8, 1), (padded, 1), (padded_of_int8, 2), (resized, 2), (through_resizing, 1)),
+    *((weights_by_rows, 1), (weights_by_rows, 3), (weights_of_int8_by_rows, 1), (weights_of_int8_by_rows, 2)),
 )
 BY_CHANNELS: Cases = (
     *((through_block_of_int8, 1), (through_block_of_int8, 3), (through_block, 2), (through_block, 6)),
-    *((through_residual, 1), (through_residual, 3), (through_poolings, 1), (through_poolings, 3)),
-    *((through_mean_of_int8, 1), (through_mean_of_int8, 2)),
+    *((through_residual, 1), (through_residual, 3), (through_poolings, 3)),
+    *((through_mean_of_int8, 2), (through_sums, 2)),
 )
 CASES: Mapping[Axis, Cases] = {"rows": BY_ROWS, "channels": BY_CHANNELS}
-
-
-# Weight gradients by rows, of all tiles together.
-
-
-def weights_by_rows(build: Builder) -> Values:
-    """Gradients of weights and biases of a batch: strided, dilated, depthwise, of some channels; the last one reads
-    rows of x that are made inside."""
-    g = build.apply_mask(build.input("dy", (2, 4, 4, 3)), build.input("m1", (2, 4, 4, 3), "bit"))
-    strided: dict[str, Any] = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4}
-    first = build.conv2d_backward_weight(g, build.input("x1", (2, 3, 8, 5)), **strided)
-    bias = build.sum(g, axis=(0, 2, 3), times=0.5)
-    outer = build.conv2d_transpose(g, build.input("w1", (4, 3, 3, 3)), channels=3, output_padding=(1, 0), **strided)
-    g = build.apply_mask(outer, build.input("m2", (2, 3, 8, 5), "bit"))
-    dilated: dict[str, Any] = {"kernel_size": (3, 3), "padding": (1,) * 4, "dilation": (2, 1)}
-    second = build.conv2d_backward_weight(g, build.input("x2", (2, 3, 10, 5)), groups=3, **dilated)
-    more = build.sum(g, axis=(0, 2, 3), times=0.25)
-    some = build.strided_slice(g, begin=0, end=2, axis=1)
-    third = build.conv2d_backward_weight(some, build.input("x3", (2, 4, 10, 5)), groups=2, **dilated)
-    g = build.conv2d_transpose(g, build.input("w2", (3, 2, 1, 1)), channels=2, kernel_size=(1, 1))
-    x = build.relu(build.input("x4", (2, 2, 8, 5)))
-    return first, bias, second, more, third, build.conv2d_backward_weight(g, x, kernel_size=(3, 3), padding=(1,) * 4)
-
-
-def weights_of_int8_by_rows(build: Builder) -> Values:
-    """The same of int8 layers: x_scale and `times` count once, behind the last row of the last image, and also where
-    that was made before the last step."""
-    g = build.op("qnn.through_clip", build.input("dy", (2, 3, 4, 3)), build.input("m1", (2, 3, 4, 3), "bit"),
-                 build.input("s1", (3,)))  # fmt: skip
-    strided: dict[str, Any] = {"kernel_size": (3, 3), "strides": (2, 2), "padding": (1,) * 4}
-    scaled: dict[str, Any] = {"x_scale": 0.3, "x_zero_point": 7}
-    first = build.op("qnn.conv2d_backward_weight", g, build.input("x1", (2, 6, 8, 5), "int8"), groups=3, **strided,
-                     **scaled)  # fmt: skip
-    bias = build.sum(g, axis=(0, 2, 3), times=0.5)
-    dx = build.op("qnn.conv2d_transpose", g, build.input("w1", (3, 2, 3, 3), "int8"), channels=2, output_padding=(1, 0),
-                  **strided)  # fmt: skip
-    g = build.op("qnn.through_clip", dx, build.input("m2", (2, 2, 8, 5), "bit"), build.input("s2", (2,)))
-    second = build.op("qnn.conv2d_backward_weight", g, build.input("x2", (2, 3, 8, 5), "int8"), kernel_size=(1, 1),
-                      **scaled)  # fmt: skip
-    return first, bias, second, build.op("qnn.conv2d_transpose", g, build.input("w2", (2, 2, 3, 3), "int8"), channels=2,
-                                         kernel_size=(3, 3), padding=(1,) * 4)  # fmt: skip
-
-
-BY_ROWS = (
-    *BY_ROWS,
-    *((weights_by_rows, 1), (weights_by_rows, 3), (weights_of_int8_by_rows, 1), (weights_of_int8_by_rows, 2)),
-)
-CASES = {**CASES, "rows": BY_ROWS}

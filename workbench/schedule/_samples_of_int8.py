@@ -44,9 +44,10 @@ def through_residual_of_int8(build: Builder) -> Values:
 
 
 def gated(build: Builder) -> Values:
-    """A difference of two images, times a gate a channel."""
+    """A difference of two images, times a gate a channel, and with a number a row added."""
     a, b = (build.input(name, (2, 3, 5, 4)) for name in "ab")
-    return (build.multiply(build.input("gate", (2, 3, 1, 1)), build.subtract(a, b)),)
+    gated = build.multiply(build.input("gate", (2, 3, 1, 1)), build.subtract(a, b))
+    return (build.add(gated, build.input("rows", (2, 1, 5, 1))),)
 
 
 def gated_of_int8(build: Builder) -> Values:
@@ -59,3 +60,13 @@ def gated_of_int8(build: Builder) -> Values:
     gate = build.input("gate", (1, 3, 1, 1), "int8")
     y, fourth = build.results("qnn.multiply", less, gate, form="tflite", **pair)
     return first, second, third, fourth, build.op("qnn.dequantize", y, scale=0.02, zero_point=4)
+
+
+def through_sums(build: Builder) -> Values:
+    """By channels: gradients that meet, of a clip and of the layer behind it, and one that is there whole."""
+    wide = build.op("qnn.conv2d_transpose", build.input("dy", (1, 3, 5, 4)), build.input("w1", (3, 4, 1, 1), "int8"),
+                    channels=4, kernel_size=(1, 1))  # fmt: skip
+    both = build.add(wide, build.apply_mask(wide, build.input("m", (1, 4, 5, 4), "bit")))
+    g = build.add(build.input("other", (1, 4, 5, 4)), both)
+    w = build.input("w2", (4, 2, 1, 1), "int8")
+    return build.sum(g, axis=(0, 2, 3)), build.op("qnn.conv2d_transpose", g, w, channels=2, kernel_size=(1, 1))

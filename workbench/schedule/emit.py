@@ -221,7 +221,7 @@ def _declared(dtype: str, name: str, view: str) -> str:
 def _end(reach: Reach, end: str) -> str:
     if reach.over == 1:
         return _plus(_times(end, reach.by), reach.high + 1 - reach.by)
-    return f"({_plus(end, reach.high - 1)}) / {reach.over} + 1"
+    return f"({_plus(_times(end, reach.by), reach.high - reach.by)}) / {reach.over} + 1"
 
 
 def _first(reach: Reach, row: str) -> str:
