@@ -19,8 +19,9 @@ from plan.rectangles import cut_rectangle
 from workbench import frontends, session
 from workbench.errors import WorkbenchError
 from workbench.plan import Buffer, lower_bound, validate
-from workbench.plan.allocate import COMPILE_NODES, greedy
+from workbench.plan.allocate import COMPILE_LOOKS
 from workbench.plan.exact import Limit, fit, minimise
+from workbench.plan.greedy import greedy
 from workbench.plan.problem import read_buffers
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -71,7 +72,7 @@ def row_of_graph(name: str, buffers: list[Buffer]) -> str:
     start = time.perf_counter()
     first = plan = greedy(buffers)
     if not plan.optimal:
-        plan = minimise(buffers, plan, Limit(COMPILE_NODES))
+        plan = minimise(buffers, plan, Limit(looks=COMPILE_LOOKS))
     seconds = time.perf_counter() - start
     assert validate(buffers, plan.buffers, plan.bytes) is None
     verdict = "optimal" if plan.optimal else f"at most {plan.gap} above"

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan.rectangles import cut_rectangle
 
-from workbench.plan import Buffer, Plan, allocate, lower_bound, validate
-from workbench.plan.allocate import greedy
+from workbench.plan import Buffer, Plan, allocate, exact, lower_bound, search, validate
 from workbench.plan.exact import Limit, fit, minimise
+from workbench.plan.greedy import greedy
 from workbench.plan.problem import read_buffers
 
 NODES = 50_000
@@ -120,6 +120,57 @@ def test_limits_end_the_search():
     plan = allocate(buffers, nodes=100)
     assert validate(buffers, plan.buffers, plan.bytes) is None
     assert plan.gap == plan.bytes - 1024
+
+
+def test_two_that_wait_for_each_other_rise_at_once():
+    """They once passed each other up, a few bytes at a time, to the top of the third, on which alone they can stand."""
+    buffers = [Buffer("a", 0, 1, 1), Buffer("b", 0, 1, 2), Buffer("third", 0, 1, 10**7)]
+    order, arrays = exact._arrays(buffers, 10**7 + 3, 1)
+    arrays.buffers[search.DENIED] = [buffers[i].size < 10 for i in order]
+    arrays.counters[search.NODE_LIMIT], arrays.counters[search.DIRTY_TO] = 100, 1
+    assert search.search(*arrays, 0, 1) == search.FOUND
+    assert sorted(arrays.buffers[search.OFFSET].tolist()) in ([0, 10**7, 10**7 + 1], [0, 10**7, 10**7 + 2])
+    assert arrays.counters[search.LOOKS] < 100
+
+
+def test_looks_end_the_search_on_every_machine_alike():
+    buffers = cut_rectangle(3, 400, capacity=1024, positions=500)
+    answers = [fit(buffers, 1024, Limit(looks=10**6)) for _ in range(2)]
+    assert answers[0].placed is None
+    assert answers[0].nodes == answers[1].nodes
+    assert 10**6 <= answers[0].looks < 1.1 * 10**6
+
+
+@st.composite
+def stacked_problems(draw) -> tuple[list[Buffer], list[tuple[Buffer, ...]]]:
+    """Some of the buffers are stacks: what lies on the first dies before it."""
+    buffers, stacks = [], []
+    for first in problem(draw, most=12, life=8, size=20):
+        if first.upper - first.lower > 1 and draw(st.booleans()):
+            upper = draw(st.integers(first.lower + 1, first.upper - 1))
+            stacks.append((first, Buffer(f"on.{first.id}", first.lower, upper, draw(st.integers(1, 20)))))
+        else:
+            buffers.append(first)
+    return buffers, stacks
+
+
+@settings(max_examples=150, deadline=None)
+@given(stacked_problems())
+def test_a_stack_lies_together_and_what_is_proven_holds_for_it(problem):
+    buffers, stacks = problem
+    plan, first = allocate(buffers, nodes=2000, stacks=stacks), greedy(buffers, stacks=stacks)
+    assert validate([*buffers, *(b for stack in stacks for b in stack)], plan.buffers, plan.bytes) is None
+    place = plan.offsets()
+    assert all(place[on.id] == place[below.id] + below.size for below, on in stacks)
+    assert plan.bound <= plan.proven <= plan.bytes <= first.bytes
+
+
+def test_a_stack_need_not_lie_at_the_bottom():
+    """Under it lies what is alive longer; at the bottom the stack would leave room there that nothing fills."""
+    buffers = [Buffer("long", 0, 7, 4), Buffer("before", 0, 2, 8), Buffer("behind", 5, 7, 8), Buffer("beside", 3, 5, 6)]
+    stack = (Buffer("kept", 2, 5, 2), Buffer("freed", 2, 3, 6))
+    plan = allocate(buffers, stacks=[stack])
+    assert (plan.bytes, plan.bound) == (12, 12)
 
 
 def test_huge_sizes_are_left_to_greedy():

@@ -54,7 +54,7 @@ def test_a_network_has_no_time_limit(capsys):
 
 
 def test_the_time_told_is_the_time_taken(capsys, path, monkeypatch):
-    module = import_module("workbench.plan.allocate")  # as an attribute of its package it is the function
+    module = import_module("workbench.plan.greedy")
 
     def slow(buffers, seconds):
         time.sleep(0.2)

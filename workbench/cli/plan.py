@@ -78,12 +78,13 @@ def _of_file(args, capacity: int | None):
 
 def _searched(buffers, capacity: int | None, seconds: float):
     """A plan within `capacity`; without one, the smallest plan that the search finds."""
-    from workbench.plan.allocate import allocate, greedy
+    from workbench.plan.allocate import allocate
     from workbench.plan.exact import Limit, fit
+    from workbench.plan.greedy import greedy
     from workbench.plan.problem import plan_of
 
     if capacity is None:
-        return allocate(buffers, nodes=math.inf, seconds=seconds)
+        return allocate(buffers, looks=math.inf, seconds=seconds)
     start = time.perf_counter()
     plan = greedy(buffers, seconds)
     spent = time.perf_counter() - start

@@ -1,26 +1,29 @@
 """Exact planning: does a plan fit a capacity, and which arena is the smallest? Within a limit of nodes or seconds.
 
 The search (plan/search.py) is restarted with a new order and more nodes each time: a bad first choice then costs
-little, and what failed is remembered from run to run. Limited by nodes it gives the same plan on every machine.
+little, and what failed is remembered from run to run. Limited by nodes or looks it gives the same plan on every machine.
 """
 
 import math
 import random
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
+from itertools import accumulate
 from threading import TIMEOUT_MAX, Thread
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from workbench.plan import search
-from workbench.plan.problem import Buffer, Placed, Plan, lower_bound, plan_of
+from workbench.plan.greedy import seated
+from workbench.plan.problem import Buffer, Placed, Plan, Stack, lower_bound, plan_of
 
 STRATEGIES = (search.FEWEST_CHOICES, search.LOWEST_FLOOR, search.MOST_FAILURES)
 MEMORY_ENTRIES = 1 << 18  # states that failed, 16 bytes each
+LOOKS_OF_SEATING = 6000  # what seating a buffer costs, as looks of the search
 FIRST_RUN = 4  # nodes a buffer
 GROWTH = 1.2  # of a run's nodes, after every round of orders
 MOST_TRAIL = 1 << 20  # changes on the way to one node
@@ -30,10 +33,11 @@ LARGEST = 1 << 58  # units in all, beyond which 64-bit sums overflow
 
 @dataclass(frozen=True)
 class Limit:
-    """How long to search: nodes, seconds, or whichever ends first."""
+    """How long to search: nodes, seconds, looks at a buffer (what a node costs), or whichever ends first."""
 
     nodes: float = math.inf
     seconds: float = math.inf
+    looks: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Answer:
     placed: tuple[Placed, ...] | None
     needed: int
     nodes: int
+    looks: int
     seconds: float
 
 
@@ -52,53 +57,84 @@ def searchable(buffers: Sequence[Buffer]) -> bool:
     return len(buffers) <= MOST_BUFFERS and sum(buffer.size for buffer in buffers) <= LARGEST * max(unit, 1)
 
 
-def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit, fixed: Sequence[Placed] = ()) -> Answer:
+def fit(buffers: Sequence[Buffer], capacity: int, limit: Limit, stacks: Sequence[Stack] = ()) -> Answer:
     """Search for a plan of at most `capacity` bytes; `needed` > capacity means that there is none.
 
-    A buffer lies above every `fixed` one that is alive with it; where some are fixed, only the bound is proven.
+    The search knows of no stacks: it places their buffers one by one. A plan that it finds is the order in which the
+    stacks then are seated; where that takes more than `capacity`, the search goes on.
     """
-    bound = lower_bound([*buffers, *fixed])
-    if not buffers:
-        return Answer(tuple(fixed), bound, 0, 0.0)
-    unit = _unit([*buffers, *fixed])
-    if bound > capacity or not searchable([*buffers, *fixed]):
-        return Answer(None, bound, 0, 0.0)
-    order, arrays = _arrays(buffers, capacity // unit, unit, fixed)
+    every = [*((buffer,) for buffer in buffers), *stacks]
+    flat = [buffer for stack in every for buffer in stack]
+    bound = lower_bound(flat)
+    if not flat:
+        return Answer((), bound, 0, 0, 0.0)
+    unit = _unit(flat)
+    if bound > capacity or not searchable(flat):
+        return Answer(None, bound, 0, 0, 0.0)
+    order, arrays = _arrays(flat, capacity // unit, unit)
+    count = arrays.counters
+    count[search.LOOK_LIMIT] = int(min(limit.looks, search.NEVER))
     _load()
     start = time.perf_counter()
+    placed: Sequence[Placed] | None = None
     result, nodes = search.LIMIT, 0
-    for run in _runs([buffers[i] for i in order], arrays):
+    for run in _runs([flat[i] for i in order], arrays):
         left = limit.seconds - (time.perf_counter() - start)
-        if result != search.LIMIT or nodes >= limit.nodes or left <= 0:
+        if placed or result == search.FAILED or nodes >= limit.nodes or left <= 0 or count[search.LOOKS] >= limit.looks:
             break
         wanted = max(run.nodes, nodes) if run.deep else run.nodes
         result = _search(arrays, run, Limit(min(wanted, limit.nodes - nodes), left))
-        nodes += int(arrays.counters[search.NODES])
+        nodes += int(count[search.NODES])
+        if result == search.FOUND:
+            offsets = dict(zip(order, (int(offset) * unit for offset in arrays.buffers[search.OFFSET]), strict=True))
+            placed = [Placed(b.id, b.lower, b.upper, b.size, offsets[i]) for i, b in enumerate(flat)]
+            if stacks:
+                placed = _together(placed, every, capacity)
+                count[search.LOOKS] += LOOKS_OF_SEATING * len(flat)
+    needed = int(count[search.EXCESS]) * unit if result == search.FAILED else bound
     seconds = time.perf_counter() - start
-    if result == search.FOUND:
-        offsets = dict(zip(order, (int(offset) * unit for offset in arrays.buffers[search.OFFSET]), strict=True))
-        placed = tuple(Placed(b.id, b.lower, b.upper, b.size, offsets[i]) for i, b in enumerate(buffers))
-        return Answer((*placed, *fixed), bound, nodes, seconds)
-    needed = int(arrays.counters[search.EXCESS]) * unit if result == search.FAILED and not fixed else bound
-    return Answer(None, needed, nodes, seconds)
+    return Answer(tuple(placed) if placed else None, needed, nodes, int(count[search.LOOKS]), seconds)
 
 
-def minimise(buffers: Sequence[Buffer], plan: Plan, limit: Limit, fixed: Sequence[Placed] = ()) -> Plan:
+def _together(placed: Sequence[Placed], every: Sequence[Stack], capacity: int) -> Sequence[Placed] | None:
+    """Stacks that lie apart in this plan, seated within `capacity`, or None.
+
+    They come in the order in which their first buffers lie, else in that of the lowest place that one of them asks for.
+    """
+    offsets = {buffer.id: buffer.offset for buffer in placed}
+    for key in (_first, _lowest):
+        found = seated(sorted(every, key=partial(key, offsets)), every)
+        if max(buffer.end for buffer in found) <= capacity:
+            return found
+    return None
+
+
+def _first(offsets: Mapping[str, int], stack: Stack) -> int:
+    return offsets[stack[0].id]
+
+
+def _lowest(offsets: Mapping[str, int], stack: Stack) -> int:
+    heights = accumulate((buffer.size for buffer in stack), initial=0)
+    return min(offsets[buffer.id] - height for buffer, height in zip(stack, heights, strict=False))
+
+
+def minimise(buffers: Sequence[Buffer], plan: Plan, limit: Limit, stacks: Sequence[Stack] = ()) -> Plan:
     """The smallest plan found, from `plan` on, and what is proven: the least size is tried first, then bisection."""
-    if not searchable([*buffers, *fixed]):
+    flat = [*buffers, *(buffer for stack in stacks for buffer in stack)]
+    if not searchable(flat):
         return plan
     _load()
-    start, nodes = time.perf_counter(), 0
-    unit = _unit([*buffers, *fixed]) if buffers else 1
+    start, nodes, looks = time.perf_counter(), 0, 0
+    unit = _unit(flat) if flat else 1
     hopeful = plan.proven  # the least size not given up yet
     while hopeful < plan.bytes:
-        left = Limit(limit.nodes - nodes, limit.seconds - (time.perf_counter() - start))
-        if left.nodes <= 0 or left.seconds <= 0:
+        left = Limit(limit.nodes - nodes, limit.seconds - (time.perf_counter() - start), limit.looks - looks)
+        if min(left.nodes, left.seconds, left.looks) <= 0:
             break
         halfway = hopeful + (plan.bytes - unit - hopeful) // 2
         capacity = hopeful if hopeful == plan.proven else halfway // unit * unit
-        answer = fit(buffers, capacity, Limit(left.nodes / 2, left.seconds / 2), fixed)
-        nodes += answer.nodes
+        answer = fit(buffers, capacity, Limit(left.nodes / 2, left.seconds / 2, left.looks / 2), stacks)
+        nodes, looks = nodes + answer.nodes, looks + answer.looks
         if answer.placed is not None:
             plan = plan_of(answer.placed, plan.bound, "exact search", plan.proven)
         elif answer.needed > capacity:
@@ -115,48 +151,47 @@ class _Arrays(NamedTuple):
     buffers: np.ndarray
     sections: np.ndarray
     members: np.ndarray
+    meeting: np.ndarray
     trail: np.ndarray
     failed: np.ndarray
     counters: np.ndarray
 
 
 def _unit(buffers: Sequence[Buffer]) -> int:
-    """The largest unit that divides all sizes; parts of one storage lie at multiples of it too."""
+    """The largest unit that divides all sizes."""
     return math.gcd(*(buffer.size for buffer in buffers))
 
 
-def _arrays(
-    buffers: Sequence[Buffer], capacity: int, unit: int, fixed: Sequence[Placed] = ()
-) -> tuple[list[int], _Arrays]:
+def _arrays(buffers: Sequence[Buffer], capacity: int, unit: int) -> tuple[list[int], _Arrays]:
     """The order in which the search holds the buffers, and its arrays; sizes and capacity in units."""
-    spans, width = _spans([*buffers, *fixed])
-    floors = [
-        max((other.end for other, (begin, end) in zip(fixed, spans[len(buffers) :], strict=True)
-             if begin < last and first < end), default=0)
-        for first, last in spans[: len(buffers)]
-    ]  # fmt: skip
+    spans, width = _spans(buffers)
     order = sorted(range(len(buffers)), key=lambda i: (spans[i][0], -spans[i][1], -buffers[i].size, i))
-    kinds = [(*spans[i], buffers[i].size // unit) for i in order]  # one span has one floor
+    kinds = [(*spans[i], buffers[i].size // unit) for i in order]
     members: list[list[int]] = [[] for _ in range(width)]
     for x, (first, last, _) in enumerate(kinds):
         for at in range(first, last):
             members[at].append(x)
-    ends = np.cumsum([0, *map(len, members)])
+    meeting = [
+        sorted({y for at in range(first, last) for y in members[at]} - {x}) for x, (first, last, _) in enumerate(kinds)
+    ]
+    ends, meeting_ends = np.cumsum([0, *map(len, members)]), np.cumsum([0, *map(len, meeting)])
     words = random.Random(0)
     b = np.zeros((search.BUFFER_ROWS, len(kinds)), np.int64)
     b[search.FIRST], b[search.LAST], b[search.SIZE] = np.array(kinds, np.int64).T
     b[search.TWIN] = [x - 1 if x and kinds[x] == kinds[x - 1] else -1 for x in range(len(kinds))]
-    b[search.BASE] = [floors[i] // unit for i in order]
+    b[search.MEETS], b[search.MEETS_END] = meeting_ends[:-1], meeting_ends[1:]
+    b[search.UNDER] = b[search.MEETS]
     b[search.KEY : search.KEY2 + 1] = [[words.getrandbits(63) for _ in kinds] for _ in range(2)]
     s = np.zeros((search.SECTION_ROWS, width), np.int64)
     s[search.START], s[search.END] = ends[:-1], ends[1:]
     changes = min(8 * len(kinds) * (len(kinds) + width), MOST_TRAIL) + 16 * len(kinds)
     count = np.zeros(search.COUNTS, np.int64)
-    count[search.CAPACITY], count[search.EXCESS] = capacity, search.NEVER
+    count[search.CAPACITY], count[search.EXCESS], count[search.LOOK_LIMIT] = capacity, search.NEVER, search.NEVER
     return order, _Arrays(
         buffers=b,
         sections=s,
         members=np.array([x for inside in members for x in inside], np.int64),
+        meeting=np.array([y for others in meeting for y in others], np.int64),
         trail=np.zeros((changes, 3), np.int64),
         failed=np.zeros((MEMORY_ENTRIES, 2), np.int64),
         counters=count,
@@ -191,7 +226,7 @@ def _load() -> None:
 def _search(arrays: _Arrays, run: "_Run", limit: Limit) -> int:
     """One search, starting with nothing placed; weights and remembered failures of earlier runs stay."""
     b, count, width = arrays.buffers, arrays.counters, arrays.sections.shape[1]
-    b[search.LOWEST], b[search.PLACED], b[search.DENIED] = b[search.BASE], 0, 0
+    b[search.LOWEST], b[search.PLACED], b[search.DENIED] = 0, 0, 0
     b[search.RANK] = run.rank
     count[search.NODES], count[search.TRAIL] = 0, 0
     count[search.NODE_LIMIT], count[search.STRATEGY] = int(min(limit.nodes, search.NEVER)), run.strategy

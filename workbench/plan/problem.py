@@ -1,4 +1,5 @@
-"""The four nouns of planning: a Buffer wants bytes for a lifetime, a Plan places each at an offset."""
+"""The nouns of planning: a Buffer wants bytes for a lifetime, those of a Stack want to lie together, a Plan places each
+at an offset."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +32,9 @@ class Buffer:
     def meets(self, other: "Buffer") -> bool:
         """Whether there is a position at which both are alive."""
         return self.lower < other.upper and other.lower < self.upper
+
+
+Stack = tuple[Buffer, ...]  # buffers that lie directly one on another, the first at the bottom
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from workbench.jit import CACHED
 NEVER = 1 << 60
 FAILED, FOUND, LIMIT = 0, 1, 2
 FEWEST_CHOICES, LOWEST_FLOOR, MOST_FAILURES = 0, 1, 2  # strategies: the section in which the search goes on
-# fields of `count`
-NODES, NODE_LIMIT, TRAIL, CAPACITY, EXCESS, STRATEGY, DIRTY_FROM, DIRTY_TO, COUNTS = range(9)
+# fields of `count`; a look is one at a buffer: what a node costs
+NODES, NODE_LIMIT, TRAIL, CAPACITY, EXCESS, STRATEGY, DIRTY_FROM, DIRTY_TO, LOOKS, LOOK_LIMIT, COUNTS = range(11)
 # rows of `b`, a column a buffer; they are sorted by first section. The problem:
 FIRST, LAST, SIZE = 0, 1, 2  # sections [first, last), units
 TWIN = 3  # the buffer before if it has the same sections and size, else -1: it goes below
@@ -38,8 +38,10 @@ KEY, KEY2 = 5, 6  # random words of the hash
 # and where the search is:
 LOWEST, PLACED, OFFSET = 7, 8, 9
 DENIED = 10  # 1: not on a placed buffer; it waits for the top of one that is left
-BASE = 11  # `lowest` at the start: above the fixed buffers
-BUFFER_ROWS = 12
+MEETS, MEETS_END = 11, 12  # the buffers alive with it are meeting[MEETS:MEETS_END]
+UNDER = 13  # where in `meeting` that one lies which kept a denied buffer's `lowest` from rising last time
+SETTLED = 14  # what `lowest` rises to
+BUFFER_ROWS = 15
 # rows of `s`, a column a section
 START, END = 0, 1  # its buffers are members[start:end], kept sorted by `lowest` as the search goes
 FLOOR, SPAN = 2, 3
@@ -52,18 +54,24 @@ inner = njit(cache=CACHED, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # ha
 
 
 @njit(cache=CACHED, nogil=True)
-def search(b: np.ndarray, s: np.ndarray, members: np.ndarray, trail: np.ndarray, failed: np.ndarray, count: np.ndarray,
-           begin: int, end: int) -> int:  # fmt: skip
+def search(
+    b: np.ndarray, s: np.ndarray, members: np.ndarray, meeting: np.ndarray, trail: np.ndarray, failed: np.ndarray,
+    count: np.ndarray, begin: int, end: int,
+) -> int:  # fmt: skip
     """Place every buffer left in sections [begin, end): FOUND, FAILED (there is no way), or LIMIT (nodes used up)."""
     mark = count[TRAIL]
     entered, buffer = False, -1
     key = key2 = np.int64(0)
     while True:
         count[NODES] += 1
-        if count[NODES] > count[NODE_LIMIT] or count[TRAIL] > len(trail) - 8 * b.shape[1]:
+        if (
+            count[NODES] > count[NODE_LIMIT]
+            or count[LOOKS] > count[LOOK_LIMIT]
+            or count[TRAIL] > len(trail) - 8 * b.shape[1]
+        ):
             take_back(b, trail, count, mark)
             return LIMIT
-        if not propagate(b, s, members, trail, count, begin, end):
+        if not propagate(b, s, members, meeting, trail, count, begin, end):
             break
         begin, part_end = next_part(b, begin, end)
         if begin == part_end:
@@ -77,17 +85,17 @@ def search(b: np.ndarray, s: np.ndarray, members: np.ndarray, trail: np.ndarray,
         before = count[TRAIL]
         next_begin, next_end = next_part(b, part_end, end)
         if next_begin < next_end:
-            result = search(b, s, members, trail, failed, count, begin, part_end)
+            result = search(b, s, members, meeting, trail, failed, count, begin, part_end)
             while result == FOUND and next_begin < next_end:
-                result = search(b, s, members, trail, failed, count, next_begin, next_end)
+                result = search(b, s, members, meeting, trail, failed, count, next_begin, next_end)
                 next_begin, next_end = next_part(b, next_end, end)
             if result == FAILED:
                 break  # whatever the other parts do
         else:
             end = part_end
             buffer = choose(b, s, members, count, begin, end)
-            place(b, s, members, trail, count, buffer)
-            result = search(b, s, members, trail, failed, count, begin, end)
+            place(b, s, members, meeting, trail, count, buffer)
+            result = search(b, s, members, meeting, trail, failed, count, begin, end)
         if result == FOUND:
             return FOUND
         if result == LIMIT:
@@ -156,51 +164,47 @@ def survey(b: np.ndarray, s: np.ndarray, begin: int, end: int) -> int:
 
 
 @inner
-def place(b: np.ndarray, s: np.ndarray, members: np.ndarray, trail: np.ndarray, count: np.ndarray, x: int) -> None:
+def place(
+    b: np.ndarray, s: np.ndarray, members: np.ndarray, meeting: np.ndarray, trail: np.ndarray, count: np.ndarray, x: int
+) -> None:
     """x stands at lowest[x]; whoever meets it is now above it."""
     b[PLACED, x], b[OFFSET, x] = 1, b[LOWEST, x]
     trail[count[TRAIL], 0] = -1 - x
     count[TRAIL] += 1
     touch(b, count, x)
     top = b[LOWEST, x] + b[SIZE, x]
-    for at in range(b[FIRST, x], b[LAST, x]):
-        for i in range(s[START, at], s[END, at]):
-            y = members[i]
-            if b[PLACED, y] or b[LOWEST, y] > top:
-                continue
-            if y < x and b[FIRST, y] == b[FIRST, x] and b[LAST, y] == b[LAST, x]:
-                put(b, trail, count, y, top + 1, 1)  # of two equally long neighbours the first goes below
-            elif b[LOWEST, y] < top or b[DENIED, y]:
-                put(b, trail, count, y, top, 0)
+    for i in range(b[MEETS, x], b[MEETS_END, x]):
+        y = meeting[i]
+        if b[PLACED, y] or b[LOWEST, y] > top:
+            continue
+        if y < x and b[FIRST, y] == b[FIRST, x] and b[LAST, y] == b[LAST, x]:
+            put(b, trail, count, y, top + 1, 1)  # of two equally long neighbours the first goes below
+        elif b[LOWEST, y] < top or b[DENIED, y]:
+            put(b, trail, count, y, top, 0)
 
 
 @inner
 def propagate(
-    b: np.ndarray, s: np.ndarray, members: np.ndarray, trail: np.ndarray, count: np.ndarray, begin: int, end: int
-) -> bool:
+    b: np.ndarray, s: np.ndarray, members: np.ndarray, meeting: np.ndarray, trail: np.ndarray, count: np.ndarray,
+    begin: int, end: int,
+) -> bool:  # fmt: skip
     """Raise `lowest` of denied buffers, then floors and spans; False if some section cannot hold what is left."""
-    capacity, again = count[CAPACITY], True
-    while again:
-        again = False
+    capacity = count[CAPACITY]
+    if any_rises(b, meeting, count, begin, end):
+        settle(b, meeting, count, begin, end)
         for x in range(b.shape[1]):
-            if b[PLACED, x] or b[FIRST, x] < begin or b[LAST, x] > end:
+            if b[PLACED, x] or b[FIRST, x] < begin or b[LAST, x] > end or b[SETTLED, x] == b[LOWEST, x]:
                 continue
-            twin = b[TWIN, x]
-            if twin >= 0 and b[PLACED, twin] == 0 and b[LOWEST, x] < b[LOWEST, twin] + b[SIZE, twin]:
-                put(b, trail, count, x, b[LOWEST, twin] + b[SIZE, twin], 1)
-            if b[DENIED, x]:
-                lowest = lowest_top(b, s, members, x)
-                if lowest + b[SIZE, x] > capacity:
-                    for at in range(b[FIRST, x], b[LAST, x]):
-                        s[WEIGHT, at] += 1
-                    count[EXCESS] = min(count[EXCESS], lowest + b[SIZE, x])
-                    return False
-                if lowest > b[LOWEST, x]:
-                    put(b, trail, count, x, lowest, 1)
-                    again = True
+            if b[SETTLED, x] + b[SIZE, x] > capacity:
+                for at in range(b[FIRST, x], b[LAST, x]):
+                    s[WEIGHT, at] += 1
+                count[EXCESS] = min(count[EXCESS], b[SETTLED, x] + b[SIZE, x])
+                return False
+            put(b, trail, count, x, b[SETTLED, x], 1)
     for at in range(count[DIRTY_FROM], count[DIRTY_TO]):
         count[DIRTY_FROM] = at
         measure(b, s, members, at)
+        count[LOOKS] += s[END, at] - s[START, at]
         if s[SPAN, at] > capacity:
             s[WEIGHT, at] += 1
             count[EXCESS] = min(count[EXCESS], s[SPAN, at])
@@ -210,14 +214,61 @@ def propagate(
 
 
 @inner
-def lowest_top(b: np.ndarray, s: np.ndarray, members: np.ndarray, x: int) -> int:
-    """The lowest offset at which x can stand on one of those it meets who are left; NEVER if there is none."""
-    best = NEVER
-    for at in range(b[FIRST, x], b[LAST, x]):
-        for i in range(s[START, at], s[END, at]):
-            y = members[i]
-            if y != x and b[PLACED, y] == 0:
-                best = min(best, b[LOWEST, y] + b[SIZE, y])
+def any_rises(b: np.ndarray, meeting: np.ndarray, count: np.ndarray, begin: int, end: int) -> bool:
+    """Whether a denied buffer has nothing to stand on at its `lowest`, or a twin reaches above it."""
+    count[LOOKS] += b.shape[1]
+    for x in range(b.shape[1]):
+        if b[PLACED, x] or b[FIRST, x] < begin or b[LAST, x] > end:
+            continue
+        twin = b[TWIN, x]
+        if twin >= 0 and b[PLACED, twin] == 0 and b[LOWEST, x] < b[LOWEST, twin] + b[SIZE, twin]:
+            return True
+        if b[DENIED, x] and lowest_top(b, meeting, count, LOWEST, x) > b[LOWEST, x]:
+            return True
+    return False
+
+
+@inner
+def settle(b: np.ndarray, meeting: np.ndarray, count: np.ndarray, begin: int, end: int) -> None:
+    """`settled`: what `lowest` rises to: a denied buffer at least to the lowest top among those it meets who are left,
+    once these have settled. From above, as shortest paths: from below two small ones would pass each other up to the
+    capacity."""
+    for x in range(b.shape[1]):
+        twin = b[TWIN, x]
+        b[SETTLED, x] = NEVER if b[DENIED, x] or (twin >= 0 and b[PLACED, twin] == 0) else b[LOWEST, x]
+    again = True
+    while again:
+        again = False
+        count[LOOKS] += b.shape[1]
+        for x in range(b.shape[1]):
+            if b[PLACED, x] or b[FIRST, x] < begin or b[LAST, x] > end or b[SETTLED, x] == b[LOWEST, x]:
+                continue
+            twin = b[TWIN, x]
+            if twin >= 0 and b[PLACED, twin] == 0:
+                settled = max(b[LOWEST, x], b[SETTLED, twin] + b[SIZE, twin])
+            else:
+                settled = max(b[LOWEST, x], lowest_top(b, meeting, count, SETTLED, x))
+            if settled < b[SETTLED, x]:
+                b[SETTLED, x], again = settled, True
+
+
+@inner
+def lowest_top(b: np.ndarray, meeting: np.ndarray, count: np.ndarray, row: int, x: int) -> int:
+    """The lowest offset at which x can stand on one of those it meets who are left, NEVER if there is none; or another
+    such offset, if it does not raise x. `row` has the others' offsets."""
+    best, i = NEVER, b[UNDER, x]
+    if i < b[MEETS_END, x]:
+        y = meeting[i]
+        if b[PLACED, y] == 0 and b[row, y] + b[SIZE, y] <= b[LOWEST, x]:
+            return b[row, y] + b[SIZE, y]
+    for i in range(b[MEETS, x], b[MEETS_END, x]):
+        y = meeting[i]
+        if b[PLACED, y] == 0 and b[row, y] + b[SIZE, y] < best:
+            best = b[row, y] + b[SIZE, y]
+            if best <= b[LOWEST, x]:
+                b[UNDER, x] = i
+                break
+    count[LOOKS] += i + 1 - b[MEETS, x]
     return best
 
 
