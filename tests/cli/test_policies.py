@@ -59,6 +59,20 @@ def test_passes(capsys, golden):
     golden("cli_passes.txt", out_of(capsys, "passes"))
 
 
+def test_passes_tells_what_holds_the_peak(capsys, golden):
+    took, peak = out_of(capsys, "passes", "lenet").split("\n\n")
+    assert "nothing to do" in took
+    golden("cli_passes_lenet.txt", peak)
+    regions = out_of(capsys, "passes", "mobilenet", "--policy", "bias-only").split("\n\n")[1]
+    assert regions.startswith("region ")
+    assert "by rows" in regions
+    without = out_of(capsys, "passes", "lenet", "--passes=-regions")
+    assert "can run by rows, but the pass regions does not run" in without
+    found = json.loads(out_of(capsys, "passes", "lenet", "--json"))
+    assert found["regions"] == []
+    assert f"at position {found['peak']['position']} of {found['peak']['positions']}, {found['peak']['node']}\n" in peak
+
+
 def test_what_a_policy_drops(capsys):
     text = out_of(capsys, "show", "mlp", "--stage", "backward", "--policy", "last-1", "--diff")
     assert "    # %" in text

@@ -1,7 +1,8 @@
 """Exact planning: does a plan fit a capacity, and which arena is the smallest? Within a limit of nodes or seconds.
 
 The search (plan/search.py) is restarted with a new order and more nodes each time: a bad first choice then costs
-little, and what failed is remembered from run to run. Limited by nodes or looks it gives the same plan on every machine.
+little, and what failed is remembered from run to run. Limited by nodes or looks it
+gives the same plan on every machine.
 """
 
 import math
