@@ -27,13 +27,14 @@ WB_KERNEL wb_filters filters_in(wb_conv2d_backward_weight p, wb_tile t)
     return (wb_filters){ t.channel / p.filters, t.channel_end / p.filters, 0, p.filters };
 }
 
-/* `sum` and the products of tap column kx with one row of dy. Element `at` of x begins the row of x that lies under it. */
-WB_KERNEL float weight_gradient_row_f32(wb_conv2d_backward_weight p, int kx, const float *dy, const float *x, int at,
-                                        float sum)
+/* `sum` and the products of tap column kx with the elements [begin, end) of one row of dy. Element `at` of x begins the
+ * row of x that lies under it. */
+WB_KERNEL float weight_gradient_part_f32(wb_conv2d_backward_weight p, int kx, int begin, int end, const float *dy,
+                                         const float *x, int at, float sum)
 {
     const wb_window w = p.window;
     const int left = kx * w.dw - w.pl;
-    const int ox0 = wb_ceil_div(-left, w.sw), ox1 = wb_min(p.out_width, wb_ceil_div(p.in_width - left, w.sw));
+    const int ox0 = wb_max(begin, wb_ceil_div(-left, w.sw)), ox1 = wb_min(end, wb_ceil_div(p.in_width - left, w.sw));
 #pragma GCC unroll 8
     for (int ox = ox0; ox < ox1; ++ox)
         sum += dy[ox] * x[at + left + ox * w.sw];
@@ -51,8 +52,8 @@ WB_KERNEL float weight_gradient_f32(wb_conv2d_backward_weight p, int images, int
     float sum = 0.0f;
     for (int n = 0; n < images; ++n)
         for (int oy = oy0; oy < oy1; ++oy)
-            sum = weight_gradient_row_f32(p, kx, dy + n * dy_image + oy * p.out_width, x,
-                                          n * x_image + (oy * w.sh + top) * p.in_width, sum);
+            sum = weight_gradient_part_f32(p, kx, 0, p.out_width, dy + n * dy_image + oy * p.out_width, x,
+                                           n * x_image + (oy * w.sh + top) * p.in_width, sum);
     return sum;
 }
 
@@ -76,36 +77,61 @@ WB_KERNEL void conv2d_backward_weight_into_f32(wb_conv2d_backward_weight p, wb_t
                     }
 }
 
-/* The rows [begin, end) of a tile under which tap row ky lies on the image. */
-typedef struct {
-    int begin, end;
-} wb_rows;
-
-WB_KERNEL wb_rows rows_under_tap(wb_conv2d_backward_weight p, wb_tile t, int ky)
+/* Adds the products of one row of dy with the row of x under it to a row of taps, three at a time: their sums stay in
+ * registers where the windows of all three lie on the image, and each element of dy is loaded once. */
+WB_KERNEL void weight_gradients_row_f32(wb_conv2d_backward_weight p, const float *dy, const float *x, float *to)
 {
     const wb_window w = p.window;
-    const int top = ky * w.dh - w.pt;
-    return (wb_rows){ wb_max(t.row, wb_ceil_div(-top, w.sh)), wb_min(t.row_end, wb_ceil_div(p.in_height - top, w.sh)) };
+    int kx = 0;
+#pragma GCC unroll 3
+    for (; kx + 3 <= w.kw; kx += 3) {
+        const int left = kx * w.dw - w.pl, begin = wb_ceil_div(-left, w.sw);
+        const int end = wb_min(p.out_width, wb_ceil_div(p.in_width - left - 2 * w.dw, w.sw));
+        if (begin >= end)
+            break;
+        float a = to[kx], b = to[kx + 1], c = to[kx + 2];
+        b = weight_gradient_part_f32(p, kx + 1, 0, begin, dy, x, 0, b);
+        c = weight_gradient_part_f32(p, kx + 2, 0, begin, dy, x, 0, c);
+#pragma GCC unroll 4
+        for (int ox = begin; ox < end; ++ox) {
+            const int at = left + ox * w.sw;
+            a += dy[ox] * x[at];
+            b += dy[ox] * x[at + w.dw];
+            c += dy[ox] * x[at + 2 * w.dw];
+        }
+        to[kx] = weight_gradient_part_f32(p, kx, end, p.out_width, dy, x, 0, a);
+        to[kx + 1] = weight_gradient_part_f32(p, kx + 1, end, p.out_width, dy, x, 0, b);
+        to[kx + 2] = c;
+    }
+#pragma GCC unroll 3
+    for (; kx < w.kw; ++kx)
+        to[kx] = weight_gradient_part_f32(p, kx, 0, p.out_width, dy, x, 0, to[kx]);
+}
+
+/* The row of x under row oy of dy and tap row ky; none where it is not one of the image. */
+WB_KERNEL int row_under_tap(wb_conv2d_backward_weight p, int oy, int ky)
+{
+    const int row = oy * p.window.sh + ky * p.window.dh - p.window.pt;
+    return row < p.in_height ? row : -1;
 }
 
 WB_KERNEL void conv2d_backward_weight_by_rows_f32(wb_conv2d_backward_weight p, wb_tile t, wb_view_f32 dy, wb_view_f32 x,
                                                   float *restrict dweight)
 {
-    const wb_window w = p.window;
+    const int kh = p.window.kh, kw = p.window.kw;
     for (int n = t.image; n < t.image_end; ++n)
-        for (int o = 0; o < p.groups * p.filters; ++o)
-            for (int c = 0; c < p.channels; ++c)
-#pragma GCC unroll 3
-                for (int ky = 0; ky < w.kh; ++ky) {
-                    const wb_rows rows = rows_under_tap(p, t, ky);
-                    float *to = dweight + ((o * p.channels + c) * w.kh + ky) * w.kw;
-                    for (int oy = rows.begin; oy < rows.end; ++oy)
-#pragma GCC unroll 3
-                        for (int kx = 0; kx < w.kw; ++kx)
-                            to[kx] = weight_gradient_row_f32(
-                                p, kx, wb_row_of_f32(dy, n, o, oy),
-                                wb_row_of_f32(x, n, o / p.filters * p.channels + c, oy * w.sh + ky * w.dh - w.pt), 0, to[kx]);
-                }
+        for (int oy = t.row; oy < t.row_end; ++oy)
+            for (int ky = 0; ky < kh; ++ky) {
+                const int iy = row_under_tap(p, oy, ky);
+                if (iy < 0)
+                    continue;
+                for (int g = 0; g < p.groups; ++g)
+                    for (int o = g * p.filters; o < (g + 1) * p.filters; ++o)
+                        for (int c = 0; c < p.channels; ++c)
+                            weight_gradients_row_f32(p, wb_row_of_f32(dy, n, o, oy),
+                                                     wb_row_of_f32(x, n, g * p.channels + c, iy),
+                                                     dweight + ((o * p.channels + c) * kh + ky) * kw);
+            }
 }
 
 WB_KERNEL void conv2d_backward_weight_f32(wb_conv2d_backward_weight p, wb_tile t, wb_view_f32 dy, wb_view_f32 x,

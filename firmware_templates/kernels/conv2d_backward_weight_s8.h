@@ -86,16 +86,13 @@ WB_KERNEL void conv2d_backward_weight_by_rows_s8(wb_conv2d_backward_weight_s8 q,
                 for (int c = 0; c < p.channels; ++c)
 #pragma GCC unroll 3
                     for (int ky = 0; ky < w.kh; ++ky) {
-                        const int iy = oy * w.sh + ky * w.dh - w.pt;
-                        if (iy < 0 || iy >= p.in_height)
+                        const int iy = row_under_tap(p, oy, ky);
+                        if (iy < 0)
                             continue;
                         centred_s8(1, p.in_width, 0, q.x_zero_point, wb_row_of_s8(x, n, g * p.channels + c, iy), wide);
-                        for (int o = g * p.filters; o < (g + 1) * p.filters; ++o) {
-                            float *to = dweight + o * per_filter + (c * w.kh + ky) * w.kw;
-#pragma GCC unroll 3
-                            for (int kx = 0; kx < w.kw; ++kx)
-                                to[kx] = weight_gradient_row_f32(p, kx, wb_row_of_f32(dy, n, o, oy), wide, 0, to[kx]);
-                        }
+                        for (int o = g * p.filters; o < (g + 1) * p.filters; ++o)
+                            weight_gradients_row_f32(p, wb_row_of_f32(dy, n, o, oy), wide,
+                                                     dweight + o * per_filter + (c * w.kh + ky) * w.kw);
                     }
     if (t.row < t.row_end && t.row_end == p.out_height && t.image_end == q.images)
         for (int i = 0; i < filters * per_filter; ++i)
