@@ -22,6 +22,7 @@ extern "C" {
 
 #define F32(base, offset) ((float *)(void *)((base) + (offset)))
 #define I32(base, offset) ((int32_t *)(void *)((base) + (offset)))
+#define I16(base, offset) ((int16_t *)(void *)((base) + (offset)))
 #define I8(base, offset) ((int8_t *)(void *)((base) + (offset)))
 #define BITS(base, offset) ((uint32_t *)(void *)((base) + (offset)))
 

@@ -71,7 +71,8 @@ def execute(args) -> int:
         f"values of all parameters; {size(STACK)} of stack and {size(CODE)} of code are assumed")  # fmt: skip
     if None not in formulas:
         say(
-            "extra (formula): masks, biases, updated weights and saved inputs as the sparse policies were searched with"
+            "extra (formula): masks, biases of 32 bits, updated weights and saved inputs as the sparse policies were "
+            "searched with"
         )
     return 0
 

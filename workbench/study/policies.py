@@ -75,15 +75,15 @@ def cost(
     compiled = session.compile(model, policy, schedule, optimizer, passes, objective)
     graph = compiled.graph
     updated = [graph.types[name].updated for name in graph.parameters if graph.types[name].needs_grad]
-    state = [graph.types[name] for name in graph.state]
     forward, backward = _macs(graph)
     buffers = lay_out(graph, compiled.memory).buffers
-    static = sum(row.size for row in buffers if row.storage == "sram")
+    kept = [row for row in buffers if row.storage == "sram"]
     constant = sum(row.size for row in buffers if row.storage == "flash" or row.role == "parameter")
     return Cost(
-        compiled.policy.name, sum(kind.elements for kind in updated), sum(kind.bytes for kind in [*updated, *state]),
+        compiled.policy.name, sum(kind.elements for kind in updated),
+        sum(row.size for row in kept if row.role != "scalar"),
         saved_bytes(graph), compiled.memory.plan.bytes, forward, backward, extra_memory(model, compiled.policy),
-        static, constant,
+        sum(row.size for row in kept), constant,
     )  # fmt: skip
 
 
