@@ -44,7 +44,8 @@ WB_KERNEL const float *wb_moved_f32(wb_view_f32 x, wb_moves m, int n, int c, int
 
 WB_KERNEL void of_two_f32(wb_two_f32 p, wb_tile t, wb_view_f32 a, wb_view_f32 b, wb_view_f32 y)
 {
-    if (!p.alike && wb_is_everything(t, p.shape)) {
+    const int whole = wb_lies_whole_f32(a) && wb_lies_whole_f32(b) && wb_lies_whole_f32(y);
+    if (!p.alike && whole && wb_is_everything(t, p.shape)) {
         broadcast_f32(p.how, p.loops, a.at, b.at, y.at);
         return;
     }

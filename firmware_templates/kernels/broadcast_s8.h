@@ -77,7 +77,8 @@ WB_KERNEL void of_two_s8(wb_two_s8 p, wb_tile t, wb_view_s8 a, wb_view_s8 b, wb_
 {
     if (wb_is_everything(t, p.shape))
         wb_none_pass(wb_row_in(p.shape, t.image_end, 0, 0), mask);
-    if (!p.alike && wb_is_everything(t, p.shape)) {
+    const int whole = wb_lies_whole_s8(a) && wb_lies_whole_s8(b) && wb_lies_whole_s8(y);
+    if (!p.alike && whole && wb_is_everything(t, p.shape)) {
         broadcast_s8(p.pair, p.loops, a.at, b.at, y.at, mask);
         return;
     }

@@ -3,7 +3,8 @@
 
 WB_KERNEL void WB_NAMED(slice_tile)(wb_slice p, wb_tile t, WB_VIEW x, WB_VIEW y)
 {
-    if (!p.columns.size || wb_is_everything(t, p.shape)) {
+    const int whole = wb_is_everything(t, p.shape) && WB_NAMED(wb_lies_whole)(x) && WB_NAMED(wb_lies_whole)(y);
+    if (!p.columns.size || whole) {
         WB_NAMED(transpose)(p.loops, x.at + p.first, y.at);
         return;
     }
@@ -34,7 +35,8 @@ WB_KERNEL void WB_NAMED(pad_loops)(wb_pad p, const WB_ELEMENT *restrict x, WB_EL
 
 WB_KERNEL void WB_NAMED(pad_tile)(wb_pad p, wb_tile t, WB_VIEW x, WB_VIEW y)
 {
-    if (!p.columns.size || wb_is_everything(t, p.shape)) {
+    const int whole = wb_is_everything(t, p.shape) && WB_NAMED(wb_lies_whole)(x) && WB_NAMED(wb_lies_whole)(y);
+    if (!p.columns.size || whole) {
         WB_NAMED(pad_loops)(p, x.at, y.at);
         return;
     }

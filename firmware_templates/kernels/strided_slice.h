@@ -60,7 +60,8 @@ WB_KERNEL void strided_slice_grad_rows_f32(wb_strided_slice_grad p, const float 
 
 WB_KERNEL void strided_slice_grad_f32(wb_strided_slice_grad p, wb_tile t, wb_view_f32 dy, wb_view_f32 dx)
 {
-    if (!p.channel_end || wb_is_everything(t, p.shape)) {
+    const int whole = wb_is_everything(t, p.shape) && wb_lies_whole_f32(dy) && wb_lies_whole_f32(dx);
+    if (!p.channel_end || whole) {
         strided_slice_grad_rows_f32(p, dy.at, dx.at);
         return;
     }

@@ -45,6 +45,19 @@ WB_KERNEL int wb_is_everything(wb_tile t, wb_shape s)
            && t.image == 0 && t.channel == 0 && t.row == 0 && t.channel_end == s.channels && t.row_end == s.rows;
 }
 
+/* Whether a view is known, when the kernel is compiled, to be all of a tensor as it lies outside of regions. */
+WB_KERNEL int wb_lies_whole_f32(wb_view_f32 x)
+{
+    const int plane = (x.row_end - x.row) * x.pitch;
+    return __builtin_constant_p(plane) && x.plane == plane && x.image == (x.channel_end - x.channel) * plane;
+}
+
+WB_KERNEL int wb_lies_whole_s8(wb_view_s8 x)
+{
+    const int plane = (x.row_end - x.row) * x.pitch;
+    return __builtin_constant_p(plane) && x.plane == plane && x.image == (x.channel_end - x.channel) * plane;
+}
+
 /* All of images, which lie channel by channel. */
 WB_KERNEL wb_view_f32 wb_image_f32(const float *at, int channels, int rows, int columns)
 {

@@ -21,6 +21,16 @@ def test_what_runs_and_why_the_rest_does_not():
     alone = "updates when its gradient is complete"
     assert told["nn.conv2d_backward_weight_sgd", "float32"] == {"rows": alone, "channels": ""}
     assert told["nn.max_pool2d", "int8"]["rows"] == told["nn.max_pool2d", "float32"]["rows"] == ""
+    assert told["qnn.global_avg_pool2d", "int8"]["rows"] == "has no room for sums of 32 bits"
+
+
+def test_what_carries_a_gradient_back_runs_by_rows():
+    """All but what takes no images, and what a network begins or ends with."""
+    told = holes()
+    still = {"mean_grad", "nn.bce_with_logits_grad", "nn.mse_grad", "nn.softmax_cross_entropy_grad"}
+    assert {op for (op, _), reasons in told.items() if op.endswith("_grad") and reasons["rows"]} == still
+    for op in ("qnn.conv2d_transpose", "nn.conv2d_transpose", "qnn.through_clip", "nn.apply_mask", "add"):
+        assert told[op, "float32"]["rows"] == ""
 
 
 def test_the_table(capsys):

@@ -266,7 +266,8 @@ BY_ROWS: Cases = (
     *((done_early, 1), (done_early, 2), (pooled_of_int8, 1), (pooled_of_int8, 2)),
     *((through_layers_of_int8, 2), (through_residual_of_int8, 1), (through_residual_of_int8, 3)),
     *((averaged, 1), (averaged_of_int8, 2), (through_averages, 1), (through_averages, 5)),
-    *((gated, 2), (gated_of_int8, 1), (padded, 1), (padded_of_int8, 2), (resized, 2), (through_resizing, 1)),
+    *((gated, 2), (gated, 5), (gated_of_int8, 1), (resized, 2), (through_resizing, 1)),
+    *((padded, 1), (padded, 3), (padded_of_int8, 2)),
     *((weights_by_rows, 1), (weights_by_rows, 3), (weights_of_int8_by_rows, 1), (weights_of_int8_by_rows, 2)),
 )
 BY_CHANNELS: Cases = (
