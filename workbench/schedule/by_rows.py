@@ -21,8 +21,11 @@ from workbench.schedule.takeovers import over_image
 Pair = tuple[str, str]  # an image, and the result that goes over it
 
 
-def movable(graph: Graph) -> frozenset[str]:
-    """Images of a batch of one, each alone in its storage, which all who make or read them can have row by row."""
+def movable(graph: Graph, summed: bool = False) -> frozenset[str]:
+    """Images of a batch of one, each alone in its storage, which all who make or read them can have row by row.
+
+    With those that are `summed`: a sum by rows is no more one with its update, which costs as many bytes as it has.
+    """
     known = graph.analysis
     images = {
         name
@@ -31,15 +34,15 @@ def movable(graph: Graph) -> frozenset[str]:
         and known.alone(name) and name not in known.persistent and name not in known.outputs
     }  # fmt: skip
     for node in graph.nodes:
-        able = images.intersection((*node.operands, *node.results)) and _images(graph, node)
+        able = images.intersection((*node.operands, *node.results)) and _images(graph, node, summed)
         images.difference_update(name for name in (*node.operands, *node.results) if name not in able)
     return frozenset(name for name in images if known.readers[name])
 
 
-def _images(graph: Graph, node: Node) -> frozenset[str]:
-    """What a node could have row by row, as a region of its own. (A sum is worth more to later passes as it is.)"""
+def _images(graph: Graph, node: Node, summed: bool) -> frozenset[str]:
+    """What a node could have row by row, as a region of its own."""
     needs = can(node, Tile("rows"), graph.types)
-    if isinstance(needs, Refusal) or needs.gives == "sum":
+    if isinstance(needs, Refusal) or (needs.gives == "sum" and not summed):
         return frozenset()
     plan = cascade(_body(graph, node), "rows", 1)
     return frozenset() if isinstance(plan, Refusal) else plan.images
@@ -65,8 +68,8 @@ def over_rows(graph: Graph, by_rows: Iterable[str], able: Set[str] = frozenset()
             if not by_rows.intersection(taken):
                 by_rows.update([name for name in taken if name in able][:1])
     for index, node in enumerate(graph.nodes):
-        taken = () if node.body else ops.get(node.op).can_take(node.operands)
-        if any(name in by_rows and last(name) == index for name in taken):
+        dying = [name for name in ops.get(node.op).can_take(node.operands) if last(name) == index]
+        if not node.body and by_rows.intersection(dying):
             by_rows.update(name for name in node.results[:1] if name in able)
     nodes = []
     for index, node in enumerate(graph.nodes):

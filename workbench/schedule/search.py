@@ -88,15 +88,18 @@ def in_regions(graph: Graph, later: Later) -> Graph | Refusal:
     segments = Segments(graph, later.overlaid(graph), LONGEST, given, fused_away)
 
     def division(chosen: Sequence[Segment]) -> Division:
-        cut = laid_out(graph, chosen, segments.movable)
+        cut = laid_out(graph, chosen, segments.summed)
         return Division(tuple(chosen), cut, later.graph(cut))
 
-    plain = (segments.among(members, plain=True) for members in (segments.rowwise, _forward(graph)))
-    choices = [divided(among) for among in (segments, *plain)]
+    choices = []
+    for members, plain in ((_forward(graph), True), (segments.rowwise, True), (segments.rowwise, False)):
+        among = segments.among(members, plain)  # more and more segments: what the last division needed is enough
+        choices.append(divided(among))
+        segments.limit = min(segments.limit, among.limit)
     found = [division(chosen) for at, chosen in enumerate(choices) if chosen and chosen not in choices[:at]]
     if not found:
         return Refusal(f"rows of no chain would lower the peak of {size(given)}")
-    best = min(found, key=lambda one: (one.peak, one.overhead))
+    best = _without_conversions(min(found, key=_worth), segments, division)
     best = _without_idle(_without_worst(best, division), segments.live, division)
     without = peak_bytes(later.graph(graph))
     if (needed := best.peak + STACK) > without:
@@ -108,6 +111,32 @@ def _forward(graph: Graph) -> frozenset[int]:
     """The nodes that run before the loss."""
     known = graph.analysis
     return frozenset(at for at, phase in zip(known.work_indices, known.phases, strict=True) if phase == "forward")
+
+
+def _worth(division: Division) -> tuple[int, int]:
+    return division.peak, division.overhead
+
+
+def _without_conversions(
+    best: Division, segments: Segments, division: Callable[[Sequence[Segment]], Division]
+) -> Division:  # fmt: skip
+    """The best division found where no region by channels has an image that a node at the peak would have to bring from
+    channel by channel into rows, or back: the image is there twice then."""
+    last = best
+    for _ in range(TRIES):
+        regions = {segment.body[2][0] for segment in last.chosen}
+        living = zip(last.end.analysis.work, live_bytes(last.end), strict=True)
+        worst = [node for node, live in living if live == last.peak and node.body and node.results[0] not in regions]
+        turned = {name for node in worst for name in (*node.operands, *node.results) if last.end.types[name].rank == 4}
+        by_channels = {name for one in last.chosen if one.axis == "channels" for name in (*one.body[1], *one.body[2])}
+        if not turned & by_channels:
+            break
+        segments = segments.beside(turned & by_channels, last.peak)
+        if not (chosen := divided(segments)):
+            break
+        last = division(chosen)
+        best = min(best, last, key=_worth)
+    return best
 
 
 def _without_worst(best: Division, division: Callable[[Sequence[Segment]], Division]) -> Division:
@@ -168,6 +197,7 @@ def divided(segments: Segments) -> list[Segment]:
         bound = segments.live[order[tried]] if tried < segments.count else -1
         ending = segments.over(sorted(index for index in order[:tried] if segments.live[index] > bound))
         (least, _), _ = _best(segments.live, ending, lambda cost, live, nodes: (max(cost[0], live), 0))
+        segments.limit = min(segments.limit, least + 1)  # no better division has a segment of more
         if least > bound:
             break
         tried *= 2

@@ -44,11 +44,13 @@ class Segment:
 
 class Segments:
     """All segments of at most `longest` members during which fewer than `limit` bytes live. They are made when needed.
+    The limit only falls.
 
     `fused_away`: values that are never stored, except as the result of a region. `alone`: the same nodes, results over
     operands as later passes have it. `live`: bytes alive while each node runs by itself, as it does in `alone`; a node
-    without a kernel cannot. `movable`: images that can lie row by row. `rowwise`: nodes that can be members by rows.
-    `plain`: all of these between the ends of a region by rows are its members, and no result lies apart.
+    without a kernel cannot. `movable`: images that can lie row by row; `summed`: with those that sums read. `rowwise`:
+    nodes that can be members by rows. `plain`: all of these between the ends of a region by rows are its members, and
+    no result lies apart. `whole`: images that no region by channels makes or reads.
     """
 
     def __init__(self, graph: Graph, alone: Graph, longest: int, limit: int, fused_away: frozenset[str]) -> None:
@@ -57,7 +59,7 @@ class Segments:
         known = graph.analysis
         self._before, self._read, self._root = known.ancestors, known.reader_sets, known.root
         self._pieces = _storages(graph)
-        self.movable = movable(graph) - fused_away
+        self.movable, self.summed = movable(graph) - fused_away, movable(graph, summed=True) - fused_away
         names = (node.results[0] for node in known.work)
         living = dict(zip(names, live_bytes(alone, fused_away), strict=True))
         self.live = [
@@ -67,16 +69,23 @@ class Segments:
         self._makers = [_set_of(known.maker.get(name) for name in node.operands) for node in graph.nodes]
         self._known: dict[tuple[object, ...], Segment | None] = {}
         self.rowwise = frozenset(index for index, node in enumerate(graph.nodes) if self._may_join(node))
-        self._take(self.rowwise, plain=False)
+        self._take(self.rowwise, plain=False, whole=frozenset())
 
-    def _take(self, rowwise: frozenset[int], plain: bool) -> None:
-        self.rowwise, self._rowwise_at, self.plain = rowwise, sorted(rowwise), plain
+    def _take(self, rowwise: frozenset[int], plain: bool, whole: frozenset[str]) -> None:
+        self.rowwise, self._rowwise_at, self.plain, self.whole = rowwise, sorted(rowwise), plain, whole
         self._from: dict[int, list[Segment]] = {}
 
     def among(self, nodes: Set[int], plain: bool = False) -> "Segments":
         """The same, by rows with these nodes as members alone, of those that can be; what is found out is shared."""
         other = copy(self)
-        other._take(self.rowwise & nodes, plain)
+        other._take(self.rowwise & nodes, plain, self.whole)
+        return other
+
+    def beside(self, images: Set[str], limit: int) -> "Segments":
+        """The same with a limit of its own, but no region by channels makes or reads one of these images either."""
+        other = copy(self)
+        other._take(self.rowwise, self.plain, self.whole | images)
+        other.limit, other._known = limit, {}
         return other
 
     def _may_join(self, node: Node) -> bool:
@@ -91,7 +100,8 @@ class Segments:
     def beginning_at(self, begin: int) -> list[Segment]:
         if begin not in self._from:
             chain = self._by_channels(begin)
-            self._from[begin] = [*self._by_rows(begin), *([chain] if chain else [])]
+            fits = chain and not self.whole.intersection((*chain.body[1], *chain.body[2]))
+            self._from[begin] = [*self._by_rows(begin), *([chain] if chain and fits else [])]
         return self._from[begin]
 
     def over(self, nodes: Sequence[int]) -> list[list[Segment]]:
@@ -207,18 +217,24 @@ class Segments:
         self, begin: int, end: int, members: list[int], before: list[int], after: list[int], inside: int,
         axis: Axis,
     ) -> Segment | None:  # fmt: skip
+        done = (1 << begin) - 1
+        for index in before:
+            done |= 1 << index
+        outside = {self._root[name] for at in members for name in self.graph.nodes[at].results
+                   if self._read[name] & ~inside or name in self.graph.outputs}  # fmt: skip
+        least = self._alive_behind(begin, before) + self._made(done, outside)
+        if least - max((self._pieces[root].bytes for root in outside if root in self._pieces), default=0) >= self.limit:
+            return None
         key = begin, end, inside, axis, self.plain and axis == "rows"
         if key not in self._known:
-            self._known[key] = self._new(begin, end, members, before, after, inside, axis)
+            self._known[key] = self._new(begin, end, members, before, after, inside, done, axis)
         return self._known[key]
 
     def _new(
-        self, begin: int, end: int, members: list[int], before: list[int], after: list[int], inside: int,
+        self, begin: int, end: int, members: list[int], before: list[int], after: list[int], inside: int, done: int,
         axis: Axis,
     ) -> Segment | None:  # fmt: skip
-        body, done = self._body(members, inside, axis), (1 << begin) - 1
-        for index in before:
-            done |= 1 << index
+        body = self._body(members, inside, axis)
         pairs = self._pairs(body, inside) if axis == "rows" else self._sums(body, done | inside)
         if len(members) < 2 and (not pairs or self._works_in_place(begin)):
             return None
@@ -274,7 +290,7 @@ class Segments:
         nodes = [self.graph.nodes[index] for index in members]
         made = dict.fromkeys(name for node in nodes for name in node.results)
         operands = tuple(dict.fromkeys(name for node in nodes for name in node.operands if name not in made))
-        inner = {node.results[0] for node in nodes if axis == "channels" or not self._adds_up(node)}
+        inner = {node.results[0] for node in nodes if axis == "channels" or node.results[0] not in self._sums_of_rows}
         results = tuple(
             name for name in made
             if name not in inner or self._read[name] & ~inside or name in self.graph.outputs
@@ -287,17 +303,18 @@ class Segments:
     def _driven(self, nodes: list[Node]) -> tuple[Node, ...]:
         """The same nodes, the last one that makes an image behind the sums that do not read it. So it is the driver,
         which may read other rows than it makes."""
-        at = next((at for at in reversed(range(len(nodes))) if not self._adds_up(nodes[at])), None)
+        at = next((at for at in reversed(range(len(nodes))) if not nodes[at].results[0] in self._sums_of_rows), None)
         if at is None:
             return tuple(nodes)
         made = nodes[at].results
         early = [node for node in nodes[at + 1 :] if not set(made).intersection(node.operands)]
         return (*nodes[:at], *early, nodes[at], *(node for node in nodes[at + 1 :] if node not in early))
 
-    def _adds_up(self, node: Node) -> bool:
-        """Whether a node makes something of all rows together."""
-        needs = can(node, Tile("rows"), self.graph.types)
-        return isinstance(needs, Footprint) and needs.gives == "sum"
+    @cached_property
+    def _sums_of_rows(self) -> frozenset[str]:
+        """What nodes make of all rows together."""
+        needs = ((node.results[0], can(node, Tile("rows"), self.graph.types)) for node in self.graph.nodes)
+        return frozenset(name for name, one in needs if isinstance(one, Footprint) and one.gives == "sum")
 
     @cached_property
     def _alive_from(self) -> list[int]:
