@@ -68,14 +68,13 @@ WB_KERNEL void pointwise_filters_s8(int first, int filters, int tile, int channe
             bias[i] -= q.zero_x * (sum_s8(f.kept, f.w + i * f.kept)
                                    + (f.rest ? sum_s8(channels - f.kept, f.rest + i * (channels - f.kept)) : 0));
     }
-    int p = 0;
-    for (; p + tile <= pixels.count; p += tile)
+    const int tiled = pixels.count - pixels.count % tile;
+    for (int p = 0; p < tiled; p += tile)
         pointwise_tile_s8(filters, tile, channels, pixels, fold ? 0 : q.zero_x, factor, bias, x + p, f,
                           y + p, mask, bit + p);
-    if (tile > 1)
-        for (; p < pixels.count; ++p)
-            pointwise_tile_s8(filters, 1, channels, pixels, fold ? 0 : q.zero_x, factor, bias, x + p, f,
-                              y + p, mask, bit + p);
+    for (int p = tiled; p < pixels.count; ++p)
+        pointwise_tile_s8(filters, 1, channels, pixels, fold ? 0 : q.zero_x, factor, bias, x + p, f,
+                          y + p, mask, bit + p);
 }
 
 /* `few`: so few pixels that filters are tiled instead. bit: of the first pixel of the first filter. */

@@ -303,7 +303,7 @@ class Segments:
     def _driven(self, nodes: list[Node]) -> tuple[Node, ...]:
         """The same nodes, the last one that makes an image behind the sums that do not read it. So it is the driver,
         which may read other rows than it makes."""
-        at = next((at for at in reversed(range(len(nodes))) if not nodes[at].results[0] in self._sums_of_rows), None)
+        at = next((at for at in reversed(range(len(nodes))) if nodes[at].results[0] not in self._sums_of_rows), None)
         if at is None:
             return tuple(nodes)
         made = nodes[at].results
