@@ -131,8 +131,8 @@ def test_a_table_of_places_holds_int16():
     for channels, is_delta in ((LIMIT - 1, True), (LIMIT, False)):
         build = Builder()
         x = build.input("x", (1, 1, 1, 1), "int8", scale=0.1)
-        w, b, s = (build.parameter(name, shape, dtype) for name, shape, dtype in
-                   (("w", (channels, 1, 1, 1), "int8"), ("b", (channels,), "int32"), ("s", (channels,), "float32")))  # fmt: skip
+        w = build.parameter("w", (channels, 1, 1, 1), "int8")
+        b, s = build.parameter("b", (channels,), "int32"), build.parameter("s", (channels,))
         y = emit.layer(build, x, w, b, s, Quantization(0.1, 0), label="wide")
         scales = np.ones(channels, np.float32)
         scales[7] = 1e-9
