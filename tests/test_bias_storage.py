@@ -15,15 +15,19 @@ from workbench.errors import ParseError, RecordError, ShapeError
 from workbench.feeding import Training
 from workbench.ir import op as ops
 from workbench.ir.build import Builder
-from workbench.ir.deltas import LIMIT, WIDE_LIMIT, at_the_end, change_of, deltas_of, joined, state_of, stored_of
+from workbench.ir.deltas import LIMIT, WIDE_LIMIT, change_of, deltas_of, state_of, stored_of
+from workbench.ir.op import _REGISTRY
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.types import TensorType
 from workbench.ops import qnn_conv2d, qnn_sgd, qnn_sgd_delta, qnn_transposed_conv2d
 from workbench.passes.apply_policy import apply_policy
 from workbench.policy import Optimizer, parse_policy
+from workbench.quantize import emit
+from workbench.quantize.bias_storage import with_deltas
+from workbench.quantize.quantization import Quantization
 from workbench.quantize.units import units
 from workbench.study.check import check
-from workbench.training import train
+from workbench.training import device_of, read_weights, seen_at_the_end, train
 
 AUTO, INT32 = Optimizer(), Optimizer(bias_storage="int32")
 FINEST = 1e-5  # what LIMIT units are worth where a few steps move a bias by more
@@ -116,6 +120,25 @@ def test_a_layer_has_a_delta_where_that_saves_memory():
     assert [node.op for node in seven.nodes if node.label == "update.conv1.bias"] == ["qnn.sgd"]
 
 
+def test_a_bias_that_some_operator_reads_as_it_is_has_none(monkeypatch):
+    model = frontends.load("lenet-int8")
+    monkeypatch.setitem(_REGISTRY, "qnn.conv2d", replace(ops.get("qnn.conv2d"), delta=None))
+    assert not deltas_of(step_of(model))
+
+
+def test_a_table_of_places_holds_int16():
+    """Of 32,767 channels one can be wide no more: its high half would lie at a place that the table cannot tell."""
+    for channels, is_delta in ((LIMIT - 1, True), (LIMIT, False)):
+        build = Builder()
+        x = build.input("x", (1, 1, 1, 1), "int8", scale=0.1)
+        w = build.parameter("w", (channels, 1, 1, 1), "int8")
+        b, s = build.parameter("b", (channels,), "int32"), build.parameter("s", (channels,))
+        y = emit.layer(build, x, w, b, s, Quantization(0.1, 0), label="wide")
+        scales = np.ones(channels, np.float32)
+        scales[7] = 1e-9
+        assert with_deltas(build.graph(y), ["b"], {"s": scales})[1] == ({"b": (7,)} if is_delta else {})
+
+
 def test_what_is_not_trained_and_what_is_float_has_none():
     assert deltas_of(step_of(frontends.load("lenet-int8"), "last-1")).keys() == {"fc2.bias"}
     assert not deltas_of(step_of(frontends.load("lenet")))
@@ -189,6 +212,16 @@ def test_emulated_and_native_steps_train_them_too(tmp_path):
     assert natively.meta["engine"]["verified"]["steps"] == 3
 
 
+def test_updates_inside_a_region_by_channels(tmp_path):
+    """Wide channels too: their high halves lie behind the elements of the region's tiles."""
+    model = with_scale(frontends.load("mobilenet-int8"), FINE["mobilenet-int8"], [1, 2], FINEST)
+    compiled = session.compile(model, "bias-only+head")
+    inside = {(node.attrs["axis"], each.attrs["wide"]) for node in compiled.graph.nodes if node.body
+              for each in node.body.nodes if each.op == "qnn.sum_sgd_delta"}  # fmt: skip
+    assert inside == {("channels", ()), ("channels", (1, 2))}
+    assert not check(session.build(compiled, BOARD, tmp_path), Training(lr=0.005)).findings
+
+
 def test_they_take_half_the_memory():
     board = boards.get("nrf52840")
     deltas, whole = (session.build(session.compile("lenet-int8", optimizer=each), board).project
@@ -252,15 +285,20 @@ def test_biases_that_come_to_their_end_are_counted_and_told():
     assert not any("16 bits" in note for each in (usual, whole) for note in each.meta["notes"])
 
 
-def test_ends_are_found_in_the_state():
-    model = frontends.load("lenet-int8")
-    graph = session.compile(model, "bias-only").graph
-    state = {delta.state: np.zeros(graph.types[delta.state].shape, np.int16) for delta in deltas_of(graph).values()}
-    state[state_of("fc2.bias")][4] = -LIMIT
-    ends = at_the_end(graph, state)
-    assert {name: np.flatnonzero(each).tolist() for name, each in ends.items() if each.any()} == {"fc2.bias": [4]}
-    whole = joined(graph, {**model.weights, **state})
-    assert whole["fc2.bias"][4] == model.weights["fc2.bias"][4] - LIMIT and not set(state) & set(whole)
+def test_an_end_that_was_left_again_stays_told():
+    """As after an epoch that went up to it, and one that came back."""
+    built = session.build(session.compile("lenet-int8", "bias-only"), BOARD)
+    device, graph, first = device_of(built), built.compiled.graph, built.compiled.weights["fc2.bias"]
+    row = next(row for row in device.buffers if row.name == state_of("fc2.bias"))
+    seen = {}
+    for change in (0, -LIMIT, 5):
+        stored = np.zeros(10, np.int16)
+        stored[4] = change
+        device.machine.write_array(device.address(row), stored)
+        seen = seen_at_the_end(built, device, seen)
+        assert (read_weights(device, graph)["fc2.bias"] - first).tolist() == stored.tolist()
+        assert not seen["fc1.bias"].any()
+    assert np.flatnonzero(seen["fc2.bias"]).tolist() == [4]
 
 
 def test_the_option_is_told_by_name_and_refused_where_it_means_nothing(capsys, tmp_path, monkeypatch):

@@ -98,11 +98,11 @@ def train(
         if like is None and (patient or not stopped):
             epochs.step_done(losses)
         if len(losses) % epochs.steps == 0:
-            ends = _seen_at_the_end(built, engine.device, ends)
+            ends = seen_at_the_end(built, engine.device, ends)
         if stopped or epochs.exhausted:
             break
     engine.finish()
-    ends = _seen_at_the_end(built, engine.device, ends)
+    ends = seen_at_the_end(built, engine.device, ends)
     if epochs.best:
         engine.device.restore(epochs.best.state)
     after = epochs.known(len(losses))
@@ -211,7 +211,7 @@ def read_deltas(device: Device, graph: Graph) -> dict[str, np.ndarray]:
     }
 
 
-def _seen_at_the_end(built: Built, device: Device, before: Ends) -> Ends:
+def seen_at_the_end(built: Built, device: Device, before: Ends) -> Ends:
     """Of biases kept as deltas the channels that are at their limit now, or were `before`."""
     now = at_the_end(built.compiled.graph, read_deltas(device, built.compiled.graph))
     return {name: each | before.get(name, False) for name, each in now.items()}

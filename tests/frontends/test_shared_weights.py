@@ -13,6 +13,7 @@ from workbench.errors import GraphError, ModelError
 from workbench.frontends import load
 from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
+from workbench.ir.deltas import joined
 from workbench.ir.interpret import interpret
 from workbench.ir.types import quantized
 from workbench.passes.apply_policy import weighted_layers
@@ -214,11 +215,12 @@ def test_int8_shared_weights_train_alike_under_every_schedule():
     for schedule in ("vanilla", "reordered", "optimized"):
         compiled = session.compile(model, "conv0+depthwise0:0.5+mid:0.5+fc", schedule)
         graph, fed = compiled.graph, dict(compiled.weights)
+        fed |= {name: np.zeros(graph.types[name].shape, np.int16) for name in graph.state}
         for step in range(2):
             fed |= fed_to(graph, step)
             got = interpret(graph, fed)
-            fed |= {name: got[name] for name in graph.parameters}
-        trained.append(fed)
+            fed |= {name: got[name] for name in graph.persistent}
+        trained.append(joined(graph, fed))
     assert all(np.array_equal(trained[0][name], other[name]) for name in model.weights for other in trained[1:])
     assert (trained[0]["conv0.weight"] != model.weights["conv0.weight"]).any()
 
