@@ -19,7 +19,7 @@ from workbench.ir.types import NUMPY
 from workbench.passes.permute_channels import restored
 
 STEPS = 2
-SEEDS = {7: "bottleneck", 20: "residual", 37: "plain"}
+SEEDS = {6: "residual", 7: "bottleneck", 37: "plain"}
 
 
 def interpreted(compiled: Compiled, training: Training) -> dict[str, np.ndarray]:
@@ -43,7 +43,8 @@ def test_tiles_and_storages_leave_every_bit_as_it_is(seed):
     drawn = drawn_int8(seed)
     training = Training(steps=STEPS, trace="memory", engine=EMULATED, evaluate=False, lr=RATES[drawn.optimizer.qas])
     compiled = drawn.compiled()
-    assert any(node.body and node.label.startswith("d.") for node in compiled.graph.nodes), "no chain to speak of"
+    by_rows = [node.region_body.nodes for node in compiled.graph.nodes if node.body and node.attrs["axis"] == "rows"]
+    assert any("sum" in {node.op for node in body} for body in by_rows), "its backward is no chain by rows: other seeds"
     run, weights = session.train(session.build(compiled, boards.get(drawn.board)), training)
     assert run.violations.empty
     assert run.meta["memory"]["arena_touched"] == run.meta["memory"]["arena_planned"]
