@@ -78,8 +78,8 @@ def test_a_backward_block_of_mobilenet():
     compiled = session.compile(frontends.load("mobilenet-int8"), "full")
     (block,) = [node for node in by_channels(compiled.graph) if "block3" in node.label]
     inside = [node.op for node in block.body.nodes]
-    assert inside.count("qnn.conv2d_backward_weight_sgd") == inside.count("qnn.sum_sgd") == 2
-    assert {"block3.depthwise.weight", "block3.expand.bias"} <= set(block.over)
+    assert inside.count("qnn.conv2d_backward_weight_sgd") == inside.count("qnn.sum_sgd_delta") == 2
+    assert {"block3.depthwise.weight", "block3.expand.bias.delta"} <= set(block.over)
     plan = cascade(block.body, "channels", block.attrs["step"])
     assert plan.extent == 48 and plan.inner < 1024
     onto = [node.operands[2] for node in block.body.nodes if len(node.operands) == 3 and "transpose" in node.op]
