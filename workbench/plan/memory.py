@@ -17,7 +17,7 @@ from workbench.plan.validate import validate
 
 ALIGNMENT = 4  # bytes: words, and bit masks in whole words
 FIRST_NODES = 2000  # of the search for a plan, with each choice of what stays whole, before it goes on
-MANY = 100  # buffers, beyond which a node of the search costs so much that fewer are tried
+MANY = 155  # buffers, beyond which a node of the search costs so much that far fewer are tried
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,15 @@ def plan_memory(graph: Graph, scratch: Mapping[str, int] | None = None) -> Memor
         for position, node in enumerate(graph.analysis.work)
         if node.results[0] in scratch
     ]
-    limit = COMPILE_NODES * min(1, MANY / max(len(living.arena) + len(scratch_buffers), 1)) ** 3
-    planned = []
+    limit = COMPILE_NODES * min(1, MANY / max(len(living.arena) + len(scratch_buffers), 1)) ** 6
+    planned: list[MemoryPlan] = []
+    choices = [tuple(s.whole() if s.name in names else s for s in living.arena) for names in _whole(living)]
     for nodes in (min(FIRST_NODES, limit), limit):
-        for names in _whole(living):
-            arena = tuple(s.whole() if s.name in names else s for s in living.arena)
+        for arena in choices:
             planned.append(_planned(replace(living, arena=arena), scratch_buffers, scratch, nodes))
             if planned[-1].plan.bytes <= living.peak:
                 return planned[-1]
+        choices = [memory.liveness.arena for memory in sorted(planned, key=lambda memory: memory.plan.bytes)[:2]]
     return min(planned, key=lambda memory: memory.plan.bytes)
 
 
