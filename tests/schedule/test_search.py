@@ -155,6 +155,21 @@ def test_tiles_cost_calls_and_what_they_prepare():
     assert costs == [7 * 2 * search.CALL, 3 * 2 * search.CALL, 0]
 
 
+def test_a_division_that_costs_more_than_it_saves_is_not_taken():
+    graph = regional(3)
+    step = search.instructions(graph)
+
+    class Fake(search.Division):
+        def __init__(self, peak, cost):
+            self.__dict__.update(peak=peak, overhead=cost * step)
+
+    one = Fake(1000, 0)
+    assert search._pays(graph, one, Fake(999, 0.04))
+    assert search._pays(graph, one, Fake(800, 0.19))
+    assert not search._pays(graph, one, Fake(800, 0.21))
+    assert not search._pays(graph, one, Fake(990, 0.06))
+
+
 def summed():
     """A convolution, a ReLU of its image, a sum of that, and a convolution of it."""
     build = Builder()
