@@ -294,6 +294,24 @@ def test_an_image_makes_room_for_one_result_the_largest():
         verify(replace(after, nodes=(replace(after.nodes[0], over=("x", "x")),)))
 
 
+def test_only_one_result_is_written_over_an_image():
+    """Both of its size, and either alone could be: what works in place leaves the image to the one that has it."""
+    build = Builder()
+    x, w, v = build.input("x", (1, 2, 4, 4)), build.input("w", (2, 2, 1, 1)), build.input("v", (2, 2, 1, 1))
+    y = build.relu(x)
+    body = build.graph(*(build.conv2d(y, each, channels=2, kernel_size=(1, 1)) for each in (w, v))).as_body()
+    outer = Builder()
+    image = outer.relu(outer.input("image", (1, 2, 4, 4)))
+    made = outer.region(image, outer.input("w", w.shape), outer.input("v", v.shape), body=body, step=4)
+    graph = over_rows(outer.graph(*made), (image.name, *(one.name for one in made)))
+    assert graph.nodes[1].over == (image.name, "")
+    other = replace(graph.nodes[1], over=("", image.name))
+    verify(replace(graph, nodes=(graph.nodes[0], other)))
+    with suppress(Declined):
+        graph = work_in_place(graph)
+    assert verify(graph).nodes[1].over == (image.name, "")
+
+
 def test_an_image_that_the_region_reads_as_two_stays():
     build = Builder()
     x, again, w = build.input("x", (1, 2, 12, 12)), build.input("again", (1, 2, 12, 12)), build.input("w", (2, 2, 3, 3))

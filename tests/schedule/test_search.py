@@ -42,6 +42,19 @@ def test_a_region_may_leave_out_what_no_value_connects_with_it():
     assert not [one for one in plain.beginning_at(0) if one.end == 3]
 
 
+def test_a_sum_drives_a_region_where_the_last_image_that_is_made_cannot():
+    """Rows of that image say nothing of how many rows of the convolution are needed."""
+    build = Builder()
+    x = build.relu(build.input("x", (1, 2, 8, 8)))
+    window = {"channels": 3, "kernel_size": (3, 3), "padding": (1,) * 4}
+    y = build.conv2d(x, build.input("w", (3, 2, 3, 3)), **window)
+    kept = build.relu6(x)
+    graph = build.graph(build.global_avg_pool2d(y), kept)
+    (found,) = [one for one in segments_of(graph).beginning_at(0) if one.end == len(graph.nodes)]
+    assert found.members == tuple(range(len(graph.nodes)))
+    assert found.body[0].nodes[-1].op == "nn.global_avg_pool2d"
+
+
 def test_a_sum_of_all_rows_joins_only_where_it_takes_no_more_than_they(monkeypatch):
     build = Builder()
     window = {"kernel_size": (3, 3), "strides": (1, 1), "padding": (1,) * 4}

@@ -5,7 +5,8 @@
 
 An operand can be taken over if (a) its kernel says so (Kernel.in_place), (b) its storage dies in this node: nobody
 reads it, or a view of it, later on, (c) it is neither an argument's nor an output's, which outlive the step, (d) the
-node does not read the same storage through an operand that has to be whole until the end, and (e) the result fills it.
+node does not read the same storage through an operand that has to be whole until the end, (e) no other of its results
+is written there, and (f) the result fills it.
 """
 
 from dataclasses import replace
@@ -43,8 +44,9 @@ def _in_place(node: Node, dying: set[str], root: dict[str, str], graph: Graph) -
     op, over = ops.get(node.op), list(node.over or [""] * len(node.results))
     able = op.can_take(node.operands)  # these may be one storage
     for index, result in enumerate(node.results):
+        taken = {root[name] for name in over if name}
         for name in () if over[index] else dict.fromkeys(node.operands):
-            others = {root[other] for other in node.operands if other != name and other not in able}
+            others = {root[other] for other in node.operands if other != name and other not in able} | taken
             fits = graph.types[result].bytes == graph.types[name].bytes and root[name] not in others
             if name in dying and fits and op.may_take(node, graph.types, index, name):
                 over[index] = name
