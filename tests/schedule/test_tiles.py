@@ -13,7 +13,7 @@ from workbench.ir.build import Builder
 from workbench.ir.op import get
 from workbench.ir.verify import verify
 from workbench.schedule._samples_of_int8 import through_layers_of_int8, through_residual_of_int8
-from workbench.schedule._samples_of_pooling import through_averages, through_pooling
+from workbench.schedule._samples_of_pooling import meaned_of_int8, through_averages, through_pooling
 from workbench.toolchain import build
 
 BODIES = {
@@ -21,6 +21,7 @@ BODIES = {
     through_residual_of_int8: 1,
     through_averages: 2,
     through_pooling: 1,
+    meaned_of_int8: 2,
 }  # by so many rows
 
 
