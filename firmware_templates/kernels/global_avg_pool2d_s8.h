@@ -25,6 +25,7 @@ WB_KERNEL void global_avg_pool2d_s8(wb_global_avg_pool2d_s8 p, wb_tile t, wb_vie
             int sum = t.row ? sums[c] : -p.zero_x * p.x.rows * p.x.columns;
             for (int r = t.row; r < t.row + runs.rows; ++r) {
                 const int8_t *restrict from = wb_row_of_s8(x, n, c, r);
+#pragma GCC unroll 8
                 for (int i = 0; i < runs.length; ++i)
                     sum += from[i];
             }

@@ -84,4 +84,5 @@ register(Op(
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",)}, footprint=along(rows=by_rows),
     kernel=Kernel("global_avg_pool2d_s8.h", "global_avg_pool2d_s8", record=GlobalAvgPool2d, parameters=parameters,
                   results=2, views=(0,), scratch_by_tiles=True),
+    instructions=(0, 3),
 ))  # fmt: skip
