@@ -60,7 +60,7 @@ def test_passes(capsys, golden):
 
 
 def test_passes_tells_what_holds_the_peak(capsys, golden):
-    took, peak = out_of(capsys, "passes", "lenet").split("\n\n")
+    took, region, peak = out_of(capsys, "passes", "lenet").split("\n\n")
     assert "nothing to do" in took
     golden("cli_passes_lenet.txt", peak)
     regions = out_of(capsys, "passes", "mobilenet", "--policy", "bias-only").split("\n\n")[1]
@@ -69,7 +69,8 @@ def test_passes_tells_what_holds_the_peak(capsys, golden):
     without = out_of(capsys, "passes", "lenet", "--passes=-regions")
     assert "can run by rows, but the pass regions does not run" in without
     found = json.loads(out_of(capsys, "passes", "lenet", "--json"))
-    assert found["regions"] == []
+    assert found["regions"] and all(each["label"] in region for each in found["regions"])
+    assert json.loads(out_of(capsys, "passes", "mlp", "--json"))["regions"] == []
     assert f"at position {found['peak']['position']} of {found['peak']['positions']}, {found['peak']['node']}\n" in peak
 
 

@@ -52,6 +52,8 @@ def test_a_reason_is_given_where_no_way_of_meeting_tiles_is_accepted(graph):
         assert (tiles.region != "") == (node.body is not None)
         for axis, reason in tiles.reasons.items():
             ways = [Tile(axis), *(Tile(axis, (at,)) for at, x in enumerate(node.operands) if graph.types[x].rank == 4)]
-            assert (reason == "") == any(not isinstance(can(node, way, graph.types), Refusal) for way in ways)
+            assert (reason == "") == any(
+                not isinstance(can(holders.apart(node), way, graph.types), Refusal) for way in ways
+            )
             reasons += reason != ""
     assert reasons

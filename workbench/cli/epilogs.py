@@ -81,8 +81,8 @@ training
 
   int8 weights are updated with quantization-aware scaling (--no-qas: without;
   rates then count in another unit) and stochastic rounding. The published rates
-  for the int8 networks are --lr 8e-4 --lr-bias 4e-4. A bias stays in flash, SRAM
-  holds 16 bits of what it changed by; --bias-storage int32 holds 32 of itself.
+  for the int8 networks are --lr 8e-4 --lr-bias 4e-4. Biases stay in flash, SRAM
+  holds 16 bits of what each changed by; with --bias-storage int32, 32 of each.
 
   --pretrain D first trains on the host, then --data adapts on the device; what
   is held out is never trained on.

@@ -3,8 +3,9 @@ why the nodes that make or read these do not run by tiles.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.kernel import Axis, Refusal, Tile
 from workbench.ir.liveness import Liveness, live_bytes, liveness
@@ -110,7 +111,13 @@ def told(node: Node) -> str:
     return f"{node.op} {node.label}".rstrip()
 
 
+def apart(node: Node) -> Node:
+    """A node that writes over no operand, if it need not: that hinders no tiles."""
+    return node if any(at is not None for at in ops.get(node.op).taken(node.attrs)) else replace(node, over=())
+
+
 def _reason(graph: Graph, node: Node, axis: Axis) -> str:
+    node = apart(node)
     images = [at for at, name in enumerate(node.operands) if graph.types[name].rank == IMAGE]
     found = [can(node, Tile(axis, of), graph.types) for of in (*((at,) for at in images), ())]
     reasons = [needs.reason.removeprefix(f"{node.op} ") for needs in found if isinstance(needs, Refusal)]

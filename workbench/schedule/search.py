@@ -13,7 +13,8 @@ Later passes change what nodes need: an update fused with its gradient spares th
 few divisions are carried through all of them (of all segments, of `plain` ones, of those of the forward alone); the one
 that has the least peak in the end is taken, of equals the one whose tiles cost the fewest instructions. Regions at that
 peak are dropped where the rest needs no more without them, and so are those that spare least, as long as the peak
-stays. Then each region takes as many rows a step as fit below that peak.
+stays. Then each region takes as many rows a step as fit below that peak. A division whose tiles cost a larger share of
+the step's instructions than they save of its bytes is not taken (`_pays`), beyond one of the forward alone.
 
 A region may also write a result over the rows of an image that it reads no more (by_rows.py): then the two together
 take the bytes of the image alone.
@@ -42,7 +43,8 @@ STEPS, MOST_CHANNELS = (2, 4, 8), 16  # rows, channels at a time; with more a st
 FIRST_TRIED = 16  # nodes that the first division may put into regions
 
 TRIES = 4  # times that regions which run at the peak in the end are dropped
-CALL = 40  # instructions of a call for a tile, besides those of what it makes: arguments, views, loops' beginnings
+CALL = 400  # instructions of a call for a tile, besides those of what it makes: fitted to lenet-int8 and resnet-int8
+LITTLE = 0.05  # of a step's instructions: what tiles may cost however little they save
 
 Cost = tuple[int, int]  # bytes, and nodes in regions
 
@@ -99,7 +101,13 @@ def in_regions(graph: Graph, later: Later) -> Graph | Refusal:
     found = [division(chosen) for at, chosen in enumerate(choices) if chosen and chosen not in choices[:at]]
     if not found:
         return Refusal(f"rows of no chain would lower the peak of {size(given)}")
-    best = _without_conversions(min(found, key=_worth), segments, division)
+    base = found[0] if choices[0] else Division((), graph, later.graph(graph))
+    paying = [one for one in found if one is base or _pays(graph, base, one)]
+    if not paying:
+        return Refusal(f"rows of each chain would cost a larger part of the instructions than of {size(base.peak)}")
+    best = min(paying, key=_worth)
+    other = _without_conversions(best, segments, division)
+    best = other if _pays(graph, best, other) else best
     best = _without_idle(_without_worst(best, division), segments.live, division)
     without = peak_bytes(later.graph(graph))
     if (needed := best.peak + STACK) > without:
@@ -111,6 +119,23 @@ def _forward(graph: Graph) -> frozenset[int]:
     """The nodes that run before the loss."""
     known = graph.analysis
     return frozenset(at for at, phase in zip(known.work_indices, known.phases, strict=True) if phase == "forward")
+
+
+def _pays(graph: Graph, one: Division, other: Division) -> bool:
+    """Whether another division saves more of the peak than its tiles cost of the step's instructions."""
+    cost = (other.overhead - one.overhead) / max(instructions(graph), 1)
+    return cost <= max(LITTLE, (one.peak - other.peak) / max(one.peak, 1))
+
+
+def instructions(graph: Graph) -> float:
+    """Of a step, estimated by its multiply-accumulates and elements."""
+    total = 0.0
+    for node in graph.nodes:
+        op = ops.get(node.op)
+        each, element = op.instructions
+        macs = op.macs(*(graph.types[name] for name in node.operands), **node.attrs)
+        total += 0 if op.view else each * macs + element * graph.types[node.results[0]].elements
+    return total
 
 
 def _worth(division: Division) -> tuple[int, int]:

@@ -85,7 +85,7 @@ class Segments:
         """The same with a limit of its own, but no region by channels makes or reads one of these images either."""
         other = copy(self)
         other._take(self.rowwise, self.plain, self.whole | images)
-        other.limit, other._known = limit, {}
+        other.limit, other._known = limit, {key: known for key, known in self._known.items() if known}
         return other
 
     def _may_join(self, node: Node) -> bool:
@@ -155,18 +155,12 @@ class Segments:
                 before.append(index)
 
     def _among(self, begin: int, end: int, inside: int) -> Segment | None:
-        """The segment [begin, end) with these members alone, by rows; None where it cannot be."""
-        before: list[int] = []
-        after = 0
-        for index in range(begin, end):
-            if inside >> index & 1:
-                if self._before[index] & after:
-                    return None
-            elif self._before[index] & (inside | after):
-                after |= 1 << index
-            else:
-                before.append(index)
-        return self._segment(begin, end, list(bits(inside)), before, list(bits(after)), inside, "rows")
+        """The segment [begin, end) with these members alone, by rows. What waits for one of them by a value it makes is
+        one of them or cannot be one: none of them waits for it, or there would be no segment of all."""
+        others = [index for index in range(begin, end) if not inside >> index & 1]
+        before = [index for index in others if not self._before[index] & inside]
+        after = [index for index in others if self._before[index] & inside]
+        return self._segment(begin, end, list(bits(inside)), before, after, inside, "rows")
 
     def _by_channels(self, begin: int) -> Segment | None:
         """The longest segment from a node that makes channels to the last that reads some, updates by them included."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from workbench.ir import op as ops
@@ -50,12 +50,12 @@ class Stage:
     follows: bool
     reads: tuple[tuple[str, Reach], ...]
 
-    @cached_property
+    @property
     def value(self) -> str:
         """The value that it makes tile by tile; "" where its result is whole."""
         return self.node.results[0] if self.needs.gives == "tile" else ""
 
-    @cached_property
+    @property
     def in_place(self) -> tuple[str, ...]:
         """The operands that its kernel may write over, element by element."""
         kernel, operands = ops.get(self.node.op).kernel, self.node.operands
