@@ -1,6 +1,7 @@
 """Rows leave the bits of whole images: the same body run by rows and, node by node, at once, both emulated."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,7 +14,13 @@ from workbench.ir.build import Builder
 from workbench.ir.op import get
 from workbench.ir.verify import verify
 from workbench.schedule._samples_of_int8 import through_layers_of_int8, through_residual_of_int8
-from workbench.schedule._samples_of_pooling import through_averages, through_pooling
+from workbench.schedule._samples_of_pooling import (
+    meaned_early_of_int8,
+    meaned_of_int8,
+    through_averages,
+    through_pooling,
+)
+from workbench.schedule.cascade import cascade
 from workbench.toolchain import build
 
 BODIES = {
@@ -21,6 +28,8 @@ BODIES = {
     through_residual_of_int8: 1,
     through_averages: 2,
     through_pooling: 1,
+    meaned_of_int8: 2,
+    meaned_early_of_int8: 1,
 }  # by so many rows
 
 
@@ -81,3 +90,15 @@ def test_rows_leave_the_bits_of_whole_images(chain, emulated):
     for at_once, by_rows in zip(results[:half], results[half:], strict=True):
         assert at_once.any()
         assert np.array_equal(at_once.view(np.uint8), by_rows.view(np.uint8))
+
+
+def test_scratch_that_lasts_from_tile_to_tile_shares_no_byte():
+    """Two means in one region, beside buffers and a convolution that fills its scratch anew in each step."""
+    inner = Builder()
+    plan = cascade(inner.graph(*meaned_of_int8(inner)).renumbered(), "rows", 1)
+    pieces = [(plan.offsets[value], plan.bytes_of(value, count)) for value, count in plan.kept.items()]
+    pieces += [(begin, 4 * 5) for begin in plan.lasting.values()]  # int32 sums of 5 channels
+    pieces.append((plan.inner, 4 * 4 * 9))  # of one channel the filters as floats
+    assert len(plan.lasting) == 2
+    assert all(begin + size == following for (begin, size), (following, _) in pairwise(sorted(pieces)))
+    assert plan.scratch == sum(size for _, size in pieces)

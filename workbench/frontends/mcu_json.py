@@ -207,7 +207,7 @@ class _Reader:
                 x = self.conv(x, name)
             if block["residual"]:
                 x = self.residual(before, x, block["residual"])
-        x = emit.average(self.build, x, Quantization.of(x.type), pool_size=x.shape[2:], label="pool")
+        x = emit.average(self.build, x, Quantization.of(x.type), label="pool")
         x = self.build.batch_flatten(self.conv(x, names[-1], self.classes), label="flatten")
         about = f"{len(names)} int8 convolutions, {self.classes} classes, from {printable(path.name)}"
         graph = verify(self.build.graph(x))

@@ -33,6 +33,7 @@ class Kernel:
     results      A variadic operator's operands are passed as one array of pointers. A result that always takes over
                  an operand is that operand, and is not passed again
     scratch      from (*types, **attrs) the bytes of scratch that the function needs; passed last, if there are any
+    scratch_by_tiles   tiles alone need scratch (see Footprint); for the whole result 0 is passed in its place
     in_place     may-alias: operands whose storage the first result may take over
     """
 
@@ -48,6 +49,7 @@ class Kernel:
     operands: int = 0
     results: int = 0
     scratch: Callable[..., int] = lambda *_, **__: 0
+    scratch_by_tiles: bool = False
     in_place: tuple[int, ...] = ()
 
     @property
@@ -106,10 +108,12 @@ class Footprint:
                  the kernel takes what it needs of them by the tile
     extent       how many rows or channels there are, of all tiles together
     gives        what the first result is: "tile", the tile itself; "part", the elements of a whole result that belong
-                 to the tile; "sum", a whole result that every tile accumulates into
+                 to the tile; "sum", a whole result that every tile accumulates into, or into scratch that lasts
     begins       of a "sum": the operand that it begins at; None: it begins at zero
     code         False: its result is its operand's tile, a view: no code
     scratch      from the rows or channels of a tile the bytes of scratch that the kernel needs for it
+    lasting      the scratch, in whole words, holds from one tile of an image to the next what the kernel leaves there;
+                 with the first tile the kernel begins it, with the last it makes the result of it
     """
 
     reads: Mapping[int, Reach] = field(default_factory=dict)
@@ -118,6 +122,7 @@ class Footprint:
     begins: int | None = None
     code: bool = True
     scratch: Callable[[int], int] = lambda count: 0
+    lasting: bool = False
 
 
 @dataclass(frozen=True)

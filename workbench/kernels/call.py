@@ -69,7 +69,7 @@ def call_of(
     results += ["0"] * (kernel.results - len(own))
     if kernel.tiled:
         operands.insert(0, tile or everything(places.types[tiled_by(node)]))
-    return call(kernel, kinds, node.attrs, [*operands, *results, *scratch])
+    return call(kernel, kinds, node.attrs, [*operands, *results, *(scratch or ["0"] * kernel.scratch_by_tiles)])
 
 
 def kernel_of(node: Node, inside: bool = False) -> Kernel:

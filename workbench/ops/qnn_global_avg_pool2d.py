@@ -12,18 +12,18 @@ import numpy as np
 
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel, Refusal, Tile, along
+from workbench.ir.kernel import Footprint, Kernel, Reach, Tile, along
 from workbench.ir.op import Arrays, Op, Sample, Types, channelwise, register
 from workbench.ir.types import Ints, TensorType
+from workbench.ops._parameters import Shape, shaped
 from workbench.ops._quantized import ATTRS, FORMS, Factor, check, clipped, factor_of, multiplied, multiplier, result
 
 
 @dataclass(frozen=True)
 class GlobalAvgPool2d:
-    """wb_global_avg_pool2d_s8: planes and the elements of each."""
+    """wb_global_avg_pool2d_s8: x is its image's shape."""
 
-    planes: int
-    size: int
+    x: Shape
     zero_x: int
     factor: Factor
 
@@ -60,7 +60,7 @@ def parameters(x: TensorType, *, x_scale: float, x_zero_point: int, y_scale: flo
                form: str, mask: bool) -> GlobalAvgPool2d:  # fmt: skip
     size = x.shape[2] * x.shape[3]
     numbers = factor_of(*factor(size, x_scale, y_scale, form), form, y_zero_point, clip)
-    return GlobalAvgPool2d(x.shape[0] * x.shape[1], size, x_zero_point, numbers)
+    return GlobalAvgPool2d(shaped(x), x_zero_point, numbers)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -74,13 +74,15 @@ def samples(rng: np.random.Generator) -> list[Sample]:
     return cases
 
 
-def by_rows(tile: Tile, x: TensorType, **_: Any) -> Refusal:
-    return Refusal("has no room for sums of 32 bits")
+def by_rows(tile: Tile, x: TensorType, **_: Any) -> Footprint:
+    """The sums of an image's channels, as int32, are scaled behind its last row."""
+    return Footprint({0: Reach()}, x.shape[2], "sum", scratch=lambda _: 4 * x.shape[1], lasting=True)
 
 
 register(Op(
     name="qnn.global_avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",)}, footprint=along(rows=by_rows),
     kernel=Kernel("global_avg_pool2d_s8.h", "global_avg_pool2d_s8", record=GlobalAvgPool2d, parameters=parameters,
-                  results=2),
+                  results=2, views=(0,), scratch_by_tiles=True),
+    instructions=(0, 3),
 ))  # fmt: skip

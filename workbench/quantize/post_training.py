@@ -169,9 +169,8 @@ class _Converter:
         self.values[node.results[0]] = self.build.op(node.op, x, label=node.label, **node.attrs)
 
     def average(self, node: Node) -> None:
-        """Over windows, over some axes, or over whole planes: as one window."""
-        x = self._value(node, 0)
-        window = dict(node.attrs) or {"pool_size": x.shape[2:]}
+        """Over windows, over some axes, or over whole planes."""
+        x, window = self._value(node, 0), dict(node.attrs)
         if window.pop("count_include_pad", False) or any(window.get("padding", ())):
             raise ModelError(f"{node.label}: an average over padding has no int8 form")
         y = emit.average(self.build, x, self.ranges[node.results[0]], label=node.label, **window)

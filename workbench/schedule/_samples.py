@@ -17,6 +17,8 @@ from workbench.schedule._samples_of_movement import padded, padded_of_int8, resi
 from workbench.schedule._samples_of_pooling import (
     averaged,
     averaged_of_int8,
+    meaned_early_of_int8,
+    meaned_of_int8,
     pooled,
     pooled_of_int8,
     through_averages,
@@ -268,6 +270,7 @@ BY_ROWS: Cases = (
     *((averaged, 1), (averaged_of_int8, 2), (through_averages, 1), (through_averages, 5)),
     *((gated, 2), (gated, 5), (gated_of_int8, 1), (resized, 2), (through_resizing, 1)),
     *((padded, 1), (padded, 3), (padded_of_int8, 2)),
+    *((meaned_of_int8, 1), (meaned_of_int8, 3), (meaned_early_of_int8, 1), (meaned_early_of_int8, 5)),
     *((weights_by_rows, 1), (weights_by_rows, 3), (weights_of_int8_by_rows, 1), (weights_of_int8_by_rows, 2)),
 )
 BY_CHANNELS: Cases = (

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from workbench.ir.build import Builder, Values
+from workbench.ir.build import Builder, Value, Values
 
 
 def pooled(build: Builder) -> Values:
@@ -38,6 +38,39 @@ def averaged_of_int8(build: Builder) -> Values:
     )
     mean, second = build.results("qnn.avg_pool2d", inner, y_scale=0.01, pool_size=(2, 2), **attrs)
     return first, second, mean
+
+
+def meaned_of_int8(build: Builder) -> Values:
+    """The mean of a layer and, in the other form and without a mask, that of its sum with a gradient, made int8, whose
+    convolution asks for scratch of its own; of two images."""
+    y = _convolved(build, build.input("x", (2, 3, 7, 5), "int8"), 5)
+    dy, w = build.input("dy", (2, 4, 7, 5)), build.input("v", (4, 5, 3, 3), "int8")
+    g = build.op("qnn.conv2d_transpose", dy, w, channels=5, kernel_size=(3, 3), padding=(1,) * 4)
+    g = build.op("qnn.quantize", g, scale=4.0)
+    total = build.op("qnn.add", y, g, a_scale=4.0, a_zero_point=3, b_scale=4.0, y_scale=3.0)
+    mean, mask = _meaned(build, y, form="tflite", mask=True)
+    return mean, mask, *_meaned(build, total, form="rounded", mask=False)
+
+
+def meaned_early_of_int8(build: Builder) -> Values:
+    """The mean of a value whose last row is made before the last step."""
+    y = _convolved(build, build.input("x", (1, 2, 5, 4), "int8"), 3)
+    early = _meaned(build, y, form="rounded", mask=True)
+    w, b = build.input("v", (2, 3, 3, 3), "int8"), build.input("c", (2,), "int32")
+    last = build.op("qnn.conv2d", y, w, b, build.input("mv", (2, 2), "int32"), channels=2, kernel_size=(3, 3),
+                    padding=(1,) * 4, x_scale=4.0, x_zero_point=3, y_scale=4.0)  # fmt: skip
+    return *early, last
+
+
+def _convolved(build: Builder, x: Value, channels: int) -> Value:
+    w, b = build.input("w", (channels, x.shape[1], 1, 1), "int8"), build.input("b", (channels,), "int32")
+    return build.op("qnn.conv2d", x, w, b, build.input("m", (2, channels), "int32"), channels=channels,
+                    kernel_size=(1, 1), x_scale=4.0, y_scale=4.0, y_zero_point=3)  # fmt: skip
+
+
+def _meaned(build: Builder, x: Value, **attrs: Any) -> Values:
+    return build.results("qnn.global_avg_pool2d", x, x_scale=x.type.scale, x_zero_point=x.type.zero_point, y_scale=2.0,
+                         y_zero_point=-9, clip=(-12, 10), **attrs)  # fmt: skip
 
 
 def through_pooling(build: Builder) -> Values:

@@ -24,7 +24,12 @@ parameter.
      …
 
 An elementwise node writes over the tile that it reads if no other node reads it: `home` tells in whose buffer a value
-lies. All buffers, and behind them what kernels ask for, are the region's scratch. A sum that is written over an image
+lies. All buffers, and behind them what kernels ask for, are the region's scratch: sums that a kernel keeps there from
+tile to tile have places of their own, and all else shares one behind these.
+
+    | buffers | sums of stage 3 | sums of stage 5 | a tile's filters made wider, a row of floats … |
+
+A sum that is written over an image
 which it reads itself (a residual's) must find that image's row there: its other operand then has a buffer of its own,
 and the result is one `apart`.
 """
@@ -139,13 +144,28 @@ class Cascade:
         return offsets
 
     @cached_property
-    def inner(self) -> int:
-        """The byte of the scratch at which that of the kernels begins."""
+    def lasting(self) -> dict[str, int]:
+        """First result of a node whose kernel's scratch lasts -> the byte of the scratch at which that begins."""
+        offsets, free = {}, self._buffers
+        for stage in self.stages:
+            if stage.needs.lasting:
+                offsets[stage.node.results[0]] = free
+                free += stage.needs.scratch(self.step)
+        return offsets
+
+    @cached_property
+    def _buffers(self) -> int:
         return sum(self.bytes_of(value, count) for value, count in self.kept.items())
 
     @cached_property
+    def inner(self) -> int:
+        """The byte of the scratch at which that of the other kernels begins."""
+        return self._buffers + sum(stage.needs.scratch(self.step) for stage in self.stages if stage.needs.lasting)
+
+    @cached_property
     def scratch(self) -> int:
-        return self.inner + max(stage.needs.scratch(self.step) for stage in self.stages)
+        shared = (stage.needs.scratch(self.step) for stage in self.stages if not stage.needs.lasting)
+        return self.inner + max(shared, default=0)
 
     @cached_property
     def images(self) -> frozenset[str]:

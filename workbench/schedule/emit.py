@@ -77,7 +77,7 @@ class _Writer:
             bits = (name for name in stage.node.results if self.types[name].dtype == "bit")
             lines += [f"wb_zero_words({self.types[name].bytes // 4}, {address[name]});" for name in bits]
             result, begins = stage.node.results[0], stage.needs.begins
-            if stage.needs.gives == "sum" and begins is None:
+            if stage.needs.gives == "sum" and begins is None and not stage.needs.lasting:
                 lines.append(f"wb_zero_f32({self.types[result].elements}, {address[result]});")
             elif begins is not None and address[source := stage.node.operands[begins]] != address[result]:
                 lines.append(f"wb_copy_f32({self.types[result].elements}, {address[source]}, {address[result]});")
@@ -181,7 +181,9 @@ class _Writer:
 
     def _call(self, stage: Stage, begin: str, end: str) -> list[str]:
         """The call that makes [begin, end) of what a stage makes."""
-        node, scratch = stage.node, [f"{self.scratch} + {self.plan.inner}"] * bool(stage.needs.scratch(self.plan.step))
+        node, plan = stage.node, self.plan
+        begin_of_scratch = plan.lasting.get(node.results[0], plan.inner)
+        scratch = [f"{self.scratch} + {begin_of_scratch}"] * bool(stage.needs.scratch(plan.step))
         lines = call_of(node, self.places, self._tile(stage, begin, end), scratch, stage.needs.begins)
         return [f"/* {node.label or node.op} */", *lines]
 
