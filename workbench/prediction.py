@@ -39,7 +39,7 @@ from workbench.record import Run
 from workbench.tables import BufferRow, OpRow
 from workbench.targets import told
 from workbench.trace.inspector import Inspector
-from workbench.training import read_parameter
+from workbench.training import read_parameter, state_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -321,8 +321,7 @@ def write_delta(device: Device, name: str, kind: TensorType, values: np.ndarray,
     stored = stored_of(change, delta.wide)
     if not np.array_equal(change_of(stored, delta.wide), change):
         raise RecordError(f"{name} is further from its first values than its delta can hold")
-    row = next(row for row in device.buffers if delta.state in row.values)
-    device.machine.write_array(device.address(row), stored)
+    device.machine.write_array(device.address(state_row(device.buffers, delta.state)), stored)
 
 
 def rows_of(table: pd.DataFrame, kind: type) -> list:

@@ -5,7 +5,7 @@ itself runs untraced, and its first loss must be the traced one's, to the bit.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from hashlib import sha256
@@ -37,12 +37,12 @@ from workbench.passes.pipeline import pass_changes
 from workbench.rate_search import at_best_rate
 from workbench.rates import SEARCHED, rates_of
 from workbench.record import Run
+from workbench.tables import BufferRow
 from workbench.targets import told
 from workbench.trace.inspector import Inspector
 from workbench.trace.tracer import Tracer
 
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
-Ends = Mapping[str, np.ndarray]  # bias -> whether each of its channels has changed as far as its delta holds
 PATIENCE = 2.0  # seconds that held-out figures may take after an interrupted training
 # keys of run.json that do not depend on the schedule
 LEARNED = (
@@ -87,9 +87,10 @@ def train(
     patient = time.perf_counter() - begin <= PATIENCE
     epochs = Epochs(samples, a_step, options, engine, measure, held_out)
     losses, stopped = [], False
-    ends: Ends = {}
+    ends = Ends(built)
     for step in islice(chain([first], steps), count):
         losses.append(engine.step(step))
+        ends.see(engine.device)
         if len(losses) == 1:
             after_first = _digest(_weights(built, engine.device)[1])
         if progress:
@@ -97,12 +98,9 @@ def train(
         stopped = bool(interrupted and interrupted()) and len(losses) < count
         if like is None and (patient or not stopped):
             epochs.step_done(losses)
-        if len(losses) % epochs.steps == 0:
-            ends = seen_at_the_end(built, engine.device, ends)
         if stopped or epochs.exhausted:
             break
     engine.finish()
-    ends = seen_at_the_end(built, engine.device, ends)
     if epochs.best:
         engine.device.restore(epochs.best.state)
     after = epochs.known(len(losses))
@@ -115,7 +113,7 @@ def train(
     compiled, weights = _weights(built, engine.device)
     engine.close()
     broken = ["everything was emulated: the step broke the plan"] if tracer.found and options.engine == NATIVE else []
-    findings = verdict.notes(built, options, samples, losses, (before, after), compiled, weights, ends)
+    findings = verdict.notes(built, options, samples, losses, (before, after), compiled, weights, ends.seen)
     notes = [*findings, *epochs.notes(len(losses), stopped), *engine.notes, *broken]
     seconds = {"emulate": time.perf_counter() - start - sum(engine.seconds.values()), **engine.seconds}
     of_data = None if verdict.made_up(built, options) else samples
@@ -125,7 +123,7 @@ def train(
     run.meta.update(verdict.guesses(built, samples))
     run.meta["weights_after_first_step"] = after_first
     if "bias_storage" in run.meta:
-        run.meta["biases_saturated"] = int(sum(each.sum() for each in ends.values()))
+        run.meta["biases_saturated"] = int(sum(each.sum() for each in ends.seen.values()))
     learned: Mapping[str, np.ndarray] = weights
     if like is not None and _same_first_step(run, like.meta):
         run.meta.update({key: like.meta[key] for key in LEARNED if key in like.meta})
@@ -199,22 +197,32 @@ def device_of(built: Built) -> Device[Machine]:
 def read_weights(device: Device, graph: Graph) -> dict[str, np.ndarray]:
     """The present parameters, biases and their deltas joined; channels in the compiled order."""
     values = {name: read_parameter(device, name, graph.types[name]) for name in graph.parameters}
-    return joined(graph, values | read_deltas(device, graph))
+    states = [delta.state for delta in deltas_of(graph).values()]
+    changes = {name: device.read(state_row(device.buffers, name), np.int16) for name in states}
+    return joined(graph, values | changes)
 
 
-def read_deltas(device: Device, graph: Graph) -> dict[str, np.ndarray]:
-    """The states that hold the deltas of biases, by name."""
-    rows = {name: row for row in device.buffers for name in row.values}
-    return {
-        delta.state: device.read(rows[delta.state], NUMPY[graph.types[delta.state].dtype])
-        for delta in deltas_of(graph).values()
-    }
+def state_row(buffers: Sequence[BufferRow], name: str) -> BufferRow:
+    """The row of a state."""
+    return next(row for row in buffers if name in row.values)
 
 
-def seen_at_the_end(built: Built, device: Device, before: Ends) -> Ends:
-    """Of biases kept as deltas the channels that are at their limit now, or were `before`."""
-    now = at_the_end(built.compiled.graph, read_deltas(device, built.compiled.graph))
-    return {name: each | before.get(name, False) for name, each in now.items()}
+class Ends:
+    """Which channels of the biases kept as deltas have changed as far as these hold, after some step.
+
+    `seen`: bias -> a truth value a channel. One that came back from there stays seen: an int32 bias would have gone on.
+    """
+
+    def __init__(self, built: Built):
+        graph, rows = built.compiled.graph, built.project.buffers
+        deltas = deltas_of(graph)
+        self._stored = {name: (state_row(rows, delta.state), delta.wide) for name, delta in deltas.items()}
+        self.seen = {name: np.zeros(graph.types[name].shape, bool) for name in deltas}
+
+    def see(self, device: Device) -> None:
+        """Look after each step."""
+        for name, (row, wide) in self._stored.items():
+            self.seen[name] |= at_the_end(device.read(row, np.int16), wide)
 
 
 def read_parameter(device: Device, name: str, kind: TensorType) -> np.ndarray:

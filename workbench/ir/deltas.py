@@ -44,10 +44,21 @@ def change_of(stored: np.ndarray, wide: Ints) -> np.ndarray:
 
 def stored_of(change: np.ndarray, wide: Ints) -> np.ndarray:
     """What `change_of` undoes; a change beyond its limit is saturated."""
-    limit = np.full(len(change), LIMIT, np.int64)
-    limit[list(wide)] = WIDE_LIMIT
+    limit = _limits(len(change), wide)
     change = np.clip(change.astype(np.int64), -limit, limit)
     return np.concatenate([change, change[list(wide)] >> 16]).astype(np.int16)  # the low 16 bits of each
+
+
+def at_the_end(stored: np.ndarray, wide: Ints) -> np.ndarray:
+    """Whether the change of each channel, of what the state holds, has reached its limit: truth values (channels,)."""
+    change, limits = change_of(stored, wide), _limits(len(stored) - len(wide), wide)
+    return (change <= -limits) | (change >= limits)
+
+
+def _limits(channels: int, wide: Ints) -> np.ndarray:
+    limits = np.full(channels, LIMIT, np.int64)
+    limits[list(wide)] = WIDE_LIMIT
+    return limits
 
 
 def deltas_of(graph: Graph) -> dict[str, Delta]:
@@ -75,14 +86,3 @@ def joined(graph: Graph, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     }
     states = {delta.state for delta in deltas.values()}
     return {name: whole.get(name, value) for name, value in values.items() if name not in states}
-
-
-def at_the_end(graph: Graph, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Bias -> whether the change of each channel, in `values` of the state, has reached its limit: truth values."""
-    ends = {}
-    for name, delta in deltas_of(graph).items():
-        change = np.abs(change_of(values[delta.state], delta.wide))
-        limit = np.full(len(change), LIMIT)
-        limit[list(delta.wide)] = WIDE_LIMIT
-        ends[name] = change >= limit
-    return ends

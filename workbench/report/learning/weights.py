@@ -59,8 +59,8 @@ def bias_note(ends: Mapping[str, np.ndarray]) -> str | None:
     of = sum(each.size for each in ends.values())
     names = few(f"{name} {count} of {ends[name].size}" for name, count in _largest_first(counts))
     return (
-        f"{units.count(sum(counts.values()))} of {units.count(of)} biases changed by all that 16 bits hold, and stop "
-        f"there: {names}; --bias-storage int32 holds any change, a smaller --lr-bias makes smaller ones"
+        f"{units.count(sum(counts.values()))} of {units.count(of)} biases changed by all that 16 bits hold, and "
+        f"stopped there: {names}; --bias-storage int32 holds any change, a smaller --lr-bias makes smaller ones"
     )
 
 
