@@ -27,6 +27,7 @@ from workbench.quantize import emit
 from workbench.quantize.bias_storage import with_deltas
 from workbench.quantize.quantization import Quantization
 from workbench.quantize.units import units
+from workbench.report.tables import comparison
 from workbench.study.check import check
 from workbench.training import state_row, train
 
@@ -312,7 +313,9 @@ def test_the_option_is_told_by_name_and_refused_where_it_means_nothing(capsys, t
     how = ["lenet-int8", "--steps", "1", "--policy", "last-1", "--trace", "off"]
     assert main(["run", *how, "--bias-storage", "int32"]) == 0
     assert "int32 biases" in capsys.readouterr().out
-    told = json.loads((tmp_path / "out/lenet-int8-last-1-nrf52840-int32_biases/run.json").read_text())
+    folder = tmp_path / "out/lenet-int8-last-1-nrf52840-int32_biases"
+    told = json.loads((folder / "run.json").read_text())
+    assert comparison([load_run(folder)])["bias_storage"].tolist() == ["int32"]
     assert (told["bias_storage"], told["biases_saturated"]) == ("int32", 0)
     assert main(["show", "lenet-int8", "--policy", "last-1", "--stage", "backward"]) == 0
     assert "delta=int16" in capsys.readouterr().out

@@ -236,7 +236,7 @@ class Optimizer:
     clip: float | None = option(None, NORM, "X", "the most the norm of all gradients may be (default: any)", "update",
                                 EVERYWHERE, before="rounding")
     bias_storage: str = option(AUTO_BIASES, BIAS_STORAGE, None, BIAS_STORAGE_HELP, "update",
-                               FOLDER | HEADING | JSON | INTEGERS, told="{} biases")
+                               EVERYWHERE | INTEGERS, told="{} biases")
 
     def __post_init__(self):
         require(self, PolicyError)
