@@ -236,9 +236,10 @@ class Segments:
         if live - max((self._pieces[result].bytes for _, result in pairs), default=0) >= self.limit:
             return None
         plan = cascade(body[0], axis, 1)
-        if isinstance(plan, Refusal):  # the last image that is made may be of a branch that cannot drive the others
-            body = body[0].with_nodes(self.graph.nodes[at] for at in members), *body[1:]
-            plan = cascade(body[0], axis, 1) if axis == "rows" else plan
+        in_order = tuple(self.graph.nodes[at] for at in members)
+        if axis == "rows" and isinstance(plan, Refusal) and in_order != body[0].nodes:
+            body = body[0].with_nodes(in_order), *body[1:]  # the last image may be of a branch that drives no other
+            plan = cascade(body[0], axis, 1)
         if isinstance(plan, Refusal):
             return None
         over: Pair | tuple[()] = ()
