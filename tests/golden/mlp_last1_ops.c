@@ -44,7 +44,7 @@ void op_004_softmax_cross_entropy_grad(void)
 /* d.fc3.bias */
 void op_005_sum(void)
 {
-    sum_f32((wb_sum){ .rows = 1, .columns = 1, .times = 1.0f }, wb_everything(1, 10, 1),
+    sum_f32((wb_sum){ .images = 1, .rows = 1, .columns = 1, .times = 1.0f }, wb_everything(1, 10, 1),
         wb_image_f32(F32(wb_arena, 1408), 10, 1, 1), F32(wb_arena, 0));
 }
 

@@ -44,6 +44,7 @@ def alone(name, number):
         s = argument("s", (60 / reach * rng.uniform(0.2, 2, len(w))).astype(np.float32))
         how = {key: attrs[key] for key in ("x_scale", "y_scale", "form")}
         values.append(build.op("qnn.requantization", s, **how))
+        attrs |= {"wide": ()}  # its bias has no delta
     result = build.op(name, *values, **attrs)
     y = result[0] if isinstance(result, tuple) else result
     return build.graph(y), feeds, rng.normal(size=y.shape).astype(np.float32)

@@ -10,11 +10,12 @@ peak is found by dynamic programming from left to right. Of the divisions of tha
 regions is taken.
 
 Later passes change what nodes need: an update fused with its gradient spares that, an order spares what waits. So a
-few divisions are carried through all of them (of all segments, of `plain` ones, of those of the forward alone); the one
-that has the least peak in the end is taken, of equals the one whose tiles cost the fewest instructions. Regions at that
-peak are dropped where the rest needs no more without them, and so are those that spare least, as long as the peak
-stays. Then each region takes as many rows a step as fit below that peak. A division whose tiles cost a larger share of
-the step's instructions than they save of its bytes is not taken (`_pays`), beyond one of the forward alone.
+few divisions are carried through all of them (of all segments, of `plain` ones, of those whose backward nodes prepare
+nothing for a tile, of those of the forward alone); the one that has the least peak in the end is taken, of equals the
+one whose tiles cost the fewest instructions. Regions at that peak are dropped where the rest needs no more without
+them, and so are those that spare least, as long as the peak stays. Then each region takes as many rows a step as fit
+below that peak. A division for whose tiles filters are made wider has to pay: if they cost a larger share of the step's
+instructions than they save of its bytes, it is not taken (`_pays`).
 
 A region may also write a result over the rows of an image that it reads no more (by_rows.py): then the two together
 take the bytes of the image alone.
@@ -93,16 +94,21 @@ def in_regions(graph: Graph, later: Later) -> Graph | Refusal:
         cut = laid_out(graph, chosen, segments.summed)
         return Division(tuple(chosen), cut, later.graph(cut))
 
-    choices = []
-    for members, plain in ((_forward(graph), True), (segments.rowwise, True), (segments.rowwise, False)):
+    forward = _forward(graph)
+    unprepared = forward | segments.unprepared
+    choices: list[tuple[list[Segment], bool]] = []  # and whether it has to pay
+    for members, plain in ((forward, True), (unprepared, True), (segments.rowwise, True), (segments.rowwise, False)):
         among = segments.among(members, plain)  # more and more segments: what the last division needed is enough
-        choices.append(divided(among))
+        chosen = divided(among)
+        if chosen and all(chosen != other for other, _ in choices):
+            choices.append((chosen, not (plain and among.rowwise <= unprepared)))
         segments.limit = min(segments.limit, among.limit)
-    found = [division(chosen) for at, chosen in enumerate(choices) if chosen and chosen not in choices[:at]]
-    if not found:
+    if not choices:
         return Refusal(f"rows of no chain would lower the peak of {size(given)}")
-    base = found[0] if choices[0] else Division((), graph, later.graph(graph))
-    paying = [one for one in found if one is base or _pays(graph, base, one)]
+    found = [(division(chosen), must_pay) for chosen, must_pay in choices]
+    free = [one for one, must_pay in found if not must_pay]
+    base = min(free, key=_worth) if free else Division((), graph, later.graph(graph))
+    paying = [one for one, must_pay in found if not must_pay or _pays(graph, base, one)]
     if not paying:
         return Refusal(f"rows of each chain would cost a larger part of the instructions than of {size(base.peak)}")
     best = min(paying, key=_worth)
