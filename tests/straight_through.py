@@ -236,7 +236,7 @@ def _same_shape(node, values, tables, dy):
 def _mean_of_axes(node, values, tables, dy):
     a = node.attrs
     real = _real(values, node.operands[0], a["x_scale"], a["x_zero_point"])
-    g = _through_clip(node, values, real.mean(a["axis"], keepdims=True), dy)
+    g = _through_clip(node, values, real.mean(a.get("axis", (2, 3)), keepdims=True), dy)  # of whole planes without
     return (np.ones(real.shape) * g * g.size / real.size,)
 
 
@@ -290,7 +290,8 @@ RULES = {
     "qnn.conv2d": _conv, "qnn.transposed_conv2d": _transposed, "qnn.add": _add, "qnn.avg_pool2d": _mean,
     "qnn.quantize": _quantize, "qnn.dequantize": _dequantize, "nn.max_pool2d": _max,
     **dict.fromkeys(("concatenate", "transpose", "slice", "pad", "nn.resize_nearest"), _moved),
-    "qnn.mean": _mean_of_axes, "qnn.requantize": _requantize, "nn.batch_flatten": _same_shape, "reshape": _same_shape,
+    **dict.fromkeys(("qnn.mean", "qnn.global_avg_pool2d"), _mean_of_axes),
+    "qnn.requantize": _requantize, "nn.batch_flatten": _same_shape, "reshape": _same_shape,
     "qnn.subtract": _subtract, "qnn.multiply": _multiply, "qnn.lookup": _lookup,
     "nn.softmax_cross_entropy": _loss,
 }  # fmt: skip
