@@ -88,7 +88,13 @@ def glance(runs) -> Picture:
         axes.text(1, 1.03, saved, color=palette.SAVED, ha="right", **large)
     panels[0].set_ylabel("SRAM address (KB)", fontsize=12, y=0.53)
     figure.text(0.53, 0.115, "operators, in the order they run", fontsize=12, ha="center")
-    roles = {"gradient": "gradients", "activation": "activations", "input": "input", "mask": "masks"}
+    roles = {
+        "gradient": "gradients",
+        "activation": "activations",
+        "input": "input",
+        "mask": "masks",
+        "scratch": "scratch",
+    }
     keys = [Patch(color=palette.role_colour(role), label=words) for role, words in roles.items()]
     keys.append(Patch(facecolor=palette.STATIC, edgecolor=palette.STATIC_HATCH, hatch="//", label="weights"))
     keys += [Patch(color=palette.PHASE[phase], label=phase) for phase in ("forward", "backward", "update")]

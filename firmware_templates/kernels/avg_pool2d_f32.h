@@ -68,12 +68,7 @@ WB_KERNEL void avg_pool2d_grad_row_f32(wb_avg_pool2d p, int oy, int row, int row
 /* Zero, and then what the windows that reach into these rows give them, in the order of the windows. */
 WB_KERNEL void avg_pool2d_grad_f32(wb_avg_pool2d p, wb_tile t, wb_view_f32 dy, wb_view_f32 dx)
 {
-    const wb_runs_in_tile runs = wb_runs_f32(t, p.x.columns, WB_ALL_IMAGES, dx, dx, dx);
-    WB_FOR_RUNS(runs, t, n, c, r) {
-        float *to = wb_row_of_f32(dx, n, c, r);
-        for (int i = 0; i < runs.length; ++i)
-            to[i] = 0.0f;
-    }
+    wb_zero_tile_f32(t, p.x.columns, dx);
     if (t.row == t.row_end)
         return;
     for (int n = t.image; n < t.image_end; ++n)

@@ -77,12 +77,7 @@ WB_KERNEL void max_pool2d_grad_row_f32(wb_max_pool2d p, wb_tile t, int oy, int p
 /* Zero, and then what the windows that reach into these rows give them. */
 WB_KERNEL void max_pool2d_grad_f32(wb_max_pool2d p, wb_tile t, wb_view_f32 dy, const void *restrict places, wb_view_f32 dx)
 {
-    const wb_runs_in_tile runs = wb_runs_f32(t, p.x.columns, WB_ALL_IMAGES, dx, dx, dx);
-    WB_FOR_RUNS(runs, t, n, c, r) {
-        float *to = wb_row_of_f32(dx, n, c, r);
-        for (int i = 0; i < runs.length; ++i)
-            to[i] = 0.0f;
-    }
+    wb_zero_tile_f32(t, p.x.columns, dx);
     const int first = wb_max(dy.row, wb_ceil_div(t.row + p.pt - p.kh + 1, p.sh));
     const int last = wb_min(dy.row_end, (t.row_end - 1 + p.pt) / p.sh + 1);
     for (int n = t.image; n < t.image_end; ++n)

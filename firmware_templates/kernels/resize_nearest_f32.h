@@ -37,12 +37,7 @@ WB_KERNEL void resize_nearest_s8(wb_resize_nearest p, wb_tile t, wb_view_s8 x, w
 /* Zero, and then what the rows of dy that copied these rows give them. */
 WB_KERNEL void resize_nearest_grad_f32(wb_resize_nearest p, wb_tile t, wb_view_f32 dy, wb_view_f32 dx)
 {
-    const wb_runs_in_tile runs = wb_runs_f32(t, p.x.columns, WB_ALL_IMAGES, dx, dx, dx);
-    WB_FOR_RUNS(runs, t, n, c, r) {
-        float *to = wb_row_of_f32(dx, n, c, r);
-        for (int i = 0; i < runs.length; ++i)
-            to[i] = 0.0f;
-    }
+    wb_zero_tile_f32(t, p.x.columns, dx);
     for (int n = t.image; n < t.image_end; ++n)
         for (int c = t.channel; c < t.channel_end; ++c)
             for (int i = dy.row; i < dy.row_end; ++i) {

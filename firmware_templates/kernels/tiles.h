@@ -219,3 +219,11 @@ WB_KERNEL void wb_copy_f32(int count, const float *restrict x, float *restrict y
     for (int i = 0; i < count; ++i)
         y[i] = x[i];
 }
+
+/* Zeros in all of a tile. */
+WB_KERNEL void wb_zero_tile_f32(wb_tile t, int columns, wb_view_f32 y)
+{
+    const wb_runs_in_tile runs = wb_runs_f32(t, columns, WB_ALL_IMAGES, y, y, y);
+    WB_FOR_RUNS(runs, t, n, c, r)
+        wb_zero_f32(runs.length, wb_row_of_f32(y, n, c, r));
+}
