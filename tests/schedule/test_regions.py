@@ -90,8 +90,7 @@ def test_every_row_is_made_once_and_is_there_when_it_is_read(graph):
         for step in range(1, 4) if node.attrs.get("axis") == "rows" else ():
             plan = cascade(node.body, "rows", step)
             made, base = [0] * len(plan.stages), [0] * len(plan.stages)
-            for begin in range(0, plan.extent, step):
-                target = plan.ends(min(begin + step, plan.extent))
+            for target in plan.targets:
                 for index, stage in enumerate(plan.stages):
                     assert target[index] >= made[index]
                     for name, reach in stage.reads:
@@ -120,7 +119,8 @@ def test_rows_kept_of_a_block():
     plan = cascade(build.graph(build.add(thin, x)), "rows", 1)
     assert plan.kept == {wide.name: 3, clipped.name: 1}
     assert plan.scratch == 4 * 8 * 4 * (3 + 1)
-    assert plan.ends(1) == [2, 1, 1, 1, 1]
+    assert plan.targets[:2] == ([1, 0, 0, 0, 0], [2, 1, 1, 1, 1])  # a lead, then the first row
+    assert not cascade(plan.body, "rows", 8).lead
     assert cascade(plan.body, "rows", 4).kept == {wide.name: 5, clipped.name: 4}  # 0 … 4, then 3 … 7
 
 

@@ -5,10 +5,14 @@ needs, and no row twice. A value is kept in a rolling buffer, as long as a row o
 expand, 1 of depthwise. The last step finishes everything, rows that the driver never needs included.
 
     step    expand (1x1)   depthwise (3x3)   project (1x1)
-     0      rows 0 1       row 0             row 0
+    lead    row  0
+     0      row  1         row 0             row 0
      1      row  2         row 1             row 1
      2      row  3         row 2             row 2
      …      (1 2 3 kept)
+
+Before the first step may come a lead, in which the driver makes nothing: else its first row would take more new rows of
+the others than any later one, and all buffers be made for that.
 
 A node from which no path leads to the driver (a bias's sum, a part kept for the backward) is a follower: each step it
 takes all rows that exist.
@@ -98,8 +102,15 @@ class Cascade:
 
     @cached_property
     def targets(self) -> tuple[list[int], ...]:
-        """For each step the `ends` of the stages."""
-        return tuple(self.ends(min(begin + self.step, self.extent)) for begin in range(0, self.extent, self.step))
+        """For each step, the lead first, the `ends` of the stages."""
+        steps = (self.ends(min(begin + self.step, self.extent)) for begin in range(0, self.extent, self.step))
+        return (*([self.lead] if self.lead else []), *steps)
+
+    @cached_property
+    def lead(self) -> list[int]:
+        """The `ends` of the stages before the driver makes its first row; none where none makes any, or one step all."""
+        ends = [] if self.along.in_step or self.step >= self.extent else self.ends(0)
+        return ends if any(ends) else []
 
     def ends(self, driver: int) -> list[int]:
         """For each stage what it has made when `driver` rows of the driver, or so many channels, are made."""

@@ -136,7 +136,8 @@ class _Writer:
 
     def _steps(self) -> list[str]:
         plan = self.plan
-        lines = [f"for (int row = 0; row < {plan.extent}; row += {plan.step}) {{", *map(_indented, self._ends())]
+        first = -plan.step if plan.lead else 0
+        lines = [f"for (int row = {first}; row < {plan.extent}; row += {plan.step}) {{", *map(_indented, self._ends())]
         for index, stage in enumerate(plan.stages):
             home = plan.home.get(stage.value, "")
             if home in plan.kept and not any(plan.home.get(name) == home for name, _ in stage.reads):
@@ -160,6 +161,7 @@ class _Writer:
             text = f"wb_min({stage.extent}, {_nested('wb_max', [_end(reach, f'end{at}') for at, reach in readers])})"
             if all(reach.end(stages[at].extent) < stage.extent for at, reach in readers):
                 text = f"end{driver} == {last} ? {stage.extent} : {text}"
+            text = f"row < 0 ? {plan.lead[index]} : {text}" if plan.lead else text
             lines.append(f"const int end{index} = {text};")
         for index, stage in enumerate(stages):
             if stage.follows:
