@@ -12,7 +12,10 @@ from workbench.ir.types import Ints, TensorType
 
 
 def infer(x: TensorType, *, newshape: Ints) -> TensorType:
-    if prod(newshape) != x.elements:
+    """One of the sizes may be -1: as much as is left."""
+    if newshape.count(-1) == 1 and (known := -prod(newshape)) and x.elements % known == 0:
+        newshape = tuple(x.elements // known if size == -1 else size for size in newshape)
+    if -1 in newshape or prod(newshape) != x.elements:
         raise ShapeError(f"reshape: {x} has {x.elements} elements, {newshape} {prod(newshape)}")
     return TensorType(tuple(newshape), x.dtype, scale=x.scale, zero_point=x.zero_point)
 
@@ -29,6 +32,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
     return [
         Sample((rng.normal(size=(2, 3, 4)),), {"newshape": (6, 4)}),
         Sample((rng.normal(size=(1, 5)),), {"newshape": (5,)}),
+        Sample((rng.normal(size=(2, 3, 4)),), {"newshape": (4, -1, 2)}),
     ]
 
 

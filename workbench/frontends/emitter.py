@@ -1,0 +1,432 @@
+"""Operators as PyTorch and ONNX have them, emitted as ours: channels first, of any rank, constants folded.
+
+    theirs                                 ours
+    Conv1d of (N, C, L)                    conv2d of one row, (N, C, 1, L)
+    Linear of (N, T, C)                    dense of (N·T, C)
+    LayerNorm, GroupNorm                   mean, subtract, multiply, rsqrt, and scale and shift
+    a + b of other ranks                   add of one rank, read from the right
+    what depends on no input               its value: a constant, or the weight seen otherwise (see Weight)
+
+An operand is a Value of the graph, a Weight, an array or a number. What is read by the graph becomes a parameter: a
+weight under its own name, a constant as LABEL.constant, which no policy updates.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod, sqrt
+from typing import Any
+
+import numpy as np
+
+from workbench.errors import ModelError
+from workbench.frontends.fold import fold_batch_norm
+from workbench.ir import op as ops
+from workbench.ir.build import Builder, Value
+from workbench.ir.types import Ints
+
+RESHAPED, TRANSPOSED = "reshape", "transpose"
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A tensor of the file as its operators see it: `array`, to which the `steps` lead from the stored one.
+
+    A step is a reshape, with the shape before it, or a transpose, with its axes: each can be undone.
+    """
+
+    name: str
+    array: np.ndarray
+    steps: tuple[tuple[str, Ints], ...] = ()
+
+    @property
+    def shape(self) -> Ints:
+        return self.array.shape
+
+    def reshaped(self, shape: Ints) -> "Weight":
+        if tuple(shape) == self.shape:
+            return self
+        return Weight(self.name, self.array.reshape(shape), (*self.steps, (RESHAPED, self.shape)))
+
+    def transposed(self, axes: Ints) -> "Weight":
+        if tuple(axes) == tuple(range(len(axes))):
+            return self
+        return Weight(self.name, self.array.transpose(axes), (*self.steps, (TRANSPOSED, tuple(axes))))
+
+
+def undone(array: np.ndarray, steps: Sequence[tuple[str, Ints]]) -> np.ndarray:
+    """The stored tensor of which these steps made `array`."""
+    for step, numbers in reversed(steps):
+        array = array.reshape(numbers) if step == RESHAPED else array.transpose(np.argsort(numbers))
+    return np.ascontiguousarray(array)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A batch norm that went into the layer before it: weight and bias as stored, and what each channel was scaled by.
+
+    The bias of the graph stands for `bias`, one of the layer's own, or, where that has none, for the norm's shift.
+    """
+
+    weight: str
+    bias: str
+    scale: np.ndarray
+    shift: np.ndarray  # what the bias of the graph had added to it, behind the scale
+    own_bias: bool
+
+    def unfolded(self, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weight and bias as the file has them, of those that were trained."""
+        scale = self.scale.reshape(-1, *[1] * (weight.ndim - 1))
+        plain = (bias - self.shift) / self.scale if self.own_bias else bias - self.shift
+        return (weight / scale).astype(np.float32), plain.astype(np.float32)
+
+
+Operand = Value | Weight | np.ndarray | float
+Pads = Sequence[tuple[int, int]]  # before and behind, an axis
+
+
+class Emitter:
+    """Grows a graph. `weights`: parameter -> its values; `steps`: parameter of the file -> how its values were made of
+    what the file stores; `folded`: the batch norms, by the weight that they went into.
+    """
+
+    def __init__(self) -> None:
+        self.build = Builder()
+        self.weights: dict[str, np.ndarray] = {}
+        self.steps: dict[str, tuple[tuple[str, Ints], ...]] = {}
+        self.folded: dict[str, Folded] = {}
+        self._layers: dict[str, tuple[Weight, Weight | None]] = {}  # result of a layer -> its weight and bias
+
+    def value(self, x: Operand, label: str) -> Value:
+        """The operand as a value of the graph."""
+        if isinstance(x, Value):
+            return x
+        if not isinstance(x, Weight):
+            return self._constant(np.asarray(x, np.float32), label)
+        if x.name not in self.weights:
+            self.weights[x.name] = np.ascontiguousarray(x.array, np.float32)
+            self.steps[x.name] = x.steps
+            return self.build.parameter(x.name, x.shape)
+        steps, stored = self.steps[x.name], self.build.value(x.name)
+        if steps == x.steps:
+            return stored
+        for step, numbers in reversed(steps):  # read in two ways: one weight all the same
+            stored = (self.build.reshape(stored, newshape=numbers, label=label) if step == RESHAPED else
+                      self.build.transpose(stored, axes=tuple(int(at) for at in np.argsort(numbers)), label=label))  # fmt: skip
+        before = [numbers for step, numbers in x.steps if step == RESHAPED]
+        shapes = [*before[1:], x.shape]
+        for step, numbers in x.steps:
+            stored = (self.build.reshape(stored, newshape=shapes.pop(0), label=label) if step == RESHAPED else
+                      self.build.transpose(stored, axes=numbers, label=label))  # fmt: skip
+        return stored
+
+    def _constant(self, array: np.ndarray, label: str) -> Value:
+        name, count = f"{label}.constant", 1
+        while name in self.weights:
+            if self.weights[name].shape == array.shape and np.array_equal(self.weights[name], array, equal_nan=True):
+                return self.build.value(name)
+            count += 1
+            name = f"{label}.{count}.constant"
+        self.weights[name] = np.ascontiguousarray(array)
+        return self.build.parameter(name, array.shape)
+
+    def op(self, name: str, *operands: Operand, label: str, **attrs: Any) -> Operand:
+        """A node, or the value of what depends on constants alone."""
+        if any(isinstance(x, Value | Weight) for x in operands):
+            return self.build.op(name, *(self.value(x, label) for x in operands), label=label, **attrs)
+        kind = ops.get(name)
+        return kind.evaluate(*(np.asarray(x, np.float32) for x in operands), **kind.complete(attrs))
+
+    # Movement
+
+    def reshape(self, x: Operand, shape: Sequence[int], label: str) -> Operand:
+        shape = tuple(int(size) for size in shape)
+        if not isinstance(x, Value):
+            return x.reshaped(shape) if isinstance(x, Weight) else np.reshape(x, shape)
+        return x if x.shape == shape else self.build.reshape(x, newshape=shape, label=label)
+
+    def transpose(self, x: Operand, axes: Sequence[int], label: str) -> Operand:
+        axes = tuple(int(axis) for axis in axes)
+        if not isinstance(x, Value):
+            return x.transposed(axes) if isinstance(x, Weight) else np.transpose(x, axes)
+        return x if axes == tuple(range(x.rank)) else self.build.transpose(x, axes=axes, label=label)
+
+    def part(self, x: Operand, axis: int, begin: int, end: int, label: str, step: int = 1) -> Operand:
+        """Elements begin, begin + step, … before `end` along an axis."""
+        chosen = range(begin, min(end, shape_of(x)[axis]), step)
+        if not chosen:
+            raise ModelError(f"nothing is left of an axis of {shape_of(x)[axis]} in [{begin}, {end})")
+        if len(chosen) == shape_of(x)[axis]:
+            return x
+        if not isinstance(x, Value | Weight):
+            return np.take(x, chosen, axis)
+        x = self.value(x, label)
+        shape = x.shape
+        if axis == 0 or step > 1 or x.rank > 4:  # seen as (1, before, axis, behind)
+            seen = self.reshape(x, (1, prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])), label)
+            cut = self.build.slice(seen, begin=(0, chosen.start, 0), size=(seen.shape[1], len(chosen), seen.shape[3]),
+                                   strides=(1, step, 1), label=label)  # fmt: skip
+            return self.reshape(cut, (*shape[:axis], len(chosen), *shape[axis + 1 :]), label)
+        begins = tuple(chosen.start if at == axis else 0 for at in range(1, x.rank))
+        sizes = tuple(len(chosen) if at == axis else shape[at] for at in range(1, x.rank))
+        return self.build.slice(x, begin=begins, size=sizes, strides=(1,) * (x.rank - 1), label=label)
+
+    def joined(self, parts: Sequence[Operand], axis: int, label: str) -> Operand:
+        if not any(isinstance(x, Value | Weight) for x in parts):
+            return np.concatenate([np.asarray(x) for x in parts], axis)
+        if len(parts) == 1:
+            return parts[0]
+        return self.build.concatenate(*(self.value(x, label) for x in parts), axis=axis, label=label)
+
+    def padded(self, x: Operand, pads: Pads, label: str, value: float = 0.0) -> Operand:
+        """Elements of one value before and behind, for each axis; fewer than none cut."""
+        for axis, (low, high) in enumerate(pads):
+            if low < 0 or high < 0:
+                x = self.part(x, axis, max(0, -low), shape_of(x)[axis] - max(0, -high), label)
+        pads = [(max(0, low), max(0, high)) for low, high in pads]
+        if not any(map(any, pads)):
+            return x
+        if not isinstance(x, Value):
+            return np.pad(np.asarray(x if not isinstance(x, Weight) else x.array), pads, constant_values=value)
+        if any(pads[0]):  # the first axis is no one's batch here
+            seen = self.padded(self.reshape(x, (1, *x.shape), label), [(0, 0), *pads], label, value)
+            return self.reshape(seen, shape_of(seen)[1:], label)
+        return self.build.pad(x, low=tuple(low for low, _ in pads[1:]), high=tuple(high for _, high in pads[1:]),
+                              strides=(1,) * (x.rank - 1), value=float(value), label=label)  # fmt: skip
+
+    # Layers
+
+    def conv(self, x: Operand, w: Operand, b: Operand | None, *, strides: Ints, pads: Pads, dilation: Ints,
+             groups: int, label: str) -> Operand:  # fmt: skip
+        """Over one axis or two: (N, C, L) or (N, C, H, W)."""
+        x, w, strides, pads, dilation = self._images(x, w, strides, pads, dilation, label)
+        top_left, bottom_right = zip(*pads, strict=True)
+        y = self.build.conv2d(
+            self.value(x, label), self.value(w, label), channels=shape_of(w)[0], kernel_size=shape_of(w)[2:],
+            strides=strides, padding=(*top_left, *bottom_right), dilation=dilation, groups=groups, label=label,
+        )  # fmt: skip
+        return self._biased(y, w, b, label)
+
+    def conv_transpose(self, x: Operand, w: Operand, b: Operand | None, *, strides: Ints, pads: Pads, dilation: Ints,
+                       output_padding: Ints, groups: int, label: str) -> Operand:  # fmt: skip
+        """`w`: (input channels, channels a group, …)."""
+        line = len(shape_of(x)) == 3
+        output_padding = (0, *output_padding) if line else output_padding
+        x, w, strides, pads, dilation = self._images(x, w, strides, pads, dilation, label)
+        top_left, bottom_right = zip(*pads, strict=True)
+        y = self.build.conv2d_transpose(
+            self.value(x, label), self.value(w, label), channels=shape_of(w)[1] * groups, kernel_size=shape_of(w)[2:],
+            strides=strides, padding=(*top_left, *bottom_right), output_padding=output_padding, dilation=dilation,
+            groups=groups, label=label,
+        )  # fmt: skip
+        return self._lined(y if b is None else self.build.bias_add(y, self.value(b, label), label=f"{label}.bias"),
+                           line, label)  # fmt: skip
+
+    def _images(self, x: Operand, w: Operand, strides: Ints, pads: Pads, dilation: Ints, label: str):
+        """A line as an image of one row."""
+        self._line = len(shape_of(x)) == 3
+        if not self._line:
+            return x, w, tuple(strides), pads, tuple(dilation)
+        (n, c, length), (o, i, k) = shape_of(x), shape_of(w)
+        x, w = self.reshape(x, (n, c, 1, length), label), self.reshape(w, (o, i, 1, k), label)
+        return x, w, (1, *strides), [(0, 0), *pads], (1, *dilation)
+
+    def _lined(self, y: Value, line: bool, label: str) -> Operand:
+        return self.reshape(y, (*y.shape[:2], y.shape[3]), label) if line else y
+
+    def _biased(self, y: Value, w: Operand, b: Operand | None, label: str) -> Operand:
+        if b is not None:
+            y = self.build.bias_add(y, self.value(b, label), label=f"{label}.bias")
+        y = self._lined(y, self._line, label)
+        if isinstance(w, Weight) and (b is None or isinstance(b, Weight)):
+            self._layers[y.name] = w, b
+        return y
+
+    def linear(self, x: Operand, w: Operand, b: Operand | None, label: str) -> Operand:
+        """x · wᵀ + b of the last axis; `w`: (outputs, inputs)."""
+        shape = shape_of(x)
+        flat = self.value(self.reshape(x, (prod(shape[:-1]), shape[-1]), label), label)
+        y = self.build.dense(flat, self.value(w, label), label=label)
+        if b is not None:
+            y = self.build.bias_add(y, self.value(b, label), label=f"{label}.bias")
+        if isinstance(w, Weight) and (b is None or isinstance(b, Weight)) and len(shape) == 2:
+            self._layers[y.name] = w, b
+        return self.reshape(y, (*shape[:-1], y.shape[1]), label)
+
+    def matmul(self, a: Operand, b: Operand, label: str) -> Operand:
+        """As numpy's: leading axes are broadcast; a vector is a row, or a column."""
+        (*outer_a, m, k), (*outer_b, _, n) = _matrix(shape_of(a), 0), _matrix(shape_of(b), 1)
+        drop = [axis for axis, x in ((-2, a), (-1, b)) if len(shape_of(x)) == 1]
+        a, b = self.reshape(a, (*outer_a, m, k), label), self.reshape(b, (*outer_b, k, n), label)
+        if not outer_b:
+            flat = self.value(self.reshape(a, (prod(outer_a) * m, k), label), label)
+            if isinstance(b, Weight):  # a layer whose weight is stored the other way
+                y = self.build.dense(flat, self.value(b.transposed((1, 0)), label), label=label)
+            else:
+                y = self.build.matmul(flat, self.value(b, label), label=label)
+            outer = outer_a
+        else:
+            outer = list(np.broadcast_shapes(tuple(outer_a), tuple(outer_b)))
+            count = prod(outer)
+            a3, b3 = (self.reshape(self.repeated(x, (*outer, *shape_of(x)[-2:]), label), (count, *shape_of(x)[-2:]), label)
+                      for x in (a, b))  # fmt: skip
+            y = self.build.op("nn.batch_matmul", self.value(a3, label), self.value(b3, label), label=label)
+        shape = [*outer, m, n]
+        for axis in drop:
+            shape.pop(axis)
+        return self.reshape(y, shape, label)
+
+    def repeated(self, x: Operand, shape: Ints, label: str) -> Operand:
+        """x as often as this shape needs it, along axes of one element."""
+        if shape_of(x) == tuple(shape):
+            return x
+        if not isinstance(x, Value | Weight):
+            return np.broadcast_to(x, shape)
+        return self.of_two("add", x, np.zeros(shape, np.float32), label)
+
+    # Norms
+
+    def batch_norm(self, x: Operand, gamma: Operand | None, beta: Operand | None, mean, var, epsilon: float,
+                   label: str, fold: bool) -> Operand:  # fmt: skip
+        """In inference: with the statistics of the file. `fold`: into the layer that made x, which nothing else reads."""
+        scale = _array(gamma, len(mean), 1) / np.sqrt(np.asarray(var, np.float64) + epsilon)
+        if fold and isinstance(x, Value) and x.name in self._layers and (scale != 0).all():
+            w, b = self._layers[x.name]
+            folded = None if self._shared(w, b) else self._into(x, w, b, gamma, beta, mean, var, epsilon, scale, label)
+            if folded is not None:
+                return folded
+        along = (1, -1, *[1] * (len(shape_of(x)) - 2))
+        x = self.of_two("subtract", x, np.reshape(mean, along), f"{label}.mean")
+        x = self.of_two("multiply", x, (1 / np.sqrt(np.asarray(var, np.float64) + epsilon)).reshape(along), f"{label}.var")
+        return self._scaled(x, gamma, beta, along, label)
+
+    def _shared(self, w: Weight, b: Weight | None) -> bool:
+        """Whether another layer reads them too."""
+        return any(w is not other and w.name == other.name or (b and c and b is not c and b.name == c.name)
+                   for other, c in self._layers.values())  # fmt: skip
+
+    def _into(self, x: Value, w: Weight, b: Weight | None, gamma, beta, mean, var, epsilon, scale, label) -> Value | None:
+        name = b.name if b is not None else beta.name if isinstance(beta, Weight) else f"{w.name.removesuffix('.weight')}.bias"
+        if b is None and name in self.weights:
+            return None
+        bias = None if b is None else self.weights[b.name]
+        size = len(mean)
+        weight, folded = fold_batch_norm(self.weights[w.name], bias, _array(gamma, size, 1), _array(beta, size, 0),
+                                         mean, var, epsilon)  # fmt: skip
+        shift = _array(beta, size, 0) - np.asarray(mean, np.float64) * scale
+        self.weights[w.name], self.weights[name] = weight, folded
+        self.folded[w.name] = Folded(w.name, name, scale, shift if b is not None else -np.asarray(mean) * scale, b is not None)
+        if b is not None:
+            return x
+        self.steps[name] = ()
+        flat = self.build.value(self.build.nodes[-1].operands[0]) if x.rank == 3 else x
+        y = self.build.bias_add(flat, self.build.parameter(name, (size,)), label=f"{label}.bias")
+        return self._lined(y, x.rank == 3, label)
+
+    def layer_norm(self, x: Operand, axes: int, gamma: Operand | None, beta: Operand | None, epsilon: float,
+                   label: str) -> Operand:  # fmt: skip
+        """Over the last so many axes."""
+        shape = shape_of(x)
+        y = self._normalized(x, tuple(range(len(shape) - axes, len(shape))), epsilon, label)
+        return self._scaled(y, gamma, beta, (1,) * (len(shape) - axes) + shape[len(shape) - axes :], label)
+
+    def group_norm(self, x: Operand, groups: int, gamma: Operand | None, beta: Operand | None, epsilon: float,
+                   label: str) -> Operand:  # fmt: skip
+        n, channels, *size = shape_of(x)
+        grouped = self.reshape(x, (n, groups, channels // groups * prod(size)), label)
+        y = self.reshape(self._normalized(grouped, (2,), epsilon, label), (n, channels, *size), label)
+        return self._scaled(y, gamma, beta, (1, channels, *[1] * len(size)), label)
+
+    def _normalized(self, x: Operand, axes: Ints, epsilon: float, label: str) -> Operand:
+        centred = self.of_two("subtract", x, self.mean(x, axes, label, keep=True), f"{label}.centred")
+        square = self.op("multiply", centred, centred, label=f"{label}.square")
+        inverse = self.op("nn.rsqrt", self.mean(square, axes, label, keep=True), epsilon=float(epsilon), label=f"{label}.rsqrt")
+        return self.of_two("multiply", centred, inverse, f"{label}.normalized")
+
+    def _scaled(self, x: Operand, gamma: Operand | None, beta: Operand | None, shape: Ints, label: str) -> Operand:
+        """x · gamma + beta, which have this shape but for axes of one element."""
+        if gamma is not None:
+            x = self.of_two("multiply", x, self.reshape(gamma, _filled(shape, gamma), label), f"{label}.scale")
+        if beta is not None:
+            x = self.of_two("add", x, self.reshape(beta, _filled(shape, beta), label), f"{label}.shift")
+        return x
+
+    # Elementwise, reductions, pooling
+
+    def of_two(self, name: str, a: Operand, b: Operand, label: str) -> Operand:
+        """add, subtract, multiply or divide; the shape with fewer axes is read from the right."""
+        rank = max(len(shape_of(a)), len(shape_of(b)))
+        a, b = (self.reshape(x, (1,) * (rank - len(shape_of(x))) + shape_of(x), label) for x in (a, b))
+        return self.op(name, a, b, label=label)
+
+    def mean(self, x: Operand, axes: Sequence[int], label: str, keep: bool) -> Operand:
+        axes = tuple(sorted({axis % len(shape_of(x)) for axis in axes})) or tuple(range(len(shape_of(x))))
+        y = self.op("mean", x, axis=axes, label=label)
+        rest = [size for at, size in enumerate(shape_of(x)) if at not in axes]
+        return y if keep else self.reshape(y, rest, label)
+
+    def pool(self, kind: str, x: Operand, *, size: Ints, strides: Ints, pads: Pads, label: str, **attrs: Any) -> Operand:
+        """`kind`: max or avg; over one axis or two."""
+        line = len(shape_of(x)) == 3
+        if line:
+            n, c, length = shape_of(x)
+            x, size, strides, pads = self.reshape(x, (n, c, 1, length), label), (1, *size), (1, *strides), [(0, 0), *pads]
+        top_left, bottom_right = zip(*pads, strict=True)
+        y = self.build.op(f"nn.{kind}_pool2d", self.value(x, label), pool_size=tuple(size), strides=tuple(strides),
+                          padding=(*top_left, *bottom_right), label=label, **attrs)  # fmt: skip
+        return self._lined(y, line, label)
+
+    def adaptive_avg_pool(self, x: Operand, size: Ints, label: str) -> Operand:
+        """To so many rows and columns, which divide those of x."""
+        from_size = shape_of(x)[2:]
+        if tuple(size) == (1,) * len(size):
+            if len(size) == 1:
+                return self.mean(x, (2,), label, keep=True)
+            return self.op("nn.global_avg_pool2d", x, label=label)
+        if any(large % small for large, small in zip(from_size, size, strict=True)):
+            raise ModelError(f"an adaptive pooling of {tuple(from_size)} to {tuple(size)} has windows of different sizes, which "
+                             "is not supported", "sizes that divide those of the input give windows of one size")  # fmt: skip
+        window = tuple(large // small for large, small in zip(from_size, size, strict=True))
+        return self.pool("avg", x, size=window, strides=window, pads=[(0, 0)] * len(window), label=label)
+
+    def softmax(self, x: Operand, axis: int, label: str, log: bool = False) -> Operand:
+        rank = len(shape_of(x))
+        axis %= rank
+        order = [*(at for at in range(rank) if at != axis), axis]
+        y = self.op("nn.log_softmax" if log else "nn.softmax", self._ranked(self.transpose(x, order, label), label),
+                    label=label)  # fmt: skip
+        y = self.reshape(y, [shape_of(x)[at] for at in order], label)
+        return self.transpose(y, np.argsort(order), label)
+
+    def _ranked(self, x: Operand, label: str) -> Operand:
+        return x if len(shape_of(x)) > 1 else self.reshape(x, (1, *shape_of(x)), label)
+
+    def attention(self, q: Operand, k: Operand, v: Operand, mask: Operand | None, scale: float | None,
+                  label: str) -> Operand:  # fmt: skip
+        """softmax(q · kᵀ · scale + mask) · v of the last two axes."""
+        scale = 1 / sqrt(shape_of(q)[-1]) if scale is None else scale
+        axes = [*range(len(shape_of(k)) - 2), len(shape_of(k)) - 1, len(shape_of(k)) - 2]
+        scores = self.matmul(q, self.transpose(k, axes, f"{label}.keys"), f"{label}.scores")
+        scores = self.of_two("multiply", scores, scale, f"{label}.scaled")
+        if mask is not None:
+            scores = self.of_two("add", scores, mask, f"{label}.mask")
+        return self.matmul(self.softmax(scores, -1, f"{label}.softmax"), v, f"{label}.values")
+
+
+def shape_of(x: Operand) -> Ints:
+    return tuple(x.shape) if isinstance(x, Value | Weight) else np.shape(x)
+
+
+def _array(x: Operand | None, size: int, otherwise: float) -> np.ndarray:
+    """The values of a norm's scale or shift, in float64."""
+    values = np.full(size, float(otherwise)) if x is None else x.array if isinstance(x, Weight) else x
+    return np.asarray(values, np.float64).reshape(-1)
+
+
+def _filled(shape: Ints, x: Operand) -> Ints:
+    """`shape` where it holds all of x, with the elements of x along the axis that is -1 there or 1."""
+    return shape if -1 in shape or prod(shape) == prod(shape_of(x)) else shape_of(x)
+
+
+def _matrix(shape: Ints, at: int) -> Ints:
+    """A vector as a row, at=0, or as a column."""
+    return shape if len(shape) > 1 else ((1, *shape) if at == 0 else (*shape, 1))

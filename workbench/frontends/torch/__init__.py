@@ -1,0 +1,274 @@
+"""PyTorch modules as networks: `from_torch(module, example)`, `load("model.pt2")`.
+
+    module                         network
+    (N, C, H, W), OIHW             the same
+    parameters, by name            the same names; those of one storage are one weight
+    BatchNorm behind a layer       folded into it, else a scale and a shift with frozen statistics
+    Dropout                        nothing
+    softmax, sigmoid at the end    left out of `graph`, which ends at the logits; in `inference` it is there
+    requires_grad                  the policy as-given
+"""
+
+import operator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.fx import Node
+
+from workbench.errors import GraphError, ModelError, ShapeError
+from workbench.frontends import given
+from workbench.frontends.emitter import Emitter, Weight
+from workbench.frontends.model import Model
+from workbench.frontends.obstacles import Obstacle, Unsupported
+from workbench.frontends.torch.export import Exported, exported, label_of, line_of, of_program
+from workbench.frontends.torch.operators import ENDS, OPERATORS, Call
+from workbench.ir.build import Value
+from workbench.ir.rewrite import without_dead_code
+from workbench.ir.verify import verify
+from workbench.plain import printable
+
+__all__ = ["OPERATORS", "from_torch", "load"]
+ERRORS = (ModelError, ShapeError, GraphError)
+
+
+def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None, data: Any = None,
+               batch: int | None = None, fold: bool = True) -> Model:  # fmt: skip
+    """The network that a module is, in evaluation mode.
+
+    `example`: a tensor or array (batch, …) like its input; its numbers do not matter. `batch`: how many samples at once
+    (None: one). `fold`: batch norms go into the layers before them; otherwise their scale and shift are trained.
+    `data`: what it trains on, as layers.Network.model takes it. Raises Unsupported, which names every obstacle.
+    """
+    if not isinstance(module, torch.nn.Module):
+        raise ModelError(f"from_torch takes a torch.nn.Module; got {type(module).__name__}")
+    name = given.network_name(type(module).__name__ if name is None else name)
+    found = exported(module, example, name, batch)
+    model = _network(found, name, f"a PyTorch module, {type(module).__name__}", data, fold, Path(name))
+    return _for_batch(model, found, batch or 1)
+
+
+def load(path: str | Path, batch: int = 1) -> Model:
+    """The network in a .pt2 file, as torch.export.save wrote it."""
+    path = Path(path)
+    try:
+        program = torch.export.load(path)
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing") from None
+    except Exception as error:  # whatever a damaged archive makes of torch's reader
+        first = (str(error).strip().splitlines() or [""])[0][:200]
+        raise ModelError(f"{path} is no exported PyTorch program: {type(error).__name__}: {first}",
+                         "torch.export.save(torch.export.export(module, (example,)), FILE) writes one") from None  # fmt: skip
+    found = of_program(program, path.name)
+    model = _network(found, printable(path.stem), f"imported from {path.name}", None, True, path)
+    return replace(_for_batch(model, found, batch), source=str(path))
+
+
+def _for_batch(model: Model, found: Exported, batch: int) -> Model:
+    if batch == model.batch:
+        return model
+    if found.symbol is None:
+        raise ModelError(f"{model.name} fixes its batch at {found.batch}", f"an example of {batch} samples may do")
+    return model.with_batch(batch)
+
+
+def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path: Path) -> Model:
+    reading = _Reading(found, name, fold, 1 if found.symbol is not None else found.batch)
+    output = reading.read()
+    if reading.obstacles or output is None:
+        raise Unsupported(path, name, reading.obstacles)
+    graph, inference = reading.emit.build.graph(output), None
+    if found.symbol is not None:
+        other = _Reading(found, name, fold, 2)
+        twice = other.emit.build.graph(other.read())
+        graph = _for_any_batch(graph, twice)
+    if reading.logits:
+        logits, count = reading.logits
+        inference = verify(without_dead_code(graph))
+        graph = graph.with_nodes(graph.nodes[:count], (logits.name,))
+    graph = verify(without_dead_code(graph))
+    weights = {each: reading.emit.weights[each] for each in graph.parameters}
+    return Model(name, graph, weights, data, about, inference=inference, notes=(*found.notes, *reading.notes))
+
+
+def _for_any_batch(graph, twice):
+    """The graph with −1 for each size in a reshape that grows with the batch."""
+    if [node.op for node in graph.nodes] != [node.op for node in twice.nodes]:
+        return graph
+    nodes = []
+    for node, other in zip(graph.nodes, twice.nodes, strict=True):
+        shape, grown = node.attrs.get("newshape"), other.attrs.get("newshape")
+        if node.op == "reshape" and shape != grown and len(shape) == len(grown):
+            sizes = [-1 if a != b else a for a, b in zip(shape, grown, strict=True)]
+            if sizes.count(-1) == 1:
+                node = replace(node, attrs=dict(node.attrs) | {"newshape": tuple(sizes)})
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
+
+
+class _Reading:
+    """An exported program, node by node; what has no form here is an obstacle, and what comes behind is read too."""
+
+    def __init__(self, found: Exported, name: str, fold: bool, batch: int) -> None:
+        self.found, self.name, self.fold, self.batch = found, name, fold, batch
+        self.emit = Emitter()
+        self.values: dict[Node, Any] = {}
+        self.obstacles: list[Obstacle] = []
+        self.notes: list[str] = []
+        self.logits: tuple[Value, int] | None = None
+        self.unknown = 0
+
+    def read(self) -> Value | None:
+        program, output = self.found.program, None
+        self._declare()
+        for number, node in enumerate(each for each in program.graph.nodes if each.op != "placeholder"):
+            if node.op == "output":
+                output = self._output(node)
+            elif node.op == "call_function":
+                self.values[node] = self._called(node, number)
+            else:
+                self.values[node] = self._stored(str(node.target), True)
+        return output
+
+    def _declare(self) -> None:
+        program = self.found.program
+        signature = program.graph_signature
+        inputs = [node for node in program.graph.nodes if node.name in signature.user_inputs]
+        if len(inputs) != 1:
+            names = " and ".join(f'"{each}"' for each in signature.user_inputs[:4])
+            self.obstacles.append(Obstacle(f" has {len(signature.user_inputs)} inputs, {names}; a network has one"))
+        stored: dict[int, str] = {}  # storage -> the name of the weight that it is
+        for node in program.graph.nodes:
+            if node.op != "placeholder":
+                continue
+            target = signature.inputs_to_parameters.get(node.name)
+            if target is not None:
+                tensor = program.state_dict[target]
+                first = stored.setdefault((tensor.data_ptr(), tuple(tensor.shape)) if tensor.numel() else target, target)
+                self.values[node] = Weight(first, tensor.detach().cpu().numpy().astype(np.float32))
+            elif node in inputs:
+                shape = self._shape(node)
+                self.values[node] = self.emit.build.input("input0", shape)
+            else:
+                target = signature.inputs_to_buffers.get(node.name) or signature.inputs_to_lifted_tensor_constants.get(node.name)
+                self.values[node] = self._stored(target, False)
+
+    def _stored(self, target: str | None, parameter: bool) -> torch.Tensor:
+        program = self.found.program
+        tensor = program.state_dict.get(target)
+        return program.constants[target] if tensor is None else tensor
+
+    def _shape(self, node: Node) -> Any:
+        value = node.meta.get("val")
+        if isinstance(value, tuple | list):
+            return [self._sizes(each) for each in value]
+        return self._sizes(value)
+
+    def _sizes(self, value: Any) -> tuple[int, ...] | None:
+        return tuple(self.found.number(size, self.batch) for size in value.shape) if hasattr(value, "shape") else None
+
+    def _called(self, node: Node, number: int) -> Any:
+        value = node.meta.get("val")
+        if isinstance(value, torch.SymInt | int) and not isinstance(value, bool):
+            return self.found.number(value, self.batch)
+        arguments, how = self._resolved(node.args), self._resolved(node.kwargs)
+        if node.target is operator.getitem:
+            return arguments[0][arguments[1]]
+        if not _reads_values((arguments, how)):
+            return node.target(*arguments, **how)  # of constants alone
+        kind = str(node.target).removeprefix("aten.")
+        label, build = label_of(node), self.emit.build
+        count = len(build.nodes)
+        call = Call(self.emit, label, self._shape(node), self.fold and _read_once(node))
+        try:
+            if kind not in OPERATORS:
+                raise ModelError("is not supported", "`workbench ops --frontend torch` lists what is")
+            if self._ends(node, kind, arguments):
+                self.logits = self.emit.value(arguments[0], label), count
+            result = OPERATORS[kind](call, *_plain(arguments), **_plain(how))
+            self._check(result, call.shape)
+            return result
+        except ERRORS as error:
+            self._obstacle(node, kind, number, error)
+        except (TypeError, ValueError, IndexError) as error:
+            self._obstacle(node, kind, number, ModelError(f"is not supported with these arguments ({error})"))
+        return self._stand_in(call.shape)
+
+    def _obstacle(self, node: Node, kind: str, number: int, error: Exception) -> None:
+        line = line_of(node)
+        reason = error.message if error.message.startswith("is ") else f": {error.message}"
+        where = f"{' ' if reason.startswith('is ') else ''}{reason}{f' ({line})' if line else ''}"
+        self.obstacles.append(Obstacle(where, error.hint, kind.removesuffix(".default"), number, node.name))
+
+    def _check(self, result: Any, shape: Any) -> None:
+        if isinstance(result, Value | Weight) and isinstance(shape, tuple) and tuple(result.shape) != shape:
+            raise ModelError(f"makes {tuple(result.shape)}; PyTorch says {shape}")
+
+    def _stand_in(self, shape: Any) -> Any:
+        if isinstance(shape, list):
+            return tuple(None if each is None else self._stand_in(each) for each in shape)
+        self.unknown += 1
+        return self.emit.build.input(f"unknown{self.unknown}", shape or (1, 1))
+
+    def _resolved(self, argument: Any) -> Any:
+        if isinstance(argument, Node):
+            return self.values[argument]
+        if isinstance(argument, tuple | list):
+            return type(argument)(self._resolved(each) for each in argument)
+        if isinstance(argument, dict):
+            return {name: self._resolved(each) for name, each in argument.items()}
+        return self.found.number(argument, self.batch) if isinstance(argument, torch.SymInt) else argument
+
+    def _ends(self, node: Node, kind: str, arguments: Any) -> bool:
+        """Whether it is a softmax or sigmoid that training does without: the loss is computed from the logits."""
+        if kind not in ENDS or not isinstance(arguments[0], Value) or arguments[0].rank != 2:
+            return False
+        if not all(user.op == "output" for user in node.users):
+            return False
+        if kind != "sigmoid.default" and arguments[1] % 2 != 1:
+            return False
+        if kind == "sigmoid.default" and arguments[0].shape == self.emit.build.types[self.emit.build.inputs[0]].shape:
+            return False
+        self.notes.append(f"the {ENDS[kind]} at the end is left to the loss: training begins at the logits, and predict "
+                          "gives it back")  # fmt: skip
+        return True
+
+    def _output(self, node: Node) -> Value | None:
+        results = node.args[0]
+        if len(results) != 1:
+            self.obstacles.append(Obstacle(f" has {len(results)} outputs; a network has one"))
+            return None
+        result = self._resolved(results[0])
+        if not isinstance(result, Value):
+            self.obstacles.append(Obstacle(" gives what does not depend on its input"))
+            return None
+        if result.rank == 1:
+            return self.emit.build.reshape(result, newshape=(*result.shape, 1), label="output")
+        return result
+
+
+def _read_once(node: Node) -> bool:
+    made = node.args[0]
+    return isinstance(made, Node) and len(made.users) == 1
+
+
+def _reads_values(argument: Any) -> bool:
+    if isinstance(argument, tuple | list):
+        return any(map(_reads_values, argument))
+    if isinstance(argument, dict):
+        return any(map(_reads_values, argument.values()))
+    return isinstance(argument, Value | Weight)
+
+
+def _plain(argument: Any) -> Any:
+    """Tensors as arrays."""
+    if isinstance(argument, torch.Tensor):
+        values = argument.detach().cpu().numpy()
+        return values if values.dtype == bool else values.astype(np.float32)
+    if isinstance(argument, tuple | list):
+        return type(argument)(map(_plain, argument))
+    return {name: _plain(each) for name, each in argument.items()} if isinstance(argument, dict) else argument
+
+

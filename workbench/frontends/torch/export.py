@@ -1,0 +1,136 @@
+"""A PyTorch module as a graph of core ATen operators, for a batch of any size where the module allows that."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.export import Dim, ExportedProgram
+from torch.fx import Node
+
+from workbench.errors import ModelError, shown
+from workbench.frontends.torch.operators import WHOLE
+
+HINT = "python's own words stand above; torch.export.export(module, (example,)) tells more"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """`program`, decomposed; `symbol`: what the batch is called in its shapes (None: the batch is `batch`, fixed)."""
+
+    program: ExportedProgram
+    symbol: Any
+    batch: int
+    notes: tuple[str, ...] = ()
+
+    def number(self, size: Any, batch: int) -> int:
+        """A size, which may depend on the batch, as a number."""
+        if isinstance(size, torch.SymInt):
+            return int(size.node.expr.subs({symbol: batch for symbol in size.node.expr.free_symbols}))
+        return size
+
+
+def exported(module: torch.nn.Module, example: Any, name: str, batch: int | None = None) -> Exported:
+    """The module in evaluation mode. Raises ModelError with what torch.export says.
+
+    `example`: its input; the batch is made a dimension of any size, or, where the module fixes it, that of `example`.
+    """
+    x = one_input(example, name)
+    notes = ()
+    if module.training:
+        notes = (f"{name} was in training mode; it is taken in evaluation mode: no dropout, and the statistics that "
+                 "its batch norms have",)  # fmt: skip
+    with in_evaluation(module), torch.no_grad():
+        many = torch.cat([x] * -(-2 // len(x)))[:2] if len(x) else x
+        try:
+            program = torch.export.export(module, (many,), dynamic_shapes=({0: Dim.AUTO},))
+            symbol = _symbol(program)
+        except Exception:  # whatever the module does with a batch of two
+            symbol = None
+        if symbol is None:
+            x = x[:1].expand(batch, *x.shape[1:]).clone() if batch and len(x) else x
+            program = _fixed(module, x, name)
+    return Exported(_decomposed(program), symbol, len(x), notes)
+
+
+def of_program(program: ExportedProgram, name: str) -> Exported:
+    inputs = program.graph_signature.user_inputs
+    if len(inputs) != 1:
+        raise ModelError(f"{name} has {len(inputs)} inputs; a network has one")
+    (x,) = (node for node in program.graph.nodes if node.op == "placeholder" and node.name == inputs[0])
+    symbol = _symbol(program)
+    return Exported(_decomposed(program), symbol, 1 if symbol is not None else int(x.meta["val"].shape[0]))
+
+
+def one_input(example: Any, name: str) -> torch.Tensor:
+    if isinstance(example, tuple | list) and len(example) == 1:
+        (example,) = example
+    if isinstance(example, tuple | list | dict):
+        raise ModelError(f"{name} has {len(example)} inputs; a network has one")
+    if isinstance(example, np.ndarray):
+        example = torch.from_numpy(np.ascontiguousarray(example))
+    if not isinstance(example, torch.Tensor) or example.ndim < 2 or example.numel() == 0:
+        raise ModelError(f"{name}: an example of its input is a tensor (batch, …); got {shown(example)}",
+                         "torch.zeros(1, 3, 32, 32) is one of an image")  # fmt: skip
+    if not (example.dtype.is_floating_point or example.dtype in (torch.int32, torch.int64)):
+        raise ModelError(f"{name}: its input is {str(example.dtype).removeprefix('torch.')}; numbers or indices are taken")
+    example = example.detach().cpu()
+    return example.float() if example.dtype.is_floating_point else example
+
+
+@contextmanager
+def in_evaluation(module: torch.nn.Module) -> Iterator[None]:
+    """Every part of it as it was afterwards."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def _fixed(module: torch.nn.Module, x: torch.Tensor, name: str) -> ExportedProgram:
+    try:
+        return torch.export.export(module, (x,))
+    except Exception as error:  # whatever the module's own code raises
+        lines = str(error).strip().splitlines() or [""]
+        raise ModelError(f"{name} cannot be exported: {type(error).__name__}: {lines[0][:300]}", HINT) from error
+
+
+def _symbol(program: ExportedProgram) -> Any:
+    """The batch among the input's sizes; None where it is a number."""
+    for node in program.graph.nodes:
+        if node.op == "placeholder" and node.name in program.graph_signature.user_inputs:
+            size = node.meta["val"].shape[0]
+            return size if isinstance(size, torch.SymInt) else None
+    return None
+
+
+def _decomposed(program: ExportedProgram) -> ExportedProgram:
+    table = torch.export.default_decompositions()
+    for operator in [each for each in table if str(each).removeprefix("aten.") in WHOLE]:
+        del table[operator]
+    return program.run_decompositions(table)
+
+
+def line_of(node: Node) -> str:
+    """net.py, line 12: x = self.conv(x), of the user's own code, where the exporter tells it."""
+    trace = (node.meta.get("stack_trace") or "").strip().splitlines()
+    for at in reversed(range(len(trace))):
+        words = trace[at].strip().split(", ")
+        if words[0].startswith("File ") and len(words) > 1 and "site-packages" not in words[0]:
+            path = words[0].removeprefix("File ").strip('"').rpartition("/")[2]
+            code = trace[at + 1].strip() if at + 1 < len(trace) else ""
+            return f"{path}, {words[1]}{f': {code}' if code else ''}"
+    return ""
+
+
+def label_of(node: Node) -> str:
+    """What a person calls it: the submodule that it is in, or its own name."""
+    stack = node.meta.get("nn_module_stack") or {}
+    path = [where for where, _ in stack.values() if where][-1:]
+    name = path[0].removeprefix("L['self'].") if path else node.name
+    return "".join(c if c.isalnum() or c in "_.-" else "_" for c in name) or node.name

@@ -1,0 +1,420 @@
+"""PyTorch's operators as nodes: one function each, and OPERATORS, the table of them, by their names in core ATen.
+
+What export leaves whole (WHOLE) is taken as it is; everything else comes decomposed. An operator that reads constants
+alone never comes here: PyTorch computes it.
+"""
+
+from collections.abc import Callable, Sequence
+from math import inf, prod
+from typing import Any
+
+import numpy as np
+
+from workbench.errors import ModelError
+from workbench.frontends.emitter import Emitter, Operand, shape_of
+from workbench.ir.build import Value
+
+Convert = Callable[..., Any]
+LOWEST = -1e9  # in the place of −inf in masks of attention: what its exp makes of it is 0 too
+
+
+class Call:
+    """One call of an operator: where its result goes, and what of the network it may know."""
+
+    def __init__(self, emit: Emitter, label: str, shape: Any, read_once: bool) -> None:
+        self.emit, self.label, self.shape, self.read_once = emit, label, shape, read_once
+
+
+def conv(call: Call, x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+    axes = len(shape_of(w)) - 2
+    require_rank(x, axes + 2)
+    dilation = several(dilation, axes)
+    if isinstance(padding, str):
+        total = [(k - 1) * d for k, d in zip(shape_of(w)[2:], dilation, strict=True)] if padding == "same" else [0] * axes
+        pads = [(each // 2, each - each // 2) for each in total]
+    else:
+        pads = [(each, each) for each in several(padding, axes)]
+    return call.emit.conv(x, w, b, strides=several(stride, axes), pads=pads, dilation=dilation, groups=groups,
+                          label=call.label)  # fmt: skip
+
+
+def conv_transpose(call: Call, x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    axes = len(shape_of(w)) - 2
+    require_rank(x, axes + 2)
+    pads = [(each, each) for each in several(padding, axes)]
+    return call.emit.conv_transpose(x, w, b, strides=several(stride, axes), pads=pads, groups=groups, label=call.label,
+                                    dilation=several(dilation, axes), output_padding=several(output_padding, axes))  # fmt: skip
+
+
+def linear(call: Call, x, w, b=None):
+    return call.emit.linear(x, w, b, call.label)
+
+
+def addmm(call: Call, b, x, w, *, beta=1, alpha=1):
+    if (beta, alpha) != (1, 1):
+        raise ModelError("factors beside 1 are not supported")
+    return call.emit.of_two("add", matmul(call, x, w), b, f"{call.label}.bias")
+
+
+def matmul(call: Call, a, b):
+    return call.emit.matmul(a, b, call.label)
+
+
+def batch_norm(call: Call, x, gamma, beta, mean, var, momentum, epsilon):
+    if mean is None:
+        raise ModelError("statistics of the batch itself are not supported", "track_running_stats=True keeps some")
+    y = call.emit.batch_norm(x, gamma, beta, mean, var, epsilon, call.label, fold=call.read_once)
+    return y, None, None
+
+
+def layer_norm(call: Call, x, shape, gamma=None, beta=None, epsilon=1e-5, cudnn_enable=True):
+    return call.emit.layer_norm(x, len(shape), gamma, beta, epsilon, call.label)
+
+
+def group_norm(call: Call, x, groups, gamma=None, beta=None, epsilon=1e-5, cudnn_enabled=True):
+    return call.emit.group_norm(x, groups, gamma, beta, epsilon, call.label)
+
+
+def activation(name: str, **fixed: Any) -> Convert:
+    def convert(call: Call, x, *_, **__):
+        return call.emit.op(name, x, label=call.label, **fixed)
+
+    return convert
+
+
+def gelu(call: Call, x, *, approximate="none"):
+    return call.emit.op("nn.gelu", x, approximate=approximate, label=call.label)
+
+
+def leaky_relu(call: Call, x, slope=0.01):
+    return call.emit.op("nn.leaky_relu", x, alpha=float(slope), label=call.label)
+
+
+def elu(call: Call, x, alpha=1.0, scale=1, input_scale=1):
+    if (scale, input_scale) != (1, 1):
+        raise ModelError("scaled forms are not supported")
+    return call.emit.op("nn.elu", x, alpha=float(alpha), label=call.label)
+
+
+def clamp(call: Call, x, low=None, high=None):
+    low, high = -inf if low is None else float(low), inf if high is None else float(high)
+    if (low, high) in ((0, 6), (0, inf)):
+        return call.emit.op("nn.relu6" if high == 6 else "nn.relu", x, label=call.label)
+    return call.emit.op("nn.clamp", x, min=low, max=high, label=call.label)
+
+
+def hardtanh(call: Call, x, low=-1.0, high=1.0):
+    return clamp(call, x, low, high)
+
+
+def power(call: Call, x, exponent):
+    emit, label = call.emit, call.label
+    if exponent == 2:
+        return emit.of_two("multiply", x, x, label)
+    if exponent == 3:
+        return emit.of_two("multiply", emit.of_two("multiply", x, x, label), x, label)
+    names = {0.5: "nn.sqrt", -0.5: "nn.rsqrt"}
+    if exponent not in names:
+        raise ModelError(f"the power {exponent:g} is not supported", "2, 3, 0.5 and -0.5 are")
+    return emit.op(names[exponent], x, label=label)
+
+
+def rsqrt(call: Call, x):
+    return call.emit.op("nn.rsqrt", x, epsilon=0.0, label=call.label)
+
+
+def of_two(name: str) -> Convert:
+    def convert(call: Call, a, b, *, alpha=1, rounding_mode=None):
+        if rounding_mode is not None:
+            raise ModelError("a division that rounds is not supported")
+        b = b if alpha == 1 else call.emit.of_two("multiply", b, alpha, f"{call.label}.alpha")
+        return call.emit.of_two(name, a, b, call.label)
+
+    return convert
+
+
+def rsub(call: Call, a, b, alpha=1):
+    return of_two("subtract")(call, b, a, alpha=alpha)
+
+
+def negative(call: Call, x):
+    return call.emit.of_two("multiply", x, -1.0, call.label)
+
+
+def reciprocal(call: Call, x):
+    return call.emit.of_two("divide", 1.0, x, call.label)
+
+
+def masked_fill(call: Call, x, mask, value):
+    if isinstance(mask, Value):
+        raise ModelError("a mask that depends on the input is not supported")
+    mask, emit = np.asarray(mask, bool), call.emit
+    value = max(float(np.asarray(value)), LOWEST)
+    kept = emit.of_two("multiply", x, (~mask).astype(np.float32), f"{call.label}.kept")
+    return emit.of_two("add", kept, np.where(mask, np.float32(value), np.float32(0)), call.label)
+
+
+def mean(call: Call, x, axes=None, keep=False, *, dtype=None):
+    axes = range(len(shape_of(x))) if axes is None else axes
+    return call.emit.mean(x, axes, call.label, keep)
+
+
+def total(call: Call, x, axes=None, keep=False, *, dtype=None):
+    rank = len(shape_of(x))
+    axes = [axis % rank for axis in axes] if axes else list(range(rank))
+    count = prod(shape_of(x)[axis] for axis in axes)
+    return call.emit.of_two("multiply", call.emit.mean(x, axes, call.label, keep), float(count), f"{call.label}.count")
+
+
+def max_pool(call: Call, x, size, stride=(), padding=0, dilation=1, ceil_mode=False):
+    axes = len(shape_of(x)) - 2
+    if any(each != 1 for each in several(dilation, axes)):
+        raise ModelError("a dilated pooling is not supported")
+    size, strides, pads = _window(x, size, stride, padding, ceil_mode)
+    return call.emit.pool("max", x, size=size, strides=strides, pads=pads, label=call.label)
+
+
+def max_pool_with_places(call: Call, *arguments, **how):
+    return max_pool(call, *arguments, **how), None
+
+
+def avg_pool(call: Call, x, size, stride=(), padding=0, ceil_mode=False, include_pad=True, divisor=None):
+    if divisor is not None:
+        raise ModelError("a divisor of its own is not supported")
+    size, strides, pads = _window(x, size, stride, padding, ceil_mode)
+    beyond = any(low != high for low, high in pads)
+    if include_pad and beyond and any(low for low, _ in pads):
+        raise ModelError("padding and ceil_mode together are not supported", "count_include_pad=False makes it so")
+    return call.emit.pool("avg", x, size=size, strides=strides, pads=pads, count_include_pad=include_pad and not beyond,
+                          label=call.label)  # fmt: skip
+
+
+def _window(x, size, stride, padding, ceil_mode):
+    axes = len(shape_of(x)) - 2
+    if axes < 1:
+        raise ModelError(f"an input without a batch axis, {shape_of(x)}, is not supported")
+    size = several(size, axes)
+    strides = several(stride, axes) if stride else size
+    pads = [(each, each) for each in several(padding, axes)]
+    if ceil_mode:
+        for at, length in enumerate(shape_of(x)[2:]):
+            low, high = pads[at]
+            rest = (length + low + high - size[at]) % strides[at]
+            more = strides[at] - rest if rest else 0
+            begins = (length + low + high - size[at] + more) // strides[at] * strides[at]  # of the last window
+            pads[at] = (low, high + more if begins < length + low else high)
+    return size, strides, pads
+
+
+def adaptive_avg_pool(call: Call, x, size):
+    axes = len(call.shape) - 2
+    require_rank(x, axes + 2)
+    return call.emit.adaptive_avg_pool(x, tuple(call.shape[2:]), call.label)
+
+
+def same(call: Call, x, *_, **__):
+    return x
+
+
+def copied(call: Call, x, *_, dtype=None, **__):
+    if isinstance(x, Value) and dtype is not None and "float" not in str(dtype) and "int" not in str(dtype):
+        raise ModelError(f"a conversion to {dtype} is not supported")
+    return x
+
+
+def reshape(call: Call, x, *_, **__):
+    """To the shape that the result has."""
+    return call.emit.reshape(x, call.shape, call.label)
+
+
+def permute(call: Call, x, axes):
+    rank = len(shape_of(x))
+    return call.emit.transpose(x, [axis % rank for axis in axes], call.label)
+
+
+def swapped(call: Call, x, first=0, second=1):
+    axes = list(range(len(shape_of(x))))
+    axes[first], axes[second] = axes[second], axes[first]
+    return call.emit.transpose(x, axes, call.label)
+
+
+def expand(call: Call, x, *_, **__):
+    shape = (1,) * (len(call.shape) - len(shape_of(x))) + shape_of(x)
+    return call.emit.repeated(call.emit.reshape(x, shape, call.label), tuple(call.shape), call.label)
+
+
+def repeat(call: Call, x, times):
+    x = call.emit.reshape(x, (1,) * (len(times) - len(shape_of(x))) + shape_of(x), call.label)
+    for axis, count in enumerate(times):
+        x = call.emit.joined([x] * count, axis, call.label) if count > 1 else x
+    return x
+
+
+def select(call: Call, x, axis, index):
+    axis, size = axis % len(shape_of(x)), shape_of(x)[axis]
+    begin = index % size
+    return call.emit.reshape(call.emit.part(x, axis, begin, begin + 1, call.label), call.shape, call.label)
+
+
+def part(call: Call, x, axis=0, begin=None, end=None, step=1):
+    axis, size = axis % len(shape_of(x)), shape_of(x)[axis]
+    begin, end, _ = slice(begin, end).indices(size)
+    return call.emit.part(x, axis, begin, end, call.label, step)
+
+
+def split(call: Call, x, sizes, axis=0):
+    axis, length = axis % len(shape_of(x)), shape_of(x)[axis]
+    if isinstance(sizes, int):
+        sizes = [min(sizes, length - begin) for begin in range(0, length, sizes)]
+    ends = np.cumsum(sizes)
+    return tuple(call.emit.part(x, axis, int(end - size), int(end), call.label)
+                 for size, end in zip(sizes, ends, strict=True))  # fmt: skip
+
+
+def unbind(call: Call, x, axis=0):
+    axis = axis % len(shape_of(x))
+    rest = shape_of(x)[:axis] + shape_of(x)[axis + 1 :]
+    return tuple(call.emit.reshape(each, rest, call.label) for each in split(call, x, 1, axis))
+
+
+def cat(call: Call, parts, axis=0):
+    parts = [each for each in parts if shape_of(each) != (0,)]
+    return call.emit.joined(parts, axis % len(shape_of(parts[0])), call.label)
+
+
+def stack(call: Call, parts, axis=0):
+    axis = axis % (len(shape_of(parts[0])) + 1)
+    wide = [call.emit.reshape(x, (*shape_of(x)[:axis], 1, *shape_of(x)[axis:]), call.label) for x in parts]
+    return call.emit.joined(wide, axis, call.label)
+
+
+def pad(call: Call, x, pads, mode="constant", value=None):
+    if mode != "constant":
+        raise ModelError(f"padding of mode {mode!r} is not supported", "constant padding is")
+    rank = len(shape_of(x))
+    pairs = [(0, 0)] * (rank - len(pads) // 2) + [(pads[at], pads[at + 1]) for at in range(len(pads) - 2, -1, -2)]
+    return call.emit.padded(x, pairs, call.label, 0.0 if value is None else float(value))
+
+
+def constant_pad(call: Call, x, pads, value=0.0):
+    return pad(call, x, pads, "constant", value)
+
+
+def softmax(log: bool) -> Convert:
+    def convert(call: Call, x, axis, *_, **__):
+        return call.emit.softmax(x, axis, call.label, log)
+
+    return convert
+
+
+def attention(call: Call, q, k, v, mask=None, dropout=0.0, causal=False, *, scale=None, enable_gqa=False):
+    if enable_gqa:
+        raise ModelError("grouped queries are not supported")
+    if isinstance(mask, Value):
+        raise ModelError("a mask that depends on the input is not supported")
+    if causal:
+        mask = np.tril(np.ones((shape_of(q)[-2], shape_of(k)[-2]), bool))
+    if mask is not None and np.asarray(mask).dtype == bool:
+        mask = np.where(mask, np.float32(0), np.float32(LOWEST))
+    mask = None if mask is None else np.maximum(np.asarray(mask, np.float32), np.float32(LOWEST))
+    return call.emit.attention(q, k, v, mask, scale, call.label)
+
+
+def embedding(call: Call, table, indices, padding=-1, by_frequency=False, sparse=False):
+    shape = shape_of(indices)
+    flat = call.emit.reshape(indices, (shape[0], prod(shape[1:])), call.label)
+    y = call.emit.op("nn.embedding", flat, table, label=call.label)
+    return call.emit.reshape(y, (*shape, shape_of(table)[1]), call.label)
+
+
+def upsample_nearest(call: Call, x, *_, **__):
+    require_rank(x, 4)
+    return call.emit.op("nn.resize_nearest", x, size=tuple(call.shape[2:]), label=call.label)
+
+
+def several(value: int | Sequence[int], count: int) -> tuple[int, ...]:
+    values = [value] if isinstance(value, int) else list(value)
+    return tuple(int(each) for each in (values * count if len(values) == 1 else values))
+
+
+def require_rank(x: Operand, rank: int) -> None:
+    if len(shape_of(x)) != rank:
+        raise ModelError(f"an input of shape {shape_of(x)} is not supported: {rank} axes are, the first of them the batch")
+
+
+WHOLE = """adaptive_avg_pool1d.default adaptive_avg_pool2d.default avg_pool1d.default avg_pool2d.default conv1d.default
+    conv1d.padding conv2d.default conv2d.padding conv_transpose1d.default conv_transpose2d.input dropout.default
+    elu.default group_norm.default hardsigmoid.default hardswish.default layer_norm.default linear.default
+    log_softmax.int matmul.default max_pool1d.default max_pool2d.default pad.default scaled_dot_product_attention.default
+    silu.default softmax.int softplus.default upsample_nearest2d.vec upsample_nearest2d.default embedding.default
+    """.split()
+
+OPERATORS: dict[str, Convert] = {
+    **dict.fromkeys(("adaptive_avg_pool1d.default", "adaptive_avg_pool2d.default", "_adaptive_avg_pool2d.default"),
+                    adaptive_avg_pool),
+    **dict.fromkeys(("add.Tensor", "add.Scalar"), of_two("add")),
+    **dict.fromkeys(("sub.Tensor", "sub.Scalar"), of_two("subtract")),
+    **dict.fromkeys(("mul.Tensor", "mul.Scalar"), of_two("multiply")),
+    **dict.fromkeys(("div.Tensor", "div.Scalar"), of_two("divide")),
+    **dict.fromkeys(("rsub.Scalar", "rsub.Tensor"), rsub),
+    **dict.fromkeys(("avg_pool1d.default", "avg_pool2d.default"), avg_pool),
+    **dict.fromkeys(("max_pool1d.default", "max_pool2d.default"), max_pool),
+    "max_pool2d_with_indices.default": max_pool_with_places,
+    **dict.fromkeys(("conv1d.default", "conv1d.padding", "conv2d.default", "conv2d.padding"), conv),
+    **dict.fromkeys(("conv_transpose1d.default", "conv_transpose2d.input"), conv_transpose),
+    **dict.fromkeys(("matmul.default", "mm.default", "bmm.default"), matmul),
+    "addmm.default": addmm,
+    "linear.default": linear,
+    "_native_batch_norm_legit_no_training.default": batch_norm,
+    "layer_norm.default": layer_norm,
+    "group_norm.default": group_norm,
+    "scaled_dot_product_attention.default": attention,
+    "embedding.default": embedding,
+    "relu.default": activation("nn.relu"),
+    "sigmoid.default": activation("nn.sigmoid"),
+    "tanh.default": activation("nn.tanh"),
+    "hardswish.default": activation("nn.hard_swish"),
+    "hardsigmoid.default": activation("nn.hard_sigmoid"),
+    "silu.default": activation("nn.silu"),
+    "exp.default": activation("nn.exp"),
+    "log.default": activation("nn.log"),
+    "sqrt.default": activation("nn.sqrt"),
+    "abs.default": activation("nn.abs"),
+    "softplus.default": activation("nn.softplus"),
+    "gelu.default": gelu,
+    "leaky_relu.default": leaky_relu,
+    "elu.default": elu,
+    "hardtanh.default": hardtanh,
+    "clamp.default": clamp,
+    "pow.Tensor_Scalar": power,
+    "rsqrt.default": rsqrt,
+    "neg.default": negative,
+    "reciprocal.default": reciprocal,
+    "masked_fill.Scalar": masked_fill,
+    "masked_fill.Tensor": masked_fill,
+    **dict.fromkeys(("softmax.int", "_softmax.default"), softmax(False)),
+    **dict.fromkeys(("log_softmax.int", "_log_softmax.default"), softmax(True)),
+    **dict.fromkeys(("mean.dim", "mean.default"), mean),
+    **dict.fromkeys(("sum.dim_IntList", "sum.default"), total),
+    **dict.fromkeys(("view.default", "reshape.default", "_unsafe_view.default", "unsqueeze.default", "squeeze.default",
+                     "squeeze.dim", "squeeze.dims", "flatten.using_ints"), reshape),
+    **dict.fromkeys(("clone.default", "contiguous.default", "alias.default", "detach.default", "dropout.default",
+                     "lift_fresh_copy.default"), same),
+    **dict.fromkeys(("_to_copy.default", "to.dtype"), copied),
+    "permute.default": permute,
+    "transpose.int": swapped,
+    "t.default": swapped,
+    "expand.default": expand,
+    "repeat.default": repeat,
+    "select.int": select,
+    "slice.Tensor": part,
+    **dict.fromkeys(("split_with_sizes.default", "split.Tensor"), split),
+    "unbind.int": unbind,
+    "cat.default": cat,
+    "stack.default": stack,
+    "pad.default": pad,
+    "constant_pad_nd.default": constant_pad,
+    **dict.fromkeys(("upsample_nearest2d.vec", "upsample_nearest2d.default"), upsample_nearest),
+}  # fmt: skip
+ENDS = {"softmax.int": "softmax", "_softmax.default": "softmax", "log_softmax.int": "log-softmax",
+        "_log_softmax.default": "log-softmax", "sigmoid.default": "sigmoid"}  # fmt: skip
