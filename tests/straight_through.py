@@ -189,10 +189,18 @@ def _gelu(x, number):
     return x * share, share + x * density
 
 
+def _rsqrt(x, number):
+    """Of what is below 0, that of 0."""
+    with np.errstate(divide="ignore"):
+        y = (np.maximum(x, 0) + number) ** -0.5
+    return y, np.where(x < 0, 0, y**3 / -2)
+
+
 def _lookup(node, values, tables, dy):
     a = tables[node.operands[1]]
     x = _real(values, node.operands[0], a["x_scale"], a["x_zero_point"])
-    known = {"sigmoid": _sigmoid, "tanh": _tanh, "leaky_relu": _leaky_relu, "hard_swish": _hard_swish, "gelu": _gelu}
+    known = {"sigmoid": _sigmoid, "tanh": _tanh, "leaky_relu": _leaky_relu, "hard_swish": _hard_swish, "gelu": _gelu,
+             "rsqrt": _rsqrt}  # fmt: skip
     y, slope = known[a["function"]](x, a["number"])
     unclipped = y / a["y_scale"] + a["y_zero_point"]
     far = np.abs(np.clip(unclipped, -128, 127) - values[node.results[0]].astype(np.float64)).max()

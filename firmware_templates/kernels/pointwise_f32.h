@@ -2,11 +2,12 @@
  * over x, dx over dy or v. */
 #pragma once
 #include "gelu_f32.h"
+#include "square_root_f32.h"
 #include "tiles.h"
 
-enum { WB_SIGMOID, WB_LEAKY_RELU, WB_HARD_SWISH, WB_TANH, WB_GELU };
+enum { WB_SIGMOID, WB_LEAKY_RELU, WB_HARD_SWISH, WB_TANH, WB_GELU, WB_RSQRT };
 
-/* number: the leaky ReLU's slope below 0; 1 for GELU by tanh. columns: of a row. */
+/* number: the leaky ReLU's slope below 0; 1 for GELU by tanh; the epsilon of rsqrt. columns: of a row. */
 typedef struct {
     int function, columns;
     float number;
@@ -51,6 +52,8 @@ WB_KERNEL float wb_pointwise_f32(int function, float number, float x)
         return wb_tanh_f32(x);
     if (function == WB_GELU)
         return wb_gelu_f32(number, x);
+    if (function == WB_RSQRT)
+        return 1.0f / wb_square_root(x + number);
     return wb_hard_swish_f32(x);
 }
 
@@ -64,6 +67,8 @@ WB_KERNEL float wb_slope_f32(int function, float number, float v)
         return 1.0f - v * v;
     if (function == WB_GELU)
         return wb_gelu_slope_f32(number, v);
+    if (function == WB_RSQRT)
+        return -0.5f * v * v * v;
     return v <= -3.0f ? 0.0f : v >= 3.0f ? 1.0f : v * (1.0f / 3.0f) + 0.5f;
 }
 
