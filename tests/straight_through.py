@@ -189,10 +189,27 @@ def _gelu(x, number):
     return x * share, share + x * density
 
 
+def _silu(x, number):
+    s = 0.5 + 0.5 * np.tanh(x / 2)
+    return x * s, s * (1 + x - x * s)
+
+
+def _hard_sigmoid(x, number):
+    return np.clip(x / 6 + 0.5, 0, 1), (np.abs(x) < 3) / 6
+
+
+def _rsqrt(x, number):
+    """Of what is below 0, that of 0."""
+    with np.errstate(divide="ignore"):
+        y = (np.maximum(x, 0) + number) ** -0.5
+    return y, np.where(x < 0, 0, y**3 / -2)
+
+
 def _lookup(node, values, tables, dy):
     a = tables[node.operands[1]]
     x = _real(values, node.operands[0], a["x_scale"], a["x_zero_point"])
-    known = {"sigmoid": _sigmoid, "tanh": _tanh, "leaky_relu": _leaky_relu, "hard_swish": _hard_swish, "gelu": _gelu}
+    known = {"sigmoid": _sigmoid, "tanh": _tanh, "leaky_relu": _leaky_relu, "hard_swish": _hard_swish, "gelu": _gelu,
+             "rsqrt": _rsqrt, "silu": _silu, "hard_sigmoid": _hard_sigmoid}  # fmt: skip
     y, slope = known[a["function"]](x, a["number"])
     unclipped = y / a["y_scale"] + a["y_zero_point"]
     far = np.abs(np.clip(unclipped, -128, 127) - values[node.results[0]].astype(np.float64)).max()

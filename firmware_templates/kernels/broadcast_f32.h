@@ -1,4 +1,4 @@
-/* broadcast_f32.h - y = a + b, a - b or a * b. y may lie over an operand of its own shape. */
+/* broadcast_f32.h - y = a + b, a - b, a * b or a / b. y may lie over an operand of its own shape. */
 #pragma once
 #include "broadcast.h"
 
@@ -12,7 +12,7 @@ typedef struct {
 
 WB_KERNEL float wb_of_two_f32(int how, float a, float b)
 {
-    return how == WB_PLUS ? a + b : how == WB_MINUS ? a - b : a * b;
+    return how == WB_PLUS ? a + b : how == WB_MINUS ? a - b : how == WB_TIMES ? a * b : a / b;
 }
 
 /* y by its loops, at once. */

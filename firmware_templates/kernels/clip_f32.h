@@ -1,6 +1,6 @@
 /* clip_f32.h - gradients held to a global norm: the sum of squares of each, one factor of all, and the product with it. */
 #pragma once
-#include "wb_kernel.h"
+#include "square_root_f32.h"
 
 /* rows: filters, of `count` elements each; unit: times s, what an integer is worth. */
 typedef struct {
@@ -26,17 +26,6 @@ WB_KERNEL void sum_of_squares_f32(wb_sum_of_squares p, const float *restrict x, 
         sum += s ? own / (p.unit * s[o] * (p.unit * s[o])) : own;
     }
     *y = sum;
-}
-
-/* Correctly rounded everywhere. gcc's own form calls libm, for errno alone, where it cannot rule out a negative x. */
-WB_KERNEL float wb_square_root(float x)
-{
-#ifdef __arm__
-    __asm__("vsqrt.f32 %0, %1" : "=t"(x) : "t"(x));
-    return x;
-#else
-    return __builtin_sqrtf(x);
-#endif
 }
 
 /* y = limit / norm where that is below 1, norm = scale * the root of all squares (and 1e-6, so that it is never 0). */

@@ -1,12 +1,13 @@
-/* pointwise_f32.h - y = f(x) of each element, and dx = dy * f'(v): v is x for the hard swish and GELU, else y. y may lie
+/* pointwise_f32.h - y = f(x) of each element, and dx = dy * f'(v): v is x for the hard swish, GELU and SiLU, else y. y may lie
  * over x, dx over dy or v. */
 #pragma once
 #include "gelu_f32.h"
+#include "square_root_f32.h"
 #include "tiles.h"
 
-enum { WB_SIGMOID, WB_LEAKY_RELU, WB_HARD_SWISH, WB_TANH, WB_GELU };
+enum { WB_SIGMOID, WB_LEAKY_RELU, WB_HARD_SWISH, WB_TANH, WB_GELU, WB_RSQRT, WB_SILU, WB_HARD_SIGMOID };
 
-/* number: the leaky ReLU's slope below 0; 1 for GELU by tanh. columns: of a row. */
+/* number: the leaky ReLU's slope below 0; 1 for GELU by tanh; the epsilon of rsqrt. columns: of a row. */
 typedef struct {
     int function, columns;
     float number;
@@ -35,10 +36,24 @@ WB_KERNEL float wb_tanh_f32(float x)
     return x < 0.0f ? -y : y;
 }
 
+/* -inf gives -0, as do all x whose exp is 0. */
+WB_KERNEL float wb_silu_f32(float x)
+{
+    const float e = wb_exp_f32(x < 0.0f ? x : -x);
+    return (x < 0.0f ? (e == 0.0f ? -1.0f : x) * e : x) / (1.0f + e);
+}
+
+WB_KERNEL float wb_silu_slope_f32(float x)
+{
+    const float e = wb_exp_f32(x < 0.0f ? x : -x), share = 1.0f / (1.0f + e), density = e * share * share;
+    return (x < 0.0f ? e * share : share) + (density == 0.0f ? 0.0f : x) * density;
+}
+
+WB_KERNEL float wb_up_to_6_f32(float x) { return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x; }
+
 WB_KERNEL float wb_hard_swish_f32(float x)
 {
-    const float raised = x + 3.0f;
-    return x * (raised < 0.0f ? 0.0f : raised > 6.0f ? 6.0f : raised) * (1.0f / 6.0f);
+    return x * wb_up_to_6_f32(x + 3.0f) * (1.0f / 6.0f);
 }
 
 WB_KERNEL float wb_pointwise_f32(int function, float number, float x)
@@ -51,6 +66,12 @@ WB_KERNEL float wb_pointwise_f32(int function, float number, float x)
         return wb_tanh_f32(x);
     if (function == WB_GELU)
         return wb_gelu_f32(number, x);
+    if (function == WB_RSQRT)
+        return 1.0f / wb_square_root(x + number);
+    if (function == WB_SILU)
+        return wb_silu_f32(x);
+    if (function == WB_HARD_SIGMOID)
+        return wb_up_to_6_f32(x + 3.0f) / 6.0f;
     return wb_hard_swish_f32(x);
 }
 
@@ -64,6 +85,12 @@ WB_KERNEL float wb_slope_f32(int function, float number, float v)
         return 1.0f - v * v;
     if (function == WB_GELU)
         return wb_gelu_slope_f32(number, v);
+    if (function == WB_RSQRT)
+        return -0.5f * v * v * v;
+    if (function == WB_SILU)
+        return wb_silu_slope_f32(v);
+    if (function == WB_HARD_SIGMOID)
+        return v <= 0.0f || v >= 1.0f ? 0.0f : 1.0f / 6.0f;
     return v <= -3.0f ? 0.0f : v >= 3.0f ? 1.0f : v * (1.0f / 3.0f) + 0.5f;
 }
 

@@ -4,7 +4,7 @@
 #pragma once
 #include "exp_log_f32.h"
 
-/* Of each image of the batch one number a class. */
+/* Rows, an image of the batch each or one of a sequence, and the numbers of each: one a class. */
 typedef struct {
     int batch, classes;
 } wb_softmax;

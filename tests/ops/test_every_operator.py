@@ -170,7 +170,7 @@ def test_what_is_no_number_is_none_in_c_where_numpy_has_none(emulated):
 KNOWN_ONLY = {  # what takes no ranges
     *("nn.softmax", "nn.softmax_cross_entropy", "nn.softmax_cross_entropy_grad", "qnn.requantization"),
     *("nn.mse", "nn.bce_with_logits", "nn.bce_with_logits_grad"),
-    "nn.log_softmax",
+    *("nn.softmax_grad", "nn.log_softmax", "nn.log_softmax_grad"),
 }
 
 

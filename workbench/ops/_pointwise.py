@@ -25,9 +25,9 @@ class Activation:
     """nn.`name` and its gradient nn.`name`_grad, in C WB_NAME of kernels/pointwise_f32.h with one number, `number`.
 
     `slope(v, **attrs)` is f′, and `steep` lists the v of its extrema; rounding makes it `uneven` by so much, elsewhere
-    too. `require` raises ShapeError for values of the attributes that are not allowed. `number` tells the attributes to
-    the C and to int8 tables, `told` gives them back. `tflite` is f in int8 as TensorFlow Lite Micro computes it (see
-    _int8_functions), where it does.
+    too. f is defined from `least` on; an int8 table takes what is less for it. `require` raises ShapeError for values
+    of the attributes that are not allowed. `number` tells the attributes to the C and to int8 tables, `told` gives them
+    back. `tflite` is f in int8 as TensorFlow Lite Micro computes it (see _int8_functions), where it does.
     `bounded` as in Int8Form. `instructions`: per element, of f and of its gradient (see study/instructions).
     """
 
@@ -38,6 +38,7 @@ class Activation:
     from_result: bool = False
     steep: tuple[float, ...] = ()
     uneven: float = 0.0
+    least: float = -np.inf
     attrs: Attrs = field(default_factory=dict)
     number: Callable[..., float] = lambda **_: 0.0
     told: Callable[[float], Attrs] = lambda _: {}
@@ -50,11 +51,12 @@ class Activation:
 
     def of(self, x: np.ndarray, number: float) -> np.ndarray:
         """f of each element."""
-        return self.evaluate(x, **self.told(number))
+        return self.evaluate(np.maximum(x, self.least), **self.told(number))
 
     def slope_of(self, x: np.ndarray, number: float) -> np.ndarray:
         """f′ at each element."""
-        return self.slope(self.of(x, number) if self.from_result else x, **self.told(number))
+        slopes = self.slope(self.of(x, number) if self.from_result else x, **self.told(number))
+        return np.where(x < self.least, 0, slopes)
 
 
 FUNCTIONS: dict[str, Activation] = {}  # by the name that int8 tables know them by
@@ -127,9 +129,11 @@ def register_activation(f: Activation) -> None:
 
     def samples(rng: np.random.Generator) -> list[Sample]:
         edge = 4 * rng.normal(size=(2, 3, 5))
-        edge.reshape(-1)[: len(f.edges)] = f.edges
         ends = np.array([-100.0, 100.0, 0.5])
-        arrays = (edge, *(3 * rng.normal(size=shape) for shape in ((1, 1), (2, 3, 4, 3), (1, 2, 3, 4))), ends)
+        arrays = [edge, *(3 * rng.normal(size=shape) for shape in ((1, 1), (2, 3, 4, 3), (1, 2, 3, 4))), ends]
+        if f.least > -np.inf:
+            arrays = [f.least + 0.3 + np.abs(x - f.least) for x in arrays]
+        arrays[0].reshape(-1)[: len(f.edges)] = f.edges
         return [Sample((x,), f.cases[index % len(f.cases)]) for index, x in enumerate(arrays)]
 
     def samples_grad(rng: np.random.Generator) -> list[Sample]:
