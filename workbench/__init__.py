@@ -13,6 +13,7 @@ _HOME = {
     "compare": "study.compare",
     "compile": "session",
     "differentiate": "autodiff",
+    "from_torch": "frontends.torch",
     "inspect": "study.inspected",
     "interpret": "ir.interpret",
     "load": "frontends",

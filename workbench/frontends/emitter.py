@@ -161,14 +161,12 @@ class Emitter:
             return np.take(x, chosen, axis)
         x = self.value(x, label)
         shape = x.shape
-        if axis == 0 or step > 1 or x.rank > 4:  # seen as (1, before, axis, behind)
-            seen = self.reshape(x, (1, prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])), label)
-            cut = self.build.slice(seen, begin=(0, chosen.start, 0), size=(seen.shape[1], len(chosen), seen.shape[3]),
-                                   strides=(1, step, 1), label=label)  # fmt: skip
-            return self.reshape(cut, (*shape[:axis], len(chosen), *shape[axis + 1 :]), label)
-        begins = tuple(chosen.start if at == axis else 0 for at in range(1, x.rank))
-        sizes = tuple(len(chosen) if at == axis else shape[at] for at in range(1, x.rank))
-        return self.build.slice(x, begin=begins, size=sizes, strides=(1,) * (x.rank - 1), label=label)
+        if step == 1 and axis < 4:
+            return self.build.strided_slice(x, begin=chosen.start, end=chosen.stop, axis=axis, label=label)
+        seen = self.reshape(x, (1, prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])), label)
+        cut = self.build.slice(seen, begin=(0, chosen.start, 0), size=(seen.shape[1], len(chosen), seen.shape[3]),
+                               strides=(1, step, 1), label=label)  # fmt: skip
+        return self.reshape(cut, (*shape[:axis], len(chosen), *shape[axis + 1 :]), label)
 
     def joined(self, parts: Sequence[Operand], axis: int, label: str) -> Operand:
         if not any(isinstance(x, Value | Weight) for x in parts):

@@ -9,10 +9,12 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from inspect import signature
 from math import prod
 from numbers import Integral
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -33,7 +35,24 @@ def _tflite(path: str | Path, batch: int) -> Model:
     return tflite.load(path, batch)
 
 
-LOADERS: dict[str, Callable[..., Model]] = {".json": mcu_json.load, ".tflite": _tflite}  # called with path and batch
+def _pt2(path: str | Path, batch: int) -> Model:
+    torch = _needed("torch", "PyTorch", path)
+    return torch.load(path, batch)
+
+
+def _needed(extra: str, what: str, path: str | Path) -> ModuleType:
+    """The frontend of this name, which imports a package that the workbench does without."""
+    try:
+        return import_module(f"workbench.frontends.{extra}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("workbench"):
+            raise
+        raise ModelError(f"{path}: {what} is not installed", f"pip install 'workbench[{extra}]'; in a checkout: "
+                         f"./workbench.sh setup {extra}") from None  # fmt: skip
+
+
+# called with path and batch
+LOADERS: dict[str, Callable[..., Model]] = {".json": mcu_json.load, ".tflite": _tflite, ".pt2": _pt2}
 INT8 = "-int8"  # behind the name of a float network
 CALIBRATION = 256  # samples that are enough to see the range of every value
 

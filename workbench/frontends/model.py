@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from math import prod
 
 import numpy as np
 
@@ -148,8 +149,9 @@ def _for_batch(graph: Graph, batch: int) -> Graph:
     nodes = []
     for node in graph.nodes:
         attrs = dict(node.attrs)
-        if attrs.get("newshape", ())[:1] == (old,):
-            attrs["newshape"] = (batch, *attrs["newshape"][1:])
+        shape = attrs.get("newshape", ())
+        if shape[:1] == (old,) and -1 not in shape and prod(shape) != types[node.operands[0]].elements:
+            attrs["newshape"] = (batch, *shape[1:])
         kinds = ops.get(node.op).result_types([types[name] for name in node.operands], attrs)
         types.update(zip(node.results, kinds, strict=True))
         nodes.append(replace(node, attrs=attrs))

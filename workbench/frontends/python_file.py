@@ -1,4 +1,6 @@
-"""Networks in Python files, `mynet.py:net`: a Model there, or a function that returns one.
+"""Networks in Python files, `mynet.py:net`: a Model there or a PyTorch module, or a function or class that makes one.
+
+A module needs an example of its input to be exported: `example_input` of the module, or of the file.
 
 The file is run as `python mynet.py` would run it, but for its `if __name__ == "__main__":`. What lies beside it can be
 imported, by this file alone: another one's `blocks.py` is not this one's. What it prints goes to stderr, so that
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from workbench import files
 from workbench.errors import ModelError, WorkbenchError, meant, shown
@@ -21,6 +24,8 @@ SUFFIX = ".py"
 LARGEST_FILE = 4 * files.MB
 NAME = "_workbench_network_file"  # of the module, while the file runs: it hides nobody else's
 GIVEN = ("batch", "seed", "classes")  # parameters that a function can have
+EXAMPLE = "example_input"  # of a PyTorch module's input, (batch, …): its attribute, or the file's
+MODULE = "of a layers.Network, net.model(output) makes a Model; a torch.nn.Module is taken as it is"
 
 
 def split(reference: str | Path) -> tuple[Path, str] | None:
@@ -48,6 +53,8 @@ def maker(path: Path, name: str) -> Callable[..., Model]:
     value, where = members[name], f"{path}:{name}"
     if isinstance(value, Model):
         return lambda: value
+    if _is_module(value):
+        return lambda *, batch=1: _of_module(value, members, path, name, batch)
     if not callable(value):
         raise ModelError(f"{where} is {shown(value)}, neither a Model nor a function that returns one", _hint(value))
     takes = _parameters(value)
@@ -56,15 +63,42 @@ def maker(path: Path, name: str) -> Callable[..., Model]:
         raise ModelError(f"{where} takes {', '.join(missing)}, which nobody gives it", hint)
 
     def make(**how) -> Model:
+        batch, seed = how.get("batch", 1), how.get("seed", 0)
+        if torch := sys.modules.get("torch"):
+            torch.manual_seed(seed)
         with _in_file(path):
-            model = value(**how)
+            model = value(**{each: how[each] for each in how if each in takes})
+        if _is_module(model):
+            return _of_module(model, members, path, name, batch)
         if not isinstance(model, Model):
             raise ModelError(f"{where} returns {shown(model)}, no Model", _hint(model))
         return model
 
-    parameters = [takes[each].replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in GIVEN if each in takes]
+    own = {"batch", "seed"} if "torch" in sys.modules else set[str]()
+    parameters = [
+        inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY, default=takes[each].default if each in takes else None)
+        for each in GIVEN
+        if each in takes or each in own
+    ]
     vars(make)["__signature__"] = inspect.Signature(parameters)
     return make
+
+
+def _is_module(value: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def _of_module(module: Any, members: dict[str, object], path: Path, name: str, batch: int) -> Model:
+    from workbench.frontends.torch import from_torch  # loads PyTorch
+
+    example = getattr(module, EXAMPLE, None)
+    example = members.get(EXAMPLE) if example is None else example
+    if example is None:
+        raise ModelError(f"{path}:{name} is a PyTorch module; what its input looks like is not told",
+                         f"a line in {path.name} tells: {EXAMPLE} = torch.zeros(1, 3, 32, 32)")  # fmt: skip
+    with _in_file(path):
+        return from_torch(module, example, name=called(path, name), batch=batch)
 
 
 def _members(path: Path) -> dict[str, object]:
@@ -84,13 +118,13 @@ def _members(path: Path) -> dict[str, object]:
 
 def _only(path: Path, members: dict[str, object]) -> str:
     """The name of the one Model there, or of the one function of this file that can be called with nothing else."""
-    models = {id(value): name for name, value in members.items() if isinstance(value, Model)}
+    models = {id(value): name for name, value in members.items() if isinstance(value, Model) or _is_module(value)}
     names = list(models.values()) or _makers(members)
     if len(names) == 1:
         return names[0]
     problem = f"holds {len(names)} networks" if names else "holds no Model, and no function that could return one"
     raise ModelError(f"{path} {problem}", f"name one: {', '.join(f'{path}:{name}' for name in names[:9])}" if names else
-                     "of a layers.Network, net.model(output) makes a Model")  # fmt: skip
+                     MODULE)  # fmt: skip
 
 
 def _makers(members: dict[str, object]) -> list[str]:
@@ -100,11 +134,18 @@ def _makers(members: dict[str, object]) -> list[str]:
         needs = (each for each, taken in _parameters(value).items() if taken.default is taken.empty)
         return value.__module__ == NAME and set(needs) <= set(GIVEN)
 
-    return [name for name, value in members.items() if inspect.isfunction(value) and could(value)]
+    return [name for name, value in members.items() if (inspect.isfunction(value) or _makes_module(value)) and could(value)]
+
+
+def _makes_module(value: object) -> bool:
+    """Whether it is a class of PyTorch modules."""
+    torch = sys.modules.get("torch")
+    return torch is not None and inspect.isclass(value) and issubclass(value, torch.nn.Module)
 
 
 def _there_are(path: Path, members: dict[str, object]) -> str:
-    names = [name for name, value in members.items() if isinstance(value, Model)] + _makers(members)
+    names = [name for name, value in members.items() if isinstance(value, Model) or _is_module(value)]
+    names += _makers(members)
     return f"there are {', '.join(names[:20])}" if names else f"{path.name} holds no Model, and no function for one"
 
 

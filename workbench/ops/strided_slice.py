@@ -8,7 +8,7 @@ import numpy as np
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
 from workbench.ir.kernel import Footprint, Kernel, Reach, Refusal, Tile, along
-from workbench.ir.op import REQUIRED, Op, Sample, register
+from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._parameters import Shape, shaped
 
@@ -137,7 +137,7 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="strided_slice", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples,
     attrs={"begin": REQUIRED, "end": REQUIRED, "axis": REQUIRED}, keeps=True,
-    dtypes={0: ("float32", "int8")}, footprint=along(rows=by_rows, channels=by_channels),
+    dtypes={0: ("float32", "int8")}, int8=Int8Form("unchanged"), footprint=along(rows=by_rows, channels=by_channels),
     kernel=Kernel("strided_slice.h", {"float32": "strided_slice_f32", "int8": "strided_slice_s8"}, record=StridedSlice,
                   parameters=parameters, views=(0,), gives_view=True),
     instructions=(0, 0.2),

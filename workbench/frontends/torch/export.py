@@ -1,5 +1,6 @@
 """A PyTorch module as a graph of core ATen operators, for a batch of any size where the module allows that."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch.fx import Node
 from workbench.errors import ModelError, shown
 from workbench.frontends.torch.operators import WHOLE
 
-HINT = "python's own words stand above; torch.export.export(module, (example,)) tells more"
+HINT = "torch.export.export(module.eval(), (example,)) tells more"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def exported(module: torch.nn.Module, example: Any, name: str, batch: int | None
     if module.training:
         notes = (f"{name} was in training mode; it is taken in evaluation mode: no dropout, and the statistics that "
                  "its batch norms have",)  # fmt: skip
-    with in_evaluation(module), torch.no_grad():
+    with in_evaluation(module), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's words about itself
         many = torch.cat([x] * -(-2 // len(x)))[:2] if len(x) else x
         try:
             program = torch.export.export(module, (many,), dynamic_shapes=({0: Dim.AUTO},))
@@ -52,7 +54,7 @@ def exported(module: torch.nn.Module, example: Any, name: str, batch: int | None
         if symbol is None:
             x = x[:1].expand(batch, *x.shape[1:]).clone() if batch and len(x) else x
             program = _fixed(module, x, name)
-    return Exported(_decomposed(program), symbol, len(x), notes)
+        return Exported(_decomposed(program), symbol, len(x), notes)
 
 
 def of_program(program: ExportedProgram, name: str) -> Exported:
