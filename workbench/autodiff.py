@@ -26,6 +26,7 @@ from workbench.quantize import emit
 from workbench.quantize.bias_storage import with_deltas
 from workbench.quantize.units import units
 
+CONSTANT = ".constant"  # how the names end of what files store as constants
 SQUASHING = "sigmoid"  # the function that binary cross-entropy with logits undoes
 
 
@@ -244,11 +245,20 @@ def _clipped(
         return sums, {
             role: builder.scale(rate, factor, label=f"{labels.CLIP}{rate.name}") for role, rate in rates.items()
         }
+    storage = {name: _storage(builder, gradient) for name, gradient in sums.items()}
+    alone = {name for name, each in storage.items() if list(storage.values()).count(each) == 1}
     scaled = {
-        name: builder.scale(gradient, factor, label=f"{labels.CLIP}{name}", over=(gradient.name,))
+        name: builder.scale(gradient, factor, label=f"{labels.CLIP}{name}", over=(gradient.name,) * (name in alone))
         for name, gradient in sums.items()
     }
     return scaled, dict(rates)
+
+
+def _storage(builder: Builder, value: Value) -> str:
+    """Where a gradient lies: two parameters that are added to one image, of its shape, have one gradient."""
+    while (maker := builder.producer(value)) is not None and ops.get(maker.op).view:
+        value = builder.value(maker.operands[0])
+    return value.name
 
 
 def keep_parts_early(forward: Graph, graph: Graph) -> Graph:
@@ -295,7 +305,7 @@ def channel_axis(graph: Graph, weight: str) -> tuple[int, int]:
                 axes.add(op.part(*types, **node.attrs) if op.part and known else None)
     (axis, *others) = axes or {None}
     if axis is None or others:
-        raise PolicyError(f"{weight}: a part of it cannot be updated, only the whole")
+        raise PolicyError(f"{weight}: a part of it cannot be updated, only the whole", "a fraction of 1 updates it")
     return axis
 
 
@@ -330,13 +340,30 @@ def fed_targets(graph: Graph) -> tuple[str, ...]:
 
 
 def parameter_roles(graph: Graph) -> dict[str, str]:
-    """Parameter -> weight, bias or scale, as its first reader uses it."""
+    """Parameter -> weight, bias, scale or constant, as its first reader uses it."""
     roles: dict[str, str] = {}
     for node in graph.nodes:
-        for index, role in ops.get(node.op).parameters.items():
+        for index, told in ops.get(node.op).parameters.items():
             if index < len(node.operands) and node.operands[index] in graph.parameters:
-                roles.setdefault(node.operands[index], role)
-    return {name: roles.get(name, "weight") for name in graph.parameters}
+                name = node.operands[index]
+                roles.setdefault(name, role_of(told, name, graph.types[name]))
+    return {name: roles.get(name) or role_of("", name, graph.types[name]) for name in graph.parameters}
+
+
+def role_of(told: str, name: str, kind: TensorType) -> str:
+    """The role of a parameter whose reader's `Op.parameters` says `told` of it ("": nothing).
+
+    A factor is a weight; a term is a bias where it is called so, or is one number a channel and not called weight. Any
+    other is a weight: a position's embedding, say. What a frontend calls NAME.constant stays as it is.
+    """
+    if told not in ("factor", "term", ""):
+        return told
+    if name.endswith(CONSTANT):
+        return "constant"
+    if told == "factor" or name.endswith(".weight"):
+        return "weight"
+    one_a_channel = told == "term" and sum(size > 1 for size in kind.shape) <= 1
+    return "bias" if one_a_channel or name.endswith(".bias") else "weight"
 
 
 def _depends_on(graph: Graph, wanted: tuple[str, ...]) -> set[str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
+from workbench.autodiff import role_of
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.labels import AGAIN, GRADIENT, LOGITS, OF_PARAMETER
@@ -52,11 +53,12 @@ def _layers_of_parameters(nodes: Iterable[Node], graph: Graph) -> dict[str, str]
     layers: dict[str, str] = {}
     last = ""
     for node in nodes:
-        for index, role in sorted(ops.get(node.op).parameters.items()):
+        for index, told in sorted(ops.get(node.op).parameters.items()):
             name = node.operands[index] if index < len(node.operands) else ""
-            if role == "weight" and name in graph.parameters:
+            role = role_of(told, name, graph.types[name]) if name in graph.parameters else ""
+            if role == "weight":
                 last = layers.setdefault(name, name.removesuffix(".weight"))
-            elif role == "bias" and name in graph.parameters:
+            elif role == "bias":
                 layers.setdefault(name, last or name.removesuffix(".bias"))
     return layers
 

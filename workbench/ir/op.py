@@ -102,7 +102,7 @@ class Op:
     loss                         the loss that it computes, as an objective calls it: a scalar at which differentiation
                                  starts, so that its grads are called with dy=None, meaning 1; "": none
     parameters                   operand index -> "weight" or "bias", for policies; "scale" (of int8), "constant": never
-                                 updated
+                                 updated; "factor" or "term" of an elementwise operator: see autodiff.role_of
     delta                        the operand, behind all others, in which it takes the change of its int32 bias, stored
                                  as its attribute `wide` says (see ir/deltas); None: it takes none
     units(build, index, *operands, **attrs)

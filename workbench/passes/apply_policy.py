@@ -22,6 +22,8 @@ class Layer:
 def apply_policy(graph: Graph, policy: UpdatePolicy) -> Graph:
     """`graph` (forward) with the policy's parameters marked. Raises PolicyError for layers that are not there."""
     layers = weighted_layers(graph)
+    for which in (*(part.layers for part in policy.weights), *policy.biases):
+        _require_trainable(graph, which, policy)
     fraction: dict[str, float] = {}
     for part in policy.weights:
         for layer in chosen(layers, part.layers, policy):
@@ -34,6 +36,17 @@ def apply_policy(graph: Graph, policy: UpdatePolicy) -> Graph:
     if not wanted:
         raise PolicyError(f"{policy.where} updates nothing: the network has no such parameter")
     return graph.with_needs_grad(wanted)
+
+
+def _require_trainable(graph: Graph, which: str, policy: UpdatePolicy) -> None:
+    """Raise PolicyError for the name of a parameter, or of its layer, that no policy updates."""
+    frozen = {name: role for name, role in parameter_roles(graph).items() if role in FROZEN}
+    name = next((each for each in (which, f"{which}.weight") if each in frozen), None)
+    if name is None:
+        return
+    integers = frozen[name] == "constant" and graph.types[name].dtype != "float32"
+    hint = "its float32 network can train it" if integers else "a network's own constants and scales stay as they are"
+    raise PolicyError(f"{policy.where}: {name} is a {frozen[name]} of this network, which no policy updates", hint)
 
 
 def chosen(layers: list[Layer], which: str, policy: UpdatePolicy, term: str = "last") -> list[Layer]:
