@@ -12,7 +12,7 @@ weight under its own name, a constant as LABEL.constant, which no policy updates
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Any
 
@@ -110,14 +110,16 @@ class Emitter:
         if steps == x.steps:
             return stored
         for step, numbers in reversed(steps):  # read in two ways: one weight all the same
-            stored = (self.build.reshape(stored, newshape=numbers, label=label) if step == RESHAPED else
-                      self.build.transpose(stored, axes=tuple(int(at) for at in np.argsort(numbers)), label=label))  # fmt: skip
-        before = [numbers for step, numbers in x.steps if step == RESHAPED]
-        shapes = [*before[1:], x.shape]
-        for step, numbers in x.steps:
-            stored = (self.build.reshape(stored, newshape=shapes.pop(0), label=label) if step == RESHAPED else
-                      self.build.transpose(stored, axes=numbers, label=label))  # fmt: skip
+            stored = self._step(stored, step, numbers if step == RESHAPED else _inverse(numbers), label)
+        for at, (step, numbers) in enumerate(x.steps):
+            after = undone(x.array, x.steps[at + 1 :]).shape
+            stored = self._step(stored, step, after if step == RESHAPED else numbers, label)
         return stored
+
+    def _step(self, x: Value, step: str, numbers: Ints, label: str) -> Value:
+        if step == RESHAPED:
+            return self.build.reshape(x, newshape=numbers, label=label)
+        return self.build.transpose(x, axes=numbers, label=label)
 
     def _constant(self, array: np.ndarray, label: str) -> Value:
         name, count = f"{label}.constant", 1
@@ -265,9 +267,9 @@ class Emitter:
         else:
             outer = list(np.broadcast_shapes(tuple(outer_a), tuple(outer_b)))
             count = prod(outer)
-            a3, b3 = (self.reshape(self.repeated(x, (*outer, *shape_of(x)[-2:]), label), (count, *shape_of(x)[-2:]), label)
-                      for x in (a, b))  # fmt: skip
-            y = self.build.op("nn.batch_matmul", self.value(a3, label), self.value(b3, label), label=label)
+            both = [self.repeated(x, (*outer, *shape_of(x)[-2:]), label) for x in (a, b)]
+            a, b = (self.reshape(x, (count, *shape_of(x)[-2:]), label) for x in both)
+            y = self.build.op("nn.batch_matmul", self.value(a, label), self.value(b, label), label=label)
         shape = [*outer, m, n]
         for axis in drop:
             shape.pop(axis)
@@ -285,7 +287,7 @@ class Emitter:
 
     def batch_norm(self, x: Operand, gamma: Operand | None, beta: Operand | None, mean, var, epsilon: float,
                    label: str, fold: bool) -> Operand:  # fmt: skip
-        """In inference: with the statistics of the file. `fold`: into the layer that made x, which nothing else reads."""
+        """With the statistics of the file. `fold`: into the layer that made x, which nothing else reads."""
         scale = _array(gamma, len(mean), 1) / np.sqrt(np.asarray(var, np.float64) + epsilon)
         if fold and isinstance(x, Value) and x.name in self._layers and (scale != 0).all():
             w, b = self._layers[x.name]
@@ -294,16 +296,26 @@ class Emitter:
                 return folded
         along = (1, -1, *[1] * (len(shape_of(x)) - 2))
         x = self.of_two("subtract", x, np.reshape(mean, along), f"{label}.mean")
-        x = self.of_two("multiply", x, (1 / np.sqrt(np.asarray(var, np.float64) + epsilon)).reshape(along), f"{label}.var")
+        x = self.of_two(
+            "multiply", x, (1 / np.sqrt(np.asarray(var, np.float64) + epsilon)).reshape(along), f"{label}.var"
+        )
         return self._scaled(x, gamma, beta, along, label)
 
     def _shared(self, w: Weight, b: Weight | None) -> bool:
         """Whether another layer reads them too."""
-        return any(w is not other and w.name == other.name or (b and c and b is not c and b.name == c.name)
+        return any((w is not other and w.name == other.name) or (b and c and b is not c and b.name == c.name)
                    for other, c in self._layers.values())  # fmt: skip
 
-    def _into(self, x: Value, w: Weight, b: Weight | None, gamma, beta, mean, var, epsilon, scale, label) -> Value | None:
-        name = b.name if b is not None else beta.name if isinstance(beta, Weight) else f"{w.name.removesuffix('.weight')}.bias"
+    def _into(
+        self, x: Value, w: Weight, b: Weight | None, gamma, beta, mean, var, epsilon, scale, label
+    ) -> Value | None:
+        name = (
+            b.name
+            if b is not None
+            else beta.name
+            if isinstance(beta, Weight)
+            else f"{w.name.removesuffix('.weight')}.bias"
+        )
         if b is None and name in self.weights:
             return None
         bias = None if b is None else self.weights[b.name]
@@ -312,7 +324,9 @@ class Emitter:
                                          mean, var, epsilon)  # fmt: skip
         shift = _array(beta, size, 0) - np.asarray(mean, np.float64) * scale
         self.weights[w.name], self.weights[name] = weight, folded
-        self.folded[w.name] = Folded(w.name, name, scale, shift if b is not None else -np.asarray(mean) * scale, b is not None)
+        self.folded[w.name] = Folded(
+            w.name, name, scale, shift if b is not None else -np.asarray(mean) * scale, b is not None
+        )
         if b is not None:
             return x
         self.steps[name] = ()
@@ -337,7 +351,9 @@ class Emitter:
     def _normalized(self, x: Operand, axes: Ints, epsilon: float, label: str) -> Operand:
         centred = self.of_two("subtract", x, self.mean(x, axes, label, keep=True), f"{label}.centred")
         square = self.op("multiply", centred, centred, label=f"{label}.square")
-        inverse = self.op("nn.rsqrt", self.mean(square, axes, label, keep=True), epsilon=float(epsilon), label=f"{label}.rsqrt")
+        inverse = self.op(
+            "nn.rsqrt", self.mean(square, axes, label, keep=True), epsilon=float(epsilon), label=f"{label}.rsqrt"
+        )
         return self.of_two("multiply", centred, inverse, f"{label}.normalized")
 
     def _scaled(self, x: Operand, gamma: Operand | None, beta: Operand | None, shape: Ints, label: str) -> Operand:
@@ -362,12 +378,19 @@ class Emitter:
         rest = [size for at, size in enumerate(shape_of(x)) if at not in axes]
         return y if keep else self.reshape(y, rest, label)
 
-    def pool(self, kind: str, x: Operand, *, size: Ints, strides: Ints, pads: Pads, label: str, **attrs: Any) -> Operand:
+    def pool(
+        self, kind: str, x: Operand, *, size: Ints, strides: Ints, pads: Pads, label: str, **attrs: Any
+    ) -> Operand:
         """`kind`: max or avg; over one axis or two."""
         line = len(shape_of(x)) == 3
         if line:
             n, c, length = shape_of(x)
-            x, size, strides, pads = self.reshape(x, (n, c, 1, length), label), (1, *size), (1, *strides), [(0, 0), *pads]
+            x, size, strides, pads = (
+                self.reshape(x, (n, c, 1, length), label),
+                (1, *size),
+                (1, *strides),
+                [(0, 0), *pads],
+            )
         top_left, bottom_right = zip(*pads, strict=True)
         y = self.build.op(f"nn.{kind}_pool2d", self.value(x, label), pool_size=tuple(size), strides=tuple(strides),
                           padding=(*top_left, *bottom_right), label=label, **attrs)  # fmt: skip
@@ -381,8 +404,10 @@ class Emitter:
                 return self.mean(x, (2,), label, keep=True)
             return self.op("nn.global_avg_pool2d", x, label=label)
         if any(large % small for large, small in zip(from_size, size, strict=True)):
-            raise ModelError(f"an adaptive pooling of {tuple(from_size)} to {tuple(size)} has windows of different sizes, which "
-                             "is not supported", "sizes that divide those of the input give windows of one size")  # fmt: skip
+            raise ModelError(
+                f"an adaptive pooling of {tuple(from_size)} to {tuple(size)} has windows of different sizes, which is not "
+                "supported", "sizes that divide those of the input give windows of one size",
+            )  # fmt: skip
         window = tuple(large // small for large, small in zip(from_size, size, strict=True))
         return self.pool("avg", x, size=window, strides=window, pads=[(0, 0)] * len(window), label=label)
 
@@ -393,7 +418,7 @@ class Emitter:
         y = self.op("nn.log_softmax" if log else "nn.softmax", self._ranked(self.transpose(x, order, label), label),
                     label=label)  # fmt: skip
         y = self.reshape(y, [shape_of(x)[at] for at in order], label)
-        return self.transpose(y, np.argsort(order), label)
+        return self.transpose(y, _inverse(order), label)
 
     def _ranked(self, x: Operand, label: str) -> Operand:
         return x if len(shape_of(x)) > 1 else self.reshape(x, (1, *shape_of(x)), label)
@@ -412,6 +437,10 @@ class Emitter:
 
 def shape_of(x: Operand) -> Ints:
     return tuple(x.shape) if isinstance(x, Value | Weight) else np.shape(x)
+
+
+def _inverse(axes: Sequence[int]) -> Ints:
+    return tuple(int(axis) for axis in np.argsort(axes))
 
 
 def _array(x: Operand | None, size: int, otherwise: float) -> np.ndarray:

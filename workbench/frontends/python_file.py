@@ -134,7 +134,9 @@ def _makers(members: dict[str, object]) -> list[str]:
         needs = (each for each, taken in _parameters(value).items() if taken.default is taken.empty)
         return value.__module__ == NAME and set(needs) <= set(GIVEN)
 
-    return [name for name, value in members.items() if (inspect.isfunction(value) or _makes_module(value)) and could(value)]
+    return [
+        name for name, value in members.items() if (inspect.isfunction(value) or _makes_module(value)) and could(value)
+    ]
 
 
 def _makes_module(value: object) -> bool:

@@ -118,6 +118,8 @@ class Op:
     instructions                 per multiply-accumulate, and per element: fitted to what was counted on a Cortex-M4
                                  (see study/instructions); UNMEASURED unless it was
     samples(rng)                 list of Sample
+    simpler(*types, **attrs)     the name and the attributes of a simpler operator that does the same to these operands,
+                                 or None
     footprint(tile, *types, **attrs)
                                  what it needs for a Tile of its result, a Footprint; or a Refusal
     """
@@ -155,6 +157,7 @@ class Op:
     macs: Callable[..., int] = lambda *_, **__: 0
     instructions: tuple[float, float] = UNMEASURED
     kernel: Kernel | None = None
+    simpler: Callable[..., tuple[str, Attrs] | None] | None = None
     footprint: Callable[..., Footprint | Refusal] = at_once
 
     def ranges(self, *operands: Range, **attrs: Any) -> tuple[Range, ...]:

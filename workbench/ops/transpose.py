@@ -5,7 +5,7 @@ import numpy as np
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
 from workbench.ir.kernel import Kernel
-from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, register
+from workbench.ir.op import REQUIRED, Attrs, Int8Form, Op, Sample, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._loops import Loops, loops, row_major
 
@@ -23,6 +23,12 @@ def evaluate(x: np.ndarray, *, axes: Ints) -> np.ndarray:
 
 def grad_x(build: Builder, dy: Value, x: Value, *, y: Values, axes: Ints) -> Value:
     return build.transpose(dy, axes=tuple(axes.index(axis) for axis in range(len(axes))))
+
+
+def simpler(x: TensorType, *, axes: Ints) -> tuple[str, Attrs] | None:
+    """A view, where only axes of one element change places."""
+    moved = [axis for axis in axes if x.shape[axis] > 1]
+    return None if moved != sorted(moved) else ("reshape", {"newshape": infer(x, axes=axes).shape})
 
 
 def reordered(shape: Ints, axes: Ints) -> Loops:
@@ -50,7 +56,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="transpose", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, attrs={"axes": REQUIRED},
-    dtypes={0: ("float32", "int8")}, int8=Int8Form("unchanged"),
+    dtypes={0: ("float32", "int8")}, int8=Int8Form("unchanged"), simpler=simpler,
     kernel=Kernel("transpose_f32.h", {"float32": "transpose_f32", "int8": "transpose_s8"}, record=Loops,
                   parameters=lambda x, *, axes: reordered(x.shape, axes)),
 ))  # fmt: skip

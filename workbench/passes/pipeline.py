@@ -28,6 +28,7 @@ from workbench.passes.later import Foreseen, Later
 from workbench.passes.order_search import order_search
 from workbench.passes.recompute import recompute
 from workbench.passes.regions import regions
+from workbench.passes.simplify import simplify
 from workbench.units import size
 
 Weights = Mapping[str, np.ndarray]
@@ -61,6 +62,7 @@ PASSES = {
         Pass(
             "fold-constants", fold_constants, "compute what depends on frozen parameters alone", SHARED, of_values=True
         ),
+        Pass("simplify", simplify, "a simpler operator where it does the same: a view for a transpose", SHARED),
         Pass("bit-masks", save_bit_masks, "save one bit an element where the backward needs no more", SHARED),
         Pass("fuse-activation", fuse_activation, "bias and activation inside their convolution or dense layer", SHARED),
         Pass("fuse-add", fuse_add, "let a gradient's sum begin at the one it would be added to", SHARED),

@@ -1,12 +1,12 @@
 """PyTorch modules as networks: `from_torch(module, example)`, `load("model.pt2")`.
 
-    module                         network
-    (N, C, H, W), OIHW             the same
-    parameters, by name            the same names; those of one storage are one weight
-    BatchNorm behind a layer       folded into it, else a scale and a shift with frozen statistics
-    Dropout                        nothing
-    softmax, sigmoid at the end    left out of `graph`, which ends at the logits; in `inference` it is there
-    requires_grad                  the policy as-given
+module                         network
+(N, C, H, W), OIHW             the same
+parameters, by name            the same names; those of one storage are one weight
+BatchNorm behind a layer       folded into it, else a scale and a shift with frozen statistics
+Dropout                        nothing
+softmax, sigmoid at the end    left out of `graph`, which ends at the logits; in `inference` it is there
+requires_grad                  the policy as-given
 """
 
 import operator
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.fx import Node
 
-from workbench.errors import GraphError, ModelError, ShapeError
+from workbench.errors import GraphError, ModelError, ShapeError, WorkbenchError
 from workbench.frontends import given
 from workbench.frontends.emitter import Emitter, Weight
 from workbench.frontends.model import Model
@@ -59,8 +59,8 @@ def load(path: str | Path, batch: int = 1) -> Model:
         raise ModelError(f"{path} is missing") from None
     except Exception as error:  # whatever a damaged archive makes of torch's reader
         first = (str(error).strip().splitlines() or [""])[0][:200]
-        raise ModelError(f"{path} is no exported PyTorch program: {type(error).__name__}: {first}",
-                         "torch.export.save(torch.export.export(module, (example,)), FILE) writes one") from None  # fmt: skip
+        hint = "torch.export.save(torch.export.export(module, (example,)), FILE) writes one"
+        raise ModelError(f"{path} is no exported PyTorch program: {type(error).__name__}: {first}", hint) from None
     found = of_program(program, path.name)
     model = _network(found, printable(path.stem), f"imported from {path.name}", None, True, path)
     return replace(_for_batch(model, found, batch), source=str(path))
@@ -82,8 +82,8 @@ def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path
     graph, inference = reading.emit.build.graph(output), None
     if found.symbol is not None:
         other = _Reading(found, name, fold, 2)
-        twice = other.emit.build.graph(other.read())
-        graph = _for_any_batch(graph, twice)
+        twice = other.read()
+        graph = _for_any_batch(graph, other.emit.build.graph(twice)) if twice else graph
     if reading.logits:
         logits, count = reading.logits
         inference = verify(without_dead_code(graph))
@@ -129,7 +129,7 @@ class _Reading:
             elif node.op == "call_function":
                 self.values[node] = self._called(node, number)
             else:
-                self.values[node] = self._stored(str(node.target), True)
+                self.values[node] = self._stored(str(node.target))
         return output
 
     def _declare(self) -> None:
@@ -139,20 +139,24 @@ class _Reading:
         if len(inputs) != 1:
             names = " and ".join(f'"{each}"' for each in signature.user_inputs[:4])
             self.obstacles.append(Obstacle(f" has {len(signature.user_inputs)} inputs, {names}; a network has one"))
-        stored: dict[int, str] = {}  # storage -> the name of the weight that it is
+        stored: dict[object, str] = {}  # storage -> the name of the weight that it is
         for node in program.graph.nodes:
             if node.op != "placeholder":
                 continue
             target = signature.inputs_to_parameters.get(node.name)
             if target is not None:
                 tensor = program.state_dict[target]
-                first = stored.setdefault((tensor.data_ptr(), tuple(tensor.shape)) if tensor.numel() else target, target)
+                first = stored.setdefault(
+                    (tensor.data_ptr(), tuple(tensor.shape)) if tensor.numel() else target, target
+                )
                 self.values[node] = Weight(first, tensor.detach().cpu().numpy().astype(np.float32))
             elif node in inputs:
                 shape = self._shape(node)
                 self.values[node] = self.emit.build.input("input0", shape)
             else:
-                target = signature.inputs_to_buffers.get(node.name) or signature.inputs_to_lifted_tensor_constants.get(node.name)
+                target = signature.inputs_to_buffers.get(node.name) or signature.inputs_to_lifted_tensor_constants.get(
+                    node.name
+                )
                 self.values[node] = self._stored(target, False)
 
     def _stored(self, target: str | None, parameter: bool) -> torch.Tensor:
@@ -177,7 +181,8 @@ class _Reading:
         if node.target is operator.getitem:
             return arguments[0][arguments[1]]
         if not _reads_values((arguments, how)):
-            return node.target(*arguments, **how)  # of constants alone
+            compute: Any = node.target
+            return compute(*arguments, **how)  # of constants alone
         kind = str(node.target).removeprefix("aten.")
         label, build = label_of(node), self.emit.build
         count = len(build.nodes)
@@ -196,7 +201,7 @@ class _Reading:
             self._obstacle(node, kind, number, ModelError(f"is not supported with these arguments ({error})"))
         return self._stand_in(call.shape)
 
-    def _obstacle(self, node: Node, kind: str, number: int, error: Exception) -> None:
+    def _obstacle(self, node: Node, kind: str, number: int, error: WorkbenchError) -> None:
         line = line_of(node)
         reason = error.message if error.message.startswith("is ") else f": {error.message}"
         where = f"{' ' if reason.startswith('is ') else ''}{reason}{f' ({line})' if line else ''}"
@@ -231,12 +236,13 @@ class _Reading:
             return False
         if kind == "sigmoid.default" and arguments[0].shape == self.emit.build.types[self.emit.build.inputs[0]].shape:
             return False
-        self.notes.append(f"the {ENDS[kind]} at the end is left to the loss: training begins at the logits, and predict "
-                          "gives it back")  # fmt: skip
+        self.notes.append(
+            f"the {ENDS[kind]} at the end is left to the loss: training begins at the logits, and predict gives it back"
+        )
         return True
 
     def _output(self, node: Node) -> Value | None:
-        results = node.args[0]
+        results: Any = node.args[0]
         if len(results) != 1:
             self.obstacles.append(Obstacle(f" has {len(results)} outputs; a network has one"))
             return None
@@ -270,5 +276,3 @@ def _plain(argument: Any) -> Any:
     if isinstance(argument, tuple | list):
         return type(argument)(map(_plain, argument))
     return {name: _plain(each) for name, each in argument.items()} if isinstance(argument, dict) else argument
-
-

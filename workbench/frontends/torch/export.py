@@ -29,7 +29,7 @@ class Exported:
     def number(self, size: Any, batch: int) -> int:
         """A size, which may depend on the batch, as a number."""
         if isinstance(size, torch.SymInt):
-            return int(size.node.expr.subs({symbol: batch for symbol in size.node.expr.free_symbols}))
+            return int(size.node.expr.subs(dict.fromkeys(size.node.expr.free_symbols, batch)))
         return size
 
 
@@ -39,7 +39,7 @@ def exported(module: torch.nn.Module, example: Any, name: str, batch: int | None
     `example`: its input; the batch is made a dimension of any size, or, where the module fixes it, that of `example`.
     """
     x = one_input(example, name)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if module.training:
         notes = (f"{name} was in training mode; it is taken in evaluation mode: no dropout, and the statistics that "
                  "its batch norms have",)  # fmt: skip
@@ -77,7 +77,9 @@ def one_input(example: Any, name: str) -> torch.Tensor:
         raise ModelError(f"{name}: an example of its input is a tensor (batch, …); got {shown(example)}",
                          "torch.zeros(1, 3, 32, 32) is one of an image")  # fmt: skip
     if not (example.dtype.is_floating_point or example.dtype in (torch.int32, torch.int64)):
-        raise ModelError(f"{name}: its input is {str(example.dtype).removeprefix('torch.')}; numbers or indices are taken")
+        raise ModelError(
+            f"{name}: its input is {str(example.dtype).removeprefix('torch.')}; numbers or indices are taken"
+        )
     example = example.detach().cpu()
     return example.float() if example.dtype.is_floating_point else example
 

@@ -30,7 +30,9 @@ def conv(call: Call, x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
     require_rank(x, axes + 2)
     dilation = several(dilation, axes)
     if isinstance(padding, str):
-        total = [(k - 1) * d for k, d in zip(shape_of(w)[2:], dilation, strict=True)] if padding == "same" else [0] * axes
+        total = (
+            [(k - 1) * d for k, d in zip(shape_of(w)[2:], dilation, strict=True)] if padding == "same" else [0] * axes
+        )
         pads = [(each // 2, each - each // 2) for each in total]
     else:
         pads = [(each, each) for each in several(padding, axes)]
@@ -42,8 +44,10 @@ def conv_transpose(call: Call, x, w, b=None, stride=1, padding=0, output_padding
     axes = len(shape_of(w)) - 2
     require_rank(x, axes + 2)
     pads = [(each, each) for each in several(padding, axes)]
-    return call.emit.conv_transpose(x, w, b, strides=several(stride, axes), pads=pads, groups=groups, label=call.label,
-                                    dilation=several(dilation, axes), output_padding=several(output_padding, axes))  # fmt: skip
+    return call.emit.conv_transpose(
+        x, w, b, strides=several(stride, axes), pads=pads, groups=groups, label=call.label,
+        dilation=several(dilation, axes), output_padding=several(output_padding, axes),
+    )  # fmt: skip
 
 
 def linear(call: Call, x, w, b=None):
@@ -339,15 +343,20 @@ def several(value: int | Sequence[int], count: int) -> tuple[int, ...]:
 
 def require_rank(x: Operand, rank: int) -> None:
     if len(shape_of(x)) != rank:
-        raise ModelError(f"an input of shape {shape_of(x)} is not supported: {rank} axes are, the first of them the batch")
+        raise ModelError(
+            f"an input of shape {shape_of(x)} is not supported: {rank} axes are, the first of them the batch"
+        )
 
 
-WHOLE = """adaptive_avg_pool1d.default adaptive_avg_pool2d.default avg_pool1d.default avg_pool2d.default conv1d.default
-    conv1d.padding conv2d.default conv2d.padding conv_transpose1d.default conv_transpose2d.input dropout.default
-    elu.default group_norm.default hardsigmoid.default hardswish.default layer_norm.default linear.default
-    log_softmax.int matmul.default max_pool1d.default max_pool2d.default pad.default scaled_dot_product_attention.default
-    silu.default softmax.int softplus.default upsample_nearest2d.vec upsample_nearest2d.default embedding.default
-    """.split()
+WHOLE = frozenset((
+    "adaptive_avg_pool1d.default", "adaptive_avg_pool2d.default", "avg_pool1d.default", "avg_pool2d.default",
+    "conv1d.default", "conv1d.padding", "conv2d.default", "conv2d.padding", "conv_transpose1d.default",
+    "conv_transpose2d.input", "dropout.default", "elu.default", "embedding.default", "group_norm.default",
+    "hardsigmoid.default", "hardswish.default", "layer_norm.default", "linear.default", "log_softmax.int",
+    "matmul.default", "max_pool1d.default", "max_pool2d.default", "pad.default",
+    "scaled_dot_product_attention.default", "silu.default", "softmax.int", "softplus.default",
+    "upsample_nearest2d.default", "upsample_nearest2d.vec",
+))  # fmt: skip
 
 OPERATORS: dict[str, Convert] = {
     **dict.fromkeys(("adaptive_avg_pool1d.default", "adaptive_avg_pool2d.default", "_adaptive_avg_pool2d.default"),
