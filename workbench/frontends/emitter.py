@@ -136,7 +136,8 @@ class Emitter:
         if any(isinstance(x, Value | Weight) for x in operands):
             return self.build.op(name, *(self.value(x, label) for x in operands), label=label, **attrs)
         kind = ops.get(name)
-        return kind.evaluate(*(np.asarray(x, np.float32) for x in operands), **kind.complete(attrs))
+        (result,) = kind.evaluated(*(np.asarray(x, np.float32) for x in operands), **kind.complete(attrs))
+        return result
 
     # Movement
 
@@ -165,8 +166,9 @@ class Emitter:
         shape = x.shape
         if step == 1 and axis < 4:
             return self.build.strided_slice(x, begin=chosen.start, end=chosen.stop, axis=axis, label=label)
-        seen = self.reshape(x, (1, prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])), label)
-        cut = self.build.slice(seen, begin=(0, chosen.start, 0), size=(seen.shape[1], len(chosen), seen.shape[3]),
+        before, behind = prod(shape[:axis]), prod(shape[axis + 1 :])
+        seen = self.value(self.reshape(x, (1, before, shape[axis], behind), label), label)
+        cut = self.build.slice(seen, begin=(0, chosen.start, 0), size=(before, len(chosen), behind),
                                strides=(1, step, 1), label=label)  # fmt: skip
         return self.reshape(cut, (*shape[:axis], len(chosen), *shape[axis + 1 :]), label)
 
@@ -230,8 +232,8 @@ class Emitter:
         x, w = self.reshape(x, (n, c, 1, length), label), self.reshape(w, (o, i, 1, k), label)
         return x, w, (1, *strides), [(0, 0), *pads], (1, *dilation)
 
-    def _lined(self, y: Value, line: bool, label: str) -> Operand:
-        return self.reshape(y, (*y.shape[:2], y.shape[3]), label) if line else y
+    def _lined(self, y: Value, line: bool, label: str) -> Value:
+        return self.build.reshape(y, newshape=(*y.shape[:2], y.shape[3]), label=label) if line else y
 
     def _biased(self, y: Value, w: Operand, b: Operand | None, label: str) -> Operand:
         if b is not None:
@@ -405,8 +407,8 @@ class Emitter:
             return self.op("nn.global_avg_pool2d", x, label=label)
         if any(large % small for large, small in zip(from_size, size, strict=True)):
             raise ModelError(
-                f"an adaptive pooling of {tuple(from_size)} to {tuple(size)} has windows of different sizes, which is not "
-                "supported", "sizes that divide those of the input give windows of one size",
+                f"an adaptive pooling of {tuple(from_size)} to {tuple(size)} has windows of different sizes, which is "
+                "not supported", "sizes that divide those of the input give windows of one size",
             )  # fmt: skip
         window = tuple(large // small for large, small in zip(from_size, size, strict=True))
         return self.pool("avg", x, size=window, strides=window, pads=[(0, 0)] * len(window), label=label)

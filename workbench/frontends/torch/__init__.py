@@ -157,9 +157,9 @@ class _Reading:
                 target = signature.inputs_to_buffers.get(node.name) or signature.inputs_to_lifted_tensor_constants.get(
                     node.name
                 )
-                self.values[node] = self._stored(target, False)
+                self.values[node] = self._stored(target)
 
-    def _stored(self, target: str | None, parameter: bool) -> torch.Tensor:
+    def _stored(self, target: str) -> torch.Tensor:
         program = self.found.program
         tensor = program.state_dict.get(target)
         return program.constants[target] if tensor is None else tensor
