@@ -1,4 +1,10 @@
-"""Text that a terminal only shows: names from files must not move its cursor, colour it or turn it round."""
+"""Text that a terminal only shows, or a file system: names from files must not move a cursor, colour it or turn it
+round, nor lead out of a folder."""
+
+import re
+from hashlib import sha256
+
+LONGEST_PART = 100  # bytes of a part of a folder's name
 
 
 def printable(text: str) -> str:
@@ -9,6 +15,17 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def as_part(text: str) -> str:
+    """`text` as a part of a folder's name. Where it says more than the name can, the beginning of its digest follows.
+
+    'bias-only+head' -> 'bias-only_head', '*.bias' -> '_.bias-d5710d'
+    """
+    name = "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
+    short = name.encode()[:LONGEST_PART].decode(errors="ignore")
+    told = short == name and not re.search(r"[^\w.\-+:/ ]", text)
+    return name if told else f"{short}-{sha256(text.encode()).hexdigest()[:6]}"
 
 
 def printable_lines(text: str) -> str:

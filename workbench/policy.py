@@ -3,12 +3,14 @@
 Data only; passes/apply_policy resolves it against a network. A policy is a text of terms joined by +, or a file:
 
     full  bias-only  bias-only+head  last-2  biases-3+conv2:0.25+fc1  bias-only+conv2:0.5+largest  sparse.toml
+    blocks.3.*  *.bias+fc2  conv*.weight:0.5            whole names, as a shell matches them, of layers and parameters
 
     biases = "last-6"                  # or "all", a list of layers, "none": the default      (sparse.toml)
     channels = "largest"               # which channels of a part; "first" unless told
     [weights]                          # layer = fraction of its input channels; its bias is not meant
     conv2 = 0.25
     fc1 = 1
+    "blocks.3.*" = 0.5
 """
 
 import json
@@ -24,9 +26,10 @@ from workbench.options import Optimizer
 from workbench.plain import printable
 
 HELP = (
-    "terms are full, bias-only, biases-N, last-K, head, LAYER, LAYER:FRACTION, largest, joined by +; "
+    "terms are full, bias-only, biases-N, last-K, head, LAYER, LAYER:FRACTION, *.bias, largest, joined by +; "
     "or a .toml or .json file"
 )
+GLOB = re.compile(r"[*?[]")  # what makes a name one that matches many
 TERMS = ("full", "bias-only", "head", "largest", "last-1", "biases-1")  # that any network understands
 CHANNELS = ("first", "largest")
 LARGEST_FILE = 64 << 10  # bytes of a policy file
@@ -41,8 +44,8 @@ RESERVED = r"full|all|none|head|largest|bias-only|(last|biases)-\d+|-?\d+"  # wh
 class Part:
     """Weights of `layers`, and of each the `fraction` of its input channels that is updated.
 
-    `layers`: all, last-N, head, the name of a layer or of one parameter, or a layer's number in forward order (from 0;
-    negative from the end).
+    `layers`: all, last-N, head, the name of a layer or of one parameter, a glob of either (conv*, *.weight), or a
+    layer's number in forward order (from 0; negative from the end).
     """
 
     layers: str
@@ -132,7 +135,8 @@ def _part(term: str, text: str) -> Part:
         return Part("all")
     layers, colon, fraction = term.partition(":")
     slip = re.fullmatch(r"(last|biases|bias)-.*", layers) and not re.fullmatch(r"last-[1-9]\d*", layers)
-    if slip or not re.fullmatch(r"-?[\w.\-/]+", layers):
+    letters = r"[\w.\-/*?[\]!]+" if GLOB.search(layers) else r"-?[\w.\-/]+"
+    if not re.fullmatch(letters, layers) or (slip and not GLOB.search(layers)):
         raise PolicyError(f"no policy is called {text!r}", f"{meant(layers, TERMS)}{HELP}")
     return Part(layers, _fraction(fraction, f"policy {text}, {layers}") if colon else 1.0)
 

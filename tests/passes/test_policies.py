@@ -17,7 +17,7 @@ from workbench.ir.interpret import interpret
 from workbench.ir.liveness import liveness
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.pipeline import run_schedule
-from workbench.policy import Optimizer, Part, parse_policies, parse_policy
+from workbench.policy import Optimizer, Part, UpdatePolicy, parse_policies, parse_policy
 
 LENET = frontends.load("lenet").graph
 
@@ -42,6 +42,60 @@ def marked(graph: Graph, policy: str) -> dict:
 )
 def test_what_a_policy_marks(policy, expected):
     assert marked(LENET, policy) == dict.fromkeys(expected, True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("conv*", {"conv1.weight": True, "conv1.bias": True, "conv2.weight": True, "conv2.bias": True}),
+        ("*.bias", dict.fromkeys(["conv1.bias", "conv2.bias", "fc1.bias", "fc2.bias"], True)),
+        ("fc?.bias+conv[2-9]:0.25", {"conv2.weight": (1, 2), "conv2.bias": True, "fc1.bias": True, "fc2.bias": True}),
+        ("[!c]*.weight", {"fc1.weight": True, "fc2.weight": True}),
+        ("conv2*t:0.5", {"conv2.weight": (1, 4)}),
+        ("c*:0.5+*1.weight", {"conv1.weight": True, "conv2.weight": (1, 4), "fc1.weight": True,
+                              "conv1.bias": True, "conv2.bias": True}),
+    ],
+)  # fmt: skip
+def test_globs_match_whole_names_of_layers_and_of_parameters(policy, expected):
+    assert marked(LENET, policy) == {name: expected[name] for name in LENET.parameters if name in expected}
+
+
+def test_a_glob_of_names_with_dots():
+    graph = frontends.load("mobilenet").graph
+    assert set(marked(graph, "block1.*")) == {name for name in graph.parameters if name.startswith("block1.")}
+    assert set(marked(graph, "block*.depthwise.bias")) == {
+        name for name in graph.parameters if name.endswith(".depthwise.bias")
+    }
+
+
+def test_globs_in_a_file_and_in_python(tmp_path):
+    (tmp_path / "p.toml").write_text('biases = ["f*", "conv2.bias"]\n[weights]\n"conv*" = 0.5\n"*2.weight" = 0.25\n')
+    wanted = {"conv1.weight": True, "conv2.weight": (1, 4), "conv2.bias": True, "fc1.bias": True,
+              "fc2.weight": (1, 8), "fc2.bias": True}  # fmt: skip
+    assert marked(LENET, str(tmp_path / "p.toml")) == wanted
+    (tmp_path / "p.json").write_text(json.dumps({"biases": "f*", "weights": {"conv?": 1}}))
+    assert set(marked(LENET, str(tmp_path / "p.json"))) == {"conv1.weight", "conv2.weight", "fc1.bias", "fc2.bias"}
+    policy = UpdatePolicy("mine", (Part("*2", 0.5),), ("fc*",))
+    types = apply_policy(LENET, policy).types
+    assert (types["conv2.weight"].needs_grad, types["fc2.weight"].needs_grad) == ((1, 4), (1, 16))
+    assert [types[f"{name}.bias"].needs_grad for name in ("conv1", "fc1", "fc2")] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            '[weights]\n"Conv*" = 1',
+            "'Conv\\*' matches no layer and no parameter of the network, which has conv1, conv2",
+        ),
+        ('[weights]\n"*.bias" = 1', r"p.toml: \*.bias names biases alone.*\n  help: name them under biases"),
+        ('biases = "*.weight"', r"p.toml: \*.weight names weights alone\n  help: name them under \[weights\]"),
+    ],
+)
+def test_a_glob_that_a_file_misplaces(text, words, tmp_path):
+    (tmp_path / "p.toml").write_text(text)
+    with pytest.raises(PolicyError, match=words):
+        apply_policy(LENET, parse_policy(str(tmp_path / "p.toml")))
 
 
 def test_parts_of_weights():
@@ -98,6 +152,15 @@ def test_a_file_that_says_nothing_sensible(text, words, tmp_path):
         ("d.txt", r"d.txt: policy files end in .toml or .json"),
         ("", "no policy is called ''"),
         ("missing.toml", r"missing\.toml: No such file"),
+        (
+            "cnv*",
+            r"'cnv\*' matches no layer and no parameter .* has conv1, conv2, fc1, fc2\n  help: did you mean conv\d\?",
+        ),
+        ("conv*.bais", r"matches no layer and no parameter .*\n  help: did you mean conv[12].bias\?"),
+        ("*.bias:0.5", r"\*.bias names biases alone, which are updated as a whole\n  help: leave out the fraction"),
+        ("conv1.bias:0.5", "names biases alone, which are updated as a whole"),
+        ("conv* fc1", "no policy is called 'conv\\* fc1'"),
+        ("*:2", r"policy \*:2, \*: a fraction of channels is a number"),
     ],
 )
 def test_a_slip_is_told(policy, words):

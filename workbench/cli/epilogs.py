@@ -19,6 +19,9 @@ policies: what a step updates, in terms joined by +
                              N
   conv2, conv2:0.25          a layer and its bias; the same with a part of its
                              input channels
+  conv*, *.bias,             whole names as a shell matches them, of layers and
+  conv*.weight:0.5           of single parameters: * any letters, ? one, [12]
+                             one of these; quote them for the shell
   largest                    those channels by magnitude instead of the first
                              ones
   sparse-49kb, …             the published ones, for the networks that have them
@@ -30,7 +33,8 @@ policies: what a step updates, in terms joined by +
     channels = "largest"   # or "first" (the default)
     [weights]              # layer = part of its input channels
     conv2 = 0.25           # a layer can be "all", "head" or "last-2" too
-    head = 1"""
+    head = 1
+    "blocks.3.*" = 0.5"""
 
 SCHEDULES = """\
 schedules: when a step does what; all give the same weights, to the bit
