@@ -5,6 +5,7 @@ import re
 from hashlib import sha256
 
 LONGEST_PART = 100  # bytes of a part of a folder's name
+QUOTED = re.compile(r"""(?:^|[+,])\s*=("(?:[^"]|"")*"|'(?:[^']|'')*')""")  # a name in quotes, as policies write it
 
 
 def printable(text: str) -> str:
@@ -26,6 +27,17 @@ def as_part(text: str) -> str:
     short = name.encode()[:LONGEST_PART].decode(errors="ignore")
     told = short == name and not re.search(r"[^\w.\-+:/ ]", text)
     return name if told else f"{short}-{sha256(text.encode()).hexdigest()[:6]}"
+
+
+def parted(text: str, at: str) -> list[str]:
+    """The parts of `text` between the letters `at`; what stands in quotes behind a = is whole.
+
+    '="a+b":0.5+head' at '+' -> ['="a+b":0.5', 'head']
+    """
+    whole = [range(*found.span(1)) for found in QUOTED.finditer(text)]
+    cuts = [index for index, letter in enumerate(text) if letter == at and not any(index in each for each in whole)]
+    begins, ends = [0, *(cut + 1 for cut in cuts)], [*cuts, len(text)]
+    return [text[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 def printable_lines(text: str) -> str:

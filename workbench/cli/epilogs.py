@@ -22,6 +22,9 @@ policies: what a step updates, in terms joined by +
   conv*, *.bias,             whole names as a shell matches them, of layers and
   conv*.weight:0.5           of single parameters: * any letters, ? one, [12]
                              one of these; quote them for the shell
+  =head, =0:0.5, ="a+b"      the parameter, or else the layer, of exactly this
+                             name, be it a word of policies; in a file
+                             "=head" = 1, "a+b" = 1
   largest                    those channels by magnitude instead of the first
                              ones
   sparse-49kb, …             the published ones, for the networks that have them

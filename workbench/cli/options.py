@@ -354,7 +354,7 @@ def run_name(args, board: Board, schedule: str | None = None, label: str | None 
 
 def _policy_name(text: str) -> str:
     """The policy's name: a file states its own, any other text is its name."""
-    return policy.parse_policy(text).name if text.endswith(policy.FILES) else text
+    return policy.parse_policy(text).name if policy.is_file(text) else text
 
 
 def save_weights(path: Path, weights: dict[str, np.ndarray]) -> None:

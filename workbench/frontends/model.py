@@ -70,7 +70,7 @@ class Model:
 
     def _is_policy(self, term: str) -> bool:
         """Whether it means something to any network, or names a layer of this one."""
-        layer = any(parameter.startswith(f"{term}.") for parameter in self.graph.parameters)
+        layer = any(each == term or each.startswith(f"{term}.") for each in self.graph.parameters)
         return layer or re.fullmatch(RESERVED, term) is not None
 
     @property

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from workbench.autodiff import channel_axis, parameter_roles
 from workbench.errors import PolicyError, meant
 from workbench.ir.graph import Graph
-from workbench.policy import GLOB, HELP, TERMS, UpdatePolicy
+from workbench.policy import EXACT, GLOB, HELP, TERMS, UpdatePolicy, written
 
 FROZEN = ("scale", "constant")  # roles of parameters that no policy updates
 
@@ -66,7 +66,13 @@ def _chosen(network: _Network, which: str, policy: UpdatePolicy, term: str = "la
 
     `term` is how the policy writes last-N: biases-N where it means those alone.
     """
-    layers = list(network.layers)
+    layers, exact = list(network.layers), which.removeprefix(EXACT)
+    if exact != which:
+        parameters = [Layer("", layer.weights, layer.biases) for layer in layers]  # they come before layers
+        found = _fitting(parameters, lambda name: name == exact) or [each for each in layers if each.name == exact]
+        if not found:
+            raise _unknown(network, exact, policy, exactly=True)
+        return found
     if which == "all":
         return layers
     if which == "head":
@@ -102,27 +108,34 @@ def _fitting(layers: Sequence[Layer], fits: Callable[[str], bool]) -> list[Layer
     return [layer for layer in parts if layer.weights or layer.biases]
 
 
-def _unknown(network: _Network, which: str, policy: UpdatePolicy) -> PolicyError:
+def _unknown(network: _Network, which: str, policy: UpdatePolicy, exactly: bool = False) -> PolicyError:
     """What is wrong with a name that no layer and no parameter has that can be updated."""
-    frozen = [name for name in network.frozen if fnmatchcase(name, which) or fnmatchcase(name, f"{which}.weight")]
+    glob = not exactly and GLOB.search(which)
+    meant_names = (which, f"{which}.weight")
+    frozen = [name for name in network.frozen
+              if name in meant_names or (glob and any(fnmatchcase(name, each) for each in meant_names))]  # fmt: skip
     if frozen:
         integers = network.frozen[frozen[0]] == "constant" and network.graph.types[frozen[0]].dtype != "float32"
         hint = "its float32 network can train it" if integers else "a network's own constants and scales stay"
         return PolicyError(f"{policy.where}: {frozen[0]} is a {network.frozen[frozen[0]]} of this network, which no "
                            "policy updates", hint)  # fmt: skip
     counts = range(1, len(network.layers) + 1)
-    has = ", ".join(layer.name for layer in network.layers)
-    if GLOB.search(which):
-        hint = f"{meant(which, network.names)}* stands for any letters, dots too: conv*, *.bias, blocks.3.*"
+    names = [written(name, bool(policy.file)) for name in network.names]
+    has = ", ".join(names[: len(network.layers)])
+    if exactly:
+        return PolicyError(f"{policy.where}: no layer and no parameter of the network is called {which!r}; it has "
+                           f"{has}", meant(which, names).strip() or None)  # fmt: skip
+    if glob:
+        hint = f"{meant(which, names)}* stands for any letters, dots too: conv*, *.bias, blocks.3.*"
         return PolicyError(f"{policy.where}: {which!r} matches no layer and no parameter of the network, which has "
                            f"{has}", hint)  # fmt: skip
     if policy.file:
-        hint = f"{meant(which, [*network.names, *(f'last-{k}' for k in counts)])}it has {has}"
+        hint = f"{meant(which, [*names, *(f'last-{k}' for k in counts)])}it has {has}"
         return PolicyError(f"{policy.file}: {which!r} is no layer of the network", hint)
     terms = [*TERMS, *(f"{term}-{k}" for term in ("last", "biases") for k in counts)]
     return PolicyError(
         f"{policy.where}: {which!r} is neither a policy nor a layer of the network, which has {has}",
-        f"{meant(which, [*terms, *network.names])}{HELP}",
+        f"{meant(which, [*terms, *names])}{HELP}",
     )
 
 
