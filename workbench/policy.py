@@ -18,7 +18,7 @@ Data only; passes/apply_policy resolves it against a network. A policy is a text
 import json
 import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +39,8 @@ LONGEST = 200  # letters of a name
 KEYS = ("name", "biases", "channels", "weights")  # of a policy file
 FILES = (".toml", ".json")
 NO_FILES = (".txt", ".yaml", ".yml", ".ini", ".cfg", ".csv")  # taken for a policy file all the same
-RESERVED = (
-    r"full|all|none|head|largest|bias-only|(last|biases)-\d+|-?\d+"  # what is no name: a layer called so is =head
-)
+AS_GIVEN = "as-given"  # the policy of a network that says which parameters it trains
+RESERVED = r"full|as-given|all|none|head|largest|bias-only|(last|biases)-\d+|-?\d+"  # a layer called so is =head
 EXACT = "="  # before a name, whatever it is
 NAME = r"-?[\w.\-/]+"  # that a term can be, without quotes
 
@@ -89,6 +88,15 @@ class UpdatePolicy:
 
 
 PLAIN_SGD = Optimizer()
+
+
+def as_given(trained: Iterable[str]) -> UpdatePolicy:
+    """The policy of a network that says which parameters it trains: those of these names, weights and biases alike.
+
+    A frontend gives it to its Model: `policies={AS_GIVEN: as_given(names)}`.
+    """
+    names = tuple(dict.fromkeys(f"{EXACT}{name}" for name in trained))
+    return UpdatePolicy(AS_GIVEN, tuple(map(Part, names)), names)
 
 
 def require_short(layers: str) -> None:
@@ -159,6 +167,9 @@ def parse_policies(texts: Sequence[str], parse: Callable[[str], UpdatePolicy] = 
 def _part(term: str, text: str) -> Part:
     if term == "full":
         return Part("all")
+    if term == AS_GIVEN:
+        raise PolicyError(f"policy {text}: {AS_GIVEN} stands alone, for a network that says which parameters it trains",
+                          HELP)  # fmt: skip
     if term.startswith(EXACT):
         return _exact(term, text)
     layers, colon, fraction = term.partition(":")

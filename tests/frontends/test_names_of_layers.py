@@ -1,18 +1,23 @@
 """Files whose layers are called as words of policies are read; such layers train, and are meant by =NAME."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
+import pytest
 import small_mcu
 from tflite_files import TfliteFile
 
 from workbench import boards, session
+from workbench.errors import PolicyError
 from workbench.feeding import Training
 from workbench.frontends import load
 from workbench.frontends.layers import Network
+from workbench.frontends.loading import in_int8
 from workbench.passes.apply_policy import apply_policy, weighted_layers
-from workbench.policy import parse_policy
+from workbench.policy import AS_GIVEN, as_given, parse_policy
 from workbench.study.check import check
+from workbench.study.inspection import usual_policies
 
 WORDS = ("0", "full", "last-2", "-1", "head")
 
@@ -64,3 +69,20 @@ def test_a_step_of_such_layers(tmp_path):
     for policy in ("full", "+".join(f"={name}:0.5" for name in WORDS)):
         compiled = session.compile(model, parse_policy(policy))
         assert not check(session.build(compiled, boards.get("nrf52840"), tmp_path / policy[:4]), Training()).findings
+
+
+def test_what_a_network_says_that_it_trains():
+    """By name, beside the usual policies; a network that says nothing, or is quantized, has no such policy."""
+    net = Network("given", (1, 5))
+    silent = net.model(net.dense(net.relu(net.dense(net.input, "head", 4), "head"), "0", 3))
+    model = replace(silent, policies={AS_GIVEN: as_given(["head.bias", "0.weight"])})
+    assert updated(model, AS_GIVEN) == ["head.bias", "0.weight"]
+    compiled = session.compile(model, AS_GIVEN)
+    assert compiled.policy.name == AS_GIVEN
+    assert usual_policies(model) == ("full", "bias-only", AS_GIVEN, "last-1")
+    assert usual_policies(silent) == ("full", "bias-only", "last-1")
+    for asked, hint in ((silent, "terms are full"), (in_int8(model), "given, which it was made of, does")):
+        with pytest.raises(PolicyError, match=f"does not say which parameters it trains.*\n  help: {hint}"):
+            session.compile(asked, AS_GIVEN)
+    with pytest.raises(PolicyError, match="'haed' is neither a policy nor a layer of the network, which has =head, =0"):
+        session.compile(model, "haed")

@@ -18,7 +18,7 @@ from workbench.ir.interpret import interpret
 from workbench.ir.liveness import liveness
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.pipeline import run_schedule
-from workbench.policy import Optimizer, Part, UpdatePolicy, parse_policies, parse_policy, written
+from workbench.policy import Optimizer, Part, UpdatePolicy, as_given, parse_policies, parse_policy, written
 
 LENET = frontends.load("lenet").graph
 
@@ -135,6 +135,20 @@ def test_a_word_of_policies_as_a_name(policy, expected):
     graph = words_network()
     halves = {"0.weight": (1, 2), "head.weight": (1, 2)} if ":0.5" in policy else {}
     assert marked(graph, policy) == {name: halves.get(name, True) for name in expected}
+
+
+def test_what_a_network_trains_itself():
+    """Exactly these, whatever they are called and whichever layers they belong to."""
+    graph = words_network()
+    names = ["0.bias", "head.weight", "gain", "2.bias"]
+    policy = as_given(iter([*names, "gain"]))
+    assert policy.name == "as-given"
+    types = apply_policy(graph, policy).types
+    assert [name for name in graph.parameters if types[name].needs_grad] == names
+    with pytest.raises(PolicyError, match="policy as-given: no layer and no parameter of the network is called 'lost'"):
+        apply_policy(graph, as_given(["0.bias", "lost"]))
+    with pytest.raises(PolicyError, match="policy as-given updates nothing"):
+        apply_policy(graph, as_given([]))
 
 
 def test_a_word_of_policies_as_a_name_in_a_file(tmp_path):
@@ -255,6 +269,7 @@ def test_a_file_that_says_nothing_sensible(text, words, tmp_path):
         ("conv1.bias:0.5", "names biases alone, which are updated as a whole"),
         ("conv* fc1", "no policy is called 'conv\\* fc1'"),
         ("=", "policy =: = names nothing"),
+        ("as-given+head", "as-given stands alone, for a network that says which parameters it trains"),
         ('="conv1', 'policy ="conv1: ="conv1 names nothing'),
         (
             "=conv1:0:0.5",

@@ -28,6 +28,7 @@ policies: what a step updates, in terms joined by +
   largest                    those channels by magnitude instead of the first
                              ones
   sparse-49kb, …             the published ones, for the networks that have them
+  as-given                   what the network itself trains, where it says so
   FILE.toml, FILE.json       the same at length; biases are updated only if the
                              file names them:
 
