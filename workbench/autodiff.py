@@ -21,7 +21,7 @@ from workbench.ir.types import Ints, TensorType
 from workbench.ir.verify import verify
 from workbench.objective import BCE, CLASSIFY, INPUT, LABELS, VALUES, Objective
 from workbench.options import AUTO_BIASES
-from workbench.policy import PLAIN_SGD, Optimizer
+from workbench.policy import PLAIN_SGD, Optimizer, written
 from workbench.quantize import emit
 from workbench.quantize.bias_storage import with_deltas
 from workbench.quantize.units import units
@@ -305,7 +305,9 @@ def channel_axis(graph: Graph, weight: str) -> tuple[int, int]:
                 axes.add(op.part(*types, **node.attrs) if op.part and known else None)
     (axis, *others) = axes or {None}
     if axis is None or others:
-        raise PolicyError(f"{weight}: a part of it cannot be updated, only the whole", "a fraction of 1 updates it")
+        raise PolicyError(
+            f"{written(weight)}: a part of it cannot be updated, only the whole", "a fraction of 1 updates it"
+        )
     return axis
 
 

@@ -1,4 +1,11 @@
-"""Text that a terminal only shows: names from files must not move its cursor, colour it or turn it round."""
+"""Text that a terminal only shows, or a file system: names from files must not move a cursor, colour it or turn it
+round, nor lead out of a folder."""
+
+import re
+from hashlib import sha256
+
+LONGEST_PART = 100  # bytes of a part of a folder's name
+QUOTED = re.compile(r"""(?:^|[+,])\s*=("(?:[^"]|"")*"|'(?:[^']|'')*')""")  # a name in quotes, as policies write it
 
 
 def printable(text: str) -> str:
@@ -9,6 +16,28 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def as_part(text: str) -> str:
+    """`text` as a part of a folder's name. Where it says more than the name can, the beginning of its digest follows.
+
+    'bias-only+head' -> 'bias-only_head', '*.bias' -> '_.bias-d5710d'
+    """
+    name = "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
+    short = name.encode()[:LONGEST_PART].decode(errors="ignore")
+    told = short == name and not re.search(r"[^\w.\-+:/ ]", text)
+    return name if told else f"{short}-{sha256(text.encode()).hexdigest()[:6]}"
+
+
+def parted(text: str, at: str) -> list[str]:
+    """The parts of `text` between the letters `at`; what stands in quotes behind a = is whole.
+
+    '="a+b":0.5+head' at '+' -> ['="a+b":0.5', 'head']
+    """
+    whole = [range(*found.span(1)) for found in QUOTED.finditer(text)]
+    cuts = [index for index, letter in enumerate(text) if letter == at and not any(index in each for each in whole)]
+    begins, ends = [0, *(cut + 1 for cut in cuts)], [*cuts, len(text)]
+    return [text[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 def printable_lines(text: str) -> str:

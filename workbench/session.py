@@ -271,7 +271,7 @@ def _what_would_fit(compiled: Compiled, board: Board, sram: int) -> str:
     for option, change in [("", {}), ("--batch 1 ", single)][: 2 if single else 1]:
         smaller = _smaller_policies(compiled)
         fits = bisect_left(smaller, True, key=lambda name: needed(policy=name, **change) > board.sram_size)
-        others = ["last-1"] * (fits == 0) if compiled.model.policies else ["bias-only+head", "bias-only"]
+        others = ["last-1"] * (fits == 0) if compiled.model.published else ["bias-only+head", "bias-only"]
         for policy in smaller[:fits][-1:] + others:
             offer(f"{option}--policy {policy}", policy=policy, **change)
     return "; ".join(choices[:4]) or f"no smaller policy fits; --board {virtual_twin(board).name} has room"
@@ -284,7 +284,7 @@ def _has_smaller_batch(model: Model) -> bool:
 
 def _smaller_policies(compiled: Compiled) -> list[str]:
     """Policies that may need less, the smallest first: those published with the network, or last-1, last-2, …"""
-    own = list(compiled.model.policies)
+    own = list(compiled.model.published)
     if own:
         return own[: own.index(compiled.policy.name)] if compiled.policy.name in own else own
     return [f"last-{count}" for count in range(1, _last_layers(compiled))]

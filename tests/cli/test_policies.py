@@ -24,6 +24,19 @@ def test_one_policy_layer_by_layer(capsys, golden):
     golden("cli_policies_one.txt", out_of(capsys, "policies", "lenet", "--policy", policy, "--schedule", "vanilla"))
 
 
+def test_globs_and_exact_names(capsys, tmp_path, monkeypatch):
+    """The folder of a run is one folder, whatever its policy is called."""
+    monkeypatch.chdir(tmp_path)
+    found = json.loads(out_of(capsys, "policies", "mlp", "--policies", "*.bias,=fc3,bias-only", "--json"))
+    globbed, exact, biases = found["policies"]
+    assert globbed["updated"] == biases["updated"] == 64 + 32 + 10
+    assert (exact["policy"], exact["updated"]) == ("=fc3", 330)
+    for policy in ("*.bias", "=fc3+fc?.bias", '="fc3"'):
+        out_of(capsys, "run", "mlp", "--policy", policy, "--steps", "1")
+    folders = sorted(each.name for each in (tmp_path / "out").iterdir())
+    assert len(folders) == 3 and all(name.startswith("mlp-_") and name.endswith("-nrf52840") for name in folders)
+
+
 def test_policies_as_json(capsys):
     found = json.loads(out_of(capsys, "policies", "mlp", "--policies", "full,last-1", "--json"))
     full, last = found["policies"]
@@ -102,6 +115,9 @@ def test_what_a_policy_adds_and_changes(capsys):
     ("arguments", "words"),
     [
         (["policies", "mlp", "--policy", "fc9"], "'fc9' is neither a policy nor a layer"),
+        (["run", "mlp", "--policy", "as-given"], "mlp does not say which parameters it trains"),
+        (["run", "mlp", "--policy", "=fc9"], "no layer and no parameter of the network is called 'fc9'"),
+        (["policies", "mlp", "--policies", "full,fc*.bais"], "did you mean fc"),
         (["policies", "mlp", "--policies", ","], "--policies names nothing"),
         (["policies", "mlp", "--policy", ""], "no policy is called ''"),
         (["policies", "mlp", "--policies", "a/p.toml,b/p.toml"], "both called 'p'"),

@@ -8,6 +8,8 @@ from workbench.errors import GraphError, ModelError, ShapeError
 from workbench.feeding import Training
 from workbench.frontends.layers import Network
 from workbench.ir.interpret import interpret
+from workbench.passes.apply_policy import apply_policy
+from workbench.policy import parse_policy
 from workbench.study.check import check
 
 
@@ -103,12 +105,15 @@ def test_a_layer_that_is_refused_leaves_nothing_behind():
     assert set(net.weights) == {"conv.weight", "conv.bias"}
 
 
-@pytest.mark.parametrize("name", ["full", "all", "none", "head", "largest", "bias-only", "last-1", "biases-2", "-1"])
-def test_a_layer_is_not_called_as_a_term_of_policies(name):
+@pytest.mark.parametrize(
+    "name", ["full", "all", "none", "head", "largest", "bias-only", "last-1", "biases-2", "-1", "0"]
+)
+def test_a_layer_may_be_called_as_a_term_of_policies(name):
+    """A policy means it by a = before its name."""
     net = Network("named", (1, 8))
-    with pytest.raises(ModelError, match=f"no layer can be called '{name}'"):
-        net.dense(net.input, name, 4)
-    net.dense(net.input, f"{name}.fc", 4)
+    x = net.dense(net.dense(net.input, name, 4), f"{name}.fc", 4)
+    graph = apply_policy(net.model(x).graph, parse_policy(f"={name}"))
+    assert [each for each in graph.parameters if graph.types[each].needs_grad] == [f"{name}.weight", f"{name}.bias"]
 
 
 def test_slips_are_told():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from workbench import frontends
 from workbench.autodiff import training_step
+from workbench.cli.output import names
 from workbench.errors import PolicyError
 from workbench.frontends.layers import Network
 from workbench.ir.graph import Graph
@@ -17,7 +18,7 @@ from workbench.ir.interpret import interpret
 from workbench.ir.liveness import liveness
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.pipeline import run_schedule
-from workbench.policy import Optimizer, Part, parse_policies, parse_policy
+from workbench.policy import Optimizer, Part, UpdatePolicy, as_given, parse_policies, parse_policy, written
 
 LENET = frontends.load("lenet").graph
 
@@ -42,6 +43,167 @@ def marked(graph: Graph, policy: str) -> dict:
 )
 def test_what_a_policy_marks(policy, expected):
     assert marked(LENET, policy) == dict.fromkeys(expected, True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("conv*", {"conv1.weight": True, "conv1.bias": True, "conv2.weight": True, "conv2.bias": True}),
+        ("*.bias", dict.fromkeys(["conv1.bias", "conv2.bias", "fc1.bias", "fc2.bias"], True)),
+        ("fc?.bias+conv[2-9]:0.25", {"conv2.weight": (1, 2), "conv2.bias": True, "fc1.bias": True, "fc2.bias": True}),
+        ("[!c]*.weight", {"fc1.weight": True, "fc2.weight": True}),
+        ("conv2*t:0.5", {"conv2.weight": (1, 4)}),
+        ("c*:0.5+*1.weight", {"conv1.weight": True, "conv2.weight": (1, 4), "fc1.weight": True,
+                              "conv1.bias": True, "conv2.bias": True}),
+    ],
+)  # fmt: skip
+def test_globs_match_whole_names_of_layers_and_of_parameters(policy, expected):
+    assert marked(LENET, policy) == {name: expected[name] for name in LENET.parameters if name in expected}
+
+
+def test_a_glob_of_names_with_dots():
+    graph = frontends.load("mobilenet").graph
+    assert set(marked(graph, "block1.*")) == {name for name in graph.parameters if name.startswith("block1.")}
+    assert set(marked(graph, "block*.depthwise.bias")) == {
+        name for name in graph.parameters if name.endswith(".depthwise.bias")
+    }
+
+
+def test_globs_in_a_file_and_in_python(tmp_path):
+    (tmp_path / "p.toml").write_text('biases = ["f*", "conv2.bias"]\n[weights]\n"conv*" = 0.5\n"*2.weight" = 0.25\n')
+    wanted = {"conv1.weight": True, "conv2.weight": (1, 4), "conv2.bias": True, "fc1.bias": True,
+              "fc2.weight": (1, 8), "fc2.bias": True}  # fmt: skip
+    assert marked(LENET, str(tmp_path / "p.toml")) == wanted
+    (tmp_path / "p.json").write_text(json.dumps({"biases": "f*", "weights": {"conv?": 1}}))
+    assert set(marked(LENET, str(tmp_path / "p.json"))) == {"conv1.weight", "conv2.weight", "fc1.bias", "fc2.bias"}
+    policy = UpdatePolicy("mine", (Part("*2", 0.5),), ("fc*",))
+    types = apply_policy(LENET, policy).types
+    assert (types["conv2.weight"].needs_grad, types["fc2.weight"].needs_grad) == ((1, 4), (1, 16))
+    assert [types[f"{name}.bias"].needs_grad for name in ("conv1", "fc1", "fc2")] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            '[weights]\n"Conv*" = 1',
+            "'Conv\\*' matches no layer and no parameter of the network, which has conv1, conv2",
+        ),
+        ('[weights]\n"*.bias" = 1', r"p.toml: \*.bias names biases alone.*\n  help: name them under biases"),
+        ('biases = "*.weight"', r"p.toml: \*.weight names weights alone\n  help: name them under \[weights\]"),
+    ],
+)
+def test_a_glob_that_a_file_misplaces(text, words, tmp_path):
+    (tmp_path / "p.toml").write_text(text)
+    with pytest.raises(PolicyError, match=words):
+        apply_policy(LENET, parse_policy(str(tmp_path / "p.toml")))
+
+
+def words_network() -> Graph:
+    """Layers that are called as words of policies, and a parameter that is called as a layer is."""
+    net = Network("words", (1, 4))
+    x = net.input
+    for name in ("0", "head", "full", "last-2"):
+        x = net.dense(x, name, 4)
+    x = net.multiply(x, net.build.parameter("gain", (1, 4)), "gain")
+    x = net.add(x, net.build.parameter("level", (1, 4)), "level")
+    return net.build.graph(net.dense(x, "2", 3))
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("=head", ["head.weight", "head.bias"]),
+        ("head", ["2.weight", "2.bias"]),
+        ("=0:0.5+=full.weight", ["0.weight", "0.bias", "full.weight"]),
+        ("0", ["0.weight", "0.bias"]),
+        ("=2", ["2.weight", "2.bias"]),
+        ("2", ["full.weight", "full.bias"]),
+        (
+            "= last-2 + bias-only",
+            ["last-2.weight", "0.bias", "head.bias", "full.bias", "last-2.bias", "level", "2.bias"],
+        ),
+        ("gain", ["gain", "level"]),
+        ("=gain", ["gain"]),
+        ("=level", ["level"]),
+        ('="head"', ["head.weight", "head.bias"]),
+        ("='head':0.5+=gain", ["head.weight", "head.bias", "gain"]),
+        ("h?ad", ["head.weight", "head.bias"]),
+    ],
+)
+def test_a_word_of_policies_as_a_name(policy, expected):
+    graph = words_network()
+    halves = {"0.weight": (1, 2), "head.weight": (1, 2)} if ":0.5" in policy else {}
+    assert marked(graph, policy) == {name: halves.get(name, True) for name in expected}
+
+
+def test_what_a_network_trains_itself():
+    """Exactly these, whatever they are called and whichever layers they belong to."""
+    graph = words_network()
+    names = ["0.bias", "head.weight", "gain", "2.bias"]
+    policy = as_given(iter([*names, "gain"]))
+    assert policy.name == "as-given"
+    types = apply_policy(graph, policy).types
+    assert [name for name in graph.parameters if types[name].needs_grad] == names
+    with pytest.raises(PolicyError, match="policy as-given: no layer and no parameter of the network is called 'lost'"):
+        apply_policy(graph, as_given(["0.bias", "lost"]))
+    with pytest.raises(PolicyError, match="policy as-given updates nothing"):
+        apply_policy(graph, as_given([]))
+
+
+def test_a_word_of_policies_as_a_name_in_a_file(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text('biases = ["=0", "=level"]\n[weights]\n"=head" = 0.5\n"=gain" = 1\nhead = 1\n')
+    wanted = {"0.bias": True, "head.weight": (1, 2), "gain": True, "level": True, "2.weight": True}
+    assert marked(words_network(), str(path)) == wanted
+
+
+NAMES = [
+    "head",
+    "a+b",
+    "a b",
+    " a",
+    "a:0",
+    'say "a"',
+    "it's",
+    "*",
+    "[a]",
+    "=a",
+    "net.json",
+    "a,b",
+    "last-x",
+    "+",
+    '"',
+    "ä/ö",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_can_be_written(name):
+    """Alone, with a fraction, among others, and in a list of policies."""
+    term = written(name)
+    for text in (term, f"full+{term}", f"{term}+bias-only"):
+        assert Part(f"={name}") in parse_policy(text).weights or Part(name) in parse_policy(text).weights
+    (part,) = parse_policy(f"{term}:0.5").weights
+    assert (part.layers.removeprefix("=" * term.startswith("=")), part.fraction) == (name, 0.5)
+    assert names(f"full,{term},head+{term}", "--policies") == ["full", term, f"head+{term}"]
+
+
+def test_a_name_in_a_file_is_written_as_it_is(tmp_path):
+    path = tmp_path / "p.toml"
+    for name in NAMES:
+        path.write_text(f"[weights]\n{json.dumps(written(name, in_file=True), ensure_ascii=False)} = 1\n")
+        (part,) = parse_policy(str(path)).weights
+        assert part.layers in (name, f"={name}")
+
+
+def test_messages_write_such_names_so():
+    with pytest.raises(PolicyError) as caught:
+        apply_policy(words_network(), parse_policy("=haed"))
+    words = "no layer and no parameter of the network is called 'haed'; it has =0, =head, =full, =last-2, gain, =2"
+    assert str(caught.value) == f"policy =haed: {words}\n  help: did you mean =head?"
+    with pytest.raises(PolicyError, match="which has =0, =head, =full, =last-2, gain, =2\n"):
+        apply_policy(words_network(), parse_policy("nothing"))
 
 
 def test_parts_of_weights():
@@ -98,6 +260,24 @@ def test_a_file_that_says_nothing_sensible(text, words, tmp_path):
         ("d.txt", r"d.txt: policy files end in .toml or .json"),
         ("", "no policy is called ''"),
         ("missing.toml", r"missing\.toml: No such file"),
+        (
+            "cnv*",
+            r"'cnv\*' matches no layer and no parameter .* has conv1, conv2, fc1, fc2\n  help: did you mean conv\d\?",
+        ),
+        ("conv*.bais", r"matches no layer and no parameter .*\n  help: did you mean conv[12].bias\?"),
+        ("*.bias:0.5", r"\*.bias names biases alone, which are updated as a whole\n  help: leave out the fraction"),
+        ("conv1.bias:0.5", "names biases alone, which are updated as a whole"),
+        ("conv* fc1", "no policy is called 'conv\\* fc1'"),
+        ("=", "policy =: = names nothing"),
+        ("as-given+head", "as-given stands alone, for a network that says which parameters it trains"),
+        ('="conv1', 'policy ="conv1: ="conv1 names nothing'),
+        (
+            "=conv1:0:0.5",
+            r"=conv1: a fraction of channels .* got 0:0.5\n  help: 0.25 .*; a name with : stands in quotes",
+        ),
+        ("=conv", "no layer and no parameter of the network is called 'conv'; it has conv1"),
+        ("=conv*", "no layer and no parameter of the network is called 'conv\\*'; it has conv1"),
+        ("*:2", r"policy \*:2, \*: a fraction of channels is a number"),
     ],
 )
 def test_a_slip_is_told(policy, words):

@@ -19,9 +19,16 @@ policies: what a step updates, in terms joined by +
                              N
   conv2, conv2:0.25          a layer and its bias; the same with a part of its
                              input channels
+  conv*, *.bias,             whole names as a shell matches them, of layers and
+  conv*.weight:0.5           of single parameters: * any letters, ? one, [12]
+                             one of these; quote them for the shell
+  =head, =0:0.5, ="a+b"      the parameter, or else the layer, of exactly this
+                             name, be it a word of policies; in a file
+                             "=head" = 1, "a+b" = 1
   largest                    those channels by magnitude instead of the first
                              ones
   sparse-49kb, …             the published ones, for the networks that have them
+  as-given                   what the network itself trains, where it says so
   FILE.toml, FILE.json       the same at length; biases are updated only if the
                              file names them:
 
@@ -30,7 +37,8 @@ policies: what a step updates, in terms joined by +
     channels = "largest"   # or "first" (the default)
     [weights]              # layer = part of its input channels
     conv2 = 0.25           # a layer can be "all", "head" or "last-2" too
-    head = 1"""
+    head = 1
+    "blocks.3.*" = 0.5"""
 
 SCHEDULES = """\
 schedules: when a step does what; all give the same weights, to the bit

@@ -31,6 +31,7 @@ from workbench.options import (
     passes_for,
     rows_of,
 )
+from workbench.plain import as_part
 
 if TYPE_CHECKING:  # seconds to load
     from workbench.artifacts import Built, Compiled
@@ -342,7 +343,7 @@ def run_name(args, board: Board, schedule: str | None = None, label: str | None 
     """The folder under out/: 'lenet-full-nrf52840', and each choice that is not the default. `label` replaces the
     policy's name.
     """
-    parts = [called(args), label or _policy_name(args.policy), board.name]
+    parts = [called(args), label or as_part(_policy_name(args.policy)), board.name]
     parts += [schedule] if schedule and schedule != "optimized" else []
     words = [word.strip() for word in passes(args).split(",")]
     parts += [f"no_{word[1:]}" if word.startswith("-") else word for word in words if word]
@@ -353,7 +354,7 @@ def run_name(args, board: Board, schedule: str | None = None, label: str | None 
 
 def _policy_name(text: str) -> str:
     """The policy's name: a file states its own, any other text is its name."""
-    return policy.parse_policy(text).name if text.endswith(policy.FILES) else text
+    return policy.parse_policy(text).name if policy.is_file(text) else text
 
 
 def save_weights(path: Path, weights: dict[str, np.ndarray]) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
-from workbench.plain import printable_lines
+from workbench.plain import parted, printable_lines
 
 OUT = Path("out")
 
@@ -60,7 +60,7 @@ def safe_streams():
 
 def names(text: str, option: str) -> list[str]:
     """The names in `a,b`, each once. Raises WorkbenchError for an empty name."""
-    found = [name.strip() for name in text.split(",")]
+    found = [name.strip() for name in parted(text, ",")]
     if not all(found):
         what = "nothing" if not any(found) else f"nothing beside a comma: {text}"
         raise WorkbenchError(f"{option} names {what}", f"such as {option} {','.join(filter(None, found)) or 'A,B'}")

@@ -87,7 +87,8 @@ def _names(args, model) -> list[str]:
     if args.policies is not None:
         return names(args.policies, "--policies")
     count = len(weighted_layers(model.graph))
-    return ["full", "bias-only", "bias-only+head", *(model.policies or (f"last-{k}" for k in range(1, count)))]
+    last = () if model.published else (f"last-{k}" for k in range(1, count))
+    return ["full", "bias-only", "bias-only+head", *model.policies, *last]
 
 
 def _channels(part) -> str:

@@ -1,7 +1,6 @@
 """What a caller gives for a layer, as the layer takes it; what cannot be that is refused by the layer's name."""
 
 import operator
-import re
 from collections.abc import Iterable
 from math import isfinite, prod
 from numbers import Real
@@ -11,7 +10,6 @@ import numpy as np
 from workbench.errors import ModelError, ShapeError, shown
 from workbench.frontends.model import LARGEST_TENSOR
 from workbench.ir.verify import NAME, NAME_LENGTH
-from workbench.policy import RESERVED
 
 
 def whole(where: str, what: str, value, least: int = 1) -> int:
@@ -51,13 +49,6 @@ def label(name) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ModelError(f"a layer cannot be called {shown(name)}",
                          f"a name is up to {NAME_LENGTH} letters, digits, _ . - and /")  # fmt: skip
-    return name
-
-
-def unreserved(name) -> str:
-    """`label` of a layer that has parameters."""
-    if re.fullmatch(RESERVED, label(name)):
-        raise ModelError(f"no layer can be called {name!r}: policies mean something else by it")
     return name
 
 

@@ -313,7 +313,7 @@ class Network:
             raise
 
     def _weight(self, label: str, shape, scale: float = 1.0, fan_in: int | None = None) -> Value:
-        given.at_most(f"{given.unreserved(label)}.weight", shape)
+        given.at_most(f"{given.label(label)}.weight", shape)
         deviation = given.factor(label, "scale", scale) * sqrt(2 / (fan_in or prod(shape[1:])))
         values = self.rng.normal(size=shape) * deviation
         self._begin_with(f"{label}.weight", values.astype(np.float32))

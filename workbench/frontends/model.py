@@ -15,7 +15,7 @@ from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.verify import verify
 from workbench.objective import CROSS_ENTROPY, INPUT, LABELS, MSE, VALUES, Objective, objective
-from workbench.policy import HELP, RESERVED, TERMS, UpdatePolicy, parse_policy
+from workbench.policy import AS_GIVEN, HELP, RESERVED, TERMS, UpdatePolicy, parse_policy
 
 PLANNED_AT_ONCE = 60  # nodes up to which a display tells estimates too
 LARGEST_TENSOR = 1 << 24  # elements: as int8, all the SRAM that any board has
@@ -30,7 +30,8 @@ class Model:
     what the network is.
     `weights_from` names the file its weights were loaded from (GIVEN: no file; None: they are the network's own);
     `pretrained` tells how they were trained before this (None: not at all), as run.json has it (see
-    pretraining.pretrain). `policies` are the ones published with it, by name. `unquantized` is the float32
+    pretraining.pretrain). `policies` are the ones published with it, by name, and as-given (see
+    policy.as_given) where it says itself which parameters it trains. `unquantized` is the float32
     network that an int8 one was made of, as it was. `notes` are lines about how it was read that its user should know.
     `drawn` is the digest of the random weights that a float32 network was begun with (None: they came from elsewhere).
     """
@@ -64,14 +65,23 @@ class Model:
         if not isinstance(text, str):
             return parse_policy(text)
         own = self.policies.get(text)
-        if self.policies and own is None and re.fullmatch(r"[\w-]+", text) and not self._is_policy(text):
+        if text == AS_GIVEN and own is None:
+            whole = self.unquantized
+            hint = f"{whole.name}, which it was made of, does" if whole and AS_GIVEN in whole.policies else HELP
+            raise PolicyError(f"{self.name} does not say which parameters it trains: it has no policy {text}", hint)
+        if self.published and own is None and re.fullmatch(r"[\w-]+", text) and not self._is_policy(text):
             hint = f"{meant(text, [*self.policies, *TERMS])}its own are {', '.join(self.policies)}; {HELP}"
             raise PolicyError(f"{self.name} has no policy {text}", hint)
         return own or parse_policy(text)
 
+    @property
+    def published(self) -> tuple[str, ...]:
+        """The names of its own policies, but for the one of what it trains itself: the smallest first."""
+        return tuple(name for name in self.policies if name != AS_GIVEN)
+
     def _is_policy(self, term: str) -> bool:
         """Whether it means something to any network, or names a layer of this one."""
-        layer = any(parameter.startswith(f"{term}.") for parameter in self.graph.parameters)
+        layer = any(each == term or each.startswith(f"{term}.") for each in self.graph.parameters)
         return layer or re.fullmatch(RESERVED, term) is not None
 
     @property

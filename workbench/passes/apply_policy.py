@@ -1,11 +1,13 @@
 """Resolve an update policy against a network: set `needs_grad` on the parameters it updates, before autodiff runs."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from workbench.autodiff import channel_axis, parameter_roles
 from workbench.errors import PolicyError, meant
 from workbench.ir.graph import Graph
-from workbench.policy import HELP, TERMS, UpdatePolicy
+from workbench.policy import EXACT, GLOB, HELP, TERMS, UpdatePolicy, written
 
 FROZEN = ("scale", "constant")  # roles of parameters that no policy updates
 
@@ -19,41 +21,58 @@ class Layer:
     biases: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Network:
+    """What a policy can name: the layers, and the parameters that no policy updates, with their roles."""
+
+    graph: Graph
+    layers: Sequence[Layer]
+    frozen: Mapping[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        """Of layers, then of their parameters."""
+        own = [layer.name for layer in self.layers]
+        return own + [name for layer in self.layers for name in (*layer.weights, *layer.biases)]
+
+
 def apply_policy(graph: Graph, policy: UpdatePolicy) -> Graph:
     """`graph` (forward) with the policy's parameters marked. Raises PolicyError for layers that are not there."""
-    layers = weighted_layers(graph)
-    for which in (*(part.layers for part in policy.weights), *policy.biases):
-        _require_trainable(graph, which, policy)
+    frozen = {name: role for name, role in parameter_roles(graph).items() if role in FROZEN}
+    network = _Network(graph, weighted_layers(graph), frozen)
     fraction: dict[str, float] = {}
     for part in policy.weights:
-        for layer in chosen(layers, part.layers, policy):
+        layers = _chosen(network, part.layers, policy)
+        if not any(layer.weights for layer in layers) and (part.layers not in policy.biases or part.fraction < 1):
+            raise PolicyError(f"{policy.where}: {part.layers} names biases alone, which are updated as a whole",
+                              "name them under biases" if policy.file else "leave out the fraction")  # fmt: skip
+        for layer in layers:
             for name in layer.weights:
                 fraction[name] = max(fraction.get(name, 0), part.fraction)
     wanted = {name: _part(graph, name, share) for name, share in fraction.items()}
-    term = "last" if policy.file else "biases"
+    term, weights = "last" if policy.file else "biases", {part.layers for part in policy.weights}
     for which in policy.biases:
-        wanted |= {name: True for layer in chosen(layers, which, policy, term) for name in layer.biases}
+        layers = _chosen(network, which, policy, term)
+        if which not in weights and layers and not any(layer.biases or layer in network.layers for layer in layers):
+            raise PolicyError(f"{policy.where}: {which} names weights alone", "name them under [weights]")
+        wanted |= {name: True for layer in layers for name in layer.biases}
     if not wanted:
         raise PolicyError(f"{policy.where} updates nothing: the network has no such parameter")
     return graph.with_needs_grad(wanted)
 
 
-def _require_trainable(graph: Graph, which: str, policy: UpdatePolicy) -> None:
-    """Raise PolicyError for the name of a parameter, or of its layer, that no policy updates."""
-    frozen = {name: role for name, role in parameter_roles(graph).items() if role in FROZEN}
-    name = next((each for each in (which, f"{which}.weight") if each in frozen), None)
-    if name is None:
-        return
-    integers = frozen[name] == "constant" and graph.types[name].dtype != "float32"
-    hint = "its float32 network can train it" if integers else "a network's own constants and scales stay as they are"
-    raise PolicyError(f"{policy.where}: {name} is a {frozen[name]} of this network, which no policy updates", hint)
-
-
-def chosen(layers: list[Layer], which: str, policy: UpdatePolicy, term: str = "last") -> list[Layer]:
-    """The layers a policy means by all, last-N, head, a name or a number; by a parameter's name, that one alone.
+def _chosen(network: _Network, which: str, policy: UpdatePolicy, term: str = "last") -> list[Layer]:
+    """The layers a policy means by all, last-N, head, a number, a name or a glob; by a parameter's name, that alone.
 
     `term` is how the policy writes last-N: biases-N where it means those alone.
     """
+    layers, exact = list(network.layers), which.removeprefix(EXACT)
+    if exact != which:
+        parameters = [Layer("", layer.weights, layer.biases) for layer in layers]  # they come before layers
+        found = _fitting(parameters, lambda name: name == exact) or [each for each in layers if each.name == exact]
+        if not found:
+            raise _unknown(network, exact, policy, exactly=True)
+        return found
     if which == "all":
         return layers
     if which == "head":
@@ -70,22 +89,54 @@ def chosen(layers: list[Layer], which: str, policy: UpdatePolicy, term: str = "l
         if not -len(layers) <= int(which) < len(layers):
             raise PolicyError(f"{policy.where}: there is no layer {which}; the network has {len(layers)}, from 0")
         return [layers[int(which)]]
-    found = [layer for layer in layers if which == layer.name]
-    found += [Layer(layer.name, (which,), ()) for layer in layers if which in layer.weights]
-    found += [Layer(layer.name, (), (which,)) for layer in layers if which in layer.biases]
+    found = _fitting(layers, lambda name: name == which)
+    if not found and GLOB.search(which):
+        found = _fitting(layers, lambda name: fnmatchcase(name, which))
     if not found:
-        own, counts = [layer.name for layer in layers], range(1, len(layers) + 1)
-        own += [name for layer in layers for name in (*layer.weights, *layer.biases)]
-        names = ", ".join(layer.name for layer in layers)
-        if policy.file:
-            hint = f"{meant(which, [*own, *(f'last-{k}' for k in counts)])}it has {names}"
-            raise PolicyError(f"{policy.file}: {which!r} is no layer of the network", hint)
-        terms = [*TERMS, *(f"{term}-{k}" for term in ("last", "biases") for k in counts)]
-        raise PolicyError(
-            f"{policy.where}: {which!r} is neither a policy nor a layer of the network, which has {names}",
-            f"{meant(which, [*terms, *own])}{HELP}",
-        )
+        raise _unknown(network, which, policy)
     return found
+
+
+def _fitting(layers: Sequence[Layer], fits: Callable[[str], bool]) -> list[Layer]:
+    """The layers whose names fit, and of others the parameters whose names do."""
+    parts = [
+        layer
+        if fits(layer.name)
+        else replace(layer, weights=tuple(filter(fits, layer.weights)), biases=tuple(filter(fits, layer.biases)))
+        for layer in layers
+    ]
+    return [layer for layer in parts if layer.weights or layer.biases]
+
+
+def _unknown(network: _Network, which: str, policy: UpdatePolicy, exactly: bool = False) -> PolicyError:
+    """What is wrong with a name that no layer and no parameter has that can be updated."""
+    glob = not exactly and GLOB.search(which)
+    meant_names = (which, f"{which}.weight")
+    frozen = [name for name in network.frozen
+              if name in meant_names or (glob and any(fnmatchcase(name, each) for each in meant_names))]  # fmt: skip
+    if frozen:
+        integers = network.frozen[frozen[0]] == "constant" and network.graph.types[frozen[0]].dtype != "float32"
+        hint = "its float32 network can train it" if integers else "a network's own constants and scales stay"
+        return PolicyError(f"{policy.where}: {frozen[0]} is a {network.frozen[frozen[0]]} of this network, which no "
+                           "policy updates", hint)  # fmt: skip
+    counts = range(1, len(network.layers) + 1)
+    names = [written(name, bool(policy.file)) for name in network.names]
+    has = ", ".join(names[: len(network.layers)])
+    if exactly:
+        return PolicyError(f"{policy.where}: no layer and no parameter of the network is called {which!r}; it has "
+                           f"{has}", meant(which, names).strip() or None)  # fmt: skip
+    if glob:
+        hint = f"{meant(which, names)}* stands for any letters, dots too: conv*, *.bias, blocks.3.*"
+        return PolicyError(f"{policy.where}: {which!r} matches no layer and no parameter of the network, which has "
+                           f"{has}", hint)  # fmt: skip
+    if policy.file:
+        hint = f"{meant(which, [*names, *(f'last-{k}' for k in counts)])}it has {has}"
+        return PolicyError(f"{policy.file}: {which!r} is no layer of the network", hint)
+    terms = [*TERMS, *(f"{term}-{k}" for term in ("last", "biases") for k in counts)]
+    return PolicyError(
+        f"{policy.where}: {which!r} is neither a policy nor a layer of the network, which has {has}",
+        f"{meant(which, [*terms, *names])}{HELP}",
+    )
 
 
 def _part(graph: Graph, weight: str, fraction: float) -> bool | tuple[int, int]:

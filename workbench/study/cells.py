@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from workbench.artifacts import Image
 from workbench.codegen import Project
+from workbench.plain import as_part
 from workbench.report.seeds import as_object, standing
 from workbench.report.view import Run
 
@@ -30,7 +31,7 @@ class Cell:
     def folder(self) -> str:
         """'last-2-vanilla', 'last-2-vanilla/seed-1', safe as a folder's name."""
         passes = (f"no_{word[1:]}" if word.startswith("-") else word for word in self.passes.split(","))
-        text = "-".join(filter(None, (self.policy, self.schedule, *passes)))
+        text = "-".join(filter(None, (as_part(self.policy), self.schedule, *passes)))
         name = "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
         return "/".join(filter(None, (name, self._seed("-"))))
 

@@ -68,9 +68,9 @@ class Estimate:
 
 
 def usual_policies(model: Model) -> tuple[str, ...]:
-    """The policies to estimate where none are named: the network's own, or the last layers."""
-    count = len(weighted_layers(model.graph))
-    return ("full", "bias-only", *(model.policies or [f"last-{k}" for k in (1, 2) if k < count]))
+    """The policies to estimate where none are named: the network's own; the last layers where none are published."""
+    count, last = len(weighted_layers(model.graph)), () if model.published else (1, 2)
+    return ("full", "bias-only", *model.policies, *(f"last-{k}" for k in last if k < count))
 
 
 def trained_layers(
