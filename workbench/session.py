@@ -22,7 +22,8 @@ from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
 from workbench.errors import BudgetError, ModelError, PolicyError
 from workbench.feeding import Training, asked_options, objective_of
-from workbench.frontends import Model
+from workbench.frontends import Model, saving
+from workbench.frontends.origin import Origin
 from workbench.ir.graph import Graph
 from workbench.measure import too_large
 from workbench.objective import Objective
@@ -35,7 +36,7 @@ from workbench.plan.memory import plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.preparation import prepared, with_weights  # noqa: F401  with_weights: asked for here
 from workbench.rates import rates_of
-from workbench.record.folder import filling, place_of
+from workbench.record.folder import filling, place_of, write_at_once
 from workbench.report.view import Run
 from workbench.toolchain import built_here, install, make_image
 from workbench.training import Progress, train
@@ -46,10 +47,12 @@ from workbench.units import size
 class Result(Run):
     """A Run that can predict with its firmware. `weights`: at the end of the training. `elf`: the firmware (None: not
     kept). `files`: the C project's, by name, for the native twin (None: not kept, or not built on this machine).
+    `origin`: the file or module that the network came from (None: none, or the run was loaded).
     """
 
     elf: bytes | None = field(default=None, repr=False)
     files: Mapping[str, str] | None = field(default=None, repr=False)
+    origin: Origin | None = field(default=None, repr=False)
 
     def predict(self, x) -> np.ndarray:
         """Scores, float32 (n, classes) or (n, …) as the network gives them, of samples (n, …) as `data` took them.
@@ -59,6 +62,36 @@ class Result(Run):
         fit, RecordError where the firmware was not kept.
         """
         return prediction.predict_run(self, self.elf, x, files=self.files).scores
+
+    def state_dict(self) -> dict[str, Any]:
+        """The trained weights as what the network came from has them, under its own names.
+
+        Of a PyTorch module: torch tensors, every entry of its state dict, so that `module.load_state_dict` takes them.
+        A batch norm that was folded comes back as an equivalent one: what its layer's bias learned is in the layer's
+        bias, or, where it has none, in the norm's, or, where that has none either, in its mean. Of an .onnx or .tflite
+        file: arrays, the tensors that parameters were made of. Raises ModelError for a network of another origin.
+        """
+        return saving.state_dict_of(self._origin(), self.weights)
+
+    def model(self) -> Any:
+        """What the network came from with the trained weights: a copy of the PyTorch module, for a .pt2 file the
+        exported program, for an .onnx or .tflite file its bytes, but for the trained tensors the same.
+
+        The module that was given is left as it was, and the copy has its weights from when it was imported.
+        """
+        return saving.model_of(self._origin(), self.weights)
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write the trained weights; the ending says how: .npz, or .pt, .pt2, .onnx or .tflite, as the network came."""
+        origin, name = self.origin, self.meta["model"]
+        write = saving.writer(path, name, origin, origin.changed(self.weights) if origin else ())
+        write_at_once(path, write(self.weights))
+
+    def _origin(self) -> Origin:
+        if self.origin is None:
+            raise ModelError(f"{self.meta['model']} is not known to come from a module or file",
+                             "`weights` holds arrays by the network's own names")  # fmt: skip
+        return self.origin
 
     def save(self, folder: str | Path) -> None:
         """As Run.save; with the ELF, so that the saved run can predict."""
@@ -196,7 +229,8 @@ def run(
     )  # fmt: skip
     compiled = compile(model, policy, schedule, optimizer, passes, objective_of(model, training))
     built = build(compiled, board, folder, virtual)
-    return Result(**vars(train(built, training, progress)[0]), elf=built.image.content, files=built.project.files)
+    return Result(**vars(train(built, training, progress)[0]), elf=built.image.content, files=built.project.files,
+                  origin=model.origin)  # fmt: skip
 
 
 def _require_step(network: Model, policy: str | UpdatePolicy, optimizer: Optimizer) -> None:

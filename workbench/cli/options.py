@@ -37,7 +37,6 @@ if TYPE_CHECKING:  # seconds to load
     from workbench.artifacts import Built, Compiled
     from workbench.feeding import Training
     from workbench.frontends import Model
-    from workbench.ir.graph import Graph
 
 # options of a single command: where it writes, how long it runs. Another verb for the same training leaves them out
 OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace", "engine")
@@ -93,9 +92,10 @@ def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weight
     add_data(parser)
     parser.add_argument("--pretrain", metavar="D", help="first train on this data, on the host: --data adapts it")
     add(parser, "rates", "training", "engine", trace=trace)
-    parser.add_argument("--load-weights", metavar="FILE", help="start from the weights in an .npz")
+    parser.add_argument("--load-weights", metavar="FILE", help="start from the weights in an .npz, or a module's .pt")
     if weights_out:
-        parser.add_argument("--save-weights", metavar="FILE", help="write the trained weights to an .npz")
+        help_text = "write the trained weights to an .npz, or to a .pt, .pt2, .onnx or .tflite, as the network came"
+        parser.add_argument("--save-weights", metavar="FILE", help=help_text)
 
 
 def add_seeds(parser: argparse.ArgumentParser, what: str) -> None:
@@ -146,7 +146,7 @@ def model(args) -> "Model":
         return network
     from workbench import session  # seconds to load: a misspelt name should not wait for it
 
-    return session.with_weights(network, read_weights(path, network.graph), path)
+    return session.with_weights(network, read_weights(path, network), path)
 
 
 def networks(args, network: "Model") -> "Mapping[int, Model] | None":
@@ -324,18 +324,24 @@ def asked(args, add_arguments: Callable[[argparse.ArgumentParser], None], withou
     return words
 
 
-def read_weights(path: str, graph: "Graph") -> dict[str, np.ndarray]:
-    """The arrays that an .npz holds for the parameters of `graph`. Raises ModelError where it is missing, truncated or
-    holds anything else.
+def read_weights(path: str, network: "Model") -> dict[str, np.ndarray]:
+    """The arrays that an .npz, or a state dict, holds for the parameters of a network. Raises ModelError where it is
+    missing, truncated or holds anything else.
     """
+    graph = network.graph
     try:
+        if Path(path).suffix.lower() in (".pt", ".pth"):
+            from workbench.frontends import saving
+
+            return saving.read_state(path, network)
         return files.read_arrays(path, {name: graph.types[name].elements for name in graph.parameters})
     except FileNotFoundError:
         raise ModelError(f"{path} is missing", "--save-weights writes such a file") from None
     except (OSError, ValueError) as error:
         words = getattr(error, "strerror", None) or error
+        kind = Path(path).suffix.lower() if Path(path).suffix.lower() in (".pt", ".pth") else ".npz"
         raise ModelError(
-            f"{path} is not a whole .npz of weights: {words}", "--save-weights writes such a file"
+            f"{path} is not a whole {kind} of weights: {words}", "--save-weights writes such a file"
         ) from None
 
 
@@ -357,8 +363,22 @@ def _policy_name(text: str) -> str:
     return policy.parse_policy(text).name if policy.is_file(text) else text
 
 
-def save_weights(path: Path, weights: dict[str, np.ndarray]) -> None:
-    """Write an .npz under exactly this name, at once."""
+def weights_writer(args, network: "Model") -> "Callable[[Mapping[str, np.ndarray]], bytes]":
+    """What makes the content of --save-weights. Raises ModelError, before the training, for what cannot be written."""
+    from workbench.frontends import saving
+    from workbench.passes.apply_policy import apply_policy
+
+    origin = network.origin
+    marked = apply_policy(network.graph, network.policy(args.policy))
+    updated = {name for name in marked.parameters if marked.types[name].needs_grad or args.pretrain}
+    updated.update(origin.changed(network.weights) if origin else ())
+    return saving.writer(
+        args.save_weights, called(args), origin, [name for name in marked.parameters if name in updated]
+    )
+
+
+def save_weights(path: Path, weights: Mapping[str, np.ndarray], write: Callable[..., bytes] = files.packed) -> None:
+    """Write them under exactly this name, at once; `write`: as what (see weights_writer)."""
     from workbench.record.folder import write_at_once
 
-    write_at_once(path, files.packed(weights))
+    write_at_once(path, write(weights))

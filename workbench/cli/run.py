@@ -39,6 +39,7 @@ def execute(args) -> int:
         raise WorkbenchError("--jobs is for several seeds: one run takes one process", "--seeds N, or leave it out")
     board = options.board(args)
     model = options.check(args)
+    write = options.weights_writer(args, model) if args.save_weights else None
     folder = output_folder(args.output, options.run_name(args, board, args.schedule), args.force)
     weights_file = output_file(args.save_weights, args.force) if args.save_weights else None
     from workbench.record.folder import filling
@@ -47,8 +48,8 @@ def execute(args) -> int:
         model = options.pretrained(args, model)
         run, weights = train_once(args, model, board, args.schedule, new, interrupted=interrupted)
         refusal = _refusal(args, weights)
-        if weights_file and not refusal:
-            options.save_weights(weights_file, weights)
+        if weights_file and write and not refusal:
+            options.save_weights(weights_file, weights, write)
             run.meta["artifacts"]["weights"] = str(weights_file)
         run.save(new)
     code = tell(args, run, folder)

@@ -25,6 +25,7 @@ from workbench.ir.build import Builder, Value
 from workbench.ir.types import Ints
 
 RESHAPED, TRANSPOSED = "reshape", "transpose"
+Step = tuple[str, Ints]
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,23 @@ def undone(array: np.ndarray, steps: Sequence[tuple[str, Ints]]) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
+def done(array: np.ndarray, steps: Sequence[Step], shape: Ints) -> np.ndarray:
+    """What these steps, which end in `shape`, make of the stored `array`."""
+    shapes = []  # that each step leads to, the last one first
+    for step, numbers in reversed(steps):
+        shapes.append(shape)
+        shape = numbers if step == RESHAPED else tuple(shape[axis] for axis in np.argsort(numbers))
+    for (step, numbers), to in zip(steps, reversed(shapes), strict=True):
+        array = array.reshape(to) if step == RESHAPED else array.transpose(numbers)
+    return np.ascontiguousarray(array)
+
+
 @dataclass(frozen=True)
 class Folded:
     """A batch norm that went into the layer before it: weight and bias as stored, and what each channel was scaled by.
 
-    The bias of the graph stands for `bias`, one of the layer's own, or, where that has none, for the norm's shift.
+    The bias of the graph stands for `bias`, one of the layer's own, or, where that has none, for the norm's shift; where
+    that is missing too, for its mean, `mean`.
     """
 
     weight: str
@@ -72,12 +85,20 @@ class Folded:
     scale: np.ndarray
     shift: np.ndarray  # what the bias of the graph had added to it, behind the scale
     own_bias: bool
+    mean: str = ""
 
     def unfolded(self, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weight and bias as the file has them, of those that were trained."""
         scale = self.scale.reshape(-1, *[1] * (weight.ndim - 1))
-        plain = (bias - self.shift) / self.scale if self.own_bias else bias - self.shift
+        plain = bias - self.shift
+        plain = bias / -self.scale if self.mean else plain / self.scale if self.own_bias else plain
         return (weight / scale).astype(np.float32), plain.astype(np.float32)
+
+    def again(self, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What `unfolded` undoes."""
+        scale = self.scale.reshape(-1, *[1] * (weight.ndim - 1))
+        folded = bias * -self.scale if self.mean else (bias * self.scale if self.own_bias else bias) + self.shift
+        return (weight * scale).astype(np.float32), folded.astype(np.float32)
 
 
 Operand = Value | Weight | np.ndarray | float

@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.data import Data, Network, Samples
 from workbench.errors import PolicyError, meant
+from workbench.frontends.origin import Origin
 from workbench.frontends.summary import summary
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph
@@ -34,6 +35,7 @@ class Model:
     policy.as_given) where it says itself which parameters it trains. `unquantized` is the float32
     network that an int8 one was made of, as it was. `notes` are lines about how it was read that its user should know.
     `drawn` is the digest of the random weights that a float32 network was begun with (None: they came from elsewhere).
+    `origin`: the file or module that it was read from, and the way back (None: it is one of ours).
     """
 
     name: str
@@ -49,6 +51,7 @@ class Model:
     unquantized: "Model | None" = None
     notes: tuple[str, ...] = ()
     drawn: str | None = None
+    origin: Origin | None = None
 
     def __repr__(self) -> str:
         """A line about it and a row a layer, however many weights it has."""

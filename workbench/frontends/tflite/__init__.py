@@ -21,6 +21,7 @@ from pathlib import Path
 from workbench.errors import GraphError, ShapeError
 from workbench.frontends.model import Model
 from workbench.frontends.obstacles import Unsupported
+from workbench.frontends.origin import TFLITE, Moved, Origin
 from workbench.frontends.tflite.file import read
 from workbench.frontends.tflite.network import converted
 from workbench.frontends.tflite.operators import OPERATORS
@@ -56,8 +57,14 @@ def _network(values: Values, path: Path, graph: Graph) -> Model:
     return Model(
         printable(path.stem), verify(graph), values.weights, None, f"imported from {network.file}",
         weights_from=network.file, source=str(path),
-        inference=inference, notes=_notes(values),
+        inference=inference, notes=_notes(values), origin=_origin(values, path),
     )  # fmt: skip
+
+
+def _origin(values: Values, path: Path) -> Origin:
+    network, made = values.network, values.weights | values.bias_scales
+    moved = tuple(Moved(tuple(names), channels) for names, channels in values.made_safe.values())
+    return Origin(TFLITE, network.file, values.homes, made, moved=moved, path=path, digest=network.digest)
 
 
 def _before(values: Values, path: Path, sound: int) -> Model | None:

@@ -8,9 +8,8 @@ the network has as (1, C, 1, 1). What the file stores as an operand becomes a pa
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from workbench.errors import ModelError
+from workbench.frontends.emitter import Weight
 from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.shared import Imported, activated, int8_range, logits, require_int32
 from workbench.frontends.tflite.values import Held, Values
@@ -63,7 +62,8 @@ def _operands(values: Values, op: Operator, label: str) -> tuple[Value, Value, t
         shape = values.tensor(op, index).shape
         shape = (1,) * (rank - len(shape)) + shape
         if each is not None:
-            operands.append(_parameter(values, op, index, each.reshape(shape), image, label))
+            weight = Weight("", each).reshaped(shape)
+            operands.append(_parameter(values, op, index, weight, image, label))
             continue
         x = held.pop(0)
         x = x if image else Held(values.in_order(x))
@@ -72,17 +72,20 @@ def _operands(values: Values, op: Operator, label: str) -> tuple[Value, Value, t
     return a, b, image
 
 
-def _parameter(values: Values, op: Operator, index: int, array: np.ndarray, image, label: str) -> Value:
+def _parameter(values: Values, op: Operator, index: int, weight: Weight, image, label: str) -> Value:
     """A stored operand as the network has the other one: NCHW, or flattened from that."""
-    if array.ndim > 1 and len(array) > 1:
+    shape = weight.shape
+    if len(shape) > 1 and shape[0] > 1:
         raise ModelError(f"{values.network.where(op)}: a constant that differs in a batch is not supported")
-    if array.ndim == 4:
-        array = array.transpose(0, 3, 1, 2)
-    elif image and array.size > 1:
-        if array.size != prod(image):
-            raise ModelError(f"{values.network.where(op)}: a constant of {array.shape} does not fit the other operand")
-        array = array.reshape(image).transpose(2, 0, 1).reshape(array.shape)
-    return values.parameter(op, f"{label}.constant", array, values.stored(op, index), array.shape, image or ())
+    if len(shape) == 4:
+        weight = weight.transposed((0, 3, 1, 2))
+    elif image and weight.array.size > 1:
+        if weight.array.size != prod(image):
+            raise ModelError(f"{values.network.where(op)}: a constant of {shape} does not fit the other operand")
+        weight = weight.reshaped(image).transposed((2, 0, 1)).reshaped(shape)
+    made_of = values.stored(op, index), weight.shape, image or ()
+    home = values.home(op, index, weight)
+    return values.parameter(op, f"{label}.constant", weight.array, *made_of, home=home)
 
 
 def logistic(values: Values, op: Operator) -> Held:

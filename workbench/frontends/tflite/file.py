@@ -7,6 +7,7 @@ package `tflite` reads. Only the first subgraph is read: the network. What the t
 import struct
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from math import prod
 from pathlib import Path
 
@@ -28,6 +29,7 @@ NUMPY = {"FLOAT32": np.float32, "FLOAT16": np.float16, "INT8": np.int8, "INT32":
          "BOOL": np.bool_, "UINT8": np.uint8, "INT16": np.int16}  # fmt: skip
 
 WINDOW = {"Padding": "padding", "StrideH": "stride_h", "StrideW": "stride_w"}
+DATA, SCALE = 4, 8  # slots of Buffer.data and QuantizationParameters.scale: 4 + 2 · the field's number
 DILATION = {"DilationHFactor": "dilation_h", "DilationWFactor": "dilation_w"}
 ACTIVATION = {"FusedActivationFunction": "activation"}
 POOL = ("Pool2DOptions", WINDOW | ACTIVATION | {"FilterHeight": "height", "FilterWidth": "width"})
@@ -53,6 +55,7 @@ OPTIONS = {  # operator -> its table of options, and what is read of it
 @dataclass(frozen=True)
 class Tensor:
     """`data`: what the file stores for it, None where an operator makes it. `scales`: float32, several along `axis`.
+    `at`: the byte of the file where the data begins, `scales_at` where the scales do; -1: nowhere.
 
     `signature`: the shape with -1 for sizes that are open until the network runs; () where none is.
     """
@@ -66,6 +69,8 @@ class Tensor:
     axis: int
     data: np.ndarray | None = None
     signature: tuple[int, ...] = ()
+    at: int = -1
+    scales_at: int = -1
 
     def __str__(self) -> str:
         """INT8 (1, 32, 32, 3), for people."""
@@ -85,9 +90,10 @@ class Operator:
 
 @dataclass(frozen=True)
 class Network:
-    """The tables of one file, called `file` in messages."""
+    """The tables of one file, called `file` in messages; `digest`: SHA-256 of its bytes."""
 
     file: str
+    digest: str
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
@@ -125,7 +131,7 @@ class _Reader:
     def __init__(self, file: str, content: bytes):
         import tflite
 
-        self.file, self.schema = file, tflite
+        self.file, self.schema, self.digest = file, tflite, sha256(content).hexdigest()
         self.model = tflite.Model.GetRootAsModel(content, 0)
         self.room = MOST_STORED
         self.tensor_types, self.builtins, self.option_types = _names()
@@ -143,7 +149,7 @@ class _Reader:
             self._operator(i, graph.Operators(i), codes, count) for i in range(self._count(graph, "Operators"))
         )
         inputs, outputs = (self._numbers(graph, side, count, least=0) for side in ("Inputs", "Outputs"))
-        return Network(self.file, tensors, operators, inputs, outputs)
+        return Network(self.file, self.digest, tensors, operators, inputs, outputs)
 
     def _code(self, code) -> str:
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())  # the older field ends at 127
@@ -155,19 +161,21 @@ class _Reader:
         what = f'{self.file}: tensor {number} ("{short(name)}")'
         shape = self._shape(what, tensor)
         dtype = self.tensor_types.get(tensor.Type(), f"number {tensor.Type()}")
-        scales, zeros, axis = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
+        scales, zeros, axis, scales_at = np.zeros(0, np.float32), np.zeros(0, np.int64), 0, -1
         quantization = tensor.Quantization()
         if quantization is not None and quantization.ScaleLength():
             scales = np.array(quantization.ScaleAsNumpy(), np.float32).reshape(-1)
             zeros = np.array(quantization.ZeroPointAsNumpy() if quantization.ZeroPointLength() else [0], np.int64)
             zeros = np.resize(zeros, len(scales)) if len(zeros) == 1 else zeros
-            axis = quantization.QuantizedDimension()
+            axis, scales_at = quantization.QuantizedDimension(), _vector(quantization, SCALE)
             if len(zeros) != len(scales) or not (np.isfinite(scales).all() and (scales >= 0).all()):
                 raise ModelError(f"{what} has scales that are not positive numbers, or a zero point too few")
         if tensor.Sparsity() is not None:
             raise ModelError(f"{what} is stored sparse, which is not supported")
         data = self._data(what, tensor.Buffer(), shape, dtype)
-        return Tensor(number, name, shape, dtype, scales, zeros, axis, data, self._signature(tensor, shape))
+        at = -1 if data is None else _vector(self.model.Buffers(tensor.Buffer()), DATA)
+        signature = self._signature(tensor, shape)
+        return Tensor(number, name, shape, dtype, scales, zeros, axis, data, signature, at, scales_at)
 
     def _shape(self, what: str, tensor) -> tuple[int, ...]:
         rank = self._count(tensor, "Shape")
@@ -228,6 +236,11 @@ class _Reader:
         if not 0 <= count <= MOST_ENTRIES:
             raise ModelError(f"{self.file} is damaged: it claims to hold {count} {vector.lower()}")
         return count
+
+
+def _vector(table, slot: int) -> int:
+    """The byte of the file where a vector of a table begins."""
+    return int(table._tab.Vector(table._tab.Offset(slot)))
 
 
 def _text(name: bytes | None) -> str:

@@ -1,8 +1,11 @@
 """Convolutions and dense layers of .tflite files: their weights, scales and biases become parameters."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from workbench.errors import ModelError
+from workbench.frontends.emitter import Weight
 from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.shared import activated, int8_range, require_int32, strides_and_padding
 from workbench.frontends.tflite.values import Held, Values, nchw
@@ -13,8 +16,8 @@ from workbench.quantize.safe_channels import SCALES, moved, safe_shifts
 
 def conv2d(values: Values, op: Operator) -> Held:
     x = values.image(op, zeros=True)
-    w = values.required(op, 1, rank=4).transpose(0, 3, 1, 2)
-    groups = x.value.shape[1] // w.shape[1] if w.size else 0
+    w = values.weight(op, 1, rank=4).transposed((0, 3, 1, 2))
+    groups = x.value.shape[1] // w.shape[1] if w.array.size else 0
     if groups * w.shape[1] != x.value.shape[1]:
         where = values.network.where(op)
         raise ModelError(f"{where}: filters of {w.shape[1]} channels do not divide {x.value.shape[1]}")
@@ -23,11 +26,11 @@ def conv2d(values: Values, op: Operator) -> Held:
 
 def depthwise_conv2d(values: Values, op: Operator) -> Held:
     x = values.image(op, zeros=True)
-    w = values.required(op, 1, rank=4).transpose(3, 0, 1, 2)
+    w = values.weight(op, 1, rank=4).transposed((3, 0, 1, 2))
     return _convolution(values, op, x, w, x.value.shape[1], 3, values.label(op, "depthwise", 1, "depthwise"))
 
 
-def _convolution(values: Values, op: Operator, x: Held, w: np.ndarray, groups: int, axis: int, label: str) -> Held:
+def _convolution(values: Values, op: Operator, x: Held, w: Weight, groups: int, axis: int, label: str) -> Held:
     dilation = values.option(op, "dilation_h"), values.option(op, "dilation_w")
     kernel = tuple(d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilation, strict=True))
     strides, padding = strides_and_padding(values, op, x.shape, kernel)
@@ -43,9 +46,9 @@ def _convolution(values: Values, op: Operator, x: Held, w: np.ndarray, groups: i
 def transpose_conv(values: Values, op: Operator) -> Held:
     """To the size that the file says; filters of the float32 operator have input channels first."""
     held = values.operand(op, _places(op)[0])
-    x, w, where = held.value, values.required(op, 1, rank=4).transpose(0, 3, 1, 2), values.network.where(op)
+    x, w, where = held.value, values.weight(op, 1, rank=4).transposed((0, 3, 1, 2)), values.network.where(op)
     shape = nchw(values.result(op).shape)
-    if x.rank != 4 or len(shape) != 4 or not w.size:
+    if x.rank != 4 or len(shape) != 4 or not w.array.size:
         raise ModelError(f"{where} reads {x.type} and makes {shape}; both need to be images of four axes")
     strides, padding = strides_and_padding(values, op, shape, w.shape[2:])
     full = [(n - 1) * s + k for n, s, k in zip(x.shape[2:], strides, w.shape[2:], strict=True)]
@@ -60,9 +63,8 @@ def transpose_conv(values: Values, op: Operator) -> Held:
     label = values.label(op, "transposed", 1, "conv2d_transpose")
     if x.type.dtype == "int8":
         return Held(_int8_layer(values, op, x, w, 0, label, attrs, transposed=True))
-    weight = values.parameter(
-        op, f"{label}.weight", _real(values, op, w, 0).transpose(1, 0, 2, 3), values.stored(op, 1)
-    )
+    real = _real(values, op, w, 0).transposed((1, 0, 2, 3))
+    weight = values.parameter(op, f"{label}.weight", real.array, values.stored(op, 1), home=values.home(op, 1, real))
     y = values.build.conv2d_transpose(x, weight, channels=w.shape[0], kernel_size=w.shape[2:], label=label, **attrs)
     return Held(activated(values, op, _biased(values, op, y, label), label))
 
@@ -73,12 +75,12 @@ def _places(op: Operator) -> tuple[int, int]:
 
 
 def fully_connected(values: Values, op: Operator) -> Held:
-    x, w = values.operand(op), values.required(op, 1, rank=2)
+    x, w = values.operand(op), values.weight(op, 1, rank=2)
     if values.option(op, "format"):
         raise ModelError(f"{values.network.where(op)} stores its weights shuffled, which is not supported")
     label = values.label(op, "dense", 1, "MatMul")
     inputs = w.shape[1]
-    if not w.size or x.value.type.elements % inputs:
+    if not w.array.size or x.value.type.elements % inputs:
         raise ModelError(f"{values.network.where(op)}: weights are {w.shape}, the operand {x.value.type}")
     rows = x.value.type.elements // inputs
     flat = x if x.value.rank == 2 else values.reshaped(x, (rows, inputs), f"{label}.flatten")
@@ -88,10 +90,10 @@ def fully_connected(values: Values, op: Operator) -> Held:
         flat = Held(values.in_order(flat))
     if flat.image:
         height, width, channels = flat.image
-        w = w.reshape(-1, height, width, channels).transpose(0, 3, 1, 2).reshape(w.shape)
+        w = w.reshaped((w.shape[0], height, width, channels)).transposed((0, 3, 1, 2)).reshaped(w.shape)
     if flat.value.type.dtype == "int8":
         pixel = values.build.reshape(flat.value, newshape=(rows, inputs, 1, 1), label=f"{label}.pixel")
-        y = _int8_layer(values, op, pixel, w[:, :, None, None], 0, label, {})
+        y = _int8_layer(values, op, pixel, w.reshaped((*w.shape, 1, 1)), 0, label, {})
         y = values.build.batch_flatten(y, label=f"{label}.flatten")
     else:
         y = values.build.dense(flat.value, _real_weight(values, op, w, 0, label), label=label)
@@ -100,23 +102,34 @@ def fully_connected(values: Values, op: Operator) -> Held:
 
 
 def _int8_layer(
-    values: Values, op: Operator, x: Value, w: np.ndarray, axis: int, label: str, window: dict, transposed: bool = False
+    values: Values,
+    op: Operator,
+    x: Value,
+    stored: Weight,
+    axis: int,
+    label: str,
+    window: dict,
+    transposed: bool = False,
 ) -> Value:
-    """The layer with filters `w` (OIHW), its parameters called as everywhere: .weight, .bias, .weight_scale."""
-    where, bias = values.network.where(op), values.constant(op, _places(op)[1], rank=1)
-    bias = np.zeros(len(w), np.int32) if bias is None else bias
+    """The layer with filters `stored` (OIHW), its parameters called as everywhere: .weight, .bias, .weight_scale."""
+    where, w, place = values.network.where(op), stored.array, _places(op)[1]
+    bias = values.constant(op, place, rank=1)
+    has_bias, bias = bias is not None, np.zeros(len(w), np.int32) if bias is None else bias
     if w.dtype != np.int8 or bias.dtype != np.int32 or bias.shape != w.shape[:1]:
         raise ModelError(f"{where}: its input is int8, so weights are int8 and the bias int32 ({len(w)},); got "
                          f"{w.dtype}, {bias.dtype} {bias.shape}")  # fmt: skip
     of_y, scales = values.result_quantization(op), _filter_scales(values, op, len(w), axis)
-    w, bias, scales = moved(w, bias, scales, _shifts(values, op, w, bias, scales, x.type.scale / of_y.scale))
+    shifts = _shifts(values, op, w, bias, scales, x.type.scale / of_y.scale)
+    w, bias, scales = moved(w, bias, scales, shifts)
     reach = np.abs(bias.astype(np.float64)) + 255 * np.abs(w.astype(np.float64)).sum(axis=(1, 2, 3))
     require_int32(values, op, reach, scales * x.type.scale / of_y.scale)
-    of_w = values.stored(op, 1)
-    weight = values.parameter(op, f"{label}.weight", w, of_w)
-    of_b = values.stored(op, _places(op)[1])
-    b = values.parameter(op, f"{label}.bias", bias, of_w, of_b, x.type.scale)  # that it counts in
+    of_w, of_b = values.stored(op, 1), values.stored(op, place)
+    weight = values.parameter(op, f"{label}.weight", w, of_w, home=values.home(op, 1, stored))
+    of_bias = values.home(op, place, Weight("", bias)) if has_bias else None
+    b = values.parameter(op, f"{label}.bias", bias, of_w, of_b, x.type.scale, home=of_bias)  # the scale it counts in
     s = values.parameter(op, f"{label}.weight_scale", scales, of_w)
+    if shifts.any():
+        values.safe(op, (weight.name, s.name, b.name), place, x.type.scale, shifts != 0)
     return emit.layer(values.build, x, weight, b, s, of_y, transposed=transposed, clip=int8_range(values, op, of_y),
                       form=values.form, label=label, **window)  # fmt: skip
 
@@ -148,17 +161,19 @@ def _filter_scales(values: Values, op: Operator, filters: int, axis: int) -> np.
     return np.resize(tensor.scales, filters).astype(np.float32)
 
 
-def _real_weight(values: Values, op: Operator, w: np.ndarray, axis: int, label: str) -> Value:
-    return values.parameter(op, f"{label}.weight", _real(values, op, w, axis), values.stored(op, 1))
+def _real_weight(values: Values, op: Operator, w: Weight, axis: int, label: str) -> Value:
+    real = _real(values, op, w, axis)
+    return values.parameter(op, f"{label}.weight", real.array, values.stored(op, 1), home=values.home(op, 1, real))
 
 
-def _real(values: Values, op: Operator, w: np.ndarray, axis: int) -> np.ndarray:
+def _real(values: Values, op: Operator, w: Weight, axis: int) -> Weight:
     """Weights of a float32 layer; int8 ones as the real numbers they stand for."""
-    if w.dtype == np.int8:
+    if w.array.dtype == np.int8:
         values.narrow["int8"] = None
-        return w.astype(np.float32) * _filter_scales(values, op, len(w), axis).reshape(-1, *[1] * (w.ndim - 1))
-    if w.dtype != np.float32:
-        raise ModelError(f"{values.network.where(op)}: its weights are {w.dtype}; float32 and int8 are supported")
+        scales = _filter_scales(values, op, len(w.array), axis).reshape(-1, *[1] * (w.array.ndim - 1))
+        return replace(w, array=w.array.astype(np.float32) * scales)
+    if w.array.dtype != np.float32:
+        raise ModelError(f"{values.network.where(op)}: its weights are {w.array.dtype}; float32 and int8 are supported")
     return w
 
 
@@ -171,5 +186,6 @@ def _biased(values: Values, op: Operator, y: Value, label: str) -> Value:
         raise ModelError(f"{values.network.where(op)}: its bias is {bias.dtype}; it needs to be float32")
     # Converters merge equal constants: layers that share a bias of zeros have one if they share their weight too.
     apart = values.stored(op, 1) if not bias.any() else "any weight"
-    b = values.parameter(op, f"{label}.bias", bias, values.stored(op, place), apart)
+    home = values.home(op, place, Weight("", bias))
+    b = values.parameter(op, f"{label}.bias", bias, values.stored(op, place), apart, home=home)
     return values.build.bias_add(y, b, label=f"{label}.bias_add")

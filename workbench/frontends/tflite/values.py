@@ -1,13 +1,15 @@
 """What stands for the tensors of a .tflite file while it is imported, and what its operators ask about them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import GraphError, ModelError, ShapeError
+from workbench.frontends.emitter import Weight
+from workbench.frontends.origin import Place, Stored
 from workbench.frontends.tflite.file import Network, Operator, Tensor
 from workbench.ir.build import Builder, Value
 from workbench.quantize.quantization import Quantization
@@ -56,6 +58,9 @@ class Values:
         self.network, self.form = network, form
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
+        self.homes: dict[str, Stored] = {}  # parameter -> the stored tensor that it is made of
+        self.made_safe: dict[str, tuple[list[str], np.ndarray]] = {}  # weight -> parameters, channels: see Moved
+        self.bias_scales: dict[str, np.ndarray] = {}  # what is beside the weights in these
         self.held: dict[int, Held] = {}
         self.unknown: set[int] = set()
         self.constants = {tensor.number: tensor.data for tensor in network.tensors if tensor.data is not None}
@@ -161,6 +166,53 @@ class Values:
             raise ModelError(f"{self.network.where(op)}: operand {index} is missing")
         return values
 
+    def weight(self, op: Operator, index: int, rank: int) -> Weight:
+        """Stored operand `index`, to be seen otherwise."""
+        return Weight(self.name(self.stored(op, index) or 0), self.required(op, index, rank))
+
+    def name(self, number: int) -> str:
+        """A tensor's name in the file, with its number where others are called so too."""
+        name, tensors = self.network.tensors[number].name, self.network.tensors
+        return name if sum(each.name == name for each in tensors) == 1 else f"{name};{number}"
+
+    def home(self, op: Operator, index: int, weight: Weight) -> Stored:
+        """Where the parameter that `weight` is, made of operand `index`, goes back to."""
+        number = self.stored(op, index) or 0
+        tensor, dtype = self.network.tensors[number], str(weight.array.dtype)
+        at = Place(tensor.at, dtype, tensor.shape)
+        other = (
+            "" if tensor.dtype.lower() == dtype else f"it is stored as {tensor.dtype.lower()}, and trains as {dtype}"
+        )
+        shared = [each for each in self.network.tensors if each.at == tensor.at and each.number != number]
+        if shared and not other:
+            other = f'it is stored in one buffer with "{self.name(shared[0].number)}"'
+        return Stored((self.name(number),), weight.steps, at, other)
+
+    def safe(self, op: Operator, names: tuple[str, str, str], place: int, of_x: float, channels: np.ndarray) -> None:
+        """Note that some channels of int8 filters were made safe: trained they go back with their scale, if the file
+        has one a filter. `names`: of weight, scales and bias, which is operand `place`; `of_x`: the input's scale.
+        """
+        weight, scale, bias = names
+        group = self.made_safe.setdefault(weight, ([weight, scale], channels))[0]
+        if bias in self.homes and bias not in group:
+            group.append(bias)
+            if (home := self._home_of_scales(op, place, len(channels))) is not None:
+                group.append(of_bias := f"{bias}.scale")
+                self.homes[of_bias], self.bias_scales[of_bias] = home, np.float32(of_x) * self.weights[scale]
+        if (home := self._home_of_scales(op, 1, len(channels))) is not None:
+            self.homes[scale] = home
+            return
+        refused = "some of its filters count in a coarser scale here, and the file has one scale for all"
+        for name in {weight, bias} & set(self.homes):
+            self.homes[name] = replace(self.homes[name], refused=refused)
+
+    def _home_of_scales(self, op: Operator, index: int, filters: int) -> Stored | None:
+        """The scales of operand `index`, where there is one a filter."""
+        number = self.stored(op, index) or 0
+        tensor = self.network.tensors[number]
+        place = Place(tensor.scales_at, "float32", (filters,))
+        return Stored((f"{self.name(number)}:scale",), (), place) if len(tensor.scales) == filters else None
+
     def tensor(self, op: Operator, index: int) -> Tensor:
         return self.network.tensors[op.inputs[index]]
 
@@ -211,12 +263,14 @@ class Values:
         """The operators that have the weight of `op`, itself among them."""
         return self.of_weight[op.name, self.stored(op, 1)]
 
-    def parameter(self, op: Operator, name: str, values: np.ndarray, *made_of) -> Value:
+    def parameter(self, op: Operator, name: str, values: np.ndarray, *made_of, home: Stored | None = None) -> Value:
         """A parameter; the one that is there already where it is the same part of a layer, made of the same."""
         key = (name.rpartition(".")[2], *made_of)
         if None in made_of or key not in self.shared:
             self.weights[name] = np.ascontiguousarray(values)
             self.shared[key] = self.build.parameter(name, values.shape, str(values.dtype))
+            if home is not None:
+                self.homes[name] = home
         elif not np.array_equal(self.weights[self.shared[key].name], values):
             raise ModelError(f"{self.network.where(op)} has the {key[0]} of another layer, but lays it out otherwise, "
                              "which is not supported")  # fmt: skip

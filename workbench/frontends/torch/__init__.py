@@ -23,12 +23,15 @@ from workbench.frontends import given
 from workbench.frontends.emitter import Emitter, Weight
 from workbench.frontends.model import Model
 from workbench.frontends.obstacles import Obstacle, Unsupported
+from workbench.frontends.origin import TORCH, of_emitter
 from workbench.frontends.torch.export import Exported, exported, label_of, line_of, of_program
 from workbench.frontends.torch.operators import ENDS, OPERATORS, Call
+from workbench.frontends.torch.saved import aliases_of, digest_of, packed
 from workbench.ir.build import Value
 from workbench.ir.rewrite import without_dead_code
 from workbench.ir.verify import verify
 from workbench.plain import printable
+from workbench.policy import AS_GIVEN, as_given
 
 __all__ = ["OPERATORS", "from_torch", "load"]
 ERRORS = (ModelError, ShapeError, GraphError)
@@ -46,7 +49,9 @@ def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None
         raise ModelError(f"from_torch takes a torch.nn.Module; got {type(module).__name__}")
     name = given.network_name(type(module).__name__ if name is None else name)
     found = exported(module, example, name, batch)
-    model = _network(found, name, f"a PyTorch module, {type(module).__name__}", data, fold, Path(name))
+    state = module.state_dict()
+    kept = {"aliases": aliases_of(state), "snapshot": packed(state), "module": module}
+    model = _network(found, name, f"a PyTorch module, {type(module).__name__}", data, fold, Path(name), **kept)
     return _for_batch(model, found, batch or 1)
 
 
@@ -62,7 +67,8 @@ def load(path: str | Path, batch: int = 1) -> Model:
         hint = "torch.export.save(torch.export.export(module, (example,)), FILE) writes one"
         raise ModelError(f"{path} is no exported PyTorch program: {type(error).__name__}: {first}", hint) from None
     found = of_program(program, path.name)
-    model = _network(found, printable(path.stem), f"imported from {path.name}", None, True, path)
+    kept = {"aliases": aliases_of(program.state_dict), "path": path, "digest": digest_of(path)}
+    model = _network(found, printable(path.stem), f"imported from {path.name}", None, True, path, **kept)
     return replace(_for_batch(model, found, batch), source=str(path))
 
 
@@ -74,7 +80,7 @@ def _for_batch(model: Model, found: Exported, batch: int) -> Model:
     return model.with_batch(batch)
 
 
-def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path: Path) -> Model:
+def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path: Path, **kept: Any) -> Model:
     reading = _Reading(found, name, fold, 1 if found.symbol is not None else found.batch)
     output = reading.read()
     if reading.obstacles or output is None:
@@ -90,7 +96,12 @@ def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path
         graph = graph.with_nodes(graph.nodes[:count], (logits.name,))
     graph = verify(without_dead_code(graph))
     weights = {each: reading.emit.weights[each] for each in graph.parameters}
-    return Model(name, graph, weights, data, about, inference=inference, notes=(*found.notes, *reading.notes))
+    origin = of_emitter(reading.emit, TORCH, path.name, weights, **kept)
+    own = found.program.state_dict
+    trained = [each for each in graph.parameters if each in own and own[each].requires_grad]
+    policies = {AS_GIVEN: as_given(trained)} if trained else {}
+    return Model(name, graph, weights, data, about, policies=policies, inference=inference,
+                 notes=(*found.notes, *reading.notes, *origin.notes), origin=origin)  # fmt: skip
 
 
 def _for_any_batch(graph, twice):
@@ -192,7 +203,10 @@ class _Reading:
                 raise ModelError("is not supported", "`workbench ops --frontend torch` lists what is")
             if self._ends(node, kind, arguments):
                 self.logits = self.emit.value(arguments[0], label), count
+            before = set(self.emit.folded)
             result = OPERATORS[kind](call, *_plain(arguments), **_plain(how))
+            for weight in set(self.emit.folded) - before:
+                self._name_mean(weight, node)
             self._check(result, call.shape)
             return result
         except ERRORS as error:
@@ -200,6 +214,13 @@ class _Reading:
         except (TypeError, ValueError, IndexError) as error:
             self._obstacle(node, kind, number, ModelError(f"is not supported with these arguments ({error})"))
         return self._stand_in(call.shape)
+
+    def _name_mean(self, weight: str, norm: Node) -> None:
+        """Tell a folded norm its mean, which takes the bias where neither the layer nor the norm has one."""
+        folded, program = self.emit.folded[weight], self.found.program
+        if folded.bias not in program.state_dict:
+            mean = program.graph_signature.inputs_to_buffers[str(norm.args[3])]
+            self.emit.folded[weight] = replace(folded, mean=mean)
 
     def _obstacle(self, node: Node, kind: str, number: int, error: WorkbenchError) -> None:
         line = line_of(node)
@@ -256,8 +277,11 @@ class _Reading:
 
 
 def _read_once(node: Node) -> bool:
+    """Whether nothing else reads what a norm reads, nor the weights of the layer before it."""
     made = node.args[0]
-    return isinstance(made, Node) and len(made.users) == 1
+    return isinstance(made, Node) and all(
+        len(each.users) == 1 for each in (made, *made.args[1:], *node.args[1:]) if isinstance(each, Node)
+    )
 
 
 def _reads_values(argument: Any) -> bool:
