@@ -59,7 +59,7 @@ def test_the_policy_file_that_help_shows_is_one(tmp_path):
     file.write_text("\n".join(line.strip() for line in shown.splitlines()))
     policy = parse_policy(str(file))
     assert (policy.name, policy.channels) == (tomllib.loads(file.read_text())["name"], "largest")
-    assert {part.layers: part.fraction for part in policy.weights} == {"conv2": 0.25, "head": 1.0}
+    assert {part.layers: part.fraction for part in policy.weights} == {"conv2": 0.25, "head": 1.0, "blocks.3.*": 0.5}
 
 
 DESIGN = ROOT / "workbench" / "DESIGN.md"

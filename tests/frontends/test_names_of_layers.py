@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import small_mcu
 from tflite_files import TfliteFile
+from trained_operands import operand
 
 from workbench import boards, session
 from workbench.errors import PolicyError
@@ -14,6 +15,8 @@ from workbench.feeding import Training
 from workbench.frontends import load
 from workbench.frontends.layers import Network
 from workbench.frontends.loading import in_int8
+from workbench.ir.text import parse_graph, print_graph
+from workbench.ir.verify import verify
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.policy import AS_GIVEN, as_given, parse_policy
 from workbench.study.check import check
@@ -86,3 +89,17 @@ def test_what_a_network_says_that_it_trains():
             session.compile(asked, AS_GIVEN)
     with pytest.raises(PolicyError, match="'haed' is neither a policy nor a layer of the network, which has =head, =0"):
         session.compile(model, "haed")
+
+
+def test_parameters_called_as_values_are(tmp_path):
+    """A graph numbers its values; what is called by a number keeps it, if it is declared before the number is used."""
+    net = Network("numbers", (1, 5))
+    gain, shift = operand(net, "1", (1, 4)), operand(net, "30", (1, 4))
+    x = net.multiply(net.dense(net.input, "0", 4), gain, "gain")
+    model = net.model(net.dense(net.relu(net.add(x, shift, "shift"), "shift"), "2", 3))
+    compiled = session.compile(model, "=1+=2+=30")
+    types = compiled.graph.types
+    assert [name for name in compiled.graph.parameters if types[name].needs_grad] == ["1", "30", "2.weight", "2.bias"]
+    assert parse_graph(print_graph(compiled.graph)) == compiled.graph
+    assert verify(compiled.graph.renumbered()).parameters == compiled.graph.parameters
+    assert not check(session.build(compiled, boards.get("nrf52840"), tmp_path), Training()).findings

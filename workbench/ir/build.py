@@ -46,7 +46,8 @@ class Builder:
         self._makers: dict[str, Node] = {}
         self._readers: dict[str, list[Node]] = {}
         self.default_label = ""
-        self._next = 1 + max((int(name) for name in self.types if name.isdigit()), default=-1)
+        made = (name for node in self.nodes for name in node.results)
+        self._next = 1 + max((int(name) for name in made if name.isdecimal()), default=-1)
 
     def input(
         self,
@@ -75,9 +76,12 @@ class Builder:
         return Value(name, self.types[name])
 
     def fresh(self, count: int) -> tuple[str, ...]:
-        """Names for `count` new values: the next numbers."""
-        self._next += count
-        return tuple(str(number) for number in range(self._next - count, self._next))
+        """Names for `count` new values: the next numbers that no argument is called by."""
+        names: list[str] = []
+        while len(names) < count:
+            names += [str(self._next)] * (str(self._next) not in self.types)
+            self._next += 1
+        return tuple(names)
 
     def op(self, name: str, *operands: Value, label: str | None = None, over: Names = (), **attrs: Any) -> Value:
         """Append a node and give its result.

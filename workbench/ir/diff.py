@@ -60,7 +60,7 @@ def _in_numbers_of(larger: Graph, smaller: Graph, same: Sequence[tuple[int, int,
         for offset in range(behind - first):
             theirs, ours = larger.nodes[first + offset], smaller.nodes[begin + offset]
             names.update(zip(ours.results, theirs.results, strict=False))
-    free = max((int(name) for name in larger.types if name.isdigit()), default=-1) + 1
+    free = max((int(name) for name in larger.types if name.isdecimal()), default=-1) + 1
     for node in smaller.nodes:
         for result in node.results:
             if result not in names:

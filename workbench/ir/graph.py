@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import GraphError
@@ -129,9 +130,11 @@ class Graph:
         return Graph(inputs, parameters, nodes, outputs, {new[name]: kind for name, kind in self.types.items()}, state)
 
     def renumbered(self) -> "Graph":
-        """The same graph, its results called 0, 1, 2, … in order of execution."""
+        """The same graph, its results called 0, 1, 2, … in order of execution, but for what arguments are called."""
         made = (result for node in self.nodes for result in node.results)
-        return self.renamed({old: str(number) for number, old in enumerate(made)})
+        taken = set(self.arguments)
+        free = (name for name in map(str, count()) if name not in taken)
+        return self.renamed(dict(zip(made, free, strict=False)))
 
     def as_body(self) -> "Graph":
         """The same graph with names that do not depend on what is around it: inputs in0, in1, …, results 0, 1, …"""
