@@ -136,6 +136,31 @@ class Network:
         self._require(label, x)
         return self.build.leaky_relu(x, alpha=given.factor(label, "alpha", alpha), label=f"{label}.leaky_relu")
 
+    def exp(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.exp(x, label=f"{label}.exp")
+
+    def log(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.log(x, label=f"{label}.log")
+
+    def sqrt(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.sqrt(x, label=f"{label}.sqrt")
+
+    def abs(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.abs(x, label=f"{label}.abs")
+
+    def softplus(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.softplus(x, label=f"{label}.softplus")
+
+    def elu(self, x: Value, label: str, alpha: float = 1.0) -> Value:
+        """alpha · (exp(x) - 1) below 0."""
+        self._require(label, x)
+        return self.build.elu(x, alpha=given.factor(label, "alpha", alpha), label=f"{label}.elu")
+
     def rsqrt(self, x: Value, label: str, epsilon: float = 0.0) -> Value:
         """1 / √(x + epsilon)."""
         self._require(label, x)
