@@ -14,5 +14,5 @@ def slope(x: np.ndarray) -> np.ndarray:
 
 
 register_activation(Activation(
-    "abs", evaluate, slope, turning(evaluate, 0.0), steep=(0.0,), edges=(0.0, -0.0),
+    "abs", evaluate, slope, turning(evaluate, 0.0), steep=(0.0,), edges=(0.0, -0.0), instructions=(6, 11),
 ))  # fmt: skip

@@ -28,4 +28,5 @@ register_activation(Activation(
     "elu", evaluate, slope, turning(evaluate, roundings=lambda x: 1), from_result=True, steep=(0.0,), uneven=2e-6,
     attrs={"alpha": 1.0}, number=lambda *, alpha: alpha, told=lambda number: {"alpha": number}, require=require,
     cases=({"alpha": 1.0}, {"alpha": 0.3}), edges=(0.0, -0.0, 1e-30, -1e-30, -1e-6, -0.34, -0.35, -90.0),
+    instructions=(18, 12),
 ))  # fmt: skip

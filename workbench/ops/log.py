@@ -13,4 +13,5 @@ def slope(x: np.ndarray) -> np.ndarray:
 
 register_activation(Activation(
     "log", log, slope, turning(log, roundings=lambda x: 1), least=0.0, edges=(1.0, 1.0, 1.001, 0.999, 0.5, 2.0, 100.0),
+    instructions=(63, 9),
 ))  # fmt: skip

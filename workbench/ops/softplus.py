@@ -20,5 +20,5 @@ def slope(y: np.ndarray) -> np.ndarray:
 
 register_activation(Activation(
     "softplus", evaluate, slope, turning(evaluate, roundings=lambda x: 1), from_result=True, uneven=2e-6,
-    edges=(0.0, -0.0, 30.0, -30.0, -90.0, 0.88, -0.88, 0.89, -0.89),
+    edges=(0.0, -0.0, 30.0, -30.0, -90.0, 0.88, -0.88, 0.89, -0.89), instructions=(116, 52),
 ))  # fmt: skip

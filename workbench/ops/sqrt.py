@@ -18,4 +18,5 @@ def slope(y: np.ndarray) -> np.ndarray:
 
 register_activation(Activation(
     "sqrt", evaluate, slope, same_bits(evaluate), from_result=True, least=0.0, edges=(1.0, 0.5, 2.0, 4.0, 100.0),
+    instructions=(7, 9),
 ))  # fmt: skip
