@@ -7,7 +7,8 @@
 Weights are He-normal (He et al. 2015): standard deviation √(2 / fan-in), times `scale`; biases start at 0. Parameters
 of a layer called `conv1` are `conv1.weight` and `conv1.bias`; `net.weights` holds them by name, to be replaced at will.
 Any operator is there as `net.build.NAME(…)` (see ir/build). Every layer has an int8 form (see quantize/post_training),
-an activation as a part of the layer before it; but not clamp, softmax, log_softmax, divide, batch_matmul and embedding.
+an activation as a part of the layer before it; but not clamp, softmax, log_softmax, divide, maximum, minimum,
+batch_matmul and embedding.
 """
 
 from contextlib import contextmanager
@@ -193,6 +194,12 @@ class Network:
 
     def divide(self, a: Value, b: Value, label: str) -> Value:
         return self._of_two("divide", a, b, label)
+
+    def maximum(self, a: Value, b: Value, label: str) -> Value:
+        return self._of_two("maximum", a, b, label)
+
+    def minimum(self, a: Value, b: Value, label: str) -> Value:
+        return self._of_two("minimum", a, b, label)
 
     def batch_matmul(
         self, a: Value, b: Value, label: str, *, transpose_a: bool = False, transpose_b: bool = False
