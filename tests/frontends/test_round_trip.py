@@ -1,14 +1,20 @@
 """Trained weights go back into the module or file they came from: what that then gives is what the run gives."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from tflite_files import SAME, VALID, TfliteFile, desktop, micro
 
 from workbench import session
 from workbench.cli import main
 from workbench.errors import ModelError
-from workbench.frontends.origin import TORCH
+from workbench.frontends import onnx_places, saving
+from workbench.frontends.emitter import TRANSPOSED
+from workbench.frontends.layers import Network
+from workbench.frontends.origin import ONNX, TORCH, Origin, Stored
+from workbench.frontends.tflite.file import read
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -117,8 +123,6 @@ def test_numbers_of_other_types_come_back_as_such():
 def test_an_origin_passes_to_other_processes_without_its_module():
     run, _ = trained(conv_net(True), (2, 6, 6))
     there = pickle.loads(pickle.dumps(run.origin))
-    from workbench.frontends import saving
-
     state = saving.state_dict_of(there, run.weights)
     assert all(torch.equal(each, state[name]) for name, each in run.state_dict().items())
     with pytest.raises(ModelError, match="stayed in another process"):
@@ -137,6 +141,27 @@ def test_files_of_a_module(tmp_path):
         with pytest.raises(ModelError, match=rf"was not read from {kind}") as error:
             run.save_weights(tmp_path / f"w{ending}")
         assert ".pt, .pth and .npz can be written" in error.value.hint
+
+
+def test_an_exported_program_comes_back_with_the_trained_tensors(tmp_path):
+    from workbench.frontends.torch import load
+
+    path, module = tmp_path / "net.pt2", conv_net(True)
+    torch.export.save(torch.export.export(module, (torch.zeros(1, 2, 6, 6),)), path)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(12, 2, 6, 6)).astype(np.float32)
+    run = session.run(load(path), data=(x, rng.integers(0, 3, 12)), steps=5, lr=0.05, trace="off")
+    run.save_weights(tmp_path / "trained.pt2")
+    run.save_weights(tmp_path / "w.pt")
+    module.load_state_dict(torch.load(tmp_path / "w.pt", weights_only=True))
+    for program in (run.model(), torch.export.load(tmp_path / "trained.pt2")):
+        with torch.no_grad():
+            got = torch.cat([program.module()(torch.from_numpy(each[None])) for each in x])
+            close(got, module(torch.from_numpy(x)))
+            close(got, run.predict(x))
+    path.write_bytes(b"")
+    with pytest.raises(ModelError, match="was changed since the network was read"):
+        run.state_dict()
 
 
 def test_a_network_of_ours_has_no_file_to_go_back_to(tmp_path):
@@ -190,7 +215,6 @@ def test_the_command_line_writes_and_reads_state_dicts(tmp_path, monkeypatch, ca
 
 
 def test_a_state_dict_makes_the_parameters_it_came_from():
-    from workbench.frontends import saving
     from workbench.frontends.torch import saved
 
     for bias, affine in ((True, True), (False, True), (False, False)):
@@ -226,3 +250,262 @@ def test_what_is_read_elsewhere_too_is_not_folded():
     with torch.no_grad():
         close(run.predict(x), run.model()(torch.from_numpy(x)))
     assert torch.equal(run.state_dict()["shared.weight"], module.shared.weight)
+
+
+CONV = {"StrideH": 1, "StrideW": 1, "FusedActivationFunction": 0}
+DILATED = CONV | {"DilationHFactor": 1, "DilationWFactor": 1}
+IMAGE = (1, 5, 6, 2)
+
+
+class Net(TfliteFile):
+    """A convolution, a depthwise and a transposed one, and a dense layer, of three classes."""
+
+    def __init__(self, dtype, extreme=False, per_tensor=False, shared=False, softmax=False):
+        super().__init__()
+        self.rng, self.whole, self.extreme, self.per_tensor = (
+            np.random.default_rng(0),
+            dtype == "int8",
+            extreme,
+            per_tensor,
+        )
+        self.dtype, self.shared, self.scale = dtype, None, 0.05
+        x = self.source = self.image(IMAGE)
+        y = self.layer("CONV_2D", x, (4, 3, 3, 2), 0, (1, 5, 6, 4), "Conv2DOptions", Padding=SAME, **DILATED)
+        y = self.layer("DEPTHWISE_CONV_2D", y, (1, 3, 3, 4), 3, (1, 3, 4, 4), "DepthwiseConv2DOptions", Padding=VALID,
+                       DepthMultiplier=1, **DILATED)  # fmt: skip
+        up = {"StrideH": 2, "StrideW": 2, "FusedActivationFunction": 0}
+        self.size = self.tensor(data=np.array([1, 6, 8, 3], np.int32))
+        y = self.layer("TRANSPOSE_CONV", y, (3, 2, 2, 4), 0, (1, 6, 8, 3), "TransposeConvOptions", Padding=VALID, **up)
+        flat = self.image((1, 144))
+        self.op("RESHAPE", [y, self.tensor(data=np.array([1, 144], np.int32))], flat)
+        y = self.layer("FULLY_CONNECTED", flat, (3, 144), 0, (1, 3), "FullyConnectedOptions", FusedActivationFunction=0)
+        self.output = self.softmax(y) if softmax else y
+
+    def softmax(self, y):
+        of = {"scale": 1 / 256, "zero": -128} if self.whole else {}
+        return self.op("SOFTMAX", [y], self.tensor((1, 3), self.dtype, **of), "SoftmaxOptions", Beta=1.0)
+
+    def image(self, shape):
+        return self.tensor(shape, self.dtype, **({"scale": 0.05, "zero": 3} if self.whole else {}))
+
+    def layer(self, name, x, shape, axis, size, table, **options):
+        filters, name_w = shape[axis], f"net/{name.lower()}/kernel"
+        if self.whole:
+            scale = np.full(1, 0.01) if self.per_tensor else self.rng.uniform(0.004, 0.01, filters)
+            b = self.rng.integers(-300, 300, filters).astype(np.int32)
+            if self.extreme and name == "CONV_2D":
+                b[1] = 2**31 - 5
+                scale[1:2] = 4e-9
+            w = self.tensor(data=self.rng.integers(-100, 100, shape, np.int8), scale=scale, axis=axis, name=name_w)
+            b = self.tensor(data=b, scale=scale * 0.05, name=f"{name_w}.bias")
+        else:
+            w = self.tensor(data=self.rng.normal(scale=0.2, size=shape).astype(np.float32), name=name_w)
+            b = self.tensor(data=self.rng.normal(size=filters).astype(np.float32), name=f"{name_w}.bias")
+        operands = [self.size, w, x, b] if name == "TRANSPOSE_CONV" else [x, w, b]
+        return self.op(name, operands, self.image(size), table, **options)
+
+    def path(self, folder, name="net.tflite"):
+        return self.write(folder / name, [self.source], [self.output])
+
+
+def trained_file(path, **how):
+    from workbench.frontends.tflite import load
+
+    rng, model = np.random.default_rng(0), load(path)
+    x, y = rng.normal(size=(24, *IMAGE[1:])).astype(np.float32), rng.integers(0, 3, 24)
+    return session.run(model, data=(x, y), **{"steps": 6, "lr": 0.01, "trace": "off", "normalize": "none"} | how), x[:6]
+
+
+def given_by(path, x, dtype, oracle=desktop):
+    """Real outputs of TensorFlow Lite for real samples."""
+    run = oracle(path)
+    if dtype == "float32":
+        return np.concatenate([run(each[None]) for each in x])
+    stored = np.clip(np.rint(x / np.float32(0.05)) + 3, -128, 127).astype(np.int8)
+    return (np.concatenate([run(each[None]) for each in stored]).astype(np.float32) - 3) * np.float32(0.05)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_a_tflite_file_with_the_trained_tensors_gives_what_the_run_gives(tmp_path, dtype):
+    path = Net(dtype).path(tmp_path)
+    run, x = trained_file(path)
+    run.save_weights(tmp_path / "trained.tflite")
+    before, after = path.read_bytes(), (tmp_path / "trained.tflite").read_bytes()
+    assert run.model() == after and len(before) == len(after) and path.read_bytes() == before
+    got, want = run.predict(x), given_by(tmp_path / "trained.tflite", x, dtype)
+    if dtype == "int8":  # desktops round otherwise
+        assert np.array_equal(got, given_by(tmp_path / "trained.tflite", x, dtype, micro))
+        assert np.abs(got - want).max() < 0.051
+    else:
+        close(got, want)
+    assert not np.allclose(want, given_by(path, x, dtype), atol=0.051)
+    tensors = run.state_dict()
+    assert {name for name in tensors if "kernel" in name} == {
+        f"net/{layer}/kernel{end}" for end in ("", ".bias")
+        for layer in ("conv_2d", "depthwise_conv_2d", "transpose_conv", "fully_connected")
+    }  # fmt: skip
+    assert tensors["net/conv_2d/kernel"].shape == (4, 3, 3, 2) and str(tensors["net/conv_2d/kernel"].dtype) == dtype
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_bytes_of_what_was_not_trained_stay(tmp_path, dtype):
+    path = Net(dtype).path(tmp_path)
+    run, _ = trained_file(path, policy="head")
+    before, after = (np.frombuffer(each, np.uint8) for each in (path.read_bytes(), run.model()))
+    places = [home.place for name, home in run.origin.stored.items() if name.startswith("fully_connected.")]
+    inside = np.zeros(len(before), bool)
+    for place in places:
+        inside[place.at : place.at + int(np.prod(place.shape)) * np.dtype(place.dtype).itemsize] = True
+    assert len(places) == 2 and (before != after).any() and np.array_equal(before[~inside], after[~inside])
+
+
+def test_filters_that_were_made_safe_go_back_with_their_scale(tmp_path):
+    path = Net("int8", extreme=True).path(tmp_path)
+    run, x = trained_file(path)
+    (group,) = run.origin.moved
+    assert group.channels.tolist() == [False, True, False, False]
+    (tmp_path / "trained.tflite").write_bytes(run.model())
+    assert np.array_equal(run.predict(x), given_by(tmp_path / "trained.tflite", x, "int8", micro))
+    before, after = (read(each).tensors for each in (path, tmp_path / "trained.tflite"))
+    ((old, new),) = [(a.scales, b.scales) for a, b in zip(before, after, strict=True) if a.name == "net/conv_2d/kernel"]
+    assert np.log2(new / old).tolist() == [0, *np.rint(np.log2(new / old))[1:2], 0, 0] and new[1] > 1000 * old[1]
+    other, _ = trained_file(path, policy="head")
+    assert other.state_dict()["net/conv_2d/kernel.bias"][1] == 2**31 - 5
+
+
+def refused(path, capsys, *how):
+    """What the command line says of it; nothing is trained, and nothing written."""
+    target = path.parent / "new" / "w.tflite"
+    assert (
+        main(["run", str(path), "--steps", "1", "-o", str(path.parent / "out"), "--save-weights", str(target), *how])
+        == 1
+    )
+    assert not target.exists() and not (path.parent / "out").exists()
+    return capsys.readouterr().err
+
+
+def test_what_cannot_go_back_is_refused_before_the_training(tmp_path, capsys):
+    path = Net("int8", extreme=True, per_tensor=True).path(tmp_path)
+    said = refused(path, capsys)
+    assert (
+        "net.tflite cannot take back trained values of conv_2d.weight: some of its filters count in a coarser" in said
+    )
+
+    hybrid = TfliteFile()
+    w = hybrid.tensor(data=np.ones((3, 4), np.int8), scale=0.1, name="net/dense/kernel")
+    b = hybrid.tensor(data=np.zeros(3, np.float32), name="net/dense/bias")
+    x, y = hybrid.tensor((1, 4), "float32"), hybrid.tensor((1, 3), "float32")
+    hybrid.op("FULLY_CONNECTED", [x, w, b], y, "FullyConnectedOptions", FusedActivationFunction=0)
+    path = hybrid.write(tmp_path / "hybrid.tflite", [x], [y])
+    said = refused(path, capsys)
+    assert (
+        "hybrid.tflite cannot take back trained values of dense.weight: it is stored as int8, and trains as float32"
+        in said
+    )
+    quick = ["run", str(path), "--steps", "1", "--trace", "off", "--policy", "bias-only"]
+    target = tmp_path / "w.tflite"
+    assert main([*quick, "-o", str(tmp_path / "biases"), "--save-weights", str(target)]) == 0, capsys.readouterr().err
+    assert target.read_bytes() != path.read_bytes()
+
+    twice = TfliteFile()
+    b = twice.tensor(data=np.zeros(4, np.float32))
+    x = first = twice.tensor((1, 4), "float32")
+    for name in ("one", "two"):
+        w = twice.tensor(data=np.eye(4, dtype=np.float32), name=f"net/{name}/kernel")
+        x = twice.op("FULLY_CONNECTED", [x, w, b], twice.tensor((1, 4), "float32"), "FullyConnectedOptions",
+                     FusedActivationFunction=0)  # fmt: skip
+    said = refused(twice.write(tmp_path / "twice.tflite", [first], [x]), capsys)
+    assert "twice.tflite stores one.bias and two.bias as one tensor; trained they are two" in said
+
+
+def test_a_file_that_was_changed_meanwhile_is_refused(tmp_path):
+    path = Net("float32").path(tmp_path)
+    run, _ = trained_file(path, steps=1)
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(ModelError, match="was changed since the network was read from it"):
+        run.model()
+    path.unlink()
+    with pytest.raises(ModelError, match="cannot be read again: No such file"):
+        run.save_weights(tmp_path / "w.tflite")
+
+
+def onnx_file(path, form="raw", **external):
+    """y = relu(conv(x)) · w + b as onnx's own tools write it; the bias is a Constant."""
+    onnx = pytest.importorskip("onnx")
+    rng, TensorProto = np.random.default_rng(0), onnx.TensorProto
+    arrays = {"conv.w": rng.normal(size=(2, 1, 3, 3)), "conv.b": rng.normal(size=2), "w": rng.normal(size=(8, 3)),
+              "unused": rng.normal(size=(4, 4))}  # fmt: skip
+    arrays = {name: each.astype(np.float32) for name, each in arrays.items()}
+    made = {
+        name: onnx.numpy_helper.from_array(each, name) if form == "raw" else
+        onnx.helper.make_tensor(name, TensorProto.FLOAT, each.shape, each.reshape(-1).tolist())
+        for name, each in arrays.items()
+    }  # fmt: skip
+    value = onnx.numpy_helper.from_array(np.array([0.5, -0.5, 1], np.float32))
+    node = onnx.helper.make_node
+    nodes = [node("Conv", ["x", "conv.w", "conv.b"], ["c"]), node("Relu", ["c"], ["r"]), node("Flatten", ["r"], ["f"]),
+             node("Constant", [], ["b"], value=value), node("Gemm", ["f", "w", "b"], ["y"])]  # fmt: skip
+    x, y = (onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in (("x", [1, 1, 4, 4]), ("y", [1, 3])))  # fmt: skip
+    graph = onnx.helper.make_graph(nodes, "net", [x], [y], list(made.values()))
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    onnx.save(model, path, **external)
+    return arrays | {"b": np.array([0.5, -0.5, 1], np.float32)}
+
+
+def onnx_origin(path, arrays):
+    """The same network by hand, and where its parameters are from."""
+    from hashlib import sha256
+
+    net = Network("net", (1, 1, 4, 4))
+    y = net.relu(net.conv2d(net.input, "conv", 2, 3), "relu")
+    model = net.model(net.dense(net.flatten(y), "fc", 3))
+    names = {"conv.weight": "conv.w", "conv.bias": "conv.b", "fc.weight": "w", "fc.bias": "b"}
+    stored = {name: Stored((own,), ((TRANSPOSED, (1, 0)),) if own == "w" else ()) for name, own in names.items()}
+    made = {name: arrays[own].T if own == "w" else arrays[own] for name, own in names.items()}
+    made = {name: np.ascontiguousarray(each) for name, each in made.items()}
+    origin = Origin(ONNX, path.name, stored, made, path=path, digest=sha256(path.read_bytes()).hexdigest())
+    return replace(model, weights=made, origin=origin, source=str(path))
+
+
+@pytest.mark.parametrize("form", ["raw", "floats"])
+def test_an_onnx_file_with_the_trained_initializers_gives_what_the_run_gives(tmp_path, form):
+    runtime = pytest.importorskip("onnxruntime")
+    path, rng = tmp_path / "net.onnx", np.random.default_rng(1)
+    model = onnx_origin(path, arrays := onnx_file(path, form))
+    x = rng.normal(size=(12, 1, 4, 4)).astype(np.float32)
+    for policy, own in (("full", set(arrays) - {"unused"}), ("head", {"w", "b"})):
+        run = session.run(model, policy=policy, data=(x, rng.integers(0, 3, 12)), steps=5, lr=0.05, trace="off",
+                          normalize="none")  # fmt: skip
+        run.save_weights(tmp_path / "trained.onnx")
+        outputs = runtime.InferenceSession(tmp_path / "trained.onnx")
+        close(run.predict(x), np.concatenate([outputs.run(None, {"x": each[None]})[0] for each in x]))
+        before, after = (np.frombuffer(each, np.uint8) for each in (path.read_bytes(), run.model()))
+        places = onnx_places.places(path.read_bytes(), set(arrays), "net.onnx")
+        inside = np.zeros(len(before), bool)
+        for name in own:
+            inside[places[name].at : places[name].at + arrays[name].nbytes] = True
+        assert len(before) == len(after) and np.array_equal(before[~inside], after[~inside])
+        state = run.state_dict()
+        assert {name for name in state if not np.array_equal(state[name], arrays[name])} == own
+        assert saving.values_at(path.read_bytes(), places["unused"]).tolist() == arrays["unused"].tolist()
+
+
+def test_onnx_tensors_that_are_not_in_the_file_are_refused(tmp_path):
+    path = tmp_path / "net.onnx"
+    arrays = onnx_file(path, save_as_external_data=True, location="beside.bin", size_threshold=0)
+    origin = onnx_origin(path, arrays).origin
+    with pytest.raises(ModelError, match=r"net.onnx: conv.w lies in a file beside it, which is not written"):
+        saving.writer("w.onnx", "net", origin, ["conv.weight"])
+    saving.writer("w.onnx", "net", origin, [])  # of nothing that trains
+    origin = onnx_origin(path, onnx_file(path)).origin
+    saving.writer("w.onnx", "net", origin, ["conv.weight"])
+    odd = replace(origin, stored={**origin.stored, "conv.weight": Stored(("gone",))})
+    with pytest.raises(ModelError, match=r"net.onnx stores no tensor gone"):
+        saving.writer("w.onnx", "net", odd, ["conv.weight"])
+    whole = path.read_bytes()
+    last = max(each.at for each in onnx_places.places(whole, {"conv.w", "w", "b", "unused"}, "net.onnx").values())
+    for end in range(0, last, 7):  # cut anywhere, nothing but a refusal comes of it
+        with pytest.raises(ModelError):
+            onnx_places.places(whole[:end], {"conv.w", "w", "b", "unused"}, "cut.onnx")

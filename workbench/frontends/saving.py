@@ -9,7 +9,7 @@
 What cannot be written is refused by `writer`, before the training; the file is read then, and no more.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +39,10 @@ def writer(path: str | Path, network: str, origin: Origin | None, updated: Itera
         wanted = "a .pt2 file" if ending == ".pt2" else A[kind]
         raise ModelError(f"{path}: {network} was not read from {wanted}, whose tensors these could be",
                          HINT if origin is None else f"{_endings(origin)} and .npz can be written")  # fmt: skip
+    updated = tuple(updated)
     origin.require(updated)
     if kind != TORCH:
-        return _patcher(origin)
+        return _patcher(origin, updated)
     from workbench.frontends.torch import saved
 
     content = origin.content() if origin.path else None
@@ -53,7 +54,7 @@ def writer(path: str | Path, network: str, origin: Origin | None, updated: Itera
 def model_of(origin: Origin, weights: Weights):
     """What the network came from, with trained weights: a copy of the module, an exported program, the file's bytes."""
     if origin.kind != TORCH:
-        return _patcher(origin)(weights)
+        return _patcher(origin, origin.changed(weights))(weights)
     from workbench.frontends.torch import saved
 
     return saved.module_of(origin, weights)
@@ -63,7 +64,7 @@ def state_dict_of(origin: Origin, weights: Weights) -> dict:
     """Torch tensors under the module's own names; of other files arrays under theirs, those of its parameters."""
     if origin.kind != TORCH:
         content = origin.content()
-        places = _places(origin, content)
+        places = _places(origin, content, origin.stored)
         stored = {name: values_at(content, place) for name, place in places.items()}
         return stored | origin.tensors(weights, stored)
     from workbench.frontends.torch import saved
@@ -96,10 +97,11 @@ def _endings(origin: Origin) -> str:
     return ", ".join(ending for ending in own if ending != ".pt2" or origin.path)
 
 
-def _patcher(origin: Origin) -> Callable[[Weights], bytes]:
+def _patcher(origin: Origin, updated: Iterable[str]) -> Callable[[Weights], bytes]:
     """What puts trained tensors in their places among the file's bytes."""
     content = origin.content()
-    places = _places(origin, content)
+    scales = (name for group in origin.moved for name in group.parameters)
+    places = _places(origin, content, {*updated, *scales})
 
     def patched(weights: Weights) -> bytes:
         result = bytearray(content)
@@ -113,8 +115,8 @@ def _patcher(origin: Origin) -> Callable[[Weights], bytes]:
     return patched
 
 
-def _places(origin: Origin, content: bytes) -> dict[str, Place]:
-    homes = [home for home in origin.stored.values() if not home.refused]
+def _places(origin: Origin, content: bytes, parameters: Collection[str]) -> dict[str, Place]:
+    homes = [home for name, home in origin.stored.items() if name in parameters and not home.refused]
     known = {name: home.place for home in homes for name in home.names if home.place}
     unknown = {name for home in homes for name in home.names if not home.place}
     return known | onnx_places.places(content, unknown, origin.name) if origin.kind == ONNX else known
