@@ -252,6 +252,38 @@ def test_what_is_read_elsewhere_too_is_not_folded():
     assert torch.equal(run.state_dict()["shared.weight"], module.shared.weight)
 
 
+@pytest.mark.parametrize(
+    "end", [nn.Softmax(1), nn.LogSoftmax(1), nn.Sigmoid()], ids=["softmax", "log-softmax", "sigmoid"]
+)
+def test_outputs_are_what_a_module_with_an_end_gives(end, tmp_path):
+    how = {"loss": "bce"} if isinstance(end, nn.Sigmoid) else {}
+    module = nn.Sequential(nn.Linear(4, 1 if how else 3), end)
+    run, x = trained(module, (4,), classes=2, **how)
+    with torch.no_grad():
+        logits = run.model()[0](torch.from_numpy(x))
+        close(run.predict(x), logits)
+        close(run.outputs(x), run.model()(torch.from_numpy(x)))
+        close(run.outputs(x[:1]), end(logits[:1]))
+    run.save(tmp_path / "run")
+    again = session.load_run(tmp_path / "run")
+    assert np.array_equal(again.outputs(x), run.outputs(x))
+    with pytest.raises(ModelError, match="is not known to come from a module or file"):
+        again.state_dict()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_outputs_are_what_a_file_with_a_softmax_gives(tmp_path, dtype):
+    run, x = trained_file(Net(dtype, softmax=True).path(tmp_path))
+    (tmp_path / "trained.tflite").write_bytes(run.model())
+    got = run.outputs(x)
+    if dtype == "float32":
+        close(got, given_by(tmp_path / "trained.tflite", x, dtype))
+    else:
+        units = given_by(tmp_path / "trained.tflite", x, dtype, micro) / 0.05 + 3
+        assert np.array_equal(got, (np.rint(units) + 128) / 256)
+    assert np.allclose(got.sum(axis=1), 1, atol=0.02) and not np.allclose(run.predict(x), got)
+
+
 CONV = {"StrideH": 1, "StrideW": 1, "FusedActivationFunction": 0}
 DILATED = CONV | {"DilationHFactor": 1, "DilationWFactor": 1}
 IMAGE = (1, 5, 6, 2)

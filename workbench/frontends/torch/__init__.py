@@ -249,8 +249,8 @@ class _Reading:
             return False
         if kind == "sigmoid.default" and arguments[0].shape == self.emit.build.types[self.emit.build.inputs[0]].shape:
             return False
-        self.notes.append(f"the {ENDS[kind]} at the end is left to the loss: training begins at the logits, and predict "
-                          "gives it back")  # fmt: skip
+        self.notes.append(f"the {ENDS[kind]} at the end is left to the loss: training begins at the logits, which predict "
+                          "gives; outputs gives what is behind")  # fmt: skip
         return True
 
     def _output(self, node: Node) -> Value | None:
