@@ -15,6 +15,7 @@ from workbench.frontends.emitter import TRANSPOSED
 from workbench.frontends.layers import Network
 from workbench.frontends.origin import ONNX, TORCH, Origin, Stored
 from workbench.frontends.tflite.file import read
+from workbench.ir.interpret import interpret
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -541,3 +542,46 @@ def test_onnx_tensors_that_are_not_in_the_file_are_refused(tmp_path):
     for end in range(0, last, 7):  # cut anywhere, nothing but a refusal comes of it
         with pytest.raises(ModelError):
             onnx_places.places(whole[:end], {"conv.w", "w", "b", "unused"}, "cut.onnx")
+
+
+class Parts(nn.Module):
+    """A weight that is read in parts, one that is stored the other way, and one of every element."""
+
+    def __init__(self):
+        super().__init__()
+        self.joined = nn.Parameter(torch.randn(6, 6))
+        self.turned, self.scale = nn.Parameter(torch.randn(3, 4)), nn.Parameter(torch.randn(4))
+
+    def forward(self, x):
+        first, second = self.joined.chunk(2)
+        x = nn.functional.linear(x, first) * torch.sigmoid(nn.functional.linear(x, second))
+        return (x @ self.turned) * self.scale
+
+
+ANY = {
+    "layer norm": lambda: nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.ReLU(), nn.Linear(8, 3)),
+    "group norm": lambda: nn.Sequential(
+        nn.Unflatten(1, (2, 1, 3)), nn.Conv2d(2, 4, 1), nn.GroupNorm(2, 4), nn.Flatten()
+    ),
+    "parts": Parts,
+    "line": lambda: nn.Sequential(nn.Unflatten(1, (2, 3)), nn.BatchNorm1d(2), nn.Conv1d(2, 2, 2), nn.Flatten()),
+}
+
+
+@pytest.mark.parametrize("case", ANY)
+def test_whatever_a_policy_may_train_goes_back(case):
+    """Scales and shifts of norms too: all parameters that the module has, moved by hand."""
+    from workbench.frontends.torch import from_torch
+
+    torch.manual_seed(0)
+    module, x = settled(ANY[case]()), torch.randn(1, 6)
+    model, rng = from_torch(module, x), np.random.default_rng(0)
+    moved = {name: values + rng.normal(scale=0.1, size=values.shape).astype(np.float32) if name in model.origin.stored
+             else values for name, values in model.weights.items()}  # fmt: skip
+    after = saving.model_of(model.origin, moved)
+    got = interpret(model.graph, {**moved, model.graph.inputs[0]: x.numpy()})[model.graph.outputs[0]]
+    with torch.no_grad():
+        close(got, after(x), 2e-6)
+        assert not np.allclose(got, module(x), atol=1e-3)
+    stored = {own for name in moved if name in model.origin.stored for own in model.origin.stored[name].names}
+    assert stored >= {name for name, _ in module.named_parameters()}
