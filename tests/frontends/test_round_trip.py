@@ -440,15 +440,57 @@ def test_what_cannot_go_back_is_refused_before_the_training(tmp_path, capsys):
     assert main([*quick, "-o", str(tmp_path / "biases"), "--save-weights", str(target)]) == 0, capsys.readouterr().err
     assert target.read_bytes() != path.read_bytes()
 
-    twice = TfliteFile()
-    b = twice.tensor(data=np.zeros(4, np.float32))
-    x = first = twice.tensor((1, 4), "float32")
-    for name in ("one", "two"):
-        w = twice.tensor(data=np.eye(4, dtype=np.float32), name=f"net/{name}/kernel")
-        x = twice.op("FULLY_CONNECTED", [x, w, b], twice.tensor((1, 4), "float32"), "FullyConnectedOptions",
-                     FusedActivationFunction=0)  # fmt: skip
-    said = refused(twice.write(tmp_path / "twice.tflite", [first], [x]), capsys)
-    assert "twice.tflite stores one.bias and two.bias as one tensor; trained they are two" in said
+
+@pytest.mark.parametrize("policy", ["full", "two.bias", "head+biases-2"])
+def test_layers_that_share_a_bias_of_zeros_get_one_each(tmp_path, policy):
+    file, rng = TfliteFile(), np.random.default_rng(0)
+    b = file.tensor(data=np.zeros(4, np.float32), name="zeros")
+    x = first = file.tensor((1, 4), "float32")
+    for name in ("one", "two", "three"):
+        w = file.tensor(data=rng.normal(size=(4, 4)).astype(np.float32), name=f"net/{name}/kernel")
+        x = file.op("FULLY_CONNECTED", [x, w, b], file.tensor((1, 4), "float32"), "FullyConnectedOptions",
+                    FusedActivationFunction=0)  # fmt: skip
+    path = file.write(tmp_path / "net.tflite", [first], [x])
+    x, y = rng.normal(size=(24, 4)).astype(np.float32), rng.integers(0, 4, 24)
+    run = session.run(str(path), data=(x, y), policy=policy, steps=6, lr=0.05, trace="off", normalize="none")
+    run.save_weights(tmp_path / "trained.tflite")
+    close(run.predict(x), given_by(tmp_path / "trained.tflite", x, "float32"))
+    assert not np.allclose(run.predict(x), given_by(path, x, "float32"), atol=1e-3)
+    again = session.run(str(tmp_path / "trained.tflite"), data=(x, y), steps=2, trace="off", normalize="none")
+    again.save_weights(tmp_path / "again.tflite")
+    close(again.predict(x), given_by(tmp_path / "again.tflite", x, "float32"))
+    before, after = read(path), read(tmp_path / "trained.tflite")
+    assert len(after.tensors) - len(before.tensors) == {"full": 3, "two.bias": 1, "head+biases-2": 2}[policy]
+    old, new = (np.frombuffer(each.read_bytes(), np.uint8) for each in (path, tmp_path / "trained.tflite"))
+    places = [home.place.at for home in run.origin.stored.values() if not home.shared]
+    different = old != new[-len(old) :]
+    for at in places:
+        different[at : at + 64] = False
+    assert different.sum() <= 3  # numbers of tensors that operators read
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_tensors_that_share_a_buffer_get_one_each(tmp_path, dtype):
+    """As converters leave them that merge equal constants: the biases of two layers, in one buffer."""
+    import tflite
+
+    content = bytearray(Net(dtype).path(tmp_path).read_bytes())
+    graph = tflite.Model.GetRootAsModel(content, 0).Subgraphs(0)
+    tensors = {graph.Tensors(i).Name().decode(): graph.Tensors(i)._tab for i in range(graph.TensorsLength())}
+    shared = "net/transpose_conv/kernel.bias", "net/fully_connected/kernel.bias"
+    where = [tensors[name].Pos + tensors[name].Offset(8) for name in shared]
+    content[where[1] : where[1] + 4] = content[where[0] : where[0] + 4]
+    (path := tmp_path / "shared.tflite").write_bytes(content)
+    run, x = trained_file(path, policy="head")
+    (tmp_path / "trained.tflite").write_bytes(run.model())
+    tensors = run.state_dict()
+    first, second = (tensors[f"net/{layer}/kernel.bias;{mine}.bias"] for layer, mine in (
+        ("transpose_conv", "transpose_conv"), ("fully_connected", "fully_connected")))  # fmt: skip
+    assert not np.array_equal(first, second)
+    if dtype == "float32":
+        close(run.predict(x), given_by(tmp_path / "trained.tflite", x, dtype))
+    else:
+        assert np.array_equal(run.predict(x), given_by(tmp_path / "trained.tflite", x, dtype, micro))
 
 
 def test_a_file_that_was_changed_meanwhile_is_refused(tmp_path):

@@ -4,7 +4,8 @@
     .pt .pth            a state dict under the module's own names               from a module, or a .pt2 file
     .pt2                the exported program with the trained tensors           from a .pt2 file
     .onnx .tflite       the file with the trained tensors, byte for byte        from such a file
-                        the same elsewhere
+                        the same elsewhere; those that several layers share
+                        in a .tflite become tensors of their own
 
 What cannot be written is refused by `writer`, before the training; the file is read then, and no more.
 """
@@ -18,7 +19,7 @@ from workbench import files
 from workbench.errors import ModelError
 from workbench.frontends import onnx_places
 from workbench.frontends.model import Model
-from workbench.frontends.origin import HINT, ONNX, TFLITE, TORCH, Origin, Place
+from workbench.frontends.origin import HINT, ONNX, TFLITE, TORCH, Origin, Place, Stored
 
 Weights = Mapping[str, np.ndarray]
 KINDS = {".pt": TORCH, ".pth": TORCH, ".pt2": TORCH, ".onnx": ONNX, ".tflite": TFLITE}
@@ -102,17 +103,33 @@ def _patcher(origin: Origin, updated: Iterable[str]) -> Callable[[Weights], byte
     content = origin.content()
     scales = (name for group in origin.moved for name in group.parameters)
     places = _places(origin, content, {*updated, *scales})
+    shared = {name: home for home in origin.stored.values() if home.shared for name in home.names if name in places}
+    _parted(origin, content, shared, {name: values_at(content, places[name]) for name in shared})  # can it be?
 
     def patched(weights: Weights) -> bytes:
         result = bytearray(content)
         stored = {name: values_at(content, place) for name, place in places.items()}
-        for name, values in origin.tensors(weights, stored).items():
-            place = places[name]
-            new = values.astype(np.dtype(place.dtype).newbyteorder("<")).tobytes()
-            result[place.at : place.at + len(new)] = new
-        return bytes(result)
+        new = origin.tensors(weights, stored)
+        for name in new.keys() - shared.keys():
+            values = _bytes(new[name])
+            result[places[name].at : places[name].at + len(values)] = values
+        return _parted(origin, bytes(result), shared, {name: new[name] for name in new if name in shared})
 
     return patched
+
+
+def _parted(origin: Origin, content: bytes, homes: Mapping[str, Stored], tensors: Weights) -> bytes:
+    """The file in which these tensors, which others share there, are tensors of their own."""
+    if not tensors:
+        return content
+    from workbench.frontends.tflite.split import Own, split
+
+    wanted = [Own(homes[name].tensor, homes[name].uses, _bytes(values)) for name, values in tensors.items()]
+    return split(content, wanted, origin.name)
+
+
+def _bytes(values: np.ndarray) -> bytes:
+    return values.astype(values.dtype.newbyteorder("<")).tobytes()
 
 
 def _places(origin: Origin, content: bytes, parameters: Collection[str]) -> dict[str, Place]:
