@@ -30,6 +30,7 @@ from workbench.feeding import AUTO
 from workbench.ir import op as operators
 from workbench.ir.deltas import Delta, change_of, deltas_of, stored_of
 from workbench.ir.graph import Graph
+from workbench.ir.interpret import interpret
 from workbench.ir.text import parse_graph
 from workbench.ir.types import NUMPY, TensorType, quantized
 from workbench.objective import BCE, INPUT, LABELS, Objective
@@ -37,7 +38,7 @@ from workbench.passes.permute_channels import Orders, permuted
 from workbench.plain import printable
 from workbench.record import Run
 from workbench.tables import BufferRow, OpRow
-from workbench.targets import told
+from workbench.targets import real, told
 from workbench.trace.inspector import Inspector
 from workbench.training import read_parameter, state_row
 
@@ -50,7 +51,8 @@ class Firmware:
     """All that predicting needs: an ELF, its board, graph and plan tables, and the stack reserve.
 
     `orders`: the compiled order of a parameter's channels (see passes/permute_channels); `network`: what samples must
-    fit; `objective`: what outputs are held against; `files`: its C project (None: not generated on this machine).
+    fit; `objective`: what outputs are held against; `files`: its C project (None: not generated on this machine);
+    `ending`: the softmax or sigmoid of the network that training does without (None: it has none).
     """
 
     elf: bytes = field(repr=False)
@@ -63,6 +65,7 @@ class Firmware:
     network: Network
     objective: Objective
     files: Mapping[str, str] | None = field(default=None, repr=False)
+    ending: Graph | None = None
 
     def scores(
         self, x: np.ndarray, weights: Mapping[str, np.ndarray] | None = None, asked: str = AUTO
@@ -97,7 +100,7 @@ class Predictions:
     """`scores` (n, …) in the layout of the network's file, and `data`, the samples, all of them held out.
 
     `classes` are the names of the classes, numbers where they have none; empty where the network tells no classes.
-    `channels_last`: the layout is NHWC. `engine`: the entry of run.json of this name.
+    `channels_last`: the layout is NHWC. `engine`: the entry of run.json of this name. `ending`: see Firmware.
     """
 
     scores: np.ndarray
@@ -107,6 +110,23 @@ class Predictions:
     classes: tuple[str, ...] = ()
     channels_last: bool = False
     engine: Mapping = field(default_factory=dict)
+    ending: Graph | None = None
+
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """What the network itself gives, float32 (n, …): `scores`, or what its softmax or sigmoid makes of them."""
+        if self.ending is None:
+            return self.scores
+        (name,), (result,) = self.ending.inputs, self.ending.outputs
+        source, kind = self.ending.types[name], self.ending.types[result]
+        batch, parts = source.shape[0], []
+        for begin in range(0, len(self.scores), batch):
+            part = self.scores[begin : begin + batch]
+            padded = np.concatenate([part, np.zeros((batch - len(part), *part.shape[1:]), np.float32)])
+            given = quantized(padded.reshape(source.shape), source)
+            parts.append(real(interpret(self.ending, {name: given})[result], kind)[: len(part)])
+        outputs = np.concatenate(parts)
+        return np.moveaxis(outputs, 1, -1) if self.channels_last and outputs.ndim == 4 else outputs
 
     @property
     def has_targets(self) -> bool:
@@ -180,12 +200,21 @@ def of_run(run: Run, elf: bytes | None, files: Mapping[str, str] | None = None) 
             elf, Board.of_plain(meta["linked_for"]), graph, rows_of(run.buffers, BufferRow), rows_of(run.ops, OpRow),
             meta["memory"]["stack_reserve"], orders,
             network, Objective(meta["loss_function"], meta["target"]), files,
+            _ending(meta["ending"], output) if meta.get("ending") else None,
         )  # fmt: skip
         _require_whole(firmware, run.weights, loss.op)
     except (WorkbenchError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = error.message if isinstance(error, WorkbenchError) else error
         raise RecordError(f"{run.title}: it does not tell its firmware: {reason}", "run it again") from None
     return firmware
+
+
+def _ending(lines: list[str], output: tuple[int, ...]) -> Graph:
+    """The graph in run.json. Raises RecordError where it does not begin at such scores."""
+    ending = parse_graph("\n".join([*lines, ""]))
+    if len(ending.arguments) != 1 or len(ending.outputs) != 1 or ending.types[ending.inputs[0]].shape[1:] != output:
+        raise RecordError("its ending does not read its scores")
+    return ending
 
 
 def _require_whole(firmware: Firmware, weights: Mapping[str, np.ndarray], loss: str) -> None:
@@ -214,7 +243,7 @@ def of_built(built: Built) -> Firmware:
     compiled, image = built.compiled, built.image
     return Firmware(image.content, image.board, compiled.graph, list(built.project.buffers), list(built.project.ops),
                     image.stack_reserve, compiled.orders, compiled.model.wanted, compiled.objective,
-                    built.project.files)  # fmt: skip
+                    built.project.files, compiled.model.ending)  # fmt: skip
 
 
 def predict_run(
@@ -275,7 +304,8 @@ def _predictions(
     scores, engine = firmware.scores(data.test_x, weights, asked)
     network, done_by = firmware.network, {"asked": asked, **engine.record()}
     data = replace(data, notes=(*data.notes, *engine.notes))
-    return Predictions(scores, data, firmware.objective, network.input, classes, network.nhwc, done_by)
+    return Predictions(scores, data, firmware.objective, network.input, classes, network.nhwc, done_by,
+                       firmware.ending)  # fmt: skip
 
 
 def _record(run: Run) -> Mapping:

@@ -122,6 +122,8 @@ def train(
     run.meta.update(epochs_done=epochs.done, best_epoch=epochs.best and epochs.best.epoch)
     run.meta.update(verdict.guesses(built, samples))
     run.meta["weights_after_first_step"] = after_first
+    if model.ending is not None:
+        run.meta["ending"] = print_graph(model.ending).splitlines()
     if "bias_storage" in run.meta:
         run.meta["biases_saturated"] = int(sum(each.sum() for each in ends.seen.values()))
     learned: Mapping[str, np.ndarray] = weights

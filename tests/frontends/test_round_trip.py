@@ -1,142 +1,25 @@
-"""Trained weights go back into the module or file they came from: what that then gives is what the run gives."""
+"""Trained weights go back into the file that they came from: what that then gives is what the run gives."""
 
-import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from tflite_files import SAME, VALID, TfliteFile, desktop, micro
 
 from workbench import session
 from workbench.cli import main
 from workbench.errors import ModelError
-from workbench.frontends.origin import TORCH
-
-torch = pytest.importorskip("torch")
-nn = torch.nn
+from workbench.frontends import onnx_places, saving
+from workbench.frontends.emitter import TRANSPOSED
+from workbench.frontends.layers import Network
+from workbench.frontends.origin import ONNX, Origin, Stored
+from workbench.frontends.tflite.file import read
 
 
 def close(a, b, within=1e-5):
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     assert a.shape == b.shape
     assert np.linalg.norm(a - b) <= within * np.linalg.norm(b)
-
-
-def settled(module):
-    """With statistics as a training leaves them, in evaluation mode."""
-    torch.manual_seed(0)
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
-            part.running_mean.normal_()
-            part.running_var.uniform_(0.5, 2)
-            if part.affine:
-                nn.init.normal_(part.weight, 1, 0.3)
-                nn.init.normal_(part.bias)
-    return module.eval()
-
-
-def trained(module, shape, classes=3, **how):
-    from workbench.frontends.torch import from_torch
-
-    rng = np.random.default_rng(0)
-    model = from_torch(module, torch.zeros(1, *shape), batch=4)
-    x, y = rng.normal(size=(24, *shape)).astype(np.float32), rng.integers(0, classes, 24)
-    options = {"steps": 6, "lr": 0.05, "trace": "off", "policy": "full"} | how
-    return session.run(model, data=(x, y), **options), x[:8]
-
-
-class Tied(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.second, self.head = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3)
-        self.second.weight = self.first.weight
-
-    def forward(self, x):
-        return self.head(torch.relu(self.second(torch.relu(self.first(x)))))
-
-
-def conv_net(bias, affine=True):
-    torch.manual_seed(1)
-    return settled(nn.Sequential(nn.Conv2d(2, 4, 3, bias=bias), nn.BatchNorm2d(4, affine=affine), nn.ReLU(),
-                                 nn.Flatten(), nn.Linear(64, 3)))  # fmt: skip
-
-
-def line_net(bias):
-    torch.manual_seed(1)
-    line = nn.Conv1d(2, 4, 3, bias=bias), nn.BatchNorm1d(4), nn.ReLU(), nn.Flatten()
-    return settled(nn.Sequential(*line, nn.Linear(24, 5, bias=bias), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3)))
-
-
-HEAD = {"4.weight", "4.bias"}
-ENDS = {"7.weight", "7.bias"}
-MODULES = {  # module, shape of its input, entries that change
-    "conv-norm": (lambda: conv_net(False), (2, 6, 6), {"0.weight", "1.bias"} | HEAD),
-    "conv-bias-norm": (lambda: conv_net(True), (2, 6, 6), {"0.weight", "0.bias"} | HEAD),
-    "conv-plain-norm": (lambda: conv_net(False, False), (2, 6, 6), {"0.weight", "1.running_mean"} | HEAD),
-    "conv1d-norm": (lambda: line_net(False), (2, 8), {"0.weight", "1.bias", "4.weight", "5.bias"} | ENDS),
-    "conv1d-bias-norm": (lambda: line_net(True), (2, 8), {"0.weight", "0.bias"} | HEAD | ENDS),
-    "tied": (Tied, (6,), {f"{layer}.{what}" for layer in ("first", "second", "head") for what in ("weight", "bias")}),
-    "transposed": (
-        lambda: nn.Sequential(nn.ConvTranspose2d(2, 3, 2), nn.Flatten(), nn.Linear(27, 3)),
-        (2, 2, 2),
-        {"0.weight", "0.bias", "2.weight", "2.bias"},
-    ),
-}
-
-
-@pytest.mark.parametrize("case", MODULES)
-def test_a_module_with_the_trained_weights_gives_what_the_run_gives(case):
-    make, shape, changes = MODULES[case]
-    module = make().eval()
-    before = {name: each.clone() for name, each in module.state_dict().items()}
-    run, x = trained(module, shape)
-    state, after = run.state_dict(), run.model()
-    assert list(state) == list(before)
-    assert {name for name in before if not torch.equal(state[name], before[name])} == changes
-    assert all(state[name].dtype == each.dtype for name, each in before.items())
-    with torch.no_grad():
-        close(run.predict(x), after.eval()(torch.from_numpy(x)))
-    assert all(torch.equal(each, before[name]) for name, each in module.state_dict().items())  # left as it was
-    module.load_state_dict(state)
-    assert all(torch.equal(each, state[name]) for name, each in after.state_dict().items())
-
-
-def test_channels_that_no_policy_updated_stay_to_the_bit():
-    run, _ = trained(module := conv_net(True), (2, 6, 6), policy="head+biases-1")
-    state = run.state_dict()
-    assert torch.equal(state["0.weight"], module[0].weight) and torch.equal(state["0.bias"], module[0].bias)
-    assert not torch.equal(state["4.weight"], module[4].weight)
-
-
-def test_numbers_of_other_types_come_back_as_such():
-    run, x = trained(module := nn.Sequential(nn.Linear(4, 3)).double(), (4,))
-    assert run.state_dict()["0.weight"].dtype == torch.float64
-    with torch.no_grad():
-        close(run.predict(x), run.model()(torch.from_numpy(x).double()))
-    assert module[0].weight.dtype == torch.float64
-
-
-def test_an_origin_passes_to_other_processes_without_its_module():
-    run, _ = trained(conv_net(True), (2, 6, 6))
-    there = pickle.loads(pickle.dumps(run.origin))
-    from workbench.frontends import saving
-
-    state = saving.state_dict_of(there, run.weights)
-    assert all(torch.equal(each, state[name]) for name, each in run.state_dict().items())
-    with pytest.raises(ModelError, match="stayed in another process"):
-        saving.model_of(there, run.weights)
-
-
-def test_files_of_a_module(tmp_path):
-    run, _ = trained(conv_net(True), (2, 6, 6))
-    run.save_weights(tmp_path / "w.pt")
-    state = torch.load(tmp_path / "w.pt", weights_only=True)
-    assert all(torch.equal(each, state[name]) for name, each in run.state_dict().items())
-    run.save_weights(tmp_path / "w.npz")
-    with np.load(tmp_path / "w.npz") as arrays:
-        assert all(np.array_equal(arrays[name], each) for name, each in run.weights.items())
-    for ending, kind in ((".onnx", "an .onnx file"), (".tflite", "a .tflite file"), (".pt2", "a .pt2 file")):
-        with pytest.raises(ModelError, match=rf"was not read from {kind}") as error:
-            run.save_weights(tmp_path / f"w{ending}")
-        assert ".pt, .pth and .npz can be written" in error.value.hint
 
 
 def test_a_network_of_ours_has_no_file_to_go_back_to(tmp_path):
@@ -148,81 +31,315 @@ def test_a_network_of_ours_has_no_file_to_go_back_to(tmp_path):
         run.save_weights(tmp_path / "w.pt")
 
 
-PROGRAM = """import torch
-from torch import nn
-from workbench.frontends.torch import from_torch
-
-torch.manual_seed(0)
-layers = nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(72, 10)
-module = nn.Sequential(*layers).eval()
-module[1].running_mean.fill_(0.1)
-def net(batch=1):
-    return from_torch(module, torch.zeros(1, 1, 8, 8), batch=batch, name="net", data="digits")
-"""
-
-
-def test_the_command_line_writes_and_reads_state_dicts(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text(PROGRAM)
-    quick = ["run", "mine.py:net", "--steps", "2", "--trace", "off"]
-    assert main([*quick, "--save-weights", "w.pt"]) == 0, capsys.readouterr().err
-    state = torch.load(tmp_path / "w.pt", weights_only=True)
-    assert list(state) == ["0.weight", *(f"1.{name}" for name in (
-        "weight", "bias", "running_mean", "running_var", "num_batches_tracked")), "4.weight", "4.bias"]  # fmt: skip
-    assert main([*quick, "--load-weights", "w.pt", "--save-weights", "first.npz", "--force"]) == 0
-    assert main([*quick, "--load-weights", "w.pt", "--save-weights", "again.pt", "--force"]) == 0
-    again = torch.load(tmp_path / "again.pt", weights_only=True)
-    assert not torch.equal(again["1.bias"], state["1.bias"]) and torch.equal(again["1.weight"], state["1.weight"])
-    capsys.readouterr()
-    for name in ("w.onnx", "w.tflite", "w.pt2"):
-        assert main([*quick, "--save-weights", name, "-o", "other"]) == 1
-        assert "mine.net was not read from" in capsys.readouterr().err
-        assert not (tmp_path / name).exists() and not (tmp_path / "other").exists()  # before the training
-    state["1.running_var"] *= 2
-    torch.save(state, tmp_path / "other.pt")
-    assert main([*quick, "--load-weights", "other.pt"]) == 1
-    assert "1.running_var differs from that of net" in capsys.readouterr().err
-    (tmp_path / "broken.pt").write_bytes(b"no archive")
-    assert main([*quick, "--load-weights", "broken.pt"]) == 1
-    assert "broken.pt is not a whole .pt of weights: it is no state dict" in capsys.readouterr().err
-    assert main(["run", "mlp", "--load-weights", "w.pt"]) == 1
-    assert "mlp was not read from a PyTorch module" in capsys.readouterr().err
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_outputs_are_what_a_file_with_a_softmax_gives(tmp_path, dtype):
+    run, x = trained_file(Net(dtype, softmax=True).path(tmp_path))
+    (tmp_path / "trained.tflite").write_bytes(run.model())
+    got = run.outputs(x)
+    if dtype == "float32":
+        close(got, given_by(tmp_path / "trained.tflite", x, dtype))
+    else:
+        units = given_by(tmp_path / "trained.tflite", x, dtype, micro) / 0.05 + 3
+        assert np.array_equal(got, (np.rint(units) + 128) / 256)
+    assert np.allclose(got.sum(axis=1), 1, atol=0.02) and not np.allclose(run.predict(x), got)
 
 
-def test_a_state_dict_makes_the_parameters_it_came_from():
-    from workbench.frontends import saving
-    from workbench.frontends.torch import saved
-
-    for bias, affine in ((True, True), (False, True), (False, False)):
-        run, _ = trained(conv_net(bias, affine), (2, 6, 6))
-        state, own = run.state_dict(), saved._Arrays(saved._loaded(run.origin.snapshot))
-        again = run.origin.parameters(saved._Arrays(state), own)
-        for name, values in run.weights.items():
-            close(again[name], values, 1e-6)
-        same = run.origin.parameters(own, own)
-        assert all(np.array_equal(same[name], values) for name, values in run.origin.made.items())
-    assert saving.KINDS[".pt"] == TORCH
+CONV = {"StrideH": 1, "StrideW": 1, "FusedActivationFunction": 0}
+DILATED = CONV | {"DilationHFactor": 1, "DilationWFactor": 1}
+IMAGE = (1, 5, 6, 2)
 
 
-class Twice(nn.Module):
-    """A convolution behind whose first use alone there is a norm, and a norm behind two convolutions."""
+class Net(TfliteFile):
+    """A convolution, a depthwise and a transposed one, and a dense layer, of three classes."""
 
-    def __init__(self):
+    def __init__(self, dtype, extreme=False, per_tensor=False, shared=False, softmax=False):
         super().__init__()
-        self.shared, self.one, self.other, self.norm, self.head = (
-            *(nn.Conv2d(2, 2, 1, bias=False) for _ in range(3)), nn.BatchNorm2d(2), nn.Linear(8, 3),
-        )  # fmt: skip
-        self.last = nn.BatchNorm2d(2)
+        self.rng, self.whole, self.extreme, self.per_tensor = (
+            np.random.default_rng(0),
+            dtype == "int8",
+            extreme,
+            per_tensor,
+        )
+        self.dtype, self.shared, self.scale = dtype, None, 0.05
+        x = self.source = self.image(IMAGE)
+        y = self.layer("CONV_2D", x, (4, 3, 3, 2), 0, (1, 5, 6, 4), "Conv2DOptions", Padding=SAME, **DILATED)
+        y = self.layer("DEPTHWISE_CONV_2D", y, (1, 3, 3, 4), 3, (1, 3, 4, 4), "DepthwiseConv2DOptions", Padding=VALID,
+                       DepthMultiplier=1, **DILATED)  # fmt: skip
+        up = {"StrideH": 2, "StrideW": 2, "FusedActivationFunction": 0}
+        self.size = self.tensor(data=np.array([1, 6, 8, 3], np.int32))
+        y = self.layer("TRANSPOSE_CONV", y, (3, 2, 2, 4), 0, (1, 6, 8, 3), "TransposeConvOptions", Padding=VALID, **up)
+        flat = self.image((1, 144))
+        self.op("RESHAPE", [y, self.tensor(data=np.array([1, 144], np.int32))], flat)
+        y = self.layer("FULLY_CONNECTED", flat, (3, 144), 0, (1, 3), "FullyConnectedOptions", FusedActivationFunction=0)
+        self.output = self.softmax(y) if softmax else y
 
-    def forward(self, x):
-        x = self.shared(torch.relu(self.norm(self.shared(x))))
-        x = self.last(self.other(torch.relu(self.last(self.one(x)))))
-        return self.head(x.flatten(1))
+    def softmax(self, y):
+        of = {"scale": 1 / 256, "zero": -128} if self.whole else {}
+        return self.op("SOFTMAX", [y], self.tensor((1, 3), self.dtype, **of), "SoftmaxOptions", Beta=1.0)
+
+    def image(self, shape):
+        return self.tensor(shape, self.dtype, **({"scale": 0.05, "zero": 3} if self.whole else {}))
+
+    def layer(self, name, x, shape, axis, size, table, **options):
+        filters, name_w = shape[axis], f"net/{name.lower()}/kernel"
+        if self.whole:
+            scale = np.full(1, 0.01) if self.per_tensor else self.rng.uniform(0.004, 0.01, filters)
+            b = self.rng.integers(-300, 300, filters).astype(np.int32)
+            if self.extreme and name == "CONV_2D":
+                b[1] = 2**31 - 5
+                scale[1:2] = 4e-9
+            w = self.tensor(data=self.rng.integers(-100, 100, shape, np.int8), scale=scale, axis=axis, name=name_w)
+            b = self.tensor(data=b, scale=scale * 0.05, name=f"{name_w}.bias")
+        else:
+            w = self.tensor(data=self.rng.normal(scale=0.2, size=shape).astype(np.float32), name=name_w)
+            b = self.tensor(data=self.rng.normal(size=filters).astype(np.float32), name=f"{name_w}.bias")
+        operands = [self.size, w, x, b] if name == "TRANSPOSE_CONV" else [x, w, b]
+        return self.op(name, operands, self.image(size), table, **options)
+
+    def path(self, folder, name="net.tflite"):
+        return self.write(folder / name, [self.source], [self.output])
 
 
-def test_what_is_read_elsewhere_too_is_not_folded():
-    run, x = trained(module := settled(Twice()), (2, 2, 2), policy="head")
-    assert not run.origin.folded
-    with torch.no_grad():
-        close(run.predict(x), run.model()(torch.from_numpy(x)))
-    assert torch.equal(run.state_dict()["shared.weight"], module.shared.weight)
+def trained_file(path, **how):
+    from workbench.frontends.tflite import load
+
+    rng, model = np.random.default_rng(0), load(path)
+    x, y = rng.normal(size=(24, *IMAGE[1:])).astype(np.float32), rng.integers(0, 3, 24)
+    return session.run(model, data=(x, y), **{"steps": 6, "lr": 0.01, "trace": "off", "normalize": "none"} | how), x[:6]
+
+
+def given_by(path, x, dtype, oracle=desktop):
+    """Real outputs of TensorFlow Lite for real samples."""
+    run = oracle(path)
+    if dtype == "float32":
+        return np.concatenate([run(each[None]) for each in x])
+    stored = np.clip(np.rint(x / np.float32(0.05)) + 3, -128, 127).astype(np.int8)
+    return (np.concatenate([run(each[None]) for each in stored]).astype(np.float32) - 3) * np.float32(0.05)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_a_tflite_file_with_the_trained_tensors_gives_what_the_run_gives(tmp_path, dtype):
+    path = Net(dtype).path(tmp_path)
+    run, x = trained_file(path)
+    run.save_weights(tmp_path / "trained.tflite")
+    before, after = path.read_bytes(), (tmp_path / "trained.tflite").read_bytes()
+    assert run.model() == after and len(before) == len(after) and path.read_bytes() == before
+    got, want = run.predict(x), given_by(tmp_path / "trained.tflite", x, dtype)
+    if dtype == "int8":  # desktops round otherwise
+        assert np.array_equal(got, given_by(tmp_path / "trained.tflite", x, dtype, micro))
+        assert np.abs(got - want).max() < 0.051
+    else:
+        close(got, want)
+    assert not np.allclose(want, given_by(path, x, dtype), atol=0.051)
+    tensors = run.state_dict()
+    assert {name for name in tensors if "kernel" in name} == {
+        f"net/{layer}/kernel{end}" for end in ("", ".bias")
+        for layer in ("conv_2d", "depthwise_conv_2d", "transpose_conv", "fully_connected")
+    }  # fmt: skip
+    assert tensors["net/conv_2d/kernel"].shape == (4, 3, 3, 2) and str(tensors["net/conv_2d/kernel"].dtype) == dtype
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_bytes_of_what_was_not_trained_stay(tmp_path, dtype):
+    path = Net(dtype).path(tmp_path)
+    run, _ = trained_file(path, policy="head")
+    before, after = (np.frombuffer(each, np.uint8) for each in (path.read_bytes(), run.model()))
+    places = [home.place for name, home in run.origin.stored.items() if name.startswith("fully_connected.")]
+    inside = np.zeros(len(before), bool)
+    for place in places:
+        inside[place.at : place.at + int(np.prod(place.shape)) * np.dtype(place.dtype).itemsize] = True
+    assert len(places) == 2 and (before != after).any() and np.array_equal(before[~inside], after[~inside])
+
+
+def test_filters_that_were_made_safe_go_back_with_their_scale(tmp_path):
+    path = Net("int8", extreme=True).path(tmp_path)
+    run, x = trained_file(path)
+    (group,) = run.origin.moved
+    assert group.channels.tolist() == [False, True, False, False]
+    (tmp_path / "trained.tflite").write_bytes(run.model())
+    assert np.array_equal(run.predict(x), given_by(tmp_path / "trained.tflite", x, "int8", micro))
+    before, after = (read(each).tensors for each in (path, tmp_path / "trained.tflite"))
+    ((old, new),) = [(a.scales, b.scales) for a, b in zip(before, after, strict=True) if a.name == "net/conv_2d/kernel"]
+    assert np.log2(new / old).tolist() == [0, *np.rint(np.log2(new / old))[1:2], 0, 0] and new[1] > 1000 * old[1]
+    other, _ = trained_file(path, policy="head")
+    assert other.state_dict()["net/conv_2d/kernel.bias"][1] == 2**31 - 5
+
+
+def refused(path, capsys, *how):
+    """What the command line says of it; nothing is trained, and nothing written."""
+    target = path.parent / "new" / "w.tflite"
+    assert (
+        main(["run", str(path), "--steps", "1", "-o", str(path.parent / "out"), "--save-weights", str(target), *how])
+        == 1
+    )
+    assert not target.exists() and not (path.parent / "out").exists()
+    return capsys.readouterr().err
+
+
+def test_what_cannot_go_back_is_refused_before_the_training(tmp_path, capsys):
+    path = Net("int8", extreme=True, per_tensor=True).path(tmp_path)
+    said = refused(path, capsys)
+    assert (
+        "net.tflite cannot take back trained values of conv_2d.weight: some of its filters count in a coarser" in said
+    )
+
+    hybrid = TfliteFile()
+    w = hybrid.tensor(data=np.ones((3, 4), np.int8), scale=0.1, name="net/dense/kernel")
+    b = hybrid.tensor(data=np.zeros(3, np.float32), name="net/dense/bias")
+    x, y = hybrid.tensor((1, 4), "float32"), hybrid.tensor((1, 3), "float32")
+    hybrid.op("FULLY_CONNECTED", [x, w, b], y, "FullyConnectedOptions", FusedActivationFunction=0)
+    path = hybrid.write(tmp_path / "hybrid.tflite", [x], [y])
+    said = refused(path, capsys)
+    assert (
+        "hybrid.tflite cannot take back trained values of dense.weight: it is stored as int8, and trains as float32"
+        in said
+    )
+    quick = ["run", str(path), "--steps", "1", "--trace", "off", "--policy", "bias-only"]
+    target = tmp_path / "w.tflite"
+    assert main([*quick, "-o", str(tmp_path / "biases"), "--save-weights", str(target)]) == 0, capsys.readouterr().err
+    assert target.read_bytes() != path.read_bytes()
+
+
+@pytest.mark.parametrize("policy", ["full", "two.bias", "head+biases-2"])
+def test_layers_that_share_a_bias_of_zeros_get_one_each(tmp_path, policy):
+    file, rng = TfliteFile(), np.random.default_rng(0)
+    b = file.tensor(data=np.zeros(4, np.float32), name="zeros")
+    x = first = file.tensor((1, 4), "float32")
+    for name in ("one", "two", "three"):
+        w = file.tensor(data=rng.normal(size=(4, 4)).astype(np.float32), name=f"net/{name}/kernel")
+        x = file.op("FULLY_CONNECTED", [x, w, b], file.tensor((1, 4), "float32"), "FullyConnectedOptions",
+                    FusedActivationFunction=0)  # fmt: skip
+    path = file.write(tmp_path / "net.tflite", [first], [x])
+    x, y = rng.normal(size=(24, 4)).astype(np.float32), rng.integers(0, 4, 24)
+    run = session.run(str(path), data=(x, y), policy=policy, steps=6, lr=0.05, trace="off", normalize="none")
+    run.save_weights(tmp_path / "trained.tflite")
+    close(run.predict(x), given_by(tmp_path / "trained.tflite", x, "float32"))
+    assert not np.allclose(run.predict(x), given_by(path, x, "float32"), atol=1e-3)
+    again = session.run(str(tmp_path / "trained.tflite"), data=(x, y), steps=2, trace="off", normalize="none")
+    again.save_weights(tmp_path / "again.tflite")
+    close(again.predict(x), given_by(tmp_path / "again.tflite", x, "float32"))
+    before, after = read(path), read(tmp_path / "trained.tflite")
+    assert len(after.tensors) - len(before.tensors) == {"full": 3, "two.bias": 1, "head+biases-2": 2}[policy]
+    old, new = (np.frombuffer(each.read_bytes(), np.uint8) for each in (path, tmp_path / "trained.tflite"))
+    places = [home.place.at for home in run.origin.stored.values() if not home.shared]
+    different = old != new[-len(old) :]
+    for at in places:
+        different[at : at + 64] = False
+    assert different.sum() <= 3  # numbers of tensors that operators read
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_tensors_that_share_a_buffer_get_one_each(tmp_path, dtype):
+    """As converters leave them that merge equal constants: the biases of two layers, in one buffer."""
+    import tflite
+
+    content = bytearray(Net(dtype).path(tmp_path).read_bytes())
+    graph = tflite.Model.GetRootAsModel(content, 0).Subgraphs(0)
+    tensors = {graph.Tensors(i).Name().decode(): graph.Tensors(i)._tab for i in range(graph.TensorsLength())}
+    shared = "net/transpose_conv/kernel.bias", "net/fully_connected/kernel.bias"
+    where = [tensors[name].Pos + tensors[name].Offset(8) for name in shared]
+    content[where[1] : where[1] + 4] = content[where[0] : where[0] + 4]
+    (path := tmp_path / "shared.tflite").write_bytes(content)
+    run, x = trained_file(path, policy="head")
+    (tmp_path / "trained.tflite").write_bytes(run.model())
+    tensors = run.state_dict()
+    first, second = (tensors[f"net/{layer}/kernel.bias;{mine}.bias"] for layer, mine in (
+        ("transpose_conv", "transpose_conv"), ("fully_connected", "fully_connected")))  # fmt: skip
+    assert not np.array_equal(first, second)
+    if dtype == "float32":
+        close(run.predict(x), given_by(tmp_path / "trained.tflite", x, dtype))
+    else:
+        assert np.array_equal(run.predict(x), given_by(tmp_path / "trained.tflite", x, dtype, micro))
+
+
+def test_a_file_that_was_changed_meanwhile_is_refused(tmp_path):
+    path = Net("float32").path(tmp_path)
+    run, _ = trained_file(path, steps=1)
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(ModelError, match="was changed since the network was read from it"):
+        run.model()
+    path.unlink()
+    with pytest.raises(ModelError, match="cannot be read again: No such file"):
+        run.save_weights(tmp_path / "w.tflite")
+
+
+def onnx_file(path, form="raw", **external):
+    """y = relu(conv(x)) · w + b as onnx's own tools write it; the bias is a Constant."""
+    onnx = pytest.importorskip("onnx")
+    rng, TensorProto = np.random.default_rng(0), onnx.TensorProto
+    arrays = {"conv.w": rng.normal(size=(2, 1, 3, 3)), "conv.b": rng.normal(size=2), "w": rng.normal(size=(8, 3)),
+              "unused": rng.normal(size=(4, 4))}  # fmt: skip
+    arrays = {name: each.astype(np.float32) for name, each in arrays.items()}
+    made = {
+        name: onnx.numpy_helper.from_array(each, name) if form == "raw" else
+        onnx.helper.make_tensor(name, TensorProto.FLOAT, each.shape, each.reshape(-1).tolist())
+        for name, each in arrays.items()
+    }  # fmt: skip
+    value = onnx.numpy_helper.from_array(np.array([0.5, -0.5, 1], np.float32))
+    node = onnx.helper.make_node
+    nodes = [node("Conv", ["x", "conv.w", "conv.b"], ["c"]), node("Relu", ["c"], ["r"]), node("Flatten", ["r"], ["f"]),
+             node("Constant", [], ["b"], value=value), node("Gemm", ["f", "w", "b"], ["y"])]  # fmt: skip
+    x, y = (onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in (("x", [1, 1, 4, 4]), ("y", [1, 3])))  # fmt: skip
+    graph = onnx.helper.make_graph(nodes, "net", [x], [y], list(made.values()))
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    onnx.save(model, path, **external)
+    return arrays | {"b": np.array([0.5, -0.5, 1], np.float32)}
+
+
+def onnx_origin(path, arrays):
+    """The same network by hand, and where its parameters are from."""
+    from hashlib import sha256
+
+    net = Network("net", (1, 1, 4, 4))
+    y = net.relu(net.conv2d(net.input, "conv", 2, 3), "relu")
+    model = net.model(net.dense(net.flatten(y), "fc", 3))
+    names = {"conv.weight": "conv.w", "conv.bias": "conv.b", "fc.weight": "w", "fc.bias": "b"}
+    stored = {name: Stored((own,), ((TRANSPOSED, (1, 0)),) if own == "w" else ()) for name, own in names.items()}
+    made = {name: arrays[own].T if own == "w" else arrays[own] for name, own in names.items()}
+    made = {name: np.ascontiguousarray(each) for name, each in made.items()}
+    origin = Origin(ONNX, path.name, stored, made, path=path, digest=sha256(path.read_bytes()).hexdigest())
+    return replace(model, weights=made, origin=origin, source=str(path))
+
+
+@pytest.mark.parametrize("form", ["raw", "floats"])
+def test_an_onnx_file_with_the_trained_initializers_gives_what_the_run_gives(tmp_path, form):
+    runtime = pytest.importorskip("onnxruntime")
+    path, rng = tmp_path / "net.onnx", np.random.default_rng(1)
+    model = onnx_origin(path, arrays := onnx_file(path, form))
+    x = rng.normal(size=(12, 1, 4, 4)).astype(np.float32)
+    for policy, own in (("full", set(arrays) - {"unused"}), ("head", {"w", "b"})):
+        run = session.run(model, policy=policy, data=(x, rng.integers(0, 3, 12)), steps=5, lr=0.05, trace="off",
+                          normalize="none")  # fmt: skip
+        run.save_weights(tmp_path / "trained.onnx")
+        outputs = runtime.InferenceSession(tmp_path / "trained.onnx")
+        close(run.predict(x), np.concatenate([outputs.run(None, {"x": each[None]})[0] for each in x]))
+        before, after = (np.frombuffer(each, np.uint8) for each in (path.read_bytes(), run.model()))
+        places = onnx_places.places(path.read_bytes(), set(arrays), "net.onnx")
+        inside = np.zeros(len(before), bool)
+        for name in own:
+            inside[places[name].at : places[name].at + arrays[name].nbytes] = True
+        assert len(before) == len(after) and np.array_equal(before[~inside], after[~inside])
+        state = run.state_dict()
+        assert {name for name in state if not np.array_equal(state[name], arrays[name])} == own
+        assert saving.values_at(path.read_bytes(), places["unused"]).tolist() == arrays["unused"].tolist()
+
+
+def test_onnx_tensors_that_are_not_in_the_file_are_refused(tmp_path):
+    path = tmp_path / "net.onnx"
+    arrays = onnx_file(path, save_as_external_data=True, location="beside.bin", size_threshold=0)
+    origin = onnx_origin(path, arrays).origin
+    with pytest.raises(ModelError, match=r"net.onnx: conv.w lies in a file beside it, which is not written"):
+        saving.writer("w.onnx", "net", origin, ["conv.weight"])
+    saving.writer("w.onnx", "net", origin, [])  # of nothing that trains
+    origin = onnx_origin(path, onnx_file(path)).origin
+    saving.writer("w.onnx", "net", origin, ["conv.weight"])
+    odd = replace(origin, stored={**origin.stored, "conv.weight": Stored(("gone",))})
+    with pytest.raises(ModelError, match=r"net.onnx stores no tensor gone"):
+        saving.writer("w.onnx", "net", odd, ["conv.weight"])
+    whole = path.read_bytes()
+    last = max(each.at for each in onnx_places.places(whole, {"conv.w", "w", "b", "unused"}, "net.onnx").values())
+    for end in range(0, last, 7):  # cut anywhere, nothing but a refusal comes of it
+        with pytest.raises(ModelError):
+            onnx_places.places(whole[:end], {"conv.w", "w", "b", "unused"}, "cut.onnx")

@@ -76,8 +76,8 @@ def done(array: np.ndarray, steps: Sequence[Step], shape: Ints) -> np.ndarray:
 class Folded:
     """A batch norm that went into the layer before it: weight and bias as stored, and what each channel was scaled by.
 
-    The bias of the graph stands for `bias`, one of the layer's own, or, where that has none, for the norm's shift; where
-    that is missing too, for its mean, `mean`.
+    The bias of the graph stands for `bias`, one of the layer's own, or, where that has none, for the norm's shift;
+    where that is missing too, for its mean, `mean`.
     """
 
     weight: str

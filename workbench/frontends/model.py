@@ -106,6 +106,17 @@ class Model:
         return Network(self.name, x, y.shape[1:], channels_last, repeats)
 
     @property
+    def ending(self) -> Graph | None:
+        """What `inference` does behind `graph`, a softmax or a sigmoid: from the logits to what the network gives."""
+        if self.inference is None:
+            return None
+        made = {result for node in self.graph.nodes for result in node.results}
+        nodes = tuple(node for node in self.inference.nodes if not made.intersection(node.results))
+        names = {*self.graph.outputs, *(result for node in nodes for result in node.results)}
+        types = {name: kind for name, kind in self.inference.types.items() if name in names}
+        return Graph(self.graph.outputs, (), nodes, self.inference.outputs, types).as_body()
+
+    @property
     def batch(self) -> int:
         return self.graph.types[self.graph.inputs[0]].shape[0]
 

@@ -41,12 +41,17 @@ class Stored:
     """What a parameter was made of: a tensor, under one name or several, and the `steps` from there to the parameter.
 
     `place` (None: who writes the file finds it by name). `refused`: why trained values cannot go back ("": they can).
+    `shared`: the file has other parameters there too, so that trained it becomes a tensor of its own; of a .tflite file
+    the number of the tensor, and the operands (operator, index) that are this parameter.
     """
 
     names: tuple[str, ...]
     steps: tuple[Step, ...] = ()
     place: Place | None = None
     refused: str = ""
+    shared: bool = False
+    tensor: int = -1
+    uses: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class Origin:
             if home.refused:
                 raise ModelError(f"{self.name} cannot take back trained values of {name}: {home.refused}", HINT)
             other = users.setdefault(home.place.at if home.place else home.names[0], name)
-            if other != name:
+            if other != name and not home.shared:
                 raise ModelError(f"{self.name} stores {other} and {name} as one tensor; trained they are two", HINT)
 
     def tensors(self, trained: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -4,12 +4,13 @@
     .pt .pth            a state dict under the module's own names               from a module, or a .pt2 file
     .pt2                the exported program with the trained tensors           from a .pt2 file
     .onnx .tflite       the file with the trained tensors, byte for byte        from such a file
-                        the same elsewhere
+                        the same elsewhere; those that several layers share
+                        in a .tflite become tensors of their own
 
 What cannot be written is refused by `writer`, before the training; the file is read then, and no more.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from workbench import files
 from workbench.errors import ModelError
 from workbench.frontends import onnx_places
 from workbench.frontends.model import Model
-from workbench.frontends.origin import HINT, ONNX, TFLITE, TORCH, Origin, Place
+from workbench.frontends.origin import HINT, ONNX, TFLITE, TORCH, Origin, Place, Stored
 
 Weights = Mapping[str, np.ndarray]
 KINDS = {".pt": TORCH, ".pth": TORCH, ".pt2": TORCH, ".onnx": ONNX, ".tflite": TFLITE}
@@ -39,9 +40,10 @@ def writer(path: str | Path, network: str, origin: Origin | None, updated: Itera
         wanted = "a .pt2 file" if ending == ".pt2" else A[kind]
         raise ModelError(f"{path}: {network} was not read from {wanted}, whose tensors these could be",
                          HINT if origin is None else f"{_endings(origin)} and .npz can be written")  # fmt: skip
+    updated = tuple(updated)
     origin.require(updated)
     if kind != TORCH:
-        return _patcher(origin)
+        return _patcher(origin, updated)
     from workbench.frontends.torch import saved
 
     content = origin.content() if origin.path else None
@@ -53,7 +55,7 @@ def writer(path: str | Path, network: str, origin: Origin | None, updated: Itera
 def model_of(origin: Origin, weights: Weights):
     """What the network came from, with trained weights: a copy of the module, an exported program, the file's bytes."""
     if origin.kind != TORCH:
-        return _patcher(origin)(weights)
+        return _patcher(origin, origin.changed(weights))(weights)
     from workbench.frontends.torch import saved
 
     return saved.module_of(origin, weights)
@@ -63,7 +65,7 @@ def state_dict_of(origin: Origin, weights: Weights) -> dict:
     """Torch tensors under the module's own names; of other files arrays under theirs, those of its parameters."""
     if origin.kind != TORCH:
         content = origin.content()
-        places = _places(origin, content)
+        places = _places(origin, content, origin.stored)
         stored = {name: values_at(content, place) for name, place in places.items()}
         return stored | origin.tensors(weights, stored)
     from workbench.frontends.torch import saved
@@ -96,25 +98,42 @@ def _endings(origin: Origin) -> str:
     return ", ".join(ending for ending in own if ending != ".pt2" or origin.path)
 
 
-def _patcher(origin: Origin) -> Callable[[Weights], bytes]:
+def _patcher(origin: Origin, updated: Iterable[str]) -> Callable[[Weights], bytes]:
     """What puts trained tensors in their places among the file's bytes."""
     content = origin.content()
-    places = _places(origin, content)
+    scales = (name for group in origin.moved for name in group.parameters)
+    places = _places(origin, content, {*updated, *scales})
+    shared = {name: home for home in origin.stored.values() if home.shared for name in home.names if name in places}
+    _parted(origin, content, shared, {name: values_at(content, places[name]) for name in shared})  # can it be?
 
     def patched(weights: Weights) -> bytes:
         result = bytearray(content)
         stored = {name: values_at(content, place) for name, place in places.items()}
-        for name, values in origin.tensors(weights, stored).items():
-            place = places[name]
-            new = values.astype(np.dtype(place.dtype).newbyteorder("<")).tobytes()
-            result[place.at : place.at + len(new)] = new
-        return bytes(result)
+        new = origin.tensors(weights, stored)
+        for name in new.keys() - shared.keys():
+            values = _bytes(new[name])
+            result[places[name].at : places[name].at + len(values)] = values
+        return _parted(origin, bytes(result), shared, {name: new[name] for name in new if name in shared})
 
     return patched
 
 
-def _places(origin: Origin, content: bytes) -> dict[str, Place]:
-    homes = [home for home in origin.stored.values() if not home.refused]
+def _parted(origin: Origin, content: bytes, homes: Mapping[str, Stored], tensors: Weights) -> bytes:
+    """The file in which these tensors, which others share there, are tensors of their own."""
+    if not tensors:
+        return content
+    from workbench.frontends.tflite.split import Own, split
+
+    wanted = [Own(homes[name].tensor, homes[name].uses, _bytes(values)) for name, values in tensors.items()]
+    return split(content, wanted, origin.name)
+
+
+def _bytes(values: np.ndarray) -> bytes:
+    return values.astype(values.dtype.newbyteorder("<")).tobytes()
+
+
+def _places(origin: Origin, content: bytes, parameters: Collection[str]) -> dict[str, Place]:
+    homes = [home for name, home in origin.stored.items() if name in parameters and not home.refused]
     known = {name: home.place for home in homes for name in home.names if home.place}
     unknown = {name for home in homes for name in home.names if not home.place}
     return known | onnx_places.places(content, unknown, origin.name) if origin.kind == ONNX else known

@@ -25,7 +25,7 @@ FURTHER = {
     "data": "object or text?", "weights_from": "text?", "pretrained": "object?",
     "macs": "whole number?", "parameters": "whole number?", "parameters_updated": "whole number?",
     "loss": "list of numbers?", "accuracy": "object of numbers?",
-    "loss_function": "text?", "target": "text?", "guess": "number?", "widest_guess": "number?",
+    "loss_function": "text?", "ending": "list of texts?", "target": "text?", "guess": "number?", "widest_guess": "number?",
     "held_out_loss": "object of numbers?",
     "classes": "whole number or list of texts?", "notes": "list of texts?",
     "instructions_per_step": "whole number?", "modelled_cycles_per_step": "number?",

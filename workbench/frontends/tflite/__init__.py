@@ -64,7 +64,9 @@ def _network(values: Values, path: Path, graph: Graph) -> Model:
 def _origin(values: Values, path: Path) -> Origin:
     network, made = values.network, values.weights | values.bias_scales
     moved = tuple(Moved(tuple(names), channels) for names, channels in values.made_safe.values())
-    return Origin(TFLITE, network.file, values.homes, made, moved=moved, path=path, digest=network.digest)
+    return Origin(
+        TFLITE, network.file, values.origins_of_parameters(), made, moved=moved, path=path, digest=network.digest
+    )
 
 
 def _before(values: Values, path: Path, sound: int) -> Model | None:

@@ -1,6 +1,7 @@
 """What stands for the tensors of a .tflite file while it is imported, and what its operators ask about them."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -183,10 +184,8 @@ class Values:
         other = (
             "" if tensor.dtype.lower() == dtype else f"it is stored as {tensor.dtype.lower()}, and trains as {dtype}"
         )
-        shared = [each for each in self.network.tensors if each.at == tensor.at and each.number != number]
-        if shared and not other:
-            other = f'it is stored in one buffer with "{self.name(shared[0].number)}"'
-        return Stored((self.name(number),), weight.steps, at, other)
+        beside = any(each.at == tensor.at and each.number != number for each in self.network.tensors)
+        return Stored((self.name(number),), weight.steps, at, other, beside, number, ((op.number, index),))
 
     def safe(self, op: Operator, names: tuple[str, str, str], place: int, of_x: float, channels: np.ndarray) -> None:
         """Note that some channels of int8 filters were made safe: trained they go back with their scale, if the file
@@ -271,10 +270,27 @@ class Values:
             self.shared[key] = self.build.parameter(name, values.shape, str(values.dtype))
             if home is not None:
                 self.homes[name] = home
-        elif not np.array_equal(self.weights[self.shared[key].name], values):
+            return self.shared[key]
+        first = self.shared[key].name
+        if not np.array_equal(self.weights[first], values):
             raise ModelError(f"{self.network.where(op)} has the {key[0]} of another layer, but lays it out otherwise, "
                              "which is not supported")  # fmt: skip
+        if home is not None and first in self.homes:
+            self.homes[first] = replace(self.homes[first], uses=(*self.homes[first].uses, *home.uses))
         return self.shared[key]
+
+    def origins_of_parameters(self) -> dict[str, Stored]:
+        """Where each parameter goes back to; those that share their bytes with others become tensors of their own."""
+        users = Counter(home.place.at for home in self.homes.values() if home.place)
+        made_safe = {name for names, _ in self.made_safe.values() for name in names}
+        result = {}
+        for name, home in self.homes.items():
+            if home.tensor >= 0 and home.place and (home.shared or users[home.place.at] > 1):
+                also = "its bytes are those of another tensor too, and its scale changes" if name in made_safe else ""
+                own = f"{home.names[0]};{name}"
+                home = replace(home, names=(own,), shared=True, refused=home.refused or also)
+            result[name] = home
+        return result
 
     def in_order(self, held: Held) -> Value:
         """The value with its elements in the file's order; four axes as NCHW all the same."""

@@ -51,7 +51,7 @@ def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None
     found = exported(module, example, name, batch)
     state = module.state_dict()
     kept = {"aliases": aliases_of(state), "snapshot": packed(state), "module": module}
-    model = _network(found, name, f"a PyTorch module, {type(module).__name__}", data, fold, Path(name), **kept)
+    model = _network(found, name, f"a PyTorch module, {type(module).__name__}", data, fold, Path(name), kept)
     return _for_batch(model, found, batch or 1)
 
 
@@ -68,7 +68,8 @@ def load(path: str | Path, batch: int = 1) -> Model:
         raise ModelError(f"{path} is no exported PyTorch program: {type(error).__name__}: {first}", hint) from None
     found = of_program(program, path.name)
     kept = {"aliases": aliases_of(program.state_dict), "path": path, "digest": digest_of(path)}
-    model = _network(found, printable(path.stem), f"imported from {path.name}", None, True, path, **kept)
+    name = printable(path.stem)
+    model = _network(found, name, f"imported from {path.name}", None, True, path, kept)
     return replace(_for_batch(model, found, batch), source=str(path))
 
 
@@ -80,7 +81,7 @@ def _for_batch(model: Model, found: Exported, batch: int) -> Model:
     return model.with_batch(batch)
 
 
-def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path: Path, **kept: Any) -> Model:
+def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path: Path, kept: dict[str, Any]) -> Model:
     reading = _Reading(found, name, fold, 1 if found.symbol is not None else found.batch)
     output = reading.read()
     if reading.obstacles or output is None:
@@ -258,7 +259,8 @@ class _Reading:
         if kind == "sigmoid.default" and arguments[0].shape == self.emit.build.types[self.emit.build.inputs[0]].shape:
             return False
         self.notes.append(
-            f"the {ENDS[kind]} at the end is left to the loss: training begins at the logits, and predict gives it back"
+            f"the {ENDS[kind]} at the end is left to the loss: training begins at the logits, which predict gives; "
+            "outputs gives what is behind"
         )
         return True
 
