@@ -33,7 +33,17 @@ def _tflite(path: str | Path, batch: int) -> Model:
     return tflite.load(path, batch)
 
 
-LOADERS: dict[str, Callable[..., Model]] = {".json": mcu_json.load, ".tflite": _tflite}  # called with path and batch
+def _onnx(path: str | Path, batch: int) -> Model:
+    from workbench.frontends import onnx  # loads protocol buffers
+
+    return onnx.load(path, batch)
+
+
+LOADERS: dict[str, Callable[..., Model]] = {
+    ".json": mcu_json.load,
+    ".tflite": _tflite,
+    ".onnx": _onnx,
+}  # called with path and batch
 INT8 = "-int8"  # behind the name of a float network
 CALIBRATION = 256  # samples that are enough to see the range of every value
 
