@@ -171,6 +171,7 @@ KNOWN_ONLY = {  # what takes no ranges
     *("nn.softmax", "nn.softmax_cross_entropy", "nn.softmax_cross_entropy_grad", "qnn.requantization"),
     *("nn.mse", "nn.bce_with_logits", "nn.bce_with_logits_grad"),
     *("nn.softmax_grad", "nn.log_softmax", "nn.log_softmax_grad"),
+    *("nn.embedding", "nn.embedding_backward"),
 }
 
 
