@@ -31,6 +31,46 @@ def test_trained_on_the_emulated_core_it_equals_numpy(tmp_path):
     assert not outcome.findings and outcome.whole <= 1e-5
 
 
+def attention():
+    """Tokens, a normalization by the root of their squares, attention over themselves, and gates."""
+    net, rng = Network("attention", (2, 6), seed=5), np.random.default_rng(1)
+    x = net.embedding(net.input, "tokens", 9, 4, scale=0.5)
+    size = net.mean(net.multiply(x, x, "squares"), "size", 2, keepdims=True)
+    x = net.multiply(x, net.rsqrt(size, "size", epsilon=1e-5), "normed")
+    scores = net.batch_matmul(x, net.silu(x, "keys"), "scores", transpose_b=True)
+    mixed = net.batch_matmul(net.softmax(scores, "scores"), x, "mixed")
+    gate = net.hard_sigmoid(net.clamp(mixed, "held", min=-2.0, max=1.0), "gate")
+    x = net.divide(net.multiply(mixed, gate, "gated"), net.clamp(size, "least", min=0.1), "share")
+    x = net.log_softmax(x, "shares")
+    labels = rng.integers(0, 3, 24)
+    return net.model(net.dense(net.flatten(x), "fc", 3), data=(rng.integers(0, 9, (24, 6)).astype(np.float32), labels))
+
+
+def upsampled():
+    """Transposed convolutions in groups, dilated, and both."""
+    net = Network("upsampled", (2, 4, 3, 2), seed=6)
+    x = net.conv2d_transpose(net.input, "grouped", 6, 3, stride=2, output_padding=1, groups=2)
+    x = net.conv2d_transpose(net.relu(x, "grouped"), "dilated", 3, (2, 3), dilation=(3, 2), padding=1)
+    x = net.conv2d_transpose(x, "depthwise", 3, 2, dilation=2, stride=(1, 2), groups=3)
+    assert x.shape == (2, 3, 11, 17)
+    return net.model(net.dense(net.global_avg_pool2d(x, "mean"), "fc", 5))
+
+
+@pytest.mark.parametrize("network", [attention, upsampled])
+@pytest.mark.parametrize("schedule", ["vanilla", "optimized"])
+def test_operators_of_other_frameworks_train_as_in_numpy(network, schedule, tmp_path):
+    built = session.build(session.compile(network(), "full", schedule=schedule), boards.get("nrf52840"), tmp_path)
+    outcome = check(built, Training())
+    assert not outcome.findings and outcome.whole <= 1e-5
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(3, 2), (4, 3)])
+def test_a_transposed_convolution_in_groups_divides_its_channels(channels, groups):
+    net = Network("uneven", (1, 4, 3, 3))
+    with pytest.raises(ShapeError, match=f"{groups} groups do not divide 4 input and {channels} output channels"):
+        net.conv2d_transpose(net.input, "up", channels, 3, groups=groups)
+
+
 def test_batch_norm_is_folded_into_the_layer_before_it():
     rng = np.random.default_rng(4)
     statistics = {"gamma": rng.normal(size=4), "beta": rng.normal(size=4), "mean": rng.normal(size=4),

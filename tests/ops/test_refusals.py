@@ -30,6 +30,18 @@ REFUSED = {
     "resized sequence": ("nn.resize_nearest", [(1, 2, 2)], {"size": (2, 4)}, r"takes \(N, C, H, W\)"),
     "no groups": ("nn.conv2d", [(1, 2, 3, 3), (2, 2, 1, 1)],
                   {"channels": 2, "kernel_size": (1, 1), "groups": 0}, "0 groups do not divide"),
+    "transposed groups": ("nn.conv2d_transpose", [(1, 2, 3, 3), (2, 2, 1, 1)],
+                          {"channels": 5, "kernel_size": (1, 1), "groups": 2}, "2 groups do not divide 2 and 5"),
+    "quotient of other sizes": ("divide", [(2, 3), (2, 2)], {}, "as long in both or 1 in one"),
+    "softmax of one axis": ("nn.softmax", [(3,)], {}, r"\(batch, …, classes\)"),
+    "products of matrices": ("nn.batch_matmul", [(2, 3), (3, 4)], {}, "rank 3 or 4"),
+    "products of other batches": ("nn.batch_matmul", [(2, 2, 3), (1, 3, 4)], {}, "equal axes before the last two"),
+    "products of other sums": ("nn.batch_matmul", [(1, 2, 3), (1, 4, 3)], {}, "sums over 3, b over 4"),
+    "a table of one axis": ("nn.embedding", [(1, 2), (4,)], {}, "a table is"),
+    "clamped to nothing": ("nn.clamp", [(1, 2)], {"min": 1.0, "max": 0.5}, "min is a number up to max"),
+    "clamped to no number": ("nn.clamp", [(1, 2)], {"min": float("nan")}, "min is a number up to max"),
+    "clamped beyond all": ("nn.clamp", [(1, 2)], {"min": float("inf")}, "min is a number up to max"),
+    "rsqrt below 0": ("nn.rsqrt", [(1, 2)], {"epsilon": -1.0}, "epsilon is 0 or more"),
     "global average of a matrix": ("nn.global_avg_pool2d", [(2, 3)], {}, "x is NCHW"),
 }  # fmt: skip
 

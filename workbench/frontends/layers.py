@@ -7,7 +7,7 @@
 Weights are He-normal (He et al. 2015): standard deviation √(2 / fan-in), times `scale`; biases start at 0. Parameters
 of a layer called `conv1` are `conv1.weight` and `conv1.bias`; `net.weights` holds them by name, to be replaced at will.
 Any operator is there as `net.build.NAME(…)` (see ir/build). Every layer has an int8 form (see quantize/post_training),
-an activation as a part of the layer before it.
+an activation as a part of the layer before it; but not clamp, softmax, log_softmax, divide, batch_matmul and embedding.
 """
 
 from contextlib import contextmanager
@@ -43,10 +43,7 @@ class Network:
         self._require(label, x, rank=4)
         channels, groups = given.whole(label, "channels", channels), given.whole(label, "groups", groups)
         kernel, stride = given.several(label, "kernel", kernel), given.several(label, "strides", stride)
-        if channels % groups or x.shape[1] % groups:
-            raise ShapeError(
-                f"{label}: {groups} groups do not divide {x.shape[1]} input and {channels} output channels"
-            )
+        self._require_groups(label, x, channels, groups)
         with self._whole_or_not_at_all():
             w = self._weight(label, (channels, x.shape[1] // groups, *kernel), scale)
             y = self.build.conv2d(
@@ -56,18 +53,31 @@ class Network:
             return self._bias(y, label)
 
     def conv2d_transpose(
-        self, x: Value, label: str, channels: int, kernel, *, stride=1, padding=0, output_padding=0, scale=1.0
+        self,
+        x: Value,
+        label: str,
+        channels: int,
+        kernel,
+        *,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        dilation=1,
+        groups=1,
+        scale=1.0,
     ) -> Value:
-        """(size - 1) · stride + kernel - padding + output_padding rows and columns; `weight` is (input channels,
-        channels, rows, columns)."""
+        """(size - 1) · stride + dilation · (kernel - 1) + 1 - padding + output_padding rows and columns; `weight` is
+        (input channels, channels / groups, rows, columns)."""
         self._require(label, x, rank=4)
-        channels, kernel = given.whole(label, "channels", channels), given.several(label, "kernel", kernel)
+        channels, groups = given.whole(label, "channels", channels), given.whole(label, "groups", groups)
+        kernel = given.several(label, "kernel", kernel)
+        self._require_groups(label, x, channels, groups)
         with self._whole_or_not_at_all():
-            shape = (x.shape[1], channels, *kernel)
-            w = self._weight(label, shape, scale, fan_in=x.shape[1] * prod(kernel))
+            shape = (x.shape[1], channels // groups, *kernel)
+            w = self._weight(label, shape, scale, fan_in=x.shape[1] // groups * prod(kernel))
             y = self.build.conv2d_transpose(
                 x, w, channels=channels, kernel_size=kernel, strides=given.several(label, "strides", stride),
-                padding=_four(label, padding),
+                padding=_four(label, padding), groups=groups, dilation=given.several(label, "dilation", dilation),
                 output_padding=given.several(label, "output_padding", output_padding, least=0), label=label,
             )  # fmt: skip
             return self._bias(y, label)
@@ -99,6 +109,10 @@ class Network:
         self._require(label, x)
         return self.build.sigmoid(x, label=f"{label}.sigmoid")
 
+    def hard_sigmoid(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.hard_sigmoid(x, label=f"{label}.hard_sigmoid")
+
     def tanh(self, x: Value, label: str) -> Value:
         self._require(label, x)
         return self.build.tanh(x, label=f"{label}.tanh")
@@ -106,6 +120,11 @@ class Network:
     def hard_swish(self, x: Value, label: str) -> Value:
         self._require(label, x)
         return self.build.hard_swish(x, label=f"{label}.hard_swish")
+
+    def silu(self, x: Value, label: str) -> Value:
+        """x · sigmoid(x), swish by another name."""
+        self._require(label, x)
+        return self.build.silu(x, label=f"{label}.silu")
 
     def gelu(self, x: Value, label: str, approximate: str = "none") -> Value:
         """x · Φ(x), or with approximate="tanh" its approximation."""
@@ -117,6 +136,26 @@ class Network:
         self._require(label, x)
         return self.build.leaky_relu(x, alpha=given.factor(label, "alpha", alpha), label=f"{label}.leaky_relu")
 
+    def rsqrt(self, x: Value, label: str, epsilon: float = 0.0) -> Value:
+        """1 / √(x + epsilon)."""
+        self._require(label, x)
+        return self.build.rsqrt(x, epsilon=given.factor(label, "epsilon", epsilon), label=f"{label}.rsqrt")
+
+    def clamp(self, x: Value, label: str, min: float | None = None, max: float | None = None) -> Value:
+        """x held to [min, max]; None: to no end."""
+        self._require(label, x)
+        ends = {name: given.factor(label, name, end) for name, end in (("min", min), ("max", max)) if end is not None}
+        return self.build.clamp(x, **ends, label=f"{label}.clamp")
+
+    def softmax(self, x: Value, label: str) -> Value:
+        """Along the last axis, inside a network. One that ends in class scores ends without: its loss has it."""
+        self._require(label, x)
+        return self.build.softmax(x, label=f"{label}.softmax")
+
+    def log_softmax(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.log_softmax(x, label=f"{label}.log_softmax")
+
     def add(self, a: Value, b: Value, label: str) -> Value:
         return self._of_two("add", a, b, label)
 
@@ -126,6 +165,24 @@ class Network:
     def multiply(self, a: Value, b: Value, label: str) -> Value:
         """Each axis is as long in both or 1 in one. (N, C) beside an image is one number a channel: a gate."""
         return self._of_two("multiply", a, b, label)
+
+    def divide(self, a: Value, b: Value, label: str) -> Value:
+        return self._of_two("divide", a, b, label)
+
+    def batch_matmul(
+        self, a: Value, b: Value, label: str, *, transpose_a: bool = False, transpose_b: bool = False
+    ) -> Value:
+        """(…, M, K) · (…, K, N) of equal leading axes; a matrix that is transposed is stored the other way round."""
+        self._require(label, a, b)
+        return self.build.batch_matmul(a, b, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b), label=label)
+
+    def embedding(self, x: Value, label: str, count: int, size: int, *, scale=1.0) -> Value:
+        """Of each whole number in x, 0 to count - 1, `size` numbers: row x of `weight` (count, size), which begins
+        normally distributed."""
+        self._require(label, x)
+        with self._whole_or_not_at_all():
+            shape = given.whole(label, "count", count), given.whole(label, "size", size)
+            return self.build.embedding(x, self._weight(label, shape, scale, fan_in=2), label=label)
 
     def _of_two(self, op: str, a: Value, b: Value, label: str) -> Value:
         self._require(label, a, b)
@@ -223,6 +280,12 @@ class Network:
             if rank is not None and x.rank != rank:
                 axes = "(batch, channels, rows, columns)" if rank == 4 else "(batch, values): see flatten"
                 raise ShapeError(f"{label} reads {x.type}; it needs {axes}")
+
+    def _require_groups(self, label: str, x: Value, channels: int, groups: int) -> None:
+        if channels % groups or x.shape[1] % groups:
+            raise ShapeError(
+                f"{label}: {groups} groups do not divide {x.shape[1]} input and {channels} output channels"
+            )
 
     def _axes(self, label: str, x: Value, axis) -> set[int]:
         """Some axes behind the batch's, of `x`."""

@@ -24,6 +24,8 @@ def infer(dy: TensorType, w: TensorType, onto: TensorType | None = None, *, chan
           strides: Ints, padding: Ints, output_padding: Ints, dilation: Ints, groups: int) -> TensorType:  # fmt: skip
     if dy.rank != 4 or w.rank != 4:
         raise ShapeError(f"conv2d_transpose: dy is NCHW and w OIHW; got {dy} and {w}")
+    if groups < 1 or dy.shape[1] % groups or channels % groups:
+        raise ShapeError(f"conv2d_transpose: {groups} groups do not divide {dy.shape[1]} and {channels} channels")
     if w.shape != (dy.shape[1], channels // groups, *kernel_size):
         raise ShapeError(f"conv2d_transpose: dy is {dy}, so w needs {dy.shape[1]} filters; got {w.shape}")
     size = tuple(
