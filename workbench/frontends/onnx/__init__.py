@@ -52,8 +52,10 @@ def load(path: str | Path, batch: int = 1, shape: Sequence[int] | None = None, f
         graph = graph.with_nodes(graph.nodes[:count], (logits.name,))
     graph = verify(without_dead_code(graph))
     weights = {name: reading.emit.weights[name] for name in graph.parameters}
-    model = Model(printable(path.stem), graph, weights, None, f"imported from {network.file}", weights_from=network.file,
-                  source=str(path), inference=inference, notes=tuple(reading.notes))  # fmt: skip
+    model = Model(
+        printable(path.stem), graph, weights, None, f"imported from {network.file}",
+        weights_from=network.file, source=str(path), inference=inference, notes=tuple(reading.notes),
+    )  # fmt: skip
     return _for_batch(model, batch)
 
 
@@ -75,7 +77,7 @@ def _output(reading: Reading) -> Value | None:
     elif isinstance(result, Value) and result.name in reading.emit.build.inputs and not obstacles:
         obstacles.append(Obstacle(" gives its input as it is"))
     elif isinstance(result, Value):
-        return reading.emit.reshape(result, (*result.shape, 1), "output") if result.rank == 1 else result
+        return reading.emit.build.reshape(result, newshape=(*result.shape, 1)) if result.rank == 1 else result
     return None
 
 

@@ -23,52 +23,52 @@ from workbench.ir.build import Value
 
 def activation(name: str, **fixed: Any):
     def convert(call: Call, x) -> Operand:
-        return call.emit.op(name, each_one(x), label=call.label, **fixed)
+        return call.of(name, each_one(x), label=call.label, **fixed)
 
     return convert
 
 
 def leaky_relu(call: Call, x) -> Operand:
-    return call.emit.op("nn.leaky_relu", each_one(x), alpha=call.number("alpha", 0.01), label=call.label)
+    return call.of("leaky_relu", each_one(x), alpha=call.number("alpha", 0.01), label=call.label)
 
 
 def elu(call: Call, x) -> Operand:
-    return call.emit.op("nn.elu", each_one(x), alpha=call.number("alpha", 1.0), label=call.label)
+    return call.of("elu", each_one(x), alpha=call.number("alpha", 1.0), label=call.label)
 
 
 def celu(call: Call, x) -> Operand:
     """alpha · elu(x / alpha)."""
     alpha = call.number("alpha", 1.0)
-    y = call.emit.op("nn.elu", _times(call, x, 1 / alpha), alpha=1.0, label=call.label)
+    y = call.of("elu", _times(call, x, 1 / alpha), alpha=1.0, label=call.label)
     return _times(call, y, alpha)
 
 
 def selu(call: Call, x) -> Operand:
     alpha, gamma = call.number("alpha", 1.67326319), call.number("gamma", 1.05070102)
-    return _times(call, call.emit.op("nn.elu", each_one(x), alpha=alpha, label=call.label), gamma)
+    return _times(call, call.of("elu", each_one(x), alpha=alpha, label=call.label), gamma)
 
 
 def gelu(call: Call, x) -> Operand:
-    return call.emit.op("nn.gelu", each_one(x), approximate=call.option("approximate", "none"), label=call.label)
+    return call.of("gelu", each_one(x), approximate=call.option("approximate", "none"), label=call.label)
 
 
 def swish(call: Call, x) -> Operand:
     if (alpha := call.number("alpha", 1.0)) == 1:
-        return call.emit.op("nn.silu", each_one(x), label=call.label)
-    gate = call.emit.op("nn.sigmoid", _times(call, x, alpha), label=f"{call.label}.gate")
+        return call.of("silu", each_one(x), label=call.label)
+    gate = call.of("sigmoid", _times(call, x, alpha), label=f"{call.label}.gate")
     return call.emit.of_two("multiply", x, gate, call.label)
 
 
 def mish(call: Call, x) -> Operand:
-    soft = call.emit.op("nn.softplus", each_one(x), label=f"{call.label}.softplus")
-    return call.emit.of_two("multiply", x, call.emit.op("nn.tanh", soft, label=f"{call.label}.tanh"), call.label)
+    soft = call.of("softplus", each_one(x), label=f"{call.label}.softplus")
+    return call.emit.of_two("multiply", x, call.of("tanh", soft, label=f"{call.label}.tanh"), call.label)
 
 
 def hard_sigmoid(call: Call, x) -> Operand:
     """clip(alpha · x + beta, 0, 1)."""
     alpha, beta = call.number("alpha", 0.2), call.number("beta", 0.5)
     if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
-        return call.emit.op("nn.hard_sigmoid", each_one(x), label=call.label)
+        return call.of("hard_sigmoid", each_one(x), label=call.label)
     line = call.emit.of_two("add", _times(call, x, alpha), beta, f"{call.label}.line")
     return _clamped(call, line, 0.0, 1.0)
 
@@ -82,20 +82,20 @@ def _clamped(call: Call, x: Operand, low: float, high: float) -> Operand:
     if (low, high) == (-inf, inf):
         return x
     if low == 0 and high in (6, inf):
-        return call.emit.op("nn.relu6" if high == 6 else "nn.relu", x, label=call.label)
-    return call.emit.op("nn.clamp", x, min=low, max=high, label=call.label)
+        return call.of("relu6" if high == 6 else "relu", x, label=call.label)
+    return call.of("clamp", x, min=low, max=high, label=call.label)
 
 
 def prelu(call: Call, x, slope) -> Operand:
     """relu(x) - slope · relu(-x)."""
     emit, label = call.emit, call.label
-    positive = emit.op("nn.relu", each_one(x), label=f"{label}.positive")
-    negative = emit.op("nn.relu", _times(call, x, -1.0), label=f"{label}.negative")
+    positive = call.of("relu", each_one(x), label=f"{label}.positive")
+    negative = call.of("relu", _times(call, x, -1.0), label=f"{label}.negative")
     return emit.of_two("subtract", positive, emit.of_two("multiply", negative, slope, f"{label}.slope"), label)
 
 
 def softsign(call: Call, x) -> Operand:
-    below = call.emit.of_two("add", call.emit.op("nn.abs", each_one(x), label=call.label), 1.0, f"{call.label}.below")
+    below = call.emit.of_two("add", call.of("abs", each_one(x), label=call.label), 1.0, f"{call.label}.below")
     return call.emit.of_two("divide", x, below, call.label)
 
 
@@ -121,7 +121,7 @@ def add(call: Call, a, b) -> Operand:
 
 def of_two(name: str):
     def convert(call: Call, a, b) -> Operand:
-        return call.emit.of_two(name, *(_real(each_one(x)) for x in (a, b)), call.label)
+        return call.emit.of_two(name, _real(each_one(a)), _real(each_one(b)), call.label)
 
     return convert
 
@@ -152,8 +152,9 @@ def largest_of_several(sign: float):
                 limit, x = scalar_of(numbers[0], "limits", 0.0), each if numbers[0] is best else best
                 best = _clamped(call, x, *((limit, inf) if sign > 0 else (-inf, limit)))
                 continue
-            more = call.emit.of_two("subtract", *((each, best) if sign > 0 else (best, each)), f"{call.label}.more")
-            more = call.emit.op("nn.relu", more, label=f"{call.label}.relu")
+            more = call.emit.of_two("subtract", each, best, f"{call.label}.more")
+            more = more if sign > 0 else _times(call, more, -1.0)
+            more = call.of("relu", more, label=f"{call.label}.relu")
             best = call.emit.of_two("add" if sign > 0 else "subtract", best, more, call.label)
         return best
 
@@ -166,7 +167,7 @@ def power(call: Call, x, exponent) -> Operand:
     if exponents.size == 1 and prod(exponents.shape) <= 1 and (e := exponents.item()) in (0.5, -0.5, -1):
         if e == -1:
             return emit.of_two("divide", 1.0, x, label)
-        return emit.op("nn.sqrt" if e > 0 else "nn.rsqrt", each_one(x), label=label)
+        return call.of("sqrt" if e > 0 else "rsqrt", each_one(x), label=label)
     if not ((exponents == np.rint(exponents)) & (exponents >= 0) & (exponents <= 16)).all():
         raise ModelError("is supported of exponents -1, -0.5, 0.5 and of whole ones up to 16")
     if exponents.size == 1:
@@ -191,9 +192,9 @@ def _raised(call: Call, x: Operand, exponent: int, shape) -> Operand:
     result: Operand | None = None
     while exponent:
         if exponent & 1:
-            result = x if result is None else emit.op("multiply", result, x, label=label)
+            result = x if result is None else emit.of_two("multiply", result, x, label)
         exponent >>= 1
-        x = emit.op("multiply", x, x, label=label) if exponent else x
+        x = emit.of_two("multiply", x, x, label) if exponent else x
     return each_one(result)
 
 
@@ -243,11 +244,11 @@ def reduce_by(before: str = "", behind: str = ""):
     def convert(call: Call, x, axes=None) -> Operand:
         how, emit, label = _reduced(call, x, axes), call.emit, call.label
         if before == "square":
-            x = emit.op("multiply", x, x, label=f"{label}.square")
+            x = emit.of_two("multiply", x, x, f"{label}.square")
         elif before:
-            x = emit.op(before, x, label=f"{label}.each")
+            x = call.of(before, x, label=f"{label}.each")
         y = x if how is None else _sum(call, x, *how)
-        return emit.op(behind, y, label=f"{label}.of_sum") if behind else y
+        return call.of(behind, y, label=f"{label}.of_sum") if behind else y
 
     return convert
 
@@ -281,18 +282,18 @@ def softmax(log: bool):
 ALONE, BOTH = "of any shape", "with broadcast"
 OVER = "over any axes"
 OPERATORS = {
-    "Abs": Imported(activation("nn.abs"), ALONE),
+    "Abs": Imported(activation("abs"), ALONE),
     "Add": Imported(add, f"{BOTH}; behind a product a bias"),
     "Celu": Imported(celu, ALONE),
     "Clip": Imported(clip, "between constants"),
     "Div": Imported(of_two("divide"), BOTH),
     "Elu": Imported(elu, ALONE),
-    "Exp": Imported(activation("nn.exp"), ALONE),
+    "Exp": Imported(activation("exp"), ALONE),
     "Gelu": Imported(gelu, "exact and by tanh"),
     "HardSigmoid": Imported(hard_sigmoid, "any alpha and beta"),
-    "HardSwish": Imported(activation("nn.hard_swish"), ALONE),
+    "HardSwish": Imported(activation("hard_swish"), ALONE),
     "LeakyRelu": Imported(leaky_relu, ALONE),
-    "Log": Imported(activation("nn.log"), ALONE),
+    "Log": Imported(activation("log"), ALONE),
     "LogSoftmax": Imported(softmax(True), "along any axis; at the end left to the loss"),
     "Max": Imported(largest_of_several(1), BOTH),
     "Mean": Imported(mean_of_several, BOTH),
@@ -303,25 +304,25 @@ OPERATORS = {
     "PRelu": Imported(prelu, BOTH),
     "Pow": Imported(power, "constant exponents: -1, -0.5, 0.5 and whole ones up to 16"),
     "Reciprocal": Imported(reciprocal, ALONE),
-    "ReduceL1": Imported(reduce_by("nn.abs"), OVER),
-    "ReduceL2": Imported(reduce_by("square", "nn.sqrt"), OVER),
-    "ReduceLogSum": Imported(reduce_by("", "nn.log"), OVER),
-    "ReduceLogSumExp": Imported(reduce_by("nn.exp", "nn.log"), OVER),
+    "ReduceL1": Imported(reduce_by("abs"), OVER),
+    "ReduceL2": Imported(reduce_by("square", "sqrt"), OVER),
+    "ReduceLogSum": Imported(reduce_by("", "log"), OVER),
+    "ReduceLogSumExp": Imported(reduce_by("exp", "log"), OVER),
     "ReduceMax": Imported(reduce_max(1), OVER),
     "ReduceMean": Imported(reduce_mean, OVER),
     "ReduceMin": Imported(reduce_max(-1), OVER),
     "ReduceSum": Imported(reduce_sum, OVER),
     "ReduceSumSquare": Imported(reduce_by("square"), OVER),
-    "Relu": Imported(activation("nn.relu"), ALONE),
+    "Relu": Imported(activation("relu"), ALONE),
     "Selu": Imported(selu, ALONE),
-    "Sigmoid": Imported(activation("nn.sigmoid"), "at the end left to the loss"),
+    "Sigmoid": Imported(activation("sigmoid"), "at the end left to the loss"),
     "Softmax": Imported(softmax(False), "along any axis; at the end left to the loss"),
-    "Softplus": Imported(activation("nn.softplus"), ALONE),
+    "Softplus": Imported(activation("softplus"), ALONE),
     "Softsign": Imported(softsign, ALONE),
-    "Sqrt": Imported(activation("nn.sqrt"), ALONE),
+    "Sqrt": Imported(activation("sqrt"), ALONE),
     "Sub": Imported(of_two("subtract"), BOTH),
     "Sum": Imported(of_several, BOTH),
     "Swish": Imported(swish, "any alpha"),
-    "Tanh": Imported(activation("nn.tanh"), ALONE),
+    "Tanh": Imported(activation("tanh"), ALONE),
     "Where": Imported(where, "of a constant condition"),
 }

@@ -43,7 +43,7 @@ BROKEN = (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeE
 
 @dataclass(frozen=True)
 class Operator:
-    """`inputs`: names, "" where one is left out. `name`: the operator's, with its domain where that is not ONNX's own."""
+    """`name`: the operator's, with its domain where that is not ONNX's. `inputs`: names, "" where one is left out."""
 
     number: int
     name: str

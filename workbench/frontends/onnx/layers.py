@@ -23,7 +23,7 @@ from workbench.ir.types import Ints
 
 
 def conv(call: Call, x, w, b=None) -> Operand:
-    w, b, axes = call.parameter(w, "weight"), call.parameter(b, "bias"), _axes(x, w)
+    w, b, axes = each_one(call.parameter(w, "weight")), call.parameter(b, "bias"), _axes(x, w)
     strides, dilation = several(call, "strides", axes), several(call, "dilations", axes)
     _require_kernel(call, w)
     window = tuple(d * (k - 1) + 1 for k, d in zip(shape_of(w)[2:], dilation, strict=True))
@@ -33,7 +33,7 @@ def conv(call: Call, x, w, b=None) -> Operand:
 
 def conv_transpose(call: Call, x, w, b=None) -> Operand:
     """`output_shape` and auto_pad say how much is cut off; what they ask for beyond all windows is zeros."""
-    w, b, axes = call.parameter(w, "weight"), call.parameter(b, "bias"), _axes(x, w)
+    w, b, axes = each_one(call.parameter(w, "weight")), call.parameter(b, "bias"), _axes(x, w)
     strides, dilation = several(call, "strides", axes), several(call, "dilations", axes)
     more = several(call, "output_padding", axes, 0)
     _require_kernel(call, w)
@@ -46,7 +46,7 @@ def conv_transpose(call: Call, x, w, b=None) -> Operand:
     y = call.emit.conv_transpose(x, w, None, pads=[(0, 0)] * axes, output_padding=(0,) * axes, label=call.label, **how)
     around = [(-low, extra - high) for (low, high), extra in zip(pads, more, strict=True)]
     y = call.emit.padded(y, [(0, 0), (0, 0), *around], f"{call.label}.pad")
-    return y if b is None else call.emit.op("nn.bias_add", y, b, label=f"{call.label}.bias")
+    return y if b is None else call.of("bias_add", y, b, label=f"{call.label}.bias")
 
 
 def _cut(call: Call, sizes: Ints, strides: Ints, full: list[int], more: Ints) -> Pads:
@@ -66,10 +66,11 @@ def _cut(call: Call, sizes: Ints, strides: Ints, full: list[int], more: Ints) ->
 
 
 def _axes(x: Operand | None, w: Operand | None) -> int:
-    axes = len(shape_of(each_one(w))) - 2
+    x, w = each_one(x), each_one(w)
+    axes = len(shape_of(w)) - 2
     if axes not in (1, 2):
         raise ModelError(f"works along {axes} axes; 1 and 2 are supported")
-    if len(shape_of(each_one(x))) != axes + 2:
+    if len(shape_of(x)) != axes + 2:
         raise ModelError(f"its input has the shape {shape_of(x)}; its weights are {shape_of(w)}")
     return axes
 
@@ -83,7 +84,7 @@ def _require_kernel(call: Call, w: Operand) -> None:
 def gemm(call: Call, a, b, c=None) -> Operand:
     """alpha · a · b + beta · c."""
     emit, label = call.emit, call.label
-    a, b = each_one(a), call.parameter(each_one(b), "weight")
+    a, b = each_one(a), each_one(call.parameter(b, "weight"))
     if len(shape_of(a)) != 2 or len(shape_of(b)) != 2:
         raise ModelError(f"is of matrices; got {shape_of(a)} and {shape_of(b)}")
     alpha, beta = call.number("alpha", 1.0), call.number("beta", 1.0)
@@ -93,7 +94,7 @@ def gemm(call: Call, a, b, c=None) -> Operand:
     if c is None or beta == 0:
         return _times(call, emit.linear(a, w, None, label), alpha)
     if alpha == beta == 1 and prod(shape_of(c)) == outputs == shape_of(c)[-1:][0]:
-        return emit.linear(a, w, emit.reshape(call.parameter(c, "bias"), (outputs,), label), label)
+        return emit.linear(a, w, emit.reshape(each_one(call.parameter(c, "bias")), (outputs,), label), label)
     y = _times(call, emit.linear(a, w, None, label), alpha)
     return emit.of_two("add", y, _times(call, c, beta), f"{label}.bias")
 
@@ -105,10 +106,13 @@ def _times(call: Call, x: Operand, factor: float) -> Operand:
 def matmul(call: Call, a, b) -> Operand:
     a, b = each_one(a), each_one(b)
     if isinstance(a, Value) and len(shape_of(b)) == 2:
-        b = call.parameter(b, "weight")
+        b = each_one(call.parameter(b, "weight"))
     if not shape_of(a) or not shape_of(b):
         raise ModelError(f"is of matrices; got {shape_of(a)} and {shape_of(b)}")
-    return call.emit.matmul(a, b, call.label)
+    y = call.emit.matmul(a, b, call.label)
+    if isinstance(y, Value) and isinstance(b, Weight):
+        call.products.add(y.name)
+    return y
 
 
 def batch_norm(call: Call, x, gamma, beta, mean, var) -> Operand:
@@ -136,8 +140,8 @@ def layer_norm(call: Call, x, gamma, beta=None) -> list[Operand]:
     axes = range(first, len(shape))
     mean = emit.mean(x, axes, f"{label}.mean", keep=True)
     centred = emit.of_two("subtract", x, mean, f"{label}.mean")
-    square = emit.op("multiply", centred, centred, label=f"{label}.variance")
-    return [y, mean, emit.op("nn.rsqrt", emit.mean(square, axes, f"{label}.variance", keep=True), epsilon=epsilon,
+    square = emit.of_two("multiply", centred, centred, f"{label}.variance")
+    return [y, mean, call.of("rsqrt", emit.mean(square, axes, f"{label}.variance", keep=True), epsilon=epsilon,
                              label=f"{label}.variance")]  # fmt: skip
 
 
@@ -152,11 +156,11 @@ def _right(call: Call, x: Operand | None, part: str, shape: Ints) -> Operand | N
 def rms_norm(call: Call, x, gamma) -> Operand:
     emit, label, shape = call.emit, call.label, shape_of(each_one(x))
     first = axis_of(call.whole("axis", -1), len(shape))
-    square = emit.op("multiply", x, x, label=f"{label}.square")
-    inverse = emit.op("nn.rsqrt", emit.mean(square, range(first, len(shape)), label, keep=True),
+    square = emit.of_two("multiply", x, x, f"{label}.square")
+    inverse = call.of("rsqrt", emit.mean(square, range(first, len(shape)), label, keep=True),
                       epsilon=call.number("epsilon", 1e-5), label=f"{label}.rsqrt")  # fmt: skip
     y = emit.of_two("multiply", x, inverse, f"{label}.normalized")
-    return emit.of_two("multiply", y, call.parameter(gamma, "weight"), f"{label}.scale")
+    return emit.of_two("multiply", y, each_one(call.parameter(gamma, "weight")), f"{label}.scale")
 
 
 def group_norm(call: Call, x, gamma, beta) -> Operand:
@@ -190,8 +194,8 @@ def mean_variance_norm(call: Call, x) -> Operand:
     emit, label, rank = call.emit, call.label, len(shape_of(each_one(x)))
     axes = axes_of(call.option("axes", (0, 2, 3)), rank)
     centred = emit.of_two("subtract", x, emit.mean(x, axes, label, keep=True), f"{label}.centred")
-    square = emit.op("multiply", centred, centred, label=f"{label}.square")
-    deviation = emit.op("nn.sqrt", emit.mean(square, axes, label, keep=True), label=f"{label}.sqrt")
+    square = emit.of_two("multiply", centred, centred, f"{label}.square")
+    deviation = call.of("sqrt", emit.mean(square, axes, label, keep=True), label=f"{label}.sqrt")
     return emit.of_two("divide", centred, emit.of_two("add", deviation, 1e-9, f"{label}.epsilon"), label)
 
 
@@ -200,16 +204,13 @@ def added_bias(call: Call, x: Operand, b: Operand) -> Operand | None:
     shape, size = shape_of(x), shape_of(b)
     if not isinstance(x, Value) or isinstance(b, Value) or len(shape) < 2 or size[-1:] != shape[-1:]:
         return None
-    maker = call.emit.build.producer(x)
-    while maker is not None and maker.op == "reshape":
-        maker = call.emit.build.producer(call.emit.build.value(maker.operands[0]))
-    if prod(size) != shape[-1] or maker is None or maker.op not in ("nn.dense", "nn.matmul"):
+    if prod(size) != shape[-1] or x.name not in call.products:
         return None
     emit, label = call.emit, call.label
     bias = call.parameter(b, "bias")
     assert isinstance(bias, Weight)
     flat = emit.reshape(x, (prod(shape[:-1]), shape[-1]), label)
-    y = emit.op("nn.bias_add", flat, emit.reshape(bias, (shape[-1],), label), label=label)
+    y = call.of("bias_add", flat, emit.reshape(bias, (shape[-1],), label), label=label)
     return emit.reshape(y, shape, label)
 
 
@@ -222,8 +223,6 @@ def attention(call: Call, q, k, v, mask=None, past_key=None, past_value=None, le
         or call.option("right_window_size") is not None
     ):
         raise ModelError("lengths and windows of attention are not supported")
-    if call.whole("qk_matmul_output_mode", 0) and any(call.used[3:]):
-        raise ModelError("giving its scores is not supported")
     flat, heads, shared_heads = (
         len(shape_of(each_one(q))) == 3,
         call.whole("q_num_heads", 0),
@@ -246,18 +245,27 @@ def attention(call: Call, q, k, v, mask=None, past_key=None, past_value=None, le
     scale = call.number("scale", 0.0) or 1 / float(np.sqrt(size))
     swapped = emit.transpose(k, (0, 1, 3, 2), f"{label}.keys")
     scores = emit.of_two("multiply", emit.matmul(q, swapped, f"{label}.scores"), scale, f"{label}.scaled")
-    product = scores
+    stages = [scores]  # as qk_matmul_output_mode counts them
     if cap := call.number("softcap", 0.0):
         scores = emit.of_two("multiply", scores, 1 / cap, f"{label}.cap")
-        scores = emit.of_two("multiply", emit.op("nn.tanh", scores, label=f"{label}.cap"), cap, f"{label}.cap")
-    allowed = _mask(call, mask, length, keys, keys - length if past_key is not None else 0)
+        scores = emit.of_two("multiply", call.of("tanh", scores, label=f"{label}.cap"), cap, f"{label}.cap")
+    capped, allowed = scores, _mask(call, mask, length, keys, keys - length if past_key is not None else 0)
     if allowed is not None:
         scores = emit.of_two("add", scores, allowed, f"{label}.mask")
-    y = emit.matmul(emit.softmax(scores, -1, f"{label}.softmax"), v, f"{label}.values")
+    shares = emit.softmax(scores, -1, f"{label}.softmax")
+    some = np.ones(1, bool) if not isinstance(allowed, np.ndarray) else (allowed > LOWEST).any(-1, keepdims=True)
+    if not np.all(some):  # elsewhere nothing is allowed
+        shares = emit.of_two("multiply", shares, np.asarray(some, np.float32), f"{label}.some")
+    stages += [capped, scores, shares]
+    mode = call.whole("qk_matmul_output_mode", 0)
+    leaves_out = call.whole("is_causal", 0) or (isinstance(allowed, np.ndarray) and (allowed <= LOWEST).any())
+    if mode == 2 and any(call.used[3:]) and leaves_out:
+        raise ModelError("giving scores that its mask leaves out is not supported")
+    y = emit.matmul(shares, v, f"{label}.values")
     if flat:
         y = emit.transpose(y, (0, 2, 1, 3), label)
         y = emit.reshape(y, (n, length, heads * shape_of(y)[3]), label)
-    return [y, *present, product]
+    return [y, *present, stages[mode]]
 
 
 def _by_heads(call: Call, x: Operand, heads: int) -> Operand:
@@ -278,28 +286,26 @@ def _repeated_heads(call: Call, x: Operand, times: int) -> Operand:
 LOWEST = -1e9  # in the place of −inf in masks of attention: what its exp makes of it is 0 too
 
 
+def _additive(allowed: np.ndarray) -> np.ndarray:
+    return np.where(allowed, 0, LOWEST).astype(np.float32)
+
+
 def _mask(call: Call, mask: Operand | None, length: int, keys: int, past: int) -> Operand | None:
     causal = np.tril(np.ones((length, keys), bool), past) if call.whole("is_causal", 0) else None
     if isinstance(mask, Value):
         if causal is None:
             return mask
-        return call.emit.of_two(
-            "add", mask, np.where(causal, np.float32(0), np.float32(LOWEST)), f"{call.label}.causal"
-        )
+        return call.emit.of_two("add", mask, _additive(causal), f"{call.label}.causal")
     if mask is None and causal is None:
         return None
     values = np.zeros((length, keys), np.float32) if mask is None else array_of(mask, "mask")
     if values.dtype == bool:
-        values = np.where(values, np.float32(0), np.float32(LOWEST))
+        values = _additive(values)
     if values.shape[-1] < keys:
         missing = [(0, 0)] * (values.ndim - 1) + [(0, keys - values.shape[-1])]
         values = np.pad(values, missing, constant_values=LOWEST)
     values = np.maximum(values, np.float32(LOWEST))
-    if causal is not None:
-        values = np.where(causal, values, np.float32(LOWEST))
-    if (values <= LOWEST).all(-1).any():
-        raise ModelError("a row of its mask that allows nothing is not supported")
-    return values
+    return values if causal is None else np.where(causal, values, np.float32(LOWEST))
 
 
 OPERATORS = {

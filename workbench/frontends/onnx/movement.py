@@ -1,6 +1,6 @@
 """Operators of ONNX files that move data: shapes, parts, padding, tables, resizing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import floor, prod
 
 import numpy as np
@@ -210,7 +210,7 @@ def _embedded(call: Call, table: Operand, indices: Value, axis: int) -> Operand:
     if isinstance(table, Value) or axis or len(wide) != 2:
         raise ModelError("indices that depend on the input are supported of rows of a stored table")
     flat = emit.reshape(indices, (now[0], prod(now[1:])), label)
-    y = emit.op("nn.embedding", flat, call.parameter(table, "weight"), label=label)
+    y = call.of("embedding", flat, each_one(call.parameter(table, "weight")), label=label)
     return emit.reshape(y, (*now, wide[1]), label)
 
 
@@ -273,7 +273,7 @@ def resize(call: Call, x, roi=None, scales=None, sizes=None) -> Operand:
 
 
 def _sizes(call: Call, now: Ints, axes: list[int], scales, sizes) -> tuple[dict[int, float], dict[int, int]]:
-    if sizes is not None and prod(shape_of(sizes)):
+    if sizes is not None and shape_of(sizes) != (0,):
         wanted = whole_numbers(sizes, "sizes")
         if len(wanted) != len(axes) or min(wanted) < 1:
             raise ModelError(f"its sizes are {wanted[:8]} for {len(axes)} axes")
@@ -304,7 +304,8 @@ def _places(call: Call, length: int, wanted: int, factor: float) -> np.ndarray:
         middle, exact = length / 2, length * factor
         return middle * (1 - wanted / exact) + (at + 0.5) / factor - 0.5
     if mode == "align_corners":
-        return at * (length - 1) / (wanted - 1) if wanted > 1 else np.zeros(1)
+        exact = length * factor
+        return at * (length - 1) / (exact - 1) if exact > 1 else np.zeros(wanted)
     if mode == "asymmetric":
         return at / factor
     raise ModelError(f"its coordinates {mode!r} are not supported")
@@ -312,8 +313,10 @@ def _places(call: Call, length: int, wanted: int, factor: float) -> np.ndarray:
 
 def _nearest(call: Call, at: np.ndarray, length: int) -> np.ndarray:
     mode = call.option("nearest_mode", "round_prefer_floor")
-    ways = {"round_prefer_floor": lambda v: np.ceil(v - 0.5), "round_prefer_ceil": lambda v: np.floor(v + 0.5),
-            "floor": np.floor, "ceil": np.ceil}  # fmt: skip
+    ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "round_prefer_floor": lambda v: np.ceil(v - 0.5), "round_prefer_ceil": lambda v: np.floor(v + 0.5),
+        "floor": np.floor, "ceil": np.ceil,
+    }  # fmt: skip
     if mode not in ways:
         raise ModelError(f"its nearest_mode {mode!r} does not exist")
     return np.clip(ways[mode](np.round(at, 9)), 0, length - 1).astype(np.int64)
@@ -328,11 +331,12 @@ def _as_one(call: Call, x: Operand, factors: dict[int, float], wanted: dict[int,
     rows, columns = (_nearest(call, _places(call, now[axis], size[axis - 2], factors.get(axis, 1.0)), now[axis])
                      for axis in (2, 3))  # fmt: skip
     pixels = np.arange(prod(now[2:]), dtype=np.float32).reshape(1, 1, *now[2:])
-    expected, kind = pixels[:, :, rows][..., columns], ops.get("nn.resize_nearest")
+    expected, kind = pixels[:, :, rows][..., columns], ops.by_short_name("resize_nearest")
+    assert kind is not None
     for corners, half in ((False, False), (False, True), (True, False), (True, True)):
         how = kind.complete({"size": size, "align_corners": corners, "half_pixel_centers": half})
         if np.array_equal(kind.evaluate(pixels, **how), expected):
-            return call.emit.op("nn.resize_nearest", x, label=call.label, **how)
+            return call.of("resize_nearest", x, label=call.label, **how)
     return None
 
 
@@ -385,7 +389,9 @@ def space_to_depth(call: Call, x) -> Operand:
     if block < 1 or height % block or width % block:
         raise ModelError(f"blocks of {block} do not divide {shape_of(x)}")
     y = call.emit.reshape(x, (n, c, height // block, block, width // block, block), call.label)
-    y = call.emit.transpose(y, (0, 3, 5, 1, 2, 4), call.label)
+    y = call.emit.transpose(
+        y, (0, 3, 5, 1, 2, 4) if call.option("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4), call.label
+    )
     return call.emit.reshape(y, (n, c * block**2, height // block, width // block), call.label)
 
 

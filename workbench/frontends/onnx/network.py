@@ -56,6 +56,7 @@ class Reading:
         self.room = Constants(network.file)
         self.labels: Counter[str] = Counter()
         self.names: set[str] = set()  # of parameters
+        self.products: set[str] = set()
         self.reads = Counter(name for op in network.operators for name in op.inputs if name)
         self.reads.update(each.name for each in network.outputs)
         self.makers = {name: op for op in network.operators for name in op.outputs if name}
@@ -134,6 +135,7 @@ class Reading:
         call = Call(
             self.emit, label, self.network.opset, op.options, len(op.outputs), self._folds(op), self.room, self.names
         )
+        call.products = self.products
         call.used = [bool(name) and self.reads[name] > 0 for name in op.outputs]
         if len(constant) == len(operands):
             if op.name in FOLDED:
@@ -143,7 +145,9 @@ class Reading:
         if op.name not in OPERATORS:
             raise ModelError("is not supported of what depends on the input; of constants it is computed")
         if self._ends(op, operands):
-            self.logits = self.emit.value(operands[0], label), count
+            x = operands[0]
+            assert isinstance(x, Value)
+            self.logits = x, count
         made = OPERATORS[op.name].convert(call, *operands)
         results = list(made) if isinstance(made, tuple | list) else [made]
         if len(results) < len(op.outputs) and any(call.used[len(results) :]):

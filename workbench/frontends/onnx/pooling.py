@@ -106,8 +106,8 @@ def _average_with_gaps(call: Call, x: Operand, size: Ints, strides: Ints, dilati
     ones = np.ones((channels, 1, *size), np.float32)
     y = emit.conv(x, ones, None, strides=strides, pads=pads, dilation=dilation, groups=channels, label=label)
     share = np.ones((1, 1, *[1] * len(size)), np.float64)
-    for axis, each in enumerate(zip(shape[2:], size, strides, dilation, pads, counted, strict=True)):
-        along = 1 / _counts(*each)
+    for axis in range(len(size)):
+        along = 1 / _counts(shape[axis + 2], size[axis], strides[axis], dilation[axis], pads[axis], counted[axis])
         share = share * along.reshape([-1 if at == axis + 2 else 1 for at in range(len(shape))])
     return emit.of_two("multiply", y, share.astype(np.float32), f"{label}.share")
 
@@ -132,7 +132,7 @@ def _counts(
 def global_average_pool(call: Call, x) -> Operand:
     shape = shape_of(each_one(x))
     if len(shape) == 4:
-        return call.emit.op("nn.global_avg_pool2d", x, label=call.label)
+        return call.of("global_avg_pool2d", x, label=call.label)
     return call.emit.mean(x, _spatial(shape), call.label, keep=True)
 
 

@@ -11,6 +11,7 @@ from workbench.errors import ModelError
 from workbench.frontends.emitter import Emitter, Operand, Weight, shape_of
 from workbench.frontends.model import LARGEST_TENSOR
 from workbench.frontends.onnx.file import Constants
+from workbench.ir import op as ops
 from workbench.ir.build import Value
 from workbench.ir.types import Ints
 
@@ -22,7 +23,8 @@ Pads = list[tuple[int, int]]
 @dataclass
 class Call:
     """One call of an operator: where its result goes, and what it may know. `used`: of each result whether it is read;
-    `folds`: whether it may go into the layer before it; `names`: those of all parameters."""
+    `folds`: whether it may go into the layer before it; `names`: those of all parameters;
+    `products`: the results of products with stored weights, behind which a sum may be their bias."""
 
     emit: Emitter
     label: str
@@ -33,6 +35,14 @@ class Call:
     room: Constants
     names: set[str] = field(default_factory=set)
     used: list[bool] = field(default_factory=list)
+    products: set[str] = field(default_factory=set)
+
+    def of(self, name: str, *operands: Operand, label: str = "", **attrs: Any) -> Operand:
+        """A node of the operator that has this name without its family, or its value where all is constant."""
+        kind = ops.by_short_name(name)
+        if kind is None:
+            raise ModelError(f"there is no operator {name!r}")
+        return self.emit.op(kind.name, *operands, label=label or self.label, **attrs)
 
     def option(self, name: str, default: Any = None) -> Any:
         return self.options.get(name, default)
@@ -75,7 +85,7 @@ def array_of(x: Operand | None, what: str) -> np.ndarray:
 
 
 def whole_numbers(x: Operand | Sequence[int] | None, what: str) -> list[int]:
-    array = np.asarray(x) if isinstance(x, tuple | list) else array_of(x, what)
+    array = np.asarray(x) if isinstance(x, Sequence) else array_of(x, what)
     if array.dtype.kind not in "iu" and array.size:
         raise ModelError(f"its {what} are {array.dtype}; they need to be whole numbers")
     return [int(each) for each in array.reshape(-1)]
