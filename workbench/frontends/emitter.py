@@ -162,6 +162,8 @@ class Emitter:
             return np.take(x, chosen, axis)
         x = self.value(x, label)
         shape = x.shape
+        if axis == 0 and step == 1:  # whatever the other sizes are, one of which may be the batch
+            return self.build.strided_slice(x, begin=chosen.start, end=chosen.stop, axis=0, label=label)
         if axis == 0 or step > 1 or x.rank > 4:  # seen as (1, before, axis, behind)
             seen = self.reshape(x, (1, prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])), label)
             cut = self.build.slice(seen, begin=(0, chosen.start, 0), size=(seen.shape[1], len(chosen), seen.shape[3]),
@@ -414,11 +416,18 @@ class Emitter:
 
 
 def for_any_batch(graph: Graph, twice: Graph) -> Graph:
-    """The graph with −1 for each size in a reshape that grows with the batch; `twice`: the same for twice as many."""
+    """The graph with −1 for each size in a reshape that grows with the batch; `twice`: the same for twice as many.
+
+    As it is where more than that differs: its sizes then refuse another batch.
+    """
     if [node.op for node in graph.nodes] != [node.op for node in twice.nodes]:
         return graph
+    pairs = list(zip(graph.nodes, twice.nodes, strict=True))
+    alike = all({**node.attrs, "newshape": ()} == {**other.attrs, "newshape": ()} for node, other in pairs)
+    if not alike or any(graph.types[name] != twice.types.get(name) for name in graph.parameters):
+        return graph
     nodes = []
-    for node, other in zip(graph.nodes, twice.nodes, strict=True):
+    for node, other in pairs:
         shape, grown = node.attrs.get("newshape", ()), other.attrs.get("newshape", ())
         if shape != grown and len(shape) == len(grown):
             sizes = [-1 if a != b else a for a, b in zip(shape, grown, strict=True)]

@@ -11,10 +11,9 @@ the input's first axis              the batch: whatever the file says, the netwo
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from workbench.errors import GraphError, ModelError, ShapeError
+from workbench.errors import ModelError
 from workbench.frontends.emitter import for_any_batch
 from workbench.frontends.model import Model
 from workbench.frontends.obstacles import Obstacle, Unsupported
@@ -22,7 +21,6 @@ from workbench.frontends.onnx.file import Network, read
 from workbench.frontends.onnx.network import Reading
 from workbench.frontends.onnx.operators import OPERATORS
 from workbench.ir.build import Value
-from workbench.ir.graph import Graph
 from workbench.ir.rewrite import without_dead_code
 from workbench.ir.verify import verify
 from workbench.plain import printable
@@ -39,24 +37,34 @@ def load(path: str | Path, batch: int = 1, shape: Sequence[int] | None = None, f
     """
     path = Path(path)
     network = read(path)
-    reading = Reading(network, 1, shape, fold).read()
-    output = _output(reading)
+    reading, output = _read(network, None, shape, fold)
     if reading.obstacles or output is None:
         raise Unsupported(path, network.file, reading.obstacles)
+    if (told := reading.batch_told) != batch:
+        reading, output = _read(network, batch, shape, fold)
+        if reading.obstacles or output is None:
+            raise ModelError(f"{network.file} is for {told} samples at once, and cannot be for {batch}: "
+                             f"{next(map(str, reading.obstacles), '')}", f"--batch {told}, or a file with a first axis "
+                             "of any size")  # fmt: skip
     graph, inference = reading.emit.build.graph(output), None
-    twice = _twice(network, shape, fold)
-    graph = graph if twice is None else for_any_batch(graph, twice)
+    twice, of_twice = _read(network, 2 * batch, shape, fold)
+    if of_twice is not None and not twice.obstacles:
+        graph = for_any_batch(graph, twice.emit.build.graph(of_twice))
     if reading.logits:
         logits, count = reading.logits
         inference = verify(without_dead_code(graph))
         graph = graph.with_nodes(graph.nodes[:count], (logits.name,))
     graph = verify(without_dead_code(graph))
     weights = {name: reading.emit.weights[name] for name in graph.parameters}
-    model = Model(
+    return Model(
         printable(path.stem), graph, weights, None, f"imported from {network.file}",
         weights_from=network.file, source=str(path), inference=inference, notes=tuple(reading.notes),
     )  # fmt: skip
-    return _for_batch(model, batch)
+
+
+def _read(network: Network, batch: int | None, shape: Sequence[int] | None, fold: bool) -> tuple[Reading, Value | None]:
+    reading = Reading(network, batch, shape, fold).read()
+    return reading, _output(reading)
 
 
 def _output(reading: Reading) -> Value | None:
@@ -76,27 +84,8 @@ def _output(reading: Reading) -> Value | None:
         obstacles.append(Obstacle(" gives what does not depend on its input"))
     elif isinstance(result, Value) and result.name in reading.emit.build.inputs and not obstacles:
         obstacles.append(Obstacle(" gives its input as it is"))
+    elif isinstance(result, Value) and not obstacles and result.shape[:1] != (reading.batch_told,):
+        obstacles.append(Obstacle(f" gives {result.shape}, whose first axis is not the batch of {reading.batch_told}"))
     elif isinstance(result, Value):
         return reading.emit.build.reshape(result, newshape=(*result.shape, 1)) if result.rank == 1 else result
     return None
-
-
-def _twice(network: Network, shape: Sequence[int] | None, fold: bool) -> Graph | None:
-    """The graph for twice as many samples; None where the file's own shapes do not allow that."""
-    with suppress(ModelError, ShapeError, GraphError):
-        reading = Reading(network, 2, shape, fold).read()
-        output = _output(reading)
-        if output is not None and not reading.obstacles:
-            return reading.emit.build.graph(output)
-    return None
-
-
-def _for_batch(model: Model, batch: int) -> Model:
-    if batch == model.batch:
-        return model
-    try:
-        return model.with_batch(batch)
-    except (ModelError, ShapeError, GraphError) as error:
-        raise ModelError(f"{model.name} cannot be made for a batch of {batch}: {error.message}",
-                         f"it is for {model.batch} samples at once; exported with a first axis of any size it could be "
-                         "for others") from None  # fmt: skip

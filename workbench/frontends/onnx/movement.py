@@ -74,6 +74,9 @@ def reshape(call: Call, x, target) -> Operand:
     sizes, now = whole_numbers(target, "sizes"), shape_of(each_one(x))
     if not call.whole("allowzero", 0):
         sizes = [now[at] if size == 0 and at < len(now) else size for at, size in enumerate(sizes)]
+    told, asked = call.batches
+    if told != asked and (now[:1], sizes[:1]) == ((asked,), [told]):  # it is the batch that the file fixes there
+        sizes[0] = asked
     if sizes.count(-1) == 1 and (known := -prod(sizes)) > 0 and prod(now) % known == 0:
         sizes = [prod(now) // known if size == -1 else size for size in sizes]
     if prod(at_most(sizes)) != prod(now):

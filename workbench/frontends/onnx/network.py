@@ -17,6 +17,7 @@ from workbench.frontends.obstacles import Obstacle
 from workbench.frontends.onnx.constants import FOLDED, computed
 from workbench.frontends.onnx.file import FLOAT, Constants, Network, Operator, Tensor, shown
 from workbench.frontends.onnx.operators import ENDS, KEEP, OPERATORS
+from workbench.frontends.onnx.patterns import fused
 from workbench.frontends.onnx.shared import Call, axis_of
 from workbench.ir.build import Value
 from workbench.ir.types import Ints
@@ -42,12 +43,17 @@ class Unknown(ModelError):  # noqa: N818  no mistake of the operator that reads 
 
 
 class Reading:
-    """The network as far as it is read. `batch`: the size of the input's first axis; `shape`: of those behind it, where
-    the file leaves them open."""
+    """The network as far as it is read. `batch`: the size of the input's first axis (None: as the file says, or 1);
+    `shape`: of those behind it, where the file leaves them open."""
 
-    def __init__(self, network: Network, batch: int, shape: Sequence[int] | None = None, fold: bool = True) -> None:
+    def __init__(
+        self, network: Network, batch: int | None, shape: Sequence[int] | None = None, fold: bool = True
+    ) -> None:
+        network = fused(network)
         self.network, self.batch, self.shape, self.fold = network, batch, shape, fold
         self.emit = Emitter()
+        self.batches = (1, 1)
+        self.as_told = shape is None  # the shapes are those that the file tells
         self.values: dict[str, Operand] = {}
         self.unknown: set[str] = set()
         self.obstacles: list[Obstacle] = []
@@ -57,6 +63,7 @@ class Reading:
         self.labels: Counter[str] = Counter()
         self.names: set[str] = set()  # of parameters
         self.products: set[str] = set()
+        self.merged: set[str] = set()
         self.reads = Counter(name for op in network.operators for name in op.inputs if name)
         self.reads.update(each.name for each in network.outputs)
         self.makers = {name: op for op in network.operators for name in op.outputs if name}
@@ -67,6 +74,11 @@ class Reading:
             self._append(op)
         return self
 
+    @property
+    def batch_told(self) -> int:
+        """How many samples it reads at once."""
+        return self.emit.build.types[self.emit.build.inputs[0]].shape[0]
+
     def outputs(self) -> list[Operand | None]:
         """What the file's outputs are; None for what comes of an obstacle."""
         return [self.values.get(each.name) for each in self.network.outputs]
@@ -75,7 +87,12 @@ class Reading:
 
     def _declare(self) -> None:
         for name, array in self.network.constants.items():
-            self.values[name] = array if array.dtype != np.float32 else Weight(_plain(name, self.names), array)
+            if array.dtype != np.float32:
+                self.values[name] = array
+                continue
+            weight = self.values[name] = Weight(_plain(name, self.names), array)
+            if self.reads[name] > 1 and array.size and (array == array.flat[0]).all():
+                self.merged.add(weight.name)
         for number, each in enumerate(self.network.inputs):
             try:
                 self.values[each.name] = self._input(each, f"input{number}")
@@ -102,7 +119,13 @@ class Reading:
             names = ", ".join(open_sizes)
             raise ModelError(f"{what} has sizes that are open until it runs: {names}, in {tensor}",
                              "--shape names the sizes behind the batch, as in --shape 3,224,224")  # fmt: skip
-        return (self.batch if isinstance(first, str) else first * self.batch, *(int(size) for size in sizes))
+        told = 1 if isinstance(first, str) else first
+        self.batches = (
+            (self.batch or told, self.batch or told) if isinstance(first, str) else (told, self.batch or told)
+        )
+        self.batches = (1, 1)
+        self.as_told = self.as_told and self.batch in (None, told)
+        return (self.batch or told, *(int(size) for size in sizes))
 
     # One operator
 
@@ -135,7 +158,8 @@ class Reading:
         call = Call(
             self.emit, label, self.network.opset, op.options, len(op.outputs), self._folds(op), self.room, self.names
         )
-        call.products = self.products
+        call.batches = self.batches
+        call.products, call.merged = self.products, self.merged
         call.used = [bool(name) and self.reads[name] > 0 for name in op.outputs]
         if len(constant) == len(operands):
             if op.name in FOLDED:
@@ -169,7 +193,7 @@ class Reading:
 
     def _check(self, name: str, result: Operand) -> None:
         told = self.network.known.get(name)
-        if told is None or told.shape is None or not isinstance(result, Value) or self.batch != 1 or self.shape:
+        if told is None or told.shape is None or not isinstance(result, Value) or not self.as_told:
             return
         sizes = [actual for actual, size in zip(result.shape, told.shape, strict=False) if isinstance(size, int)]
         if len(told.shape) != result.rank or sizes != [size for size in told.shape if isinstance(size, int)]:
@@ -186,7 +210,7 @@ class Reading:
                 self.unknown.add(name)
                 continue
             first, *rest = sizes
-            shape = (self.batch if isinstance(first, str) else first, *(int(size) for size in rest))
+            shape = (self.batch or (1 if isinstance(first, str) else first), *(int(size) for size in rest))
             self.values[name] = self.emit.build.input(f"unknown{len(self.emit.build.inputs)}", shape)
 
     def _obstacle(self, op: Operator, error: ModelError | ShapeError | GraphError) -> None:

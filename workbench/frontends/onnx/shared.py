@@ -24,7 +24,9 @@ Pads = list[tuple[int, int]]
 class Call:
     """One call of an operator: where its result goes, and what it may know. `used`: of each result whether it is read;
     `folds`: whether it may go into the layer before it; `names`: those of all parameters;
-    `products`: the results of products with stored weights, behind which a sum may be their bias."""
+    `products`: the results of products with stored weights, behind which a sum may be their bias;
+    `merged`: parameters that exporters made one because they begin equal, as zeros or ones;
+    `batches`: how many samples the file is for, and for how many it is read."""
 
     emit: Emitter
     label: str
@@ -36,6 +38,8 @@ class Call:
     names: set[str] = field(default_factory=set)
     used: list[bool] = field(default_factory=list)
     products: set[str] = field(default_factory=set)
+    merged: set[str] = field(default_factory=set)
+    batches: tuple[int, int] = (1, 1)
 
     def of(self, name: str, *operands: Operand, label: str = "", **attrs: Any) -> Operand:
         """A node of the operator that has this name without its family, or its value where all is constant."""
@@ -57,6 +61,8 @@ class Call:
 
     def parameter(self, x: Operand | None, part: str) -> Operand | None:
         """A constant that a layer has as its weight or bias, as a parameter that can be trained."""
+        if isinstance(x, Weight) and x.name in self.merged:
+            x = x.array
         if x is None or isinstance(x, Value | Weight):
             return x
         name, count = f"{self.label}.{part}", 1
