@@ -102,7 +102,7 @@ def _read(case: Case) -> Case:
         if at not in ours:
             model.graph.initializer.append(numpy_helper.from_array(case.inputs[at], name))
     try:
-        reading = Reading(file.network(model.SerializeToString(), f"{case.name}.onnx"), 1).read()
+        reading = Reading(file.network(model.SerializeToString(), f"{case.name}.onnx")).read()
         if reading.obstacles:
             case.refused = str(reading.obstacles[0])
             return case

@@ -47,7 +47,7 @@ class Reading:
     `shape`: of those behind it, where the file leaves them open."""
 
     def __init__(
-        self, network: Network, batch: int | None, shape: Sequence[int] | None = None, fold: bool = True
+        self, network: Network, batch: int | None = None, shape: Sequence[int] | None = None, fold: bool = True
     ) -> None:
         network = fused(network)
         self.network, self.batch, self.shape, self.fold = network, batch, shape, fold
