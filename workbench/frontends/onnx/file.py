@@ -135,13 +135,13 @@ class _Reader:
             raise ModelError(f"{self.file} stores weights sparse, which is not supported")
         constants: dict[str, np.ndarray] = {}
         for tensor in graph.initializer:
-            if tensor.name in constants:
-                raise ModelError(f'{self.file} stores "{shown(tensor.name)}" twice')
-            constants[tensor.name] = self._array(f'"{shown(tensor.name)}"', tensor)
+            if _text(tensor.name) in constants:
+                raise ModelError(f'{self.file} stores "{shown(_text(tensor.name))}" twice')
+            constants[_text(tensor.name)] = self._array(f'"{shown(_text(tensor.name))}"', tensor)
         operators = tuple(self._operator(number, node) for number, node in enumerate(graph.node))
-        inputs = tuple(self._tensor(each) for each in graph.input if each.name not in constants)
+        inputs = tuple(self._tensor(each) for each in graph.input if _text(each.name) not in constants)
         outputs = tuple(self._tensor(each) for each in graph.output)
-        known = {each.name: self._tensor(each) for each in (*graph.value_info, *graph.output)}
+        known = {_text(each.name): self._tensor(each) for each in (*graph.value_info, *graph.output)}
         made = [*(each.name for each in inputs), *constants, *(name for op in operators for name in op.outputs if name)]
         if len(set(made)) < len(made):
             ((twice, _),) = Counter(made).most_common(1)
@@ -159,14 +159,16 @@ class _Reader:
         return versions[0]
 
     def _operator(self, number: int, node: Any) -> Operator:
-        name = node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
-        options = {each.name: self._option(f'operator {number} ({shown(name)}), "{shown(each.name)}"', each)
-                   for each in node.attribute}  # fmt: skip
-        return Operator(number, shown(name), node.name, tuple(node.input), tuple(node.output), options)
+        domain, name = _text(node.domain), _text(node.op_type)
+        name = name if domain in STANDARD else f"{domain}.{name}"
+        what = f"operator {number} ({shown(name)})"
+        options = {_text(each.name): self._option(what, each) for each in node.attribute}
+        inputs, outputs = (tuple(map(_text, side)) for side in (node.input, node.output))
+        return Operator(number, shown(name), _text(node.name), inputs, outputs, options)
 
     def _option(self, what: str, attribute: Any) -> Any:
         """A number, a text, an array or a list of them; None for a graph, which no operator that is read has."""
-        kinds = self.onnx.AttributeProto
+        kinds, what = self.onnx.AttributeProto, f'{what}, "{shown(_text(attribute.name))}"'
         if attribute.type == kinds.TENSOR:
             return self._array(what, attribute.t)
         if attribute.type in (kinds.FLOAT, kinds.INT):
@@ -183,17 +185,19 @@ class _Reader:
         kind = info.type.tensor_type
         if not info.type.HasField("tensor_type"):
             what = info.type.WhichOneof("value") or "of no type"
-            return Tensor(info.name, what.removesuffix("_type").replace("_", " "), None)
+            return Tensor(_text(info.name), what.removesuffix("_type").replace("_", " "), None)
         if not kind.HasField("shape"):
-            return Tensor(info.name, self._dtype(kind.elem_type), None)
+            return Tensor(_text(info.name), self._dtype(kind.elem_type), None)
         sizes: list[int | str] = []
         for at, size in enumerate(kind.shape.dim):
             named = size.WhichOneof("value")
-            open_size = size.dim_param if named == "dim_param" and size.dim_param else f"axis {at}"
+            open_size = _text(size.dim_param) if named == "dim_param" and size.dim_param else f"axis {at}"
             sizes.append(size.dim_value if named == "dim_value" and size.dim_value > 0 else shown(open_size))
         if len(sizes) > RANKS or prod(size for size in sizes if isinstance(size, int)) > LARGEST_TENSOR:
-            raise ModelError(f'{self.file}: "{shown(info.name)}" has the impossible shape {tuple(sizes[:RANKS])}')
-        return Tensor(info.name, self._dtype(kind.elem_type), tuple(sizes))
+            raise ModelError(
+                f'{self.file}: "{shown(_text(info.name))}" has the impossible shape {tuple(sizes[:RANKS])}'
+            )
+        return Tensor(_text(info.name), self._dtype(kind.elem_type), tuple(sizes))
 
     def _dtype(self, number: int) -> str:
         try:
@@ -235,7 +239,7 @@ class _Reader:
         return np.array(listed, np.float64 if np.dtype(dtype).kind == "f" else None).astype(dtype)
 
     def _outside(self, what: str, tensor: Any) -> bytes:
-        told = {each.key: each.value for each in tensor.external_data}
+        told = {_text(each.key): _text(each.value) for each in tensor.external_data}
         place = told.get("location", "")
         inside = Path(place)
         if (
@@ -284,6 +288,11 @@ STORED = (
     "uint64",
     "bool",
 )
+
+
+def _text(name: str | bytes) -> str:
+    """A name of the file; protocol buffers give what is no UTF-8 as bytes."""
+    return name if isinstance(name, str) else name.decode("utf-8", "replace")
 
 
 def shown(name: str) -> str:

@@ -120,12 +120,10 @@ class Reading:
             raise ModelError(f"{what} has sizes that are open until it runs: {names}, in {tensor}",
                              "--shape names the sizes behind the batch, as in --shape 3,224,224")  # fmt: skip
         told = 1 if isinstance(first, str) else first
-        self.batches = (
-            (self.batch or told, self.batch or told) if isinstance(first, str) else (told, self.batch or told)
-        )
-        self.batches = (1, 1)
+        batch = self.batch or told
+        self.batches = (batch if isinstance(first, str) else told, batch)
         self.as_told = self.as_told and self.batch in (None, told)
-        return (self.batch or told, *(int(size) for size in sizes))
+        return (batch, *(int(size) for size in sizes))
 
     # One operator
 
