@@ -18,11 +18,25 @@ from workbench.frontends.onnx.constants import FOLDED, computed
 from workbench.frontends.onnx.file import FLOAT, Constants, Network, Operator, Tensor, shown
 from workbench.frontends.onnx.operators import ENDS, KEEP, OPERATORS
 from workbench.frontends.onnx.patterns import fused
-from workbench.frontends.onnx.shared import Call, axis_of
+from workbench.frontends.onnx.quantized import (
+    DQ,
+    UNCHANGED,
+    Group,
+    Q,
+    Stored,
+    clipped,
+    converted,
+    quantization,
+    requantized,
+    stored,
+)
+from workbench.frontends.onnx.shared import Call, array_of, axis_of, scalar_of
 from workbench.ir.build import Value
 from workbench.ir.types import Ints
 from workbench.ir.verify import NAME_LENGTH
 from workbench.policy import RESERVED
+from workbench.quantize import emit
+from workbench.quantize.quantization import Quantization
 
 CONTROL, SEQUENCE = "control flow", "an operator on sequences"
 KNOWN = {  # what operators are that the table does not have
@@ -33,6 +47,7 @@ KNOWN = {  # what operators are that the table does not have
     **dict.fromkeys(("GRU", "LSTM", "RNN"), "a recurrent layer"),
 }  # fmt: skip
 INPUTS = (FLOAT, "int32", "int64")
+INT8 = ("int8", "uint8")
 ERRORS = (ModelError, ShapeError, GraphError)
 BAD_ARGUMENTS = (TypeError, ValueError, IndexError, KeyError, OverflowError, MemoryError, ArithmeticError)
 SHAPES = ("Shape", "Size")  # they read no numbers
@@ -66,12 +81,22 @@ class Reading:
         self.merged: set[str] = set()
         self.reads = Counter(name for op in network.operators for name in op.inputs if name)
         self.reads.update(each.name for each in network.outputs)
+        self.readers = {name: op for op in network.operators for name in op.inputs if name}  # the last one of each
+        self.int8: dict[str, Value] = {}  # what is real in the file, and int8 before
+        self.stored: dict[str, Stored] = {}  # real constants that the file has as integers
+        self.plain: dict[str, str] = {}  # the name of a stored one -> that of the parameter
+        self.done: set[int] = set()  # operators that went into one before them
         self.makers = {name: op for op in network.operators for name in op.outputs if name}
 
     def read(self) -> "Reading":
+        for op in self.network.operators:
+            if op.name == "Constant":
+                self._append(op)
+                self.done.add(op.number)
         self._declare()
         for op in self.network.operators:
-            self._append(op)
+            if op.number not in self.done:
+                self._append(op)
         return self
 
     @property
@@ -102,8 +127,15 @@ class Reading:
 
     def _input(self, tensor: Tensor, name: str) -> Value:
         what = f': the input, "{shown(tensor.name)}",'
+        reader = self.readers.get(tensor.name)
+        if tensor.dtype in INT8 and reader is not None and reader.name == DQ:
+            kind = self._quantization(reader, np.dtype(tensor.dtype))
+            return self.emit.build.input(
+                name, self._sizes(tensor), "int8", scale=kind.scale, zero_point=kind.zero_point
+            )
         if tensor.dtype not in INPUTS:
-            raise ModelError(f"{what} is {tensor.dtype}; float32, and int32 and int64 for indices, are supported")
+            raise ModelError(f"{what} is {tensor.dtype}; float32, int8 before a {DQ}, and int32 and int64 for indices, "
+                             "are supported")  # fmt: skip
         return self.emit.build.input(name, self._sizes(tensor))
 
     def _sizes(self, tensor: Tensor) -> Ints:
@@ -159,6 +191,15 @@ class Reading:
         call.batches = self.batches
         call.products, call.merged = self.products, self.merged
         call.used = [bool(name) and self.reads[name] > 0 for name in op.outputs]
+        if op.name in (Q, DQ):
+            return [self._quantized(op, call, operands) if op.name == Q else self._dequantized(op, call, operands)]
+        if any(name in self.int8 for name in op.inputs) and self._grouped(op, call, operands):
+            return ()
+        if op.name in UNCHANGED and op.inputs and op.inputs[0] in self.int8:
+            made = OPERATORS[op.name].convert(call, self.int8[op.inputs[0]], *operands[1:])
+            made = made[0] if isinstance(made, list) else made
+            self.int8[op.outputs[0]] = made
+            return [emit.dequantized(self.emit.build, made, label=f"{label}.real")]
         if len(constant) == len(operands):
             if op.name in FOLDED:
                 return computed(op, operands, self.room)
@@ -177,6 +218,91 @@ class Reading:
         for name, result in zip(op.outputs, results, strict=False):
             self._check(name, result)
         return results
+
+    # int8
+
+    def _constant(self, name: str) -> np.ndarray | None:
+        """The numbers of a constant; None for what depends on the input or is not known yet."""
+        value = self.values.get(name)
+        return None if value is None or isinstance(value, Value) else array_of(value, "constants")
+
+    def _quantization(self, op: Operator, dtype: np.dtype | None = None) -> Quantization:
+        """That of an activation at a Q or DQ."""
+        scale, zero = (
+            self._constant(op.inputs[at]) if len(op.inputs) > at and op.inputs[at] else None for at in (1, 2)
+        )
+        if op.options.get("block_size") or (zero is None and op.options.get("output_dtype") not in (None, 0, 2, 3)):
+            raise ModelError("is supported to int8 and uint8 with one scale")
+        told = np.dtype(np.int8 if op.options.get("output_dtype") == 3 else np.uint8)
+        return quantization(scale, zero, dtype or (told if zero is None else zero.dtype))
+
+    def _quantized(self, op: Operator, call: Call, operands: Sequence[Operand | None]) -> Value:
+        y, x = self._quantization(op), operands[0]
+        if op.inputs[0] in self.int8:
+            return requantized(self.emit, self.int8[op.inputs[0]], y, call.label)
+        if not isinstance(x, Value):
+            raise ModelError("is not supported of constants")
+        return emit.quantized(self.emit.build, x, y, label=call.label)
+
+    def _dequantized(self, op: Operator, call: Call, operands: Sequence[Operand | None]) -> Operand:
+        x = operands[0]
+        if isinstance(x, Value):
+            if x.type.dtype != "int8":
+                raise ModelError(f"reads {x.type}, which is not int8")
+            kind = self._quantization(op, np.dtype(np.int8) if len(op.inputs) < 3 else None)
+            if kind != Quantization.of(x.type):
+                raise ModelError(f"reads int8 of scale {x.type.scale:g} and zero point {x.type.zero_point} as of "
+                                 f"{kind.scale:g} and {kind.zero_point}")  # fmt: skip
+            self.int8[op.outputs[0]] = x
+            return emit.dequantized(self.emit.build, x, label=call.label)
+        if op.options.get("block_size"):
+            raise ModelError("is not supported with a scale a block")
+        name = self.plain.get(op.inputs[0]) or _plain(op.inputs[0], self.names)
+        self.plain[op.inputs[0]] = name
+        arrays = [None if each is None else array_of(each, "constants") for each in operands]
+        constant = self.stored[op.outputs[0]] = stored(name, arrays, call.whole("axis", 1))
+        return Weight(name, constant.real())
+
+    def _grouped(self, op: Operator, call: Call, operands: Sequence[Operand | None]) -> bool:
+        """Whether it is int8 between int8 values: then the end of its group, a Q, has its result."""
+        low, high = self._limits(op) or (-np.inf, np.inf)
+        after, parts = self._reader(op), []
+        if after is not None and (limits := self._limits(after)):
+            low, high = max(low, limits[0]), min(high, limits[1])
+            parts, after = [after], self._reader(after)
+        if after is None or after.name != Q or not op.inputs:
+            return False
+        ours: list = []
+        for name, operand in zip(op.inputs, operands, strict=True):
+            each = self.int8.get(name) or self.stored.get(name) or operand
+            if isinstance(each, Value) and each.type.dtype != "int8":
+                return False
+            ours.append(each.array if isinstance(each, Weight) else each)
+        y = self._quantization(after)
+        made = converted(Group(op, call, tuple(ours), y, clipped(y, low, high)))
+        if made is None:
+            return False
+        self._check(after.outputs[0], made)
+        self.values[after.outputs[0]] = made
+        self.done |= {each.number for each in (*parts, after)}
+        return True
+
+    def _reader(self, op: Operator) -> Operator | None:
+        """The only reader of its result."""
+        return self.readers.get(op.outputs[0]) if self.reads[op.outputs[0]] == 1 else None
+
+    def _limits(self, op: Operator) -> tuple[float, float] | None:
+        """What a Relu or Clip lets through."""
+        if op.name == "Relu":
+            return 0.0, np.inf
+        if op.name != "Clip":
+            return None
+        limits = [self._constant(name) if name else np.array(default)
+                  for name, default in zip([*op.inputs[1:], "", ""][:2], (-np.inf, np.inf), strict=True)]  # fmt: skip
+        if any(each is None for each in limits):
+            return None
+        low, high = (scalar_of(each, "limits", 0.0) for each in limits)
+        return min(low, high), high
 
     def _operand(self, name: str) -> Operand:
         if name in self.values:
@@ -228,7 +354,7 @@ class Reading:
 
     def _label(self, op: Operator) -> str:
         """What a person calls it: conv1 of conv1.weight, else the node's own name."""
-        weight = self.values.get(op.inputs[1]) if len(op.inputs) > 1 else None
+        weight = self.values.get(op.inputs[1]) if len(op.inputs) > 1 and op.name not in (Q, DQ) else None
         name = weight.name.rpartition(".")[0] if isinstance(weight, Weight) else ""
         name = name or re.sub(r"[^\w.\-]", "_", (op.node or op.outputs[0]).strip("/"), flags=re.ASCII)[:80]
         name = name if name and not name.isdigit() else f"{op.name.lower()}_{name}".rstrip("_")
