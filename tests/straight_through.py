@@ -205,12 +205,47 @@ def _rsqrt(x, number):
     return y, np.where(x < 0, 0, y**3 / -2)
 
 
+def _exp(x, number):
+    return np.exp(x), np.exp(x)
+
+
+def _log(x, number):
+    """Of what is below 0, that of 0."""
+    with np.errstate(divide="ignore"):
+        return np.log(np.maximum(x, 0)), np.where(x > 0, 1 / x, 0)
+
+
+def _sqrt(x, number):
+    """Of what is below 0, that of 0, where an infinite slope counts as 0."""
+    y = np.maximum(x, 0) ** 0.5
+    with np.errstate(divide="ignore"):
+        return y, np.where(x > 0, 0.5 / y, 0)
+
+
+def _abs(x, number):
+    return np.maximum(x, -x), np.sign(x)
+
+
+def _elu(x, number):
+    below = number * (np.exp(np.minimum(x, 0)) - 1)
+    return np.maximum(x, 0) + below, np.where(x > 0, 1, below + number)
+
+
+def _softplus(x, number):
+    return np.logaddexp(0, x), 0.5 + 0.5 * np.tanh(x / 2)
+
+
+KNOWN = {
+    "sigmoid": _sigmoid, "tanh": _tanh, "leaky_relu": _leaky_relu, "hard_swish": _hard_swish, "gelu": _gelu,
+    "rsqrt": _rsqrt, "silu": _silu, "hard_sigmoid": _hard_sigmoid, "exp": _exp, "log": _log, "sqrt": _sqrt,
+    "abs": _abs, "elu": _elu, "softplus": _softplus,
+}  # fmt: skip
+
+
 def _lookup(node, values, tables, dy):
     a = tables[node.operands[1]]
     x = _real(values, node.operands[0], a["x_scale"], a["x_zero_point"])
-    known = {"sigmoid": _sigmoid, "tanh": _tanh, "leaky_relu": _leaky_relu, "hard_swish": _hard_swish, "gelu": _gelu,
-             "rsqrt": _rsqrt, "silu": _silu, "hard_sigmoid": _hard_sigmoid}  # fmt: skip
-    y, slope = known[a["function"]](x, a["number"])
+    y, slope = KNOWN[a["function"]](x, a["number"])
     unclipped = y / a["y_scale"] + a["y_zero_point"]
     far = np.abs(np.clip(unclipped, -128, 127) - values[node.results[0]].astype(np.float64)).max()
     assert far <= (1.5 if a["form"] == "tflite" else NEARLY_HALF)  # a hard swish has 16 bits there

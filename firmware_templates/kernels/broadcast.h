@@ -2,7 +2,7 @@
 #pragma once
 #include "tiles.h"
 
-enum { WB_PLUS, WB_MINUS, WB_TIMES, WB_OVER };
+enum { WB_PLUS, WB_MINUS, WB_TIMES, WB_OVER, WB_LARGER, WB_SMALLER, WB_ABOVE };
 
 /* Four loops, the outermost first: how often each runs, and the steps of a and of b in it. The result's elements follow
  * one another. */

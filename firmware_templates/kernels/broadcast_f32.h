@@ -1,4 +1,5 @@
-/* broadcast_f32.h - y = a + b, a - b, a * b or a / b. y may lie over an operand of its own shape. */
+/* broadcast_f32.h - y = a + b, a - b, a * b, a / b, or what compares them. y may lie over an operand of its own
+ * shape. */
 #pragma once
 #include "broadcast.h"
 
@@ -12,7 +13,15 @@ typedef struct {
 
 WB_KERNEL float wb_of_two_f32(int how, float a, float b)
 {
-    return how == WB_PLUS ? a + b : how == WB_MINUS ? a - b : how == WB_TIMES ? a * b : a / b;
+    switch (how) {
+    case WB_PLUS: return a + b;
+    case WB_MINUS: return a - b;
+    case WB_TIMES: return a * b;
+    case WB_OVER: return a / b;
+    case WB_LARGER: return a > b || a != a ? a : b;
+    case WB_SMALLER: return a < b || a != a ? a : b;
+    default: return a > b ? 1.0f : a == b ? 0.5f : 0.0f; /* WB_ABOVE */
+    }
 }
 
 /* y by its loops, at once. */

@@ -1,5 +1,5 @@
-/* exp_log_f32.h - exp for x <= 0 and log(1 + x) for x >= 0, in single precision (newlib's expf and logf compute in double,
- * which these cores do in software).
+/* exp_log_f32.h - exp and log in single precision (newlib's expf and logf compute in double, which these cores do in
+ * software); most callers need exp for x <= 0 and log(1 + x) for x >= 0.
  *
  * Both reduce as Cephes does (expf.c, logf.c; S. Moshier): exp(x) = 2^n * exp(r) with |r| <= ln(2)/2, log(1 + x) = e*ln(2) +
  * log(1 + m) with m around 0; ln(2) is split in two so that the reduction is exact. The polynomials are Cephes' own.
@@ -12,6 +12,19 @@ typedef union {
     int32_t i;
 } wb_float_bits;
 
+/* exp(r) - 1 for |r| <= ln(2)/2. */
+WB_KERNEL float wb_exp_terms_f32(float r)
+{
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    return p * r * r + r;
+}
+
+/* x <= 0. */
 WB_KERNEL float wb_exp_f32(float x)
 {
     if (x != x)
@@ -20,33 +33,32 @@ WB_KERNEL float wb_exp_f32(float x)
         return 0.0f;
     const int n = (int)(x * 1.44269504088896341f - 0.5f); /* to nearest, for x <= 0 */
     const float r = (x - (float)n * 0.693359375f) - (float)n * -2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
     const wb_float_bits power = { .i = (n + 127) << 23 };
-    return (p * r * r + r + 1.0f) * power.f;
+    return (wb_exp_terms_f32(r) + 1.0f) * power.f;
 }
 
-WB_KERNEL float wb_log1p_f32(float x)
+/* Of any x: above 0 it takes so many powers of two away that 0 or less is left. */
+WB_KERNEL float wb_exp_of_any_f32(float x)
 {
-    if (!(x <= 3.4028234e38f)) /* infinite or not a number */
-        return x;
-    int e = 0;
-    float m = x; /* below sqrt(2) - 1 it is reduced already, with all its digits */
-    if (x >= 0.414213562373095049f) {
-        wb_float_bits bits = { .f = 1.0f + x };
-        e = (bits.i >> 23) - 126;
-        bits.i = (bits.i & 0x007fffff) | 0x3f000000; /* the mantissa in [0.5, 1) */
-        m = bits.f;
-        if (m < 0.707106781186547524f) {
-            e -= 1;
-            m = m + m;
-        }
-        m -= 1.0f;
-    }
+    if (!(x > 0.0f))
+        return wb_exp_f32(x);
+    if (x > 88.722839f)
+        return __builtin_inff();
+    const int n = (int)(x * 1.44269504088896341f) + 1; /* up to 129, so that the power is made in two */
+    const float r = (x - (float)n * 0.693359375f) - (float)n * -2.12194440e-4f;
+    const wb_float_bits power = { .i = (n + 125) << 23 };
+    return wb_exp_f32(r) * power.f * 4.0f;
+}
+
+/* exp(x) - 1 for x <= 0, with the digits of those near 0. */
+WB_KERNEL float wb_expm1_f32(float x)
+{
+    return x > -0.34f ? wb_exp_terms_f32(x) : wb_exp_f32(x) - 1.0f;
+}
+
+/* log(1 + m) + e * log(2), m around 0. */
+WB_KERNEL float wb_log_joined_f32(float m, int e)
+{
     float p = 7.0376836292e-2f;
     p = p * m - 1.1514610310e-1f;
     p = p * m + 1.1676998740e-1f;
@@ -61,4 +73,36 @@ WB_KERNEL float wb_log1p_f32(float x)
     y += -2.12194440e-4f * (float)e;
     y -= 0.5f * z;
     return m + y + 0.693359375f * (float)e;
+}
+
+/* log(x * 2^e) of a normal x > 0. */
+WB_KERNEL float wb_log_reduced_f32(float x, int e)
+{
+    wb_float_bits bits = { .f = x };
+    e += (bits.i >> 23) - 126;
+    bits.i = (bits.i & 0x007fffff) | 0x3f000000; /* the mantissa in [0.5, 1) */
+    float m = bits.f;
+    if (m < 0.707106781186547524f) {
+        e -= 1;
+        m = m + m;
+    }
+    return wb_log_joined_f32(m - 1.0f, e);
+}
+
+WB_KERNEL float wb_log1p_f32(float x)
+{
+    if (!(x <= 3.4028234e38f)) /* infinite or not a number */
+        return x;
+    if (x < 0.414213562373095049f) /* below sqrt(2) - 1 it is reduced already, with all its digits */
+        return wb_log_joined_f32(x, 0);
+    return wb_log_reduced_f32(1.0f + x, 0);
+}
+
+WB_KERNEL float wb_log_f32(float x)
+{
+    if (!(x > 0.0f))
+        return x == 0.0f ? -__builtin_inff() : __builtin_nanf("");
+    if (x > 3.4028234e38f)
+        return x;
+    return x < 1.17549435e-38f ? wb_log_reduced_f32(x * 8388608.0f, -23) : wb_log_reduced_f32(x, 0);
 }

@@ -1,13 +1,16 @@
-/* pointwise_f32.h - y = f(x) of each element, and dx = dy * f'(v): v is x for the hard swish, GELU and SiLU, else y. y may lie
+/* pointwise_f32.h - y = f(x) of each element, and dx = dy * f'(v): v is x or y, as the operator says. y may lie
  * over x, dx over dy or v. */
 #pragma once
 #include "gelu_f32.h"
 #include "square_root_f32.h"
 #include "tiles.h"
 
-enum { WB_SIGMOID, WB_LEAKY_RELU, WB_HARD_SWISH, WB_TANH, WB_GELU, WB_RSQRT, WB_SILU, WB_HARD_SIGMOID };
+enum {
+    WB_SIGMOID, WB_LEAKY_RELU, WB_HARD_SWISH, WB_TANH, WB_GELU, WB_RSQRT, WB_SILU, WB_HARD_SIGMOID,
+    WB_EXP, WB_LOG, WB_SQRT, WB_ABS, WB_ELU, WB_SOFTPLUS
+};
 
-/* number: the leaky ReLU's slope below 0; 1 for GELU by tanh; the epsilon of rsqrt. columns: of a row. */
+/* number: the leaky ReLU's slope below 0; the alpha of ELU; 1 for GELU by tanh; the epsilon of rsqrt. columns: of a row. */
 typedef struct {
     int function, columns;
     float number;
@@ -72,6 +75,18 @@ WB_KERNEL float wb_pointwise_f32(int function, float number, float x)
         return wb_silu_f32(x);
     if (function == WB_HARD_SIGMOID)
         return wb_up_to_6_f32(x + 3.0f) / 6.0f;
+    if (function == WB_EXP)
+        return wb_exp_of_any_f32(x);
+    if (function == WB_LOG)
+        return wb_log_f32(x);
+    if (function == WB_SQRT)
+        return wb_square_root(x);
+    if (function == WB_ABS)
+        return __builtin_fabsf(x);
+    if (function == WB_ELU)
+        return x > 0.0f ? x : number * wb_expm1_f32(x);
+    if (function == WB_SOFTPLUS)
+        return (x < 0.0f ? 0.0f : x) + wb_log1p_f32(wb_exp_f32(x < 0.0f ? x : -x));
     return wb_hard_swish_f32(x);
 }
 
@@ -91,6 +106,18 @@ WB_KERNEL float wb_slope_f32(int function, float number, float v)
         return wb_silu_slope_f32(v);
     if (function == WB_HARD_SIGMOID)
         return v <= 0.0f || v >= 1.0f ? 0.0f : 1.0f / 6.0f;
+    if (function == WB_EXP)
+        return v;
+    if (function == WB_LOG)
+        return 1.0f / v;
+    if (function == WB_SQRT)
+        return 0.5f / v;
+    if (function == WB_ABS)
+        return v > 0.0f ? 1.0f : v < 0.0f ? -1.0f : v;
+    if (function == WB_ELU)
+        return v > 0.0f ? 1.0f : v + number;
+    if (function == WB_SOFTPLUS)
+        return -wb_expm1_f32(-v);
     return v <= -3.0f ? 0.0f : v >= 3.0f ? 1.0f : v * (1.0f / 3.0f) + 0.5f;
 }
 

@@ -7,6 +7,7 @@ from workbench import boards, session
 from workbench.errors import GraphError, ModelError, ShapeError
 from workbench.feeding import Training
 from workbench.frontends.layers import Network
+from workbench.frontends.loading import in_int8
 from workbench.ir.interpret import interpret
 from workbench.study.check import check
 
@@ -62,6 +63,42 @@ def test_operators_of_other_frameworks_train_as_in_numpy(network, schedule, tmp_
     built = session.build(session.compile(network(), "full", schedule=schedule), boards.get("nrf52840"), tmp_path)
     outcome = check(built, Training())
     assert not outcome.findings and outcome.whole <= 1e-5
+
+
+FUNCTIONS = ("silu", "hard_sigmoid", "softplus", "sqrt", "log", "abs", "rsqrt", "elu", "exp")
+
+
+def of_functions():
+    """Each behind a convolution that keeps to where the function is defined."""
+    net = Network("functions", (1, 3, 10, 9), seed=7)
+    x = net.input
+    for name in FUNCTIONS:
+        x = net.conv2d(x, name, 4, 3 if x is net.input else 1, padding=1 if x is net.input else 0)
+        x = net.softplus(x, f"{name}.above") if name in ("sqrt", "log", "rsqrt") else x
+        x = getattr(net, name)(x, name)
+    x = net.clamp(net.divide(x, net.softplus(x, "least"), "share"), "share", max=2.0)
+    return net, net.dense(net.global_avg_pool2d(x, "mean"), "fc", 5)
+
+
+def test_functions_and_quotients_run_by_tiles(tmp_path):
+    net, logits = of_functions()
+    compiled = session.compile(net.model(logits), "last-1")
+    inside = {inner.op for node in compiled.graph.nodes if node.body for inner in node.body.nodes}
+    assert {"divide", "nn.clamp", *(f"nn.{name}" for name in FUNCTIONS)} <= inside
+    outcome = check(session.build(compiled, boards.get("nrf52840"), tmp_path), Training())
+    assert not outcome.findings and outcome.whole <= 1e-5
+
+
+def test_functions_have_int8_tables(tmp_path):
+    net = Network("tables", (1, 3, 6, 5), seed=7)
+    x = net.input
+    for name in FUNCTIONS:
+        x = getattr(net, name)(net.conv2d(x, name, 4, 1), name)
+    model = net.model(net.dense(net.global_avg_pool2d(x, "mean"), "fc", 5))
+    samples = np.random.default_rng(0).normal(size=(16, 1, 3, 6, 5)).astype(np.float32)
+    compiled = session.compile(in_int8(model, samples), "full")
+    outcome = check(session.build(compiled, boards.get("nrf52840"), tmp_path), Training())
+    assert not outcome.findings and outcome.whole == 0
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(3, 2), (4, 3)])

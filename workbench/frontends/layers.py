@@ -7,7 +7,8 @@
 Weights are He-normal (He et al. 2015): standard deviation √(2 / fan-in), times `scale`; biases start at 0. Parameters
 of a layer called `conv1` are `conv1.weight` and `conv1.bias`; `net.weights` holds them by name, to be replaced at will.
 Any operator is there as `net.build.NAME(…)` (see ir/build). Every layer has an int8 form (see quantize/post_training),
-an activation as a part of the layer before it; but not clamp, softmax, log_softmax, divide, batch_matmul and embedding.
+an activation as a part of the layer before it; but not clamp, softmax, log_softmax, divide, maximum, minimum,
+batch_matmul and embedding.
 """
 
 from contextlib import contextmanager
@@ -136,6 +137,31 @@ class Network:
         self._require(label, x)
         return self.build.leaky_relu(x, alpha=given.factor(label, "alpha", alpha), label=f"{label}.leaky_relu")
 
+    def exp(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.exp(x, label=f"{label}.exp")
+
+    def log(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.log(x, label=f"{label}.log")
+
+    def sqrt(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.sqrt(x, label=f"{label}.sqrt")
+
+    def abs(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.abs(x, label=f"{label}.abs")
+
+    def softplus(self, x: Value, label: str) -> Value:
+        self._require(label, x)
+        return self.build.softplus(x, label=f"{label}.softplus")
+
+    def elu(self, x: Value, label: str, alpha: float = 1.0) -> Value:
+        """alpha · (exp(x) - 1) below 0."""
+        self._require(label, x)
+        return self.build.elu(x, alpha=given.factor(label, "alpha", alpha), label=f"{label}.elu")
+
     def rsqrt(self, x: Value, label: str, epsilon: float = 0.0) -> Value:
         """1 / √(x + epsilon)."""
         self._require(label, x)
@@ -168,6 +194,12 @@ class Network:
 
     def divide(self, a: Value, b: Value, label: str) -> Value:
         return self._of_two("divide", a, b, label)
+
+    def maximum(self, a: Value, b: Value, label: str) -> Value:
+        return self._of_two("maximum", a, b, label)
+
+    def minimum(self, a: Value, b: Value, label: str) -> Value:
+        return self._of_two("minimum", a, b, label)
 
     def batch_matmul(
         self, a: Value, b: Value, label: str, *, transpose_a: bool = False, transpose_b: bool = False

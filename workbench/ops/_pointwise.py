@@ -28,7 +28,8 @@ class Activation:
     too. f is defined from `least` on; an int8 table takes what is less for it. `require` raises ShapeError for values
     of the attributes that are not allowed. `number` tells the attributes to the C and to int8 tables, `told` gives them
     back. `tflite` is f in int8 as TensorFlow Lite Micro computes it (see _int8_functions), where it does.
-    `bounded` as in Int8Form. `instructions`: per element, of f and of its gradient (see study/instructions).
+    `edges` and `ends` are x that samples have. `bounded` as in Int8Form. `instructions`: per element, of f and of its
+    gradient (see study/instructions).
     """
 
     name: str
@@ -45,6 +46,7 @@ class Activation:
     require: Callable[..., None] = lambda **_: None
     cases: tuple[Attrs, ...] = ({},)
     edges: tuple[float, ...] = ()
+    ends: tuple[float, ...] = (-100.0, 100.0, 0.5)
     bounded: tuple[float, int] | None = None
     tflite: Tflite | None = None
     instructions: tuple[float, float] = UNMEASURED[1], UNMEASURED[1]
@@ -54,9 +56,9 @@ class Activation:
         return self.evaluate(np.maximum(x, self.least), **self.told(number))
 
     def slope_of(self, x: np.ndarray, number: float) -> np.ndarray:
-        """f′ at each element."""
+        """f′ at each element; 0 where it is infinite, as that of a root is at 0."""
         slopes = self.slope(self.of(x, number) if self.from_result else x, **self.told(number))
-        return np.where(x < self.least, 0, slopes)
+        return np.where((x < self.least) | np.isinf(slopes), 0, slopes)
 
 
 FUNCTIONS: dict[str, Activation] = {}  # by the name that int8 tables know them by
@@ -129,7 +131,7 @@ def register_activation(f: Activation) -> None:
 
     def samples(rng: np.random.Generator) -> list[Sample]:
         edge = 4 * rng.normal(size=(2, 3, 5))
-        ends = np.array([-100.0, 100.0, 0.5])
+        ends = np.array(f.ends)
         arrays = [edge, *(3 * rng.normal(size=shape) for shape in ((1, 1), (2, 3, 4, 3), (1, 2, 3, 4))), ends]
         if f.least > -np.inf:
             arrays = [f.least + 0.3 + np.abs(x - f.least) for x in arrays]

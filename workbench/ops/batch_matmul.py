@@ -89,5 +89,5 @@ register(Op(
     samples=samples, macs=macs,
     attrs={"transpose_a": False, "transpose_b": False},
     kernel=Kernel("batch_matmul_f32.h", "batch_matmul_f32", record=BatchMatmul, parameters=parameters),
-    instructions=(5.8, 0.3),
+    instructions=(5.8, 16),
 ))  # fmt: skip

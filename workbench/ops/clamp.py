@@ -90,10 +90,12 @@ register(Op(
     layouts="same", ties=channelwise, footprint=each_alone(0),
     kernel=Kernel("clamp_f32.h", "clamp_f32", record=Clamp, parameters=parameters, in_place=(0,), views=(0,),
                   gives_view=True),
+    instructions=(0, 13),
 ))  # fmt: skip
 register(Op(
     name="nn.clamp_grad", infer=infer_grad, evaluate=evaluate_grad, within=within_grad, grads=(grad_dy, None),
     samples=samples_grad, attrs=LIMITS, layouts="same", footprint=each_alone(0, 1, axes=("rows", "channels")),
     kernel=Kernel("clamp_f32.h", "clamp_grad_f32", record=Clamp, parameters=parameters, in_place=(0, 1), views=(0, 1),
                   gives_view=True),
+    instructions=(0, 16),
 ))  # fmt: skip

@@ -61,4 +61,5 @@ register(Op(
     footprint=by_tiles,
     kernel=Kernel("broadcast_f32.h", "of_two_f32", record=Two, parameters=parameters, in_place=(0, 1), views=(0, 1),
                   gives_view=True),
+    instructions=(0, 6.8),
 ))  # fmt: skip

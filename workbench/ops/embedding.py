@@ -114,9 +114,11 @@ register(Op(
     name="nn.embedding", infer=infer, evaluate=evaluate, within=within, grads=(None, grad_table), samples=samples,
     parameters={1: "weight"},
     kernel=Kernel("embedding_f32.h", "embedding_f32", record=Embedding, parameters=parameters),
+    instructions=(0, 4.9),
 ))  # fmt: skip
 register(Op(
     name="nn.embedding_backward", infer=infer_backward, evaluate=evaluate_backward, within=within_backward,
     grads=(grad_dy, None), samples=samples_backward, attrs={"rows": REQUIRED},
     kernel=Kernel("embedding_f32.h", "embedding_backward_f32", record=Embedding, parameters=parameters_backward),
+    instructions=(0, 7.8),
 ))  # fmt: skip

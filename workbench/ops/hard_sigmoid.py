@@ -19,5 +19,5 @@ def slope(y: np.ndarray) -> np.ndarray:
 
 register_activation(Activation(
     "hard_sigmoid", evaluate, slope, same_bits(evaluate), from_result=True, steep=(0.5,),
-    edges=(0.0, -0.0, 3.0, 3.0, -3.0, -3.0, 2.5, -2.5), bounded=(1 / 256, -128),
+    edges=(0.0, -0.0, 3.0, 3.0, -3.0, -3.0, 2.5, -2.5), bounded=(1 / 256, -128), instructions=(16, 17),
 ))  # fmt: skip

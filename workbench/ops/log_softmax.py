@@ -74,9 +74,11 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.log_softmax", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     kernel=Kernel("log_softmax_f32.h", "log_softmax_f32", record=Softmax, parameters=softmax.parameters),
+    instructions=(0, 57),
 ))  # fmt: skip
 register(Op(
     name="nn.log_softmax_grad", infer=infer_grad, evaluate=evaluate_grad, within=within_grad, samples=samples_grad,
     kernel=Kernel("log_softmax_f32.h", "log_softmax_grad_f32", record=Softmax, parameters=softmax.parameters,
                   in_place=(0, 1)),
+    instructions=(0, 46),
 ))  # fmt: skip

@@ -29,5 +29,5 @@ def slope(y: np.ndarray, *, epsilon: float) -> np.ndarray:
 register_activation(Activation(
     "rsqrt", evaluate, slope, same_bits(evaluate), from_result=True, attrs={"epsilon": 0.0}, least=0.0,
     number=lambda *, epsilon: epsilon, told=lambda number: {"epsilon": number}, require=require,
-    cases=({"epsilon": 1e-5}, {"epsilon": 0.0}), edges=(0.5, 0.5, 4.0, 100.0),
+    cases=({"epsilon": 1e-5}, {"epsilon": 0.0}), edges=(0.5, 0.5, 4.0, 100.0), instructions=(9, 11),
 ))  # fmt: skip

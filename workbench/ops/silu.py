@@ -29,5 +29,5 @@ def slope(x: np.ndarray) -> np.ndarray:
 
 register_activation(Activation(
     "silu", evaluate, slope, turning(evaluate, LOWEST, roundings=lambda x: 1), steep=(STEEPEST, -STEEPEST), uneven=2e-6,
-    edges=(0.0, -0.0, 90.0, -90.0, 1e-30, -1e-30, -1.28, 2.4, -2.4),
+    edges=(0.0, -0.0, 90.0, -90.0, 1e-30, -1e-30, -1.28, 2.4, -2.4), instructions=(54, 64),
 ))  # fmt: skip

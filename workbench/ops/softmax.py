@@ -103,8 +103,10 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 register(Op(
     name="nn.softmax", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
     kernel=Kernel("softmax_f32.h", "softmax_f32", record=Softmax, parameters=parameters, in_place=(0,)),
+    instructions=(0, 51),
 ))  # fmt: skip
 register(Op(
     name="nn.softmax_grad", infer=infer_grad, evaluate=evaluate_grad, within=within_grad, samples=samples_grad,
     kernel=Kernel("softmax_f32.h", "softmax_grad_f32", record=Softmax, parameters=parameters, in_place=(0, 1)),
+    instructions=(0, 7.7),
 ))  # fmt: skip
