@@ -106,7 +106,7 @@ def one_project(
     gcc's -Warray-bounds sees most. With `one_arena` they lie side by side.
     """
     graph, values, made = one_graph(every_sample(nth))
-    project = generate(graph, _side_by_side(graph), values, board)
+    project = generate(graph, side_by_side(graph), values, board)
     place = {value: row for row in project.buffers for value in row.values}
 
     def run(machine: Machine, cases) -> dict[str, list[np.ndarray]]:
@@ -126,7 +126,7 @@ def one_project(
     return project if one_arena else _each_its_own(project), run
 
 
-def _side_by_side(graph: Graph) -> MemoryPlan:
+def side_by_side(graph: Graph) -> MemoryPlan:
     """A plan in no time: nothing shares a byte."""
     scratch = {name: -(-size // 4) * 4 for name, size in graph.analysis.scratch.items() if size}
     living, placed, offset = liveness(graph, scratch, 4), [], 0

@@ -61,6 +61,7 @@ ONLY_IMPORTER = {
     "PIL": "data/images.py",
     "elftools": "emulate/symbols.py",
     "mlxtend": "data/sources.py",
+    "onnx": "frontends/onnx/file.py",
     "sklearn": "data/sources.py",
     "tflite": "frontends/tflite/file.py",
     "tqdm": "cli/progress.py",

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from samples import SEED, _side_by_side, in_dtype, packed, read
+from samples import SEED, side_by_side, in_dtype, packed, read
 
 from workbench import boards
 from workbench.codegen import generate
@@ -73,7 +73,7 @@ def emulated(tmp_path_factory):
     graph = verify(outer.graph(*(value for values in made.values() for value in values)))
     assert any(isinstance(graph.types[name].needs_grad, tuple) for name in graph.parameters)
     board = boards.get("virtual-m4")
-    project = generate(graph, _side_by_side(graph), fed, board)
+    project = generate(graph, side_by_side(graph), fed, board)
     machine = Machine(build(project, board, tmp_path_factory.mktemp("tiles"), 0).elf, board)
     machine.start()
     place = {value: machine.elf.address(row.symbol) + row.offset for row in project.buffers for value in row.values}

@@ -12,7 +12,7 @@ weight under its own name, a constant as LABEL.constant, which no policy updates
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod, sqrt
 from typing import Any
 
@@ -22,6 +22,7 @@ from workbench.errors import ModelError
 from workbench.frontends.fold import fold_batch_norm
 from workbench.ir import op as ops
 from workbench.ir.build import Builder, Value
+from workbench.ir.graph import Graph
 from workbench.ir.types import Ints
 
 RESHAPED, TRANSPOSED = "reshape", "transpose"
@@ -456,6 +457,28 @@ class Emitter:
         if mask is not None:
             scores = self.of_two("add", scores, mask, f"{label}.mask")
         return self.matmul(self.softmax(scores, -1, f"{label}.softmax"), v, f"{label}.values")
+
+
+def for_any_batch(graph: Graph, twice: Graph) -> Graph:
+    """The graph with −1 for each size in a reshape that grows with the batch; `twice`: the same for twice as many.
+
+    As it is where more than that differs: its sizes then refuse another batch.
+    """
+    if [node.op for node in graph.nodes] != [node.op for node in twice.nodes]:
+        return graph
+    pairs = list(zip(graph.nodes, twice.nodes, strict=True))
+    alike = all({**node.attrs, "newshape": ()} == {**other.attrs, "newshape": ()} for node, other in pairs)
+    if not alike or any(graph.types[name] != twice.types.get(name) for name in graph.parameters):
+        return graph
+    nodes = []
+    for node, other in pairs:
+        shape, grown = node.attrs.get("newshape", ()), other.attrs.get("newshape", ())
+        if shape != grown and len(shape) == len(grown):
+            sizes = [-1 if a != b else a for a, b in zip(shape, grown, strict=True)]
+            if sizes.count(-1) == 1:
+                node = replace(node, attrs={**node.attrs, "newshape": tuple(sizes)})
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
 
 
 def shape_of(x: Operand) -> Ints:

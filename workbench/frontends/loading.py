@@ -36,8 +36,7 @@ def _tflite(path: str | Path, batch: int) -> Model:
 
 
 def _pt2(path: str | Path, batch: int) -> Model:
-    torch = _needed("torch", "PyTorch", path)
-    return torch.load(path, batch)
+    return _needed("torch", "PyTorch", path).load(path, batch)
 
 
 def _needed(extra: str, what: str, path: str | Path) -> ModuleType:
@@ -51,8 +50,16 @@ def _needed(extra: str, what: str, path: str | Path) -> ModuleType:
                          f"./workbench.sh setup {extra}") from None  # fmt: skip
 
 
-# called with path and batch
-LOADERS: dict[str, Callable[..., Model]] = {".json": mcu_json.load, ".tflite": _tflite, ".pt2": _pt2}
+def _onnx(path: str | Path, batch: int) -> Model:
+    return _needed("onnx", "ONNX", path).load(path, batch)
+
+
+LOADERS: dict[str, Callable[..., Model]] = {
+    ".json": mcu_json.load,
+    ".onnx": _onnx,
+    ".pt2": _pt2,
+    ".tflite": _tflite,
+}  # called with path and batch
 INT8 = "-int8"  # behind the name of a float network
 CALIBRATION = 256  # samples that are enough to see the range of every value
 
