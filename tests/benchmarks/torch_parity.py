@@ -3,8 +3,7 @@ float64, beside PyTorch's own float32.
 
     python tests/benchmarks/torch_parity.py [N [FIRST [ENGINE]]]        200 networks unless told, on the emulated core
 
-Exit code 1: a tensor's change is off by more than 1e-5 of its norm, twice PyTorch's own error in float32, and what
-the weights' own rounding to float32 makes of it.
+Exit code 1: a tensor's change is off by more than 1e-5 of its norm and more than twice PyTorch's own error in float32.
 """
 
 import sys

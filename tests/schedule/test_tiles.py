@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from samples import SEED, side_by_side, in_dtype, packed, read
+from samples import SEED, in_dtype, packed, read, side_by_side
 
 from workbench import boards
 from workbench.codegen import generate

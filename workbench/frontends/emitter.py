@@ -154,10 +154,10 @@ class Emitter:
         return self.build.parameter(name, array.shape)
 
     def op(self, name: str, *operands: Operand, label: str, **attrs: Any) -> Operand:
-        """A node, or the value of what depends on constants alone."""
+        """A node, or the value of what depends on constants alone. `name` may leave out what stands before the point."""
+        kind = ops.by_short_name(name) or ops.get(name)
         if any(isinstance(x, Value | Weight) for x in operands):
-            return self.build.op(name, *(self.value(x, label) for x in operands), label=label, **attrs)
-        kind = ops.get(name)
+            return self.build.op(kind.name, *(self.value(x, label) for x in operands), label=label, **attrs)
         (result,) = kind.evaluated(*(np.asarray(x, np.float32) for x in operands), **kind.complete(attrs))
         return result
 
@@ -293,7 +293,7 @@ class Emitter:
             count = prod(outer)
             both = [self.repeated(x, (*outer, *shape_of(x)[-2:]), label) for x in (a, b)]
             a, b = (self.reshape(x, (count, *shape_of(x)[-2:]), label) for x in both)
-            y = self.build.op("nn.batch_matmul", self.value(a, label), self.value(b, label), label=label)
+            y = self.build.batch_matmul(self.value(a, label), self.value(b, label), label=label)
         shape = [*outer, m, n]
         for axis in drop:
             shape.pop(axis)
@@ -376,7 +376,7 @@ class Emitter:
         centred = self.of_two("subtract", x, self.mean(x, axes, label, keep=True), f"{label}.centred")
         square = self.op("multiply", centred, centred, label=f"{label}.square")
         inverse = self.op(
-            "nn.rsqrt", self.mean(square, axes, label, keep=True), epsilon=float(epsilon), label=f"{label}.rsqrt"
+            "rsqrt", self.mean(square, axes, label, keep=True), epsilon=float(epsilon), label=f"{label}.rsqrt"
         )
         return self.of_two("multiply", centred, inverse, f"{label}.normalized")
 
@@ -416,7 +416,7 @@ class Emitter:
                 [(0, 0), *pads],
             )
         top_left, bottom_right = zip(*pads, strict=True)
-        y = self.build.op(f"nn.{kind}_pool2d", self.value(x, label), pool_size=tuple(size), strides=tuple(strides),
+        y = getattr(self.build, f"{kind}_pool2d")(self.value(x, label), pool_size=tuple(size), strides=tuple(strides),
                           padding=(*top_left, *bottom_right), label=label, **attrs)  # fmt: skip
         return self._lined(y, line, label)
 
@@ -426,7 +426,7 @@ class Emitter:
         if tuple(size) == (1,) * len(size):
             if len(size) == 1:
                 return self.mean(x, (2,), label, keep=True)
-            return self.op("nn.global_avg_pool2d", x, label=label)
+            return self.op("global_avg_pool2d", x, label=label)
         if any(large % small for large, small in zip(from_size, size, strict=True)):
             raise ModelError(
                 f"an adaptive pooling of {tuple(from_size)} to {tuple(size)} has windows of different sizes, which is "
@@ -439,7 +439,7 @@ class Emitter:
         rank = len(shape_of(x))
         axis %= rank
         order = [*(at for at in range(rank) if at != axis), axis]
-        y = self.op("nn.log_softmax" if log else "nn.softmax", self._ranked(self.transpose(x, order, label), label),
+        y = self.op("log_softmax" if log else "softmax", self._ranked(self.transpose(x, order, label), label),
                     label=label)  # fmt: skip
         y = self.reshape(y, [shape_of(x)[at] for at in order], label)
         return self.transpose(y, _inverse(order), label)

@@ -114,7 +114,8 @@ def clipped(y: Quantization, low: float, high: float) -> tuple[int, int]:
 
 def converted(group: Group) -> Value | None:
     """The int8 form of a group; None where it has none, and is computed in float32."""
-    convert = FORMS.get(group.op.name)
+    kind = group.op.name
+    convert = FORMS.get(kind)
     return None if convert is None or not isinstance(group.operands[0], Value | Stored) else convert(group)
 
 

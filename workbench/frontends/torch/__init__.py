@@ -27,6 +27,7 @@ from workbench.frontends.origin import TORCH, of_emitter
 from workbench.frontends.torch.export import Exported, exported, label_of, line_of, of_program
 from workbench.frontends.torch.operators import ENDS, OPERATORS, Call
 from workbench.frontends.torch.saved import aliases_of, digest_of, packed
+from workbench.ir import op as ops
 from workbench.ir.build import Value
 from workbench.ir.rewrite import without_dead_code
 from workbench.ir.verify import verify
@@ -112,7 +113,7 @@ def _for_any_batch(graph, twice):
     nodes = []
     for node, other in zip(graph.nodes, twice.nodes, strict=True):
         shape, grown = node.attrs.get("newshape"), other.attrs.get("newshape")
-        if node.op == "reshape" and shape != grown and len(shape) == len(grown):
+        if shape and shape != grown and len(shape) == len(grown) and ops.get(node.op).view:
             sizes = [-1 if a != b else a for a, b in zip(shape, grown, strict=True)]
             if sizes.count(-1) == 1:
                 node = replace(node, attrs=dict(node.attrs) | {"newshape": tuple(sizes)})

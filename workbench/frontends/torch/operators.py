@@ -87,24 +87,24 @@ def activation(name: str, **fixed: Any) -> Convert:
 
 
 def gelu(call: Call, x, *, approximate="none"):
-    return call.emit.op("nn.gelu", x, approximate=approximate, label=call.label)
+    return call.emit.op("gelu", x, approximate=approximate, label=call.label)
 
 
 def leaky_relu(call: Call, x, slope=0.01):
-    return call.emit.op("nn.leaky_relu", x, alpha=float(slope), label=call.label)
+    return call.emit.op("leaky_relu", x, alpha=float(slope), label=call.label)
 
 
 def elu(call: Call, x, alpha=1.0, scale=1, input_scale=1):
     if (scale, input_scale) != (1, 1):
         raise ModelError("scaled forms are not supported")
-    return call.emit.op("nn.elu", x, alpha=float(alpha), label=call.label)
+    return call.emit.op("elu", x, alpha=float(alpha), label=call.label)
 
 
 def clamp(call: Call, x, low=None, high=None):
     low, high = -inf if low is None else float(low), inf if high is None else float(high)
     if (low, high) in ((0, 6), (0, inf)):
-        return call.emit.op("nn.relu6" if high == 6 else "nn.relu", x, label=call.label)
-    return call.emit.op("nn.clamp", x, min=low, max=high, label=call.label)
+        return call.emit.op("relu6" if high == 6 else "relu", x, label=call.label)
+    return call.emit.op("clamp", x, min=low, max=high, label=call.label)
 
 
 def hardtanh(call: Call, x, low=-1.0, high=1.0):
@@ -117,14 +117,14 @@ def power(call: Call, x, exponent):
         return emit.of_two("multiply", x, x, label)
     if exponent == 3:
         return emit.of_two("multiply", emit.of_two("multiply", x, x, label), x, label)
-    names = {0.5: "nn.sqrt", -0.5: "nn.rsqrt"}
+    names = {0.5: "sqrt", -0.5: "rsqrt"}
     if exponent not in names:
         raise ModelError(f"the power {exponent:g} is not supported", "2, 3, 0.5 and -0.5 are")
     return emit.op(names[exponent], x, label=label)
 
 
 def rsqrt(call: Call, x):
-    return call.emit.op("nn.rsqrt", x, epsilon=0.0, label=call.label)
+    return call.emit.op("rsqrt", x, epsilon=0.0, label=call.label)
 
 
 def of_two(name: str) -> Convert:
@@ -327,13 +327,13 @@ def attention(call: Call, q, k, v, mask=None, dropout=0.0, causal=False, *, scal
 def embedding(call: Call, table, indices, padding=-1, by_frequency=False, sparse=False):
     shape = shape_of(indices)
     flat = call.emit.reshape(indices, (shape[0], prod(shape[1:])), call.label)
-    y = call.emit.op("nn.embedding", flat, table, label=call.label)
+    y = call.emit.op("embedding", flat, table, label=call.label)
     return call.emit.reshape(y, (*shape, shape_of(table)[1]), call.label)
 
 
 def upsample_nearest(call: Call, x, *_, **__):
     require_rank(x, 4)
-    return call.emit.op("nn.resize_nearest", x, size=tuple(call.shape[2:]), label=call.label)
+    return call.emit.op("resize_nearest", x, size=tuple(call.shape[2:]), label=call.label)
 
 
 def several(value: int | Sequence[int], count: int) -> tuple[int, ...]:
@@ -379,17 +379,17 @@ OPERATORS: dict[str, Convert] = {
     "group_norm.default": group_norm,
     "scaled_dot_product_attention.default": attention,
     "embedding.default": embedding,
-    "relu.default": activation("nn.relu"),
-    "sigmoid.default": activation("nn.sigmoid"),
-    "tanh.default": activation("nn.tanh"),
-    "hardswish.default": activation("nn.hard_swish"),
-    "hardsigmoid.default": activation("nn.hard_sigmoid"),
-    "silu.default": activation("nn.silu"),
-    "exp.default": activation("nn.exp"),
-    "log.default": activation("nn.log"),
-    "sqrt.default": activation("nn.sqrt"),
-    "abs.default": activation("nn.abs"),
-    "softplus.default": activation("nn.softplus"),
+    "relu.default": activation("relu"),
+    "sigmoid.default": activation("sigmoid"),
+    "tanh.default": activation("tanh"),
+    "hardswish.default": activation("hard_swish"),
+    "hardsigmoid.default": activation("hard_sigmoid"),
+    "silu.default": activation("silu"),
+    "exp.default": activation("exp"),
+    "log.default": activation("log"),
+    "sqrt.default": activation("sqrt"),
+    "abs.default": activation("abs"),
+    "softplus.default": activation("softplus"),
     "gelu.default": gelu,
     "leaky_relu.default": leaky_relu,
     "elu.default": elu,
