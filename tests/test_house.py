@@ -21,7 +21,7 @@ OPERATORS = frozenset(registered())
 NAMING_OPERATORS = {  # beside the operators' own files
     "ir/op.py": "the registry, which knows nn.conv2d by its short name too",
 }
-MAKING_NODES = {"quantize/emit.py"}  # the emitter of int8 layers may name what a node is made of, and nothing else
+MAKING_NODES = {"quantize/emit.py", "frontends/emitter.py"}  # may name what nodes are made of, and nothing else
 PASS_MODULES = {each.run.__module__ for each in PASSES.values()} | {apply_policy.__name__, permute_channels.__name__}
 FAMILIES = ("nn.", "qnn.")
 WALKING_FOR_ALIASES = {

@@ -16,13 +16,14 @@ from workbench.data.fit import unscaled
 from workbench.data.normalize import NONE
 from workbench.data.split import set_aside
 from workbench.emulate.device import Device
-from workbench.errors import DataError, there_are
-from workbench.frontends import Model, in_int8
+from workbench.errors import DataError, ModelError, there_are
+from workbench.frontends import INT8, Model, in_int8
 from workbench.ir.types import TensorType, quantized
 from workbench.native import host_compiler
 from workbench.objective import BCE, LABELS, VALUES, Objective, as_asked, objective
 from workbench.options import ENGINES, Given, Optimizer, Scheduling, require
 from workbench.policy import PLAIN_SGD
+from workbench.pretraining import held_out
 from workbench.rates import rates_of, require_room, require_schedule, share, usual_schedule
 from workbench.targets import told
 from workbench.units import size as size_text
@@ -30,6 +31,7 @@ from workbench.units import size as size_text
 EMULATED, NATIVE, AUTO = ENGINES  # who runs the steps (see workbench.engine)
 PATIENT = 0.1  # the share to validate on where patience needs one and none was asked for
 STEPS, MOST_BYTES = 16, 1 << 28  # of random samples
+CHECKED = 256  # held-out samples that tell what quantizing did
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Training(Given, Scheduling):
 
     `loss` None: what the data's targets suggest (see objective_of).
     `data`: the name of a data set, a file or folder, or samples in memory (see data.given). None: the network's own.
+    `calibrate`: other samples, that a network quantized here is calibrated on.
     The fields of options.Given tell how it is read.
     `engine`: who runs the steps (see workbench.engine).
     """
@@ -137,22 +140,47 @@ def with_data(model: Model, options: Training, calibrate: bool = False) -> tuple
     DataError for data that this network cannot be trained on. Without data nothing changes: samples are random.
     """
     given = model.data if options.data is None else options.data
+    model = calibrated(model, options)
     if given is None:
         options.reading.refuse(model.name, *options.reading.asked, why="without a data set its samples are random")
         if options.set_aside is not None:
             raise DataError(f"{model.name}: without a data set its samples are random: there is nothing to validate",
                             "give --data, or leave out --validation and --patience")  # fmt: skip
         return model, options
-    own = not calibrate or (isinstance(given, str) and given in names())
+    own = not calibrate or (isinstance(given, str) and given in names()) or options.calibrate is not None
     unquantized = None if own else model.unquantized
     network = unquantized or model
     data = resolved(given, network.wanted, options.reading, options.loss)
     model = in_int8(unquantized, data, options.loss) if unquantized else model
+    if model.unquantized and model.unquantized.origin:
+        model = _with_figures(model, model.unquantized, data, _aim(model, options, data))
     as_given = options.normalize is None and data.normalize.kind == NONE
     if as_given and (note := unscaled(data.train_x, input_of(network), data.name)):
         data = replace(data, notes=tuple(dict.fromkeys([*data.notes, note])))
     read: dict[str, Any] = {**dict.fromkeys(READING[:-1]), "resize": False}
     return model, replace(options, data=data, **read)
+
+
+def _with_figures(network: Model, unquantized: Model, data: Data, aim: Objective) -> Model:
+    """A note on what quantizing did to an imported network: its figures on held-out samples before it, and after."""
+    told = []
+    some = replace(data, test_x=data.test_x[:CHECKED], test_y=None if data.test_y is None else data.test_y[:CHECKED])
+    for model, kind in ((unquantized, "float32"), (network, "int8")):
+        found = held_out(model, model.weights, some, aim)
+        told.append(f"{found.accuracy:.1%} in {kind}" if found.accuracy is not None else f"{found.loss:.3g} in {kind}")
+    what = "accuracy" if "%" in told[0] else "loss"
+    return replace(network, notes=(*network.notes, f"quantized: held-out {what} {told[0]}, {told[1]}"))
+
+
+def calibrated(model: Model, options: Training) -> Model:
+    """The network quantized with the ranges of the samples that `calibrate` names, if it names any."""
+    if options.calibrate is None:
+        return model
+    if model.unquantized is None:
+        raise ModelError(f"{model.name} is not quantized here: there is nothing to calibrate",
+                         f"{model.argument}{INT8} is, of a float32 network")  # fmt: skip
+    samples = resolved(taken(options.calibrate), model.unquantized.wanted, options.reading, options.loss)
+    return in_int8(model.unquantized, samples, options.loss)
 
 
 def objective_of(model: Model, options: Training) -> Objective:

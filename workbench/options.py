@@ -197,6 +197,7 @@ ROUNDING = one_of("rounding", ROUNDINGS)
 LOSS = one_of("loss", LOSSES)
 SCHEDULE = one_of("schedule of the learning rate", LR_SCHEDULES)
 SCHEDULE_HELP = "over all steps (default: cosine with --epochs, unless --lr-decay is given; constant with --steps)"
+CALIBRATE_HELP = "what a network of -int8 is calibrated on (default: --data)"
 DATA_HELP = "a data set by name, FILE.npz, FILE.csv, or FOLDER/CLASS/*.png, .jpg, .wav, .csv (default: its own)"
 LEVEL = one_of("trace level", LEVELS)
 ENGINE = one_of("engine", ENGINES)
@@ -272,6 +273,7 @@ class Scheduling(Minimizing):
                                   "training", JSON)
     seed: int = option(0, WHOLE, "S", "weights and order of samples (default {default})", "seed", JSON | COLUMN)
     data: Any = option(None, None, "D", DATA_HELP, "data")  # noqa: RUF009  a field
+    calibrate: Any = option(None, None, "D", CALIBRATE_HELP, "data")  # noqa: RUF009  a field
     trace: str = option("ops", LEVEL, None, "what is recorded of the first step (default {default})", "training")
     engine: str = option("auto", ENGINE, None, ENGINE_HELP, "engine")
 

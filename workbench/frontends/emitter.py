@@ -154,7 +154,7 @@ class Emitter:
         return self.build.parameter(name, array.shape)
 
     def op(self, name: str, *operands: Operand, label: str, **attrs: Any) -> Operand:
-        """A node, or the value of what depends on constants alone. `name` may leave out what stands before the point."""
+        """A node, or the value of what depends on constants alone. `name` may be the short one."""
         kind = ops.by_short_name(name) or ops.get(name)
         if any(isinstance(x, Value | Weight) for x in operands):
             return self.build.op(kind.name, *(self.value(x, label) for x in operands), label=label, **attrs)

@@ -92,6 +92,8 @@ def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = 
         return _of_python(name, int(batch), seed, classes)
     if name in ZOO:
         return _loaded(name, ZOO[name], classes, batch=int(batch), seed=seed)
+    if name.endswith(INT8) and (reader := _reader(name.removesuffix(INT8))):
+        return replace(in_int8(_loaded(name, reader, classes, name.removesuffix(INT8), int(batch))), source=name)
     ending = Path(name).suffix
     if re.fullmatch(r"\.[A-Za-z]\w*", ending):  # w0.35 ends in no suffix
         raise ModelError(
@@ -123,7 +125,8 @@ def called(name: str | Path) -> str:
     """What a network that `load` takes is called: one in a file by its stem, `net` of mynet.py mynet.net."""
     if reference := python_file.split(name):
         return python_file.called(*reference)
-    return Path(name).stem if _reader(name) else str(name)
+    plain = str(name).removesuffix(INT8)
+    return f"{Path(plain).stem}{INT8 * (plain != str(name))}" if _reader(plain) else str(name)
 
 
 def _whole(value, least: int) -> bool:
