@@ -108,7 +108,7 @@ class Cascade:
 
     @cached_property
     def lead(self) -> list[int]:
-        """The `ends` of the stages before the driver makes its first row; none where none makes any, or one step all."""
+        """The `ends` of the stages before the driver's first row; none where none makes any, or one step all."""
         ends = [] if self.along.in_step or self.step >= self.extent else self.ends(0)
         return ends if any(ends) else []
 
