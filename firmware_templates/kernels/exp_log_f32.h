@@ -56,8 +56,27 @@ WB_KERNEL float wb_expm1_f32(float x)
     return x > -0.34f ? wb_exp_terms_f32(x) : wb_exp_f32(x) - 1.0f;
 }
 
-/* log(1 + m) + e * log(2), m around 0. */
-WB_KERNEL float wb_log_joined_f32(float m, int e)
+/* (1 + m) * 2^e, m around 0. */
+typedef struct {
+    float m;
+    int e;
+} wb_reduced;
+
+/* Of a normal x > 0. */
+WB_KERNEL wb_reduced wb_reduced_f32(float x)
+{
+    wb_float_bits bits = { .f = x };
+    int e = (bits.i >> 23) - 126;
+    bits.i = (bits.i & 0x007fffff) | 0x3f000000; /* the mantissa in [0.5, 1) */
+    float m = bits.f;
+    if (m < 0.707106781186547524f) {
+        e -= 1;
+        m = m + m;
+    }
+    return (wb_reduced){ m - 1.0f, e };
+}
+
+WB_KERNEL float wb_log_reduced_f32(float m, int e)
 {
     float p = 7.0376836292e-2f;
     p = p * m - 1.1514610310e-1f;
@@ -75,27 +94,14 @@ WB_KERNEL float wb_log_joined_f32(float m, int e)
     return m + y + 0.693359375f * (float)e;
 }
 
-/* log(x * 2^e) of a normal x > 0. */
-WB_KERNEL float wb_log_reduced_f32(float x, int e)
-{
-    wb_float_bits bits = { .f = x };
-    e += (bits.i >> 23) - 126;
-    bits.i = (bits.i & 0x007fffff) | 0x3f000000; /* the mantissa in [0.5, 1) */
-    float m = bits.f;
-    if (m < 0.707106781186547524f) {
-        e -= 1;
-        m = m + m;
-    }
-    return wb_log_joined_f32(m - 1.0f, e);
-}
-
 WB_KERNEL float wb_log1p_f32(float x)
 {
     if (!(x <= 3.4028234e38f)) /* infinite or not a number */
         return x;
-    if (x < 0.414213562373095049f) /* below sqrt(2) - 1 it is reduced already, with all its digits */
-        return wb_log_joined_f32(x, 0);
-    return wb_log_reduced_f32(1.0f + x, 0);
+    wb_reduced of = { x, 0 }; /* below sqrt(2) - 1 it is reduced already, with all its digits */
+    if (x >= 0.414213562373095049f)
+        of = wb_reduced_f32(1.0f + x);
+    return wb_log_reduced_f32(of.m, of.e);
 }
 
 WB_KERNEL float wb_log_f32(float x)
@@ -104,5 +110,7 @@ WB_KERNEL float wb_log_f32(float x)
         return x == 0.0f ? -__builtin_inff() : __builtin_nanf("");
     if (x > 3.4028234e38f)
         return x;
-    return x < 1.17549435e-38f ? wb_log_reduced_f32(x * 8388608.0f, -23) : wb_log_reduced_f32(x, 0);
+    const int small = x < 1.17549435e-38f; /* and not normal, as 2^23 times it is */
+    const wb_reduced of = wb_reduced_f32(small ? x * 8388608.0f : x);
+    return wb_log_reduced_f32(of.m, of.e - (small ? 23 : 0));
 }
