@@ -21,6 +21,7 @@ from workbench.frontends.onnx.file import Network, read
 from workbench.frontends.onnx.network import Reading
 from workbench.frontends.onnx.operators import OPERATORS
 from workbench.ir.build import Value
+from workbench.ir.graph import Graph
 from workbench.ir.rewrite import without_dead_code
 from workbench.ir.verify import verify
 from workbench.plain import printable
@@ -58,8 +59,19 @@ def load(path: str | Path, batch: int = 1, shape: Sequence[int] | None = None, f
     weights = {name: reading.emit.weights[name] for name in graph.parameters}
     return Model(
         printable(path.stem), graph, weights, None, f"imported from {network.file}",
-        weights_from=network.file, source=str(path), inference=inference, notes=tuple(reading.notes),
+        weights_from=network.file, source=str(path), inference=inference,
+        notes=(*_hybrid(reading, graph), *reading.notes),
     )  # fmt: skip
+
+
+def _hybrid(reading: Reading, graph: Graph) -> tuple[str, ...]:
+    """What a user should know of whole numbers that are read as real ones."""
+    real = {name for name in graph.parameters if graph.types[name].dtype == "float32"}
+    narrow = sorted({str(each.values.dtype) for each in reading.stored.values() if each.name in real})
+    if not narrow:
+        return ()
+    return (f"{reading.network.file} stores weights as {' and '.join(narrow)} and computes in float32: they are read, "
+            "trained and measured as the float32 numbers they stand for, four bytes each",)  # fmt: skip
 
 
 def _read(network: Network, batch: int | None, shape: Sequence[int] | None, fold: bool) -> tuple[Reading, Value | None]:

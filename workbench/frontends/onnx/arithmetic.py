@@ -142,20 +142,19 @@ def mean_of_several(call: Call, *operands) -> Operand:
 
 
 def largest_of_several(sign: float):
-    """max(a, b) = a + relu(b - a), which is b to the last bit or two; of a number a clamp."""
+    """Of a number a clamp."""
 
     def convert(call: Call, *operands) -> Operand:
         best = each_one(operands[0])
         for each in operands[1:]:
             numbers = [x for x in (best, each) if not isinstance(x, Value) and prod(shape_of(x)) == 1]
-            if numbers:
+            if numbers and any(
+                isinstance(x, Value) and len(shape_of(x)) >= len(shape_of(numbers[0])) for x in (best, each)
+            ):
                 limit, x = scalar_of(numbers[0], "limits", 0.0), each if numbers[0] is best else best
                 best = _clamped(call, x, *((limit, inf) if sign > 0 else (-inf, limit)))
-                continue
-            more = call.emit.of_two("subtract", each, best, f"{call.label}.more")
-            more = more if sign > 0 else _times(call, more, -1.0)
-            more = call.of("relu", more, label=f"{call.label}.relu")
-            best = call.emit.of_two("add" if sign > 0 else "subtract", best, more, call.label)
+            else:
+                best = call.emit.of_two("maximum" if sign > 0 else "minimum", best, each_one(each), call.label)
         return best
 
     return convert
