@@ -8,6 +8,7 @@ pytest.importorskip("onnx")
 import onnxruntime as ort
 from onnx import TensorProto
 from onnx_files import OnnxFile
+from samples import forward_emulated
 
 from workbench.autodiff import training_step
 from workbench.errors import ModelError
@@ -150,6 +151,8 @@ def test_a_network_keeps_its_stored_numbers_and_learns(tmp_path):
     assert [model.weights[name].dtype for name in model.graph.parameters] == ["int8", "int32", "float32"] * 2
     x = np.random.default_rng(0).normal(size=(2, 3, 6, 6)).astype(np.float32)
     assert np.abs(ours(model, x) - run(path, x)).max() < 0.02
+    logits = interpret(model.graph, {**model.weights, "input0": x})[model.graph.outputs[0]]
+    assert np.array_equal(forward_emulated(model.graph, {**model.weights, "input0": x}, tmp_path), logits)
     wanted = dict.fromkeys(("c.weight", "f.weight", "f.bias"), True)
     graph = training_step(model.graph.with_needs_grad(wanted))
     feeds = {**model.weights, **dict.fromkeys(graph.scalars, 50.0), "input0": x, "label0": np.array([1, 3], np.int32)}

@@ -236,6 +236,8 @@ def test_biases_that_an_exporter_made_one_are_apart(tmp_path):
     file.op("Relu", [value], ["y"])
     model = load(file.write(tmp_path / "net.onnx", {"x": (1, 4)}, {"y": (1, 4)}))
     assert model.graph.parameters == ("fc0.weight", "fc0.bias", "fc1.weight", "fc1.bias")
+    tensors = Reading(read(tmp_path / "net.onnx")).read().tensors
+    assert (tensors["fc0.weight"], tensors["fc0.bias"], tensors["fc1.bias"]) == ("fc0.weight", "zeros", "zeros")
 
 
 def test_one_step_of_training_is_that_of_numpy(tmp_path):

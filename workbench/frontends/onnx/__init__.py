@@ -13,6 +13,8 @@ the input's first axis              the batch: whatever the file says, the netwo
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from workbench.errors import ModelError
 from workbench.frontends.emitter import for_any_batch
 from workbench.frontends.model import Model
@@ -57,6 +59,9 @@ def load(path: str | Path, batch: int = 1, shape: Sequence[int] | None = None, f
         graph = graph.with_nodes(graph.nodes[:count], (logits.name,))
     graph = verify(without_dead_code(graph))
     weights = {name: reading.emit.weights[name] for name in graph.parameters}
+    for name, values in weights.items():
+        if not np.isfinite(values).all():
+            raise ModelError(f"{network.file}: {name} holds values that are no finite numbers")
     return Model(
         printable(path.stem), graph, weights, None, f"imported from {network.file}",
         weights_from=network.file, source=str(path), inference=inference,

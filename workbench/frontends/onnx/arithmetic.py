@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Operand, shape_of
+from workbench.frontends.emitter import Operand, Weight, shape_of
 from workbench.frontends.onnx.layers import added_bias
 from workbench.frontends.onnx.shared import (
     Call,
@@ -127,6 +127,10 @@ def of_two(name: str):
 
 
 def _real(x: Operand) -> Operand:
+    """Constants as real numbers; those of masks, −∞, as such that exp makes 0 all the same."""
+    array = x.array if isinstance(x, Weight) else x
+    if isinstance(array, np.ndarray) and np.isinf(array).any():
+        return np.clip(array.astype(np.float32), -1e9, 1e9)
     return x.astype(np.float32) if isinstance(x, np.ndarray) else x
 
 
@@ -201,15 +205,9 @@ def where(call: Call, condition, a, b) -> Operand:
     """Of a condition of constants."""
     mask = array_of(condition, "conditions").astype(bool)
     emit, label = call.emit, call.label
-    first = emit.of_two("multiply", _finite(a), mask.astype(np.float32), f"{label}.first")
-    second = emit.of_two("multiply", _finite(b), (~mask).astype(np.float32), f"{label}.second")
+    first = emit.of_two("multiply", _real(each_one(a)), mask.astype(np.float32), f"{label}.first")
+    second = emit.of_two("multiply", _real(each_one(b)), (~mask).astype(np.float32), f"{label}.second")
     return emit.of_two("add", first, second, label)
-
-
-def _finite(x: Operand | None) -> Operand:
-    """Constants, masks of attention among them, without infinity: 0 · ∞ is no number."""
-    x = each_one(x)
-    return np.clip(x.astype(np.float32), -1e9, 1e9) if isinstance(x, np.ndarray) else x
 
 
 def _reduced(call: Call, x: Operand, axes: Operand | None) -> tuple[list[int], bool] | None:

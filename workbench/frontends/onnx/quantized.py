@@ -97,7 +97,7 @@ def quantization(scale: np.ndarray | None, zero: np.ndarray | None, dtype: np.dt
 class Group:
     """A float32 operator between int8 values: its operands, the scale of its result and what is clipped there."""
 
-    op: Operator
+    node: Operator
     call: Call
     operands: tuple[Value | Stored | np.ndarray | None, ...]
     y: Quantization
@@ -116,7 +116,7 @@ def clipped(y: Quantization, low: float, high: float) -> tuple[int, int]:
 
 def converted(group: Group) -> Value | None:
     """The int8 form of a group; None where it has none, and is computed in float32."""
-    convert = FORMS.get(group.op.name)
+    convert = FORMS.get(group.node.name)
     return None if convert is None or not isinstance(group.operands[0], Value | Stored) else convert(group)
 
 
@@ -127,7 +127,7 @@ def _conv(group: Group) -> Value | None:
     w, axes = weight.values, weight.values.ndim - 2
     if axes not in (1, 2) or x.rank != w.ndim:
         raise ModelError(f"works along {axes} axes of {x.shape}; 1 and 2 are supported")
-    transposed = group.op.name == "ConvTranspose"
+    transposed = group.node.name == "ConvTranspose"
     groups = call.whole("group", 1)
     if transposed and (
         groups > 1 or any(d > 1 for d in several(call, "dilations", axes)) or "output_shape" in call.options
@@ -162,7 +162,7 @@ def _dense(group: Group) -> Value | None:
     weight, x, call = group.operands[1], group.x, group.call
     if not isinstance(weight, Stored) or weight.values.ndim != 2:
         return None
-    gemm = group.op.name == "Gemm"
+    gemm = group.node.name == "Gemm"
     if gemm and (call.whole("transA", 0) or call.number("alpha", 1.0) != 1 or call.number("beta", 1.0) != 1):
         return None
     filters = 0 if gemm and call.whole("transB", 0) else 1
@@ -295,11 +295,11 @@ def _rescaled(group: Group) -> Value:
 
 
 def _table(group: Group) -> Value | None:
-    call, function = group.call, TABLES[group.op.name]
+    call, function = group.call, TABLES[group.node.name]
     kind = ops.by_short_name(function)
     usual = {"HardSigmoid": abs(call.number("alpha", 0.2) - 1 / 6) < 1e-6 and call.number("beta", 0.5) == 0.5,
              "Swish": call.number("alpha", 1.0) == 1}  # fmt: skip
-    if kind is None or kind.int8 is None or kind.int8.how != "table" or not usual.get(group.op.name, True):
+    if kind is None or kind.int8 is None or kind.int8.how != "table" or not usual.get(group.node.name, True):
         return None
     attrs = {
         "leaky_relu": {"alpha": call.number("alpha", 0.01)},
