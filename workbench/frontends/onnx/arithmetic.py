@@ -12,6 +12,7 @@ from workbench.frontends.onnx.shared import (
     Call,
     Imported,
     array_of,
+    at_most,
     axes_of,
     axis_of,
     each_one,
@@ -88,6 +89,7 @@ def _clamped(call: Call, x: Operand, low: float, high: float) -> Operand:
 
 def prelu(call: Call, x, slope) -> Operand:
     """relu(x) - slope · relu(-x)."""
+    at_most(np.broadcast_shapes(shape_of(each_one(x)), shape_of(each_one(slope))))
     emit, label = call.emit, call.label
     positive = call.of("relu", each_one(x), label=f"{label}.positive")
     negative = call.of("relu", _times(call, x, -1.0), label=f"{label}.negative")
@@ -135,6 +137,7 @@ def _real(x: Operand) -> Operand:
 
 
 def of_several(call: Call, *operands) -> Operand:
+    at_most(np.broadcast_shapes(*(shape_of(each_one(each)) for each in operands)))
     total = each_one(operands[0])
     for each in operands[1:]:
         total = call.emit.of_two("add", total, each_one(each), call.label)
@@ -176,7 +179,8 @@ def power(call: Call, x, exponent) -> Operand:
     if exponents.size == 1:
         return _raised(call, each_one(x), int(exponents.item()), exponents.shape)
     rank = max(len(shape_of(x)), exponents.ndim)
-    shape = np.broadcast_shapes(shape_of(x), exponents.shape)
+    shape = at_most(np.broadcast_shapes(shape_of(x), exponents.shape))
+    call.room.take(4 * prod(shape))
     exponents = exponents.reshape((1,) * (rank - exponents.ndim) + exponents.shape)
     x = emit.repeated(emit.reshape(x, (1,) * (rank - len(shape_of(x))) + shape_of(x), label), shape, label)
     total: Operand | None = None

@@ -44,10 +44,10 @@ KNOWN = {  # what operators are that the table does not have
     **dict.fromkeys(("SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert",
                      "SequenceLength", "SequenceMap", "SplitToSequence", "ConcatFromSequence", "Optional",
                      "OptionalGetElement", "OptionalHasElement"), SEQUENCE),
-    **dict.fromkeys(("GRU", "LSTM", "RNN"), "a recurrent layer"),
 }  # fmt: skip
 INPUTS = (FLOAT, "int32", "int64")
 INT8 = ("int8", "uint8")
+MOST_MADE = 20_000  # nodes: a sequence of steps becomes as many copies
 ERRORS = (ModelError, ShapeError, GraphError)
 BAD_ARGUMENTS = (TypeError, ValueError, IndexError, KeyError, OverflowError, MemoryError, ArithmeticError)
 SHAPES = ("Shape", "Size")  # they read no numbers
@@ -99,6 +99,9 @@ class Reading:
         for op in self.network.operators:
             if op.number not in self.done:
                 self._append(op)
+            if len(self.emit.build.nodes) > MOST_MADE:
+                raise ModelError(f"{self.network.file} would be more than {MOST_MADE:,} operators; up to operator "
+                                 f"{op.number} it is that many")  # fmt: skip
         return self
 
     @property
@@ -223,6 +226,8 @@ class Reading:
             raise ModelError(f"is not supported with {len(op.outputs)} results")
         for name, result in zip(op.outputs, results, strict=False):
             self._check(name, result)
+            if isinstance(result, np.ndarray) and op.name not in KEEP:
+                self.room.take(result.nbytes)
         return results
 
     # int8
