@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # workbench.sh VERB … - set up whatever is missing, then run the workbench.
-#   setup: only set up    test: the project's tests    anything else: `workbench VERB …`
+#   setup [EXTRA …]: only set up, with these extras (torch, onnx, test)    test: the project's tests
+#   anything else: `workbench VERB …`
 set -euo pipefail
 
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
@@ -51,13 +52,20 @@ setup() {
     command -v make >/dev/null || missing+=(make)
     [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
 
-    # The stamp holds what was installed; another pyproject.toml, or a moved checkout, installs again.
-    local wanted
+    # The stamp holds what was installed, and the extras last; another pyproject.toml, a moved checkout or an extra that
+    # is not there yet installs again, with all extras that are.
+    local wanted stamp extra extras=""
     wanted="$root $(cksum <"$root/pyproject.toml")"
-    if [ "$(cat "$venv/.workbench" 2>/dev/null)" != "$wanted" ]; then
-        say "setting up .venv (once)"
+    stamp=$(cat "$venv/.workbench" 2>/dev/null || true)
+    "$venv/bin/python" -c '' 2>/dev/null && extras=$(sed -n 's/^extras: //p' <<<"$stamp")
+    for extra in "$@"; do
+        [[ " $extras " == *" $extra "* ]] || extras="${extras:+$extras }$extra"
+    done
+    wanted+=$'\n'"extras: $extras"
+    if [ "$stamp" != "$wanted" ]; then
+        say "setting up .venv (once)${extras:+ with $extras}"
         "$venv/bin/python" -c '' 2>/dev/null || "${python:-$(find_python)}" -m venv --clear "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e "$root[test]" >&2 \
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e "$root${extras:+[${extras// /,}]}" >&2 \
             || fail "could not install the Python packages" "look at pip's words above; the network may be out of reach"
         printf '%s' "$wanted" >"$venv/.workbench"
     fi
@@ -78,7 +86,7 @@ setup_for_tests() {
 verb=${1:-}
 case $verb in
     "") setup; exec "$venv/bin/python" -m workbench ;;
-    setup) setup ;;
-    test) shift; setup; setup_for_tests; cd "$root"; exec "$venv/bin/python" -m pytest -n "${WORKBENCH_TEST_JOBS:-auto}" "$@" ;;
+    setup) shift; setup "$@" ;;
+    test) shift; setup test torch onnx; setup_for_tests; cd "$root"; exec "$venv/bin/python" -m pytest -n "${WORKBENCH_TEST_JOBS:-auto}" "$@" ;;
     *) setup; exec "$venv/bin/python" -m workbench "$@" ;;
 esac

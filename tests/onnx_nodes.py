@@ -32,7 +32,14 @@ from workbench.toolchain import build
 CASES = "onnx.backend.test.case.node"
 OF_CONSTANTS = ("Constant", "ConstantOfShape")
 BOTH_GIVEN = {"Add", "Attention", "Concat", "Div", "MatMul", "Max", "Mean", "Min", "Mul", "Sub", "Sum"}
-DTYPE, EMPTY, SEQUENCE, OPSET, RANDOM = "dtype", "empty shape", "sequence type", "opset below 13", "random numbers"
+DTYPE, EMPTY, SEQUENCE, OPSET, RANDOM, INFINITE = (
+    "dtype",
+    "empty shape",
+    "sequence type",
+    "opset below 13",
+    "random numbers",
+    "infinite results",
+)
 
 
 @dataclass
@@ -136,6 +143,8 @@ def _skipped(case: Case) -> str:
         return DTYPE
     if any(0 in x.shape for x in (*case.inputs[:1], *case.wanted)):
         return EMPTY
+    if any(x.dtype.kind == "f" and np.isinf(x).any() for x in case.wanted):
+        return INFINITE
     if case.operator == "Dropout" and len(case.inputs) == 3 and case.inputs[1]:
         return RANDOM
     return ""

@@ -6,7 +6,8 @@ operator   its name; a test of one that ONNX wrote out in other operators counts
 run        read, compiled and run, a hundred in one firmware
 passed     every output as ONNX says, to the test's own tolerance
 refused    by the frontend, and why
-skipped    dtype: the input or the output is not float32; empty shape; sequence type; random numbers
+skipped    dtype: the input or the output is not float32; empty shape; sequence type; random
+               numbers; infinite results
 """
 
 import sys

@@ -6,6 +6,8 @@ networks
   NAME-int8        a float32 network, quantized after training
   FILE.tflite      TensorFlow Lite, int8 or float32; see `workbench ops
                    --frontend tflite`
+  FILE.onnx        ONNX, float32 or int8 (QDQ); see `workbench ops --frontend
+                   onnx`; it needs the package onnx
   FILE.json        with FILE.npz beside it: an int8 network in the form of the
                    published ones
   mynet.py:net     a Model of a Python file, or a function that returns one and

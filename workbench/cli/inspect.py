@@ -100,7 +100,8 @@ def _refuse(args, error) -> int:
             if each.operator:
                 say(f"    {', '.join(each.operands)} → {', '.join(each.results)}")
         hints = dict.fromkeys(f"help: {each.hint}" for each in error.obstacles if each.hint and not each.operator)
-        told = "types have the file's own order of axes; `workbench ops --frontend tflite` lists what is supported"
+        kind = "onnx" if str(args.model).lower().endswith(".onnx") else "tflite"
+        told = f"types have the file's own order of axes; `workbench ops --frontend {kind}` lists what is supported"
         say_more(args, "\n".join(["", told, *hints]))
     count, kinds = len(error.obstacles), len(grouped(error.obstacles))
     say_error(f"{args.model} cannot be imported: {count} obstacle{'s' * (count > 1)}"

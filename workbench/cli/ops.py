@@ -7,13 +7,13 @@ HELP = "list the operators"
 
 def add_arguments(parser) -> None:
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--frontend", choices=("tflite",), help="those that are imported from such files")
+    which.add_argument("--frontend", choices=("onnx", "tflite"), help="those that are imported from such files")
     which.add_argument("--tiles", action="store_true", help="whether each can run by rows and by channels, or why not")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def execute(args) -> int:
-    heads, rows = _imported() if args.frontend else _by_tiles() if args.tiles else _own()
+    heads, rows = _imported(args.frontend) if args.frontend else _by_tiles() if args.tiles else _own()
     if args.json:
         say_json({"ops": [dict(zip(heads, row, strict=True)) for row in rows]})
     else:
@@ -46,7 +46,8 @@ def _by_tiles():
     return ["name", "of", *ALONG], rows
 
 
-def _imported():
-    from workbench.frontends.tflite import OPERATORS
+def _imported(frontend: str):
+    from importlib import import_module
 
-    return ["name", "imported"], [[name, imported.about] for name, imported in OPERATORS.items()]
+    known = import_module(f"workbench.frontends.{frontend}").OPERATORS
+    return ["name", "imported"], [[name, imported.about] for name, imported in known.items()]

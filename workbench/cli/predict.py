@@ -15,7 +15,7 @@ from workbench.options import OPTIONS
 HELP = "scores of a trained run, or of a network, for samples: accuracy, loss, confusion matrix"
 RUN = "run.json"  # what a run's folder is known by; record.folder, which says so, loads pandas
 SHOWN = 10  # samples that are listed one by one
-NETWORKS = (".py", ".tflite", ".json")  # endings of files that hold a network, not a run
+NETWORKS = (".py", ".tflite", ".onnx", ".json")  # endings of files that hold a network, not a run
 MOST_RUNS = 20  # runs that are listed
 FORWARD = "last-1"  # the policy whose firmware predicts for a network as it is: the smallest step
 

@@ -109,7 +109,23 @@ def of_images(file, rng):
     return {"x": ("n", 3, 8, 8)}, {"y": ("n", 3, 8, 8)}
 
 
-@pytest.mark.parametrize("make", [of_lines, of_sequences, of_images])
+def of_steps(file, rng):
+    """Of (N, 6, 5): a recurrent layer of each kind, both directions of the first."""
+    y = file.op("Transpose", ["x"], perm=[1, 0, 2])
+    for at, (kind, gates, directions) in enumerate((("LSTM", 4, 2), ("GRU", 3, 1), ("RNN", 1, 1))):
+        shape = (directions, gates * 4, (5, 8, 4)[at])
+        w = file.stored(f"r{at}.w", rng.normal(scale=0.4, size=shape))
+        r = file.stored(f"r{at}.r", rng.normal(scale=0.4, size=(directions, gates * 4, 4)))
+        b = file.stored(f"r{at}.b", rng.normal(scale=0.4, size=(directions, gates * 8)))
+        how = {"direction": "bidirectional"} if directions == 2 else {"linear_before_reset": 1} if kind == "GRU" else {}
+        y = file.op(kind, [y, w, r, b], hidden_size=4, **how)
+        y = file.op("Transpose", [y], perm=[0, 2, 1, 3])
+        y = file.op("Reshape", [y, file.stored(f"s{at}", [0, 0, -1], np.int64)])
+    file.op("Gather", [y, file.stored("last", -1, np.int64)], ["y"], axis=0)
+    return {"x": ("n", 6, 5)}, {"y": ("n", 4)}
+
+
+@pytest.mark.parametrize("make", [of_lines, of_sequences, of_images, of_steps])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_the_network_gives_what_onnxruntime_gives(tmp_path, make, batch):
     file = OnnxFile(17)
@@ -236,6 +252,8 @@ def test_biases_that_an_exporter_made_one_are_apart(tmp_path):
     file.op("Relu", [value], ["y"])
     model = load(file.write(tmp_path / "net.onnx", {"x": (1, 4)}, {"y": (1, 4)}))
     assert model.graph.parameters == ("fc0.weight", "fc0.bias", "fc1.weight", "fc1.bias")
+    tensors = Reading(read(tmp_path / "net.onnx")).read().tensors
+    assert (tensors["fc0.weight"], tensors["fc0.bias"], tensors["fc1.bias"]) == ("fc0.weight", "zeros", "zeros")
 
 
 def test_one_step_of_training_is_that_of_numpy(tmp_path):

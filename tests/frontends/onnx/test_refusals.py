@@ -36,7 +36,7 @@ def test_all_obstacles_are_named_with_their_nodes(tmp_path):
     for number in range(2):
         y = file.op("Hardmax", [dense(file, y, f"fc{number}")], [f"h{number}"], name=f"net/hard{number}")
         file.known.append(helper.make_tensor_value_info(y, TensorProto.FLOAT, ("n", 4)))
-    y = file.op("LSTM", [y], ["lstm"], name="cell")
+    y = file.op("Scan", [y], ["scan"], name="cell")
     y = file.op("Fancy", [y], name="own", domain="com.example")
     y = file.op("If", [y], name="branch")
     file.op("SequenceConstruct", [y], ["y"], name="many")
@@ -48,7 +48,7 @@ def test_all_obstacles_are_named_with_their_nodes(tmp_path):
     assert str(error) == (
         "net.onnx has 9 obstacles\n"
         '  Hardmax (#1 "net/hard0", #3 "net/hard1") is not supported\n'
-        '  LSTM (#4 "cell") is a recurrent layer, which is not supported\n'
+        '  Scan (#4 "cell") is control flow, which is not supported\n'
         '  com.example.Fancy (#5 "own") is not supported\n'
         '  If (#6 "branch") is control flow, which is not supported\n'
         '  SequenceConstruct (#7 "many") is an operator on sequences, which is not supported\n'
@@ -288,6 +288,8 @@ HUGE = {
     "ten million functions": lambda: bytes([25 << 3 & 127 | 130, 1, 0]) * 10_000_000,
     "graphs in graphs": lambda: _nested(10_000),
     "a chain of large constants": lambda: _chain(4000),
+    "a thousand recurrent layers": lambda: _recurrent(1000),
+    "products of many matrices": lambda: _products(64),
 }
 
 
@@ -305,6 +307,22 @@ def _chain(count):
         y = file.op("Neg", [y])
     file.op("Add", ["x", y], ["y"])
     return file.proto({"x": (1, 4)}, {"y": (4096, 4096)}).SerializeToString()
+
+
+def _recurrent(count):
+    file, y = OnnxFile(), "x"
+    w, r = file.stored("w", np.ones((1, 16, 4))), file.stored("r", np.ones((1, 16, 4)))
+    for _ in range(count):
+        y = file.op("Squeeze", [file.op("LSTM", [y, w, r], hidden_size=4), file.stored(f"a{_}", [1], np.int64)])
+    return file.proto({"x": (256, 1, 4)}, {y: (256, 1, 4)}).SerializeToString()
+
+
+def _products(size):
+    file, at = OnnxFile(), OnnxFile.stored
+    wide = file.op("Expand", ["x", at(file, "s", [4096, 1, size, size], np.int64)])
+    other = file.op("Transpose", [wide], perm=[1, 0, 2, 3])
+    file.op("MatMul", [wide, other], ["y"])
+    return file.proto({"x": (1, 1, size, size)}, {"y": (4096, 4096, size, size)}).SerializeToString()
 
 
 @pytest.mark.parametrize("name", HUGE)

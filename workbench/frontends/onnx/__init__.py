@@ -13,6 +13,8 @@ the input's first axis              the batch: whatever the file says, the netwo
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from workbench.errors import ModelError
 from workbench.frontends.emitter import for_any_batch
 from workbench.frontends.model import Model
@@ -21,6 +23,7 @@ from workbench.frontends.onnx.file import Network, read
 from workbench.frontends.onnx.network import Reading
 from workbench.frontends.onnx.operators import OPERATORS
 from workbench.ir.build import Value
+from workbench.ir.graph import Graph
 from workbench.ir.rewrite import without_dead_code
 from workbench.ir.verify import verify
 from workbench.plain import printable
@@ -56,10 +59,24 @@ def load(path: str | Path, batch: int = 1, shape: Sequence[int] | None = None, f
         graph = graph.with_nodes(graph.nodes[:count], (logits.name,))
     graph = verify(without_dead_code(graph))
     weights = {name: reading.emit.weights[name] for name in graph.parameters}
+    for name, values in weights.items():
+        if not np.isfinite(values).all():
+            raise ModelError(f"{network.file}: {name} holds values that are no finite numbers")
     return Model(
         printable(path.stem), graph, weights, None, f"imported from {network.file}",
-        weights_from=network.file, source=str(path), inference=inference, notes=tuple(reading.notes),
+        weights_from=network.file, source=str(path), inference=inference,
+        notes=(*_hybrid(reading, graph), *reading.notes),
     )  # fmt: skip
+
+
+def _hybrid(reading: Reading, graph: Graph) -> tuple[str, ...]:
+    """What a user should know of whole numbers that are read as real ones."""
+    real = {name for name in graph.parameters if graph.types[name].dtype == "float32"}
+    narrow = sorted({str(each.values.dtype) for each in reading.stored.values() if each.name in real})
+    if not narrow:
+        return ()
+    return (f"{reading.network.file} stores weights as {' and '.join(narrow)} and computes in float32: they are read, "
+            "trained and measured as the float32 numbers they stand for, four bytes each",)  # fmt: skip
 
 
 def _read(network: Network, batch: int | None, shape: Sequence[int] | None, fold: bool) -> tuple[Reading, Value | None]:

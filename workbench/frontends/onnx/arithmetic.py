@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Operand, shape_of
+from workbench.frontends.emitter import Operand, Weight, shape_of
 from workbench.frontends.onnx.layers import added_bias
 from workbench.frontends.onnx.shared import (
     Call,
     Imported,
     array_of,
+    at_most,
     axes_of,
     axis_of,
     each_one,
@@ -88,6 +89,7 @@ def _clamped(call: Call, x: Operand, low: float, high: float) -> Operand:
 
 def prelu(call: Call, x, slope) -> Operand:
     """relu(x) - slope · relu(-x)."""
+    at_most(np.broadcast_shapes(shape_of(each_one(x)), shape_of(each_one(slope))))
     emit, label = call.emit, call.label
     positive = call.of("relu", each_one(x), label=f"{label}.positive")
     negative = call.of("relu", _times(call, x, -1.0), label=f"{label}.negative")
@@ -127,10 +129,15 @@ def of_two(name: str):
 
 
 def _real(x: Operand) -> Operand:
+    """Constants as real numbers; those of masks, −∞, as such that exp makes 0 all the same."""
+    array = x.array if isinstance(x, Weight) else x
+    if isinstance(array, np.ndarray) and np.isinf(array).any():
+        return np.clip(array.astype(np.float32), -1e9, 1e9)
     return x.astype(np.float32) if isinstance(x, np.ndarray) else x
 
 
 def of_several(call: Call, *operands) -> Operand:
+    at_most(np.broadcast_shapes(*(shape_of(each_one(each)) for each in operands)))
     total = each_one(operands[0])
     for each in operands[1:]:
         total = call.emit.of_two("add", total, each_one(each), call.label)
@@ -142,20 +149,19 @@ def mean_of_several(call: Call, *operands) -> Operand:
 
 
 def largest_of_several(sign: float):
-    """max(a, b) = a + relu(b - a), which is b to the last bit or two; of a number a clamp."""
+    """Of a number a clamp."""
 
     def convert(call: Call, *operands) -> Operand:
         best = each_one(operands[0])
         for each in operands[1:]:
             numbers = [x for x in (best, each) if not isinstance(x, Value) and prod(shape_of(x)) == 1]
-            if numbers:
+            if numbers and any(
+                isinstance(x, Value) and len(shape_of(x)) >= len(shape_of(numbers[0])) for x in (best, each)
+            ):
                 limit, x = scalar_of(numbers[0], "limits", 0.0), each if numbers[0] is best else best
                 best = _clamped(call, x, *((limit, inf) if sign > 0 else (-inf, limit)))
-                continue
-            more = call.emit.of_two("subtract", each, best, f"{call.label}.more")
-            more = more if sign > 0 else _times(call, more, -1.0)
-            more = call.of("relu", more, label=f"{call.label}.relu")
-            best = call.emit.of_two("add" if sign > 0 else "subtract", best, more, call.label)
+            else:
+                best = call.emit.of_two("maximum" if sign > 0 else "minimum", best, each_one(each), call.label)
         return best
 
     return convert
@@ -173,7 +179,8 @@ def power(call: Call, x, exponent) -> Operand:
     if exponents.size == 1:
         return _raised(call, each_one(x), int(exponents.item()), exponents.shape)
     rank = max(len(shape_of(x)), exponents.ndim)
-    shape = np.broadcast_shapes(shape_of(x), exponents.shape)
+    shape = at_most(np.broadcast_shapes(shape_of(x), exponents.shape))
+    call.room.take(4 * prod(shape))
     exponents = exponents.reshape((1,) * (rank - exponents.ndim) + exponents.shape)
     x = emit.repeated(emit.reshape(x, (1,) * (rank - len(shape_of(x))) + shape_of(x), label), shape, label)
     total: Operand | None = None
@@ -202,15 +209,9 @@ def where(call: Call, condition, a, b) -> Operand:
     """Of a condition of constants."""
     mask = array_of(condition, "conditions").astype(bool)
     emit, label = call.emit, call.label
-    first = emit.of_two("multiply", _finite(a), mask.astype(np.float32), f"{label}.first")
-    second = emit.of_two("multiply", _finite(b), (~mask).astype(np.float32), f"{label}.second")
+    first = emit.of_two("multiply", _real(each_one(a)), mask.astype(np.float32), f"{label}.first")
+    second = emit.of_two("multiply", _real(each_one(b)), (~mask).astype(np.float32), f"{label}.second")
     return emit.of_two("add", first, second, label)
-
-
-def _finite(x: Operand | None) -> Operand:
-    """Constants, masks of attention among them, without infinity: 0 · ∞ is no number."""
-    x = each_one(x)
-    return np.clip(x.astype(np.float32), -1e9, 1e9) if isinstance(x, np.ndarray) else x
 
 
 def _reduced(call: Call, x: Operand, axes: Operand | None) -> tuple[list[int], bool] | None:

@@ -12,6 +12,7 @@ from workbench.frontends.onnx.shared import (
     Imported,
     Pads,
     array_of,
+    at_most,
     axes_of,
     axis_of,
     each_one,
@@ -109,10 +110,21 @@ def matmul(call: Call, a, b) -> Operand:
         b = each_one(call.parameter(b, "weight"))
     if not shape_of(a) or not shape_of(b):
         raise ModelError(f"is of matrices; got {shape_of(a)} and {shape_of(b)}")
+    _require_room(call, shape_of(a), shape_of(b))
     y = call.emit.matmul(a, b, call.label)
     if isinstance(y, Value) and isinstance(b, Weight):
         call.products.add(y.name)
     return y
+
+
+def _require_room(call: Call, a: Ints, b: Ints) -> None:
+    """For operands that are repeated along leading axes, zeros are added."""
+    outer = np.broadcast_shapes(a[:-2], b[:-2])
+    for shape in (a, b) if a[:-2] and b[:-2] else ():
+        wanted = at_most((*outer, *shape[-2:]))
+        if shape != wanted:
+            call.room.take(4 * prod(wanted))
+    at_most((*outer, *a[-2:-1], *b[-1:]))
 
 
 def batch_norm(call: Call, x, gamma, beta, mean, var) -> Operand:
@@ -291,6 +303,7 @@ def _additive(allowed: np.ndarray) -> np.ndarray:
 
 
 def _mask(call: Call, mask: Operand | None, length: int, keys: int, past: int) -> Operand | None:
+    at_most((length, keys))
     causal = np.tril(np.ones((length, keys), bool), past) if call.whole("is_causal", 0) else None
     if isinstance(mask, Value):
         if causal is None:

@@ -124,8 +124,8 @@ def expand(call: Call, x, target) -> Operand:
     if prod(wanted) == 0:
         raise ModelError("nothing is left of an axis, which is not supported")
     x = call.emit.reshape(x, (1,) * (len(wanted) - len(now)) + now, call.label)
-    if not isinstance(x, Value | Weight):
-        call.room.take(prod(wanted) * x.itemsize)
+    if isinstance(x, Value | Weight) and wanted != shape_of(x):
+        call.room.take(4 * prod(wanted))  # the zeros that are added
     return call.emit.repeated(x, wanted, call.label)
 
 
@@ -136,16 +136,13 @@ def tile(call: Call, x, repeats) -> Operand:
     at_most([a * b for a, b in zip(shape_of(x), times, strict=True)])
     for axis, count in enumerate(times):
         x = call.emit.joined([x] * count, axis, call.label) if count > 1 else x
-    if isinstance(x, np.ndarray):
-        call.room.take(x.nbytes)
     return x
 
 
 def concat(call: Call, *parts) -> Operand:
     whole = [each for each in map(each_one, parts) if 0 not in shape_of(each)] or list(parts)
     axis = axis_of(call.whole("axis", 0), len(shape_of(whole[0])))
-    if isinstance(whole[0], np.ndarray):
-        call.room.take(sum(np.asarray(each).nbytes for each in whole if isinstance(each, np.ndarray)))
+    at_most([sum(shape_of(each)[axis] for each in whole)])
     return call.emit.joined(whole, axis, call.label)
 
 
@@ -203,8 +200,6 @@ def gather(call: Call, x, indices) -> Operand:
     numbers = array_of(indices, "indices")
     wanted = at_most((*shape_of(x)[:axis], *numbers.shape, *shape_of(x)[axis + 1 :]))
     chosen = taken(call, x, axis, whole_numbers(numbers, "indices"), call.label)
-    if isinstance(chosen, np.ndarray):
-        call.room.take(chosen.nbytes)
     return call.emit.reshape(chosen, wanted, call.label)
 
 
@@ -226,9 +221,7 @@ def pad(call: Call, x, pads, value=None, axes=None) -> Operand:
     pairs = [(0, 0)] * rank
     for axis, low, high in zip(chosen, given[: len(chosen)], given[len(chosen) :], strict=True):
         pairs[axis] = low, high
-    wanted = at_most([each + low + high for each, (low, high) in zip(shape_of(x), pairs, strict=True)])
-    if isinstance(x, np.ndarray):
-        call.room.take(prod(wanted) * x.itemsize)
+    at_most([each + low + high for each, (low, high) in zip(shape_of(x), pairs, strict=True)])
     if mode == "constant":
         return call.emit.padded(x, pairs, call.label, scalar_of(value, "values", 0.0))
     if mode not in REPEATING:
@@ -347,7 +340,7 @@ def _weights(call: Call, mode: str, at: np.ndarray, length: int) -> np.ndarray:
     """(elements of the result, elements of x)."""
     reach = 1 if mode == "linear" else 2
     first = np.floor(at).astype(np.int64)
-    weights = np.zeros((len(at), length))
+    weights = np.zeros(at_most((len(at), length)))
     for offset in range(1 - reach, 1 + reach):
         distance = np.abs(at - first - offset)
         share = 1 - distance if mode == "linear" else _cubic(distance, call.number("cubic_coeff_a", -0.75))

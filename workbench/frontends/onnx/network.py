@@ -7,7 +7,7 @@ what an obstacle would have made        what the file says of it; where it says 
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -44,10 +44,10 @@ KNOWN = {  # what operators are that the table does not have
     **dict.fromkeys(("SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert",
                      "SequenceLength", "SequenceMap", "SplitToSequence", "ConcatFromSequence", "Optional",
                      "OptionalGetElement", "OptionalHasElement"), SEQUENCE),
-    **dict.fromkeys(("GRU", "LSTM", "RNN"), "a recurrent layer"),
 }  # fmt: skip
 INPUTS = (FLOAT, "int32", "int64")
 INT8 = ("int8", "uint8")
+MOST_MADE = 20_000  # nodes: a sequence of steps becomes as many copies
 ERRORS = (ModelError, ShapeError, GraphError)
 BAD_ARGUMENTS = (TypeError, ValueError, IndexError, KeyError, OverflowError, MemoryError, ArithmeticError)
 SHAPES = ("Shape", "Size")  # they read no numbers
@@ -77,6 +77,8 @@ class Reading:
         self.room = Constants(network.file)
         self.labels: Counter[str] = Counter()
         self.names: set[str] = set()  # of parameters
+        self.tensors: dict[str, str] = {}  # parameter -> the tensor of the file that it was made of, see Emitter.steps
+        self.names_of_arrays: dict[int, str] = {}
         self.products: set[str] = set()
         self.merged: set[str] = set()
         self.reads = Counter(name for op in network.operators for name in op.inputs if name)
@@ -97,6 +99,9 @@ class Reading:
         for op in self.network.operators:
             if op.number not in self.done:
                 self._append(op)
+            if len(self.emit.build.nodes) > MOST_MADE:
+                raise ModelError(f"{self.network.file} would be more than {MOST_MADE:,} operators; up to operator "
+                                 f"{op.number} it is that many")  # fmt: skip
         return self
 
     @property
@@ -112,10 +117,12 @@ class Reading:
 
     def _declare(self) -> None:
         for name, array in self.network.constants.items():
+            self.names_of_arrays[id(array)] = name
             if array.dtype != np.float32:
                 self.values[name] = array
                 continue
             weight = self.values[name] = Weight(_plain(name, self.names), array)
+            self.tensors[weight.name] = name
             if self.reads[name] > 1 and array.size and (array == array.flat[0]).all():
                 self.merged.add(weight.name)
         for number, each in enumerate(self.network.inputs):
@@ -174,6 +181,8 @@ class Reading:
         for name, result in zip(op.outputs, results, strict=False):
             if name:
                 self.values[name] = result
+            if op.name == "Constant":
+                self.names_of_arrays[id(result)] = name
 
     def _results(self, op: Operator) -> Sequence[Operand]:
         if op.name not in OPERATORS and op.name not in FOLDED:
@@ -188,7 +197,7 @@ class Reading:
         call = Call(
             self.emit, label, self.network.opset, op.options, len(op.outputs), self._folds(op), self.room, self.names
         )
-        call.batches = self.batches
+        call.batches, call.stored, call.tensors = self.batches, self.names_of_arrays, self.tensors
         call.products, call.merged = self.products, self.merged
         call.used = [bool(name) and self.reads[name] > 0 for name in op.outputs]
         if op.name in (Q, DQ):
@@ -217,6 +226,8 @@ class Reading:
             raise ModelError(f"is not supported with {len(op.outputs)} results")
         for name, result in zip(op.outputs, results, strict=False):
             self._check(name, result)
+            if isinstance(result, np.ndarray) and op.name not in KEEP:
+                self.room.take(result.nbytes)
         return results
 
     # int8
@@ -261,6 +272,7 @@ class Reading:
         self.plain[op.inputs[0]] = name
         arrays = [None if each is None else array_of(each, "constants") for each in operands]
         constant = self.stored[op.outputs[0]] = stored(name, arrays, call.whole("axis", 1))
+        self.tensors |= {name: op.inputs[0], f"{name}_scale": op.inputs[1]}
         return Weight(name, constant.real())
 
     def _grouped(self, op: Operator, call: Call, operands: Sequence[Operand | None]) -> bool:
@@ -399,8 +411,3 @@ def _plain(name: str, taken: set[str]) -> str:
         plain = f"{first}_{count}"
     taken.add(plain)
     return plain
-
-
-def names_of(values: Mapping[str, Operand]) -> dict[str, str]:
-    """Parameter -> what the file calls it."""
-    return {each.name: name for name, each in values.items() if isinstance(each, Weight)}

@@ -1,7 +1,7 @@
 """The operators of ONNX as nodes: OPERATORS, the table of them. What is of constants alone: see constants.py."""
 
 from workbench.errors import ModelError
-from workbench.frontends.onnx import arithmetic, layers, movement, pooling
+from workbench.frontends.onnx import arithmetic, layers, movement, pooling, recurrent
 from workbench.frontends.onnx.quantized import DQ, Q
 from workbench.frontends.onnx.shared import Imported
 
@@ -15,7 +15,16 @@ INT8 = {
     Q: Imported(_between_int8, "to int8 and uint8 with one scale; what stands between is computed in int8"),
 }
 OPERATORS = dict(
-    sorted((INT8 | arithmetic.OPERATORS | layers.OPERATORS | movement.OPERATORS | pooling.OPERATORS).items())
+    sorted(
+        (
+            INT8
+            | arithmetic.OPERATORS
+            | layers.OPERATORS
+            | movement.OPERATORS
+            | pooling.OPERATORS
+            | recurrent.OPERATORS
+        ).items()
+    )
 )
 KEEP = movement.KEEP  # of a weight they make the same weight, seen otherwise
 ENDS = {"Softmax": "softmax", "LogSoftmax": "log-softmax", "Sigmoid": "sigmoid"}

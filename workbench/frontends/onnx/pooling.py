@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.errors import ModelError
 from workbench.frontends.emitter import Operand, shape_of
-from workbench.frontends.onnx.shared import Call, Imported, Pads, each_one, pads_of, several
+from workbench.frontends.onnx.shared import Call, Imported, Pads, at_most, each_one, pads_of, several
 from workbench.ir.types import Ints
 
 LOWEST = -3.4028234663852886e38  # of float32
@@ -103,7 +103,7 @@ def _average_with_gaps(call: Call, x: Operand, size: Ints, strides: Ints, dilati
             x = _average_along(call, x, axis + 2, *each)
         return x
     channels = shape[1]
-    ones = np.ones((channels, 1, *size), np.float32)
+    ones = np.ones(at_most((channels, 1, *size)), np.float32)
     y = emit.conv(x, ones, None, strides=strides, pads=pads, dilation=dilation, groups=channels, label=label)
     share = np.ones((1, 1, *[1] * len(size)), np.float64)
     for axis in range(len(size)):
@@ -125,6 +125,7 @@ def _counts(
 ) -> np.ndarray:
     """Of each window along an axis, the elements that count."""
     count = (length + sum(pads) - gap * (size - 1) - 1) // stride + 1
+    at_most((count, size))
     at = np.arange(count)[:, None] * stride + np.arange(size) * gap - pads[0]
     return ((at >= -counted[0]) & (at < length + counted[1])).sum(1)
 

@@ -82,7 +82,9 @@ def quantization(scale: np.ndarray | None, zero: np.ndarray | None, dtype: np.dt
     """Of an activation, which has one; `dtype`: of its integers."""
     if dtype not in (np.int8, np.uint8):
         raise ModelError(f"activations of {dtype} are not supported", "int8 and uint8 are")
-    if scale is None or scale.size != 1 or (zero is not None and zero.size != 1):
+    if scale is None:
+        raise ModelError("lacks its scale, or has one that depends on the input")
+    if scale.size != 1 or (zero is not None and zero.size != 1):
         raise ModelError("scales of the elements of an axis are supported of weights alone")
     number = float(scale.reshape(())) if scale.dtype.kind == "f" else 0.0
     zero_point = (0 if zero is None else int(zero.reshape(()))) - (SHIFT if dtype == np.uint8 else 0)
@@ -95,7 +97,7 @@ def quantization(scale: np.ndarray | None, zero: np.ndarray | None, dtype: np.dt
 class Group:
     """A float32 operator between int8 values: its operands, the scale of its result and what is clipped there."""
 
-    op: Operator
+    node: Operator
     call: Call
     operands: tuple[Value | Stored | np.ndarray | None, ...]
     y: Quantization
@@ -114,8 +116,7 @@ def clipped(y: Quantization, low: float, high: float) -> tuple[int, int]:
 
 def converted(group: Group) -> Value | None:
     """The int8 form of a group; None where it has none, and is computed in float32."""
-    kind = group.op.name
-    convert = FORMS.get(kind)
+    convert = FORMS.get(group.node.name)
     return None if convert is None or not isinstance(group.operands[0], Value | Stored) else convert(group)
 
 
@@ -126,7 +127,7 @@ def _conv(group: Group) -> Value | None:
     w, axes = weight.values, weight.values.ndim - 2
     if axes not in (1, 2) or x.rank != w.ndim:
         raise ModelError(f"works along {axes} axes of {x.shape}; 1 and 2 are supported")
-    transposed = group.op.name == "ConvTranspose"
+    transposed = group.node.name == "ConvTranspose"
     groups = call.whole("group", 1)
     if transposed and (
         groups > 1 or any(d > 1 for d in several(call, "dilations", axes)) or "output_shape" in call.options
@@ -161,7 +162,7 @@ def _dense(group: Group) -> Value | None:
     weight, x, call = group.operands[1], group.x, group.call
     if not isinstance(weight, Stored) or weight.values.ndim != 2:
         return None
-    gemm = group.op.name == "Gemm"
+    gemm = group.node.name == "Gemm"
     if gemm and (call.whole("transA", 0) or call.number("alpha", 1.0) != 1 or call.number("beta", 1.0) != 1):
         return None
     filters = 0 if gemm and call.whole("transB", 0) else 1
@@ -194,11 +195,16 @@ def _layer(group: Group, weight: Stored, x: Value, w: np.ndarray, scales: np.nda
     if not np.max(reach * np.maximum(2.0 * scales * x_scale / group.y.scale, 1)) < 2**31:
         raise ModelError("the scale of its result is too small for sums of 32 bits")
     name = weight.name
-    of_b = bias.name if isinstance(bias, Stored) else f"{name.removesuffix('.weight')}.bias"
+    of_b = bias.name if isinstance(bias, Stored) else f"{_stem(name)}.bias"
     weights, biases = _parameter(call, name, w), _parameter(call, of_b, b)
     factors = _parameter(call, f"{name}_scale", scales)
     return emit.layer(call.emit.build, x, weights, biases, factors, group.y, label=call.label, transposed=transposed,
                       clip=group.clip, **window)  # fmt: skip
+
+
+def _stem(name: str) -> str:
+    """conv of conv.weight and of conv.weight_quantized."""
+    return name.removesuffix("_quantized").removesuffix(".weight")
 
 
 def _parameter(call: Call, name: str, values: np.ndarray) -> Value:
@@ -242,14 +248,17 @@ def _shape(x: Value | Stored | np.ndarray | None) -> Ints:
 
 def _average_pool(group: Group) -> Value | None:
     call, x = group.call, group.x
-    if x.rank != 4 or any(call.option("pads", ())) or call.whole("ceil_mode", 0):
+    if x.rank not in (3, 4) or any(call.option("pads", ())) or call.whole("ceil_mode", 0):
         return None
-    if call.option("auto_pad", "NOTSET") not in ("NOTSET", "VALID", "") or any(
-        d > 1 for d in several(call, "dilations", 2)
-    ):
+    axes = x.rank - 2
+    if call.option("auto_pad", "NOTSET") not in ("NOTSET", "VALID", "") or max(several(call, "dilations", axes)) > 1:
         return None
-    return emit.average(call.emit.build, x, group.y, clip=group.clip, label=call.label, padding=(0, 0, 0, 0),
-                        pool_size=several(call, "kernel_shape", 2), strides=several(call, "strides", 2))  # fmt: skip
+    size, strides = several(call, "kernel_shape", axes), several(call, "strides", axes)
+    if axes == 1:
+        x, size, strides = _row(x, call), (1, *size), (1, *strides)
+    y = emit.average(call.emit.build, x, group.y, clip=group.clip, label=call.label, padding=(0, 0, 0, 0),
+                     pool_size=size, strides=strides)  # fmt: skip
+    return call.emit.build.reshape(y, newshape=(*y.shape[:2], y.shape[3]), label=call.label) if axes == 1 else y
 
 
 def _global_average(group: Group) -> Value | None:
@@ -286,11 +295,11 @@ def _rescaled(group: Group) -> Value:
 
 
 def _table(group: Group) -> Value | None:
-    call, function = group.call, TABLES[group.op.name]
+    call, function = group.call, TABLES[group.node.name]
     kind = ops.by_short_name(function)
     usual = {"HardSigmoid": abs(call.number("alpha", 0.2) - 1 / 6) < 1e-6 and call.number("beta", 0.5) == 0.5,
              "Swish": call.number("alpha", 1.0) == 1}  # fmt: skip
-    if kind is None or kind.int8 is None or kind.int8.how != "table" or not usual.get(group.op.name, True):
+    if kind is None or kind.int8 is None or kind.int8.how != "table" or not usual.get(group.node.name, True):
         return None
     attrs = {
         "leaky_relu": {"alpha": call.number("alpha", 0.01)},

@@ -26,7 +26,8 @@ class Call:
     `folds`: whether it may go into the layer before it; `names`: those of all parameters;
     `products`: the results of products with stored weights, behind which a sum may be their bias;
     `merged`: parameters that exporters made one because they begin equal, as zeros or ones;
-    `batches`: how many samples the file is for, and for how many it is read."""
+    `batches`: how many samples the file is for, and for how many it is read; `stored`: what the file
+    calls an array, by its id; `tensors`: what it calls a parameter."""
 
     emit: Emitter
     label: str
@@ -40,6 +41,8 @@ class Call:
     products: set[str] = field(default_factory=set)
     merged: set[str] = field(default_factory=set)
     batches: tuple[int, int] = (1, 1)
+    stored: dict[int, str] = field(default_factory=dict)
+    tensors: dict[str, str] = field(default_factory=dict)
 
     def of(self, name: str, *operands: Operand, label: str = "", **attrs: Any) -> Operand:
         """A node of the operator that has this name without its family, or its value where all is constant."""
@@ -70,6 +73,8 @@ class Call:
             count += 1
             name = f"{self.label}.{part}_{count}"
         self.names.add(name)
+        if id(x) in self.stored:
+            self.tensors[name] = self.stored[id(x)]
         return Weight(name, np.asarray(x, np.float32))
 
 
