@@ -52,21 +52,21 @@ setup() {
     command -v make >/dev/null || missing+=(make)
     [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
 
-    # The stamp holds what was installed, and the extras last; another pyproject.toml, a moved checkout or an extra that
-    # is not there yet installs again, with all extras that are.
-    local wanted stamp extra extras=""
+    # The stamp holds what was installed; another pyproject.toml, a moved checkout, or an extra that is not there yet
+    # installs again, with all extras that are.
+    local wanted extra had extras
     wanted="$root $(cksum <"$root/pyproject.toml")"
-    stamp=$(cat "$venv/.workbench" 2>/dev/null || true)
-    "$venv/bin/python" -c '' 2>/dev/null && extras=$(sed -n 's/^extras: //p' <<<"$stamp")
+    had=$(cat "$venv/.extras" 2>/dev/null || true)
+    extras=$had
     for extra in "$@"; do
         [[ " $extras " == *" $extra "* ]] || extras="${extras:+$extras }$extra"
     done
-    wanted+=$'\n'"extras: $extras"
-    if [ "$stamp" != "$wanted" ]; then
+    if [ "$(cat "$venv/.workbench" 2>/dev/null)" != "$wanted" ] || [ "$extras" != "$had" ]; then
         say "setting up .venv (once)${extras:+ with $extras}"
         "$venv/bin/python" -c '' 2>/dev/null || "${python:-$(find_python)}" -m venv --clear "$venv"
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e "$root${extras:+[${extras// /,}]}" >&2 \
             || fail "could not install the Python packages" "look at pip's words above; the network may be out of reach"
+        printf '%s' "$extras" >"$venv/.extras"
         printf '%s' "$wanted" >"$venv/.workbench"
     fi
 }

@@ -23,6 +23,7 @@ def started(tmp_path):
         (root / "workbench.sh").write_bytes(SCRIPT.read_bytes())
         empty = subprocess.run(["cksum"], input=b"", capture_output=True, check=True).stdout.decode().strip()
         (python.parents[1] / ".workbench").write_text(f"{root} {empty}")
+        (python.parents[1] / ".extras").write_text("test torch onnx")
         command = ["bash", str(root / "workbench.sh"), *arguments]
         env = {"PATH": str(path)} if path else None
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
@@ -85,3 +86,13 @@ def test_the_tests_run_without_this_machine_s_compilers(apt, started, machine):
     done = started("a", "test", path=machine(apt, "gcc"))
     assert (done.returncode, done.stdout[:12]) == (0, "[-m][pytest]")
     assert "clang are skipped\n" in done.stderr
+
+
+def test_extras_are_installed_once_and_kept(started, tmp_path):
+    done = started("a", "setup", "torch")
+    assert done.stderr == ""
+    (tmp_path / "a" / ".venv" / ".extras").write_text("onnx")
+    script = ["bash", str(tmp_path / "a" / "workbench.sh")]
+    told = subprocess.run([*script, "setup", "torch"], capture_output=True, text=True, check=True).stderr
+    assert told.startswith("setting up .venv (once) with onnx torch\n") and "a[onnx,torch]]" in told
+    assert subprocess.run([*script, "run"], capture_output=True, text=True, check=True).stderr == ""

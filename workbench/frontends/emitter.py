@@ -459,16 +459,19 @@ class Emitter:
         return self.matmul(self.softmax(scores, -1, f"{label}.softmax"), v, f"{label}.values")
 
 
-def for_any_batch(graph: Graph, twice: Graph) -> Graph:
+def for_any_batch(graph: Graph, twice: Graph, repeats: bool = False) -> Graph:
     """The graph with −1 for each size in a reshape that grows with the batch; `twice`: the same for twice as many.
 
-    As it is where more than that differs: its sizes then refuse another batch.
+    As it is where more than that differs: its sizes then refuse another batch. `repeats`: constants may, as states that
+    a recurrent layer begins with; whether one sample's do for all, the caller has to try.
     """
     if [node.op for node in graph.nodes] != [node.op for node in twice.nodes]:
         return graph
     pairs = list(zip(graph.nodes, twice.nodes, strict=True))
     alike = all({**node.attrs, "newshape": ()} == {**other.attrs, "newshape": ()} for node, other in pairs)
-    if not alike or any(graph.types[name] != twice.types.get(name) for name in graph.parameters):
+    constants = [name for name in graph.parameters if repeats and name.endswith(".constant")]
+    fixed = [name for name in graph.parameters if name not in constants]
+    if not alike or any(graph.types[name] != twice.types.get(name) for name in fixed):
         return graph
     nodes = []
     for node, other in pairs:

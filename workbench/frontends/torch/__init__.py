@@ -20,15 +20,16 @@ from torch.fx import Node
 
 from workbench.errors import GraphError, ModelError, ShapeError, WorkbenchError
 from workbench.frontends import given
-from workbench.frontends.emitter import Emitter, Weight
+from workbench.frontends.emitter import Emitter, Weight, for_any_batch
 from workbench.frontends.model import Model
 from workbench.frontends.obstacles import Obstacle, Unsupported
 from workbench.frontends.origin import TORCH, of_emitter
 from workbench.frontends.torch.export import Exported, exported, label_of, line_of, of_program
 from workbench.frontends.torch.operators import ENDS, OPERATORS, Call
 from workbench.frontends.torch.saved import aliases_of, digest_of, packed
-from workbench.ir import op as ops
 from workbench.ir.build import Value
+from workbench.ir.graph import Graph
+from workbench.ir.interpret import interpret
 from workbench.ir.rewrite import without_dead_code
 from workbench.ir.verify import verify
 from workbench.plain import printable
@@ -91,7 +92,9 @@ def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path
     if found.symbol is not None:
         other = _Reading(found, name, fold, 2)
         twice = other.read()
-        graph = _for_any_batch(graph, other.emit.build.graph(twice)) if twice else graph
+        graph = (
+            graph if twice is None else _for_any_batch(graph, other.emit.build.graph(twice), reading.emit, other.emit)
+        )
     if reading.logits:
         logits, count = reading.logits
         inference = verify(without_dead_code(graph))
@@ -106,19 +109,19 @@ def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path
                  notes=(*found.notes, *reading.notes, *origin.notes), origin=origin)  # fmt: skip
 
 
-def _for_any_batch(graph, twice):
-    """The graph with −1 for each size in a reshape that grows with the batch."""
-    if [node.op for node in graph.nodes] != [node.op for node in twice.nodes]:
+def _for_any_batch(graph: Graph, twice: Graph, emit: Emitter, other: Emitter) -> Graph:
+    """The graph with sizes that grow with the batch, if it then gives for two samples what `twice` does."""
+    grown = for_any_batch(graph, twice, repeats=True)
+    try:
+        two = Model("", grown, emit.weights, None, "").with_batch(2).graph
+    except ERRORS:
         return graph
-    nodes = []
-    for node, other in zip(graph.nodes, twice.nodes, strict=True):
-        shape, grown = node.attrs.get("newshape"), other.attrs.get("newshape")
-        if shape and shape != grown and len(shape) == len(grown) and ops.get(node.op).view:
-            sizes = [-1 if a != b else a for a, b in zip(shape, grown, strict=True)]
-            if sizes.count(-1) == 1:
-                node = replace(node, attrs=dict(node.attrs) | {"newshape": tuple(sizes)})
-        nodes.append(node)
-    return replace(graph, nodes=tuple(nodes))
+    x = np.random.default_rng(0).random(twice.types[twice.inputs[0]].shape, np.float32)
+    made, wanted = (
+        interpret(each, {each.inputs[0]: x, **weights})[each.outputs[0]]
+        for each, weights in ((two, emit.weights), (twice, other.weights))
+    )
+    return grown if np.allclose(made, wanted, rtol=1e-4, atol=1e-5, equal_nan=True) else graph
 
 
 class _Reading:
