@@ -9,8 +9,13 @@ softmax, sigmoid at the end    left out of `graph`, which ends at the logits; in
 requires_grad                  the policy as-given
 """
 
+import logging
 import operator
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +28,11 @@ from workbench.frontends import given
 from workbench.frontends.emitter import Emitter, Weight, for_any_batch
 from workbench.frontends.model import Model
 from workbench.frontends.obstacles import Obstacle, Unsupported
-from workbench.frontends.origin import TORCH, of_emitter
+from workbench.frontends.origin import TORCH, of_emitter, read_whole
+from workbench.frontends.torch import archive
 from workbench.frontends.torch.export import Exported, exported, label_of, line_of, of_program
 from workbench.frontends.torch.operators import ENDS, OPERATORS, Call
-from workbench.frontends.torch.saved import aliases_of, digest_of, packed
+from workbench.frontends.torch.saved import aliases_of, packed
 from workbench.ir.build import Value
 from workbench.ir.graph import Graph
 from workbench.ir.rewrite import without_dead_code
@@ -66,19 +72,43 @@ def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None
 def load(path: str | Path, batch: int = 1) -> Model:
     """The network in a .pt2 file, as torch.export.save wrote it."""
     path = Path(path)
+    content = _content(path)
     try:
-        program = torch.export.load(path)
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing") from None
+        with warnings.catch_warnings(), _quiet():
+            warnings.simplefilter("ignore")  # PyTorch's words about itself
+            program = archive.program(content)
+            found = of_program(program, path.name)
+    except ModelError:
+        raise
     except Exception as error:  # whatever a damaged archive makes of torch's reader
-        first = (str(error).strip().splitlines() or [""])[0][:200]
+        first = printable((str(error).strip().splitlines() or [""])[0][:200])
+        told = first if type(error) is ValueError else f"{type(error).__name__}: {first}"
         hint = "torch.export.save(torch.export.export(module, (example,)), FILE) writes one"
-        raise ModelError(f"{path} is no exported PyTorch program: {type(error).__name__}: {first}", hint) from None
-    found = of_program(program, path.name)
-    kept = {"aliases": aliases_of(program.state_dict), "path": path, "digest": digest_of(path)}
+        raise ModelError(f"{path} is no exported PyTorch program: {told}", hint) from None
+    kept = {"aliases": aliases_of(program.state_dict), "path": path, "digest": sha256(content).hexdigest()}
     name = printable(path.stem)
     model = _network(found, name, f"imported from {path.name}", None, True, path, kept)
     return replace(_for_batch(model, found, batch), source=str(path))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_whole(path)
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what PyTorch logs of a file that it cannot read."""
+    log = logging.getLogger("torch.export")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def _for_batch(model: Model, found: Exported, batch: int) -> Model:
@@ -266,7 +296,10 @@ class _Reading:
         return result
 
     def _together(self, nodes: Any, arguments: Any, label: str, rank: int) -> Any:
-        """The operands, those that do not depend on the input repeated for each sample. `rank`: of a product that has the batch."""
+        """The operands, those that do not depend on the input repeated for each sample.
+
+        `rank`: of a product that has the batch.
+        """
         emit = self.emit
         if isinstance(nodes, tuple | list):
             pairs = zip(nodes, arguments, strict=True)
