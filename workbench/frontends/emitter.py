@@ -189,9 +189,9 @@ class Emitter:
         if step == 1 and axis < 4:
             return self.build.strided_slice(x, begin=chosen.start, end=chosen.stop, axis=axis, label=label)
         before, behind = prod(shape[:axis]), prod(shape[axis + 1 :])
-        seen = self.value(self.reshape(x, (1, before, shape[axis], behind), label), label)
-        cut = self.build.slice(seen, begin=(0, chosen.start, 0), size=(before, len(chosen), behind),
-                               strides=(1, step, 1), label=label)  # fmt: skip
+        seen = self.value(self.reshape(x, (before, shape[axis], behind), label), label)
+        cut = self.build.slice(seen, begin=(chosen.start, 0), size=(len(chosen), behind), strides=(step, 1),
+                               label=label)  # fmt: skip
         return self.reshape(cut, (*shape[:axis], len(chosen), *shape[axis + 1 :]), label)
 
     def joined(self, parts: Sequence[Operand], axis: int, label: str) -> Operand:
@@ -278,6 +278,11 @@ class Emitter:
 
     def matmul(self, a: Operand, b: Operand, label: str) -> Operand:
         """As numpy's: leading axes are broadcast; a vector is a row, or a column."""
+        if len(shape_of(a)) == 1 and len(shape_of(b)) > 2:
+            return self.matmul(self._turned(b, label), a, label)
+        if len(shape_of(a)) == 2 < len(shape_of(b)):  # (bᵀ · aᵀ)ᵀ: a stays one matrix for all of b
+            turned = self.matmul(self._turned(b, label), self._turned(a, label), label)
+            return self._turned(turned, label)
         (*outer_a, m, k), (*outer_b, _, n) = _matrix(shape_of(a), 0), _matrix(shape_of(b), 1)
         drop = [axis for axis, x in ((-2, a), (-1, b)) if len(shape_of(x)) == 1]
         a, b = self.reshape(a, (*outer_a, m, k), label), self.reshape(b, (*outer_b, k, n), label)
@@ -299,13 +304,20 @@ class Emitter:
             shape.pop(axis)
         return self.reshape(y, shape, label)
 
+    def _turned(self, x: Operand, label: str) -> Operand:
+        """The last two axes swapped."""
+        rank = len(shape_of(x))
+        return self.transpose(x, (*range(rank - 2), rank - 1, rank - 2), label)
+
     def repeated(self, x: Operand, shape: Ints, label: str) -> Operand:
         """x as often as this shape needs it, along axes of one element."""
         if shape_of(x) == tuple(shape):
             return x
         if not isinstance(x, Value | Weight):
             return np.broadcast_to(x, shape)
-        return self.of_two("add", x, np.zeros(shape, np.float32), label)
+        own = (1,) * (len(shape) - len(shape_of(x))) + shape_of(x)
+        zeros = np.zeros([size if its == 1 else 1 for size, its in zip(shape, own, strict=True)], np.float32)
+        return self.of_two("add", x, zeros, label)
 
     # Norms
 
@@ -420,10 +432,10 @@ class Emitter:
                           padding=(*top_left, *bottom_right), label=label, **attrs)  # fmt: skip
         return self._lined(y, line, label)
 
-    def adaptive_avg_pool(self, x: Operand, size: Ints, label: str) -> Operand:
-        """To so many rows and columns, which divide those of x."""
+    def adaptive_pool(self, kind: str, x: Operand, size: Ints, label: str) -> Operand:
+        """`kind`: max or avg; to so many rows and columns, which divide those of x."""
         from_size = shape_of(x)[2:]
-        if tuple(size) == (1,) * len(size):
+        if kind == "avg" and tuple(size) == (1,) * len(size):
             if len(size) == 1:
                 return self.mean(x, (2,), label, keep=True)
             return self.op("global_avg_pool2d", x, label=label)
@@ -433,7 +445,7 @@ class Emitter:
                 "not supported", "sizes that divide those of the input give windows of one size",
             )  # fmt: skip
         window = tuple(large // small for large, small in zip(from_size, size, strict=True))
-        return self.pool("avg", x, size=window, strides=window, pads=[(0, 0)] * len(window), label=label)
+        return self.pool(kind, x, size=window, strides=window, pads=[(0, 0)] * len(window), label=label)
 
     def softmax(self, x: Operand, axis: int, label: str, log: bool = False) -> Operand:
         rank = len(shape_of(x))

@@ -9,8 +9,13 @@ softmax, sigmoid at the end    left out of `graph`, which ends at the logits; in
 requires_grad                  the policy as-given
 """
 
+import logging
 import operator
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +28,13 @@ from workbench.frontends import given
 from workbench.frontends.emitter import Emitter, Weight, for_any_batch
 from workbench.frontends.model import Model
 from workbench.frontends.obstacles import Obstacle, Unsupported
-from workbench.frontends.origin import TORCH, of_emitter
+from workbench.frontends.origin import TORCH, of_emitter, read_whole
+from workbench.frontends.torch import archive
 from workbench.frontends.torch.export import Exported, exported, label_of, line_of, of_program
 from workbench.frontends.torch.operators import ENDS, OPERATORS, Call
-from workbench.frontends.torch.saved import aliases_of, digest_of, packed
+from workbench.frontends.torch.saved import aliases_of, packed
 from workbench.ir.build import Value
 from workbench.ir.graph import Graph
-from workbench.ir.interpret import interpret
 from workbench.ir.rewrite import without_dead_code
 from workbench.ir.verify import verify
 from workbench.plain import printable
@@ -37,6 +42,13 @@ from workbench.policy import AS_GIVEN, as_given
 
 __all__ = ["OPERATORS", "from_torch", "load"]
 ERRORS = (ModelError, ShapeError, GraphError)
+CHECKS = ("_assert", "sym_constrain_range")  # operators that give nothing
+SIZES = ("slice.Tensor", "arange.start_step", "full.default")  # where the batch may be an argument by itself
+OF_CONSTANTS = ("lift_fresh_copy.default", "scalar_tensor.default", "zeros.default", "ones.default", "eye.default",
+                "triu.default", "tril.default", "zeros_like.default", "ones_like.default", "_to_copy.default",
+                "index_select.default", "linspace.default", "outer.default")  # fmt: skip
+JOINS = ("cat.default", "stack.default")
+PRODUCTS = ("matmul.default", "bmm.default", "scaled_dot_product_attention.default")
 
 
 def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None, data: Any = None,
@@ -60,19 +72,43 @@ def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None
 def load(path: str | Path, batch: int = 1) -> Model:
     """The network in a .pt2 file, as torch.export.save wrote it."""
     path = Path(path)
+    content = _content(path)
     try:
-        program = torch.export.load(path)
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing") from None
+        with warnings.catch_warnings(), _quiet():
+            warnings.simplefilter("ignore")  # PyTorch's words about itself
+            program = archive.program(content)
+            found = of_program(program, path.name)
+    except ModelError:
+        raise
     except Exception as error:  # whatever a damaged archive makes of torch's reader
-        first = (str(error).strip().splitlines() or [""])[0][:200]
+        first = printable((str(error).strip().splitlines() or [""])[0][:200])
+        told = first if type(error) is ValueError else f"{type(error).__name__}: {first}"
         hint = "torch.export.save(torch.export.export(module, (example,)), FILE) writes one"
-        raise ModelError(f"{path} is no exported PyTorch program: {type(error).__name__}: {first}", hint) from None
-    found = of_program(program, path.name)
-    kept = {"aliases": aliases_of(program.state_dict), "path": path, "digest": digest_of(path)}
+        raise ModelError(f"{path} is no exported PyTorch program: {told}", hint) from None
+    kept = {"aliases": aliases_of(program.state_dict), "path": path, "digest": sha256(content).hexdigest()}
     name = printable(path.stem)
     model = _network(found, name, f"imported from {path.name}", None, True, path, kept)
     return replace(_for_batch(model, found, batch), source=str(path))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_whole(path)
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what PyTorch logs of a file that it cannot read."""
+    log = logging.getLogger("torch.export")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def _for_batch(model: Model, found: Exported, batch: int) -> Model:
@@ -88,13 +124,9 @@ def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path
     output = reading.read()
     if reading.obstacles or output is None:
         raise Unsupported(path, name, reading.obstacles)
-    graph, inference = reading.emit.build.graph(output), None
-    if found.symbol is not None:
-        other = _Reading(found, name, fold, 2)
-        twice = other.read()
-        graph = (
-            graph if twice is None else _for_any_batch(graph, other.emit.build.graph(twice), reading.emit, other.emit)
-        )
+    any_batch = found.symbol is not None
+    graph = _any_batch(reading, output, found, name, fold) if any_batch else reading.emit.build.graph(output)
+    inference = None
     if reading.logits:
         logits, count = reading.logits
         inference = verify(without_dead_code(graph))
@@ -109,19 +141,19 @@ def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path
                  notes=(*found.notes, *reading.notes, *origin.notes), origin=origin)  # fmt: skip
 
 
-def _for_any_batch(graph: Graph, twice: Graph, emit: Emitter, other: Emitter) -> Graph:
-    """The graph with sizes that grow with the batch, if it then gives for two samples what `twice` does."""
-    grown = for_any_batch(graph, twice, repeats=True)
-    try:
-        two = Model("", grown, emit.weights, None, "").with_batch(2).graph
-    except ERRORS:
-        return graph
-    x = np.random.default_rng(0).random(twice.types[twice.inputs[0]].shape, np.float32)
-    made, wanted = (
-        interpret(each, {each.inputs[0]: x, **weights})[each.outputs[0]]
-        for each, weights in ((two, emit.weights), (twice, other.weights))
-    )
-    return grown if np.allclose(made, wanted, rtol=1e-4, atol=1e-5, equal_nan=True) else graph
+def _any_batch(reading: "_Reading", output: Value, found: Exported, name: str, fold: bool) -> Graph:
+    """The graph of a module that is for any batch. Raises ModelError where it does other things for another one."""
+    graph, twice = reading.emit.build.graph(output), _Reading(found, name, fold, 2)
+    of_twice = twice.read()
+    if of_twice is not None and not twice.obstacles:
+        other = twice.emit.build.graph(of_twice)
+        ours, theirs = reading.emit.weights, twice.emit.weights
+        alike = all(np.array_equal(ours.get(each, ()), theirs[each], equal_nan=True) for each in other.parameters)
+        nodes = zip(graph.nodes, other.nodes, strict=False)
+        if alike and all((a.op, a.operands, a.results) == (b.op, b.operands, b.results) for a, b in nodes):
+            return for_any_batch(graph, other)
+    raise ModelError(f"{name} computes with the size of its batch, which is not supported",
+                     "x.flatten(1) and x.view(x.shape[0], -1) leave it as it is")  # fmt: skip
 
 
 class _Reading:
@@ -135,6 +167,8 @@ class _Reading:
         self.notes: list[str] = []
         self.logits: tuple[Value, int] | None = None
         self.unknown = 0
+        self.of_input: set[Node] = set()
+        self.nothing: Value | None = None  # a zero for each sample
 
     def read(self) -> Value | None:
         program, output = self.found.program, None
@@ -167,8 +201,8 @@ class _Reading:
                 )
                 self.values[node] = Weight(first, tensor.detach().cpu().numpy().astype(np.float32))
             elif node in inputs:
-                shape = self._shape(node)
-                self.values[node] = self.emit.build.input("input0", shape)
+                self.of_input.add(node)
+                self.values[node] = self.emit.build.input("input0", self._shape(node))
             else:
                 target = signature.inputs_to_buffers.get(node.name) or signature.inputs_to_lifted_tensor_constants.get(
                     node.name
@@ -181,44 +215,112 @@ class _Reading:
         return program.constants[target] if tensor is None else tensor
 
     def _shape(self, node: Node) -> Any:
-        value = node.meta.get("val")
+        value, batch = node.meta.get("val"), self._batch_of(node)
         if isinstance(value, tuple | list):
-            return [self._sizes(each) for each in value]
-        return self._sizes(value)
+            return [self._sizes(each, batch) for each in value]
+        return self._sizes(value, batch)
 
-    def _sizes(self, value: Any) -> tuple[int, ...] | None:
-        return tuple(self.found.number(size, self.batch) for size in value.shape) if hasattr(value, "shape") else None
+    def _sizes(self, value: Any, batch: int) -> tuple[int, ...] | None:
+        return tuple(self.found.number(size, batch) for size in value.shape) if hasattr(value, "shape") else None
 
     def _called(self, node: Node, number: int) -> Any:
-        value = node.meta.get("val")
+        value, kind = node.meta.get("val"), str(node.target).removeprefix("aten.")
+        if kind.startswith(CHECKS):
+            return None
         if isinstance(value, torch.SymInt | int) and not isinstance(value, bool):
             return self.found.number(value, self.batch)
-        arguments, how = self._resolved(node.args), self._resolved(node.kwargs)
-        if node.target is operator.getitem:
-            return arguments[0][arguments[1]]
-        if not _reads_values((arguments, how)):
+        if isinstance(value, torch.SymBool | torch.SymFloat | bool | float):
             compute: Any = node.target
-            return compute(*arguments, **how)  # of constants alone
-        kind = str(node.target).removeprefix("aten.")
-        label, build = label_of(node), self.emit.build
-        count = len(build.nodes)
-        call = Call(self.emit, label, self._shape(node), self.fold and _read_once(node))
+            return compute(*self._resolved(node.args, self.batch))
+        if self.of_input.intersection(node.all_input_nodes):
+            self.of_input.add(node)
+        count = len(self.emit.build.nodes)
         try:
-            if kind not in OPERATORS:
-                raise ModelError("is not supported", "`workbench ops --frontend torch` lists what is")
-            if self._ends(node, kind, arguments):
-                self.logits = self.emit.value(arguments[0], label), count
-            before = set(self.emit.folded)
-            result = OPERATORS[kind](call, *_plain(arguments), **_plain(how))
-            for weight in set(self.emit.folded) - before:
-                self._name_mean(weight, node)
-            self._check(result, call.shape)
-            return result
+            return self._made(node, kind, count)
         except ERRORS as error:
             self._obstacle(node, kind, number, error)
-        except (TypeError, ValueError, IndexError) as error:
-            self._obstacle(node, kind, number, ModelError(f"is not supported with these arguments ({error})"))
-        return self._stand_in(call.shape)
+        except (TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+            first = (str(error).strip().splitlines() or [""])[0][:200]
+            self._obstacle(node, kind, number, ModelError(f"is not supported with these arguments ({first})"))
+        return self._stand_in(self._shape(node))
+
+    def _made(self, node: Node, kind: str, count: int) -> Any:
+        batch = self._batch_of(node)
+        arguments, how = self._resolved(node.args, batch), self._resolved(node.kwargs, batch)
+        if node.target is operator.getitem:
+            if arguments[0][arguments[1]] is None:
+                raise ModelError(f"{node.args[0]} gives a second result, which is not supported")
+            return arguments[0][arguments[1]]
+        if any(_is_size(each) for each in node.args) and self.found.symbol is not None and kind not in SIZES:
+            raise ModelError("computes with the size of the batch, which is not supported")
+        if not _reads_values((arguments, how)):
+            return self._constant(node, kind, arguments, how)
+        label = label_of(node)
+        call = Call(self.emit, label, self._shape(node), self.fold and _read_once(node))
+        if kind not in OPERATORS:
+            raise ModelError("is not supported", "`workbench ops --frontend torch` lists what is")
+        if self._ends(node, kind, arguments):
+            self.logits = self.emit.value(arguments[0], label), count
+        if kind in (*JOINS, *PRODUCTS) and node in self.of_input:
+            rank = len(call.shape) if kind in PRODUCTS and _is_size(node.meta["val"].shape[0]) else 0
+            together = self._together(node.args[:3], arguments[:3], label, rank)
+            arguments = (*together, *arguments[3:])
+        before = set(self.emit.folded)
+        result = OPERATORS[kind](call, *_plain(arguments), **_plain(how))
+        for weight in set(self.emit.folded) - before:
+            self._name_mean(weight, node)
+        self._check(result, call.shape)
+        return torch.from_numpy(np.array(result)) if isinstance(result, np.ndarray) else result
+
+    def _batch_of(self, node: Node) -> int:
+        """One of what does not depend on the input: it is repeated for each sample, as broadcasting does."""
+        return self.batch if node in self.of_input or self.found.symbol is None else 1
+
+    def _constant(self, node: Node, kind: str, arguments: Any, how: Any) -> Any:
+        """What PyTorch makes of constants alone."""
+        compute: Any = node.target
+        tags = getattr(compute, "tags", ())
+        if torch.Tag.nondeterministic_seeded in tags:
+            raise ModelError("draws random numbers, which is not supported")
+        if kind not in OPERATORS and kind not in OF_CONSTANTS and not {torch.Tag.core, torch.Tag.pointwise} & {*tags}:
+            raise ModelError("of constants is not supported")
+        shape = self._shape(node)
+        if isinstance(shape, tuple):
+            given.at_most("a tensor", shape)
+        result = compute(*arguments, **how)
+        if self.found.symbol is not None and _any_size((node.args, node.kwargs)):
+            twice = compute(*self._resolved(node.args, 2), **self._resolved(node.kwargs, 2))
+            fits = all(a in (1, b) for a, b in zip(result.shape, twice.shape, strict=True))
+            if not fits or not torch.equal(result.expand(twice.shape), twice):
+                raise ModelError("computes with the size of the batch, which is not supported")
+        return result
+
+    def _together(self, nodes: Any, arguments: Any, label: str, rank: int) -> Any:
+        """The operands, those that do not depend on the input repeated for each sample.
+
+        `rank`: of a product that has the batch.
+        """
+        emit = self.emit
+        if isinstance(nodes, tuple | list):
+            pairs = zip(nodes, arguments, strict=True)
+            return type(arguments)(self._together(a, b, label, rank) for a, b in pairs)
+        if not isinstance(nodes, Node) or nodes in self.of_input or self.found.symbol is None:
+            return arguments
+        shape = getattr(nodes.meta.get("val"), "shape", ())
+        grows = [at for at, size in enumerate(shape) if isinstance(size, torch.SymInt)]
+        if not grows and rank and len(shape) > 2:  # matrices that are the same for each sample
+            arguments = emit.reshape(_plain(arguments), (1,) * (rank - len(shape)) + tuple(shape), label)
+            grows = [0]
+        if len(grows) != 1 or not isinstance(arguments, Value | Weight | torch.Tensor | np.ndarray):
+            return arguments
+        if self.nothing is None:
+            one = emit.build.value(emit.build.inputs[0])
+            for each in range(1, one.rank):
+                one = emit.value(emit.part(one, each, 0, 1, "batch"), "batch")
+            self.nothing = emit.build.multiply(one, emit.value(np.zeros((1,) * one.rank, np.float32), "batch.zero"))
+        shape = [1] * len(arguments.shape)
+        shape[grows[0]] = self.batch
+        return emit.of_two("add", _plain(arguments), emit.reshape(self.nothing, shape, label), label)
 
     def _name_mean(self, weight: str, norm: Node) -> None:
         """Tell a folded norm its mean, which takes the bias where neither the layer nor the norm has one."""
@@ -234,6 +336,9 @@ class _Reading:
         self.obstacles.append(Obstacle(where, error.hint, kind.removesuffix(".default"), number, node.name))
 
     def _check(self, result: Any, shape: Any) -> None:
+        if isinstance(result, tuple | list) and isinstance(shape, list):
+            for each, its in zip(result, shape, strict=False):
+                self._check(each, its)
         if isinstance(result, Value | Weight) and isinstance(shape, tuple) and tuple(result.shape) != shape:
             raise ModelError(f"makes {tuple(result.shape)}; PyTorch says {shape}")
 
@@ -241,16 +346,17 @@ class _Reading:
         if isinstance(shape, list):
             return tuple(None if each is None else self._stand_in(each) for each in shape)
         self.unknown += 1
-        return self.emit.build.input(f"unknown{self.unknown}", shape or (1, 1))
+        return self.emit.build.input(f"unknown{self.unknown}", tuple(max(1, size) for size in shape or (1, 1)))
 
-    def _resolved(self, argument: Any) -> Any:
+    def _resolved(self, argument: Any, batch: int) -> Any:
         if isinstance(argument, Node):
-            return self.values[argument]
+            value = argument.meta.get("val")
+            return self.found.number(value, batch) if isinstance(value, torch.SymInt) else self.values[argument]
         if isinstance(argument, tuple | list):
-            return type(argument)(self._resolved(each) for each in argument)
+            return type(argument)(self._resolved(each, batch) for each in argument)
         if isinstance(argument, dict):
-            return {name: self._resolved(each) for name, each in argument.items()}
-        return self.found.number(argument, self.batch) if isinstance(argument, torch.SymInt) else argument
+            return {name: self._resolved(each, batch) for name, each in argument.items()}
+        return self.found.number(argument, batch) if isinstance(argument, torch.SymInt) else argument
 
     def _ends(self, node: Node, kind: str, arguments: Any) -> bool:
         """Whether it is a softmax or sigmoid that training does without: the loss is computed from the logits."""
@@ -273,8 +379,8 @@ class _Reading:
         if len(results) != 1:
             self.obstacles.append(Obstacle(f" has {len(results)} outputs; a network has one"))
             return None
-        result = self._resolved(results[0])
-        if not isinstance(result, Value):
+        result = self._resolved(results[0], self.batch)
+        if not isinstance(result, Value) or results[0] not in self.of_input:
             self.obstacles.append(Obstacle(" gives what does not depend on its input"))
             return None
         if result.rank == 1:
@@ -288,6 +394,18 @@ def _read_once(node: Node) -> bool:
     return isinstance(made, Node) and all(
         len(each.users) == 1 for each in (made, *made.args[1:], *node.args[1:]) if isinstance(each, Node)
     )
+
+
+def _is_size(argument: Any) -> bool:
+    """Whether it is the batch, or a number that was computed from it."""
+    value = argument.meta.get("val") if isinstance(argument, Node) else argument
+    return isinstance(value, torch.SymInt | torch.SymFloat)
+
+
+def _any_size(argument: Any) -> bool:
+    if isinstance(argument, tuple | list):
+        return any(map(_any_size, argument))
+    return any(map(_any_size, argument.values())) if isinstance(argument, dict) else _is_size(argument)
 
 
 def _reads_values(argument: Any) -> bool:

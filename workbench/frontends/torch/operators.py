@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Emitter, Operand, shape_of
+from workbench.frontends.emitter import Emitter, Operand, Weight, shape_of
 from workbench.ir.build import Value
 
 Convert = Callable[..., Any]
@@ -80,10 +80,20 @@ def group_norm(call: Call, x, groups, gamma=None, beta=None, epsilon=1e-5, cudnn
 
 
 def activation(name: str, **fixed: Any) -> Convert:
-    def convert(call: Call, x, *_, **__):
+    def convert(call: Call, x):
         return call.emit.op(name, x, label=call.label, **fixed)
 
     return convert
+
+
+def softplus(call: Call, x, beta=1.0, threshold=20.0):
+    """log(1 + exp(x · beta)) / beta."""
+    if threshold < 15:
+        raise ModelError(f"a threshold of {threshold:g} is not supported", "20, PyTorch's own, is")
+    if beta == 1:
+        return call.emit.op("softplus", x, label=call.label)
+    scaled = call.emit.of_two("multiply", x, beta, f"{call.label}.beta")
+    return call.emit.of_two("divide", call.emit.op("softplus", scaled, label=call.label), beta, call.label)
 
 
 def gelu(call: Call, x, *, approximate="none"):
@@ -113,18 +123,29 @@ def hardtanh(call: Call, x, low=-1.0, high=1.0):
 
 def power(call: Call, x, exponent):
     emit, label = call.emit, call.label
-    if exponent == 2:
-        return emit.of_two("multiply", x, x, label)
-    if exponent == 3:
-        return emit.of_two("multiply", emit.of_two("multiply", x, x, label), x, label)
-    names = {0.5: "sqrt", -0.5: "rsqrt"}
-    if exponent not in names:
-        raise ModelError(f"the power {exponent:g} is not supported", "2, 3, 0.5 and -0.5 are")
-    return emit.op(names[exponent], x, label=label)
+    if exponent == 1:
+        return x
+    if exponent == 0.5:
+        return emit.op("sqrt", x, label=label)
+    if exponent == -0.5:
+        return rsqrt(call, x)
+    if exponent not in (2, 3, 4, -1, -2):
+        raise ModelError(f"the power {float(exponent):g} is not supported", "1 to 4, 0.5, -0.5, -1 and -2 are")
+    if exponent == -1:
+        return reciprocal(call, x)
+    square = emit.of_two("multiply", x, x, label)
+    if exponent == -2:
+        return reciprocal(call, square)
+    return square if exponent == 2 else emit.of_two("multiply", square, x if exponent == 3 else square, label)
 
 
 def rsqrt(call: Call, x):
     return call.emit.op("rsqrt", x, epsilon=0.0, label=call.label)
+
+
+def log_sigmoid(call: Call, x):
+    """−softplus(−x)."""
+    return negative(call, call.emit.op("softplus", negative(call, x), label=call.label))
 
 
 def of_two(name: str) -> Convert:
@@ -150,12 +171,24 @@ def reciprocal(call: Call, x):
 
 
 def masked_fill(call: Call, x, mask, value):
-    if isinstance(mask, Value):
+    return where(call, mask, value, x)
+
+
+def where(call: Call, mask, a, b):
+    """Of constants as far as they are chosen; what depends on the input is multiplied by 1 where it is, else by 0."""
+    if isinstance(mask, Value | Weight):
         raise ModelError("a mask that depends on the input is not supported")
     mask, emit = np.asarray(mask, bool), call.emit
-    value = max(float(np.asarray(value)), LOWEST)
-    kept = emit.of_two("multiply", x, (~mask).astype(np.float32), f"{call.label}.kept")
-    return emit.of_two("add", kept, np.where(mask, np.float32(value), np.float32(0)), call.label)
+    if mask.all() or not mask.any():
+        return expand(call, a if mask.all() else b)
+    constant, kept = np.zeros(()), []
+    for x, at, name in ((a, mask, "chosen"), (b, ~mask, "otherwise")):
+        if isinstance(x, Value | Weight):
+            kept.append(emit.of_two("multiply", x, at.astype(np.float32), f"{call.label}.{name}"))
+        else:
+            constant = constant + np.where(at, np.maximum(np.asarray(x, np.float32), LOWEST), 0)
+    y = kept[0] if len(kept) == 1 else emit.of_two("add", kept[0], kept[1], call.label)
+    return emit.of_two("add", y, constant.astype(np.float32), call.label) if constant.any() else y
 
 
 def mean(call: Call, x, axes=None, keep=False, *, dtype=None):
@@ -213,7 +246,13 @@ def _window(x, size, stride, padding, ceil_mode):
 def adaptive_avg_pool(call: Call, x, size):
     axes = len(call.shape) - 2
     require_rank(x, axes + 2)
-    return call.emit.adaptive_avg_pool(x, tuple(call.shape[2:]), call.label)
+    return call.emit.adaptive_pool("avg", x, tuple(call.shape[2:]), call.label)
+
+
+def adaptive_max_pool(call: Call, x, size):
+    shape = call.shape[0] if isinstance(call.shape, list) else call.shape
+    require_rank(x, len(shape))
+    return call.emit.adaptive_pool("max", x, tuple(shape[2:]), call.label), None
 
 
 def same(call: Call, x, *_, **__):
@@ -286,6 +325,14 @@ def cat(call: Call, parts, axis=0):
     return call.emit.joined(parts, axis % len(shape_of(parts[0])), call.label)
 
 
+def flip(call: Call, x, axes):
+    for axis in (each % len(shape_of(x)) for each in axes):
+        size = shape_of(x)[axis]
+        x = call.emit.joined([call.emit.part(x, axis, at, at + 1, call.label) for at in reversed(range(size))], axis,
+                             call.label)  # fmt: skip
+    return x
+
+
 def stack(call: Call, parts, axis=0):
     axis = axis % (len(shape_of(parts[0])) + 1)
     wide = [call.emit.reshape(x, (*shape_of(x)[:axis], 1, *shape_of(x)[axis:]), call.label) for x in parts]
@@ -349,11 +396,13 @@ def require_rank(x: Operand, rank: int) -> None:
 
 
 WHOLE = frozenset((
-    "adaptive_avg_pool1d.default", "adaptive_avg_pool2d.default", "avg_pool1d.default", "avg_pool2d.default",
+    "adaptive_avg_pool1d.default", "adaptive_avg_pool2d.default", "adaptive_max_pool1d.default",
+    "adaptive_max_pool2d.default", "avg_pool1d.default", "avg_pool2d.default",
     "conv1d.default", "conv1d.padding", "conv2d.default", "conv2d.padding", "conv_transpose1d.default",
     "conv_transpose2d.input", "dropout.default", "elu.default", "embedding.default", "group_norm.default",
-    "hardsigmoid.default", "hardswish.default", "layer_norm.default", "linear.default", "log_softmax.int",
-    "matmul.default", "max_pool1d.default", "max_pool2d.default", "pad.default",
+    "hardsigmoid.default", "hardswish.default", "layer_norm.default", "linear.default", "log_sigmoid.default",
+    "log_softmax.int", "masked_fill.Scalar", "masked_fill.Tensor", "matmul.default", "max_pool1d.default",
+    "max_pool2d.default", "pad.default",
     "scaled_dot_product_attention.default", "silu.default", "softmax.int", "softplus.default",
     "upsample_nearest2d.default", "upsample_nearest2d.vec",
 ))  # fmt: skip
@@ -361,6 +410,7 @@ WHOLE = frozenset((
 OPERATORS: dict[str, Convert] = {
     **dict.fromkeys(("adaptive_avg_pool1d.default", "adaptive_avg_pool2d.default", "_adaptive_avg_pool2d.default"),
                     adaptive_avg_pool),
+    **dict.fromkeys(("adaptive_max_pool1d.default", "adaptive_max_pool2d.default"), adaptive_max_pool),
     **dict.fromkeys(("add.Tensor", "add.Scalar"), of_two("add")),
     **dict.fromkeys(("sub.Tensor", "sub.Scalar"), of_two("subtract")),
     **dict.fromkeys(("mul.Tensor", "mul.Scalar"), of_two("multiply")),
@@ -389,7 +439,7 @@ OPERATORS: dict[str, Convert] = {
     "log.default": activation("log"),
     "sqrt.default": activation("sqrt"),
     "abs.default": activation("abs"),
-    "softplus.default": activation("softplus"),
+    "softplus.default": softplus,
     "gelu.default": gelu,
     "leaky_relu.default": leaky_relu,
     "elu.default": elu,
@@ -399,8 +449,11 @@ OPERATORS: dict[str, Convert] = {
     "rsqrt.default": rsqrt,
     "neg.default": negative,
     "reciprocal.default": reciprocal,
-    "masked_fill.Scalar": masked_fill,
-    "masked_fill.Tensor": masked_fill,
+    "log_sigmoid.default": log_sigmoid,
+    "maximum.default": of_two("maximum"),
+    "minimum.default": of_two("minimum"),
+    "where.self": where,
+    **dict.fromkeys(("masked_fill.Scalar", "masked_fill.Tensor"), masked_fill),
     **dict.fromkeys(("softmax.int", "_softmax.default"), softmax(False)),
     **dict.fromkeys(("log_softmax.int", "_log_softmax.default"), softmax(True)),
     **dict.fromkeys(("mean.dim", "mean.default"), mean),
@@ -420,6 +473,7 @@ OPERATORS: dict[str, Convert] = {
     **dict.fromkeys(("split_with_sizes.default", "split.Tensor"), split),
     "unbind.int": unbind,
     "cat.default": cat,
+    "flip.default": flip,
     "stack.default": stack,
     "pad.default": pad,
     "constant_pad_nd.default": constant_pad,

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Mapping
 from copy import deepcopy
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 
 from workbench.errors import ModelError
 from workbench.frontends.origin import Origin, read_whole
+from workbench.frontends.torch import archive
 
 
 def aliases_of(state: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -28,10 +28,6 @@ def packed(state: Mapping[str, Any]) -> bytes:
     content = io.BytesIO()
     torch.save({name: each.detach().cpu() for name, each in state.items() if isinstance(each, torch.Tensor)}, content)
     return content.getvalue()
-
-
-def digest_of(path: Path) -> str:
-    return sha256(read_whole(Path(path))).hexdigest()
 
 
 def state_dict(origin: Origin, weights: Mapping[str, np.ndarray], content: bytes | None = None) -> dict[str, Any]:
@@ -112,7 +108,7 @@ def _loaded(content: bytes) -> dict[str, Any]:
 
 
 def _program(origin: Origin, content: bytes | None) -> torch.export.ExportedProgram:
-    return torch.export.load(io.BytesIO(origin.content() if content is None else content))
+    return archive.program(origin.content() if content is None else content)
 
 
 def _trained(origin: Origin, weights: Mapping[str, np.ndarray], content: bytes | None) -> torch.export.ExportedProgram:
