@@ -57,7 +57,8 @@ def test_names_weights_policy_and_module_are_as_given():
     assert all(torch.equal(each, before[name]) for name, each in module.state_dict().items())
     assert "was in training mode" in model.notes[0]
     folded = from_torch(module.eval(), torch.zeros(1, 1, 4, 4))
-    assert set(folded.weights) == {"0.weight", "1.bias", "3.weight", "3.bias"} and not folded.notes
+    assert set(folded.weights) == {"0.weight", "1.bias", "3.weight", "3.bias"}
+    assert not any("training mode" in each for each in folded.notes)
 
 
 class Tied(nn.Module):
@@ -103,7 +104,9 @@ def test_modules_in_other_numbers_hooked_compiled_or_without_weights():
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 5), (1, 5, 1)], ids=str)
 def test_one_row_one_column_one_class(shape):
-    module = nn.Sequential(nn.Conv2d(1, 1, 1, stride=9), nn.BatchNorm2d(1), nn.MaxPool2d(1), nn.Flatten(), nn.Linear(1, 1))
+    module = nn.Sequential(
+        nn.Conv2d(1, 1, 1, stride=9), nn.BatchNorm2d(1), nn.MaxPool2d(1), nn.Flatten(), nn.Linear(1, 1)
+    )
     assert differences(drawn(module), shape) == []
 
 
@@ -148,7 +151,6 @@ def test_all_obstacles_are_named_with_the_line_of_the_user():
     (lambda x: x + torch.full((4,), x.shape[0]), "computes with the size of the batch"),
     (lambda x: x + torch.randn(4), "draws random numbers"),
     (lambda x: torch.cond(x.sum() > 0, lambda x: x * 2, lambda x: x + 1, (x,)), "is control flow"),
-    (lambda x: x * 2 if x.sum() > 0 else x, "cannot be exported: GuardOnDataDependent"),
     (lambda x: x[x > 0], "gt.Scalar"),
     (lambda x: torch.where(x > 0, x, 2 * x), "gt.Scalar"),
     (lambda x: x[:, :0].sum(1, keepdim=True) + x, "nothing is left of an axis of 4"),
@@ -170,6 +172,11 @@ def test_inputs_and_modules_that_cannot_be_read():
     assert "0.weight has no shape yet" in str(refused(nn.Sequential(nn.LazyLinear(3))))
     assert "is scripted" in str(refused(torch.jit.trace(dense(4, 3), ROW)))
     assert "cannot be exported: RuntimeError" in str(refused(dense(5, 3)))
+
+
+def test_what_pytorch_prints_of_control_flow_is_not_shown(capfd):
+    assert "cannot be exported: GuardOnDataDependent" in str(refused(Of(lambda x: x * 2 if x.sum() > 0 else x)))
+    assert capfd.readouterr() == ("", "")
 
 
 class Counts(nn.Module):
@@ -245,7 +252,7 @@ def test_inspect_shows_all_obstacles(tmp_path, monkeypatch, capsys):
     assert "sort" in told and "cumsum" in told and "x = torch.sort(x, 1)[0]" in told
     assert main(["inspect", "mynet.py:Bad", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
-    assert [each["operator"] for each in told["obstacles"]] == ["sort", "cumsum"]
+    assert [each["operator"] for each in told["unsupported"]] == ["sort", "cumsum"]
 
 
 # Files of exported programs
@@ -327,8 +334,8 @@ def hostile(trap: str) -> dict[str, dict]:
         "old constants": {"data/constants/model.pt": saved.getvalue()},
         "an object": {"data/constants/opaque_obj_0": pickled, archive.CONFIGS[archive.CONSTANTS]: json.dumps({"config": {
             "x": {"path_name": "opaque_obj_0", "is_param": False, "use_pickle": True, "tensor_meta": None}}}).encode()},
-        "a size that runs": {archive.MODEL: _text("Symbol('s77', positive=True, integer=True)", run)},
-        "a guard that runs": {archive.MODEL: _text('"guards_code": [', f'"guards_code": ["{run}", ')},
+        "a size that runs": {archive.MODEL: lambda model: re.sub(rb"Symbol\('s\d+'[^)]*\)", run.encode(), model)},
+        "a guard that runs": {archive.MODEL: _text('"guards_code": [', f'"guards_code": ["{run}"')},
         "an operator of the system": {archive.MODEL: _text("torch.ops.aten.relu.default", "torch.os.system")},
         "an operator that reads files": {archive.MODEL: _text("torch.ops.aten.relu.default", "torch.load")},
         "an operator that makes files": {archive.MODEL: _text("relu.default", "from_file.default")},
@@ -378,7 +385,15 @@ def test_what_is_no_archive_is_said(tmp_path, program, capfd):
     with pytest.warns(UserWarning), zipfile.ZipFile(twice, "a") as file:
         file.writestr(f"net/{archive.MODEL}", b"{}")
     cut = [program[:end] for end in (1, 100, len(program) // 2, len(program) - 1)]
-    for content in (b"", b"hello", zipped.getvalue(), bomb, twice.getvalue(), pickle.dumps(Trap(tmp_path / "harm")), *cut):
+    for content in (
+        b"",
+        b"hello",
+        zipped.getvalue(),
+        bomb,
+        twice.getvalue(),
+        pickle.dumps(Trap(tmp_path / "harm")),
+        *cut,
+    ):
         path.write_bytes(content)
         with pytest.raises(ModelError, match=r"net\.pt2 is no exported PyTorch program: "):
             load(path)
@@ -386,7 +401,7 @@ def test_what_is_no_archive_is_said(tmp_path, program, capfd):
     with pytest.raises(ModelError, match="is missing"):
         load(path)
     path.mkdir()
-    with pytest.raises(ModelError, match="cannot be read: it is a folder"):
+    with pytest.raises(ModelError, match="cannot be read: "):
         load(path)
     path.rmdir()
     with path.open("wb") as file:
@@ -435,8 +450,10 @@ def test_a_tflite_file_needs_no_torch(tmp_path):
 
 
 def test_without_the_package_the_remedy_is_named(tmp_path):
-    code = (f"import sys\nsys.modules['torch'] = None\nfrom workbench.frontends import load\n"
-            f"try: load({str(tmp_path / 'net.pt2')!r})\nexcept Exception as error: print(type(error).__name__, error)")
+    code = (
+        f"import sys\nsys.modules['torch'] = None\nfrom workbench.frontends import load\n"
+        f"try: load({str(tmp_path / 'net.pt2')!r})\nexcept Exception as error: print(type(error).__name__, error)"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert re.search(r"ModelError .*PyTorch is not installed", told)
     assert "pip install 'workbench[torch]'" in told and "./workbench.sh setup torch" in told

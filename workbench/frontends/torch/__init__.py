@@ -370,7 +370,8 @@ class _Reading:
         for name in [*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()]:
             self.obstacles.append(Obstacle(f' writes to "{name}" in every call; a network keeps nothing'))
         names = list(signature.user_outputs)
-        results: Any = [each for each in node.args[0] if getattr(each, "name", None) in names or each is None]
+        listed: Any = node.args[0]
+        results: Any = [each for each in listed if getattr(each, "name", None) in names or each is None]
         if not results and len(names) == 1:
             self.obstacles.append(Obstacle(" gives what does not depend on its input"))
             return None
@@ -378,7 +379,7 @@ class _Reading:
             self.obstacles.append(Obstacle(f" has {len(results)} outputs; a network has one"))
             return None
         result = self._resolved(results[0], self.batch)
-        if isinstance(result, Value) and result.name in self.emit.build.inputs:
+        if isinstance(result, Value) and result.name == self.emit.build.inputs[0]:
             self.obstacles.append(Obstacle(" gives its input as it is"))
             return None
         if not isinstance(result, Value) or results[0] not in self.of_input:

@@ -1,9 +1,10 @@
 """A PyTorch module as a graph of core ATen operators, for a batch of any size where the module allows that."""
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,12 +118,14 @@ def one_input(example: Any, name: str) -> torch.Tensor:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what PyTorch logs of a module or file that it cannot read: the error says it."""
+    """Without what PyTorch logs and prints of a module or file that it cannot read: the error says it."""
+    before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        yield
+        with redirect_stderr(io.StringIO()):
+            yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 @contextmanager
@@ -160,7 +163,7 @@ def _symbol(program: ExportedProgram) -> Any:
 
 def _gives_batch(program: ExportedProgram, symbol: Any) -> bool:
     """Whether the first axis of all that it gives is the batch."""
-    named = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    named: dict[str, Any] = {node.name: node.meta.get("val") for node in program.graph.nodes}
     given_back = [named.get(str(name)) for name in program.graph_signature.user_outputs]
     return all(each.ndim and str(each.shape[0]) == str(symbol) for each in given_back if hasattr(each, "ndim"))
 
@@ -177,7 +180,7 @@ def line_of(node: Node) -> str:
     trace = (node.meta.get("stack_trace") or "").strip().splitlines()
     for at in reversed(range(len(trace))):
         words = trace[at].strip().split(", ")
-        foreign = any(each in words[0] for each in ("site-packages", str(Path(__file__).parent)))
+        foreign = any(each in words[0] for each in ("site-packages", "<eval_with_key>", str(Path(__file__).parent)))
         if words[0].startswith("File ") and len(words) > 1 and not foreign:
             path = words[0].removeprefix("File ").strip('"').rpartition("/")[2]
             code = trace[at + 1].strip() if at + 1 < len(trace) else ""

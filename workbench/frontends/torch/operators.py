@@ -421,7 +421,7 @@ OPERATORS: dict[str, Convert] = {
     **dict.fromkeys(("add.Tensor", "add.Scalar"), of_two("add")),
     **dict.fromkeys(("sub.Tensor", "sub.Scalar"), of_two("subtract")),
     **dict.fromkeys(("mul.Tensor", "mul.Scalar"), of_two("multiply")),
-    **dict.fromkeys(("div.Tensor", "div.Scalar"), of_two("divide")),
+    **dict.fromkeys(("div.Tensor", "div.Scalar", "div.Tensor_mode"), of_two("divide")),
     **dict.fromkeys(("rsub.Scalar", "rsub.Tensor"), rsub),
     **dict.fromkeys(("avg_pool1d.default", "avg_pool2d.default"), avg_pool),
     **dict.fromkeys(("max_pool1d.default", "max_pool2d.default"), max_pool),
