@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ ROW = torch.zeros(1, 4)
 
 
 def dense(*widths: int) -> nn.Sequential:
-    return nn.Sequential(*(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+    return nn.Sequential(*(nn.Linear(a, b) for a, b in pairwise(widths)))
 
 
 def refused(module, example=ROW, **how) -> ModelError:
@@ -320,6 +321,11 @@ def _text(old: str, new: str):
     return change
 
 
+def _object(content: bytes) -> bytes:
+    told = {"path_name": "opaque_obj_0", "is_param": False, "use_pickle": True, "tensor_meta": None}
+    return json.dumps({"config": {"x": told}}).encode()
+
+
 def hostile(trap: str) -> dict[str, dict]:
     pickled = pickle.dumps(Trap(trap))
     saved = io.BytesIO()
@@ -332,8 +338,7 @@ def hostile(trap: str) -> dict[str, dict]:
                             archive.CONFIGS[archive.WEIGHTS]: _text('"use_pickle": false', '"use_pickle": true')},
         "old weights": {"data/weights/model.pt": saved.getvalue()},
         "old constants": {"data/constants/model.pt": saved.getvalue()},
-        "an object": {"data/constants/opaque_obj_0": pickled, archive.CONFIGS[archive.CONSTANTS]: json.dumps({"config": {
-            "x": {"path_name": "opaque_obj_0", "is_param": False, "use_pickle": True, "tensor_meta": None}}}).encode()},
+        "an object": {"data/constants/opaque_obj_0": pickled, archive.CONFIGS[archive.CONSTANTS]: _object},
         "a size that runs": {archive.MODEL: lambda model: re.sub(rb"Symbol\('s\d+'[^)]*\)", run.encode(), model)},
         "a guard that runs": {archive.MODEL: _text('"guards_code": [', f'"guards_code": ["{run}"')},
         "an operator of the system": {archive.MODEL: _text("torch.ops.aten.relu.default", "torch.os.system")},

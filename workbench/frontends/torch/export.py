@@ -164,8 +164,8 @@ def _symbol(program: ExportedProgram) -> Any:
 def _gives_batch(program: ExportedProgram, symbol: Any) -> bool:
     """Whether the first axis of all that it gives is the batch."""
     named: dict[str, Any] = {node.name: node.meta.get("val") for node in program.graph.nodes}
-    given_back = [named.get(str(name)) for name in program.graph_signature.user_outputs]
-    return all(each.ndim and str(each.shape[0]) == str(symbol) for each in given_back if hasattr(each, "ndim"))
+    shapes = [getattr(named.get(str(name)), "shape", None) for name in program.graph_signature.user_outputs]
+    return all(len(shape) > 0 and str(shape[0]) == str(symbol) for shape in shapes if shape is not None)
 
 
 def _decomposed(program: ExportedProgram) -> ExportedProgram:
