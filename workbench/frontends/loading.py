@@ -39,6 +39,12 @@ def _pt2(path: str | Path, batch: int) -> Model:
     return _needed("torch", "PyTorch", path).load(path, batch)
 
 
+def _weights_alone(path: str | Path, batch: int) -> Model:
+    raise ModelError(f"{path} holds weights alone, or a pickled module, which may run code",
+                     "mynet.py:Net is a module in a Python file, --load-weights gives it the weights; "
+                     "torch.export.save writes a .pt2, which holds both")  # fmt: skip
+
+
 def _needed(extra: str, what: str, path: str | Path) -> ModuleType:
     """The frontend of this name, which imports a package that the workbench does without."""
     try:
@@ -57,7 +63,9 @@ def _onnx(path: str | Path, batch: int) -> Model:
 LOADERS: dict[str, Callable[..., Model]] = {
     ".json": mcu_json.load,
     ".onnx": _onnx,
+    ".pt": _weights_alone,
     ".pt2": _pt2,
+    ".pth": _weights_alone,
     ".tflite": _tflite,
 }  # called with path and batch
 INT8 = "-int8"  # behind the name of a float network

@@ -19,6 +19,7 @@ from typing import Any
 from workbench import files
 from workbench.errors import ModelError, WorkbenchError, meant, shown
 from workbench.frontends.model import Model
+from workbench.frontends.obstacles import Unsupported
 
 SUFFIX = ".py"
 LARGEST_FILE = 4 * files.MB
@@ -98,7 +99,10 @@ def _of_module(module: Any, members: dict[str, object], path: Path, name: str, b
         raise ModelError(f"{path}:{name} is a PyTorch module; what its input looks like is not told",
                          f"a line in {path.name} tells: {EXAMPLE} = torch.zeros(1, 3, 32, 32)")  # fmt: skip
     with _in_file(path):
-        return from_torch(module, example, name=called(path, name), batch=batch)
+        try:
+            return from_torch(module, example, name=called(path, name), batch=batch)
+        except Unsupported as error:
+            raise Unsupported(Path(f"{path}:{name}"), f"{path}:{name}", error.obstacles) from error
 
 
 def _members(path: Path) -> dict[str, object]:
@@ -178,6 +182,8 @@ def _in_file(path: Path, module: ModuleType | None = None) -> Iterator[None]:
     except SystemExit:
         raise ModelError(f"{_place(path)}: the file ends the program", "guard what only a script does with "
                          '`if __name__ == "__main__":`') from None  # fmt: skip
+    except Unsupported:
+        raise  # its obstacles tell their own lines
     except WorkbenchError as error:
         raise ModelError(f"{_place(path)}: {error.message}", error.hint) from error
     except ImportError as error:

@@ -9,11 +9,8 @@ softmax, sigmoid at the end    left out of `graph`, which ends at the logits; in
 requires_grad                  the policy as-given
 """
 
-import logging
 import operator
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +27,7 @@ from workbench.frontends.model import Model
 from workbench.frontends.obstacles import Obstacle, Unsupported
 from workbench.frontends.origin import TORCH, of_emitter, read_whole
 from workbench.frontends.torch import archive
-from workbench.frontends.torch.export import Exported, exported, label_of, line_of, of_program
+from workbench.frontends.torch.export import Exported, exported, label_of, line_of, of_program, quiet
 from workbench.frontends.torch.operators import ENDS, OPERATORS, Call
 from workbench.frontends.torch.saved import aliases_of, packed
 from workbench.ir.build import Value
@@ -61,6 +58,7 @@ def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None
     """
     if not isinstance(module, torch.nn.Module):
         raise ModelError(f"from_torch takes a torch.nn.Module; got {type(module).__name__}")
+    module = getattr(module, "_orig_mod", module)  # of torch.compile
     name = given.network_name(type(module).__name__ if name is None else name)
     found = exported(module, example, name, batch)
     state = module.state_dict()
@@ -74,7 +72,7 @@ def load(path: str | Path, batch: int = 1) -> Model:
     path = Path(path)
     content = _content(path)
     try:
-        with warnings.catch_warnings(), _quiet():
+        with warnings.catch_warnings(), quiet():
             warnings.simplefilter("ignore")  # PyTorch's words about itself
             program = archive.program(content)
             found = of_program(program, path.name)
@@ -98,17 +96,6 @@ def _content(path: Path) -> bytes:
         raise ModelError(f"{path} is missing") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what PyTorch logs of a file that it cannot read."""
-    log = logging.getLogger("torch.export")
-    before, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = before
 
 
 def _for_batch(model: Model, found: Exported, batch: int) -> Model:
@@ -179,7 +166,7 @@ class _Reading:
             elif node.op == "call_function":
                 self.values[node] = self._called(node, number)
             else:
-                self.values[node] = self._stored(str(node.target))
+                self.values[node] = self._stored(str(node.target))  # None: the body of what is control flow
         return output
 
     def _declare(self) -> None:
@@ -199,9 +186,11 @@ class _Reading:
                 first = stored.setdefault(
                     (tensor.data_ptr(), tuple(tensor.shape)) if tensor.numel() else target, target
                 )
-                self.values[node] = Weight(first, tensor.detach().cpu().numpy().astype(np.float32))
+                self.values[node] = Weight(first, tensor.detach().float().cpu().numpy())
             elif node in inputs:
                 self.of_input.add(node)
+                if any(_is_size(size) for size in node.meta["val"].shape[1:]):
+                    self.obstacles.append(Obstacle(" leaves more sizes of its input open than the batch"))
                 self.values[node] = self.emit.build.input("input0", self._shape(node))
             else:
                 target = signature.inputs_to_buffers.get(node.name) or signature.inputs_to_lifted_tensor_constants.get(
@@ -209,10 +198,10 @@ class _Reading:
                 )
                 self.values[node] = self._stored(target)
 
-    def _stored(self, target: str) -> torch.Tensor:
+    def _stored(self, target: str) -> torch.Tensor | None:
         program = self.found.program
         tensor = program.state_dict.get(target)
-        return program.constants[target] if tensor is None else tensor
+        return program.constants.get(target) if tensor is None else tensor
 
     def _shape(self, node: Node) -> Any:
         value, batch = node.meta.get("val"), self._batch_of(node)
@@ -245,6 +234,8 @@ class _Reading:
         return self._stand_in(self._shape(node))
 
     def _made(self, node: Node, kind: str, count: int) -> Any:
+        if isinstance(node.target, torch._ops.HigherOrderOperator):
+            raise ModelError("is control flow, which is not supported")
         batch = self._batch_of(node)
         arguments, how = self._resolved(node.args, batch), self._resolved(node.kwargs, batch)
         if node.target is operator.getitem:
@@ -375,13 +366,29 @@ class _Reading:
         return True
 
     def _output(self, node: Node) -> Value | None:
-        results: Any = node.args[0]
+        signature = self.found.program.graph_signature
+        for name in [*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()]:
+            self.obstacles.append(Obstacle(f' writes to "{name}" in every call; a network keeps nothing'))
+        names = list(signature.user_outputs)
+        listed: Any = node.args[0]
+        results: Any = [each for each in listed if getattr(each, "name", None) in names or each is None]
+        if not results and len(names) == 1:
+            self.obstacles.append(Obstacle(" gives what does not depend on its input"))
+            return None
         if len(results) != 1:
             self.obstacles.append(Obstacle(f" has {len(results)} outputs; a network has one"))
             return None
         result = self._resolved(results[0], self.batch)
+        if isinstance(result, Value) and result.name == self.emit.build.inputs[0]:
+            self.obstacles.append(Obstacle(" gives its input as it is"))
+            return None
         if not isinstance(result, Value) or results[0] not in self.of_input:
             self.obstacles.append(Obstacle(" gives what does not depend on its input"))
+            return None
+        first = results[0].meta["val"].shape[0] if results[0].meta["val"].ndim else None
+        batches = (1, 2) if self.found.symbol is not None else (self.batch,)
+        if first is None or any(self.found.number(first, batch) != batch for batch in batches):
+            self.obstacles.append(Obstacle(" gives an output whose first axis is not the batch"))
             return None
         if result.rank == 1:
             return self.emit.build.reshape(result, newshape=(*result.shape, 1), label="output")
@@ -419,7 +426,8 @@ def _reads_values(argument: Any) -> bool:
 def _plain(argument: Any) -> Any:
     """Tensors as arrays."""
     if isinstance(argument, torch.Tensor):
-        values = argument.detach().cpu().numpy()
+        tensor = argument.detach().cpu()
+        values = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
         return values if values.dtype == bool else values.astype(np.float32)
     if isinstance(argument, tuple | list):
         return type(argument)(map(_plain, argument))

@@ -13,6 +13,7 @@ attributes of `torch`, and loads the libraries of a compiled model. What may rea
 import ast
 import io
 import json
+import keyword
 import re
 import zipfile
 from collections.abc import Iterator
@@ -45,10 +46,11 @@ NAMESPACES = ("aten", "prims", "quantized_decomposed")
 FORBIDDEN = ("torch.ops.aten.from_file.", "torch.ops.aten._print.", "torch.ops.aten._linalg_check")
 FUNCTIONS = {"FloorDiv", "ModularIndexing", "Where", "PythonMod", "Mod", "CleanDiv", "CeilToInt", "FloorToInt",
              "CeilDiv", "IntTrueDiv", "FloatTrueDiv", "TruncToInt", "TruncToFloat", "RoundToInt", "ToFloat", "Identity",
-             "Max", "Min", "Symbol", "Integer", "Float", "Add", "Mul", "Eq", "Ne", "Lt", "Le", "Gt", "Ge", "And", "Or", "Not"}  # fmt: skip
-PARTS = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Name, ast.Constant, ast.keyword, ast.Load, ast.Add,
-         ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.USub, ast.UAdd, ast.cmpop, ast.BitAnd, ast.BitOr,
-         ast.Invert)  # fmt: skip
+             "Max", "Min", "Symbol", "Integer", "Float", "Add", "Mul", "Eq", "Ne", "Lt", "Le", "Gt", "Ge", "And", "Or",
+             "Not"}  # fmt: skip
+PARTS = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Name, ast.Constant, ast.keyword, ast.Load,
+         ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.USub, ast.UAdd, ast.cmpop, ast.BitAnd,
+         ast.BitOr, ast.Invert)  # fmt: skip
 SYMBOL, LONGEST = re.compile(r"[suz]f?\d+|zuf?\d+|(int_)?oo"), 2000
 NUMBER = re.compile(r"-?[\d.]+(e[+-]?\d+)?")
 CONTAINERS = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
@@ -117,13 +119,23 @@ def _json(members: dict[str, bytes], name: str) -> dict[str, Any]:
 
 
 def _check_model(model: dict[str, Any]) -> None:
-    for key, value in _pairs(model):
+    for key, value in list(_pairs(model)):
         if key == "expr_str":
             _check_size(value)
         elif key in ("in_spec", "out_spec"):
             _check_containers(value)
+        elif key == "metadata" and isinstance(value, dict):
+            for each in set(value) - {"stack_trace", "nn_module_stack"}:
+                del value[each]
+        elif isinstance(value, str) and (key == "name" or key.endswith("_name")):  # they become names in Python code
+            if not re.fullmatch(r"[\w./-]*", value) or (key in ("name", "as_name") and not _is_identifier(value)):
+                raise ValueError(f"it has the name {shown(value)}")
         elif key == "target" and isinstance(value, str):
             _check_operator(value)
+
+
+def _is_identifier(name: str) -> bool:
+    return not name or (name.isidentifier() and not keyword.iskeyword(name))
 
 
 def _check_operator(name: str) -> None:

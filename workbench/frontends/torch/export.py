@@ -1,9 +1,13 @@
 """A PyTorch module as a graph of core ATen operators, for a batch of any size where the module allows that."""
 
+import io
+import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +16,7 @@ from torch.export import Dim, ExportedProgram
 from torch.fx import Node
 
 from workbench.errors import ModelError, shown
+from workbench.frontends import given
 from workbench.frontends.torch.operators import WHOLE
 
 HINT = "torch.export.export(module.eval(), (example,)) tells more"
@@ -39,22 +44,49 @@ def exported(module: torch.nn.Module, example: Any, name: str, batch: int | None
     `example`: its input; the batch is made a dimension of any size, or, where the module fixes it, that of `example`.
     """
     x = one_input(example, name)
-    notes: tuple[str, ...] = ()
+    module, notes = _readable(module, name)
     if module.training:
-        notes = (f"{name} was in training mode; it is taken in evaluation mode: no dropout, and the statistics that "
-                 "its batch norms have",)  # fmt: skip
-    with in_evaluation(module), torch.no_grad(), warnings.catch_warnings():
+        notes = (*notes, f"{name} was in training mode; it is taken in evaluation mode: no dropout, and the statistics "
+                 "that its batch norms have",)  # fmt: skip
+    with in_evaluation(module), torch.no_grad(), quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's words about itself
         many = torch.cat([x] * -(-2 // len(x)))[:2] if len(x) else x
         try:
             program = torch.export.export(module, (many,), dynamic_shapes=({0: Dim.AUTO},))
             symbol = _symbol(program)
+            symbol = symbol if _gives_batch(program, symbol) else None
         except Exception:  # whatever the module does with a batch of two
             symbol = None
         if symbol is None:
             x = x[:1].expand(batch, *x.shape[1:]).clone() if batch and len(x) else x
             program = _fixed(module, x, name)
-        return Exported(_decomposed(program), symbol, len(x), notes)
+        try:
+            return Exported(_decomposed(program), symbol, len(x), notes)
+        except Exception as error:  # whatever PyTorch's passes make of it
+            raise _cannot(name, error) from error
+
+
+def _readable(module: torch.nn.Module, name: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """The module in float32, a copy where it is not. Raises ModelError for one whose weights have no values."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(f"{name} is scripted, which is not supported", "the module that it was scripted from is read")
+    for where, part in module.named_modules():
+        if type(part).__module__.startswith(("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")):
+            raise ModelError(f"{name}: {where} is quantized by PyTorch, which is not supported",
+                             "the float32 module is read; NAME-int8 quantizes it")  # fmt: skip
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    for each, tensor in tensors.items():
+        given.label(each)
+        if isinstance(tensor, torch.nn.UninitializedParameter | torch.nn.UninitializedBuffer):
+            raise ModelError(f"{name}: {each} has no shape yet", "module(example) initializes what is lazy")
+        if tensor.is_meta:
+            raise ModelError(f"{name}: {each} has no values, it is on the meta device",
+                             "module.to_empty(device='cpu') and load_state_dict give it some")  # fmt: skip
+    kinds = {tensor.dtype for tensor in tensors.values() if tensor.dtype.is_floating_point} - {torch.float32}
+    if not kinds:
+        return module, ()
+    kind = " and ".join(sorted(str(each).removeprefix("torch.") for each in kinds))
+    return deepcopy(module).float(), (f"{name} is of {kind}; its network computes in float32",)
 
 
 def of_program(program: ExportedProgram, name: str) -> Exported:
@@ -85,6 +117,18 @@ def one_input(example: Any, name: str) -> torch.Tensor:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """Without what PyTorch logs and prints of a module or file that it cannot read: the error says it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
 def in_evaluation(module: torch.nn.Module) -> Iterator[None]:
     """Every part of it as it was afterwards."""
     modes = [(part, part.training) for part in module.modules()]
@@ -100,8 +144,12 @@ def _fixed(module: torch.nn.Module, x: torch.Tensor, name: str) -> ExportedProgr
     try:
         return torch.export.export(module, (x,))
     except Exception as error:  # whatever the module's own code raises
-        lines = str(error).strip().splitlines() or [""]
-        raise ModelError(f"{name} cannot be exported: {type(error).__name__}: {lines[0][:300]}", HINT) from error
+        raise _cannot(name, error) from error
+
+
+def _cannot(name: str, error: Exception) -> ModelError:
+    first = (str(error).strip().splitlines() or [""])[0][:300]
+    return ModelError(f"{name} cannot be exported: {type(error).__name__}: {first}", HINT)
 
 
 def _symbol(program: ExportedProgram) -> Any:
@@ -111,6 +159,13 @@ def _symbol(program: ExportedProgram) -> Any:
             size = node.meta["val"].shape[0]
             return size if isinstance(size, torch.SymInt) else None
     return None
+
+
+def _gives_batch(program: ExportedProgram, symbol: Any) -> bool:
+    """Whether the first axis of all that it gives is the batch."""
+    named: dict[str, Any] = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    shapes = [getattr(named.get(str(name)), "shape", None) for name in program.graph_signature.user_outputs]
+    return all(len(shape) > 0 and str(shape[0]) == str(symbol) for shape in shapes if shape is not None)
 
 
 def _decomposed(program: ExportedProgram) -> ExportedProgram:
@@ -125,9 +180,11 @@ def line_of(node: Node) -> str:
     trace = (node.meta.get("stack_trace") or "").strip().splitlines()
     for at in reversed(range(len(trace))):
         words = trace[at].strip().split(", ")
-        if words[0].startswith("File ") and len(words) > 1 and "site-packages" not in words[0]:
+        foreign = any(each in words[0] for each in ("site-packages", "<eval_with_key>", str(Path(__file__).parent)))
+        if words[0].startswith("File ") and len(words) > 1 and not foreign:
             path = words[0].removeprefix("File ").strip('"').rpartition("/")[2]
             code = trace[at + 1].strip() if at + 1 < len(trace) else ""
+            code = "" if code.startswith("File ") else code  # where the source was not at hand
             return f"{path}, {words[1]}{f': {code}' if code else ''}"
     return ""
 

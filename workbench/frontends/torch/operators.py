@@ -203,6 +203,13 @@ def total(call: Call, x, axes=None, keep=False, *, dtype=None):
     return call.emit.of_two("multiply", call.emit.mean(x, axes, call.label, keep), float(count), f"{call.label}.count")
 
 
+def vector_norm(call: Call, x, order=2, axes=None, keep=False, *, dtype=None):
+    if order != 2:
+        raise ModelError(f"the norm of order {order} is not supported", "that of order 2 is")
+    return call.emit.op("nn.sqrt", total(call, call.emit.of_two("multiply", x, x, call.label), axes, keep),
+                        label=call.label)  # fmt: skip
+
+
 def max_pool(call: Call, x, size, stride=(), padding=0, dilation=1, ceil_mode=False):
     axes = len(shape_of(x)) - 2
     if any(each != 1 for each in several(dilation, axes)):
@@ -414,7 +421,7 @@ OPERATORS: dict[str, Convert] = {
     **dict.fromkeys(("add.Tensor", "add.Scalar"), of_two("add")),
     **dict.fromkeys(("sub.Tensor", "sub.Scalar"), of_two("subtract")),
     **dict.fromkeys(("mul.Tensor", "mul.Scalar"), of_two("multiply")),
-    **dict.fromkeys(("div.Tensor", "div.Scalar"), of_two("divide")),
+    **dict.fromkeys(("div.Tensor", "div.Scalar", "div.Tensor_mode"), of_two("divide")),
     **dict.fromkeys(("rsub.Scalar", "rsub.Tensor"), rsub),
     **dict.fromkeys(("avg_pool1d.default", "avg_pool2d.default"), avg_pool),
     **dict.fromkeys(("max_pool1d.default", "max_pool2d.default"), max_pool),
@@ -425,6 +432,7 @@ OPERATORS: dict[str, Convert] = {
     "addmm.default": addmm,
     "linear.default": linear,
     "_native_batch_norm_legit_no_training.default": batch_norm,
+    "linalg_vector_norm.default": vector_norm,
     "layer_norm.default": layer_norm,
     "group_norm.default": group_norm,
     "scaled_dot_product_attention.default": attention,
