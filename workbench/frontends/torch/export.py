@@ -39,10 +39,7 @@ def exported(module: torch.nn.Module, example: Any, name: str, batch: int | None
     `example`: its input; the batch is made a dimension of any size, or, where the module fixes it, that of `example`.
     """
     x = one_input(example, name)
-    notes: tuple[str, ...] = ()
-    if module.training:
-        notes = (f"{name} was in training mode; it is taken in evaluation mode: no dropout, and the statistics that "
-                 "its batch norms have",)  # fmt: skip
+    notes = tuple(_notes(module, name))
     with in_evaluation(module), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's words about itself
         many = torch.cat([x] * -(-2 // len(x)))[:2] if len(x) else x
@@ -55,6 +52,33 @@ def exported(module: torch.nn.Module, example: Any, name: str, batch: int | None
             x = x[:1].expand(batch, *x.shape[1:]).clone() if batch and len(x) else x
             program = _fixed(module, x, name)
         return Exported(_decomposed(program), symbol, len(x), notes)
+
+
+def _notes(module: torch.nn.Module, name: str) -> Iterator[str]:
+    """What evaluation mode makes of this module, where its user may not expect it."""
+    if any(part.training and _minds_training(part) for part in module.modules()):
+        yield (f"{name} was in training mode; it is taken in evaluation mode: no dropout, and the statistics that its "
+               "batch norms have")  # fmt: skip
+    unused = [label or type(part).__name__ for label, part in module.named_modules() if _is_unused_norm(part)]
+    if unused:
+        more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
+        yield (f"{name} has batch norms that saw no data, {', '.join(unused[:3])}{more}: they normalize nothing, and "
+               "no training here changes that; first call the module, in training mode, on some samples")  # fmt: skip
+
+
+def _minds_training(part: torch.nn.Module) -> bool:
+    """Whether it computes otherwise in training mode, as far as its code tells."""
+    code = getattr(type(part).forward, "__code__", None)
+    return (
+        code is not None and "training" in code.co_names and 0 not in (vars(part).get("p"), vars(part).get("dropout"))
+    )
+
+
+def _is_unused_norm(part: torch.nn.Module) -> bool:
+    seen = getattr(part, "num_batches_tracked", None)
+    if not isinstance(seen, torch.Tensor) or int(seen) or part.running_mean is None or part.running_var is None:
+        return False
+    return not part.running_mean.any() and bool((part.running_var == 1).all())
 
 
 def of_program(program: ExportedProgram, name: str) -> Exported:
