@@ -34,6 +34,8 @@ class Problem:
     behind: list[list[int]] = field(init=False, repr=False, compare=False)  # of each node, those that wait for it
     made: list[int] = field(init=False, repr=False, compare=False)  # bytes
     used: list[list[Piece]] = field(init=False, repr=False, compare=False)
+    near: list[int] = field(init=False, repr=False, compare=False)  # of each node, those that its effect depends on
+    effects: list[dict[int, tuple[int, int]]] = field(init=False, repr=False, compare=False)  # by which of them ran
 
     def __post_init__(self) -> None:
         behind: list[list[int]] = [[] for _ in self.before]
@@ -47,7 +49,12 @@ class Problem:
                 made[piece.maker] += piece.bytes
             for node in bits(piece.users & self.all):
                 used[node].append(piece)
-        values: dict[str, Any] = {"behind": behind, "made": made, "used": used}
+        near = [0] * len(self.before)
+        for node, others in enumerate(behind):
+            for needed in (*(self.before[other] for other in others), *(piece.users for piece in used[node])):
+                near[node] |= needed & self.all
+        effects: list[dict[int, tuple[int, int]]] = [{} for _ in self.before]
+        values: dict[str, Any] = {"behind": behind, "made": made, "used": used, "near": near, "effects": effects}
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
@@ -62,14 +69,22 @@ class Problem:
 
     def step(self, state: "State", node: int) -> "State":
         """The state after `node` has run as well."""
-        done = state.done | 1 << node
-        ready = state.ready & ~(1 << node)
-        for other in self.behind[node]:
-            if not self.before[other] & ~done:
-                ready |= 1 << other
+        freed, ready = self.effect(node, state.done)
         at_once = state.live + self.made[node]
+        done = state.done | 1 << node
+        peak = max(state.peak, at_once + self.scratch[node])
+        return State(done, state.ready & ~(1 << node) | ready, at_once - freed, peak, (state, node))
+
+    def effect(self, node: int, done: int) -> tuple[int, int]:
+        """The bytes that `node` frees after `done`, and the nodes that it makes ready."""
+        known, key = self.effects[node], done & self.near[node]
+        if key in known:
+            return known[key]
+        done |= 1 << node
         freed = sum(piece.bytes for piece in self.used[node] if not piece.users & ~done)
-        return State(done, ready, at_once - freed, max(state.peak, at_once + self.scratch[node]), (state, node))
+        ready = sum(1 << other for other in self.behind[node] if not self.before[other] & ~done)
+        known[key] = freed, ready
+        return freed, ready
 
 
 @dataclass(frozen=True)
@@ -172,17 +187,23 @@ def _settle(problem: Problem, state: State, floor: int) -> State:
 def _chain(problem: Problem, start: State, node: int, within: int) -> State | None:
     """The state after `node` and the nodes that it alone makes ready, up to the first that leaves no more alive than
     before; None where there is none."""
-    state = start
+    done, live, chain = start.done, start.live, []
     while True:
-        after = problem.step(state, node)
-        if after.peak > within:
+        at_once = live + problem.made[node]
+        if at_once + problem.scratch[node] > within:
             return None
-        if after.live <= start.live:
-            return after
-        freed = after.ready & ~state.ready
-        if freed == 0 or freed & (freed - 1):
+        freed, ready = problem.effect(node, done)
+        done, live = done | 1 << node, at_once - freed
+        chain.append(node)
+        if live <= start.live:
+            break
+        if ready == 0 or ready & (ready - 1):
             return None
-        state, node = after, freed.bit_length() - 1
+        node = ready.bit_length() - 1
+    state = start
+    for node in chain:
+        state = problem.step(state, node)
+    return state
 
 
 def _descendants(problem: Problem) -> list[int]:

@@ -45,9 +45,7 @@ def exported(module: torch.nn.Module, example: Any, name: str, batch: int | None
     """
     x = one_input(example, name)
     module, notes = _readable(module, name)
-    if module.training:
-        notes = (*notes, f"{name} was in training mode; it is taken in evaluation mode: no dropout, and the statistics "
-                 "that its batch norms have",)  # fmt: skip
+    notes = (*notes, *_notes(module, name))
     with in_evaluation(module), torch.no_grad(), quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's words about itself
         many = torch.cat([x] * -(-2 // len(x)))[:2] if len(x) else x
@@ -87,6 +85,33 @@ def _readable(module: torch.nn.Module, name: str) -> tuple[torch.nn.Module, tupl
         return module, ()
     kind = " and ".join(sorted(str(each).removeprefix("torch.") for each in kinds))
     return deepcopy(module).float(), (f"{name} is of {kind}; its network computes in float32",)
+
+
+def _notes(module: torch.nn.Module, name: str) -> Iterator[str]:
+    """What evaluation mode makes of this module, where its user may not expect it."""
+    if any(part.training and _minds_training(part) for part in module.modules()):
+        yield (f"{name} was in training mode; it is taken in evaluation mode: no dropout, and the statistics that its "
+               "batch norms have")  # fmt: skip
+    unused = [label or type(part).__name__ for label, part in module.named_modules() if _is_unused_norm(part)]
+    if unused:
+        more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
+        yield (f"{name} has batch norms that saw no data, {', '.join(unused[:3])}{more}: they normalize nothing, and "
+               "no training here changes that; first call the module, in training mode, on some samples")  # fmt: skip
+
+
+def _minds_training(part: torch.nn.Module) -> bool:
+    """Whether it computes otherwise in training mode, as far as its code tells."""
+    code = getattr(type(part).forward, "__code__", None)
+    return (
+        code is not None and "training" in code.co_names and 0 not in (vars(part).get("p"), vars(part).get("dropout"))
+    )
+
+
+def _is_unused_norm(part: torch.nn.Module) -> bool:
+    seen = getattr(part, "num_batches_tracked", None)
+    if not isinstance(seen, torch.Tensor) or int(seen) or part.running_mean is None or part.running_var is None:
+        return False
+    return not part.running_mean.any() and bool((part.running_var == 1).all())
 
 
 def of_program(program: ExportedProgram, name: str) -> Exported:
