@@ -107,7 +107,7 @@ def _minds_training(part: torch.nn.Module) -> bool:
     )
 
 
-def _is_unused_norm(part: torch.nn.Module) -> bool:
+def _is_unused_norm(part: Any) -> bool:
     seen = getattr(part, "num_batches_tracked", None)
     if not isinstance(seen, torch.Tensor) or int(seen) or part.running_mean is None or part.running_var is None:
         return False
