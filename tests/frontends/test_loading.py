@@ -183,7 +183,10 @@ def test_classes_are_for_networks_that_leave_them_open():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("foo.pb", r"foo\.pb: no network is read from \.pb files\n  help: .* ending in \.json, \.tflite, \.onnx"),
+        (
+            "foo.pb",
+            r"foo\.pb: no network is read from \.pb files\n  help: .* ending in \.json, \.onnx, \.pt2, \.tflite",
+        ),
         ("none.onnx", r"none\.onnx is missing\n  help: name an \.onnx file, or a network of"),
         ("some/model.h5", r"no network is read from \.h5 files"),
         ("mbv2-w0.36", "no network is called 'mbv2-w0.36'"),

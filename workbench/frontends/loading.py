@@ -63,11 +63,10 @@ def _onnx(path: str | Path, batch: int) -> Model:
 LOADERS: dict[str, Callable[..., Model]] = {
     ".json": mcu_json.load,
     ".onnx": _onnx,
-    ".pt": _weights_alone,
     ".pt2": _pt2,
-    ".pth": _weights_alone,
     ".tflite": _tflite,
 }  # called with path and batch
+REFUSED: dict[str, Callable[..., Model]] = dict.fromkeys((".pt", ".pth"), _weights_alone)
 INT8 = "-int8"  # behind the name of a float network
 CALIBRATION = 256  # samples that are enough to see the range of every value
 
@@ -142,7 +141,7 @@ def _whole(value, least: int) -> bool:
 
 
 def _reader(name: str | Path) -> Callable[..., Model] | None:
-    return LOADERS.get(Path(name).suffix.lower())
+    return (LOADERS | REFUSED).get(Path(name).suffix.lower())
 
 
 def _of_python(name: str, batch: int, seed: int, classes: int | None) -> Model:
