@@ -206,7 +206,7 @@ def total(call: Call, x, axes=None, keep=False, *, dtype=None):
 def vector_norm(call: Call, x, order=2, axes=None, keep=False, *, dtype=None):
     if order != 2:
         raise ModelError(f"the norm of order {order} is not supported", "that of order 2 is")
-    return call.emit.op("nn.sqrt", total(call, call.emit.of_two("multiply", x, x, call.label), axes, keep),
+    return call.emit.op("sqrt", total(call, call.emit.of_two("multiply", x, x, call.label), axes, keep),
                         label=call.label)  # fmt: skip
 
 
