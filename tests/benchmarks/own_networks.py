@@ -103,7 +103,7 @@ def folded(module):
                 setattr(part, before, fuse_conv_bn_eval(getattr(part, before), child))
                 setattr(part, name, nn.Identity())
             before = name
-    return module
+    return module.requires_grad_()  # the biases that norms became, too
 
 
 def trained_by_torch(module, steps, samples, policy):

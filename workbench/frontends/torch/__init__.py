@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch.fx import Node
 
+from workbench.data import taken
 from workbench.errors import GraphError, ModelError, ShapeError, WorkbenchError
 from workbench.frontends import given
 from workbench.frontends.emitter import Emitter, Weight, for_any_batch
@@ -53,12 +54,14 @@ def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None
     """The network that a module is, in evaluation mode.
 
     `example`: a tensor or array (batch, …) like its input; its numbers do not matter. `batch`: how many samples at once
-    (None: one). `fold`: batch norms go into the layers before them; otherwise their scale and shift are trained.
+    (None: one). `fold`: batch norms go into the layers before them, which saves memory and instructions; but then a
+    step moves them otherwise than PyTorch's at the same rate. Else their scale and shift are trained, as PyTorch does.
     `data`: what it trains on, as layers.Network.model takes it. Raises Unsupported, which names every obstacle.
     """
     if not isinstance(module, torch.nn.Module):
         raise ModelError(f"from_torch takes a torch.nn.Module; got {type(module).__name__}")
     module = getattr(module, "_orig_mod", module)  # of torch.compile
+    data = None if data is None else taken(data)
     name = given.network_name(type(module).__name__ if name is None else name)
     found = exported(module, example, name, batch)
     state = module.state_dict()
@@ -124,8 +127,11 @@ def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path
     own = found.program.state_dict
     trained = [each for each in graph.parameters if each in own and own[each].requires_grad]
     policies = {AS_GIVEN: as_given(trained)} if trained else {}
+    frozen = [each for each in graph.parameters if each in own and not own[each].requires_grad]
+    kept_so = (f"{name} has {len(frozen)} parameters that require no gradient, {frozen[0]} for one; only the policy "
+               "as-given leaves them as they are",) if trained and frozen else ()  # fmt: skip
     return Model(name, graph, weights, data, about, policies=policies, inference=inference,
-                 notes=(*found.notes, *reading.notes, *origin.notes), origin=origin)  # fmt: skip
+                 notes=(*found.notes, *reading.notes, *kept_so, *origin.notes), origin=origin)  # fmt: skip
 
 
 def _any_batch(reading: "_Reading", output: Value, found: Exported, name: str, fold: bool) -> Graph:
