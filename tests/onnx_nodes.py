@@ -18,11 +18,12 @@ from workbench.boards import Board
 from workbench.codegen import generate
 from workbench.emulate.machine import Machine
 from workbench.errors import WorkbenchError
-from workbench.frontends.emitter import Operand, Weight
+from workbench.frontends.emitter import Operand
 from workbench.frontends.onnx import file
 from workbench.frontends.onnx.constants import FOLDED
 from workbench.frontends.onnx.network import Reading
 from workbench.frontends.onnx.operators import OPERATORS
+from workbench.frontends.weight import Weight
 from workbench.ir.build import Value
 from workbench.ir.graph import Graph
 from workbench.ir.interpret import interpret

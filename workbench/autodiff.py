@@ -355,13 +355,13 @@ def parameter_roles(graph: Graph) -> dict[str, str]:
 def role_of(told: str, name: str, kind: TensorType) -> str:
     """The role of a parameter whose reader's `Op.parameters` says `told` of it ("": nothing).
 
-    A factor is a weight; a term is a bias where it is called so, or is one number a channel and not called weight. Any
-    other is a weight: a position's embedding, say. What a frontend calls NAME.constant stays as it is.
+    What a frontend calls NAME.constant stays as it is. A factor is a weight; a term is a bias where it is called so, or
+    is one number a channel and not called weight. Any other is a weight: a position's embedding, say.
     """
-    if told not in ("factor", "term", ""):
-        return told
     if name.endswith(CONSTANT):
         return "constant"
+    if told not in ("factor", "term", ""):
+        return told
     if told == "factor" or name.endswith(".weight"):
         return "weight"
     one_a_channel = told == "term" and sum(size > 1 for size in kind.shape) <= 1

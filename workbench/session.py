@@ -75,9 +75,8 @@ class Result(Run):
         """The trained weights as what the network came from has them, under its own names.
 
         Of a PyTorch module: torch tensors, every entry of its state dict, so that `module.load_state_dict` takes them.
-        A batch norm that was folded comes back as an equivalent one: what its layer's bias learned is in the layer's
-        bias, or, where it has none, in the norm's, or, where that has none either, in its mean. Of an .onnx or .tflite
-        file: arrays, the tensors that parameters were made of. Raises ModelError for a network of another origin.
+        Of an .onnx or .tflite file: arrays, the tensors that parameters were made of. Raises ModelError for a network
+        of another origin.
         """
         return saving.state_dict_of(self._origin(), self.weights)
 

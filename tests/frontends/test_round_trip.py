@@ -10,10 +10,10 @@ from workbench import session
 from workbench.cli import main
 from workbench.errors import ModelError
 from workbench.frontends import onnx_places, saving
-from workbench.frontends.emitter import TRANSPOSED
 from workbench.frontends.layers import Network
 from workbench.frontends.origin import ONNX, Origin, Stored
 from workbench.frontends.tflite.file import read
+from workbench.frontends.weight import TRANSPOSED
 
 
 def close(a, b, within=1e-5):

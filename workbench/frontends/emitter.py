@@ -12,95 +12,18 @@ weight under its own name, a constant as LABEL.constant, which no policy updates
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod, sqrt
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.fold import fold_batch_norm
+from workbench.frontends.weight import RESHAPED, Step, Weight, inverse, undone
 from workbench.ir import op as ops
 from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph
 from workbench.ir.types import Ints
-
-RESHAPED, TRANSPOSED = "reshape", "transpose"
-Step = tuple[str, Ints]
-
-
-@dataclass(frozen=True)
-class Weight:
-    """A tensor of the file as its operators see it: `array`, to which the `steps` lead from the stored one.
-
-    A step is a reshape, with the shape before it, or a transpose, with its axes: each can be undone.
-    """
-
-    name: str
-    array: np.ndarray
-    steps: tuple[tuple[str, Ints], ...] = ()
-
-    @property
-    def shape(self) -> Ints:
-        return self.array.shape
-
-    def reshaped(self, shape: Ints) -> "Weight":
-        if tuple(shape) == self.shape:
-            return self
-        return Weight(self.name, self.array.reshape(shape), (*self.steps, (RESHAPED, self.shape)))
-
-    def transposed(self, axes: Ints) -> "Weight":
-        if tuple(axes) == tuple(range(len(axes))):
-            return self
-        return Weight(self.name, self.array.transpose(axes), (*self.steps, (TRANSPOSED, tuple(axes))))
-
-
-def undone(array: np.ndarray, steps: Sequence[tuple[str, Ints]]) -> np.ndarray:
-    """The stored tensor of which these steps made `array`."""
-    for step, numbers in reversed(steps):
-        array = array.reshape(numbers) if step == RESHAPED else array.transpose(np.argsort(numbers))
-    return np.ascontiguousarray(array)
-
-
-def done(array: np.ndarray, steps: Sequence[Step], shape: Ints) -> np.ndarray:
-    """What these steps, which end in `shape`, make of the stored `array`."""
-    shapes = []  # that each step leads to, the last one first
-    for step, numbers in reversed(steps):
-        shapes.append(shape)
-        shape = numbers if step == RESHAPED else tuple(shape[axis] for axis in np.argsort(numbers))
-    for (step, numbers), to in zip(steps, reversed(shapes), strict=True):
-        array = array.reshape(to) if step == RESHAPED else array.transpose(numbers)
-    return np.ascontiguousarray(array)
-
-
-@dataclass(frozen=True)
-class Folded:
-    """A batch norm that went into the layer before it: weight and bias as stored, and what each channel was scaled by.
-
-    The bias of the graph stands for `bias`, one of the layer's own, or, where that has none, for the norm's shift;
-    where that is missing too, for its mean, `mean`.
-    """
-
-    weight: str
-    bias: str
-    scale: np.ndarray
-    shift: np.ndarray  # what the bias of the graph had added to it, behind the scale
-    own_bias: bool
-    mean: str = ""
-
-    def unfolded(self, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weight and bias as the file has them, of those that were trained."""
-        scale = self.scale.reshape(-1, *[1] * (weight.ndim - 1))
-        plain = bias - self.shift
-        plain = bias / -self.scale if self.mean else plain / self.scale if self.own_bias else plain
-        return (weight / scale).astype(np.float32), plain.astype(np.float32)
-
-    def again(self, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What `unfolded` undoes."""
-        scale = self.scale.reshape(-1, *[1] * (weight.ndim - 1))
-        folded = bias * -self.scale if self.mean else (bias * self.scale if self.own_bias else bias) + self.shift
-        return (weight * scale).astype(np.float32), folded.astype(np.float32)
-
 
 Operand = Value | Weight | np.ndarray | float
 Pads = Sequence[tuple[int, int]]  # before and behind, an axis
@@ -108,15 +31,13 @@ Pads = Sequence[tuple[int, int]]  # before and behind, an axis
 
 class Emitter:
     """Grows a graph. `weights`: parameter -> its values; `steps`: parameter of the file -> how its values were made of
-    what the file stores; `folded`: the batch norms, by the weight that they went into.
+    what the file stores.
     """
 
     def __init__(self) -> None:
         self.build = Builder()
         self.weights: dict[str, np.ndarray] = {}
-        self.steps: dict[str, tuple[tuple[str, Ints], ...]] = {}
-        self.folded: dict[str, Folded] = {}
-        self._layers: dict[str, tuple[Weight, Weight | None]] = {}  # result of a layer -> its weight and bias
+        self.steps: dict[str, tuple[Step, ...]] = {}
 
     def value(self, x: Operand, label: str) -> Value:
         """The operand as a value of the graph."""
@@ -125,14 +46,14 @@ class Emitter:
         if not isinstance(x, Weight):
             return self._constant(np.asarray(x, np.float32), label)
         if x.name not in self.weights:
-            self.weights[x.name] = np.ascontiguousarray(x.array, np.float32)
+            self.weights[x.name] = np.asarray(x.array, np.float32, order="C")
             self.steps[x.name] = x.steps
             return self.build.parameter(x.name, x.shape)
         steps, stored = self.steps[x.name], self.build.value(x.name)
         if steps == x.steps:
             return stored
         for step, numbers in reversed(steps):  # read in two ways: one weight all the same
-            stored = self._step(stored, step, numbers if step == RESHAPED else _inverse(numbers), label)
+            stored = self._step(stored, step, numbers if step == RESHAPED else inverse(numbers), label)
         for at, (step, numbers) in enumerate(x.steps):
             after = undone(x.array, x.steps[at + 1 :]).shape
             stored = self._step(stored, step, after if step == RESHAPED else numbers, label)
@@ -150,7 +71,7 @@ class Emitter:
                 return self.build.value(name)
             count += 1
             name = f"{label}.{count}.constant"
-        self.weights[name] = np.ascontiguousarray(array)
+        self.weights[name] = np.asarray(array, order="C")
         return self.build.parameter(name, array.shape)
 
     def op(self, name: str, *operands: Operand, label: str, **attrs: Any) -> Operand:
@@ -222,13 +143,16 @@ class Emitter:
     def conv(self, x: Operand, w: Operand, b: Operand | None, *, strides: Ints, pads: Pads, dilation: Ints,
              groups: int, label: str) -> Operand:  # fmt: skip
         """Over one axis or two: (N, C, L) or (N, C, H, W)."""
+        line = len(shape_of(x)) == 3
         x, w, strides, pads, dilation = self._images(x, w, strides, pads, dilation, label)
         top_left, bottom_right = zip(*pads, strict=True)
         y = self.build.conv2d(
             self.value(x, label), self.value(w, label), channels=shape_of(w)[0], kernel_size=shape_of(w)[2:],
             strides=strides, padding=(*top_left, *bottom_right), dilation=dilation, groups=groups, label=label,
         )  # fmt: skip
-        return self._biased(y, w, b, label)
+        if b is not None:
+            y = self.build.bias_add(y, self.value(b, label), label=f"{label}.bias")
+        return self._lined(y, line, label)
 
     def conv_transpose(self, x: Operand, w: Operand, b: Operand | None, *, strides: Ints, pads: Pads, dilation: Ints,
                        output_padding: Ints, groups: int, label: str) -> Operand:  # fmt: skip
@@ -247,8 +171,7 @@ class Emitter:
 
     def _images(self, x: Operand, w: Operand, strides: Ints, pads: Pads, dilation: Ints, label: str):
         """A line as an image of one row."""
-        self._line = len(shape_of(x)) == 3
-        if not self._line:
+        if len(shape_of(x)) != 3:
             return x, w, tuple(strides), pads, tuple(dilation)
         (n, c, length), (o, i, k) = shape_of(x), shape_of(w)
         x, w = self.reshape(x, (n, c, 1, length), label), self.reshape(w, (o, i, 1, k), label)
@@ -257,14 +180,6 @@ class Emitter:
     def _lined(self, y: Value, line: bool, label: str) -> Value:
         return self.build.reshape(y, newshape=(*y.shape[:2], y.shape[3]), label=label) if line else y
 
-    def _biased(self, y: Value, w: Operand, b: Operand | None, label: str) -> Operand:
-        if b is not None:
-            y = self.build.bias_add(y, self.value(b, label), label=f"{label}.bias")
-        y = self._lined(y, self._line, label)
-        if isinstance(w, Weight) and (b is None or isinstance(b, Weight)):
-            self._layers[y.name] = w, b
-        return y
-
     def linear(self, x: Operand, w: Operand, b: Operand | None, label: str) -> Operand:
         """x · wᵀ + b of the last axis; `w`: (outputs, inputs)."""
         shape = shape_of(x)
@@ -272,8 +187,6 @@ class Emitter:
         y = self.build.dense(flat, self.value(w, label), label=label)
         if b is not None:
             y = self.build.bias_add(y, self.value(b, label), label=f"{label}.bias")
-        if isinstance(w, Weight) and (b is None or isinstance(b, Weight)) and len(shape) == 2:
-            self._layers[y.name] = w, b
         return self.reshape(y, (*shape[:-1], y.shape[1]), label)
 
     def matmul(self, a: Operand, b: Operand, label: str) -> Operand:
@@ -322,53 +235,24 @@ class Emitter:
     # Norms
 
     def batch_norm(self, x: Operand, gamma: Operand | None, beta: Operand | None, mean, var, epsilon: float,
-                   label: str, fold: bool) -> Operand:  # fmt: skip
-        """With the statistics of the file. `fold`: into the layer that made x, which nothing else reads."""
-        scale = _array(gamma, len(mean), 1) / np.sqrt(np.asarray(var, np.float64) + epsilon)
-        if fold and isinstance(x, Value) and x.name in self._layers and (scale != 0).all():
-            w, b = self._layers[x.name]
-            folded = None if self._shared(w, b) else self._into(x, w, b, gamma, beta, mean, var, epsilon, scale, label)
-            if folded is not None:
-                return folded
-        along = (1, -1, *[1] * (len(shape_of(x)) - 2))
-        x = self.of_two("subtract", x, np.reshape(mean, along), f"{label}.mean")
-        x = self.of_two(
-            "multiply", x, (1 / np.sqrt(np.asarray(var, np.float64) + epsilon)).reshape(along), f"{label}.var"
-        )
-        return self._scaled(x, gamma, beta, along, label)
+                   label: str) -> Operand:  # fmt: skip
+        """(x − mean) / √(var + ε) · gamma + beta, a channel each, with the statistics of the file.
 
-    def _shared(self, w: Weight, b: Weight | None) -> bool:
-        """Whether another layer reads them too."""
-        return any((w is not other and w.name == other.name) or (b and c and b is not c and b.name == c.name)
-                   for other, c in self._layers.values())  # fmt: skip
-
-    def _into(
-        self, x: Value, w: Weight, b: Weight | None, gamma, beta, mean, var, epsilon, scale, label
-    ) -> Value | None:
-        name = (
-            b.name
-            if b is not None
-            else beta.name
-            if isinstance(beta, Weight)
-            else f"{w.name.removesuffix('.weight')}.bias"
-        )
-        if b is None and name in self.weights:
-            return None
-        bias = None if b is None else self.weights[b.name]
-        size = len(mean)
-        weight, folded = fold_batch_norm(self.weights[w.name], bias, _array(gamma, size, 1), _array(beta, size, 0),
-                                         mean, var, epsilon)  # fmt: skip
-        shift = _array(beta, size, 0) - np.asarray(mean, np.float64) * scale
-        self.weights[w.name], self.weights[name] = weight, folded
-        self.folded[w.name] = Folded(
-            w.name, name, scale, shift if b is not None else -np.asarray(mean) * scale, b is not None
-        )
-        if b is not None:
-            return x
-        self.steps[name] = ()
-        flat = self.build.value(self.build.nodes[-1].operands[0]) if x.rank == 3 else x
-        y = self.build.bias_add(flat, self.build.parameter(name, (size,)), label=f"{label}.bias")
-        return self._lined(y, x.rank == 3, label)
+        Where a policy leaves the layer before it as it is, the compiled step has it in there (see passes/fold_scales).
+        """
+        maker = self.build.producer(x) if isinstance(x, Value) and x.rank == 3 else None
+        if maker is not None and ops.get(maker.op).view and len(self.build.types[maker.operands[0]].shape) == 4:
+            image = self.build.value(maker.operands[0])  # of one row: there a layer is right before it
+            y = self.batch_norm(image, gamma, beta, mean, var, epsilon, label)
+            return self.reshape(y, shape_of(x), label)
+        along = (-1, *[1] * (len(shape_of(x)) - 2))
+        inverse_deviation = 1 / np.sqrt(np.asarray(var, np.float64) + epsilon)
+        x = self.op("bias_add", x, -np.asarray(mean), label=f"{label}.mean")
+        x = self.of_two("multiply", x, inverse_deviation.reshape(along), f"{label}.var")
+        if gamma is not None:
+            x = self.of_two("multiply", x, self.reshape(gamma, (shape_of(gamma)[0], *along[1:]), label),
+                            f"{label}.scale")  # fmt: skip
+        return x if beta is None else self.op("bias_add", x, beta, label=f"{label}.shift")
 
     def layer_norm(self, x: Operand, axes: int, gamma: Operand | None, beta: Operand | None, epsilon: float,
                    label: str) -> Operand:  # fmt: skip
@@ -454,7 +338,7 @@ class Emitter:
         y = self.op("log_softmax" if log else "softmax", self._ranked(self.transpose(x, order, label), label),
                     label=label)  # fmt: skip
         y = self.reshape(y, [shape_of(x)[at] for at in order], label)
-        return self.transpose(y, _inverse(order), label)
+        return self.transpose(y, inverse(order), label)
 
     def _ranked(self, x: Operand, label: str) -> Operand:
         return x if len(shape_of(x)) > 1 else self.reshape(x, (1, *shape_of(x)), label)
@@ -471,19 +355,16 @@ class Emitter:
         return self.matmul(self.softmax(scores, -1, f"{label}.softmax"), v, f"{label}.values")
 
 
-def for_any_batch(graph: Graph, twice: Graph, repeats: bool = False) -> Graph:
+def for_any_batch(graph: Graph, twice: Graph) -> Graph:
     """The graph with −1 for each size in a reshape that grows with the batch; `twice`: the same for twice as many.
 
-    As it is where more than that differs: its sizes then refuse another batch. `repeats`: constants may, as states that
-    a recurrent layer begins with; whether one sample's do for all, the caller has to try.
+    As it is where more than that differs: its sizes then refuse another batch.
     """
     if [node.op for node in graph.nodes] != [node.op for node in twice.nodes]:
         return graph
     pairs = list(zip(graph.nodes, twice.nodes, strict=True))
     alike = all({**node.attrs, "newshape": ()} == {**other.attrs, "newshape": ()} for node, other in pairs)
-    constants = [name for name in graph.parameters if repeats and name.endswith(".constant")]
-    fixed = [name for name in graph.parameters if name not in constants]
-    if not alike or any(graph.types[name] != twice.types.get(name) for name in fixed):
+    if not alike or any(graph.types[name] != twice.types.get(name) for name in graph.parameters):
         return graph
     nodes = []
     for node, other in pairs:
@@ -498,16 +379,6 @@ def for_any_batch(graph: Graph, twice: Graph, repeats: bool = False) -> Graph:
 
 def shape_of(x: Operand) -> Ints:
     return tuple(x.shape) if isinstance(x, Value | Weight) else np.shape(x)
-
-
-def _inverse(axes: Sequence[int]) -> Ints:
-    return tuple(int(axis) for axis in np.argsort(axes))
-
-
-def _array(x: Operand | None, size: int, otherwise: float) -> np.ndarray:
-    """The values of a norm's scale or shift, in float64."""
-    values = np.full(size, float(otherwise)) if x is None else x.array if isinstance(x, Weight) else x
-    return np.asarray(values, np.float64).reshape(-1)
 
 
 def _filled(shape: Ints, x: Operand) -> Ints:

@@ -2,7 +2,6 @@
 
     stored in the file or module           parameter                                        going back
     (O, H, W, I), (inputs, outputs), …     transposed, reshaped: steps                      undone
-    weight, bias, and a batch norm         weight and bias, folded                          unfolded, see Folded
     int8 filters of an extreme scale       a power of two moved from w and b to the scale   with the scale, see Moved
     one tensor under several names         one parameter                                    under each name
 
@@ -19,7 +18,8 @@ import numpy as np
 
 from workbench import files
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Emitter, Folded, Step, done, undone
+from workbench.frontends.emitter import Emitter
+from workbench.frontends.weight import Step, done, undone
 from workbench.ir.types import Ints
 
 TORCH, ONNX, TFLITE = "torch", "onnx", "tflite"
@@ -79,7 +79,6 @@ class Origin:
     name: str
     stored: Mapping[str, Stored]
     made: Mapping[str, np.ndarray]
-    folded: tuple[Folded, ...] = ()
     moved: tuple[Moved, ...] = ()
     path: Path | None = None
     digest: str = ""
@@ -131,8 +130,6 @@ class Origin:
             touched = np.any([where[name].reshape(len(group.channels), -1).any(1) for name in group.parameters], axis=0)
             for name in group.parameters:
                 where[name] |= (touched & group.channels).reshape(-1, *[1] * (where[name].ndim - 1))
-        for each in self.folded:
-            values[each.weight], values[each.bias] = each.unfolded(values[each.weight], values[each.bias])
         result: dict[str, np.ndarray] = {}
         for name in (name for name in where if where[name].any()):
             steps = self.stored[name].steps
@@ -147,21 +144,8 @@ class Origin:
         homes = {name: home for name, home in self.stored.items() if name in self.made}
         new, old = ({name: _as_made(each[home.names[0]], home, self.made[name])
                      for name, home in homes.items()} for each in (tensors, stored))  # fmt: skip
-        plain = dict(new)
-        for each in self.folded:
-            new[each.weight], new[each.bias] = each.again(plain[each.weight], plain[each.bias])
-        other = {name: np.where(_differs(plain[name], old[name]), new[name], self.made[name]) for name in homes}
+        other = {name: np.where(_differs(new[name], old[name]), new[name], self.made[name]) for name in homes}
         return {name: other.get(name, was).astype(was.dtype) for name, was in self.made.items()}
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user of the returned tensors should know."""
-        if not self.folded:
-            return ()
-        takers = [self.stored[each.bias].names[0] for each in self.folded if each.bias in self.stored]
-        more = f" and {len(takers) - 3} more" if len(takers) > 3 else ""
-        back = f"equivalent ones come back, and what a bias learns is in {', '.join(takers[:3])}{more}"
-        return (f"{self.name}: batch norms train as part of the layers before them; {back}",)
 
 
 def of_emitter(
@@ -177,11 +161,8 @@ def of_emitter(
     `aliases`: all names of a tensor, its own among them, by one of these; no entry: it has one. `where`: the rest of
     Origin.
     """
-    folded = tuple(each for each in emit.folded.values() if each.weight in weights)
-    takers = {each.bias: each.mean for each in folded if each.mean}
-    names = {name: takers.get(name, name) for name in emit.steps if name in weights}
-    stored = {name: Stored(aliases.get(own, (own,)), emit.steps[name]) for name, own in names.items()}
-    return Origin(kind, name, stored, weights, folded, **where)
+    stored = {own: Stored(aliases.get(own, (own,)), steps) for own, steps in emit.steps.items() if own in weights}
+    return Origin(kind, name, stored, weights, **where)
 
 
 def read_whole(path: Path) -> bytes:

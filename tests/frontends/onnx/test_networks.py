@@ -13,9 +13,9 @@ from workbench.autodiff import training_step
 from workbench.errors import ModelError
 from workbench.frontends import load
 from workbench.frontends import onnx as frontend
-from workbench.frontends.emitter import undone
 from workbench.frontends.onnx.file import read
 from workbench.frontends.onnx.network import Reading
+from workbench.frontends.weight import undone
 from workbench.ir.interpret import interpret
 
 

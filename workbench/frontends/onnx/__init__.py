@@ -2,7 +2,7 @@
 
 file                                network
 initializers, by name               the same names, with _ for what a name cannot have
-BatchNormalization behind a layer   folded into it, else a scale and a shift with frozen statistics
+BatchNormalization                  a scale and a shift, with frozen statistics
 MatMul and Add of a constant        a dense layer and its bias
 what depends on constants alone     its value
 Dropout                             nothing
@@ -31,26 +31,26 @@ from workbench.plain import printable
 __all__ = ["OPERATORS", "load"]
 
 
-def load(path: str | Path, batch: int = 1, shape: Sequence[int] | None = None, fold: bool = True) -> Model:
+def load(path: str | Path, batch: int = 1, shape: Sequence[int] | None = None) -> Model:
     """The network in an .onnx file, for `batch` samples at once, called by the file's stem.
 
-    `shape`: of a sample, where the file leaves sizes open. `fold`: batch norms go into the layers before them.
+    `shape`: of a sample, where the file leaves sizes open.
     Raises ModelError for a file that cannot be read; Unsupported, which names every obstacle of it, for one that is no
     network that can be trained.
     """
     path = Path(path)
     network = read(path)
-    reading, output = _read(network, None, shape, fold)
+    reading, output = _read(network, None, shape)
     if reading.obstacles or output is None:
         raise Unsupported(path, network.file, reading.obstacles)
     if (told := reading.batch_told) != batch:
-        reading, output = _read(network, batch, shape, fold)
+        reading, output = _read(network, batch, shape)
         if reading.obstacles or output is None:
             raise ModelError(f"{network.file} is for {told} samples at once, and cannot be for {batch}: "
                              f"{next(map(str, reading.obstacles), '')}", f"--batch {told}, or a file with a first axis "
                              "of any size")  # fmt: skip
     graph, inference = reading.emit.build.graph(output), None
-    twice, of_twice = _read(network, 2 * batch, shape, fold)
+    twice, of_twice = _read(network, 2 * batch, shape)
     if of_twice is not None and not twice.obstacles:
         graph = for_any_batch(graph, twice.emit.build.graph(of_twice))
     if reading.logits:
@@ -79,8 +79,8 @@ def _hybrid(reading: Reading, graph: Graph) -> tuple[str, ...]:
             "trained and measured as the float32 numbers they stand for, four bytes each",)  # fmt: skip
 
 
-def _read(network: Network, batch: int | None, shape: Sequence[int] | None, fold: bool) -> tuple[Reading, Value | None]:
-    reading = Reading(network, batch, shape, fold).read()
+def _read(network: Network, batch: int | None, shape: Sequence[int] | None) -> tuple[Reading, Value | None]:
+    reading = Reading(network, batch, shape).read()
     return reading, _output(reading)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Operand, Weight, shape_of
+from workbench.frontends.emitter import Operand, shape_of
 from workbench.frontends.onnx.layers import added_bias
 from workbench.frontends.onnx.shared import (
     Call,
@@ -19,6 +19,7 @@ from workbench.frontends.onnx.shared import (
     scalar_of,
     whole_numbers,
 )
+from workbench.frontends.weight import Weight
 from workbench.ir.build import Value
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Operand, Weight, shape_of
+from workbench.frontends.emitter import Operand, shape_of
 from workbench.frontends.onnx.shared import (
     Call,
     Imported,
@@ -19,6 +19,7 @@ from workbench.frontends.onnx.shared import (
     pads_of,
     several,
 )
+from workbench.frontends.weight import Weight
 from workbench.ir.build import Value
 from workbench.ir.types import Ints
 
@@ -138,7 +139,7 @@ def batch_norm(call: Call, x, gamma, beta, mean, var) -> Operand:
     if not (var + epsilon > 0).all():
         raise ModelError("a variance + epsilon is not positive")
     return call.emit.batch_norm(x, call.parameter(gamma, "weight"), call.parameter(beta, "bias"), mean, var, epsilon,
-                                call.label, fold=call.folds)  # fmt: skip
+                                call.label)  # fmt: skip
 
 
 def layer_norm(call: Call, x, gamma, beta=None) -> list[Operand]:
@@ -323,7 +324,7 @@ def _mask(call: Call, mask: Operand | None, length: int, keys: int, past: int) -
 
 OPERATORS = {
     "Attention": Imported(attention, "masks of constants, causal ones, shared heads; without windows"),
-    "BatchNormalization": Imported(batch_norm, "folded into the layer before it, else with frozen statistics"),
+    "BatchNormalization": Imported(batch_norm, "with frozen statistics"),
     "Conv": Imported(conv, "of one axis or two; any stride, padding, dilation, groups"),
     "ConvTranspose": Imported(conv_transpose, "of one axis or two; any stride, padding, dilation, groups"),
     "Gemm": Imported(gemm, "either operand transposed, factors, a bias of any shape"),

@@ -6,7 +6,7 @@ from math import floor, prod
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Operand, Weight, shape_of
+from workbench.frontends.emitter import Operand, shape_of
 from workbench.frontends.onnx.shared import (
     Call,
     Imported,
@@ -19,6 +19,7 @@ from workbench.frontends.onnx.shared import (
     taken,
     whole_numbers,
 )
+from workbench.frontends.weight import Weight
 from workbench.ir import op as ops
 from workbench.ir.build import Value
 from workbench.ir.types import Ints

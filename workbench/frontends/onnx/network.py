@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from workbench.errors import GraphError, ModelError, ShapeError
-from workbench.frontends.emitter import Emitter, Operand, Weight, shape_of
+from workbench.frontends.emitter import Emitter, Operand, shape_of
 from workbench.frontends.obstacles import Obstacle
 from workbench.frontends.onnx.constants import FOLDED, computed
 from workbench.frontends.onnx.file import FLOAT, Constants, Network, Operator, Tensor, shown
@@ -31,6 +31,7 @@ from workbench.frontends.onnx.quantized import (
     stored,
 )
 from workbench.frontends.onnx.shared import Call, array_of, axis_of, scalar_of
+from workbench.frontends.weight import Weight
 from workbench.ir.build import Value
 from workbench.ir.types import Ints
 from workbench.ir.verify import NAME_LENGTH
@@ -61,11 +62,9 @@ class Reading:
     """The network as far as it is read. `batch`: the size of the input's first axis (None: as the file says, or 1);
     `shape`: of those behind it, where the file leaves them open."""
 
-    def __init__(
-        self, network: Network, batch: int | None = None, shape: Sequence[int] | None = None, fold: bool = True
-    ) -> None:
+    def __init__(self, network: Network, batch: int | None = None, shape: Sequence[int] | None = None) -> None:
         network = fused(network)
-        self.network, self.batch, self.shape, self.fold = network, batch, shape, fold
+        self.network, self.batch, self.shape = network, batch, shape
         self.emit = Emitter()
         self.batches = (1, 1)
         self.as_told = shape is None  # the shapes are those that the file tells
@@ -194,9 +193,7 @@ class Reading:
         operands = [self._operand(name) if name else None for name in op.inputs]
         constant = [each for each in operands if not isinstance(each, Value)]
         label, count = self._label(op), len(self.emit.build.nodes)
-        call = Call(
-            self.emit, label, self.network.opset, op.options, len(op.outputs), self._folds(op), self.room, self.names
-        )
+        call = Call(self.emit, label, self.network.opset, op.options, len(op.outputs), self.room, self.names)
         call.batches, call.stored, call.tensors = self.batches, self.names_of_arrays, self.tensors
         call.products, call.merged = self.products, self.merged
         call.used = [bool(name) and self.reads[name] > 0 for name in op.outputs]
@@ -372,13 +369,6 @@ class Reading:
         name = name if name and not name.isdigit() else f"{op.name.lower()}_{name}".rstrip("_")
         self.labels[name] += 1
         return name if self.labels[name] == 1 else f"{name}_{self.labels[name]}"
-
-    def _folds(self, op: Operator) -> bool:
-        """Whether it is the only reader of its first operand, and that the only one of its weights."""
-        before = self.makers.get(op.inputs[0]) if op.inputs else None
-        if not self.fold or before is None or self.reads[op.inputs[0]] != 1:
-            return False
-        return all(self.reads[name] == 1 for name in before.inputs[1:] if name)
 
     def _ends(self, op: Operator, operands: Sequence[Operand | None]) -> bool:
         """Whether it is a softmax or sigmoid that training does without: the loss is computed from the logits."""

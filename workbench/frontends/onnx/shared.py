@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Emitter, Operand, Weight, shape_of
+from workbench.frontends.emitter import Emitter, Operand, shape_of
 from workbench.frontends.model import LARGEST_TENSOR
 from workbench.frontends.onnx.file import Constants
+from workbench.frontends.weight import Weight
 from workbench.ir import op as ops
 from workbench.ir.build import Value
 from workbench.ir.types import Ints
@@ -23,7 +24,7 @@ Pads = list[tuple[int, int]]
 @dataclass
 class Call:
     """One call of an operator: where its result goes, and what it may know. `used`: of each result whether it is read;
-    `folds`: whether it may go into the layer before it; `names`: those of all parameters;
+    `names`: those of all parameters;
     `products`: the results of products with stored weights, behind which a sum may be their bias;
     `merged`: parameters that exporters made one because they begin equal, as zeros or ones;
     `batches`: how many samples the file is for, and for how many it is read; `stored`: what the file
@@ -34,7 +35,6 @@ class Call:
     opset: int
     options: dict[str, Any]
     results: int
-    folds: bool
     room: Constants
     names: set[str] = field(default_factory=set)
     used: list[bool] = field(default_factory=list)

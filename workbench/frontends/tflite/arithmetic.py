@@ -9,10 +9,10 @@ from math import prod
 from typing import Any
 
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Weight
 from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.shared import Imported, activated, int8_range, logits, require_int32
 from workbench.frontends.tflite.values import Held, Values
+from workbench.frontends.weight import Weight
 from workbench.ir.build import Value
 from workbench.quantize import emit
 from workbench.quantize.quantization import Quantization

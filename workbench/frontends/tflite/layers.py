@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Weight
 from workbench.frontends.tflite.file import Operator
 from workbench.frontends.tflite.shared import activated, int8_range, require_int32, strides_and_padding
 from workbench.frontends.tflite.values import Held, Values, nchw
+from workbench.frontends.weight import Weight
 from workbench.ir.build import Value
 from workbench.quantize import emit
 from workbench.quantize.safe_channels import SCALES, moved, safe_shifts

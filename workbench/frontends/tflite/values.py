@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import GraphError, ModelError, ShapeError
-from workbench.frontends.emitter import Weight
 from workbench.frontends.origin import Place, Stored
 from workbench.frontends.tflite.file import Network, Operator, Tensor
+from workbench.frontends.weight import Weight
 from workbench.ir.build import Builder, Value
 from workbench.quantize.quantization import Quantization
 from workbench.quantize.safe_channels import SCALES

@@ -3,7 +3,7 @@
 module                         network
 (N, C, H, W), OIHW             the same
 parameters, by name            the same names; those of one storage are one weight
-BatchNorm behind a layer       folded into it, else a scale and a shift with frozen statistics
+BatchNorm                      a scale and a shift, with frozen statistics
 Dropout                        nothing
 softmax, sigmoid at the end    left out of `graph`, which ends at the logits; in `inference` it is there
 requires_grad                  the policy as-given
@@ -23,7 +23,7 @@ from torch.fx import Node
 from workbench.data import taken
 from workbench.errors import GraphError, ModelError, ShapeError, WorkbenchError
 from workbench.frontends import given
-from workbench.frontends.emitter import Emitter, Weight, for_any_batch
+from workbench.frontends.emitter import Emitter, for_any_batch
 from workbench.frontends.model import Model
 from workbench.frontends.obstacles import Obstacle, Unsupported
 from workbench.frontends.origin import TORCH, of_emitter, read_whole
@@ -31,6 +31,7 @@ from workbench.frontends.torch import archive
 from workbench.frontends.torch.export import Exported, exported, label_of, line_of, of_program, quiet
 from workbench.frontends.torch.operators import ENDS, OPERATORS, Call
 from workbench.frontends.torch.saved import aliases_of, packed
+from workbench.frontends.weight import Weight
 from workbench.ir.build import Value
 from workbench.ir.graph import Graph
 from workbench.ir.rewrite import without_dead_code
@@ -50,13 +51,12 @@ PRODUCTS = ("matmul.default", "bmm.default", "scaled_dot_product_attention.defau
 
 
 def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None, data: Any = None,
-               batch: int | None = None, fold: bool = True) -> Model:  # fmt: skip
+               batch: int | None = None) -> Model:  # fmt: skip
     """The network that a module is, in evaluation mode.
 
     `example`: a tensor or array (batch, …) like its input; its numbers do not matter. `batch`: how many samples at once
-    (None: one). `fold`: batch norms go into the layers before them, which saves memory and instructions; but then a
-    step moves them otherwise than PyTorch's at the same rate. Else their scale and shift are trained, as PyTorch does.
-    `data`: what it trains on, as layers.Network.model takes it. Raises Unsupported, which names every obstacle.
+    (None: one). `data`: what it trains on, as layers.Network.model takes it. Raises Unsupported, which names every
+    obstacle.
     """
     if not isinstance(module, torch.nn.Module):
         raise ModelError(f"from_torch takes a torch.nn.Module; got {type(module).__name__}")
@@ -66,7 +66,7 @@ def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None
     found = exported(module, example, name, batch)
     state = module.state_dict()
     kept = {"aliases": aliases_of(state), "snapshot": packed(state), "module": module}
-    model = _network(found, name, f"a PyTorch module, {type(module).__name__}", data, fold, Path(name), kept)
+    model = _network(found, name, f"a PyTorch module, {type(module).__name__}", data, Path(name), kept)
     return _for_batch(model, found, batch or 1)
 
 
@@ -88,7 +88,7 @@ def load(path: str | Path, batch: int = 1) -> Model:
         raise ModelError(f"{path} is no exported PyTorch program: {told}", hint) from None
     kept = {"aliases": aliases_of(program.state_dict), "path": path, "digest": sha256(content).hexdigest()}
     name = printable(path.stem)
-    model = _network(found, name, f"imported from {path.name}", None, True, path, kept)
+    model = _network(found, name, f"imported from {path.name}", None, path, kept)
     return replace(_for_batch(model, found, batch), source=str(path))
 
 
@@ -109,13 +109,13 @@ def _for_batch(model: Model, found: Exported, batch: int) -> Model:
     return model.with_batch(batch)
 
 
-def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path: Path, kept: dict[str, Any]) -> Model:
-    reading = _Reading(found, name, fold, 1 if found.symbol is not None else found.batch)
+def _network(found: Exported, name: str, about: str, data: Any, path: Path, kept: dict[str, Any]) -> Model:
+    reading = _Reading(found, name, 1 if found.symbol is not None else found.batch)
     output = reading.read()
     if reading.obstacles or output is None:
         raise Unsupported(path, name, reading.obstacles)
     any_batch = found.symbol is not None
-    graph = _any_batch(reading, output, found, name, fold) if any_batch else reading.emit.build.graph(output)
+    graph = _any_batch(reading, output, found, name) if any_batch else reading.emit.build.graph(output)
     inference = None
     if reading.logits:
         logits, count = reading.logits
@@ -131,12 +131,12 @@ def _network(found: Exported, name: str, about: str, data: Any, fold: bool, path
     kept_so = (f"{name} has {len(frozen)} parameters that require no gradient, {frozen[0]} for one; only the policy "
                "as-given leaves them as they are",) if trained and frozen else ()  # fmt: skip
     return Model(name, graph, weights, data, about, policies=policies, inference=inference,
-                 notes=(*found.notes, *reading.notes, *kept_so, *origin.notes), origin=origin)  # fmt: skip
+                 notes=(*found.notes, *reading.notes, *kept_so), origin=origin)  # fmt: skip
 
 
-def _any_batch(reading: "_Reading", output: Value, found: Exported, name: str, fold: bool) -> Graph:
+def _any_batch(reading: "_Reading", output: Value, found: Exported, name: str) -> Graph:
     """The graph of a module that is for any batch. Raises ModelError where it does other things for another one."""
-    graph, twice = reading.emit.build.graph(output), _Reading(found, name, fold, 2)
+    graph, twice = reading.emit.build.graph(output), _Reading(found, name, 2)
     of_twice = twice.read()
     if of_twice is not None and not twice.obstacles:
         other = twice.emit.build.graph(of_twice)
@@ -152,8 +152,8 @@ def _any_batch(reading: "_Reading", output: Value, found: Exported, name: str, f
 class _Reading:
     """An exported program, node by node; what has no form here is an obstacle, and what comes behind is read too."""
 
-    def __init__(self, found: Exported, name: str, fold: bool, batch: int) -> None:
-        self.found, self.name, self.fold, self.batch = found, name, fold, batch
+    def __init__(self, found: Exported, name: str, batch: int) -> None:
+        self.found, self.name, self.batch = found, name, batch
         self.emit = Emitter()
         self.values: dict[Node, Any] = {}
         self.obstacles: list[Obstacle] = []
@@ -253,7 +253,7 @@ class _Reading:
         if not _reads_values((arguments, how)):
             return self._constant(node, kind, arguments, how)
         label = label_of(node)
-        call = Call(self.emit, label, self._shape(node), self.fold and _read_once(node))
+        call = Call(self.emit, label, self._shape(node))
         if kind not in OPERATORS:
             raise ModelError("is not supported", "`workbench ops --frontend torch` lists what is")
         if self._ends(node, kind, arguments):
@@ -262,10 +262,7 @@ class _Reading:
             rank = len(call.shape) if kind in PRODUCTS and _is_size(node.meta["val"].shape[0]) else 0
             together = self._together(node.args[:3], arguments[:3], label, rank)
             arguments = (*together, *arguments[3:])
-        before = set(self.emit.folded)
         result = OPERATORS[kind](call, *_plain(arguments), **_plain(how))
-        for weight in set(self.emit.folded) - before:
-            self._name_mean(weight, node)
         self._check(result, call.shape)
         return torch.from_numpy(np.array(result)) if isinstance(result, np.ndarray) else result
 
@@ -318,13 +315,6 @@ class _Reading:
         shape = [1] * len(arguments.shape)
         shape[grows[0]] = self.batch
         return emit.of_two("add", _plain(arguments), emit.reshape(self.nothing, shape, label), label)
-
-    def _name_mean(self, weight: str, norm: Node) -> None:
-        """Tell a folded norm its mean, which takes the bias where neither the layer nor the norm has one."""
-        folded, program = self.emit.folded[weight], self.found.program
-        if folded.bias not in program.state_dict:
-            mean = program.graph_signature.inputs_to_buffers[str(norm.args[3])]
-            self.emit.folded[weight] = replace(folded, mean=mean)
 
     def _obstacle(self, node: Node, kind: str, number: int, error: WorkbenchError) -> None:
         line = line_of(node)
@@ -399,14 +389,6 @@ class _Reading:
         if result.rank == 1:
             return self.emit.build.reshape(result, newshape=(*result.shape, 1), label="output")
         return result
-
-
-def _read_once(node: Node) -> bool:
-    """Whether nothing else reads what a norm reads, nor the weights of the layer before it."""
-    made = node.args[0]
-    return isinstance(made, Node) and all(
-        len(each.users) == 1 for each in (made, *made.args[1:], *node.args[1:]) if isinstance(each, Node)
-    )
 
 
 def _is_size(argument: Any) -> bool:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Emitter, Operand, Weight, shape_of
+from workbench.frontends.emitter import Emitter, Operand, shape_of
+from workbench.frontends.weight import Weight
 from workbench.ir.build import Value
 
 Convert = Callable[..., Any]
@@ -21,8 +22,8 @@ LOWEST = -1e9  # in the place of −inf in masks of attention: what its exp make
 class Call:
     """One call of an operator: where its result goes, and what of the network it may know."""
 
-    def __init__(self, emit: Emitter, label: str, shape: Any, read_once: bool) -> None:
-        self.emit, self.label, self.shape, self.read_once = emit, label, shape, read_once
+    def __init__(self, emit: Emitter, label: str, shape: Any) -> None:
+        self.emit, self.label, self.shape = emit, label, shape
 
 
 def conv(call: Call, x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
@@ -67,7 +68,7 @@ def matmul(call: Call, a, b):
 def batch_norm(call: Call, x, gamma, beta, mean, var, momentum, epsilon):
     if mean is None:
         raise ModelError("statistics of the batch itself are not supported", "track_running_stats=True keeps some")
-    y = call.emit.batch_norm(x, gamma, beta, mean, var, epsilon, call.label, fold=call.read_once)
+    y = call.emit.batch_norm(x, gamma, beta, mean, var, epsilon, call.label)
     return y, None, None
 
 
