@@ -82,7 +82,7 @@ def trained_alike(drawn: Drawn, steps: int) -> str:
         expected, saturated = expected or found, run.meta["biases_saturated"]
         if len(run.violations):
             return f"{way}: {len(run.violations)} violations: {run.violations.iloc[0].to_dict()}"
-        if memory["arena_touched"] != memory["arena_planned"]:
+        if not 0 <= memory["arena_planned"] - memory["arena_touched"] < 4:  # bytes behind an odd count of int8
             return f"{way}: touched {memory['arena_touched']} of {memory['arena_planned']} planned bytes"
         if not same_bits(expected, found):
             names = [name for name in expected if not np.array_equal(expected[name], found[name], equal_nan=True)]

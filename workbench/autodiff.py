@@ -17,6 +17,7 @@ from workbench.ir.analysis import GRADIENT_INPUT
 from workbench.ir.build import Builder, Value
 from workbench.ir.deltas import state_of
 from workbench.ir.graph import Graph, Node
+from workbench.ir.labels import CONSTANT
 from workbench.ir.types import Ints, TensorType
 from workbench.ir.verify import verify
 from workbench.objective import BCE, CLASSIFY, INPUT, LABELS, VALUES, Objective
@@ -26,7 +27,6 @@ from workbench.quantize import emit
 from workbench.quantize.bias_storage import with_deltas
 from workbench.quantize.units import units
 
-CONSTANT = ".constant"  # how the names end of what files store as constants
 SQUASHING = "sigmoid"  # the function that binary cross-entropy with logits undoes
 
 

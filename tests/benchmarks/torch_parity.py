@@ -12,18 +12,25 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the tests' own modules
 
-from random_torch import drawn, trained_alike
+from random_torch import drawn, drawn_policy, trained_alike
 
 from workbench.errors import WorkbenchError
 
+MOST_TIES, APART = 10, 1_000_000  # networks drawn for one number, and how far apart their seeds are
+
 
 def main(count: int = 200, first: int = 0, engine: str = "emulated") -> int:
-    wrong = 0
+    wrong = tied = 0
     for seed in range(first, first + count):
-        begun = time.monotonic()
-        module, shape = drawn(seed)
+        begun, module, policy, trained = time.monotonic(), None, drawn_policy(seed), None
         try:
-            trained = trained_alike(module, shape, seed, engine)
+            for attempt in range(seed, seed + MOST_TIES * APART, APART):
+                module, shape = drawn(attempt)
+                trained = trained_alike(module, shape, attempt, engine, policy)
+                if not trained.tied:
+                    break
+                tied += 1
+                print(f"{seed:5}  at a tie, drawn again: {_told(module)}", flush=True)
         except WorkbenchError as error:
             wrong += 1
             print(f"{seed:5}  refused: {error}", flush=True)
@@ -33,8 +40,8 @@ def main(count: int = 200, first: int = 0, engine: str = "emulated") -> int:
         bad = error > allowed or off > 1e-5 * max(1, abs(trained.losses[1]))
         wrong += bad
         print(f"{seed:5}  {'WRONG' if bad else 'alike'}  change {error:.1e} of {allowed:.1e}  loss {off:.1e}  "
-              f"{time.monotonic() - begun:4.1f} s  {_told(module)}", flush=True)  # fmt: skip
-    print(f"{count} networks, {wrong} wrong")
+              f"{time.monotonic() - begun:4.1f} s  {policy:10} {_told(module)}", flush=True)  # fmt: skip
+    print(f"{count} networks, {wrong} wrong, {tied} drawn again")
     return int(wrong > 0)
 
 

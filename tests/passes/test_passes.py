@@ -87,7 +87,7 @@ def test_dead_code_drops_a_whole_chain():
     assert [node.op for node in eliminate_dead_code(alone).nodes][-1] == "nn.softmax_cross_entropy"
 
 
-FIRST = ["fold-constants", "simplify", "bit-masks", "fuse-activation"]
+FIRST = ["fold-scales", "fold-constants", "simplify", "bit-masks", "fuse-activation"]
 
 
 def test_reordered_needs_less_where_gradients_pile_up():
@@ -98,7 +98,7 @@ def test_reordered_needs_less_where_gradients_pile_up():
     assert [applied.name for applied in record] == [*FIRST, "fuse-add", "dead-code"]
     assert record[0].declined == "the parameters' values are not known"
     assert record[-1].nodes[1] == len(vanilla.nodes)
-    assert record[3].nodes[1] == len(step.nodes) - 5  # three biases and two activations
+    assert record[4].nodes[1] == len(step.nodes) - 5  # three biases and two activations
 
 
 def test_an_unknown_schedule():

@@ -23,6 +23,7 @@ from workbench.frontends.weight import RESHAPED, Step, Weight, inverse, undone
 from workbench.ir import op as ops
 from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph
+from workbench.ir.labels import CONSTANT
 from workbench.ir.types import Ints
 
 Operand = Value | Weight | np.ndarray | float
@@ -65,12 +66,12 @@ class Emitter:
         return self.build.transpose(x, axes=numbers, label=label)
 
     def _constant(self, array: np.ndarray, label: str) -> Value:
-        name, count = f"{label}.constant", 1
+        name, count = f"{label}{CONSTANT}", 1
         while name in self.weights:
             if self.weights[name].shape == array.shape and np.array_equal(self.weights[name], array, equal_nan=True):
                 return self.build.value(name)
             count += 1
-            name = f"{label}.{count}.constant"
+            name = f"{label}.{count}{CONSTANT}"
         self.weights[name] = np.asarray(array, order="C")
         return self.build.parameter(name, array.shape)
 

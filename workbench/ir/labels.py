@@ -10,3 +10,4 @@ UPDATE, SUM, CLEAR, SQUARES, CLIP = "update.", "sum.", "clear.", "squares.", "cl
 OF_PARAMETER = (GRADIENT, KEPT, UPDATE, SUM, CLEAR, SQUARES, CLIP)
 AGAIN = ".again"
 LOGITS = "logits"  # the real numbers of an int8 network's output
+CONSTANT = ".constant"  # how the names of parameters end that no policy updates

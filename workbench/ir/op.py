@@ -97,6 +97,7 @@ class Op:
     tabulated                    the operand that holds its function as a table, where it has none of its own
     int8                         what it becomes where a float32 network is made int8; None: it has no int8 form
     adds                         its result is the sum of its two operands
+    affine                       the operands in each of which alone it is a scale and a shift, element by element
     onto                         the operand that its sums may begin at, the last one, where a node has it
     phase                        "update" or "backward" where the operator decides it, "" where its place does
     loss                         the loss that it computes, as an objective calls it: a scalar at which differentiation
@@ -145,6 +146,7 @@ class Op:
     tabulated: int | None = None
     int8: Int8Form | None = None
     adds: bool = False
+    affine: tuple[int, ...] = ()
     onto: int | None = None
     phase: str = ""
     loss: str = ""

@@ -45,7 +45,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="add", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples,
-    layouts="same", parameters={0: "term", 1: "term"}, adds=True, int8=Int8Form("of two", "qnn.add"),
+    layouts="same", parameters={0: "term", 1: "term"}, adds=True, affine=(0, 1), int8=Int8Form("of two", "qnn.add"),
     footprint=of_gradients,
     kernel=Kernel("broadcast_f32.h", "of_two_f32", record=Two, parameters=parameters, in_place=(0, 1), views=(0, 1),
                   gives_view=True),

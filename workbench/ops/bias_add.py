@@ -7,7 +7,7 @@ import numpy as np
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value
 from workbench.ir.kernel import Kernel, each_alone
-from workbench.ir.op import Op, Sample, register
+from workbench.ir.op import Int8Form, Op, Sample, register
 from workbench.ir.types import TensorType
 from workbench.ops._parameters import Shape, shaped
 
@@ -39,7 +39,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="nn.bias_add", infer=infer, evaluate=evaluate, grads=(grad_x, grad_b), samples=samples, parameters={1: "bias"},
-    epilogue="bias",
+    epilogue="bias", affine=(0,), int8=Int8Form("of two", "qnn.add"),
     ties=lambda x, b: ({1: "channel"}, {0: "channel"}, {1: "channel"}),
     footprint=each_alone(0),
     kernel=Kernel("bias_add_f32.h", "bias_add_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0,),

@@ -57,7 +57,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="divide", infer=infer, evaluate=evaluate, within=within, grads=(grad_a, grad_b), samples=samples,
-    ties=ties_of_both, parameters={0: "factor", 1: "factor"},
+    ties=ties_of_both, parameters={0: "factor", 1: "factor"}, affine=(0,),
     footprint=by_tiles,
     kernel=Kernel("broadcast_f32.h", "of_two_f32", record=Two, parameters=parameters, in_place=(0, 1), views=(0, 1),
                   gives_view=True),

@@ -37,7 +37,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="subtract", infer=infer, evaluate=evaluate, grads=(grad_a, grad_b), samples=samples, ties=ties_of_both,
-    parameters={0: "term", 1: "term"}, int8=Int8Form("of two", "qnn.subtract"),
+    parameters={0: "term", 1: "term"}, affine=(0, 1), int8=Int8Form("of two", "qnn.subtract"),
     footprint=by_tiles,
     kernel=Kernel("broadcast_f32.h", "of_two_f32", record=Two, parameters=parameters, in_place=(0, 1), views=(0, 1),
                   gives_view=True),

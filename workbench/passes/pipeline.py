@@ -19,6 +19,7 @@ from workbench.passes.bit_masks import save_bit_masks
 from workbench.passes.dead_code import eliminate_dead_code
 from workbench.passes.early_update import early_update
 from workbench.passes.fold_constants import fold_constants
+from workbench.passes.fold_scales import fold_scales
 from workbench.passes.fuse_activation import fuse_activation
 from workbench.passes.fuse_add import fuse_add
 from workbench.passes.fuse_update import fuse_update
@@ -40,7 +41,8 @@ class Pass:
 
     One `of_values` is called with the parameters' values as well, and gives new ones beside the graph; one that
     `looks_ahead` with what the later passes will do (later.py), as far as they are `foreseen`: they change what memory
-    values take. `keeps_nodes`: it changes nothing but whose storage results take over; `reorders`: but the order.
+    values take. One of the `forward` graph runs before that is differentiated. `keeps_nodes`: it changes nothing but
+    whose storage results take over; `reorders`: but the order.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Pass:
     schedules: tuple[str, ...]
     must_pay: bool = False
     of_values: bool = False
+    forward: bool = False
     looks_ahead: bool = False
     foreseen: bool = False
     keeps_nodes: bool = False
@@ -59,6 +62,14 @@ SHARED, REORDERED, OPTIMIZED = ("vanilla", "reordered", "optimized"), ("reordere
 PASSES = {
     made.name: made
     for made in (
+        Pass(
+            "fold-scales",
+            fold_scales,
+            "frozen scales and shifts inside the layer before them",
+            SHARED,
+            of_values=True,
+            forward=True,
+        ),
         Pass(
             "fold-constants", fold_constants, "compute what depends on frozen parameters alone", SHARED, of_values=True
         ),

@@ -17,7 +17,9 @@ from workbench.errors import ModelError
 from workbench.ir import op as ops
 from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph, Node
+from workbench.ir.scales import scales_folded, with_own_names
 from workbench.ir.verify import verify
+from workbench.ops._activation import BIAS
 from workbench.quantize import emit, filters, room
 from workbench.quantize.calibration import ranges_seen
 from workbench.quantize.quantization import Quantization
@@ -37,6 +39,7 @@ def quantized(
     `samples` (n, batch, …) calibrate it. `untrained` leaves room for what training will come to, `output` a range that
     the output must hold (see room). Raises ModelError for an operator that has no int8 form.
     """
+    graph, weights = with_own_names(*scales_folded(graph, weights))
     ranges = ranges_seen(graph, weights, samples)
     ranges = room.widened(graph, ranges, output) if untrained else ranges
     scales = {name: Quantization.of_range(*each) for name, each in ranges.items()}
@@ -153,6 +156,8 @@ class _Converter:
             x = self._value(node, index)
             return x, Quantization.of(x.type)
         values = self.float_weights[name]
+        if ops.get(node.op).epilogue == BIAS:
+            values = values.reshape(1, -1, *[1] * (self.graph.types[node.operands[0]].rank - 2))
         of_values = Quantization.of_range(float(values.min()), float(values.max()))
         return self._parameter(name, of_values.all_stored(values)), of_values
 

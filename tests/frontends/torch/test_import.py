@@ -49,7 +49,7 @@ def test_names_weights_policy_and_module_are_as_given():
     module.train()
     module[1].eval()
     before = {name: each.clone() for name, each in module.state_dict().items()}
-    model = from_torch(module, torch.zeros(1, 1, 4, 4), fold=False)
+    model = from_torch(module, torch.zeros(1, 1, 4, 4))
     assert list(model.origin.stored) == ["0.weight", "1.weight", "1.bias", "3.weight", "3.bias"]
     assert np.array_equal(model.weights["3.weight"], module[3].weight.detach().numpy())
     trained = model.policies[AS_GIVEN]
@@ -57,9 +57,6 @@ def test_names_weights_policy_and_module_are_as_given():
     assert [each.training for each in module] == [True, False, True, True] and module.training
     assert all(torch.equal(each, before[name]) for name, each in module.state_dict().items())
     assert not any("training mode" in each for each in model.notes)  # nothing in it computes otherwise then
-    folded = from_torch(module.eval(), torch.zeros(1, 1, 4, 4))
-    assert set(folded.weights) == {"0.weight", "1.bias", "3.weight", "3.bias"}
-    assert not any("training mode" in each for each in folded.notes)
 
 
 class Tied(nn.Module):
