@@ -55,21 +55,19 @@ class Result(Run):
     origin: Origin | None = field(default=None, repr=False)
 
     def predict(self, x) -> np.ndarray:
-        """Scores, float32 (n, classes) or (n, …) as the network gives them, of samples (n, …) as `data` took them.
+        """What the trained network gives, float32 (n, classes) or (n, …), of samples (n, …) as `data` took them.
 
         The samples are read and normalized as the run's own data. wb_forward computes the scores with the trained
-        weights: emulated, and natively too where emulation would take long. Of a network that ends in a softmax or
-        sigmoid the scores are the logits before it: `outputs` gives what is behind. Samples lie as those of the network
-        do: NCHW, of a .tflite file NHWC. Raises DataError for samples that do not fit, RecordError where the firmware
-        was not kept.
-        """
-        return prediction.predict_run(self, self.elf, x, files=self.files).scores
-
-    def outputs(self, x) -> np.ndarray:
-        """What the network that was imported gives, module or file: `predict`, and behind it the softmax, log-softmax
-        or sigmoid at the network's end, which the training left to the loss; computed on this machine.
+        weights: emulated, and natively too where emulation would take long. A softmax, log-softmax or sigmoid at the
+        end of an imported network, which training left to the loss, is behind them here, computed on this machine;
+        `scores` is without. Samples lie as those of the network do: NCHW, of a .tflite file NHWC. Raises DataError for
+        samples that do not fit, RecordError where the firmware was not kept.
         """
         return prediction.predict_run(self, self.elf, x, files=self.files).outputs
+
+    def scores(self, x) -> np.ndarray:
+        """What the loss is computed of: `predict` without the softmax or sigmoid at the end of an imported network."""
+        return prediction.predict_run(self, self.elf, x, files=self.files).scores
 
     def state_dict(self) -> dict[str, Any]:
         """The trained weights as what the network came from has them, under its own names.

@@ -35,13 +35,13 @@ def test_a_network_of_ours_has_no_file_to_go_back_to(tmp_path):
 def test_outputs_are_what_a_file_with_a_softmax_gives(tmp_path, dtype):
     run, x = trained_file(Net(dtype, softmax=True).path(tmp_path))
     (tmp_path / "trained.tflite").write_bytes(run.model())
-    got = run.outputs(x)
+    got = run.predict(x)
     if dtype == "float32":
         close(got, given_by(tmp_path / "trained.tflite", x, dtype))
     else:
         units = given_by(tmp_path / "trained.tflite", x, dtype, micro) / 0.05 + 3
         assert np.array_equal(got, (np.rint(units) + 128) / 256)
-    assert np.allclose(got.sum(axis=1), 1, atol=0.02) and not np.allclose(run.predict(x), got)
+    assert np.allclose(got.sum(axis=1), 1, atol=0.02) and not np.allclose(run.scores(x), got)
 
 
 CONV = {"StrideH": 1, "StrideW": 1, "FusedActivationFunction": 0}

@@ -242,18 +242,18 @@ def test_what_is_read_elsewhere_too_is_not_changed():
 @pytest.mark.parametrize(
     "end", [nn.Softmax(1), nn.LogSoftmax(1), nn.Sigmoid()], ids=["softmax", "log-softmax", "sigmoid"]
 )
-def test_outputs_are_what_a_module_with_an_end_gives(end, tmp_path):
+def test_predictions_are_what_a_module_with_an_end_gives(end, tmp_path):
     how = {"loss": "bce"} if isinstance(end, nn.Sigmoid) else {}
     module = nn.Sequential(nn.Linear(4, 1 if how else 3), end)
     run, x = trained(module, (4,), classes=2, **how)
     with torch.no_grad():
         logits = run.model()[0](torch.from_numpy(x))
-        close(run.predict(x), logits)
-        close(run.outputs(x), run.model()(torch.from_numpy(x)))
-        close(run.outputs(x[:1]), end(logits[:1]))
+        close(run.scores(x), logits)
+        close(run.predict(x), run.model()(torch.from_numpy(x)))
+        close(run.predict(x[:1]), end(logits[:1]))
     run.save(tmp_path / "run")
     again = session.load_run(tmp_path / "run")
-    assert np.array_equal(again.outputs(x), run.outputs(x))
+    assert np.array_equal(again.predict(x), run.predict(x))
     with pytest.raises(ModelError, match="is not known to come from a module or file"):
         again.state_dict()
 

@@ -15,7 +15,7 @@ from workbench.options import OPTIONS
 HELP = "scores of a trained run, or of a network, for samples: accuracy, loss, confusion matrix"
 RUN = "run.json"  # what a run's folder is known by; record.folder, which says so, loads pandas
 SHOWN = 10  # samples that are listed one by one
-NETWORKS = (".py", ".tflite", ".onnx", ".json")  # endings of files that hold a network, not a run
+NETWORKS = (".py", ".tflite", ".onnx", ".pt2", ".json")  # endings of files that hold a network, not a run
 MOST_RUNS = 20  # runs that are listed
 FORWARD = "last-1"  # the policy whose firmware predicts for a network as it is: the smallest step
 
@@ -101,19 +101,25 @@ def _by_model(args):
 
 
 def as_object(made) -> dict:
-    """Predictions as --json prints them; scores that are no numbers are null."""
-    import numpy as np
-
-    scores = made.scores.astype(object)
-    scores[~np.isfinite(made.scores)] = None
+    """Predictions as --json prints them. `outputs`: of a network that ends in a softmax or sigmoid, what is behind."""
+    ended = {} if made.ending is None else {"outputs": _numbers(made.outputs)}
     predicted = None if made.predicted is None else [_class(made, index) for index in made.predicted]
     matrix = None if made.confusion is None else made.confusion.tolist()
     return {
-        "source": made.data.name, "scores": scores.tolist(), "predicted": predicted,
+        "source": made.data.name, "scores": _numbers(made.scores), **ended, "predicted": predicted,
         "classes": list(made.data.names) or len(made.classes) or None, "accuracy": made.figures.accuracy,
         "loss_function": made.objective.loss, "held_out_loss": made.figures.loss, "confusion": matrix,
         "engine": dict(made.engine),
     }  # fmt: skip
+
+
+def _numbers(values) -> list:
+    """Nested lists; what is no number is null."""
+    import numpy as np
+
+    given = values.astype(object)
+    given[~np.isfinite(values)] = None
+    return given.tolist()
 
 
 def _class(made, index) -> str | int:
@@ -162,12 +168,13 @@ def _some_samples(made) -> list[str]:
     unusual = made.has_targets and made.objective.target == INPUT
     order = np.argsort(-np.array(made.losses, float), kind="stable") if unusual else range(len(made.scores))
     head = "the largest losses, of the most unusual samples" if unusual else "the first samples"
-    outputs = "class, score (logit)" if made.predicted is not None else "outputs"
+    said = "score (logit)" if made.ending is None else "output"
+    outputs = f"class, {said}" if made.predicted is not None else "outputs"
     lines = ["", f"{head}: sample, {'loss, ' * (made.predicted is None and made.has_targets)}{outputs}"]
     shown = {index: made.data.origins[index] if made.data.origins else str(index) for index in order[:SHOWN]}
     width = max(map(len, shown.values()))
     for index, origin in shown.items():
-        flat = made.scores[index].reshape(-1)
+        flat = made.outputs[index].reshape(-1)
         if made.predicted is not None:
             best = made.predicted[index]
             score = flat[best] if len(flat) > 1 else flat[0]
@@ -201,7 +208,7 @@ def _write(folder: Path, name: str, run, made) -> list[str]:
 
 
 def _table(made):
-    """A row a sample: its class, the predicted one, its loss, its scores."""
+    """A row a sample: its class, the predicted one, its loss, and what the network gives."""
     import pandas as pd
 
     columns = {"sample": made.data.origins or range(len(made.scores))}
@@ -211,10 +218,10 @@ def _table(made):
         columns["predicted"] = [_class(made, index) for index in made.predicted]
     if made.has_targets:
         columns["loss"] = made.losses
-    flat = made.scores.reshape(len(made.scores), -1)
+    flat = made.outputs.reshape(len(made.outputs), -1)
     numbers = made.has_targets and made.objective.target == VALUES and not made.classes
     heads = made.classes if len(made.classes) == flat.shape[1] else [str(index) for index in range(flat.shape[1])]
-    parts = {"predicted" if numbers else "score": flat}
+    parts = {"predicted" if numbers else "score" if made.ending is None else "output": flat}
     parts = {"actual": made.data.test_y.reshape(flat.shape)} | parts if numbers else parts
     tables = [pd.DataFrame(part, columns=[f"{what}_{head}" for head in heads]) for what, part in parts.items()]
     return pd.concat([pd.DataFrame(columns), *tables], axis=1)
