@@ -13,6 +13,7 @@ from workbench.passes.apply_policy import apply_policy
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardswish, nn.Hardsigmoid, nn.SiLU, nn.GELU, nn.Sigmoid, nn.Tanh)
 STEPS, RATE = 5, 0.05
 KINKS = {nn.ReLU: (0,), nn.LeakyReLU: (0,), nn.ReLU6: (0, 6), nn.Hardswish: (-3, 3), nn.Hardsigmoid: (-3, 3)}
+MOST = 1e3  # of a loss
 STILL = 1e-12  # a change of less is exact arithmetic's own rounding: of a bias whose mean a norm takes away, for one
 TIE = 1e-6  # of a kink, or of one maximum from another: nearer than that, rounding decides what a gradient is
 
@@ -126,15 +127,18 @@ def sequential(rng: np.random.Generator) -> tuple[nn.Module, tuple[int, ...]]:
 
 @dataclass
 class Trained:
-    """Both trainings: each tensor's change, and the losses, ours and PyTorch's in float64 and float32. `tied`: the
-    exact one came so near to a kink or to two equal maxima that no arithmetic has to agree with it."""
+    """Both trainings: each tensor's change, and the losses, ours and PyTorch's in float64 and float32.
+
+    `unfit`: why no arithmetic has to agree with the exact one: it came too near to a kink or to two equal maxima, or
+    its loss explodes; "": it has to.
+    """
 
     ours: dict[str, np.ndarray]
     exact: dict[str, np.ndarray]
     single: dict[str, np.ndarray]
     losses: tuple[float, float]
     before: dict[str, np.ndarray]
-    tied: bool = False
+    unfit: str = ""
 
     def worst(self) -> tuple[float, float]:
         """The largest error of a tensor's change, by its norm, and what is allowed there."""
@@ -193,7 +197,9 @@ def trained_alike(
     before = {name: tensor.double().numpy().copy() for name, tensor in module.state_dict().items()}
     exact, loss, nearest = _sgd(module, x, y, torch.float64, wanted)
     single, _, _ = _sgd(module, x, y, torch.float32, wanted)
-    return Trained(ours, exact, single, (float(result.meta["loss"][-1]), loss), before, nearest < TIE)
+    unfit = "at a tie" if nearest < TIE else "it explodes" if not loss < MOST else ""
+    last = result.meta["loss"][-1]  # None: no number
+    return Trained(ours, exact, single, (np.nan if last is None else float(last), loss), before, unfit)
 
 
 def _sgd(
