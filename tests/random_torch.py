@@ -190,6 +190,7 @@ def trained_alike(
     y = rng.permutation(3)[:batch] if batch > 1 else rng.normal(size=(1, 3)).astype(np.float32)
     model = workbench.from_torch(module, torch.zeros(1, *shape), name="net", batch=batch)
     result = workbench.run(model, policy=policy, data=(x, y, x, y), steps=STEPS, lr=RATE, lr_bias=RATE, engine=engine,
+                           board="virtual-m4",
                            evaluate=False, lr_schedule="constant", seed=seed)  # fmt: skip
     types = apply_policy(model.graph, model.policy(policy)).types
     wanted = {name for name in model.graph.parameters if types[name].needs_grad}
