@@ -1,7 +1,5 @@
 """Trained weights go back into the file that they came from: what that then gives is what the run gives."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from tflite_files import SAME, VALID, TfliteFile, desktop, micro
@@ -9,11 +7,7 @@ from tflite_files import SAME, VALID, TfliteFile, desktop, micro
 from workbench import session
 from workbench.cli import main
 from workbench.errors import ModelError
-from workbench.frontends import onnx_places, saving
-from workbench.frontends.layers import Network
-from workbench.frontends.origin import ONNX, Origin, Stored
 from workbench.frontends.tflite.file import read
-from workbench.frontends.weight import TRANSPOSED
 
 
 def close(a, b, within=1e-5):
@@ -261,85 +255,3 @@ def test_a_file_that_was_changed_meanwhile_is_refused(tmp_path):
     path.unlink()
     with pytest.raises(ModelError, match="cannot be read again: No such file"):
         run.save_weights(tmp_path / "w.tflite")
-
-
-def onnx_file(path, form="raw", **external):
-    """y = relu(conv(x)) · w + b as onnx's own tools write it; the bias is a Constant."""
-    onnx = pytest.importorskip("onnx")
-    rng, TensorProto = np.random.default_rng(0), onnx.TensorProto
-    arrays = {"conv.w": rng.normal(size=(2, 1, 3, 3)), "conv.b": rng.normal(size=2), "w": rng.normal(size=(8, 3)),
-              "unused": rng.normal(size=(4, 4))}  # fmt: skip
-    arrays = {name: each.astype(np.float32) for name, each in arrays.items()}
-    made = {
-        name: onnx.numpy_helper.from_array(each, name) if form == "raw" else
-        onnx.helper.make_tensor(name, TensorProto.FLOAT, each.shape, each.reshape(-1).tolist())
-        for name, each in arrays.items()
-    }  # fmt: skip
-    value = onnx.numpy_helper.from_array(np.array([0.5, -0.5, 1], np.float32))
-    node = onnx.helper.make_node
-    nodes = [node("Conv", ["x", "conv.w", "conv.b"], ["c"]), node("Relu", ["c"], ["r"]), node("Flatten", ["r"], ["f"]),
-             node("Constant", [], ["b"], value=value), node("Gemm", ["f", "w", "b"], ["y"])]  # fmt: skip
-    x, y = (onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-            for name, shape in (("x", [1, 1, 4, 4]), ("y", [1, 3])))  # fmt: skip
-    graph = onnx.helper.make_graph(nodes, "net", [x], [y], list(made.values()))
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
-    onnx.checker.check_model(model)
-    onnx.save(model, path, **external)
-    return arrays | {"b": np.array([0.5, -0.5, 1], np.float32)}
-
-
-def onnx_origin(path, arrays):
-    """The same network by hand, and where its parameters are from."""
-    from hashlib import sha256
-
-    net = Network("net", (1, 1, 4, 4))
-    y = net.relu(net.conv2d(net.input, "conv", 2, 3), "relu")
-    model = net.model(net.dense(net.flatten(y), "fc", 3))
-    names = {"conv.weight": "conv.w", "conv.bias": "conv.b", "fc.weight": "w", "fc.bias": "b"}
-    stored = {name: Stored((own,), ((TRANSPOSED, (1, 0)),) if own == "w" else ()) for name, own in names.items()}
-    made = {name: arrays[own].T if own == "w" else arrays[own] for name, own in names.items()}
-    made = {name: np.ascontiguousarray(each) for name, each in made.items()}
-    origin = Origin(ONNX, path.name, stored, made, path=path, digest=sha256(path.read_bytes()).hexdigest())
-    return replace(model, weights=made, origin=origin, source=str(path))
-
-
-@pytest.mark.parametrize("form", ["raw", "floats"])
-def test_an_onnx_file_with_the_trained_initializers_gives_what_the_run_gives(tmp_path, form):
-    runtime = pytest.importorskip("onnxruntime")
-    path, rng = tmp_path / "net.onnx", np.random.default_rng(1)
-    model = onnx_origin(path, arrays := onnx_file(path, form))
-    x = rng.normal(size=(12, 1, 4, 4)).astype(np.float32)
-    for policy, own in (("full", set(arrays) - {"unused"}), ("head", {"w", "b"})):
-        run = session.run(model, policy=policy, data=(x, rng.integers(0, 3, 12)), steps=5, lr=0.05, trace="off",
-                          normalize="none")  # fmt: skip
-        run.save_weights(tmp_path / "trained.onnx")
-        outputs = runtime.InferenceSession(tmp_path / "trained.onnx")
-        close(run.predict(x), np.concatenate([outputs.run(None, {"x": each[None]})[0] for each in x]))
-        before, after = (np.frombuffer(each, np.uint8) for each in (path.read_bytes(), run.model()))
-        places = onnx_places.places(path.read_bytes(), set(arrays), "net.onnx")
-        inside = np.zeros(len(before), bool)
-        for name in own:
-            inside[places[name].at : places[name].at + arrays[name].nbytes] = True
-        assert len(before) == len(after) and np.array_equal(before[~inside], after[~inside])
-        state = run.state_dict()
-        assert {name for name in state if not np.array_equal(state[name], arrays[name])} == own
-        assert saving.values_at(path.read_bytes(), places["unused"]).tolist() == arrays["unused"].tolist()
-
-
-def test_onnx_tensors_that_are_not_in_the_file_are_refused(tmp_path):
-    path = tmp_path / "net.onnx"
-    arrays = onnx_file(path, save_as_external_data=True, location="beside.bin", size_threshold=0)
-    origin = onnx_origin(path, arrays).origin
-    with pytest.raises(ModelError, match=r"net.onnx: conv.w lies in a file beside it, which is not written"):
-        saving.writer("w.onnx", "net", origin, ["conv.weight"])
-    saving.writer("w.onnx", "net", origin, [])  # of nothing that trains
-    origin = onnx_origin(path, onnx_file(path)).origin
-    saving.writer("w.onnx", "net", origin, ["conv.weight"])
-    odd = replace(origin, stored={**origin.stored, "conv.weight": Stored(("gone",))})
-    with pytest.raises(ModelError, match=r"net.onnx stores no tensor gone"):
-        saving.writer("w.onnx", "net", odd, ["conv.weight"])
-    whole = path.read_bytes()
-    last = max(each.at for each in onnx_places.places(whole, {"conv.w", "w", "b", "unused"}, "net.onnx").values())
-    for end in range(0, last, 7):  # cut anywhere, nothing but a refusal comes of it
-        with pytest.raises(ModelError):
-            onnx_places.places(whole[:end], {"conv.w", "w", "b", "unused"}, "cut.onnx")

@@ -17,7 +17,6 @@ import numpy as np
 
 from workbench import files
 from workbench.errors import ModelError
-from workbench.frontends import onnx_places
 from workbench.frontends.model import Model
 from workbench.frontends.origin import HINT, ONNX, TFLITE, TORCH, Origin, Place, Stored
 
@@ -65,7 +64,7 @@ def state_dict_of(origin: Origin, weights: Weights) -> dict:
     """Torch tensors under the module's own names; of other files arrays under theirs, those of its parameters."""
     if origin.kind != TORCH:
         content = origin.content()
-        places = _places(origin, content, origin.stored)
+        places = _places(origin, origin.stored)
         stored = {name: values_at(content, place) for name, place in places.items()}
         return stored | origin.tensors(weights, stored)
     from workbench.frontends.torch import saved
@@ -102,7 +101,7 @@ def _patcher(origin: Origin, updated: Iterable[str]) -> Callable[[Weights], byte
     """What puts trained tensors in their places among the file's bytes."""
     content = origin.content()
     scales = (name for group in origin.moved for name in group.parameters)
-    places = _places(origin, content, {*updated, *scales})
+    places = _places(origin, {*updated, *scales})
     shared = {name: home for home in origin.stored.values() if home.shared for name in home.names if name in places}
     _parted(origin, content, shared, {name: values_at(content, places[name]) for name in shared})  # can it be?
 
@@ -132,8 +131,6 @@ def _bytes(values: np.ndarray) -> bytes:
     return values.astype(values.dtype.newbyteorder("<")).tobytes()
 
 
-def _places(origin: Origin, content: bytes, parameters: Collection[str]) -> dict[str, Place]:
+def _places(origin: Origin, parameters: Collection[str]) -> dict[str, Place]:
     homes = [home for name, home in origin.stored.items() if name in parameters and not home.refused]
-    known = {name: home.place for home in homes for name in home.names if home.place}
-    unknown = {name for home in homes for name in home.names if not home.place}
-    return known | onnx_places.places(content, unknown, origin.name) if origin.kind == ONNX else known
+    return {name: home.place for home in homes for name in home.names if home.place}

@@ -12,7 +12,7 @@ from samples import forward_emulated
 
 from workbench.autodiff import training_step
 from workbench.errors import ModelError
-from workbench.frontends import load
+from workbench.frontends import load, saving
 from workbench.ir.interpret import interpret
 
 OF_X, OF_Y = (0.03, -5), (0.067, 11)
@@ -184,6 +184,17 @@ def test_int8_weights_of_a_float32_layer_are_real_numbers(tmp_path):
     assert model.weights["f.weight"].dtype == np.float32
     assert np.allclose(ours(model, x), run(path, x), rtol=1e-5)
     assert any("stores weights as int8" in note for note in model.notes)
+    with pytest.raises(ModelError, match=r"trained values of f.weight: it is stored as int8, and trains as float32"):
+        saving.writer("w.onnx", "net", model.origin, ["f.weight"])
+
+
+def test_trained_int8_weights_are_not_written_into_the_file(tmp_path):
+    file = Int8File()
+    file.pair(conv(file, file.pair("x", OF_X)), OF_Y, ["y"])
+    model = load(file.write(tmp_path / "net.onnx", {"x": (1, 3, 6, 6)}, {"y": None}))
+    for name in ("c.weight", "c.bias"):
+        with pytest.raises(ModelError, match=f"trained values of {name}: int8 layers of .onnx files are not written"):
+            saving.writer("w.onnx", "net", model.origin, [name])
 
 
 def with_a_zero_point(file, x):

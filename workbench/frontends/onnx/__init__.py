@@ -3,6 +3,7 @@
 file                                network
 initializers, by name               the same names, with _ for what a name cannot have
 BatchNormalization                  a scale and a shift, with frozen statistics
+trained weights                     the same tensors again (see origin.py)
 MatMul and Add of a constant        a dense layer and its bias
 what depends on constants alone     its value
 Dropout                             nothing
@@ -22,6 +23,7 @@ from workbench.frontends.obstacles import Obstacle, Unsupported
 from workbench.frontends.onnx.file import Network, read
 from workbench.frontends.onnx.network import Reading
 from workbench.frontends.onnx.operators import OPERATORS
+from workbench.frontends.onnx.origin import origin
 from workbench.ir.build import Value
 from workbench.ir.graph import Graph
 from workbench.ir.rewrite import without_dead_code
@@ -65,7 +67,7 @@ def load(path: str | Path, batch: int = 1, shape: Sequence[int] | None = None) -
     return Model(
         printable(path.stem), graph, weights, None, f"imported from {network.file}",
         weights_from=network.file, source=str(path), inference=inference,
-        notes=(*_hybrid(reading, graph), *reading.notes),
+        notes=(*_hybrid(reading, graph), *reading.notes), origin=origin(reading, path, weights),
     )  # fmt: skip
 
 

@@ -68,9 +68,12 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Network:
-    """The tables of one file, called `file` in messages. `known`: what the file says of values between."""
+    """The tables of one file, called `file` in messages, whose bytes are `content`. `known`: what the file says of
+    values between.
+    """
 
     file: str
+    content: bytes = field(repr=False)
     opset: int
     operators: tuple[Operator, ...]
     constants: dict[str, np.ndarray]
@@ -106,7 +109,7 @@ def network(content: bytes, file: str, folder: Path | None = None) -> Network:
         if type(error).__name__ != "DecodeError":  # protobuf's, which onnx imports
             raise
         raise ModelError(f"{file} is truncated, damaged or no ONNX file", "get or export it again") from None
-    return _Reader(file, folder, onnx).network(model)
+    return _Reader(file, content, folder, onnx).network(model)
 
 
 class Constants:
@@ -122,8 +125,8 @@ class Constants:
 
 
 class _Reader:
-    def __init__(self, file: str, folder: Path | None, onnx: Any) -> None:
-        self.file, self.folder, self.onnx = file, folder, onnx
+    def __init__(self, file: str, content: bytes, folder: Path | None, onnx: Any) -> None:
+        self.file, self.content, self.folder, self.onnx = file, content, folder, onnx
         self.constants = Constants(file)
         self.beside: dict[str, bytes] = {}
 
@@ -146,7 +149,7 @@ class _Reader:
         if len(set(made)) < len(made):
             ((twice, _),) = Counter(made).most_common(1)
             raise ModelError(f'{self.file} gives two values the name "{shown(twice)}"')
-        return Network(self.file, opset, operators, constants, inputs, outputs, known)
+        return Network(self.file, self.content, opset, operators, constants, inputs, outputs, known)
 
     def _opset(self, model: Any) -> int:
         newest = self.onnx.defs.onnx_opset_version()

@@ -80,6 +80,7 @@ class Reading:
         self.names_of_arrays: dict[int, str] = {}
         self.products: set[str] = set()
         self.merged: set[str] = set()
+        self.fixed: set[str] = set()  # weights whose numbers are in the graph beside, or in the place of, the parameter
         self.reads = Counter(name for op in network.operators for name in op.inputs if name)
         self.reads.update(each.name for each in network.outputs)
         self.readers = {name: op for op in network.operators for name in op.inputs if name}  # the last one of each
@@ -166,6 +167,7 @@ class Reading:
     # One operator
 
     def _append(self, op: Operator) -> None:
+        count = len(self.emit.build.nodes)
         try:
             results = self._results(op)
         except ERRORS as error:
@@ -182,6 +184,11 @@ class Reading:
                 self.values[name] = result
             if op.name == "Constant":
                 self.names_of_arrays[id(result)] = name
+        if op.name not in SHAPES:
+            read = {name for node in self.emit.build.nodes[count:] for name in node.operands}
+            read |= {each.name for each in results if isinstance(each, Weight)}
+            weights = {each.name for each in map(self.values.get, op.inputs) if isinstance(each, Weight)}
+            self.fixed |= weights - read
 
     def _results(self, op: Operator) -> Sequence[Operand]:
         if op.name not in OPERATORS and op.name not in FOLDED:

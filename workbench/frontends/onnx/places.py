@@ -10,8 +10,7 @@ may be fields again (https://protobuf.dev/programming-guides/encoding, onnx/onnx
 from collections.abc import Collection, Iterator
 from math import prod
 
-from workbench.errors import ModelError
-from workbench.frontends.origin import HINT, Place
+from workbench.frontends.origin import Place
 
 VARINT, WIDE, BYTES, NARROW = 0, 1, 2, 5
 DTYPES = {1: "float32", 3: "int8", 6: "int32", 10: "float16", 11: "float64"}
@@ -20,19 +19,10 @@ EXTERNAL = 1
 Span = tuple[int, int]
 
 
-def places(content: bytes, wanted: Collection[str], file: str) -> dict[str, Place]:
-    """Where the tensors of these names lie. Raises ModelError for one whose bytes are not in the file as a whole."""
-    found = {}
-    try:
-        for name, span in _tensors(content):
-            if name in wanted:
-                found[name] = _place(content, span, f"{file}: {name}")
-    except IndexError:
-        raise ModelError(f"{file} is truncated or damaged", "get or export it again") from None
-    missing = sorted(set(wanted) - set(found))
-    if missing:
-        raise ModelError(f"{file} stores no tensor {missing[0]}, which trained values could go back to", HINT)
-    return found
+def places(content: bytes, wanted: Collection[str]) -> dict[str, Place | str]:
+    """Where the tensors of these names lie, or why they cannot be written. Raises IndexError for a file cut short."""
+    found = {name: _place(content, span) for name, span in _tensors(content) if name in wanted}
+    return {name: found.get(name, "the file stores no tensor of its own for it") for name in wanted}
 
 
 def _tensors(content: bytes) -> Iterator[tuple[str, Span]]:
@@ -46,7 +36,7 @@ def _tensors(content: bytes) -> Iterator[tuple[str, Span]]:
                         yield _text(content, node, 2), span
 
 
-def _place(content: bytes, span: Span, what: str) -> Place:
+def _place(content: bytes, span: Span) -> Place | str:
     shape: list[int] = []
     kind, outside, data = 0, 0, (0, 0)
     for number, how, value, (begin, end) in _fields(content, span):
@@ -64,9 +54,9 @@ def _place(content: bytes, span: Span, what: str) -> Place:
             data = (begin, end)
     dtype = DTYPES.get(kind)
     if outside == EXTERNAL:
-        raise ModelError(f"{what} lies in a file beside it, which is not written", HINT)
+        return "it lies in a file beside this one, which is not written"
     if dtype is None or data[1] - data[0] != prod(shape) * SIZES[dtype]:
-        raise ModelError(f"{what} is stored in a form that is not written", HINT)
+        return "it is stored in a form that is not written"
     return Place(data[0], dtype, tuple(shape))
 
 
