@@ -13,7 +13,9 @@ from workbench.errors import PolicyError, meant
 from workbench.frontends.origin import Origin
 from workbench.frontends.summary import summary
 from workbench.ir import op as ops
+from workbench.ir.build import Value
 from workbench.ir.graph import Graph
+from workbench.ir.rewrite import without_dead_code
 from workbench.ir.verify import verify
 from workbench.objective import CROSS_ENTROPY, INPUT, LABELS, MSE, VALUES, Objective, objective
 from workbench.policy import AS_GIVEN, HELP, RESERVED, TERMS, UpdatePolicy, parse_policy
@@ -154,6 +156,17 @@ class Model:
         """The same network for `batch` samples at once."""
         inference = self.inference and _for_batch(self.inference, batch)
         return replace(self, graph=_for_batch(self.graph, batch), inference=inference)
+
+
+def ending_at(logits: tuple[Value, int] | None, graph: Graph) -> tuple[Graph, Graph | None]:
+    """`graph` and `inference` of a Model: the one that ends at the logits, and the whole; the whole, and None, where it
+    has no softmax or sigmoid behind them. `logits`: their value, and how many nodes it takes.
+    """
+    whole = verify(without_dead_code(graph))
+    if logits is None:
+        return whole, None
+    value, count = logits
+    return verify(without_dead_code(graph.with_nodes(graph.nodes[:count], (value.name,)))), whole
 
 
 def digest(weights: Mapping[str, np.ndarray]) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from workbench.errors import ModelError
 from workbench.frontends.emitter import for_any_batch
-from workbench.frontends.model import Model
+from workbench.frontends.model import Model, ending_at
 from workbench.frontends.obstacles import Obstacle, Unsupported
 from workbench.frontends.onnx.file import Network, read
 from workbench.frontends.onnx.network import Reading
@@ -26,8 +26,6 @@ from workbench.frontends.onnx.operators import OPERATORS
 from workbench.frontends.onnx.origin import origin
 from workbench.ir.build import Value
 from workbench.ir.graph import Graph
-from workbench.ir.rewrite import without_dead_code
-from workbench.ir.verify import verify
 from workbench.plain import printable
 
 __all__ = ["OPERATORS", "load"]
@@ -51,15 +49,11 @@ def load(path: str | Path, batch: int = 1, shape: Sequence[int] | None = None) -
             raise ModelError(f"{network.file} is for {told} samples at once, and cannot be for {batch}: "
                              f"{next(map(str, reading.obstacles), '')}", f"--batch {told}, or a file with a first axis "
                              "of any size")  # fmt: skip
-    graph, inference = reading.emit.build.graph(output), None
+    graph = reading.emit.build.graph(output)
     twice, of_twice = _read(network, 2 * batch, shape)
     if of_twice is not None and not twice.obstacles:
         graph = for_any_batch(graph, twice.emit.build.graph(of_twice))
-    if reading.logits:
-        logits, count = reading.logits
-        inference = verify(without_dead_code(graph))
-        graph = graph.with_nodes(graph.nodes[:count], (logits.name,))
-    graph = verify(without_dead_code(graph))
+    graph, inference = ending_at(reading.logits, graph)
     weights = {name: reading.emit.weights[name] for name in graph.parameters}
     for name, values in weights.items():
         if not np.isfinite(values).all():

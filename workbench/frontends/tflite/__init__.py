@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from workbench.errors import GraphError, ShapeError
-from workbench.frontends.model import Model
+from workbench.frontends.model import Model, ending_at
 from workbench.frontends.obstacles import Unsupported
 from workbench.frontends.origin import TFLITE, Moved, Origin
 from workbench.frontends.tflite.file import read
@@ -27,7 +27,6 @@ from workbench.frontends.tflite.network import converted
 from workbench.frontends.tflite.operators import OPERATORS
 from workbench.frontends.tflite.values import Values
 from workbench.ir.graph import Graph
-from workbench.ir.rewrite import without_dead_code
 from workbench.ir.verify import verify
 from workbench.plain import printable
 
@@ -49,13 +48,10 @@ def load(path: str | Path, batch: int = 1, form: str = "tflite") -> Model:
 
 
 def _network(values: Values, path: Path, graph: Graph) -> Model:
-    network, inference = values.network, None
-    if values.logits:
-        logits, count = values.logits
-        graph, inference = graph.with_nodes(graph.nodes[:count], (logits.name,)), verify(without_dead_code(graph))
-    graph = without_dead_code(graph)
+    network = values.network
+    graph, inference = ending_at(values.logits, graph)
     return Model(
-        printable(path.stem), verify(graph), values.weights, None, f"imported from {network.file}",
+        printable(path.stem), graph, values.weights, None, f"imported from {network.file}",
         weights_from=network.file, source=str(path),
         inference=inference, notes=_notes(values), origin=_origin(values, path),
     )  # fmt: skip

@@ -4,26 +4,19 @@ What export leaves whole (WHOLE) is taken as it is; everything else comes decomp
 alone never comes here: PyTorch computes it.
 """
 
-from collections.abc import Callable, Sequence
 from math import inf, prod
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import ModelError
-from workbench.frontends.emitter import Emitter, Operand, shape_of
+from workbench.frontends.emitter import shape_of
+from workbench.frontends.torch import movement
+from workbench.frontends.torch.shared import Call, Convert, require_rank, several
 from workbench.frontends.weight import Weight
 from workbench.ir.build import Value
 
-Convert = Callable[..., Any]
 LOWEST = -1e9  # in the place of −inf in masks of attention: what its exp makes of it is 0 too
-
-
-class Call:
-    """One call of an operator: where its result goes, and what of the network it may know."""
-
-    def __init__(self, emit: Emitter, label: str, shape: Any) -> None:
-        self.emit, self.label, self.shape = emit, label, shape
 
 
 def conv(call: Call, x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
@@ -181,7 +174,7 @@ def where(call: Call, mask, a, b):
         raise ModelError("a mask that depends on the input is not supported")
     mask, emit = np.asarray(mask, bool), call.emit
     if mask.all() or not mask.any():
-        return expand(call, a if mask.all() else b)
+        return movement.expand(call, a if mask.all() else b)
     constant, kept = np.zeros(()), []
     for x, at, name in ((a, mask, "chosen"), (b, ~mask, "otherwise")):
         if isinstance(x, Value | Weight):
@@ -263,102 +256,6 @@ def adaptive_max_pool(call: Call, x, size):
     return call.emit.adaptive_pool("max", x, tuple(shape[2:]), call.label), None
 
 
-def same(call: Call, x, *_, **__):
-    return x
-
-
-def copied(call: Call, x, *_, dtype=None, **__):
-    if isinstance(x, Value) and dtype is not None and "float" not in str(dtype) and "int" not in str(dtype):
-        raise ModelError(f"a conversion to {dtype} is not supported")
-    return x
-
-
-def reshape(call: Call, x, *_, **__):
-    """To the shape that the result has."""
-    return call.emit.reshape(x, call.shape, call.label)
-
-
-def permute(call: Call, x, axes):
-    rank = len(shape_of(x))
-    return call.emit.transpose(x, [axis % rank for axis in axes], call.label)
-
-
-def swapped(call: Call, x, first=0, second=1):
-    axes = list(range(len(shape_of(x))))
-    axes[first], axes[second] = axes[second], axes[first]
-    return call.emit.transpose(x, axes, call.label)
-
-
-def expand(call: Call, x, *_, **__):
-    shape = (1,) * (len(call.shape) - len(shape_of(x))) + shape_of(x)
-    return call.emit.repeated(call.emit.reshape(x, shape, call.label), tuple(call.shape), call.label)
-
-
-def repeat(call: Call, x, times):
-    x = call.emit.reshape(x, (1,) * (len(times) - len(shape_of(x))) + shape_of(x), call.label)
-    for axis, count in enumerate(times):
-        x = call.emit.joined([x] * count, axis, call.label) if count > 1 else x
-    return x
-
-
-def select(call: Call, x, axis, index):
-    axis, size = axis % len(shape_of(x)), shape_of(x)[axis]
-    begin = index % size
-    return call.emit.reshape(call.emit.part(x, axis, begin, begin + 1, call.label), call.shape, call.label)
-
-
-def part(call: Call, x, axis=0, begin=None, end=None, step=1):
-    axis, size = axis % len(shape_of(x)), shape_of(x)[axis]
-    begin, end, _ = slice(begin, end).indices(size)
-    return call.emit.part(x, axis, begin, end, call.label, step)
-
-
-def split(call: Call, x, sizes, axis=0):
-    axis, length = axis % len(shape_of(x)), shape_of(x)[axis]
-    if isinstance(sizes, int):
-        sizes = [min(sizes, length - begin) for begin in range(0, length, sizes)]
-    ends = np.cumsum(sizes)
-    return tuple(call.emit.part(x, axis, int(end - size), int(end), call.label)
-                 for size, end in zip(sizes, ends, strict=True))  # fmt: skip
-
-
-def unbind(call: Call, x, axis=0):
-    axis = axis % len(shape_of(x))
-    rest = shape_of(x)[:axis] + shape_of(x)[axis + 1 :]
-    return tuple(call.emit.reshape(each, rest, call.label) for each in split(call, x, 1, axis))
-
-
-def cat(call: Call, parts, axis=0):
-    parts = [each for each in parts if shape_of(each) != (0,)]
-    return call.emit.joined(parts, axis % len(shape_of(parts[0])), call.label)
-
-
-def flip(call: Call, x, axes):
-    for axis in (each % len(shape_of(x)) for each in axes):
-        size = shape_of(x)[axis]
-        x = call.emit.joined([call.emit.part(x, axis, at, at + 1, call.label) for at in reversed(range(size))], axis,
-                             call.label)  # fmt: skip
-    return x
-
-
-def stack(call: Call, parts, axis=0):
-    axis = axis % (len(shape_of(parts[0])) + 1)
-    wide = [call.emit.reshape(x, (*shape_of(x)[:axis], 1, *shape_of(x)[axis:]), call.label) for x in parts]
-    return call.emit.joined(wide, axis, call.label)
-
-
-def pad(call: Call, x, pads, mode="constant", value=None):
-    if mode != "constant":
-        raise ModelError(f"padding of mode {mode!r} is not supported", "constant padding is")
-    rank = len(shape_of(x))
-    pairs = [(0, 0)] * (rank - len(pads) // 2) + [(pads[at], pads[at + 1]) for at in range(len(pads) - 2, -1, -2)]
-    return call.emit.padded(x, pairs, call.label, 0.0 if value is None else float(value))
-
-
-def constant_pad(call: Call, x, pads, value=0.0):
-    return pad(call, x, pads, "constant", value)
-
-
 def softmax(log: bool) -> Convert:
     def convert(call: Call, x, axis, *_, **__):
         return call.emit.softmax(x, axis, call.label, log)
@@ -389,18 +286,6 @@ def embedding(call: Call, table, indices, padding=-1, by_frequency=False, sparse
 def upsample_nearest(call: Call, x, *_, **__):
     require_rank(x, 4)
     return call.emit.op("resize_nearest", x, size=tuple(call.shape[2:]), label=call.label)
-
-
-def several(value: int | Sequence[int], count: int) -> tuple[int, ...]:
-    values = [value] if isinstance(value, int) else list(value)
-    return tuple(int(each) for each in (values * count if len(values) == 1 else values))
-
-
-def require_rank(x: Operand, rank: int) -> None:
-    if len(shape_of(x)) != rank:
-        raise ModelError(
-            f"an input of shape {shape_of(x)} is not supported: {rank} axes are, the first of them the batch"
-        )
 
 
 WHOLE = frozenset((
@@ -467,25 +352,7 @@ OPERATORS: dict[str, Convert] = {
     **dict.fromkeys(("log_softmax.int", "_log_softmax.default"), softmax(True)),
     **dict.fromkeys(("mean.dim", "mean.default"), mean),
     **dict.fromkeys(("sum.dim_IntList", "sum.default"), total),
-    **dict.fromkeys(("view.default", "reshape.default", "_unsafe_view.default", "unsqueeze.default", "squeeze.default",
-                     "squeeze.dim", "squeeze.dims", "flatten.using_ints"), reshape),
-    **dict.fromkeys(("clone.default", "contiguous.default", "alias.default", "detach.default", "dropout.default",
-                     "lift_fresh_copy.default"), same),
-    **dict.fromkeys(("_to_copy.default", "to.dtype"), copied),
-    "permute.default": permute,
-    "transpose.int": swapped,
-    "t.default": swapped,
-    "expand.default": expand,
-    "repeat.default": repeat,
-    "select.int": select,
-    "slice.Tensor": part,
-    **dict.fromkeys(("split_with_sizes.default", "split.Tensor"), split),
-    "unbind.int": unbind,
-    "cat.default": cat,
-    "flip.default": flip,
-    "stack.default": stack,
-    "pad.default": pad,
-    "constant_pad_nd.default": constant_pad,
+    **movement.OPERATORS,
     **dict.fromkeys(("upsample_nearest2d.vec", "upsample_nearest2d.default"), upsample_nearest),
 }  # fmt: skip
 ENDS = {"softmax.int": "softmax", "_softmax.default": "softmax", "log_softmax.int": "log-softmax",
