@@ -277,6 +277,27 @@ def test_programs_of_any_batch_and_of_one(tmp_path):
         load(path, batch=4)
 
 
+def test_a_program_that_was_exported_in_training_mode_is_told_so(tmp_path):
+    norm, drop = nn.BatchNorm1d(4), nn.Dropout(0.5)
+    by_itself, active = "a batch norm by the statistics of the batch itself", "dropout that is active"
+    for parts, told in (((norm,), by_itself), ((drop,), active), ((drop, norm), f"{by_itself} and {active}"),
+                        ((nn.AlphaDropout(0.5),), active)):  # fmt: skip
+        module = nn.Sequential(nn.Linear(4, 4), *parts, nn.Linear(4, 3))
+        exported(path := tmp_path / "net.pt2", module.train())
+        with pytest.raises(ModelError, match=rf"net\.pt2 was exported in training mode: it has {told}\n") as error:
+            load(path)
+        assert "module.eval()" in error.value.hint
+        exported(path, module.eval())
+        assert load(path).graph.nodes
+
+
+def test_dropout_that_is_active_in_evaluation_mode_is_refused():
+    for active in (nn.functional.dropout, lambda x: nn.functional.scaled_dot_product_attention(
+            x[:, None], x[:, None], x[:, None], dropout_p=0.1)[:, 0]):  # fmt: skip
+        error = refused(Of(active))
+        assert "is dropout that is active, which is not supported" in str(error) and "self.training" in error.hint
+
+
 def test_files_of_weights_are_no_networks(tmp_path):
     for name in ("net.pt", "net.pth"):
         (tmp_path / name).write_bytes(pickle.dumps(Trap(tmp_path / "harm")))

@@ -17,7 +17,7 @@ from torch.fx import Node
 
 from workbench.errors import ModelError, shown
 from workbench.frontends import given
-from workbench.frontends.torch.operators import WHOLE
+from workbench.frontends.torch.operators import ACTIVE, WHOLE
 
 HINT = "torch.export.export(module.eval(), (example,)) tells more"
 
@@ -119,8 +119,12 @@ def of_program(program: ExportedProgram, name: str) -> Exported:
     if len(inputs) != 1:
         raise ModelError(f"{name} has {len(inputs)} inputs; a network has one")
     (x,) = (node for node in program.graph.nodes if node.op == "placeholder" and node.name == inputs[0])
-    symbol = _symbol(program)
-    return Exported(_decomposed(program), symbol, 1 if symbol is not None else int(x.meta["val"].shape[0]))
+    symbol, program = _symbol(program), _decomposed(program)
+    kinds = {str(node.target).removeprefix("aten.") for node in program.graph.nodes}
+    if active := dict.fromkeys(ACTIVE[kind] for kind in ACTIVE if kind in kinds):
+        raise ModelError(f"{name} was exported in training mode: it has {' and '.join(active)}",
+                         "torch.export.export(module.eval(), (example,)) is what trains here")  # fmt: skip
+    return Exported(program, symbol, 1 if symbol is not None else int(x.meta["val"].shape[0]))
 
 
 def one_input(example: Any, name: str) -> torch.Tensor:

@@ -28,12 +28,6 @@ def permute(call: Call, x, axes):
     return call.emit.transpose(x, [axis % rank for axis in axes], call.label)
 
 
-def swapped(call: Call, x, first=0, second=1):
-    axes = list(range(len(shape_of(x))))
-    axes[first], axes[second] = axes[second], axes[first]
-    return call.emit.transpose(x, axes, call.label)
-
-
 def expand(call: Call, x, *_, **__):
     shape = (1,) * (len(call.shape) - len(shape_of(x))) + shape_of(x)
     return call.emit.repeated(call.emit.reshape(x, shape, call.label), tuple(call.shape), call.label)
@@ -59,18 +53,9 @@ def part(call: Call, x, axis=0, begin=None, end=None, step=1):
 
 
 def split(call: Call, x, sizes, axis=0):
-    axis, length = axis % len(shape_of(x)), shape_of(x)[axis]
-    if isinstance(sizes, int):
-        sizes = [min(sizes, length - begin) for begin in range(0, length, sizes)]
-    ends = np.cumsum(sizes)
+    axis, ends = axis % len(shape_of(x)), np.cumsum(sizes)
     return tuple(call.emit.part(x, axis, int(end - size), int(end), call.label)
                  for size, end in zip(sizes, ends, strict=True))  # fmt: skip
-
-
-def unbind(call: Call, x, axis=0):
-    axis = axis % len(shape_of(x))
-    rest = shape_of(x)[:axis] + shape_of(x)[axis + 1 :]
-    return tuple(call.emit.reshape(each, rest, call.label) for each in split(call, x, 1, axis))
 
 
 def cat(call: Call, parts, axis=0):
@@ -86,12 +71,6 @@ def flip(call: Call, x, axes):
     return x
 
 
-def stack(call: Call, parts, axis=0):
-    axis = axis % (len(shape_of(parts[0])) + 1)
-    wide = [call.emit.reshape(x, (*shape_of(x)[:axis], 1, *shape_of(x)[axis:]), call.label) for x in parts]
-    return call.emit.joined(wide, axis, call.label)
-
-
 def pad(call: Call, x, pads, mode="constant", value=None):
     if mode != "constant":
         raise ModelError(f"padding of mode {mode!r} is not supported", "constant padding is")
@@ -105,23 +84,17 @@ def constant_pad(call: Call, x, pads, value=0.0):
 
 
 OPERATORS: dict[str, Convert] = {
-    **dict.fromkeys(("view.default", "reshape.default", "_unsafe_view.default", "unsqueeze.default", "squeeze.default",
-                     "squeeze.dim", "squeeze.dims", "flatten.using_ints"), reshape),
-    **dict.fromkeys(("clone.default", "contiguous.default", "alias.default", "detach.default", "dropout.default",
-                     "lift_fresh_copy.default"), same),
-    **dict.fromkeys(("_to_copy.default", "to.dtype"), copied),
+    **dict.fromkeys(("view.default", "unsqueeze.default", "squeeze.dims"), reshape),
+    **dict.fromkeys(("clone.default", "alias.default"), same),
+    "_to_copy.default": copied,
     "permute.default": permute,
-    "transpose.int": swapped,
-    "t.default": swapped,
     "expand.default": expand,
     "repeat.default": repeat,
     "select.int": select,
     "slice.Tensor": part,
-    **dict.fromkeys(("split_with_sizes.default", "split.Tensor"), split),
-    "unbind.int": unbind,
+    "split_with_sizes.default": split,
     "cat.default": cat,
     "flip.default": flip,
-    "stack.default": stack,
     "pad.default": pad,
     "constant_pad_nd.default": constant_pad,
 }  # fmt: skip

@@ -152,10 +152,6 @@ def of_two(name: str) -> Convert:
     return convert
 
 
-def rsub(call: Call, a, b, alpha=1):
-    return of_two("subtract")(call, b, a, alpha=alpha)
-
-
 def negative(call: Call, x):
     return call.emit.of_two("multiply", x, -1.0, call.label)
 
@@ -266,6 +262,8 @@ def softmax(log: bool) -> Convert:
 def attention(call: Call, q, k, v, mask=None, dropout=0.0, causal=False, *, scale=None, enable_gqa=False):
     if enable_gqa:
         raise ModelError("grouped queries are not supported")
+    if dropout:
+        raise ModelError(f"is {ACTIVE['native_dropout.default']}, which is not supported", OF_MODE)
     if isinstance(mask, Value):
         raise ModelError("a mask that depends on the input is not supported")
     if causal:
@@ -288,11 +286,18 @@ def upsample_nearest(call: Call, x, *_, **__):
     return call.emit.op("resize_nearest", x, size=tuple(call.shape[2:]), label=call.label)
 
 
+ACTIVE = {  # what only training mode has
+    "_native_batch_norm_legit_functional.default": "a batch norm by the statistics of the batch itself",
+    "native_dropout.default": "dropout that is active",
+    "bernoulli.p": "dropout that is active",
+}
+OF_MODE = "`training=self.training` leaves it to training mode"
+
 WHOLE = frozenset((
     "adaptive_avg_pool1d.default", "adaptive_avg_pool2d.default", "adaptive_max_pool1d.default",
     "adaptive_max_pool2d.default", "avg_pool1d.default", "avg_pool2d.default",
     "conv1d.default", "conv1d.padding", "conv2d.default", "conv2d.padding", "conv_transpose1d.default",
-    "conv_transpose2d.input", "dropout.default", "elu.default", "embedding.default", "group_norm.default",
+    "conv_transpose2d.input", "elu.default", "embedding.default", "group_norm.default",
     "hardsigmoid.default", "hardswish.default", "layer_norm.default", "linear.default", "log_sigmoid.default",
     "log_softmax.int", "masked_fill.Scalar", "masked_fill.Tensor", "matmul.default", "max_pool1d.default",
     "max_pool2d.default", "pad.default",
@@ -308,7 +313,6 @@ OPERATORS: dict[str, Convert] = {
     **dict.fromkeys(("sub.Tensor", "sub.Scalar"), of_two("subtract")),
     **dict.fromkeys(("mul.Tensor", "mul.Scalar"), of_two("multiply")),
     **dict.fromkeys(("div.Tensor", "div.Scalar", "div.Tensor_mode"), of_two("divide")),
-    **dict.fromkeys(("rsub.Scalar", "rsub.Tensor"), rsub),
     **dict.fromkeys(("avg_pool1d.default", "avg_pool2d.default"), avg_pool),
     **dict.fromkeys(("max_pool1d.default", "max_pool2d.default"), max_pool),
     "max_pool2d_with_indices.default": max_pool_with_places,
@@ -351,7 +355,7 @@ OPERATORS: dict[str, Convert] = {
     **dict.fromkeys(("softmax.int", "_softmax.default"), softmax(False)),
     **dict.fromkeys(("log_softmax.int", "_log_softmax.default"), softmax(True)),
     **dict.fromkeys(("mean.dim", "mean.default"), mean),
-    **dict.fromkeys(("sum.dim_IntList", "sum.default"), total),
+    "sum.dim_IntList": total,
     **movement.OPERATORS,
     **dict.fromkeys(("upsample_nearest2d.vec", "upsample_nearest2d.default"), upsample_nearest),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from workbench.frontends import given
 from workbench.frontends.emitter import Emitter
 from workbench.frontends.obstacles import Obstacle
 from workbench.frontends.torch.export import Exported, label_of, line_of
-from workbench.frontends.torch.operators import ENDS, OPERATORS
+from workbench.frontends.torch.operators import ACTIVE, ENDS, OF_MODE, OPERATORS
 from workbench.frontends.torch.shared import Call
 from workbench.frontends.weight import Weight
 from workbench.ir.build import Value
@@ -23,7 +23,7 @@ SIZES = ("slice.Tensor", "arange.start_step", "full.default")  # where the batch
 OF_CONSTANTS = ("lift_fresh_copy.default", "scalar_tensor.default", "zeros.default", "ones.default", "eye.default",
                 "triu.default", "tril.default", "zeros_like.default", "ones_like.default", "_to_copy.default",
                 "index_select.default", "linspace.default", "outer.default")  # fmt: skip
-JOINS = ("cat.default", "stack.default")
+JOIN = "cat.default"
 PRODUCTS = ("matmul.default", "bmm.default", "scaled_dot_product_attention.default")
 
 
@@ -132,11 +132,13 @@ class Reading:
             return self._constant(node, kind, arguments, how)
         label = label_of(node)
         call = Call(self.emit, label, self._shape(node))
+        if kind in ACTIVE:
+            raise ModelError(f"is {ACTIVE[kind]}, which is not supported", OF_MODE)
         if kind not in OPERATORS:
             raise ModelError("is not supported", "`workbench ops --frontend torch` lists what is")
         if self._ends(node, kind, arguments):
             self.logits = self.emit.value(arguments[0], label), count
-        if kind in (*JOINS, *PRODUCTS) and node in self.of_input:
+        if kind in (JOIN, *PRODUCTS) and node in self.of_input:
             rank = len(call.shape) if kind in PRODUCTS and _is_size(node.meta["val"].shape[0]) else 0
             together = self._together(node.args[:3], arguments[:3], label, rank)
             arguments = (*together, *arguments[3:])
