@@ -115,6 +115,17 @@ def there_are(name: object, known: Iterable[str]) -> str:
 
 
 @contextmanager
+def readable(path: str | Path, hint: str | None = None):
+    """Have a file that is missing, then with the hint, or cannot be read told as a ModelError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing", hint) from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+@contextmanager
 def naming(place: Path):
     """Have an OSError from inside name `place` if it names no file itself, as after a write to a full disk."""
     try:

@@ -56,6 +56,10 @@ def test_the_operators_are_listed(capsys):
     assert main(["ops", "--frontend", "tflite"]) == 0
     listed = capsys.readouterr().out
     assert all(name in listed for name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "SOFTMAX", "MEAN"))
+    for frontend, name in (("torch", "conv2d.default"), ("onnx", "Gemm")):
+        pytest.importorskip(frontend)
+        assert main(["ops", "--frontend", frontend]) == 0
+        assert name in capsys.readouterr().out
 
 
 def test_uint8_input_is_refused_with_what_to_do(tmp_path):

@@ -7,7 +7,7 @@ HELP = "list the operators"
 
 def add_arguments(parser) -> None:
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--frontend", choices=("onnx", "tflite"), help="those that are imported from such files")
+    which.add_argument("--frontend", choices=("onnx", "tflite", "torch"), help="those that are imported from there")
     which.add_argument("--tiles", action="store_true", help="whether each can run by rows and by channels, or why not")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -47,7 +47,7 @@ def _by_tiles():
 
 
 def _imported(frontend: str):
-    from importlib import import_module
+    from workbench.frontends import loading
 
-    known = import_module(f"workbench.frontends.{frontend}").OPERATORS
-    return ["name", "imported"], [[name, imported.about] for name, imported in known.items()]
+    known = loading.frontend(frontend).OPERATORS  # PyTorch's tell no more than their names
+    return ["name", "imported"], [[name, getattr(imported, "about", "")] for name, imported in sorted(known.items())]

@@ -36,7 +36,7 @@ def _tflite(path: str | Path, batch: int) -> Model:
 
 
 def _pt2(path: str | Path, batch: int) -> Model:
-    return _needed("torch", "PyTorch", path).load(path, batch)
+    return frontend("torch", path).load(path, batch)
 
 
 def _weights_alone(path: str | Path, batch: int) -> Model:
@@ -45,19 +45,20 @@ def _weights_alone(path: str | Path, batch: int) -> Model:
                      "torch.export.save writes a .pt2, which holds both")  # fmt: skip
 
 
-def _needed(extra: str, what: str, path: str | Path) -> ModuleType:
-    """The frontend of this name, which imports a package that the workbench does without."""
+def _onnx(path: str | Path, batch: int) -> Model:
+    return frontend("onnx", path).load(path, batch)
+
+
+def frontend(name: str, path: str | Path | None = None) -> ModuleType:
+    """workbench.frontends.NAME, which may import a package that the workbench does without; `path`: for what file."""
     try:
-        return import_module(f"workbench.frontends.{extra}")
+        return import_module(f"workbench.frontends.{name}")
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("workbench"):
             raise
-        raise ModelError(f"{path}: {what} is not installed", f"pip install 'workbench[{extra}]'; in a checkout: "
-                         f"./workbench.sh setup {extra}") from None  # fmt: skip
-
-
-def _onnx(path: str | Path, batch: int) -> Model:
-    return _needed("onnx", "ONNX", path).load(path, batch)
+        where, what = "" if path is None else f"{path}: ", {"onnx": "ONNX", "torch": "PyTorch"}.get(name, name)
+        raise ModelError(f"{where}{what} is not installed", f"pip install 'workbench[{name}]'; in a checkout: "
+                         f"./workbench.sh setup {name}") from None  # fmt: skip
 
 
 LOADERS: dict[str, Callable[..., Model]] = {

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from workbench import files
-from workbench.errors import ModelError, WorkbenchError, meant, shown
+from workbench.errors import ModelError, WorkbenchError, meant, readable, shown
 from workbench.frontends.model import Model
 from workbench.frontends.obstacles import Unsupported
 
@@ -107,12 +107,8 @@ def _of_module(module: Any, members: dict[str, object], path: Path, name: str, b
 
 def _members(path: Path) -> dict[str, object]:
     """What the file defines by name, in its order."""
-    try:
+    with readable(path, "name a file and what it calls the network: mynet.py:net"):
         source = files.read(path, LARGEST_FILE)
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing", "name a file and what it calls the network: mynet.py:net") from None
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     module = ModuleType(NAME)
     module.__file__ = str(path)
     with _in_file(path, module):

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
 
 from workbench import files
-from workbench.errors import ModelError
+from workbench.errors import ModelError, readable
 from workbench.frontends.model import LARGEST_TENSOR
 from workbench.plain import printable
 from workbench.units import size as size_text
@@ -29,7 +31,6 @@ SHOWN = 60  # letters of a name, in messages
 OLDEST = 13
 STANDARD = ("", "ai.onnx")
 FLOAT, INT64 = "float32", "int64"
-HELP = "`pip install 'workbench[onnx]'`, or ./workbench.sh setup onnx"
 
 # Of the protocol's messages: the fields that are messages themselves, and those that are numbers of tensors.
 INSIDE: dict[str, dict[int, str]] = {
@@ -38,7 +39,6 @@ INSIDE: dict[str, dict[int, str]] = {
 }  # fmt: skip
 DATA = {"tensor": (4, 5, 7, 9, 10, 11), "attribute": (7, 8)}
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types
-BROKEN = (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, MemoryError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -85,31 +85,19 @@ class Network:
 def read(path: str | Path) -> Network:
     """The network in a file. Raises ModelError where it is missing, no ONNX file, truncated or inconsistent."""
     path = Path(path)
-    try:
+    with readable(path, "name an .onnx file, or a network of `workbench models`"):
         content = files.read(path, LARGEST_FILE)
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing", "name an .onnx file, or a network of `workbench models`") from None
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     return network(content, printable(path.name), path.parent)
 
 
 def network(content: bytes, file: str, folder: Path | None = None) -> Network:
     """The network in these bytes; `folder`: where data beside it lies."""
     try:
-        import onnx
-    except ImportError:
-        raise ModelError(f"{file} needs the package onnx to be read, which is not installed", HELP) from None
-    try:
         _count_messages(content, file)
         model = onnx.ModelProto.FromString(content)
-    except (_NoMessage, onnx.checker.ValidationError, *BROKEN):
+    except (_NoMessage, DecodeError):
         raise ModelError(f"{file} is truncated, damaged or no ONNX file", "get or export it again") from None
-    except Exception as error:
-        if type(error).__name__ != "DecodeError":  # protobuf's, which onnx imports
-            raise
-        raise ModelError(f"{file} is truncated, damaged or no ONNX file", "get or export it again") from None
-    return _Reader(file, content, folder, onnx).network(model)
+    return _Reader(file, content, folder).network(model)
 
 
 class Constants:
@@ -125,8 +113,8 @@ class Constants:
 
 
 class _Reader:
-    def __init__(self, file: str, content: bytes, folder: Path | None, onnx: Any) -> None:
-        self.file, self.content, self.folder, self.onnx = file, content, folder, onnx
+    def __init__(self, file: str, content: bytes, folder: Path | None) -> None:
+        self.file, self.content, self.folder = file, content, folder
         self.constants = Constants(file)
         self.beside: dict[str, bytes] = {}
 
@@ -152,7 +140,7 @@ class _Reader:
         return Network(self.file, self.content, opset, operators, constants, inputs, outputs, known)
 
     def _opset(self, model: Any) -> int:
-        newest = self.onnx.defs.onnx_opset_version()
+        newest = onnx.defs.onnx_opset_version()
         versions = [each.version for each in model.opset_import if each.domain in STANDARD]
         if not versions:
             raise ModelError(f"{self.file} is no ONNX file, or does not say by which version of ONNX it is written")
@@ -171,7 +159,7 @@ class _Reader:
 
     def _option(self, what: str, attribute: Any) -> Any:
         """A number, a text, an array or a list of them; None for a graph, which no operator that is read has."""
-        kinds, what = self.onnx.AttributeProto, f'{what}, "{shown(_text(attribute.name))}"'
+        kinds, what = onnx.AttributeProto, f'{what}, "{shown(_text(attribute.name))}"'
         if attribute.type == kinds.TENSOR:
             return self._array(what, attribute.t)
         if attribute.type in (kinds.FLOAT, kinds.INT):
@@ -204,7 +192,7 @@ class _Reader:
 
     def _dtype(self, number: int) -> str:
         try:
-            name = self.onnx.TensorProto.DataType.Name(number).lower()
+            name = onnx.TensorProto.DataType.Name(number).lower()
         except ValueError:
             return f"number {number}"
         return {"float": FLOAT, "double": "float64"}.get(name, name)
@@ -217,7 +205,7 @@ class _Reader:
         dtype = self._dtype(tensor.data_type)
         if dtype not in STORED:
             raise ModelError(f"{what} is stored as {dtype}, which is not supported")
-        outside = tensor.data_location == self.onnx.TensorProto.EXTERNAL
+        outside = tensor.data_location == onnx.TensorProto.EXTERNAL
         content = self._outside(what, tensor) if outside else tensor.raw_data
         itemsize, count = np.dtype(dtype).itemsize, prod(shape)
         self.constants.take(count * itemsize)

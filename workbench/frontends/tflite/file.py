@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench import files
-from workbench.errors import ModelError
+from workbench.errors import ModelError, readable
 from workbench.frontends.model import LARGEST_TENSOR
 from workbench.plain import printable
 from workbench.units import size as size_text
@@ -113,12 +113,8 @@ class Network:
 def read(path: str | Path) -> Network:
     """The network in a file. Raises ModelError where it is missing, no TFLite file, truncated or inconsistent."""
     path = Path(path)
-    try:
+    with readable(path, "name a .tflite file, or a network of `workbench models`"):
         content = files.read(path, LARGEST_FILE)
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing", "name a .tflite file, or a network of `workbench models`") from None
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     if content[4:8] != b"TFL3":
         raise ModelError(f"{path.name} is no TFLite file", "a .tflite file has TFL3 at its fifth byte")
     try:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from workbench.data import taken
-from workbench.errors import ModelError
+from workbench.errors import ModelError, readable
 from workbench.frontends import given
 from workbench.frontends.emitter import for_any_batch
 from workbench.frontends.model import Model, ending_at
@@ -61,7 +61,8 @@ def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None
 def load(path: str | Path, batch: int = 1) -> Model:
     """The network in a .pt2 file, as torch.export.save wrote it."""
     path = Path(path)
-    content = _content(path)
+    with readable(path, "torch.export.save writes a .pt2 file"):
+        content = read_whole(path)
     try:
         with warnings.catch_warnings(), quiet():
             warnings.simplefilter("ignore")  # PyTorch's words about itself
@@ -78,15 +79,6 @@ def load(path: str | Path, batch: int = 1) -> Model:
     name = printable(path.stem)
     model = _network(found, name, f"imported from {path.name}", None, path, kept)
     return replace(_for_batch(model, found, batch), source=str(path))
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_whole(path)
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _for_batch(model: Model, found: Exported, batch: int) -> Model:
