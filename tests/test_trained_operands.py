@@ -33,12 +33,13 @@ def step_of(model, policy="full", optimizer=None):
     ("multiply", "norm.weight", (1, 3, 1, 1), "weight"), ("multiply", "norm.bias", (1, 3, 1, 1), "weight"),
     ("multiply", "gain", (1, 1, 1, 1), "weight"), ("add", "norm.bias", (1, 3, 4, 4), "bias"),
     ("add", "shift", (1, 3, 1, 1), "bias"), ("subtract", "shift", (1, 1, 1, 1), "bias"),
+    ("maximum", "floor", (1, 3, 1, 1), "weight"), ("minimum", "ceiling.constant", (1, 1, 1, 1), "constant"),
     ("add", "shift.weight", (1, 3, 1, 1), "weight"), ("add", "positions", (1, 1, 4, 4), "weight"),
     ("add", "positions.constant", (1, 1, 4, 4), "constant"), ("multiply", "norm.constant", (1, 3, 1, 1), "constant"),
 ])  # fmt: skip
 def test_the_role_of_an_operand(operator, name, shape, role):
     net = Network("net", (1, 3, 4, 4))
-    x = getattr(net, operator)(net.input, operand(net, name, shape), "it")
+    x = getattr(net.build, operator)(net.input, operand(net, name, shape), label="it")
     graph = net.build.graph(net.dense(net.flatten(x), "fc", 2))
     assert parameter_roles(graph)[name] == role
     updated = {node.operands[0] for node in training_step(apply_policy(graph, parse_policy("full"))).nodes}

@@ -73,8 +73,18 @@ def whole_images(batch: int) -> Model:
     return net.model(net.dense(net.flatten(x), "fc", 3))
 
 
+def limits(batch: int) -> Model:
+    """A floor and a ceiling a channel, around what is divided by a number."""
+    net = Network("limits", (batch, 2, 4, 5))
+    x = net.conv2d(net.input, "conv", 3, 3)
+    x = net.build.maximum(x, operand(net, "floor", (1, 3, 1, 1)), label="floor")
+    x = net.build.minimum(operand(net, "ceiling", (1, 3, 1, 1)), x, label="ceiling")
+    x = net.build.divide(x, operand(net, "unit", (1, 1, 1, 1)), label="unit")
+    return net.model(net.dense(net.flatten(x), "fc", 3))
+
+
 NETWORKS: dict[str, Callable[[int], Model]] = {
-    make.__name__: make for make in (scale_and_shift, of_tokens, positions, scalars, read_twice, whole_images)
+    make.__name__: make for make in (scale_and_shift, of_tokens, positions, scalars, read_twice, whole_images, limits)
 }
 
 

@@ -26,6 +26,7 @@ from workbench.policy import PLAIN_SGD
 from workbench.pretraining import held_out
 from workbench.rates import rates_of, require_room, require_schedule, share, usual_schedule
 from workbench.targets import told
+from workbench.units import percent
 from workbench.units import size as size_text
 
 EMULATED, NATIVE, AUTO = ENGINES  # who runs the steps (see workbench.engine)
@@ -167,7 +168,8 @@ def _with_figures(network: Model, unquantized: Model, data: Data, aim: Objective
     some = replace(data, test_x=data.test_x[:CHECKED], test_y=None if data.test_y is None else data.test_y[:CHECKED])
     for model, kind in ((unquantized, "float32"), (network, "int8")):
         found = held_out(model, model.weights, some, aim)
-        told.append(f"{found.accuracy:.1%} in {kind}" if found.accuracy is not None else f"{found.loss:.3g} in {kind}")
+        figure = f"{found.loss:.3g}" if found.accuracy is None else percent(found.accuracy)
+        told.append(f"{figure} in {kind}")
     what = "accuracy" if "%" in told[0] else "loss"
     return replace(network, notes=(*network.notes, f"quantized: held-out {what} {told[0]}, {told[1]}"))
 

@@ -5,18 +5,16 @@ a (…, M, K) · b (…, K, N) -> (…, M, N): each pair of matrices as nn.matmu
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from workbench.errors import ShapeError
-from workbench.ir.build import Builder, Value
 from workbench.ir.kernel import Kernel
 from workbench.ir.op import Op, Sample, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import TensorType
 from workbench.ops import matmul
-from workbench.ops.matmul import Matmul
+from workbench.ops.matmul import Matmul, evaluate, gradients
 
 
 def _one(x: TensorType) -> TensorType:
@@ -28,22 +26,6 @@ def infer(a: TensorType, b: TensorType, *, transpose_a: bool, transpose_b: bool)
         raise ShapeError(f"batch_matmul: a and b have rank 3 or 4 and equal axes before the last two; got {a} and {b}")
     one = matmul.infer(_one(a), _one(b), transpose_a=transpose_a, transpose_b=transpose_b)
     return TensorType((*a.shape[:-2], *one.shape), a.dtype)
-
-
-def evaluate(a: np.ndarray, b: np.ndarray, *, transpose_a: bool, transpose_b: bool) -> np.ndarray:
-    return (a.swapaxes(-1, -2) if transpose_a else a) @ (b.swapaxes(-1, -2) if transpose_b else b)
-
-
-def grad_a(build: Builder, dy: Value, a: Value, b: Value, *, transpose_a: bool, transpose_b: bool, **_: Any) -> Value:
-    if transpose_a:
-        return build.batch_matmul(b, dy, transpose_a=transpose_b, transpose_b=True)
-    return build.batch_matmul(dy, b, transpose_b=not transpose_b)
-
-
-def grad_b(build: Builder, dy: Value, a: Value, b: Value, *, transpose_a: bool, transpose_b: bool, **_: Any) -> Value:
-    if transpose_b:
-        return build.batch_matmul(dy, a, transpose_a=True, transpose_b=transpose_a)
-    return build.batch_matmul(a, dy, transpose_a=not transpose_a)
 
 
 def macs(a: TensorType, b: TensorType, **how: bool) -> int:
@@ -85,7 +67,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 
 register(Op(
-    name="nn.batch_matmul", infer=infer, evaluate=evaluate, within=sums(evaluate), grads=(grad_a, grad_b),
+    name="nn.batch_matmul", infer=infer, evaluate=evaluate, within=sums(evaluate), grads=gradients("batch_matmul"),
     samples=samples, macs=macs,
     attrs={"transpose_a": False, "transpose_b": False},
     kernel=Kernel("batch_matmul_f32.h", "batch_matmul_f32", record=BatchMatmul, parameters=parameters),

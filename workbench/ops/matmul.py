@@ -1,5 +1,6 @@
 """nn.matmul: y = a · b, either of them transposed on the way: the two gradients of nn.dense."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,19 +30,25 @@ def infer(a: TensorType, b: TensorType, *, transpose_a: bool, transpose_b: bool)
 
 
 def evaluate(a: np.ndarray, b: np.ndarray, *, transpose_a: bool, transpose_b: bool) -> np.ndarray:
-    return (a.T if transpose_a else a) @ (b.T if transpose_b else b)
+    return (a.swapaxes(-1, -2) if transpose_a else a) @ (b.swapaxes(-1, -2) if transpose_b else b)
 
 
-def grad_a(build: Builder, dy: Value, a: Value, b: Value, *, transpose_a: bool, transpose_b: bool, **_: Any) -> Value:
-    if transpose_a:
-        return build.matmul(b, dy, transpose_a=transpose_b, transpose_b=True)
-    return build.matmul(dy, b, transpose_b=not transpose_b)
+def gradients(product: str) -> tuple[Callable[..., Value], Callable[..., Value]]:
+    """Those of a and b, products themselves, which the builder makes by this name."""
 
+    def grad_a(build: Builder, dy: Value, a: Value, b: Value, *, transpose_a: bool, transpose_b: bool,
+               **_: Any) -> Value:  # fmt: skip
+        if transpose_a:
+            return getattr(build, product)(b, dy, transpose_a=transpose_b, transpose_b=True)
+        return getattr(build, product)(dy, b, transpose_b=not transpose_b)
 
-def grad_b(build: Builder, dy: Value, a: Value, b: Value, *, transpose_a: bool, transpose_b: bool, **_: Any) -> Value:
-    if transpose_b:
-        return build.matmul(dy, a, transpose_a=True, transpose_b=transpose_a)
-    return build.matmul(a, dy, transpose_a=not transpose_a)
+    def grad_b(build: Builder, dy: Value, a: Value, b: Value, *, transpose_a: bool, transpose_b: bool,
+               **_: Any) -> Value:  # fmt: skip
+        if transpose_b:
+            return getattr(build, product)(dy, a, transpose_a=True, transpose_b=transpose_a)
+        return getattr(build, product)(a, dy, transpose_a=not transpose_a)
+
+    return grad_a, grad_b
 
 
 def macs(a: TensorType, b: TensorType, *, transpose_a: bool, transpose_b: bool) -> int:
@@ -83,7 +90,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
 
 
 register(Op(
-    name="nn.matmul", infer=infer, evaluate=evaluate, within=sums(evaluate), grads=(grad_a, grad_b),
+    name="nn.matmul", infer=infer, evaluate=evaluate, within=sums(evaluate), grads=gradients("matmul"),
     samples=samples, macs=macs,
     attrs={"transpose_a": False, "transpose_b": False},
     kernel=Kernel("matmul_f32.h", "matmul_f32", record=Matmul, parameters=parameters, split=(1,)),

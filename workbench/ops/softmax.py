@@ -81,10 +81,15 @@ def samples(rng: np.random.Generator) -> list[Sample]:
     return [*cases, Sample((np.array([[80.0, -80.0, 1e4, 1e4]]),))]
 
 
-def infer_grad(dy: TensorType, y: TensorType) -> TensorType:
+def gradient_of(what: str, dy: TensorType, y: TensorType) -> TensorType:
+    """The type of a gradient that is computed from dy and y. Raises ShapeError where they differ."""
     if dy.shape != y.shape:
-        raise ShapeError(f"softmax_grad: dy and y are of one shape; got {dy} and {y}")
-    return rows_of("softmax_grad", dy)
+        raise ShapeError(f"{what}: dy and y are of one shape; got {dy} and {y}")
+    return rows_of(what, dy)
+
+
+def infer_grad(dy: TensorType, y: TensorType) -> TensorType:
+    return gradient_of("softmax_grad", dy, y)
 
 
 def evaluate_grad(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
