@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from workbench.data import Data, Network, Samples
-from workbench.errors import PolicyError, meant
+from workbench.errors import ModelError, PolicyError, meant
 from workbench.frontends.origin import Origin
 from workbench.frontends.summary import summary
 from workbench.ir import op as ops
@@ -167,6 +167,12 @@ def ending_at(logits: tuple[Value, int] | None, graph: Graph) -> tuple[Graph, Gr
         return whole, None
     value, count = logits
     return verify(without_dead_code(graph.with_nodes(graph.nodes[:count], (value.name,)))), whole
+
+
+def require_finite(where: str, weights: Mapping[str, np.ndarray]) -> None:
+    for name, values in weights.items():
+        if not np.isfinite(values).all():
+            raise ModelError(f"{where}: {name} holds values that are no finite numbers")
 
 
 def digest(weights: Mapping[str, np.ndarray]) -> str:

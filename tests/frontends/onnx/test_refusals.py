@@ -341,6 +341,39 @@ def test_a_huge_file_is_answered_soon_in_little_memory(tmp_path, name):
     assert seconds < 10 and kilobytes < 1 << 20
 
 
+def of_functions(*calls, within="f0"):
+    """A network whose operator is function 0 of its own; function N calls those that are listed, or Relu."""
+    domain = "own"
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(domain, 1)]
+    functions = []
+    for number, called in enumerate(calls):
+        names, nodes = ["x"], []
+        for kind in called or ["Relu"]:
+            nodes.append(helper.make_node(kind, [names[-1]], [f"v{len(nodes)}"], domain=domain if called else ""))
+            names.append(nodes[-1].output[0])
+        functions.append(helper.make_function(domain, f"f{number}", ["x"], [names[-1]], nodes, opsets))
+    file = OnnxFile()
+    file.op("Neg", [file.op(within, ["x"], domain=domain)], ["y"])
+    model = file.proto({"x": (1, 4)}, {"y": (1, 4)})
+    model.opset_import.append(opsets[1])
+    model.functions.extend(functions)
+    return model
+
+
+def test_functions_of_a_file_are_read_as_what_they_are_made_of(tmp_path):
+    (path := tmp_path / "net.onnx").write_bytes(of_functions(["f1", "f2"], [], ["f1"]).SerializeToString())
+    assert [node.op for node in load(path).graph.nodes][:2] == ["nn.relu", "nn.relu"]
+
+
+def test_functions_that_never_end_are_refused(tmp_path):
+    path, doubled = tmp_path / "net.onnx", [[f"f{number}"] * 2 for number in range(1, 40)]
+    for model, words in ((of_functions(["f1"], ["f0"]), "its function f. calls itself"),
+                         (of_functions(*doubled, []), "more than 10,000 operators"),
+                         (of_functions(*[[]] * 201), "201 functions of its own; at most 200")):  # fmt: skip
+        path.write_bytes(model.SerializeToString())
+        assert re.search(words, str(refused(path)))
+
+
 def test_without_the_package_the_remedy_is_named(tmp_path):
     code = (f"import sys\nsys.modules['onnx'] = None\nfrom workbench.frontends import load\n"
             f"try: load({str(tmp_path / 'net.onnx')!r})\n"

@@ -291,6 +291,19 @@ def test_a_program_that_was_exported_in_training_mode_is_told_so(tmp_path):
         assert load(path).graph.nodes
 
 
+@pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
+def test_weights_that_are_no_finite_numbers_are_refused(number):
+    module = dense(4, 3, 2)
+    with torch.no_grad():
+        module[1].bias[1] = number
+    assert str(refused(module)) == "net: 1.bias holds values that are no finite numbers"
+    masked = Of(lambda x, mask: (x + mask).softmax(-1), mask=torch.tensor([0.0, 0, 0, number]))
+    if number == -torch.inf:  # hides an element, as it should
+        assert from_torch(masked, ROW)
+    elif number is torch.nan:
+        assert "holds values that are no finite numbers" in str(refused(masked))
+
+
 def test_dropout_that_is_active_in_evaluation_mode_is_refused():
     for active in (nn.functional.dropout, lambda x: nn.functional.scaled_dot_product_attention(
             x[:, None], x[:, None], x[:, None], dropout_p=0.1)[:, 0]):  # fmt: skip

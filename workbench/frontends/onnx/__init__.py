@@ -14,11 +14,9 @@ the input's first axis              the batch: whatever the file says, the netwo
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from workbench.errors import ModelError
 from workbench.frontends.emitter import for_any_batch
-from workbench.frontends.model import Model, ending_at
+from workbench.frontends.model import Model, ending_at, require_finite
 from workbench.frontends.obstacles import Obstacle, Unsupported
 from workbench.frontends.onnx.file import Network, read
 from workbench.frontends.onnx.network import Reading
@@ -55,9 +53,7 @@ def load(path: str | Path, batch: int = 1, shape: Sequence[int] | None = None) -
         graph = for_any_batch(graph, twice.emit.build.graph(of_twice))
     graph, inference = ending_at(reading.logits, graph)
     weights = {name: reading.emit.weights[name] for name in graph.parameters}
-    for name, values in weights.items():
-        if not np.isfinite(values).all():
-            raise ModelError(f"{network.file}: {name} holds values that are no finite numbers")
+    require_finite(network.file, weights)
     return Model(
         printable(path.stem), graph, weights, None, f"imported from {network.file}",
         weights_from=network.file, source=str(path), inference=inference,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.inliner
 from google.protobuf.message import DecodeError
 
 from workbench import files
@@ -24,6 +25,7 @@ from workbench.units import size as size_text
 LARGEST_FILE = 64 * files.MB
 MOST_STORED = 4 * LARGEST_FILE  # bytes of all constants, those in files beside it and those that are computed too
 MOST_NODES = 10_000  # far beyond any network for a microcontroller
+MOST_FUNCTIONS = 200
 MOST_FIELDS = 1_000_000  # of all messages together
 MOST_STRUCTURE = 4 * files.MB  # bytes of all that is no tensor
 RANKS = 8
@@ -34,7 +36,8 @@ FLOAT, INT64 = "float32", "int64"
 
 # Of the protocol's messages: the fields that are messages themselves, and those that are numbers of tensors.
 INSIDE: dict[str, dict[int, str]] = {
-    "model": {7: "graph"}, "graph": {1: "node", 5: "tensor"}, "node": {5: "attribute"}, "tensor": {},
+    "model": {7: "graph", 25: "function"}, "function": {7: "node"},
+    "graph": {1: "node", 5: "tensor"}, "node": {5: "attribute"}, "tensor": {},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph"},
 }  # fmt: skip
 DATA = {"tensor": (4, 5, 7, 9, 10, 11), "attribute": (7, 8)}
@@ -97,7 +100,36 @@ def network(content: bytes, file: str, folder: Path | None = None) -> Network:
         model = onnx.ModelProto.FromString(content)
     except (_NoMessage, DecodeError):
         raise ModelError(f"{file} is truncated, damaged or no ONNX file", "get or export it again") from None
-    return _Reader(file, content, folder).network(model)
+    return _Reader(file, content, folder).network(_inlined(model, file))
+
+
+def _inlined(model: Any, file: str) -> Any:
+    """The model with the bodies of its own functions in the place of their calls."""
+    if not model.functions:
+        return model
+    bodies = {(each.domain, each.name, each.overload): each.node for each in model.functions}
+    if len(bodies) > MOST_FUNCTIONS:
+        raise ModelError(f"{file} has {len(bodies)} functions of its own; at most {MOST_FUNCTIONS} are read")
+    counts: dict[Any, int] = {}
+
+    def count(nodes: Any, within: tuple[Any, ...] = ()) -> int:
+        """How many nodes they become."""
+        found = 0
+        for node in nodes:
+            called = node.domain, node.op_type, node.overload
+            if called in within:
+                raise ModelError(f"{file}: its function {shown(_text(node.op_type))} calls itself")
+            if called in bodies and called not in counts:
+                counts[called] = count(bodies[called], (*within, called))
+            found += counts.get(called, 1) + sum(count(each.g.node, within) for each in node.attribute)
+        return found
+
+    if count(model.graph.node) > MOST_NODES:
+        raise ModelError(f"{file} has more than {MOST_NODES:,} operators in the place of its functions' calls")
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(f"{file}: its own functions cannot be read: {printable(str(error))[:200]}") from None
 
 
 class Constants:

@@ -22,7 +22,7 @@ from workbench.data import taken
 from workbench.errors import ModelError, readable
 from workbench.frontends import given
 from workbench.frontends.emitter import for_any_batch
-from workbench.frontends.model import Model, ending_at
+from workbench.frontends.model import Model, ending_at, require_finite
 from workbench.frontends.obstacles import Unsupported
 from workbench.frontends.origin import TORCH, of_emitter, read_whole
 from workbench.frontends.torch import archive
@@ -100,6 +100,7 @@ def _network(found: Exported, name: str, about: str, data: Any, path: Path, kept
     weights = {each: reading.emit.weights[each] for each in graph.parameters}
     origin = of_emitter(reading.emit, TORCH, path.name, weights, **kept)
     own = found.program.state_dict
+    require_finite(name, {each: values for each, values in weights.items() if each in own or np.isnan(values).any()})
     trained = [each for each in graph.parameters if each in own and own[each].requires_grad]
     policies = {AS_GIVEN: as_given(trained)} if trained else {}
     frozen = [each for each in graph.parameters if each in own and not own[each].requires_grad]
