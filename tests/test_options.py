@@ -77,7 +77,7 @@ def test_python_takes_them_all_in_run_compare_and_run_seeds():
 
 def test_the_values_hold_what_the_table_has():
     held = {each.name for table in (Optimizer, Training) for each in fields(table)}
-    assert set(OPTIONS) - held == {"input", "batch", "classes"} and held - set(OPTIONS) == {"evaluate"}
+    assert set(OPTIONS) - held == {"input", "batch", "classes", "shape"} and held - set(OPTIONS) == {"evaluate"}
     assert {each.name for each in fields(Reading)} == {row.name for row in rows_of(options.Given)}
     assert {each.name for each in fields(options.Minimizing)} <= {each.name for each in fields(Objective)}
 

@@ -191,6 +191,7 @@ def require(values, error: type[WorkbenchError] = DataError) -> None:
 
 WAY = one_of("way to take the image", INPUTS)
 OPEN_CLASSES = "how many the network has, where it leaves that open: mcunet-5fps, …"
+OPEN_SHAPE = "of a sample, where an .onnx file leaves it open: 1x28x28"
 BIAS_STORAGE = one_of("storage of biases", BIAS_STORAGES)
 BIAS_STORAGE_HELP = "trained int8 layers' biases: as 16-bit changes where these suffice, or 32 bits (default {default})"
 ROUNDING = one_of("rounding", ROUNDINGS)
@@ -214,6 +215,7 @@ class Preparing:
     input: str = option("whole", WAY, None, "the image at once, or row by row (default {default})", "compile", JSON)
     batch: int = option(1, POSITIVE, "N", "samples a step (default {default})", "compile", FOLDER | JSON)
     classes: int | None = option(None, POSITIVE, "N", OPEN_CLASSES, "network", FOLDER, before="seed")
+    shape: Any = option(None, None, "CxHxW", OPEN_SHAPE, "network", FOLDER, told="shape {}", before="seed")  # noqa: RUF009
 
 
 @dataclass(frozen=True)

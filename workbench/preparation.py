@@ -25,6 +25,7 @@ def prepared(
     *,
     batch: int | None = None,
     classes: int | None = None,
+    shape: Any = None,
     weights: Mapping[str, np.ndarray] | None = None,
     pretrain: Any = None,
     check: Callable[[Model], object] = lambda network: None,
@@ -34,7 +35,7 @@ def prepared(
     `check` is called with the network before any data is read. Raises what is wrong with any of these.
     """
     named = not isinstance(model, Model)
-    network = frontends.network(model, batch, training.seed, classes)
+    network = frontends.network(model, batch, training.seed, classes, shape)
     if weights is not None:
         network = with_weights(network, weights)
     check(network)

@@ -7,7 +7,7 @@ run = train(built, Training(epochs=5))              or all three: run("lenet", p
 
 import time
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -212,6 +212,7 @@ def run(
     batch: int | None = None,
     optimizer: Optimizer = PLAIN_SGD,
     classes: int | None = None,
+    shape: str | Sequence[int] | None = None,
     weights: Mapping[str, np.ndarray] | None = None,
     pretrain=None,
     passes: str = "",
@@ -222,7 +223,8 @@ def run(
     **options: Any,
 ) -> Result:
     """Compile, build and train in one call. `sram`: another limit, in bytes or like "96K"; `weights`: start from these.
-    `model`: a built-in network, a file, or one's own; `classes`: how many it has, where it leaves that open.
+    `model`: a built-in network, a file, or one's own; `classes`: how many it has, where it leaves that open;
+    `shape`: that of a sample, where an .onnx file does, (1, 28, 28) or "1x28x28".
 
     `data` and `pretrain` are the name of a data set, a file or folder, or samples such as (x, y) (see data.given).
     `pretrain` is trained on first, on the host (see pretraining.pretrain); `data` is adapted to.
@@ -233,7 +235,7 @@ def run(
     training, optimizer = asked_options(run.__kwdefaults__ or (), optimizer, options)
     passes, board = passes_for(passes, input), boards.chosen(board, sram)
     model, training = prepared(
-        model, training, optimizer, batch=batch, classes=classes, weights=weights, pretrain=pretrain,
+        model, training, optimizer, batch=batch, classes=classes, shape=shape, weights=weights, pretrain=pretrain,
         check=lambda network: _require_step(network, policy, optimizer),
     )  # fmt: skip
     compiled = compile(model, policy, schedule, optimizer, passes, objective_of(model, training))

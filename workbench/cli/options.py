@@ -138,7 +138,7 @@ def model(args) -> "Model":
     from workbench import frontends
 
     with stage(args, f"{args.model}: loading"):
-        network = frontends.load(args.model, args.batch, args.seed, args.classes)
+        network = frontends.load(args.model, args.batch, args.seed, args.classes, args.shape)
     for note in network.notes:
         say_note(note, args)
     path = getattr(args, "load_weights", None)
@@ -160,7 +160,7 @@ def networks(args, network: "Model") -> "Mapping[int, Model] | None":
     training = Training(data=args.data, **of(args, Minimizing), **reading(args))
     with stage(args, f"{args.model}: loading"):
         numbers = seeds.seeds_of(args.seed, args.seeds)
-        by_seed = seeds.networks(start, network, numbers, training, args.batch, args.classes)
+        by_seed = seeds.networks(start, network, numbers, training, args.batch, args.classes, args.shape)
     if args.seeds > 1 and seeds.same_weights(by_seed):
         say_note("every seed begins with the same weights; the order of samples tells seeds apart", args)
     return by_seed

@@ -75,7 +75,7 @@ def _reading(args):
 def _by_run(args):
     from workbench import prediction, session
 
-    for name in ("load_weights", "classes", "sram"):
+    for name in ("load_weights", "classes", "shape", "sram"):
         if getattr(args, name):
             raise WorkbenchError(f"--{name.replace('_', '-')} is for a network; a run has its own", "leave it out")
     run = session.load_run(args.model)

@@ -7,8 +7,9 @@ mynet.py:net     a Model in a Python file, or a function that returns one (see p
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from inspect import signature
 from math import prod
@@ -22,8 +23,9 @@ from workbench import data
 from workbench.data import Data
 from workbench.errors import GraphError, ModelError, ShapeError, meant, shown
 from workbench.frontends import mcu_json, python_file
-from workbench.frontends.model import Model
+from workbench.frontends.model import LARGEST_TENSOR, Model
 from workbench.frontends.zoo import ZOO
+from workbench.ir.types import Ints
 from workbench.objective import MSE, VALUES, objective
 from workbench.quantize import room
 from workbench.quantize.post_training import quantized
@@ -45,8 +47,8 @@ def _weights_alone(path: str | Path, batch: int) -> Model:
                      "torch.export.save writes a .pt2, which holds both")  # fmt: skip
 
 
-def _onnx(path: str | Path, batch: int) -> Model:
-    return frontend("onnx", path).load(path, batch)
+def _onnx(path: str | Path, batch: int, shape: Ints | None = None) -> Model:
+    return frontend("onnx", path).load(path, batch, shape)
 
 
 def frontend(name: str, path: str | Path | None = None) -> ModuleType:
@@ -77,12 +79,13 @@ def names() -> tuple[str, ...]:
     return tuple(ZOO)
 
 
-def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = None) -> Model:
+def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = None,
+         shape: str | Sequence[int] | None = None) -> Model:  # fmt: skip
     """The built-in network `name`, or the one in the file of this name, for `batch` samples at once; `mynet.py:net` is
     called `net` in a Python file.
 
-    `classes`: how many it has, where it leaves that open (None: as many as it has by itself). Raises ModelError that
-    lists what there is.
+    `classes`: how many it has, where it leaves that open (None: as many as it has by itself). `shape`: of a sample,
+    (1, 28, 28) or "1x28x28", where an .onnx file leaves it open. Raises ModelError that lists what there is.
     """
     if not isinstance(name, str | Path):
         raise ModelError(f"a network is loaded by its name or file; got {shown(name)}")
@@ -94,13 +97,16 @@ def load(name: str | Path, batch: int = 1, seed: int = 0, classes: int | None = 
         raise ModelError(f"classes is a whole number of 1 or more; got {shown(classes)}")
     seed, classes = int(seed), None if classes is None else int(classes)
     path, name = name, str(name)
-    if reader := _reader(name):
+    reader = _reader(name) or (_reader(name.removesuffix(INT8)) if name.endswith(INT8) else None)
+    if shape is not None:
+        reader = _of_shape(name, reader, shape)
+    if reader and not name.endswith(INT8):
         return _loaded(name, reader, classes, path, int(batch))
     if python_file.split(name):
         return _of_python(name, int(batch), seed, classes)
     if name in ZOO:
         return _loaded(name, ZOO[name], classes, batch=int(batch), seed=seed)
-    if name.endswith(INT8) and (reader := _reader(name.removesuffix(INT8))):
+    if reader:
         return replace(in_int8(_loaded(name, reader, classes, name.removesuffix(INT8), int(batch))), source=name)
     ending = Path(name).suffix
     if re.fullmatch(r"\.[A-Za-z]\w*", ending):  # w0.35 ends in no suffix
@@ -135,6 +141,19 @@ def called(name: str | Path) -> str:
         return python_file.called(*reference)
     plain = str(name).removesuffix(INT8)
     return f"{Path(plain).stem}{INT8 * (plain != str(name))}" if _reader(plain) else str(name)
+
+
+def _of_shape(name: str, reader: Callable[..., Model] | None, shape: str | Sequence[int]) -> Callable[..., Model]:
+    """The reader, told the shape of a sample."""
+    if reader is None or "shape" not in signature(reader).parameters:
+        raise ModelError(f"{name} says itself what it reads", "--shape is for .onnx files that leave sizes open")
+    try:
+        sizes = tuple(int(size) for size in (re.split("[x,]", shape) if isinstance(shape, str) else shape))
+    except (TypeError, ValueError):
+        sizes = ()
+    if not sizes or not all(0 < size <= LARGEST_TENSOR for size in sizes):
+        raise ModelError(f"a shape is that of a sample, without the batch, such as 1x28x28; got {shown(shape)}")
+    return partial(reader, shape=sizes)
 
 
 def _whole(value, least: int) -> bool:

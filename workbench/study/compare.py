@@ -83,6 +83,7 @@ def compare_cells(
     batch: int | None = None,
     optimizer: Optimizer = PLAIN_SGD,
     classes: int | None = None,
+    shape: str | Sequence[int] | None = None,
     weights: Mapping[str, np.ndarray] | None = None,
     pretrain=None,
     jobs: int | None = None,
@@ -121,11 +122,19 @@ def compare_cells(
         require_applicable(network.graph, optimizer)
 
     model, training = prepared(
-        model, training, optimizer, batch=batch, classes=classes, weights=weights, pretrain=pretrain, check=check
+        model,
+        training,
+        optimizer,
+        batch=batch,
+        classes=classes,
+        shape=shape,
+        weights=weights,
+        pretrain=pretrain,
+        check=check,
     )
     if models is None:
         of_each = model if weights is not None or pretrain is not None else given
-        models = networks(of_each, model, numbers, asked, batch, classes) if numbers else None
+        models = networks(of_each, model, numbers, asked, batch, classes, shape) if numbers else None
     of_seed: dict[int | None, Model] = {None: model} if models is None else dict(models.items())
     keep = folder is not None
     work = [

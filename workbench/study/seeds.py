@@ -35,7 +35,7 @@ def seeds_of(first: int, count: int) -> range:
 
 
 def networks(
-    name: str | Path | Model, first: Model, seeds: range, options: Training, batch=None, classes=None
+    name: str | Path | Model, first: Model, seeds: range, options: Training, batch=None, classes=None, shape=None
 ) -> Mapping[int, Model]:
     """The network of each seed; `first` is that of the first seed. A Model has the same weights for all of them.
 
@@ -43,11 +43,12 @@ def networks(
     """
     if isinstance(name, Model):
         return dict.fromkeys(seeds, first)
-    return {seed: first if seed == seeds[0] else _network(name, seed, options, batch, classes) for seed in seeds}
+    how = batch, classes, shape
+    return {seed: first if seed == seeds[0] else _network(name, seed, options, *how) for seed in seeds}
 
 
-def _network(name: str | Path, seed: int, options: Training, batch, classes) -> Model:
-    network = frontends.network(name, batch, seed, classes)
+def _network(name: str | Path, seed: int, options: Training, batch, classes, shape) -> Model:
+    network = frontends.network(name, batch, seed, classes, shape)
     if network.unquantized is None:
         return network
     return with_data(network, replace(options, seed=seed), calibrate=True)[0]  # its ranges

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workbench import session
+from workbench import frontends, session
 from workbench.cli import main
 from workbench.errors import ModelError
 
@@ -77,6 +77,27 @@ def test_the_command_line_writes_it(tmp_path, capsys):
     how = ["--data", str(tmp_path / "mine.npz"), "--steps", "2", "--trace", "off", "-o", str(tmp_path / "out")]
     assert main(["run", str(path), *how, "--save-weights", str(target)]) == 0, capsys.readouterr().err
     assert not np.allclose(given_by(target, x[:4]), given_by(path, x[:4]), atol=1e-4)
+
+
+def test_sizes_that_a_file_leaves_open_are_told(tmp_path, capsys):
+    file, _, outputs = classifier()
+    path, (x, y) = file.write(tmp_path / "net.onnx", {"x": ("n", 2, "h", "w")}, outputs), data()
+    np.savez(tmp_path / "mine.npz", x=x, y=y)
+    how = ["--data", str(tmp_path / "mine.npz"), "--steps", "2", "--trace", "off", "-o", str(tmp_path / "out")]
+    assert main(["run", str(path), *how]) == 1
+    assert "help: --shape names the sizes behind the batch, as in --shape 3x224x224" in capsys.readouterr().err
+    target = tmp_path / "trained.onnx"
+    assert main(["run", str(path), *how, "--shape", "2x6x6", "--save-weights", str(target)]) == 0, (
+        capsys.readouterr().err
+    )
+    assert given_by(target, x[:4]).shape == (4, 3)
+    run = session.run(str(path), data=(x, y), steps=1, trace="off", shape=SHAPE, batch=3)
+    assert run.outputs(x[:4]).shape == (4, 3)
+    for name, shape, words in ((path, "2xsixx6", "such as 1x28x28; got '2xsixx6'"), (path, (), r"got \(\)"),
+                               (path, (2, 0, 6), r"got \(2, 0, 6\)"), ("mlp", "64", "mlp says itself what it reads"),
+                               (path, (3, 6, 6), r"a shape of \(3, 6, 6\) behind the batch does not fit")):  # fmt: skip
+        with pytest.raises(ModelError, match=words):
+            frontends.load(name, shape=shape)
 
 
 def small(path, form="raw", **external):

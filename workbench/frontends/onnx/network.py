@@ -157,7 +157,7 @@ class Reading:
         if open_sizes:
             names = ", ".join(open_sizes)
             raise ModelError(f"{what} has sizes that are open until it runs: {names}, in {tensor}",
-                             "--shape names the sizes behind the batch, as in --shape 3,224,224")  # fmt: skip
+                             "--shape names the sizes behind the batch, as in --shape 3x224x224")  # fmt: skip
         told = 1 if isinstance(first, str) else first
         batch = self.batch or told
         self.batches = (batch if isinstance(first, str) else told, batch)
