@@ -38,7 +38,7 @@ def goes_back(run, path, x):
     """The file with the trained tensors gives what the run gives; that as it was read gave something else."""
     target = path.parent / "trained.onnx"
     run.save_weights(target)
-    got, want = run.outputs(x), given_by(target, x)
+    got, want = run.predict(x), given_by(target, x)
     assert np.linalg.norm(got - want) <= 1e-5 * np.linalg.norm(want)
     assert not np.allclose(want, given_by(path, x), atol=1e-3)
     assert run.model() == target.read_bytes()
@@ -92,7 +92,7 @@ def test_sizes_that_a_file_leaves_open_are_told(tmp_path, capsys):
     )
     assert given_by(target, x[:4]).shape == (4, 3)
     run = session.run(str(path), data=(x, y), steps=1, trace="off", shape=SHAPE, batch=3)
-    assert run.outputs(x[:4]).shape == (4, 3)
+    assert run.predict(x[:4]).shape == (4, 3)
     for name, shape, words in ((path, "2xsixx6", "such as 1x28x28; got '2xsixx6'"), (path, (), r"got \(\)"),
                                (path, (2, 0, 6), r"got \(2, 0, 6\)"), ("mlp", "64", "mlp says itself what it reads"),
                                (path, (3, 6, 6), r"a shape of \(3, 6, 6\) behind the batch does not fit")):  # fmt: skip
@@ -173,6 +173,27 @@ def test_one_tensor_that_is_several_parameters_or_a_constant_too_is_refused(tmp_
     file.op("MatMul", [y, file.stored("head", rng.normal(size=(3, 3)))], ["y"])
     path = file.write(tmp_path / "norm.onnx", {"x": (1, 3)}, {"y": (1, 3)})
     refused(path, "trained values of w: the file uses the same tensor elsewhere too", "head", (3,))
+
+
+def test_a_constant_that_is_two_biases_is_refused(tmp_path):
+    rng, file = np.random.default_rng(0), OnnxFile()
+    value = numpy_helper.from_array(np.zeros(3, np.float32))
+    b = file.op("Identity", [file.op("Constant", [], value=value)])
+    y = file.op("Gemm", ["x", file.stored("w", rng.normal(size=(3, 3))), b])
+    file.op("Gemm", [y, file.stored("head", rng.normal(size=(3, 3))), b], ["y"])
+    path = file.write(tmp_path / "net.onnx", {"x": (1, 3)}, {"y": (1, 3)})
+    refused(path, "trained values of .*bias: the file uses the same tensor elsewhere too", "=w+=w_head", (3,))
+
+
+def test_one_that_an_activation_was_made_of_too_is_refused(tmp_path):
+    """x · half · (1 + erf(x / √2)) is a Gelu, whose half no training changes; the other one is a parameter."""
+    rng, file = np.random.default_rng(0), OnnxFile()
+    half = file.stored("half", 0.5)
+    erf = file.op("Erf", [file.op("Div", ["x", file.stored("root", np.sqrt(2))])])
+    y = file.op("Mul", [file.op("Mul", ["x", file.op("Add", [erf, file.stored("one", 1)])]), half])
+    file.op("MatMul", [file.op("Mul", [y, half]), file.stored("head", rng.normal(size=(3, 3)))], ["y"])
+    path = file.write(tmp_path / "net.onnx", {"x": (1, 3)}, {"y": (1, 3)})
+    refused(path, "trained values of half: the file uses the same tensor elsewhere too", "head", (3,))
 
 
 def test_what_was_computed_of_tensors_has_none_to_go_back_to(tmp_path):

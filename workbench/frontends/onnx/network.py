@@ -63,7 +63,9 @@ class Reading:
     `shape`: of those behind it, where the file leaves them open."""
 
     def __init__(self, network: Network, batch: int | None = None, shape: Sequence[int] | None = None) -> None:
-        network = fused(network)
+        whole, network = network, fused(network)
+        kept = {(op.number, op.inputs) for op in network.operators}
+        self.fused = {name for op in whole.operators if (op.number, op.inputs) not in kept for name in op.inputs}
         self.network, self.batch, self.shape = network, batch, shape
         self.emit = Emitter()
         self.batches = (1, 1)

@@ -25,7 +25,7 @@ def origin(reading: Reading, path: Path, weights: Mapping[str, np.ndarray]) -> O
     network, steps = reading.network, reading.emit.steps
     tensors = {name: tensor for name, tensor in reading.tensors.items() if name in weights}
     made_of = Counter(tensors.values())
-    fixed = {reading.tensors.get(name) for name in reading.fixed}
+    fixed = reading.fused | {reading.tensors[name] for name in reading.fixed if name in reading.tensors}
     where = places(network.content, made_of)
     stored = {}
     for name, tensor in tensors.items():
