@@ -171,13 +171,18 @@ def drawn(seed: int) -> tuple[nn.Module, tuple[int, ...]]:
             module.eval()(torch.randn(2, *shape))
         except RuntimeError:
             continue
-        for part in module.modules():
-            if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
-                nn.init.normal_(part.running_mean)
-                nn.init.uniform_(part.running_var, 0.5, 2)
-                nn.init.normal_(part.weight, 1, 0.3)
-                nn.init.normal_(part.bias)
-        return module, shape
+        return settled(module), shape
+
+
+def settled(module: nn.Module) -> nn.Module:
+    """In evaluation mode, its norms with statistics, scales and shifts of their own."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(part.running_mean)
+            nn.init.uniform_(part.running_var, 0.5, 2)
+            nn.init.normal_(part.weight, 1, 0.3)
+            nn.init.normal_(part.bias)
+    return module.eval()
 
 
 def trained_alike(

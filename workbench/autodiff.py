@@ -358,9 +358,11 @@ def role_of(told: str, name: str, kind: TensorType) -> str:
     What a frontend calls NAME.constant stays as it is. A factor is a weight; a term is a bias where it is called so, or
     is one number a channel and not called weight. Any other is a weight: a position's embedding, say.
     """
+    if told not in ("factor", "term", "bias", ""):
+        return told
     if name.endswith(CONSTANT):
         return "constant"
-    if told not in ("factor", "term", ""):
+    if told == "bias":
         return told
     if told == "factor" or name.endswith(".weight"):
         return "weight"

@@ -31,7 +31,7 @@ from workbench.options import passes_for, takes
 from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.input_rows import require_rows
 from workbench.passes.permute_channels import largest_first, permuted
-from workbench.passes.pipeline import PASSES, chosen_passes, pass_changes, run_passes_with
+from workbench.passes.pipeline import PASSES, chosen_passes, pass_changes, run_forward_passes, run_passes_with
 from workbench.plan.memory import plan_memory
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.preparation import prepared, with_weights  # noqa: F401  with_weights: asked for here
@@ -140,12 +140,10 @@ def compile(
     compiled = compiled_cache.kept(key, model, policy, optimizer, schedule, objective)
     found = compiled is not None
     if compiled is None:
-        early = tuple(name for name in names if PASSES[name].forward)
-        marked, own, first = run_passes_with(marked, model.weights, early)
-        orders = largest_first(marked, own) if policy.channels == "largest" else {}
-        own = permuted(own, orders)
+        orders = largest_first(marked, model.weights) if policy.channels == "largest" else {}
+        marked, own, first = run_forward_passes(marked, permuted(model.weights, orders), names)
         step = training_step(marked, optimizer, orders, objective, own)
-        graph, weights, applied = run_passes_with(step, own, names[len(early) :])
+        graph, weights, applied = run_passes_with(step, own, [name for name in names if not PASSES[name].forward])
         _require_rows(graph, schedule)
         memory = plan_memory(graph, graph.analysis.scratch)
         compiled = Compiled(

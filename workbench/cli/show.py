@@ -67,6 +67,7 @@ def _at_stage(args, model, policy):
     """The graph at the stage asked for; and, for `planned`, the compiled step."""
     from workbench.autodiff import differentiate, training_step
     from workbench.passes.apply_policy import apply_policy
+    from workbench.passes.pipeline import chosen_passes, run_forward_passes
 
     marked = apply_policy(model.graph, policy)
     if args.stage == "forward":
@@ -74,7 +75,8 @@ def _at_stage(args, model, policy):
     aim = options.objective(args, model)
     part = not args.loss and model.graph.types[model.graph.outputs[0]].rank > 2  # of a network: no loss stands behind
     if args.stage == "backward" and not part:
-        return training_step(marked, options.optimizer(args), objective=aim, weights=model.weights), None
+        marked, weights, _ = run_forward_passes(marked, model.weights, chosen_passes("optimized"))
+        return training_step(marked, options.optimizer(args), objective=aim, weights=weights), None
     if args.stage == "backward":
         wanted = [name for name in marked.parameters if marked.types[name].needs_grad]
         outside = marked.inputs if wanted == list(marked.parameters) else ()  # a part of a network, trained whole

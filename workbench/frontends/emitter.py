@@ -11,7 +11,7 @@ An operand is a Value of the graph, a Weight, an array or a number. What is read
 weight under its own name, a constant as LABEL.constant, which no policy updates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod, sqrt
 from typing import Any
@@ -78,10 +78,19 @@ class Emitter:
     def op(self, name: str, *operands: Operand, label: str, **attrs: Any) -> Operand:
         """A node, or the value of what depends on constants alone. `name` may be the short one."""
         kind = ops.by_short_name(name) or ops.get(name)
+        if len(operands) == 1 and isinstance(operands[0], Value) and kind.layouts == "same":
+            return self._before_view(operands[0], lambda x: self.build.op(kind.name, x, label=label, **attrs), label)
         if any(isinstance(x, Value | Weight) for x in operands):
             return self.build.op(kind.name, *(self.value(x, label) for x in operands), label=label, **attrs)
         (result,) = kind.evaluated(*(np.asarray(x, np.float32) for x in operands), **kind.complete(attrs))
         return result
+
+    def _before_view(self, x: Value, of_each: Callable[[Value], Value], label: str) -> Operand:
+        """A function of each element: of what x is a view of, so that a layer may be right before it."""
+        maker = self.build.producer(x)
+        if maker is None or not ops.get(maker.op).view:
+            return of_each(x)
+        return self.reshape(of_each(self.build.value(maker.operands[0])), x.shape, label)
 
     # Movement
 
@@ -241,11 +250,12 @@ class Emitter:
 
         Where a policy leaves the layer before it as it is, the compiled step has it in there (see passes/fold_scales).
         """
-        maker = self.build.producer(x) if isinstance(x, Value) and x.rank == 3 else None
-        if maker is not None and ops.get(maker.op).view and len(self.build.types[maker.operands[0]].shape) == 4:
-            image = self.build.value(maker.operands[0])  # of one row: there a layer is right before it
-            y = self.batch_norm(image, gamma, beta, mean, var, epsilon, label)
-            return self.reshape(y, shape_of(x), label)
+        maker = self.build.producer(x) if isinstance(x, Value) else None
+        if isinstance(x, Value) and maker is not None and ops.get(maker.op).view and x.rank == 3:
+            image = self.build.value(maker.operands[0])  # whose rows and columns x has as a line: a layer may be there
+            if image.rank == 4 and image.shape[:2] == x.shape[:2]:
+                y = self.batch_norm(image, gamma, beta, mean, var, epsilon, label)
+                return self.reshape(y, x.shape, label)
         along = (-1, *[1] * (len(shape_of(x)) - 2))
         inverse_deviation = 1 / np.sqrt(np.asarray(var, np.float64) + epsilon)
         x = self.op("bias_add", x, -np.asarray(mean), label=f"{label}.mean")
@@ -288,7 +298,7 @@ class Emitter:
     # Elementwise, reductions, pooling
 
     def of_two(self, name: str, a: Operand, b: Operand, label: str) -> Operand:
-        """add, subtract, multiply or divide; the shape with fewer axes is read from the right."""
+        """An operator of two operands, element by element; the shape with fewer axes is read from the right."""
         rank = max(len(shape_of(a)), len(shape_of(b)))
         a, b = (self.reshape(x, (1,) * (rank - len(shape_of(x))) + shape_of(x), label) for x in (a, b))
         return self.op(name, a, b, label=label)

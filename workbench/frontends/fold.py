@@ -1,4 +1,4 @@
-"""Fold batch normalization into the convolution or dense layer before it, as networks are loaded.
+"""Fold batch normalization into the convolution or dense layer before it, where a network is written in Python.
 
     gamma · (conv(x, w) + b − mean) / √(var + ε) + beta  =  conv(x, w · s) + (b − mean) · s + beta
     with s = gamma / √(var + ε), one a channel

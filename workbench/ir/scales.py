@@ -7,6 +7,7 @@ bias that is trained right behind has the shift added to itself, so that the lay
 inference a batch norm is no more than this (Ioffe and Szegedy 2015).
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -23,14 +24,20 @@ Weights = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class _Chain:
-    """Nodes behind a layer that make scale · y + shift of its channels: float64, (C,). `shifts`: of which parameters;
-    `trained`: behind them, the node that adds a bias which is trained."""
+    """Nodes behind a layer that make scale · y + shift of its channels: float64, (C,).
+
+    `weight`: the layer's with the scale in it (None: it is 1), of the parameter `takes_scale`; `takes_shift`: the
+    parameter that the shift is called as; `trained`: behind the nodes, one that adds a bias which is trained; `reads`:
+    parameter -> how many operands of the graph are that.
+    """
 
     nodes: tuple[Node, ...]
-    scale: np.ndarray
+    weight: np.ndarray | None
     shift: np.ndarray
-    shifts: tuple[str, ...]
+    takes_scale: str
+    takes_shift: str
     trained: Node | None
+    reads: Mapping[str, int]
 
     @property
     def does_more(self) -> bool:
@@ -38,26 +45,34 @@ class _Chain:
         kinds = [ops.get(node.op).epilogue for node in self.nodes]
         return kinds not in ([], ["bias"]) or (kinds != [] and self.trained is not None)
 
+    @property
+    def becomes(self) -> dict[str, np.ndarray]:
+        """Parameter -> what is in its place."""
+        shift = {self.takes_shift: self.shift} if self.shift.any() else {}
+        return shift if self.weight is None else shift | {self.takes_scale: self.weight}
 
-def scales_folded(graph: Graph, weights: Weights) -> tuple[Graph, dict[str, np.ndarray]]:
+
+def scales_folded(graph: Graph, weights: Weights, keep_names: bool = False) -> tuple[Graph, dict[str, np.ndarray]]:
     """The graph, the same one where there is nothing to fold, and the values of its parameters.
 
-    What is computed is called as a weight or a shift, with .folded. Frozen parameters that nobody reads are left out.
+    What is computed is called as a weight or a shift, with .folded, or `keep_names`. Parameters that were folded and
+    that nobody reads any more are left out.
     """
-    chains = {node.results[0]: _chain(graph, weights, node) for node in graph.nodes if _is_layer(graph, node)}
-    chains = {name: chain for name, chain in chains.items() if chain.does_more}
+    chains = _alike({node.results[0]: _chain(graph, weights, node) for node in graph.nodes if _is_layer(graph, node)})
     if not chains:
         return graph, dict(weights)
-    build, values = Builder(graph.with_nodes(())), dict(weights)
+    build, values, named = Builder(graph.with_nodes(())), dict(weights), {}
     now = {name: build.value(name) for name in graph.arguments}  # value -> what stands for it
     inside = {node.results[0] for chain in chains.values() for node in (*chain.nodes, chain.trained) if node}
 
     def folded(name: str, array: np.ndarray) -> Value:
-        own, number = f"{name}{FOLDED}", 2
-        while own in build.types:
-            own, number = f"{name}{FOLDED}.{number}", number + 1
-        values[own] = array.astype(np.float32)
-        return build.parameter(own, array.shape)
+        if name not in named:
+            named[name] = f"{name}{FOLDED}"
+            while named[name] in build.types:
+                named[name] += FOLDED
+            values[named[name]] = array.astype(np.float32)
+            return build.parameter(named[name], array.shape)
+        return build.value(named[name])
 
     for node in graph.nodes:
         if node.results[0] in inside:
@@ -67,29 +82,39 @@ def scales_folded(graph: Graph, weights: Weights) -> tuple[Graph, dict[str, np.n
             results = build.results(node.op, *operands, label=node.label, **node.attrs)
             now.update(zip(node.results, results, strict=True))
             continue
-        weight = node.operands[1]
-        if (chain.scale != 1).any():
-            operands[1] = folded(weight, weights[weight] * chain.scale.reshape(_along(graph, node)))
+        if chain.weight is not None:
+            operands[1] = folded(node.operands[1], chain.weight)
         y = build.op(node.op, *operands, label=node.label, **node.attrs)
+        end = chain.trained or chain.nodes[-1]
         bias = None if chain.trained is None else now[chain.trained.operands[1]]
         if chain.shift.any():
-            named = [name for name in chain.shifts if not name.endswith(CONSTANT)]
-            shift = folded(named[-1] if named else f"{weight.removesuffix('.weight')}.bias", chain.shift)
-            bias = shift if bias is None else build.add(bias, shift, label=f"{bias.name}{FOLDED}")
-        end = chain.trained or chain.nodes[-1]
-        now[end.results[0]] = y if bias is None else build.bias_add(y, bias, label=f"{node.label}.bias")
+            shift = folded(chain.takes_shift, chain.shift)
+            bias = shift if bias is None else build.add(bias, shift, label=f"{end.label}.sum")
+        now[end.results[0]] = y if bias is None else build.bias_add(y, bias, label=end.label)
     after = build.graph(*(now[name] for name in graph.outputs))
     unread = [name for name in graph.parameters if not after.analysis.readers[name] and graph.analysis.readers[name]]
     after = replace(after, parameters=tuple(name for name in after.parameters if name not in unread),
                     types={name: kind for name, kind in after.types.items() if name not in unread})  # fmt: skip
-    return after, {name: values[name] for name in after.parameters}
+    own = {new: name for name, new in named.items() if keep_names and name not in after.types}
+    return after.renamed(own), {own.get(name, name): values[name] for name in after.parameters}
 
 
-def with_own_names(graph: Graph, weights: Weights) -> tuple[Graph, dict[str, np.ndarray]]:
-    """What was folded called as what it was made of, where that is gone."""
-    names = {name: name.removesuffix(FOLDED) for name in graph.parameters}
-    names = {name: own for name, own in names.items() if own == name or own not in graph.types}
-    return graph.renamed(names), {names.get(name, name): values for name, values in weights.items()}
+def _alike(chains: dict[str, _Chain]) -> dict[str, _Chain]:
+    """The chains that fold: those that do more than a bias does, where one parameter becomes one other everywhere."""
+    while True:
+        left = {name: chain for name, chain in chains.items() if chain.does_more}
+        made: dict[str, set[bytes]] = {}  # parameter -> what it would become
+        reads: Counter[str] = Counter()
+        for chain in left.values():
+            for name, array in chain.becomes.items():
+                made.setdefault(name, set()).add(array.tobytes())
+                reads[name] += 1
+        for result, chain in left.items():
+            if any(len(made[name]) > 1 or reads[name] < chain.reads.get(name, 0) for name in chain.becomes):
+                del chains[result]
+                break
+        else:
+            return left
 
 
 def _is_layer(graph: Graph, node: Node) -> bool:
@@ -109,13 +134,20 @@ def _along(graph: Graph, layer: Node) -> tuple[int, ...] | None:
 
 
 def _chain(graph: Graph, weights: Weights, layer: Node) -> _Chain:
-    y = graph.types[layer.results[0]]
-    scale, shift, nodes, shifts = np.ones(y.shape[1]), np.zeros(y.shape[1]), [], []
-    scalable = graph.types[layer.operands[1]].needs_grad is False and _along(graph, layer) is not None
+    y, weight = graph.types[layer.results[0]], layer.operands[1]
+    along, scale, shift = _along(graph, layer), np.ones(y.shape[1]), np.zeros(y.shape[1])
+    nodes: list[Node] = []
+    shifts: list[str] = []
     reader = _only_reader(graph, layer)
     while reader is not None and (does := _does(graph, weights, reader, y.shape)) is not None:
         times, plus, parameter = does
-        if (times != 1).any() and not scalable:
+        scaled = (scale * times != 1).any()
+        if scaled and (along is None or graph.types[weight].needs_grad is not False):
+            break
+        with np.errstate(over="ignore", invalid="ignore"):
+            ends = np.float32(shift * times + plus), np.float32(weights[weight] * (scale * times).reshape(along or -1)
+                                                                if scaled else 0)  # fmt: skip
+        if not all(np.isfinite(end).all() for end in ends):
             break
         scale, shift = scale * times, shift * times + plus
         if plus.any():
@@ -123,7 +155,13 @@ def _chain(graph: Graph, weights: Weights, layer: Node) -> _Chain:
         nodes.append(reader)
         reader = _only_reader(graph, reader)
     ends_in_bias = reader is not None and ops.get(reader.op).epilogue == "bias" and reader.operands[1] in weights
-    return _Chain(tuple(nodes), scale, shift, tuple(shifts), reader if ends_in_bias else None)
+    named = [name for name in shifts if not name.endswith(CONSTANT)]
+    takes_shift = named[-1] if named else f"{weight.removesuffix('.weight')}.bias"
+    return _Chain(
+        tuple(nodes), weights[weight] * scale.reshape(along) if along and (scale != 1).any() else None, shift, weight,
+        takes_shift, reader if ends_in_bias else None,
+        {name: len(graph.analysis.readers.get(name, ())) for name in (weight, takes_shift)},
+    )  # fmt: skip
 
 
 def _only_reader(graph: Graph, node: Node) -> Node | None:
@@ -141,14 +179,18 @@ def _does(
              if name in weights and graph.types[name].needs_grad is False]  # fmt: skip
     if len(node.operands) != 2 or len(given) != 1 or 1 - given[0] not in op.affine:
         return None
-    parameter = node.operands[given[0]]
+    parameter = np.asarray(weights[node.operands[given[0]]], np.float64)
     one_a_channel = (1, shape[1], *[1] * (len(shape) - 2))
-    ends = []
-    for number in (0.0, 1.0):
+
+    def of(number: float, by: np.ndarray) -> np.ndarray:
         operands = [np.full(one_a_channel, number), np.full(one_a_channel, number)]
-        operands[given[0]] = np.asarray(weights[parameter], np.float64)
-        (result,) = op.evaluated(*operands, **node.attrs)
-        ends.append(result)
-    if ends[0].shape != one_a_channel or not np.isfinite(ends).all():
+        operands[given[0]] = by
+        return op.evaluated(*operands, **node.attrs)[0]
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift, scale = of(0, parameter), of(1, parameter)
+    if shift.any():  # it adds: beside a large sum the scale, 1 or -1, would be lost
+        scale = of(1, 0 * parameter) - of(0, 0 * parameter)
+    if shift.shape != one_a_channel or not np.isfinite([scale, shift]).all():
         return None
-    return (ends[1] - ends[0]).reshape(-1), ends[0].reshape(-1), parameter
+    return scale.reshape(-1), shift.reshape(-1), node.operands[given[0]]

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.errors import ShapeError
 from workbench.ir.build import Builder, Value, Values
 from workbench.ir.kernel import Kernel, each_alone
-from workbench.ir.op import Arrays, Op, Sample, Types, channelwise, register
+from workbench.ir.op import Arrays, Int8Form, Op, Sample, Types, channelwise, register
 from workbench.ir.ranges import Evaluate, Range, Within, same_bits
 from workbench.ir.types import TensorType
 from workbench.ops._parameters import Shape, shaped
@@ -86,7 +86,7 @@ def samples_grad(rng: np.random.Generator) -> list[Sample]:
 
 register(Op(
     name="nn.relu", infer=infer, evaluate=evaluate, within=within, grads=(grad_x,), samples=samples,
-    attrs={"mask": False}, masked="nn.relu_grad", epilogue="relu",
+    attrs={"mask": False}, masked="nn.relu_grad", epilogue="relu", function="leaky_relu", int8=Int8Form("table"),
     layouts="same", footprint=each_alone(0),
     kernel=Kernel("relu_f32.h", "relu_f32", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
                   gives_view=True, results=2),

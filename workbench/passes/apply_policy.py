@@ -41,6 +41,7 @@ def apply_policy(graph: Graph, policy: UpdatePolicy) -> Graph:
     frozen = {name: role for name, role in parameter_roles(graph).items() if role in FROZEN}
     network = _Network(graph, weighted_layers(graph), frozen)
     fraction: dict[str, float] = {}
+    together: set[str] = set()  # weights of layers that one term names together
     for part in policy.weights:
         layers = _chosen(network, part.layers, policy)
         if not any(layer.weights for layer in layers) and (part.layers not in policy.biases or part.fraction < 1):
@@ -49,7 +50,8 @@ def apply_policy(graph: Graph, policy: UpdatePolicy) -> Graph:
         for layer in layers:
             for name in layer.weights:
                 fraction[name] = max(fraction.get(name, 0), part.fraction)
-    wanted = {name: _part(graph, name, share) for name, share in fraction.items()}
+                together |= {name} if len(layers) > 1 else set()
+    wanted = {name: _part(graph, name, share, name in together) for name, share in fraction.items()}
     term, weights = "last" if policy.file else "biases", {part.layers for part in policy.weights}
     for which in policy.biases:
         layers = _chosen(network, which, policy, term)
@@ -139,11 +141,19 @@ def _unknown(network: _Network, which: str, policy: UpdatePolicy, exactly: bool 
     )
 
 
-def _part(graph: Graph, weight: str, fraction: float) -> bool | tuple[int, int]:
-    """`needs_grad` of a weight of which this fraction of the channels is updated: at least one channel, or all."""
+def _part(graph: Graph, weight: str, fraction: float, together: bool) -> bool | tuple[int, int]:
+    """`needs_grad` of a weight of which this fraction of the channels is updated: at least one channel, or all.
+
+    `together`: it is named among others, so that one which has no part, a norm's, is updated whole.
+    """
     if fraction == 1:
         return True
-    axis, unit = channel_axis(graph, weight)
+    try:
+        axis, unit = channel_axis(graph, weight)
+    except PolicyError:
+        if together:
+            return True
+        raise
     units = graph.types[weight].shape[axis] // unit
     count = max(1, round(fraction * units))
     return True if count == units else (axis, count * unit)

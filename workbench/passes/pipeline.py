@@ -176,6 +176,13 @@ def run_passes_with(
     return graph, weights, tuple(record)
 
 
+def run_forward_passes(
+    graph: Graph, weights: Weights, names: Sequence[str]
+) -> tuple[Graph, Weights, tuple[Applied, ...]]:
+    """Run those of the passes called `names` that come before differentiation, over a forward graph."""
+    return run_passes_with(graph, weights, [name for name in names if PASSES[name].forward])
+
+
 def run_schedule(graph: Graph, schedule: str) -> tuple[Graph, tuple[Applied, ...]]:
     """`run_passes` with those of `schedule` (vanilla, reordered or optimized)."""
     return run_passes(graph, chosen_passes(schedule))

@@ -17,7 +17,7 @@ from workbench.errors import ModelError
 from workbench.ir import op as ops
 from workbench.ir.build import Builder, Value
 from workbench.ir.graph import Graph, Node
-from workbench.ir.scales import scales_folded, with_own_names
+from workbench.ir.scales import scales_folded
 from workbench.ir.verify import verify
 from workbench.ops._activation import BIAS
 from workbench.quantize import emit, filters, room
@@ -39,7 +39,7 @@ def quantized(
     `samples` (n, batch, …) calibrate it. `untrained` leaves room for what training will come to, `output` a range that
     the output must hold (see room). Raises ModelError for an operator that has no int8 form.
     """
-    graph, weights = with_own_names(*scales_folded(graph, weights))
+    graph, weights = scales_folded(graph, weights, keep_names=True)
     ranges = ranges_seen(graph, weights, samples)
     ranges = room.widened(graph, ranges, output) if untrained else ranges
     scales = {name: Quantization.of_range(*each) for name, each in ranges.items()}
@@ -105,7 +105,7 @@ class _Converter:
                        clip=of_y.clip(layer.activation), **window)  # fmt: skip
         if form.of_pixels:
             y = self.build.batch_flatten(y, label=f"{node.label}.flatten")
-        self._becomes(layer.end, y)
+        self._becomes(node, layer.end, y)
 
     def _stored(self, layer: Layer) -> dict[str, np.ndarray]:
         """Weight, bias and scales of a layer as they are stored, by name; the same for all that share them."""
@@ -147,7 +147,7 @@ class _Converter:
         of_y = self.ranges[end.results[0]]
         y = emit.of_two(self.build, node.op, (a, b), (of_a, of_b), of_y, clip=of_y.clip(activation_of(end)),
                         label=node.label)  # fmt: skip
-        self._becomes(end, y)
+        self._becomes(node, end, y)
 
     def _operand(self, node: Node, index: int) -> tuple[Value, Quantization]:
         """The int8 form of an operand, which may be a constant, and what it stands for."""
@@ -203,10 +203,10 @@ class _Converter:
             raise ModelError(f"{node.label or node.op}: its operand {index}, %{name}, has no int8 form")
         return self.values[name]
 
-    def _becomes(self, end: Node, y: Value) -> None:
-        """The nodes up to `end` are one int8 operator, with this result."""
+    def _becomes(self, first: Node, end: Node, y: Value) -> None:
+        """The nodes from `first` to `end` are one int8 operator, with this result."""
         node = end
-        while ops.get(node.op).epilogue:
+        while node is not first:
             self.done.add(node.results[0])
             node = self.graph.nodes[self.graph.analysis.maker[node.operands[0]]]
         self.values[end.results[0]] = y

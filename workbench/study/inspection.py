@@ -19,6 +19,7 @@ from workbench.ir.graph import Graph
 from workbench.ir.labels import GRADIENT
 from workbench.objective import Objective
 from workbench.passes.apply_policy import apply_policy, weighted_layers
+from workbench.passes.pipeline import chosen_passes, run_forward_passes
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.study.instructions import estimated_instructions
 from workbench.study.policies import Cost, cost
@@ -112,7 +113,7 @@ def estimate(
     at_most = quick and schedule == "optimized" and len(model.graph.nodes) >= MANY_NODES
     without = ["-regions"] if at_most else []
     of_plan = cost(model, policy, schedule, optimizer, ",".join(filter(None, [passes, *without])), objective)
-    step = _training_step(model, apply_policy(model.graph, model.policy(policy)), optimizer, objective)
+    step = _training_step(model, apply_policy(model.graph, model.policy(policy)), optimizer, objective, passes)
 
     def fits(board: Board) -> bool | None:
         if of_plan.fits(board):
@@ -124,10 +125,11 @@ def estimate(
 
 
 def _training_step(
-    model: Model, marked: Graph, optimizer: Optimizer = PLAIN_SGD, objective: Objective | None = None
+    model: Model, marked: Graph, optimizer: Optimizer = PLAIN_SGD, objective: Objective | None = None, passes: str = ""
 ) -> Graph:
-    """The step as autodiff gives it, before any pass. Raises ModelError for a network that cannot be trained."""
-    return training_step(marked, optimizer, objective=objective or model.objective(), weights=model.weights)
+    """The step as autodiff gives it. Raises ModelError for a network that cannot be trained."""
+    marked, weights, _ = run_forward_passes(marked, model.weights, chosen_passes("optimized", passes))
+    return training_step(marked, optimizer, objective=objective or model.objective(), weights=weights)
 
 
 def _backward_macs(model: Model, marked: Graph, every: list[Layer], objective: Objective | None) -> Counter | None:

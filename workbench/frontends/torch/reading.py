@@ -236,8 +236,7 @@ class Reading:
         if kind == "sigmoid.default" and arguments[0].shape == self.emit.build.types[self.emit.build.inputs[0]].shape:
             return False
         self.notes.append(
-            f"the {ENDS[kind]} at the end is left to the loss: training begins at the logits, which predict gives; "
-            "outputs gives what is behind"
+            f"the {ENDS[kind]} at the end is left to the loss: training begins at the logits, and predict gives it back"
         )
         return True
 
