@@ -142,14 +142,22 @@ def test_the_largest_channels_of_a_layer_behind_a_norm():
     assert np.allclose(one, other, atol=1e-5)
 
 
-def test_int8_keeps_them_and_says_so(tmp_path):
-    """They are constants there: the layers around them are trained."""
+def test_int8_has_them_in_the_layers_before_them(tmp_path):
     model = in_int8(scale_and_shift(1))
     compiled = session.compile(model, "full")
     updated = {name for name in compiled.graph.parameters if compiled.graph.types[name].needs_grad}
     assert updated == {f"{layer}.{part}" for layer in ("conv1", "conv2", "fc") for part in ("weight", "bias")}
     assert not check(session.build(compiled, BOARD, tmp_path), Training(lr=0.01)).findings
-    for policy in ("norm", "norm.weight:0.5", "norm.bias"):
-        words = r"norm\.(weight|bias) is a constant of this network, which no policy updates\n  help: its float32 netw"
+    with pytest.raises(PolicyError, match="'norm' is neither a policy nor a layer of the network"):
+        session.compile(model, "norm")
+
+
+def test_int8_keeps_those_that_no_layer_is_before_and_says_so():
+    net = Network("mine", input_shape=(1, 3), seed=0)
+    scaled = net.build.multiply(net.input, net.build.parameter("norm.weight", (1, 3)))
+    net.weights["norm.weight"] = np.ones((1, 3), np.float32)
+    model = in_int8(net.model(net.dense(scaled, "fc", 3)), np.ones((4, 3), np.float32))
+    for policy in ("norm", "norm.weight:0.5"):
+        words = r"norm\.weight is a constant of this network, which no policy updates\n  help: its float32 netw"
         with pytest.raises(PolicyError, match=words):
             session.compile(model, policy)

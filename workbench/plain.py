@@ -26,7 +26,8 @@ def as_part(text: str) -> str:
     name = "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
     short = name.encode()[:LONGEST_PART].decode(errors="ignore")
     told = short == name and not re.search(r"[^\w.\-+:/ ]", text)
-    return name if told else f"{short}-{sha256(text.encode()).hexdigest()[:6]}"
+    digest = sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return name if told else f"{short}-{digest[:6]}"
 
 
 def parted(text: str, at: str) -> list[str]:

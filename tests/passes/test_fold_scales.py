@@ -93,7 +93,7 @@ def test_two_shifts_become_one_of_a_weight_that_is_trained():
     rng = np.random.default_rng(0)
     weights = {name: rng.normal(size=build.types[name].shape).astype(np.float32) for name in build.parameters}
     after, values = fold_scales(graph, weights)
-    assert ops_of(after) == ["dense", "bias_add", "multiply"] and after.parameters == ("w", "s", "m.folded")
+    assert ops_of(after) == ["dense", "bias_add", "multiply"] and after.parameters == ("w", "s", "b.folded")
     np.testing.assert_allclose(result(after, values), result(graph, weights), rtol=2e-5, atol=2e-5)
 
 

@@ -27,8 +27,8 @@ class _Chain:
     """Nodes behind a layer that make scale · y + shift of its channels: float64, (C,).
 
     `weight`: the layer's with the scale in it (None: it is 1), of the parameter `takes_scale`; `takes_shift`: the
-    parameter that the shift is called as; `trained`: behind the nodes, one that adds a bias which is trained; `reads`:
-    parameter -> how many operands of the graph are that.
+    parameter that the shift is called as ("": none); `trained`: behind the nodes, one that adds a bias which is
+    trained; `reads`: parameter -> how many operands of the graph are that.
     """
 
     nodes: tuple[Node, ...]
@@ -48,7 +48,7 @@ class _Chain:
     @property
     def becomes(self) -> dict[str, np.ndarray]:
         """Parameter -> what is in its place."""
-        shift = {self.takes_shift: self.shift} if self.shift.any() else {}
+        shift = {self.takes_shift: self.shift} if self.takes_shift else {}
         return shift if self.weight is None else shift | {self.takes_scale: self.weight}
 
 
@@ -87,7 +87,7 @@ def scales_folded(graph: Graph, weights: Weights, keep_names: bool = False) -> t
         y = build.op(node.op, *operands, label=node.label, **node.attrs)
         end = chain.trained or chain.nodes[-1]
         bias = None if chain.trained is None else now[chain.trained.operands[1]]
-        if chain.shift.any():
+        if chain.takes_shift:
             shift = folded(chain.takes_shift, chain.shift)
             bias = shift if bias is None else build.add(bias, shift, label=f"{end.label}.sum")
         now[end.results[0]] = y if bias is None else build.bias_add(y, bias, label=end.label)
@@ -135,33 +135,32 @@ def _along(graph: Graph, layer: Node) -> tuple[int, ...] | None:
 
 def _chain(graph: Graph, weights: Weights, layer: Node) -> _Chain:
     y, weight = graph.types[layer.results[0]], layer.operands[1]
-    along, scale, shift = _along(graph, layer), np.ones(y.shape[1]), np.zeros(y.shape[1])
+    along = _along(graph, layer) if graph.types[weight].needs_grad is False else None
+    scale, shift, scaled = np.ones(y.shape[1]), np.zeros(y.shape[1]), None
     nodes: list[Node] = []
     shifts: list[str] = []
     reader = _only_reader(graph, layer)
     while reader is not None and (does := _does(graph, weights, reader, y.shape)) is not None:
-        times, plus, parameter = does
-        scaled = (scale * times != 1).any()
-        if scaled and (along is None or graph.types[weight].needs_grad is not False):
+        times, plus, parameters = does
+        after = scale * times, shift * times + plus
+        if (after[0] != 1).any() and along is None:
             break
-        with np.errstate(over="ignore", invalid="ignore"):
-            ends = np.float32(shift * times + plus), np.float32(weights[weight] * (scale * times).reshape(along or -1)
-                                                                if scaled else 0)  # fmt: skip
-        if not all(np.isfinite(end).all() for end in ends):
+        of_after = weights[weight] * after[0].reshape(along) if (after[0] != 1).any() and along else None
+        if not _in_float32(after[1]) or (of_after is not None and not _in_float32(of_after)):
             break
-        scale, shift = scale * times, shift * times + plus
-        if plus.any():
-            shifts.append(parameter)
+        scale, shift, scaled = *after, of_after
+        shifts += parameters
         nodes.append(reader)
         reader = _only_reader(graph, reader)
     ends_in_bias = reader is not None and ops.get(reader.op).epilogue == "bias" and reader.operands[1] in weights
     named = [name for name in shifts if not name.endswith(CONSTANT)]
-    takes_shift = named[-1] if named else f"{weight.removesuffix('.weight')}.bias"
-    return _Chain(
-        tuple(nodes), weights[weight] * scale.reshape(along) if along and (scale != 1).any() else None, shift, weight,
-        takes_shift, reader if ends_in_bias else None,
-        {name: len(graph.analysis.readers.get(name, ())) for name in (weight, takes_shift)},
-    )  # fmt: skip
+    takes_shift = named[0] if named else f"{weight.removesuffix('.weight')}.bias" if shifts else ""
+    reads = {name: len(graph.analysis.readers.get(name, ())) for name in (weight, takes_shift)}
+    return _Chain(tuple(nodes), scaled, shift, weight, takes_shift, reader if ends_in_bias else None, reads)
+
+
+def _in_float32(values: np.ndarray) -> bool:
+    return bool((np.abs(values) <= np.finfo(np.float32).max).all())
 
 
 def _only_reader(graph: Graph, node: Node) -> Node | None:
@@ -171,9 +170,9 @@ def _only_reader(graph: Graph, node: Node) -> Node | None:
 
 def _does(
     graph: Graph, weights: Weights, node: Node, shape: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray, str] | None:
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]] | None:
     """What a node does to its only operand that is no frozen parameter, of this shape: a scale and a shift a channel,
-    and the parameter that says so; None where it does anything else. What becomes of 0 and of 1 tells."""
+    and the parameters that are shifts; None where it does anything else. What becomes of 0 and of 1 tells."""
     op = ops.get(node.op)
     given = [index for index, name in enumerate(node.operands)
              if name in weights and graph.types[name].needs_grad is False]  # fmt: skip
@@ -189,8 +188,9 @@ def _does(
 
     with np.errstate(divide="ignore", invalid="ignore"):
         shift, scale = of(0, parameter), of(1, parameter)
-    if shift.any():  # it adds: beside a large sum the scale, 1 or -1, would be lost
-        scale = of(1, 0 * parameter) - of(0, 0 * parameter)
+        adds = bool(of(0, np.ones_like(parameter)).any())
+    if adds:  # beside a large shift the scale, 1 or -1, would be lost
+        scale = of(1, np.zeros_like(parameter))
     if shift.shape != one_a_channel or not np.isfinite([scale, shift]).all():
         return None
-    return scale.reshape(-1), shift.reshape(-1), node.operands[given[0]]
+    return scale.reshape(-1), shift.reshape(-1), (node.operands[given[0]],) if adds else ()
