@@ -454,9 +454,13 @@ def recurrent() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
 
 CASES = images() | lines() | rows() | indices()
 LONG = recurrent()
+FURTHER = ("adaptive poolings", "broadcasts", "cells", "convolutions of a line", "masks", "products", "shapes",
+           "transformers")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.long) if name in FURTHER else name for name in CASES
+])  # fmt: skip
 def test_a_network_gives_what_the_module_gives(name):
     module, shape = CASES[name]
     assert differences(drawn(module), shape) == []
