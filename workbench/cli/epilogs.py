@@ -17,8 +17,8 @@ networks
 POLICIES = """\
 policies: what a step updates, in terms joined by +
   full, bias-only, head      everything; every bias; the last weighted layer
-  last-K, biases-N           the last K weighted layers, norms too; the biases of
-                             the last N
+  last-K, biases-N           the last K weighted layers, norms too; the biases
+                             of the last N
   conv2, conv2:0.25          a layer and its bias; the same with a part of its
                              input channels
   conv*, *.bias,             whole names as a shell matches them, of layers and
