@@ -76,7 +76,7 @@ def test_regions_keep_every_bit_and_never_need_more(graph, seed):
     after = verify(regional(before))
     values = feeds(before, seed)
     assert same_bits(interpret(after, values), interpret(before, values))
-    assert peak_bytes(after) <= peak_bytes(before)
+    assert peak_bytes(LATER.graph(after)) <= peak_bytes(LATER.graph(before))  # what counts, see Later
     assert parse_graph(print_graph(after)) == after
     inside = [inner for node in after.nodes if node.body for inner in node.body.nodes]
     there = [op for node in [*inside, *after.nodes] if not node.body for op in APART.get(node.op, (node.op,))]
