@@ -8,11 +8,14 @@ networks
                    --frontend tflite`
   FILE.onnx        ONNX, float32 or int8 (QDQ); see `workbench ops --frontend
                    onnx`; it needs the package onnx
+  FILE.pt2         an exported PyTorch program; see `workbench ops --frontend
+                   torch`; it needs PyTorch
   FILE.json        with FILE.npz beside it: an int8 network in the form of the
                    published ones
-  mynet.py:net     a Model of a Python file, or a function that returns one and
-                   may take batch, seed and classes; mynet.py:net-int8 is the
-                   same, quantized"""
+  mynet.py:net     a Model or a PyTorch module of a Python file, or a function
+                   that returns one and may take batch, seed and classes; a
+                   module's example_input is beside it; mynet.py:net-int8 is
+                   the same, quantized"""
 
 POLICIES = """\
 policies: what a step updates, in terms joined by +

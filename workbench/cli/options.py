@@ -45,7 +45,7 @@ OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "pa
 def add_model(
     parser: argparse.ArgumentParser, optional: bool = False, metavar: str = "MODEL", or_else: str = ""
 ) -> None:
-    which = f"{or_else}a network of `workbench models`, a .tflite or .json file, or mynet.py:net, one in Python"
+    which = f"{or_else}a network of `workbench models`, a .tflite, .onnx, .pt2 or .json file, or mynet.py:net in Python"
     parser.add_argument("model", metavar=metavar, nargs="?" if optional else None, help=which)
     add(parser, "network")
 
