@@ -123,7 +123,8 @@ def test_order_search_keeps_bits_and_phases_and_never_needs_more(graph, seed, pa
     assert same_bits(interpret(after, values), interpret(before, values))
     assert peak_bytes(after) <= peak_bytes(before)
     assert phase_of(after) == phase_of(before)
-    assert least_peak_order(after).graph == after
+    again = least_peak_order(after)
+    assert again.graph == after or again.peak < peak_bytes(after)  # of a search that gave up, the next may find more
 
 
 @settings(deadline=None, max_examples=40)
