@@ -27,10 +27,9 @@ def layer(build, kind, rng):
     return y, (1, 6, *[1] * (y.rank - 2)), rng.normal(size=build.types["w"].shape)
 
 
-def normed(kind="conv", trained=(), rng=None):
+def normed(kind="conv", trained=()):
     """((w * x − mean) · var · gamma + beta) ^ relu, as a batch norm is imported; graph and weights."""
-    rng = rng or np.random.default_rng(0)
-    build = Builder()
+    build, rng = Builder(), np.random.default_rng(0)
     y, along, w = layer(build, kind, rng)
     y = build.bias_add(y, build.parameter("bn.mean.constant", (6,)), label="bn.mean")
     y = build.multiply(y, build.parameter("bn.var.constant", along))
@@ -48,6 +47,17 @@ def ops_of(graph):
 def result(graph, weights):
     x = np.random.default_rng(7).normal(size=graph.types["x"].shape).astype(np.float32)
     return interpret(graph, {"x": x} | weights)[graph.outputs[0]]
+
+
+def folded(graph, weights, folds):
+    """The folded graph, of the same meaning, and its parameters; None where it must decline, and does."""
+    if not folds:
+        with pytest.raises(Declined):
+            fold_scales(graph, weights)
+        return None
+    after, values = fold_scales(graph, weights)
+    np.testing.assert_allclose(result(after, values), result(graph, weights), rtol=2e-5, atol=2e-5)
+    return after, values
 
 
 @pytest.mark.parametrize("kind", [kind for kind in SHAPES if kind != "grouped transposed"])
@@ -97,7 +107,7 @@ def test_two_shifts_become_one_of_a_weight_that_is_trained():
     np.testing.assert_allclose(result(after, values), result(graph, weights), rtol=2e-5, atol=2e-5)
 
 
-def shared(scales, trained=()):
+def shared(scales):
     """A dense layer used once for each of these scales, the names of parameters; graph and weights."""
     build, rng = Builder(), np.random.default_rng(0)
     y, w = build.input("x", (2, 3)), build.parameter("w", (3, 3))
@@ -105,20 +115,17 @@ def shared(scales, trained=()):
     for name in scales:
         y = build.dense(y, w)
         y = build.relu(build.multiply(y, stored[name]) if name else y)
-    graph = build.graph(y).with_needs_grad(dict.fromkeys(trained, True))
-    return graph, {name: rng.normal(size=build.types[name].shape).astype(np.float32) for name in build.parameters}
+    return build.graph(y), {
+        name: rng.normal(size=build.types[name].shape).astype(np.float32) for name in build.parameters
+    }
 
 
 @pytest.mark.parametrize("scales, folds", [("aa", True), ("aaa", True), ("ab", False), (("a", ""), False)])
 def test_a_weight_that_several_layers_share_stays_one(scales, folds):
     graph, weights = shared(scales)
-    if not folds:
-        with pytest.raises(Declined):
-            fold_scales(graph, weights)
-        return
-    after, values = fold_scales(graph, weights)
-    assert ops_of(after) == ["dense", "relu"] * len(scales) and set(values) == {"w.folded"}
-    np.testing.assert_allclose(result(after, values), result(graph, weights), rtol=2e-5, atol=2e-5)
+    if found := folded(graph, weights, folds):
+        after, values = found
+        assert ops_of(after) == ["dense", "relu"] * len(scales) and set(values) == {"w.folded"}
 
 
 def test_a_result_that_is_an_output_stays():
@@ -157,13 +164,8 @@ def chain(step):
 ])  # fmt: skip
 def test_only_a_scale_or_a_shift_of_what_nobody_else_reads_folds(step, folds):
     graph, weights = chain(step)
-    if not folds:
-        with pytest.raises(Declined):
-            fold_scales(graph, weights)
-        return
-    after, values = fold_scales(graph, weights)
-    assert ops_of(after) in (["dense", "bias_add"], ["dense"])
-    np.testing.assert_allclose(result(after, values), result(graph, weights), rtol=2e-5, atol=2e-5)
+    if found := folded(graph, weights, folds):
+        assert ops_of(found[0]) in (["dense", "bias_add"], ["dense"])
 
 
 def test_a_scale_that_is_no_number_stays():
