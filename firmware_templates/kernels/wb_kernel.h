@@ -6,6 +6,13 @@
 
 #define WB_KERNEL static inline __attribute__((always_inline))
 
+/* A kernel with its literals: a function that gcc neither clones for one caller's addresses nor makes part of a caller. */
+#ifdef __clang__
+#define WB_INSTANCE __attribute__((noinline))
+#else
+#define WB_INSTANCE __attribute__((noipa))
+#endif
+
 /* Elements, one after the other. */
 typedef struct {
     int count;

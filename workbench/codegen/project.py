@@ -1,13 +1,13 @@
 """The C project: straight-line code, one function a node, sizes and offsets as literals, only the kernels used.
 
 Makefile board.ld sections.ld startup.c main.c      how it becomes firmware.elf
-model.h ops_0.c … schedule.c parameters.c kernels/  the training step
+model.h ops_0.c … schedule.c parameters.c           the training step
+instances.h instances_0.c … kernels/                the kernels, with the sizes of this network
 buffers.csv ops.csv graph.txt                       what the tracer and the reports know of it
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +20,15 @@ from workbench.errors import ModelError
 from workbench.ir.graph import Graph, Node
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY
-from workbench.kernels.call import Places, c_literal, call_of, kernel_of
+from workbench.kernels.call import Places, c_literal, call_of
 from workbench.kernels.declared import sources, templates
+from workbench.kernels.instances import Instances, included
 from workbench.plan.memory import MemoryPlan
-from workbench.schedule.emit import region_headers, region_lines
+from workbench.schedule.emit import region_lines
 from workbench.tables import BufferRow, OpRow, write_csv
 
 NODES_A_FILE = 50
+REGION_HEADER = "tiles.h"  # what the loops of regions need besides kernels
 NO_RATES: Mapping[str, float] = {"lr": 0.0, "lr_bias": 0.0}
 
 
@@ -70,17 +72,19 @@ def generate(
     """
     layout = lay_out(graph, plan)
     work = graph.analysis.work
-    headers = [region_headers(node) if node.body else [kernel_of(node).header] for node in work]
-    functions = [_operator(graph, layout, node, row) for node, row in zip(work, layout.ops, strict=True)]
+    instances = Instances()
+    functions = [_operator(graph, layout, node, row, instances) for node, row in zip(work, layout.ops, strict=True)]
     files = {name: (templates() / name).read_text(encoding="utf-8") for name in ("startup.c", "main.c", "sections.ld")}
-    files |= {f"kernels/{name}": text for name, text in sources(sorted(set(chain(*headers)))).items()}
+    files |= {f"kernels/{name}": text for name, text in sources(sorted({*instances.headers(), REGION_HEADER})).items()}
     files["model.h"] = model_header(graph, layout, plan, rates, board)
     for number, start in enumerate(range(0, len(work), NODES_A_FILE)):
         part = slice(start, start + NODES_A_FILE)
-        includes = "".join(f'#include "kernels/{name}"\n' for name in sorted(set(chain(*headers[part]))))
-        files[f"ops_{number}.c"] = f'/* The operators, in execution order. */\n#include "model.h"\n{includes}\n' + (
-            "\n".join(functions[part])
+        includes = '#include "model.h"\n#include "instances.h"\n'
+        includes += included([REGION_HEADER] if any(node.body for node in work[part]) else [])
+        files[f"ops_{number}.c"] = f"/* The operators, in execution order. */\n{includes}\n" + "\n".join(
+            functions[part]
         )
+    files |= instances.files()
     files["schedule.c"] = _schedule(layout)
     files["parameters.c"] = _parameters(graph, layout, weights, rates)
     files["board.ld"] = board_script(board)
@@ -89,12 +93,12 @@ def generate(
     return Project(files, layout.buffers, layout.ops)
 
 
-def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow) -> str:
+def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow, instances: Instances) -> str:
     scratch = [f"{ARENA} + {layout.buffers[identifier].offset}" for identifier in row.scratch]
     if node.body:
-        lines = region_lines(node, _places(graph, layout, node), "".join(scratch))
+        lines = region_lines(node, _places(graph, layout, node), "".join(scratch), instances)
     else:
-        lines = call_of(node, _places(graph, layout, node), scratch=scratch)
+        lines = instances.call(call_of(node, _places(graph, layout, node), scratch=scratch))
     return f"/* {row.node} */\nvoid {row.symbol}(void)\n{{\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
 
 

@@ -1,13 +1,10 @@
-"""The C of a kernel's call: its parameters by name, the tile, views or addresses of operands and results.
+"""The call of a kernel: what it passes, operands and results as views or addresses, the tile, its parameters by name.
 
-conv2d_f32((wb_conv2d_f32){ .sizes = { .groups = 1, .channels = 3, …, .window = { .kh = 3, .kw = 3, … } },
-        .activation = WB_RELU },
-    wb_everything(1, 8, 12), wb_image_f32(F32(wb_arena, 0), 3, 12, 12), p_conv_weight, 0, p_conv_bias,
-    wb_image_f32(F32(wb_arena, 1728), 8, 12, 12), 0);
+Which of it is literal is known here: that is what an instance of the kernel holds (instances.py).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +14,6 @@ from workbench.errors import GraphError
 from workbench.ir import op as ops
 from workbench.ir.graph import Node
 from workbench.ir.kernel import Kernel
-from workbench.ir.op import Attrs
 from workbench.ir.types import TensorType
 from workbench.kernels.declared import struct_of
 
@@ -28,48 +24,110 @@ VIEWS = {"float32": "f32", "int8": "s8"}  # dtype -> how its views are called in
 WIDTH = 112  # of a line
 
 
+Number = int | str  # a literal, or C that is evaluated where the call stands
+
+
+@dataclass(frozen=True)
+class Extent:
+    """wb_tile: which part of a result is computed."""
+
+    image: Number = 0
+    image_end: Number = 1
+    channel: Number = 0
+    channel_end: Number = 0
+    row: Number = 0
+    row_end: Number = 0
+    begun: int = 0
+
+
+@dataclass(frozen=True)
+class View:
+    """wb_view_f32, wb_view_s8: what is there of a tensor's images, the first element at the address `at`. An operand's
+    is `read` only."""
+
+    dtype: str
+    at: str
+    image: Number
+    plane: Number
+    pitch: Number
+    channel: Number
+    channel_end: Number
+    row: Number
+    row_end: Number
+    gaps: int = 0
+    read: bool = False
+
+
+@dataclass(frozen=True)
+class Address:
+    """Of elements of a type, C's name of which is `of`: an array, or `several` arrays' addresses, as an array."""
+
+    of: str
+    at: str
+    several: tuple[str, ...] = ()
+
+
+Argument = Extent | View | Address | None  # None: 0, there is none
+
+
+@dataclass(frozen=True)
+class Call:
+    """`function` of `header`, given its parameters (`record`, as C) and these arguments."""
+
+    function: str
+    header: str
+    record: str
+    arguments: tuple[Argument, ...]
+
+
 @dataclass(frozen=True)
 class Places:
     """Where the values are that a call names.
 
     address    value -> the address of its first element, as C
     rest       of a weight in two arrays: the address of the second, which is not updated
-    views      values that are not there as a whole -> their view, as C
+    views      values that are not there as a whole -> their view
     """
 
     types: Mapping[str, TensorType]
     address: Mapping[str, str]
     rest: Mapping[str, str] = field(default_factory=dict)
-    views: Mapping[str, str] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict)
 
-    def view(self, name: str) -> str:
+    def view(self, name: str) -> View:
         return self.views.get(name) or whole(self.types[name], self.address[name])
+
+    def of(self, name: str) -> Address:
+        return Address(C_TYPE[self.types[name].dtype], self.address[name])
 
 
 def call_of(
-    node: Node, places: Places, tile: str = "", scratch: Sequence[str] = (), left_out: int | None = None
-) -> list[str]:
-    """The lines of the call that computes a tile of a node's result, all of it unless told otherwise. `left_out`: the
-    index of an operand that the tile needs no more."""
-    op, kernel = ops.get(node.op), kernel_of(node, inside=bool(tile))
+    node: Node, places: Places, tile: Extent | None = None, scratch: Sequence[str] = (), left_out: int | None = None
+) -> Call:
+    """The call that computes a tile of a node's result, all of it unless told otherwise. `left_out`: the index of an
+    operand that the tile needs no more."""
+    op, kernel = ops.get(node.op), kernel_of(node, inside=tile is not None)
     kinds, taken = [places.types[name] for name in node.operands], op.taken(node.attrs)
-    operands: list[str] = []
+    passed: list[Argument] = []
     for at, name in enumerate(node.operands):
         if at == left_out:
-            operands += _missing(kernel, at, kinds[0])
+            passed.append(None)
         elif kinds[at].bytes:  # what comes as a stream lies nowhere
-            operands += _operand(node, at, kernel, places) if at not in taken else [places.address[name]]
+            passed += _operand(node, at, kernel, places) if at not in taken else [places.of(name)]
     if op.variadic:
-        operands = [f"(const {C_TYPE[kinds[0].dtype]} *const[]){{ {', '.join(operands)} }}"]
-    for at in range(len(kinds), kernel.operands):
-        operands += _missing(kernel, at, kinds[0])
+        addresses = tuple(each.at for each in passed if isinstance(each, Address))
+        passed = [Address(C_TYPE[kinds[0].dtype], "", addresses)]
+    passed += [None] * (kernel.operands - len(kinds))
     own = node.results[len(taken) :]
-    results = [places.view(name) for name in own[: kernel.gives_view]]
-    results += [places.address[name] for name in own[kernel.gives_view :]]
-    results += ["0"] * (kernel.results - len(own))
+    passed += [places.view(name) for name in own[: kernel.gives_view]]
+    passed += [places.of(name) for name in own[kernel.gives_view :]]
+    passed += [None] * (kernel.results - len(own))
     if kernel.tiled:
-        operands.insert(0, tile or everything(places.types[tiled_by(node)]))
-    return call(kernel, kinds, node.attrs, [*operands, *results, *(scratch or ["0"] * kernel.scratch_by_tiles)])
+        passed.insert(0, tile or everything(places.types[tiled_by(node)]))
+    passed += [Address("void", at) for at in scratch] or [None] * kernel.scratch_by_tiles
+    function = kernel.named(*kinds)
+    record = f"({struct_of(kernel, function)}){record_text(kernel.parameters(*kinds, **node.attrs))}"
+    return Call(function, kernel.header, record, tuple(passed))
 
 
 def kernel_of(node: Node, inside: bool = False) -> Kernel:
@@ -86,31 +144,19 @@ def tiled_by(node: Node) -> str:
     return node.results[0] if kernel.gives_view else node.operands[kernel.views[0]]
 
 
-def _operand(node: Node, at: int, kernel: Kernel, places: Places) -> list[str]:
+def _operand(node: Node, at: int, kernel: Kernel, places: Places) -> list[Argument]:
     name = node.operands[at]
     if at in kernel.views:
-        return [places.view(name)]
+        return [replace(places.view(name), read=True)]
     if at in kernel.split:
-        return [places.address[name], places.rest.get(name, "0")]
+        rest = places.rest.get(name)
+        return [places.of(name), Address(C_TYPE[places.types[name].dtype], rest) if rest else None]
     if name in places.rest:
         raise GraphError(f"{node.op} ({node.label}) has no kernel that reads %{name} in two parts")
-    return [places.address[name]]
+    return [places.of(name)]
 
 
-def _missing(kernel: Kernel, at: int, kind: TensorType) -> list[str]:
-    if at in kernel.views:
-        return [f"(wb_view_{VIEWS[kind.dtype]}){{ 0 }}"]
-    return ["0"]
-
-
-def call(kernel: Kernel, types: Sequence[TensorType], attrs: Attrs, arguments: Sequence[str]) -> list[str]:
-    """The lines of a call, for operands of these types, with these `arguments` behind its parameters."""
-    function = kernel.named(*types)
-    parameters = f"({struct_of(kernel, function)}){record_text(kernel.parameters(*types, **attrs))}"
-    return _lines(f"{function}({', '.join([parameters, *arguments])});")
-
-
-def _lines(text: str, begin: str = "", indent: str = "") -> list[str]:
+def in_lines(text: str, begin: str = "", indent: str = "") -> list[str]:
     """A statement, an argument or a field in lines, broken behind commas; within brackets that are part of it, only
     where these fill more than a line. `begin`: what stands on the first line already."""
     opened, inside = _bracketed(text)
@@ -124,7 +170,7 @@ def _lines(text: str, begin: str = "", indent: str = "") -> list[str]:
             lines.append(deeper + each.strip())
             broken = False
         else:
-            lines += _lines(each.strip(), deeper, deeper) if index else _lines(each, lines.pop(), deeper)
+            lines += in_lines(each.strip(), deeper, deeper) if index else in_lines(each, lines.pop(), deeper)
             broken = True
     return lines
 
@@ -164,13 +210,13 @@ def c_literal(value: int | float | str) -> str:
     return (word if "." in word or "e" in word else word + ".0") + "f"
 
 
-def everything(kind: TensorType) -> str:
+def everything(kind: TensorType) -> Extent:
     """The tile of all of a result."""
     images, channels, rows, _ = kind.as_images
-    return f"wb_everything({images}, {channels}, {rows})"
+    return Extent(image_end=images, channel_end=channels, row_end=rows)
 
 
-def whole(kind: TensorType, address: str) -> str:
+def whole(kind: TensorType, address: str) -> View:
     """The view of all of a tensor."""
-    _, *sizes = kind.as_images
-    return f"wb_image_{VIEWS[kind.dtype]}({address}, {', '.join(map(str, sizes))})"
+    _, channels, rows, columns = kind.as_images
+    return View(kind.dtype, address, channels * rows * columns, rows * columns, columns, 0, channels, 0, rows)

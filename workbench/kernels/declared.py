@@ -21,10 +21,12 @@ _INCLUDE = re.compile(r'#include "(.+?)"')
 
 @dataclass(frozen=True)
 class Header:
-    """`structs`: name -> field -> its type. `functions`: name -> the types of its parameters."""
+    """`structs`: name -> field -> its type. `functions`: name -> the types of its parameters; `declarations`:
+    these parameters as they are written."""
 
     structs: Mapping[str, Mapping[str, str]]
     functions: Mapping[str, tuple[str, ...]]
+    declarations: Mapping[str, tuple[str, ...]]
 
 
 def templates() -> Path:
@@ -66,23 +68,26 @@ def header(name: str) -> Header:
     """What a kernel header declares, with all that it includes."""
     structs: dict[str, Mapping[str, str]] = {}
     functions: dict[str, tuple[str, ...]] = {}
+    declarations: dict[str, tuple[str, ...]] = {}
     for included in sources([name]):
         own = _declared(_source(included))
         structs |= own.structs
         functions |= own.functions
-    return Header(structs, functions)
+        declarations |= own.declarations
+    return Header(structs, functions, declarations)
 
 
 @cache
 def _declared(text: str) -> Header:
     structs = {name: dict(_declarations(body)) for body, name in _STRUCT.findall(_COMMENT.sub("", text))}
-    return Header(structs, dict(functions_in(text)))
+    declarations = dict(functions_in(text))
+    return Header(structs, {name: tuple(map(_type_of, given)) for name, given in declarations.items()}, declarations)
 
 
 def functions_in(text: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Name and types of the parameters of each kernel in a header; what a macro makes is called as it says."""
+    """Name and parameters, as they are written, of each kernel in a header; what a macro makes is called as it says."""
     found = _FUNCTION.findall(_MACRO.sub("", _COMMENT.sub("", text)))
-    return [(name, tuple(map(_type_of, _split(given)))) for name, given in found]
+    return [(name, tuple(_split(given))) for name, given in found]
 
 
 def _declarations(body: str) -> Iterable[tuple[str, str]]:
@@ -106,6 +111,11 @@ def _type_of(declaration: str) -> str:
 def _words(declaration: str) -> list[str]:
     """Its type and name: what stands before the number of an array's elements."""
     return re.findall(r"\w+", declaration.partition("[")[0])
+
+
+def named(declaration: str) -> str:
+    """'x' of `const float *restrict x`."""
+    return _words(declaration)[-1]
 
 
 def _apart(what: str) -> InternalError:

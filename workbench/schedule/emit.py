@@ -1,69 +1,64 @@
 """The C of a region: each step of a loop makes, stage by stage, a tile (see cascade.py).
 
-By rows, the rows of a value that are there change from call to call. They are variables of their own: of a struct that
-changes, gcc does not know the parts that stay.
+By rows, the rows of a value that are there change from call to call: they are variables, which the instances of the
+kernels take as parameters.
 
-the rolling buffer of stage 0    const wb_view_f32 v0 = { F32(wb_arena, 512), 0, 24, 8, 0, 16, 0, 0, 1 };
+the rolling buffer of stage 0    float *const v0 = F32(wb_arena + 512, 0); /* conv1: 3 of 8 rows, 1536 bytes */
                                  int first0 = 0, made0 = 0;
 stripe by stripe of the driver   for (int row = 0; row < 8; row += 1) {
 how far each stage gets              const int end2 = wb_min(row + 1, 8);
                                      const int end0 = wb_min(8, end2 + 1);
-drop rows that no stage still reads  first0 = wb_keep_f32(wb_rows_there_f32(v0, first0, made0), made2 - 1);
-make the new ones                    conv2d_f32(…,
-                                         (wb_tile){ .image_end = 1, .channel_end = 16, .row = made0, .row_end = end0 },
-                                         x0, w, 0, b, wb_rows_there_f32(v0, first0, made0), mask);
+drop rows that no stage still reads  first0 = wb_keep_f32((wb_view_f32){ v0, …, first0, made0, 1 }, made2 - 1);
+make the new ones                    k_conv2d_f32_0(made0, end0, x0, w, b, v0, first0, mask);
                                      made0 = end0;
 
 By channels all stages go in step, and a view is that of one tile:
 
 tile by tile                     for (int first = 0; first < 192; first += 8) {
-the buffer of stage 0                const wb_view_f32 v0 = { F32(wb_arena, 512), 0, 64, 8, first, first + 8, 0, 8, 0 };
+the buffer of stage 0                k_conv2d_f32_1(first, x0, w, b, v0);
 """
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 from workbench.ir.graph import Node
 from workbench.ir.kernel import Reach
 from workbench.ir.types import BY_ROWS
-from workbench.kernels.call import CAST, VIEWS, Places, call_of, kernel_of, tiled_by
+from workbench.kernels.call import C_TYPE, CAST, VIEWS, Extent, Number, Places, View, call_of, kernel_of, tiled_by
+from workbench.kernels.instances import Instances
 from workbench.schedule.cascade import Cascade
 from workbench.schedule.region import cascade_of
 from workbench.schedule.stages import Stage
 
 
-def region_headers(region: Node) -> list[str]:
-    """The kernel headers that the C of a region needs."""
-    plan = cascade_of(**region.attrs)
-    return ["tiles.h", *(kernel_of(stage.node, inside=True).header for stage in plan.stages if stage.needs.code)]
-
-
-def region_lines(region: Node, outer: Places, scratch: str) -> list[str]:
+def region_lines(region: Node, outer: Places, scratch: str, instances: Instances) -> list[str]:
     """The statements. `outer`: where the region's operands and results are; `scratch`: the address of its scratch."""
     plan = cascade_of(**region.attrs)
     names = dict(zip((*plan.body.inputs, *plan.body.outputs), (*region.operands, *region.results), strict=True))
     address, rest = ({own: found[name] for own, name in names.items() if name in found}
                      for found in (outer.address, outer.rest))  # fmt: skip
     by_rows = {own for own, name in names.items() if outer.types[name].layout == BY_ROWS}
-    writer = _Writer(plan, Places(plan.body.types, address, rest), by_rows, scratch)
+    writer = _Writer(plan, Places(plan.body.types, address, rest), by_rows, scratch, instances)
     return [*writer.zeros(), *(writer.in_step() if plan.along.in_step else writer.rolling())]
 
 
 class _Writer:
-    """C names: v3 is the view of what stage 3 makes, of which rows [first3, made3) are there, and end3 is how far it
-    gets in a step; x0 is the view of an operand, n the image of the batch.
+    """C names: v3 is where what stage 3 makes lies, of which rows [first3, made3) are there, and end3 is how far it
+    gets in a step; x0 is where an operand lies, n the image of the batch.
 
-    `own`: value with a buffer or a place of its own -> its view's name. What is written over it shares that view.
+    `own`: value with a buffer or a place of its own -> its name in C. What is written over it shares that.
     """
 
-    def __init__(self, plan: Cascade, outer: Places, by_rows: set[str], scratch: str) -> None:
+    def __init__(self, plan: Cascade, outer: Places, by_rows: set[str], scratch: str, instances: Instances) -> None:
         self.plan, self.types, self.by_rows, self.scratch = plan, plan.body.types, by_rows, scratch
+        self.instances = instances
+        self.outer = outer
         self.own = {value: f"v{index}" for value, index in plan.makers.items() if not self._shares(value)}
         if not plan.along.in_step:
             read = dict.fromkeys(name for stage in plan.stages for name, _ in stage.reads if name in plan.body.inputs)
             self.own |= {name: f"x{index}" for index, name in enumerate(read)}
         views = {value: self._there(value) for value in (*plan.home, *self.own)}
         self.places = replace(outer, views=views)
-        self.image = ("n", "n + 1") if plan.batch > 1 else ("0", "1")
+        self.image: tuple[Number, Number] = ("n", "n + 1") if plan.batch > 1 else (0, 1)
 
     def _shares(self, value: str) -> bool:
         """Whether its view is that of the value whose buffer it lies in; not if it is but some channels of that."""
@@ -87,28 +82,44 @@ class _Writer:
         """The loop of which each step makes the same channels of all values."""
         plan, stages = self.plan, self.plan.stages
         lines = [f"for (int first = 0; first < {plan.extent}; first += {plan.step}) {{"]
-        for value, name in self.own.items():
-            view = self._view(value, "first", self._end_in_step(stages[plan.makers[value]]))
-            lines.append(f"    const {_declared(self.types[value].dtype, name, view)}")
         for stage in stages:
             if stage.needs.code:
                 call = self._call(stage, "first", self._end_in_step(stage))
                 lines += map(_indented, [f"if (first < {stage.extent})", *map(_indented, call)]
                              if stage.extent < plan.extent else call)  # fmt: skip
-        return [*lines, "}"]
+        return [*self._buffers(), *lines, "}"]
+
+    def _buffers(self) -> list[str]:
+        """Where each value lies, and what is there of it, for people."""
+        lines = []
+        for value, name in self.own.items():
+            plan, kind = self.plan, self.types[value]
+            home = plan.home.get(value, value)
+            of = kind.shape[plan.along.dimension]
+            there, label = plan.kept.get(home, of), plan.body.label(value)
+            size = kind.bytes // kind.shape[0] * there // of
+            at = self.outer.address.get(home) or f"{CAST[kind.dtype]}({self.scratch}, {plan.offsets[home]})"
+            what = f"{'' if label == value else f'{label}: '}{there} of {of} {plan.axis}, {size} bytes"
+            const = "" if value in plan.makers else "const "
+            lines.append(f"{const}{C_TYPE[kind.dtype]} *const {name} = {at}; /* {what} */")
+        return lines
 
     def _end_in_step(self, stage: Stage) -> str:
         end = f"first + {self.plan.step}"
         return end if stage.extent == self.plan.extent else f"wb_min({end}, {stage.extent})"
 
-    def _there(self, value: str) -> str:
-        """The view of what is there of a value."""
+    def _there(self, value: str) -> View:
+        """What is there of a value."""
         plan = self.plan
-        name = self.own.get(value) or self.own[plan.home[value]]
-        if plan.along.in_step or value not in plan.makers:
-            return name
-        rows = f"{self._first_there(value)}, {self._made(plan.makers[value])}"
-        return f"wb_rows_there_{VIEWS[self.types[value].dtype]}({name}, {rows})"
+        if plan.along.in_step:
+            home = plan.home.get(value, value)
+            shared = value if value in self.own else home
+            return self._view(value if value in self.own else home, "first",
+                              self._end_in_step(plan.stages[plan.makers[shared]]))  # fmt: skip
+        owner = value if value in self.own else plan.home[value]
+        if value in plan.makers:
+            return self._view(owner, self._first_there(value), self._made(plan.makers[value]))
+        return self._view(owner, 0, self.types[value].shape[2])
 
     def _first_there(self, value: str) -> str:
         home = self.plan.home[value]
@@ -117,8 +128,6 @@ class _Writer:
     def rolling(self) -> list[str]:
         """The loop of which each step makes the rows that the driver's next ones need, for each image of the batch."""
         plan = self.plan
-        views = [f"const {_declared(self.types[value].dtype, name, self._view(value, '0', self._rows_there(value)))}"
-                 for value, name in self.own.items()]  # fmt: skip
         made = [
             self._made(index)
             for index, stage in enumerate(plan.stages)
@@ -129,10 +138,7 @@ class _Writer:
         loop = [start, *self._steps()]
         if plan.batch > 1:
             loop = [f"for (int n = 0; n < {plan.batch}; ++n) {{", *map(_indented, loop), "}"]
-        return [*views, *loop]
-
-    def _rows_there(self, value: str) -> str:
-        return "0" if value in self.plan.makers else str(self.types[value].shape[2])
+        return [*self._buffers(), *loop]
 
     def _steps(self) -> list[str]:
         plan = self.plan
@@ -141,7 +147,9 @@ class _Writer:
         for index, stage in enumerate(plan.stages):
             home = plan.home.get(stage.value, "")
             if home in plan.kept and not any(plan.home.get(name) == home for name, _ in stage.reads):
-                keep = f"wb_keep_{VIEWS[self.types[home].dtype]}({self.places.views[home]}, {self._keep(home)})"
+                kind = VIEWS[self.types[home].dtype]
+                there = f"(wb_view_{kind}){{ {', '.join(map(str, astuple(self.places.views[home])[1:-1]))} }}"
+                keep = f"wb_keep_{kind}({there}, {self._keep(home)})"
                 lines.append(f"    {self._first_there(home)} = {keep};")
             lines += map(_indented, self._call(stage, self._made(index), f"end{index}"))
             if home == stage.value:
@@ -186,40 +194,32 @@ class _Writer:
         node, plan = stage.node, self.plan
         begin_of_scratch = plan.lasting.get(node.results[0], plan.inner)
         scratch = [f"{self.scratch} + {begin_of_scratch}"] * bool(stage.needs.scratch(plan.step))
-        lines = call_of(node, self.places, self._tile(stage, begin, end), scratch, stage.needs.begins)
-        return [f"/* {node.label or node.op} */", *lines]
+        call = call_of(node, self.places, self._tile(stage, begin, end), scratch, stage.needs.begins)
+        return [f"/* {node.label or node.op} */", *self.instances.call(call)]
 
-    def _tile(self, stage: Stage, begin: str, end: str) -> str:
+    def _tile(self, stage: Stage, begin: Number, end: Number) -> Extent:
         """A sum's tile is that of the operand which it reduces; where that is a view, too, all of the result.
 
         What begins at 0 does not say so.
         """
         _, channels, rows, _ = self.types[tiled_by(stage.node)].as_images
         everything = stage.needs.gives == "sum" and kernel_of(stage.node, inside=True).gives_view
-        ranges = {"images": self.image, "channels": ("0", str(channels)), "rows": ("0", str(rows))}
-        ranges |= {} if everything else {self.plan.axis: (begin, end)}
-        named = [(axis.removesuffix("s"), *pair) for axis, pair in ranges.items()]
-        parts = [f"{f'.{one} = {first}, ' * (first != '0')}.{one}_end = {last}" for one, first, last in named]
-        return f"(wb_tile){{ {', '.join(parts)}{', .begun = 1' * (stage.needs.gives == 'sum')} }}"
+        tile: tuple[Number, Number] = (begin, end)
+        channel = tile if self.plan.axis == "channels" and not everything else (0, channels)
+        row = tile if self.plan.axis == "rows" and not everything else (0, rows)
+        return Extent(*self.image, *channel, *row, begun=int(stage.needs.gives == "sum"))
 
-    def _view(self, value: str, begin: str, end: str) -> str:
-        """The initializer of the view of [begin, end) of a value, and what it is, for people."""
+    def _view(self, value: str, begin: Number, end: Number) -> View:
+        """[begin, end) of a value."""
         plan, kind = self.plan, self.types[value]
         _, channels, rows, columns = kind.shape
         home = plan.home.get(value, value)
-        there, of = plan.kept.get(home, kind.shape[plan.along.dimension]), kind.shape[plan.along.dimension]
+        there = plan.kept.get(home, kind.shape[plan.along.dimension])
         room = {"channels": channels, "rows": rows, plan.axis: there}
         plane, pitch = (columns, channels * columns) if value in self.by_rows else (room["rows"] * columns, columns)
         image = 0 if home in plan.kept else channels * rows * columns  # a buffer is of one image at a time
-        ranges = {"channels": ("0", str(channels)), "rows": ("0", str(rows)), plan.axis: (begin, end)}
-        address = self.places.address.get(home) or f"{CAST[kind.dtype]}({self.scratch}, {plan.offsets[home]})"
-        numbers = [image, plane, pitch, *ranges["channels"], *ranges["rows"], int(plan.gaps(home))]
-        label, what = plan.body.label(value), f"{there} of {of} {plan.axis}"
-        return f"{{ {address}, {', '.join(map(str, numbers))} }}; /* {'' if label == value else f'{label}: '}{what} */"
-
-
-def _declared(dtype: str, name: str, view: str) -> str:
-    return f"wb_view_{VIEWS[dtype]} {name} = {view}"
+        channel, row = ((begin, end), (0, rows)) if plan.axis == "channels" else ((0, channels), (begin, end))
+        return View(kind.dtype, self.own[value], image, plane, pitch, *channel, *row, gaps=int(plan.gaps(home)))
 
 
 def _end(reach: Reach, end: str) -> str:
