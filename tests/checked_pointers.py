@@ -21,7 +21,6 @@ from workbench.tables import BufferRow
 
 HERE = Path(__file__).parent
 CASTS = {"F32": "float", "I32": "int32_t", "I16": "int16_t", "I8": "int8_t", "BITS": "uint32_t"}
-BYTES = {"F32": 4, "I8": 1}
 ELEMENT = r"(?:float|int8_t|int16_t|int32_t|uint32_t|WB_ELEMENT)"
 PLACES = 4096  # that are told apart
 NOTES = f"""
@@ -39,12 +38,14 @@ __attribute__((noinline)) void wb_outside(void)
     }}
 }}
 """
-HEAD = """extern "C" {
+MODEL = """extern "C" {
 #include "model.h"
 }
-#include "kernels/checked_pointer.hpp"
+"""
+HEAD = """#include "kernels/checked_pointer.hpp"
 extern "C" {
 extern uint32_t wb_operator;
+#include "instances.h"
 """
 
 
@@ -78,10 +79,14 @@ def build_checked(project: Project, board: Board, folder: Path) -> Path:
         path.write_text(_checked(path.read_text()))
     (folder / "kernels" / "checked_pointer.hpp").write_text((HERE / "checked_pointer.hpp").read_text())
     (folder / "wb_outside.c").write_text(NOTES)
-    sources = [path for path in folder.glob("*.c") if not re.fullmatch(r"ops_\d+.c", path.name)]
+    (folder / "instances.h").write_text(_checked((folder / "instances.h").read_text()))
+    sources = [path for path in folder.glob("*.c") if not re.fullmatch(r"(ops|instances)_\d+.c", path.name)]
     for path in folder.glob("ops_*.c"):
         sources.append(path.with_suffix(".cpp"))
         sources[-1].write_text(_checked_operators(path.read_text(), project))
+    for path in folder.glob("instances_*.c"):
+        sources.append(path.with_suffix(".cpp"))
+        sources[-1].write_text(_checked_instances(path.read_text()))
     core = [f"-mcpu={board.core}", "-mthumb", f"-mfpu={board.fpu}", "-mfloat-abi=hard"]
     flags = [*core, "-O0", "-g1", "-w", "-ffp-contract=off", "-fno-strict-aliasing", "-ffunction-sections"]
     c, plus = (
@@ -115,7 +120,7 @@ def _run(folder: Path, *command: str) -> None:
 
 
 def _checked(text: str) -> str:
-    """A kernel's header, or an operator's function, with checked pointers."""
+    """A kernel's header, its instances, or an operator's function, with checked pointers."""
     text = re.sub(r"#define WB_KERNEL .*", "#define WB_KERNEL static inline", text)
     text = re.sub(r'__asm\("" : "\+r"\(\w+\)\);', ";", text)  # hides from gcc what a value is: changes nothing
     text = re.sub(rf"\b((?:const )?{ELEMENT}) \*(?:const |restrict )*", r"ptr<\1> ", text)
@@ -132,20 +137,21 @@ def _checked_operators(text: str, project: Project) -> str:
     rows = {row.id: row for row in project.buffers}
     numbers = {row.symbol: index for index, row in enumerate(project.ops)}
     symbols = sorted({row.symbol for row in project.buffers if row.storage != "arena"}, key=len, reverse=True)
-    checked = [head.replace('#include "model.h"\n', HEAD)]
+    checked = [head.replace('#include "model.h"\n#include "instances.h"\n', MODEL + HEAD)]
     for function in functions:
         number = numbers[re.search(r"void (op_\w+)", function)[1]]
         row = project.ops[number]
         function = function.replace("\n{\n", f"\n{{\n    wb_operator = {number};\n", 1)
-        function = re.sub(r"table; \}\)", "whole(table); })", function)
         if symbols:
             function = re.sub(rf"&?\b({'|'.join(symbols)})\b", r"whole(\1)", function)
-        function = _pieces(_checked(function), [rows[i] for i in (*row.reads, *row.writes, *row.scratch)])
-        function = re.sub(
-            r"\((?:const (int)|(ptr<[^>]*>) const)\[\]\)\{\s(.*?)\s\}", r"listed<\1\2>(\3)", function, flags=re.S
-        )
-        checked.append(function)
+        checked.append(_pieces(_checked(function), [rows[i] for i in (*row.reads, *row.writes, *row.scratch)]))
     return "\n".join(checked) + "}\n"
+
+
+def _checked_instances(text: str) -> str:
+    text = text.replace('#include "instances.h"\n', HEAD).replace("table; })", "whole(table); })")
+    listed = r"\((?:const (int)|(ptr<[^>]*>) const)\[\]\)\{\s(.*?)\s\}"
+    return re.sub(listed, r"listed<\1\2>(\3)", _checked(text), flags=re.S) + "}\n"
 
 
 def _pieces(function: str, rows: Sequence[BufferRow]) -> str:
@@ -160,10 +166,8 @@ def _pieces(function: str, rows: Sequence[BufferRow]) -> str:
     def piece(element: str, at: int, size: int) -> str:
         return f"piece<{element}>((wb_arena + {at}), {size})"
 
-    def own(m) -> str:  # { F32(wb_arena + 512, 64), 0, 24, 8, 0, 3, …}; /* conv1: 3 of 8 rows */
-        kind, base, inner, rest, plane, channels, count, axis = m.groups()
-        elements = int(plane) * int(channels if axis == "rows" else count)
-        return f"{{ {piece(CASTS[kind], int(base) + int(inner), elements * BYTES[kind])}{rest}"
+    def own(m) -> str:  # = F32(wb_arena + 512, 64); /* conv1: 3 of 8 rows, 1536 bytes */
+        return f"= {piece(CASTS[m[1]], int(m[2]) + int(m[3]), int(m[4]))};"
 
     def array(m) -> str:  # F32(wb_arena, 512)
         return piece(CASTS[m[1]], int(m[2]), size[int(m[2])])
@@ -172,9 +176,8 @@ def _pieces(function: str, rows: Sequence[BufferRow]) -> str:
         base, inner = int(m[2]), int(m[3] or 0)
         return piece(CASTS[m[1] or "F32"], base + inner, size[base] - inner)
 
-    view = r"(, \d+, (\d+), \d+, \w+, ([^,]+), .*?/\* .*?(\d+) of \d+ (rows|channels) \*/)"
-    function = re.sub(rf"\{{ (F32|I8)\(wb_arena \+ (\d+), (\d+)\){view}", own, function)
-    assert not re.search(r"\{ \w+\(wb_arena \+", function), "a region's own buffer whose end is not known"
+    function = re.sub(r"= (F32|I8)\(wb_arena \+ (\d+), (\d+)\); /\* .*, (\d+) bytes \*/", own, function)
+    assert not re.search(r"= \w+\(wb_arena \+", function), "a region's own buffer whose end is not known"
     function = re.sub(r"(F32|I32|I16|I8|BITS)\(wb_arena, (\d+)\)", array, function)
     function = re.sub(r"(F32|I32|I16|I8|BITS)\(wb_arena \+ (\d+), (\d+)\)", scratch, function)
     return re.sub(r"(?<!\()()wb_arena \+ (\d+)(?: \+ (\d+))?", scratch, function)

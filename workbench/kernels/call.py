@@ -57,6 +57,12 @@ class View:
     gaps: int = 0
     read: bool = False
 
+    @property
+    def numbers(self) -> dict[str, Number]:
+        """Name -> number, in the order of C's view, where they stand behind the address."""
+        names = (each.name for each in fields(self) if each.name not in ("dtype", "at", "read"))
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True)
 class Address:

@@ -67,7 +67,7 @@ class Instances:
                 "/* Kernels: each is compiled once, and called by all operators that need it. */\n"
                 + '#include "instances.h"\n'
                 + included(self._headers[name] for name in part)
-                + "".join(f"\nWB_INSTANCE void {_signature_in_lines(texts[name])}" for name in part)
+                + "".join(f"\n{_definition(texts[name])}" for name in part)
             )
         return files
 
@@ -77,9 +77,9 @@ def included(names: Iterable[str]) -> str:
     return "".join(f'#include "kernels/{name}"\n' for name in sorted(set(names)))
 
 
-def _signature_in_lines(text: str) -> str:
+def _definition(text: str) -> str:
     first, _, rest = text.partition("\n")
-    return "\n".join([*in_lines(first), rest])
+    return "\n".join([*in_lines(f"WB_INSTANCE void {first}"), rest])
 
 
 class _Signature:
@@ -125,7 +125,7 @@ class _Signature:
         at = self._passed(f"{'const ' * view.read}{element} *{name}", view.at)
         if _is_whole(view):
             return f"wb_image_{kind}({at}, {view.channel_end}, {view.row_end}, {view.pitch})"
-        parts = [self._number(number, f"{name}_{which}") for which, number in _numbers(view).items()]
+        parts = [self._number(number, f"{name}_{which}") for which, number in view.numbers.items()]
         return f"(wb_view_{kind}){{ {f'({element} *)' * view.read}{', '.join([at, *parts])} }}"
 
     def _number(self, number: Number, name: str) -> str:
@@ -141,13 +141,9 @@ class _Signature:
         return self._names[variable] + added
 
 
-def _numbers(view: View) -> dict[str, Number]:
-    return {each.name: getattr(view, each.name) for each in fields(view) if each.name not in ("dtype", "at", "read")}
-
-
 def _is_whole(view: View) -> bool:
     return (
-        all(isinstance(number, int) for number in _numbers(view).values())
+        all(isinstance(number, int) for number in view.numbers.values())
         and (view.channel, view.row, view.gaps) == (0, 0, 0)
         and view.plane == view.row_end * view.pitch  # type: ignore[operator]
         and view.image == view.channel_end * view.plane  # type: ignore[operator]

@@ -18,7 +18,7 @@ tile by tile                     for (int first = 0; first < 192; first += 8) {
 the buffer of stage 0                k_conv2d_f32_1(first, x0, w, b, v0);
 """
 
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 from workbench.ir.graph import Node
 from workbench.ir.kernel import Reach
@@ -147,8 +147,8 @@ class _Writer:
         for index, stage in enumerate(plan.stages):
             home = plan.home.get(stage.value, "")
             if home in plan.kept and not any(plan.home.get(name) == home for name, _ in stage.reads):
-                kind = VIEWS[self.types[home].dtype]
-                there = f"(wb_view_{kind}){{ {', '.join(map(str, astuple(self.places.views[home])[1:-1]))} }}"
+                kind, view = VIEWS[self.types[home].dtype], self.places.views[home]
+                there = f"(wb_view_{kind}){{ {', '.join(map(str, (view.at, *view.numbers.values())))} }}"
                 keep = f"wb_keep_{kind}({there}, {self._keep(home)})"
                 lines.append(f"    {self._first_there(home)} = {keep};")
             lines += map(_indented, self._call(stage, self._made(index), f"end{index}"))
