@@ -97,13 +97,14 @@ def one_graph(cases) -> tuple[Graph, dict[str, np.ndarray], dict[str, tuple[Valu
 
 
 def one_project(
-    board: Board, one_arena: bool = False, nth: int = 1
+    board: Board, one_arena: bool = False, nth: int = 1, inline: bool = False
 ) -> tuple[Project, Callable[[Machine, list], dict[str, list[np.ndarray]]]]:
     """The C of every sample (`nth`: see every_sample), and what runs it with these samples, or with such as differ in
     values that are fed alone: case id -> what each kernel gave for each of its results, flat.
 
-    Each array is an arena of its own, in which it lies at offset 0 and beyond which there is nothing: that is where
-    gcc's -Warray-bounds sees most. With `one_arena` they lie side by side.
+    Each array is an arena of its own, in which it lies at offset 0 and beyond which there is nothing. With `one_arena`
+    they lie side by side. `inline`: an instance is part of each operator that calls it, not a function, so that gcc's
+    -Warray-bounds sees the arrays.
     """
     graph, values, made = one_graph(every_sample(nth))
     project = generate(graph, side_by_side(graph), values, board)
@@ -123,7 +124,8 @@ def one_project(
         machine.call("wb_train_step")
         return {case: [read(machine, address(v.name), v.type) for v in values] for case, values in made.items()}
 
-    return project if one_arena else _each_its_own(project), run
+    project = project if one_arena else _each_its_own(project)
+    return _inlined(project) if inline else project, run
 
 
 def side_by_side(graph: Graph) -> MemoryPlan:
@@ -158,6 +160,14 @@ def _each_its_own(project: Project) -> Project:
     )
     files["model.h"] = re.sub(r"(extern uint8_t wb_arena)\[\d+\]", r"\1[8]", files["model.h"])
     return replace(project, files=files)
+
+
+def _inlined(project: Project) -> Project:
+    declared, files = '#include "instances.h"\n', dict(project.files)
+    kernels = [name for name in files if re.fullmatch(r"instances_\d+\.c", name)]
+    defined = "".join(files[name].replace(declared, "") for name in kernels).replace("WB_INSTANCE", "WB_KERNEL")
+    files |= {name: text.replace(declared, defined) for name, text in files.items() if name.startswith("ops_")}
+    return replace(project, files=files | dict.fromkeys(kernels, declared))
 
 
 def parameters_after(graph: Graph, values: Mapping[str, np.ndarray], folder: Path) -> dict[str, np.ndarray]:

@@ -118,14 +118,27 @@ def at_end_of(operator: str, statement: Callable[[Built], str]):
 
 def in_operator(operator: str, old: str, new: str):
     """Replaces `old` in the function of the last such operator."""
+    return lambda files, built: _in_function(files, "ops_0.c", _last(operator, built), old, new)
+
+
+def in_instance(operator: str, old: str, new: str):
+    """Replaces `old` in the instance that the last such operator calls, and perhaps others."""
 
     def edit(files, built):
-        symbol = [op.symbol for op in built.project.ops if op.symbol.endswith(f"_{operator}")][-1]
-        head, body, rest = re.fullmatch(rf"(.*void {symbol}\(void\)\n)(.*?\n}}\n)(.*)", files["ops_0.c"], re.S).groups()
-        assert body.count(old) == 1
-        return {**files, "ops_0.c": head + body.replace(old, new) + rest}
+        called = re.search(rf"void {_last(operator, built)}\(void\)\n{{\n    (k_\w+)\(", files["ops_0.c"])[1]
+        return _in_function(files, "instances_0.c", called, old, new)
 
     return edit
+
+
+def _last(operator: str, built: Built) -> str:
+    return [op.symbol for op in built.project.ops if op.symbol.endswith(f"_{operator}")][-1]
+
+
+def _in_function(files: Mapping[str, str], file: str, symbol: str, old: str, new: str) -> dict[str, str]:
+    head, body, rest = re.fullmatch(rf"(.*void {symbol}\([^{{]*)(.*?\n}}\n)(.*)", files[file], re.S).groups()
+    assert body.count(old) == 1
+    return {**files, file: head + body.replace(old, new) + rest}
 
 
 def element_of(name: str) -> Callable[[Built], str]:
@@ -254,7 +267,7 @@ FURTHER = (
     Fault("the last image is left out of a bias gradient", dense,
           text("kernels/sum_f32.h", "n < t.image_end; ++n", "n < t.image_end - 1; ++n"), "result sum_sgd"),
     Fault("a result lies over what is still read", dense,
-          in_operator("relu_grad", "F32(wb_arena, 228), 5", "F32(wb_arena, 0), 5"),
+          in_operator("relu_grad", "F32(wb_arena, 228))", "F32(wb_arena, 0))"),
           "result relu_grad", "undeclared-write relu_grad", how=VANILLA),
     Fault("a split weight's rest meets the wrong inputs", dense,
           text("kernels/dense_f32.h", "in[kept + i] * second[i]", "in[i] * second[i]"), "result dense",
@@ -265,7 +278,7 @@ FURTHER = (
           how=ACCUMULATED),
     Fault("a gradient is accumulated twice", dense, in_entry("wb_accumulate", twice("accumulate")),
           "result accumulate", how=ACCUMULATED),
-    Fault("the sum is not divided by N", dense, in_operator("sgd", "0.5f", "1.0f"), "result sgd", how=ACCUMULATED),
+    Fault("the sum is not divided by N", dense, in_instance("sgd", "0.5f", "1.0f"), "result sgd", how=ACCUMULATED),
     Fault("weight decay is forgotten", dense, text(SGD, "g : g + w * p.weight_decay", "g : g + w * 0.0f"),
           "result sgd", how={**VANILLA, "optimizer": Optimizer(weight_decay=0.1)}),
     Fault("wb_forward changes a weight", dense,

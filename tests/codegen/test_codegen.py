@@ -27,6 +27,7 @@ def project(model, policy="full", schedule="reordered"):
 def test_the_operators_of_mlp(golden):
     files = project(frontends.load("mlp"), "last-1")[0].files
     golden("mlp_last1_ops.c", files["ops_0.c"])
+    golden("mlp_last1_instances.c", files["instances_0.c"])
     golden("mlp_last1_schedule.c", files["schedule.c"])
     golden("mlp_last1_model.h", files["model.h"])
 

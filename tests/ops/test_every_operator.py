@@ -86,20 +86,20 @@ def _by_rule(op, sample, operands, dy, index):
     return result
 
 
-BOARDS = [  # and the part of the samples: compiling them takes a minute of a core a board
-    pytest.param(("virtual-m4", 1), id="virtual-m4"),
-    pytest.param(("virtual-m7", 3), id="virtual-m7"),
-    pytest.param(("virtual-m7", 1), id="virtual-m7 whole", marks=pytest.mark.long),
+BOARDS = [  # the part of the samples, and whether inline: compiling them takes a minute of a core a board
+    pytest.param(("virtual-m4", 1, True), id="virtual-m4"),
+    pytest.param(("virtual-m7", 3, False), id="virtual-m7"),
+    pytest.param(("virtual-m7", 1, False), id="virtual-m7 whole", marks=pytest.mark.long),
 ]
 
 
 @pytest.fixture(scope="module", params=BOARDS)
 def emulated(request, tmp_path_factory):
-    """The samples, and what runs their kernels on the emulated core; that its C compiles is the proof of
+    """The samples, and what runs their kernels on the emulated core; that its C compiles inline is the proof of
     -Warray-bounds."""
-    name, nth = request.param
+    name, nth, inline = request.param
     board = boards.get(name)
-    project, run = one_project(board, nth=nth)
+    project, run = one_project(board, nth=nth, inline=inline)
     elf = build(project, board, tmp_path_factory.mktemp("kernels"), 0).elf
     return every_sample(nth), lambda cases: run(Machine(elf, board), cases)
 
