@@ -18,6 +18,7 @@ from workbench.ir.liveness import liveness
 from workbench.ir.op import Op, Sample, registered
 from workbench.ir.types import NUMPY, TensorType
 from workbench.ir.verify import verify
+from workbench.kernels.instances import included
 from workbench.plan.memory import MemoryPlan, plan_memory, scratch_id
 from workbench.plan.problem import Placed, plan_of
 from workbench.toolchain import build
@@ -165,8 +166,15 @@ def _each_its_own(project: Project) -> Project:
 def _inlined(project: Project) -> Project:
     declared, files = '#include "instances.h"\n', dict(project.files)
     kernels = [name for name in files if re.fullmatch(r"instances_\d+\.c", name)]
-    defined = "".join(files[name].replace(declared, "") for name in kernels).replace("WB_INSTANCE", "WB_KERNEL")
-    files |= {name: text.replace(declared, defined) for name, text in files.items() if name.startswith("ops_")}
+    known = {each: op.kernel.header for op in registered().values() if op.kernel for each in op.kernel.functions}
+    found = re.findall(r"^WB_INSTANCE (void (k_(\w+)_\d+)\(.*?^}\n)", "".join(map(files.get, kernels)), re.M | re.S)
+
+    def defined(text: str) -> str:  # the instances that it calls
+        called = set(re.findall(r"\bk_\w+(?=\()", text))
+        used = [(function, whole) for whole, name, function in found if name in called]
+        return included(known[function] for function, _ in used) + "".join(f"WB_KERNEL {whole}" for _, whole in used)
+
+    files |= {name: text.replace(declared, defined(text)) for name, text in files.items() if name.startswith("ops_")}
     return replace(project, files=files | dict.fromkeys(kernels, declared))
 
 
