@@ -55,11 +55,23 @@ WB_KERNEL wb_factor wb_factor_of(wb_quantized q, int filters, const int32_t *m, 
     return (wb_factor){ q.form, q.zero_y, q.low, q.high, m[o], m[filters + o] };
 }
 
+/* value, or the end of int8 that it is beyond; then within [low, high]. */
+WB_KERNEL int wb_saturated_s8(int low, int high, int value)
+{
+#ifdef __ARM_FEATURE_SAT
+    __asm("ssat %0, #8, %1" : "=r"(value) : "r"(value));
+#else
+    value = wb_min(wb_max(value, -128), 127);
+#endif
+    return low == -128 && high == 127 ? value : wb_min(wb_max(value, low), high);
+}
+
 WB_KERNEL int8_t wb_clip_s8(int low, int high, int value, uint32_t *mask, int bit)
 {
-    if (mask && value >= low && value <= high)
+    const int clipped = wb_saturated_s8(low, high, value);
+    if (mask && value == clipped)
         mask[bit / 32] |= 1u << bit % 32;
-    return (int8_t)wb_min(wb_max(value, low), high);
+    return (int8_t)clipped;
 }
 
 /* Element number `bit` of the result; its bit of the mask, zero before, is set where the value is not clipped. */

@@ -33,7 +33,7 @@ class Kernel:
     results      A variadic operator's operands are passed as one array of pointers. A result that always takes over
                  an operand is that operand, and is not passed again
     scratch      from (*types, **attrs) the bytes of scratch that the function needs; passed last, if there are any
-    scratch_by_tiles   tiles alone need scratch (see Footprint); for the whole result 0 is passed in its place
+    may_scratch  the function takes scratch even where none is needed, such as tiles alone (see Footprint): 0 is passed
     in_place     may-alias: operands whose storage the first result may take over
     """
 
@@ -49,7 +49,7 @@ class Kernel:
     operands: int = 0
     results: int = 0
     scratch: Callable[..., int] = lambda *_, **__: 0
-    scratch_by_tiles: bool = False
+    may_scratch: bool = False
     in_place: tuple[int, ...] = ()
 
     @property
@@ -112,6 +112,8 @@ class Footprint:
     begins       of a "sum": the operand that it begins at; None: it begins at zero
     code         False: its result is its operand's tile, a view: no code
     scratch      from the rows or channels of a tile the bytes of scratch that the kernel needs for it
+    anew         what the kernel prepares there, such as filters made wider, it prepares for each tile anew; False: it is
+                 the tile's own
     lasting      the scratch, in whole words, holds from one tile of an image to the next what the kernel leaves there;
                  with the first tile the kernel begins it, with the last it makes the result of it
     """
@@ -122,7 +124,12 @@ class Footprint:
     begins: int | None = None
     code: bool = True
     scratch: Callable[[int], int] = lambda count: 0
+    anew: bool = True
     lasting: bool = False
+
+    def prepares(self, count: int) -> int:
+        """The bytes that a tile prepares, and the next one again."""
+        return self.scratch(count) if self.anew else 0
 
 
 @dataclass(frozen=True)

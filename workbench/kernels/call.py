@@ -130,7 +130,7 @@ def call_of(
     passed += [None] * (kernel.results - len(own))
     if kernel.tiled:
         passed.insert(0, tile or everything(places.types[tiled_by(node)]))
-    passed += [Address("void", at) for at in scratch] or [None] * kernel.scratch_by_tiles
+    passed += [Address("void", at) for at in scratch] or [None] * kernel.may_scratch
     function = kernel.named(*kinds)
     record = f"({struct_of(kernel, function)}){record_text(kernel.parameters(*kinds, **node.attrs))}"
     return Call(function, kernel.header, record, tuple(passed))

@@ -9,14 +9,14 @@ Backward, with g = s · dy where the mask's bit is set (qnn.through_clip):
     dx = conv2d_transpose(g, w)        dw = x_scale · Σ g · (x - x_zero_point)        db = x_scale · Σ g
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import GraphError, ShapeError
 from workbench.ir.build import Builder, Value, Values
-from workbench.ir.kernel import Kernel
+from workbench.ir.kernel import Footprint, Kernel, Tile, along
 from workbench.ir.labels import GRADIENT
 from workbench.ir.op import Arrays, Attrs, Op, Sample, Ties, Types, register
 from workbench.ir.types import Ints, TensorType
@@ -124,16 +124,73 @@ def quantized(*, x_zero_point: int, y_zero_point: int, clip: Ints, form: str, **
 
 @dataclass(frozen=True)
 class Conv2dS8:
-    """wb_conv2d_s8. `wide`: see _deltas.places."""
+    """wb_conv2d_s8. `wide`: see _deltas.places; `pixels`, `rows`: of which columns, or rows of a channel, are laid out at
+    a time."""
 
     sizes: conv2d.Conv2d
     numbers: Quantized
     wide: str
+    pixels: int
+    rows: int
+
+
+ROWS = 768  # bytes of a channel that more than a row of outputs may take
+COLUMNS = 640  # bytes of columns that more than four pixels may take: of more pixels, each factor is loaded once
 
 
 def parameters(x: TensorType, w: TensorType, b: TensorType, *_: TensorType, wide: Ints, **attrs: Any) -> Conv2dS8:
     window = {key: attrs[key] for key in (*WINDOW, "channels")}
-    return Conv2dS8(conv2d.sizes(x, w, **window), quantized(**attrs), places(b.elements, wide))
+    sizes = conv2d.sizes(x, w, **window)
+    pixels = pixels_at_a_time(sizes, column_of(w, attrs["groups"]))
+    return Conv2dS8(sizes, quantized(**attrs), places(b.elements, wide), pixels, rows_at_a_time(sizes))
+
+
+def column_of(w: TensorType, groups: int) -> list[int]:
+    """The bytes of int8 that a filter meets at a pixel, in whole words, by parts of a split weight."""
+    kept = conv2d.kept(w, groups) if groups == 1 else 0
+    return [4 * -(-part * w.shape[2] * w.shape[3] // 4) for part in (kept, w.shape[1] - kept) if part]
+
+
+def pixels_at_a_time(sizes: conv2d.Conv2d, column: list[int]) -> int:
+    most = min(4, sizes.out_height * sizes.out_width // 4)
+    return 4 * max(1, min(most, COLUMNS // (8 * sum(column))))
+
+
+def rows_of_channel(sizes: conv2d.Conv2d, rows: int) -> int:
+    """The bytes of what so many rows of outputs read of a channel, with zero around it (depthwise_s8.h)."""
+    window = sizes.window
+    pitch = (4 * -(-sizes.out_width // 4) * window.sw + window.kw + 7) // 4 * 4
+    return ((rows - 1) * window.sh + window.kh) * pitch
+
+
+def rows_at_a_time(sizes: conv2d.Conv2d) -> int:
+    """For filters that see one channel. 0: their windows are not such as depthwise_s8.h knows."""
+    if sizes.channels > 1 or sizes.window.dh * sizes.window.dw > 1 or sizes.window.kw > 8:
+        return 0
+    rows = sizes.out_height
+    while rows > 1 and rows_of_channel(sizes, rows) > ROWS:
+        rows -= 1
+    return rows
+
+
+def scratch(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> int:
+    """The columns of some pixels as int16, and one of them as int8 where windows are no pixels in a row of fours; of a
+    layer of one pixel, its column alone."""
+    sizes = conv2d.sizes(x, w, **{key: attrs[key] for key in (*WINDOW, "channels")})
+    if sizes.channels == 1:
+        return rows_of_channel(sizes, rows) + 16 * sizes.window.kh if (rows := rows_at_a_time(sizes)) else 0
+    column, window = column_of(w, attrs["groups"]), sizes.window
+    size, out = (sizes.in_height, sizes.in_width), (sizes.out_height, sizes.out_width)
+    pointwise = window.kh * window.kw == window.sh == window.sw == 1 and size == out
+    if pointwise and size == (1, 1):
+        return 2 * sum(column)
+    words = 2 * pixels_at_a_time(sizes, column) * sum(column)
+    return words + (0 if pointwise and size[1] % 4 == 0 else max(column))
+
+
+def by_rows(tile: Tile, x: TensorType, w: TensorType, *rest: TensorType, **attrs: Any) -> Footprint:
+    size = scratch(x, w, **attrs)
+    return replace(conv2d.by_rows(tile, x, w, *rest, **attrs), scratch=lambda count: size, anew=False)
 
 
 def samples(rng: np.random.Generator) -> list[Sample]:
@@ -186,8 +243,9 @@ register(Op(
     attrs={**conv2d.WINDOW_ATTRS, **ATTRS, "wide": ()}, training={"mask": True},
     dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",), 4: ("int16",)}, part=conv2d.part, ties=ties,
     parameters={1: "weight", 2: "bias"}, delta=4, units=units,
-    footprint=conv2d.footprint,
+    footprint=along(rows=by_rows),
     kernel=Kernel("conv2d_s8.h", "conv2d_s8", record=Conv2dS8, parameters=parameters, views=(0,), gives_view=True,
-                  operands=5, results=2, split=(1,)),
-    instructions=(2.2, 45),
+                  operands=5, results=2, split=(1,), scratch=scratch,
+                  may_scratch=True),
+    instructions=(1.2, 45),
 ))  # fmt: skip

@@ -83,6 +83,6 @@ register(Op(
     name="qnn.global_avg_pool2d", infer=infer, evaluate=evaluate, grads=(grad_x,), samples=samples, ties=channelwise,
     attrs=ATTRS, training={"mask": True}, dtypes={0: ("int8",)}, footprint=along(rows=by_rows),
     kernel=Kernel("global_avg_pool2d_s8.h", "global_avg_pool2d_s8", record=GlobalAvgPool2d, parameters=parameters,
-                  results=2, views=(0,), scratch_by_tiles=True),
+                  results=2, views=(0,), may_scratch=True),
     instructions=(0, 3),
 ))  # fmt: skip

@@ -205,7 +205,7 @@ def overhead(plan: Cascade) -> int:
     a byte.
     """
     tiles = -(-plan.extent // plan.step) * plan.batch
-    return (tiles - 1) * sum(CALL + stage.needs.scratch(plan.step) for stage in plan.stages if stage.needs.code)
+    return (tiles - 1) * sum(CALL + stage.needs.prepares(plan.step) for stage in plan.stages if stage.needs.code)
 
 
 def laid_out(graph: Graph, chosen: Sequence[Segment], movable: Set[str]) -> Graph:

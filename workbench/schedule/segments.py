@@ -92,7 +92,7 @@ class Segments:
     def unprepared(self) -> frozenset[int]:
         """The nodes that can be members by rows and prepare nothing for each tile: no filter made wider."""
         needs = {index: can(self.graph.nodes[index], Tile("rows"), self.graph.types) for index in self.rowwise}
-        return frozenset(at for at, one in needs.items() if isinstance(one, Footprint) and not one.scratch(1))
+        return frozenset(at for at, one in needs.items() if isinstance(one, Footprint) and not one.prepares(1))
 
     def _may_join(self, node: Node) -> bool:
         """Whether a node can work row by row; what adds all rows up, a weight's gradient, if it takes no more than they

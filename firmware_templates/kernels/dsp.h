@@ -1,0 +1,101 @@
+/* dsp.h - two int16 at a time: instructions of the cores' DSP extension, one each, and what they compute elsewhere.
+ *
+ *     a word of four int8    | 3 | 2 | 1 | 0 |     wb_even: | 2 | 0 |     wb_odd: | 3 | 1 |      as two int16
+ *
+ * All are volatile: gcc keeps them in the order in which they are written, which is one that needs few registers. */
+#pragma once
+#include "wb_kernel.h"
+
+typedef uint32_t __attribute__((aligned(1), may_alias)) wb_any_word;
+typedef uint32_t __attribute__((may_alias)) wb_word;
+
+/* Four int8, wherever they lie. */
+WB_KERNEL uint32_t wb_four(const int8_t *p)
+{
+#ifdef __ARM_FEATURE_DSP
+    uint32_t word;
+    __asm volatile("ldr %0, %1" : "=r"(word) : "m"(*(const wb_any_word *)(const void *)p));
+    return word;
+#else
+    return (uint8_t)p[0] | (uint32_t)(uint8_t)p[1] << 8 | (uint32_t)(uint8_t)p[2] << 16 | (uint32_t)(uint8_t)p[3] << 24;
+#endif
+}
+
+WB_KERNEL uint32_t wb_halves(int low, int high) { return (uint32_t)(uint16_t)low | (uint32_t)high << 16; }
+WB_KERNEL int wb_low(uint32_t pair) { return (int16_t)(uint16_t)pair; }
+WB_KERNEL int wb_high(uint32_t pair) { return (int16_t)(uint16_t)(pair >> 16); }
+
+#ifdef __ARM_FEATURE_DSP
+#define WB_DSP_1(name, text)                                        \
+    WB_KERNEL uint32_t name(uint32_t a)                             \
+    {                                                               \
+        uint32_t r;                                                 \
+        __asm volatile(text : "=r"(r) : "r"(a));                    \
+        return r;                                                   \
+    }
+#define WB_DSP_2(name, text)                                        \
+    WB_KERNEL uint32_t name(uint32_t a, uint32_t b)                 \
+    {                                                               \
+        uint32_t r;                                                 \
+        __asm volatile(text : "=r"(r) : "r"(a), "r"(b));            \
+        return r;                                                   \
+    }
+WB_DSP_1(wb_even, "sxtb16 %0, %1")
+WB_DSP_1(wb_odd, "sxtb16 %0, %1, ror #8")
+WB_DSP_2(wb_plus_even, "sxtab16 %0, %1, %2")        /* of b, each plus that half of a */
+WB_DSP_2(wb_plus_odd, "sxtab16 %0, %1, %2, ror #8")
+WB_DSP_2(wb_lows, "pkhbt %0, %1, %2, lsl #16")      /* the low halves of a and b */
+WB_DSP_2(wb_highs, "pkhtb %0, %2, %1, asr #16")     /* the high halves of a and b */
+
+/* sum + a's low half * b's low half + a's high half * b's high half */
+WB_KERNEL int wb_dot(uint32_t a, uint32_t b, int sum)
+{
+    __asm volatile("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+/* sum + a's low half * b's low half, and sum + a's high half * b's low half */
+WB_KERNEL int wb_low_by_low(uint32_t a, uint32_t b, int sum)
+{
+    __asm volatile("smlabb %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+WB_KERNEL int wb_high_by_low(uint32_t a, uint32_t b, int sum)
+{
+    __asm volatile("smlatb %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+/* Two words; gives where the next ones are. */
+WB_KERNEL const uint32_t *wb_two(const uint32_t *p, uint32_t *a, uint32_t *b)
+{
+    __asm volatile("ldrd %0, %1, [%2], #8" : "=&r"(*a), "=&r"(*b), "+r"(p));
+    return p;
+}
+
+/* Memory is as the statements before have left it. */
+WB_KERNEL void wb_settled(void) { __asm volatile("" ::: "memory"); }
+#else
+WB_KERNEL uint32_t wb_plus_even(uint32_t a, uint32_t b)
+{
+    return wb_halves(wb_low(a) + (int8_t)(uint8_t)b, wb_high(a) + (int8_t)(uint8_t)(b >> 16));
+}
+WB_KERNEL uint32_t wb_plus_odd(uint32_t a, uint32_t b) { return wb_plus_even(a, b >> 8); }
+WB_KERNEL uint32_t wb_even(uint32_t a) { return wb_plus_even(0u, a); }
+WB_KERNEL uint32_t wb_odd(uint32_t a) { return wb_plus_odd(0u, a); }
+WB_KERNEL uint32_t wb_lows(uint32_t a, uint32_t b) { return wb_halves(wb_low(a), wb_low(b)); }
+WB_KERNEL uint32_t wb_highs(uint32_t a, uint32_t b) { return wb_halves(wb_high(a), wb_high(b)); }
+WB_KERNEL int wb_dot(uint32_t a, uint32_t b, int sum) { return sum + wb_low(a) * wb_low(b) + wb_high(a) * wb_high(b); }
+WB_KERNEL int wb_low_by_low(uint32_t a, uint32_t b, int sum) { return sum + wb_low(a) * wb_low(b); }
+WB_KERNEL int wb_high_by_low(uint32_t a, uint32_t b, int sum) { return sum + wb_high(a) * wb_low(b); }
+
+WB_KERNEL const uint32_t *wb_two(const uint32_t *p, uint32_t *a, uint32_t *b)
+{
+    *a = p[0];
+    *b = p[1];
+    return p + 2;
+}
+
+WB_KERNEL void wb_settled(void) {}
+#endif

@@ -1,0 +1,240 @@
+/* gemm_s8.h - the sums of an int8 layer: filters times columns of what lies under their windows, two int16 at a time.
+ *
+ *     four pixels of x, minus zero, as pairs of channels       group of channels 0 … 3, then 4 … 7, …
+ *         pixel 0: (x0, x2)   1: (x0, x2)   2: …   3: …   0: (x1, x3)   1: …   2: …   3: …
+ *     a word of a filter's weights                              even: (w0, w2)     odd: (w1, w3)
+ *
+ * Weights are taken as they lie; what is left of them beyond a multiple of four is multiplied one by one. A tile holds the
+ * sums of two filters by four pixels: all that fourteen registers can. Of an odd number of filters the last but one is
+ * computed twice. */
+#pragma once
+#include "biases_s8.h"
+#include "dsp.h"
+#include "requantize_s8.h"
+
+/* Rows of weights that lie in one array: so many weights each, of which a filter's are summed; `rest` is the second array
+ * of a split weight, or 0. */
+typedef struct {
+    const int8_t *w, *rest;
+    int length, rest_length;
+} wb_rows_s8;
+
+typedef struct {
+    int a0, a1, a2, a3, b0, b1, b2, b3;
+} wb_sums_2x4;
+
+WB_KERNEL int gemm_groups(int length) { return (length + 3) / 4; }
+
+/* Where weight k of a row meets pixel p: the place among int16. */
+WB_KERNEL int gemm_place(int k, int p) { return k / 4 * 16 + k % 2 * 8 + p * 2 + k / 2 % 2; }
+
+/* The words of four pixels, for rows of this length. */
+WB_KERNEL int gemm_words(int length) { return 8 * gemm_groups(length); }
+
+/* The products of a filter pair with one half of a group. */
+#define WB_GEMM_HALF(s, x, a, b)              \
+    do {                                      \
+        uint32_t u, v;                        \
+        x = wb_two(x, &u, &v);                \
+        s.a0 = wb_dot(u, a, s.a0);            \
+        s.b0 = wb_dot(u, b, s.b0);            \
+        s.a1 = wb_dot(v, a, s.a1);            \
+        s.b1 = wb_dot(v, b, s.b1);            \
+        x = wb_two(x, &u, &v);                \
+        s.a2 = wb_dot(u, a, s.a2);            \
+        s.b2 = wb_dot(u, b, s.b2);            \
+        s.a3 = wb_dot(v, a, s.a3);            \
+        s.b3 = wb_dot(v, b, s.b3);            \
+    } while (0)
+
+/* Adds `length` products of each filter and pixel. w: the first filter's weights, the second's lie `apart` from them. Each
+ * word of weights is loaded twice, once for either half: kept, it would cost a register too many. */
+WB_KERNEL wb_sums_2x4 gemm_add_s8(wb_sums_2x4 s, int length, int apart, const int8_t *w, const uint32_t *x)
+{
+    __asm volatile("" : "+r"(w)); /* GCC computes each word's address here, and keeps none of them on the stack */
+    const int8_t *end = w + length / 4 * 4;
+#pragma GCC unroll 4
+    while (w != end) {
+        uint32_t a = wb_even(wb_four(w)), b = wb_even(wb_four(w + apart));
+        WB_GEMM_HALF(s, x, a, b);
+        a = wb_odd(wb_four(w)), b = wb_odd(wb_four(w + apart));
+        WB_GEMM_HALF(s, x, a, b);
+        w += 4;
+    }
+    if (length % 4) {
+        const int two = length % 4 > 1, three = length % 4 > 2;
+        uint32_t a = wb_halves(w[0], three ? w[2] : 0), b = wb_halves(w[apart], three ? w[apart + 2] : 0);
+        WB_GEMM_HALF(s, x, a, b);
+        if (two) {
+            a = wb_halves(w[1], 0), b = wb_halves(w[apart + 1], 0);
+            WB_GEMM_HALF(s, x, a, b);
+        }
+    }
+    return s;
+}
+
+/* Four int8 of a filter from its sums, of which the first `count` are stored. `bit`: of the first in the mask. */
+WB_KERNEL void gemm_end_s8(wb_factor f, int count, int s0, int s1, int s2, int s3, int8_t *y, uint32_t *mask, int bit)
+{
+    int s[4] = { s0, s1, s2, s3 };
+    uint32_t passes = 0u;
+    if (f.form == WB_ROUNDED && f.shift) { /* what leaves int32 here is far beyond int8 */
+        const int most = INT32_MAX >> f.shift;
+#pragma GCC unroll 4
+        for (int p = 0; p < 4; ++p) {
+            __asm volatile("" : "+r"(s[p])); /* only here: GCC clips even where no shift is, to save a branch */
+            s[p] = wb_max(wb_min(s[p], most), -most) * (1 << f.shift);
+        }
+    }
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; ++p) {
+        const int value = f.form == WB_ROUNDED ? wb_smmlar(s[p], f.m, f.zero)
+                                               : f.zero + wb_times_tflite(s[p], f.m, f.shift);
+        const int clipped = wb_saturated_s8(f.low, f.high, value);
+        passes |= (uint32_t)(value == clipped) << p;
+        if (p < count)
+            y[p] = (int8_t)clipped;
+    }
+    if (mask) {
+        passes &= (1u << count) - 1u;
+        mask[bit / 32] |= passes << bit % 32;
+        if (bit % 32 > 32 - count)
+            mask[bit / 32 + 1] |= passes >> (32 - bit % 32);
+    }
+}
+
+/* How a layer goes from its sums to int8: see conv2d_s8.h. first: the first filter, in the tables of all. */
+typedef struct {
+    wb_quantized numbers;
+    int all, first;
+    wb_biases_s8 biases;
+    const int32_t *m;
+    uint32_t *mask;
+} wb_layer_s8;
+
+/* Pixels, four by four: `count` of them are there, and side by side in y. x: their columns, four pixels' after four's. */
+typedef struct {
+    int count;
+    const uint32_t *x;
+    int words; /* from the columns of four pixels to those of the next four */
+} wb_columns_s8;
+
+/* All filters by these pixels. y: of the first filter and pixel; filters are y_plane apart, their bits bit_plane. */
+WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_columns_s8 columns,
+                               int8_t *y, int y_plane, int bit, int bit_plane)
+{
+    const int second = filters > 1;
+    for (int f = 0; f < filters; f += 2) {
+        const int o = wb_min(f, filters - 1 - second), at = p.first + o;
+        const wb_factor a = wb_factor_of(p.numbers, p.all, p.m, at), b = wb_factor_of(p.numbers, p.all, p.m, at + second);
+        const int bias_a = wb_bias(p.biases, at), bias_b = wb_bias(p.biases, at + second);
+        for (int q = 0; q < columns.count; q += 4) {
+            const uint32_t *x = columns.x + q / 4 * columns.words;
+            const int count = columns.count % 4 ? wb_min(columns.count - q, 4) : 4, to = o * y_plane + q, from = bit + o * bit_plane + q;
+            wb_sums_2x4 s = { bias_a, bias_a, bias_a, bias_a, bias_b, bias_b, bias_b, bias_b };
+            s = gemm_add_s8(s, rows.length, second * rows.length, rows.w + o * rows.length, x);
+            if (rows.rest)
+                s = gemm_add_s8(s, rows.rest_length, second * rows.rest_length, rows.rest + o * rows.rest_length,
+                                x + gemm_words(rows.length));
+            gemm_end_s8(a, count, s.a0, s.a1, s.a2, s.a3, y + to, p.mask, from);
+            if (second)
+                gemm_end_s8(b, count, s.b0, s.b1, s.b2, s.b3, y + to + y_plane, p.mask, from + bit_plane);
+        }
+    }
+}
+
+/* The columns of four pixels that lie side by side, from so many channels of them, `plane` apart. */
+WB_KERNEL void gemm_columns_s8(int channels, int plane, int zero, const int8_t *x, uint32_t *to)
+{
+    const uint32_t less = wb_halves(-zero, -zero);
+    for (int c = 0; c < channels; c += 4, x += 4 * plane, to += 8)
+#pragma GCC unroll 2
+        for (int odd = 0; odd < 2; ++odd) { /* channels 0 and 2, then 1 and 3, of which some may be missing */
+            const int first = c + odd < channels, second = c + odd + 2 < channels;
+            const uint32_t a = first ? wb_four(x + odd * plane) : 0u, b = second ? wb_four(x + (odd + 2) * plane) : 0u;
+            const uint32_t a02 = first ? wb_plus_even(less, a) : 0u, a13 = first ? wb_plus_odd(less, a) : 0u;
+            const uint32_t b02 = second ? wb_plus_even(less, b) : 0u, b13 = second ? wb_plus_odd(less, b) : 0u;
+            to[4 * odd] = wb_lows(a02, b02);
+            to[4 * odd + 1] = wb_lows(a13, b13);
+            to[4 * odd + 2] = wb_highs(a02, b02);
+            to[4 * odd + 3] = wb_highs(a13, b13);
+        }
+}
+
+/* The column of pixel p from its `length` int8, side by side, and as many more as make them a multiple of four. */
+WB_KERNEL void gemm_column_s8(int length, int zero, const int8_t *x, uint32_t *to, int pixels, int p)
+{
+    const uint32_t less = wb_halves(-zero, -zero);
+#pragma GCC unroll 4
+    for (int k = 0; k < length; k += 4) {
+        const uint32_t word = wb_four(x + k);
+        to[k / 4 * 2 * pixels + p] = wb_plus_even(less, word);
+        to[k / 4 * 2 * pixels + pixels + p] = wb_plus_odd(less, word);
+    }
+}
+
+/* The column of a single pixel, whose `length` channels lie side by side: pairs (x0, x2), (x1, x3), (x4, x6), … */
+WB_KERNEL void gemm_pixel_s8(int length, int zero, const int8_t *x, uint32_t *to)
+{
+    gemm_column_s8(length / 4 * 4, zero, x, to, 1, 0);
+    if (length % 4) {
+        const int8_t *last = x + length / 4 * 4;
+        to += length / 4 * 2;
+        to[0] = wb_halves(last[0] - zero, length % 4 > 2 ? last[2] - zero : 0);
+        to[1] = wb_halves(length % 4 > 1 ? last[1] - zero : 0, 0);
+    }
+}
+
+typedef struct {
+    int a, b, c, d;
+} wb_sums_4;
+
+/* Of one pixel, for four filters: their weights lie `apart`. */
+WB_KERNEL wb_sums_4 gemm_add_one_s8(wb_sums_4 s, int length, int apart, const int8_t *w, const uint32_t *x)
+{
+    const int8_t *end = w + length / 4 * 4;
+#pragma GCC unroll 4
+    while (w != end) {
+        uint32_t even, odd, word = wb_four(w);
+        x = wb_two(x, &even, &odd);
+        s.a = wb_dot(even, wb_even(word), s.a);
+        s.a = wb_dot(odd, wb_odd(word), s.a);
+        word = wb_four(w + apart);
+        s.b = wb_dot(even, wb_even(word), s.b);
+        s.b = wb_dot(odd, wb_odd(word), s.b);
+        word = wb_four(w + 2 * apart);
+        s.c = wb_dot(even, wb_even(word), s.c);
+        s.c = wb_dot(odd, wb_odd(word), s.c);
+        word = wb_four(w + 3 * apart);
+        s.d = wb_dot(even, wb_even(word), s.d);
+        s.d = wb_dot(odd, wb_odd(word), s.d);
+        w += 4;
+    }
+    for (int k = 0; k < length % 4; ++k) {
+        const int value = k % 2 ? (k > 1 ? wb_high(x[1]) : wb_low(x[1])) : (k > 1 ? wb_high(x[0]) : wb_low(x[0]));
+        s.a += value * w[k];
+        s.b += value * w[apart + k];
+        s.c += value * w[2 * apart + k];
+        s.d += value * w[3 * apart + k];
+    }
+    return s;
+}
+
+/* All filters of a layer that has one pixel. */
+WB_KERNEL void gemm_one_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, const uint32_t *x, int8_t *y, int bit)
+{
+    const int together = filters < 4 ? 1 : 4, others = filters < 4 ? 0 : 1; /* fewer than four: each by itself */
+    for (int f = 0; f < filters; f += together) {
+        const int o = wb_min(f, filters - together), at = p.first + o;
+        wb_sums_4 s = { wb_bias(p.biases, at), wb_bias(p.biases, at + others), wb_bias(p.biases, at + 2 * others),
+                        wb_bias(p.biases, at + 3 * others) };
+        s = gemm_add_one_s8(s, rows.length, others * rows.length, rows.w + o * rows.length, x);
+        if (rows.rest)
+            s = gemm_add_one_s8(s, rows.rest_length, others * rows.rest_length, rows.rest + o * rows.rest_length,
+                                x + 2 * gemm_groups(rows.length));
+        const int sums[4] = { s.a, s.b, s.c, s.d };
+#pragma GCC unroll 4
+        for (int i = 0; i < together; ++i)
+            y[o + i] = wb_requantize_s8(wb_factor_of(p.numbers, p.all, p.m, at + i), sums[i], p.mask, bit + o + i);
+    }
+}
