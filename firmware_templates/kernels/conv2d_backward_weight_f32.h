@@ -1,6 +1,7 @@
 /* conv2d_backward_weight_f32.h - dw[o][c][ky][kx] = sum dy[n][o][oy][ox] * x[n][c][oy*sh + ky*dh - pt][ox*sw + kx*dw - pl].
  *
- * For each weight the pixels that see it form a rectangle, known before the loops: no test inside.
+ * For each weight the pixels that see it form a rectangle, known before the loops: no test inside. Where windows are the
+ * pixels in their places (1x1), four filters by four channels are summed at a time.
  * conv2d_backward_weight_into_f32 hands each element on to a sink (sink_f32.h). A tile of dy gives the filters of its
  * channels: it holds whole groups, or some filters of the only one. A tile of rows has all channels, and its products are
  * added to the sums of earlier tiles, which are in memory: the order is that of the whole, image by image and row by row. */
@@ -57,11 +58,74 @@ WB_KERNEL float weight_gradient_f32(wb_conv2d_backward_weight p, int images, int
     return sum;
 }
 
+/* Whether each pixel's window is the pixel in its place, and there is one group. */
+WB_KERNEL int weight_is_pointwise(wb_conv2d_backward_weight p)
+{
+    const wb_window w = p.window;
+    return p.groups == 1 && w.kh * w.kw == 1 && w.sh == 1 && w.sw == 1 && w.pt == 0 && w.pl == 0
+           && p.in_height == p.out_height && p.in_width == p.out_width;
+}
+
+/* s[4 * f + c]: the gradients of some filters and channels, at most four of each, over images of so many pixels. */
+WB_KERNEL void weight_gradients_tile_f32(int filters, int channels, int images, int pixels, int dy_image, int x_image,
+                                         const float *dy, const float *x, float *s)
+{
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i)
+        s[i] = 0.0f;
+    for (int n = 0; n < images; ++n, dy += dy_image - pixels, x += x_image - pixels)
+        for (int p = 0; p < pixels; ++p, ++dy, ++x) {
+            float of[4];
+#pragma GCC unroll 4
+            for (int c = 0; c < channels; ++c)
+                of[c] = x[c * pixels];
+#pragma GCC unroll 4
+            for (int f = 0; f < filters; ++f) {
+                const float by = dy[f * pixels];
+#pragma GCC unroll 4
+                for (int c = 0; c < channels; ++c)
+                    s[4 * f + c] += by * of[c];
+            }
+        }
+}
+
+/* The elements of some channels from c on, of these filters: those of one row of weights side by side. */
+WB_KERNEL void conv2d_backward_weight_pixels_f32(wb_conv2d_backward_weight p, wb_tile t, int first, int filters, int c,
+                                                 int channels, wb_view_f32 dy, wb_view_f32 x, wb_sink sink,
+                                                 float *restrict to, float *restrict v)
+{
+    float s[16];
+    weight_gradients_tile_f32(filters, channels, t.image_end - t.image, p.in_height * p.in_width, dy.image, x.image,
+                              wb_row_of_f32(dy, t.image, first, 0), wb_row_of_f32(x, t.image, c, 0), s);
+#pragma GCC unroll 4
+    for (int f = 0; f < filters; ++f)
+#pragma GCC unroll 4
+        for (int i = 0; i < channels; ++i)
+            sink_f32(sink, (first + f) * p.channels + c + i, to, v, s[4 * f + i]);
+}
+
+WB_KERNEL void conv2d_backward_weight_tiles_f32(wb_conv2d_backward_weight p, wb_tile t, wb_view_f32 dy, wb_view_f32 x,
+                                                wb_sink sink, float *restrict to, float *restrict v)
+{
+    const int tiled = p.channels / 4 * 4, count = t.channel_end - t.channel, four = count / 4 * 4;
+    for (int f = 0; f < count; f += 4) {
+        const int filters = count % 4 && f == four ? count % 4 : 4;
+        for (int c = 0; c < tiled; c += 4)
+            conv2d_backward_weight_pixels_f32(p, t, t.channel + f, filters, c, 4, dy, x, sink, to, v);
+        if (p.channels % 4)
+            conv2d_backward_weight_pixels_f32(p, t, t.channel + f, filters, tiled, p.channels % 4, dy, x, sink, to, v);
+    }
+}
+
 WB_KERNEL void conv2d_backward_weight_into_f32(wb_conv2d_backward_weight p, wb_tile t, wb_view_f32 dy, wb_view_f32 x,
                                                wb_sink sink, float *restrict to, float *restrict v)
 {
     const int images = t.image_end - t.image, kh = p.window.kh, kw = p.window.kw;
     const wb_filters filters = filters_in(p, t);
+    if (weight_is_pointwise(p)) {
+        conv2d_backward_weight_tiles_f32(p, t, dy, x, sink, to, v);
+        return;
+    }
     for (int g = filters.group; g < filters.group_end; ++g)
         for (int i = 0; i < filters.count; ++i)
             for (int c = 0; c < p.channels; ++c)

@@ -1,4 +1,5 @@
-/* conv2d_backward_weight_s8.h - dw = x_scale * sum of dy * (x - zero), x being int8: one channel of it at a time as floats. */
+/* conv2d_backward_weight_s8.h - dw = x_scale * sum of dy * (x - zero), x being int8: one channel of it at a time as floats;
+ * of 1x1 windows some. */
 #pragma once
 #include "conv2d_backward_weight_f32.h"
 #include "sgd_s8.h"
@@ -56,12 +57,61 @@ WB_KERNEL void weight_gradients_s8(wb_conv2d_backward_weight_s8 q, int images, i
             }
 }
 
+/* Channels of so many pixels, of all images together, that are floats at a time where windows are 1x1. */
+WB_KERNEL int weight_channels_s8(int pixels) { return wb_max(1, wb_min(4, 256 / pixels)); }
+
+/* Channels [c, c + channels) of 1x1 windows, of which x is in `wide`, and some filters. */
+WB_KERNEL void conv2d_backward_weight_pixels_s8(wb_conv2d_backward_weight_s8 q, int images, int first, int filters, int c,
+                                                int channels, int dy_image, const float *dy, const float *wide,
+                                                wb_sink_s8 sink)
+{
+    const int pixels = q.convolution.in_height * q.convolution.in_width;
+    float s[16];
+    if (images == 1)
+        weight_gradients_tile_f32(filters, channels, 1, pixels, 0, 0, dy, wide, s);
+    else /* a channel of all images lies side by side */
+#pragma GCC unroll 4
+        for (int f = 0; f < filters; ++f)
+            for (int i = 0; i < channels; ++i)
+                s[4 * f + i] = weight_gradient_f32(q.convolution, images, 0, 0, dy_image, pixels, dy + f * pixels,
+                                                   wide + i * images * pixels);
+#pragma GCC unroll 1
+    for (int f = 0; f < filters; ++f)
+#pragma GCC unroll 1
+        for (int i = 0; i < channels; ++i)
+            sink_s8(sink, first + f, (first + f) * q.convolution.channels + c + i, c + i, s[4 * f + i] * q.x_scale);
+}
+
+WB_KERNEL void conv2d_backward_weight_tiles_s8(wb_conv2d_backward_weight_s8 q, wb_tile t, wb_view_f32 dy, wb_view_s8 x,
+                                               wb_sink_s8 sink, float *restrict wide)
+{
+    const int images = t.image_end - t.image, pixels = q.convolution.in_height * q.convolution.in_width;
+    const int channels = q.convolution.channels, count = t.channel_end - t.channel, four = count / 4 * 4;
+    const int at_once = weight_channels_s8(images * pixels), tiled = channels / at_once * at_once;
+    for (int c = 0; c < channels; c += at_once) {
+        const int some = channels % at_once && c == tiled ? channels % at_once : at_once;
+        for (int i = 0; i < some; ++i)
+            centred_s8(images, pixels, x.image, q.x_zero_point, wb_row_of_s8(x, t.image, c + i, 0),
+                       wide + i * images * pixels);
+        for (int f = 0; f < four; f += 4)
+            conv2d_backward_weight_pixels_s8(q, images, t.channel + f, 4, c, some, dy.image,
+                                             wb_row_of_f32(dy, t.image, t.channel + f, 0), wide, sink);
+        if (count % 4)
+            conv2d_backward_weight_pixels_s8(q, images, t.channel + four, count % 4, c, some, dy.image,
+                                             wb_row_of_f32(dy, t.image, t.channel + four, 0), wide, sink);
+    }
+}
+
 WB_KERNEL void conv2d_backward_weight_into_s8(wb_conv2d_backward_weight_s8 q, wb_tile t, wb_view_f32 dy, wb_view_s8 x,
                                               wb_sink_s8 sink, float *restrict wide)
 {
     const wb_conv2d_backward_weight p = q.convolution;
     const wb_filters filters = filters_in(p, t);
     const int images = t.image_end - t.image;
+    if (weight_is_pointwise(p)) {
+        conv2d_backward_weight_tiles_s8(q, t, dy, x, sink, wide);
+        return;
+    }
     for (int g = filters.group; g < filters.group_end; ++g)
         for (int c = 0; c < p.channels; ++c) {
             const int8_t *from = wb_row_of_s8(x, t.image, g * p.channels + c, 0);

@@ -6,8 +6,11 @@
  * convolution of dy with some of the filter's taps, last tap first:
  *
  *     stride 2, kernel 3, padding 1:    pixels 0 2 4 …  tap 1        dx = dy[i] * w1
- *                                       pixels 1 3 5 …  taps 2, 0    dx = dy[i] * w2 + dy[i+1] * w0 */
+ *                                       pixels 1 3 5 …  taps 2, 0    dx = dy[i] * w2 + dy[i+1] * w0
+ *
+ * Where windows are the pixels in their places (1x1), all of dx is made in tiles of channels by pixels (gemm_f32.h). */
 #pragma once
+#include "gemm_f32.h"
 #include "tiles.h"
 #include "windows_f32.h"
 
@@ -68,12 +71,36 @@ WB_KERNEL wb_epilogue wb_begun_f32(wb_tile t, int columns, wb_view_f32 onto, wb_
     return wb_onto(wb_plain);
 }
 
+/* Whether each pixel's window is the pixel in its place. */
+WB_KERNEL int transpose_is_pointwise(wb_conv2d p)
+{
+    const wb_window k = p.window;
+    return k.kh * k.kw == 1 && k.sh == 1 && k.sw == 1 && k.pt == 0 && k.pl == 0 && p.in_height == p.out_height
+           && p.in_width == p.out_width;
+}
+
+/* Some channels from `first` on, counted from the tile's own, of a tile of such pixels. Weights lie w_next from one of dy's
+ * filters to the next, w_channel from one channel to the next. */
+WB_KERNEL void transpose_pixels_f32(wb_conv2d p, int n, wb_tile t, int first, int channels, int w_next, int w_channel,
+                                    wb_epilogue end, wb_view_f32 dy, const float *restrict w, wb_view_f32 dx)
+{
+    const int joined = dy.pitch == p.in_width && dx.pitch == p.in_width, here = t.row_end - t.row;
+    const wb_gemm_f32 g = { dy.channel_end - dy.channel, dy.plane, w_next, w_channel, dx.plane };
+    for (int r = t.row; r < (joined ? t.row + (here > 0) : t.row_end); ++r)
+        gemm_f32(g, channels, joined ? here * p.in_width : p.in_width, (wb_ends_f32){ end.activation, end.onto, 0 },
+                 wb_row_of_f32(dy, n, dy.channel, r), w, wb_row_of_f32(dx, n, t.channel + first, r));
+}
+
 /* What a tile has of image n, where its channels are of one group. w: the weight of the first of them in dy's first filter;
  * filters are `apart` weights from one to the next. */
 WB_KERNEL void conv2d_transpose_channels_f32(wb_conv2d p, int n, wb_tile t, int apart, wb_epilogue end,
                                              wb_view_f32 dy, const float *restrict w, wb_view_f32 dx)
 {
     const wb_window k = p.window;
+    if (transpose_is_pointwise(p)) {
+        transpose_pixels_f32(p, n, t, 0, t.channel_end - t.channel, apart, 1, end, dy, w, dx);
+        return;
+    }
     for (int c = 0; c < t.channel_end - t.channel; ++c)
 #pragma GCC unroll 2
         for (int py = 0; py < wb_min(k.sh, p.in_height); ++py)

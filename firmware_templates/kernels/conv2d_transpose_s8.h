@@ -2,6 +2,8 @@
 #pragma once
 #include "conv2d_transpose_f32.h"
 
+enum { WB_WIDENED = 32 }; /* filters of 1x1 windows that are floats at a time */
+
 /* `count` runs of `taps` weights, `apart` from one to the next, as floats side by side. */
 WB_KERNEL void widened_s8(int count, int taps, int apart, const int8_t *restrict w, float *restrict wide)
 {
@@ -28,6 +30,41 @@ WB_KERNEL void input_channel_s8(wb_conv2d p, int g, int c, wb_view_f32 dy,
         widened_s8(filters, taps, in_rest * taps, rest + (dy.channel * in_rest + c - in_w) * taps, wide);
 }
 
+/* Of channels [channel, channel + count) and dy's filters [filter, filter_end), all weights of one pixel, as floats: those
+ * of four channels side by side. */
+WB_KERNEL void some_widened_s8(wb_conv2d p, int channel, int count, int filter, int filter_end,
+                               const int8_t *restrict w, const int8_t *restrict rest, float *restrict wide)
+{
+    const int in_w = rest ? p.kept : p.channels, in_rest = p.channels - in_w;
+    for (int i = 0; i < count; ++i) { /* those of the two arrays may lie anywhere to each other */
+        const int c = channel + i, first = !rest || c < in_w;
+        const int8_t *from = first ? w + filter * in_w + c : rest + filter * in_rest + c - in_w;
+#pragma GCC unroll 4
+        for (int o = 0; o < filter_end - filter; ++o)
+            wide[4 * o + i] = (float)from[o * (first ? in_w : in_rest)];
+    }
+}
+
+/* A tile of 1x1 windows: four channels and some of dy's filters at a time. The sums go on from what those before left. */
+WB_KERNEL void conv2d_transpose_pixels_s8(wb_conv2d p, wb_tile t, wb_epilogue end, wb_view_f32 dy,
+                                          const int8_t *restrict w, const int8_t *restrict rest, wb_view_f32 dx,
+                                          float *restrict wide)
+{
+    const int channels = t.channel_end - t.channel, filters = dy.channel_end - dy.channel;
+    for (int c = 0; c < channels; c += 4)
+        for (int o = 0; o < filters; o += WB_WIDENED) {
+            const int some = channels % 4 ? wb_min(channels - c, 4) : 4;
+            const int count = filters % WB_WIDENED ? wb_min(filters - o, WB_WIDENED) : WB_WIDENED;
+            wb_view_f32 of = dy;
+            of.at += o * dy.plane;
+            of.channel += o;
+            of.channel_end = of.channel + count;
+            some_widened_s8(p, t.channel + c, some, of.channel, of.channel_end, w, rest, wide);
+            for (int n = t.image; n < t.image_end; ++n)
+                transpose_pixels_f32(p, n, t, c, some, 4, 1, o ? wb_onto(end) : end, of, wide, dx);
+        }
+}
+
 /* A tile of one channel, which is of group g. */
 WB_KERNEL void conv2d_transpose_channel_s8(wb_conv2d p, wb_tile t, int g, wb_epilogue end, wb_view_f32 dy,
                                            const int8_t *restrict w, const int8_t *restrict rest, wb_view_f32 dx,
@@ -42,6 +79,10 @@ WB_KERNEL void conv2d_transpose_s8(wb_conv2d p, wb_tile t, wb_view_f32 dy, const
                                    const int8_t *restrict rest, wb_view_f32 onto, wb_view_f32 dx, void *scratch)
 {
     const wb_epilogue end = wb_begun_f32(t, p.in_width, onto, dx);
+    if (transpose_is_pointwise(p) && p.groups == 1) {
+        conv2d_transpose_pixels_s8(p, t, end, dy, w, rest, dx, scratch);
+        return;
+    }
     __asm("" : "+r"(scratch)); /* GCC keeps this address in a register, and loads none for each weight: 30 % of a 1x1 */
     for (int i = 0; i < transpose_groups(p, t); ++i) {
         const int g = transpose_first_group(p, t) + i;

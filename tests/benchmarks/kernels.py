@@ -86,7 +86,11 @@ def measured(layer: Layer, board: Board, weights: str) -> tuple[float, float, in
         "s": rng.uniform(0.001, 0.002, layer.filters).astype(np.float32),
     }
     x = builder.input("x", (1, layer.channels, *layer.size), "int8", scale=of_x.scale, zero_point=of_x.zero_point)
-    grad = {"frozen": {}, "trained": {"needs_grad": True}, "split": {"needs_grad": (0 if layer.depthwise else 1, shape[0 if layer.depthwise else 1] // 2)}}[weights]
+    grad = {
+        "frozen": {},
+        "trained": {"needs_grad": True},
+        "split": {"needs_grad": (0 if layer.depthwise else 1, shape[0 if layer.depthwise else 1] // 2)},
+    }[weights]
     w = builder.parameter("w", shape, "int8", **grad)
     b, s = builder.parameter("b", (layer.filters,), "int32"), builder.parameter("s", (layer.filters,), "float32")
     y = emit.layer(builder, x, w, b, s, of_y, label="layer", **layer.window)
@@ -115,7 +119,9 @@ def main() -> None:
     parser.add_argument("--weights", default="frozen", choices=("frozen", "trained", "split"))
     options = parser.parse_args()
     board, ratios, known = boards.get(options.board), [], {}
-    print(f"{board.core}, {options.weights} weights; instructions a MAC    ours  library  ratio  prototype  ratio  cycles  flash")
+    print(
+        f"{board.core}, {options.weights} weights; instructions a MAC    ours  library  ratio  prototype  ratio  cycles  flash"
+    )
     for layer in (*LAYERS, *ODD):
         if options.words and not any(word in layer.name for word in options.words):
             continue
@@ -124,7 +130,9 @@ def main() -> None:
         ours = f"{layer.name:50s} {instructions:8.2f}"
         if layer.library:
             ratios.append(instructions / layer.library)
-            beside = f"{layer.library:8.2f} {ratios[-1]:6.2f} {layer.prototype:10.2f} {instructions / layer.prototype:6.2f}"
+            beside = (
+                f"{layer.library:8.2f} {ratios[-1]:6.2f} {layer.prototype:10.2f} {instructions / layer.prototype:6.2f}"
+            )
         else:
             even = known.get(layer.even)
             beside = f"{f'{instructions / even:.2f} times {layer.even}' if even else '':33s}"

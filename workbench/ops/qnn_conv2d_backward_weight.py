@@ -12,7 +12,7 @@ import numpy as np
 from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile, along
 from workbench.ir.op import REQUIRED, Op, Sample, get, register
 from workbench.ir.ranges import Range, exactly, sums
-from workbench.ir.types import TensorType
+from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d_backward_weight
 from workbench.ops._quantized import check
 
@@ -55,9 +55,13 @@ def parameters(
     return IntegerBackwardWeight(convolution, x_scale, x_zero_point, dy.shape[0])
 
 
-def scratch(dy: TensorType, x: TensorType, **_: Any) -> int:
-    """One channel of x as floats, of all images."""
-    return 4 * x.elements // x.shape[1]
+def scratch(
+    dy: TensorType, x: TensorType, *, kernel_size: Ints, strides: Ints, padding: Ints, groups: int, **_: Any
+) -> int:
+    """One channel of x as floats, of all images; where windows are 1x1, as many of up to four as 1 KB holds."""
+    pixels = x.elements // x.shape[1]
+    pointwise = kernel_size == strides == (1, 1) and groups == 1 and not any(padding)
+    return 4 * pixels * (max(1, min(4, 256 // pixels)) if pointwise else 1)
 
 
 def by_rows(tile: Tile, dy: TensorType, x: TensorType, **attrs: Any) -> Footprint:
@@ -67,7 +71,7 @@ def by_rows(tile: Tile, dy: TensorType, x: TensorType, **attrs: Any) -> Footprin
 
 def by_channels(tile: Tile, dy: TensorType, x: TensorType, **attrs: Any) -> Footprint | Refusal:
     needs = conv2d_backward_weight.by_channels(tile, dy, x, **attrs)
-    return needs if isinstance(needs, Refusal) else replace(needs, scratch=lambda _: scratch(dy, x))
+    return needs if isinstance(needs, Refusal) else replace(needs, scratch=lambda _: scratch(dy, x, **attrs))
 
 
 footprint = along(rows=by_rows, channels=by_channels)

@@ -9,7 +9,7 @@ import numpy as np
 from workbench.ir.kernel import Footprint, Kernel, Refusal, Tile, along
 from workbench.ir.op import Op, Sample, get, register
 from workbench.ir.ranges import sums
-from workbench.ir.types import TensorType
+from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d_transpose
 from workbench.ops.conv2d import Conv2d
 
@@ -18,9 +18,18 @@ def evaluate(dy: np.ndarray, w: np.ndarray, *onto: np.ndarray, **attrs: Any) -> 
     return conv2d_transpose.evaluate(dy, w.astype(dy.dtype), *onto, **attrs)
 
 
-def scratch(dy: TensorType, w: TensorType, *_: TensorType, groups: int, **__: Any) -> int:
-    """One input channel of the filters as floats."""
-    return 4 * w.shape[0] // groups * prod(w.shape[2:])
+WIDENED = 32  # WB_WIDENED of conv2d_transpose_s8.h
+
+
+def scratch(dy: TensorType, w: TensorType, *_: TensorType, groups: int, **attrs: Any) -> int:
+    """One input channel of the filters as floats; of 1x1 windows, four channels of some filters."""
+    return filters_as_floats(dy, w, w.shape[0] // groups, groups=groups, **attrs)
+
+
+def filters_as_floats(dy: TensorType, w: TensorType, filters: int, *, groups: int, strides: Ints, padding: Ints,
+                      **_: Any) -> int:  # fmt: skip
+    pointwise = prod(w.shape[2:]) == groups == 1 and strides == (1, 1) and not any(padding)
+    return 16 * min(filters, WIDENED) if pointwise else 4 * filters * prod(w.shape[2:])
 
 
 def by_rows(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint:
@@ -34,7 +43,7 @@ def by_channels(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **
         return needs
     filter_bytes = scratch(dy, w, **attrs)
     if needs.gives == "sum":  # over the filters: those of a tile
-        return replace(needs, scratch=lambda count: count * filter_bytes // w.shape[0])
+        return replace(needs, scratch=lambda count: filters_as_floats(dy, w, count, **attrs))
     return replace(needs, scratch=lambda count: filter_bytes)
 
 
