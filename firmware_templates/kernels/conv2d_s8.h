@@ -35,33 +35,59 @@ WB_KERNEL void under_window_s8(wb_conv2d s, int zero, wb_view_s8 x, int n, int c
 {
     const wb_window k = s.window;
     const int iy = oy * k.sh - k.pt, ix = ox * k.sw - k.pl;
-    const int inside = ix >= 0 && ix + (k.kw - 1) * k.dw < s.in_width;
     for (int c = channel; c < channel_end; ++c)
-#pragma GCC unroll 7
-        for (int ky = 0; ky < k.kh; ++ky, to += k.kw) {
+#pragma GCC unroll 1
+        for (int ky = 0; ky < k.kh; ++ky) {
             const int row = iy + ky * k.dh, there = row >= 0 && row < s.in_height;
             const int8_t *from = wb_row_of_s8(x, n, c, there ? row : x.row);
-            if (there && inside) {
+#pragma GCC unroll 1
+            for (int kx = 0; kx < k.kw; ++kx) {
+                const int column = ix + kx * k.dw;
+                *to++ = (int8_t)(there && column >= 0 && column < s.in_width ? from[column] : zero);
+            }
+        }
+}
+
+/* The same for a window that lies on the image; where it has three columns, one word a row, the last of whose four int8 the
+ * next row covers: a word's room behind the column is needed, and an element behind the window. */
+WB_KERNEL void inside_window_s8(wb_conv2d s, wb_view_s8 x, int n, int channel, int channel_end, int iy, int ix, int8_t *to)
+{
+    const wb_window k = s.window;
+    const int words = k.kw == 3 && k.dw == 1;
+    const int8_t *from = wb_row_of_s8(x, n, channel, iy) + ix;
+    for (int c = channel; c < channel_end; ++c, from += x.plane)
+#pragma GCC unroll 7
+        for (int ky = 0; ky < k.kh; ++ky, to += k.kw) {
+            const int8_t *row = from + ky * k.dh * x.pitch;
+            if (words)
+                *(wb_any_word *)(void *)to = wb_four(row);
+            else
 #pragma GCC unroll 7
                 for (int kx = 0; kx < k.kw; ++kx)
-                    to[kx] = from[ix + kx * k.dw];
-            } else
-                for (int kx = 0; kx < k.kw; ++kx) {
-                    const int column = ix + kx * k.dw;
-                    to[kx] = (int8_t)(there && column >= 0 && column < s.in_width ? from[column] : zero);
-                }
+                    to[kx] = row[kx * k.dw];
         }
+}
+
+/* Whether inside_window_s8 can take the window of output (oy, ox). */
+WB_KERNEL int window_is_inside(wb_conv2d s, int oy, int ox)
+{
+    const wb_window k = s.window;
+    const int iy = oy * k.sh - k.pt, ix = ox * k.sw - k.pl, columns = (k.kw - 1) * k.dw + 1 + (k.kw == 3 && k.dw == 1);
+    return iy >= 0 && ix >= 0 && iy + (k.kh - 1) * k.dh < s.in_height && ix + columns <= s.in_width;
 }
 
 /* The columns of four pixels from (oy, ox) on, in the order of rows of `width`; those from `count` on are some other's. */
 WB_KERNEL void gemm_windows_s8(wb_conv2d s, int zero, wb_view_s8 x, int n, int channel, int channel_end, int oy, int ox,
                                int count, uint32_t *to, int8_t *column)
 {
-    const int length = (channel_end - channel) * s.window.kh * s.window.kw;
-    for (int i = length; i < 4 * gemm_groups(length); ++i)
+    const wb_window k = s.window;
+    const int length = (channel_end - channel) * k.kh * k.kw;
+    for (int i = length; i < 4; ++i)
         column[i] = 0;
     for (int p = 0; p < 4; ++p) {
-        if (p < count)
+        if (p < count && window_is_inside(s, oy, ox))
+            inside_window_s8(s, x, n, channel, channel_end, oy * k.sh - k.pt, ox * k.sw - k.pl, column);
+        else if (p < count)
             under_window_s8(s, zero, x, n, channel, channel_end, oy, ox, column);
         gemm_column_s8(length, zero, column, to, 4, p);
         if (++ox == s.out_width)

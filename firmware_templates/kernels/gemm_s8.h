@@ -4,9 +4,9 @@
  *         pixel 0: (x0, x2)   1: (x0, x2)   2: …   3: …   0: (x1, x3)   1: …   2: …   3: …
  *     a word of a filter's weights                              even: (w0, w2)     odd: (w1, w3)
  *
- * Weights are taken as they lie; what is left of them beyond a multiple of four is multiplied one by one. A tile holds the
- * sums of two filters by four pixels: all that fourteen registers can. Of an odd number of filters the last but one is
- * computed twice. */
+ * Weights are taken as they lie. Where their number is no multiple of four, the last group is that of the last four, and x
+ * is zero where the group before has been already. A tile holds the sums of two filters by four pixels: all that fourteen
+ * registers can. Of an odd number of filters the last but one is computed twice. */
 #pragma once
 #include "biases_s8.h"
 #include "dsp.h"
@@ -25,8 +25,9 @@ typedef struct {
 
 WB_KERNEL int gemm_groups(int length) { return (length + 3) / 4; }
 
-/* Where weight k of a row meets pixel p: the place among int16. */
-WB_KERNEL int gemm_place(int k, int p) { return k / 4 * 16 + k % 2 * 8 + p * 2 + k / 2 % 2; }
+/* Of the last group of a row: what of its even and of its odd pairs no group before has had. */
+WB_KERNEL uint32_t gemm_last_even(int length) { return length % 4 == 0 ? ~0u : length % 4 == 1 ? 0u : 0xFFFF0000u; }
+WB_KERNEL uint32_t gemm_last_odd(int length) { return length % 4 == 0 || length % 4 == 3 ? ~0u : 0xFFFF0000u; }
 
 /* The words of four pixels, for rows of this length. */
 WB_KERNEL int gemm_words(int length) { return 8 * gemm_groups(length); }
@@ -47,25 +48,33 @@ WB_KERNEL int gemm_words(int length) { return 8 * gemm_groups(length); }
         s.b3 = wb_dot(v, b, s.b3);            \
     } while (0)
 
-/* Adds `length` products of each filter and pixel. w: the first filter's weights, the second's lie `apart` from them. Each
- * word of weights is loaded twice, once for either half: kept, it would cost a register too many. */
+/* The products of a group. Each word of weights is loaded twice, once for either half: kept, it would cost a register too
+ * many. */
+#define WB_GEMM_GROUP(s, w, apart, x)                                      \
+    do {                                                                   \
+        uint32_t a = wb_even(wb_four(w)), b = wb_even(wb_four(w + apart)); \
+        WB_GEMM_HALF(s, x, a, b);                                          \
+        a = wb_odd(wb_four(w)), b = wb_odd(wb_four(w + apart));            \
+        WB_GEMM_HALF(s, x, a, b);                                          \
+    } while (0)
+
+/* Adds `length` products of each filter and pixel. w: the first filter's weights, the second's lie `apart` from them. */
 WB_KERNEL wb_sums_2x4 gemm_add_s8(wb_sums_2x4 s, int length, int apart, const int8_t *w, const uint32_t *x)
 {
     __asm volatile("" : "+r"(w)); /* GCC computes each word's address here, and keeps none of them on the stack */
     const int8_t *end = w + length / 4 * 4;
 #pragma GCC unroll 4
     while (w != end) {
-        uint32_t a = wb_even(wb_four(w)), b = wb_even(wb_four(w + apart));
-        WB_GEMM_HALF(s, x, a, b);
-        a = wb_odd(wb_four(w)), b = wb_odd(wb_four(w + apart));
-        WB_GEMM_HALF(s, x, a, b);
+        WB_GEMM_GROUP(s, w, apart, x);
         w += 4;
     }
-    if (length % 4) {
-        const int two = length % 4 > 1, three = length % 4 > 2;
-        uint32_t a = wb_halves(w[0], three ? w[2] : 0), b = wb_halves(w[apart], three ? w[apart + 2] : 0);
+    if (length > 4 && length % 4) {
+        w += length % 4 - 4;
+        WB_GEMM_GROUP(s, w, apart, x);
+    } else if (length % 4) {
+        uint32_t a = wb_halves(w[0], length > 2 ? w[2] : 0), b = wb_halves(w[apart], length > 2 ? w[apart + 2] : 0);
         WB_GEMM_HALF(s, x, a, b);
-        if (two) {
+        if (length > 1) {
             a = wb_halves(w[1], 0), b = wb_halves(w[apart + 1], 0);
             WB_GEMM_HALF(s, x, a, b);
         }
@@ -79,10 +88,11 @@ WB_KERNEL void gemm_end_s8(wb_factor f, int count, int s0, int s1, int s2, int s
     int s[4] = { s0, s1, s2, s3 };
     uint32_t passes = 0u;
     if (f.form == WB_ROUNDED && f.shift) { /* what leaves int32 here is far beyond int8 */
+        __asm volatile("" : "+r"(f.shift)); /* all of this is computed here, and nothing of it ahead of the branch */
         const int most = INT32_MAX >> f.shift;
 #pragma GCC unroll 4
         for (int p = 0; p < 4; ++p) {
-            __asm volatile("" : "+r"(s[p])); /* only here: GCC clips even where no shift is, to save a branch */
+            __asm volatile("" : "+r"(s[p]));
             s[p] = wb_max(wb_min(s[p], most), -most) * (1 << f.shift);
         }
     }
@@ -147,10 +157,13 @@ WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_c
 WB_KERNEL void gemm_columns_s8(int channels, int plane, int zero, const int8_t *x, uint32_t *to)
 {
     const uint32_t less = wb_halves(-zero, -zero);
-    for (int c = 0; c < channels; c += 4, x += 4 * plane, to += 8)
+    for (int c = 0; c < channels; c += 4, x += 4 * plane, to += 8) {
+        const int last = c + 4 > channels && channels > 4, from = last ? 4 - channels % 4 : 0, end = wb_min(channels, 4);
+        if (last)
+            x -= from * plane;
 #pragma GCC unroll 2
-        for (int odd = 0; odd < 2; ++odd) { /* channels 0 and 2, then 1 and 3, of which some may be missing */
-            const int first = c + odd < channels, second = c + odd + 2 < channels;
+        for (int odd = 0; odd < 2; ++odd) { /* channels 0 and 2, then 1 and 3, of which some may not count */
+            const int first = odd >= from && odd < end, second = odd + 2 >= from && odd + 2 < end;
             const uint32_t a = first ? wb_four(x + odd * plane) : 0u, b = second ? wb_four(x + (odd + 2) * plane) : 0u;
             const uint32_t a02 = first ? wb_plus_even(less, a) : 0u, a13 = first ? wb_plus_odd(less, a) : 0u;
             const uint32_t b02 = second ? wb_plus_even(less, b) : 0u, b13 = second ? wb_plus_odd(less, b) : 0u;
@@ -159,35 +172,59 @@ WB_KERNEL void gemm_columns_s8(int channels, int plane, int zero, const int8_t *
             to[4 * odd + 2] = wb_highs(a02, b02);
             to[4 * odd + 3] = wb_highs(a13, b13);
         }
+    }
 }
 
-/* The column of pixel p from its `length` int8, side by side, and as many more as make them a multiple of four. */
+/* The column of pixel p from its `length` int8, side by side: four at the least, of which more than `length` count for
+ * nothing. Columns of so many pixels lie beside each other. */
 WB_KERNEL void gemm_column_s8(int length, int zero, const int8_t *x, uint32_t *to, int pixels, int p)
 {
     const uint32_t less = wb_halves(-zero, -zero);
 #pragma GCC unroll 4
-    for (int k = 0; k < length; k += 4) {
+    for (int k = 0; k < length / 4 * 4; k += 4, to += 2 * pixels) {
         const uint32_t word = wb_four(x + k);
-        to[k / 4 * 2 * pixels + p] = wb_plus_even(less, word);
-        to[k / 4 * 2 * pixels + pixels + p] = wb_plus_odd(less, word);
+        to[p] = wb_plus_even(less, word);
+        to[pixels + p] = wb_plus_odd(less, word);
+    }
+    if (length % 4) {
+        const uint32_t word = wb_four(x + wb_max(length - 4, 0));
+        to[p] = wb_plus_even(less, word) & (length > 4 ? gemm_last_even(length) : ~0u);
+        to[pixels + p] = wb_plus_odd(less, word) & (length > 4 ? gemm_last_odd(length) : ~0u);
     }
 }
 
-/* The column of a single pixel, whose `length` channels lie side by side: pairs (x0, x2), (x1, x3), (x4, x6), … */
+/* The column of a single pixel, whose channels lie side by side: pairs (x0, x2), (x1, x3), (x4, x6), … */
 WB_KERNEL void gemm_pixel_s8(int length, int zero, const int8_t *x, uint32_t *to)
 {
-    gemm_column_s8(length / 4 * 4, zero, x, to, 1, 0);
-    if (length % 4) {
-        const int8_t *last = x + length / 4 * 4;
-        to += length / 4 * 2;
-        to[0] = wb_halves(last[0] - zero, length % 4 > 2 ? last[2] - zero : 0);
-        to[1] = wb_halves(length % 4 > 1 ? last[1] - zero : 0, 0);
+    if (length >= 4) {
+        gemm_column_s8(length, zero, x, to, 1, 0);
+        return;
     }
+    to[0] = wb_halves(x[0] - zero, length > 2 ? x[2] - zero : 0);
+    to[1] = wb_halves(length > 1 ? x[1] - zero : 0, 0);
 }
 
 typedef struct {
     int a, b, c, d;
 } wb_sums_4;
+
+/* The products of a group of one pixel with four filters. */
+#define WB_GEMM_ONE(s, w, apart, x)                         \
+    do {                                                    \
+        uint32_t even, odd, word = wb_four(w);              \
+        x = wb_two(x, &even, &odd);                         \
+        s.a = wb_dot(even, wb_even(word), s.a);             \
+        s.a = wb_dot(odd, wb_odd(word), s.a);               \
+        word = wb_four(w + apart);                          \
+        s.b = wb_dot(even, wb_even(word), s.b);             \
+        s.b = wb_dot(odd, wb_odd(word), s.b);               \
+        word = wb_four(w + 2 * apart);                      \
+        s.c = wb_dot(even, wb_even(word), s.c);             \
+        s.c = wb_dot(odd, wb_odd(word), s.c);               \
+        word = wb_four(w + 3 * apart);                      \
+        s.d = wb_dot(even, wb_even(word), s.d);             \
+        s.d = wb_dot(odd, wb_odd(word), s.d);               \
+    } while (0)
 
 /* Of one pixel, for four filters: their weights lie `apart`. */
 WB_KERNEL wb_sums_4 gemm_add_one_s8(wb_sums_4 s, int length, int apart, const int8_t *w, const uint32_t *x)
@@ -195,28 +232,20 @@ WB_KERNEL wb_sums_4 gemm_add_one_s8(wb_sums_4 s, int length, int apart, const in
     const int8_t *end = w + length / 4 * 4;
 #pragma GCC unroll 4
     while (w != end) {
-        uint32_t even, odd, word = wb_four(w);
-        x = wb_two(x, &even, &odd);
-        s.a = wb_dot(even, wb_even(word), s.a);
-        s.a = wb_dot(odd, wb_odd(word), s.a);
-        word = wb_four(w + apart);
-        s.b = wb_dot(even, wb_even(word), s.b);
-        s.b = wb_dot(odd, wb_odd(word), s.b);
-        word = wb_four(w + 2 * apart);
-        s.c = wb_dot(even, wb_even(word), s.c);
-        s.c = wb_dot(odd, wb_odd(word), s.c);
-        word = wb_four(w + 3 * apart);
-        s.d = wb_dot(even, wb_even(word), s.d);
-        s.d = wb_dot(odd, wb_odd(word), s.d);
+        WB_GEMM_ONE(s, w, apart, x);
         w += 4;
     }
-    for (int k = 0; k < length % 4; ++k) {
-        const int value = k % 2 ? (k > 1 ? wb_high(x[1]) : wb_low(x[1])) : (k > 1 ? wb_high(x[0]) : wb_low(x[0]));
-        s.a += value * w[k];
-        s.b += value * w[apart + k];
-        s.c += value * w[2 * apart + k];
-        s.d += value * w[3 * apart + k];
-    }
+    if (length > 4 && length % 4) {
+        w += length % 4 - 4;
+        WB_GEMM_ONE(s, w, apart, x);
+    } else
+        for (int k = 0; k < length % 4; ++k) {
+            const int value = k > 1 ? wb_high(x[k - 2]) : wb_low(x[k]);
+            s.a += value * w[k];
+            s.b += value * w[apart + k];
+            s.c += value * w[2 * apart + k];
+            s.d += value * w[3 * apart + k];
+        }
     return s;
 }
 

@@ -185,7 +185,7 @@ def scratch(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> int:
     if pointwise and size == (1, 1):
         return 2 * sum(column)
     words = 2 * pixels_at_a_time(sizes, column) * sum(column)
-    return words + (0 if pointwise and size[1] % 4 == 0 else max(column))
+    return words + (0 if pointwise and size[1] % 4 == 0 else max(column) + 4)
 
 
 def by_rows(tile: Tile, x: TensorType, w: TensorType, *rest: TensorType, **attrs: Any) -> Footprint:
