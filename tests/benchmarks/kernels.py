@@ -69,9 +69,8 @@ LAYERS = (
 ODD = (
     Layer("conv 31x31 17-23 k3", (31, 31), 17, 23, 3, even="conv 16x16 32-32 k3"),
     Layer("1x1 7x7 15-47", (7, 7), 15, 47, even="1x1 32x32 16-48"),
-    Layer("depthwise 13x13 19 k3", (13, 13), 19, 19, 3, depthwise=True, padding=(0, 1, 1, 0), even="depthwise 32x32 48 k3"),
-    Layer("depthwise 13x13 19 k5", (13, 13), 19, 19, 5, depthwise=True, padding=(0, 1, 1, 0), even="depthwise 16x16 96 k5"),
-    Layer("depthwise 13x13 19 k7", (13, 13), 19, 19, 7, depthwise=True, padding=(0, 1, 1, 0), even="depthwise 8x8 240 k7"),
+    *(Layer(f"depthwise 13x13 19 k{k}", (13, 13), 19, 19, k, depthwise=True, padding=(0, 1, 1, 0), even=even)
+      for k, even in ((3, "depthwise 32x32 48 k3"), (5, "depthwise 16x16 96 k5"), (7, "depthwise 8x8 240 k7"))),
 )  # fmt: skip
 
 
@@ -86,11 +85,8 @@ def measured(layer: Layer, board: Board, weights: str) -> tuple[float, float, in
         "s": rng.uniform(0.001, 0.002, layer.filters).astype(np.float32),
     }
     x = builder.input("x", (1, layer.channels, *layer.size), "int8", scale=of_x.scale, zero_point=of_x.zero_point)
-    grad = {
-        "frozen": {},
-        "trained": {"needs_grad": True},
-        "split": {"needs_grad": (0 if layer.depthwise else 1, shape[0 if layer.depthwise else 1] // 2)},
-    }[weights]
+    axis = 0 if layer.depthwise else 1
+    grad = {"frozen": {}, "trained": {"needs_grad": True}, "split": {"needs_grad": (axis, shape[axis] // 2)}}[weights]
     w = builder.parameter("w", shape, "int8", **grad)
     b, s = builder.parameter("b", (layer.filters,), "int32"), builder.parameter("s", (layer.filters,), "float32")
     y = emit.layer(builder, x, w, b, s, of_y, label="layer", **layer.window)
@@ -119,9 +115,8 @@ def main() -> None:
     parser.add_argument("--weights", default="frozen", choices=("frozen", "trained", "split"))
     options = parser.parse_args()
     board, ratios, known = boards.get(options.board), [], {}
-    print(
-        f"{board.core}, {options.weights} weights; instructions a MAC    ours  library  ratio  prototype  ratio  cycles  flash"
-    )
+    print(f"{board.core}, {options.weights} weights, instructions a MAC")
+    print(f"{'':50s} {'ours':>8s} {'library':>8s} {'ratio':>6s} {'prototype':>10s} {'ratio':>6s} {'cycles':>7s} flash")
     for layer in (*LAYERS, *ODD):
         if options.words and not any(word in layer.name for word in options.words):
             continue
