@@ -13,6 +13,7 @@ template <class T> struct ptr {
 
     __attribute__((always_inline)) ptr(int = 0) : at(0), begin(0), end(0) {}
     __attribute__((always_inline)) ptr(T *at, T *begin, T *end) : at(at), begin(begin), end(end) {}
+    template <class U, unsigned N> __attribute__((always_inline)) ptr(U (&a)[N]) : at(a), begin(a), end(a + N) {} /* a local array */
     template <class U> __attribute__((always_inline)) ptr(const ptr<U> &o)
         : at((T *)o.at), begin((T *)o.begin), end((T *)o.end)
     {

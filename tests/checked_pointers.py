@@ -88,7 +88,16 @@ def build_checked(project: Project, board: Board, folder: Path) -> Path:
         sources.append(path.with_suffix(".cpp"))
         sources[-1].write_text(_checked_instances(path.read_text()))
     core = [f"-mcpu={board.core}", "-mthumb", f"-mfpu={board.fpu}", "-mfloat-abi=hard"]
-    flags = [*core, "-O0", "-g1", "-w", "-ffp-contract=off", "-fno-strict-aliasing", "-ffunction-sections"]
+    flags = [
+        *core,
+        "-O0",
+        "-g1",
+        "-w",
+        "-U__ARM_FEATURE_DSP",
+        "-ffp-contract=off",
+        "-fno-strict-aliasing",
+        "-ffunction-sections",
+    ]
     c, plus = (
         ["arm-none-eabi-gcc", "-std=c11"],
         ["arm-none-eabi-g++", "-std=gnu++20", "-fpermissive", "-fno-exceptions"],
@@ -122,7 +131,9 @@ def _run(folder: Path, *command: str) -> None:
 def _checked(text: str) -> str:
     """A kernel's header, its instances, or an operator's function, with checked pointers."""
     text = re.sub(r"#define WB_KERNEL .*", "#define WB_KERNEL static inline", text)
-    text = re.sub(r'__asm\("" : "\+r"\(\w+\)\);', ";", text)  # hides from gcc what a value is: changes nothing
+    text = re.sub(
+        r'__asm(?: volatile)?\("" : "\+r"\([^)]*\)\);', ";", text
+    )  # hides from gcc what a value is: changes nothing
     text = re.sub(rf"\b((?:const )?{ELEMENT}) \*(?:const |restrict )*", r"ptr<\1> ", text)
     text = re.sub(r"\b(?:const )?void \*(?:restrict )?(scratch|places)\b", r"ptr<float> \1", text)
 

@@ -73,15 +73,15 @@ WB_KERNEL void weight_gradients_tile_f32(int filters, int channels, int images, 
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i)
         s[i] = 0.0f;
-    for (int n = 0; n < images; ++n, dy += dy_image - pixels, x += x_image - pixels)
-        for (int p = 0; p < pixels; ++p, ++dy, ++x) {
+    for (int n = 0; n < images; ++n)
+        for (int p = 0; p < pixels; ++p) {
             float of[4];
 #pragma GCC unroll 4
             for (int c = 0; c < channels; ++c)
-                of[c] = x[c * pixels];
+                of[c] = x[n * x_image + c * pixels + p];
 #pragma GCC unroll 4
             for (int f = 0; f < filters; ++f) {
-                const float by = dy[f * pixels];
+                const float by = dy[n * dy_image + f * pixels + p];
 #pragma GCC unroll 4
                 for (int c = 0; c < channels; ++c)
                     s[4 * f + c] += by * of[c];

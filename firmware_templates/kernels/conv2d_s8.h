@@ -54,13 +54,12 @@ WB_KERNEL void inside_window_s8(wb_conv2d s, wb_view_s8 x, int n, int channel, i
 {
     const wb_window k = s.window;
     const int words = k.kw == 3 && k.dw == 1;
-    const int8_t *from = wb_row_of_s8(x, n, channel, iy) + ix;
-    for (int c = channel; c < channel_end; ++c, from += x.plane)
+    for (int c = channel; c < channel_end; ++c)
 #pragma GCC unroll 7
         for (int ky = 0; ky < k.kh; ++ky, to += k.kw) {
-            const int8_t *row = from + ky * k.dh * x.pitch;
+            const int8_t *row = wb_row_of_s8(x, n, c, iy + ky * k.dh) + ix;
             if (words)
-                *(wb_any_word *)(void *)to = wb_four(row);
+                wb_put_four(to, wb_four(row));
             else
 #pragma GCC unroll 7
                 for (int kx = 0; kx < k.kw; ++kx)

@@ -100,7 +100,7 @@ WB_KERNEL void depthwise_rows_s8(wb_conv2d s, int zero, wb_view_s8 x, int n, int
     for (int row = first; row < end; ++row, to += pitch) {
         if (row < 0 || row >= s.in_height) {
             for (int i = 0; i < pitch; i += 4)
-                *(wb_any_word *)(void *)(to + i) = zeros;
+                wb_put_four(to + i, zeros);
             continue;
         }
         const int8_t *from = wb_row_of_s8(x, n, channel, row);
@@ -108,7 +108,7 @@ WB_KERNEL void depthwise_rows_s8(wb_conv2d s, int zero, wb_view_s8 x, int n, int
             to[i] = (int8_t)zero;
 #pragma GCC unroll 4
         for (int i = 0; i < words; i += 4)
-            *(wb_any_word *)(void *)(to + left + i) = wb_four(from + i);
+            wb_put_four(to + left + i, wb_four(from + i));
         for (int i = words; i < here; ++i)
             to[left + i] = from[i];
         for (int i = left + here; i < pitch; ++i)
@@ -151,7 +151,7 @@ WB_KERNEL void depthwise_s8(wb_conv2d s, wb_layer_s8 p, wb_rows_s8 rows, wb_tile
 {
     const wb_window k = s.window;
     const int pitch = depthwise_pitch(s), zero = p.numbers.zero_x, out_plane = s.out_height * s.out_width;
-    uint32_t *words = (uint32_t *)(void *)(scratch + ((at_once - 1) * k.sh + k.kh) * pitch);
+    uint32_t *words = (uint32_t *)(scratch + ((at_once - 1) * k.sh + k.kh) * pitch);
     for (int r = t.row; r < t.row_end; r += at_once) {
         const int end = wb_min(r + at_once, t.row_end), first = r * k.sh - k.pt;
         depthwise_rows_s8(s, zero, x, n, g, first, first + (end - r - 1) * k.sh + k.kh, pitch, scratch);

@@ -7,7 +7,6 @@
 #include "wb_kernel.h"
 
 typedef uint32_t __attribute__((aligned(1), may_alias)) wb_any_word;
-typedef uint32_t __attribute__((may_alias)) wb_word;
 
 /* Four int8, wherever they lie. */
 WB_KERNEL uint32_t wb_four(const int8_t *p)
@@ -21,9 +20,27 @@ WB_KERNEL uint32_t wb_four(const int8_t *p)
 #endif
 }
 
+WB_KERNEL void wb_put_four(int8_t *p, uint32_t word)
+{
+#ifdef __ARM_FEATURE_DSP
+    *(wb_any_word *)(void *)p = word;
+#else
+    p[0] = (int8_t)(uint8_t)word;
+    p[1] = (int8_t)(uint8_t)(word >> 8);
+    p[2] = (int8_t)(uint8_t)(word >> 16);
+    p[3] = (int8_t)(uint8_t)(word >> 24);
+#endif
+}
+
 WB_KERNEL uint32_t wb_halves(int low, int high) { return (uint32_t)(uint16_t)low | (uint32_t)high << 16; }
 WB_KERNEL int wb_low(uint32_t pair) { return (int16_t)(uint16_t)pair; }
 WB_KERNEL int wb_high(uint32_t pair) { return (int16_t)(uint16_t)(pair >> 16); }
+
+/* Two words, and where the next ones are. */
+typedef struct {
+    uint32_t a, b;
+    const uint32_t *next;
+} wb_two_words;
 
 #ifdef __ARM_FEATURE_DSP
 #define WB_DSP_1(name, text)                                        \
@@ -67,11 +84,12 @@ WB_KERNEL int wb_high_by_low(uint32_t a, uint32_t b, int sum)
     return sum;
 }
 
-/* Two words; gives where the next ones are. */
-WB_KERNEL const uint32_t *wb_two(const uint32_t *p, uint32_t *a, uint32_t *b)
+WB_KERNEL wb_two_words wb_two(const uint32_t *p)
 {
-    __asm volatile("ldrd %0, %1, [%2], #8" : "=&r"(*a), "=&r"(*b), "+r"(p));
-    return p;
+    wb_two_words w;
+    __asm volatile("ldrd %0, %1, [%2], #8" : "=&r"(w.a), "=&r"(w.b), "+r"(p));
+    w.next = p;
+    return w;
 }
 
 /* Memory is as the statements before have left it. */
@@ -90,12 +108,7 @@ WB_KERNEL int wb_dot(uint32_t a, uint32_t b, int sum) { return sum + wb_low(a) *
 WB_KERNEL int wb_low_by_low(uint32_t a, uint32_t b, int sum) { return sum + wb_low(a) * wb_low(b); }
 WB_KERNEL int wb_high_by_low(uint32_t a, uint32_t b, int sum) { return sum + wb_high(a) * wb_low(b); }
 
-WB_KERNEL const uint32_t *wb_two(const uint32_t *p, uint32_t *a, uint32_t *b)
-{
-    *a = p[0];
-    *b = p[1];
-    return p + 2;
-}
+WB_KERNEL wb_two_words wb_two(const uint32_t *p) { return (wb_two_words){ p[0], p[1], p + 2 }; }
 
 WB_KERNEL void wb_settled(void) {}
 #endif

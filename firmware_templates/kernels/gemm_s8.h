@@ -35,17 +35,17 @@ WB_KERNEL int gemm_words(int length) { return 8 * gemm_groups(length); }
 /* The products of a filter pair with one half of a group. */
 #define WB_GEMM_HALF(s, x, a, b)              \
     do {                                      \
-        uint32_t u, v;                        \
-        x = wb_two(x, &u, &v);                \
-        s.a0 = wb_dot(u, a, s.a0);            \
-        s.b0 = wb_dot(u, b, s.b0);            \
-        s.a1 = wb_dot(v, a, s.a1);            \
-        s.b1 = wb_dot(v, b, s.b1);            \
-        x = wb_two(x, &u, &v);                \
-        s.a2 = wb_dot(u, a, s.a2);            \
-        s.b2 = wb_dot(u, b, s.b2);            \
-        s.a3 = wb_dot(v, a, s.a3);            \
-        s.b3 = wb_dot(v, b, s.b3);            \
+        wb_two_words of = wb_two(x);          \
+        s.a0 = wb_dot(of.a, a, s.a0);         \
+        s.b0 = wb_dot(of.a, b, s.b0);         \
+        s.a1 = wb_dot(of.b, a, s.a1);         \
+        s.b1 = wb_dot(of.b, b, s.b1);         \
+        of = wb_two(of.next);                 \
+        s.a2 = wb_dot(of.a, a, s.a2);         \
+        s.b2 = wb_dot(of.a, b, s.b2);         \
+        s.a3 = wb_dot(of.b, a, s.a3);         \
+        s.b3 = wb_dot(of.b, b, s.b3);         \
+        x = of.next;                          \
     } while (0)
 
 /* The products of a group. Each word of weights is loaded twice, once for either half: kept, it would cost a register too
@@ -157,14 +157,14 @@ WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_c
 WB_KERNEL void gemm_columns_s8(int channels, int plane, int zero, const int8_t *x, uint32_t *to)
 {
     const uint32_t less = wb_halves(-zero, -zero);
-    for (int c = 0; c < channels; c += 4, x += 4 * plane, to += 8) {
+    for (int c = 0; c < channels; c += 4, to += 8) {
         const int last = c + 4 > channels && channels > 4, from = last ? 4 - channels % 4 : 0, end = wb_min(channels, 4);
-        if (last)
-            x -= from * plane;
+        const int8_t *four = x + (last ? channels - 4 : c) * plane;
 #pragma GCC unroll 2
         for (int odd = 0; odd < 2; ++odd) { /* channels 0 and 2, then 1 and 3, of which some may not count */
             const int first = odd >= from && odd < end, second = odd + 2 >= from && odd + 2 < end;
-            const uint32_t a = first ? wb_four(x + odd * plane) : 0u, b = second ? wb_four(x + (odd + 2) * plane) : 0u;
+            const uint32_t a = first ? wb_four(four + odd * plane) : 0u;
+            const uint32_t b = second ? wb_four(four + (odd + 2) * plane) : 0u;
             const uint32_t a02 = first ? wb_plus_even(less, a) : 0u, a13 = first ? wb_plus_odd(less, a) : 0u;
             const uint32_t b02 = second ? wb_plus_even(less, b) : 0u, b13 = second ? wb_plus_odd(less, b) : 0u;
             to[4 * odd] = wb_lows(a02, b02);
@@ -209,21 +209,22 @@ typedef struct {
 } wb_sums_4;
 
 /* The products of a group of one pixel with four filters. */
-#define WB_GEMM_ONE(s, w, apart, x)                         \
-    do {                                                    \
-        uint32_t even, odd, word = wb_four(w);              \
-        x = wb_two(x, &even, &odd);                         \
-        s.a = wb_dot(even, wb_even(word), s.a);             \
-        s.a = wb_dot(odd, wb_odd(word), s.a);               \
-        word = wb_four(w + apart);                          \
-        s.b = wb_dot(even, wb_even(word), s.b);             \
-        s.b = wb_dot(odd, wb_odd(word), s.b);               \
-        word = wb_four(w + 2 * apart);                      \
-        s.c = wb_dot(even, wb_even(word), s.c);             \
-        s.c = wb_dot(odd, wb_odd(word), s.c);               \
-        word = wb_four(w + 3 * apart);                      \
-        s.d = wb_dot(even, wb_even(word), s.d);             \
-        s.d = wb_dot(odd, wb_odd(word), s.d);               \
+#define WB_GEMM_ONE(s, w, apart, x)              \
+    do {                                         \
+        const wb_two_words of = wb_two(x);       \
+        uint32_t word = wb_four(w);              \
+        s.a = wb_dot(of.a, wb_even(word), s.a);  \
+        s.a = wb_dot(of.b, wb_odd(word), s.a);   \
+        word = wb_four(w + apart);               \
+        s.b = wb_dot(of.a, wb_even(word), s.b);  \
+        s.b = wb_dot(of.b, wb_odd(word), s.b);   \
+        word = wb_four(w + 2 * apart);           \
+        s.c = wb_dot(of.a, wb_even(word), s.c);  \
+        s.c = wb_dot(of.b, wb_odd(word), s.c);   \
+        word = wb_four(w + 3 * apart);           \
+        s.d = wb_dot(of.a, wb_even(word), s.d);  \
+        s.d = wb_dot(of.b, wb_odd(word), s.d);   \
+        x = of.next;                             \
     } while (0)
 
 /* Of one pixel, for four filters: their weights lie `apart`. */

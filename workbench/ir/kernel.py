@@ -112,8 +112,8 @@ class Footprint:
     begins       of a "sum": the operand that it begins at; None: it begins at zero
     code         False: its result is its operand's tile, a view: no code
     scratch      from the rows or channels of a tile the bytes of scratch that the kernel needs for it
-    anew         what the kernel prepares there, such as filters made wider, it prepares for each tile anew; False: it is
-                 the tile's own
+    anew         what the kernel prepares there, such as filters made wider, each tile prepares anew; False: it is the
+                 tile's own
     lasting      the scratch, in whole words, holds from one tile of an image to the next what the kernel leaves there;
                  with the first tile the kernel begins it, with the last it makes the result of it
     """

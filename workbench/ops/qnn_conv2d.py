@@ -124,8 +124,8 @@ def quantized(*, x_zero_point: int, y_zero_point: int, clip: Ints, form: str, **
 
 @dataclass(frozen=True)
 class Conv2dS8:
-    """wb_conv2d_s8. `wide`: see _deltas.places; `pixels`, `rows`: of which columns, or rows of a channel, are laid out at
-    a time."""
+    """wb_conv2d_s8. `wide`: see _deltas.places; `pixels`, `rows`: of which columns, or rows of a channel, are laid out
+    at a time."""
 
     sizes: conv2d.Conv2d
     numbers: Quantized
