@@ -19,8 +19,10 @@ typedef struct {
     int length, rest_length;
 } wb_rows_s8;
 
+/* The sums of a tile, and the columns that are to come. */
 typedef struct {
     int a0, a1, a2, a3, b0, b1, b2, b3;
+    const uint32_t *x;
 } wb_sums_2x4;
 
 WB_KERNEL int gemm_groups(int length) { return (length + 3) / 4; }
@@ -33,9 +35,9 @@ WB_KERNEL uint32_t gemm_last_odd(int length) { return length % 4 == 0 || length 
 WB_KERNEL int gemm_words(int length) { return 8 * gemm_groups(length); }
 
 /* The products of a filter pair with one half of a group. */
-#define WB_GEMM_HALF(s, x, a, b)              \
+#define WB_GEMM_HALF(s, a, b)                 \
     do {                                      \
-        wb_two_words of = wb_two(x);          \
+        wb_two_words of = wb_two(s.x);        \
         s.a0 = wb_dot(of.a, a, s.a0);         \
         s.b0 = wb_dot(of.a, b, s.b0);         \
         s.a1 = wb_dot(of.b, a, s.a1);         \
@@ -45,39 +47,37 @@ WB_KERNEL int gemm_words(int length) { return 8 * gemm_groups(length); }
         s.b2 = wb_dot(of.a, b, s.b2);         \
         s.a3 = wb_dot(of.b, a, s.a3);         \
         s.b3 = wb_dot(of.b, b, s.b3);         \
-        x = of.next;                          \
+        s.x = of.next;                        \
     } while (0)
 
 /* The products of a group. Each word of weights is loaded twice, once for either half: kept, it would cost a register too
  * many. */
-#define WB_GEMM_GROUP(s, w, apart, x)                                      \
+#define WB_GEMM_GROUP(s, w, apart)                                         \
     do {                                                                   \
         uint32_t a = wb_even(wb_four(w)), b = wb_even(wb_four(w + apart)); \
-        WB_GEMM_HALF(s, x, a, b);                                          \
+        WB_GEMM_HALF(s, a, b);                                             \
         a = wb_odd(wb_four(w)), b = wb_odd(wb_four(w + apart));            \
-        WB_GEMM_HALF(s, x, a, b);                                          \
+        WB_GEMM_HALF(s, a, b);                                             \
     } while (0)
 
 /* Adds `length` products of each filter and pixel. w: the first filter's weights, the second's lie `apart` from them. */
-WB_KERNEL wb_sums_2x4 gemm_add_s8(wb_sums_2x4 s, int length, int apart, const int8_t *w, const uint32_t *x)
+WB_KERNEL wb_sums_2x4 gemm_add_s8(wb_sums_2x4 s, int length, int apart, const int8_t *w)
 {
     __asm volatile("" : "+r"(w)); /* GCC computes each word's address here, and keeps none of them on the stack */
     const int8_t *end = w + length / 4 * 4;
 #pragma GCC unroll 4
     while (w != end) {
-        WB_GEMM_GROUP(s, w, apart, x);
+        WB_GEMM_GROUP(s, w, apart);
         w += 4;
     }
     if (length > 4 && length % 4) {
         w += length % 4 - 4;
-        WB_GEMM_GROUP(s, w, apart, x);
+        WB_GEMM_GROUP(s, w, apart);
     } else if (length % 4) {
         uint32_t a = wb_halves(w[0], length > 2 ? w[2] : 0), b = wb_halves(w[apart], length > 2 ? w[apart + 2] : 0);
-        WB_GEMM_HALF(s, x, a, b);
-        if (length > 1) {
-            a = wb_halves(w[1], 0), b = wb_halves(w[apart + 1], 0);
-            WB_GEMM_HALF(s, x, a, b);
-        }
+        WB_GEMM_HALF(s, a, b);
+        a = wb_halves(length > 1 ? w[1] : 0, 0), b = wb_halves(length > 1 ? w[apart + 1] : 0, 0);
+        WB_GEMM_HALF(s, a, b);
     }
     return s;
 }
@@ -141,11 +141,10 @@ WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_c
         for (int q = 0; q < columns.count; q += 4) {
             const uint32_t *x = columns.x + q / 4 * columns.words;
             const int count = columns.count % 4 ? wb_min(columns.count - q, 4) : 4, to = o * y_plane + q, from = bit + o * bit_plane + q;
-            wb_sums_2x4 s = { bias_a, bias_a, bias_a, bias_a, bias_b, bias_b, bias_b, bias_b };
-            s = gemm_add_s8(s, rows.length, second * rows.length, rows.w + o * rows.length, x);
+            wb_sums_2x4 s = { bias_a, bias_a, bias_a, bias_a, bias_b, bias_b, bias_b, bias_b, x };
+            s = gemm_add_s8(s, rows.length, second * rows.length, rows.w + o * rows.length);
             if (rows.rest)
-                s = gemm_add_s8(s, rows.rest_length, second * rows.rest_length, rows.rest + o * rows.rest_length,
-                                x + gemm_words(rows.length));
+                s = gemm_add_s8(s, rows.rest_length, second * rows.rest_length, rows.rest + o * rows.rest_length);
             gemm_end_s8(a, count, s.a0, s.a1, s.a2, s.a3, y + to, p.mask, from);
             if (second)
                 gemm_end_s8(b, count, s.b0, s.b1, s.b2, s.b3, y + to + y_plane, p.mask, from + bit_plane);

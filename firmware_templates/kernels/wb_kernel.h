@@ -6,11 +6,12 @@
 
 #define WB_KERNEL static inline __attribute__((always_inline))
 
-/* A kernel with its literals: a function that gcc neither clones for one caller's addresses nor makes part of a caller. */
+/* A kernel with its literals: a function that gcc neither clones for one caller's addresses nor makes part of a caller. What
+ * is not there is no parameter but a literal 0, so none of its pointers is. */
 #ifdef __clang__
-#define WB_INSTANCE __attribute__((noinline))
+#define WB_INSTANCE __attribute__((noinline, nonnull))
 #else
-#define WB_INSTANCE __attribute__((noipa))
+#define WB_INSTANCE __attribute__((noipa, nonnull))
 #endif
 
 /* Elements, one after the other. */

@@ -85,12 +85,13 @@ def measured(layer: Layer, board: Board, weights: str) -> tuple[float, float, in
         "s": rng.uniform(0.001, 0.002, layer.filters).astype(np.float32),
     }
     x = builder.input("x", (1, layer.channels, *layer.size), "int8", scale=of_x.scale, zero_point=of_x.zero_point)
-    axis = 0 if layer.depthwise else 1
-    grad = {"frozen": {}, "trained": {"needs_grad": True}, "split": {"needs_grad": (axis, shape[axis] // 2)}}[weights]
-    w = builder.parameter("w", shape, "int8", **grad)
+    w = builder.parameter("w", shape, "int8")
     b, s = builder.parameter("b", (layer.filters,), "int32"), builder.parameter("s", (layer.filters,), "float32")
     y = emit.layer(builder, x, w, b, s, of_y, label="layer", **layer.window)
-    graph, constants, _ = run_passes_with(builder.graph(y), values, SCHEDULES["optimized"])
+    axis = 0 if layer.depthwise else 1
+    wanted = {"frozen": False, "trained": True, "split": (axis, shape[axis] // 2)}[weights]
+    layer_alone = builder.graph(y).with_needs_grad({"w": wanted})
+    graph, constants, _ = run_passes_with(layer_alone, values, SCHEDULES["optimized"])
     macs = y.type.elements * int(np.prod(shape[1:]))
     memory = plan_memory(graph, graph.analysis.scratch)
     project = generate(graph, memory, values | constants, board)
