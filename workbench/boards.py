@@ -34,6 +34,12 @@ class Board:
         return self.sram_base + self.sram_size
 
     @property
+    def fuses(self) -> bool:
+        """Whether a fused multiply-add pays on its core: 1.5 instead of 2.4 cycles a product of a float32 matrix on a
+        Cortex-M7; 4.9 instead of 3.9 on a Cortex-M4, where VFMA takes 3 and VMUL and VADD 1 each."""
+        return self.core == "cortex-m7"
+
+    @property
     def core_title(self) -> str:
         """'Cortex-M4F': the field's name for the core with its floating-point unit."""
         return self.core.replace("cortex-m", "Cortex-M") + "F"

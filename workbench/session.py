@@ -29,6 +29,7 @@ from workbench.measure import too_large
 from workbench.objective import Objective
 from workbench.options import passes_for, takes
 from workbench.passes.apply_policy import apply_policy, weighted_layers
+from workbench.passes.arithmetic import with_fused_sums
 from workbench.passes.input_rows import require_rows
 from workbench.passes.permute_channels import largest_first, permuted
 from workbench.passes.pipeline import PASSES, chosen_passes, pass_changes, run_forward_passes, run_passes_with
@@ -182,6 +183,8 @@ def build(
     start = time.perf_counter()
     started = Training(lr=lr, lr_bias=lr_bias)  # raises DataError for what is no rate
     rates = dict(zip(("lr", "lr_bias"), rates_of(started), strict=True))
+    if board.fuses:
+        compiled = replace(compiled, graph=with_fused_sums(compiled.graph))
     project = generate(compiled.graph, compiled.memory, compiled.weights, board, rates)
     if not virtual:
         _require(compiled, board, project, project.constant, project.static)

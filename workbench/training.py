@@ -302,6 +302,7 @@ def _record(
     lr, lr_bias = rates_of(options)
     meta = {
         "model": model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
+        "arithmetic": "fused multiply-add" if board.fuses else "multiply, then add",
         "passes": passes, "passes_changed": list(pass_changes(compiled.schedule, passes)),
         "declined": {applied.name: applied.declined for applied in compiled.passes if applied.declined},
         "board": board.name, "core": board.core, "linked_for": asdict(built.image.board),

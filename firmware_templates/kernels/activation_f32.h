@@ -12,7 +12,14 @@ enum { WB_LINEAR, WB_RELU, WB_RELU6 };
 typedef struct {
     int biased, activation, onto; /* onto: the sum goes on from what is there */
     float bias;
+    int fused; /* each product is added before it is rounded */
 } wb_epilogue;
+
+/* sum + a * b, rounded once where `fused`, else the product first. */
+WB_KERNEL float wb_multiply_add_f32(int fused, float a, float b, float sum)
+{
+    return fused ? __builtin_fmaf(a, b, sum) : sum + a * b;
+}
 
 /* What is no number stays so: it is neither below 0 nor above 6. */
 WB_KERNEL float wb_clipped_f32(int activation, float x)
@@ -31,18 +38,25 @@ WB_KERNEL uint32_t wb_passes_f32(int activation, float y)
 }
 
 /* The sums as they are. */
-static const wb_epilogue wb_plain = { 0, WB_LINEAR, 0, 0.0f };
+static const wb_epilogue wb_plain = { 0, WB_LINEAR, 0, 0.0f, 0 };
 
 /* That of filter or output `o`; b is 0 where there is no bias. */
 WB_KERNEL wb_epilogue wb_layer_end(int activation, const float *b, int o)
 {
-    return (wb_epilogue){ b != 0, activation, 0, b ? b[o] : 0.0f };
+    return (wb_epilogue){ b != 0, activation, 0, b ? b[o] : 0.0f, 0 };
 }
 
 /* The same, for sums that go on from those that are there already. */
 WB_KERNEL wb_epilogue wb_onto(wb_epilogue end)
 {
     end.onto = 1;
+    return end;
+}
+
+/* The same, its products fused with their sums. */
+WB_KERNEL wb_epilogue wb_fused(int fused, wb_epilogue end)
+{
+    end.fused = fused;
     return end;
 }
 

@@ -6,13 +6,14 @@
  * channels: it holds whole groups, or some filters of the only one. A tile of rows has all channels, and its products are
  * added to the sums of earlier tiles, which are in memory: the order is that of the whole, image by image and row by row. */
 #pragma once
+#include "activation_f32.h"
 #include "sink_f32.h"
 #include "tiles.h"
 #include "windows.h"
 
-/* channels, filters: of a group. */
+/* channels, filters: of a group. fused: see windows.h. */
 typedef struct {
-    int groups, channels, in_height, in_width, filters, out_height, out_width;
+    int groups, channels, in_height, in_width, filters, out_height, out_width, fused;
     wb_window window;
 } wb_conv2d_backward_weight;
 
@@ -38,7 +39,7 @@ WB_KERNEL float weight_gradient_part_f32(wb_conv2d_backward_weight p, int kx, in
     const int ox0 = wb_max(begin, wb_ceil_div(-left, w.sw)), ox1 = wb_min(end, wb_ceil_div(p.in_width - left, w.sw));
 #pragma GCC unroll 8
     for (int ox = ox0; ox < ox1; ++ox)
-        sum += dy[ox] * x[at + left + ox * w.sw];
+        sum = wb_multiply_add_f32(p.fused, dy[ox], x[at + left + ox * w.sw], sum);
     return sum;
 }
 
@@ -67,7 +68,7 @@ WB_KERNEL int weight_is_pointwise(wb_conv2d_backward_weight p)
 }
 
 /* s[4 * f + c]: the gradients of some filters and channels, at most four of each, over images of so many pixels. */
-WB_KERNEL void weight_gradients_tile_f32(int filters, int channels, int images, int pixels, int dy_image, int x_image,
+WB_KERNEL void weight_gradients_tile_f32(int filters, int channels, int images, int pixels, int dy_image, int x_image, int fused,
                                          const float *dy, const float *x, float *s)
 {
 #pragma GCC unroll 16
@@ -84,7 +85,7 @@ WB_KERNEL void weight_gradients_tile_f32(int filters, int channels, int images, 
                 const float by = dy[n * dy_image + f * pixels + p];
 #pragma GCC unroll 4
                 for (int c = 0; c < channels; ++c)
-                    s[4 * f + c] += by * of[c];
+                    s[4 * f + c] = wb_multiply_add_f32(fused, by, of[c], s[4 * f + c]);
             }
         }
 }
@@ -95,7 +96,7 @@ WB_KERNEL void conv2d_backward_weight_pixels_f32(wb_conv2d_backward_weight p, wb
                                                  float *restrict to, float *restrict v)
 {
     float s[16];
-    weight_gradients_tile_f32(filters, channels, t.image_end - t.image, p.in_height * p.in_width, dy.image, x.image,
+    weight_gradients_tile_f32(filters, channels, t.image_end - t.image, p.in_height * p.in_width, dy.image, x.image, p.fused,
                               wb_row_of_f32(dy, t.image, first, 0), wb_row_of_f32(x, t.image, c, 0), s);
 #pragma GCC unroll 4
     for (int f = 0; f < filters; ++f)
@@ -159,9 +160,9 @@ WB_KERNEL void weight_gradients_row_f32(wb_conv2d_backward_weight p, const float
 #pragma GCC unroll 4
         for (int ox = begin; ox < end; ++ox) {
             const int at = left + ox * w.sw;
-            a += dy[ox] * x[at];
-            b += dy[ox] * x[at + w.dw];
-            c += dy[ox] * x[at + 2 * w.dw];
+            a = wb_multiply_add_f32(p.fused, dy[ox], x[at], a);
+            b = wb_multiply_add_f32(p.fused, dy[ox], x[at + w.dw], b);
+            c = wb_multiply_add_f32(p.fused, dy[ox], x[at + 2 * w.dw], c);
         }
         to[kx] = weight_gradient_part_f32(p, kx, end, p.out_width, dy, x, 0, a);
         to[kx + 1] = weight_gradient_part_f32(p, kx + 1, end, p.out_width, dy, x, 0, b);

@@ -68,7 +68,7 @@ WB_KERNEL void conv2d_backward_weight_pixels_s8(wb_conv2d_backward_weight_s8 q, 
     const int pixels = q.convolution.in_height * q.convolution.in_width;
     float s[16];
     if (images == 1)
-        weight_gradients_tile_f32(filters, channels, 1, pixels, 0, 0, dy, wide, s);
+        weight_gradients_tile_f32(filters, channels, 1, pixels, 0, 0, q.convolution.fused, dy, wide, s);
     else /* a channel of all images lies side by side */
 #pragma GCC unroll 4
         for (int f = 0; f < filters; ++f)

@@ -22,10 +22,10 @@ WB_KERNEL void conv2d_pixels_f32(wb_conv2d_f32 p, int n, int g, wb_tile t, wb_vi
     for (int r = t.row; r < (joined ? t.row + (here > 0) : t.row_end); ++r) {
         const float *image = wb_row_of_f32(x, n, g * s.channels, r);
         float *out = wb_row_of_f32(y, n, g * s.filters, r);
-        gemm_f32((wb_gemm_f32){ in_w, x.plane, 1, in_w, y.plane }, s.filters, count,
+        gemm_f32((wb_gemm_f32){ in_w, x.plane, 1, in_w, y.plane, s.fused }, s.filters, count,
                  rest ? (wb_ends_f32){ WB_LINEAR, 0, 0 } : end, image, w, out);
         if (rest)
-            gemm_f32((wb_gemm_f32){ s.channels - in_w, x.plane, 1, s.channels - in_w, y.plane }, s.filters, count,
+            gemm_f32((wb_gemm_f32){ s.channels - in_w, x.plane, 1, s.channels - in_w, y.plane, s.fused }, s.filters, count,
                      (wb_ends_f32){ p.activation, 1, end.b }, image + in_w * x.plane, rest, out);
     }
 }
@@ -36,11 +36,11 @@ WB_KERNEL void conv2d_filter_f32(wb_conv2d_f32 p, int n, int g, int f, int row, 
 {
     const wb_conv2d s = p.sizes;
     const int o = g * s.filters + f, taps = s.window.kh * s.window.kw, others = s.channels - s.kept;
-    const wb_epilogue end = wb_layer_end(p.activation, b, o);
+    const wb_epilogue end = wb_fused(s.fused, wb_layer_end(p.activation, b, o));
     const float *image = wb_row_of_f32(x, n, g * s.channels, row);
     float *out = wb_row_of_f32(y, n, o, t.row);
     if (rest && s.groups == 1) {
-        windows_f32(s.kept, x.plane, taps, v, h, wb_plain, image, w + o * s.kept * taps, out);
+        windows_f32(s.kept, x.plane, taps, v, h, wb_fused(s.fused, wb_plain), image, w + o * s.kept * taps, out);
         windows_f32(others, x.plane, taps, v, h, wb_onto(end), image + s.kept * x.plane, rest + o * others * taps, out);
     } else {
         const float *filter = rest && g >= s.kept ? rest + (o - s.kept * s.filters) * s.channels * taps

@@ -85,7 +85,7 @@ WB_KERNEL void transpose_pixels_f32(wb_conv2d p, int n, wb_tile t, int first, in
                                     wb_epilogue end, wb_view_f32 dy, const float *restrict w, wb_view_f32 dx)
 {
     const int joined = dy.pitch == p.in_width && dx.pitch == p.in_width, here = t.row_end - t.row;
-    const wb_gemm_f32 g = { dy.channel_end - dy.channel, dy.plane, w_next, w_channel, dx.plane };
+    const wb_gemm_f32 g = { dy.channel_end - dy.channel, dy.plane, w_next, w_channel, dx.plane, p.fused };
     for (int r = t.row; r < (joined ? t.row + (here > 0) : t.row_end); ++r)
         gemm_f32(g, channels, joined ? here * p.in_width : p.in_width, (wb_ends_f32){ end.activation, end.onto, 0 },
                  wb_row_of_f32(dy, n, dy.channel, r), w, wb_row_of_f32(dx, n, t.channel + first, r));
@@ -169,7 +169,7 @@ WB_KERNEL void conv2d_transpose_group_f32(wb_conv2d p, int n, int g, wb_tile t, 
 WB_KERNEL void conv2d_transpose_f32(wb_conv2d p, wb_tile t, wb_view_f32 dy, const float *restrict w,
                                     const float *restrict rest, wb_view_f32 onto, wb_view_f32 dx)
 {
-    const wb_epilogue end = wb_begun_f32(t, p.in_width, onto, dx);
+    const wb_epilogue end = wb_fused(p.fused, wb_begun_f32(t, p.in_width, onto, dx));
     for (int n = t.image; n < t.image_end; ++n)
         for (int i = 0; i < transpose_groups(p, t); ++i) {
             const int g = transpose_first_group(p, t) + i;

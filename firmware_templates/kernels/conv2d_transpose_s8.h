@@ -45,24 +45,23 @@ WB_KERNEL void some_widened_s8(wb_conv2d p, int channel, int count, int filter, 
     }
 }
 
-/* A tile of 1x1 windows: four channels and some of dy's filters at a time. The sums go on from what those before left. */
-WB_KERNEL void conv2d_transpose_pixels_s8(wb_conv2d p, wb_tile t, wb_epilogue end, wb_view_f32 dy,
+/* Some channels of a tile of 1x1 windows, at most four, from c on, and some of dy's filters at a time. The sums go on from
+ * what those before left. */
+WB_KERNEL void conv2d_transpose_pixels_s8(wb_conv2d p, wb_tile t, int c, int channels, wb_epilogue end, wb_view_f32 dy,
                                           const int8_t *restrict w, const int8_t *restrict rest, wb_view_f32 dx,
                                           float *restrict wide)
 {
-    const int channels = t.channel_end - t.channel, filters = dy.channel_end - dy.channel;
-    for (int c = 0; c < channels; c += 4)
-        for (int o = 0; o < filters; o += WB_WIDENED) {
-            const int some = channels % 4 ? wb_min(channels - c, 4) : 4;
-            const int count = filters % WB_WIDENED ? wb_min(filters - o, WB_WIDENED) : WB_WIDENED;
-            wb_view_f32 of = dy;
-            of.at += o * dy.plane;
-            of.channel += o;
-            of.channel_end = of.channel + count;
-            some_widened_s8(p, t.channel + c, some, of.channel, of.channel_end, w, rest, wide);
-            for (int n = t.image; n < t.image_end; ++n)
-                transpose_pixels_f32(p, n, t, c, some, 4, 1, o ? wb_onto(end) : end, of, wide, dx);
-        }
+    const int filters = dy.channel_end - dy.channel;
+    for (int o = 0; o < filters; o += WB_WIDENED) {
+        const int count = filters % WB_WIDENED ? wb_min(filters - o, WB_WIDENED) : WB_WIDENED;
+        wb_view_f32 of = dy;
+        of.at += o * dy.plane;
+        of.channel += o;
+        of.channel_end = of.channel + count;
+        some_widened_s8(p, t.channel + c, channels, of.channel, of.channel_end, w, rest, wide);
+        for (int n = t.image; n < t.image_end; ++n)
+            transpose_pixels_f32(p, n, t, c, channels, 4, 1, o ? wb_onto(end) : end, of, wide, dx);
+    }
 }
 
 /* A tile of one channel, which is of group g. */
@@ -78,9 +77,13 @@ WB_KERNEL void conv2d_transpose_channel_s8(wb_conv2d p, wb_tile t, int g, wb_epi
 WB_KERNEL void conv2d_transpose_s8(wb_conv2d p, wb_tile t, wb_view_f32 dy, const int8_t *restrict w,
                                    const int8_t *restrict rest, wb_view_f32 onto, wb_view_f32 dx, void *scratch)
 {
-    const wb_epilogue end = wb_begun_f32(t, p.in_width, onto, dx);
+    const wb_epilogue end = wb_fused(p.fused, wb_begun_f32(t, p.in_width, onto, dx));
     if (transpose_is_pointwise(p) && p.groups == 1) {
-        conv2d_transpose_pixels_s8(p, t, end, dy, w, rest, dx, scratch);
+        const int channels = t.channel_end - t.channel, tiled = channels / 4 * 4;
+        for (int c = 0; c < tiled; c += 4)
+            conv2d_transpose_pixels_s8(p, t, c, 4, end, dy, w, rest, dx, scratch);
+        if (channels % 4)
+            conv2d_transpose_pixels_s8(p, t, tiled, channels % 4, end, dy, w, rest, dx, scratch);
         return;
     }
     __asm("" : "+r"(scratch)); /* GCC keeps this address in a register, and loads none for each weight: 30 % of a 1x1 */

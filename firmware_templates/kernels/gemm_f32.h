@@ -5,7 +5,7 @@
 
 /* k: products of each sum. x_next, w_next: elements from one k to the next; w_filter, y_plane: from one filter to the next. */
 typedef struct {
-    int k, x_next, w_next, w_filter, y_plane;
+    int k, x_next, w_next, w_filter, y_plane, fused;
 } wb_gemm_f32;
 
 /* What is done to the sums: where `onto` they go on from y; b: a bias each, or 0. */
@@ -26,7 +26,7 @@ WB_KERNEL void gemm_step_f32(wb_gemm_f32 g, int filters, int pixels, const float
         const float by = w[f * g.w_filter];
 #pragma GCC unroll 4
         for (int p = 0; p < pixels; ++p)
-            s[4 * f + p] += at[p] * by;
+            s[4 * f + p] = wb_multiply_add_f32(g.fused, at[p], by, s[4 * f + p]);
     }
 }
 

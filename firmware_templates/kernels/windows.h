@@ -11,9 +11,9 @@ typedef struct {
 } wb_window;
 
 /* A convolution; channels and filters are those of one group. kept: of a weight that lies in two arrays, the channels (of
- * a grouped convolution, groups) of the first one. */
+ * a grouped convolution, groups) of the first one. fused: float32 products are added before they are rounded. */
 typedef struct {
-    int groups, channels, in_height, in_width, filters, out_height, out_width, kept;
+    int groups, channels, in_height, in_width, filters, out_height, out_width, kept, fused;
     wb_window window;
 } wb_conv2d;
 

@@ -14,7 +14,7 @@
  *
  * Of an image with gaps GCC must not know where p points. Where planes are 3 rows apart, tap 3 of a channel is tap 0 of the
  * next; to load it once, GCC (predictive commoning) loads taps ahead of the loop, also those that clipping leaves out. */
-WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int clipped,
+WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int fused, int clipped,
                                 wb_taps taps, int at, const float *restrict x, const float *restrict w, float sum)
 {
     if (channels > 1 && (clipped || v.taps * h.taps == 1)) {
@@ -26,7 +26,7 @@ WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_a
                     __asm("" : "+r"(p));
 #pragma GCC unroll 64
                 for (int c = 0; c < channels; ++c)
-                    sum += p[c * x_channel] * q[c * w_channel];
+                    sum = wb_multiply_add_f32(fused, p[c * x_channel], q[c * w_channel], sum);
             }
         return sum;
     }
@@ -35,8 +35,8 @@ WB_KERNEL float windows_sum_f32(int channels, int x_channel, int w_channel, wb_a
         for (int t = taps.v0; t < taps.v1; ++t)
 #pragma GCC unroll 7
             for (int u = taps.h0; u < taps.h1; ++u)
-                sum += x[at + c * x_channel + t * v.dilation * v.x_next + u * h.dilation]
-                       * w[c * w_channel + t * v.weight + u * h.weight];
+                sum = wb_multiply_add_f32(fused, x[at + c * x_channel + t * v.dilation * v.x_next + u * h.dilation],
+                                          w[c * w_channel + t * v.weight + u * h.weight], sum);
     return sum;
 }
 
@@ -45,7 +45,7 @@ WB_KERNEL void windows_at_f32(int channels, int x_channel, int w_channel, wb_axi
                               int clipped, wb_taps taps, int at,
                               const float *restrict x, const float *restrict w, float *restrict y)
 {
-    *y = wb_finish_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, clipped, taps, at, x, w,
+    *y = wb_finish_f32(end, windows_sum_f32(channels, x_channel, w_channel, v, h, end.fused, clipped, taps, at, x, w,
                                             end.onto ? *y : 0.0f));
 }
 

@@ -103,13 +103,14 @@ def library(files: Mapping[str, str], compiler: str | None = None) -> bytes:
         sources["rows.c"] = ROWS
     if "clang" in version(compiler):  # it obeys these pragmas: a minute for a mobilenet instead of 3 s
         sources = {name: re.sub(r"(?m)^ *#pragma GCC unroll.*\n", "", text) for name, text in sources.items()}
-    digest = hashlib.sha256("\0".join((version(compiler), *FLAGS)).encode())
+    flags = (*FLAGS, *_fused())
+    digest = hashlib.sha256("\0".join((version(compiler), *flags)).encode())
     for name, text in sorted(sources.items()):
         digest.update(f"\0{name}\0{len(text)}\0{text}".encode())
     key = f"native-{digest.hexdigest()[:32]}"
     if entry := images.kept(key):
         return entry[1]
-    content = _compiled(sources, compiler)
+    content = _compiled(sources, compiler, flags)
     images.keep(key, {}, content)
     return content
 
@@ -126,7 +127,15 @@ def _machine() -> str:
     return machine
 
 
-def _compiled(sources: Mapping[str, str], compiler: str) -> bytes:
+@cache
+def _fused() -> tuple[str, ...]:
+    """The flag that makes fmaf an instruction on a machine that has it, and not a call; AArch64 needs none."""
+    known = Path("/proc/cpuinfo")
+    flags = re.search(r"^flags\s*:(.*)", known.read_text(encoding="utf-8"), re.M) if known.is_file() else None
+    return ("-mfma",) if flags and "fma" in flags[1].split() else ()
+
+
+def _compiled(sources: Mapping[str, str], compiler: str, flags: tuple[str, ...]) -> bytes:
     """The shared library of these sources, compiled in parallel, the longest first."""
     units = sorted((file for file in sources if file.endswith(".c")), key=lambda file: -len(sources[file]))
     objects = [f"{unit}.o" for unit in units]
@@ -144,7 +153,7 @@ def _compiled(sources: Mapping[str, str], compiler: str) -> bytes:
                     raise why(done, sources, doing, library="libc6-dev, its C library,", **own)
 
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                jobs = [pool.submit(make, f"compiling {unit}", *FLAGS, "-c", unit, "-o", f"{unit}.o") for unit in units]
+                jobs = [pool.submit(make, f"compiling {unit}", *flags, "-c", unit, "-o", f"{unit}.o") for unit in units]
                 try:
                     for job in jobs:
                         job.result()

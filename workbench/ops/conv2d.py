@@ -1,7 +1,8 @@
 """nn.conv2d: y[n,o,i,j] = Σ x[n, c, i·s + ky·d − p, j·s + kx·d − p] · w[o,c,ky,kx], within each group of channels.
 
-A third operand b is added to each of its channels, then `activation` clips the sums (see _activation). The gradient of
-x is nn.conv2d_transpose, that of w nn.conv2d_backward_weight.
+A third operand b is added to each of its channels, then `activation` clips the sums (see _activation). `sum`: how
+products are added up (see _multiply_add). The gradient of x is nn.conv2d_transpose, that of w
+nn.conv2d_backward_weight.
 """
 
 from dataclasses import dataclass
@@ -16,14 +17,23 @@ from workbench.ir.op import REQUIRED, Arrays, Int8Form, Op, Sample, Ties, Types,
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._activation import ATTRS, IN_C, end_ranges, end_types, end_values, grad_b, through_clip
+from workbench.ops._multiply_add import FUSED, SUM, fused, multiply_add, takes_fused
 from workbench.ops._parameters import Window, window_of
 from workbench.ops._windows import output_size, windows
 from workbench.ops.strided_slice import first_channels
 
 
 def infer(
-    x: TensorType, w: TensorType, b: TensorType | None = None, *, activation: str = "", mask: bool = False, **attrs: Any
+    x: TensorType,
+    w: TensorType,
+    b: TensorType | None = None,
+    *,
+    activation: str = "",
+    mask: bool = False,
+    sum: str = "",
+    **attrs: Any,
 ) -> Types:
+    fused(sum)
     return end_types("conv2d", sums_type(x, w, **attrs), b, activation, mask)
 
 
@@ -48,13 +58,20 @@ def evaluate(x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, *, activ
 
 
 def convolved(x: np.ndarray, w: np.ndarray, *, strides: Ints, padding: Ints, dilation: Ints, groups: int,
-              kernel_size: Ints, **_: Any) -> np.ndarray:  # fmt: skip
+              kernel_size: Ints, sum: str = "", **_: Any) -> np.ndarray:  # fmt: skip
     """The sums, without bias and activation."""
     patches = windows(x, kernel_size, strides, padding, dilation)
     n, c, height, width, *k = patches.shape
     patches = patches.reshape(n, groups, c // groups, height, width, *k)
     filters = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
-    y = np.einsum("ngchwij,gocij->ngohw", patches, filters, optimize=True)
+    if takes_fused(sum, x, w):
+        y = np.zeros((n, groups, filters.shape[1], height, width), x.dtype)
+        for channel, *tap in np.ndindex(c // groups, *k):  # in this order
+            y = multiply_add(
+                patches[:, :, None, channel, :, :, *tap], filters[None, :, :, channel, *tap, None, None], y
+            )
+    else:
+        y = np.einsum("ngchwij,gocij->ngohw", patches, filters, optimize=True)
     return np.ascontiguousarray(y.reshape(n, w.shape[0], height, width), dtype=x.dtype)
 
 
@@ -105,7 +122,7 @@ def grad_w(build: Builder, dy: Value, x: Value, w: Value, *b: Value, y: Values, 
 
 
 def macs(
-    x: TensorType, w: TensorType, b: TensorType | None = None, *, activation: str, mask: bool, **attrs: Any
+    x: TensorType, w: TensorType, b: TensorType | None = None, *, activation: str, mask: bool, sum: str, **attrs: Any
 ) -> int:
     return sums_type(x, w, **attrs).elements * w.elements // w.shape[0]
 
@@ -115,6 +132,7 @@ class Conv2d:
     """wb_conv2d; channels and filters are those of one group.
 
     kept     of a weight that lies in two arrays, the channels (of a grouped convolution, groups) of the first one
+    fused    float32 products are added before they are rounded
     """
 
     groups: int
@@ -125,14 +143,15 @@ class Conv2d:
     out_height: int
     out_width: int
     kept: int
+    fused: int
     window: Window
 
 
-def sizes(x: TensorType, w: TensorType, *, groups: int, **attrs: Any) -> Conv2d:
+def sizes(x: TensorType, w: TensorType, *, groups: int, sum: str = "", **attrs: Any) -> Conv2d:
     _, channels, in_height, in_width = x.shape
     _, filters, out_height, out_width = sums_type(x, w, groups=groups, **attrs).shape
     return Conv2d(groups, channels // groups, in_height, in_width, filters // groups, out_height, out_width,
-                  kept(w, groups), window_of(**attrs))  # fmt: skip
+                  kept(w, groups), fused(sum), window_of(**attrs))  # fmt: skip
 
 
 def kept(w: TensorType, groups: int) -> int:
@@ -219,13 +238,13 @@ def every_sample(rng: np.random.Generator) -> list[Sample]:
         (x, w), attrs = cases[index].operands, cases[index].attrs
         b = [np.asarray(rng.normal(size=w.shape[0]))] if biased else []
         cases.append(Sample((2 * x, w, *b), {**attrs, "activation": activation, "mask": mask}))
-    return cases
+    return cases + [Sample(case.operands, {**case.attrs, "sum": FUSED}) for case in cases[::4]]
 
 
 register(Op(
     name="nn.conv2d", infer=infer, evaluate=evaluate, within=within, grads=(grad_x, grad_w, grad_b),
     samples=every_sample, macs=macs,
-    attrs={**WINDOW_ATTRS, **ATTRS},
+    attrs={**WINDOW_ATTRS, **SUM, **ATTRS},
     part=part, ties=ties, parameters={1: "weight", 2: "bias"},
     int8=Int8Form("layer", window=("strides", "padding", "dilation", "groups")),
     footprint=footprint,

@@ -11,14 +11,24 @@ from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.ranges import Range, sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
+from workbench.ops._multiply_add import FUSED, SUM, fused, multiply_add, takes_fused
 from workbench.ops._parameters import Window, window_of
 from workbench.ops._windows import output_size, windows
 from workbench.ops.conv2d_transpose import conv2d_defaults
 
 
 def infer(
-    dy: TensorType, x: TensorType, *, kernel_size: Ints, strides: Ints, padding: Ints, dilation: Ints, groups: int
+    dy: TensorType,
+    x: TensorType,
+    *,
+    kernel_size: Ints,
+    strides: Ints,
+    padding: Ints,
+    dilation: Ints,
+    groups: int,
+    sum: str = "",
 ) -> TensorType:
+    fused(sum)
     if dy.rank != 4 or x.rank != 4 or dy.shape[0] != x.shape[0]:
         raise ShapeError(f"conv2d_backward_weight: dy and x are NCHW of one batch; got {dy} and {x}")
     size = output_size("conv2d_backward_weight", x.shape[2:], kernel_size, strides, padding, dilation)
@@ -28,8 +38,19 @@ def infer(
 
 
 def evaluate(
-    dy: np.ndarray, x: np.ndarray, *, kernel_size: Ints, strides: Ints, padding: Ints, dilation: Ints, groups: int
+    dy: np.ndarray,
+    x: np.ndarray,
+    *,
+    kernel_size: Ints,
+    strides: Ints,
+    padding: Ints,
+    dilation: Ints,
+    groups: int,
+    sum: str = "",
 ) -> np.ndarray:
+    if takes_fused(sum, dy, x):
+        return in_order(dy, x, kernel_size=kernel_size, strides=strides, padding=padding, dilation=dilation,
+                        groups=groups, sum=sum)  # fmt: skip
     patches = windows(x, kernel_size, strides, padding, dilation)
     n, c, height, width, *k = patches.shape
     dw = np.einsum(
@@ -45,7 +66,15 @@ LONG = 128  # terms, beyond which equal ones may add up to more than 16 ε: unif
 
 
 def in_order(
-    dy: np.ndarray, x: np.ndarray, *, kernel_size: Ints, strides: Ints, padding: Ints, dilation: Ints, groups: int
+    dy: np.ndarray,
+    x: np.ndarray,
+    *,
+    kernel_size: Ints,
+    strides: Ints,
+    padding: Ints,
+    dilation: Ints,
+    groups: int,
+    sum: str = "",
 ) -> np.ndarray:
     """`evaluate`, with the sums accumulated pixel by pixel, in the order of the kernel."""
     patches = windows(x, kernel_size, strides, padding, dilation)
@@ -54,7 +83,8 @@ def in_order(
     dy = dy.reshape(n, groups, -1, 1, height, width, 1, 1)
     dw = np.zeros((groups, dy.shape[2], c // groups, *k), dy.dtype)
     for image, row, column in np.ndindex(n, height, width):
-        dw += dy[image, :, :, :, row, column] * patches[image, :, :, :, row, column]
+        terms = dy[image, :, :, :, row, column], patches[image, :, :, :, row, column]
+        dw = multiply_add(*terms, dw) if takes_fused(sum, *terms) else dw + terms[0] * terms[1]
     return dw.reshape(-1, c // groups, *k)
 
 
@@ -77,14 +107,15 @@ class BackwardWeight:
     filters: int
     out_height: int
     out_width: int
+    fused: int
     window: Window
 
 
-def parameters(dy: TensorType, x: TensorType, *, groups: int, **attrs: Any) -> BackwardWeight:
+def parameters(dy: TensorType, x: TensorType, *, groups: int, sum: str, **attrs: Any) -> BackwardWeight:
     _, channels, in_height, in_width = x.shape
     filters, out_height, out_width = dy.shape[1:]
     return BackwardWeight(groups, channels // groups, in_height, in_width, filters // groups, out_height,
-                          out_width, window_of(**attrs))  # fmt: skip
+                          out_width, fused(sum), window_of(**attrs))  # fmt: skip
 
 
 def by_channels(tile: Tile, dy: TensorType, x: TensorType, *, groups: int, **_: Any) -> Footprint | Refusal:
@@ -113,12 +144,13 @@ def samples(rng: np.random.Generator) -> list[Sample]:
         full.pop("channels")
         cases.append(Sample((dy, x), full))
     flat = {"kernel_size": (3, 3), "padding": (1, 1, 1, 1)}
+    cases += [Sample(case.operands, {**case.attrs, "sum": FUSED}) for case in cases[::5]]
     return [*cases, Sample((np.full((1, 1, 20, 20), 0.11), np.full((1, 1, 20, 20), 0.7)), {**conv2d_defaults, **flat})]
 
 
 register(Op(
     name="nn.conv2d_backward_weight", infer=infer, evaluate=evaluate, within=within, samples=samples, macs=macs,
-    attrs={**conv2d_defaults, "kernel_size": REQUIRED},
+    attrs={**conv2d_defaults, **SUM, "kernel_size": REQUIRED},
     kernel=Kernel("conv2d_backward_weight_f32.h", "conv2d_backward_weight_f32", record=BackwardWeight,
                   parameters=parameters, views=(0, 1)),
     footprint=footprint, instructions=(3.6, 0),

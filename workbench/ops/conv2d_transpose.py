@@ -15,13 +15,16 @@ from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
+from workbench.ops._multiply_add import FUSED, SUM, fused, multiply_add, takes_fused
 from workbench.ops._parameters import window_of
 from workbench.ops._windows import output_size, scatter
 from workbench.ops.conv2d import Conv2d
 
 
 def infer(dy: TensorType, w: TensorType, onto: TensorType | None = None, *, channels: int, kernel_size: Ints,
-          strides: Ints, padding: Ints, output_padding: Ints, dilation: Ints, groups: int) -> TensorType:  # fmt: skip
+          strides: Ints, padding: Ints, output_padding: Ints, dilation: Ints, groups: int,
+          sum: str = "") -> TensorType:  # fmt: skip
+    fused(sum)
     if dy.rank != 4 or w.rank != 4:
         raise ShapeError(f"conv2d_transpose: dy is NCHW and w OIHW; got {dy} and {w}")
     if groups < 1 or dy.shape[1] % groups or channels % groups:
@@ -42,13 +45,15 @@ def infer(dy: TensorType, w: TensorType, onto: TensorType | None = None, *, chan
 
 
 def evaluate(dy: np.ndarray, w: np.ndarray, onto: np.ndarray | None = None, *, channels: int, strides: Ints,
-             padding: Ints, output_padding: Ints, dilation: Ints, groups: int,
-             kernel_size: Ints) -> np.ndarray:  # fmt: skip
+             padding: Ints, output_padding: Ints, dilation: Ints, groups: int, kernel_size: Ints,
+             sum: str = "") -> np.ndarray:  # fmt: skip
     dx = infer(
         TensorType(dy.shape), TensorType(w.shape), channels=channels, kernel_size=kernel_size, strides=strides,
         padding=padding, output_padding=output_padding, dilation=dilation, groups=groups,
     )  # fmt: skip
     n, o, height, width = dy.shape
+    if takes_fused(sum, dy, w):
+        return _in_order(dy, w, onto, dx.shape, strides, padding, dilation, groups)
     patches = np.einsum(
         "ngohw,gocij->ngchwij",
         dy.reshape(n, groups, o // groups, height, width),
@@ -58,6 +63,26 @@ def evaluate(dy: np.ndarray, w: np.ndarray, onto: np.ndarray | None = None, *, c
     taps = patches.reshape(n, channels, height, width, *w.shape[2:])
     result = scatter(taps, dx.shape[2:], strides, padding, dilation)
     return result if onto is None else onto + result
+
+
+def _in_order(dy: np.ndarray, w: np.ndarray, onto: np.ndarray | None, shape: Ints, strides: Ints, padding: Ints,
+              dilation: Ints, groups: int) -> np.ndarray:  # fmt: skip
+    """`evaluate` with fused products, filter by filter and the last tap first, as the kernel adds them."""
+    (n, _, *size), (filters, inner, *taps) = shape, w.shape
+    reach = [(dy.shape[2 + i] - 1) * strides[i] + dilation[i] * (taps[i] - 1) + 1 for i in (0, 1)]
+    room = [max(size[i] + padding[i] + padding[2 + i], reach[i]) for i in (0, 1)]
+    dx = np.zeros((n, groups, inner, *room), dy.dtype)
+    image = dx[..., padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
+    if onto is not None:
+        image[...] = onto.reshape(n, groups, inner, *size)
+    each, weights = dy.reshape(n, groups, filters // groups, *dy.shape[2:]), w.reshape(groups, -1, inner, *taps)
+    for o, ky, kx in np.ndindex(filters // groups, *taps):
+        tap = taps[0] - 1 - ky, taps[1] - 1 - kx
+        rows, columns = (slice(tap[i] * dilation[i], tap[i] * dilation[i] + (dy.shape[2 + i] - 1) * strides[i] + 1,
+                               strides[i]) for i in (0, 1))  # fmt: skip
+        under = dx[..., rows, columns]
+        under[...] = multiply_add(each[:, :, o, None], weights[None, :, o, :, *tap, None, None], under)
+    return np.ascontiguousarray(image).reshape(shape)
 
 
 def grad_dy(
@@ -87,7 +112,7 @@ def parameters(dy: TensorType, w: TensorType, *_: TensorType, groups: int, **att
     """Those of the convolution whose adjoint it is: its input is dx, its output dy."""
     dx = infer(dy, w, groups=groups, **attrs).shape
     return Conv2d(groups, dx[1] // groups, dx[2], dx[3], w.shape[0] // groups, dy.shape[2], dy.shape[3],
-                  conv2d.kept(w, groups), window_of(**attrs))  # fmt: skip
+                  conv2d.kept(w, groups), fused(attrs["sum"]), window_of(**attrs))  # fmt: skip
 
 
 def by_rows(tile: Tile, dy: TensorType, w: TensorType, *onto: TensorType, **attrs: Any) -> Footprint:
@@ -126,7 +151,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
         cases.append(Sample((rng.normal(size=y.shape), w), attrs))
         if len(cases) % 3 == 0:
             cases.append(Sample((rng.normal(size=y.shape), w, rng.normal(size=x.shape)), attrs))
-    return cases
+    return cases + [Sample(case.operands, {**case.attrs, "sum": FUSED}) for case in cases[::5]]
 
 
 conv2d_defaults = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
@@ -134,7 +159,7 @@ conv2d_defaults = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1
 register(Op(
     name="nn.conv2d_transpose", infer=infer, evaluate=evaluate, within=sums(evaluate),
     grads=(grad_dy, grad_w, grad_onto), samples=samples, macs=macs,
-    attrs={**conv2d_defaults, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
+    attrs={**conv2d_defaults, **SUM, "output_padding": (0, 0), "channels": REQUIRED, "kernel_size": REQUIRED},
     parameters={1: "weight"}, onto=2,
     int8=Int8Form("layer", window=("strides", "padding", "output_padding"), transposed=True),
     footprint=footprint,
