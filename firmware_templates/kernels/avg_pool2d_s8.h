@@ -11,7 +11,7 @@ typedef struct {
     wb_factor factor;
 } wb_avg_pool2d_s8;
 
-WB_KERNEL int8_t wb_mean_s8(wb_avg_pool2d_s8 p, int sum, int count, uint32_t *mask, int bit)
+WB_KERNEL int8_t wb_average_s8(wb_avg_pool2d_s8 p, int sum, int count, uint32_t *mask, int bit)
 {
     if (p.factor.form == WB_ROUNDED)
         return wb_requantize_s8(p.factor, sum - p.zero_x * count, mask, bit);
@@ -30,7 +30,7 @@ WB_KERNEL void avg_pool2d_row_s8(wb_avg_pool2d_s8 p, int oy, int pitch, const in
         for (int iy = 0; iy < a.y1 - a.y0; ++iy)
             for (int ix = a.x0; ix < a.x1; ++ix)
                 sum += x[iy * pitch + ix];
-        y[ox] = wb_mean_s8(p, sum, (a.y1 - a.y0) * (a.x1 - a.x0), mask, bit + ox);
+        y[ox] = wb_average_s8(p, sum, (a.y1 - a.y0) * (a.x1 - a.x0), mask, bit + ox);
     }
 }
 

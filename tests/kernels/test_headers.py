@@ -1,6 +1,7 @@
 """What every header of kernels keeps to."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,13 @@ def test_every_header_is_used():
     for path in Path(workbench.schedule.__file__).parent.glob("*.py"):
         named.update(re.findall(r'"(\w+\.h)"', path.read_text()))
     assert declared.sources(named).keys() == HEADERS.keys()
+
+
+def test_all_headers_go_into_one_file(tmp_path):
+    """As in a network that needs them all; those that are made once an element type come by others."""
+    (tmp_path / "all.c").write_text("".join(f'#include "{name}"\n' for name in HEADERS if not name.endswith("_each.h")))
+    core = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]
+    checked = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", f"-I{declared.templates() / 'kernels'}"]
+    command = ["arm-none-eabi-gcc", *core, *checked, str(tmp_path / "all.c")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
