@@ -123,24 +123,30 @@ typedef struct {
     uint32_t *mask;
 } wb_end_of_filter_s8;
 
+/* The sums of four outputs; x: under tap (0, 0) of the first. */
+WB_KERNEL wb_sums_4 depthwise_sums_s8(wb_conv2d s, int bias, uint32_t less, int pitch, const int8_t *x, const uint32_t *w)
+{
+    const wb_window k = s.window;
+    wb_sums_4 sum = { bias, bias, bias, bias };
+#pragma GCC unroll 8
+    for (int ky = 0; ky < k.kh; ++ky)
+        sum = depthwise_row_s8(sum, k.kw, k.sw, less, x + ky * pitch, w + ky * depthwise_words(k.kw));
+    return sum;
+}
+
 /* One row of outputs; x: under tap (0, 0) of the first, y and its bit: of the first. */
 WB_KERNEL void depthwise_outputs_s8(wb_conv2d s, wb_end_of_filter_s8 end, int zero, int pitch, const int8_t *x,
                                     const uint32_t *w, int8_t *y, int bit)
 {
-    const wb_window k = s.window;
     const uint32_t less = wb_halves(-zero, -zero);
-    const int tiled = s.out_width / 4 * 4, words = depthwise_words(k.kw);
-    for (int j = 0; j < s.out_width; j += 4) {
-        wb_sums_4 sum = { end.bias, end.bias, end.bias, end.bias };
-        const int8_t *at = x + j * k.sw;
-        __asm volatile("" : "+r"(at)); /* GCC reaches each row from here by a literal */
-#pragma GCC unroll 8
-        for (int ky = 0; ky < k.kh; ++ky)
-            sum = depthwise_row_s8(sum, k.kw, k.sw, less, at + ky * pitch, w + ky * words);
-        if (tiled == s.out_width || j < tiled)
-            gemm_end_s8(end.factor, 4, sum.a, sum.b, sum.c, sum.d, y + j, end.mask, bit + j);
-        else
-            gemm_end_s8(end.factor, s.out_width % 4, sum.a, sum.b, sum.c, sum.d, y + j, end.mask, bit + j);
+    const int step = 4 * s.window.sw;
+    for (const int8_t *last = x + s.out_width / 4 * step; x != last; x += step, y += 4, bit += 4) {
+        const wb_sums_4 sum = depthwise_sums_s8(s, end.bias, less, pitch, x, w);
+        gemm_end_s8(end.factor, 4, sum.a, sum.b, sum.c, sum.d, y, end.mask, bit);
+    }
+    if (s.out_width % 4) {
+        const wb_sums_4 sum = depthwise_sums_s8(s, end.bias, less, pitch, x, w);
+        gemm_end_s8(end.factor, s.out_width % 4, sum.a, sum.b, sum.c, sum.d, y, end.mask, bit);
     }
 }
 

@@ -39,12 +39,14 @@ WB_KERNEL void gemm_tile_f32(wb_gemm_f32 g, int filters, int pixels, wb_ends_f32
 #pragma GCC unroll 4
         for (int p = 0; p < pixels; ++p)
             s[4 * f + p] = end.onto ? y[f * g.y_plane + p] : 0.0f;
-    for (int k = 0; k + 1 < g.k; k += 2) { /* two at a time: half as many turns */
+    int k = 0;
+    for (; k + 3 < g.k; k += 4) /* four at a time: a quarter of the turns */
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i)
+            gemm_step_f32(g, filters, pixels, x + (k + i) * g.x_next, w + (k + i) * g.w_next, s);
+#pragma GCC unroll 3
+    for (; k < g.k; ++k)
         gemm_step_f32(g, filters, pixels, x + k * g.x_next, w + k * g.w_next, s);
-        gemm_step_f32(g, filters, pixels, x + (k + 1) * g.x_next, w + (k + 1) * g.w_next, s);
-    }
-    if (g.k % 2)
-        gemm_step_f32(g, filters, pixels, x + (g.k - 1) * g.x_next, w + (g.k - 1) * g.w_next, s);
 #pragma GCC unroll 4
     for (int f = 0; f < filters; ++f)
 #pragma GCC unroll 4
