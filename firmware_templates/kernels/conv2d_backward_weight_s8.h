@@ -58,7 +58,7 @@ WB_KERNEL void weight_gradients_s8(wb_conv2d_backward_weight_s8 q, int images, i
 }
 
 /* Channels of so many pixels, of all images together, that are floats at a time where windows are 1x1. */
-WB_KERNEL int weight_channels_s8(int pixels) { return wb_max(1, wb_min(4, 256 / pixels)); }
+WB_KERNEL int weight_channels_s8(int pixels) { return wb_max(1, wb_min(4, 128 / pixels)); }
 
 /* Channels [c, c + channels) of 1x1 windows, of which x is in `wide`, and some filters. */
 WB_KERNEL void conv2d_backward_weight_pixels_s8(wb_conv2d_backward_weight_s8 q, int images, int first, int filters, int c,

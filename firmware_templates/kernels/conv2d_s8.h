@@ -102,11 +102,11 @@ WB_KERNEL int is_pointwise(wb_conv2d s)
            && k.pt == 0 && k.pl == 0;
 }
 
-/* Four columns from (oy, ox) on, of a group's channels [first, end), which lie in one array of weights. */
+/* Four columns from (oy, ox) on, of which `count` are there, of a group's channels [first, end), which lie in one array of weights. */
 WB_KERNEL void conv2d_columns_s8(wb_conv2d s, int zero, wb_view_s8 x, int n, int first, int end, int oy, int ox, int count,
                                  uint32_t *to, int8_t *column)
 {
-    if (is_pointwise(s) && count == 4)
+    if (is_pointwise(s) && count >= 4)
         gemm_columns_s8(end - first, x.plane, zero, wb_row_of_s8(x, n, first, oy) + ox, to);
     else
         gemm_windows_s8(s, zero, x, n, first, end, oy, ox, count, to, column);
@@ -120,15 +120,16 @@ WB_KERNEL void conv2d_pixels_s8(wb_conv2d_s8 p, wb_layer_s8 layer, wb_rows_s8 ro
     const int out_plane = s.out_height * s.out_width, taps = s.window.kh * s.window.kw, zero = p.numbers.zero_x;
     const int first = g * s.channels, middle = first + rows.length / taps, end = first + s.channels;
     const int words = gemm_words(rows.length) + gemm_words(rows.rest_length);
+    const int whole = s.out_width % 4 == 0; /* so rows are, joined or not */
     int8_t *column = (int8_t *)(to + p.pixels / 4 * words);
     for (int i = 0; i < count; i += 4) {
-        const int oy = r + (q + i) / s.out_width, ox = (q + i) % s.out_width, some = count % 4 ? wb_min(count - i, 4) : 4;
+        const int oy = r + (q + i) / s.out_width, ox = (q + i) % s.out_width, some = whole ? 4 : count - i;
         conv2d_columns_s8(s, zero, x, n, first, middle, oy, ox, some, to + i / 4 * words, column);
         if (rows.rest)
             conv2d_columns_s8(s, zero, x, n, middle, end, oy, ox, some, to + i / 4 * words + gemm_words(rows.length), column);
     }
     wb_settled();
-    gemm_filters_s8(layer, s.filters, rows, (wb_columns_s8){ count, to, words }, wb_row_of_s8(y, n, layer.first, r) + q,
+    gemm_filters_s8(layer, s.filters, rows, (wb_columns_s8){ count, whole, to, words }, wb_row_of_s8(y, n, layer.first, r) + q,
                     y.plane, (n * layer.all + layer.first) * out_plane + r * s.out_width + q, out_plane);
 }
 
@@ -152,14 +153,8 @@ WB_KERNEL void conv2d_group_s8(wb_conv2d_s8 p, wb_layer_s8 layer, wb_rows_s8 row
     const int joined = y.pitch == s.out_width && (!is_pointwise(s) || x.pitch == s.in_width);
     const int here = t.row_end - t.row, all = joined ? here * s.out_width : s.out_width;
     for (int r = t.row; r < (joined ? t.row + (here > 0) : t.row_end); ++r) {
-        int q = 0;
-        for (; q + p.pixels <= all; q += p.pixels)
-            conv2d_pixels_s8(p, layer, rows, n, g, r, q, p.pixels, x, y, to);
-        if (p.pixels > 4)
-            for (; q + 4 <= all; q += 4)
-                conv2d_pixels_s8(p, layer, rows, n, g, r, q, 4, x, y, to);
-        if (s.out_width % 4 && q < all)
-            conv2d_pixels_s8(p, layer, rows, n, g, r, q, all - q, x, y, to);
+        for (int q = 0; q < all; q += p.pixels)
+            conv2d_pixels_s8(p, layer, rows, n, g, r, q, wb_min(all - q, p.pixels), x, y, to);
     }
 }
 

@@ -33,7 +33,7 @@ WB_KERNEL void gemm_step_f32(wb_gemm_f32 g, int filters, int pixels, const float
 WB_KERNEL void gemm_tile_f32(wb_gemm_f32 g, int filters, int pixels, wb_ends_f32 end,
                              const float *restrict x, const float *restrict w, float *restrict y)
 {
-    float s[16];
+    float s[16] = { 0.0f };
 #pragma GCC unroll 4
     for (int f = 0; f < filters; ++f)
 #pragma GCC unroll 4

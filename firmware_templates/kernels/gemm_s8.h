@@ -82,11 +82,12 @@ WB_KERNEL wb_sums_2x4 gemm_add_s8(wb_sums_2x4 s, int length, int apart, const in
     return s;
 }
 
-/* Four int8 of a filter from its sums, of which the first `count` are stored. `bit`: of the first in the mask. */
+/* Four int8 of a filter from its sums, of which the first `count` are stored, and all from four on. `bit`: of the first in
+ * the mask. */
 WB_KERNEL void gemm_end_s8(wb_factor f, int count, int s0, int s1, int s2, int s3, int8_t *y, uint32_t *mask, int bit)
 {
     int s[4] = { s0, s1, s2, s3 };
-    uint32_t passes = 0u;
+    uint32_t passes = 0u, word = 0u;
     if (f.form == WB_ROUNDED && f.shift) { /* what leaves int32 here is far beyond int8 */
         __asm volatile("" : "+r"(f.shift)); /* all of this is computed here, and nothing of it ahead of the branch */
         const int most = INT32_MAX >> f.shift;
@@ -102,13 +103,18 @@ WB_KERNEL void gemm_end_s8(wb_factor f, int count, int s0, int s1, int s2, int s
                                                : f.zero + wb_times_tflite(s[p], f.m, f.shift);
         const int clipped = wb_saturated_s8(f.low, f.high, value);
         passes |= (uint32_t)(value == clipped) << p;
-        if (p < count)
-            y[p] = (int8_t)clipped;
+        word |= (uint32_t)(uint8_t)clipped << 8 * p;
     }
+    if (count >= 4)
+        wb_put_four(y, word);
+    else
+        for (int p = 0; p < count; ++p, word >>= 8)
+            y[p] = (int8_t)(uint8_t)word;
     if (mask) {
-        passes &= (1u << count) - 1u;
+        if (count < 4)
+            passes &= (1u << count) - 1u;
         mask[bit / 32] |= passes << bit % 32;
-        if (bit % 32 > 32 - count)
+        if (bit % 32 > 28 && passes >> (32 - bit % 32))
             mask[bit / 32 + 1] |= passes >> (32 - bit % 32);
     }
 }
@@ -122,9 +128,10 @@ typedef struct {
     uint32_t *mask;
 } wb_layer_s8;
 
-/* Pixels, four by four: `count` of them are there, and side by side in y. x: their columns, four pixels' after four's. */
+/* Pixels, four by four: `count` of them are there, and side by side in y. x: their columns, four pixels' after four's.
+ * whole: known to be a multiple of four. */
 typedef struct {
-    int count;
+    int count, whole;
     const uint32_t *x;
     int words; /* from the columns of four pixels to those of the next four */
 } wb_columns_s8;
@@ -140,7 +147,7 @@ WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_c
         const int bias_a = wb_bias(p.biases, at), bias_b = wb_bias(p.biases, at + second);
         for (int q = 0; q < columns.count; q += 4) {
             const uint32_t *x = columns.x + q / 4 * columns.words;
-            const int count = columns.count % 4 ? wb_min(columns.count - q, 4) : 4, to = o * y_plane + q, from = bit + o * bit_plane + q;
+            const int count = columns.whole ? 4 : columns.count - q, to = o * y_plane + q, from = bit + o * bit_plane + q;
             wb_sums_2x4 s = { bias_a, bias_a, bias_a, bias_a, bias_b, bias_b, bias_b, bias_b, x };
             s = gemm_add_s8(s, rows.length, second * rows.length, rows.w + o * rows.length);
             if (rows.rest)

@@ -30,7 +30,7 @@ from workbench.schedule.cascade import cascade
 from workbench.training import train
 
 FIRST = ("fold-constants", "bit-masks", "fuse-activation", "fuse-add", "dead-code", "early-update")
-HITS = (18, 35, 42)  # networks of int8net with several regions by channels, weights updated in part among them
+HITS = (4, 42, 76)  # networks of int8net with a region by channels, weights updated in part among them
 
 
 def by_channels(graph):
@@ -81,7 +81,7 @@ def test_a_backward_block_of_mobilenet():
     assert inside.count("qnn.conv2d_backward_weight_sgd") == inside.count("qnn.sum_sgd_delta") == 2
     assert {"block3.depthwise.weight", "block3.expand.bias.delta"} <= set(block.over)
     plan = cascade(block.body, "channels", block.attrs["step"])
-    assert plan.extent == 48 and plan.inner < 1024
+    assert plan.extent == 48 and plan.inner <= 1024
     onto = [node.operands[2] for node in block.body.nodes if len(node.operands) == 3 and "transpose" in node.op]
     if onto:
         assert block.operands[block.body.inputs.index(onto[0])] in block.over

@@ -134,8 +134,8 @@ class Conv2dS8:
     rows: int
 
 
-ROWS = 768  # bytes of a channel that more than a row of outputs may take
-COLUMNS = 640  # bytes of columns that more than four pixels may take: of more pixels, each factor is loaded once
+ROWS = 480  # bytes of a channel that more than a row of outputs may take
+COLUMNS = 512  # bytes of columns that more than four pixels may take: of more pixels, each factor is loaded once
 
 
 def parameters(x: TensorType, w: TensorType, b: TensorType, *_: TensorType, wide: Ints, **attrs: Any) -> Conv2dS8:

@@ -58,10 +58,10 @@ def parameters(
 def scratch(
     dy: TensorType, x: TensorType, *, kernel_size: Ints, strides: Ints, padding: Ints, groups: int, **_: Any
 ) -> int:
-    """One channel of x as floats, of all images; where windows are 1x1, as many of up to four as 1 KB holds."""
+    """One channel of x as floats, of all images; where windows are 1x1, as many of up to four as 512 bytes hold."""
     pixels = x.elements // x.shape[1]
     pointwise = kernel_size == strides == (1, 1) and groups == 1 and not any(padding)
-    return 4 * pixels * (max(1, min(4, 256 // pixels)) if pointwise else 1)
+    return 4 * pixels * (max(1, min(4, 128 // pixels)) if pointwise else 1)
 
 
 def by_rows(tile: Tile, dy: TensorType, x: TensorType, **attrs: Any) -> Footprint:
