@@ -14,8 +14,9 @@ typedef struct {
     wb_conv2d sizes;
     wb_quantized numbers;
     const int16_t *wide;
-    int pixels; /* of which columns are made at a time: fours */
-    int rows;   /* of filters that see one channel: rows of outputs for which x is laid out at a time; 0: as it lies */
+    int pixels, tile_pixels; /* of which columns are made at a time, fours: of the whole result, of a tile of it */
+    int rows, tile_rows;     /* of filters that see one channel: rows of outputs for which x is laid out at a time; 0: as it
+                              * lies */
 } wb_conv2d_s8;
 
 /* The filters of group g: of a grouped convolution all in one array, else some of their channels in each. */
@@ -188,8 +189,12 @@ WB_KERNEL void conv2d_s8(wb_conv2d_s8 p, wb_tile t, wb_view_s8 x, const int8_t *
     const wb_conv2d s = p.sizes;
     const wb_biases_s8 biases = { b, delta, p.wide };
     const int all = s.groups * s.filters, one = s.in_height * s.in_width == 1 && is_pointwise(s);
-    if (wb_is_everything(t, (wb_shape){ all, s.out_height, s.out_width }))
+    if (wb_is_everything(t, (wb_shape){ all, s.out_height, s.out_width })) {
         wb_none_pass(t.image_end * all * s.out_height * s.out_width, mask);
+    } else {
+        p.pixels = p.tile_pixels;
+        p.rows = p.tile_rows;
+    }
     if (s.channels == 1 && !p.rows) {
         conv2d_by_filters_s8(p, t, x, w, rest, biases, m, y, mask);
         return;

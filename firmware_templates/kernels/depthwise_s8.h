@@ -140,10 +140,14 @@ WB_KERNEL void depthwise_outputs_s8(wb_conv2d s, wb_end_of_filter_s8 end, int ze
 {
     const uint32_t less = wb_halves(-zero, -zero);
     const int step = 4 * s.window.sw;
-    int count = s.out_width;
-    for (const int8_t *last = x + (s.out_width + 3) / 4 * step; x != last; x += step, y += 4, bit += 4, count -= 4) {
+    int left = s.out_width;
+    for (const int8_t *last = x + (s.out_width + 3) / 4 * step; x != last; x += step) {
         const wb_sums_4 sum = depthwise_sums_s8(s, end.bias, less, pitch, x, w);
-        gemm_end_s8(end.factor, s.out_width % 4 ? count : 4, sum.a, sum.b, sum.c, sum.d, y, end.mask, bit);
+        const int count = s.out_width % 4 ? wb_min(left, 4) : 4;
+        gemm_end_s8(end.factor, count, sum.a, sum.b, sum.c, sum.d, y, end.mask, bit);
+        y += count;
+        bit += count;
+        left -= count;
     }
 }
 

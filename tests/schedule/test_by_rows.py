@@ -259,7 +259,7 @@ def test_a_training_step_that_overwrites_its_image(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("mcunet-5fps", 53_760), ("mbv2-w0.35", 53_760), ("proxyless-w0.3", 53_760)]
+    ("name", "most"), [("mcunet-5fps", 53_520), ("mbv2-w0.35", 53_520), ("proxyless-w0.3", 53_520)]
 )
 def test_the_forward_of_published_networks_needs_little_more_than_its_image(name, most, shared_data):
     model = frontends.load(str(shared_data / "tiny-training" / f"{name}.json"))

@@ -125,24 +125,27 @@ def quantized(*, x_zero_point: int, y_zero_point: int, clip: Ints, form: str, **
 @dataclass(frozen=True)
 class Conv2dS8:
     """wb_conv2d_s8. `wide`: see _deltas.places; `pixels`, `rows`: of which columns, or rows of a channel, are laid out
-    at a time."""
+    at a time for the whole result; and for a tile of it, beside which buffers of a region lie."""
 
     sizes: conv2d.Conv2d
     numbers: Quantized
     wide: str
     pixels: int
+    tile_pixels: int
     rows: int
+    tile_rows: int
 
 
-ROWS = 480  # bytes of a channel that more than a row of outputs may take
-COLUMNS = 512  # bytes of columns that more than four pixels may take: of more pixels, each factor is loaded once
+ROWS, TILE_ROWS = 480, 0  # bytes of a channel that more than a row of outputs may take
+COLUMNS, TILE_COLUMNS = 512, 256  # bytes of columns that more than four pixels may take
 
 
 def parameters(x: TensorType, w: TensorType, b: TensorType, *_: TensorType, wide: Ints, **attrs: Any) -> Conv2dS8:
     window = {key: attrs[key] for key in (*WINDOW, "channels")}
     sizes = conv2d.sizes(x, w, **window)
-    pixels = pixels_at_a_time(sizes, column_of(w, attrs["groups"]))
-    return Conv2dS8(sizes, quantized(**attrs), places(b.elements, wide), pixels, rows_at_a_time(sizes))
+    pixels = (pixels_at_a_time(sizes, column_of(w, attrs["groups"]), most) for most in (COLUMNS, TILE_COLUMNS))
+    rows = (rows_at_a_time(sizes, most) for most in (ROWS, TILE_ROWS))
+    return Conv2dS8(sizes, quantized(**attrs), places(b.elements, wide), *pixels, *rows)
 
 
 def column_of(w: TensorType, groups: int) -> list[int]:
@@ -151,9 +154,9 @@ def column_of(w: TensorType, groups: int) -> list[int]:
     return [4 * -(-part * w.shape[2] * w.shape[3] // 4) for part in (kept, w.shape[1] - kept) if part]
 
 
-def pixels_at_a_time(sizes: conv2d.Conv2d, column: list[int]) -> int:
-    most = min(4, sizes.out_height * sizes.out_width // 4)
-    return 4 * max(1, min(most, COLUMNS // (8 * sum(column))))
+def pixels_at_a_time(sizes: conv2d.Conv2d, column: list[int], most: int) -> int:
+    fours = min(4, sizes.out_height * sizes.out_width // 4)
+    return 4 * max(1, min(fours, most // (8 * sum(column))))
 
 
 def rows_of_channel(sizes: conv2d.Conv2d, rows: int) -> int:
@@ -163,33 +166,38 @@ def rows_of_channel(sizes: conv2d.Conv2d, rows: int) -> int:
     return ((rows - 1) * window.sh + window.kh) * pitch
 
 
-def rows_at_a_time(sizes: conv2d.Conv2d) -> int:
+def rows_at_a_time(sizes: conv2d.Conv2d, most: int) -> int:
     """For filters that see one channel. 0: their windows are not such as depthwise_s8.h knows."""
     if sizes.channels > 1 or sizes.window.dh * sizes.window.dw > 1 or sizes.window.kw > 8:
         return 0
     rows = sizes.out_height
-    while rows > 1 and rows_of_channel(sizes, rows) > ROWS:
+    while rows > 1 and rows_of_channel(sizes, rows) > most:
         rows -= 1
     return rows
 
 
 def scratch(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> int:
+    return laid_out(x, w, ROWS, COLUMNS, **attrs)
+
+
+def laid_out(x: TensorType, w: TensorType, most_rows: int, most_columns: int, **attrs: Any) -> int:
     """The columns of some pixels as int16, and one of them as int8 where windows are no pixels in a row of fours; of a
-    layer of one pixel, its column alone."""
+    layer of one pixel, its column alone. Of filters that see one channel, some rows of it and the words of a filter."""
     sizes = conv2d.sizes(x, w, **{key: attrs[key] for key in (*WINDOW, "channels")})
     if sizes.channels == 1:
-        return rows_of_channel(sizes, rows) + 16 * sizes.window.kh if (rows := rows_at_a_time(sizes)) else 0
+        rows = rows_at_a_time(sizes, most_rows)
+        return rows_of_channel(sizes, rows) + 16 * sizes.window.kh if rows else 0
     column, window = column_of(w, attrs["groups"]), sizes.window
     size, out = (sizes.in_height, sizes.in_width), (sizes.out_height, sizes.out_width)
     pointwise = window.kh * window.kw == window.sh == window.sw == 1 and size == out
     if pointwise and size == (1, 1):
         return 2 * sum(column)
-    words = 2 * pixels_at_a_time(sizes, column) * sum(column)
+    words = 2 * pixels_at_a_time(sizes, column, most_columns) * sum(column)
     return words + (0 if pointwise and size[1] % 4 == 0 else max(column) + 4)
 
 
 def by_rows(tile: Tile, x: TensorType, w: TensorType, *rest: TensorType, **attrs: Any) -> Footprint:
-    size = scratch(x, w, **attrs)
+    size = laid_out(x, w, TILE_ROWS, TILE_COLUMNS, **attrs)
     return replace(conv2d.by_rows(tile, x, w, *rest, **attrs), scratch=lambda count: size, anew=False)
 
 
