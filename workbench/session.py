@@ -29,7 +29,7 @@ from workbench.measure import too_large
 from workbench.objective import Objective
 from workbench.options import passes_for, takes
 from workbench.passes.apply_policy import apply_policy, weighted_layers
-from workbench.passes.arithmetic import with_fused_sums
+from workbench.passes.arithmetic import with_fused_multiply_adds
 from workbench.passes.input_rows import require_rows
 from workbench.passes.permute_channels import largest_first, permuted
 from workbench.passes.pipeline import PASSES, chosen_passes, pass_changes, run_forward_passes, run_passes_with
@@ -175,7 +175,8 @@ def build(
     lr: float | str = Training.lr,
     lr_bias: float | None = None,
 ) -> Built:
-    """Generate the C project and compile it; `folder` keeps both, in the place of what was written there before.
+    """Generate the C project and compile it; `folder` keeps both, in the place of what was written there before. The
+    graph of the step is then that of the board: its sums are fused where that pays (see passes/arithmetic).
 
     What does not fit is linked for the board's virtual twin, or raises BudgetError where `virtual` is False. `lr` and
     `lr_bias` (None: `lr`) are the rates that the firmware starts with; a host that trains it writes its own.
@@ -184,7 +185,7 @@ def build(
     started = Training(lr=lr, lr_bias=lr_bias)  # raises DataError for what is no rate
     rates = dict(zip(("lr", "lr_bias"), rates_of(started), strict=True))
     if board.fuses:
-        compiled = replace(compiled, graph=with_fused_sums(compiled.graph))
+        compiled = replace(compiled, graph=with_fused_multiply_adds(compiled.graph))
     project = generate(compiled.graph, compiled.memory, compiled.weights, board, rates)
     if not virtual:
         _require(compiled, board, project, project.constant, project.static)

@@ -3,8 +3,8 @@
  * b: in part in delta, where that is not 0 (biases_s8.h). w may lie in two arrays: what of it the second one holds begins
  * at `rest` (0: it lies in one).
  *
- * scratch: the columns of some pixels (gemm_s8.h) and, where windows are larger than a pixel, one of them as int8; for
- * filters that see one channel, some rows of it (depthwise_s8.h). */
+ * scratch: the columns of some pixels (gemm_s8.h) and, where windows are no pixels in a row of fours, one of them as int8;
+ * for filters that see one channel, some rows of it (depthwise_s8.h). */
 #pragma once
 #include "depthwise_s8.h"
 #include "gemm_s8.h"
@@ -123,6 +123,7 @@ WB_KERNEL void conv2d_pixels_s8(wb_conv2d_s8 p, wb_layer_s8 layer, wb_rows_s8 ro
     const int words = gemm_words(rows.length) + gemm_words(rows.rest_length);
     const int whole = s.out_width % 4 == 0; /* so rows are, joined or not */
     int8_t *column = (int8_t *)(to + p.pixels / 4 * words);
+    wb_settled();
     for (int i = 0; i < count; i += 4) {
         const int oy = r + (q + i) / s.out_width, ox = (q + i) % s.out_width, some = whole ? 4 : count - i;
         conv2d_columns_s8(s, zero, x, n, first, middle, oy, ox, some, to + i / 4 * words, column);
@@ -139,6 +140,7 @@ WB_KERNEL void conv2d_pixel_s8(wb_conv2d_s8 p, wb_layer_s8 layer, wb_rows_s8 row
                                uint32_t *to)
 {
     const int8_t *from = wb_row_of_s8(x, n, g * p.sizes.channels, 0);
+    wb_settled();
     gemm_pixel_s8(rows.length, p.numbers.zero_x, from, to);
     if (rows.rest)
         gemm_pixel_s8(rows.rest_length, p.numbers.zero_x, from + rows.length, to + 2 * gemm_groups(rows.length));
@@ -189,7 +191,7 @@ WB_KERNEL void conv2d_s8(wb_conv2d_s8 p, wb_tile t, wb_view_s8 x, const int8_t *
     const wb_conv2d s = p.sizes;
     const wb_biases_s8 biases = { b, delta, p.wide };
     const int all = s.groups * s.filters, one = s.in_height * s.in_width == 1 && is_pointwise(s);
-    if (wb_is_everything(t, (wb_shape){ all, s.out_height, s.out_width })) {
+    if (t.whole) {
         wb_none_pass(t.image_end * all * s.out_height * s.out_width, mask);
     } else {
         p.pixels = p.tile_pixels;

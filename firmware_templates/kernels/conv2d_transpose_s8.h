@@ -1,4 +1,5 @@
-/* conv2d_transpose_s8.h - conv2d_transpose_f32 with int8 weights: the filters of one input channel at a time as floats. */
+/* conv2d_transpose_s8.h - conv2d_transpose_f32 with int8 weights: the filters of one input channel at a time as floats; of
+ * 1x1 windows, those of four channels, some at a time. */
 #pragma once
 #include "conv2d_transpose_f32.h"
 

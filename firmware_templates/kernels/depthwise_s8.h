@@ -19,7 +19,7 @@ WB_KERNEL int depthwise_pitch(wb_conv2d s)
 }
 
 /* Of `taps` in a row: whether tap t goes with tap t + 2, or by itself; the place of its word; and how many words there are. */
-WB_KERNEL int depthwise_pair(int taps, int t) { return t >= 0 && t % 4 < 2 && t + 2 < taps && (t % 4 == 0 || t + 2 - t % 4 < taps); }
+WB_KERNEL int depthwise_pair(int taps, int t) { return t >= 0 && t % 4 < 2 && t + 2 < taps; }
 WB_KERNEL int depthwise_single(int taps, int t) { return t >= 0 && t < taps && t % 4 < 2 && !depthwise_pair(taps, t); }
 WB_KERNEL int depthwise_place(int t) { return t / 4 * 2 + t % 4; }
 WB_KERNEL int depthwise_words(int taps) { return taps / 4 * 2 + wb_min(taps % 4, 2); }
@@ -165,6 +165,7 @@ WB_KERNEL void depthwise_s8(wb_conv2d s, wb_layer_s8 p, wb_rows_s8 rows, wb_tile
         for (int f = 0; f < s.filters; ++f) {
             const int o = p.first + f;
             const wb_end_of_filter_s8 ends = { wb_factor_of(p.numbers, p.all, p.m, o), wb_bias(p.biases, o), p.mask };
+            wb_settled();
             depthwise_filter_s8(k.kh, k.kw, rows.w + f * rows.length, words);
             wb_settled();
             for (int i = r; i < end; ++i)

@@ -92,7 +92,8 @@ WB_KERNEL wb_two_words wb_two(const uint32_t *p)
     return w;
 }
 
-/* Memory is as the statements before have left it. */
+/* Memory is as the statements before have left it, and nothing behind them has been written to it yet: of the words that
+ * wb_two loads GCC is not told. */
 WB_KERNEL void wb_settled(void) { __asm volatile("" ::: "memory"); }
 #else
 WB_KERNEL uint32_t wb_plus_even(uint32_t a, uint32_t b)

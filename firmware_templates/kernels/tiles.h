@@ -10,9 +10,10 @@
 #pragma once
 #include "wb_kernel.h"
 
-/* begun: the result holds the sums of earlier tiles, and this tile's are added to them. */
+/* begun: the result holds the sums of earlier tiles, and this tile's are added to them. whole: it is no tile of a region but
+ * all of the result. */
 typedef struct {
-    int image, image_end, channel, channel_end, row, row_end, begun;
+    int image, image_end, channel, channel_end, row, row_end, begun, whole;
 } wb_tile;
 
 /* at: the first element that is there. image, plane, pitch: elements from one image, one channel, one row to the next.
@@ -35,7 +36,7 @@ typedef struct {
 
 WB_KERNEL wb_tile wb_everything(int images, int channels, int rows)
 {
-    return (wb_tile){ 0, images, 0, channels, 0, rows, 0 };
+    return (wb_tile){ 0, images, 0, channels, 0, rows, 0, 1 };
 }
 
 /* Whether a tile is known, when the kernel is compiled, to hold all channels and rows, from the first image on. */

@@ -4,7 +4,7 @@
 
 Each layer is a network of its own: counted is what all of its operators run, from their calls in the firmware on.
 WORD: only layers whose names hold it. The library is CMSIS-NN (`-Ofast`), the prototypes are written by hand for one
-layer each; both counted in the same way, in instructions a MAC on a Cortex-M4 (see FACTS in workbench/DESIGN.md).
+layer each; both counted in the same way, in instructions a MAC on a Cortex-M4.
 """
 
 import argparse

@@ -15,8 +15,8 @@ from workbench.errors import ShapeError
 from workbench.feeding import NATIVE, Training
 from workbench.ir.op import Sample, get
 from workbench.ir.types import TensorType
-from workbench.ops._multiply_add import FUSED, multiply_add
-from workbench.passes.arithmetic import with_fused_sums
+from workbench.ops._multiply_add import FMA, multiply_add
+from workbench.passes.arithmetic import with_fused_multiply_adds
 from workbench.toolchain import build
 from workbench.training import train
 
@@ -53,7 +53,7 @@ def test_a_kind_of_sum_that_there_is_not():
 
 def pointwise_cases():
     """Samples of 1x1 windows whose sums are fused; channels, filters and pixels that fill no tile among them."""
-    rng, window, cases = np.random.default_rng(5), {"kernel_size": (1, 1), "sum": FUSED}, []
+    rng, window, cases = np.random.default_rng(5), {"kernel_size": (1, 1), "sum": FMA}, []
     for channels, filters, size in ((5, 7, (3, 5)), (8, 4, (4, 4)), (33, 3, (1, 2)), (1, 9, (5, 1)), (70, 6, (2, 4))):
         x, dy = rng.normal(size=(1, channels, *size)), rng.normal(size=(1, filters, *size))
         w = rng.normal(size=(filters, channels, 1, 1))
@@ -106,9 +106,9 @@ def test_the_core_chooses_and_all_schedules_and_engines_agree():
 
 
 def test_operators_inside_regions_fuse_too():
-    graph = with_fused_sums(session.compile(frontends.load("mobilenet"), "bias-only").graph)
+    graph = with_fused_multiply_adds(session.compile(frontends.load("mobilenet"), "bias-only").graph)
     inside = [node for region in graph.nodes if region.body for node in region.body.nodes]
     assert inside
     sums = [node.attrs["sum"] for node in (*graph.nodes, *inside) if "sum" in node.attrs]
     assert sums
-    assert set(sums) == {FUSED}
+    assert set(sums) == {FMA}

@@ -10,14 +10,14 @@ from workbench.errors import ShapeError
 from workbench.ir.op import Attrs
 
 SUM: Attrs = {"sum": ""}
-FUSED = "fma"
+FMA = "fma"
 
 
 def fused(sum: str) -> int:
     """The field `fused` of C's records. Raises ShapeError for a kind of sum that there is not."""
-    if sum not in ("", FUSED):
-        raise ShapeError(f'sum is "" or {FUSED!r}; got {sum!r}')
-    return int(sum == FUSED)
+    if sum not in ("", FMA):
+        raise ShapeError(f'sum is "" or {FMA!r}; got {sum!r}')
+    return int(sum == FMA)
 
 
 def takes_fused(sum: str, *operands: np.ndarray) -> bool:
@@ -40,4 +40,5 @@ def multiply_add(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     odd = total.view(np.int64) & 1 == 1
     inexact = np.isfinite(total) & (error != 0) & ~odd
     towards = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
-    return np.where(inexact, towards, total).astype(np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, as in C
+        return np.where(inexact, towards, total).astype(np.float32)

@@ -17,7 +17,7 @@ from workbench.ir.op import REQUIRED, Arrays, Int8Form, Op, Sample, Ties, Types,
 from workbench.ir.ranges import Range, Ranges, sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops._activation import ATTRS, IN_C, end_ranges, end_types, end_values, grad_b, through_clip
-from workbench.ops._multiply_add import FUSED, SUM, fused, multiply_add, takes_fused
+from workbench.ops._multiply_add import FMA, SUM, fused, multiply_add, takes_fused
 from workbench.ops._parameters import Window, window_of
 from workbench.ops._windows import output_size, windows
 from workbench.ops.strided_slice import first_channels
@@ -66,7 +66,7 @@ def convolved(x: np.ndarray, w: np.ndarray, *, strides: Ints, padding: Ints, dil
     filters = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
     if takes_fused(sum, x, w):
         y = np.zeros((n, groups, filters.shape[1], height, width), x.dtype)
-        for channel, *tap in np.ndindex(c // groups, *k):  # in this order
+        for channel, *tap in np.ndindex(c // groups, *k):  # C's order but where taps are clipped
             y = multiply_add(
                 patches[:, :, None, channel, :, :, *tap], filters[None, :, :, channel, *tap, None, None], y
             )
@@ -238,7 +238,7 @@ def every_sample(rng: np.random.Generator) -> list[Sample]:
         (x, w), attrs = cases[index].operands, cases[index].attrs
         b = [np.asarray(rng.normal(size=w.shape[0]))] if biased else []
         cases.append(Sample((2 * x, w, *b), {**attrs, "activation": activation, "mask": mask}))
-    return cases + [Sample(case.operands, {**case.attrs, "sum": FUSED}) for case in cases[::4]]
+    return cases + [Sample(case.operands, {**case.attrs, "sum": FMA}) for case in cases[::4]]
 
 
 register(Op(

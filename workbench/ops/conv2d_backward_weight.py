@@ -11,7 +11,7 @@ from workbench.ir.op import REQUIRED, Op, Sample, register
 from workbench.ir.ranges import Range, sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
-from workbench.ops._multiply_add import FUSED, SUM, fused, multiply_add, takes_fused
+from workbench.ops._multiply_add import FMA, SUM, fused, multiply_add, takes_fused
 from workbench.ops._parameters import Window, window_of
 from workbench.ops._windows import output_size, windows
 from workbench.ops.conv2d_transpose import conv2d_defaults
@@ -144,7 +144,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
         full.pop("channels")
         cases.append(Sample((dy, x), full))
     flat = {"kernel_size": (3, 3), "padding": (1, 1, 1, 1)}
-    cases += [Sample(case.operands, {**case.attrs, "sum": FUSED}) for case in cases[::5]]
+    cases += [Sample(case.operands, {**case.attrs, "sum": FMA}) for case in cases[::5]]
     return [*cases, Sample((np.full((1, 1, 20, 20), 0.11), np.full((1, 1, 20, 20), 0.7)), {**conv2d_defaults, **flat})]
 
 

@@ -15,7 +15,7 @@ from workbench.ir.op import REQUIRED, Int8Form, Op, Sample, register
 from workbench.ir.ranges import sums
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
-from workbench.ops._multiply_add import FUSED, SUM, fused, multiply_add, takes_fused
+from workbench.ops._multiply_add import FMA, SUM, fused, multiply_add, takes_fused
 from workbench.ops._parameters import window_of
 from workbench.ops._windows import output_size, scatter
 from workbench.ops.conv2d import Conv2d
@@ -67,7 +67,8 @@ def evaluate(dy: np.ndarray, w: np.ndarray, onto: np.ndarray | None = None, *, c
 
 def _in_order(dy: np.ndarray, w: np.ndarray, onto: np.ndarray | None, shape: Ints, strides: Ints, padding: Ints,
               dilation: Ints, groups: int) -> np.ndarray:  # fmt: skip
-    """`evaluate` with fused products, filter by filter and the last tap first, as the kernel adds them."""
+    """`evaluate` with fused products, filter by filter and the last tap first, as the kernel adds them; where it clips
+    rows of taps, these come before the filters there."""
     (n, _, *size), (filters, inner, *taps) = shape, w.shape
     reach = [(dy.shape[2 + i] - 1) * strides[i] + dilation[i] * (taps[i] - 1) + 1 for i in (0, 1)]
     room = [max(size[i] + padding[i] + padding[2 + i], reach[i]) for i in (0, 1)]
@@ -151,7 +152,7 @@ def samples(rng: np.random.Generator) -> list[Sample]:
         cases.append(Sample((rng.normal(size=y.shape), w), attrs))
         if len(cases) % 3 == 0:
             cases.append(Sample((rng.normal(size=y.shape), w, rng.normal(size=x.shape)), attrs))
-    return cases + [Sample(case.operands, {**case.attrs, "sum": FUSED}) for case in cases[::5]]
+    return cases + [Sample(case.operands, {**case.attrs, "sum": FMA}) for case in cases[::5]]
 
 
 conv2d_defaults = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}

@@ -137,6 +137,7 @@ class Conv2dS8:
 
 
 ROWS, TILE_ROWS = 480, 0  # bytes of a channel that more than a row of outputs may take
+TAPS = 8  # WB_DEPTHWISE_TAPS of depthwise_s8.h
 COLUMNS, TILE_COLUMNS = 512, 256  # bytes of columns that more than four pixels may take
 
 
@@ -168,7 +169,7 @@ def rows_of_channel(sizes: conv2d.Conv2d, rows: int) -> int:
 
 def rows_at_a_time(sizes: conv2d.Conv2d, most: int) -> int:
     """For filters that see one channel. 0: their windows are not such as depthwise_s8.h knows."""
-    if sizes.channels > 1 or sizes.window.dh * sizes.window.dw > 1 or sizes.window.kw > 8:
+    if sizes.channels > 1 or sizes.window.dh * sizes.window.dw > 1 or sizes.window.kw > TAPS:
         return 0
     rows = sizes.out_height
     while rows > 1 and rows_of_channel(sizes, rows) > most:
@@ -186,7 +187,7 @@ def laid_out(x: TensorType, w: TensorType, most_rows: int, most_columns: int, **
     sizes = conv2d.sizes(x, w, **{key: attrs[key] for key in (*WINDOW, "channels")})
     if sizes.channels == 1:
         rows = rows_at_a_time(sizes, most_rows)
-        return rows_of_channel(sizes, rows) + 16 * sizes.window.kh if rows else 0
+        return rows_of_channel(sizes, rows) + 2 * TAPS * sizes.window.kh if rows else 0
     column, window = column_of(w, attrs["groups"]), sizes.window
     size, out = (sizes.in_height, sizes.in_width), (sizes.out_height, sizes.out_width)
     pointwise = window.kh * window.kw == window.sh == window.sw == 1 and size == out

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ops._multiply_add import FUSED, SUM
+from workbench.ops._multiply_add import FMA, SUM
 
 
-def with_fused_sums(graph: Graph) -> Graph:
+def with_fused_multiply_adds(graph: Graph) -> Graph:
     """The graph whose operators, those inside regions too, fuse each product with its addition where they can."""
     return graph.with_nodes(_fused(node) for node in graph.nodes)
 
 
 def _fused(node: Node) -> Node:
-    body = {"body": with_fused_sums(node.body)} if node.body else {}
+    body = {"body": with_fused_multiply_adds(node.body)} if node.body else {}
     can = SUM.keys() <= ops.get(node.op).attrs.keys()
-    return replace(node, attrs={**node.attrs, **body, **(dict.fromkeys(SUM, FUSED) if can else {})})
+    return replace(node, attrs={**node.attrs, **body, **(dict.fromkeys(SUM, FMA) if can else {})})
