@@ -175,9 +175,9 @@ WB_KERNEL void conv2d_by_filters_s8(wb_conv2d_s8 p, wb_tile t, wb_view_s8 x, con
             for (int f = 0; f < s.filters; ++f) {
                 const int o = g * s.filters + f, bit = (n * all + o) * out_plane + t.row * s.out_width;
                 const wb_rows_s8 rows = rows_of_group_s8(s, g, w, rest);
-                const wb_filter_s8 filter = { rows.w + f * rows.length, 0, s.channels };
+                const int8_t *filter = rows.w + f * rows.length;
                 const int bias = wb_bias(biases, o);
-                const int inside = bias - p.numbers.zero_x * sum_s8(rows.length, filter.w);
+                const int inside = bias - p.numbers.zero_x * sum_s8(rows.length, filter);
                 const wb_end_s8 end = { bias, inside, wb_factor_of(p.numbers, all, m, o), mask, bit, s.out_width };
                 windows_s8(s.channels, x.plane, taps, v, h, p.numbers.zero_x, end,
                            wb_row_of_s8(x, n, g * s.channels, x.row), filter, wb_row_of_s8(y, n, o, t.row));

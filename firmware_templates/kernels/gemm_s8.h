@@ -12,8 +12,8 @@
 #include "dsp.h"
 #include "requantize_s8.h"
 
-/* Rows of weights that lie in one array: so many weights each, of which a filter's are summed; `rest` is the second array
- * of a split weight, or 0. */
+/* The weights of filters, `length` a filter; of a split weight, what of each filter the second array holds is behind `rest`,
+ * rest_length a filter (0: there is none). */
 typedef struct {
     const int8_t *w, *rest;
     int length, rest_length;

@@ -51,7 +51,7 @@ WB_KERNEL void transposed_conv2d_s8(wb_transposed_conv2d_s8 p,
                     const int inside = bias - p.numbers.zero_x * taps_sum_s8(p.channels, taps, v, h, filter);
                     const wb_end_s8 end = { bias, inside, factor, mask, first, v.y_next };
                     windows_s8(p.channels, in_plane, taps, v, h, p.numbers.zero_x, end, x + n * p.channels * in_plane,
-                               (wb_filter_s8){ filter, 0, p.channels }, y + first);
+                               filter, y + first);
                 }
         }
 }

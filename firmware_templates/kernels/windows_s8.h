@@ -46,33 +46,18 @@ WB_KERNEL int windows_sum_s8(int channels, int x_channel, int w_channel, wb_axis
     return sum;
 }
 
-/* A filter: its first `kept` channels, and `rest` for the others (0: there are none). */
-typedef struct {
-    const int8_t *w, *rest;
-    int kept;
-} wb_filter_s8;
-
-WB_KERNEL int windows_parts_s8(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int zero,
-                               wb_taps taps, int at, const int8_t *restrict x, wb_filter_s8 f)
-{
-    int sum = windows_sum_s8(f.kept, x_channel, w_channel, v, h, zero, taps, at, x, f.w);
-    if (f.rest)
-        sum += windows_sum_s8(channels - f.kept, x_channel, w_channel, v, h, zero, taps, at + f.kept * x_channel, x, f.rest);
-    return sum;
-}
-
 /* One output, whose window has these taps. */
 WB_KERNEL void windows_at_s8(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int zero, wb_end_s8 end,
-                             wb_taps taps, int at, const int8_t *restrict x, wb_filter_s8 f, int8_t *restrict y)
+                             wb_taps taps, int at, const int8_t *restrict x, const int8_t *restrict w, int8_t *restrict y)
 {
-    const int sum = end.bias + windows_parts_s8(channels, x_channel, w_channel, v, h, zero, taps, at, x, f);
+    const int sum = end.bias + windows_sum_s8(channels, x_channel, w_channel, v, h, zero, taps, at, x, w);
     *y = wb_requantize_s8(end.factor, sum, end.mask, end.bit);
 }
 
 /* One row of outputs, whose windows have the rows of taps [v0, v1); `whole`: all of them. */
 WB_KERNEL void windows_row_s8(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int zero, wb_end_s8 end,
                               int whole, int v0, int v1, int at,
-                              const int8_t *restrict x, wb_filter_s8 f, int8_t *restrict y)
+                              const int8_t *restrict x, const int8_t *restrict w, int8_t *restrict y)
 {
     const int left = whole ? windows_left(h) : 0, right = whole ? windows_right(h) : 0;
     /* Both in registers, and not a sum for each of the loops: 32 bytes of stack less. */
@@ -80,18 +65,18 @@ WB_KERNEL void windows_row_s8(int channels, int x_channel, int w_channel, wb_axi
     __asm("" : "+r"(at));
     for (int j = 0; j < left; ++j)
         windows_at_s8(channels, x_channel, w_channel, v, h, zero, wb_end_at_s8(end, end.bias, j * h.y_next),
-                      (wb_taps){ v0, v1, windows_begin(h, j), windows_end(h, j) }, at + j * h.step, x, f, y + j * h.y_next);
+                      (wb_taps){ v0, v1, windows_begin(h, j), windows_end(h, j) }, at + j * h.step, x, w, y + j * h.y_next);
     for (int j = left; j < right; ++j)
         windows_at_s8(channels, x_channel, w_channel, v, h, 0, wb_end_at_s8(end, end.inside, j * h.y_next),
-                      (wb_taps){ 0, v.taps, 0, h.taps }, at + j * h.step, x, f, y + j * h.y_next);
+                      (wb_taps){ 0, v.taps, 0, h.taps }, at + j * h.step, x, w, y + j * h.y_next);
     for (int j = right; j < h.outputs; ++j)
         windows_at_s8(channels, x_channel, w_channel, v, h, zero, wb_end_at_s8(end, end.bias, j * h.y_next),
-                      (wb_taps){ v0, v1, windows_begin(h, j), windows_end(h, j) }, at + j * h.step, x, f, y + j * h.y_next);
+                      (wb_taps){ v0, v1, windows_begin(h, j), windows_end(h, j) }, at + j * h.step, x, w, y + j * h.y_next);
 }
 
 /* All outputs of one plane; x points at element (0, 0) of channel 0. */
 WB_KERNEL void windows_s8(int channels, int x_channel, int w_channel, wb_axis v, wb_axis h, int zero, wb_end_s8 end,
-                          const int8_t *restrict x, wb_filter_s8 f, int8_t *restrict y)
+                          const int8_t *restrict x, const int8_t *restrict w, int8_t *restrict y)
 {
     const int top = windows_left(v), bottom = windows_right(v);
     __asm("" : "+r"(x));
@@ -99,9 +84,9 @@ WB_KERNEL void windows_s8(int channels, int x_channel, int w_channel, wb_axis v,
         const wb_end_s8 row = wb_end_at_s8(end, end.bias, i * end.row_bits);
         if (i >= top && i < bottom)
             windows_row_s8(channels, x_channel, w_channel, v, h, zero, row, 1, 0, v.taps,
-                           windows_row(v, h, i), x, f, y + i * v.y_next);
+                           windows_row(v, h, i), x, w, y + i * v.y_next);
         else
             windows_row_s8(channels, x_channel, w_channel, v, h, zero, row, 0, windows_begin(v, i), windows_end(v, i),
-                           windows_row(v, h, i), x, f, y + i * v.y_next);
+                           windows_row(v, h, i), x, w, y + i * v.y_next);
     }
 }
