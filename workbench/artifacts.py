@@ -18,6 +18,7 @@ from workbench.passes.permute_channels import Orders
 from workbench.passes.pipeline import Applied
 from workbench.plan.memory import MemoryPlan
 from workbench.policy import Optimizer, UpdatePolicy
+from workbench.schedule.tuned import BY_RULE, Tuned
 from workbench.units import size
 
 
@@ -65,13 +66,15 @@ class Image:
 
 @dataclass(frozen=True, repr=False)
 class Built:
-    """A compiled network as firmware: `board` is the one asked for, `image.board` the one it was linked for."""
+    """A compiled network as firmware: `board` is the one asked for, `image.board` the one it was linked for, `tuned` what
+    its kernels' schedules were looked up in."""
 
     compiled: Compiled
     board: Board
     project: Project
     image: Image
     seconds: float
+    tuned: Tuned = BY_RULE
 
     def __repr__(self) -> str:
         return f"<Built {repr(self.compiled)[10:-1]} · {self.board.name} · flash {size(self.image.flash)}>"

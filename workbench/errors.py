@@ -71,6 +71,10 @@ class ToolchainError(WorkbenchError):
     """A tool (compiler, make, emulator) that is missing, of the wrong version or killed, or a file that is no ELF."""
 
 
+class ScheduleError(WorkbenchError):
+    """A file of tuned kernels that is missing, damaged, or for another core."""
+
+
 class RecordError(WorkbenchError):
     """A saved run that is missing or incomplete."""
 

@@ -17,6 +17,7 @@ from enum import Flag, auto
 from inspect import Parameter, signature
 from math import inf
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from workbench.errors import DataError, PolicyError, WorkbenchError, shown, there_are
@@ -155,6 +156,8 @@ class Option:
         """'momentum0.9', 'nearest', 'no_qas', 'int32_biases'."""
         if isinstance(value, bool):
             return self.flag.removeprefix("--").replace("-", "_")
+        if self.metavar == "FILE":
+            return f"{Path(value).stem}_{self.name}"
         if isinstance(value, str):
             return self.told.format(value).replace(" ", "_") if self.told else value
         return f"{self.name}{value:g}"
@@ -190,6 +193,7 @@ def require(values, error: type[WorkbenchError] = DataError) -> None:
 # --------------------------------------------------------------------------- the table
 
 WAY = one_of("way to take the image", INPUTS)
+KERNELS_HELP = "kernels' schedules, by `workbench tune`; rule: untuned ones (default: those that ship)"
 OPEN_CLASSES = "how many the network has, where it leaves that open: mcunet-5fps, …"
 OPEN_SHAPE = "of a sample, where an .onnx file leaves it open: 1x28x28"
 BIAS_STORAGE = one_of("storage of biases", BIAS_STORAGES)
@@ -213,6 +217,7 @@ class Preparing:
     """How a network is made, and how its input comes."""
 
     input: str = option("whole", WAY, None, "the image at once, or row by row (default {default})", "compile", JSON)
+    kernels: Any = option(None, None, "FILE", KERNELS_HELP, "board", FOLDER)  # noqa: RUF009  a field
     batch: int = option(1, POSITIVE, "N", "samples a step (default {default})", "compile", FOLDER | JSON)
     classes: int | None = option(None, POSITIVE, "N", OPEN_CLASSES, "network", FOLDER, before="seed")
     shape: Any = option(None, None, "CxHxW", OPEN_SHAPE, "network", FOLDER, told="shape {}", before="seed")  # noqa: RUF009

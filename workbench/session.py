@@ -39,6 +39,7 @@ from workbench.preparation import prepared, with_weights  # noqa: F401  with_wei
 from workbench.rates import rates_of
 from workbench.record.folder import filling, place_of, write_at_once
 from workbench.report.view import Run
+from workbench.schedule.tuned import Kernels, Tuned, tuned_for, with_schedules
 from workbench.toolchain import built_here, install, make_image
 from workbench.training import Progress, train
 from workbench.units import size
@@ -174,9 +175,12 @@ def build(
     virtual: bool = True,
     lr: float | str = Training.lr,
     lr_bias: float | None = None,
+    kernels: Kernels = None,
 ) -> Built:
     """Generate the C project and compile it; `folder` keeps both, in the place of what was written there before. The
-    graph of the step is then that of the board: its sums are fused where that pays (see passes/arithmetic).
+    graph of the step is then that of the board: its sums are fused where that pays (see passes/arithmetic), and its
+    kernels run as was found best for the core: `kernels` is a file that `workbench tune` wrote, "rule" for none, or
+    None for what ships with the package (see schedule/tuned).
 
     What does not fit is linked for the board's virtual twin, or raises BudgetError where `virtual` is False. `lr` and
     `lr_bias` (None: `lr`) are the rates that the firmware starts with; a host that trains it writes its own.
@@ -184,16 +188,24 @@ def build(
     start = time.perf_counter()
     started = Training(lr=lr, lr_bias=lr_bias)  # raises DataError for what is no rate
     rates = dict(zip(("lr", "lr_bias"), rates_of(started), strict=True))
-    if board.fuses:
-        compiled = replace(compiled, graph=with_fused_multiply_adds(compiled.graph))
+    tuned = tuned_for(board.core, kernels)
+    compiled = _on_board(compiled, board, tuned)
     project = generate(compiled.graph, compiled.memory, compiled.weights, board, rates)
     if not virtual:
         _require(compiled, board, project, project.constant, project.static)
     image = make_image(project, board, compiled.memory.plan.bytes)
-    built = Built(compiled, board, project, image, time.perf_counter() - start)
+    built = Built(compiled, board, project, image, time.perf_counter() - start, tuned)
     if not virtual:
         require_fit(built)
     return built if folder is None else kept(built, folder)
+
+
+def _on_board(compiled: Compiled, board: Board, tuned: Tuned) -> Compiled:
+    """The compiled step as it runs on a board; planned again where its kernels then need other scratch."""
+    graph = with_schedules(compiled.graph, tuned)
+    if graph.analysis.scratch != compiled.graph.analysis.scratch:
+        compiled = replace(compiled, memory=plan_memory(graph, graph.analysis.scratch))
+    return replace(compiled, graph=with_fused_multiply_adds(graph) if board.fuses else graph)
 
 
 def kept(built: Built, folder: str | Path) -> Built:
@@ -219,6 +231,7 @@ def run(
     pretrain=None,
     passes: str = "",
     input: str = "whole",
+    kernels: Kernels = None,
     folder: str | Path | None = None,
     virtual: bool = False,
     progress: Progress | None = None,
@@ -230,8 +243,9 @@ def run(
 
     `data` and `pretrain` are the name of a data set, a file or folder, or samples such as (x, y) (see data.given).
     `pretrain` is trained on first, on the host (see pretraining.pretrain); `data` is adapted to.
-    `passes` changes those of the schedule (see compile); `input` "rows" has the image handed over row by row; `folder`
-    keeps the firmware. What does not fit raises BudgetError, unless `virtual` lets it run on the twin.
+    `passes` changes those of the schedule (see compile); `input` "rows" has the image handed over row by row; `kernels`
+    are tuned schedules (see build); `folder` keeps the firmware. What does not fit raises BudgetError, unless `virtual`
+    lets it run on the twin.
     Further keywords are those of Training, and those of Optimizer in the place of `optimizer`.
     """
     training, optimizer = asked_options(run.__kwdefaults__ or (), optimizer, options)
@@ -241,7 +255,7 @@ def run(
         check=lambda network: _require_step(network, policy, optimizer),
     )  # fmt: skip
     compiled = compile(model, policy, schedule, optimizer, passes, objective_of(model, training))
-    built = build(compiled, board, folder, virtual)
+    built = build(compiled, board, folder, virtual, kernels=kernels)
     return Result(**vars(train(built, training, progress)[0]), elf=built.image.content, files=built.project.files,
                   origin=model.origin)  # fmt: skip
 

@@ -37,6 +37,7 @@ from workbench.passes.pipeline import pass_changes
 from workbench.rate_search import at_best_rate
 from workbench.rates import SEARCHED, rates_of
 from workbench.record import Run
+from workbench.schedule.tuned import kernels_record
 from workbench.tables import BufferRow
 from workbench.targets import told
 from workbench.trace.inspector import Inspector
@@ -303,6 +304,7 @@ def _record(
     meta = {
         "model": model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
         "arithmetic": "fused multiply-add" if board.fuses else "multiply, then add",
+        "kernels": kernels_record(built.tuned, graph),
         "passes": passes, "passes_changed": list(pass_changes(compiled.schedule, passes)),
         "declined": {applied.name: applied.declined for applied in compiled.passes if applied.declined},
         "board": board.name, "core": board.core, "linked_for": asdict(built.image.board),

@@ -15,8 +15,8 @@ typedef struct {
     wb_quantized numbers;
     const int16_t *wide;
     int pixels, tile_pixels; /* of which columns are made at a time, fours: of the whole result, of a tile of it */
-    int rows, tile_rows;     /* of filters that see one channel: rows of outputs for which x is laid out at a time; 0: as it
-                              * lies */
+    int rows, tile_rows;     /* of filters that see one channel: rows of outputs for which x is laid out at a time; 0 of
+                              * either: x is taken as it lies */
 } wb_conv2d_s8;
 
 /* The filters of group g: of a grouped convolution all in one array, else some of their channels in each. */
@@ -197,7 +197,7 @@ WB_KERNEL void conv2d_s8(wb_conv2d_s8 p, wb_tile t, wb_view_s8 x, const int8_t *
         p.pixels = p.tile_pixels;
         p.rows = p.tile_rows;
     }
-    if (s.channels == 1 && !p.rows) {
+    if (s.channels == 1 ? !p.rows : !p.pixels) {
         conv2d_by_filters_s8(p, t, x, w, rest, biases, m, y, mask);
         return;
     }

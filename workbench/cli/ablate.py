@@ -35,6 +35,7 @@ def ablate(args, policies: list[str]) -> int:
         with stopping():
             comparison = compare_cells(
                 model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=new,
+                kernels=args.kernels,
                 **cells_told(args, len(wanted)), **how,
             )  # fmt: skip
         if comparison.interrupted and not comparison.runs:

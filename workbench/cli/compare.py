@@ -47,6 +47,7 @@ def execute(args) -> int:
         with stopping():
             comparison = compare_cells(
                 model, wanted, board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=new,
+                kernels=args.kernels,
                 models=models, **cells_told(args, _count(args, wanted)), **vars(options.training(args)),
             )  # fmt: skip
         if comparison.interrupted and not comparison.runs:

@@ -80,11 +80,14 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
     add(parser, "compile", "update", "seed")
 
 
-def add_board(parser: argparse.ArgumentParser) -> None:
+def add_board(parser: argparse.ArgumentParser, builds: bool = True) -> None:
+    """`builds`: whether the verb makes firmware."""
     parser.add_argument(
         "--board", default=boards.DEFAULT, metavar="B", help=f"default {boards.DEFAULT}; see `workbench boards`"
     )
     parser.add_argument("--sram", metavar="SIZE", help="another SRAM limit, like 96K")
+    if builds:
+        add(parser, "board")
 
 
 def add_training(parser: argparse.ArgumentParser, trace: str, steps: int, weights_out: bool = False) -> None:
@@ -201,7 +204,7 @@ def built(
     from workbench import session
 
     with stage(args, f"{named(args, compiled.schedule)}: building"):
-        return session.build(compiled, board, folder, virtual, **rates)
+        return session.build(compiled, board, folder, virtual, **rates, kernels=args.kernels)
 
 
 def named(args, schedule: str) -> str:

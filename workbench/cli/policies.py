@@ -19,7 +19,7 @@ def add_arguments(parser) -> None:
         "--policies", metavar="A,B,C", help="default: full, bias-only, bias-only+head, the network's own or each last-K"
     )
     options.add_compile(parser, single_policy=False)
-    options.add_board(parser)
+    options.add_board(parser, builds=False)
     which.add_argument("--policy", metavar="P", help=f"one policy, layer by layer; {HELP_ON_POLICIES}")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 

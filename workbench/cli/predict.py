@@ -95,7 +95,7 @@ def _by_model(args):
             f"{options.called(args)} is not trained: its weights are those it begins with, of seed {args.seed}", args
         )
     with stage(args, f"{options.called(args)}: building"):
-        built = session.build(session.compile(model, FORWARD), board)
+        built = session.build(session.compile(model, FORWARD), board, kernels=args.kernels)
     with stage(args, f"{options.called(args)}: predicting"):
         return prediction.predict_built(built, given, _reading(args), args.engine)
 

@@ -24,7 +24,8 @@ def run_seeds(args) -> int:
     with filling(folder) as new:
         with stopping():
             comparison = compare_cells(
-                model, [cell], board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=new, lone=True,
+                model, [cell], board=board, optimizer=options.optimizer(args), jobs=args.jobs, folder=new,
+                kernels=args.kernels, lone=True,
                 models=models, **cells_told(args, args.seeds), **vars(options.training(args)),
             )  # fmt: skip
         if not comparison.runs:

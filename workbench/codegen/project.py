@@ -7,7 +7,7 @@ buffers.csv ops.csv graph.txt                       what the tracer and the repo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +34,15 @@ NO_RATES: Mapping[str, float] = {"lr": 0.0, "lr_bias": 0.0}
 
 @dataclass(frozen=True)
 class Project:
-    """File name -> text, and the plan tables. `save` writes it all into a folder; `make` builds firmware.elf there."""
+    """File name -> text, and the plan tables. `save` writes it all into a folder; `make` builds firmware.elf there.
+
+    `instances`: kernels that have a schedule, by the names of their functions -> what that was chosen by.
+    """
 
     files: Mapping[str, str]
     buffers: tuple[BufferRow, ...]
     ops: tuple[OpRow, ...]
+    instances: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def static(self) -> int:
@@ -90,7 +94,7 @@ def generate(
     files["board.ld"] = board_script(board)
     files["Makefile"] = makefile(board, sorted(name for name in files if name.endswith(".c")))
     files["graph.txt"] = print_graph(graph)
-    return Project(files, layout.buffers, layout.ops)
+    return Project(files, layout.buffers, layout.ops, instances.literals)
 
 
 def _operator(graph: Graph, layout: Layout, node: Node, row: OpRow, instances: Instances) -> str:

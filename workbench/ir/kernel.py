@@ -34,6 +34,9 @@ class Kernel:
                  an operand is that operand, and is not passed again
     scratch      from (*types, **attrs) the bytes of scratch that the function needs; passed last, if there are any
     may_scratch  the function takes scratch even where none is needed, such as tiles alone (see Footprint): 0 is passed
+    choices      from (*types, **attrs) what the node's attribute `schedule` may choose, name -> numbers (see
+                 ops/_schedule.py): none of it changes a bit of the result
+    but          fields of `record` that no choice depends on: constants of the quantization, and what is chosen
     in_place     may-alias: operands whose storage the first result may take over
     """
 
@@ -50,6 +53,8 @@ class Kernel:
     results: int = 0
     scratch: Callable[..., int] = lambda *_, **__: 0
     may_scratch: bool = False
+    choices: Callable[..., Mapping[str, tuple[int, ...]]] = lambda *_, **__: {}
+    but: tuple[str, ...] = ()
     in_place: tuple[int, ...] = ()
 
     @property

@@ -16,6 +16,7 @@ from workbench.ir.graph import Node
 from workbench.ir.kernel import Kernel
 from workbench.ir.types import TensorType
 from workbench.kernels.declared import struct_of
+from workbench.kernels.literals import literals_of
 
 C_TYPE = {"float32": "float", "int32": "int32_t", "int16": "int16_t", "int8": "int8_t", "bit": "uint32_t"}
 # macros of model.h: address, offset -> pointer
@@ -78,12 +79,14 @@ Argument = Extent | View | Address | None  # None: 0, there is none
 
 @dataclass(frozen=True)
 class Call:
-    """`function` of `header`, given its parameters (`record`, as C) and these arguments."""
+    """`function` of `header`, given its parameters (`record`, as C) and these arguments. `literals`: what its schedule
+    is chosen by (literals.py)."""
 
     function: str
     header: str
     record: str
     arguments: tuple[Argument, ...]
+    literals: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,15 @@ class Places:
 
 
 def call_of(
-    node: Node, places: Places, tile: Extent | None = None, scratch: Sequence[str] = (), left_out: int | None = None
+    node: Node,
+    places: Places,
+    tile: Extent | None = None,
+    scratch: Sequence[str] = (),
+    left_out: int | None = None,
+    axis: str = "",
 ) -> Call:
     """The call that computes a tile of a node's result, all of it unless told otherwise. `left_out`: the index of an
-    operand that the tile needs no more."""
+    operand that the tile needs no more; `axis`: what there are tiles of."""
     op, kernel = ops.get(node.op), kernel_of(node, inside=tile is not None)
     kinds, taken = [places.types[name] for name in node.operands], op.taken(node.attrs)
     passed: list[Argument] = []
@@ -133,7 +141,7 @@ def call_of(
     passed += [Address("void", at) for at in scratch] or [None] * kernel.may_scratch
     function = kernel.named(*kinds)
     record = f"({struct_of(kernel, function)}){record_text(kernel.parameters(*kinds, **node.attrs))}"
-    return Call(function, kernel.header, record, tuple(passed))
+    return Call(function, kernel.header, record, tuple(passed), literals_of(node, places.types, axis))
 
 
 def kernel_of(node: Node, inside: bool = False) -> Kernel:

@@ -29,6 +29,7 @@ class Instances:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}  # an instance's text without its name -> its name
         self._headers: dict[str, str] = {}  # name -> the kernel header that it needs
+        self.literals: dict[str, str] = {}  # name -> what its schedule was chosen by, where there is a choice
         self._count = Counter[str]()
 
     def call(self, call: Call) -> list[str]:
@@ -43,6 +44,8 @@ class Instances:
         if key not in self._names:
             self._names[key] = f"k_{call.function}_{self._count[call.function]}"
             self._headers[self._names[key]] = call.header
+            if call.literals:
+                self.literals[self._names[key]] = call.literals
             self._count[call.function] += 1
         return in_lines(f"{self._names[key]}({', '.join(signature.arguments)});")
 

@@ -9,6 +9,7 @@ Backward, with g = s · dy where the mask's bit is set (qnn.through_clip):
     dx = conv2d_transpose(g, w)        dw = x_scale · Σ g · (x - x_zero_point)        db = x_scale · Σ g
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
 from workbench.ops._deltas import places, require_delta, sample_of, whole_bias
 from workbench.ops._quantized import ATTRS, FORMS, check, clipped, multiplied, multiplier, result
+from workbench.ops._schedule import SCHEDULE, read, require_schedule
 from workbench.ops.strided_slice import first_channels
 
 WINDOW = ("strides", "padding", "dilation", "groups", "kernel_size")
@@ -30,18 +32,19 @@ WINDOW = ("strides", "padding", "dilation", "groups", "kernel_size")
 
 def infer(x: TensorType, w: TensorType, b: TensorType, m: TensorType, delta: TensorType | None = None, *,
           x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool,
-          wide: Ints, **attrs: Any) -> Types:  # fmt: skip
+          wide: Ints, schedule: str = "", **attrs: Any) -> Types:  # fmt: skip
     check("qnn.conv2d", x, x_scale, x_zero_point)
     require_delta("qnn.conv2d", b, delta, wide)
     sums = conv2d.sums_type(x, w, **attrs)
     if b.shape != w.shape[:1] or m.shape != (2, w.shape[0]):
         raise ShapeError(f"qnn.conv2d: w is {w}, so b needs ({w.shape[0]},) and m (2, {w.shape[0]}); got {b}, {m}")
+    require_schedule("qnn.conv2d", schedule, choices(x, w, **attrs) if schedule else {})
     return result("qnn.conv2d", sums.shape, y_scale, y_zero_point, clip, form, mask)
 
 
 def evaluate(x: np.ndarray, w: np.ndarray, b: np.ndarray, m: np.ndarray, delta: np.ndarray | None = None, *,
              x_zero_point: int, y_zero_point: int, clip: Ints, form: str, mask: bool, x_scale: float, y_scale: float,
-             channels: int, wide: Ints, **attrs: Any) -> Arrays:  # fmt: skip
+             channels: int, wide: Ints, schedule: str = "", **attrs: Any) -> Arrays:  # fmt: skip
     # float64 holds these sums exactly: they are those of an int32
     acc = conv2d.convolved(x.astype(np.float64) - x_zero_point, w.astype(np.float64), **attrs).astype(np.int64)
     factor = m.reshape(2, 1, -1, 1, 1)
@@ -125,7 +128,7 @@ def quantized(*, x_zero_point: int, y_zero_point: int, clip: Ints, form: str, **
 @dataclass(frozen=True)
 class Conv2dS8:
     """wb_conv2d_s8. `wide`: see _deltas.places; `pixels`, `rows`: of which columns, or rows of a channel, are laid out
-    at a time for the whole result; and for a tile of it, beside which buffers of a region lie."""
+    at a time for the whole result; and for a tile of it, beside which buffers of a region lie. 0: none is laid out."""
 
     sizes: conv2d.Conv2d
     numbers: Quantized
@@ -136,17 +139,43 @@ class Conv2dS8:
     tile_rows: int
 
 
-ROWS, TILE_ROWS = 480, 0  # bytes of a channel that more than a row of outputs may take
+ROWS, TILE_ROWS = 480, 0  # by rule, bytes of a channel that more than a row of outputs may take
 TAPS = 8  # WB_DEPTHWISE_TAPS of depthwise_s8.h
-COLUMNS, TILE_COLUMNS = 512, 256  # bytes of columns that more than four pixels may take
+COLUMNS, TILE_COLUMNS = 512, 256  # by rule, bytes of columns that more than four pixels may take
+MOST_COLUMNS = 8192  # bytes of columns that any schedule may take
 
 
-def parameters(x: TensorType, w: TensorType, b: TensorType, *_: TensorType, wide: Ints, **attrs: Any) -> Conv2dS8:
-    window = {key: attrs[key] for key in (*WINDOW, "channels")}
-    sizes = conv2d.sizes(x, w, **window)
-    pixels = (pixels_at_a_time(sizes, column_of(w, attrs["groups"]), most) for most in (COLUMNS, TILE_COLUMNS))
-    rows = (rows_at_a_time(sizes, most) for most in (ROWS, TILE_ROWS))
+def choices(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> dict[str, tuple[int, ...]]:
+    """`rows` of outputs for which a channel is laid out, for filters that see one channel; for all others, of how many
+    `pixels` the columns are."""
+    sizes = sizes_of(x, w, **attrs)
+    if sizes.channels == 1:
+        most = sizes.out_height if has_rows(sizes) else 0
+        return {"rows": (0, *_some(1, most))} if most else {}
+    if one_pixel(sizes):
+        return {}
+    column, pixels = sum(column_of(w, attrs["groups"])), sizes.out_height * sizes.out_width
+    fours = _some(1, max(1, min(-(-pixels // 4), MOST_COLUMNS // (8 * column))))
+    return {"pixels": (*[0] * (len(column_of(w, attrs["groups"])) == 1), *(4 * count for count in fours))}
+
+
+def _some(first: int, last: int) -> list[int]:
+    """The numbers from `first` to `last` that are a power of two, or half as much more; and `last`."""
+    steps = (2**power * factor // 2 for power in range(12) for factor in (2, 3))
+    return sorted({*(number for number in steps if first <= number < last), last})
+
+
+def parameters(x: TensorType, w: TensorType, b: TensorType, *_: TensorType, wide: Ints, schedule: str = "",
+               **attrs: Any) -> Conv2dS8:  # fmt: skip
+    sizes = sizes_of(x, w, **attrs)
+    chosen, column = read(schedule), column_of(w, attrs["groups"])
+    pixels = (pixels_at_a_time(sizes, column, most, chosen) for most in (COLUMNS, TILE_COLUMNS))
+    rows = (rows_at_a_time(sizes, most, chosen) for most in (ROWS, TILE_ROWS))
     return Conv2dS8(sizes, quantized(**attrs), places(b.elements, wide), *pixels, *rows)
+
+
+def sizes_of(x: TensorType, w: TensorType, **attrs: Any) -> conv2d.Conv2d:
+    return conv2d.sizes(x, w, **{key: attrs[key] for key in (*WINDOW, "channels")})
 
 
 def column_of(w: TensorType, groups: int) -> list[int]:
@@ -155,9 +184,9 @@ def column_of(w: TensorType, groups: int) -> list[int]:
     return [4 * -(-part * w.shape[2] * w.shape[3] // 4) for part in (kept, w.shape[1] - kept) if part]
 
 
-def pixels_at_a_time(sizes: conv2d.Conv2d, column: list[int], most: int) -> int:
+def pixels_at_a_time(sizes: conv2d.Conv2d, column: list[int], most: int, chosen: Mapping[str, int]) -> int:
     fours = min(4, sizes.out_height * sizes.out_width // 4)
-    return 4 * max(1, min(fours, most // (8 * sum(column))))
+    return chosen.get("pixels", 4 * max(1, min(fours, most // (8 * sum(column)))))
 
 
 def rows_of_channel(sizes: conv2d.Conv2d, rows: int) -> int:
@@ -167,34 +196,50 @@ def rows_of_channel(sizes: conv2d.Conv2d, rows: int) -> int:
     return ((rows - 1) * window.sh + window.kh) * pitch
 
 
-def rows_at_a_time(sizes: conv2d.Conv2d, most: int) -> int:
-    """For filters that see one channel. 0: their windows are not such as depthwise_s8.h knows."""
-    if sizes.channels > 1 or sizes.window.dh * sizes.window.dw > 1 or sizes.window.kw > TAPS:
+def has_rows(sizes: conv2d.Conv2d) -> bool:
+    """Whether its windows are such as depthwise_s8.h knows."""
+    return sizes.channels == 1 == sizes.window.dh * sizes.window.dw and sizes.window.kw <= TAPS
+
+
+def rows_at_a_time(sizes: conv2d.Conv2d, most: int, chosen: Mapping[str, int]) -> int:
+    """For filters that see one channel. 0: their windows are taken as they lie."""
+    if not has_rows(sizes):
         return 0
     rows = sizes.out_height
     while rows > 1 and rows_of_channel(sizes, rows) > most:
         rows -= 1
-    return rows
+    return chosen.get("rows", rows)
+
+
+def is_pointwise(sizes: conv2d.Conv2d) -> bool:
+    """Whether each output's window is the pixel in its place."""
+    window, out = sizes.window, (sizes.out_height, sizes.out_width)
+    return window.kh * window.kw == window.sh == window.sw == 1 and (sizes.in_height, sizes.in_width) == out
+
+
+def one_pixel(sizes: conv2d.Conv2d) -> bool:
+    return is_pointwise(sizes) and sizes.in_height * sizes.in_width == 1
 
 
 def scratch(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> int:
     return laid_out(x, w, ROWS, COLUMNS, **attrs)
 
 
-def laid_out(x: TensorType, w: TensorType, most_rows: int, most_columns: int, **attrs: Any) -> int:
+def laid_out(
+    x: TensorType, w: TensorType, most_rows: int, most_columns: int, *, schedule: str = "", **attrs: Any
+) -> int:
     """The columns of some pixels as int16, and one of them as int8 where windows are no pixels in a row of fours; of a
     layer of one pixel, its column alone. Of filters that see one channel, some rows of it and the words of a filter."""
-    sizes = conv2d.sizes(x, w, **{key: attrs[key] for key in (*WINDOW, "channels")})
+    sizes, chosen = sizes_of(x, w, **attrs), read(schedule)
     if sizes.channels == 1:
-        rows = rows_at_a_time(sizes, most_rows)
+        rows = rows_at_a_time(sizes, most_rows, chosen)
         return rows_of_channel(sizes, rows) + 2 * TAPS * sizes.window.kh if rows else 0
-    column, window = column_of(w, attrs["groups"]), sizes.window
-    size, out = (sizes.in_height, sizes.in_width), (sizes.out_height, sizes.out_width)
-    pointwise = window.kh * window.kw == window.sh == window.sw == 1 and size == out
-    if pointwise and size == (1, 1):
+    column = column_of(w, attrs["groups"])
+    if one_pixel(sizes):
         return 2 * sum(column)
-    words = 2 * pixels_at_a_time(sizes, column, most_columns) * sum(column)
-    return words + (0 if pointwise and size[1] % 4 == 0 else max(column) + 4)
+    pixels = pixels_at_a_time(sizes, column, most_columns, chosen)
+    beside = 0 if is_pointwise(sizes) and sizes.in_width % 4 == 0 else max(column) + 4
+    return 2 * pixels * sum(column) + beside if pixels else 0
 
 
 def by_rows(tile: Tile, x: TensorType, w: TensorType, *rest: TensorType, **attrs: Any) -> Footprint:
@@ -249,12 +294,13 @@ def ties(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *delta: Ten
 
 register(Op(
     name="qnn.conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=samples, macs=macs,
-    attrs={**conv2d.WINDOW_ATTRS, **ATTRS, "wide": ()}, training={"mask": True},
+    attrs={**conv2d.WINDOW_ATTRS, **ATTRS, "wide": (), **SCHEDULE}, training={"mask": True},
     dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",), 4: ("int16",)}, part=conv2d.part, ties=ties,
     parameters={1: "weight", 2: "bias"}, delta=4, units=units,
     footprint=along(rows=by_rows),
     kernel=Kernel("conv2d_s8.h", "conv2d_s8", record=Conv2dS8, parameters=parameters, views=(0,), gives_view=True,
                   operands=5, results=2, split=(1,), scratch=scratch,
-                  may_scratch=True),
+                  may_scratch=True, choices=choices,
+                  but=("numbers", "wide", "pixels", "tile_pixels", "rows", "tile_rows")),
     instructions=(1.2, 45),
 ))  # fmt: skip

@@ -194,7 +194,7 @@ class _Writer:
         node, plan = stage.node, self.plan
         begin_of_scratch = plan.lasting.get(node.results[0], plan.inner)
         scratch = [f"{self.scratch} + {begin_of_scratch}"] * bool(stage.needs.scratch(plan.step))
-        call = call_of(node, self.places, self._tile(stage, begin, end), scratch, stage.needs.begins)
+        call = call_of(node, self.places, self._tile(stage, begin, end), scratch, stage.needs.begins, plan.axis)
         return [f"/* {node.label or node.op} */", *self.instances.call(call)]
 
     def _tile(self, stage: Stage, begin: Number, end: Number) -> Extent:

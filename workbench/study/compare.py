@@ -35,6 +35,7 @@ from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policies
 from workbench.preparation import prepared
 from workbench.record.folder import filling
 from workbench.report.view import Run
+from workbench.schedule.tuned import BY_RULE, Kernels, Tuned, tuned_for
 from workbench.study.cells import INTERRUPTED, OUR_BUG, Cell, Comparison, Outcome
 from workbench.study.processes import in_processes, uninterrupted
 from workbench.study.shelf import TABLE, Shelf  # noqa: F401  TABLE: asked for here too
@@ -50,6 +51,7 @@ class _Job:
     training: Training
     keep: bool
     virtual: bool = True
+    tuned: Tuned = BY_RULE
     like: Run | None = None  # the policy's trained cell; None: this one trains
 
 
@@ -86,6 +88,7 @@ def compare_cells(
     shape: str | Sequence[int] | None = None,
     weights: Mapping[str, np.ndarray] | None = None,
     pretrain=None,
+    kernels: Kernels = None,
     jobs: int | None = None,
     folder: str | Path | None = None,
     seeds: int | None = None,
@@ -116,6 +119,7 @@ def compare_cells(
         raise WorkbenchError(f"jobs is {jobs!r}: at least one cell at a time", "None: as many as there are CPUs")
     given, asked, numbers = model, training, () if seeds is None else seeds_of(training.seed, seeds)
     board, parsed = boards.chosen(board, sram), {}
+    tuned = tuned_for(board.core, kernels)
 
     def check(network: Model) -> None:
         parsed.update(check_names(network, wanted))
@@ -139,7 +143,7 @@ def compare_cells(
     keep = folder is not None
     work = [
         _Job(replace(cell, seed=seed), parsed[cell.policy], each, optimizer, board,
-             training if seed is None else replace(training, seed=seed), keep, virtual=not lone)
+             training if seed is None else replace(training, seed=seed), keep, virtual=not lone, tuned=tuned)
         for cell in wanted
         for seed, each in of_seed.items()
     ]  # fmt: skip
@@ -230,6 +234,6 @@ def _measure(job: _Job) -> Outcome:
 def _run(job: _Job) -> Outcome:
     aim = objective_of(job.model, job.training)
     compiled = session.compile(job.model, job.policy, job.cell.schedule, job.optimizer, job.cell.passes, aim)
-    built = session.build(compiled, job.board, virtual=job.virtual)
+    built = session.build(compiled, job.board, virtual=job.virtual, kernels=job.tuned)
     run, _ = session.train(built, job.training, like=job.like)
     return Outcome(job.cell, Run.of(run), firmware=(built.project, built.image) if job.keep else None)
