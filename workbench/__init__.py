@@ -21,6 +21,7 @@ _HOME = {
     "pretrain": "pretraining",
     "run": "session",
     "run_seeds": "study.seeds",
+    "tune": "study.tune",
 }
 __all__ = list(_HOME)
 __version__ = "0.1.0"

@@ -66,8 +66,8 @@ class Image:
 
 @dataclass(frozen=True, repr=False)
 class Built:
-    """A compiled network as firmware: `board` is the one asked for, `image.board` the one it was linked for, `tuned` what
-    its kernels' schedules were looked up in."""
+    """A compiled network as firmware: `board` is the one asked for, `image.board` the one it was linked for, `tuned`
+    what its kernels' schedules were looked up in."""
 
     compiled: Compiled
     board: Board

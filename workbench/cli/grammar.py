@@ -12,6 +12,7 @@ from workbench.errors import meant
 GROUPS = {
     "train and measure": ("demo", "run", "predict", "lifecycle", "compare", "report"),
     "look inside": ("inspect", "show", "plan", "passes", "policies", "check"),
+    "make it quicker": ("tune",),
     "take along": ("build",),
     "what there is": ("models", "boards", "ops"),
 }

@@ -74,6 +74,30 @@ def steps(args, label: str) -> Iterator[Callable[[int, int, float], None]]:
         yield line
 
 
+@contextmanager
+def counted(args, text: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A callback for what counts up to an end that it tells as well."""
+    if not args.quiet and sys.stderr.isatty():
+        with _bar(desc=text, unit=f" {unit}") as bar:
+
+            def draw(done: int, all_of_them: int) -> None:
+                bar.total = all_of_them
+                bar.update(done - bar.n)
+
+            yield draw
+        return
+    with stage(args, text):
+        last = time.monotonic()
+
+        def line(done: int, all_of_them: int) -> None:
+            nonlocal last
+            if time.monotonic() - last >= EVERY and done < all_of_them:
+                last = time.monotonic()
+                tell(args, f"{text}: {done} of {all_of_them} {unit}")
+
+        yield line
+
+
 def _young(args) -> float:
     """Seconds until the command has taken long enough to be told about."""
     return args.started + PATIENCE - time.monotonic()

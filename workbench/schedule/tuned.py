@@ -9,8 +9,9 @@
 a layer of any network finds what was measured for the same layer of another. What no file knows runs by rule.
 """
 
+import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -40,6 +41,7 @@ class Tuned:
 
 
 BY_RULE = Tuned()
+Scheduled = tuple[Node, Mapping[str, TensorType], str]
 Kernels = str | Path | Tuned | None  # as they are asked for
 
 
@@ -108,15 +110,34 @@ def _scheduled(node: Node, types: Mapping[str, TensorType], tuned: Tuned, axis: 
 
 
 def kernels_record(tuned: Tuned, graph: Graph) -> dict[str, Any]:
-    """What run.json keeps: the file's name and digest, and how many kernels have a schedule of it, of those that could."""
+    """What run.json keeps: the file's name and digest, and how many kernels it has schedules for, of how many."""
     chosen = [bool(node.attrs["schedule"]) for node, *_ in scheduled_nodes(graph)]
     return {"name": tuned.name, "digest": tuned.digest or None, "tuned": sum(chosen), "of": len(chosen)}
 
 
-def scheduled_nodes(graph: Graph, axis: str = "") -> Iterator[tuple[Node, Mapping[str, TensorType], str]]:
+def scheduled_nodes(graph: Graph) -> Iterator[Scheduled]:
     """The nodes for which there is something to choose, with their types and the axis of the region they are in."""
-    for node in graph.nodes:
-        if node.body:
-            yield from scheduled_nodes(node.body, node.attrs["axis"])
-        elif choices_of(node, graph.types):
-            yield node, graph.types, axis
+    return (found for node in graph.nodes for found in scheduled(node, graph.types))
+
+
+def scheduled(node: Node, types: Mapping[str, TensorType], axis: str = "") -> Iterator[Scheduled]:
+    """The node, or what is inside of it, as `scheduled_nodes`."""
+    for each in node.body.nodes if node.body else ():
+        yield from scheduled(each, node.region_body.types, node.attrs["axis"])
+    if not node.body and choices_of(node, types):
+        yield node, types, axis
+
+
+def file_of(core: str, heading: str, kernels: Iterable[Mapping[str, Any]]) -> str:
+    """The text of a file of tuned kernels. `kernels`: `literals`, `schedule`, and what was measured of them, each a
+    number, a text, or a table of these; `heading`: a comment."""
+    lines = [*(f"# {line}" for line in heading.splitlines()), f"core = {_toml(core)}", ""]
+    for kernel in kernels:
+        lines += ["[[kernel]]", *(f"{name} = {_toml(value)}" for name, value in kernel.items()), ""]
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{name} = {_toml(each)}' for name, each in value.items())} }}"
+    return str(value) if isinstance(value, int) else json.dumps(str(value))

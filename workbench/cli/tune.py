@@ -1,0 +1,98 @@
+"""Find the schedules with which a network's kernels run best on a board: measured on its emulated core."""
+
+import json
+import shlex
+from pathlib import Path
+
+from workbench.cli import options, values
+from workbench.cli.output import names, output_folder, say, say_error, say_json, say_more
+from workbench.cli.progress import counted
+from workbench.errors import RecordError
+from workbench.files import MB, read_json
+
+HELP = "measure kernels' schedules on the emulated core, and keep the best"
+OBJECTIVES = ("cycles", "instructions", "sram")
+TRIALS = 32
+MADE_BY = "the same command without --report makes it"
+RECORD, KERNELS, JOURNAL = "tuning.json", "kernels.toml", "studies.log"
+
+
+def add_arguments(parser) -> None:
+    options.add_model(parser)
+    options.add_compile(parser)
+    options.add_board(parser, builds=False)
+    parser.add_argument(
+        "--objective",
+        default="cycles",
+        choices=OBJECTIVES,
+        help="default cycles: the fewest in the SRAM that the rule takes, or --sram; sram: the least",
+    )
+    parser.add_argument("--trials", type=values.positive, default=TRIALS, metavar="N",
+                        help=f"schedules a kernel, at most (default {TRIALS})")  # fmt: skip
+    parser.add_argument("--layers", metavar="A,B", help="tune these layers' kernels: names, or globs like block1.*")
+    parser.add_argument("--jobs", type=values.positive, default=1, metavar="N",
+                        help="firmwares at a time (default 1: gcc has every CPU already)")  # fmt: skip
+    parser.add_argument("--report", action="store_true", help="tell what the last search found; measure nothing")
+    parser.add_argument("--top", type=values.positive, default=10, metavar="N", help="kernels to list (default 10)")
+    options.add_output(parser)
+
+
+def execute(args) -> int:
+    board = options.board(args)
+    layers = names(args.layers, "--layers") if args.layers is not None else []
+    folder = _folder(args, board)
+    if args.report:
+        return _tell(args, _record(folder / RECORD), folder)
+    compiled = options.compiled(args)
+    from workbench.study.tune import tuned_step
+
+    try:
+        with counted(args, f"{options.named(args, args.schedule)}: measuring", "schedules") as progress:
+            record = tuned_step(compiled, board, folder, args.objective, args.trials, layers, args.seed, args.jobs,
+                                progress)  # fmt: skip
+    except KeyboardInterrupt:
+        say_error(f"interrupted; the same command goes on with what is measured, in {folder}/{JOURNAL}")
+        return 130
+    return _tell(args, record, folder)
+
+
+def _folder(args, board) -> Path:
+    """Where the search is: the one chosen, or out/NAME-tuning. One that holds a search is gone on with."""
+    default = options.run_name(args, board, args.schedule) + "-tuning"
+    begun = args.output is not None and (Path(args.output) / JOURNAL).is_file()
+    if args.report:
+        return Path(args.output) if args.output else Path("out") / default
+    return output_folder(args.output, default, args.force or begun)
+
+
+def _record(path: Path) -> dict:
+    try:
+        record = read_json(path, 16 * MB)
+        if not (isinstance(record, dict) and {"whole", "kernels", "trades", "metric"} <= set(record)):
+            raise ValueError("it is no record of a tuning")
+    except OSError as error:
+        raise RecordError(
+            f"{path} cannot be read: {error.strerror}", "the same command without --report makes it"
+        ) from None
+    except ValueError as error:
+        told = "it is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise RecordError(f"{path}: {told}", MADE_BY) from None
+    return record
+
+
+def _tell(args, record: dict, folder: Path) -> int:
+    from workbench.report.tuning import tuning_text
+
+    if args.json:
+        say_json(record)
+        return 0
+    try:
+        say(tuning_text(record, args.top).rstrip())
+    except (KeyError, TypeError, IndexError, AttributeError):
+        raise RecordError(f"{folder / RECORD} is damaged", MADE_BY) from None
+    kernels = shlex.quote(str(folder / KERNELS))
+    told = options.chosen(args, "run")
+    say_more(
+        args, f"\nWrote {folder}/     next: ./workbench.sh run {shlex.quote(args.model)}{told} --kernels {kernels}"
+    )
+    return 0
