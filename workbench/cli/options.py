@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # seconds to load
     from workbench.frontends import Model
 
 # options of a single command: where it writes, how long it runs. Another verb for the same training leaves them out
-OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace", "engine")
+OWN = ("output", "force", "json", "steps", "epochs", "warmup", "validation", "patience", "trace", "engine", "jobs")
 
 
 def add_model(

@@ -30,7 +30,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--trials", type=values.positive, default=TRIALS, metavar="N",
                         help=f"schedules a kernel, at most (default {TRIALS})")  # fmt: skip
     parser.add_argument("--layers", metavar="A,B", help="tune these layers' kernels: names, or globs like block1.*")
-    parser.add_argument("--jobs", type=values.positive, default=1, metavar="N",
+    parser.add_argument("--jobs", type=values.positive, metavar="N",
                         help="firmwares at a time (default 1: gcc has every CPU already)")  # fmt: skip
     parser.add_argument("--report", action="store_true", help="tell what the last search found; measure nothing")
     parser.add_argument("--top", type=values.positive, default=10, metavar="N", help="kernels to list (default 10)")
@@ -48,7 +48,7 @@ def execute(args) -> int:
 
     try:
         with counted(args, f"{options.named(args, args.schedule)}: measuring", "schedules") as progress:
-            record = tuned_step(compiled, board, folder, args.objective, args.trials, layers, args.seed, args.jobs,
+            record = tuned_step(compiled, board, folder, args.objective, args.trials, layers, args.seed, args.jobs or 1,
                                 progress)  # fmt: skip
     except KeyboardInterrupt:
         say_error(f"interrupted; the same command goes on with what is measured, in {folder}/{JOURNAL}")

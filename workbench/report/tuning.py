@@ -105,8 +105,10 @@ def _kernels(labels, axes, kernels, metric: str) -> None:
         tried = [trial[metric] / unit for trial in kernel["trials"]]
         axes.plot(tried, [at] * len(tried), "|", color=palette.INK, markersize=9, markeredgewidth=0.9)
         if tuned < rule:
-            axes.annotate(units.change(rule, tuned), (rule, at), (6, 0), textcoords="offset points", fontsize=9.5,
-                          color=palette.SAVED, va="center")  # fmt: skip
+            axes.annotate(
+                units.change(rule, tuned), (rule, at), (6, 0), textcoords="offset points", fontsize=9.5, va="center",
+                color=palette.SAVED, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5}, zorder=3,
+            )  # fmt: skip
     names = [shorten(labels, f"{kernel['layers'][0]}   {called(kernel['literals'])}", 9.5, 390) for kernel in kernels]
     axes.set_yticks(range(len(kernels)), names, fontsize=9.5, color=palette.INK)
     axes.set_xlim(0, 1.25 * largest / unit)

@@ -2,8 +2,8 @@
 
     core = "cortex-m7"
     [[kernel]]
-    literals = "conv2d_s8 groups=1 channels=16 … window.kh=1 …"      with " by rows" or " by channels" inside a region
-    schedule = "pixels=32"
+    literals = "conv2d_s8 groups=1 channels=16 … kh=1 kw=1 …"       and " by rows" or " by channels" inside a region
+    schedule = "pixels=32"                                          or several, the quickest first
 
 `workbench tune` writes such files; those in `shipped/` come with the package. A kernel is looked up by its literals, so
 a layer of any network finds what was measured for the same layer of another. What no file knows runs by rule.
@@ -11,7 +11,7 @@ a layer of any network finds what was measured for the same layer of another. Wh
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -20,9 +20,10 @@ from typing import Any
 from workbench import files
 from workbench.errors import ScheduleError, ShapeError
 from workbench.ir.graph import Graph, Node
-from workbench.ir.types import TensorType
-from workbench.kernels.literals import choices_of, literals_of
-from workbench.ops._schedule import SCHEDULE, read, require_schedule
+from workbench.ir.liveness import liveness
+from workbench.kernels.literals import literals_of
+from workbench.ops._schedule import read, require_schedule
+from workbench.schedule.places import places, rooms, scheduled
 
 RULE, SHIPPED = "rule", "shipped"
 FOLDER = Path(__file__).parent / "shipped"
@@ -32,16 +33,17 @@ HINT = "`workbench tune MODEL --board B` makes such a file; --kernels rule does 
 
 @dataclass(frozen=True)
 class Tuned:
-    """Schedules by literals, for one core. `name`: of the file, without its suffix; `digest`: of its bytes."""
+    """Schedules by literals, the quickest first, for one core. `name`: of the file, without its suffix; `digest`: of
+    its bytes. `bounded`: of several, the first is taken with which the step needs no more SRAM than it does by rule."""
 
     name: str = RULE
     core: str = ""
     digest: str = ""
-    schedules: Mapping[str, str] = field(default_factory=dict)
+    schedules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bounded: bool = False
 
 
 BY_RULE = Tuned()
-Scheduled = tuple[Node, Mapping[str, TensorType], str]
 Kernels = str | Path | Tuned | None  # as they are asked for
 
 
@@ -60,7 +62,7 @@ def tuned_for(core: str, asked: Kernels = None) -> Tuned:
     tuned = load(path)
     if tuned.core != core:
         raise ScheduleError(f"{path}: its kernels are tuned for {tuned.core}, not for {core}", HINT)
-    return replace(tuned, name=SHIPPED) if asked is None else tuned
+    return replace(tuned, name=SHIPPED, bounded=True) if asked is None else tuned
 
 
 def load(path: Path) -> Tuned:
@@ -69,11 +71,9 @@ def load(path: Path) -> Tuned:
         content = files.read(path, MOST)
         told = tomllib.loads(content.decode())
         kernels, core = told["kernel"], told["core"]
-        schedules = {each["literals"]: each["schedule"] for each in kernels}
+        schedules = {each["literals"]: _several(each["schedule"]) for each in kernels}
         if not all(isinstance(text, str) for text in (core, *schedules)):
             raise TypeError
-        for schedule in schedules.values():
-            read(schedule)
     except OSError as error:
         raise ScheduleError(f"{path} cannot be read: {error.strerror}", HINT) from None
     except ShapeError as error:
@@ -86,51 +86,54 @@ def load(path: Path) -> Tuned:
     return Tuned(path.stem, core, sha256(content).hexdigest(), schedules)
 
 
+def _several(schedule: Any) -> tuple[str, ...]:
+    several = (schedule,) if isinstance(schedule, str) else tuple(schedule)
+    for each in several:
+        read(each)
+    return several
+
+
 def with_schedules(graph: Graph, tuned: Tuned) -> Graph:
     """The graph whose nodes, those inside regions too, have the schedules that are known for their literals.
 
     Raises ScheduleError for a schedule that a node cannot have.
     """
-    return graph.with_nodes(_scheduled(node, graph.types, tuned) for node in graph.nodes) if tuned.schedules else graph
+    known = [place for place in places(graph) if tuned.schedules.get(place.literals)] if tuned.schedules else []
+    if not known:
+        return graph
+    living = liveness(graph, graph.analysis.scratch)
+    room = rooms(known, living.live, living.peak)
+    chosen: dict[str, str] = {}
+    for place in known:
+        several = tuned.schedules[place.literals]
+        try:
+            for schedule in several:
+                require_schedule(place.node.op, schedule, place.choices)
+        except ShapeError as error:
+            raise ScheduleError(f"{tuned.name}: {error.message}", HINT) from None
+        fitting = [each for each in several if not tuned.bounded or place.scratch(each) <= room[place.literals]]
+        chosen[place.literals] = fitting[0] if fitting else ""
+    return graph.with_nodes(_with(node, graph, chosen) for node in graph.nodes)
 
 
-def _scheduled(node: Node, types: Mapping[str, TensorType], tuned: Tuned, axis: str = "") -> Node:
+def _with(node: Node, graph: Graph, chosen: Mapping[str, str], axis: str = "") -> Node:
     if node.body:
         inner = node.attrs["axis"]
-        body = node.body.with_nodes(_scheduled(each, node.body.types, tuned, inner) for each in node.body.nodes)
+        body = node.body.with_nodes(_with(each, node.body, chosen, inner) for each in node.body.nodes)
         return replace(node, attrs={**node.attrs, "body": body})
-    schedule = tuned.schedules.get(literals_of(node, types, axis))
-    if schedule is None:
-        return node
-    try:
-        require_schedule(node.op, schedule, choices_of(node, types))
-    except ShapeError as error:
-        raise ScheduleError(f"{tuned.name}: {error.message}", HINT) from None
-    return replace(node, attrs={**node.attrs, **dict.fromkeys(SCHEDULE, schedule)})
+    schedule = chosen.get(literals_of(node, graph.types, axis))
+    return node if schedule is None else scheduled(node, schedule)
 
 
 def kernels_record(tuned: Tuned, graph: Graph) -> dict[str, Any]:
     """What run.json keeps: the file's name and digest, and how many kernels it has schedules for, of how many."""
-    chosen = [bool(node.attrs["schedule"]) for node, *_ in scheduled_nodes(graph)]
+    chosen = [bool(place.schedule) for place in places(graph)]
     return {"name": tuned.name, "digest": tuned.digest or None, "tuned": sum(chosen), "of": len(chosen)}
 
 
-def scheduled_nodes(graph: Graph) -> Iterator[Scheduled]:
-    """The nodes for which there is something to choose, with their types and the axis of the region they are in."""
-    return (found for node in graph.nodes for found in scheduled(node, graph.types))
-
-
-def scheduled(node: Node, types: Mapping[str, TensorType], axis: str = "") -> Iterator[Scheduled]:
-    """The node, or what is inside of it, as `scheduled_nodes`."""
-    for each in node.body.nodes if node.body else ():
-        yield from scheduled(each, node.region_body.types, node.attrs["axis"])
-    if not node.body and choices_of(node, types):
-        yield node, types, axis
-
-
 def file_of(core: str, heading: str, kernels: Iterable[Mapping[str, Any]]) -> str:
-    """The text of a file of tuned kernels. `kernels`: `literals`, `schedule`, and what was measured of them, each a
-    number, a text, or a table of these; `heading`: a comment."""
+    """The text of a file of tuned kernels. `kernels`: `literals`, `schedule`, and what was measured of them: numbers,
+    texts, lists and tables of these; `heading`: a comment."""
     lines = [*(f"# {line}" for line in heading.splitlines()), f"core = {_toml(core)}", ""]
     for kernel in kernels:
         lines += ["[[kernel]]", *(f"{name} = {_toml(value)}" for name, value in kernel.items()), ""]
@@ -140,4 +143,6 @@ def file_of(core: str, heading: str, kernels: Iterable[Mapping[str, Any]]) -> st
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{name} = {_toml(each)}' for name, each in value.items())} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     return str(value) if isinstance(value, int) else json.dumps(str(value))

@@ -21,7 +21,7 @@ from workbench.report.figure import save_figure
 from workbench.report.tuning import FIGURE, RECORD, tuning_figure
 from workbench.schedule.tuned import file_of
 from workbench.study.tuning import OBJECTIVES, TRIALS, Space, Store, Trial, built_with, measured, search, spaces
-from workbench.study.tuning_choice import Point, by_rule, descent, least_within, trades
+from workbench.study.tuning_choice import Choice, Point
 
 KERNELS = "kernels.toml"
 
@@ -75,9 +75,10 @@ def tuned_step(
     twin, naive = virtual_twin(board), {literals: _naive(each).schedule for literals, each in told.items()}
     _, rule = measured(built_with(compiled, twin, {}))
     _, of_naive = measured(built_with(compiled, twin, naive))
-    points, unmoved = list(descent(compiled.graph, told, metric)), by_rule(compiled.graph, told, metric)
+    choice = Choice(compiled.graph, told, metric)
+    unmoved, trades = choice.by_rule(), choice.trades()
     beside = rule.sram - unmoved.peak  # static bytes, stack, and what the plan has more than its peak
-    chosen = least_within([*points, unmoved], _bound(objective, board, unmoved, beside))
+    chosen = choice.within(_bound(objective, board, unmoved, trades[-1], beside))
     built = built_with(compiled, twin, chosen.schedules)
     _, whole = measured(built)
     record = {
@@ -86,7 +87,7 @@ def tuned_step(
         "objective": objective, "metric": metric,
         "whole": {"naive": vars(of_naive), "rule": vars(rule), "tuned": vars(whole)},
         "kernels": [_kernel(space, told[space.literals], chosen) for space in wanted],
-        "trades": [{"sram": point.peak + beside, "cost": point.cost} for point in trades([*points, unmoved])],
+        "trades": [{"sram": point.peak + beside, "cost": point.cost} for point in trades],
         "at": {"rule": {"sram": unmoved.peak + beside, "cost": unmoved.cost},
                "tuned": {"sram": chosen.peak + beside, "cost": chosen.cost}},
     }  # fmt: skip
@@ -113,10 +114,10 @@ def _naive(trials: Sequence[Trial]) -> Trial:
     return next((each for each in trials if each.schedule and each.schedule.endswith("=0")), trials[0])
 
 
-def _bound(objective: str, board: Board, rule: Point, beside: int) -> int | None:
-    """The most bytes that may live at once; None: as few as can be."""
+def _bound(objective: str, board: Board, rule: Point, least: Point, beside: int) -> int:
+    """The most bytes that may live at once."""
     if objective == "sram":
-        return None
+        return least.peak
     asked = board.sram_size < boards.BOARDS.get(board.name, board).sram_size
     return board.sram_size - beside if asked else rule.peak
 

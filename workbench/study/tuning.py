@@ -29,10 +29,9 @@ from workbench.errors import ScheduleError, WorkbenchError, there_are
 from workbench.ir.graph import Graph
 from workbench.ir.text import print_graph
 from workbench.kernels.declared import templates
-from workbench.kernels.literals import choices_of, literals_of
 from workbench.ops._schedule import written
-from workbench.schedule.region import cascade_of
-from workbench.schedule.tuned import BY_RULE, Tuned, scheduled_nodes
+from workbench.schedule.places import places
+from workbench.schedule.tuned import Tuned
 from workbench.study.processes import Died, in_processes
 from workbench.tables import OpRow
 from workbench.trace.tracer import Tracer
@@ -86,35 +85,16 @@ def spaces(graph: Graph, layers: Sequence[str] = ()) -> list[Space]:
     """What there is to choose in a graph, for the kernels of these layers (globs; none: of all). Raises ScheduleError
     where that is nothing."""
     found: dict[str, Space] = {}
-    names: list[str] = []
-    for node, types, axis in scheduled_nodes(graph):
-        key, names = literals_of(node, types, axis), [*names, node.label]
-        if layers and not any(fnmatchcase(node.label, glob) for glob in layers):
-            continue
-        space = found.get(key) or Space(key, choices_of(node, types), ())
-        found[key] = replace(space, layers=(*space.layers, node.label))
+    known = list(places(graph))
+    for place in known:
+        if not layers or any(fnmatchcase(place.node.label, glob) for glob in layers):
+            space = found.get(place.literals) or Space(place.literals, place.choices, ())
+            found[place.literals] = replace(space, layers=(*space.layers, place.node.label))
     if not found:
         there = f"no layer called {', '.join(layers)} has a kernel to tune" if layers else "no kernel has a choice"
+        names = [place.node.label for place in known]
         raise ScheduleError(there, there_are(layers[0], names) if layers and names else None)
     return list(found.values())
-
-
-def scratch_by_literals(graph: Graph) -> dict[str, int]:
-    """The bytes of scratch that each kernel needs, by its literals; of several nodes alike, the most."""
-    needed: dict[str, int] = {}
-
-    def add(literals: str, scratch: int) -> None:
-        if literals:
-            needed[literals] = max(needed.get(literals, 0), scratch)
-
-    for node in graph.nodes:
-        if node.body:
-            plan = cascade_of(**node.attrs)
-            for stage in plan.stages:
-                add(literals_of(stage.node, node.body.types, plan.axis), stage.needs.scratch(plan.step))
-        else:
-            add(literals_of(node, graph.types), graph.analysis.scratch.get(node.results[0], 0))
-    return needed
 
 
 def measured(built: Built) -> tuple[list[Trial], Whole]:
@@ -128,9 +108,10 @@ def measured(built: Built) -> tuple[list[Trial], Whole]:
     device.machine.call("wb_train_step")
     tracer.detach()
     counted = tracer.op_profile().set_index("position")
-    chosen = {literals_of(node, types, axis): node.attrs["schedule"]
-              for node, types, axis in scheduled_nodes(built.compiled.graph)}  # fmt: skip
-    scratch = scratch_by_literals(built.compiled.graph)
+    chosen, scratch = dict[str, str](), dict[str, int]()
+    for place in places(built.compiled.graph):
+        chosen[place.literals] = place.schedule
+        scratch[place.literals] = max(scratch.get(place.literals, 0), place.scratch(place.schedule))
     sums = {key: np.zeros(2, np.int64) for key in chosen}
     for position, literals in enumerate(built.project.instances.values()):
         sums[literals] += counted.loc[position, ["instructions", "cycles"]].to_numpy(np.int64)
@@ -147,7 +128,8 @@ def _feed(device, compiled: Compiled) -> None:
 
 def built_with(compiled: Compiled, board: Board, schedules: Mapping[str, str]) -> Built:
     """The firmware whose kernels have these schedules, by literals, and else run by rule."""
-    return session.build(compiled, board, kernels=Tuned("trial", board.core, "", schedules) if schedules else BY_RULE)
+    several = {literals: (schedule,) for literals, schedule in schedules.items()}
+    return session.build(compiled, board, kernels=Tuned("trial", board.core, schedules=several))
 
 
 class Store:

@@ -1,17 +1,16 @@
-"""Which of the measured schedules: the quickest kernels whose step needs no more SRAM than it may.
+"""Which of the measured schedules: for each kernel the quickest whose scratch has room where it runs.
 
-    all kernels at their quickest ── where most bytes live, the kernel with most scratch: its next one with less ──► …
-
-Each step of this descent is a trade of time for SRAM. The first that needs no more than the bound is taken.
+How much room there is (schedule/places.py) follows from the most bytes that may live at a time. Each such bound gives
+a choice; all together they are the trade of time for SRAM.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import liveness
-from workbench.kernels.literals import literals_of
-from workbench.schedule.tuned import Tuned, scheduled, with_schedules
+from workbench.schedule.places import Place, places, rooms
 from workbench.study.tuning import Trial
 
 Measured = Mapping[str, Sequence[Trial]]  # by literals, the rule's first
@@ -21,9 +20,57 @@ Measured = Mapping[str, Sequence[Trial]]  # by literals, the rule's first
 class Point:
     """Kernels' schedules, by literals; what the kernels take together, by the metric; the most bytes live at once."""
 
-    schedules: Mapping[str, str]
+    trials: Mapping[str, Trial]
     cost: int
     peak: int
+
+    @property
+    def schedules(self) -> dict[str, str]:
+        return {literals: trial.schedule for literals, trial in self.trials.items()}
+
+
+class Choice:
+    """The choices that there are for a step, of what was measured of its kernels."""
+
+    def __init__(self, graph: Graph, told: Measured, metric: str):
+        self.told, self.metric = told, metric
+        self.places = list(places(graph))
+        self.live = liveness(graph, graph.analysis.scratch).live
+        self.fronts = {literals: front(trials, metric) for literals, trials in told.items()}
+
+    def by_rule(self) -> Point:
+        return self._point({literals: trials[0] for literals, trials in self.told.items()})
+
+    def within(self, bound: int) -> Point:
+        """The quickest kernels with which at most `bound` bytes live; or those with least scratch."""
+        room = rooms(self.places, self.live, bound)
+        return self._point({
+            literals: next((trial for trial in trials if trial.scratch <= room[literals]), trials[-1])
+            for literals, trials in self.fronts.items()
+        })  # fmt: skip
+
+    def trades(self) -> list[Point]:
+        """The choices that no other beats in both time and bytes, from the quickest on."""
+        points, bound = [self.within(sum(self.live))], -1
+        while points[-1].peak != bound:
+            bound = points[-1].peak
+            points.append(self.within(bound - 4))
+        best: list[Point] = []
+        for point in sorted([*points, self.by_rule()], key=lambda each: (each.cost, each.peak)):
+            if not best or point.peak < best[-1].peak:
+                best.append(point)
+        return best
+
+    def _point(self, trials: Mapping[str, Trial]) -> Point:
+        live = list(self.live)
+        for position, here in groupby(self.places, key=lambda place: place.position):
+            shared = [(place.shared, max(place.others, self._scratch(place, trials))) for place in here]
+            live[position] += max(needed for _, needed in shared) - shared[0][0]
+        return Point(trials, sum(getattr(trial, self.metric) for trial in trials.values()), max(live))
+
+    def _scratch(self, place: Place, trials: Mapping[str, Trial]) -> int:
+        trial = trials.get(place.literals)
+        return place.scratch(place.schedule) if trial is None else trial.scratch
 
 
 def front(trials: Sequence[Trial], metric: str) -> list[Trial]:
@@ -33,45 +80,3 @@ def front(trials: Sequence[Trial], metric: str) -> list[Trial]:
         if not best or trial.scratch < best[-1].scratch:
             best.append(trial)
     return best
-
-
-def by_rule(graph: Graph, told: Measured, metric: str) -> Point:
-    return _point(graph, [trials[0] for trials in told.values()], metric)[0]
-
-
-def descent(graph: Graph, told: Measured, metric: str) -> Iterator[Point]:
-    """From the quickest schedules down, until what holds the peak can have no less scratch."""
-    fronts, at = {literals: front(trials, metric) for literals, trials in told.items()}, dict.fromkeys(told, 0)
-    while True:
-        now = {literals: fronts[literals][index] for literals, index in at.items()}
-        point, worst = _point(graph, list(now.values()), metric)
-        yield point
-        less = [literals for literals in worst if literals in at and at[literals] + 1 < len(fronts[literals])]
-        if not less:
-            return
-        at[max(less, key=lambda literals: now[literals].scratch)] += 1
-
-
-def least_within(points: Sequence[Point], bound: int | None) -> Point:
-    """The quickest that needs no more than the bound; None, or where there is none: that needs least."""
-    fitting = [point for point in points if bound is not None and point.peak <= bound]
-    return min(fitting, key=lambda each: each.cost) if fitting else min(points, key=lambda each: (each.peak, each.cost))
-
-
-def trades(points: Sequence[Point]) -> list[Point]:
-    """The points that no other beats in both, from the quickest on."""
-    best: list[Point] = []
-    for point in sorted(points, key=lambda each: (each.cost, each.peak)):
-        if not best or point.peak < best[-1].peak:
-            best.append(point)
-    return best
-
-
-def _point(graph: Graph, trials: Sequence[Trial], metric: str) -> tuple[Point, list[str]]:
-    """These schedules together; and the kernels that run where most bytes live."""
-    schedules = {trial.literals: trial.schedule for trial in trials}
-    chosen = with_schedules(graph, Tuned("trial", "", "", schedules))
-    living = liveness(chosen, chosen.analysis.scratch)
-    node = chosen.analysis.work[living.worst]
-    kernels = [literals_of(*each) for each in scheduled(node, chosen.types)]
-    return Point(schedules, sum(getattr(trial, metric) for trial in trials), living.peak), kernels
