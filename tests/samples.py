@@ -98,16 +98,16 @@ def one_graph(cases) -> tuple[Graph, dict[str, np.ndarray], dict[str, tuple[Valu
 
 
 def one_project(
-    board: Board, one_arena: bool = False, nth: int = 1, inline: bool = False
+    board: Board, one_arena: bool = False, nth: int = 1, inline: bool = False, cases=None
 ) -> tuple[Project, Callable[[Machine, list], dict[str, list[np.ndarray]]]]:
-    """The C of every sample (`nth`: see every_sample), and what runs it with these samples, or with such as differ in
-    values that are fed alone: case id -> what each kernel gave for each of its results, flat.
+    """The C of every sample (`nth`: see every_sample), or of these `cases`, and what runs it with them, or with such as
+    differ in values that are fed alone: case id -> what each kernel gave for each of its results, flat.
 
     Each array is an arena of its own, in which it lies at offset 0 and beyond which there is nothing. With `one_arena`
     they lie side by side. `inline`: an instance is part of each operator that calls it, not a function, so that gcc's
     -Warray-bounds sees the arrays.
     """
-    graph, values, made = one_graph(every_sample(nth))
+    graph, values, made = one_graph(every_sample(nth) if cases is None else cases)
     project = generate(graph, side_by_side(graph), values, board)
     place = {value: row for row in project.buffers for value in row.values}
 

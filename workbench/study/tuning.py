@@ -40,6 +40,7 @@ from workbench.training import device_of
 OBJECTIVES = ("cycles", "instructions", "sram")
 TRIALS = 32
 JOURNAL = "studies.log"
+PROPOSALS = 20  # of a sampler, at most, for one that is new
 WORKER = "worker"  # the attribute of a trial that says which process measures it
 
 
@@ -185,19 +186,29 @@ class Store:
         return min(self.trials, space.size + 1)
 
     def ask(self, space: Space):
-        """The next trial of a kernel, and its schedule; None where there is none left."""
+        """The next trial of a kernel, and its schedule, which nobody has measured or is measuring; None where there is
+        none left."""
         states, study = self._optuna.trial.TrialState, self.study(space)
-        counts = [trial.state for trial in study.get_trials(deepcopy=False)]
-        begun = counts.count(states.COMPLETE) + counts.count(states.RUNNING)
-        if begun >= self._most(space) and states.WAITING not in counts:
-            return None
         options = {
             name: self._optuna.distributions.CategoricalDistribution((None, *numbers))
             for name, numbers in space.choices.items()
         }
-        trial = study.ask(options)
-        trial.set_user_attr(WORKER, _me())
-        return trial, written({name: number for name, number in trial.params.items() if number is not None})
+        for _ in range(PROPOSALS):
+            trials = study.get_trials(deepcopy=False)
+            begun = {_schedule(trial) for trial in trials if trial.state in (states.COMPLETE, states.RUNNING)}
+            if len(begun) >= self._most(space) and not any(trial.state == states.WAITING for trial in trials):
+                return None
+            trial = study.ask(options)
+            schedule = _schedule(trial)
+            if schedule not in begun:
+                trial.set_user_attr(WORKER, _me())
+                return trial, schedule
+            known = next((each for each in self.told(space) if each.schedule == schedule), None)
+            if known:
+                self.tell(space, trial, known)
+            else:
+                study.tell(trial, state=states.FAIL)
+        return None
 
     def tell(self, space: Space, trial, result: Trial) -> None:
         trial.set_user_attr("result", vars(result))
@@ -208,6 +219,10 @@ class Store:
         done = self.study(space).get_trials(deepcopy=False, states=(self._optuna.trial.TrialState.COMPLETE,))
         results = {trial.user_attrs["result"]["schedule"]: Trial(**trial.user_attrs["result"]) for trial in done}
         return sorted(results.values(), key=lambda trial: trial.schedule != "")
+
+
+def _schedule(trial) -> str:
+    return written({name: number for name, number in trial.params.items() if number is not None})
 
 
 def _me() -> str:
