@@ -29,6 +29,7 @@ COMPILING = (*TRAINING, "build", "show", "plan", "inspect", "policies", "passes"
 OF_GROUP = {
     "network": (*COMPILING, "predict"), "compile": COMPILING, "update": COMPILING, "seed": (*COMPILING, "predict"),
     "length": TRAINING, "training": TRAINING, "rates": (*TRAINING, "build"), "engine": (*TRAINING, "predict"),
+    "board": (*TRAINING, "build", "check", "predict"),
     "data": (*TRAINING, "check", "predict"), "reading": (*TRAINING, "check", "predict"), "split": (*TRAINING, "check"),
 }  # fmt: skip
 ANOTHER = {"whole number": 3, "number": 0.5}  # a value that is not the default
@@ -77,7 +78,9 @@ def test_python_takes_them_all_in_run_compare_and_run_seeds():
 
 def test_the_values_hold_what_the_table_has():
     held = {each.name for table in (Optimizer, Training) for each in fields(table)}
-    assert set(OPTIONS) - held == {"input", "batch", "classes", "shape"} and held - set(OPTIONS) == {"evaluate"}
+    assert set(OPTIONS) - held == {"input", "kernels", "batch", "classes", "shape"} and held - set(OPTIONS) == {
+        "evaluate"
+    }
     assert {each.name for each in fields(Reading)} == {row.name for row in rows_of(options.Given)}
     assert {each.name for each in fields(options.Minimizing)} <= {each.name for each in fields(Objective)}
 

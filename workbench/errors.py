@@ -72,7 +72,7 @@ class ToolchainError(WorkbenchError):
 
 
 class ScheduleError(WorkbenchError):
-    """A file of tuned kernels that is missing, damaged, or for another core."""
+    """A schedule that a kernel cannot have; a file of tuned kernels that is missing, damaged, or for another core."""
 
 
 class RecordError(WorkbenchError):

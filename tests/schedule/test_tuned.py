@@ -14,7 +14,7 @@ import workbench
 from workbench import boards, native, session
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
-from workbench.errors import ParseError, ScheduleError, ShapeError
+from workbench.errors import ParseError, ScheduleError
 from workbench.ir.liveness import liveness, peak_bytes
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.types import TensorType
@@ -108,7 +108,7 @@ def test_a_schedule_is_read_as_it_is_written():
     assert read(written({"pixels": 16, "unroll": 2})) == {"pixels": 16, "unroll": 2}
     assert read("") == {}
     for odd in ("pixels", "pixels=", "pixels=-4", "pixels=4,", " ", "pixels=4  unroll=2", 7):
-        with pytest.raises(ShapeError, match="a schedule is like"):
+        with pytest.raises(ScheduleError, match="a schedule is like"):
             read(odd)
 
 

@@ -130,6 +130,20 @@ tiles
   optimized). --tiles tells for each operator, and dtype of its first operand,
   whether it runs so, or why not: asked of the samples that it is tested with."""
 
+TUNE = """\
+schedules of kernels
+  A kernel may lay out what it reads for some pixels or rows at a time, or take
+  it as it lies. That changes no bit of a result, only instructions, scratch
+  and code. Each kernel's candidates are measured on the emulated core, all
+  kernels' in one firmware; the rule's schedule is always among them, so that
+  a tuned step is never slower.
+  By default the fewest cycles are looked for that need no more SRAM than the
+  rule does; with --sram 64K, those that fit 64 KB; --objective sram takes the
+  least SRAM. The search is kept: cut off, the same command goes on, and two
+  that run at a time share it. `run`, `build`, `compare` take its kernels.toml
+  by --kernels; other networks with the same layers find them there too.
+  --report tells the last search again."""
+
 RUN = "More on networks, policies, data, losses and rates: workbench help run."
 EPILOGS = {
     "run": "\n\n".join((NETWORKS, POLICIES, SCHEDULES, DATA, LOSSES, TRAINING, RESULTS)),
@@ -138,5 +152,6 @@ EPILOGS = {
     "predict": "\n\n".join((DATA, RESULTS)),
     "passes": SCHEDULES,
     "ops": TILES,
+    "tune": "\n\n".join((TUNE, POLICIES)),
     **dict.fromkeys(("lifecycle", "compare", "check", "inspect", "show", "plan"), RUN),
 }

@@ -8,7 +8,7 @@ what it reads as it lies, and needs no scratch.
 import re
 from collections.abc import Mapping
 
-from workbench.errors import ShapeError
+from workbench.errors import ScheduleError
 from workbench.ir.op import Attrs
 
 SCHEDULE: Attrs = {"schedule": ""}
@@ -16,10 +16,10 @@ CHOICE = re.compile(r"([a-z_]+)=(\d{1,6})")
 
 
 def read(schedule: str) -> dict[str, int]:
-    """{"pixels": 16} of "pixels=16". Raises ShapeError for another text."""
+    """{"pixels": 16} of "pixels=16". Raises ScheduleError for another text."""
     found = [CHOICE.fullmatch(word) for word in schedule.split(" ")] if isinstance(schedule, str) and schedule else []
     if schedule != "" and (not found or None in found):
-        raise ShapeError(f'a schedule is like "pixels=16"; got {schedule!r}')
+        raise ScheduleError(f'a schedule is like "pixels=16"; got {schedule!r}')
     return {match[1]: int(match[2]) for match in found if match}
 
 
@@ -29,8 +29,8 @@ def written(chosen: Mapping[str, int]) -> str:
 
 
 def require_schedule(op: str, schedule: str, choices: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise ShapeError for a schedule that this operator cannot have."""
+    """Raise ScheduleError for a schedule that this operator cannot have."""
     for name, number in read(schedule).items():
         if number not in choices.get(name, ()):
             there_is = ", ".join(f"{each}={'|'.join(map(str, numbers))}" for each, numbers in choices.items())
-            raise ShapeError(f"{op}: no schedule is {name}={number}; there is {there_is or 'nothing to choose'}")
+            raise ScheduleError(f"{op}: no schedule is {name}={number}; there is {there_is or 'nothing to choose'}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import files
-from workbench.errors import ScheduleError, ShapeError
+from workbench.errors import ScheduleError
 from workbench.ir.graph import Graph, Node
 from workbench.ir.liveness import liveness
 from workbench.kernels.literals import literals_of
@@ -76,7 +76,7 @@ def load(path: Path) -> Tuned:
             raise TypeError
     except OSError as error:
         raise ScheduleError(f"{path} cannot be read: {error.strerror}", HINT) from None
-    except ShapeError as error:
+    except ScheduleError as error:
         raise ScheduleError(f"{path}: {error.message}", HINT) from None
     except (ValueError, KeyError, TypeError) as error:
         why = f": {error}" if isinstance(error, tomllib.TOMLDecodeError) else ""
@@ -109,7 +109,7 @@ def with_schedules(graph: Graph, tuned: Tuned) -> Graph:
         try:
             for schedule in several:
                 require_schedule(place.node.op, schedule, place.choices)
-        except ShapeError as error:
+        except ScheduleError as error:
             raise ScheduleError(f"{tuned.name}: {error.message}", HINT) from None
         fitting = [each for each in several if not tuned.bounded or place.scratch(each) <= room[place.literals]]
         chosen[place.literals] = fitting[0] if fitting else ""
