@@ -31,12 +31,30 @@ WB_KERNEL void input_channel_s8(wb_conv2d p, int g, int c, wb_view_f32 dy,
         widened_s8(filters, taps, in_rest * taps, rest + (dy.channel * in_rest + c - in_w) * taps, wide);
 }
 
+/* `count` times four weights that lie side by side, `apart` from one four to the next. */
+WB_KERNEL void four_widened_s8(int count, int apart, const int8_t *restrict w, float *restrict wide)
+{
+#pragma GCC unroll 4
+    for (int o = 0; o < count; ++o)
+        wb_put_floats(wide + 4 * o, w[o * apart], w[o * apart + 1], w[o * apart + 2], w[o * apart + 3]);
+}
+
 /* Of channels [channel, channel + count) and dy's filters [filter, filter_end), all weights of one pixel, as floats: those
  * of four channels side by side. */
 WB_KERNEL void some_widened_s8(wb_conv2d p, int channel, int count, int filter, int filter_end,
                                const int8_t *restrict w, const int8_t *restrict rest, float *restrict wide)
 {
     const int in_w = rest ? p.kept : p.channels, in_rest = p.channels - in_w;
+    if (count == 4 && !rest) {
+        four_widened_s8(filter_end - filter, in_w, w + filter * in_w + channel, wide);
+        return;
+    }
+    if (count == 4 && (channel + 4 <= in_w || channel >= in_w)) { /* of one array */
+        const int first = channel < in_w, apart = first ? in_w : in_rest;
+        four_widened_s8(filter_end - filter, apart, first ? w + filter * in_w + channel : rest + filter * in_rest + channel - in_w,
+                        wide);
+        return;
+    }
     for (int i = 0; i < count; ++i) { /* those of the two arrays may lie anywhere to each other */
         const int c = channel + i, first = !rest || c < in_w;
         const int8_t *from = first ? w + filter * in_w + c : rest + filter * in_rest + c - in_w;

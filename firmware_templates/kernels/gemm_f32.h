@@ -2,6 +2,7 @@
  * products. Each sum is added up from k = 0 on, whatever the tile. */
 #pragma once
 #include "activation_f32.h"
+#include "fpu.h"
 
 /* k: products of each sum. x_next, w_next: elements from one k to the next; w_filter, y_plane: from one filter to the next. */
 typedef struct {
@@ -33,6 +34,12 @@ WB_KERNEL void gemm_step_f32(wb_gemm_f32 g, int filters, int pixels, const float
 WB_KERNEL void gemm_tile_f32(wb_gemm_f32 g, int filters, int pixels, wb_ends_f32 end,
                              const float *restrict x, const float *restrict w, float *restrict y)
 {
+#if WB_FPU
+    if (filters == 4 && pixels == 4 && g.w_filter == 1 && g.w_next == 4 && end.activation == WB_LINEAR && !end.b) {
+        wb_tile_f32(g.fused, end.onto, g.k, g.x_next, g.y_plane, x, w, y);
+        return;
+    }
+#endif
     float s[16] = { 0.0f };
 #pragma GCC unroll 4
     for (int f = 0; f < filters; ++f)

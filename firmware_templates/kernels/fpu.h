@@ -1,0 +1,100 @@
+/* fpu.h - four floats side by side by one instruction of the core's FPU (VLDM, VSTM): the tile of gemm_f32.h, with which gcc
+ * would load them one by one, and whole numbers as floats. Where WB_FPU is 0 there is none of it.
+ *
+ *     sums of four filters by four pixels   s0 … s15: a row of four a filter
+ *     of one k                              x: s16 … s19, w: s20 … s23
+ *     of the next one, where products are   x: s24 … s27, w: s28 … s31, loaded while those of the one before are added
+ *     fused with their sums; else           products: s24 … s27
+ *
+ * Of the floats that are loaded gcc is told nothing but that memory is read. */
+#pragma once
+#include "wb_kernel.h"
+
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)
+#define WB_FPU 1
+
+#define WB_FOUR(op, d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3) \
+    op " s" #d0 ", s" #a0 ", s" #b0 "\n\t" op " s" #d1 ", s" #a1 ", s" #b1 "\n\t" \
+    op " s" #d2 ", s" #a2 ", s" #b2 "\n\t" op " s" #d3 ", s" #a3 ", s" #b3 "\n\t"
+
+/* A row of sums + x * by. */
+#define WB_ROW_FUSED(s0, s1, s2, s3, x0, x1, x2, x3, by) \
+    WB_FOUR("vfma.f32", s0, s1, s2, s3, x0, x1, x2, x3, by, by, by, by)
+#define WB_ROW(s0, s1, s2, s3, x0, x1, x2, x3, by)                            \
+    WB_FOUR("vmul.f32", 24, 25, 26, 27, x0, x1, x2, x3, by, by, by, by)       \
+    WB_FOUR("vadd.f32", s0, s1, s2, s3, s0, s1, s2, s3, 24, 25, 26, 27)
+
+/* What is loaded for one k, and its products. `next`: instructions that stand behind the first row. */
+#define WB_LOADS(x0, x3, w0, w3)                                             \
+    "vldmia %[x], {s" #x0 "-s" #x3 "}\n\tadd %[x], %[x], %[x_next]\n\t"      \
+    "vldmia %[w]!, {s" #w0 "-s" #w3 "}\n\t"
+#define WB_STEP(row, x0, x1, x2, x3, w0, w1, w2, w3, next) \
+    row(0, 1, 2, 3, x0, x1, x2, x3, w0) next               \
+    row(4, 5, 6, 7, x0, x1, x2, x3, w1)                    \
+    row(8, 9, 10, 11, x0, x1, x2, x3, w2)                  \
+    row(12, 13, 14, 15, x0, x1, x2, x3, w3)
+
+#define WB_ONE_STEP(row) WB_LOADS(16, 19, 20, 23) WB_STEP(row, 16, 17, 18, 19, 20, 21, 22, 23, "")
+#define WB_FOUR_STEPS WB_ONE_STEP(WB_ROW) WB_ONE_STEP(WB_ROW) WB_ONE_STEP(WB_ROW) WB_ONE_STEP(WB_ROW)
+#define WB_FOUR_STEPS_FUSED                                                                         \
+    WB_LOADS(16, 19, 20, 23)                                                                        \
+    WB_STEP(WB_ROW_FUSED, 16, 17, 18, 19, 20, 21, 22, 23, WB_LOADS(24, 27, 28, 31))                 \
+    WB_STEP(WB_ROW_FUSED, 24, 25, 26, 27, 28, 29, 30, 31, WB_LOADS(16, 19, 20, 23))                 \
+    WB_STEP(WB_ROW_FUSED, 16, 17, 18, 19, 20, 21, 22, 23, WB_LOADS(24, 27, 28, 31))                 \
+    WB_STEP(WB_ROW_FUSED, 24, 25, 26, 27, 28, 29, 30, 31, "")
+
+/* Four rows of sums from or to memory, `apart` from one to the next. */
+#define WB_SUMS(op, at, apart)                                                    \
+    op " %[" at "], {s0-s3}\n\tadd %[" at "], %[" at "], %[" apart "]\n\t"        \
+    op " %[" at "], {s4-s7}\n\tadd %[" at "], %[" at "], %[" apart "]\n\t"        \
+    op " %[" at "], {s8-s11}\n\tadd %[" at "], %[" at "], %[" apart "]\n\t"       \
+    op " %[" at "], {s12-s15}\n\t"
+
+#define WB_TILE(four_steps, row)                                                                                      \
+    __asm volatile(WB_SUMS("vldmia", "from", "from_next")                                                             \
+                   "cmp %[fours], #0\n\tbeq 2f\n1:\t" four_steps                                                    \
+                   "subs %[fours], %[fours], #1\n\tbne 1b\n2:\t"                                                    \
+                   "cmp %[ones], #0\n\tbeq 4f\n3:\t" WB_ONE_STEP(row)                                               \
+                   "subs %[ones], %[ones], #1\n\tbne 3b\n4:\t"                                                      \
+                   WB_SUMS("vstmia", "y", "y_next")                                                                   \
+                   : [from] "+r"(from), [y] "+r"(y), [x] "+r"(x), [w] "+r"(w), [fours] "+r"(fours), [ones] "+r"(ones) \
+                   : [from_next] "r"(from_next), [y_next] "rI"(4 * y_next), [x_next] "rI"(4 * x_next)                 \
+                   : "memory", "cc", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", \
+                     "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25",       \
+                     "s26", "s27", "s28", "s29", "s30", "s31")
+
+/* y[f][p] = sum over k of w[k][f] * x[k][p], four by four, going on from y where `onto`; see wb_multiply_add_f32. Rows of x
+ * and y lie x_next and y_next apart. */
+WB_KERNEL void wb_tile_f32(int fused, int onto, int count, int x_next, int y_next, const float *x, const float *w, float *y)
+{
+    static const float zeros[4];
+    const float *from = y;
+    int from_next = -onto & (4 * y_next), fours = count / 4, ones = count % 4;
+    /* a branch in C would have GCC make a loop over tiles for either beginning */
+    __asm volatile("cmp %1, #0\n\tit eq\n\tmoveq %0, %2" : "+r"(from) : "r"(onto), "r"(zeros) : "cc");
+    if (fused)
+        WB_TILE(WB_FOUR_STEPS_FUSED, WB_ROW_FUSED);
+    else
+        WB_TILE(WB_FOUR_STEPS, WB_ROW);
+}
+#else
+#define WB_FPU 0
+#endif
+
+/* Stores four whole numbers as floats. */
+WB_KERNEL void wb_put_floats(float *p, int a, int b, int c, int d)
+{
+#if WB_FPU
+    __asm volatile("vmov s0, s1, %1, %2\n\tvmov s2, s3, %3, %4\n\t"
+                   "vcvt.f32.s32 s0, s0\n\tvcvt.f32.s32 s1, s1\n\tvcvt.f32.s32 s2, s2\n\tvcvt.f32.s32 s3, s3\n\t"
+                   "vstmia %0, {s0-s3}"
+                   :
+                   : "r"(p), "r"(a), "r"(b), "r"(c), "r"(d)
+                   : "memory", "s0", "s1", "s2", "s3");
+#else
+    p[0] = (float)a;
+    p[1] = (float)b;
+    p[2] = (float)c;
+    p[3] = (float)d;
+#endif
+}
