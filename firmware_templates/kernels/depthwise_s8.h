@@ -142,7 +142,9 @@ WB_KERNEL void depthwise_outputs_s8(wb_conv2d s, wb_end_of_filter_s8 end, int ze
     const int step = 4 * s.window.sw;
     int left = s.out_width;
     for (const int8_t *last = x + (s.out_width + 3) / 4 * step; x != last; x += step) {
-        const wb_sums_4 sum = depthwise_sums_s8(s, end.bias, less, pitch, x, w);
+        wb_sums_4 sum = depthwise_sums_s8(s, end.bias, less, pitch, x, w);
+        if (end.factor.form == WB_ROUNDED && end.factor.shift)
+            sum = gemm_shifted_4_s8(end.factor.shift, sum);
         const int count = s.out_width % 4 ? wb_min(left, 4) : 4;
         gemm_end_s8(end.factor, count, sum.a, sum.b, sum.c, sum.d, y, end.mask, bit);
         y += count;

@@ -32,6 +32,42 @@ WB_KERNEL void wb_put_four(int8_t *p, uint32_t word)
 #endif
 }
 
+/* The low bytes of four numbers as a word. */
+WB_KERNEL uint32_t wb_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+#ifdef __ARM_FEATURE_DSP
+    __asm volatile("bfi %0, %1, #8, #8" : "+r"(a) : "r"(b));
+    __asm volatile("bfi %0, %1, #16, #8" : "+r"(a) : "r"(c));
+    __asm volatile("bfi %0, %1, #24, #8" : "+r"(a) : "r"(d));
+    return a;
+#else
+    return (uint8_t)a | (uint32_t)(uint8_t)b << 8 | (uint32_t)(uint8_t)c << 16 | d << 24;
+#endif
+}
+
+/* value, or the end of uint8 that it is beyond. */
+WB_KERNEL uint32_t wb_saturated_u8(int value)
+{
+#ifdef __ARM_FEATURE_DSP
+    uint32_t r;
+    __asm volatile("usat %0, #8, %1" : "=r"(r) : "r"(value));
+    return r;
+#else
+    return (uint32_t)wb_min(wb_max(value, 0), 255);
+#endif
+}
+
+/* bits, and behind them whether a is b at the least. */
+WB_KERNEL uint32_t wb_and_a_bit(uint32_t bits, uint32_t a, uint32_t b)
+{
+#ifdef __ARM_FEATURE_DSP
+    __asm volatile("cmp %1, %2\n\tadc %0, %0, %0" : "+r"(bits) : "r"(a), "r"(b) : "cc");
+    return bits;
+#else
+    return 2u * bits + (a >= b);
+#endif
+}
+
 WB_KERNEL uint32_t wb_halves(int low, int high) { return (uint32_t)(uint16_t)low | (uint32_t)high << 16; }
 WB_KERNEL int wb_low(uint32_t pair) { return (int16_t)(uint16_t)pair; }
 WB_KERNEL int wb_high(uint32_t pair) { return (int16_t)(uint16_t)(pair >> 16); }
@@ -71,6 +107,14 @@ WB_KERNEL int wb_dot(uint32_t a, uint32_t b, int sum)
     return sum;
 }
 
+/* The same, where the sum goes on beside it. */
+WB_KERNEL int wb_dot_from(uint32_t a, uint32_t b, int sum)
+{
+    int r;
+    __asm volatile("smlad %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(sum));
+    return r;
+}
+
 /* sum + a's low half * b's low half, and sum + a's high half * b's low half */
 WB_KERNEL int wb_low_by_low(uint32_t a, uint32_t b, int sum)
 {
@@ -106,6 +150,7 @@ WB_KERNEL uint32_t wb_odd(uint32_t a) { return wb_plus_odd(0u, a); }
 WB_KERNEL uint32_t wb_lows(uint32_t a, uint32_t b) { return wb_halves(wb_low(a), wb_low(b)); }
 WB_KERNEL uint32_t wb_highs(uint32_t a, uint32_t b) { return wb_halves(wb_high(a), wb_high(b)); }
 WB_KERNEL int wb_dot(uint32_t a, uint32_t b, int sum) { return sum + wb_low(a) * wb_low(b) + wb_high(a) * wb_high(b); }
+WB_KERNEL int wb_dot_from(uint32_t a, uint32_t b, int sum) { return wb_dot(a, b, sum); }
 WB_KERNEL int wb_low_by_low(uint32_t a, uint32_t b, int sum) { return sum + wb_low(a) * wb_low(b); }
 WB_KERNEL int wb_high_by_low(uint32_t a, uint32_t b, int sum) { return sum + wb_high(a) * wb_low(b); }
 

@@ -10,6 +10,7 @@
 #pragma once
 #include "biases_s8.h"
 #include "dsp.h"
+#include "gemm_block_s8.h"
 #include "requantize_s8.h"
 
 /* The weights of filters, `length` a filter; of a split weight, what of each filter the second array holds is behind `rest`,
@@ -18,12 +19,6 @@ typedef struct {
     const int8_t *w, *rest;
     int length, rest_length;
 } wb_rows_s8;
-
-/* The sums of a tile, and the columns that are to come. */
-typedef struct {
-    int a0, a1, a2, a3, b0, b1, b2, b3;
-    const uint32_t *x;
-} wb_sums_2x4;
 
 WB_KERNEL int gemm_groups(int length) { return (length + 3) / 4; }
 
@@ -34,52 +29,89 @@ WB_KERNEL uint32_t gemm_last_odd(int length) { return length % 4 == 0 || length 
 /* The words of four pixels, for rows of this length. */
 WB_KERNEL int gemm_words(int length) { return 8 * gemm_groups(length); }
 
-/* The products of a filter pair with one half of a group. */
-#define WB_GEMM_HALF(s, a, b)                 \
-    do {                                      \
-        wb_two_words of = wb_two(s.x);        \
-        s.a0 = wb_dot(of.a, a, s.a0);         \
-        s.b0 = wb_dot(of.a, b, s.b0);         \
-        s.a1 = wb_dot(of.b, a, s.a1);         \
-        s.b1 = wb_dot(of.b, b, s.b1);         \
-        of = wb_two(of.next);                 \
-        s.a2 = wb_dot(of.a, a, s.a2);         \
-        s.b2 = wb_dot(of.a, b, s.b2);         \
-        s.a3 = wb_dot(of.b, a, s.a3);         \
-        s.b3 = wb_dot(of.b, b, s.b3);         \
-        s.x = of.next;                        \
-    } while (0)
+/* The products of a filter pair with one half of a group. first: to the sums of pixel 0, from which all of them go on. */
+WB_KERNEL wb_sums_2x4 gemm_half_s8(wb_sums_2x4 s, int first, uint32_t a, uint32_t b)
+{
+    wb_two_words of = wb_two(s.x);
+    const int a0 = s.a0, b0 = s.b0;
+    s.a0 = first ? wb_dot_from(of.a, a, a0) : wb_dot(of.a, a, s.a0);
+    s.b0 = first ? wb_dot_from(of.a, b, b0) : wb_dot(of.a, b, s.b0);
+    s.a1 = first ? wb_dot_from(of.b, a, a0) : wb_dot(of.b, a, s.a1);
+    s.b1 = first ? wb_dot_from(of.b, b, b0) : wb_dot(of.b, b, s.b1);
+    of = wb_two(of.next);
+    s.a2 = first ? wb_dot_from(of.a, a, a0) : wb_dot(of.a, a, s.a2);
+    s.b2 = first ? wb_dot_from(of.a, b, b0) : wb_dot(of.a, b, s.b2);
+    s.a3 = first ? wb_dot_from(of.b, a, a0) : wb_dot(of.b, a, s.a3);
+    s.b3 = first ? wb_dot_from(of.b, b, b0) : wb_dot(of.b, b, s.b3);
+    s.x = of.next;
+    return s;
+}
 
 /* The products of a group. Each word of weights is loaded twice, once for either half: kept, it would cost a register too
  * many. */
-#define WB_GEMM_GROUP(s, w, apart)                                         \
-    do {                                                                   \
-        uint32_t a = wb_even(wb_four(w)), b = wb_even(wb_four(w + apart)); \
-        WB_GEMM_HALF(s, a, b);                                             \
-        a = wb_odd(wb_four(w)), b = wb_odd(wb_four(w + apart));            \
-        WB_GEMM_HALF(s, a, b);                                             \
-    } while (0)
-
-/* Adds `length` products of each filter and pixel. w: the first filter's weights, the second's lie `apart` from them. */
-WB_KERNEL wb_sums_2x4 gemm_add_s8(wb_sums_2x4 s, int length, int apart, const int8_t *w)
+WB_KERNEL wb_sums_2x4 gemm_group_s8(wb_sums_2x4 s, int first, int apart, const int8_t *w)
 {
-    __asm volatile("" : "+r"(w)); /* GCC computes each word's address here, and keeps none of them on the stack */
-    const int8_t *end = w + length / 4 * 4;
-#pragma GCC unroll 4
-    while (w != end) {
-        WB_GEMM_GROUP(s, w, apart);
-        w += 4;
-    }
-    if (length > 4 && length % 4) {
-        w += length % 4 - 4;
-        WB_GEMM_GROUP(s, w, apart);
-    } else if (length % 4) {
+    uint32_t a = wb_four(w), b = wb_four(w + apart);
+    a = wb_even(a), b = wb_even(b);
+    s = gemm_half_s8(s, first, a, b);
+    a = wb_four(w), b = wb_four(w + apart);
+    a = wb_odd(a), b = wb_odd(b);
+    return gemm_half_s8(s, 0, a, b);
+}
+
+/* Adds the products of `groups` groups, where their words of weights are whole. */
+WB_KERNEL wb_sums_2x4 gemm_groups_s8(wb_sums_2x4 s, int first, int groups, int apart, const int8_t *w)
+{
+#if WB_GEMM_BLOCKS
+    if (groups && __builtin_constant_p(apart) && apart < 4080)
+        return gemm_block_s8(s, first, groups, apart, w);
+#endif
+    for (int i = 0; i < groups; ++i, w += 4)
+        s = gemm_group_s8(s, first && i == 0, apart, w);
+    return s;
+}
+
+/* Adds `length` products of each filter and pixel. first: to the sums of pixel 0, from which all of them go on. w: the first
+ * filter's weights, the second's lie `apart` from them. */
+WB_KERNEL wb_sums_2x4 gemm_add_s8(wb_sums_2x4 s, int first, int length, int apart, const int8_t *w)
+{
+    s = gemm_groups_s8(s, first, length / 4, apart, w);
+    w += length / 4 * 4;
+    if (length > 4 && length % 4)
+        return gemm_groups_s8(s, 0, 1, apart, w + length % 4 - 4);
+    if (length % 4) {
         uint32_t a = wb_halves(w[0], length > 2 ? w[2] : 0), b = wb_halves(w[apart], length > 2 ? w[apart + 2] : 0);
-        WB_GEMM_HALF(s, a, b);
+        s = gemm_half_s8(s, first, a, b);
         a = wb_halves(length > 1 ? w[1] : 0, 0), b = wb_halves(length > 1 ? w[apart + 1] : 0, 0);
-        WB_GEMM_HALF(s, a, b);
+        s = gemm_half_s8(s, 0, a, b);
     }
     return s;
+}
+
+/* Sums times the power of two that is part of a factor; what leaves int32 here is far beyond int8. */
+WB_KERNEL int gemm_shifted_s8(int shift, int sum)
+{
+    const int most = INT32_MAX >> shift;
+    return wb_max(wb_min(sum, most), -most) * (1 << shift);
+}
+
+typedef struct {
+    int a, b, c, d;
+} wb_sums_4;
+
+WB_KERNEL wb_sums_4 gemm_shifted_4_s8(int shift, wb_sums_4 s)
+{
+    __asm volatile("" : "+r"(shift)); /* all of this is computed here, and nothing of it ahead of the branch */
+    return (wb_sums_4){ gemm_shifted_s8(shift, s.a), gemm_shifted_s8(shift, s.b), gemm_shifted_s8(shift, s.c),
+                        gemm_shifted_s8(shift, s.d) };
+}
+
+WB_KERNEL wb_sums_2x4 gemm_shifted_2x4_s8(int a, int b, wb_sums_2x4 s)
+{
+    __asm volatile("" : "+r"(a), "+r"(b)); /* all of this is computed here, and nothing of it ahead of the branch */
+    return (wb_sums_2x4){ gemm_shifted_s8(a, s.a0), gemm_shifted_s8(a, s.a1), gemm_shifted_s8(a, s.a2), gemm_shifted_s8(a, s.a3),
+                          gemm_shifted_s8(b, s.b0), gemm_shifted_s8(b, s.b1), gemm_shifted_s8(b, s.b2), gemm_shifted_s8(b, s.b3),
+                          s.x };
 }
 
 /* Four int8 of a filter from its sums, of which the first `count` are stored, and all from four on. `bit`: of the first in
@@ -87,24 +119,19 @@ WB_KERNEL wb_sums_2x4 gemm_add_s8(wb_sums_2x4 s, int length, int apart, const in
 WB_KERNEL void gemm_end_s8(wb_factor f, int count, int s0, int s1, int s2, int s3, int8_t *y, uint32_t *mask, int bit)
 {
     int s[4] = { s0, s1, s2, s3 };
-    uint32_t passes = 0u, word = 0u;
-    if (f.form == WB_ROUNDED && f.shift) { /* what leaves int32 here is far beyond int8 */
-        __asm volatile("" : "+r"(f.shift)); /* all of this is computed here, and nothing of it ahead of the branch */
-        const int most = INT32_MAX >> f.shift;
+    uint32_t c[4], passes = 0u;
+    const int all = mask && f.low == -128 && f.high == 127; /* then value + 128 is uint8 where it passes */
+    int zero = f.zero + (all ? 128 : 0);
+    __asm volatile("" : "+r"(zero)); /* a register from here on only: the sums need all of them */
 #pragma GCC unroll 4
-        for (int p = 0; p < 4; ++p) {
-            __asm volatile("" : "+r"(s[p]));
-            s[p] = wb_max(wb_min(s[p], most), -most) * (1 << f.shift);
-        }
+    for (int p = 3; p >= 0; --p) {
+        const int value = f.form == WB_ROUNDED ? wb_smmlar(s[p], f.m, zero)
+                                               : zero + wb_times_tflite(s[p], f.m, f.shift);
+        c[p] = all ? wb_saturated_u8(value) : (uint32_t)wb_saturated_s8(f.low, f.high, value);
+        if (mask)
+            passes = all ? wb_and_a_bit(passes, c[p], (uint32_t)value) : 2u * passes + (value == (int)c[p]);
     }
-#pragma GCC unroll 4
-    for (int p = 0; p < 4; ++p) {
-        const int value = f.form == WB_ROUNDED ? wb_smmlar(s[p], f.m, f.zero)
-                                               : f.zero + wb_times_tflite(s[p], f.m, f.shift);
-        const int clipped = wb_saturated_s8(f.low, f.high, value);
-        passes |= (uint32_t)(value == clipped) << p;
-        word |= (uint32_t)(uint8_t)clipped << 8 * p;
-    }
+    uint32_t word = wb_bytes(c[0], c[1], c[2], c[3]) ^ (all ? 0x80808080u : 0u);
     if (count >= 4)
         wb_put_four(y, word);
     else
@@ -145,16 +172,22 @@ WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_c
         const int o = wb_min(f, filters - 1 - second), at = p.first + o;
         const wb_factor a = wb_factor_of(p.numbers, p.all, p.m, at), b = wb_factor_of(p.numbers, p.all, p.m, at + second);
         const int bias_a = wb_bias(p.biases, at), bias_b = wb_bias(p.biases, at + second);
-        for (int q = 0; q < columns.count; q += 4) {
-            const uint32_t *x = columns.x + q / 4 * columns.words;
-            const int count = columns.whole ? 4 : columns.count - q, to = o * y_plane + q, from = bit + o * bit_plane + q;
+        const int8_t *w = rows.w + o * rows.length, *rest = rows.rest ? rows.rest + o * rows.rest_length : 0;
+        const uint32_t *x = columns.x;
+        int8_t *to = y + o * y_plane;
+        for (int left = columns.count, from = bit + o * bit_plane; left > 0; left -= 4, from += 4) {
+            const int count = columns.whole ? 4 : wb_min(left, 4);
             wb_sums_2x4 s = { bias_a, bias_a, bias_a, bias_a, bias_b, bias_b, bias_b, bias_b, x };
-            s = gemm_add_s8(s, rows.length, second * rows.length, rows.w + o * rows.length);
-            if (rows.rest)
-                s = gemm_add_s8(s, rows.rest_length, second * rows.rest_length, rows.rest + o * rows.rest_length);
-            gemm_end_s8(a, count, s.a0, s.a1, s.a2, s.a3, y + to, p.mask, from);
+            s = gemm_add_s8(s, 1, rows.length, second * rows.length, w);
+            if (rest)
+                s = gemm_add_s8(s, 0, rows.rest_length, second * rows.rest_length, rest);
+            x = s.x;
+            if (a.form == WB_ROUNDED && a.shift | b.shift)
+                s = gemm_shifted_2x4_s8(a.shift, b.shift, s);
+            gemm_end_s8(a, count, s.a0, s.a1, s.a2, s.a3, to, p.mask, from);
             if (second)
-                gemm_end_s8(b, count, s.b0, s.b1, s.b2, s.b3, y + to + y_plane, p.mask, from + bit_plane);
+                gemm_end_s8(b, count, s.b0, s.b1, s.b2, s.b3, to + y_plane, p.mask, from + bit_plane);
+            to += count;
         }
     }
 }
@@ -186,7 +219,7 @@ WB_KERNEL void gemm_columns_s8(int channels, int plane, int zero, const int8_t *
 WB_KERNEL void gemm_column_s8(int length, int zero, const int8_t *x, uint32_t *to, int pixels, int p)
 {
     const uint32_t less = wb_halves(-zero, -zero);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int k = 0; k < length / 4 * 4; k += 4, to += 2 * pixels) {
         const uint32_t word = wb_four(x + k);
         to[p] = wb_plus_even(less, word);
@@ -209,10 +242,6 @@ WB_KERNEL void gemm_pixel_s8(int length, int zero, const int8_t *x, uint32_t *to
     to[0] = wb_halves(x[0] - zero, length > 2 ? x[2] - zero : 0);
     to[1] = wb_halves(length > 1 ? x[1] - zero : 0, 0);
 }
-
-typedef struct {
-    int a, b, c, d;
-} wb_sums_4;
 
 /* The products of a group of one pixel with four filters. */
 #define WB_GEMM_ONE(s, w, apart, x)              \
