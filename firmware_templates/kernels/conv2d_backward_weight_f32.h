@@ -7,6 +7,7 @@
  * added to the sums of earlier tiles, which are in memory: the order is that of the whole, image by image and row by row. */
 #pragma once
 #include "activation_f32.h"
+#include "fpu.h"
 #include "sink_f32.h"
 #include "tiles.h"
 #include "windows.h"
@@ -71,6 +72,14 @@ WB_KERNEL int weight_is_pointwise(wb_conv2d_backward_weight p)
 WB_KERNEL void weight_gradients_tile_f32(int filters, int channels, int images, int pixels, int dy_image, int x_image, int fused,
                                          const float *dy, const float *x, float *s)
 {
+#if WB_FPU
+    if (filters == 4 && (channels == 2 || channels == 4) && images == 1 && pixels % 4 == 0) {
+        wb_gradients_f32(fused, pixels, dy, x, s);
+        if (channels == 4)
+            wb_gradients_f32(fused, pixels, dy, x + 2 * pixels, s + 2);
+        return;
+    }
+#endif
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i)
         s[i] = 0.0f;

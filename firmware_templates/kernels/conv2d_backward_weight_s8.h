@@ -14,10 +14,13 @@ typedef struct {
 /* One channel of several images of x, side by side. */
 WB_KERNEL void centred_s8(int images, int plane, int image, int zero, const int8_t *restrict x, float *restrict wide)
 {
-    for (int n = 0; n < images; ++n)
-#pragma GCC unroll 4
-        for (int i = 0; i < plane; ++i)
-            *wide++ = (float)(x[n * image + i] - zero);
+    for (int n = 0; n < images; ++n) {
+        const int8_t *from = x + n * image;
+        for (int i = 0; i < plane / 4 * 4; i += 4, wide += 4)
+            wb_put_floats(wide, from[i] - zero, from[i + 1] - zero, from[i + 2] - zero, from[i + 3] - zero);
+        for (int i = plane / 4 * 4; i < plane; ++i)
+            *wide++ = (float)(from[i] - zero);
+    }
 }
 
 /* Where elements of dw go: into memory, to a sum, or into the int8 weights at once. */

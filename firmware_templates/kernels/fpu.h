@@ -77,6 +77,47 @@ WB_KERNEL void wb_tile_f32(int fused, int onto, int count, int x_next, int y_nex
     else
         WB_TILE(WB_FOUR_STEPS, WB_ROW);
 }
+
+/* Gradients of weights: the sums of filters f and f + 1 over channels 0 and 1 of x (s8 … s11, s12 … s15), four pixels of
+ * each. f: the first sum; d, e: the first of the four registers of either filter's dy. */
+#define WB_PIXEL_FUSED(f0, f1, f2, f3, x0, x1, d, e) WB_FOUR("vfma.f32", f0, f1, f2, f3, d, d, e, e, x0, x1, x0, x1)
+#define WB_PIXEL(f0, f1, f2, f3, x0, x1, d, e)                           \
+    WB_FOUR("vmul.f32", 24, 25, 26, 27, d, d, e, e, x0, x1, x0, x1)            \
+    WB_FOUR("vadd.f32", f0, f1, f2, f3, f0, f1, f2, f3, 24, 25, 26, 27)
+#define WB_FOUR_PIXELS(pixel, f0, f1, f2, f3, d0, d1, d2, d3, e0, e1, e2, e3, first, second)               \
+    pixel(f0, f1, f2, f3, 8, 12, d0, e0) first pixel(f0, f1, f2, f3, 9, 13, d1, e1) second  \
+    pixel(f0, f1, f2, f3, 10, 14, d2, e2) pixel(f0, f1, f2, f3, 11, 15, d3, e3)
+#define WB_NEXT(p, first, last) "vldmia %[" p "]!, {" first "-" last "}\n\t"
+
+#define WB_GRADIENTS(four_pixels)                                                                                 \
+    __asm volatile("vldmia %[zeros], {s0-s7}\n1:\t"                                                               \
+                   WB_NEXT("x", "s8", "s11") WB_NEXT("x1", "s12", "s15") WB_NEXT("d0", "s16", "s19")              \
+                   WB_NEXT("d1", "s20", "s23") four_pixels                                                        \
+                   "subs %[fours], %[fours], #1\n\tbne 1b\n\t"                                                    \
+                   "vstr s0, [%[s]]\n\tvstr s1, [%[s], #4]\n\tvstr s2, [%[s], #16]\n\tvstr s3, [%[s], #20]\n\t"    \
+                   "vstr s4, [%[s], #32]\n\tvstr s5, [%[s], #36]\n\tvstr s6, [%[s], #48]\n\tvstr s7, [%[s], #52]"   \
+                   : [x] "+r"(x), [x1] "+r"(x1), [d0] "+r"(dy), [d1] "+r"(d1), [d2] "+r"(d2), [d3] "+r"(d3),      \
+                     [fours] "+r"(fours)                                                                          \
+                   : [zeros] "r"(zeros), [s] "r"(s)                                                               \
+                   : "memory", "cc", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",    \
+                     "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24",   \
+                     "s25", "s26", "s27", "s28", "s29", "s30", "s31")
+
+/* s[4 * f + c] = sum of dy[f][p] * x[c][p], of four filters and two channels of `pixels` pixels, a multiple of four. */
+WB_KERNEL void wb_gradients_f32(int fused, int pixels, const float *dy, const float *x, float *s)
+{
+    static const float zeros[8];
+    const float *x1 = x + pixels, *d1 = dy + pixels, *d2 = dy + 2 * pixels, *d3 = dy + 3 * pixels;
+    int fours = pixels / 4;
+    if (fused)
+        WB_GRADIENTS(WB_FOUR_PIXELS(WB_PIXEL_FUSED, 0, 1, 2, 3, 16, 17, 18, 19, 20, 21, 22, 23, WB_NEXT("d2", "s24", "s27"),
+                                    WB_NEXT("d3", "s28", "s31"))
+                     WB_FOUR_PIXELS(WB_PIXEL_FUSED, 4, 5, 6, 7, 24, 25, 26, 27, 28, 29, 30, 31, "", ""));
+    else
+        WB_GRADIENTS(WB_FOUR_PIXELS(WB_PIXEL, 0, 1, 2, 3, 16, 17, 18, 19, 20, 21, 22, 23, "", "")
+                     WB_NEXT("d2", "s16", "s19") WB_NEXT("d3", "s20", "s23")
+                     WB_FOUR_PIXELS(WB_PIXEL, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23, "", ""));
+}
 #else
 #define WB_FPU 0
 #endif
