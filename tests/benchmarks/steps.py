@@ -90,7 +90,8 @@ def main() -> None:
             built = session.build(compiled, virtual_twin(board), kernels=kernels)
             table, constants = counted(built), built.project.constant
             sums, sram = table.sum(), sram_planned(built)
-            rest = f"{1000 * sums.cycles / board.clock_hz:7.1f} {sram:7d} {built.image.flash - constants:7d} {constants:9d}"
+            code, milliseconds = built.image.flash - constants, 1000 * sums.cycles / board.clock_hz
+            rest = f"{milliseconds:7.1f} {sram:7d} {code:7d} {constants:9d}"
             of_both = f"{forward / 1e6:.2f} + {(every - forward) / 1e6:.2f}"
             told(step if way == "naive" else "", way, sums.instructions, sums.cycles, of_both, every, rest)
             rows = table.sort_values("instructions", ascending=False) if options.by_kernel else table[:0]
