@@ -157,7 +157,8 @@ class Option:
         if isinstance(value, bool):
             return self.flag.removeprefix("--").replace("-", "_")
         if self.metavar == "FILE":
-            return f"{Path(value).stem}_{self.name}"
+            stem = Path(value).stem
+            return stem if stem.endswith(self.name) else f"{stem}_{self.name}"
         if isinstance(value, str):
             return self.told.format(value).replace(" ", "_") if self.told else value
         return f"{self.name}{value:g}"

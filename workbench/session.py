@@ -25,6 +25,7 @@ from workbench.feeding import Training, asked_options, objective_of
 from workbench.frontends import Model, saving
 from workbench.frontends.origin import Origin
 from workbench.ir.graph import Graph
+from workbench.ir.liveness import peak_bytes
 from workbench.measure import too_large
 from workbench.objective import Objective
 from workbench.options import passes_for, takes
@@ -39,6 +40,7 @@ from workbench.preparation import prepared, with_weights  # noqa: F401  with_wei
 from workbench.rates import rates_of
 from workbench.record.folder import filling, place_of, write_at_once
 from workbench.report.view import Run
+from workbench.schedule.places import with_room
 from workbench.schedule.tuned import Kernels, Tuned, tuned_for, with_schedules
 from workbench.toolchain import built_here, install, make_image
 from workbench.training import Progress, train
@@ -180,7 +182,7 @@ def build(
     """Generate the C project and compile it; `folder` keeps both, in the place of what was written there before. The
     graph of the step is then that of the board: its sums are fused where that pays (see passes/arithmetic), and its
     kernels run as was found best for the core: `kernels` is a file that `workbench tune` wrote, "rule" for none, or
-    None for what ships with the package (see schedule/tuned).
+    None for what ships with the package (see schedule/tuned); then what would not fit otherwise takes less scratch.
 
     What does not fit is linked for the board's virtual twin, or raises BudgetError where `virtual` is False. `lr` and
     `lr_bias` (None: `lr`) are the rates that the firmware starts with; a host that trains it writes its own.
@@ -190,22 +192,51 @@ def build(
     rates = dict(zip(("lr", "lr_bias"), rates_of(started), strict=True))
     tuned = tuned_for(board.core, kernels)
     compiled = _on_board(compiled, board, tuned)
-    project = generate(compiled.graph, compiled.memory, compiled.weights, board, rates)
+    project = _project(compiled, board, rates)
+    if kernels is None and (less := _with_less_scratch(compiled, board.sram_size - project.static)):
+        compiled, project = less, _project(less, board, rates)
     if not virtual:
         _require(compiled, board, project, project.constant, project.static)
     image = make_image(project, board, compiled.memory.plan.bytes)
+    room = board.sram_size - image.static - image.stack_reserve
+    if kernels is None and (less := _with_less_scratch(compiled, room)):
+        compiled, project = less, _project(less, board, rates)
+        image = make_image(project, board, compiled.memory.plan.bytes)
     built = Built(compiled, board, project, image, time.perf_counter() - start, tuned)
     if not virtual:
         require_fit(built)
     return built if folder is None else kept(built, folder)
 
 
+def _project(compiled: Compiled, board: Board, rates: Mapping[str, float]) -> Project:
+    return generate(compiled.graph, compiled.memory, compiled.weights, board, rates)
+
+
 def _on_board(compiled: Compiled, board: Board, tuned: Tuned) -> Compiled:
-    """The compiled step as it runs on a board; planned again where its kernels then need other scratch."""
-    graph = with_schedules(compiled.graph, tuned)
-    if graph.analysis.scratch != compiled.graph.analysis.scratch:
-        compiled = replace(compiled, memory=plan_memory(graph, graph.analysis.scratch))
-    return replace(compiled, graph=with_fused_multiply_adds(graph) if board.fuses else graph)
+    """The compiled step as it runs on a board; by rule where what ships would need more SRAM than that."""
+    step = _replanned(compiled, with_schedules(compiled.graph, tuned))
+    if tuned.bounded and step.memory.plan.bytes > compiled.memory.plan.bytes:
+        step = compiled
+    return replace(step, graph=with_fused_multiply_adds(step.graph)) if board.fuses else step
+
+
+def _with_less_scratch(compiled: Compiled, arena: int) -> Compiled | None:
+    """The step with kernels of other schedules, so that its arena has at most so many bytes; None where it has them
+    already, or where that does not help."""
+    if compiled.memory.plan.bytes <= arena:
+        return None
+    graph = with_room(compiled.graph, arena)
+    if peak_bytes(graph) > arena:
+        return None
+    less = _replanned(compiled, graph)
+    return less if less.memory.plan.bytes <= arena else None
+
+
+def _replanned(compiled: Compiled, graph: Graph) -> Compiled:
+    """The step of another graph, which differs in its scratch at most."""
+    scratch = graph.analysis.scratch
+    memory = compiled.memory if scratch == compiled.graph.analysis.scratch else plan_memory(graph, scratch)
+    return replace(compiled, graph=graph, memory=memory)
 
 
 def kept(built: Built, folder: str | Path) -> Built:

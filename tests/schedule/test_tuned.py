@@ -14,7 +14,7 @@ import workbench
 from workbench import boards, native, session
 from workbench.emulate.machine import Machine
 from workbench.emulate.symbols import parse_elf
-from workbench.errors import ParseError, ScheduleError
+from workbench.errors import BudgetError, ParseError, ScheduleError
 from workbench.ir.liveness import liveness, peak_bytes
 from workbench.ir.text import parse_graph, print_graph
 from workbench.ir.types import TensorType
@@ -223,3 +223,24 @@ def test_what_ships_is_for_its_core_and_needs_no_more_sram_than_the_rule(core):
         assert ours.compiled.memory.plan.bytes <= rule.compiled.memory.plan.bytes
         assert any(place.schedule for place in places(ours.compiled.graph))
         json.dumps(shipped.digest)
+
+
+def test_what_would_not_fit_takes_less_scratch(lenet_int8):
+    """By default; the bits are the same. A limit that no schedule meets is told as ever."""
+    board = boards.get("nrf52840")
+    usual, limit = session.build(lenet_int8, board, kernels="rule"), 0
+    least = max(live - place.shared for live, place in _peaks(usual.compiled.graph))
+    assert least < usual.compiled.memory.plan.bytes
+    limit = usual.image.static + usual.image.stack_reserve + (least + usual.compiled.memory.plan.bytes) // 2
+    small = replace(board, sram_size=limit)
+    less = session.build(lenet_int8, small, virtual=False)
+    assert less.compiled.memory.plan.bytes + less.image.static + less.image.stack_reserve <= limit
+    assert any(place.schedule for place in places(less.compiled.graph))
+    for kernels, size in (("rule", limit), (None, limit - 2000)):
+        with pytest.raises(BudgetError, match="of SRAM"):
+            session.build(lenet_int8, replace(board, sram_size=size), virtual=False, kernels=kernels)
+
+
+def _peaks(graph):
+    live = liveness(graph, graph.analysis.scratch)
+    return [(bytes_, place) for place in places(graph) for bytes_ in [live.live[place.position]] if bytes_ == live.peak]

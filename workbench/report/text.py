@@ -48,11 +48,7 @@ def _summary(run: Run, trained: list[str], of_step: str = "") -> str:
     lines = [
         _header(run),
         _stage("compile", _compiled(meta, memory), seconds.get("compile")),
-        _stage(
-            "build",
-            f"flash {size((meta.get('flash') or {}).get('total'))}, static {size(memory['static'])}",
-            seconds.get("build"),
-        ),
+        _stage("build", _built(meta, memory), seconds.get("build")),
         *([_stage("pretrain", _pretrained(meta["pretrained"]))] if meta.get("pretrained") else []),
         *trained,
         _stage("step", _step(meta) + of_step),
@@ -183,6 +179,17 @@ def _compiled(meta, memory) -> str:
     live = "all of it live at once: optimal" if arena == bound else f"at most {size(bound)} live at once"
     by_rows = ", the image by rows" if meta.get("input") == "rows" else ""
     return f"{meta['nodes']} nodes, arena {size(arena)} ({live}){by_rows}"
+
+
+def _built(meta, memory) -> str:
+    words = f"flash {size((meta.get('flash') or {}).get('total'))}, static {size(memory['static'])}"
+    kernels = meta.get("kernels") or {}
+    if not kernels.get("tuned"):
+        return words
+    which = {"rule": "for less SRAM", "shipped": "as shipped"}.get(
+        str(kernels.get("name")), f"by {kernels.get('name')}"
+    )
+    return f"{words}, {kernels['tuned']} of {kernels.get('of')} kernels tuned {which}"
 
 
 def _trained(meta) -> str:

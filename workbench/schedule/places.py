@@ -7,13 +7,15 @@ to the most bytes that may live, may become scratch of any kernel there, and no 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.kernel import Footprint, Tile
+from workbench.ir.liveness import liveness
 from workbench.ir.types import TensorType
 from workbench.kernels.literals import choices_of, literals_of
-from workbench.ops._schedule import SCHEDULE
+from workbench.ops._schedule import SCHEDULE, written
 from workbench.schedule.region import cascade_of
 from workbench.schedule.stages import can
 
@@ -44,6 +46,12 @@ class Place:
     @property
     def schedule(self) -> str:
         return str(self.node.attrs["schedule"])
+
+    @cached_property
+    def schedules(self) -> tuple[str, ...]:
+        """All that there are, but for the rule's."""
+        every = product(*self.choices.values())
+        return tuple(written(dict(zip(self.choices, numbers, strict=True))) for numbers in every)
 
     def scratch(self, schedule: str) -> int:
         """The bytes that it needs under a schedule, in whole words."""
@@ -85,3 +93,30 @@ def rooms(found: Iterable[Place], live: Sequence[int], bound: int) -> dict[str, 
         spare = place.shared + bound - live[place.position]
         room[place.literals] = min(room.get(place.literals, spare), spare)
     return room
+
+
+def with_room(graph: Graph, bound: int) -> Graph:
+    """The graph whose kernels need no more scratch than there is room for, where at most `bound` bytes may live at a
+    time: of schedules that do, the one that needs most, since it lays out most; else the one that needs least."""
+    found, chosen = list(places(graph)), dict[str, str]()
+    room = rooms(found, liveness(graph, graph.analysis.scratch).live, bound)
+    for place in found:
+        if place.scratch(place.schedule) > room[place.literals]:
+            fitting = [each for each in place.schedules if place.scratch(each) <= room[place.literals]]
+            least = min(place.schedules, key=place.scratch)
+            chosen[place.literals] = max(fitting, key=place.scratch) if fitting else least
+    return with_chosen(graph, chosen)
+
+
+def with_chosen(graph: Graph, chosen: Mapping[str, str]) -> Graph:
+    """The graph whose nodes have the schedules that are chosen for their literals."""
+    return graph.with_nodes(_with(node, graph, chosen) for node in graph.nodes) if chosen else graph
+
+
+def _with(node: Node, graph: Graph, chosen: Mapping[str, str], axis: str = "") -> Node:
+    if node.body:
+        inner = node.attrs["axis"]
+        body = node.body.with_nodes(_with(each, node.body, chosen, inner) for each in node.body.nodes)
+        return replace(node, attrs={**node.attrs, "body": body})
+    schedule = chosen.get(literals_of(node, graph.types, axis))
+    return node if schedule is None else scheduled(node, schedule)

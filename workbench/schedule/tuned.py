@@ -19,11 +19,10 @@ from typing import Any
 
 from workbench import files
 from workbench.errors import ScheduleError
-from workbench.ir.graph import Graph, Node
+from workbench.ir.graph import Graph
 from workbench.ir.liveness import liveness
-from workbench.kernels.literals import literals_of
 from workbench.ops._schedule import read, require_schedule
-from workbench.schedule.places import places, rooms, scheduled
+from workbench.schedule.places import places, rooms, with_chosen
 
 RULE, SHIPPED = "rule", "shipped"
 FOLDER = Path(__file__).parent / "shipped"
@@ -113,20 +112,11 @@ def with_schedules(graph: Graph, tuned: Tuned) -> Graph:
             raise ScheduleError(f"{tuned.name}: {error.message}", HINT) from None
         fitting = [each for each in several if not tuned.bounded or place.scratch(each) <= room[place.literals]]
         chosen[place.literals] = fitting[0] if fitting else ""
-    return graph.with_nodes(_with(node, graph, chosen) for node in graph.nodes)
-
-
-def _with(node: Node, graph: Graph, chosen: Mapping[str, str], axis: str = "") -> Node:
-    if node.body:
-        inner = node.attrs["axis"]
-        body = node.body.with_nodes(_with(each, node.body, chosen, inner) for each in node.body.nodes)
-        return replace(node, attrs={**node.attrs, "body": body})
-    schedule = chosen.get(literals_of(node, graph.types, axis))
-    return node if schedule is None else scheduled(node, schedule)
+    return with_chosen(graph, chosen)
 
 
 def kernels_record(tuned: Tuned, graph: Graph) -> dict[str, Any]:
-    """What run.json keeps: the file's name and digest, and how many kernels it has schedules for, of how many."""
+    """What run.json keeps: the file's name and digest, and how many kernels do not run by rule, of how many could."""
     chosen = [bool(place.schedule) for place in places(graph)]
     return {"name": tuned.name, "digest": tuned.digest or None, "tuned": sum(chosen), "of": len(chosen)}
 
