@@ -12,6 +12,9 @@
 
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)
 #define WB_FPU 1
+#define WB_ALL_FLOATS                                                                                                \
+    "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16",     \
+        "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31"
 
 #define WB_FOUR(op, d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3) \
     op " s" #d0 ", s" #a0 ", s" #b0 "\n\t" op " s" #d1 ", s" #a1 ", s" #b1 "\n\t" \
@@ -59,9 +62,7 @@
                    WB_SUMS("vstmia", "y", "y_next")                                                                   \
                    : [from] "+r"(from), [y] "+r"(y), [x] "+r"(x), [w] "+r"(w), [fours] "+r"(fours), [ones] "+r"(ones) \
                    : [from_next] "r"(from_next), [y_next] "rI"(4 * y_next), [x_next] "rI"(4 * x_next)                 \
-                   : "memory", "cc", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", \
-                     "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25",       \
-                     "s26", "s27", "s28", "s29", "s30", "s31")
+                   : "memory", "cc", WB_ALL_FLOATS)
 
 /* y[f][p] = sum over k of w[k][f] * x[k][p], four by four, going on from y where `onto`; see wb_multiply_add_f32. Rows of x
  * and y lie x_next and y_next apart. */
@@ -99,9 +100,7 @@ WB_KERNEL void wb_tile_f32(int fused, int onto, int count, int x_next, int y_nex
                    : [x] "+r"(x), [x1] "+r"(x1), [d0] "+r"(dy), [d1] "+r"(d1), [d2] "+r"(d2), [d3] "+r"(d3),      \
                      [fours] "+r"(fours)                                                                          \
                    : [zeros] "r"(zeros), [s] "r"(s)                                                               \
-                   : "memory", "cc", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",    \
-                     "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24",   \
-                     "s25", "s26", "s27", "s28", "s29", "s30", "s31")
+                   : "memory", "cc", WB_ALL_FLOATS)
 
 /* s[4 * f + c] = sum of dy[f][p] * x[c][p], of four filters and two channels of `pixels` pixels, a multiple of four. */
 WB_KERNEL void wb_gradients_f32(int fused, int pixels, const float *dy, const float *x, float *s)
@@ -137,5 +136,24 @@ WB_KERNEL void wb_put_floats(float *p, int a, int b, int c, int d)
     p[1] = (float)b;
     p[2] = (float)c;
     p[3] = (float)d;
+#endif
+}
+
+/* to[i] = from[i] * s where bit i is set, else 0, for four i; gives the bits behind them. */
+WB_KERNEL uint32_t wb_scaled_where(uint32_t bits, float s, const float *from, float *to)
+{
+#if WB_FPU
+#define WB_WHERE(i) "lsrs %[bits], %[bits], #1\n\tit cc\n\tvmovcc.f32 s" #i ", %[zero]\n\t"
+    __asm volatile("vldmia %[from], {s0-s3}\n\tvmul.f32 s0, s0, %[s]\n\tvmul.f32 s1, s1, %[s]\n\t"
+                   "vmul.f32 s2, s2, %[s]\n\tvmul.f32 s3, s3, %[s]\n\t"
+                   WB_WHERE(0) WB_WHERE(1) WB_WHERE(2) WB_WHERE(3) "vstmia %[to], {s0-s3}"
+                   : [bits] "+r"(bits)
+                   : [from] "r"(from), [to] "r"(to), [s] "t"(s), [zero] "t"(0.0f)
+                   : "memory", "cc", "s0", "s1", "s2", "s3");
+    return bits;
+#else
+    for (int i = 0; i < 4; ++i, bits >>= 1)
+        to[i] = bits & 1u ? from[i] * s : 0.0f;
+    return bits;
 #endif
 }
