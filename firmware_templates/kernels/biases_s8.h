@@ -18,10 +18,9 @@ WB_KERNEL int wb_delta(const int16_t *delta, const int16_t *wide, int o)
     return delta[o];
 }
 
-WB_KERNEL int wb_bias(wb_biases_s8 of, int o)
-{
-    return of.delta ? of.b[o] + wb_delta(of.delta, of.wide, o) : of.b[o];
-}
+/* b: that of channel o without its delta. */
+WB_KERNEL int wb_bias_of(wb_biases_s8 of, int o, int b) { return of.delta ? b + wb_delta(of.delta, of.wide, o) : b; }
+WB_KERNEL int wb_bias(wb_biases_s8 of, int o) { return wb_bias_of(of, o, of.b[o]); }
 
 /* Saturates. */
 WB_KERNEL void wb_set_delta(int16_t *delta, const int16_t *wide, int o, int64_t change)

@@ -72,6 +72,22 @@ WB_KERNEL uint32_t wb_halves(int low, int high) { return (uint32_t)(uint16_t)low
 WB_KERNEL int wb_low(uint32_t pair) { return (int16_t)(uint16_t)pair; }
 WB_KERNEL int wb_high(uint32_t pair) { return (int16_t)(uint16_t)(pair >> 16); }
 
+/* Two numbers that lie side by side. */
+typedef struct {
+    int a, b;
+} wb_pair;
+
+WB_KERNEL wb_pair wb_pair_at(const int32_t *p)
+{
+#ifdef __ARM_FEATURE_DSP
+    wb_pair r;
+    __asm("ldrd %0, %1, [%2]" : "=r"(r.a), "=r"(r.b) : "r"(p), "m"(*(const int32_t (*)[2])p));
+    return r;
+#else
+    return (wb_pair){ p[0], p[1] };
+#endif
+}
+
 /* Two words, and where the next ones are. */
 typedef struct {
     uint32_t a, b;

@@ -163,6 +163,9 @@ typedef struct {
     int words; /* from the columns of four pixels to those of the next four */
 } wb_columns_s8;
 
+/* What a table has of a filter and of the next one, if there is one. */
+WB_KERNEL wb_pair gemm_pair(const int32_t *p, int second) { return second ? wb_pair_at(p) : (wb_pair){ p[0], p[0] }; }
+
 /* All filters by these pixels. y: of the first filter and pixel; filters are y_plane apart, their bits bit_plane. */
 WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_columns_s8 columns,
                                int8_t *y, int y_plane, int bit, int bit_plane)
@@ -170,8 +173,12 @@ WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_c
     const int second = filters > 1;
     for (int f = 0; f < filters; f += 2) {
         const int o = wb_min(f, filters - 1 - second), at = p.first + o;
-        const wb_factor a = wb_factor_of(p.numbers, p.all, p.m, at), b = wb_factor_of(p.numbers, p.all, p.m, at + second);
-        const int bias_a = wb_bias(p.biases, at), bias_b = wb_bias(p.biases, at + second);
+        const wb_pair m = gemm_pair(p.m + at, second), shift = gemm_pair(p.m + p.all + at, second);
+        const wb_pair bias = gemm_pair(p.biases.b + at, second);
+        const int bias_a = wb_bias_of(p.biases, at, bias.a), bias_b = wb_bias_of(p.biases, at + second, bias.b);
+        const wb_quantized n = p.numbers;
+        const wb_factor a = { n.form, n.zero_y, n.low, n.high, m.a, shift.a }, b = { n.form, n.zero_y, n.low, n.high, m.b, shift.b };
+        const volatile int32_t *const again = p.m + p.all + at; /* not loaded before it is needed */
         const int8_t *w = rows.w + o * rows.length, *rest = rows.rest ? rows.rest + o * rows.rest_length : 0;
         const uint32_t *x = columns.x;
         int8_t *to = y + o * y_plane;
@@ -182,8 +189,8 @@ WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_c
             if (rest)
                 s = gemm_add_s8(s, 0, rows.rest_length, second * rows.rest_length, rest);
             x = s.x;
-            if (a.form == WB_ROUNDED && a.shift | b.shift)
-                s = gemm_shifted_2x4_s8(a.shift, b.shift, s);
+            if (n.form == WB_ROUNDED && shift.a | shift.b)
+                s = gemm_shifted_2x4_s8(again[0], again[second], s);
             gemm_end_s8(a, count, s.a0, s.a1, s.a2, s.a3, to, p.mask, from);
             if (second)
                 gemm_end_s8(b, count, s.b0, s.b1, s.b2, s.b3, to + y_plane, p.mask, from + bit_plane);
