@@ -16,8 +16,8 @@ WB_KERNEL void centred_s8(int images, int plane, int image, int zero, const int8
 {
     for (int n = 0; n < images; ++n) {
         const int8_t *from = x + n * image;
-        for (int i = 0; i < plane / 4 * 4; i += 4, wide += 4)
-            wb_put_floats(wide, from[i] - zero, from[i + 1] - zero, from[i + 2] - zero, from[i + 3] - zero);
+        for (int i = 0; i < plane / 4 * 4; i += 4)
+            wide = wb_put_floats(wide, from[i] - zero, from[i + 1] - zero, from[i + 2] - zero, from[i + 3] - zero);
         for (int i = plane / 4 * 4; i < plane; ++i)
             *wide++ = (float)(from[i] - zero);
     }

@@ -36,7 +36,7 @@ WB_KERNEL void four_widened_s8(int count, int apart, const int8_t *restrict w, f
 {
 #pragma GCC unroll 4
     for (int o = 0; o < count; ++o)
-        wb_put_floats(wide + 4 * o, w[o * apart], w[o * apart + 1], w[o * apart + 2], w[o * apart + 3]);
+        wide = wb_put_floats(wide, w[o * apart], w[o * apart + 1], w[o * apart + 2], w[o * apart + 3]);
 }
 
 /* Of channels [channel, channel + count) and dy's filters [filter, filter_end), all weights of one pixel, as floats: those

@@ -24,22 +24,39 @@ WB_KERNEL int depthwise_single(int taps, int t) { return t >= 0 && t < taps && t
 WB_KERNEL int depthwise_place(int t) { return t / 4 * 2 + t % 4; }
 WB_KERNEL int depthwise_words(int taps) { return taps / 4 * 2 + wb_min(taps % 4, 2); }
 
-/* The words of a filter, row by row. */
-WB_KERNEL void depthwise_filter_s8(int rows, int taps, const int8_t *w, uint32_t *to)
+/* Four taps from number t of a filter of `length` on, in the lower bytes as far as they are there. */
+WB_KERNEL uint32_t depthwise_taps(int length, const int8_t *w, int t)
 {
-    for (int ky = 0; ky < rows; ++ky, w += taps, to += depthwise_words(taps))
-#pragma GCC unroll 8
-        for (int t = 0; t < taps; ++t)
-            if (depthwise_pair(taps, t) || depthwise_single(taps, t))
-                to[depthwise_place(t)] = wb_halves(w[t], depthwise_pair(taps, t) ? w[t + 2] : 0);
+    if (t + 4 <= length)
+        return wb_four(w + t);
+    if (length >= 4)
+        return wb_four(w + length - 4) >> 8 * (t + 4 - length);
+    uint32_t word = 0u;
+    for (int i = t; i < length; ++i)
+        word |= (uint32_t)(uint8_t)w[i] << 8 * (i - t);
+    return word;
 }
 
-/* What of P(o) output j adds: a pair; x[o] by itself; x[o + 2] by itself. */
-WB_KERNEL int depthwise_add(int taps, int stride, int j, int o, uint32_t pair, const uint32_t *w, int sum)
+/* The words of a filter, row by row. The high half of a tap that goes by itself counts for nothing. */
+WB_KERNEL void depthwise_filter_s8(int rows, int taps, const int8_t *w, uint32_t *to)
+{
+    for (int ky = 0; ky < rows; ++ky, to += depthwise_words(taps))
+#pragma GCC unroll 2
+        for (int t = 0; t < taps; t += 4) {
+            const uint32_t word = depthwise_taps(rows * taps, w, ky * taps + t);
+            to[t / 2] = wb_even(word);
+            if (t + 1 < taps)
+                to[t / 2 + 1] = wb_odd(word);
+        }
+}
+
+/* What of P(o) output j adds: a pair; x[o] by itself; x[o + 2] by itself. first: in the first row, whose sums go on from the
+ * bias. */
+WB_KERNEL int depthwise_add(int taps, int stride, int first, int j, int o, uint32_t pair, const uint32_t *w, int sum)
 {
     const int t = o - j * stride;
     if (depthwise_pair(taps, t))
-        sum = wb_dot(pair, w[depthwise_place(t)], sum);
+        sum = first ? wb_dot_from(pair, w[depthwise_place(t)], sum) : wb_dot(pair, w[depthwise_place(t)], sum);
     if (stride == 1 ? j < 2 : stride > 2 || j % 2 == 0) {
         if (depthwise_single(taps, t))
             sum = wb_low_by_low(pair, w[depthwise_place(t)], sum);
@@ -60,13 +77,18 @@ WB_KERNEL int depthwise_needs(int taps, int stride, int o)
     return needs;
 }
 
-/* Four outputs' sums of one row of taps; x: under tap 0 of the first. */
-WB_KERNEL wb_sums_4 depthwise_row_s8(wb_sums_4 s, int taps, int stride, uint32_t less, const int8_t *x, const uint32_t *w)
+/* Four outputs' sums of row ky of the taps; x: under tap 0 of the first. */
+WB_KERNEL wb_sums_4 depthwise_row_s8(wb_sums_4 s, int taps, int stride, int ky, uint32_t less, const int8_t *x, const uint32_t *w)
 {
+    const int words = depthwise_words(taps), first = ky == 0;
     uint32_t row[WB_DEPTHWISE_TAPS / 2];
 #pragma GCC unroll 4
-    for (int i = 0; i < depthwise_words(taps); ++i)
-        row[i] = w[i];
+    for (int i = 0; i + 1 < words; i += 2) {
+        const wb_pair two = wb_kept_pair(w, ky * words + i);
+        row[i] = (uint32_t)two.a, row[i + 1] = (uint32_t)two.b;
+    }
+    if (words % 2)
+        row[words - 1] = wb_kept(w, ky * words + words - 1);
 #pragma GCC unroll 32
     for (int o = 0; o < 3 * stride + taps; o += 2) {
         const int even = depthwise_needs(taps, stride, o), odd = depthwise_needs(taps, stride, o + 1);
@@ -75,44 +97,48 @@ WB_KERNEL wb_sums_4 depthwise_row_s8(wb_sums_4 s, int taps, int stride, uint32_t
         const uint32_t word = wb_four(x + o);
         if (even) {
             const uint32_t pair = wb_plus_even(less, word);
-            s.a = depthwise_add(taps, stride, 0, o, pair, row, s.a);
-            s.b = depthwise_add(taps, stride, 1, o, pair, row, s.b);
-            s.c = depthwise_add(taps, stride, 2, o, pair, row, s.c);
-            s.d = depthwise_add(taps, stride, 3, o, pair, row, s.d);
+            s.a = depthwise_add(taps, stride, first, 0, o, pair, row, s.a);
+            s.b = depthwise_add(taps, stride, first, 1, o, pair, row, s.b);
+            s.c = depthwise_add(taps, stride, first, 2, o, pair, row, s.c);
+            s.d = depthwise_add(taps, stride, first, 3, o, pair, row, s.d);
         }
         if (odd) {
             const uint32_t pair = wb_plus_odd(less, word);
-            s.a = depthwise_add(taps, stride, 0, o + 1, pair, row, s.a);
-            s.b = depthwise_add(taps, stride, 1, o + 1, pair, row, s.b);
-            s.c = depthwise_add(taps, stride, 2, o + 1, pair, row, s.c);
-            s.d = depthwise_add(taps, stride, 3, o + 1, pair, row, s.d);
+            s.a = depthwise_add(taps, stride, first, 0, o + 1, pair, row, s.a);
+            s.b = depthwise_add(taps, stride, first, 1, o + 1, pair, row, s.b);
+            s.c = depthwise_add(taps, stride, first, 2, o + 1, pair, row, s.c);
+            s.d = depthwise_add(taps, stride, first, 3, o + 1, pair, row, s.d);
         }
     }
     return s;
 }
 
-/* Rows [first, end) of a channel, with zero beyond the image, to where rows lie `pitch` apart. */
-WB_KERNEL void depthwise_rows_s8(wb_conv2d s, int zero, wb_view_s8 x, int n, int channel, int first, int end, int pitch,
-                                 int8_t *to)
+/* Zero in so many rows. */
+WB_KERNEL void depthwise_zeros_s8(int rows, int zero, int pitch, int8_t *to)
+{
+    const uint32_t zeros = (uint32_t)(uint8_t)zero * 0x01010101u;
+    for (int i = 0; i < rows * pitch; i += 4)
+        wb_put_four(to + i, zeros);
+}
+
+/* Rows [first, end) of a channel to where rows lie `pitch` apart and there is zero beside the image. stay: those that are none
+ * of the image are zero already. */
+WB_KERNEL void depthwise_rows_s8(wb_conv2d s, int zero, int stay, wb_view_s8 x, int n, int channel, int first, int end,
+                                 int pitch, int8_t *to)
 {
     const int left = s.window.pl, here = wb_min(s.in_width, pitch - left), words = here / 4 * 4;
-    const uint32_t zeros = (uint32_t)(uint8_t)zero * 0x01010101u;
     for (int row = first; row < end; ++row, to += pitch) {
         if (row < 0 || row >= s.in_height) {
-            for (int i = 0; i < pitch; i += 4)
-                wb_put_four(to + i, zeros);
+            if (!stay)
+                depthwise_zeros_s8(1, zero, pitch, to);
             continue;
         }
         const int8_t *from = wb_row_of_s8(x, n, channel, row);
-        for (int i = 0; i < left; ++i)
-            to[i] = (int8_t)zero;
-#pragma GCC unroll 4
+#pragma GCC unroll 16
         for (int i = 0; i < words; i += 4)
             wb_put_four(to + left + i, wb_four(from + i));
         for (int i = words; i < here; ++i)
             to[left + i] = from[i];
-        for (int i = left + here; i < pitch; ++i)
-            to[i] = (int8_t)zero;
     }
 }
 
@@ -130,7 +156,7 @@ WB_KERNEL wb_sums_4 depthwise_sums_s8(wb_conv2d s, int bias, uint32_t less, int 
     wb_sums_4 sum = { bias, bias, bias, bias };
 #pragma GCC unroll 8
     for (int ky = 0; ky < k.kh; ++ky)
-        sum = depthwise_row_s8(sum, k.kw, k.sw, less, x + ky * pitch, w + ky * depthwise_words(k.kw));
+        sum = depthwise_row_s8(sum, k.kw, k.sw, ky, less, x + ky * pitch, w);
     return sum;
 }
 
@@ -160,10 +186,13 @@ WB_KERNEL void depthwise_s8(wb_conv2d s, wb_layer_s8 p, wb_rows_s8 rows, wb_tile
 {
     const wb_window k = s.window;
     const int pitch = depthwise_pitch(s), zero = p.numbers.zero_x, out_plane = s.out_height * s.out_width;
-    uint32_t *words = (uint32_t *)(scratch + ((at_once - 1) * k.sh + k.kh) * pitch);
+    const int laid_out = (at_once - 1) * k.sh + k.kh, all_at_once = at_once >= s.out_height;
+    uint32_t *words = (uint32_t *)(scratch + laid_out * pitch);
+    if (n == t.image && g == 0)
+        depthwise_zeros_s8(laid_out, zero, pitch, scratch);
     for (int r = t.row; r < t.row_end; r += at_once) {
         const int end = wb_min(r + at_once, t.row_end), first = r * k.sh - k.pt;
-        depthwise_rows_s8(s, zero, x, n, g, first, first + (end - r - 1) * k.sh + k.kh, pitch, scratch);
+        depthwise_rows_s8(s, zero, all_at_once, x, n, g, first, first + (end - r - 1) * k.sh + k.kh, pitch, scratch);
         for (int f = 0; f < s.filters; ++f) {
             const int o = p.first + f;
             const wb_end_of_filter_s8 ends = { wb_factor_of(p.numbers, p.all, p.m, o), wb_bias(p.biases, o), p.mask };

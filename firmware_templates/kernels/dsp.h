@@ -88,6 +88,30 @@ WB_KERNEL wb_pair wb_pair_at(const int32_t *p)
 #endif
 }
 
+/* Words number `at` and at + 1, or number `at` alone, where `at` is a literal: kept, where GCC would load them again for each
+ * use. */
+WB_KERNEL wb_pair wb_kept_pair(const uint32_t *p, int at)
+{
+#if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
+    wb_pair r;
+    __asm volatile("ldrd %0, %1, [%2, %3]" : "=r"(r.a), "=r"(r.b) : "r"(p), "i"(4 * at));
+    return r;
+#else
+    return (wb_pair){ (int)p[at], (int)p[at + 1] };
+#endif
+}
+
+WB_KERNEL uint32_t wb_kept(const uint32_t *p, int at)
+{
+#if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
+    uint32_t r;
+    __asm volatile("ldr %0, [%1, %2]" : "=r"(r) : "r"(p), "i"(4 * at));
+    return r;
+#else
+    return p[at];
+#endif
+}
+
 /* Two words, and where the next ones are. */
 typedef struct {
     uint32_t a, b;

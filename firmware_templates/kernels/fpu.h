@@ -46,37 +46,64 @@
     WB_STEP(WB_ROW_FUSED, 16, 17, 18, 19, 20, 21, 22, 23, WB_LOADS(24, 27, 28, 31))                 \
     WB_STEP(WB_ROW_FUSED, 24, 25, 26, 27, 28, 29, 30, 31, "")
 
-/* Four rows of sums from or to memory, `apart` from one to the next. */
+/* Four rows of sums from or to memory, `apart` from one to the next; and back again, which leaves the address as it was. */
 #define WB_SUMS(op, at, apart)                                                    \
     op " %[" at "], {s0-s3}\n\tadd %[" at "], %[" at "], %[" apart "]\n\t"        \
     op " %[" at "], {s4-s7}\n\tadd %[" at "], %[" at "], %[" apart "]\n\t"        \
     op " %[" at "], {s8-s11}\n\tadd %[" at "], %[" at "], %[" apart "]\n\t"       \
     op " %[" at "], {s12-s15}\n\t"
+#define WB_SUMS_BACK(op, at, apart)                                               \
+    op " %[" at "], {s12-s15}\n\tsub %[" at "], %[" at "], %[" apart "]\n\t"      \
+    op " %[" at "], {s8-s11}\n\tsub %[" at "], %[" at "], %[" apart "]\n\t"       \
+    op " %[" at "], {s4-s7}\n\tsub %[" at "], %[" at "], %[" apart "]\n\t"        \
+    op " %[" at "], {s0-s3}\n\t"
 
-#define WB_TILE(four_steps, row)                                                                                      \
-    __asm volatile(WB_SUMS("vldmia", "from", "from_next")                                                             \
-                   "cmp %[fours], #0\n\tbeq 2f\n1:\t" four_steps                                                    \
-                   "subs %[fours], %[fours], #1\n\tbne 1b\n2:\t"                                                    \
-                   "cmp %[ones], #0\n\tbeq 4f\n3:\t" WB_ONE_STEP(row)                                               \
-                   "subs %[ones], %[ones], #1\n\tbne 3b\n4:\t"                                                      \
-                   WB_SUMS("vstmia", "y", "y_next")                                                                   \
+#define WB_FOURS(four_steps) "1:\t" four_steps "subs %[fours], %[fours], #1\n\tbne 1b\n\t"
+#define WB_ANY(four_steps, row)                                                        \
+    "cmp %[fours], #0\n\tbeq 2f\n" WB_FOURS(four_steps) "2:\tcmp %[ones], #0\n\tbeq 4f\n3:\t"  \
+    WB_ONE_STEP(row) "subs %[ones], %[ones], #1\n\tbne 3b\n4:\t"
+
+#define WB_TILE_ONTO(steps)                                                                              \
+    __asm volatile(WB_SUMS("vldmia", "y", "y_next") steps WB_SUMS_BACK("vstmia", "y", "y_next")          \
+                   : [x] "+r"(x), [w] "+r"(w), [fours] "+r"(fours)                                       \
+                   : [y] "r"(y), [y_next] "rI"(4 * y_next), [x_next] "rI"(4 * x_next)                    \
+                   : "memory", "cc", WB_ALL_FLOATS)
+#define WB_TILE(steps)                                                                                                \
+    __asm volatile(WB_SUMS("vldmia", "from", "from_next") steps WB_SUMS("vstmia", "y", "y_next")                      \
                    : [from] "+r"(from), [y] "+r"(y), [x] "+r"(x), [w] "+r"(w), [fours] "+r"(fours), [ones] "+r"(ones) \
                    : [from_next] "r"(from_next), [y_next] "rI"(4 * y_next), [x_next] "rI"(4 * x_next)                 \
                    : "memory", "cc", WB_ALL_FLOATS)
+
+/* wb_tile_f32 where it goes on from y, and `count` is known to be some fours. */
+WB_KERNEL void wb_tile_onto_f32(int fused, int count, int x_next, int y_next, const float *x, const float *w, float *y)
+{
+    int fours = count / 4;
+    if (fused)
+        WB_TILE_ONTO(WB_FOURS(WB_FOUR_STEPS_FUSED));
+    else
+        WB_TILE_ONTO(WB_FOURS(WB_FOUR_STEPS));
+}
 
 /* y[f][p] = sum over k of w[k][f] * x[k][p], four by four, going on from y where `onto`; see wb_multiply_add_f32. Rows of x
  * and y lie x_next and y_next apart. */
 WB_KERNEL void wb_tile_f32(int fused, int onto, int count, int x_next, int y_next, const float *x, const float *w, float *y)
 {
     static const float zeros[4];
+    const int known = __builtin_constant_p(count) && count % 4 == 0 && count > 0;
     const float *from = y;
     int from_next = -onto & (4 * y_next), fours = count / 4, ones = count % 4;
+    if (known && __builtin_constant_p(onto) && onto) {
+        wb_tile_onto_f32(fused, count, x_next, y_next, x, w, y);
+        return;
+    }
     /* a branch in C would have GCC make a loop over tiles for either beginning */
     __asm volatile("cmp %1, #0\n\tit eq\n\tmoveq %0, %2" : "+r"(from) : "r"(onto), "r"(zeros) : "cc");
-    if (fused)
-        WB_TILE(WB_FOUR_STEPS_FUSED, WB_ROW_FUSED);
+    if (known && fused)
+        WB_TILE(WB_FOURS(WB_FOUR_STEPS_FUSED));
+    else if (fused)
+        WB_TILE(WB_ANY(WB_FOUR_STEPS_FUSED, WB_ROW_FUSED));
     else
-        WB_TILE(WB_FOUR_STEPS, WB_ROW);
+        WB_TILE(WB_ANY(WB_FOUR_STEPS, WB_ROW));
 }
 
 /* Gradients of weights: the sums of filters f and f + 1 over channels 0 and 1 of x (s8 … s11, s12 … s15), four pixels of
@@ -121,21 +148,23 @@ WB_KERNEL void wb_gradients_f32(int fused, int pixels, const float *dy, const fl
 #define WB_FPU 0
 #endif
 
-/* Stores four whole numbers as floats. */
-WB_KERNEL void wb_put_floats(float *p, int a, int b, int c, int d)
+/* Stores four whole numbers as floats, and gives where the next ones go. */
+WB_KERNEL float *wb_put_floats(float *p, int a, int b, int c, int d)
 {
 #if WB_FPU
     __asm volatile("vmov s0, s1, %1, %2\n\tvmov s2, s3, %3, %4\n\t"
                    "vcvt.f32.s32 s0, s0\n\tvcvt.f32.s32 s1, s1\n\tvcvt.f32.s32 s2, s2\n\tvcvt.f32.s32 s3, s3\n\t"
-                   "vstmia %0, {s0-s3}"
-                   :
-                   : "r"(p), "r"(a), "r"(b), "r"(c), "r"(d)
+                   "vstmia %0!, {s0-s3}"
+                   : "+r"(p)
+                   : "r"(a), "r"(b), "r"(c), "r"(d)
                    : "memory", "s0", "s1", "s2", "s3");
+    return p;
 #else
     p[0] = (float)a;
     p[1] = (float)b;
     p[2] = (float)c;
     p[3] = (float)d;
+    return p + 4;
 #endif
 }
 
