@@ -46,11 +46,11 @@ typedef struct {
 #define WB_WORDS WB_LOAD_U("0") WB_LOAD_V("0")
 #define WB_FOUR_GROUPS WB_GROUP("0", "4") WB_GROUP("4", "8") WB_GROUP("8", "12") WB_LAST_GROUP("12")
 
-#define WB_SUMS(in)                                                                                               \
+#define WB_BLOCK_SUMS(in)                                                                                               \
     [a0] "+r"(a0), [b0] "+r"(b0), [a1] in(a1), [a2] in(a2), [a3] in(a3), [b1] in(b1), [b2] in(b2), [b3] in(b3),   \
         [x] "+r"(x), [u] "=&r"(u), [v] "=&r"(v), [p] "=&r"(p), [q] "=&r"(q)
 #define WB_BLOCK(groups, in) \
-    __asm volatile(WB_WORDS groups : WB_SUMS(in) : [w] "r"(at), [apart] "i"(apart) : "memory")
+    __asm volatile(WB_WORDS groups : WB_BLOCK_SUMS(in) : [w] "r"(at), [apart] "i"(apart) : "memory")
 
 /* Adds the products of `count` groups. first: to the sums of pixel 0, from which all of them go on. apart: a literal, below
  * 4080. */
@@ -86,7 +86,7 @@ WB_KERNEL wb_sums_2x4 gemm_block_s8(wb_sums_2x4 s, int first, int count, int apa
         at += 4 * some;
         __asm volatile("1:\t" WB_WORDS WB_FOUR_GROUPS
                        "add %[w], %[w], #16\n\tldr %[p], %[end]\n\tcmp %[w], %[p]\n\tbne 1b"
-                       : WB_SUMS("+r"), [w] "+r"(at) : [apart] "i"(apart), [end] "m"(end) : "memory", "cc");
+                       : WB_BLOCK_SUMS("+r"), [w] "+r"(at) : [apart] "i"(apart), [end] "m"(end) : "memory", "cc");
     }
     return (wb_sums_2x4){ a0, a1, a2, a3, b0, b1, b2, b3, x };
 }
