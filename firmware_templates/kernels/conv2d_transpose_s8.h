@@ -3,7 +3,10 @@
 #pragma once
 #include "conv2d_transpose_f32.h"
 
-enum { WB_WIDENED = 32 }; /* filters of 1x1 windows that are floats at a time */
+typedef struct {
+    wb_conv2d sizes;
+    int filters; /* of 1x1 windows, that are floats at a time */
+} wb_transposed_s8;
 
 /* `count` runs of `taps` weights, `apart` from one to the next, as floats side by side. */
 WB_KERNEL void widened_s8(int count, int taps, int apart, const int8_t *restrict w, float *restrict wide)
@@ -66,13 +69,13 @@ WB_KERNEL void some_widened_s8(wb_conv2d p, int channel, int count, int filter, 
 
 /* Some channels of a tile of 1x1 windows, at most four, from c on, and some of dy's filters at a time. The sums go on from
  * what those before left. */
-WB_KERNEL void conv2d_transpose_pixels_s8(wb_conv2d p, wb_tile t, int c, int channels, wb_epilogue end, wb_view_f32 dy,
+WB_KERNEL void conv2d_transpose_pixels_s8(wb_conv2d p, int at_once, wb_tile t, int c, int channels, wb_epilogue end, wb_view_f32 dy,
                                           const int8_t *restrict w, const int8_t *restrict rest, wb_view_f32 dx,
                                           float *restrict wide)
 {
     const int filters = dy.channel_end - dy.channel;
-    for (int o = 0; o < filters; o += WB_WIDENED) {
-        const int count = filters % WB_WIDENED ? wb_min(filters - o, WB_WIDENED) : WB_WIDENED;
+    for (int o = 0; o < filters; o += at_once) {
+        const int count = filters % at_once ? wb_min(filters - o, at_once) : at_once;
         wb_view_f32 of = dy;
         of.at += o * dy.plane;
         of.channel += o;
@@ -93,16 +96,17 @@ WB_KERNEL void conv2d_transpose_channel_s8(wb_conv2d p, wb_tile t, int g, wb_epi
         conv2d_transpose_channels_f32(p, n, t, p.window.kh * p.window.kw, end, dy, wide, dx);
 }
 
-WB_KERNEL void conv2d_transpose_s8(wb_conv2d p, wb_tile t, wb_view_f32 dy, const int8_t *restrict w,
+WB_KERNEL void conv2d_transpose_s8(wb_transposed_s8 record, wb_tile t, wb_view_f32 dy, const int8_t *restrict w,
                                    const int8_t *restrict rest, wb_view_f32 onto, wb_view_f32 dx, void *scratch)
 {
+    const wb_conv2d p = record.sizes;
     const wb_epilogue end = wb_fused(p.fused, wb_begun_f32(t, p.in_width, onto, dx));
     if (transpose_is_pointwise(p) && p.groups == 1) {
         const int channels = t.channel_end - t.channel, tiled = channels / 4 * 4;
         for (int c = 0; c < tiled; c += 4)
-            conv2d_transpose_pixels_s8(p, t, c, 4, end, dy, w, rest, dx, scratch);
+            conv2d_transpose_pixels_s8(p, record.filters, t, c, 4, end, dy, w, rest, dx, scratch);
         if (channels % 4)
-            conv2d_transpose_pixels_s8(p, t, tiled, channels % 4, end, dy, w, rest, dx, scratch);
+            conv2d_transpose_pixels_s8(p, record.filters, t, tiled, channels % 4, end, dy, w, rest, dx, scratch);
         return;
     }
     __asm("" : "+r"(scratch)); /* GCC keeps this address in a register, and loads none for each weight: 30 % of a 1x1 */
