@@ -60,6 +60,70 @@ WB_KERNEL float weight_gradient_f32(wb_conv2d_backward_weight p, int images, int
     return sum;
 }
 
+WB_KERNEL wb_axis weight_columns(wb_conv2d_backward_weight p)
+{
+    const wb_window w = p.window;
+    return (wb_axis){ p.in_width, p.out_width, -w.pl, w.sw, w.kw, w.dw, 1, 1, 1, 0 };
+}
+
+/* Columns of taps, and filters, whose sums are in registers at a time: 16 at most. */
+WB_KERNEL int weight_taps(wb_conv2d_backward_weight p) { return p.window.kw <= 8 ? p.window.kw : 1; }
+WB_KERNEL int weight_filters(wb_conv2d_backward_weight p, int count)
+{
+    return count % 4 == 0 && weight_taps(p) <= 4 ? 4 : count % 2 == 0 ? 2 : 1;
+}
+
+/* Adds the products of some pixels of a row, whose windows are clipped as those from column `like` on are, to the sums of
+ * some filters and of `taps` taps from column kx on. Element `at` of x would lie under the first of both. */
+WB_KERNEL void weight_gradients_step_f32(wb_conv2d_backward_weight p, int filters, int taps, int kx, int pixels, int like,
+                                         int plane, const float *dy, const float *x, int at, float *s)
+{
+#pragma GCC unroll 4
+    for (int i = 0; i < pixels; ++i)
+#pragma GCC unroll 4
+        for (int f = 0; f < filters; ++f)
+#pragma GCC unroll 8
+            for (int t = 0; t < taps; ++t)
+                if (windows_sees(weight_columns(p), like + i, kx + t))
+                    s[f * taps + t] = wb_multiply_add_f32(p.fused, dy[f * plane + i],
+                                                          x[at + i * p.window.sw + t * p.window.dw], s[f * taps + t]);
+}
+
+/* Those of a row. */
+WB_KERNEL void weight_gradients_along_f32(wb_conv2d_backward_weight p, int filters, int taps, int kx, int plane,
+                                          const float *dy, const float *x, int at, float *s)
+{
+    const wb_tiles c = windows_tiles(weight_columns(p), 4);
+    const int step = p.window.sw;
+    for (int j = 0; j < c.head; j += c.each)
+        weight_gradients_step_f32(p, filters, taps, kx, c.each, j, plane, dy + j, x, at + j * step, s);
+    for (int j = c.head; j < c.inside; j += c.each)
+        weight_gradients_step_f32(p, filters, taps, kx, c.each, c.head, plane, dy + j, x, at + j * step, s);
+    for (int j = c.inside; j < c.whole; j += c.each)
+        weight_gradients_step_f32(p, filters, taps, kx, c.each, j, plane, dy + j, x, at + j * step, s);
+    if (c.whole < p.out_width)
+        weight_gradients_step_f32(p, filters, taps, kx, p.out_width - c.whole, c.whole, plane, dy + c.whole, x,
+                                  at + c.whole * step, s);
+}
+
+/* s[f * taps + t]: the gradients of weight_taps(p) taps of row ky, from column kx on, of one channel in some filters; plane,
+ * dy_image, x_image: elements from one filter of dy to the next, and from one image. */
+WB_KERNEL void weight_gradients_f32(wb_conv2d_backward_weight p, int images, int filters, int ky, int kx, int plane,
+                                    int dy_image, int x_image, const float *dy, const float *x, float *s)
+{
+    const wb_window w = p.window;
+    const int top = ky * w.dh - w.pt; /* the row of x under output row 0 */
+    const int oy0 = wb_ceil_div(-top, w.sh), oy1 = wb_min(p.out_height, wb_ceil_div(p.in_height - top, w.sh));
+    float sums[16] = { 0.0f };
+    for (int n = 0; n < images; ++n)
+        for (int oy = oy0; oy < oy1; ++oy)
+            weight_gradients_along_f32(p, filters, weight_taps(p), kx, plane, dy + n * dy_image + oy * p.out_width, x,
+                                       n * x_image + (oy * w.sh + top) * p.in_width + kx * w.dw - w.pl, sums);
+#pragma GCC unroll 16
+    for (int i = 0; i < filters * weight_taps(p); ++i)
+        s[i] = sums[i];
+}
+
 /* Whether each pixel's window is the pixel in its place, and there is one group. */
 WB_KERNEL int weight_is_pointwise(wb_conv2d_backward_weight p)
 {
@@ -136,18 +200,22 @@ WB_KERNEL void conv2d_backward_weight_into_f32(wb_conv2d_backward_weight p, wb_t
         conv2d_backward_weight_tiles_f32(p, t, dy, x, sink, to, v);
         return;
     }
+    const int some = weight_filters(p, filters.count), taps = weight_taps(p);
     for (int g = filters.group; g < filters.group_end; ++g)
-        for (int i = 0; i < filters.count; ++i)
+        for (int i = 0; i < filters.count; i += some)
             for (int c = 0; c < p.channels; ++c)
-#pragma GCC unroll 3
                 for (int ky = 0; ky < kh; ++ky)
-#pragma GCC unroll 3
-                    for (int kx = 0; kx < kw; ++kx) {
+                    for (int kx = 0; kx < kw; kx += taps) {
                         const int o = filters.first + g * p.filters + i;
-                        sink_f32(sink, ((o * p.channels + c) * kh + ky) * kw + kx, to, v,
-                                 weight_gradient_f32(p, images, ky, kx, dy.image, x.image,
-                                                     wb_row_of_f32(dy, t.image, o, 0),
-                                                     wb_row_of_f32(x, t.image, g * p.channels + c, 0)));
+                        float s[16];
+                        weight_gradients_f32(p, images, some, ky, kx, dy.plane, dy.image, x.image,
+                                             wb_row_of_f32(dy, t.image, o, 0),
+                                             wb_row_of_f32(x, t.image, g * p.channels + c, 0), s);
+#pragma GCC unroll 4
+                        for (int f = 0; f < some; ++f)
+#pragma GCC unroll 8
+                            for (int k = 0; k < taps; ++k)
+                                sink_f32(sink, (((o + f) * p.channels + c) * kh + ky) * kw + kx + k, to, v, s[f * taps + k]);
                     }
 }
 

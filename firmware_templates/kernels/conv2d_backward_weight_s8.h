@@ -31,14 +31,17 @@ typedef struct {
     wb_update_s8 update;
 } wb_sink_s8;
 
-WB_KERNEL void sink_s8(wb_sink_s8 sink, int o, int at, int in_filter, float g)
+/* The rate of filter o, once for some of its elements: a division. */
+WB_KERNEL float sink_rate_s8(wb_sink_s8 sink, int o) { return sink.w ? wb_rate_of(sink.update, sink.s[o]) : 0.0f; }
+
+WB_KERNEL void sink_s8(wb_sink_s8 sink, float rate, int o, int at, int in_filter, float g)
 {
     if (sink.store)
         sink.store[at] = g;
     if (sink.add)
         sink.add[at] += g;
     if (sink.w)
-        sink.w[at] = (int8_t)wb_updated(sink.update, wb_rate_of(sink.update, sink.s[o]), sink.w[at], g, o, in_filter);
+        sink.w[at] = (int8_t)wb_updated(sink.update, rate, sink.w[at], g, o, in_filter);
 }
 
 /* Of channel c in `count` filters from o on; dy: the first of their channels. A function of its own for `restrict`: what is
@@ -49,14 +52,22 @@ WB_KERNEL void weight_gradients_s8(wb_conv2d_backward_weight_s8 q, int images, i
     const wb_conv2d_backward_weight p = q.convolution;
     const int kh = p.window.kh, kw = p.window.kw, taps = kh * kw;
     const int in_plane = p.in_height * p.in_width, out_plane = p.out_height * p.out_width;
-    for (int i = 0; i < count; ++i)
-#pragma GCC unroll 3
+    const int some = weight_filters(p, count), columns = weight_taps(p);
+    for (int i = 0; i < count; i += some)
         for (int ky = 0; ky < kh; ++ky)
-#pragma GCC unroll 3
-            for (int kx = 0; kx < kw; ++kx) {
-                const int in_filter = c * taps + ky * kw + kx;
-                const float sum = weight_gradient_f32(p, images, ky, kx, dy_image, in_plane, dy + i * out_plane, wide);
-                sink_s8(sink, o + i, (o + i) * p.channels * taps + in_filter, in_filter, sum * q.x_scale);
+            for (int kx = 0; kx < kw; kx += columns) {
+                float s[16];
+                weight_gradients_f32(p, images, some, ky, kx, out_plane, dy_image, in_plane, dy + i * out_plane, wide, s);
+#pragma GCC unroll 1
+                for (int f = 0; f < some; ++f) {
+                    const float rate = sink_rate_s8(sink, o + i + f);
+#pragma GCC unroll 1
+                    for (int k = 0; k < columns; ++k) {
+                        const int in_filter = c * taps + ky * kw + kx + k;
+                        sink_s8(sink, rate, o + i + f, (o + i + f) * p.channels * taps + in_filter, in_filter,
+                                s[f * columns + k] * q.x_scale);
+                    }
+                }
             }
 }
 
@@ -79,10 +90,12 @@ WB_KERNEL void conv2d_backward_weight_pixels_s8(wb_conv2d_backward_weight_s8 q, 
                 s[4 * f + i] = weight_gradient_f32(q.convolution, images, 0, 0, dy_image, pixels, dy + f * pixels,
                                                    wide + i * images * pixels);
 #pragma GCC unroll 1
-    for (int f = 0; f < filters; ++f)
+    for (int f = 0; f < filters; ++f) {
+        const float rate = sink_rate_s8(sink, first + f);
 #pragma GCC unroll 1
         for (int i = 0; i < channels; ++i)
-            sink_s8(sink, first + f, (first + f) * q.convolution.channels + c + i, c + i, s[4 * f + i] * q.x_scale);
+            sink_s8(sink, rate, first + f, (first + f) * q.convolution.channels + c + i, c + i, s[4 * f + i] * q.x_scale);
+    }
 }
 
 WB_KERNEL void conv2d_backward_weight_tiles_s8(wb_conv2d_backward_weight_s8 q, wb_tile t, wb_view_f32 dy, wb_view_s8 x,

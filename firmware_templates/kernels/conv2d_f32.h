@@ -30,23 +30,29 @@ WB_KERNEL void conv2d_pixels_f32(wb_conv2d_f32 p, int n, int g, wb_tile t, wb_vi
     }
 }
 
-/* Filter f of group g of image n; x: from row `row` on. */
-WB_KERNEL void conv2d_filter_f32(wb_conv2d_f32 p, int n, int g, int f, int row, wb_tile t, wb_axis v, wb_axis h, wb_view_f32 x,
-                                 const float *restrict w, const float *restrict rest, const float *restrict b, wb_view_f32 y)
+/* Some channels of a convolution's groups, from an array of weights that has no others. */
+WB_KERNEL wb_windows_f32 conv2d_windows_f32(wb_conv2d s, int channels, wb_view_f32 x, wb_view_f32 y)
+{
+    const int taps = s.window.kh * s.window.kw;
+    return (wb_windows_f32){ channels, x.plane, taps, s.filters, channels * taps, y.plane, s.fused };
+}
+
+/* Group g of image n; x: from row `row` on. */
+WB_KERNEL void conv2d_group_f32(wb_conv2d_f32 p, int n, int g, int row, wb_tile t, wb_axis v, wb_axis h, wb_view_f32 x,
+                                const float *restrict w, const float *restrict rest, const float *restrict b, wb_view_f32 y)
 {
     const wb_conv2d s = p.sizes;
-    const int o = g * s.filters + f, taps = s.window.kh * s.window.kw, others = s.channels - s.kept;
-    const wb_epilogue end = wb_fused(s.fused, wb_layer_end(p.activation, b, o));
+    const int group = s.filters * s.channels * s.window.kh * s.window.kw;
+    const wb_ends_f32 end = { p.activation, 0, b ? b + g * s.filters : 0 };
     const float *image = wb_row_of_f32(x, n, g * s.channels, row);
-    float *out = wb_row_of_f32(y, n, o, t.row);
+    float *out = wb_row_of_f32(y, n, g * s.filters, t.row);
     if (rest && s.groups == 1) {
-        windows_f32(s.kept, x.plane, taps, v, h, wb_fused(s.fused, wb_plain), image, w + o * s.kept * taps, out);
-        windows_f32(others, x.plane, taps, v, h, wb_onto(end), image + s.kept * x.plane, rest + o * others * taps, out);
-    } else {
-        const float *filter = rest && g >= s.kept ? rest + (o - s.kept * s.filters) * s.channels * taps
-                                                  : w + o * s.channels * taps;
-        windows_f32(s.channels, x.plane, taps, v, h, end, image, filter, out);
-    }
+        windows_f32(conv2d_windows_f32(s, s.kept, x, y), v, h, (wb_ends_f32){ WB_LINEAR, 0, 0 }, image, w, out);
+        windows_f32(conv2d_windows_f32(s, s.channels - s.kept, x, y), v, h, (wb_ends_f32){ p.activation, 1, end.b },
+                    image + s.kept * x.plane, rest, out);
+    } else
+        windows_f32(conv2d_windows_f32(s, s.channels, x, y), v, h, end, image,
+                    rest && g >= s.kept ? rest + (g - s.kept) * group : w + g * group, out);
 }
 
 WB_KERNEL void conv2d_f32(wb_conv2d_f32 p, wb_tile t, wb_view_f32 x, const float *restrict w, const float *restrict rest,
@@ -62,7 +68,6 @@ WB_KERNEL void conv2d_f32(wb_conv2d_f32 p, wb_tile t, wb_view_f32 x, const float
             if (pointwise && (!rest || s.groups == 1))
                 conv2d_pixels_f32(p, n, g, t, x, w + g * s.filters * s.channels, rest, b, y);
             else
-                for (int f = 0; f < s.filters; ++f)
-                    conv2d_filter_f32(p, n, g, f, row, t, v, h, x, w, rest, b, y);
+                conv2d_group_f32(p, n, g, row, t, v, h, x, w, rest, b, y);
     clip_mask_tile_f32(p.activation, (wb_shape){ s.groups * s.filters, s.out_height, s.out_width }, t, y, mask);
 }

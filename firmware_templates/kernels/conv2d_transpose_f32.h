@@ -101,21 +101,22 @@ WB_KERNEL void conv2d_transpose_channels_f32(wb_conv2d p, int n, wb_tile t, int 
         transpose_pixels_f32(p, n, t, 0, t.channel_end - t.channel, apart, 1, end, dy, w, dx);
         return;
     }
-    for (int c = 0; c < t.channel_end - t.channel; ++c)
+    const wb_windows_f32 s = { dy.channel_end - dy.channel, dy.plane, apart, t.channel_end - t.channel, k.kh * k.kw, dx.plane,
+                               p.fused };
 #pragma GCC unroll 2
-        for (int py = 0; py < wb_min(k.sh, p.in_height); ++py)
+    for (int py = 0; py < wb_min(k.sh, p.in_height); ++py)
 #pragma GCC unroll 2
-            for (int px = 0; px < wb_min(k.sw, p.in_width); ++px) {
-                int ky, kx, first, skipped;
-                const wb_axis all = transpose_axis(p.out_height, p.in_height, k.sh, py, k.kh, k.pt, k.dh, k.kw,
-                                                   dy.pitch, dx.pitch, &ky);
-                const wb_axis h = transpose_axis(p.out_width, p.in_width, k.sw, px, k.kw, k.pl, k.dw, 1, 1, 1, &kx);
-                const wb_axis v = transpose_rows(all, py, k.sh, t, dy, &first, &skipped);
-                if (v.outputs > 0)
-                    windows_f32(dy.channel_end - dy.channel, dy.plane, apart, v, h, end,
-                                wb_row_of_f32(dy, n, dy.channel, dy.row + skipped), w + c * k.kh * k.kw + ky + kx,
-                                wb_row_of_f32(dx, n, t.channel + c, first * k.sh + py) + px);
-            }
+        for (int px = 0; px < wb_min(k.sw, p.in_width); ++px) {
+            int ky, kx, first, skipped;
+            const wb_axis all = transpose_axis(p.out_height, p.in_height, k.sh, py, k.kh, k.pt, k.dh, k.kw,
+                                               dy.pitch, dx.pitch, &ky);
+            const wb_axis h = transpose_axis(p.out_width, p.in_width, k.sw, px, k.kw, k.pl, k.dw, 1, 1, 1, &kx);
+            const wb_axis v = transpose_rows(all, py, k.sh, t, dy, &first, &skipped);
+            if (v.outputs > 0)
+                windows_f32(s, v, h, (wb_ends_f32){ end.activation, end.onto, 0 },
+                            wb_row_of_f32(dy, n, dy.channel, dy.row + skipped), w + ky + kx,
+                            wb_row_of_f32(dx, n, t.channel, first * k.sh + py) + px);
+        }
 }
 
 /* The groups that a tile touches. Where there are several, it holds whole ones, and dy's view all of their filters. */

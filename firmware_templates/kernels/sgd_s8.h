@@ -94,6 +94,17 @@ WB_KERNEL int wb_floor(float x)
     return whole - ((float)whole > x);
 }
 
+/* w + down, saturated. */
+WB_KERNEL int wb_saturated(int limit, int w, int down)
+{
+    if (limit < 1 << 29) {
+        const int sum = w + down;
+        return sum > limit ? limit : sum < -limit ? -limit : sum;
+    }
+    const int64_t sum = (int64_t)w + down;
+    return sum > limit ? limit : sum < -limit ? -limit : (int)sum;
+}
+
 /* Element i of filter o behind its update. */
 WB_KERNEL int wb_updated(wb_update_s8 to, float rate, int w, float dw, int o, int i)
 {
@@ -102,18 +113,13 @@ WB_KERNEL int wb_updated(wb_update_s8 to, float rate, int w, float dw, int o, in
         u = u + to.lr * to.p.weight_decay * (float)w;
     u = u >= 1073741824.0f ? 1073741824.0f : u;
     u = u <= -1073741824.0f ? -1073741824.0f : u; /* what is no number stays so, and moves nothing */
-    int64_t updated;
     if (to.p.rounding == WB_TRUNCATE) {
-        const int down = wb_floor(-u);
-        updated = (int64_t)w + down;
-        updated = updated >= 0 ? updated : (int64_t)w - wb_floor(u);
-    } else {
-        const float r =
-            to.p.rounding == WB_NEAREST ? 0.5f : (float)(wb_mixed(to.key + wb_own_element(to.p, o, i)) >> 8) * 0x1p-24f;
-        updated = (int64_t)w + wb_floor(-u + r);
+        const int updated = wb_saturated(to.limit, w, wb_floor(-u));
+        return updated >= 0 ? updated : wb_saturated(to.limit, w, -wb_floor(u));
     }
-    updated = updated < to.limit ? updated : to.limit;
-    return (int)(updated > -to.limit ? updated : -to.limit);
+    const float r =
+        to.p.rounding == WB_NEAREST ? 0.5f : (float)(wb_mixed(to.key + wb_own_element(to.p, o, i)) >> 8) * 0x1p-24f;
+    return wb_saturated(to.limit, w, wb_floor(-u + r));
 }
 
 WB_KERNEL void sgd_s8(wb_integer_sgd p, int8_t *restrict w, const float *restrict dw, const float *restrict s,

@@ -195,8 +195,16 @@ WB_KERNEL int wb_keep_s8(wb_view_s8 x, int keep)
     for (int c = 0; c < x.channel_end; ++c) {
         int8_t *to = x.at + c * x.plane;
         __asm("" : "+r"(to)); /* GCC does not know how many rows fit there, and would warn of too many */
-#pragma GCC unroll 4
-        for (int i = 0; i < left; ++i)
+        int i = 0;
+        for (; i + 3 < left; i += 4) { /* all four before any is stored: words, where they need not be aligned */
+            const int from = i + gone * x.pitch;
+            const int8_t s0 = to[from], s1 = to[from + 1], s2 = to[from + 2], s3 = to[from + 3];
+            to[i] = s0;
+            to[i + 1] = s1;
+            to[i + 2] = s2;
+            to[i + 3] = s3;
+        }
+        for (; i < left; ++i)
             to[i] = to[i + gone * x.pitch];
     }
     return x.row + gone;

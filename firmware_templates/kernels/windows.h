@@ -50,6 +50,26 @@ WB_KERNEL int windows_end(wb_axis a, int i)
     return wb_min(a.taps, wb_ceil_div(a.size - (a.first + i * a.step), a.dilation));
 }
 
+/* Whether tap t of output i lies on the image. */
+WB_KERNEL int windows_sees(wb_axis a, int i, int t)
+{
+    const int at = a.first + i * a.step + t * a.dilation;
+    return at >= 0 && at < a.size;
+}
+
+/* The outputs of an axis in tiles of so many: those of [0, head) and [inside, whole) have windows that are clipped, those of
+ * [head, inside) none; what follows `whole` is no whole tile. */
+typedef struct {
+    int each, head, inside, whole;
+} wb_tiles;
+
+WB_KERNEL wb_tiles windows_tiles(wb_axis a, int most)
+{
+    const int each = wb_min(most, a.outputs), whole = a.outputs / each * each;
+    const int head = wb_min(whole, wb_ceil_div(windows_left(a), each) * each);
+    return (wb_tiles){ each, head, head + wb_max(0, windows_right(a) - head) / each * each, whole };
+}
+
 WB_KERNEL wb_axis conv2d_columns(wb_conv2d s)
 {
     const wb_window k = s.window;
