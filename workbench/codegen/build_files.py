@@ -3,7 +3,7 @@
 from workbench.boards import Board
 
 FLAGS = (
-    "-std=c11 -O3 -g1 -ffp-contract=off -fno-ipa-icf -fno-strict-aliasing -ffunction-sections -fdata-sections "
+    "-std=c11 -O2 -g1 -ffp-contract=off -fno-ipa-icf -fno-strict-aliasing -ffunction-sections -fdata-sections "
     "-Wall -Wextra $(WERROR) -fcallgraph-info=su"
 )
 
