@@ -1,6 +1,7 @@
 /* broadcast_s8.h - y = clip(a + b), clip(a - b) or clip(a * b) of int8, rescaled; y may lie over an operand of its shape. */
 #pragma once
 #include "broadcast.h"
+#include "clip_four_s8.h"
 #include "requantize_s8.h"
 
 /* Multipliers and shifts of a, of b, and of both: WB_TFLITE as its reference has them. A WB_ROUNDED sum has one shift to the
@@ -50,6 +51,19 @@ WB_KERNEL void broadcast_s8(wb_pair_s8 q, wb_broadcast s, const int8_t *a, const
             }
 }
 
+/* Four of a WB_ROUNDED sum, of which each b counts of_b times; half: what all of them have in common. */
+WB_KERNEL void of_two_four_s8(wb_pair_s8 q, int of_b, int half, const int8_t *a, const int8_t *b, int8_t *y, uint32_t *mask,
+                              int bit)
+{
+    uint32_t four_a = wb_four(a), four_b = wb_four(b);
+    const int zero = q.zero_y + clip_raise(q.low, q.high, mask);
+    int v[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i, four_a >>= 8, four_b >>= 8)
+        v[i] = zero + (((int8_t)(uint8_t)four_a * q.a_m + (int8_t)(uint8_t)four_b * of_b + half) >> q.shift);
+    clip_four_s8(q.low, q.high, 4, v[0], v[1], v[2], v[3], y, mask, bit);
+}
+
 /* Elements whose bits of the mask, zero before, begin at `bit`; step_a, step_b: from one to the next. What the zero points
  * of a WB_ROUNDED sum add is one number. */
 WB_KERNEL void of_two_run_s8(wb_pair_s8 q, int count, int step_a, int step_b, const int8_t *a, const int8_t *b, int8_t *y,
@@ -62,7 +76,11 @@ WB_KERNEL void of_two_run_s8(wb_pair_s8 q, int count, int step_a, int step_b, co
     }
     const int of_b = q.how == WB_PLUS ? q.b_m : -q.b_m;
     const int half = (1 << (q.shift - 1)) - q.zero_a * q.a_m - q.zero_b * of_b;
-    for (int i = 0; i < count; ++i) {
+    int i = 0;
+    if (step_a == 1 && step_b == 1)
+        for (; i + 3 < count; i += 4)
+            of_two_four_s8(q, of_b, half, a + i, b + i, y + i, mask, bit + i);
+    for (; i < count; ++i) {
         const int sum = a[i * step_a] * q.a_m + b[i * step_b] * of_b + half;
         y[i] = wb_clip_s8(q.low, q.high, q.zero_y + (sum >> q.shift), mask, bit + i);
     }

@@ -53,9 +53,9 @@ WB_KERNEL void some_widened_s8(wb_conv2d p, int channel, int count, int filter, 
         return;
     }
     if (count == 4 && (channel + 4 <= in_w || channel >= in_w)) { /* of one array */
-        const int first = channel < in_w, apart = first ? in_w : in_rest;
-        four_widened_s8(filter_end - filter, apart, first ? w + filter * in_w + channel : rest + filter * in_rest + channel - in_w,
-                        wide);
+        const int first = channel < in_w;
+        const int8_t *from = first ? w + filter * in_w + channel : rest + filter * in_rest + channel - in_w;
+        four_widened_s8(filter_end - filter, first ? in_w : in_rest, from, wide);
         return;
     }
     for (int i = 0; i < count; ++i) { /* those of the two arrays may lie anywhere to each other */

@@ -78,7 +78,8 @@ WB_KERNEL int depthwise_needs(int taps, int stride, int o)
 }
 
 /* Four outputs' sums of row ky of the taps; x: under tap 0 of the first. */
-WB_KERNEL wb_sums_4 depthwise_row_s8(wb_sums_4 s, int taps, int stride, int ky, uint32_t less, const int8_t *x, const uint32_t *w)
+WB_KERNEL wb_sums_4 depthwise_row_s8(wb_sums_4 s, int taps, int stride, int ky, uint32_t less, const int8_t *x,
+                                     const uint32_t *w)
 {
     const int words = depthwise_words(taps), first = ky == 0;
     uint32_t row[WB_DEPTHWISE_TAPS / 2];
@@ -172,7 +173,7 @@ WB_KERNEL void depthwise_outputs_s8(wb_conv2d s, wb_end_of_filter_s8 end, int ze
         if (end.factor.form == WB_ROUNDED && end.factor.shift)
             sum = gemm_shifted_4_s8(end.factor.shift, sum);
         const int count = s.out_width % 4 ? wb_min(left, 4) : 4;
-        gemm_end_s8(end.factor, count, sum.a, sum.b, sum.c, sum.d, y, end.mask, bit);
+        gemm_end_s8(end.factor, gemm_zero_s8(end.factor, end.mask), count, sum.a, sum.b, sum.c, sum.d, y, end.mask, bit);
         y += count;
         bit += count;
         left -= count;

@@ -7,6 +7,7 @@
 #include "wb_kernel.h"
 
 typedef uint32_t __attribute__((aligned(1), may_alias)) wb_any_word;
+typedef uint64_t __attribute__((aligned(4), may_alias)) wb_any_two; /* words, at an address that LDRD and STRD can have */
 
 /* Four int8, wherever they lie. */
 WB_KERNEL uint32_t wb_four(const int8_t *p)
@@ -81,35 +82,46 @@ WB_KERNEL wb_pair wb_pair_at(const int32_t *p)
 {
 #ifdef __ARM_FEATURE_DSP
     wb_pair r;
-    __asm("ldrd %0, %1, [%2]" : "=r"(r.a), "=r"(r.b) : "r"(p), "m"(*(const int32_t (*)[2])p));
+    __asm("ldrd %0, %1, [%2]" : "=r"(r.a), "=r"(r.b) : "r"(p), "m"(*(const wb_any_two *)p));
     return r;
 #else
     return (wb_pair){ p[0], p[1] };
 #endif
 }
 
-/* Words number `at` and at + 1, or number `at` alone, where `at` is a literal: kept, where GCC would load them again for each
- * use. */
+WB_KERNEL void wb_put_two(uint32_t *p, uint32_t a, uint32_t b)
+{
+#ifdef __ARM_FEATURE_DSP
+    __asm volatile("strd %1, %2, %0" : "=m"(*(wb_any_two *)p) : "r"(a), "r"(b));
+#else
+    p[0] = a;
+    p[1] = b;
+#endif
+}
+
+/* Words number `at` and at + 1, or number `at` alone: kept, where GCC would load them again for each use. */
 WB_KERNEL wb_pair wb_kept_pair(const uint32_t *p, int at)
 {
 #if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
-    wb_pair r;
-    __asm volatile("ldrd %0, %1, [%2, %3]" : "=r"(r.a), "=r"(r.b) : "r"(p), "i"(4 * at));
-    return r;
-#else
-    return (wb_pair){ (int)p[at], (int)p[at + 1] };
+    if (__builtin_constant_p(at) && at < 256) {
+        wb_pair r;
+        __asm volatile("ldrd %0, %1, [%2, %3]" : "=r"(r.a), "=r"(r.b) : "r"(p), "i"(4 * at));
+        return r;
+    }
 #endif
+    return (wb_pair){ (int)p[at], (int)p[at + 1] };
 }
 
 WB_KERNEL uint32_t wb_kept(const uint32_t *p, int at)
 {
 #if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
-    uint32_t r;
-    __asm volatile("ldr %0, [%1, %2]" : "=r"(r) : "r"(p), "i"(4 * at));
-    return r;
-#else
-    return p[at];
+    if (__builtin_constant_p(at) && at < 256) {
+        uint32_t r;
+        __asm volatile("ldr %0, [%1, %2]" : "=r"(r) : "r"(p), "i"(4 * at));
+        return r;
+    }
 #endif
+    return p[at];
 }
 
 /* Two words, and where the next ones are. */

@@ -1,6 +1,7 @@
-/* gemm_block_s8.h - the products of some groups of weights in one piece of assembly: it needs all fourteen registers, so that
- * gcc, which takes two or three for something else, would move sums to the stack and back. Where WB_GEMM_BLOCKS is 0 there is
- * none of it: gemm_s8.h has the same in C.
+/* gemm_block_s8.h - the products of some groups of weights in one piece of assembly: it needs all fourteen registers, and gcc,
+ * which takes two or three of them for something else, would move sums to the stack and back. Registers are named, since gcc
+ * does not find such an assignment itself; a frame pointer would be one too many: whoever compiles with one defines
+ * WB_FRAME_POINTER. Where WB_GEMM_BLOCKS is 0 there is none of it: gemm_s8.h has the same in C.
  *
  * A group's words of weights, %[u] and %[v], are loaded again for its second half, between the last products of the first
  * one; those of the next group, between the last of the second. */
@@ -13,44 +14,49 @@ typedef struct {
     const uint32_t *x;
 } wb_sums_2x4;
 
-#if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
+#if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__) && !defined(WB_FRAME_POINTER)
 #define WB_GEMM_BLOCKS 1
 
-#define WB_DOT(to, x, w, from) "smlad %[" to "], %[" x "], %[" w "], %[" from "]\n\t"
-#define WB_LOAD_U(at) "ldr %[u], [%[w], #" at "]\n\t"
-#define WB_LOAD_V(at) "ldr %[v], [%[w], %[apart]+" at "]\n\t"
-#define WB_TWO(p, q) "ldrd %[" p "], %[" q "], [%[x]], #8\n\t"
+#define WB_GEMM_DOT(to, x, w, from) "smlad %[" to "], %[" x "], %[" w "], %[" from "]\n\t"
+#define WB_GEMM_LOAD_U(at) "ldr %[u], [%[w], #" at "]\n\t"
+#define WB_GEMM_LOAD_V(at) "ldr %[v], [%[w], %[apart]+" at "]\n\t"
+#define WB_GEMM_TWO(p, q) "ldrd %[" p "], %[" q "], [%[x]], #8\n\t"
 
 /* One half of a group; ror: "" for even, ", ror #8" for odd weights. u, v: loads of the weights of the next half. */
-#define WB_HALF(ror, u, v)                                                                       \
-    WB_TWO("p", "q") "sxtb16 %[u], %[u]" ror "\n\tsxtb16 %[v], %[v]" ror "\n\t"                  \
-    WB_DOT("a0", "p", "u", "a0") WB_DOT("b0", "p", "v", "b0")                                    \
-    WB_DOT("a1", "q", "u", "a1") WB_DOT("b1", "q", "v", "b1") WB_TWO("p", "q")                   \
-    WB_DOT("a2", "p", "u", "a2") WB_DOT("a3", "q", "u", "a3")                                    \
-    WB_DOT("b2", "p", "v", "b2") u WB_DOT("b3", "q", "v", "b3") v
+#define WB_GEMM_HALF(ror, u, v)                                                                                        \
+    WB_GEMM_TWO("p", "q") "sxtb16 %[u], %[u]" ror "\n\tsxtb16 %[v], %[v]" ror "\n\t"                                   \
+    WB_GEMM_DOT("a0", "p", "u", "a0") WB_GEMM_DOT("b0", "p", "v", "b0")                                                \
+    WB_GEMM_DOT("a1", "q", "u", "a1") WB_GEMM_DOT("b1", "q", "v", "b1") WB_GEMM_TWO("p", "q")                          \
+    WB_GEMM_DOT("a2", "p", "u", "a2") WB_GEMM_DOT("a3", "q", "u", "a3")                                                \
+    WB_GEMM_DOT("b2", "p", "v", "b2") u WB_GEMM_DOT("b3", "q", "v", "b3") v
 
 /* The same for the first weights: all sums go on from a0 and b0. */
-#define WB_FIRST_HALF(u, v)                                                                      \
-    WB_TWO("p", "q") "sxtb16 %[u], %[u]\n\tsxtb16 %[v], %[v]\n\t"                                \
-    WB_DOT("a1", "q", "u", "a0") WB_DOT("b1", "q", "v", "b0") WB_TWO("q", "b3")                  \
-    WB_DOT("a2", "q", "u", "a0") WB_DOT("b2", "q", "v", "b0")                                    \
-    WB_DOT("a3", "b3", "u", "a0") WB_DOT("a0", "p", "u", "a0")                                   \
-    WB_DOT("b3", "b3", "v", "b0") u WB_DOT("b0", "p", "v", "b0") v
+#define WB_GEMM_FIRST_HALF(u, v)                                                                                       \
+    WB_GEMM_TWO("p", "q") "sxtb16 %[u], %[u]\n\tsxtb16 %[v], %[v]\n\t"                                                 \
+    WB_GEMM_DOT("a1", "q", "u", "a0") WB_GEMM_DOT("b1", "q", "v", "b0") WB_GEMM_TWO("q", "b3")                         \
+    WB_GEMM_DOT("a2", "q", "u", "a0") WB_GEMM_DOT("b2", "q", "v", "b0")                                                \
+    WB_GEMM_DOT("a3", "b3", "u", "a0") WB_GEMM_DOT("a0", "p", "u", "a0")                                               \
+    WB_GEMM_DOT("b3", "b3", "v", "b0") u WB_GEMM_DOT("b0", "p", "v", "b0") v
 
-#define WB_ODD_HALF(u, v) WB_HALF(", ror #8", u, v)
-#define WB_GROUP(at, next) WB_HALF("", WB_LOAD_U(at), WB_LOAD_V(at)) WB_ODD_HALF(WB_LOAD_U(next), WB_LOAD_V(next))
-#define WB_LAST_GROUP(at) WB_HALF("", WB_LOAD_U(at), WB_LOAD_V(at)) WB_ODD_HALF("", "")
-#define WB_FIRST_GROUP WB_FIRST_HALF(WB_LOAD_U("0"), WB_LOAD_V("0")) WB_ODD_HALF(WB_LOAD_U("4"), WB_LOAD_V("4"))
-#define WB_FIRST_AND_LAST_GROUP WB_FIRST_HALF(WB_LOAD_U("0"), WB_LOAD_V("0")) WB_ODD_HALF("", "")
+#define WB_GEMM_EVEN(at) WB_GEMM_HALF("", WB_GEMM_LOAD_U(at), WB_GEMM_LOAD_V(at))
+#define WB_GEMM_ODD(next) WB_GEMM_HALF(", ror #8", WB_GEMM_LOAD_U(next), WB_GEMM_LOAD_V(next))
+#define WB_GEMM_LAST_ODD WB_GEMM_HALF(", ror #8", "", "")
+#define WB_GEMM_FIRST_EVEN WB_GEMM_FIRST_HALF(WB_GEMM_LOAD_U("0"), WB_GEMM_LOAD_V("0"))
 
-#define WB_WORDS WB_LOAD_U("0") WB_LOAD_V("0")
-#define WB_FOUR_GROUPS WB_GROUP("0", "4") WB_GROUP("4", "8") WB_GROUP("8", "12") WB_LAST_GROUP("12")
+/* A group whose words lie so many bytes from w on; the next one's. */
+#define WB_GEMM_GROUP(at, next) WB_GEMM_EVEN(at) WB_GEMM_ODD(next)
+#define WB_GEMM_LAST_GROUP(at) WB_GEMM_EVEN(at) WB_GEMM_LAST_ODD
+#define WB_GEMM_FIRST_GROUP WB_GEMM_FIRST_EVEN WB_GEMM_ODD("4")
+#define WB_GEMM_ONLY_GROUP WB_GEMM_FIRST_EVEN WB_GEMM_LAST_ODD
+#define WB_GEMM_THREE_GROUPS WB_GEMM_GROUP("4", "8") WB_GEMM_GROUP("8", "12") WB_GEMM_LAST_GROUP("12")
+#define WB_GEMM_FOUR_GROUPS WB_GEMM_GROUP("0", "4") WB_GEMM_THREE_GROUPS
+#define WB_GEMM_WORDS WB_GEMM_LOAD_U("0") WB_GEMM_LOAD_V("0")
 
-#define WB_BLOCK_SUMS(in)                                                                                               \
-    [a0] "+r"(a0), [b0] "+r"(b0), [a1] in(a1), [a2] in(a2), [a3] in(a3), [b1] in(b1), [b2] in(b2), [b3] in(b3),   \
+#define WB_GEMM_SUMS(in)                                                                                               \
+    [a0] "+r"(a0), [b0] "+r"(b0), [a1] in(a1), [a2] in(a2), [a3] in(a3), [b1] in(b1), [b2] in(b2), [b3] in(b3),        \
         [x] "+r"(x), [u] "=&r"(u), [v] "=&r"(v), [p] "=&r"(p), [q] "=&r"(q)
-#define WB_BLOCK(groups, in) \
-    __asm volatile(WB_WORDS groups : WB_BLOCK_SUMS(in) : [w] "r"(at), [apart] "i"(apart) : "memory")
+#define WB_GEMM_BLOCK(groups, in)                                                                                      \
+    __asm volatile(WB_GEMM_WORDS groups : WB_GEMM_SUMS(in) : [w] "r"(at), [apart] "i"(apart) : "memory")
 
 /* Adds the products of `count` groups. first: to the sums of pixel 0, from which all of them go on. apart: a literal, below
  * 4080. */
@@ -63,30 +69,30 @@ WB_KERNEL wb_sums_2x4 gemm_block_s8(wb_sums_2x4 s, int first, int count, int apa
     register const int8_t *at __asm("r9") = w;
     register uint32_t u __asm("r10"), v __asm("r11"), p __asm("r12"), q __asm("lr");
     if (first && some == 1)
-        WB_BLOCK(WB_FIRST_AND_LAST_GROUP, "=&r");
+        WB_GEMM_BLOCK(WB_GEMM_ONLY_GROUP, "=&r");
     else if (first && some == 2)
-        WB_BLOCK(WB_FIRST_GROUP WB_LAST_GROUP("4"), "=&r");
+        WB_GEMM_BLOCK(WB_GEMM_FIRST_GROUP WB_GEMM_LAST_GROUP("4"), "=&r");
     else if (first && some == 3)
-        WB_BLOCK(WB_FIRST_GROUP WB_GROUP("4", "8") WB_LAST_GROUP("8"), "=&r");
+        WB_GEMM_BLOCK(WB_GEMM_FIRST_GROUP WB_GEMM_GROUP("4", "8") WB_GEMM_LAST_GROUP("8"), "=&r");
     else if (first)
-        WB_BLOCK(WB_FIRST_GROUP WB_GROUP("4", "8") WB_GROUP("8", "12") WB_LAST_GROUP("12"), "=&r");
+        WB_GEMM_BLOCK(WB_GEMM_FIRST_GROUP WB_GEMM_THREE_GROUPS, "=&r");
     else if (some == 1)
-        WB_BLOCK(WB_LAST_GROUP("0"), "+r");
+        WB_GEMM_BLOCK(WB_GEMM_LAST_GROUP("0"), "+r");
     else if (some == 2)
-        WB_BLOCK(WB_GROUP("0", "4") WB_LAST_GROUP("4"), "+r");
+        WB_GEMM_BLOCK(WB_GEMM_GROUP("0", "4") WB_GEMM_LAST_GROUP("4"), "+r");
     else if (some == 3)
-        WB_BLOCK(WB_GROUP("0", "4") WB_GROUP("4", "8") WB_LAST_GROUP("8"), "+r");
+        WB_GEMM_BLOCK(WB_GEMM_GROUP("0", "4") WB_GEMM_GROUP("4", "8") WB_GEMM_LAST_GROUP("8"), "+r");
     else
-        WB_BLOCK(WB_FOUR_GROUPS, "+r");
+        WB_GEMM_BLOCK(WB_GEMM_FOUR_GROUPS, "+r");
     if (count > 4 && count <= 8) {
         at += 4 * some;
-        WB_BLOCK(WB_FOUR_GROUPS, "+r");
+        WB_GEMM_BLOCK(WB_GEMM_FOUR_GROUPS, "+r");
     } else if (count > 4) {
         const int8_t *const end = w + 4 * count;
         at += 4 * some;
-        __asm volatile("1:\t" WB_WORDS WB_FOUR_GROUPS
+        __asm volatile("1:\t" WB_GEMM_WORDS WB_GEMM_FOUR_GROUPS
                        "add %[w], %[w], #16\n\tldr %[p], %[end]\n\tcmp %[w], %[p]\n\tbne 1b"
-                       : WB_BLOCK_SUMS("+r"), [w] "+r"(at) : [apart] "i"(apart), [end] "m"(end) : "memory", "cc");
+                       : WB_GEMM_SUMS("+r"), [w] "+r"(at) : [apart] "i"(apart), [end] "m"(end) : "memory", "cc");
     }
     return (wb_sums_2x4){ a0, a1, a2, a3, b0, b1, b2, b3, x };
 }

@@ -9,7 +9,7 @@
  * registers can. Of an odd number of filters the last but one is computed twice. */
 #pragma once
 #include "biases_s8.h"
-#include "dsp.h"
+#include "clip_four_s8.h"
 #include "gemm_block_s8.h"
 #include "requantize_s8.h"
 
@@ -108,42 +108,29 @@ WB_KERNEL wb_sums_4 gemm_shifted_4_s8(int shift, wb_sums_4 s)
 
 WB_KERNEL wb_sums_2x4 gemm_shifted_2x4_s8(int a, int b, wb_sums_2x4 s)
 {
-    __asm volatile("" : "+r"(a), "+r"(b)); /* all of this is computed here, and nothing of it ahead of the branch */
-    return (wb_sums_2x4){ gemm_shifted_s8(a, s.a0), gemm_shifted_s8(a, s.a1), gemm_shifted_s8(a, s.a2), gemm_shifted_s8(a, s.a3),
-                          gemm_shifted_s8(b, s.b0), gemm_shifted_s8(b, s.b1), gemm_shifted_s8(b, s.b2), gemm_shifted_s8(b, s.b3),
-                          s.x };
+    const wb_sums_4 of_a = gemm_shifted_4_s8(a, (wb_sums_4){ s.a0, s.a1, s.a2, s.a3 });
+    const wb_sums_4 of_b = gemm_shifted_4_s8(b, (wb_sums_4){ s.b0, s.b1, s.b2, s.b3 });
+    return (wb_sums_2x4){ of_a.a, of_a.b, of_a.c, of_a.d, of_b.a, of_b.b, of_b.c, of_b.d, s.x };
+}
+
+/* What gemm_end_s8 is to add: in a register from here on only, for the sums need all of them. */
+WB_KERNEL int gemm_zero_s8(wb_factor f, const uint32_t *mask)
+{
+    int zero = f.zero + clip_raise(f.low, f.high, mask);
+    __asm volatile("" : "+r"(zero));
+    return zero;
 }
 
 /* Four int8 of a filter from its sums, of which the first `count` are stored, and all from four on. `bit`: of the first in
  * the mask. */
-WB_KERNEL void gemm_end_s8(wb_factor f, int count, int s0, int s1, int s2, int s3, int8_t *y, uint32_t *mask, int bit)
+WB_KERNEL void gemm_end_s8(wb_factor f, int zero, int count, int s0, int s1, int s2, int s3, int8_t *y, uint32_t *mask,
+                           int bit)
 {
     int s[4] = { s0, s1, s2, s3 };
-    uint32_t c[4], passes = 0u;
-    const int all = mask && f.low == -128 && f.high == 127; /* then value + 128 is uint8 where it passes */
-    int zero = f.zero + (all ? 128 : 0);
-    __asm volatile("" : "+r"(zero)); /* a register from here on only: the sums need all of them */
 #pragma GCC unroll 4
-    for (int p = 3; p >= 0; --p) {
-        const int value = f.form == WB_ROUNDED ? wb_smmlar(s[p], f.m, zero)
-                                               : zero + wb_times_tflite(s[p], f.m, f.shift);
-        c[p] = all ? wb_saturated_u8(value) : (uint32_t)wb_saturated_s8(f.low, f.high, value);
-        if (mask)
-            passes = all ? wb_and_a_bit(passes, c[p], (uint32_t)value) : 2u * passes + (value == (int)c[p]);
-    }
-    uint32_t word = wb_bytes(c[0], c[1], c[2], c[3]) ^ (all ? 0x80808080u : 0u);
-    if (count >= 4)
-        wb_put_four(y, word);
-    else
-        for (int p = 0; p < count; ++p, word >>= 8)
-            y[p] = (int8_t)(uint8_t)word;
-    if (mask) {
-        if (count < 4)
-            passes &= (1u << count) - 1u;
-        mask[bit / 32] |= passes << bit % 32;
-        if (bit % 32 > 28 && passes >> (32 - bit % 32))
-            mask[bit / 32 + 1] |= passes >> (32 - bit % 32);
-    }
+    for (int p = 0; p < 4; ++p)
+        s[p] = f.form == WB_ROUNDED ? wb_smmlar(s[p], f.m, zero) : zero + wb_times_tflite(s[p], f.m, f.shift);
+    clip_four_s8(f.low, f.high, count, s[0], s[1], s[2], s[3], y, mask, bit);
 }
 
 /* How a layer goes from its sums to int8: see conv2d_s8.h. first: the first filter, in the tables of all. */
@@ -177,7 +164,8 @@ WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_c
         const wb_pair bias = gemm_pair(p.biases.b + at, second);
         const int bias_a = wb_bias_of(p.biases, at, bias.a), bias_b = wb_bias_of(p.biases, at + second, bias.b);
         const wb_quantized n = p.numbers;
-        const wb_factor a = { n.form, n.zero_y, n.low, n.high, m.a, shift.a }, b = { n.form, n.zero_y, n.low, n.high, m.b, shift.b };
+        const wb_factor a = { n.form, n.zero_y, n.low, n.high, m.a, shift.a };
+        const wb_factor b = { n.form, n.zero_y, n.low, n.high, m.b, shift.b };
         const volatile int32_t *const again = p.m + p.all + at; /* not loaded before it is needed */
         const int8_t *w = rows.w + o * rows.length, *rest = rows.rest ? rows.rest + o * rows.rest_length : 0;
         const uint32_t *x = columns.x;
@@ -191,9 +179,10 @@ WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_c
             x = s.x;
             if (n.form == WB_ROUNDED && shift.a | shift.b)
                 s = gemm_shifted_2x4_s8(again[0], again[second], s);
-            gemm_end_s8(a, count, s.a0, s.a1, s.a2, s.a3, to, p.mask, from);
+            const int zero = gemm_zero_s8(a, p.mask);
+            gemm_end_s8(a, zero, count, s.a0, s.a1, s.a2, s.a3, to, p.mask, from);
             if (second)
-                gemm_end_s8(b, count, s.b0, s.b1, s.b2, s.b3, to + y_plane, p.mask, from + bit_plane);
+                gemm_end_s8(b, zero, count, s.b0, s.b1, s.b2, s.b3, to + y_plane, p.mask, from + bit_plane);
             to += count;
         }
     }
@@ -213,10 +202,8 @@ WB_KERNEL void gemm_columns_s8(int channels, int plane, int zero, const int8_t *
             const uint32_t b = second ? wb_four(four + (odd + 2) * plane) : 0u;
             const uint32_t a02 = first ? wb_plus_even(less, a) : 0u, a13 = first ? wb_plus_odd(less, a) : 0u;
             const uint32_t b02 = second ? wb_plus_even(less, b) : 0u, b13 = second ? wb_plus_odd(less, b) : 0u;
-            to[4 * odd] = wb_lows(a02, b02);
-            to[4 * odd + 1] = wb_lows(a13, b13);
-            to[4 * odd + 2] = wb_highs(a02, b02);
-            to[4 * odd + 3] = wb_highs(a13, b13);
+            wb_put_two(to + 4 * odd, wb_lows(a02, b02), wb_lows(a13, b13));
+            wb_put_two(to + 4 * odd + 2, wb_highs(a02, b02), wb_highs(a13, b13));
         }
     }
 }

@@ -35,8 +35,9 @@ WB_KERNEL int through_clip_fits(int count)
 WB_KERNEL void through_clip_s8(wb_shape p, wb_tile t, wb_view_f32 dy, const uint32_t *restrict mask, const float *restrict s,
                                wb_view_f32 g)
 {
-    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, WB_A_CHANNEL, dy, g, g);
-    if (runs.length == p.rows * p.columns && through_clip_fits(runs.length)) {
+    const int most = __builtin_constant_p(t.row_end - t.row) ? WB_A_CHANNEL : WB_A_ROW; /* so that lengths are known */
+    const wb_runs_in_tile runs = wb_runs_f32(t, p.columns, most, dy, g, g);
+    if ((runs.length == p.columns || runs.length == p.rows * p.columns) && through_clip_fits(runs.length)) {
         const int count = wb_min(runs.length, 32);
         WB_FOR_RUNS(runs, t, n, c, r)
             for (int done = 0; done < runs.length; done += count) {
