@@ -5,7 +5,7 @@
 
 typedef struct {
     wb_conv2d sizes;
-    int filters; /* of 1x1 windows, that are floats at a time */
+    int at_once; /* filters of 1x1 windows that are floats at a time */
 } wb_transposed_s8;
 
 /* `count` runs of `taps` weights, `apart` from one to the next, as floats side by side. */
@@ -104,9 +104,9 @@ WB_KERNEL void conv2d_transpose_s8(wb_transposed_s8 record, wb_tile t, wb_view_f
     if (transpose_is_pointwise(p) && p.groups == 1) {
         const int channels = t.channel_end - t.channel, tiled = channels / 4 * 4;
         for (int c = 0; c < tiled; c += 4)
-            conv2d_transpose_pixels_s8(p, record.filters, t, c, 4, end, dy, w, rest, dx, scratch);
+            conv2d_transpose_pixels_s8(p, record.at_once, t, c, 4, end, dy, w, rest, dx, scratch);
         if (channels % 4)
-            conv2d_transpose_pixels_s8(p, record.filters, t, tiled, channels % 4, end, dy, w, rest, dx, scratch);
+            conv2d_transpose_pixels_s8(p, record.at_once, t, tiled, channels % 4, end, dy, w, rest, dx, scratch);
         return;
     }
     __asm("" : "+r"(scratch)); /* GCC keeps this address in a register, and loads none for each weight: 30 % of a 1x1 */

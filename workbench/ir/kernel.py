@@ -36,7 +36,8 @@ class Kernel:
     may_scratch  the function takes scratch even where none is needed, such as tiles alone (see Footprint): 0 is passed
     choices      from (*types, **attrs) what the node's attribute `schedule` may choose, name -> numbers (see
                  ops/_schedule.py): none of it changes a bit of the result
-    but          fields of `record` that no choice depends on: constants of the quantization, and what is chosen
+    but          fields of `record`, and of records within, that no choice depends on: constants of the quantization,
+                 what the core decides, and what is chosen
     in_place     may-alias: operands whose storage the first result may take over
     """
 

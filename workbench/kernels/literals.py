@@ -35,6 +35,6 @@ def _literals(record: Any, but: tuple[str, ...]) -> Iterator[str]:
     for each in fields(record):
         value = getattr(record, each.name)
         if is_dataclass(value) and each.name not in but:
-            yield from _literals(value, ())
+            yield from _literals(value, but)
         elif each.name not in but:
             yield f"{each.name}={value}"

@@ -301,6 +301,6 @@ register(Op(
     kernel=Kernel("conv2d_s8.h", "conv2d_s8", record=Conv2dS8, parameters=parameters, views=(0,), gives_view=True,
                   operands=5, results=2, split=(1,), scratch=scratch,
                   may_scratch=True, choices=choices,
-                  but=("numbers", "wide", "pixels", "tile_pixels", "rows", "tile_rows")),
+                  but=("fused", "numbers", "wide", "pixels", "tile_pixels", "rows", "tile_rows")),
     instructions=(1.2, 45),
 ))  # fmt: skip

@@ -44,10 +44,10 @@ def _at_a_time(schedule: str) -> int:
 
 @dataclass(frozen=True)
 class TransposedS8:
-    """wb_transposed_s8. `filters`: of 1x1 windows, so many are floats at a time."""
+    """wb_transposed_s8. `at_once`: so many filters of 1x1 windows are floats at a time."""
 
     sizes: Conv2d
-    filters: int
+    at_once: int
 
 
 def parameters(dy: TensorType, w: TensorType, *_: TensorType, schedule: str = "", **attrs: Any) -> TransposedS8:
@@ -98,6 +98,6 @@ register(Op(
     dtypes={1: ("int8",)},
     footprint=along(rows=by_rows, channels=by_channels), onto=2, instructions=(5.2, 0),
     kernel=Kernel("conv2d_transpose_s8.h", "conv2d_transpose_s8", record=TransposedS8,
-                  parameters=parameters, choices=choices, but=("filters",), scratch=scratch, in_place=(2,), split=(1,),
-                  operands=3, views=(0, 2), gives_view=True),
+                  parameters=parameters, choices=choices, but=("fused", "at_once"), scratch=scratch, in_place=(2,),
+                  split=(1,), operands=3, views=(0, 2), gives_view=True),
 ))  # fmt: skip
