@@ -193,13 +193,17 @@ def build(
     tuned = tuned_for(board.core, kernels)
     compiled = _on_board(compiled, board, tuned)
     project = _project(compiled, board, rates)
-    if kernels is None and (less := _with_less_scratch(compiled, board.sram_size - project.static)):
+    room = board.sram_size - project.static
+    if tuned.by_default and (less := _with_less_scratch(compiled, room)):
         compiled, project = less, _project(less, board, rates)
     if not virtual:
         _require(compiled, board, project, project.constant, project.static)
     image = make_image(project, board, compiled.memory.plan.bytes)
-    room = board.sram_size - image.static - image.stack_reserve
-    if kernels is None and (less := _with_less_scratch(compiled, room)):
+    for _ in range(2):  # other kernels may need more stack
+        room = min(room, board.sram_size - image.static - image.stack_reserve)
+        less = _with_less_scratch(compiled, room) if tuned.by_default else None
+        if less is None:
+            break
         compiled, project = less, _project(less, board, rates)
         image = make_image(project, board, compiled.memory.plan.bytes)
     built = Built(compiled, board, project, image, time.perf_counter() - start, tuned)
@@ -215,7 +219,7 @@ def _project(compiled: Compiled, board: Board, rates: Mapping[str, float]) -> Pr
 def _on_board(compiled: Compiled, board: Board, tuned: Tuned) -> Compiled:
     """The compiled step as it runs on a board; by rule where what ships would need more SRAM than that."""
     step = _replanned(compiled, with_schedules(compiled.graph, tuned))
-    if tuned.bounded and step.memory.plan.bytes > compiled.memory.plan.bytes:
+    if tuned.by_default and step.memory.plan.bytes > compiled.memory.plan.bytes:
         step = compiled
     return replace(step, graph=with_fused_multiply_adds(step.graph)) if board.fuses else step
 

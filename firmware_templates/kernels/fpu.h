@@ -66,12 +66,13 @@
 
 #define WB_FPU_TILE_ONTO(steps)                                                                                        \
     __asm volatile(WB_FPU_SUMS("vldmia", "y", "y_next") steps WB_FPU_SUMS_BACK("vstmia", "y", "y_next")                \
-                   : [x] "+r"(x), [w] "+r"(w), [fours] "+r"(fours)                                                     \
-                   : [y] "r"(y), [y_next] "rI"(4 * y_next), [x_next] "rI"(4 * x_next)                                  \
+                   : [x] "+&r"(x), [w] "+&r"(w), [fours] "+&r"(fours), [y] "+&r"(y)                                    \
+                   : [y_next] "rI"(4 * y_next), [x_next] "rI"(4 * x_next)                                              \
                    : "memory", "cc", WB_FPU_ALL_FLOATS)
 #define WB_FPU_TILE(steps)                                                                                             \
     __asm volatile(WB_FPU_SUMS("vldmia", "from", "from_next") steps WB_FPU_SUMS("vstmia", "y", "y_next")               \
-                   : [from] "+r"(from), [y] "+r"(y), [x] "+r"(x), [w] "+r"(w), [fours] "+r"(fours), [ones] "+r"(ones)  \
+                   : [from] "+&r"(from), [y] "+&r"(y), [x] "+&r"(x), [w] "+&r"(w), [fours] "+&r"(fours),               \
+                     [ones] "+&r"(ones)                                                                                \
                    : [from_next] "r"(from_next), [y_next] "rI"(4 * y_next), [x_next] "rI"(4 * x_next)                  \
                    : "memory", "cc", WB_FPU_ALL_FLOATS)
 
@@ -125,8 +126,8 @@ WB_KERNEL void wb_tile_f32(int fused, int onto, int count, int x_next, int y_nex
                    "subs %[fours], %[fours], #1\n\tbne 1b\n\t"                                                         \
                    "vstr s0, [%[s]]\n\tvstr s1, [%[s], #4]\n\tvstr s2, [%[s], #16]\n\tvstr s3, [%[s], #20]\n\t"        \
                    "vstr s4, [%[s], #32]\n\tvstr s5, [%[s], #36]\n\tvstr s6, [%[s], #48]\n\tvstr s7, [%[s], #52]"      \
-                   : [x] "+r"(x), [x1] "+r"(x1), [d0] "+r"(dy), [d1] "+r"(d1), [d2] "+r"(d2), [d3] "+r"(d3),           \
-                     [fours] "+r"(fours)                                                                               \
+                   : [x] "+&r"(x), [x1] "+&r"(x1), [d0] "+&r"(dy), [d1] "+&r"(d1), [d2] "+&r"(d2), [d3] "+&r"(d3),     \
+                     [fours] "+&r"(fours)                                                                              \
                    : [zeros] "r"(zeros), [s] "r"(s)                                                                    \
                    : "memory", "cc", WB_FPU_ALL_FLOATS)
 

@@ -10,9 +10,11 @@ import argparse
 from pathlib import Path
 
 from workbench import boards, session
+from workbench.boards import virtual_twin
 from workbench.schedule.tuned import FOLDER, file_of, load
-from workbench.study.tuning import Store, search, spaces
+from workbench.study.tuning import built_with, measured, search, spaces
 from workbench.study.tuning_choice import front
+from workbench.study.tuning_store import Store
 
 STEPS = (
     "lenet-int8:full", "resnet-int8:full", "mobilenet-int8:full",
@@ -36,9 +38,13 @@ def main() -> None:
                 wanted = [space for space in spaces(compiled.graph) if space.literals not in told]
                 store = Store(options.folder, compiled, board, "cycles", 24, 0)
                 search(compiled, board, store, wanted)
-                told |= {space.literals: store.told(space) for space in wanted}
+                rule = {trial.literals: trial for trial in measured(built_with(compiled, virtual_twin(board), {}))[0]}
+                for space in wanted:
+                    others = [trial for trial in store.told(space) if trial.schedule]
+                    told[space.literals] = [rule[space.literals], *others]
                 print(f"{name} {network} {policy} {schedule}: {len(wanted)} kernels", flush=True)
         kernels = [kernel for literals, trials in sorted(told.items()) if (kernel := _kernel(literals, trials))]
+        FOLDER.mkdir(exist_ok=True)
         path = FOLDER / f"{board.core}.toml"
         path.write_text(file_of(board.core, f"tuned on {name}: tests/benchmarks/shipped_kernels.py", kernels))
         print(f"{path}: {len(load(path).schedules)} of {len(told)} kernels")

@@ -1,6 +1,5 @@
 """Kernels' schedules: what there is to choose changes no bit; files of tuned ones are found, or refused."""
 
-import json
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -67,12 +66,14 @@ def test_no_schedule_changes_a_bit(board, nth):
     board, cases = boards.get(board), list(with_every_schedule(nth))
     project, run = one_project(board, cases=cases)
     image = make_image(project, board, 0)
-    results = run(Machine(parse_elf(image.content, Path("schedules.elf")), image.board), cases)
-    assert_alike(cases, results)
-    assert_alike(cases, run(native.Host(native.library(project.files)), cases))
+    emulated = run(Machine(parse_elf(image.content, Path("schedules.elf")), image.board), cases)
+    assert_alike(cases, emulated)
+    here = run(native.Host(native.library(project.files)), cases)
+    for case, results in emulated.items():
+        assert [each.tobytes() for each in here[case]] == [each.tobytes() for each in results], case
 
 
-def drawn(graph, rng, most=None):
+def drawn(graph, rng):
     """A schedule for every kernel of a graph, drawn."""
     chosen = {}
     for place in places(graph):
@@ -81,7 +82,12 @@ def drawn(graph, rng, most=None):
     return Tuned("drawn", "cortex-m4", schedules=chosen)
 
 
-@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 20))])
+WITH_REGIONS = (0, 1, 3, 4, 5, 6, 9, 10, 12, 13, 14, 16)  # seeds
+
+
+@pytest.mark.parametrize(
+    "seed", [*WITH_REGIONS[:2], *(pytest.param(seed, marks=pytest.mark.long) for seed in WITH_REGIONS[2:])]
+)
 def test_networks_learn_alike_whatever_their_kernels_schedules(seed, tmp_path):
     """In regions, too."""
     graph, values = int8net(seed)
@@ -153,7 +159,7 @@ def test_room_is_what_scratch_can_have_without_a_higher_peak(lenet_int8):
     assert peak_bytes(graph) == peak_bytes(most)
     every = {place.literals: tuple(f"{name}={n}" for name, of in place.choices.items() for n in of[::-1])
              for place in found}  # fmt: skip
-    bounded = with_schedules(graph, Tuned("every", "cortex-m4", schedules=every, bounded=True))
+    bounded = with_schedules(graph, Tuned("every", "cortex-m4", schedules=every, by_default=True))
     assert bounded == most
 
 
@@ -215,14 +221,13 @@ def test_a_schedule_that_a_kernel_cannot_have_is_refused(lenet_int8, tmp_path):
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m7"])
 def test_what_ships_is_for_its_core_and_needs_no_more_sram_than_the_rule(core):
     shipped = tuned_for(core)
-    assert (shipped.name, shipped.core) == (SHIPPED, core) and shipped.schedules and shipped.bounded
+    assert (shipped.name, shipped.core) == (SHIPPED, core) and shipped.schedules and shipped.by_default
     board = next(board for board in boards.REAL if board.core == core)
     for name in ("lenet-int8", "mobilenet-int8"):
         compiled = session.compile(name, "bias-only+head")
         rule, ours = (session.build(compiled, board, kernels=kernels) for kernels in ("rule", None))
         assert ours.compiled.memory.plan.bytes <= rule.compiled.memory.plan.bytes
         assert any(place.schedule for place in places(ours.compiled.graph))
-        json.dumps(shipped.digest)
 
 
 def test_what_would_not_fit_takes_less_scratch():

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from dataclasses import replace
 
 import pytest
 
@@ -14,9 +13,10 @@ from workbench.errors import ScheduleError, WorkbenchError
 from workbench.report.tuning import tuning_figure, tuning_text
 from workbench.schedule.places import places
 from workbench.schedule.tuned import load
-from workbench.study import tune, tuning
-from workbench.study.tuning import Space, Store, Trial, search, spaces
+from workbench.study import tune, tuning, tuning_store
+from workbench.study.tuning import search, spaces
 from workbench.study.tuning_choice import Choice, front
+from workbench.study.tuning_store import Space, Store, Trial
 
 BOARD = boards.get("nrf52840")
 
@@ -67,10 +67,12 @@ def test_all_candidates_are_measured_once_the_rule_first(compiled, bench, tmp_pa
     assert sorted(asked(bench)) == sorted(every)
     assert set(bench.rounds[0].values()) == {""}
     assert told[-1] == (len(every), len(every))
-    assert all(store.told(space)[0].schedule == "" for space in wanted)
+    assert all({trial.schedule for trial in store.told(space)} >= {""} for space in wanted)
 
 
-def test_few_trials_are_the_rule_what_takes_all_as_it_lies_and_what_a_sampler_proposes(compiled, bench, tmp_path):
+def test_few_trials_are_the_rule_what_takes_all_as_it_lies_and_what_a_sampler_proposes(
+    compiled, bench, monkeypatch, tmp_path
+):
     wanted = spaces(compiled.graph)
     search(compiled, BOARD, Store(tmp_path, compiled, BOARD, "cycles", 3, 0), wanted)
     for space in wanted:
@@ -78,10 +80,13 @@ def test_few_trials_are_the_rule_what_takes_all_as_it_lies_and_what_a_sampler_pr
         ((name, numbers),) = space.choices.items()
         assert len(schedules) == 3 and schedules[:2] == ["", f"{name}={numbers[0]}"]
     again = Bench()
-    tuning._run, kept = again, tuning._run
+    monkeypatch.setattr(tuning, "_run", again)
     search(compiled, BOARD, Store(tmp_path / "again", compiled, BOARD, "cycles", 3, 0), wanted)
-    tuning._run = kept
     assert asked(again) == asked(bench)  # the same seed
+    one = Bench()
+    monkeypatch.setattr(tuning, "_run", one)
+    search(compiled, BOARD, Store(tmp_path / "one", compiled, BOARD, "cycles", 1, 0), wanted)
+    assert asked(one) == [(space.literals, "") for space in wanted]
 
 
 def test_a_search_that_is_interrupted_goes_on(compiled, monkeypatch, tmp_path):
@@ -107,11 +112,53 @@ def test_two_workers_share_one_study(compiled, tmp_path):
     assert workers[0].told(space) == workers[1].told(space)
 
 
+def test_what_another_worker_is_measuring_is_waited_for(compiled, bench, monkeypatch, tmp_path):
+    """Or it would be missing, the rule's most of all."""
+    wanted, pauses = spaces(compiled.graph), []
+    other = Store(tmp_path, compiled, BOARD, "cycles", 32, 0)
+    held = [(space, *other.ask(space)) for space in wanted]
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            for space, trial, schedule in held:
+                other.tell(space, trial, Trial(space.literals, schedule, 1, 1, 0))
+
+    monkeypatch.setattr(tuning.time, "sleep", pause)
+    store = Store(tmp_path, compiled, BOARD, "cycles", 32, 0)
+    search(compiled, BOARD, store, wanted)
+    assert len(pauses) == 2 and [schedule for *_, schedule in held] == [""] * len(wanted)
+    assert all(len(store.told(space)) == space.size + 1 for space in wanted)
+
+
+def test_a_trial_that_two_have_measured_counts_once(compiled, tmp_path):
+    (space, *_) = spaces(compiled.graph)
+    store = Store(tmp_path, compiled, BOARD, "cycles", 32, 0)
+    trial, schedule = store.ask(space)
+    store.give_back(space, trial)  # as another process does with what it takes for dead
+    store.tell(space, trial, Trial(space.literals, schedule, 1, 1, 0))
+    assert not store.told(space) and store.ask(space)[1]
+
+
+def test_a_journal_that_was_cut_goes_on_and_a_damaged_one_is_told(compiled, bench, tmp_path):
+    wanted = spaces(compiled.graph)[:1]
+    search(compiled, BOARD, Store(tmp_path, compiled, BOARD, "cycles", 4, 0), wanted)
+    journal = tmp_path / "studies.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-20])
+    os.utime(journal, (1, 1))
+    Store(tmp_path, compiled, BOARD, "cycles", 4, 0).told(wanted[0])
+    assert journal.read_bytes().endswith(b"\n")
+    journal.write_bytes(b"{]\n" + whole)
+    with pytest.raises(ScheduleError, match=r"studies\.log is damaged"):
+        Store(tmp_path, compiled, BOARD, "cycles", 4, 0).told(wanted[0])
+
+
 def test_what_a_killed_worker_had_asked_for_is_asked_again(compiled, monkeypatch, tmp_path):
     (space, *_) = spaces(compiled.graph)
     ended = subprocess.Popen(["true"])
     ended.wait()
-    monkeypatch.setattr(tuning, "_me", lambda: f"{os.uname().nodename}:{ended.pid}")
+    monkeypatch.setattr(tuning_store, "_me", lambda: f"{os.uname().nodename}:{ended.pid}")
     _, lost = Store(tmp_path, compiled, BOARD, "cycles", 32, 0).ask(space)
     monkeypatch.undo()
     store, schedules = Store(tmp_path, compiled, BOARD, "cycles", 32, 0), []
@@ -125,7 +172,7 @@ def test_what_a_killed_worker_had_asked_for_is_asked_again(compiled, monkeypatch
 def test_other_kernels_are_another_search(compiled, bench, monkeypatch, tmp_path):
     wanted = spaces(compiled.graph)[:1]
     search(compiled, BOARD, Store(tmp_path, compiled, BOARD, "cycles", 4, 0), wanted)
-    monkeypatch.setattr(tuning, "_sources", lambda: "others")
+    monkeypatch.setattr(tuning_store, "_sources", lambda: "others")
     search(compiled, BOARD, Store(tmp_path, compiled, BOARD, "cycles", 4, 0), wanted)
     assert len(bench.rounds) == 8
 
@@ -237,7 +284,7 @@ def test_the_figure_and_the_text_are_of_the_record_alone(compiled, bench, tmp_pa
     figure = tuning_figure(record)
     assert len(figure.axes) == 2 and figure.axes[0].get_yticklabels()
     assert "conv2d_s8 3x3 1-8" in tuning_text(record)
-    one = replace(Space("conv2d_s8 groups=4 channels=1 filters=1 kh=3 kw=3 sh=2 out_height=1 out_width=1", {}, ("a",)))
+    one = Space("conv2d_s8 groups=4 channels=1 filters=1 kh=3 kw=3 sh=2 out_height=1 out_width=1", {}, ("a",))
     alone = {**record, "kernels": [{**record["kernels"][0], "literals": one.literals}], "trades": record["trades"][:1]}
     assert "3x3 s2 4 alone, 1x1" in tuning_text(alone) and tuning_figure(alone).axes
 

@@ -136,7 +136,7 @@ schedules of kernels
   it as it lies. That changes no bit of a result, only instructions, scratch
   and code. Each kernel's candidates are measured on the emulated core, all
   kernels' in one firmware; the rule's schedule is always among them, so that
-  a tuned step is never slower.
+  a step tuned for cycles is never slower.
   By default the fewest cycles are looked for that need no more SRAM than the
   rule does; with --sram 64K, those that fit 64 KB; --objective sram takes the
   least SRAM. The search is kept: cut off, the same command goes on, and two

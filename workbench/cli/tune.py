@@ -5,16 +5,16 @@ import shlex
 from pathlib import Path
 
 from workbench.cli import options, values
-from workbench.cli.output import names, output_folder, say, say_error, say_json, say_more
+from workbench.cli.output import OUT, names, output_folder, say, say_error, say_json, say_more
 from workbench.cli.progress import counted
 from workbench.errors import RecordError
 from workbench.files import MB, read_json
+from workbench.study.tuning_files import JOURNAL, OBJECTIVES, TRIALS
+from workbench.study.tuning_files import names as file_names
+from workbench.units import size
 
 HELP = "measure kernels' schedules on the emulated core, and keep the best"
-OBJECTIVES = ("cycles", "instructions", "sram")
-TRIALS = 32
 MADE_BY = "the same command without --report makes it"
-RECORD, KERNELS, JOURNAL = "tuning.json", "kernels.toml", "studies.log"
 
 
 def add_arguments(parser) -> None:
@@ -42,18 +42,22 @@ def execute(args) -> int:
     layers = names(args.layers, "--layers") if args.layers is not None else []
     folder = _folder(args, board)
     if args.report:
-        return _tell(args, _record(folder / RECORD), folder)
+        return _tell(args, _record(folder / _files(args)[1]), folder)
     compiled = options.compiled(args)
     from workbench.study.tune import tuned_step
 
     try:
         with counted(args, f"{options.named(args, args.schedule)}: measuring", "schedules") as progress:
             record = tuned_step(compiled, board, folder, args.objective, args.trials, layers, args.seed, args.jobs or 1,
-                                progress)  # fmt: skip
+                                progress, args.sram or "")  # fmt: skip
     except KeyboardInterrupt:
         say_error(f"interrupted; the same command goes on with what is measured, in {folder}/{JOURNAL}")
         return 130
     return _tell(args, record, folder)
+
+
+def _files(args) -> tuple[str, str, str]:
+    return file_names(args.objective, args.sram or "")
 
 
 def _folder(args, board) -> Path:
@@ -61,7 +65,7 @@ def _folder(args, board) -> Path:
     default = options.run_name(args, board, args.schedule) + "-tuning"
     begun = args.output is not None and (Path(args.output) / JOURNAL).is_file()
     if args.report:
-        return Path(args.output) if args.output else Path("out") / default
+        return Path(args.output) if args.output else OUT / default
     return output_folder(args.output, default, args.force or begun)
 
 
@@ -71,9 +75,7 @@ def _record(path: Path) -> dict:
         if not (isinstance(record, dict) and {"whole", "kernels", "trades", "metric"} <= set(record)):
             raise ValueError("it is no record of a tuning")
     except OSError as error:
-        raise RecordError(
-            f"{path} cannot be read: {error.strerror}", "the same command without --report makes it"
-        ) from None
+        raise RecordError(f"{path} cannot be read: {error.strerror}", MADE_BY) from None
     except ValueError as error:
         told = "it is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
         raise RecordError(f"{path}: {told}", MADE_BY) from None
@@ -81,18 +83,25 @@ def _record(path: Path) -> dict:
 
 
 def _tell(args, record: dict, folder: Path) -> int:
+    """The tables, or the JSON; exit code 3 where no schedules bring the step into the SRAM that was asked for."""
     from workbench.report.tuning import tuning_text
 
+    kernels, told_in, _ = _files(args)
     if args.json:
         say_json(record)
-        return 0
-    try:
-        say(tuning_text(record, args.top).rstrip())
-    except (KeyError, TypeError, IndexError, AttributeError):
-        raise RecordError(f"{folder / RECORD} is damaged", MADE_BY) from None
-    kernels = shlex.quote(str(folder / KERNELS))
-    told = options.chosen(args, "run")
-    say_more(
-        args, f"\nWrote {folder}/     next: ./workbench.sh run {shlex.quote(args.model)}{told} --kernels {kernels}"
-    )
+    else:
+        try:
+            say(tuning_text(record, args.top).rstrip())
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError):
+            raise RecordError(f"{folder / told_in} is damaged", MADE_BY) from None
+    if args.sram and not record.get("fits", True):
+        say_error(
+            f"no schedules fit {args.sram}: the least that was found needs {size(record['whole']['tuned']['sram'])}"
+        )
+        return 3
+    if not args.json:
+        run = f"run {shlex.quote(args.model)}{options.chosen(args, 'run')}"
+        say_more(
+            args, f"\nWrote {folder}/     next: ./workbench.sh {run} --kernels {shlex.quote(str(folder / kernels))}"
+        )
     return 0

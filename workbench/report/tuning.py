@@ -10,7 +10,6 @@ from workbench.report import palette
 from workbench.report.figure import DPI, Picture
 from workbench.report.labels import Labels, shorten
 
-FIGURE, RECORD = "tuning.png", "tuning.json"
 WAYS = ("naive", "rule", "tuned")
 MOST = 16  # kernels in the figure
 
@@ -53,8 +52,9 @@ def called(literals: str) -> str:
     name, _, rest = literals.partition(" ")
     told = dict(word.split("=", 1) for word in rest.split() if "=" in word)
     axis = f" by {rest.rpartition(' by ')[2]}" if " by " in rest else ""
-    depthwise = told.get("groups", "1") != "1"
-    channels = f"{told['groups']} alone" if depthwise else f"{told['channels']}-{told['filters']}"
+    groups, channels = int(told.get("groups", 1)), f"{told['channels']}-{told['filters']}"
+    if groups > 1:
+        channels = f"{groups} alone" if told["channels"] == told["filters"] == "1" else f"{groups} times {channels}"
     stride = f" s{told['sh']}" if told.get("sh", "1") != "1" else ""
     return f"{name} {told['kh']}x{told['kw']}{stride} {channels}, {told['out_height']}x{told['out_width']}{axis}"
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
+from workbench.errors import GraphError
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.kernel import Footprint, Tile
+from workbench.ir.kernel import Refusal, Tile
 from workbench.ir.liveness import liveness
 from workbench.ir.types import TensorType
 from workbench.kernels.literals import choices_of, literals_of
@@ -56,11 +57,14 @@ class Place:
     def scratch(self, schedule: str) -> int:
         """The bytes that it needs under a schedule, in whole words."""
         node = scheduled(self.node, schedule)
-        if not self.axis:
-            kinds = [self.types[name] for name in node.operands]
-            return -(-ops.get(node.op).needed_kernel.scratch(*kinds, **node.attrs) // 4) * 4
-        needs = can(node, Tile(self.axis, self.of), self.types)  # type: ignore[arg-type]
-        return needs.scratch(self.step) if isinstance(needs, Footprint) else 0
+        if self.axis:
+            needs = can(node, Tile(self.axis, self.of), self.types)  # type: ignore[arg-type]
+            if isinstance(needs, Refusal):
+                raise GraphError(f"a schedule keeps {node.op} from running by tiles: {needs.reason}")
+            size = needs.scratch(self.step)
+        else:
+            size = ops.get(node.op).needed_kernel.scratch(*(self.types[name] for name in node.operands), **node.attrs)
+        return -(-size // 4) * 4
 
 
 def scheduled(node: Node, schedule: str) -> Node:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import files
-from workbench.errors import ScheduleError
+from workbench.errors import ScheduleError, shown
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import liveness
 from workbench.ops._schedule import read, require_schedule
@@ -33,13 +33,14 @@ HINT = "`workbench tune MODEL --board B` makes such a file; --kernels rule does 
 @dataclass(frozen=True)
 class Tuned:
     """Schedules by literals, the quickest first, for one core. `name`: of the file, without its suffix; `digest`: of
-    its bytes. `bounded`: of several, the first is taken with which the step needs no more SRAM than it does by rule."""
+    its bytes. `by_default`: nobody asked for these; so of several the first is taken with which the step needs no more
+    SRAM than it does by rule, and what would not fit a board may take kernels with less scratch."""
 
     name: str = RULE
     core: str = ""
     digest: str = ""
     schedules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    bounded: bool = False
+    by_default: bool = False
 
 
 BY_RULE = Tuned()
@@ -55,13 +56,15 @@ def tuned_for(core: str, asked: Kernels = None) -> Tuned:
         return asked
     if asked == RULE:
         return BY_RULE
+    if not isinstance(asked, str | Path | None):
+        raise ScheduleError(f"kernels are a file, or 'rule'; got {shown(asked)}", HINT)
     path = FOLDER / f"{core}.toml" if asked is None else Path(asked)
     if asked is None and not path.exists():
-        return BY_RULE
+        return replace(BY_RULE, by_default=True)
     tuned = load(path)
     if tuned.core != core:
         raise ScheduleError(f"{path}: its kernels are tuned for {tuned.core}, not for {core}", HINT)
-    return replace(tuned, name=SHIPPED, bounded=True) if asked is None else tuned
+    return replace(tuned, name=SHIPPED, by_default=True) if asked is None else tuned
 
 
 def load(path: Path) -> Tuned:
@@ -82,7 +85,8 @@ def load(path: Path) -> Tuned:
         raise ScheduleError(f"{path} is no file of tuned kernels{why}", HINT) from None
     if len(schedules) < len(kernels):
         raise ScheduleError(f"{path}: the same literals stand there more than once", "leave one of them")
-    return Tuned(path.stem, core, sha256(content).hexdigest(), schedules)
+    name = path.name if path.stem in (RULE, SHIPPED) else path.stem
+    return Tuned(name, core, sha256(content).hexdigest(), schedules)
 
 
 def _several(schedule: Any) -> tuple[str, ...]:
@@ -110,7 +114,7 @@ def with_schedules(graph: Graph, tuned: Tuned) -> Graph:
                 require_schedule(place.node.op, schedule, place.choices)
         except ScheduleError as error:
             raise ScheduleError(f"{tuned.name}: {error.message}", HINT) from None
-        fitting = [each for each in several if not tuned.bounded or place.scratch(each) <= room[place.literals]]
+        fitting = [each for each in several if not tuned.by_default or place.scratch(each) <= room[place.literals]]
         chosen[place.literals] = fitting[0] if fitting else ""
     return with_chosen(graph, chosen)
 

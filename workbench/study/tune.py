@@ -1,11 +1,7 @@
-"""Tune a network's kernels: search (tuning.py), choose (tuning_choice.py), and keep what was found in a folder.
-
-kernels.toml   the schedules, for --kernels                 tuning.json   all that was measured, for reports
-tuning.png     the figure of it                             studies.log   the search itself: it goes on from there
-"""
+"""Tune a network's kernels: search (tuning.py), choose (tuning_choice.py), keep what was found (tuning_files.py)."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +10,19 @@ from workbench.artifacts import Compiled
 from workbench.boards import Board, virtual_twin
 from workbench.errors import WorkbenchError, there_are
 from workbench.frontends import Model
+from workbench.ops._schedule import read
 from workbench.options import passes_for
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.record.folder import write_at_once
 from workbench.report.figure import save_figure
-from workbench.report.tuning import FIGURE, RECORD, tuning_figure
+from workbench.report.tuning import tuning_figure
 from workbench.schedule.tuned import file_of
-from workbench.study.tuning import OBJECTIVES, TRIALS, Space, Store, Trial, built_with, measured, search, spaces
+from workbench.study.tuning import Whole, built_with, measured, search, spaces
 from workbench.study.tuning_choice import Choice, Point
+from workbench.study.tuning_files import OBJECTIVES, TRIALS, names
+from workbench.study.tuning_store import Space, Store, Trial
 
-KERNELS = "kernels.toml"
+TRIES = 3  # of a bound: a firmware with other kernels may need more stack
 
 
 def tune(
@@ -50,7 +49,8 @@ def tune(
     globs (none: all). A search that was cut off goes on in the same folder. Gives what tuning.json holds.
     """
     compiled = session.compile(model, policy, schedule, optimizer, passes_for(passes, input))
-    return tuned_step(compiled, boards.chosen(board, sram), Path(folder), objective, trials, layers, seed, jobs)
+    board, limit = boards.chosen(board, sram), "" if sram is None else str(sram)
+    return tuned_step(compiled, board, Path(folder), objective, trials, layers, seed, jobs, limit=limit)
 
 
 def tuned_step(
@@ -63,38 +63,60 @@ def tuned_step(
     seed: int = 0,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    limit: str = "",
 ) -> dict[str, Any]:
-    """`tune` of a compiled step."""
+    """`tune` of a compiled step. `limit`: the board's SRAM is a limit, in these words; "": what the rule needs is."""
     if objective not in OBJECTIVES:
         raise WorkbenchError(f"no objective is called {objective!r}", there_are(objective, OBJECTIVES))
     metric = "instructions" if objective == "instructions" else "cycles"
-    wanted = spaces(compiled.graph, layers)
+    wanted, twin = spaces(compiled.graph, layers), virtual_twin(board)
     store = Store(folder, compiled, board, metric, trials, seed)
     search(compiled, board, store, wanted, jobs, progress)
-    told = {space.literals: store.told(space) for space in wanted}
-    twin, naive = virtual_twin(board), {literals: _naive(each).schedule for literals, each in told.items()}
-    _, rule = measured(built_with(compiled, twin, {}))
-    _, of_naive = measured(built_with(compiled, twin, naive))
+    by_rule, rule = measured(built_with(compiled, twin, {}))
+    of_rule = {trial.literals: trial for trial in by_rule}
+    told = {space.literals: [of_rule[space.literals], *_others(store.told(space))] for space in wanted}
+    naive = {literals: _naive(each) for literals, each in told.items()}
+    of_naive = measured(built_with(compiled, twin, {key: trial.schedule for key, trial in naive.items()}))[1]
     choice = Choice(compiled.graph, told, metric)
     unmoved, trades = choice.by_rule(), choice.trades()
     beside = rule.sram - unmoved.peak  # static bytes, stack, and what the plan has more than its peak
-    chosen = choice.within(_bound(objective, board, unmoved, trades[-1], beside))
-    built = built_with(compiled, twin, chosen.schedules)
-    _, whole = measured(built)
+    asked = 0 if objective == "sram" else board.sram_size if limit else rule.sram
+    chosen, whole = _chosen(compiled, twin, choice, beside, max(asked, trades[-1].peak + beside))
+    if whole.sram >= rule.sram and getattr(whole, metric) >= getattr(rule, metric):
+        chosen, whole = unmoved, rule
     record = {
         "model": compiled.model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
         "board": board.name, "core": board.core, "clock_hz": board.clock_hz, "sram_limit": board.sram_size,
-        "objective": objective, "metric": metric,
+        "objective": objective, "metric": metric, "fits": whole.sram <= board.sram_size,
         "whole": {"naive": vars(of_naive), "rule": vars(rule), "tuned": vars(whole)},
-        "kernels": [_kernel(space, told[space.literals], chosen) for space in wanted],
+        "kernels": [_kernel(space, told[space.literals], naive, chosen) for space in wanted],
         "trades": [{"sram": point.peak + beside, "cost": point.cost} for point in trades],
         "at": {"rule": {"sram": unmoved.peak + beside, "cost": unmoved.cost},
                "tuned": {"sram": chosen.peak + beside, "cost": chosen.cost}},
     }  # fmt: skip
-    write_at_once(folder / KERNELS, kernels_file(record).encode())
-    write_at_once(folder / RECORD, json.dumps(record, indent=1).encode())
-    save_figure(tuning_figure(record), folder / FIGURE)
+    kernels, told_in, figure = names(objective, limit)
+    write_at_once(folder / kernels, kernels_file(record).encode())
+    write_at_once(folder / told_in, json.dumps(record, indent=1).encode())
+    save_figure(tuning_figure(record), folder / figure)
     return record
+
+
+def _chosen(compiled: Compiled, twin: Board, choice: Choice, beside: int, most: int) -> tuple[Point, Whole]:
+    """The quickest kernels with which the step needs `most` bytes, and no more once its firmware is measured; `beside`:
+    what it needs besides the arena's peak, as far as is known."""
+    bound = most - beside
+    for _ in range(TRIES):
+        chosen = choice.within(bound)
+        whole = measured(built_with(compiled, twin, chosen.schedules))[1]
+        if whole.sram <= most:
+            break
+        bound -= whole.sram - most
+    return chosen, whole
+
+
+def _others(trials: Sequence[Trial]) -> list[Trial]:
+    """All but the rule's."""
+    return [trial for trial in trials if trial.schedule]
 
 
 def kernels_file(record: dict[str, Any]) -> str:
@@ -110,21 +132,14 @@ def kernels_file(record: dict[str, Any]) -> str:
 
 
 def _naive(trials: Sequence[Trial]) -> Trial:
-    """The kernel that takes all as it lies; the rule's where there is no such one."""
-    return next((each for each in trials if each.schedule and each.schedule.endswith("=0")), trials[0])
+    """The kernel that takes all as it lies; the rule's, the first, where there is no such one."""
+    return next((each for each in trials if each.schedule and not any(read(each.schedule).values())), trials[0])
 
 
-def _bound(objective: str, board: Board, rule: Point, least: Point, beside: int) -> int:
-    """The most bytes that may live at once."""
-    if objective == "sram":
-        return least.peak
-    asked = board.sram_size < boards.BOARDS.get(board.name, board).sram_size
-    return board.sram_size - beside if asked else rule.peak
+def _kernel(space: Space, trials: Sequence[Trial], naive: Mapping[str, Trial], chosen: Point) -> dict[str, Any]:
+    def told(trial: Trial) -> dict[str, Any]:
+        return {name: value for name, value in vars(trial).items() if name != "literals"}
 
-
-def _kernel(space: Space, trials: Sequence[Trial], chosen: Point) -> dict[str, Any]:
-    told = [{name: value for name, value in vars(trial).items() if name != "literals"} for trial in trials]
-    by_schedule = {each["schedule"]: each for each in told}
-    return {"literals": space.literals, "layers": list(space.layers), "rule": told[0],
-            "naive": by_schedule[_naive(trials).schedule], "tuned": by_schedule[chosen.schedules[space.literals]],
-            "trials": told}  # fmt: skip
+    key = space.literals
+    return {"literals": key, "layers": list(space.layers), "rule": told(trials[0]), "naive": told(naive[key]),
+            "tuned": told(chosen.trials[key]), "trials": list(map(told, trials))}  # fmt: skip

@@ -11,7 +11,7 @@ from itertools import groupby
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import liveness
 from workbench.schedule.places import Place, places, rooms
-from workbench.study.tuning import Trial
+from workbench.study.tuning_store import Trial
 
 Measured = Mapping[str, Sequence[Trial]]  # by literals, the rule's first
 
