@@ -214,7 +214,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 def test_a_schedule_that_a_kernel_cannot_have_is_refused(lenet_int8, tmp_path):
     path, _ = saved(tmp_path, lenet_int8.graph)
     path.write_text(path.read_text().replace("pixels=", "pixels=1"))
-    with pytest.raises(ScheduleError, match=r"kernels: qnn.conv2d: no schedule is pixels=1"):
+    with pytest.raises(ScheduleError, match=r"kernels, for conv2: qnn.conv2d: no schedule is pixels=1"):
         session.build(lenet_int8, boards.get("nrf52840"), kernels=path)
 
 
@@ -223,11 +223,10 @@ def test_what_ships_is_for_its_core_and_needs_no_more_sram_than_the_rule(core):
     shipped = tuned_for(core)
     assert (shipped.name, shipped.core) == (SHIPPED, core) and shipped.schedules and shipped.by_default
     board = next(board for board in boards.REAL if board.core == core)
-    for name in ("lenet-int8", "mobilenet-int8"):
-        compiled = session.compile(name, "bias-only+head")
-        rule, ours = (session.build(compiled, board, kernels=kernels) for kernels in ("rule", None))
-        assert ours.compiled.memory.plan.bytes <= rule.compiled.memory.plan.bytes
-        assert any(place.schedule for place in places(ours.compiled.graph))
+    compiled = session.compile("mobilenet-int8", "bias-only+head")
+    rule, ours = (session.build(compiled, board, kernels=kernels) for kernels in ("rule", None))
+    assert ours.compiled.memory.plan.bytes <= rule.compiled.memory.plan.bytes
+    assert any(place.schedule for place in places(ours.compiled.graph))
 
 
 def test_what_would_not_fit_takes_less_scratch():

@@ -25,7 +25,7 @@ def execute(args) -> int:
     folder = output_folder(args.output, options.run_name(args, board, args.schedule) + "-firmware", args.force)
     compiled = options.compiled(args)
     built = options.built(args, compiled, board, folder, lr=args.lr, lr_bias=args.lr_bias)
-    image, arena = built.image, compiled.memory.plan.bytes
+    image, arena = built.image, built.compiled.memory.plan.bytes
     lr_bias = args.lr if args.lr_bias is None else args.lr_bias
     rates = {"wb_lr": args.lr, "wb_lr_bias": lr_bias}
     rates = {row.symbol: rates[row.symbol] for row in built.project.buffers if row.symbol in rates}

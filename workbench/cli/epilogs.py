@@ -142,7 +142,8 @@ schedules of kernels
   least SRAM. The search is kept: cut off, the same command goes on, and two
   that run at a time share it. `run`, `build`, `compare` take its kernels.toml
   by --kernels; other networks with the same layers find them there too.
-  --report tells the last search again."""
+  --report tells the last search again; naive is a step whose kernels all take
+  what they read as it lies, where they can."""
 
 RUN = "More on networks, policies, data, losses and rates: workbench help run."
 EPILOGS = {

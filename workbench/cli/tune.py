@@ -87,21 +87,19 @@ def _tell(args, record: dict, folder: Path) -> int:
     from workbench.report.tuning import tuning_text
 
     kernels, told_in, _ = _files(args)
-    if args.json:
-        say_json(record)
-    else:
-        try:
-            say(tuning_text(record, args.top).rstrip())
-        except (KeyError, TypeError, IndexError, AttributeError, ValueError):
-            raise RecordError(f"{folder / told_in} is damaged", MADE_BY) from None
+    try:
+        text = tuning_text(record, args.top).rstrip()
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, ArithmeticError):
+        raise RecordError(f"{folder / told_in} is damaged", MADE_BY) from None
+    say_json(record) if args.json else say(text)
     if args.sram and not record.get("fits", True):
         say_error(
             f"no schedules fit {args.sram}: the least that was found needs {size(record['whole']['tuned']['sram'])}"
         )
         return 3
     if not args.json:
-        run = f"run {shlex.quote(args.model)}{options.chosen(args, 'run')}"
-        say_more(
-            args, f"\nWrote {folder}/     next: ./workbench.sh {run} --kernels {shlex.quote(str(folder / kernels))}"
+        run = (
+            f"run {shlex.quote(args.model)}{options.chosen(args, 'run')} --kernels {shlex.quote(str(folder / kernels))}"
         )
+        say_more(args, f"\n{'Found in' if args.report else 'Wrote'} {folder}/     next: ./workbench.sh {run}")
     return 0

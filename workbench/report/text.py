@@ -185,7 +185,8 @@ def _built(meta, memory) -> str:
     words = f"flash {size((meta.get('flash') or {}).get('total'))}, static {size(memory['static'])}"
     kernels = meta.get("kernels") or {}
     if not kernels.get("tuned"):
-        return words
+        unused = kernels.get("digest") and kernels.get("name") != "shipped"
+        return f"{words}, no kernel is in {kernels['name']}" if unused else words
     which = {"rule": "for less SRAM", "shipped": "as shipped"}.get(
         str(kernels.get("name")), f"by {kernels.get('name')}"
     )

@@ -30,6 +30,8 @@ def tuning_text(record: Mapping[str, Any], top: int = 10) -> str:
                  f"{units.size(kernel['rule']['scratch'])} → {units.size(kernel['tuned']['scratch'])}"]
                 for kernel in gained]  # fmt: skip
         lines += ["", *_table(["layers", "kernel", f"{metric}: rule", "tuned", "", "schedule", "scratch"], rows, 2)]
+    best = sum(not kernel["tuned"]["schedule"] for kernel in kernels)
+    lines += [f"The rule's schedule is the best choice for {best} of {len(kernels)} kernels."] * bool(best)
     trades = record["trades"]
     if len(trades) > 1:
         some = [trades[round(at * (len(trades) - 1) / 4)] for at in range(5)] if len(trades) > 5 else trades
@@ -96,24 +98,26 @@ def tuning_figure(record: Mapping[str, Any]) -> Picture:
 
 
 def _kernels(labels, axes, kernels, metric: str) -> None:
-    largest = max(kernel["rule"][metric] for kernel in kernels)
+    largest = max(kernel[way][metric] for kernel in kernels for way in ("rule", "tuned"))
     unit, name = units.count_axis(largest)
     for at, kernel in enumerate(kernels):
         rule, tuned = kernel["rule"][metric] / unit, kernel["tuned"][metric] / unit
-        axes.barh(at, rule, 0.62, color=palette.STATIC, edgecolor=palette.STATIC_HATCH, linewidth=0.8)
         axes.barh(at, tuned, 0.62, color=palette.ROLE["parameter"])
+        axes.barh(at, rule, 0.62, facecolor="none" if tuned > rule else palette.STATIC, edgecolor=palette.QUIET,
+                  linewidth=0.8, zorder=2 if tuned > rule else 0.5)  # fmt: skip
         tried = [trial[metric] / unit for trial in kernel["trials"]]
         axes.plot(tried, [at] * len(tried), "|", color=palette.INK, markersize=9, markeredgewidth=0.9)
-        if tuned < rule:
+        if tuned != rule:
+            colour = palette.SAVED if tuned < rule else palette.LIMIT
             axes.annotate(
-                units.change(rule, tuned), (rule, at), (6, 0), textcoords="offset points", fontsize=9.5, va="center",
-                color=palette.SAVED, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5}, zorder=3,
+                units.change(rule, tuned), (max(rule, tuned), at), (6, 0), textcoords="offset points", fontsize=9.5,
+                va="center", color=colour, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5}, zorder=3,
             )  # fmt: skip
     names = [shorten(labels, f"{kernel['layers'][0]}   {called(kernel['literals'])}", 9.5, 390) for kernel in kernels]
     axes.set_yticks(range(len(kernels)), names, fontsize=9.5, color=palette.INK)
     axes.set_xlim(0, 1.25 * largest / unit)
     axes.invert_yaxis()
-    key = "pale: by rule; blue: tuned; marks: the schedules tried, as far as in sight"
+    key = "outlined: by rule; blue: tuned; marks: the schedules tried, as far as in sight"
     axes.set_xlabel(f"{metric}{f', {name}' if name else ''}   ({key})", fontsize=9.5, color=palette.QUIET)
     _plain(axes)
 
@@ -121,7 +125,8 @@ def _kernels(labels, axes, kernels, metric: str) -> None:
 def _trades(axes, record) -> None:
     metric, trades, at = record["metric"], record["trades"], record["at"]
     unit, name = units.count_axis(max(each["cost"] for each in (*trades, *at.values())))
-    axes.step([each["sram"] / units.KB for each in trades], [each["cost"] / unit for each in trades], where="post",
+    rising = sorted(trades, key=lambda each: each["sram"])
+    axes.step([each["sram"] / units.KB for each in rising], [each["cost"] / unit for each in rising], where="post",
               color=palette.ROLE["parameter"], linewidth=2)  # fmt: skip
     for way, colour, mark in (("rule", palette.QUIET, "o"), ("tuned", palette.SAVED, "D")):
         axes.plot(at[way]["sram"] / units.KB, at[way]["cost"] / unit, mark, color=colour, label=way, markersize=8)

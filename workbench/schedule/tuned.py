@@ -113,7 +113,9 @@ def with_schedules(graph: Graph, tuned: Tuned) -> Graph:
             for schedule in several:
                 require_schedule(place.node.op, schedule, place.choices)
         except ScheduleError as error:
-            raise ScheduleError(f"{tuned.name}: {error.message}", HINT) from None
+            raise ScheduleError(
+                f"{tuned.name}, for {place.node.label or place.node.op}: {error.message}", HINT
+            ) from None
         fitting = [each for each in several if not tuned.by_default or place.scratch(each) <= room[place.literals]]
         chosen[place.literals] = fitting[0] if fitting else ""
     return with_chosen(graph, chosen)

@@ -52,10 +52,12 @@ def spaces(graph: Graph, layers: Sequence[str] = ()) -> list[Space]:
         if not layers or any(fnmatchcase(place.node.label, glob) for glob in layers):
             space = found.get(place.literals) or Space(place.literals, place.choices, ())
             found[place.literals] = replace(space, layers=(*space.layers, place.node.label))
+    names = [place.node.label for place in known]
+    for glob in layers:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise ScheduleError(f"no layer called {glob} has a kernel to tune", there_are(glob, names))
     if not found:
-        there = f"no layer called {', '.join(layers)} has a kernel to tune" if layers else "no kernel has a choice"
-        names = [place.node.label for place in known]
-        raise ScheduleError(there, there_are(layers[0], names) if layers and names else None)
+        raise ScheduleError("no kernel has a choice", "those of int8 layers have: NAME-int8, FILE-int8")
     return list(found.values())
 
 

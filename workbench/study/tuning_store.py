@@ -31,6 +31,7 @@ PROPOSALS = 20  # of a sampler, at most, for one that is new
 WORKER, RESULT = "worker", "result"  # attributes of a trial: which process measures it, and what it found
 NAMELESS, LONGEST = 60.0, 1800.0  # seconds that a trial may have no worker yet, and that it may take
 MID_WRITE = 5.0  # seconds that a line of the journal may take
+HELD = 10  # seconds after which a lock is one of a process that was killed
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,17 @@ class Store:
     def __init__(self, folder: Path, compiled: Compiled, board: Board, metric: str, trials: int, seed: int):
         import optuna
         from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
+        from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna, self._seed, self.metric, self.trials = optuna, seed, metric, trials
         folder.mkdir(parents=True, exist_ok=True)
         self.journal = folder / JOURNAL
         _mend(self.journal)
+        place = str(self.journal.resolve())  # of a relative one Optuna cannot tell how old a lock is
+        lock = JournalFileSymlinkLock(place, grace_period=HELD)
         with self._readable():
-            self._storage = JournalStorage(JournalFileBackend(str(self.journal)))
+            self._storage = JournalStorage(JournalFileBackend(place, lock_obj=lock))
         compiler = gcc_version(), FLAGS, model_of(board.core).name
         told = "\0".join([metric, board.core, *compiler, _sources(), print_graph(compiled.graph)])
         self._of_step = sha256(told.encode())
