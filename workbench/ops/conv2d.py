@@ -250,5 +250,5 @@ register(Op(
     footprint=footprint,
     kernel=Kernel("conv2d_f32.h", "conv2d_f32", record=Conv2dF32, parameters=parameters, views=(0,), gives_view=True,
                   operands=3, results=2, split=(1,)),
-    instructions=(3.7, 0),
+    instructions=(2.8, 0),
 ))  # fmt: skip

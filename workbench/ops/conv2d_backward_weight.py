@@ -153,5 +153,5 @@ register(Op(
     attrs={**conv2d_defaults, **SUM, "kernel_size": REQUIRED},
     kernel=Kernel("conv2d_backward_weight_f32.h", "conv2d_backward_weight_f32", record=BackwardWeight,
                   parameters=parameters, views=(0, 1)),
-    footprint=footprint, instructions=(3.6, 0),
+    footprint=footprint, instructions=(2.4, 0),
 ))  # fmt: skip

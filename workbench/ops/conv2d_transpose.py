@@ -166,5 +166,5 @@ register(Op(
     footprint=footprint,
     kernel=Kernel("conv2d_transpose_f32.h", "conv2d_transpose_f32", record=Conv2d, parameters=parameters,
                   in_place=(2,), split=(1,), operands=3, views=(0, 2), gives_view=True),
-    instructions=(3.4, 0),
+    instructions=(2.6, 0),
 ))  # fmt: skip

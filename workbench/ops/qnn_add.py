@@ -186,7 +186,7 @@ register(Op(
     footprint=by_tiles,
     kernel=Kernel("broadcast_s8.h", "of_two_s8", record=Two, parameters=parameters, in_place=(0, 1), views=(0, 1),
                   gives_view=True, results=2),
-    instructions=(0, 19),
+    instructions=(0, 11),
 ))  # fmt: skip
 register(Op(
     name="qnn.subtract", infer=infer, evaluate=combined_subtract, grads=(grad_a, grad_subtracted),

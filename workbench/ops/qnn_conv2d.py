@@ -302,5 +302,5 @@ register(Op(
                   operands=5, results=2, split=(1,), scratch=scratch,
                   may_scratch=True, choices=choices,
                   but=("fused", "numbers", "wide", "pixels", "tile_pixels", "rows", "tile_rows")),
-    instructions=(1.2, 45),
+    instructions=(1.2, 20),
 ))  # fmt: skip

@@ -94,5 +94,5 @@ register(Op(
     attrs={**get("nn.conv2d_backward_weight").attrs, "x_scale": REQUIRED, "x_zero_point": 0}, dtypes={1: ("int8",)},
     kernel=Kernel("conv2d_backward_weight_s8.h", "conv2d_backward_weight_s8", record=IntegerBackwardWeight,
                   parameters=parameters, scratch=scratch, views=(0, 1)),
-    footprint=footprint, instructions=(4.3, 0),
+    footprint=footprint, instructions=(2.7, 0),
 ))  # fmt: skip

@@ -96,7 +96,7 @@ register(Op(
     name="qnn.conv2d_transpose", infer=infer, evaluate=evaluate, within=sums(evaluate),
     samples=samples, macs=conv2d_transpose.macs, attrs={**get("nn.conv2d_transpose").attrs, **SCHEDULE},
     dtypes={1: ("int8",)},
-    footprint=along(rows=by_rows, channels=by_channels), onto=2, instructions=(5.2, 0),
+    footprint=along(rows=by_rows, channels=by_channels), onto=2, instructions=(2.0, 0),
     kernel=Kernel("conv2d_transpose_s8.h", "conv2d_transpose_s8", record=TransposedS8,
                   parameters=parameters, choices=choices, but=("fused", "at_once"), scratch=scratch, in_place=(2,),
                   split=(1,), operands=3, views=(0, 2), gives_view=True),

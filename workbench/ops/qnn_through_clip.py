@@ -35,5 +35,5 @@ register(Op(
     footprint=each_alone(0, axes=("rows", "channels")),
     kernel=Kernel("through_clip_s8.h", "through_clip_s8", record=Shape, parameters=shaped, in_place=(0,), views=(0,),
                   gives_view=True),
-    instructions=(0, 8),
+    instructions=(0, 4),
 ))  # fmt: skip

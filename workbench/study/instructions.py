@@ -6,9 +6,9 @@ The elements are those of its result where it multiplies, else of its largest op
 (Op.instructions) were fitted to single operators as counted on a Cortex-M4: mlp, lenet, resnet, mobilenet and MLPerf
 Tiny's keyword spotting, float32 and int8, and mcunet-5fps sparse-49kb. Of a whole step of these the estimate was
 
-    0.86 to 1.21    times what is counted, full update, schedule vanilla
-    0.84 to 1.27    full update, schedule optimized
-    0.56 to 1.20    bias-only and last-2, optimized: the lower end where little but an int8 forward is left
+    0.82 to 1.15    times what is counted, full update, schedule vanilla
+    0.75 to 1.21    full update, schedule optimized
+    0.62 to 1.27    bias-only and last-2, optimized
 
 A single convolution can be three times off, as its loops are long or short.
 """
