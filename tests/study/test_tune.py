@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_what_another_worker_is_measuring_is_waited_for(compiled, bench, monkeyp
             for space, trial, schedule in held:
                 other.tell(space, trial, Trial(space.literals, schedule, 1, 1, 0))
 
-    monkeypatch.setattr(tuning.time, "sleep", pause)
+    monkeypatch.setattr(tuning, "time", SimpleNamespace(sleep=pause))  # the journal's lock sleeps too
     store = Store(tmp_path, compiled, BOARD, "cycles", 32, 0)
     search(compiled, BOARD, store, wanted)
     assert len(pauses) == 2 and [schedule for *_, schedule in held] == [""] * len(wanted)
