@@ -36,6 +36,8 @@ WB_KERNEL int windows_sum_s8(int channels, int x_channel, int w_channel, wb_axis
                              wb_taps taps, int at, const int8_t *restrict x, const int8_t *restrict w)
 {
     int sum = 0;
+    if (channels > 1)
+        __asm volatile("" : "+r"(w)); /* weights are loaded for each output, and not all of them kept on the stack */
     for (int c = 0; c < channels; ++c)
 #pragma GCC unroll 7
         for (int t = taps.v0; t < taps.v1; ++t)

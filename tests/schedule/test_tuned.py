@@ -241,3 +241,13 @@ def test_what_would_not_fit_takes_less_scratch():
     for kernels, size in (("rule", limit), (None, beside + 200)):
         with pytest.raises(BudgetError, match="of SRAM"):
             session.build(compiled, replace(board, sram_size=size), virtual=False, kernels=kernels)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("way", "limit"), [("", "75K"), ("input-rows", "64K")])
+def test_the_papers_step_fits(way, limit, shared_data):
+    """MCUNet with its own weights; with the image as a whole it takes kernels with less scratch."""
+    model = shared_data / "tiny-training/mcunet-5fps.json"
+    compiled = session.compile(model, "sparse-49kb", passes=way)
+    built = session.build(compiled, boards.chosen("stm32f746", limit), virtual=False)
+    assert built.image.board.sram_size == int(limit[:-1]) * 1024
