@@ -44,6 +44,7 @@ ORDER = [
     "training",
     "prediction",
     "preparation",
+    "on_board",
     "session",
     "study",
     "cli",

@@ -25,12 +25,11 @@ from workbench.feeding import Training, asked_options, objective_of
 from workbench.frontends import Model, saving
 from workbench.frontends.origin import Origin
 from workbench.ir.graph import Graph
-from workbench.ir.liveness import peak_bytes
 from workbench.measure import too_large
 from workbench.objective import Objective
+from workbench.on_board import on_board, with_less_scratch
 from workbench.options import passes_for, takes
 from workbench.passes.apply_policy import apply_policy, weighted_layers
-from workbench.passes.arithmetic import with_fused_multiply_adds
 from workbench.passes.input_rows import require_rows
 from workbench.passes.permute_channels import largest_first, permuted
 from workbench.passes.pipeline import PASSES, chosen_passes, pass_changes, run_forward_passes, run_passes_with
@@ -40,8 +39,7 @@ from workbench.preparation import prepared, with_weights  # noqa: F401  with_wei
 from workbench.rates import rates_of
 from workbench.record.folder import filling, place_of, write_at_once
 from workbench.report.view import Run
-from workbench.schedule.places import with_room
-from workbench.schedule.tuned import Kernels, Tuned, tuned_for, with_schedules
+from workbench.schedule.tuned import Kernels, tuned_for
 from workbench.toolchain import built_here, install, make_image
 from workbench.training import Progress, train
 from workbench.units import size
@@ -191,17 +189,17 @@ def build(
     started = Training(lr=lr, lr_bias=lr_bias)  # raises DataError for what is no rate
     rates = dict(zip(("lr", "lr_bias"), rates_of(started), strict=True))
     tuned = tuned_for(board.core, kernels)
-    compiled = _on_board(compiled, board, tuned)
+    compiled = on_board(compiled, board, tuned)
     project = _project(compiled, board, rates)
     room = board.sram_size - project.static
-    if tuned.by_default and (less := _with_less_scratch(compiled, room)):
+    if tuned.by_default and (less := with_less_scratch(compiled, room)):
         compiled, project = less, _project(less, board, rates)
     if not virtual:
         _require(compiled, board, project, project.constant, project.static)
     image = make_image(project, board, compiled.memory.plan.bytes)
     for _ in range(2):  # other kernels may need more stack
         room = min(room, board.sram_size - image.static - image.stack_reserve)
-        less = _with_less_scratch(compiled, room) if tuned.by_default else None
+        less = with_less_scratch(compiled, room) if tuned.by_default else None
         if less is None:
             break
         compiled, project = less, _project(less, board, rates)
@@ -214,33 +212,6 @@ def build(
 
 def _project(compiled: Compiled, board: Board, rates: Mapping[str, float]) -> Project:
     return generate(compiled.graph, compiled.memory, compiled.weights, board, rates)
-
-
-def _on_board(compiled: Compiled, board: Board, tuned: Tuned) -> Compiled:
-    """The compiled step as it runs on a board; by rule where what ships would need more SRAM than that."""
-    step = _replanned(compiled, with_schedules(compiled.graph, tuned))
-    if tuned.by_default and step.memory.plan.bytes > compiled.memory.plan.bytes:
-        step = compiled
-    return replace(step, graph=with_fused_multiply_adds(step.graph)) if board.fuses else step
-
-
-def _with_less_scratch(compiled: Compiled, arena: int) -> Compiled | None:
-    """The step with kernels of other schedules, so that its arena has at most so many bytes; None where it has them
-    already, or where that does not help."""
-    if compiled.memory.plan.bytes <= arena:
-        return None
-    graph = with_room(compiled.graph, arena)
-    if peak_bytes(graph) > arena:
-        return None
-    less = _replanned(compiled, graph)
-    return less if less.memory.plan.bytes <= arena else None
-
-
-def _replanned(compiled: Compiled, graph: Graph) -> Compiled:
-    """The step of another graph, which differs in its scratch at most."""
-    scratch = graph.analysis.scratch
-    memory = compiled.memory if scratch == compiled.graph.analysis.scratch else plan_memory(graph, scratch)
-    return replace(compiled, graph=graph, memory=memory)
 
 
 def kept(built: Built, folder: str | Path) -> Built:

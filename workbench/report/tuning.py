@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench import units
 from workbench.report import palette
+from workbench.report.cells import grid
 from workbench.report.figure import DPI, Picture
 from workbench.report.labels import Labels, shorten
 
@@ -21,7 +22,8 @@ def tuning_text(record: Mapping[str, Any], top: int = 10) -> str:
     lines = [f"{record['model']} · {record['policy']} · {record['schedule']} · {record['board']} · objective "
              f"{record['objective']}: {len(kernels)} kernels, {trials} schedules measured", ""]  # fmt: skip
     rows = [_whole(record, way) for way in WAYS]
-    lines += _table(["a step", "instructions", "", "cycles", "", "SRAM planned", "", "modelled", "flash"], rows)
+    heads = ["a step", "instructions", "", "cycles", "", "SRAM planned", "", "modelled", "flash"]
+    lines += [grid(heads, rows, {0}).rstrip()]
     gained = [kernel for kernel in _by_gain(kernels, metric) if _gain(kernel, metric)][:top]
     if gained:
         rows = [[", ".join(kernel["layers"][:2]) + " …" * (len(kernel["layers"]) > 2), called(kernel["literals"]),
@@ -29,7 +31,8 @@ def tuning_text(record: Mapping[str, Any], top: int = 10) -> str:
                  units.change(kernel["rule"][metric], kernel["tuned"][metric]), kernel["tuned"]["schedule"] or "rule",
                  f"{units.size(kernel['rule']['scratch'])} → {units.size(kernel['tuned']['scratch'])}"]
                 for kernel in gained]  # fmt: skip
-        lines += ["", *_table(["layers", "kernel", f"{metric}: rule", "tuned", "", "schedule", "scratch"], rows, 2)]
+        heads = ["layers", "kernel", f"{metric}: rule", "tuned", "", "schedule", "scratch"]
+        lines += ["", grid(heads, rows, {0, 1, 5}).rstrip()]
     best = sum(not kernel["tuned"]["schedule"] for kernel in kernels)
     lines += [f"The rule's schedule is the best choice for {best} of {len(kernels)} kernels."] * bool(best)
     trades = record["trades"]
@@ -67,13 +70,6 @@ def _by_gain(kernels, metric: str) -> list:
 
 def _gain(kernel, metric: str) -> int:
     return kernel["rule"][metric] - kernel["tuned"][metric]
-
-
-def _table(heads: list[str], rows: list[list[str]], left: int = 1) -> list[str]:
-    widths = [max(len(row[at]) for row in (heads, *rows)) for at in range(len(heads))]
-    return ["  ".join(f"{cell:<{width}}" if at < left or heads[at] == "schedule" else f"{cell:>{width}}"
-                      for at, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-            for row in (heads, *rows)]  # fmt: skip
 
 
 def tuning_figure(record: Mapping[str, Any]) -> Picture:

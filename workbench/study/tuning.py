@@ -22,6 +22,7 @@ from workbench.artifacts import Built, Compiled
 from workbench.boards import Board, virtual_twin
 from workbench.errors import ScheduleError, WorkbenchError, there_are
 from workbench.ir.graph import Graph
+from workbench.measure import sram_planned
 from workbench.schedule.places import places
 from workbench.schedule.tuned import Tuned
 from workbench.study.processes import Died, in_processes
@@ -81,8 +82,7 @@ def measured(built: Built) -> tuple[list[Trial], Whole]:
         sums[literals] += counted.loc[position, ["instructions", "cycles"]].to_numpy(np.int64)
     trials = [Trial(key, chosen[key], int(both[0]), int(both[1]), scratch[key]) for key, both in sums.items()]
     totals = tracer.totals()
-    sram = built.image.static + built.compiled.memory.plan.bytes + built.image.stack_reserve
-    return trials, Whole(totals.instructions or 0, totals.cycles or 0, sram, built.image.flash)
+    return trials, Whole(totals.instructions or 0, totals.cycles or 0, sram_planned(built), built.image.flash)
 
 
 def _feed(device, compiled: Compiled) -> None:
