@@ -34,7 +34,8 @@ def tuning_text(record: Mapping[str, Any], top: int = 10) -> str:
         heads = ["layers", "kernel", f"{metric}: rule", "tuned", "", "schedule", "scratch"]
         lines += ["", grid(heads, rows, {0, 1, 5}).rstrip()]
     best = sum(not kernel["tuned"]["schedule"] for kernel in kernels)
-    lines += [f"The rule's schedule is the best choice for {best} of {len(kernels)} kernels."] * bool(best)
+    if best:
+        lines += ["", f"The rule's schedule is the best choice for {best} of {len(kernels)} kernels."]
     trades = record["trades"]
     if len(trades) > 1:
         some = [trades[round(at * (len(trades) - 1) / 4)] for at in range(5)] if len(trades) > 5 else trades

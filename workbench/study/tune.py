@@ -10,7 +10,7 @@ from workbench.artifacts import Compiled
 from workbench.boards import Board, virtual_twin
 from workbench.errors import WorkbenchError, there_are
 from workbench.frontends import Model
-from workbench.ops._schedule import read
+from workbench.ops._schedule import written
 from workbench.options import passes_for
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.record.folder import write_at_once
@@ -74,9 +74,10 @@ def tuned_step(
     search(compiled, board, store, wanted, jobs, progress)
     by_rule, rule = measured(built_with(compiled, twin, {}))
     of_rule = {trial.literals: trial for trial in by_rule}
+    as_it_lies = {space.literals: _naive(space) for space in wanted}
+    by_naive, of_naive = measured(built_with(compiled, twin, as_it_lies))
+    naive = {trial.literals: trial for trial in by_naive}
     told = {space.literals: [of_rule[space.literals], *_others(store.told(space))] for space in wanted}
-    naive = {literals: _naive(each) for literals, each in told.items()}
-    of_naive = measured(built_with(compiled, twin, {key: trial.schedule for key, trial in naive.items()}))[1]
     choice = Choice(compiled.graph, told, metric)
     unmoved, trades = choice.by_rule(), choice.trades()
     beside = rule.sram - unmoved.peak  # static bytes, stack, and what the plan has more than its peak
@@ -131,9 +132,9 @@ def kernels_file(record: dict[str, Any]) -> str:
     return file_of(record["core"], heading, kernels)
 
 
-def _naive(trials: Sequence[Trial]) -> Trial:
-    """The kernel that takes all as it lies; the rule's, the first, where there is no such one."""
-    return next((each for each in trials if each.schedule and not any(read(each.schedule).values())), trials[0])
+def _naive(space: Space) -> str:
+    """The schedule of the kernel that takes all as it lies; the rule's where there is no such one."""
+    return written(dict.fromkeys(space.choices, 0)) if all(0 in of for of in space.choices.values()) else ""
 
 
 def _kernel(space: Space, trials: Sequence[Trial], naive: Mapping[str, Trial], chosen: Point) -> dict[str, Any]:
