@@ -1,4 +1,4 @@
-/* startup.c - from reset to main: stack, FPU, .data, .bss; and where faults end. */
+/* startup.c - from reset to main: stack, FPU where there is one, .data, .bss; and where faults end. */
 #include <stdint.h>
 
 extern uint32_t wb_data_load[], wb_data_start[], wb_data_end[], wb_bss_start[], wb_bss_end[], wb_stack_top[];
@@ -7,12 +7,16 @@ int main(void);
 void Reset_Handler(void) __attribute__((noreturn));
 void Fault_Handler(void) __attribute__((noreturn));
 
+#ifdef __ARM_FP
 #define CPACR (*(volatile uint32_t *)0xE000ED88u) /* coprocessor access: CP10 and CP11 are the FPU */
+#endif
 
 void Reset_Handler(void)
 {
+#ifdef __ARM_FP
     CPACR |= 0xFu << 20;
     __asm volatile("dsb\n\tisb" ::: "memory");
+#endif
     const uint32_t *from = wb_data_load;
     for (uint32_t *to = wb_data_start; to < wb_data_end; ++to)
         *to = *from++;

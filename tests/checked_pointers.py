@@ -87,7 +87,7 @@ def build_checked(project: Project, board: Board, folder: Path) -> Path:
     for path in folder.glob("instances_*.c"):
         sources.append(path.with_suffix(".cpp"))
         sources[-1].write_text(_checked_instances(path.read_text()))
-    core = [f"-mcpu={board.core}", "-mthumb", f"-mfpu={board.fpu}", "-mfloat-abi=hard"]
+    core = list(board.flags)
     flags = [
         *core,
         "-O0",

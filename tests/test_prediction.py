@@ -124,15 +124,19 @@ def told(run, tmp_path_factory):
     return folder, json.loads((folder / "run.json").read_text())
 
 
+FLASH, SRAM = {"name": "flash", "base": 0, "size": 1 << 20}, {"name": "sram", "base": 1 << 29, "size": 1 << 18}
 EDITED = [  # what is changed, to what, and what is said
-    ("linked_for.sram_size", 1 << 40, "no board has sram_size 1099511627776"),
-    ("linked_for.sram_size", -1024, "no board has sram_size -1024"),
-    ("linked_for.flash_base", "x", "no board has flash_base 'x'"),
-    ("linked_for.flash_size", 1000, "no board has flash_size 1000"),
-    ("linked_for.sram_base", 0, "its memory cannot be mapped"),
-    ("linked_for.sram_size", 0, "does not fit its board"),
+    ("linked_for.regions", [FLASH, {**SRAM, "size": 1 << 40}], "no region has size 1099511627776, as sram"),
+    ("linked_for.regions", [FLASH, {**SRAM, "size": -1024}], "no region has size -1024, as sram"),
+    ("linked_for.regions", [{**FLASH, "base": "x"}, SRAM], "no region has base 'x', as flash"),
+    ("linked_for.regions", [{**FLASH, "size": 1000}, SRAM], "no region has size 1000, as flash"),
+    ("linked_for.regions", [FLASH, {**SRAM, "base": 0}], "overlap"),
+    ("linked_for.regions", [FLASH, {**SRAM, "size": 1024}], "does not fit its board"),
+    ("linked_for.regions", [FLASH, 3], "does not tell the board"),
+    ("linked_for.regions", [FLASH], "no region is called 'sram', which holds the data"),
     ("linked_for.more", 1, "does not tell the board"),
-    ("linked_for.core", "m99", "no emulator for the core m99"),
+    ("linked_for.core", "m99", "the core 'm99' is not known"),
+    ("linked_for.clock_hz", True, "clock_hz is True"),
     ("channel_orders", {"fc2.weight": {"1": [10**30]}}, "the channels of fc2.weight have no such order"),
     ("channel_orders", {"fc2.weight": {"1": [0] * 64}}, "the channels of fc2.weight have no such order"),
     ("channel_orders", {"fc2.weight": {"9": [0]}}, "the channels of fc2.weight have no such order"),

@@ -73,7 +73,7 @@ def test_the_limit_is_exact(tmp_path):
 
 
 def test_flash_that_is_too_small_is_refused(tmp_path):
-    small = replace(BOARD, flash_size=16 * 1024)
+    small = BOARD.with_region("flash", size=16 * 1024)
     result = built(tmp_path / "firmware", small)
     assert result.image.board.name == "virtual-m4"
     with pytest.raises(BudgetError, match=r"mlp needs 30 KB of flash; nrf52840 has 16 KB"):
@@ -81,7 +81,7 @@ def test_flash_that_is_too_small_is_refused(tmp_path):
 
 
 def test_flash_is_told_first_where_sram_is_too_small_as_well(tmp_path):
-    result = built(tmp_path / "firmware", replace(BOARD, flash_size=16 * 1024, sram_size=8 * 1024))
+    result = built(tmp_path / "firmware", BOARD.with_region("flash", size=16 * 1024).with_sram(8 * 1024))
     with pytest.raises(
         BudgetError, match=r"mlp needs [\d.]+ KB of flash; .* 16 KB\n  and 42.* KB of SRAM; it has 8 KB"
     ):
@@ -100,7 +100,7 @@ def test_what_cannot_fit_is_compiled_once(tmp_path, monkeypatch):
 
 def test_a_refused_build_leaves_nothing_behind(tmp_path):
     fits = built(tmp_path / "fits")
-    but_for_its_stack = replace(BOARD, sram_size=fits.image.static + fits.compiled.memory.plan.bytes)
+    but_for_its_stack = BOARD.with_region("sram", size=fits.image.static + fits.compiled.memory.plan.bytes)
     with pytest.raises(BudgetError, match=r"mlp needs 42\.2 KB of SRAM; .*\n  static .*, arena .*, stack \d+ B\n"):
         built(tmp_path / "firmware", but_for_its_stack, virtual=False)
     assert not (tmp_path / "firmware").exists()
@@ -115,7 +115,7 @@ def test_a_refused_build_leaves_nothing_behind(tmp_path):
             r"(.|\n)*help: --policy last-1 needs about 2\.7 KB; .*; the stack comes on top$",
         ),
         (
-            replace(BOARD, flash_size=16 * 1024),
+            BOARD.with_region("flash", size=16 * 1024),
             r"mlp needs 25\.\d KB of flash, and its code on top; nrf52840 has 16 KB\n  help: --board virtual-m4",
         ),
     ],

@@ -8,7 +8,7 @@ from workbench import boards
 TEMPLATES = Path(__file__).resolve().parent.parent / "firmware_templates"
 BOARD = boards.get("nrf52840").with_sram(32 * 1024)
 BOARD_M7 = boards.get("stm32f746").with_sram(32 * 1024)
-FLAGS = ("-mthumb", "-mfloat-abi=hard", "-O2", "-g", "-ffp-contract=off", "-fno-ipa-icf", "-Wall", "-Werror")
+FLAGS = ("-O2", "-g", "-ffp-contract=off", "-fno-ipa-icf", "-Wall", "-Werror")
 PRELUDE = '#include <stdint.h>\n#define ARENA __attribute__((section(".bss..arena"), aligned(8)))\n'
 
 
@@ -21,7 +21,7 @@ def compile_firmware(folder: Path, source: str, board=BOARD, *, assembly: str = 
     (folder / "tiny.c").write_text(PRELUDE + source)
     (folder / "tiny_asm.S").write_text(".syntax unified\n.thumb\n" + assembly)
     elf = folder / "tiny.elf"
-    command = ["arm-none-eabi-gcc", f"-mcpu={board.core}", f"-mfpu={board.fpu}", *FLAGS, *flags, "-nostartfiles",
+    command = ["arm-none-eabi-gcc", *board.flags, *FLAGS, *flags, "-nostartfiles",
                f"-L{TEMPLATES}", f"-T{folder / 'board.ld'}", str(folder / "tiny.c"), str(folder / "tiny_asm.S"),
                str(TEMPLATES / "startup.c"), str(TEMPLATES / "main.c"), "-lm", "-o", str(elf)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)

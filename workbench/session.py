@@ -334,7 +334,8 @@ def _what_would_fit(compiled: Compiled, board: Board, sram: int) -> str:
         offer("--batch 1", **single)
     if board == boards.BOARDS.get(board.name):
         larger = [other for other in boards.REAL if board.sram_size < sram <= other.sram_size]
-        choices += [f"--board {other.name} has {size(other.sram_size)}" for other in larger]
+        smallest = sorted(larger, key=lambda other: (other.sram_size, other.core != board.core))[:1]
+        choices += [f"--board {other.name} has {size(other.sram_size)}" for other in smallest]
     for option, change in [("", {}), ("--batch 1 ", single)][: 2 if single else 1]:
         smaller = _smaller_policies(compiled)
         fits = bisect_left(smaller, True, key=lambda name: needed(policy=name, **change) > board.sram_size)

@@ -80,7 +80,7 @@ WATCHED = (
     "void wb_breakpoint(void); void wb_breakpoint(void) { for (;;) { } }\n"  # where the emulator's calls come back
 )
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wstrict-prototypes", "-Werror"]
-FLAGS = [f"-mcpu={BOARD.core}", "-mthumb", f"-mfpu={BOARD.fpu}", "-mfloat-abi=hard", "-O2", "-ffunction-sections",
+FLAGS = [*BOARD.flags, "-O2", "-ffunction-sections",
          "-fdata-sections"]  # fmt: skip
 
 

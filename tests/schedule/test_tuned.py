@@ -235,12 +235,12 @@ def test_what_would_not_fit_takes_less_scratch():
     usual = session.build(compiled, board, kernels="rule")
     beside = usual.image.static + usual.image.stack_reserve
     limit = beside + usual.compiled.memory.plan.bytes - 1
-    less = session.build(compiled, replace(board, sram_size=limit), virtual=False)
+    less = session.build(compiled, board.with_region("sram", size=limit), virtual=False)
     assert less.compiled.memory.plan.bytes + less.image.static + less.image.stack_reserve <= limit
     assert [place.schedule for place in places(less.compiled.graph) if place.schedule]
     for kernels, size in (("rule", limit), (None, beside + 200)):
         with pytest.raises(BudgetError, match="of SRAM"):
-            session.build(compiled, replace(board, sram_size=size), virtual=False, kernels=kernels)
+            session.build(compiled, board.with_region("sram", size=size), virtual=False, kernels=kernels)
 
 
 @pytest.mark.long

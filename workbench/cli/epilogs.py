@@ -123,6 +123,24 @@ on a board
   files but startup.c and main.c; model.h tells the flags, where inputs, targets
   and rates lie, and when to call wb_forward() and wb_train_step()."""
 
+OWN_BOARD = """\
+a board of your own: --board FILE.toml, with every verb that has --board
+  core = "cortex-m4"         # cortex-m0plus, -m3, -m4, -m7 or -m33
+  clock_hz = 168_000_000
+  fpu = "fpv4-sp-d16"        # gcc's -mfpu name, or "none": soft float
+  name = "my-board"          # optional: else the file's name
+  source = "RM0090"          # optional: where the figures are from
+  code = "flash"             # optional: the region of code and constants,
+  data = "sram"              # and the one of data, arena and stack
+
+  [regions]                  # base: an address; size: bytes, or "128K"
+  flash = { base = 0x08000000, size = "1M", wait_states = 5 }
+  sram = { base = 0x20000000, size = "128K" }
+  ccm = { base = 0x10000000, size = "64K" }
+
+  Regions are of whole KB and do not overlap; banks that lie side by side can
+  be one. Wait states, none unless stated, are told with the board."""
+
 TILES = """\
 tiles
   Chains of operators run by tiles, some rows or some channels at a time, so
@@ -147,6 +165,7 @@ schedules of kernels
 
 RUN = "More on networks, policies, data, losses and rates: workbench help run."
 EPILOGS = {
+    "boards": OWN_BOARD,
     "run": "\n\n".join((NETWORKS, POLICIES, SCHEDULES, DATA, LOSSES, TRAINING, RESULTS)),
     "policies": POLICIES,
     "build": "\n\n".join((BOARD, POLICIES)),

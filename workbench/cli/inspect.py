@@ -19,7 +19,11 @@ def add_arguments(parser) -> None:
     options.add_compile(parser)
     default = "default: full, bias-only, the network's own or the last layers"
     parser.add_argument("--policies", metavar="A,B,C", help=f"those to estimate ({default})")
-    parser.add_argument("--board", metavar="B", help="the one to fit on (default: every board of `workbench boards`)")
+    parser.add_argument(
+        "--board",
+        metavar="B",
+        help=f"the one to fit on (default: {' and '.join(each.name for each in boards.REFERENCE)})",
+    )
     parser.add_argument("--sram", metavar="SIZE", help="another SRAM limit, like 96K")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     for action in parser._actions:
@@ -59,9 +63,9 @@ def execute(args) -> int:
 
 
 def _boards(args) -> list:
-    """The boards to fit on: --board, or all real ones. `--sram` limits --board, or the default board."""
+    """The boards to fit on: --board, or the two of reference. `--sram` limits --board, or the default board."""
     if args.board is None and args.sram is None:
-        return list(boards.REAL)
+        return list(boards.REFERENCE)
     return [boards.chosen(args.board or boards.DEFAULT, args.sram)]
 
 

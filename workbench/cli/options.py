@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench import boards, files, policy, units
+from workbench import boards, files, policy
 from workbench.boards import Board
 from workbench.cli import values
 from workbench.cli.output import say_note
@@ -83,7 +83,10 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
 def add_board(parser: argparse.ArgumentParser, builds: bool = True) -> None:
     """`builds`: whether the verb makes firmware."""
     parser.add_argument(
-        "--board", default=boards.DEFAULT, metavar="B", help=f"default {boards.DEFAULT}; see `workbench boards`"
+        "--board",
+        default=boards.DEFAULT,
+        metavar="B",
+        help=f"a board, or a file like my.toml (default {boards.DEFAULT}); see `workbench boards`",
     )
     parser.add_argument("--sram", metavar="SIZE", help="another SRAM limit, like 96K")
     if builds:
@@ -132,8 +135,7 @@ def add_x(parser: argparse.ArgumentParser) -> None:
 
 def board(args) -> Board:
     """The board with the SRAM limit that was asked for."""
-    full = boards.get(args.board)
-    return full.with_sram(units.parse_bytes(args.sram)) if args.sram else full
+    return boards.chosen(args.board, args.sram or None)
 
 
 def model(args) -> "Model":

@@ -24,7 +24,7 @@ def makefile(board: Board, sources: list[str]) -> str:
     return (
         f"# {board.name}: `make` builds firmware.elf\n"
         "CC = arm-none-eabi-gcc\n"
-        f"CPU = -mcpu={board.core} -mthumb -mfpu={board.fpu} -mfloat-abi=hard\n"
+        f"CPU = {' '.join(board.flags)}\n"
         "WERROR ?=\n"
         f'CFLAGS = $(CPU) {FLAGS} -ffile-prefix-map="$$PWD"=.\n'
         "LDFLAGS = $(CPU) -nostartfiles -T board.ld -L . -Wl,--gc-sections,--build-id=none "

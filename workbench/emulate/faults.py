@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from workbench.errors import FirmwareFault
 from workbench.units import address as hexadecimal
 
-UNDEFINED, SUPERVISOR_CALL, BREAKPOINT, NO_COPROCESSOR, INVALID_STATE = 1, 2, 7, 17, 18
+UNDEFINED, SUPERVISOR_CALL, DATA_ABORT, BREAKPOINT, NO_COPROCESSOR, INVALID_STATE = 1, 2, 4, 7, 17, 18
 
 INTERRUPTS = {UNDEFINED: "undefined", BREAKPOINT: "breakpoint", SUPERVISOR_CALL: "supervisor-call",
-              NO_COPROCESSOR: "no-coprocessor", INVALID_STATE: "invalid-state"}  # fmt: skip
+              DATA_ABORT: "unaligned", NO_COPROCESSOR: "no-coprocessor", INVALID_STATE: "invalid-state"}  # fmt: skip
 LANDINGS = ("fetch", "invalid-state")  # the pc is where a jump ended, not where it was made
 WORDS = {
     "undefined": "undefined instruction",
     "breakpoint": "stray breakpoint",
+    "unaligned": "access to an unaligned address",
     "supervisor-call": "unexpected supervisor call",
     "no-coprocessor": "floating-point instruction without a floating-point unit",
     "invalid-state": "call of an address without its Thumb bit,",
@@ -68,12 +69,11 @@ def _what(machine, stop: Stop, pc: int) -> str:
         return f"{WORDS[stop.kind]} at {hexadecimal(pc)}"
     verb = {"write-protected": "write", "fetch": "execution"}.get(stop.kind, stop.kind)
     board = machine.board
-    if board.flash_base <= stop.address < board.flash_base + board.flash_size:
-        region = "flash"
+    held = board.region_at(stop.address)
+    if held is not None:
+        region = {board.code: "flash", board.data: "SRAM"}.get(held.name, held.name)
     elif board.sram_end <= stop.address < 0x40000000:
         region = "beyond SRAM"
-    elif board.sram_base <= stop.address < board.sram_end:
-        region = "SRAM"
     elif stop.address + (stop.size or 1) > board.sram_base > stop.address:
         region = "across the start of SRAM"
     else:

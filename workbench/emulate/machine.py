@@ -2,14 +2,19 @@
 
 Memory map (an access to any other address is a fault; in nothing else is the core stricter than silicon):
 
-    flash_base  | flash: read and execute            |   writing is a fault
-    sram_base   | SRAM, exactly sram_size bytes      |   one byte past it is a fault
+    board.code  | flash: read and execute            |   writing is a fault
+    board.data  | SRAM, exactly its size             |   one byte past it is a fault
+    others      | the board's further regions        |   read and write
     0xE000E000  | System Control Space, plain memory |   only so that start-up can set CPACR
     0x5F000000  | a FIFO, for firmware that takes its  |   a read gives the next bytes of `feed_image`; beyond the last
                 | image row by row                   |   one it is a fault
 
+The core is Unicorn's model of it. With UC_MODE_MCLASS that would be a Cortex-M33 whatever is asked for; without it, the
+model alone decides, and a Cortex-M0+ faults at unaligned accesses and at instructions that it does not have. It runs on
+the model of a Cortex-M0, which has the same instructions (Armv6-M).
+
 Unicorn is more permissive than silicon: the floating-point unit works without CPACR, unaligned LDM/LDRD/VLDR do not
-fault, and there are no NVIC, SysTick or DWT.
+fault, IT works on a Cortex-M0+, SMLAD on a Cortex-M3, and there are no NVIC, SysTick or DWT.
 """
 
 import ctypes
@@ -51,7 +56,13 @@ BREAKPOINT = "wb_breakpoint"
 SYSTEM_CONTROL_SPACE = (0xE000E000, 0x1000)
 IMAGE_FIFO = (0x5F000000, 0x1000)  # firmware_templates/main.c
 READ_ROWS = "wb_read_rows"  # the function that reads it
-CORES = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7}
+CORES = {
+    "cortex-m0plus": arm.UC_CPU_ARM_CORTEX_M0,
+    "cortex-m3": arm.UC_CPU_ARM_CORTEX_M3,
+    "cortex-m4": arm.UC_CPU_ARM_CORTEX_M4,
+    "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7,
+    "cortex-m33": arm.UC_CPU_ARM_CORTEX_M33,
+}
 HOOKS = {
     "block": unicorn.UC_HOOK_BLOCK,
     "code": unicorn.UC_HOOK_CODE,
@@ -104,6 +115,12 @@ class Machine(Memory):
         self.entry = "reset"
         self.home = self.elf.address(BREAKPOINT)
         self.stack_top = self.read_u32(board.flash_base)
+        if not self.stack_top:
+            raise BoardError(
+                f"{self.elf.path.name} has no vectors at {hexadecimal(board.flash_base)}, where the flash of "
+                f"{board.name} begins",
+                "it was linked for another board",
+            )
         self._last_until = self.home
         self._registers = self._uc.context_save()
         self._checkpoint: tuple[list[tuple[int, bytearray]], int, int] | None = None
@@ -333,15 +350,16 @@ class Machine(Memory):
         board = self.board
         if board.core not in CORES:
             raise BoardError(f"{board.name}: no emulator for the core {board.core}", f"there are {', '.join(CORES)}")
-        uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
         uc.ctl_set_cpu_model(CORES[board.core])
         try:
-            uc.mem_map(board.flash_base, board.flash_size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
-            uc.mem_map(board.sram_base, board.sram_size, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+            for region in board.regions:
+                change = unicorn.UC_PROT_EXEC if region.name == board.code else unicorn.UC_PROT_WRITE
+                uc.mem_map(region.base, region.size, unicorn.UC_PROT_READ | change)
             uc.mem_map(*SYSTEM_CONTROL_SPACE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
         except unicorn.UcError:
             raise BoardError(f"{board.name}: its memory cannot be mapped",
-                             "flash and SRAM lie apart, each of whole KB") from None  # fmt: skip
+                             "regions lie apart, each of whole KB") from None  # fmt: skip
         if self.takes_rows:
             uc.mmio_map(*IMAGE_FIFO, self._next_of_image, None, None, None)
         for segment in self.elf.segments:

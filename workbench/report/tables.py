@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from workbench import boards
-from workbench.errors import BoardError
 from workbench.options import COLUMNS
 from workbench.record import Run
 from workbench.report import losses
@@ -254,13 +253,10 @@ def arena_base(run: Run) -> int:
     """Where the arena starts, in bytes above the start of SRAM: its address where known, else just above static."""
     arena = run.buffers[run.buffers.storage == "arena"]
     starts = (_numbers(arena, "address") - _numbers(arena, "offset")).dropna()
-    try:
-        sram_base = boards.get(run.meta["board"]).sram_base
-    except BoardError:
-        sram_base = None
-    if starts.empty or sram_base is None or starts.min() < sram_base:
+    board = boards.of_run(run.meta)
+    if starts.empty or board is None or starts.min() < board.sram_base:
         return int(run.meta["memory"]["static"])
-    return int(starts.min()) - sram_base
+    return int(starts.min()) - board.sram_base
 
 
 def _comparison_row(run: Run) -> dict:

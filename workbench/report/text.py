@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from workbench import boards, options, units
-from workbench.errors import BoardError
 from workbench.objective import INPUT
 from workbench.record import Run
 from workbench.report import losses, seeds, tables
@@ -158,11 +157,8 @@ def _updated_by(meta) -> list[str]:
 
 def _board(meta) -> str:
     limit = f"{units.size(meta['memory']['sram_limit'])} SRAM"
-    try:
-        board = boards.get(meta["board"])
-    except BoardError:
-        return f"{meta['board']}, {meta['core']}, {limit}"
-    return f"{board.name}, {board.core_title} {units.frequency(board.clock_hz)}, {limit}"
+    board = boards.of_run(meta)
+    return f"{board.title}, {limit}" if board else f"{meta['board']}, {meta['core']}, {limit}"
 
 
 def _train_line(name: str, run: Run) -> str:
@@ -237,10 +233,8 @@ def _step(meta) -> str:
 
 
 def _clock(meta) -> str:
-    try:
-        return f" at {units.frequency(boards.get(meta['board']).clock_hz)}"
-    except BoardError:
-        return ""
+    board = boards.of_run(meta)
+    return f" at {units.frequency(board.clock_hz)}" if board else ""
 
 
 def _sram(run) -> str:

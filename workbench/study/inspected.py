@@ -47,11 +47,12 @@ def inspect(
     sram: int | str | None = None, loss: str | None = None,
 ) -> Inspection:  # fmt: skip
     """Layers, and what a training step takes under each policy (None: full, bias-only, its own or the last layers), on
-    one board or every real one; nothing is compiled or run. Raises ModelError that names every obstacle of a file.
+    one board or the two of `boards.REFERENCE`; nothing is compiled or run. Raises ModelError that names every
+    obstacle of a file.
 
     `policies` of none: the layers alone, at once."""
     model = frontends.network(model)
-    on = boards.REAL if board is None and sram is None else [boards.chosen(board or boards.DEFAULT, sram)]
+    on = boards.REFERENCE if board is None and sram is None else [boards.chosen(board or boards.DEFAULT, sram)]
     aim = model.objective(loss)
     known = tuple(limits(model, aim))
     if policies is not None and not policies:

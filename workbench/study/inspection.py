@@ -104,7 +104,7 @@ def estimate(
     schedule: str = "optimized",
     optimizer: Optimizer = PLAIN_SGD,
     passes: str = "",
-    on: Sequence[Board] = boards.REAL,
+    on: Sequence[Board] = boards.REFERENCE,
     quick: bool = False,
     objective: Objective | None = None,
 ) -> Estimate:

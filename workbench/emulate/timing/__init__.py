@@ -5,6 +5,7 @@ from workbench.emulate.timing.model import CodeTables, TimingModel, code_tables
 from workbench.errors import BoardError
 
 MODELS = {"cortex-m4": cortex_m4.MODEL, "cortex-m7": cortex_m7.MODEL}
+MODELS |= dict.fromkeys(("cortex-m0plus", "cortex-m3", "cortex-m33"), cortex_m4.MODEL)  # until they have their own
 
 
 def model_of(core: str) -> TimingModel:
