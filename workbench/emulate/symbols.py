@@ -23,10 +23,11 @@ KINDS = {"STT_FUNC": "function", "STT_OBJECT": "object", "STT_NOTYPE": "label"}
 
 @dataclass(frozen=True)
 class Segment:
-    """Bytes to load at a physical address (where .data waits in flash, not where it is copied to)."""
+    """Bytes to load at a physical address (where .data waits in flash), and where they are when the program runs."""
 
     address: int
     data: bytes = field(repr=False)
+    runs_at: int
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Elf:
     segments     what to load, by physical address
     symbols      functions and objects, by address
     labels       address of every name, the linker script's own among them (wb_stack_top …)
-    code_ranges  [begin, end) of Thumb code, literal pools left out, by address
+    code_ranges  [begin, end) of Thumb code, literal pools left out, by the address where it runs
     constants    [begin, end) of what code may read of flash: literal pools and switch tables between the code, named
                  objects, and the compiler's unnamed constants; what pads them, and code itself, is not in it
     """
@@ -81,6 +82,13 @@ class Elf:
             self.address(name)  # raises for an unknown name
             raise WorkbenchError(f"{name} in {self.path.name} is a label, not a function or an object")
         return self._by_name[name]
+
+    def code(self, begin: int, end: int) -> bytes:
+        """What lies at [begin, end) when the program runs; b"" where that is in no segment."""
+        for segment in self.segments:
+            if segment.runs_at <= begin and end <= segment.runs_at + len(segment.data):
+                return segment.data[begin - segment.runs_at : end - segment.runs_at]
+        return b""
 
     def symbol_at(self, address: int) -> tuple[Symbol, int] | None:
         """The symbol that holds the address and the offset into it.
@@ -171,7 +179,7 @@ def _read(path: Path, content: bytes, elf: ELFFile) -> Elf:
         if data := segment.data():
             if len(data) != segment["p_filesz"]:
                 raise ELFError(f"the segment at {hexadecimal(segment['p_paddr'])} is truncated")
-            segments.append(Segment(segment["p_paddr"], data))
+            segments.append(Segment(segment["p_paddr"], data, segment["p_vaddr"]))
     entries = [
         entry
         for section in elf.iter_sections()
@@ -197,7 +205,7 @@ def _read(path: Path, content: bytes, elf: ELFFile) -> Elf:
     )
     objects = [s for s in symbols if s.kind == "object" and s.size]
     code, constants = _code_ranges(elf, marks), _constants(elf, marks, objects)
-    return Elf(path, content, tuple(segments), tuple(symbols), labels, tuple(code), tuple(constants))
+    return Elf(path, content, tuple(segments), tuple(symbols), labels, tuple(sorted(code)), tuple(constants))
 
 
 def _code_ranges(elf: ELFFile, marks):

@@ -1,6 +1,7 @@
 """The tables the callbacks look things up in: which operator a block belongs to, who owns a byte, who may touch it.
 
-code     halfword -> instructions and cycles before it, and a tag: entry of position k, code outside operators, or keep
+code     halfword -> instructions and cycles before it, the cycles of control that comes here from elsewhere or goes on
+         elsewhere, and a tag: entry of position k, code outside operators, or keep; a table a span of code
 owners   byte of SRAM or flash -> buffer; brought forward in time by a list of births and deaths
 """
 
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.emulate.symbols import Elf
-from workbench.emulate.timing import TimingModel, code_tables
+from workbench.emulate.timing import CodeTables
 from workbench.errors import RecordError
 from workbench.tables import BufferRow, OpRow
 from workbench.trace import state as s
@@ -43,26 +44,33 @@ def place(elf: Elf, buffers: list[BufferRow], sram_base: int) -> list[Placed]:
     return placed
 
 
-def code_table(elf: Elf, model: TimingModel, ops: list[OpRow]) -> tuple[int, np.ndarray]:
-    """The base address, and int32 [halfwords + 1, 4]: instructions before, cycles before, tag, 0."""
-    sums = code_tables(elf, model)
-    table = np.zeros((len(sums.instructions), 4), np.int32)
-    table[:, 0], table[:, 1] = sums.instructions, sums.cycles
+def code_table(tables: CodeTables, elf: Elf, ops: list[OpRow]) -> list[np.ndarray]:
+    """For each span int32 [halfwords + 1, 4]: instructions before, cycles before, tag, edges (see state.py)."""
+    rows = []
+    for span in tables.spans:
+        table = np.zeros((len(span.cycles), 4), np.int32)
+        table[:, 0], table[:, 1], table[:, 3] = span.instructions, span.cycles, span.edges
+        rows.append(table)
     entries = {elf.symbol(op.symbol).address for op in ops}
-    for symbol in _drivers(elf, sums.base, entries):
-        begin = (symbol.address - sums.base) // 2
-        table[begin : begin + (symbol.size + 1) // 2, 2] = s.DRIVER
+    for symbol in _drivers(elf, entries):
+        for span, table in zip(tables.spans, rows, strict=True):
+            if span.base <= symbol.address < span.end:
+                begin = (symbol.address - span.base) // 2
+                table[begin : begin + (symbol.size + 1) // 2, 2] = s.DRIVER
     for op in ops:
-        table[(elf.symbol(op.symbol).address - sums.base) // 2, 2] = op.position + 1
-    return sums.base, table
+        address = elf.symbol(op.symbol).address
+        for span, table in zip(tables.spans, rows, strict=True):
+            if span.base <= address < span.end:
+                table[(address - span.base) // 2, 2] = op.position + 1
+    return rows
 
 
-def _drivers(elf: Elf, base: int, entries: set[int]):
+def _drivers(elf: Elf, entries: set[int]):
     """Functions outside operators: the firmware's entries, and whatever calls an operator."""
     callers = [source for source, target in _calls(elf) if target in entries]
     at = np.sort(np.array(callers, np.int64))
     for symbol in elf.symbols:
-        if symbol.kind != "function" or symbol.address in entries or symbol.address < base:
+        if symbol.kind != "function" or symbol.address in entries:
             continue
         first = np.searchsorted(at, symbol.address)
         calls = first < len(at) and at[first] < symbol.address + symbol.size
@@ -72,21 +80,16 @@ def _drivers(elf: Elf, base: int, entries: set[int]):
 
 def _calls(elf: Elf):
     """(address, target) of every BL and B.W (a tail call). Encodings T1 and T4, Armv7-M manual A7.7.12 and A7.7.18."""
-    for segment in elf.segments:
-        for begin, end in elf.code_ranges:
-            if not segment.address <= begin < segment.address + len(segment.data):
-                continue
-            halves = np.frombuffer(segment.data, np.uint16, (end - begin) // 2, begin - segment.address).astype(
-                np.int64
-            )
-            first, second = halves[:-1], halves[1:]
-            at = np.flatnonzero((first & 0xF800 == 0xF000) & (second & 0x9000 == 0x9000))
-            first, second = first[at], second[at]
-            sign = first >> 10 & 1
-            i1, i2 = 1 - (second >> 13 & 1 ^ sign), 1 - (second >> 11 & 1 ^ sign)
-            offset = (first & 0x3FF) << 12 | (second & 0x7FF) << 1 | i1 << 23 | i2 << 22
-            source = begin + 2 * at
-            yield from zip(source.tolist(), (source + 4 + offset - (sign << 24)).tolist(), strict=True)
+    for begin, end in elf.code_ranges:
+        halves = np.frombuffer(elf.code(begin, end), np.uint16).astype(np.int64)
+        first, second = halves[:-1], halves[1:]
+        at = np.flatnonzero((first & 0xF800 == 0xF000) & (second & 0x9000 == 0x9000))
+        first, second = first[at], second[at]
+        sign = first >> 10 & 1
+        i1, i2 = 1 - (second >> 13 & 1 ^ sign), 1 - (second >> 11 & 1 ^ sign)
+        offset = (first & 0x3FF) << 12 | (second & 0x7FF) << 1 | i1 << 23 | i2 << 22
+        source = begin + 2 * at
+        yield from zip(source.tolist(), (source + 4 + offset - (sign << 24)).tolist(), strict=True)
 
 
 def owner_code(index: int) -> int:

@@ -12,7 +12,7 @@ careful one, byte by byte, for all else. Of the stack only what lies at or above
     | arena |  free: nobody's       | dead frames | PUSHED bytes: writes only | sp ... live frames ... | stack's top |
 """
 
-from numba import int32, int64, njit, types
+from numba import int16, int32, int64, njit, types
 
 from workbench.emulate.machine import STACK_POINTER, SYSTEM_CONTROL_SPACE
 from workbench.trace import pointers
@@ -21,7 +21,7 @@ from workbench.trace.pointers import get8, get32, get64, put32, put64
 
 UC_MEM_WRITE = 17
 CONTROL_BEGIN, CONTROL_END = SYSTEM_CONTROL_SPACE[0], sum(SYSTEM_CONTROL_SPACE)
-CODE, ACCESS, EVENT = 4, 4, 4  # fields of a row
+CODE, SPAN, ACCESS, EVENT = 4, 3, 4, 4  # fields of a row
 
 
 @njit(inline="always")
@@ -198,11 +198,12 @@ def _count(state, address, size, at):
     begin, end = at * CODE, (at + (size >> 1)) * CODE
     cycles = int64(get32(code, end + 1) - get32(code, begin + 1))
     if address != get64(state, s.PREVIOUS_END):
-        cycles += get64(state, s.BRANCH_PENALTY)
+        cycles += get64(state, s.PREVIOUS_TAKEN) + int64(int16(get32(code, begin + 3)))
     instructions = get64(counts, row) + get32(code, end) - get32(code, begin)
     put64(counts, row, instructions)
     put64(counts, row + 1, get64(counts, row + 1) + cycles)
     put64(state, s.PREVIOUS_END, address + size)
+    put64(state, s.PREVIOUS_TAKEN, int64(get32(code, end + 3) >> 16))
     put64(state, s.BLOCK, address)
     if instructions > 0:
         put64(state, s.HALTED, 1)
@@ -216,14 +217,31 @@ def _enter_and_count(state, address, size, at, tag):
     _count(state, address, size, at)
 
 
+@njit
+def _in_another_span(state, address):
+    """The halfword of a block in the span that holds it, which from here on is the one that runs; -1: in none."""
+    spans = get64(state, s.SPANS_AT)
+    for span in range(0, get64(state, s.SPANS) * SPAN, SPAN):
+        at = (address - get64(spans, span)) >> 1
+        if 0 <= at < get64(spans, span + 1):
+            put64(state, s.CODE_BASE, get64(spans, span))
+            put64(state, s.CODE_HALFWORDS, get64(spans, span + 1))
+            put64(state, s.CODE_AT, get64(spans, span + 2))
+            return at
+    return int64(-1)
+
+
 def _block(uc, address, size, state):
     at = (address - get64(state, s.CODE_BASE)) >> 1
-    if 0 <= at < get64(state, s.CODE_HALFWORDS):
-        tag = get32(get64(state, s.CODE_AT), at * CODE + 2)
-        if tag == s.KEEP:
-            _count(state, address, int64(size), at)
-        else:
-            _enter_and_count(state, address, int64(size), at, tag)
+    if not 0 <= at < get64(state, s.CODE_HALFWORDS):
+        at = _in_another_span(state, address)
+        if at < 0:
+            return
+    tag = get32(get64(state, s.CODE_AT), at * CODE + 2)
+    if tag == s.KEEP:
+        _count(state, address, int64(size), at)
+    else:
+        _enter_and_count(state, address, int64(size), at, tag)
 
 
 def _access(uc, kind, address, size, value, state):
@@ -265,6 +283,7 @@ def _access(uc, kind, address, size, value, state):
 def _begin_call(state):
     """A call of the firmware begins: nothing of the arena is alive but what lives from position 0."""
     put64(state, s.PREVIOUS_END, 0)
+    put64(state, s.PREVIOUS_TAKEN, 0)
     _enter(state, s.DRIVER)
     if get64(state, s.MEMORY):
         owners, base = get64(state, s.OWNERS_AT), get64(state, s.SRAM_BASE)

@@ -4,8 +4,11 @@ A callback gets one pointer. Names below are indices into the array; those endin
 Numba caches the callbacks by the date of their own file alone: after a change here, touch hooks.py and stack_watch.py.
 """
 
-# Code. CODE_AT: int32, four to a halfword of code: instructions before it, cycles before it, tag, unused.
-CODE_BASE, CODE_HALFWORDS, CODE_AT, BRANCH_PENALTY = 0, 1, 2, 3
+# Code. CODE_AT: int32, four to a halfword of code: instructions before it, cycles before it, tag, edges (cycles added
+# when control goes elsewhere behind the instruction that ends here, · 2¹⁶, plus those when it comes from elsewhere).
+# These three are of the span of code that runs; those of all spans are in SPANS_AT: int64, three to a span.
+CODE_BASE, CODE_HALFWORDS, CODE_AT = 0, 1, 2
+PREVIOUS_TAKEN = 3  # cycles added if the next block does not follow the last one
 # Where the run stands. Row 0 is the code outside operators (position -1); row p + 1 is position p.
 ROW, PREVIOUS_END, BLOCK, MEMORY = 4, 5, 6, 7
 COUNTS_AT = 8  # int64, two to a row: instructions (from minus the budget on: past zero it is used up), cycles
@@ -23,7 +26,8 @@ ROW_PERMISSIONS_AT, ROW_ACCESSES_AT = 28, 29  # the current row of these two tab
 STOP_AT, EMULATOR, HALTED = 30, 31, 32  # the function that stops the emulator, its argument, whether it was called
 READ_AT, SP = 33, 34  # the function that reads a register, and where it puts the stack pointer
 FLASH_END = 35  # of what is mapped; the table ends where the firmware does
-SIZE = 36
+SPANS_AT, SPANS = 36, 37
+SIZE = 38
 
 # Bytes that are no buffer's: nobody may touch; the stack, from its pointer up; what only code outside operators may
 # touch (counters of the firmware's own); what anybody may read (literals and other constants in flash).

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.emulate.machine import Machine
-from workbench.emulate.timing import TimingModel, model_of
+from workbench.emulate.timing import TimingModel, code_tables, model_of
 from workbench.errors import WorkbenchError, there_are
 from workbench.options import LEVELS
 from workbench.tables import BufferRow, OpRow
@@ -186,11 +186,14 @@ class Tracer:
         self.state[index] = table.ctypes.data
 
     def _prepare_code(self) -> None:
-        base, table = attribution.code_table(self.machine.elf, self.timing, self.ops)
-        self._point(s.CODE_AT, table)
+        tables = code_tables(self.machine.elf, self.timing)
+        rows = attribution.code_table(tables, self.machine.elf, self.ops)
+        self._code = rows  # keeps them alive
+        spans = [(span.base, len(table) - 1, table.ctypes.data) for span, table in zip(tables.spans, rows, strict=True)]
+        self._point(s.SPANS_AT, np.array(spans, np.int64))
         self._past = np.zeros((self._rows, 2), np.int64)  # counted before the budget was renewed
         self._point(s.COUNTS_AT, np.tile(np.array((-self.budget, 0), np.int64), (self._rows, 1)))
-        self.state[[s.CODE_BASE, s.CODE_HALFWORDS, s.BRANCH_PENALTY]] = base, len(table) - 1, self.timing.taken_branch
+        self.state[s.SPANS], self.state[[s.CODE_BASE, s.CODE_HALFWORDS, s.CODE_AT]] = len(spans), spans[0]
 
     def _prepare_memory(self) -> None:
         board, elf = self.machine.board, self.machine.elf

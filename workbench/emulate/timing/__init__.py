@@ -1,7 +1,8 @@
 """Documented cycle tables: what the counted instructions would take on a real core. Modelled, never measured."""
 
 from workbench.emulate.timing import cortex_m4, cortex_m7
-from workbench.emulate.timing.model import CodeTables, TimingModel, code_tables
+from workbench.emulate.timing.model import TimingModel
+from workbench.emulate.timing.tables import CodeTables, code_tables
 from workbench.errors import BoardError
 
 MODELS = {"cortex-m4": cortex_m4.MODEL, "cortex-m7": cortex_m7.MODEL}

@@ -1,50 +1,75 @@
-"""A core's cycle table as the tracer uses it, and the prefix sums that give a block's cycles in two look-ups."""
+"""What a core's timing is made of: rules, each of which adds cycles to instructions, or to the ways between them.
+
+   mov r0, #4           static     of each instruction that runs, right after the one before it in memory
+1: ldr r1, [r2]
+   ldr r3, [r2, #4]     entered    of `ldr r1` when the jump leads there: what it costs more, or less, than after mov
+   subs r0, #1
+   bne 1b               taken      of `bne` when control goes elsewhere behind it
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
 
 import numpy as np
 
-from workbench.emulate.symbols import Elf
-from workbench.emulate.timing.decode import Code, decode
+from workbench.emulate.timing.decode import Code
+
+Cycles = Any  # an array, or 0
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Cycles by instruction: arrays of one length, or 0 for nothing.
+
+    static    whenever it runs; right for one that runs after the one before it in memory
+    taken     added when control goes elsewhere behind it
+    entered   added, or taken off where negative, when control came from elsewhere
+    """
+
+    static: Cycles = 0
+    taken: Cycles = 0
+    entered: Cycles = 0
+
+    def __add__(self, other: Costs) -> Costs:
+        return Costs(self.static + other.static, self.taken + other.taken, self.entered + other.entered)
+
+
+Rule = Callable[[Code], Costs]
+
+
+def paired(cycles: np.ndarray) -> Costs:
+    """What holds only right after the instruction before: not when control comes from elsewhere."""
+    return Costs(static=cycles, entered=-cycles)
 
 
 @dataclass(frozen=True)
 class TimingModel:
     """A documented approximation of a core's timing.
 
-    name            how reports call it, assumptions included: 'cortex-m4, zero wait states'
-    static_cycles   Code -> int array: the cycles of each instruction when it runs right after the one before it
-    taken_branch    cycles added while running, whenever the next block is not the one that follows in memory
+    name    how reports call it, assumptions included: 'cortex-m4, zero wait states'
+    rules   what adds up to the cycles
     """
 
     name: str
-    static_cycles: Callable[[Code], np.ndarray]
-    taken_branch: int
+    rules: tuple[Rule, ...]
+
+    def costs(self, code: Code) -> Costs:
+        """The cycles of these instructions."""
+        nothing = np.zeros(len(code.kind), np.int32)
+        return reduce(Costs.__add__, (rule(code) for rule in self.rules), Costs(nothing, nothing, nothing))
+
+    def without(self, rule: Rule) -> TimingModel:
+        """The same model but for this rule."""
+        return replace(self, rules=tuple(each for each in self.rules if each is not rule))
 
 
-@dataclass(frozen=True)
-class CodeTables:
-    """Prefix sums over the halfwords of an ELF's code, from `base`: a block [start, end) holds
-    instructions[(end - base) / 2] - instructions[(start - base) / 2] instructions; cycles alike."""
-
-    base: int
-    instructions: np.ndarray
-    cycles: np.ndarray
-
-
-def code_tables(elf: Elf, model: TimingModel) -> CodeTables:
-    """Instruction starts and static cycles of an ELF, summed (int32, one element more than there are halfwords)."""
-    code = decode(elf)
-    base = int(code.address[0])
-    halfwords = (max(end for _, end in elf.code_ranges) - base) // 2
-    at = (code.address - base) // 2 + 1
-    instructions, cycles = np.zeros(halfwords + 1, np.int32), np.zeros(halfwords + 1, np.int32)
-    instructions[at], cycles[at] = 1, model.static_cycles(code)
-    return CodeTables(base, np.cumsum(instructions, dtype=np.int32), np.cumsum(cycles, dtype=np.int32))
-
-
-def follows(code: Code) -> np.ndarray:
-    """Whether each instruction lies directly behind the one before it in the table."""
-    after = code.address + np.where(code.wide, 4, 2)
-    return np.append(False, code.address[1:] == after[:-1])
+def by_kind(code: Code, table: dict) -> np.ndarray:
+    """table[kind] for each instruction, 0 for classes that it does not have."""
+    cycles = np.zeros(256, np.int32)
+    for kind, value in table.items():
+        cycles[kind] = value
+    return cycles[code.kind]
