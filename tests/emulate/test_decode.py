@@ -51,7 +51,7 @@ CLASSES = (  # mnemonics without condition and width
     (r"it[te]*", {Kind.IT}),
     (r"dsb|isb|mrs|msr", {Kind.SYSTEM}),
     (r"nop", {Kind.ALU, Kind.SYSTEM}),
-    (r"cps\w*|svc|udf", {Kind.SYSTEM}),
+    (r"svc|udf", {Kind.SYSTEM}),
 )
 LOADED_JUMPS = {"pop": Kind.POP_JUMP, "ldm": Kind.POP_JUMP, "ldr": Kind.LOAD_JUMP}
 CONDITION = r"(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)?"
