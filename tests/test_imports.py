@@ -58,7 +58,7 @@ STRICTER = {  # stage -> what it may import besides itself and the free modules
     "report": {"record"},
 }
 ONLY_IMPORTER = {
-    "unicorn": "emulate/machine.py",
+    "unicorn": "emulate/core.py",
     "PIL": "data/images.py",
     "elftools": "emulate/symbols.py",
     "mlxtend": "data/sources.py",

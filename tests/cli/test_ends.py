@@ -189,7 +189,7 @@ def test_packages_that_are_others_or_missing_are_told_at_once(lines, words, tmp_
 
 
 def test_the_emulator_s_version_is_the_one_that_is_installed_by_default():
-    from workbench.emulate.machine import UNICORN
+    from workbench.emulate.core import UNICORN
 
     assert f'"unicorn=={UNICORN}"' in (Path(workbench.__file__).parents[1] / "pyproject.toml").read_text()
 

@@ -9,7 +9,8 @@ from tiny_firmware import compile_firmware
 from workbench import boards
 from workbench.boards import Region
 from workbench.boards.board import FPUS
-from workbench.emulate.machine import CORES, Machine
+from workbench.emulate.core import CORES
+from workbench.emulate.machine import Machine
 from workbench.errors import FirmwareFault
 
 SOURCE = """

@@ -11,14 +11,14 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from workbench.emulate.machine import Machine
-from workbench.emulate.memory import Memory
+from workbench.emulate.memory import Target
 from workbench.errors import RecordError
 from workbench.tables import BufferRow, OpRow
 
 STEPS_DONE = "wb_step"
 
 
-M = TypeVar("M", bound=Memory)
+M = TypeVar("M", bound=Target)
 
 
 class Device(Generic[M]):

@@ -1,119 +1,38 @@
-"""A Cortex-M that runs one ELF inside exactly the memory its board has. The only importer of unicorn.
+"""Our own firmware on an emulated core: the part of its protocol that the machine takes (DESIGN: Firmware protocol).
 
-Memory map (an access to any other address is a fault; in nothing else is the core stricter than silicon):
-
-    board.code  | flash: read and execute            |   writing is a fault
-    board.data  | SRAM, exactly its size             |   one byte past it is a fault
-    others      | the board's further regions        |   read and write
-    0xE000E000  | System Control Space, plain memory |   only so that start-up can set CPACR
-    0x5F000000  | a FIFO, for firmware that takes its  |   a read gives the next bytes of `feed_image`; beyond the last
-                | image row by row                   |   one it is a fault
-
-The core is Unicorn's model of it. With UC_MODE_MCLASS that would be a Cortex-M33 whatever is asked for; without it, the
-model alone decides, and a Cortex-M0+ faults at unaligned accesses and at instructions that it does not have. It runs on
-the model of a Cortex-M0, which has the same instructions (Armv6-M).
-
-Unicorn is more permissive than silicon: the floating-point unit works without CPACR, unaligned LDM/LDRD/VLDR do not
-fault, IT works on a Cortex-M0+, SMLAD on a Cortex-M3, and there are no NVIC, SysTick or DWT.
+wb_breakpoint   where a call comes back to: its `bkpt` gives control to the host
+0x5F000000      a FIFO, for firmware that takes its image row by row (wb_read_rows): a read gives the next bytes of
+                `feed_image`; beyond the last one it is a fault
 """
 
-import ctypes
-import shlex
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from workbench.boards import Board
+from workbench.emulate.core import EVERY_INSTRUCTION, REGISTERS, Core
 from workbench.emulate.faults import Stop, fault
-from workbench.emulate.memory import STACK_LIMIT, Memory
-from workbench.emulate.symbols import Elf, load_elf
-from workbench.emulate.watchdog import Watchdog
-from workbench.errors import BoardError, ToolchainError, WorkbenchError
+from workbench.emulate.memory import STACK_LIMIT, Target
+from workbench.emulate.symbols import Elf
+from workbench.errors import BoardError, WorkbenchError
 from workbench.units import address as hexadecimal
 from workbench.units import kilobytes
 
-UNICORN = "2.1.3"  # 2.1.4 gives wrong results under memory hooks: tests/emulate/test_it_block.py
-try:
-    import unicorn
-    from unicorn import arm_const as arm
-    from unicorn.unicorn_py3.unicorn import uclib
-
-    _problem = (
-        "" if unicorn.__version__ == UNICORN else f"Unicorn {unicorn.__version__} is installed, and cannot be used"
-    )
-except ImportError as error:
-    _problem = f"Unicorn cannot be loaded ({error})"
-if _problem:
-    raise ToolchainError(
-        f"{_problem}: the workbench emulates with Unicorn {UNICORN} alone",
-        f"{shlex.quote(sys.executable)} -m pip install unicorn=={UNICORN}",
-    )
-
 BREAKPOINT = "wb_breakpoint"
-SYSTEM_CONTROL_SPACE = (0xE000E000, 0x1000)
 IMAGE_FIFO = (0x5F000000, 0x1000)  # firmware_templates/main.c
 READ_ROWS = "wb_read_rows"  # the function that reads it
-CORES = {
-    "cortex-m0plus": arm.UC_CPU_ARM_CORTEX_M0,
-    "cortex-m3": arm.UC_CPU_ARM_CORTEX_M3,
-    "cortex-m4": arm.UC_CPU_ARM_CORTEX_M4,
-    "cortex-m7": arm.UC_CPU_ARM_CORTEX_M7,
-    "cortex-m33": arm.UC_CPU_ARM_CORTEX_M33,
-}
-HOOKS = {
-    "block": unicorn.UC_HOOK_BLOCK,
-    "code": unicorn.UC_HOOK_CODE,
-    "memory": unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE,
-}
-ACCESSES = {
-    unicorn.UC_MEM_READ_UNMAPPED: "read", unicorn.UC_MEM_READ_PROT: "read",
-    unicorn.UC_MEM_WRITE_UNMAPPED: "write", unicorn.UC_MEM_WRITE_PROT: "write-protected",
-    unicorn.UC_MEM_FETCH_UNMAPPED: "fetch", unicorn.UC_MEM_FETCH_PROT: "fetch",
-}  # fmt: skip
-ERRORS = {
-    unicorn.UC_ERR_READ_UNMAPPED: "read", unicorn.UC_ERR_READ_PROT: "read",
-    unicorn.UC_ERR_WRITE_UNMAPPED: "write", unicorn.UC_ERR_WRITE_PROT: "write-protected",
-    unicorn.UC_ERR_FETCH_UNMAPPED: "fetch", unicorn.UC_ERR_FETCH_PROT: "fetch",
-    unicorn.UC_ERR_INSN_INVALID: "undefined",
-}  # fmt: skip
-REGISTERS = [*range(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R12 + 1), arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR,
-             arm.UC_ARM_REG_FPSCR, *range(arm.UC_ARM_REG_D0, arm.UC_ARM_REG_D15 + 1)]  # fmt: skip
-STACK_POINTER = arm.UC_ARM_REG_SP
-THUMB = 1 << 24  # in XPSR
-EVERY_INSTRUCTION = 1 << 62
 
 
-def _address(function: Any) -> int:
-    """Where a function of the emulator's library lies."""
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
+class Machine(Core, Target):
+    """An emulated board with our firmware in its flash.
 
-
-class Machine(Memory):
-    """An emulated board with an ELF in its flash.
-
-    `seconds_limit` is how long (host time) one run may take before it counts as a runaway; it costs nothing, since a
-    sleeping thread looks at the clock. A tracer, which counts anyway, holds the run to a budget of instructions.
-
-    counter    the tracer that watches: `halted` says why it stopped the run, if it did
     inspector  says more of a fault (`explain`), and looks at the memory after every run (`check`)
     """
 
     def __init__(self, elf_path: Path | Elf, board: Board, *, seconds_limit: float = 600.0):
-        self.elf: Elf = elf_path if isinstance(elf_path, Elf) else load_elf(elf_path)
-        self.board = board
-        self.seconds_limit = seconds_limit
-        self._uc: Any = self._emulator()  # the binding makes some of its methods on import
-        self.stopped: Stop | None = None
-        self.counter: Any = None  # a Tracer and an Inspector: their packages import this one
-        self.inspector: Any = None
-        self._hooks = [self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access),
-                       self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)]  # fmt: skip
-        self._watchdog = Watchdog(self._uc.emu_stop)
-        self.entry = "reset"
-        self.home = self.elf.address(BREAKPOINT)
+        super().__init__(elf_path, board, seconds_limit=seconds_limit)
+        self.inspector: Any = None  # an Inspector: its package imports this one
+        self.home = self._last_until = self.elf.address(BREAKPOINT)
         self.stack_top = self.read_u32(board.flash_base)
         if not self.stack_top:
             raise BoardError(
@@ -121,30 +40,23 @@ class Machine(Memory):
                 f"{board.name} begins",
                 "it was linked for another board",
             )
-        self._last_until = self.home
-        self._registers = self._uc.context_save()
-        self._checkpoint: tuple[list[tuple[int, bytearray]], int, int] | None = None
-        self._image, self._image_at, self._image_before = b"", 0, 0
         if self.stack_top > board.sram_end:
             raise BoardError(
                 f"{self.elf.path.name} has its stack's top at {hexadecimal(self.stack_top)}, beyond the SRAM of "
                 f"{board.name}, which ends at {hexadecimal(board.sram_end)}",
                 f"it was linked for more than {kilobytes(board.sram_size)} of SRAM",
             )
-
-    def close(self) -> None:
-        """Free its memory, some MB and 1 GB of addresses, which the hooks and the watchdog would keep for long."""
-        for handle in self._hooks:
-            self._uc.hook_del(handle)
-        self._watchdog.release()
-        del self._uc
+        self._registers = self._uc.context_save()
+        self._checkpoint: tuple[list[tuple[int, bytearray]], int, int] | None = None
+        self._image, self._image_at, self._image_before = b"", 0, 0
+        if self.takes_rows:
+            self._uc.mmio_map(*IMAGE_FIFO, self._next_of_image, None, None, None)
 
     # ------------------------------------------------------------------ running
 
     def start(self) -> None:
         """From reset to main: start-up copies .data, zeroes .bss. Raises FirmwareFault."""
-        self._uc.reg_write(arm.UC_ARM_REG_LR, 0xFFFFFFFF)
-        self._uc.reg_write(arm.UC_ARM_REG_SP, self.stack_top)
+        self.set_frame(self.stack_top, 0xFFFFFFFF)
         self._run(self.read_u32(self.board.flash_base + 4), self.elf.address("main"))
 
     def call(self, entry: str) -> None:
@@ -169,8 +81,7 @@ class Machine(Memory):
 
     def _enter(self, entry: str) -> None:
         self.entry = entry
-        self._uc.reg_write(arm.UC_ARM_REG_LR, self.home | 1)
-        self._uc.reg_write(arm.UC_ARM_REG_SP, self.stack_top)
+        self.set_frame(self.stack_top, self.home | 1)
 
     def _run(self, pc: int, until: int) -> None:
         """Run from pc until control reaches `until`; whatever else ends it becomes a FirmwareFault."""
@@ -182,28 +93,6 @@ class Machine(Memory):
             raise self.inspector.explain(error) if self.inspector else error
         if self.inspector:
             self.inspector.check()
-
-    def _emulate(self, pc: int, until: int, count: int = 0) -> Stop | None:
-        """Run from pc; gives why it ended, None where it reached `until`."""
-        self.stopped = None
-        for stop in {until, self._last_until} - {self.home}:
-            self._uc.ctl_remove_cache(stop, stop + 2)  # Unicorn translates a run's end into the block that holds it
-        self._last_until = until
-        try:
-            with self._watchdog.limit(self.seconds_limit):
-                self._uc.emu_start(pc | 1, until, count=count)
-        except unicorn.UcError as error:
-            self.stopped = self.stopped or _stop_of(error)
-        if self._watchdog.expired:
-            self.stopped = Stop("runaway", detail=f"{self.seconds_limit:g} s")
-        if self.stopped and self.stopped.kind == "undefined" and not self._uc.reg_read(arm.UC_ARM_REG_XPSR) & THUMB:
-            self.stopped = Stop("invalid-state", self.pc)
-        if self.stopped and self.stopped.kind == "breakpoint" and until != self.home and self.pc - self.home in (0, 2):
-            self.stopped = Stop("missing", detail=self.elf.describe(until))
-        if self.stopped is None and self.pc != until:
-            halted = self.counter and self.counter.halted
-            self.stopped = Stop("runaway", detail=halted) if halted else Stop("lost")
-        return self.stopped
 
     def replay(self, prepare: Callable[["Machine"], None] = lambda twin: None, count: int = 0) -> "Machine":
         """Repeat the last run on a second machine, which `prepare` may hook first; its `stopped` says how it ended."""
@@ -231,7 +120,7 @@ class Machine(Memory):
 
     def _save_state(self):
         """Save the registers, and give the SRAM in use (everything below the stack's limit, and the live stack)."""
-        sp = self._uc.reg_read(arm.UC_ARM_REG_SP)
+        sp = self.sp
         base, end = self.board.sram_base, self.board.sram_end
         limit = self.elf.labels.get(STACK_LIMIT, end)
         ranges = [(base, min(limit, end)), (max(base, sp), min(self.stack_top, end))]
@@ -243,40 +132,7 @@ class Machine(Memory):
         """Whether the last run began at its entry's first instruction, not at an operator on the way."""
         return self._checkpoint is not None and self._checkpoint[1] == self.elf.labels.get(self.entry)
 
-    @property
-    def pc(self) -> int:
-        """The program counter, Thumb bit cleared."""
-        return self._uc.reg_read(arm.UC_ARM_REG_PC) & ~1
-
-    @property
-    def lr(self) -> int:
-        """The link register, Thumb bit cleared."""
-        return self._uc.reg_read(arm.UC_ARM_REG_LR) & ~1
-
-    # ------------------------------------------------------------------ memory
-
-    def read(self, where: int | str, size: int) -> bytes:
-        """`size` bytes at an address or a symbol. Raises WorkbenchError outside the board's memory."""
-        try:
-            return bytes(self._uc.mem_read(self._address(where), size))
-        except unicorn.UcError:
-            raise self._outside("read", where, size) from None
-
-    def read_into(self, address: int, array: np.ndarray) -> None:
-        """Fill an array with what lies at an address: `read` without its three copies, for what is read often."""
-        target = ctypes.cast(array.ctypes.data, ctypes.POINTER(ctypes.c_char))
-        if uclib.uc_mem_read(self._uc._uch, address, target, array.nbytes) != unicorn.UC_ERR_OK:
-            raise self._outside("read", address, array.nbytes)
-
-    def write(self, where: int | str, data: bytes) -> None:
-        """Write bytes at an address or a symbol. Raises WorkbenchError outside the board's memory."""
-        address = self._address(where)
-        try:
-            self._uc.mem_write(address, bytes(data))
-        except unicorn.UcError:
-            raise self._outside("write", where, len(data)) from None
-        if any(begin < address + len(data) and address < end for begin, end in self.elf.code_ranges):
-            self._uc.ctl_flush_tb()
+    # ------------------------------------------------------------------ images by rows
 
     @property
     def takes_rows(self) -> bool:
@@ -293,86 +149,3 @@ class Machine(Memory):
             self.stopped = Stop("read", IMAGE_FIFO[0] + offset, size)
             uc.emu_stop()
         return int.from_bytes(self._image[begin : begin + size], "little")
-
-    def _address(self, where: int | str) -> int:
-        return self.elf.address(where) if isinstance(where, str) else int(where)
-
-    def _outside(self, verb: str, where: int | str, size: int) -> WorkbenchError:
-        return WorkbenchError(
-            f"cannot {verb} {size} bytes at {where if isinstance(where, str) else hex(where)}: not mapped"
-        )
-
-    # ------------------------------------------------------------------ hooks
-
-    def add_native_hook(self, kind: str, callback_address: int, user_address: int) -> int:
-        """Have Unicorn call machine code (a numba.cfunc's address) on every block, code or memory event.
-
-        Signatures: block and code `void(uc*, u64 address, u32 size, void* user)`; memory `bool(uc*, i32 type,
-        u64 address, i32 size, i64 value, void* user)`. The caller keeps the callback and `user` alive.
-        Returns a handle.
-        """
-        handle = ctypes.c_size_t()
-        status = uclib.uc_hook_add(
-            self._uc._uch, ctypes.byref(handle), HOOKS[kind], ctypes.c_void_p(callback_address),
-            ctypes.c_void_p(user_address), ctypes.c_uint64(1), ctypes.c_uint64(0),
-        )  # fmt: skip
-        if status != unicorn.UC_ERR_OK:
-            raise unicorn.UcError(status)
-        self._uc.ctl_flush_tb()  # code that is translated already would not call it
-        return handle.value
-
-    @property
-    def stop_function(self) -> tuple[int, int]:
-        """The addresses of `void uc_emu_stop(uc*)`, with which a native callback ends the run, and of its argument."""
-        return _address(uclib.uc_emu_stop), self._uc._uch.value
-
-    @property
-    def read_function(self) -> int:
-        """The address of `int uc_reg_read(uc*, int register, void* where to)`; SP is STACK_POINTER."""
-        return _address(uclib.uc_reg_read)
-
-    def remove_hook(self, handle: int) -> None:
-        """Undo add_native_hook."""
-        uclib.uc_hook_del(self._uc._uch, ctypes.c_size_t(handle))
-        self._uc.ctl_flush_tb()
-
-    def _on_invalid_access(self, uc, access, address, size, value, user) -> bool:
-        self.stopped = Stop(ACCESSES.get(access, "read"), address, size)
-        return False
-
-    def _on_interrupt(self, uc, number, user) -> None:
-        self.stopped = Stop.of_interrupt(number)
-        uc.emu_stop()
-
-    # ------------------------------------------------------------------ set-up
-
-    def _emulator(self) -> unicorn.Uc:
-        board = self.board
-        if board.core not in CORES:
-            raise BoardError(f"{board.name}: no emulator for the core {board.core}", f"there are {', '.join(CORES)}")
-        uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
-        uc.ctl_set_cpu_model(CORES[board.core])
-        try:
-            for region in board.regions:
-                change = unicorn.UC_PROT_EXEC if region.name == board.code else unicorn.UC_PROT_WRITE
-                uc.mem_map(region.base, region.size, unicorn.UC_PROT_READ | change)
-            uc.mem_map(*SYSTEM_CONTROL_SPACE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
-        except unicorn.UcError:
-            raise BoardError(f"{board.name}: its memory cannot be mapped",
-                             "regions lie apart, each of whole KB") from None  # fmt: skip
-        if self.takes_rows:
-            uc.mmio_map(*IMAGE_FIFO, self._next_of_image, None, None, None)
-        for segment in self.elf.segments:
-            try:
-                uc.mem_write(segment.address, segment.data)
-            except unicorn.UcError:
-                raise BoardError(
-                    f"{self.elf.path.name} loads {kilobytes(len(segment.data))} at 0x{segment.address:08x}, "
-                    f"outside the memory of {board.name}",
-                    "it was linked for another board",
-                ) from None
-        return uc
-
-
-def _stop_of(error: unicorn.UcError) -> Stop:
-    return Stop(ERRORS.get(error.errno, "exception"), detail=f"emulator error {error.errno}")

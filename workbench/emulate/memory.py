@@ -24,29 +24,13 @@ class Names(Protocol):
 class Memory(ABC):
     """Reads and writes by address or symbol.
 
-    A machine defines the abstract methods and `elf`; an emulated one has `board` and `stack_top` too.
+    A machine defines the abstract methods and `elf`; an emulated one has `board`, and what runs firmware with a painted
+    stack `stack_top` too.
     """
 
     elf: Names
     board: Board
     stack_top: int
-
-    @abstractmethod
-    def start(self) -> None:
-        """Run from reset to main."""
-
-    @abstractmethod
-    def call(self, entry: str) -> None:
-        """Call a function and come back."""
-
-    @property
-    @abstractmethod
-    def takes_rows(self) -> bool:
-        """Whether the image is handed over row by row."""
-
-    @abstractmethod
-    def feed_image(self, data: bytes) -> None:
-        """Take rows from the start of `data` from now on."""
 
     @abstractmethod
     def read(self, where: int | str, size: int) -> bytes:
@@ -91,6 +75,27 @@ class Memory(ABC):
         words = self.read_array(low, np.uint32, (self.stack_top - low) // 4)
         used = np.flatnonzero(words != STACK_PATTERN)
         return 4 * (len(words) - int(used[0])) if len(used) else 0
+
+
+class Target(Memory):
+    """What runs our firmware: an emulated board, or this machine."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Run from reset to main."""
+
+    @abstractmethod
+    def call(self, entry: str) -> None:
+        """Call a function and come back."""
+
+    @property
+    @abstractmethod
+    def takes_rows(self) -> bool:
+        """Whether the image is handed over row by row."""
+
+    @abstractmethod
+    def feed_image(self, data: bytes) -> None:
+        """Take rows from the start of `data` from now on."""
 
 
 def painted(size: int) -> bytes:

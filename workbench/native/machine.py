@@ -5,11 +5,11 @@ import os
 import weakref
 from functools import cached_property
 
-from workbench.emulate.memory import Memory, Names
+from workbench.emulate.memory import Names, Target
 from workbench.errors import ToolchainError, WorkbenchError
 
 
-class Host(Memory):
+class Host(Target):
     """One network's state on the host, apart from any other's. It enforces no memory limit and reports no fault.
 
     The library is an unnamed file in memory: nothing is left behind, however this process ends, and a library loaded

@@ -1,6 +1,6 @@
 """The native callbacks, ready to call. Their machine code is kept, so that a later process need not load numba.
 
-    hooks.py --numba--> LLVM's code of each --one module, optimized--> an object file --kept in the cache--> addresses
+    hooks.py, flow.py --numba--> LLVM's code of each --one module, optimized--> an object file --kept in the cache--> addresses
 
 The object file needs nothing of Python or numba: LLVM, which sees all functions together, finds that none raises, and
 drops what would tell of an error. It is kept under a digest of the sources, the compilers' versions and the processor.
@@ -13,16 +13,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
 from workbench import cache as kept
-from workbench.emulate import machine, symbols
+from workbench.emulate import core, symbols
 
-KIND, MOST = "callbacks", 8  # entries, of 10 KB each
-NAMES = ("on_block", "on_access", "begin_call", "host_wrote")
-SOURCES = ("callbacks", "hooks", "pointers", "state")
+KIND, MOST = "callbacks", 16  # entries, of 10 KB each
 LIBC = ("memset", "memcpy", "memmove")  # what LLVM may call for a loop
+
+
+@dataclass(frozen=True)
+class Family:
+    """Callbacks that are made together: those of a module, and the sources that they are made of."""
+
+    module: str
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+TRACER = Family("hooks", ("on_block", "on_access", "begin_call", "host_wrote"), ("pointers", "state"))
+FLOW = Family("flow", ("on_flow", "on_flow_access"), ("pointers", "flow_state"))
 
 
 @dataclass(frozen=True)
@@ -37,58 +49,65 @@ class Callbacks:
 
 @cache
 def callbacks() -> Callbacks:
-    """Loaded or made when first asked for."""
-    try:
-        addresses = _addresses()
-    except Exception:  # another LLVM, another platform: whatever it is, numba can do without
-        addresses = [_by_numba(name).address for name in NAMES]
-    on_block, on_access, begin_call, host_wrote = addresses
+    """The tracer's, loaded or made when first asked for."""
+    on_block, on_access, begin_call, host_wrote = addresses_of(TRACER)
     one, three = [ctypes.c_int64], [ctypes.c_int64] * 3
     return Callbacks(
         on_block, on_access, ctypes.CFUNCTYPE(None, *one)(begin_call), ctypes.CFUNCTYPE(None, *three)(host_wrote)
     )
 
 
-def _addresses() -> list[int]:
-    key = _key()
+@cache
+def addresses_of(family: Family) -> tuple[int, ...]:
+    """Where the callbacks of a family lie, in the order of its names."""
+    try:
+        return tuple(_addresses(family))
+    except Exception:  # another LLVM, another platform: whatever it is, numba can do without
+        return tuple(_by_numba(family, name).address for name in family.names)
+
+
+def _addresses(family: Family) -> list[int]:
+    key = _key(family)
     content = kept.content_of(key, KIND)
     if content is not None:
-        return _loaded(content)
+        return _loaded(family, content)
     if kept.folder() is None or sys.platform != "linux":
         raise OSError("nothing can be kept, or not as an ELF: numba's own are there sooner")
-    content = _made()
-    addresses = _loaded(content)
+    content = _made(family)
+    addresses = _loaded(family, content)
     kept.keep_content(key, KIND, content)
     kept.drop_oldest(KIND, MOST)
     return addresses
 
 
-def _key() -> str:
+def _key(family: Family) -> str:
     from llvmlite import binding as llvm
 
     told = version("numba"), version("llvmlite"), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     digest = sha256(repr(told).encode())
-    for path in (*(Path(__file__).with_name(f"{name}.py") for name in SOURCES), Path(machine.__file__)):
+    sources = ("callbacks", family.module, *family.sources)
+    for path in (*(Path(__file__).with_name(f"{name}.py") for name in sources), Path(core.__file__)):
         digest.update(sha256(path.read_bytes()).digest())
-    digest.update(repr(Path(__file__).with_name("hooks.py").stat().st_mtime_ns).encode())  # by which numba caches
+    own = Path(__file__).with_name(f"{family.module}.py")
+    digest.update(repr(own.stat().st_mtime_ns).encode())  # by which numba caches
     return digest.hexdigest()[:32]
 
 
-def _made() -> bytes:
-    """One object file of all callbacks."""
+def _made(family: Family) -> bytes:
+    """One object file of all callbacks of a family."""
     from llvmlite import binding as llvm
     from numba.core.registry import cpu_target
 
-    module, bodies = llvm.parse_assembly(""), set(NAMES)
-    for name in NAMES:
-        made = _by_numba(name)
+    module, bodies = llvm.parse_assembly(""), set(family.names)
+    for name in family.names:
+        made = _by_numba(family, name)
         part = llvm.parse_assembly(str(made._library._get_module_for_linking()))
         callback = part.get_function(made.native_name)
         callback.name, callback.linkage = name, llvm.Linkage.external  # or it would not be linked in: nothing calls it
         bodies.add(made.native_name.removeprefix("cfunc."))  # what the callback alone calls becomes a part of it
         module.link_in(part)
     for each in module.functions:
-        if not each.is_declaration and each.name not in NAMES:
+        if not each.is_declaration and each.name not in family.names:
             each.linkage = llvm.Linkage.internal
         if not each.is_declaration and each.name not in bodies:
             each.add_function_attribute("noinline")  # numba's LLVM has inlined what is worth it
@@ -104,8 +123,8 @@ def _made() -> bytes:
 _alive: list[object] = []  # what the addresses point into
 
 
-def _loaded(content: bytes) -> list[int]:
-    """The addresses of NAMES. Raises an Exception where there is another file, or one that needs more than libc has:
+def _loaded(family: Family, content: bytes) -> list[int]:
+    """The addresses of a family's callbacks. Raises an Exception where there is another file, or one that needs more than libc has:
     both would end LLVM, and with it the process."""
     from llvmlite import binding as llvm
 
@@ -121,20 +140,19 @@ def _loaded(content: bytes) -> list[int]:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
     engine.add_object_file(llvm.ObjectFileRef.from_data(content))
     engine.finalize_object()
-    addresses = [engine.get_function_address(name) for name in NAMES]
+    addresses = [engine.get_function_address(name) for name in family.names]
     if not all(addresses):
         raise ValueError("not all callbacks are there")
     _alive.append(engine)
     return addresses
 
 
-def _by_numba(name: str):
+def _by_numba(family: Family, name: str):
     from numba import cfunc
 
     from workbench.jit import CACHED
-    from workbench.trace.hooks import CALLBACKS
 
-    signature, function = CALLBACKS[name]
+    signature, function = import_module(f"workbench.trace.{family.module}").CALLBACKS[name]
     made = cfunc(signature, cache=CACHED)(function)
     _alive.append(made)
     return made

@@ -14,7 +14,7 @@ careful one, byte by byte, for all else. Of the stack only what lies at or above
 
 from numba import int16, int32, int64, njit, types
 
-from workbench.emulate.machine import STACK_POINTER, SYSTEM_CONTROL_SPACE
+from workbench.emulate.core import STACK_POINTER, SYSTEM_CONTROL_SPACE
 from workbench.trace import pointers
 from workbench.trace import state as s
 from workbench.trace.pointers import get8, get32, get64, put32, put64

@@ -58,7 +58,7 @@ class Code:
 
 def decode(elf: Elf) -> Code:
     """Every instruction of the ELF's code ranges. A range that ends within a wide instruction ends before it."""
-    parts = [_decode_range(elf, begin, end) for begin, end in elf.code_ranges]
+    parts = [words(elf, begin, end) for begin, end in elf.code_ranges]
     address, word, wide = (np.concatenate(column) for column in zip(*parts, strict=True))
     kind, free = np.zeros(len(word), np.uint8), np.ones(len(word), bool)
     writes, reads, base, late, updates = sets = np.zeros((5, len(word)), np.uint64)
@@ -73,7 +73,9 @@ def decode(elf: Elf) -> Code:
     return Code(address, wide, kind, _transfers(word, wide, kind), target, writes, reads | base, base, late, updates)
 
 
-def _decode_range(elf: Elf, begin: int, end: int):
+def words(elf: Elf, begin: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The instructions of a code range: address, word (the second halfword in the lower bits, 0 for a narrow one), and
+    whether they are wide."""
     halves = np.frombuffer(elf.code(begin, end), np.uint16).astype(np.uint32)
     opens = (halves >> 11 >= 0b11101).tolist()
     starts, at = [], 0

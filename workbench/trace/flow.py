@@ -1,0 +1,341 @@
+"""The native callbacks of a profile: what runs at every block and access of any program; nothing here calls Python.
+
+At a block the edge that leads to it from the last one is counted. Nearly always that is the edge that was taken last
+time, or the time before, which a block remembers; else it is found, or made, and what it is told from where control
+came from:
+
+    call      behind BL and BLX; a frame is pushed, which says where the function will return to
+    return    an indirect jump to where a frame returns to: the address decides, not the instruction
+    tail      any other jump to the entry of another function: its frame takes the place of the caller's
+    plain     all else
+
+See flow_state.py for the tables.
+"""
+
+from numba import int16, int32, int64, njit, types
+
+from workbench.emulate.core import STACK_POINTER
+from workbench.trace import flow_state as s
+from workbench.trace import pointers
+from workbench.trace.pointers import get32, get64, put32, put64
+
+UC_MEM_WRITE = 17
+HASH = 0x9E3779B97F4A7C1  # odd: Fibonacci hashing, after Knuth, TAOCP volume 3, section 6.4
+
+
+@njit(inline="always")
+def _add(table, index, value):
+    put64(table, index, get64(table, index) + value)
+
+
+@njit(inline="always")
+def _raise_to(table, index, value):
+    if get64(table, index) < value:
+        put64(table, index, value)
+
+
+@njit(inline="always")
+def _hashed(a, b, mask):
+    mixed = (a ^ (b << 20) ^ (b >> 7)) * HASH
+    return ((mixed >> 29) ^ mixed) & mask
+
+
+@njit
+def _place_of(rows, width, hashes, mask, at_a, at_b, a, b):
+    """Where in a hash table the row is whose two numbers are a and b, or where it is to be put."""
+    place = _hashed(a, b, mask)
+    while True:
+        row = int64(get32(hashes, place)) - 1
+        if row < 0 or (get64(rows, row * width + at_a) == a and get64(rows, row * width + at_b) == b):
+            return place
+        place = (place + 1) & mask
+
+
+@njit
+def _ask_for_room(state, used, room):
+    """Stop before the next block where half of a table is used."""
+    if 2 * get64(state, used) > get64(state, room):
+        put64(state, s.DEADLINE, 0)
+
+
+@njit
+def _code_at(state, address):
+    """The span's table and halfword of an address; (0, 0) where it is in none."""
+    spans = get64(state, s.SPANS_AT)
+    for span in range(0, get64(state, s.SPANS) * s.SPAN, s.SPAN):
+        at = (address - get64(spans, span)) >> 1
+        if 0 <= at < get64(spans, span + 1):
+            return get64(spans, span + 2), at
+    return int64(0), int64(0)
+
+
+@njit
+def _block(state, context, address, size):
+    """The block in a context; made where it is new."""
+    blocks, hashes = get64(state, s.BLOCKS_AT), get64(state, s.BLOCK_HASH_AT)
+    key = address | size << 32
+    place = _place_of(blocks, s.BLOCK, hashes, get64(state, s.BLOCK_HASH_MASK), s.BEGIN_SIZE, s.CONTEXT, key, context)
+    block = int64(get32(hashes, place)) - 1
+    if block >= 0:
+        return block
+    block = get64(state, s.BLOCKS)
+    put64(state, s.BLOCKS, block + 1)
+    put32(hashes, place, int32(block + 1))
+    row = blocks + 8 * s.BLOCK * block
+    put64(row, s.BEGIN_SIZE, key)
+    put64(row, s.CONTEXT, context)
+    put64(row, s.END, address + size)
+    put64(row, s.NEXT, -1)
+    put64(row, s.NEXT_BUT_ONE, -1)
+    table, at = _code_at(state, address)
+    if table:
+        begin, end = at * s.CODE, (at + (size >> 1)) * s.CODE
+        before = s.INSTRUCTIONS_BEFORE
+        put64(row, s.ISSUED, int64(get32(table, end + before) - get32(table, begin + before)))
+        put64(row, s.STATIC, int64(get32(table, end + s.CYCLES_BEFORE) - get32(table, begin + s.CYCLES_BEFORE)))
+        put64(row, s.TAKEN, int64(get32(table, end + s.ENDS) >> 16))
+        put64(row, s.ENTERED, int64(int16(get32(table, begin + s.ENDS))))
+        put64(row, s.FUNCTION, int64(get32(table, begin + s.FUNCTION_OF)))
+        flags = int64(get32(table, end + s.MARKS)) & (s.CALLS | s.INDIRECT)
+        flags |= int64(get32(table, begin + s.MARKS)) & s.ENTRY
+        low, drop = int64(0), int64(0)
+        for half in range(at + 1, at + (size >> 1) + 1):
+            flags |= int64(get32(table, half * s.CODE + s.MARKS)) & s.MOVES_SP
+            drop += int64(get32(table, half * s.CODE + s.DROPS))
+            low = max(low, drop)
+        put64(row, s.FLAGS, flags)
+        put64(row, s.DROP, low)
+    else:
+        put64(row, s.FLAGS, s.UNKNOWN)
+    _ask_for_room(state, s.BLOCKS, s.BLOCK_ROOM)
+    return block
+
+
+@njit
+def _edge(state, source, target, kind):
+    """The edge from one block to another; made where it is new."""
+    edges, hashes = get64(state, s.EDGES_AT), get64(state, s.EDGE_HASH_AT)
+    place = _place_of(edges, s.EDGE, hashes, get64(state, s.EDGE_HASH_MASK), s.FROM, s.TO, source, target)
+    edge = int64(get32(hashes, place)) - 1
+    if edge >= 0:
+        return edge
+    edge = get64(state, s.EDGES)
+    put64(state, s.EDGES, edge + 1)
+    put32(hashes, place, int32(edge + 1))
+    blocks, row = get64(state, s.BLOCKS_AT), edges + 8 * s.EDGE * edge
+    to = blocks + 8 * s.BLOCK * target
+    cost = get64(to, s.STATIC)
+    if source >= 0:
+        back = blocks + 8 * s.BLOCK * source
+        if get64(back, s.END) != get64(to, s.BEGIN_SIZE) & 0xFFFFFFFF:
+            cost += get64(back, s.TAKEN) + get64(to, s.ENTERED)
+    put64(row, s.FROM, source)
+    put64(row, s.TO, target)
+    put64(row, s.COUNT, 0)
+    put64(row, s.COST, cost)
+    put64(row, s.KIND, kind)
+    put64(row, s.STEPS, get64(to, s.ISSUED))
+    _ask_for_room(state, s.EDGES, s.EDGE_ROOM)
+    return edge
+
+
+@njit
+def _child(state, parent, address):
+    """The context of a function that a context calls: the one above that is the same function's, if there is one."""
+    nodes, above = get64(state, s.CONTEXTS_AT), parent
+    while above >= 0:
+        if get64(nodes, above * s.NODE + s.ADDRESS) == address:
+            return above
+        above = get64(nodes, above * s.NODE + s.PARENT)
+    hashes = get64(state, s.CONTEXT_HASH_AT)
+    mask = get64(state, s.CONTEXT_HASH_MASK)
+    place = _place_of(nodes, s.NODE, hashes, mask, s.PARENT, s.ADDRESS, parent, address)
+    node = int64(get32(hashes, place)) - 1
+    if node >= 0:
+        return node
+    node = get64(state, s.CONTEXTS)
+    put64(state, s.CONTEXTS, node + 1)
+    put32(hashes, place, int32(node + 1))
+    put64(nodes, node * s.NODE + s.PARENT, parent)
+    put64(nodes, node * s.NODE + s.ADDRESS, address)
+    put64(nodes, node * s.NODE + s.STACK, 0)
+    _ask_for_room(state, s.CONTEXTS, s.CONTEXT_ROOM)
+    return node
+
+
+@njit
+def _push(state, returns_to, is_tail):
+    depth = get64(state, s.DEPTH)
+    frame = get64(state, s.FRAMES_AT) + 8 * s.FRAME * depth
+    put64(frame, s.RETURNS_TO, returns_to)
+    put64(frame, s.CALLER, get64(state, s.NOW))
+    put64(frame, s.IS_TAIL, is_tail)
+    put64(frame, s.ENTRY_SP, get64(state, s.SP))
+    put64(state, s.DEPTH, depth + 1)
+    _ask_for_room(state, s.DEPTH, s.FRAME_ROOM)
+
+
+@njit
+def _returned(state, address):
+    """Drop the frames that a return to an address ends, and go on in the caller's context; False if it is none."""
+    frames = get64(state, s.FRAMES_AT)
+    for at in range(get64(state, s.DEPTH) - 1, -1, -1):
+        if get64(frames, at * s.FRAME + s.RETURNS_TO) == address:
+            while get64(frames, at * s.FRAME + s.IS_TAIL) and at > 0:
+                at -= 1
+            put64(state, s.DEPTH, at)
+            put64(state, s.NOW, get64(frames, at * s.FRAME + s.CALLER))
+            return True
+    return False
+
+
+@njit
+def _tail(state, address):
+    """Another function takes the place of the one that runs."""
+    frames, top = get64(state, s.FRAMES_AT), get64(state, s.DEPTH) - 1
+    if top < 0:
+        _push(state, int64(0), int64(1))
+    elif not get64(frames, top * s.FRAME + s.IS_TAIL):
+        _push(state, get64(frames, top * s.FRAME + s.RETURNS_TO), int64(1))
+    put64(state, s.NOW, _child(state, get64(state, s.NOW), address))
+
+
+@njit
+def _kind_of(state, last, address, size):
+    """What leads from the last block to this one; brings frames and context up to date."""
+    back = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * last
+    flags, end = get64(back, s.FLAGS), get64(back, s.END)
+    if address == end:
+        return s.PLAIN
+    if flags & s.CALLS:
+        _push(state, end, int64(0))
+        put64(state, s.NOW, _child(state, get64(state, s.NOW), address))
+        return s.CALL
+    if flags & s.INDIRECT and _returned(state, address):
+        return s.RETURN
+    table, at = _code_at(state, address)
+    if table and get32(table, at * s.CODE + s.MARKS) & s.ENTRY:
+        if int64(get32(table, at * s.CODE + s.FUNCTION_OF)) != get64(back, s.FUNCTION):
+            _tail(state, address)
+            return s.TAIL
+    return s.PLAIN
+
+
+@njit
+def _find(state, last, address, size):
+    """The edge to a block that none of the edges remembered leads to."""
+    kind = int64(s.PLAIN)
+    if last >= 0:
+        kind = int64(_kind_of(state, last, address, size))
+    block = _block(state, get64(state, s.NOW), address, size)
+    edge = _edge(state, last, block, kind)
+    if last >= 0:
+        back = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * last
+        put64(back, s.NEXT_BUT_ONE, get64(back, s.NEXT))
+        put64(back, s.NEXT, edge)
+    return edge
+
+
+@njit(inline="always")
+def _leads(state, edge, key):
+    """Whether a remembered edge leads to this block; brings frames and context up to date if it does."""
+    row = get64(state, s.EDGES_AT) + 8 * s.EDGE * edge
+    to = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * get64(row, s.TO)
+    if get64(to, s.BEGIN_SIZE) != key:
+        return False
+    kind = get64(row, s.KIND)
+    if kind == s.PLAIN:
+        return True
+    if kind == s.CALL:
+        back = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * get64(row, s.FROM)
+        _push(state, get64(back, s.END), int64(0))
+        put64(state, s.NOW, get64(to, s.CONTEXT))
+        return True
+    top = get64(state, s.DEPTH) - 1
+    if kind == s.RETURN and top >= 0:
+        frame = get64(state, s.FRAMES_AT) + 8 * s.FRAME * top
+        same = get64(frame, s.RETURNS_TO) == key & 0xFFFFFFFF and get64(frame, s.CALLER) == get64(to, s.CONTEXT)
+        if same and not get64(frame, s.IS_TAIL):
+            put64(state, s.DEPTH, top)
+            put64(state, s.NOW, get64(to, s.CONTEXT))
+            return True
+    return False
+
+
+@njit
+def _log(state, depth, after):
+    """Keep the deepest of each so many cycles; where the log is full, half of it tells of twice as many."""
+    log = get64(state, s.LOG_AT)
+    now = get64(state, s.CLOCK) // get64(state, s.LOG_EVERY)
+    while now >= s.LOG_SIZE:
+        for half in range(s.LOG_SIZE // 2):
+            put32(log, half, max(get32(log, 2 * half), get32(log, 2 * half + 1)))
+            last = get32(log, s.LOG_SIZE + 2 * half + 1)
+            put32(log, s.LOG_SIZE + half, last if last >= 0 else get32(log, s.LOG_SIZE + 2 * half))
+        for rest in range(s.LOG_SIZE // 2, s.LOG_SIZE):
+            put32(log, rest, int32(-1))
+            put32(log, s.LOG_SIZE + rest, int32(-1))
+        put64(state, s.LOG_EVERY, 2 * get64(state, s.LOG_EVERY))
+        now = now // 2
+    if get32(log, now) < depth:
+        put32(log, now, int32(depth))
+    put32(log, s.LOG_SIZE + now, int32(after))
+
+
+@njit
+def _stack_moved(state, block):
+    """The last block moved the stack pointer, or this one will."""
+    sp = get64(state, s.SP)
+    low = sp - get64(block, s.DROP)
+    _raise_to(state, s.SP_TOP, sp)
+    if low < get64(state, s.SP_LOW):
+        put64(state, s.SP_LOW, low)
+    _log(state, get64(state, s.SP_TOP) - low, get64(state, s.SP_TOP) - sp)
+    top = get64(state, s.DEPTH) - 1
+    if top >= 0:
+        own = get64(get64(state, s.FRAMES_AT) + 8 * s.FRAME * top, s.ENTRY_SP) - low
+        _raise_to(get64(state, s.CONTEXTS_AT) + 8 * s.NODE * get64(state, s.NOW), s.STACK, own)
+
+
+def _on_flow(uc, address, size, state):
+    if get64(state, s.CLOCK) >= get64(state, s.DEADLINE):  # the block does not run, and is not counted
+        pointers.stop_emulation(get64(state, s.STOP_AT), (get64(state, s.EMULATOR),))
+        return
+    last, key = get64(state, s.LAST), address | int64(size) << 32
+    edge, moved = int64(-1), int64(0)
+    if last >= 0:
+        back = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * last
+        moved = get64(back, s.FLAGS) & s.MOVES_SP
+        if moved:
+            pointers.read_register(get64(state, s.READ_AT), (get64(state, s.EMULATOR), STACK_POINTER, state + 8 * s.SP))
+        edge = get64(back, s.NEXT)
+        if edge >= 0 and not _leads(state, edge, key):
+            edge = get64(back, s.NEXT_BUT_ONE)
+            if edge >= 0 and not _leads(state, edge, key):
+                edge = int64(-1)
+    if edge < 0:
+        edge = _find(state, last, address, int64(size))
+    row = get64(state, s.EDGES_AT) + 8 * s.EDGE * edge
+    _add(row, s.COUNT, 1)
+    _add(state, s.CLOCK, get64(row, s.COST))
+    _add(state, s.ISSUED_SO_FAR, get64(row, s.STEPS))
+    target = get64(row, s.TO)
+    put64(state, s.LAST, target)
+    block = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * target
+    if moved or get64(block, s.FLAGS) & s.MOVES_SP:
+        _stack_moved(state, block)
+
+
+def _on_flow_access(uc, kind, address, size, value, state):
+    regions = get64(state, s.REGIONS_AT)
+    for region in range(0, get64(state, s.REGIONS) * s.REGION, s.REGION):
+        if get64(regions, region) <= address < get64(regions, region + 1):
+            _add(regions, region + 2 + int64(kind == UC_MEM_WRITE), int64(size))
+            return True
+    return True
+
+
+CALLBACKS = {
+    "on_flow": (pointers.block_signature, _on_flow),
+    "on_flow_access": (pointers.memory_signature, _on_flow_access),
+}

@@ -1,0 +1,55 @@
+"""The numbers that flow.py's native callbacks and Python share: one flat int64 array, and tables it points to.
+
+    code      what is known of each halfword before the program runs: prefix sums, costs of edges, functions, flags
+    blocks    a block of instructions as it ran, in one context
+    edges     from one block to the next one, counted
+    contexts  which functions are running: a tree, in which a function met again below itself is the node it was
+    frames    the shadow stack: where each running function will return to
+
+All grow: the callback asks for more room, the emulation stops behind the block, and Python doubles the table.
+"""
+
+# Code. SPANS_AT: int64, three to a span: base, halfwords, address of its table of int32, CODE to a halfword:
+# instructions before it; cycles before it; taken · 2¹⁶ + entered; function, from 1 on; what ends here or begins here
+SPANS_AT, SPANS = 0, 1
+SPAN, CODE = 3, 6
+INSTRUCTIONS_BEFORE, CYCLES_BEFORE, ENDS, FUNCTION_OF, MARKS, DROPS = range(6)
+CALLS, INDIRECT, MOVES_SP, ENTRY = 1, 2, 4, 8  # the first two of what ends here, the last of what begins here
+UNKNOWN = 16  # of a block: in no span
+
+# Blocks: int64.
+BLOCKS_AT, BLOCKS, BLOCK_ROOM, BLOCK_HASH_AT, BLOCK_HASH_MASK = 2, 3, 4, 5, 6
+BLOCK = 12
+BEGIN_SIZE, CONTEXT, END, ISSUED, STATIC, TAKEN, ENTERED, FLAGS, FUNCTION, NEXT, NEXT_BUT_ONE, DROP = range(12)
+
+# Edges: int64. FROM is -1 where the program, or counting, begins.
+EDGES_AT, EDGES, EDGE_ROOM, EDGE_HASH_AT, EDGE_HASH_MASK = 7, 8, 9, 10, 11
+EDGE = 6
+FROM, TO, COUNT, COST, KIND, STEPS = range(6)
+PLAIN, CALL, RETURN, TAIL, EXCEPTION = range(5)
+KINDS = ("plain", "call", "return", "tail", "exception")
+
+# Contexts: int64. STACK: bytes of the function's own frame, at most.
+CONTEXTS_AT, CONTEXTS, CONTEXT_ROOM, CONTEXT_HASH_AT, CONTEXT_HASH_MASK = 12, 13, 14, 15, 16
+NODE = 3
+PARENT, ADDRESS, STACK = range(3)
+
+# Frames: int64.
+FRAMES_AT, DEPTH, FRAME_ROOM = 17, 18, 19
+FRAME = 4
+RETURNS_TO, CALLER, IS_TAIL, ENTRY_SP = range(4)
+
+# Where the run stands.
+LAST, NOW, CLOCK, ISSUED_SO_FAR, DEADLINE = 20, 21, 22, 23, 24
+STOP_AT, EMULATOR = 25, 26  # the machine stops before the first block at which CLOCK is DEADLINE or more
+
+# The stack: SP as it was read last, its top, the lowest, and the log: int32, by `LOG_EVERY` cycles the deepest; behind
+# LOG_SIZE of them, how deep it was in the end. -1: it did not move.
+READ_AT, SP, SP_TOP, SP_LOW = 27, 28, 29, 30
+LOG_AT, LOG_EVERY = 31, 32
+LOG_SIZE = 2048
+
+# Memory: int64, four to a region: base, end, bytes read, bytes written.
+REGIONS_AT, REGIONS = 33, 34
+REGION = 4
+SIZE = 35
