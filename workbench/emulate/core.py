@@ -20,7 +20,6 @@ fault, IT works on a Cortex-M0+, SMLAD on a Cortex-M3, and there are no NVIC, Sy
 import ctypes
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ from workbench.emulate.memory import Memory
 from workbench.emulate.symbols import Elf, load_elf
 from workbench.emulate.watchdog import Watchdog
 from workbench.errors import BoardError, ToolchainError, WorkbenchError
-from workbench.units import address as hexadecimal
 from workbench.units import kilobytes
 
 UNICORN = "2.1.3"  # 2.1.4 gives wrong results under memory hooks: tests/emulate/test_it_block.py
@@ -70,12 +68,6 @@ ACCESSES = {
     unicorn.UC_MEM_WRITE_UNMAPPED: "write", unicorn.UC_MEM_WRITE_PROT: "write-protected",
     unicorn.UC_MEM_FETCH_UNMAPPED: "fetch", unicorn.UC_MEM_FETCH_PROT: "fetch",
 }  # fmt: skip
-ERRORS = {
-    unicorn.UC_ERR_READ_UNMAPPED: "read", unicorn.UC_ERR_READ_PROT: "read",
-    unicorn.UC_ERR_WRITE_UNMAPPED: "write", unicorn.UC_ERR_WRITE_PROT: "write-protected",
-    unicorn.UC_ERR_FETCH_UNMAPPED: "fetch", unicorn.UC_ERR_FETCH_PROT: "fetch",
-    unicorn.UC_ERR_INSN_INVALID: "undefined",
-}  # fmt: skip
 REGISTERS = [*range(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R12 + 1), arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR,
              arm.UC_ARM_REG_FPSCR, *range(arm.UC_ARM_REG_D0, arm.UC_ARM_REG_D15 + 1)]  # fmt: skip
 STACK_POINTER = arm.UC_ARM_REG_SP
@@ -99,6 +91,8 @@ class Core(Memory):
     entry      what the run is called in a fault
     home       where a run may come back to, where there is such a place
     """
+
+    data_rights = unicorn.UC_PROT_WRITE  # of regions that hold no code of ours, besides reading
 
     def __init__(self, elf_path: Path | Elf, board: Board, *, seconds_limit: float = 600.0):
         self.elf: Elf = elf_path if isinstance(elf_path, Elf) else load_elf(elf_path)
@@ -132,7 +126,7 @@ class Core(Memory):
             with self._watchdog.limit(self.seconds_limit):
                 self._uc.emu_start(pc | 1, until, count=count)
         except unicorn.UcError as error:
-            self.stopped = self.stopped or _stop_of(error)
+            self.stopped = self.stopped or Stop.of_error(error.errno)
         if self._watchdog.expired:
             self.stopped = Stop("runaway", detail=f"{self.seconds_limit:g} s")
         if self.stopped and self.stopped.kind == "undefined" and not self._uc.reg_read(arm.UC_ARM_REG_XPSR) & THUMB:
@@ -241,6 +235,9 @@ class Core(Memory):
 
     # ------------------------------------------------------------------ set-up
 
+    def _map_system(self, uc) -> None:
+        uc.mem_map(*SYSTEM_CONTROL_SPACE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+
     def _emulator(self) -> unicorn.Uc:
         board = self.board
         if board.core not in CORES:
@@ -249,9 +246,9 @@ class Core(Memory):
         uc.ctl_set_cpu_model(CORES[board.core])
         try:
             for region in board.regions:
-                change = unicorn.UC_PROT_EXEC if region.name == board.code else unicorn.UC_PROT_WRITE
+                change = unicorn.UC_PROT_EXEC if region.name == board.code else self.data_rights
                 uc.mem_map(region.base, region.size, unicorn.UC_PROT_READ | change)
-            uc.mem_map(*SYSTEM_CONTROL_SPACE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+            self._map_system(uc)
         except unicorn.UcError:
             raise BoardError(f"{board.name}: its memory cannot be mapped",
                              "regions lie apart, each of whole KB") from None  # fmt: skip
@@ -265,7 +262,3 @@ class Core(Memory):
                     "it was linked for another board",
                 ) from None
         return uc
-
-
-def _stop_of(error: unicorn.UcError) -> Stop:
-    return Stop(ERRORS.get(error.errno, "exception"), detail=f"emulator error {error.errno}")

@@ -12,6 +12,9 @@ UNDEFINED, SUPERVISOR_CALL, DATA_ABORT, BREAKPOINT, NO_COPROCESSOR, INVALID_STAT
 
 INTERRUPTS = {UNDEFINED: "undefined", BREAKPOINT: "breakpoint", SUPERVISOR_CALL: "supervisor-call",
               DATA_ABORT: "unaligned", NO_COPROCESSOR: "no-coprocessor", INVALID_STATE: "invalid-state"}  # fmt: skip
+ERRORS = {  # numbers of unicorn.h's uc_err
+    6: "read", 7: "write", 8: "fetch", 10: "undefined", 12: "write-protected", 13: "read", 14: "fetch",
+}  # fmt: skip
 LANDINGS = ("fetch", "invalid-state")  # the pc is where a jump ended, not where it was made
 WORDS = {
     "undefined": "undefined instruction",
@@ -38,6 +41,10 @@ class Stop:
     @classmethod
     def of_interrupt(cls, number: int) -> "Stop":
         return cls(INTERRUPTS.get(number, "exception"), detail=f"exception {number}")
+
+    @classmethod
+    def of_error(cls, number: int) -> "Stop":
+        return cls(ERRORS.get(number, "exception"), detail=f"emulator error {number}")
 
 
 def fault(machine, stop: Stop, pc: int) -> FirmwareFault:

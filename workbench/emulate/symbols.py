@@ -5,10 +5,12 @@ symbol says Thumb; the mapping symbols $t and $d say where code and literals beg
 """
 
 from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -18,6 +20,7 @@ from workbench.errors import ToolchainError, WorkbenchError
 from workbench.units import address as hexadecimal
 
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 0x1, 0x2, 0x4
+PF_X = 0x1
 KINDS = {"STT_FUNC": "function", "STT_OBJECT": "object", "STT_NOTYPE": "label"}
 
 
@@ -41,6 +44,19 @@ class Symbol:
 
 
 @dataclass(frozen=True)
+class Section:
+    """A section that takes memory: its address, and its size in bytes; `code`, `writable`, `stored` (it is in the file,
+    so that where it is written it is stored in flash, too)."""
+
+    name: str
+    address: int
+    size: int
+    code: bool
+    writable: bool
+    stored: bool
+
+
+@dataclass(frozen=True)
 class Elf:
     """An ELF as plain data.
 
@@ -52,6 +68,9 @@ class Elf:
     code_ranges  [begin, end) of Thumb code, literal pools left out, by the address where it runs
     constants    [begin, end) of what code may read of flash: literal pools and switch tables between the code, named
                  objects, and the compiler's unnamed constants; what pads them, and code itself, is not in it
+    entry        where it says that it begins, Thumb bit cleared
+    sections     those that take memory, by address
+    attributes   build attributes, as the Arm ABI numbers their values: {"CPU_ARCH": 13, …}; {} where it has none
     """
 
     path: Path
@@ -61,6 +80,9 @@ class Elf:
     labels: dict[str, int] = field(repr=False)
     code_ranges: tuple[tuple[int, int], ...] = field(repr=False)
     constants: tuple[tuple[int, int], ...] = field(repr=False)
+    entry: int = 0
+    sections: tuple[Section, ...] = field(default=(), repr=False)
+    attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def address(self, name: str) -> int:
         """The address of a function, an object or a linker-script label. Raises WorkbenchError if there is none."""
@@ -141,21 +163,22 @@ class Elf:
         return list(rows), list(rows.values())
 
 
-def load_elf(path: Path) -> Elf:
-    """Read a Thumb ELF executable. Raises ToolchainError for a file that is missing, truncated or no such ELF."""
+def load_elf(path: Path, stripped: bool = False) -> Elf:
+    """Read a Thumb ELF executable; `stripped`: also one without symbols. Raises ToolchainError for a file that is
+    missing, truncated or no such ELF."""
     path = Path(path)
     try:
-        return parse_elf(path.read_bytes(), path)
+        return parse_elf(path.read_bytes(), path, stripped)
     except FileNotFoundError:
         raise ToolchainError(f"{path} is missing", "`workbench build MODEL -o DIR` makes one") from None
     except OSError as error:
         raise ToolchainError(f"{path} is not a readable Arm ELF: {error}", "is it complete?") from None
 
 
-def parse_elf(content: bytes, path: Path) -> Elf:
+def parse_elf(content: bytes, path: Path, stripped: bool = False) -> Elf:
     """These bytes as an Elf; messages call it `path`. Raises ToolchainError where they are no Thumb ELF."""
     try:
-        return _read(path, content, ELFFile(BytesIO(content)))
+        return _read(path, content, ELFFile(BytesIO(content)), stripped)
     except (ELFError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ToolchainError(f"{path} is not a readable Arm ELF: {error}", "is it complete?") from None
 
@@ -171,7 +194,7 @@ def undefined(content: bytes) -> set[str]:
     }
 
 
-def _read(path: Path, content: bytes, elf: ELFFile) -> Elf:
+def _read(path: Path, content: bytes, elf: ELFFile, stripped: bool) -> Elf:
     if elf["e_machine"] != "EM_ARM" or elf.elfclass != 32:
         raise ELFError(f"made for {elf['e_machine']}")
     segments = []
@@ -187,7 +210,7 @@ def _read(path: Path, content: bytes, elf: ELFFile) -> Elf:
         for entry in section.iter_symbols()
         if entry["st_shndx"] != "SHN_UNDEF" and entry.name
     ]
-    if not segments or not entries:
+    if not segments or not (entries or stripped):
         raise ELFError("nothing to load, or stripped of its symbols")
     symbols: list[Symbol] = []
     labels: dict[str, int] = {}
@@ -204,12 +227,41 @@ def _read(path: Path, content: bytes, elf: ELFFile) -> Elf:
         (e["st_value"], e.name[:2]) for e in entries if e.name[:2] in ("$t", "$d") and e.name[2:3] in ("", ".")
     )
     objects = [s for s in symbols if s.kind == "object" and s.size]
-    code, constants = _code_ranges(elf, marks), _constants(elf, marks, objects)
-    return Elf(path, content, tuple(segments), tuple(symbols), labels, tuple(sorted(code)), tuple(constants))
+    code, constants = sorted(_code_ranges(elf, marks)), _constants(elf, marks, objects)
+    sections = sorted(_sections(elf), key=lambda section: section.address)
+    return Elf(path, content, tuple(segments), tuple(symbols), labels, tuple(code), tuple(constants),
+               elf["e_entry"] & ~1, tuple(sections), _attributes(elf))  # fmt: skip
+
+
+def _sections(elf: ELFFile) -> Iterator[Section]:
+    for section in elf.iter_sections():
+        if section["sh_flags"] & SHF_ALLOC and section["sh_size"]:
+            flags = section["sh_flags"]
+            yield Section(section.name, section["sh_addr"], section["sh_size"], bool(flags & SHF_EXECINSTR),
+                          bool(flags & SHF_WRITE), section["sh_type"] != "SHT_NOBITS")  # fmt: skip
+
+
+def _attributes(elf: ELFFile) -> dict[str, Any]:
+    """Of the whole file, from .ARM.attributes."""
+    return {
+        attribute.tag.removeprefix("TAG_"): attribute.value
+        for section in elf.iter_sections()
+        if section["sh_type"] == "SHT_ARM_ATTRIBUTES"
+        for part in section.iter_subsections()
+        for scope in part.iter_subsubsections()
+        for attribute in scope.iter_attributes()
+    }
 
 
 def _code_ranges(elf: ELFFile, marks):
-    """From each $t to the next $d (or the section's end), within the executable sections."""
+    """From each $t to the next $d (or the section's end), within the executable sections; without any marks those
+    sections, and without sections the executable segments."""
+    if not marks:
+        found = [(section.address, section.size) for section in _sections(elf) if section.code]
+        loaded = (each for each in elf.iter_segments("PT_LOAD") if each["p_flags"] & PF_X)
+        found = found or [(each["p_vaddr"], each["p_filesz"]) for each in loaded]
+        yield from ((begin, begin + size & ~1) for begin, size in found)
+        return
     for section in elf.iter_sections():
         if not section["sh_flags"] & SHF_EXECINSTR or section["sh_type"] != "SHT_PROGBITS":
             continue

@@ -12,7 +12,7 @@ came from:
 See flow_state.py for the tables.
 """
 
-from numba import int16, int32, int64, njit, types
+from numba import int16, int32, int64, njit
 
 from workbench.emulate.core import STACK_POINTER
 from workbench.trace import flow_state as s

@@ -25,6 +25,7 @@ from workbench.trace.flow_marks import drops_of, marks_of
 
 ROOM = 1 << 12  # of each table at first
 NEVER = (1 << 62) - 1
+HANDLER = -1  # where an exception's handler returns to
 FIRST_LOG_CYCLES = 16
 
 
@@ -41,6 +42,7 @@ class Stack:
     low: int = 1 << 40
     log: np.ndarray = field(default_factory=lambda: np.full(2 * s.LOG_SIZE, -1, np.int32))
     log_every: int = FIRST_LOG_CYCLES
+    frame: int | None = None  # where its registers are stacked while it is interrupted
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Flow:
         self._point(s.REGIONS_AT, np.array(self._regions, np.int64))
         self.state[s.REGIONS] = len(self._regions)
         self.stacks: list[Stack] = []
+        self.handled: dict[int, int] = {}  # how often each exception's handler was entered, by its address
 
     # ------------------------------------------------------------------ control
 
@@ -119,9 +122,46 @@ class Flow:
         if self.stacks:
             self.leave()
 
-    def broke_off(self) -> None:
-        """Control goes on elsewhere, and no edge leads there: into a handler, or back from one."""
+    def suspend(self) -> Stack:
+        """The thread that runs is interrupted, and what comes runs on the main stack; gives its stack."""
+        stack = self.leave()
+        self.switch(self.stacks[0])
+        return stack
+
+    def enter(self, handler: int, suspended: Stack | None, frame: int) -> None:
+        """An exception's handler begins; `frame`: where the registers of `suspended` are stacked."""
+        if suspended is not None:
+            suspended.frame = frame
+        self.state[s.SP] = self.machine.sp
+        depth, table = int(self.state[s.DEPTH]), self._tables[s.FRAMES_AT]
+        table[depth] = HANDLER, self.state[s.NOW], 0, self.state[s.SP]
+        self.state[s.DEPTH] += 1
+        root = next((node for node, row in enumerate(self._tables[s.CONTEXTS_AT][: self.state[s.CONTEXTS]])
+                     if row[0] < 0 and row[1] == handler), None)  # fmt: skip
+        self.state[s.NOW] = self._new_context(-1, handler) if root is None else root
         self.state[s.LAST] = -1
+        self.handled[handler] = self.handled.get(handler, 0) + 1
+
+    def leave_handler(self, frame: int | None, pc: int, name: str) -> None:
+        """An exception's handler ends; the thread goes on whose registers were stacked at `frame`, a new one where none
+        were; None: on the main stack."""
+        depth, table = int(self.state[s.DEPTH]), self._tables[s.FRAMES_AT]
+        while depth > 0:
+            depth -= 1
+            if table[depth, s.RETURNS_TO] == HANDLER:
+                self.state[s.NOW] = table[depth, s.CALLER]
+                break
+        self.state[s.DEPTH], self.state[s.LAST] = depth, -1
+        if frame is None:
+            self.state[s.SP] = self.machine.sp
+            return
+        self.leave()
+        known = next((each for each in self.stacks[1:] if each.frame == frame), None)
+        if known is None:
+            self.begin(pc, name)
+        else:
+            known.frame = None
+            self.switch(known)
 
     def resume(self, until: int | None) -> None:
         """Before the machine runs on: room for what may come, and the clock at which it stops before the next block."""

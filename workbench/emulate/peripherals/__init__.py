@@ -1,0 +1,1 @@
+"""What a program finds around its core besides memory: a file each."""

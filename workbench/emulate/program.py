@@ -1,0 +1,312 @@
+"""Any program on an emulated core, from its reset to its end: it need know nothing of the workbench.
+
+    program = Program(elf, board, arguments=["x"], stdin=b"…", output=sys.stdout.buffer.write)
+    ended = program.run(flow, seconds=60)
+
+Besides memory there are semihosting, DWT's cycle counter, SysTick, and the exceptions SVC, PendSV and SysTick with
+their returns, so that a small RTOS runs. Time is the flow's clock. An exception is taken between two blocks: eight words
+are stacked (ENTRY_CYCLES), and unstacked when a value of EXC_RETURN is branched to (EXIT_CYCLES); tail-chaining is not
+modelled, and floating-point registers are kept aside instead of being stacked. `WFI` and `WFE` end at the next
+interrupt, which then is now. Whatever else is touched between 0x40000000 and 0x5FFFFFFF, or of the core's own
+registers, reads as 0 and is named, with the function that did it.
+
+Armv7-M Architecture Reference Manual (DDI 0403), B1.5 (exceptions), B3 (system address map).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from struct import Struct
+from time import monotonic
+from typing import Any
+
+from workbench.boards import Board
+from workbench.emulate.core import NOWHERE, THUMB, Core, arm, unicorn
+from workbench.emulate.faults import BREAKPOINT, SUPERVISOR_CALL, Stop, fault
+from workbench.emulate.own_board import vectors_of
+from workbench.emulate.peripherals import semihosting
+from workbench.emulate.peripherals.semihosting import Semihosting
+from workbench.emulate.peripherals.system import PENDSV, SVC, SYSTICK, System
+from workbench.emulate.symbols import Elf
+from workbench.emulate.watchdog import Watchdog
+from workbench.errors import FirmwareFault
+from workbench.units import address as hexadecimal
+
+PRIVATE = (0xE0000000, 0x100000)  # the private peripheral bus
+PERIPHERALS = (0x40000000, 0x20000000)
+EXC_RETURN = 0xFFFFFF00  # from here on
+ENTRY_CYCLES, EXIT_CYCLES = 12, 10  # Cortex-M4 TRM (DDI 0439), 3.9: 12 in; 10 back
+IT_BITS, ALIGNED, EXCEPTION = 0x0600FC00, 1 << 9, 0x1FF  # of xPSR
+FRAME = Struct("<8I")
+STACKED = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3, arm.UC_ARM_REG_R12,
+           arm.UC_ARM_REG_LR)  # fmt: skip
+FLOATS = (arm.UC_ARM_REG_FPSCR, *range(arm.UC_ARM_REG_D0, arm.UC_ARM_REG_D15 + 1))
+WFI, WFE, YIELD = (b"\x30\xbf", b"\xaf\xf3\x03\x80"), (b"\x20\xbf", b"\xaf\xf3\x02\x80"), (b"\x10\xbf",)
+MOST_NOTES = 40
+HANDLERS = {SVC: "SVC", PENDSV: "PendSV", SYSTICK: "SysTick"}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended: `how` is exit, breakpoint, until, limit or fault; `code` that of an exit, where it has one."""
+
+    how: str
+    code: int | None = None
+    fault: FirmwareFault | None = None
+
+
+class Program(Core):
+    """See above. `notes`: what was not modelled, or refused."""
+
+    data_rights = unicorn.UC_PROT_WRITE | unicorn.UC_PROT_EXEC
+
+    def __init__(
+        self,
+        elf: Elf,
+        board: Board,
+        *,
+        arguments: Sequence[str] = (),
+        stdin: bytes = b"",
+        output: Callable[[bytes], Any] = lambda data: None,
+        folder: Path | None = None,
+    ):
+        self.notes: list[str] = []
+        self._flow: Any = None
+        table = vectors_of(elf)
+        self.system = System(board.core, table or 0, self._clock, self._attend, self._touched)
+        super().__init__(elf, board)
+        self.stack_top = board.sram_end if table is None else self.read_u32(table)
+        self._begin = elf.entry if table is None else self.read_u32(table + 4) & ~1
+        end = max((each.address + each.size for each in elf.sections if each.address in board.region(board.data)),
+                  default=board.sram_base)  # fmt: skip
+        heap = (-(-end // 8) * 8, self.stack_top, self.stack_top, -(-end // 8) * 8)
+        self.host = Semihosting(self, output, self._clock, board.clock_hz, self._note, arguments, stdin, folder, heap)
+        self._watchdog = Watchdog(self._attend)
+        self._floats: dict[int, list[int]] = {}
+        self._number: int | None = None  # of the exception that stopped the emulator
+        self._expired = False
+
+    # ------------------------------------------------------------------ running
+
+    def run(self, flow, *, seconds: float = 60.0, until: int | None = None) -> Ended:
+        """From reset to the end; `flow` (trace/flows.py) counts and tells the time. `seconds` of emulation at most;
+        `until`: an address before which it ends."""
+        self._flow = flow
+        self.set_frame(self.stack_top, 0xFFFFFFFF)
+        flow.attach()
+        flow.begin(self._begin, "main")
+        try:
+            return self._run(self._begin, seconds, NOWHERE if until is None else until)
+        finally:
+            flow.detach()
+            self.host.close()
+
+    def _run(self, pc: int, seconds: float, until: int) -> Ended:
+        deadline = monotonic() + seconds
+        while True:
+            pc = self._take_pending(pc)
+            if monotonic() >= deadline:
+                return Ended("limit")
+            self._flow.resume(self._next_stop())
+            stop = self._emulate_for(pc, until, deadline - monotonic())
+            pc = self.pc
+            if pc == until:
+                return Ended("until")
+            try:
+                pc = self._after(stop, pc)
+            except semihosting.Exit as ended:
+                return Ended("exit", ended.code)
+            except FirmwareFault as error:
+                return Ended("breakpoint") if error.kind == "breakpoint" else Ended("fault", fault=error)
+            if pc is None:
+                self._note("it waits for an interrupt that never comes")
+                return Ended("limit")
+            if self.system.reset:
+                self._note("it asked for a reset")
+                return Ended("exit")
+
+    def _emulate_for(self, pc: int, until: int, seconds: float) -> Stop | None:
+        """Run on; gives what stopped it, None where that was the flow's clock, or a wait."""
+        self._number = self.stopped = None
+        for stop in {until, self._last_until}:
+            self._uc.ctl_remove_cache(stop, stop + 2)
+        self._last_until = until
+        try:
+            with self._watchdog.limit(max(seconds, 0.001)):
+                self._uc.emu_start(pc | 1, until)
+        except unicorn.UcError as error:
+            self.stopped = self.stopped or Stop.of_error(error.errno)
+        return self.stopped
+
+    def _after(self, stop: Stop | None, pc: int) -> int | None:
+        """Where to go on, None where nothing will ever happen. Raises Exit, or FirmwareFault."""
+        if pc >= EXC_RETURN & ~1 and self._number_of(arm.UC_ARM_REG_IPSR):
+            return self._exception_return(pc)
+        if self._number == BREAKPOINT:
+            if self.read(pc, 2) != semihosting.BREAKPOINT.to_bytes(2, "little"):
+                raise fault(self, Stop("breakpoint"), pc)
+            operation, argument = (self._number_of(arm.UC_ARM_REG_R0 + at) for at in (0, 1))
+            self._uc.reg_write(arm.UC_ARM_REG_R0, self.host.call(operation, argument))
+            return pc + 2
+        if self._number == SUPERVISOR_CALL:
+            self.system.pending.add(SVC)
+            return pc
+        if stop is None or stop.kind == "undefined":
+            before = self._code_before(pc)
+            if before.endswith(WFI) or before.endswith(WFE):
+                return self._wait(pc)
+            if before.endswith(YIELD):
+                return pc
+        if stop is not None:
+            raise fault(self, stop, pc)
+        return pc
+
+    def _code_before(self, pc: int) -> bytes:
+        return self.read(pc - 4, 4) if self.board.region_at(pc - 4) else b""
+
+    def _wait(self, pc: int) -> int | None:
+        """Nothing runs until the next interrupt."""
+        if self.system.pending:
+            return pc
+        due = self.system.next_tick
+        if due is None:
+            return None
+        self._flow.advance(max(0, due - self._clock()))
+        return pc
+
+    # ------------------------------------------------------------------ time
+
+    def _clock(self) -> int:
+        return self._flow.clock if self._flow else 0
+
+    def _attend(self) -> None:
+        """Something has changed that may make an exception be taken: stop before the next block."""
+        if self._flow:
+            self._flow.interrupt()
+
+    def _next_stop(self) -> int | None:
+        """The clock at which something may happen."""
+        if self.system.pending:  # masked for now: looked at before every block
+            return 0 if self._flow is None else self._clock() + 1
+        return self.system.next_tick
+
+    # ------------------------------------------------------------------ exceptions
+
+    def _take_pending(self, pc: int) -> int:
+        """Where to go on: in a handler, if an exception waits that is more urgent than what runs."""
+        system = self.system
+        system.tick()
+        if not system.pending:
+            return pc
+        number = min(system.pending, key=lambda each: (system.priority(each), each))
+        urgent = system.priority(number) < self._running_priority()
+        if number == SVC and not urgent:
+            self._note(f"an SVC before {hexadecimal(pc)} that may not be taken there: on silicon a HardFault")
+            system.pending.discard(number)
+            return pc
+        if not urgent:
+            return pc
+        system.pending.discard(number)
+        return self._enter(number, pc)
+
+    def _running_priority(self) -> int:
+        """Of what runs: below it nothing is taken."""
+        levels = [256, *(self.system.priority(each) for each in self.system.active)]
+        if self._number_of(arm.UC_ARM_REG_PRIMASK) & 1:
+            levels.append(0)
+        if self._number_of(arm.UC_ARM_REG_FAULTMASK) & 1:
+            levels.append(-1)
+        if base := self._number_of(arm.UC_ARM_REG_BASEPRI):
+            levels.append(base)
+        return min(levels)
+
+    def _enter(self, number: int, pc: int) -> int:
+        """Stack what runs, and go to a handler."""
+        status, sp = self._number_of(arm.UC_ARM_REG_XPSR), self.sp
+        thread = not status & EXCEPTION
+        on_process = thread and bool(self._number_of(arm.UC_ARM_REG_CONTROL) & 2)
+        aligned = sp & 4
+        frame = sp - aligned - FRAME.size
+        saved = [self._number_of(register) for register in STACKED]
+        self.write(frame, FRAME.pack(*saved, pc, status & ~ALIGNED | (ALIGNED if aligned else 0)))
+        self._uc.reg_write(arm.UC_ARM_REG_SP, frame)
+        self._floats[frame] = [self._uc.reg_read(register) for register in self._float_registers]
+        suspended = self._flow.suspend() if on_process else None
+        self._uc.reg_write(arm.UC_ARM_REG_XPSR, status & ~(IT_BITS | EXCEPTION | ALIGNED) | THUMB | number)
+        back = 0xFFFFFFFD if on_process else 0xFFFFFFF9 if thread else 0xFFFFFFF1
+        self._uc.reg_write(arm.UC_ARM_REG_LR, back)
+        self.system.active.append(number)
+        self._flow.advance(ENTRY_CYCLES)
+        handler = self.read_u32(self.system.vectors + 4 * number) & ~1
+        self._flow.enter(handler, suspended, frame)
+        return handler
+
+    def _exception_return(self, value: int) -> int:
+        """Unstack what an exception interrupted, or what an RTOS made look so; gives where it goes on."""
+        value |= 1
+        if self.system.active:
+            self.system.active.pop()
+        thread, on_process = bool(value & 8), bool(value & 4) and bool(value & 8)
+        frame = self._number_of(arm.UC_ARM_REG_PSP if on_process else arm.UC_ARM_REG_MSP)
+        *saved, pc, status = FRAME.unpack(self.read(frame, FRAME.size))
+        control = self._number_of(arm.UC_ARM_REG_CONTROL)
+        status_now = status & ~ALIGNED if not thread else status & ~(ALIGNED | EXCEPTION)
+        self._uc.reg_write(arm.UC_ARM_REG_XPSR, status_now | THUMB)
+        if thread:
+            self._uc.reg_write(arm.UC_ARM_REG_CONTROL, control & ~2 | (2 if on_process else 0))
+        for register, word in zip(STACKED, saved, strict=True):
+            self._uc.reg_write(register, word)
+        self._uc.reg_write(arm.UC_ARM_REG_SP, frame + FRAME.size + (4 if status & ALIGNED else 0))
+        for register, word in zip(self._float_registers, self._floats.pop(frame, ()), strict=False):
+            self._uc.reg_write(register, word)
+        self._flow.advance(EXIT_CYCLES)
+        name = self.elf.symbol_at(pc & ~1)
+        self._flow.leave_handler(frame if on_process else None, pc & ~1, name[0].name if name else hexadecimal(pc))
+        return pc & ~1
+
+    @property
+    def _float_registers(self) -> tuple[int, ...]:
+        return () if self.board.soft_float else FLOATS
+
+    def _number_of(self, register: int) -> int:
+        return int(self._uc.reg_read(register))
+
+    # ------------------------------------------------------------------ what is around the core
+
+    def _map_system(self, uc) -> None:
+        uc.mmio_map(*PRIVATE, self._read_private, None, self._write_private, None)
+        uc.mmio_map(*PERIPHERALS, self._read_peripheral, None, self._write_peripheral, None)
+
+    def _read_private(self, uc, offset: int, size: int, user) -> int:
+        address = PRIVATE[0] + offset
+        return self.system.read(address & ~3) >> 8 * (address & 3) & ((1 << 8 * size) - 1)
+
+    def _write_private(self, uc, offset: int, size: int, value: int, user) -> None:
+        address, mask = PRIVATE[0] + offset, (1 << 8 * size) - 1
+        if size < 4:  # into the word, the rest of which stays
+            shift, word = 8 * (address & 3), self.system.read(address & ~3)
+            value = word & ~(mask << shift) | (value & mask) << shift
+        self.system.write(address & ~3, value & 0xFFFFFFFF)
+
+    def _read_peripheral(self, uc, offset: int, size: int, user) -> int:
+        self._touched(PERIPHERALS[0] + offset)
+        return 0
+
+    def _write_peripheral(self, uc, offset: int, size: int, value: int, user) -> None:
+        self._touched(PERIPHERALS[0] + offset)
+
+    def _touched(self, address: int) -> None:
+        """A peripheral that is not modelled."""
+        place = self.elf.symbol_at(self.pc)
+        where = place[0].name if place else hexadecimal(self.pc)
+        self._note(f"{hexadecimal(address)} is not modelled and reads as 0: touched by {where}")
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes and len(self.notes) < MOST_NOTES:
+            self.notes.append(text)
+
+    def _on_interrupt(self, uc, number, user) -> None:
+        self._number = number
+        if number not in (BREAKPOINT, SUPERVISOR_CALL):
+            self.stopped = Stop.of_interrupt(number)
+        uc.emu_stop()
