@@ -1,4 +1,4 @@
-"""record/FORMATS.md describes what a run leaves behind: no more and no less."""
+"""record/FORMATS.md describes what a run and a profile leave behind: no more and no less."""
 
 import json
 import re
@@ -8,11 +8,12 @@ import pytest
 
 import workbench
 from workbench import record
+from workbench.record import profile
 from workbench.record.meta import FURTHER, NEEDED
 from workbench.record.run import TABLES
 
 PAGE = (Path(record.__file__).parent / "FORMATS.md").read_text()
-SECTIONS = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
+SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
 OBJECTS = ("memory", "data")  # of which every key is described too
 KNOWN = NEEDED | FURTHER
 
@@ -49,6 +50,19 @@ def test_kinds_are_those_that_are_checked_when_a_run_is_read():
 def test_columns_are_described_in_their_order(folder, name):
     columns = (folder / f"{name}.csv").read_text().splitlines()[0].split(",")
     assert list(described(f"{name}.csv")) == columns == TABLES[name]
+
+
+def test_every_key_of_a_profile_is_described_with_its_kind():
+    keys = described("profile.json")
+    del keys["files"]
+    assert {name: kind for name, (kind, _) in keys.items()} == profile.NEEDED | profile.FURTHER
+
+
+@pytest.mark.parametrize("name", profile.TABLES)
+def test_columns_of_a_profile_are_described_in_their_order(name):
+    section = described(f"{name}.csv" + " of a profile" * (name == "symbols"))
+    assert list(section) == profile.TABLES[name]
+    assert {column for column, (kind, _) in section.items() if kind == "text"} == set(profile.TEXT[name])
 
 
 def test_every_file_is_described(folder):

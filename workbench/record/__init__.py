@@ -1,5 +1,6 @@
-"""What a run left behind, saved and loaded in plain formats (JSON, CSV, text)."""
+"""What a run or a profile left behind, saved and loaded in plain formats (JSON, CSV, text)."""
 
+from workbench.record.profile import Profile, load_profile
 from workbench.record.run import ELF, Run, load, load_with_elf, read, together
 
-__all__ = ["ELF", "Run", "load", "load_with_elf", "read", "together"]
+__all__ = ["ELF", "Profile", "Run", "load", "load_profile", "load_with_elf", "read", "together"]

@@ -30,10 +30,10 @@ from workbench.plain import printable
 
 FILLING, FILLED, REPLACED = ".filling-", ".filled", ".replaced"
 LARGEST_MANIFEST = 32 * MB
-RUN, FILES = "run.json", "files.json"
+RUN, PROFILE, FILES = "run.json", "profile.json", "files.json"
 SEEDS = "seeds.csv"
 LISTS = ("compare.csv", "ablation.csv", SEEDS)  # of the runs in a folder
-HEADS = (RUN, FILES, *LISTS, "Makefile")
+HEADS = (RUN, PROFILE, FILES, *LISTS, "Makefile")
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""The keys of run.json that reports rely on, each with the kind of its value; `?`: it may be null, 'not known'."""
+"""The keys of run.json that reports rely on, each with the kind of its value; `?`: it may be null, 'not known'.
+
+profile.json is held against its own keys the same way.
+"""
 
 import math
 from typing import Any
@@ -6,6 +9,7 @@ from typing import Any
 from workbench.errors import RecordError
 from workbench.options import JSON_KINDS
 from workbench.plain import printable
+from workbench.record.folder import RUN
 
 # fmt: off
 NEEDED = {
@@ -60,23 +64,23 @@ def as_shown(value):
     return printable(value) if isinstance(value, str) else value
 
 
-def require_meta(meta) -> None:
+def require_meta(meta, file: str = RUN, needed=NEEDED, further=FURTHER) -> None:
     """Raise RecordError that names the keys which are missing, or one whose value no report could use."""
     if not isinstance(meta, dict):
-        raise RecordError("run.json is not an object")
-    missing = [key for key in NEEDED if "." not in key and key not in meta]
+        raise RecordError(f"{file} is not an object")
+    missing = [key for key in needed if "." not in key and key not in meta]
     if not missing and isinstance(meta["memory"], dict):
-        missing = [key for key in NEEDED if "." in key and key.partition(".")[2] not in meta["memory"]]
+        missing = [key for key in needed if "." in key and key.partition(".")[2] not in meta["memory"]]
     if missing:
-        raise RecordError(f"run.json lacks {', '.join(missing)}")
-    for key, kind in (NEEDED | FURTHER).items():
+        raise RecordError(f"{file} lacks {', '.join(missing)}")
+    for key, kind in {**needed, **further}.items():
         holder, _, name = key.rpartition(".")
         within: Any = meta.get(holder) if holder else meta
-        if holder in FURTHER and not (isinstance(within, dict) and within):
+        if holder in further and not (isinstance(within, dict) and within):
             continue  # what is not known has no parts
         value = within.get(name)
         if not _is(value, kind.removesuffix("?")) and not (value is None and kind.endswith("?")):
-            raise RecordError(f"run.json: {key} is no {kind.removesuffix('?')}")
+            raise RecordError(f"{file}: {key} is no {kind.removesuffix('?')}")
 
 
 def _is(value, kind: str) -> bool:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -32,7 +33,7 @@ from workbench.files import MB, packed, read_json, unpacked
 from workbench.files import read as read_file
 from workbench.plain import printable_lines
 from workbench.record.folder import LISTS, RUN, digests, filling, manifest, settled, unfinished, within, write_at_once
-from workbench.record.meta import as_shown, require_meta
+from workbench.record.meta import FURTHER, NEEDED, as_shown, require_meta
 from workbench.record.tables import parse_table, require_bounded
 from workbench.units import kilobytes, quantity
 
@@ -141,12 +142,8 @@ def load_with_elf(folder: str | Path) -> tuple[Run, bytes | None]:
 def read(folder: str | Path) -> Run:
     """`load` for a folder that is settled already, or lies in one that is."""
     folder = Path(folder)
-    try:
-        meta = read_json(folder / RUN, LARGEST_FILE)
-        require_meta(meta)
-        files = meta.pop("files", None)
-        if not isinstance(files, dict):
-            raise RecordError("an older workbench wrote it, with nothing to check its files by", "run it again")
+    with telling(folder, "run"):
+        meta, files = head(folder, RUN, NEEDED, FURTHER)
         graph = printable_lines(whole(folder, "graph.txt", files).decode())
         tables = {name: parse_table(f"{name}.csv", whole(folder, f"{name}.csv", files), columns)
                   for name, columns in TABLES.items()}  # fmt: skip
@@ -154,16 +151,33 @@ def read(folder: str | Path) -> Run:
         weights = _weights(whole(folder, WEIGHTS, files)) if WEIGHTS in files else {}
         for name in files:
             whole(folder, name, files)
+    return Run(as_shown(meta), graph, **tables, weights=weights)
+
+
+def head(folder: Path, name: str, needed: Mapping, further: Mapping) -> tuple[dict, dict[str, str]]:
+    """The object in run.json or profile.json, its keys checked, and apart from it `files`: the other files' SHA-256."""
+    meta = read_json(folder / name, LARGEST_FILE)
+    require_meta(meta, name, needed, further)
+    files = meta.pop("files", None)
+    if not isinstance(files, dict):
+        raise RecordError("an older workbench wrote it, with nothing to check its files by", "run it again")
+    return meta, files
+
+
+@contextmanager
+def telling(folder: Path, what: str):
+    """Have what goes wrong in reading a folder told as a RecordError that it holds no readable `what`: run, profile."""
+    try:
+        yield
     except FileNotFoundError as error:
-        raise RecordError(*_incomplete(folder, Path(error.filename).name)) from None
+        raise RecordError(*_incomplete(folder, Path(error.filename).name, what)) from None
     except OSError as error:
-        raise RecordError(f"{folder} holds no readable run: {Path(error.filename).name}: {error.strerror}") from None
+        raise RecordError(f"{folder} holds no readable {what}: {Path(error.filename).name}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # of JSON
         words = "it is nested too deep" if isinstance(error, RecursionError) else error
-        raise RecordError(f"{folder} holds no readable run: run.json: {words}") from None
+        raise RecordError(f"{folder} holds no readable {what}: {what}.json: {words}") from None
     except RecordError as error:
-        raise RecordError(f"{folder} holds no readable run: {error.message}", error.hint) from None
-    return Run(as_shown(meta), graph, **tables, weights=weights)
+        raise RecordError(f"{folder} holds no readable {what}: {error.message}", error.hint) from None
 
 
 def _weights(content: bytes) -> dict[str, np.ndarray]:
@@ -190,28 +204,28 @@ def together(folder: str | Path) -> list[Path]:
     return [folder / Path(name).parent for name in runs]
 
 
-def _incomplete(folder: Path, missing: str) -> tuple[str, str]:
-    """What to say of a folder without a run, and what to do."""
+def _incomplete(folder: Path, missing: str, what: str) -> tuple[str, str]:
+    """What to say of a folder without a run or a profile, and what to do."""
     state = unfinished(folder)
     if state == "interrupted":
-        return f"{folder} holds no complete run: what was begun there was interrupted", "run it again"
+        return f"{folder} holds no complete {what}: what was begun there was interrupted", "run it again"
     if state:
-        return f"{folder} holds no complete run: the first one is {state}", "wait until it is done"
-    several = [str(folder / Path(name).parent) for name in manifest(folder) if name.endswith(f"/{RUN}")]
+        return f"{folder} holds no complete {what}: the first one is {state}", "wait until it is done"
+    several = [str(folder / Path(name).parent) for name in manifest(folder) if name.endswith(f"/{what}.json")]
     if several:
         which = f"name one of them: {', '.join(several[:MOST_NAMED])}"
-        return f"{folder} holds no single run but {len(several)}", which
+        return f"{folder} holds no single {what} but {len(several)}", which
     return (
-        f"{folder} holds no complete run: {missing} is missing",
-        "name the folder that `workbench run … -o DIR` wrote",
+        f"{folder} holds no complete {what}: {missing} is missing",
+        f"name the folder that `workbench {what} … -o DIR` wrote",
     )
 
 
-def whole(folder: Path, name: str, files: dict[str, str]) -> bytes:
+def whole(folder: Path, name: str, files: dict[str, str], most: int = LARGEST_FILE) -> bytes:
     """The content of a file that a manifest names. Raises RecordError if it has another digest than there."""
     if not within(folder, name) or ((folder / name).exists() and not (folder / name).is_file()):
         raise RecordError(f"{name} is no file of that folder")
-    content = read_file(folder / name, LARGEST_FILE)
+    content = read_file(folder / name, most)
     if sha256(content).hexdigest() != files.get(name):
         raise RecordError(f"{name} is not the one this run wrote: it is truncated or was edited")
     return content

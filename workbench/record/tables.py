@@ -24,16 +24,19 @@ LARGEST, LARGEST_PLACE, MOST_OPS, MOST_COLUMNS = 2**53, 2**32, 50_000, 100
 LONGEST, LONGEST_LIST = 300, 1 << 20  # letters
 
 
-def parse_table(file: str, content: bytes, columns) -> pd.DataFrame:
-    """The table in a file. Raises RecordError where it cannot be read, or has other columns or kinds of values."""
+def parse_table(file: str, content: bytes, columns, text=TEXT) -> pd.DataFrame:
+    """The table in a file; all columns but those in `text` are numbers.
+
+    Raises RecordError where it cannot be read, or has other columns or kinds of values.
+    """
     import pandas as pd
 
-    numbers = [column for column in columns if column not in TEXT]
+    numbers = [column for column in columns if column not in text]
     try:
         head = next(csv.reader(StringIO(content.decode(), newline="")), [])
         if len(head) > MOST_COLUMNS or len(set(head)) < len(head):
             raise RecordError(f"{file} has {len(head)} columns, or two of one name")
-        table = pd.read_csv(BytesIO(content), dtype=dict.fromkeys(TEXT, str), keep_default_na=False, index_col=False,
+        table = pd.read_csv(BytesIO(content), dtype=dict.fromkeys(text, str), keep_default_na=False, index_col=False,
                             na_values={column: [""] for column in numbers})  # fmt: skip
     except (ValueError, csv.Error, OverflowError) as error:
         raise RecordError(f"{file}: {error}") from None
