@@ -1,9 +1,9 @@
 """The decoder agrees with objdump on a real program: every length, every class that timing tells apart."""
 
 import re
-import subprocess
 
 import pytest
+from objdump import disassemble
 from tiny_firmware import BOARD, BOARD_M7, compile_firmware
 
 from workbench.emulate.symbols import load_elf
@@ -55,17 +55,6 @@ CLASSES = (  # mnemonics without condition and width
 )
 LOADED_JUMPS = {"pop": Kind.POP_JUMP, "ldm": Kind.POP_JUMP, "ldr": Kind.LOAD_JUMP}
 CONDITION = r"(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)?"
-
-
-def disassemble(elf):
-    """address -> (mnemonic, operands), literals and padding left out."""
-    text = subprocess.run(
-        ["arm-none-eabi-objdump", "-d", "--no-show-raw-insn", elf], capture_output=True, text=True, check=True
-    )
-    lines = re.finditer(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$", text.stdout, re.MULTILINE)
-    return {
-        int(m[1], 16): (m[2].removesuffix(".w").removesuffix(".n"), m[3]) for m in lines if not m[2].startswith(".")
-    }
 
 
 def expected(mnemonic, operands):

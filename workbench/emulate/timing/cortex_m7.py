@@ -44,13 +44,13 @@ LISTS = (K.LOAD_MULTIPLE, K.STORE_MULTIPLE, K.POP_JUMP)
 ALONE = (*LISTS, K.DIVIDE, K.SYSTEM, K.FLOAT_DIVIDE, K.TABLE_JUMP)
 JUMPS = (K.JUMP, K.JUMP_IF, K.CALL, K.RETURN, K.COMPARE_JUMP, K.REGISTER_JUMP, K.LOAD_JUMP, K.POP_JUMP, K.TABLE_JUMP)
 TAKES = {K.DIVIDE: 7, K.FLOAT_DIVIDE: 16, K.SYSTEM: 3, K.TABLE_JUMP: 2}
-# From issue to the issue of who uses the result: in an address, a shift or a product; else; as what a multiply adds to;
-# as data to store. Those not here take 1.
+# From issue to the issue of who uses the result: in an address or a shift; in a product; else; as what a multiply adds
+# to; as data to store. Those not here take 1.
 LATENCY = {
-    K.LOAD: (2, 1, 1, 1), K.LOAD_SMALL: (3, 2, 1, 1), K.LOAD_MULTIPLE: (2, 1, 1, 1),  # [K, L]
-    **dict.fromkeys(MULTIPLIES, (3, 2, 1, 1)), **dict.fromkeys(SHIFTER, (2, 1, 1, 1)),  # [K]
-    K.FLOAT: (3, 3, 3, 1), K.FLOAT_MAC: (5, 5, 3, 3), K.FLOAT_DIVIDE: (16, 16, 16, 16),  # [K]
-    K.FLOAT_LOAD: (1, 1, 3, 1),  # [K]
+    K.LOAD: (2, 2, 1, 1, 1), K.LOAD_SMALL: (3, 2, 2, 1, 1), K.LOAD_MULTIPLE: (2, 2, 1, 1, 1),  # [K, L]
+    **dict.fromkeys(MULTIPLIES, (3, 2, 2, 1, 1)), **dict.fromkeys(SHIFTER, (2, 1, 1, 1, 1)),  # [K]
+    K.FLOAT: (3, 3, 3, 3, 1), K.FLOAT_MAC: (5, 5, 5, 3, 3), K.FLOAT_DIVIDE: (16, 16, 16, 16, 16),  # [K]
+    K.FLOAT_LOAD: (1, 1, 1, 3, 1),  # [K]
 }  # fmt: skip
 LONGEST = 6  # cycles after which any result is there, but for what occupies the core as long
 WINDOW = 8  # instructions behind an entry in which its order of pairs and its waits may differ
@@ -106,9 +106,11 @@ def _plan(code: Code) -> _Plan:
     takes = np.where(code.of(*TAKES), by_kind(code, TAKES), 1)
     words = code.of(*LISTS, K.FLOAT_LOAD, K.FLOAT_STORE)
     takes = np.where(words, np.maximum(1, (code.transfers + 1) // 2), takes)
-    early = code.base | np.where(code.of(*SHIFTER, *MULTIPLIES), code.reads, np.uint64(0))
-    added = np.where(code.of(*MULTIPLIES, K.FLOAT_MAC), code.late, np.uint64(0))
-    operands = (early, code.reads & ~early, added, code.late & ~added)
+    nothing = np.uint64(0)
+    early = code.base | code.shifted
+    factors = np.where(code.of(*MULTIPLIES), code.reads, nothing)
+    added = np.where(code.of(*MULTIPLIES, K.FLOAT_MAC), code.late, nothing)
+    operands = (early, factors, code.reads & ~early & ~factors, added, code.late & ~added)
     by_number: list[tuple[int, ...]] = [LATENCY.get(kind, ()) for kind in Kind]
     in_core = code.of(K.FLOAT) & (code.writes & FLOAT_REGISTERS == 0)  # moved, or compared: there at once [K]
     latency = [by_number[kind] for kind in np.where(in_core, K.ALU, code.kind).tolist()]

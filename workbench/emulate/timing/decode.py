@@ -26,6 +26,7 @@ class Code:
     base     what its address is made of; pc alone in a literal load
     late     operands it needs a stage later: the data that is stored, what a multiply-accumulate adds to
     updates  base registers that a single load or store, push or pop writes back
+    shifted  those of `reads` that pass a shifter first
     """
 
     address: np.ndarray
@@ -38,6 +39,7 @@ class Code:
     base: np.ndarray
     late: np.ndarray
     updates: np.ndarray
+    shifted: np.ndarray
 
     def of(self, *kinds: Kind) -> np.ndarray:
         """Which instructions are of one of these classes."""
@@ -50,7 +52,7 @@ class Code:
         before = replace(self, **columns)
         gap = before.address + np.where(before.wide, 4, 2) != self.address
         gap[:1] = True
-        for name in ("wide", "transfers", "writes", "reads", "base", "late", "updates"):
+        for name in ("wide", "transfers", "writes", "reads", "base", "late", "updates", "shifted"):
             columns[name][gap] = 0
         columns["kind"][gap] = K.NONE
         return before
@@ -61,7 +63,7 @@ def decode(elf: Elf) -> Code:
     parts = [words(elf, begin, end) for begin, end in elf.code_ranges]
     address, word, wide = (np.concatenate(column) for column in zip(*parts, strict=True))
     kind, free = np.zeros(len(word), np.uint8), np.ones(len(word), bool)
-    writes, reads, base, late, updates = sets = np.zeros((5, len(word)), np.uint64)
+    writes, reads, base, late, updates, shifted = sets = np.zeros((6, len(word)), np.uint64)
     for row in ENCODINGS:
         hit = np.flatnonzero(free & ((word & row.mask) == row.value) & (wide == (row.value >= 0xE8000000)))
         kind[hit] = row.kind
@@ -70,7 +72,8 @@ def decode(elf: Elf) -> Code:
         free[hit] = False
     writes &= ~PC
     target = np.where(np.isin(kind, DIRECT), address + 4 + _offsets(word, wide, kind), -1)
-    return Code(address, wide, kind, _transfers(word, wide, kind), target, writes, reads | base, base, late, updates)
+    words = _transfers(word, wide, kind)
+    return Code(address, wide, kind, words, target, writes, reads | base, base, late, updates, shifted)
 
 
 def words(elf: Elf, begin: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -31,6 +31,7 @@ class Row(NamedTuple):
     writes   results that are known          reads   operands needed when it issues
     base     what its address is made of     late    operands needed a stage later: stored data, what is added to
     updates  base registers written back (known for single loads and stores, push and pop)
+    shifted  those of `reads` that pass a shifter first
     """
 
     mask: int
@@ -41,6 +42,7 @@ class Row(NamedTuple):
     base: str = ""
     late: str = ""
     updates: str = ""
+    shifted: str = ""
 
 
 # letter: (shift of a field in the word, width)
@@ -83,7 +85,8 @@ NARROW = (
     R(0xF8000000, 0xA8000000, K.ALU, "h", "S"),  # add to sp
     R(0xF8000000, 0xA0000000, K.ALU, "h"),  # adr
     R(0xFF000000, 0xB0000000, K.ALU, "S", "S"),  # sp up or down
-    *(R(0xFF000000, value, K.BITS, "a", "b") for value in (0xB2000000, 0xBA000000)),  # extend, reverse
+    R(0xFF000000, 0xB2000000, K.BITS, "a", "b"),  # extend
+    R(0xFF000000, 0xBA000000, K.BITS, "a", "b", shifted="b"),  # reverse
     R(0xF8000000, 0x28000000, K.ALU, "F", "h"),  # cmp
     R(0xF8000000, 0x20000000, K.ALU, "hF"),  # mov
     R(0xF0000000, 0x30000000, K.ALU, "hF", "h"),  # add, sub imm8
@@ -149,14 +152,17 @@ ARITHMETIC = (
     R(0xFB80D000, 0xF3808000, K.SYSTEM),  # msr, mrs, barriers, hints
     R(0xF800D000, 0xF0008000, K.JUMP_IF, reads="F"),
     R(0xFF80F080, 0xFA00F000, K.ALU, "df", "nm"),  # shifts by a register
+    R(0xFF8FF080, 0xFA0FF080, K.BITS, "d", "m"),  # extend
+    R(0xFF80F080, 0xFA00F080, K.BITS, "d", "nm", shifted="m"),  # extend and add
+    R(0xFFF0F0C0, 0xFA90F080, K.BITS, "d", "m", shifted="m"),  # reverse
     R(0xFF000000, 0xFA000000, K.BITS, "d", "nm"),
-    R(0xFFE00000, 0xEAC00000, K.BITS, "d", "nm"),  # pkh
+    R(0xFFE00000, 0xEAC00000, K.BITS, "d", "nm", shifted="m"),  # pkh
     R(0xFFEF0000, 0xEA4F0000, K.ALU, "df", "m"),  # mov, shifts by a constant
     R(0xFE0070F0, 0xEA000000, K.ALU, "df", "nm"),
-    R(0xFE000000, 0xEA000000, K.SHIFTED, "df", "nm"),
+    R(0xFE000000, 0xEA000000, K.SHIFTED, "df", "nm", shifted="m"),
     R(0xFE00C000, 0xF0000000, K.ALU, "df", "n"),  # immediates of one byte, or of a repeated one
     R(0xFA008000, 0xF0000000, K.SHIFTED, "df", "n"),
-    R(0xFB008000, 0xF3000000, K.BITS, "d", "n"),
+    R(0xFB008000, 0xF3000000, K.BITS, "d", "n", shifted="n"),
     R(0xFBF08000, 0xF2400000, K.ALU, "d"),  # movw
     R(0xFBF08000, 0xF2C00000, K.ALU, "d", "d"),  # movt
     R(0xFB008000, 0xF2000000, K.ALU, "d", "n"),
