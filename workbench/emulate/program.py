@@ -88,21 +88,22 @@ class Program(Core):
 
     # ------------------------------------------------------------------ running
 
-    def run(self, flow, *, seconds: float = 60.0, until: int | None = None) -> Ended:
+    def run(self, flow, *, seconds: float = 60.0, until: int | None = None, window=None) -> Ended:
         """From reset to the end; `flow` (trace/flows.py) counts and tells the time. `seconds` of emulation at most;
-        `until`: an address before which it ends."""
-        self._flow = flow
+        `until`: an address before which it ends; `window` (profiling.py): what of the run belongs to the profile."""
+        self._flow, self._window, self._inside = flow, window, False
         self.set_frame(self.stack_top, 0xFFFFFFFF)
         flow.attach()
         flow.begin(self._begin, "main")
         try:
-            return self._run(self._begin, seconds, NOWHERE if until is None else until)
+            return self._run(self._begin, seconds, until)
         finally:
             flow.detach()
             self.host.close()
 
-    def _run(self, pc: int, seconds: float, until: int) -> Ended:
+    def _run(self, pc: int, seconds: float, last: int | None) -> Ended:
         deadline = monotonic() + seconds
+        until = self._window.begin if self._window else NOWHERE if last is None else last
         while True:
             pc = self._take_pending(pc)
             if monotonic() >= deadline:
@@ -110,6 +111,9 @@ class Program(Core):
             self._flow.resume(self._next_stop())
             stop = self._emulate_for(pc, until, deadline - monotonic())
             pc = self.pc
+            if pc == until and self._window:
+                until = self._edge_of_window()
+                continue
             if pc == until:
                 return Ended("until")
             try:
@@ -124,6 +128,15 @@ class Program(Core):
             if self.system.reset:
                 self._note("it asked for a reset")
                 return Ended("exit")
+
+    def _edge_of_window(self) -> int:
+        """The window opens or closes here; gives the address of its other end."""
+        self._inside = not self._inside
+        if not self._inside:
+            self._flow.close_window()
+            return self._window.begin
+        self._flow.open_window()
+        return self.lr if self._window.function else self._window.end
 
     def _emulate_for(self, pc: int, until: int, seconds: float) -> Stop | None:
         """Run on; gives what stopped it, None where that was the flow's clock, or a wait."""

@@ -145,6 +145,41 @@ class Elf:
         at = bisect_right(starts, pc) - 1
         return rows[at] if at >= 0 else None
 
+    def inlined_at(self, pc: int) -> str | None:
+        """The function whose code was inlined at pc, the innermost, from DWARF; None where none was, or it has none."""
+        at = bisect_right(self._inlined[0], pc) - 1
+        return self._inlined[1][at] if at >= 0 else None
+
+    @cached_property
+    def _inlined(self) -> tuple[list[int], list[str | None]]:
+        """Addresses where the innermost inlined function changes, and its name from there on; None for none."""
+        try:
+            spans = sorted(_inlined_spans(ELFFile(BytesIO(self.content))), key=lambda span: (span[0], -span[1]))
+        except Exception:  # as line tables are, a courtesy
+            spans = []
+        starts: list[int] = []
+        names: list[str | None] = []
+        open_: list[tuple[int, str]] = []
+
+        def close(until: float) -> None:
+            while open_ and open_[-1][0] <= until:
+                end, _ = open_.pop()
+                put(end, open_[-1][1] if open_ else None)
+
+        def put(address: int, name: str | None) -> None:
+            if starts and starts[-1] == address:
+                names[-1] = name
+            else:
+                starts.append(address)
+                names.append(name)
+
+        for begin, end, name in spans:
+            close(begin)
+            open_.append((min(end, open_[-1][0]) if open_ else end, name))
+            put(begin, name)
+        close(float("inf"))
+        return starts, names
+
     @cached_property
     def _by_name(self) -> dict[str, Symbol]:
         return {symbol.name: symbol for symbol in self.symbols if self.labels[symbol.name] == symbol.address}
@@ -296,6 +331,38 @@ def _constants(elf: ELFFile, marks, objects):
         unnamed -= {address for low, high in named for address in unnamed if low <= address < high}
         yield from named
         yield from ((address, stops[bisect_right(stops, address)]) for address in sorted(unnamed))
+
+
+def _inlined_spans(elf: ELFFile) -> Iterator[tuple[int, int, str]]:
+    """(begin, end, name) of every piece of code that was inlined (DWARF 5, 3.3.8)."""
+    if not elf.has_dwarf_info():
+        return
+    dwarf = elf.get_dwarf_info()
+    ranges = dwarf.range_lists()
+    for unit in dwarf.iter_CUs():
+        base = _address_of(unit.get_top_DIE(), "DW_AT_low_pc", 0)
+        for die in unit.iter_DIEs():
+            if die.tag != "DW_TAG_inlined_subroutine":
+                continue
+            origin = die.get_DIE_from_attribute("DW_AT_abstract_origin")
+            name = origin.attributes.get("DW_AT_name")
+            text = name.value.decode(errors="replace") if name else "?"
+            if "DW_AT_ranges" in die.attributes and ranges:
+                own = base
+                for each in ranges.get_range_list_at_offset(die.attributes["DW_AT_ranges"].value, unit):
+                    if hasattr(each, "base_address"):
+                        own = each.base_address
+                    else:
+                        start = 0 if getattr(each, "is_absolute", False) else own
+                        yield start + each.begin_offset, start + each.end_offset, text
+            elif "DW_AT_high_pc" in die.attributes:
+                low = _address_of(die, "DW_AT_low_pc", 0)
+                high = die.attributes["DW_AT_high_pc"]
+                yield low, high.value if high.form == "DW_FORM_addr" else low + high.value, text
+
+
+def _address_of(die, name: str, default: int) -> int:
+    return die.attributes[name].value if name in die.attributes else default
 
 
 def _line_rows(elf: ELFFile):

@@ -18,7 +18,7 @@ import numpy as np
 from workbench.emulate.core import Core
 from workbench.emulate.symbols import Elf
 from workbench.emulate.timing import CodeTables, TimingModel, code_tables
-from workbench.emulate.timing.decode import words
+from workbench.emulate.timing.decode import instruction_words
 from workbench.trace import flow_state as s
 from workbench.trace.callbacks import FLOW, addresses_of
 from workbench.trace.flow_marks import drops_of, marks_of
@@ -77,6 +77,9 @@ class Flow:
         self._point(s.REGIONS_AT, np.array(self._regions, np.int64))
         self.state[s.REGIONS] = len(self._regions)
         self.stacks: list[Stack] = []
+        self.windows = 0
+        self._opened: np.ndarray | None = None
+        self._within = np.zeros(0, np.int64)
         self.handled: dict[int, int] = {}  # how often each exception's handler was entered, by its address
 
     # ------------------------------------------------------------------ control
@@ -188,10 +191,36 @@ class Flow:
 
     # ------------------------------------------------------------------ results
 
+    def open_window(self) -> None:
+        """What runs from here on belongs to the profile; until this is called the first time all does."""
+        if self._opened is None:
+            self._opened = self._counts()
+            self.windows += 1
+
+    def close_window(self) -> None:
+        """What runs from here on does not belong to it."""
+        if self._opened is not None:
+            now = self._counts()
+            for then, sign in ((self._opened, -1), (self._within, 1)):
+                now[: len(then)] += sign * then
+            self._within, self._opened = now, None
+
+    def _counts(self) -> np.ndarray:
+        return self._tables[s.EDGES_AT][: self.state[s.EDGES], s.COUNT].copy()
+
     def counted(self) -> Counted:
-        """Copies of the tables, as they now stand."""
-        return Counted(*(self._tables[at][: self.state[at + 1]].copy()
-                         for at in (s.BLOCKS_AT, s.EDGES_AT, s.CONTEXTS_AT)))  # fmt: skip
+        """Copies of the tables, as they now stand; where windows were opened, with the counts of these alone."""
+        self.close_window()
+        blocks, edges, contexts = (self._tables[at][: self.state[at + 1]].copy()
+                                   for at in (s.BLOCKS_AT, s.EDGES_AT, s.CONTEXTS_AT))  # fmt: skip
+        if self.windows:
+            edges[:, s.COUNT] = 0
+            edges[: len(self._within), s.COUNT] = self._within
+        return Counted(blocks, edges, contexts)
+
+    def root_of(self, stack: Stack) -> int:
+        """The address at which a thread began."""
+        return int(self._tables[s.CONTEXTS_AT][stack.root, s.ADDRESS])
 
     def accesses(self) -> list[tuple[int, int]]:
         """Bytes read and written, by region of the board."""
@@ -278,7 +307,7 @@ def rows_of(elf: Elf, code: CodeTables, functions: list[tuple[int, int]]) -> lis
                     table[low, s.MARKS] |= s.ENTRY
         tables.append(table)
     for begin, end in elf.code_ranges:
-        address, word, wide = words(elf, begin, end)
+        address, word, wide = instruction_words(elf, begin, end)
         for span, table in zip(code.spans, tables, strict=True):
             if len(address) and span.base <= begin < span.end:
                 behind = (address + np.where(wide, 4, 2) - span.base) // 2

@@ -1,0 +1,169 @@
+"""A program that need know nothing of the workbench, run on the emulated core and profiled in one call.
+
+ELF ── its own board, or one that is named ── emulate/program.py runs it, trace/flows.py counts ──► Profile
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench import boards
+from workbench.boards import Board
+from workbench.errors import ToolchainError, WorkbenchError, there_are
+from workbench.record.profile import Profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.emulate.program import Ended, Program
+    from workbench.emulate.symbols import Elf
+    from workbench.trace.flows import Flow
+
+SECONDS = 60.0
+NO_BOARD = "its own memory"
+
+
+@dataclass(frozen=True)
+class Window:
+    """What of a run is profiled: from reaching one address to reaching another, each time; a `function`: from each call
+    to its return."""
+
+    begin: int
+    end: int | None = None
+    function: bool = False
+
+
+def profile(
+    firmware: str | Path,
+    *,
+    board: str | Board | None = None,
+    function: str | None = None,
+    begin: str | None = None,
+    end: str | None = None,
+    until: str | None = None,
+    seconds: float = SECONDS,
+    memory: bool = True,
+    arguments: Sequence[str] = (),
+    stdin: bytes = b"",
+    output: Callable[[bytes], Any] = lambda data: None,
+    files: str | Path | None = None,
+) -> Profile:
+    """Run an ELF for a Cortex-M from its reset to its end, and tell where its time and its memory go.
+
+    board       a board, or the name or the file of one; None: core and memory as the ELF tells of them
+    function    profile the calls of this function alone; `begin` and `end`: what runs from one symbol to another
+    until       end where this symbol is reached
+    seconds     of emulation at most
+    memory      count the bytes read and written, by region
+    arguments   of its command line, and `stdin`, by semihosting; `output` takes what it writes
+    files       a folder whose files it may open; without one none
+
+    A symbol may also be an address, like "0x08000120". A fault, or the limit, ends the run; all that was counted is
+    told. Raises WorkbenchError for a file that is no such ELF, a board that it does not fit, or an unknown symbol.
+    """
+    from workbench.emulate.own_board import board_of
+    from workbench.emulate.program import Program
+    from workbench.emulate.symbols import load_elf
+    from workbench.emulate.timing import model_of
+    from workbench.trace.flows import Flow
+
+    elf = load_elf(Path(firmware), stripped=True)
+    if not elf.code_ranges:
+        raise ToolchainError(f"{elf.path} holds no code", "is it linked?")
+    on = board_of(elf) if board is None else boards.chosen(board)
+    window = _window(elf, function, begin, end)
+    stop = None if until is None else place_of(elf, until)
+    if window and stop is not None:
+        raise WorkbenchError("a part of the run is profiled, or the run ends early: not both", "leave out --until")
+    folder = None if files is None else Path(files)
+    if folder is not None and not folder.is_dir():
+        raise WorkbenchError(f"{folder} is no folder", "the program's files lie in one: --allow-files DIR")
+    timing = model_of(on.core)
+    program = Program(elf, on, arguments=[elf.path.name, *arguments], stdin=stdin, output=output, folder=folder)
+    flow = Flow(program, timing, memory=memory)
+    ended = program.run(flow, seconds=seconds, until=stop, window=window)
+    if window and not flow.windows:
+        program.notes.append(f"{function or begin} was never reached: nothing is profiled")
+    try:
+        return _told(elf, on, program, flow, ended, board is None, memory)
+    finally:
+        program.close()
+
+
+def place_of(elf: "Elf", text: str) -> int:
+    """The address of a symbol, or the one that the text is. Raises WorkbenchError."""
+    if text[:2].lower() == "0x":
+        try:
+            return int(text, 16) & ~1
+        except ValueError:
+            raise WorkbenchError(f"{text!r} is no address", "like 0x08000120") from None
+    if elf.has(text):
+        return elf.address(text) & ~1
+    names = [symbol.name for symbol in elf.symbols if symbol.kind == "function"]
+    hint = there_are(text, names) if names else "it is stripped: an address will do, like 0x08000120"
+    raise WorkbenchError(f"{elf.path.name} has no symbol {text}", hint)
+
+
+def _window(elf: "Elf", function: str | None, begin: str | None, end: str | None) -> Window | None:
+    if function is not None:
+        if begin is not None or end is not None:
+            raise WorkbenchError("a function is profiled, or what lies between two symbols: not both")
+        return Window(place_of(elf, function), function=True)
+    if (begin is None) != (end is None):
+        raise WorkbenchError("a part of a run has both ends", "give --from SYMBOL and --to SYMBOL")
+    return None if begin is None or end is None else Window(place_of(elf, begin), place_of(elf, end))
+
+
+def _told(
+    elf: "Elf", board: Board, program: "Program", flow: "Flow", ended: "Ended", own: bool, memory: bool
+) -> Profile:
+    from workbench.trace.profiled import Profiled, stack_table
+
+    counted = flow.counted()
+    entered = {**flow.handled}
+    for stack in flow.stacks:
+        address = int(flow.root_of(stack))
+        entered[address] = entered.get(address, 0) + 1
+    tables = Profiled(elf, flow.timing, counted, entered)
+    notes = list(program.notes)
+    if ended.fault is not None:
+        notes.insert(0, f"{ended.fault.message}{f' ({ended.fault.hint})' if ended.fault.hint else ''}")
+    symbols, sizes = symbol_table(elf, board)
+    tree = tables.tree()
+    meta = {
+        "firmware": elf.path.name, "digest": sha256(elf.content).hexdigest(),
+        "board": None if own else board.name, "core": board.core, "clock_hz": board.clock_hz,
+        "timing_model": flow.timing.name, "ended": ended.how, "exit_code": ended.code,
+        "instructions": int(tree.instructions.sum()), "modelled_cycles": int(tree.modelled_cycles.sum()),
+        "notes": notes,
+        "memory": {**sizes, "stack_peak": max((each.top - each.low for each in flow.stacks if each.top), default=0)},
+    }  # fmt: skip
+    import pandas as pd
+
+    regions = pd.DataFrame([
+        (region.name, region.base, region.size, *(bytes_ if memory else (None, None)))
+        for region, bytes_ in zip(board.regions, flow.accesses(), strict=True)
+    ], columns=["region", "base", "size", "bytes_read", "bytes_written"])  # fmt: skip
+    return Profile(meta, tables.functions(), tree, tables.calls(), tables.lines(), stack_table(flow.stacks), regions,
+                   symbols, tables.edges())  # fmt: skip
+
+
+def symbol_table(elf: "Elf", board: Board) -> tuple["pd.DataFrame", dict[str, int]]:
+    """Functions and objects with what they take, and what all sections do: bytes of flash, and of static SRAM."""
+    import pandas as pd
+
+    rows, flash, static = [], 0, 0
+    for section in elf.sections:
+        in_flash = section.stored and (not section.writable or section.address in board.region(board.data))
+        flash += section.size * in_flash
+        static += section.size * (section.address in board.region(board.data))
+    for symbol in elf.symbols:
+        home = next((each for each in elf.sections if each.address <= symbol.address < each.address + each.size), None)
+        if home is not None and symbol.size:
+            region = board.region_at(symbol.address)
+            where = "sram" if region is not None and region.name == board.data else "flash"
+            rows.append((symbol.name, symbol.kind, home.name, symbol.address, symbol.size, where))
+    columns = ["name", "kind", "section", "address", "size", "region"]
+    return pd.DataFrame(rows, columns=columns), {"flash": flash, "sram_static": static}
