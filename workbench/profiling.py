@@ -46,7 +46,7 @@ def profile(
     seconds: float = SECONDS,
     memory: bool = True,
     arguments: Sequence[str] = (),
-    stdin: bytes = b"",
+    stdin: bytes | Callable[[], bytes] = b"",
     output: Callable[[bytes], Any] = lambda data: None,
     files: str | Path | None = None,
 ) -> Profile:
@@ -57,7 +57,8 @@ def profile(
     until       end where this symbol is reached
     seconds     of emulation at most
     memory      count the bytes read and written, by region
-    arguments   of its command line, and `stdin`, by semihosting; `output` takes what it writes
+    arguments   of its command line, and `stdin` (bytes, or what gives them once they are asked for), by semihosting;
+                `output` takes what it writes
     files       a folder whose files it may open; without one none
 
     A symbol may also be an address, like "0x08000120". A fault, or the limit, ends the run; all that was counted is
@@ -81,7 +82,8 @@ def profile(
     if folder is not None and not folder.is_dir():
         raise WorkbenchError(f"{folder} is no folder", "the program's files lie in one: --allow-files DIR")
     timing = model_of(on.core)
-    program = Program(elf, on, arguments=[elf.path.name, *arguments], stdin=stdin, output=output, folder=folder)
+    program = Program(elf, on, arguments=[elf.path.name, *arguments],
+                      stdin=stdin if callable(stdin) else lambda: stdin, output=output, folder=folder)  # fmt: skip
     flow = Flow(program, timing, memory=memory)
     ended = program.run(flow, seconds=seconds, until=stop, window=window)
     if window and not flow.windows:

@@ -13,6 +13,7 @@ GROUPS = {
     "train and measure": ("demo", "run", "predict", "lifecycle", "compare", "report"),
     "look inside": ("inspect", "show", "plan", "passes", "policies", "check"),
     "make it quicker": ("tune",),
+    "any firmware": ("profile",),
     "take along": ("build",),
     "what there is": ("models", "boards", "ops"),
 }

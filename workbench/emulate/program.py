@@ -66,7 +66,7 @@ class Program(Core):
         board: Board,
         *,
         arguments: Sequence[str] = (),
-        stdin: bytes = b"",
+        stdin: Callable[[], bytes] = bytes,
         output: Callable[[bytes], Any] = lambda data: None,
         folder: Path | None = None,
     ):

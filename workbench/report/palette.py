@@ -20,6 +20,7 @@ ROLE = {
 }
 PHASE = {"forward": "#d5dbe1", "loss": "#20262c", "backward": "#8b98a5", "update": "#6a4fb3"}
 INK, QUIET, HAIR = "#1d2226", "#66707a", "#d4d9de"
+SERIES = ("#7fb2dc", "#f2c64b", "#62bfa0", "#e5703a", "#d9a0c4", "#a5e3ec", "#b9cfe6", "#a98f73")  # what has no role
 LIMIT, SAVED, SAVED_FILL, STATIC, STATIC_HATCH = "#c3002f", "#1a7f4b", "#dcf1e4", "#e9eff5", "#b4c4d4"
 UNUSED = 0.62  # how far the colour of planned but unused lifetime is moved towards white
 

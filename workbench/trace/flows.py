@@ -287,9 +287,8 @@ def functions_of(elf: Elf) -> list[tuple[int, int]]:
     """[begin, end) of each function, by address; one of no size reaches to the next one."""
     begins = sorted({symbol.address for symbol in elf.symbols if symbol.kind == "function"})
     sizes = {symbol.address: symbol.size for symbol in elf.symbols if symbol.kind == "function"}
-    return [
-        (at, at + sizes[at] if sizes[at] else after) for at, after in zip(begins, [*begins[1:], 1 << 32], strict=True)
-    ]
+    ends = [*begins[1:], 1 << 32] if begins else []
+    return [(at, at + sizes[at] if sizes[at] else after) for at, after in zip(begins, ends, strict=True)]
 
 
 def rows_of(elf: Elf, code: CodeTables, functions: list[tuple[int, int]]) -> list[np.ndarray]:

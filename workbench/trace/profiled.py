@@ -73,8 +73,9 @@ class Profiled:
             if symbol.kind == "function" and (symbol.address not in named or symbol.size):
                 named[symbol.address] = (symbol.size, symbol.name)
         begins = sorted(named)
+        ends = [*begins[1:], 1 << 32] if begins else []
         return [(at, at + named[at][0] if named[at][0] else after, named[at][1])
-                for at, after in zip(begins, [*begins[1:], 1 << 32], strict=True)]  # fmt: skip
+                for at, after in zip(begins, ends, strict=True)]  # fmt: skip
 
     @cached_property
     def _starts(self) -> list[int]:

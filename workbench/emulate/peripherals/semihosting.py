@@ -7,6 +7,7 @@ own: its modelled cycles.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from struct import Struct
 from typing import BinaryIO
@@ -41,7 +42,7 @@ class _Stream:
 
     file: BinaryIO | None = None
     write: Callable[[bytes], None] | None = None
-    content: bytes = b""
+    content: bytes | None = b""  # None: the terminal's
     at: int = 0
 
 
@@ -59,7 +60,7 @@ class Semihosting:
     hz: int
     note: Callable[[str], None]
     arguments: Sequence[str] = ()
-    stdin: bytes = b""
+    stdin: Callable[[], bytes] = bytes
     folder: Path | None = None
     heap: tuple[int, int, int, int] = (0, 0, 0, 0)
     errno: int = 0
@@ -98,7 +99,7 @@ class Semihosting:
         if mode >= len(MODES):
             return self._fails(EINVAL)
         if name == TERMINAL:
-            stream = _Stream(content=self.stdin) if mode < 4 else _Stream(write=self.write)
+            stream = _Stream(content=None) if mode < 4 else _Stream(write=self.write)
         elif name == FEATURES:
             stream = _Stream(content=FEATURE_BYTES)
         else:
@@ -169,14 +170,14 @@ class Semihosting:
                 self.errno = EBADF
                 return length
         else:
-            data = stream.content[stream.at : stream.at + length]
+            data = self._content(stream)[stream.at : stream.at + length]
             stream.at += len(data)
         self.memory.write(pointer, data)
         return length - len(data)
 
     def _readc(self, argument: int) -> int:
         self._read += 1
-        return self.stdin[self._read - 1] if self._read <= len(self.stdin) else FAILED
+        return self._input[self._read - 1] if self._read <= len(self._input) else FAILED
 
     def _iserror(self, argument: int) -> int:
         return int(self._words(argument)[0] >> 31)
@@ -200,7 +201,7 @@ class Semihosting:
         if stream is None or stream.write:
             return self._fails(EBADF)
         if stream.file is None:
-            return len(stream.content)
+            return len(self._content(stream))
         here = stream.file.tell()
         length = stream.file.seek(0, 2)
         stream.file.seek(here)
@@ -209,7 +210,7 @@ class Semihosting:
     def _remove(self, argument: int) -> int:
         pointer, length, _, _ = self._words(argument)
         found = self._within(self.memory.read(pointer, min(length, LONGEST)).decode(errors="replace"))
-        return self._fails(EPERM) if found is None else self._tried(lambda: found.unlink())
+        return self._fails(EPERM) if found is None else self._tried(found.unlink)
 
     def _rename(self, argument: int) -> int:
         old, old_length, new, new_length = self._words(argument)
@@ -256,6 +257,14 @@ class Semihosting:
         return self._fails(EPERM)
 
     # ------------------------------------------------------------------ helpers
+
+    @cached_property
+    def _input(self) -> bytes:
+        """All that there is to be read, once the program asks for it."""
+        return self.stdin()
+
+    def _content(self, stream: _Stream) -> bytes:
+        return self._input if stream.content is None else stream.content
 
     def _words(self, argument: int) -> tuple[int, int, int, int]:
         """The four words of an argument block; those that lie beyond memory are 0."""

@@ -1,0 +1,182 @@
+"""What a profile tells, as text: the whole, functions, the call tree, lines, stacks, memory; and one beside another."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from workbench import units
+from workbench.record.profile import Profile
+from workbench.report.cells import NOTHING, grid, known
+
+
+ENDS = {
+    "exit": "it exited", "breakpoint": "it reached a breakpoint", "until": "it reached the symbol asked for",
+    "limit": "its time was up", "fault": "it failed",
+}  # fmt: skip
+SMALLEST = 0.01  # of all cycles: less is left out of the tree
+DEEPEST = 12  # levels of the tree
+NAME, PLACE = 44, 28  # letters
+
+
+def profile_text(profile: Profile, top: int = 15, tree: bool = True) -> str:
+    """Everything, the `top` functions and lines."""
+    parts = [heading(profile), functions_text(profile, top)]
+    if tree:
+        parts.append(tree_text(profile))
+    parts += [lines_text(profile, top), _stacks(profile), _memory(profile), _objects(profile, top)]
+    return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+
+
+def heading(profile: Profile) -> str:
+    """What ran, how it ended, and the sums."""
+    meta = profile.meta
+    code = "" if meta.get("exit_code") is None else f" with code {meta['exit_code']}"
+    on = f"{meta['board']} ({meta['core']})" if meta.get("board") else f"{meta['core']}, memory as its ELF tells"
+    cycles, hz = meta.get("modelled_cycles"), meta.get("clock_hz")
+    lines = [f"{meta['firmware']} on {on}: {ENDS.get(meta['ended'], meta['ended'])}{code}"]
+    took = ""
+    if cycles is not None:
+        took = f", {cycles:,} cycles"
+        took += f" = {units.milliseconds(1000 * cycles / hz)} at {units.frequency(hz)}" if hz else ""
+        took += f" ({meta.get('timing_model')}; modelled)"
+    lines.append(f"{meta['instructions']:,} instructions{took}")
+    memory = meta["memory"]
+    told = [f"flash {units.kilobytes(memory.get('flash'))}", f"static SRAM {units.kilobytes(memory.get('sram_static'))}",
+            f"stack {units.size(memory.get('stack_peak'))} at its deepest"]  # fmt: skip
+    return "\n".join([*lines, " · ".join(told)])
+
+
+def functions_text(profile: Profile, top: int) -> str:
+    """Those that took most, by their own cycles."""
+    table, whole = profile.functions, max(1, profile.functions.modelled_cycles.sum())
+    rows = [[_short(row.name, NAME), _count(row.calls), _count(row.instructions), _count(row.modelled_cycles),
+             units.percent(row.modelled_cycles / whole), _count(row.modelled_cycles_inclusive),
+             _bytes(row.stack), _place(row)] for row in table.head(top).itertuples(index=False)]  # fmt: skip
+    heads = ["function", "calls", "instructions", "cycles", "", "with callees", "stack B", "where"]
+    return grid(heads, rows, {0, 7}) + _more(len(table), top, "functions")
+
+
+def tree_text(profile: Profile) -> str:
+    """Who called whom, with all that each took; less than a hundredth is left out."""
+    tree = profile.tree
+    whole = max(1, tree.modelled_cycles.sum())
+    rows = []
+    for level, row in _walk(tree, SMALLEST * whole):
+        name = _short(("  " * level) + row.name, NAME + 2 * min(level, DEEPEST))
+        rows.append([name, units.percent(row.modelled_cycles_inclusive / whole), _count(row.modelled_cycles_inclusive),
+                     _count(row.modelled_cycles), _count(row.calls)])  # fmt: skip
+    heads = ["call tree", "", "cycles", "its own", "calls"]
+    return grid(heads, rows, {0})
+
+
+def _walk(tree: pd.DataFrame, least: float) -> Iterator[tuple[int, "pd.Series"]]:
+    """(level, row) in depth-first order, the largest first."""
+    below: dict[int, list] = {}
+    for row in tree.sort_values("modelled_cycles_inclusive", ascending=False, kind="stable").itertuples(index=False):
+        if row.modelled_cycles_inclusive >= max(least, 1):
+            below.setdefault(row.parent, []).append(row)
+    waiting = [(0, row) for row in reversed(below.get(-1, []))]
+    while waiting:
+        level, row = waiting.pop()
+        yield level, row
+        if level < DEEPEST:
+            waiting += [(level + 1, each) for each in reversed(below.get(row.id, []))]
+
+
+def lines_text(profile: Profile, top: int) -> str:
+    """Source lines that took most; '' without any."""
+    table = profile.lines[profile.lines.file != ""]
+    if not len(table):
+        return ""
+    whole = max(1, profile.lines.modelled_cycles.sum())
+    rows = [[f"{row.file}:{row.line}", _short(row.function, NAME), _count(row.executions), _count(row.instructions),
+             _count(row.modelled_cycles), units.percent(row.modelled_cycles / whole)]
+            for row in table.head(top).itertuples(index=False)]  # fmt: skip
+    heads = ["source line", "function", "executions", "instructions", "cycles", ""]
+    return grid(heads, rows, {0, 1}) + _more(len(table), top, "lines")
+
+
+def _stacks(profile: Profile) -> str:
+    """Each stack at its deepest, where there are several."""
+    deepest = profile.stack.groupby("stack", sort=False).depth.max()
+    if len(deepest) < 2:
+        return ""
+    return grid(["stack", "deepest"], [[name, units.size(int(depth))] for name, depth in deepest.items()], {0})
+
+
+def _memory(profile: Profile) -> str:
+    table = profile.memory.dropna(subset=["bytes_read", "bytes_written"])
+    rows = [[row.region, units.address(row.base), units.kilobytes(row.size), _count(row.bytes_read),
+             _count(row.bytes_written)] for row in table.itertuples(index=False)]  # fmt: skip
+    return grid(["region", "at", "size", "bytes read", "bytes written"], rows, {0, 1}) if rows else ""
+
+
+def _objects(profile: Profile, top: int) -> str:
+    """What takes most of the SRAM that is taken always."""
+    table = profile.symbols
+    objects = table[(table.region == "sram") & (table.kind == "object")].sort_values(
+        ["size", "name"], ascending=[False, True]
+    )
+    rows = [[_short(row.name, NAME), row.section, _count(row.size)] for row in objects.head(min(top, 5)).itertuples()]
+    return grid(["in SRAM", "section", "bytes"], rows, {0, 1}) if rows else ""
+
+
+def difference_text(before: Profile, now: Profile, top: int = 15) -> str:
+    """Functions by what they take more, or less, than in another profile."""
+    both = difference(before, now)
+    sums = {name: (int(getattr(before.functions, name).sum()), int(getattr(now.functions, name).sum()))
+            for name in ("instructions", "modelled_cycles")}  # fmt: skip
+    lines = [f"{now.meta['firmware']} against {before.meta['firmware']}"]
+    for name, words in (("instructions", "instructions"), ("modelled_cycles", "cycles")):
+        lines.append(f"{words} {sums[name][0]:,} → {sums[name][1]:,}  {units.change(*sums[name])}")
+    models = {each.meta.get("timing_model") for each in (before, now)}
+    if len(models) > 1:
+        lines.append("cycles are of different timing models: they say nothing beside each other")
+    changed = both[(both.cycles != 0) | (both.instructions != 0)]
+    if not len(changed):
+        return "\n".join([*lines, "", "every function took as much as before"]) + "\n"
+    rows = [[_short(row.name, NAME), _count(row.cycles_before), _count(row.cycles_now), f"{row.cycles:+,}",
+             f"{row.instructions:+,}", f"{row.calls:+,}"] for row in changed.head(top).itertuples(index=False)]  # fmt: skip
+    heads = ["function", "cycles before", "now", "change", "instructions", "calls"]
+    return "\n".join([*lines, "", grid(heads, rows, {0})]) + _more(len(changed), top, "functions")
+
+
+def difference(before: Profile, now: Profile) -> pd.DataFrame:
+    """name, cycles_before, cycles_now, cycles, instructions, calls (changes): the largest change first. Functions are
+    known by their names; several of one name are one."""
+    columns = ["calls", "instructions", "modelled_cycles"]
+    old, new = (each.functions.groupby("name")[columns].sum() for each in (before, now))
+    names = old.index.union(new.index)
+    old, new = (each.reindex(names, fill_value=0) for each in (old, new))
+    table = pd.DataFrame({
+        "name": names, "cycles_before": old.modelled_cycles.to_numpy(), "cycles_now": new.modelled_cycles.to_numpy(),
+        "cycles": (new.modelled_cycles - old.modelled_cycles).to_numpy(),
+        "instructions": (new.instructions - old.instructions).to_numpy(), "calls": (new.calls - old.calls).to_numpy(),
+    })  # fmt: skip
+    order = table.assign(most=table.cycles.abs()).sort_values(["most", "name"], ascending=[False, True]).index
+    return table.loc[order].reset_index(drop=True)
+
+
+def _place(row) -> str:
+    if not row.file:
+        return ""
+    return _short(f"{row.file}:{row.line}" if known(row.line) is not None else row.file, PLACE)
+
+
+def _count(value) -> str:
+    return NOTHING if known(value) is None else f"{int(value):,}"
+
+
+_bytes = _count
+
+
+def _short(text: str, letters: int) -> str:
+    """The text, its middle left out where it is longer than so many letters."""
+    if len(text) <= letters:
+        return text
+    front = letters * 2 // 3
+    return f"{text[:front]}…{text[len(text) - (letters - front - 1) :]}"
+
+
+def _more(count: int, top: int, what: str) -> str:
+    return f"… and {count - top} more {what}\n" if count > top else ""
