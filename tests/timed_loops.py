@@ -39,25 +39,24 @@ class TimedLoops:
     """
 
     def __init__(self, folder: Path, loops: list[str], board=BOARD):
-        self.loops, self.board = list(dict.fromkeys(loops)), board
+        self.loops = list(dict.fromkeys(loops))
         assembly = "".join(_function(number, *_parts(text)) for number, text in enumerate(self.loops))
-        self.elf = compile_firmware(folder, SOURCE, board, assembly=assembly)
+        self.machine = Machine(compile_firmware(folder, SOURCE, board, assembly=assembly), board)
+        self.machine.start()
 
     def cycles(self, loop: str, model: TimingModel) -> int:
-        """Cycles of an iteration."""
-        few, many = (self._cycles(loop, model, rounds) for rounds in (4, 9))
-        assert (many - few) % 5 == 0
-        return (many - few) // 5
-
-    def _cycles(self, loop: str, model: TimingModel, rounds: int) -> int:
-        machine = Machine(self.elf, self.board)
-        machine.start()
-        tracer = Tracer(machine, [], [], timing=model)
+        """Cycles of an iteration: what five more of them take."""
+        tracer, sums = Tracer(self.machine, [], [], timing=model), [0]
         tracer.attach()
-        tracer.begin_call()
-        machine.write("rounds", rounds.to_bytes(4, "little"))
-        machine.call(f"loop_{self.loops.index(loop)}")
-        return tracer.totals().cycles
+        for rounds in (4, 9):
+            tracer.begin_call()
+            self.machine.write("rounds", rounds.to_bytes(4, "little"))
+            self.machine.call(f"loop_{self.loops.index(loop)}")
+            sums.append(tracer.totals().cycles)
+        tracer.detach()
+        cycles, rest = divmod(sums[2] - 2 * sums[1], 5)
+        assert rest == 0
+        return cycles
 
 
 def _parts(text: str) -> list[str]:

@@ -69,7 +69,8 @@ class Tracer:
         self.state = np.zeros(s.SIZE, np.int64)
         self.state[[s.STOP_AT, s.EMULATOR]] = machine.stop_function
         self.state[s.READ_AT] = machine.read_function
-        self._tables: dict[int, np.ndarray] = {}  # keeps alive what the callbacks point to
+        self._tables: dict[int, np.ndarray] = {}  # keeps alive what the callbacks point to, as do the tables of code
+        self._code: list[np.ndarray] = []
         if level != "off":
             self._prepare_code()
         if level == "memory":
@@ -187,9 +188,9 @@ class Tracer:
 
     def _prepare_code(self) -> None:
         tables = code_tables(self.machine.elf, self.timing)
-        rows = attribution.code_table(tables, self.machine.elf, self.ops)
-        self._code = rows  # keeps them alive
-        spans = [(span.base, len(table) - 1, table.ctypes.data) for span, table in zip(tables.spans, rows, strict=True)]
+        self._code = attribution.code_table(tables, self.machine.elf, self.ops)
+        each = zip(tables.spans, self._code, strict=True)
+        spans = [(span.base, len(table) - 1, table.ctypes.data) for span, table in each]
         self._point(s.SPANS_AT, np.array(spans, np.int64))
         self._past = np.zeros((self._rows, 2), np.int64)  # counted before the budget was renewed
         self._point(s.COUNTS_AT, np.tile(np.array((-self.budget, 0), np.int64), (self._rows, 1)))

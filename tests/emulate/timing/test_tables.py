@@ -1,15 +1,18 @@
 """The tables give what the tracer counts, block by block and edge by edge, wherever the code lies."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numba import cfunc
 from tiny_firmware import BOARD, BOARD_M7, compile_firmware
 
 from workbench.emulate.machine import Machine
-from workbench.emulate.symbols import load_elf
+from workbench.emulate.symbols import Elf, Segment, load_elf
 from workbench.emulate.timing import code_tables, cortex_m4, model_of
 from workbench.emulate.timing.decode import Kind, decode
 from workbench.emulate.timing.tables import GAP
+from workbench.errors import ToolchainError
 from workbench.trace import pointers
 from workbench.trace.tracer import Tracer
 
@@ -89,3 +92,25 @@ def test_a_function_in_ram_is_read_where_it_is_loaded_and_has_a_table_of_its_own
     assert [len(span.cycles) < GAP for span in tables.spans] == [True, True]
     assert tables.instructions(begin, begin + 12) == 6 and tables.cycles(begin, begin + 12) == 6
     assert code.kind[code.address >= begin].tolist() == [Kind.ALU] * 3 + [Kind.JUMP_IF, Kind.ALU, Kind.RETURN]
+
+
+def made_of(*ranges):
+    """An ELF of (load address, address, code) alone."""
+    segments = tuple(Segment(load, code, begin) for load, begin, code in ranges)
+    code_ranges = tuple(sorted((begin, begin + len(code)) for _, begin, code in ranges))
+    return Elf(Path("made.elf"), b"", segments, (), {}, code_ranges, ())
+
+
+def test_an_elf_without_code_is_told():
+    for elf in (made_of(), made_of((0, 0x100, b""))):
+        with pytest.raises(ToolchainError, match=r"made\.elf holds no code"):
+            code_tables(elf, cortex_m4.MODEL)
+
+
+def test_overlays_and_a_stray_byte_make_no_table_longer():
+    nop, longer = b"\x00\xbf", b"\xaf\xf3\x00\x80"
+    (span,) = code_tables(made_of((0x100, 0x100, longer * 4), (0x200, 0x100, nop * 2 + b"\x00")), cortex_m4.MODEL).spans
+    assert (span.base, span.end) == (0x100, 0x110)
+    apart = code_tables(made_of((0x100, 0x100, nop), (0x200, 0x100 + GAP + 4, nop)), cortex_m4.MODEL)
+    assert [(span.base, span.end) for span in apart.spans] == [(0x100, 0x102), (0x104 + GAP, 0x106 + GAP)]
+    assert apart.edge_cycles(0x102, 0x104 + GAP) == 0 and apart.instructions([0x100], [0x102]).tolist() == [1]

@@ -22,7 +22,8 @@ ARM publishes no cycle table for this core. What is taken from where:
 
 Zero wait states, everything in tightly coupled memory. Uncertain: jumps forward that depend on data cost up to 8 cycles
 for each miss, and nothing here; results forwarded within a cycle (simple additions into a second addition [K]), code
-alignment, bank conflicts of two loads and a full store buffer are not modelled. The errors of these have both signs;
+alignment, bank conflicts of two loads, a full store buffer, and waits that reach across a jump (a sum that one
+multiply-accumulate an iteration adds to) are not modelled. The errors of these have both signs;
 against real boards a model of this kind must be expected to be off by 10 %, in loops full of such jumps by more.
 """
 

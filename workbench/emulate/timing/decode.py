@@ -60,7 +60,7 @@ class Code:
 
 def decode(elf: Elf) -> Code:
     """Every instruction of the ELF's code ranges. A range that ends within a wide instruction ends before it."""
-    parts = [instruction_words(elf, begin, end) for begin, end in elf.code_ranges]
+    parts = [instruction_words(elf, begin, end) for begin, end in elf.code_ranges or ((0, 0),)]
     address, word, wide = (np.concatenate(column) for column in zip(*parts, strict=True))
     kind, free = np.zeros(len(word), np.uint8), np.ones(len(word), bool)
     writes, reads, base, late, updates, shifted = sets = np.zeros((6, len(word)), np.uint64)
@@ -79,7 +79,8 @@ def decode(elf: Elf) -> Code:
 def instruction_words(elf: Elf, begin: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The instructions of a code range: address, word (the second halfword in the lower bits, 0 for a narrow one), and
     whether they are wide."""
-    halves = np.frombuffer(elf.code(begin, end), np.uint16).astype(np.uint32)
+    code = elf.code(begin, end)
+    halves = np.frombuffer(code[: len(code) & ~1], np.uint16).astype(np.uint32)
     opens = (halves >> 11 >= 0b11101).tolist()
     starts, at = [], 0
     while at < len(opens):

@@ -75,11 +75,12 @@ def code_tables(elf: Elf, model: TimingModel) -> CodeTables:
         raise ToolchainError(f"{elf.path.name} holds no code", "is it linked, with its symbols?")
     costs = model.costs(code)
     after = code.address + np.where(code.wide, 4, 2)
-    cuts = np.flatnonzero(code.address[1:] - after[:-1] > GAP) + 1
+    reach = np.maximum.accumulate(after)  # overlays share addresses: the last one counts
+    cuts = np.flatnonzero(code.address[1:] - reach[:-1] > GAP) + 1
     spans = []
     for begin, end in zip([0, *cuts], [*cuts, len(after)], strict=True):
         base = int(code.address[begin])
-        instructions, cycles, edges = np.zeros((3, (int(after[end - 1]) - base) // 2 + 1), np.int32)
+        instructions, cycles, edges = np.zeros((3, (int(reach[end - 1]) - base) // 2 + 1), np.int32)
         own = slice(begin, end)
         at, behind = (code.address[own] - base) // 2, (after[own] - base) // 2
         instructions[at + 1], cycles[at + 1] = 1, costs.static[own]
