@@ -1,5 +1,6 @@
 """From project to image: reproducible, told when it does not fit, with a stack reserve that holds."""
 
+import re
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -11,6 +12,7 @@ from workbench.errors import BudgetError, InternalError, ToolchainError
 from workbench.frontends.layers import Network
 from workbench.session import require_fit
 from workbench.toolchain import sizes
+from workbench.toolchain.machine_code import MachineCode
 
 BOARD = boards.get("nrf52840")
 
@@ -148,11 +150,14 @@ def test_a_warning_stops_the_tests_alone(tmp_path, monkeypatch):
 
 
 def test_library_frames_are_read_from_the_code(tmp_path):
-    """g is called by the C, f by g; h goes on in f."""
+    """g is called by the C, f by g; h goes on in the middle of f, k runs into it, and both push that of their own."""
     bodies = {
+        "k": " push {r0, r1}\n",
         "f": " push {r4-r7, lr}\n vpush {d8-d9}\n sub sp, #24\n str r3, [sp, #-8]!\n bx lr\n",
         "g": " str.w lr, [sp, #-8]!\n bl f\n ldr pc, [sp], #8\n",
-        "h": " b.w f\n",
+        "h": " push {r0}\n beq.w f + 4\n b.w h\n",
+        "bare": " ldr r3, =0xfffff000\n add sp, r3\n bx lr\n",
+        "pointed": " blx r3\n",
     }
     source = tmp_path / "f.s"
     source.write_text(".syntax unified\n.thumb\n" + "".join(
@@ -163,8 +168,17 @@ def test_library_frames_are_read_from_the_code(tmp_path):
     flags = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-nostdlib", "-Wl,-e,f"]
     subprocess.run(["arm-none-eabi-gcc", *flags, str(source), "-o", str(elf)], check=True)
     deep = 5 * 4 + 4 * 4 + 24 + 8
-    assert sizes.library_frame(elf, "f") == (deep, frozenset())
-    assert sizes.library_frame(elf, "h") == (0, {"f"})
+    code = MachineCode(elf)
+    assert code.library_frame("f") == (deep, frozenset())
+    assert code.library_frame("g") == (8, {"f"})
+    assert code.library_frame("h") == (4 + deep, frozenset())
+    assert code.library_frame("k") == (8 + deep, frozenset())
+    assert (code.calls("g"), code.calls("h"), code.calls("k")) == ({"f"}, {"f"}, frozenset())
+    assert code.library_frame("nobody") == (0, frozenset())
+    with pytest.raises(ToolchainError, match="no bound: bare, of a library, has `add sp, r3`"):
+        code.library_frame("bare")
+    with pytest.raises(ToolchainError, match="no bound: pointed, of a library, has `blx r3`"):
+        code.library_frame("pointed")
     node = 'node: { title: "wb_train_step" label: "wb_train_step\\nschedule.c:1\\n16 bytes (static)" }'
     (tmp_path / "schedule.ci").write_text(node + '\nedge: { sourcename: "wb_train_step" targetname: "g" }')
     assert sizes.stack_reserve(tmp_path) == 16 + 8 + deep
@@ -181,13 +195,34 @@ def test_concatenation_needs_no_more_stack_than_is_reserved(board):
     assert 0 < memory["stack_peak"] <= memory["stack_reserve"]
 
 
+def linked(folder, source, core="cortex-m4"):
+    """The folder with the ELF and the call graph of some C, whose entry is wb_train_step."""
+    (folder / "schedule.c").write_text(source)
+    flags = [f"-mcpu={core}", "-mthumb", "-Os", "-nostartfiles", "-Wl,-e,wb_train_step", "-fcallgraph-info=su"]
+    command = ["arm-none-eabi-gcc", *flags, "schedule.c", "-o", "firmware.elf"]
+    subprocess.run(command, check=True, cwd=folder)
+    return folder
+
+
+def test_calls_that_gcc_leaves_out_of_its_graph_are_read_from_the_code(tmp_path):
+    """A Cortex-M0's jump table is read by a function of libgcc, which pushes a register."""
+    cases = "".join(f"case {i}: to[{i}] = x * {i + 3}; return to[{8 - i}];\n" for i in range(9))
+    source = f"int to[9];\nint wb_train_step(int x)\n{{\nswitch (x) {{\n{cases}}}\nreturn 0;\n}}\n"
+    folder = linked(tmp_path, source, "cortex-m0plus")
+    (graph,) = (path.read_text() for path in folder.glob("*.ci"))
+    assert "thumb1_case" not in graph
+    own = int(re.search(r"(\d+) bytes", graph)[1])
+    assert sizes.stack_reserve(folder) == own + 4
+
+
+def test_a_call_by_a_pointer_has_no_stack_bound(tmp_path):
+    folder = linked(tmp_path, "int (*to)(int);\nint wb_train_step(int x) { return to(x) + 1; }\n")
+    with pytest.raises(ToolchainError, match="no bound: wb_train_step calls by a pointer"):
+        sizes.stack_reserve(folder)
+
+
 def test_recursion_has_no_stack_bound(tmp_path):
-    graph = '\n'.join([
-        'node: { title: "wb_train_step" label: "wb_train_step\\nschedule.c:1\\n16 bytes (static)" }',
-        'node: { title: "walk" label: "walk\\nkernel.h:1\\n24 bytes (static)" }',
-        'edge: { sourcename: "wb_train_step" targetname: "walk" }',
-        'edge: { sourcename: "walk" targetname: "walk" }',
-    ])  # fmt: skip
-    (tmp_path / "schedule.ci").write_text(graph)
+    walk = "__attribute__((noipa)) int walk(int n) { return n < 2 ? n : walk(n - 1) + walk(n - 2); }\n"
+    folder = linked(tmp_path, walk + "int wb_train_step(int n) { return walk(n) + 1; }\n")
     with pytest.raises(ToolchainError, match="no bound: walk -> walk is recursive"):
-        sizes.stack_reserve(tmp_path)
+        sizes.stack_reserve(folder)

@@ -21,7 +21,7 @@ def compile_firmware(folder: Path, source: str, board=BOARD, *, assembly: str = 
     (folder / "tiny.c").write_text(PRELUDE + source)
     (folder / "tiny_asm.S").write_text(".syntax unified\n.thumb\n" + assembly)
     elf = folder / "tiny.elf"
-    command = ["arm-none-eabi-gcc", *board.flags, *FLAGS, *flags, "-nostartfiles",
+    command = ["arm-none-eabi-gcc", *board.flags, *FLAGS, *flags, "-nostartfiles", f"-I{TEMPLATES}",
                f"-L{TEMPLATES}", f"-T{folder / 'board.ld'}", str(folder / "tiny.c"), str(folder / "tiny_asm.S"),
                str(TEMPLATES / "startup.c"), str(TEMPLATES / "main.c"), "-lm", "-o", str(elf)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -5,7 +5,7 @@
  *
  * `activation` and whether there is a bias are literals at every call: what is not wanted folds away. */
 #pragma once
-#include "wb_kernel.h"
+#include "soft_float.h"
 
 enum { WB_LINEAR, WB_RELU, WB_RELU6 };
 
@@ -18,7 +18,11 @@ typedef struct {
 /* sum + a * b, rounded once where `fused`, else the product first. */
 WB_KERNEL float wb_multiply_add_f32(int fused, float a, float b, float sum)
 {
+#if WB_SOFT_FLOAT
+    return fused ? wb_soft_multiply_add(a, b, sum) : sum + a * b;
+#else
     return fused ? __builtin_fmaf(a, b, sum) : sum + a * b;
+#endif
 }
 
 /* What is no number stays so: it is neither below 0 nor above 6. */

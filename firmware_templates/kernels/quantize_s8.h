@@ -1,19 +1,20 @@
 /* quantize_s8.h - real numbers to int8, rounded to nearest and clipped, and back. */
 #pragma once
 #include "requantize_s8.h"
+#include "soft_float.h"
 #include "tiles.h"
 
 /* To the nearest whole number, ties to even; saturates. What is no number counts as 0. */
 WB_KERNEL int wb_nearest(float x)
 {
-#ifdef __arm__
+#ifdef __ARM_FP
     float bits;
     int whole;
     __asm("vcvtr.s32.f32 %0, %1" : "=t"(bits) : "t"(x));
     __builtin_memcpy(&whole, &bits, sizeof whole);
     return whole;
 #else
-    return x != x ? 0 : (int)__builtin_rintf(x >= 65536.0f ? 65536.0f : x <= -65536.0f ? -65536.0f : x);
+    return x != x ? 0 : (int)wb_soft_nearest(x >= 65536.0f ? 65536.0f : x <= -65536.0f ? -65536.0f : x);
 #endif
 }
 

@@ -20,7 +20,7 @@ typedef struct {
 /* zero + (a * m + 2^31) >> 32 */
 WB_KERNEL int wb_smmlar(int a, int m, int zero)
 {
-#ifdef __arm__
+#ifdef __ARM_FEATURE_DSP
     int y;
     __asm("smmlar %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(m), "r"(zero));
     return y;

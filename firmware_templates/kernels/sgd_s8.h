@@ -77,10 +77,10 @@ WB_KERNEL float wb_rate_of(wb_update_s8 to, float s)
     return to.p.qas ? rate / (to.p.unit * s * (to.p.unit * s)) : rate;
 }
 
-/* Towards zero. What is no number counts as 0: C leaves open what a conversion makes of it, these cores' makes 0. */
+/* Towards zero. What is no number counts as 0: C leaves open what a conversion makes of it, that of an FPU makes 0. */
 WB_KERNEL int wb_truncated(float x)
 {
-#ifdef __arm__
+#ifdef __ARM_FP
     return (int)x;
 #else
     return x != x ? 0 : (int)x;

@@ -14,7 +14,7 @@ ROOM = 4096
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("board", ["virtual-m4", "virtual-m7"])
+@pytest.mark.parametrize("board", ["virtual-m0plus", "virtual-m3", "virtual-m4", "virtual-m7", "virtual-m33"])
 def test_no_operator_needs_more_stack_than_the_reserve_counts(board, tmp_path):
     project, run = one_project(boards.get(board))
     project.save(tmp_path)

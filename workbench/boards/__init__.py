@@ -6,7 +6,7 @@ from typing import Any
 
 from workbench.boards import files
 from workbench.boards.board import FPUS, MB, NO_FPU, Board, Region
-from workbench.errors import BoardError, there_are
+from workbench.errors import BoardError, meant
 from workbench.units import parse_bytes
 
 VIRTUAL = "virtual-"
@@ -32,14 +32,15 @@ REFERENCE = tuple(BOARDS[name] for name in (DEFAULT, "stm32f746"))  # those that
 
 
 def get(name: str) -> Board:
-    """The board called `name`, or that of a file `NAME.toml`. Raises BoardError, of a name with what there is."""
+    """The board called `name`, or that of a file `NAME.toml`. Raises BoardError."""
     if isinstance(name, str) and name.lower().endswith(files.ENDING):
         board = files.read(name)
         if board.name in BOARDS:
             raise BoardError(f"{name}: {board.name} is a board that there is already", 'give it its own: name = "…"')
         return board
     if not isinstance(name, str) or name not in BOARDS:
-        raise BoardError(f"no board is called {name!r}", f"{there_are(name, BOARDS)}; or a file, like my-board.toml")
+        listed = f"{meant(name, BOARDS)}`workbench boards` lists them; or a file, like my-board.toml"
+        raise BoardError(f"no board is called {name!r}", listed)
     return BOARDS[name]
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from workbench.boards import Board
 from workbench.errors import ToolchainError
 from workbench.toolchain.compiler import tool
+from workbench.toolchain.machine_code import MachineCode
 
+INDIRECT = "__indirect_call"  # gcc's name for whatever a pointer calls
 ENTRIES = ("Reset_Handler", "wb_forward", "wb_accumulate", "wb_train_step")
 
 
@@ -28,8 +30,8 @@ def stack_reserve(folder: Path) -> int:
 
 
 def stack_depths(folder: Path, functions: Iterable[str]) -> dict[str, int]:
-    """Bytes of stack that each of these functions can need, of those that there are, from the call graphs (*.ci) gcc
-    left beside the objects.
+    """Bytes of stack that each of these functions can need, of those that there are: from the call graphs (*.ci) that
+    gcc left beside the objects, and from the machine code.
 
     Raises ToolchainError for recursion: its depth is not in the call graph.
     """
@@ -38,11 +40,11 @@ def stack_depths(folder: Path, functions: Iterable[str]) -> dict[str, int]:
     for path in sorted(folder.glob("*.ci")):
         text = path.read_text()
         for name, size in re.findall(r'node: \{ title: "([^"]+)" label: "[^"]*\\n(\d+) bytes', text):
-            frames[_plain(name)] = int(size)
+            frames[_plain(name)] = max(int(size), frames.get(_plain(name), 0))  # static ones are in several files
         for source, target in re.findall(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', text):
             calls.setdefault(_plain(source), set()).add(_plain(target))
 
-    elf = folder / "firmware.elf"
+    code = MachineCode(folder / "firmware.elf")
     on_the_way: list[str] = []
 
     @cache
@@ -51,38 +53,17 @@ def stack_depths(folder: Path, functions: Iterable[str]) -> dict[str, int]:
             loop = " -> ".join([*on_the_way[on_the_way.index(name) :], name])
             raise ToolchainError(f"the stack has no bound: {loop} is recursive", "write the kernel as a loop")
         on_the_way.append(name)
-        own, called = (frames[name], calls.get(name, ())) if name in frames else library_frame(elf, name)
+        if name == INDIRECT:
+            raise ToolchainError(f"the stack has no bound: {on_the_way[-2]} calls by a pointer", "call by name")
+        if name in frames:  # its code has calls too that gcc leaves out of the graph: those of a Cortex-M0's switch
+            own, called = frames[name], code.calls(name) | calls.get(name, set())
+        else:
+            own, called = code.library_frame(name)
         below = max(map(depth, called), default=0)
         on_the_way.pop()
         return own + below
 
     return {name: depth(name) for name in functions if name in frames}
-
-
-def library_frame(elf: Path, name: str) -> tuple[int, frozenset[str]]:
-    """Of a library function (memset, a division): bytes of stack it pushes, read from its code, an upper bound; and
-    which functions it calls."""
-    code = tool("arm-none-eabi-objdump", "-d", f"--disassemble={name}", str(elf))
-    size = 0
-    for mnemonic, operands in re.findall(r"\t(\S+)\t(.*)", code):
-        pushed = re.match(r"(v?push|stmdb$)", mnemonic) and (mnemonic != "stmdb" or operands.startswith("sp!"))
-        stored = re.search(r"\[sp, #-(\d+)\]!", operands)
-        lowered = re.match(r"sp, (?:sp, )?#(\d+)", operands) if mnemonic.startswith("sub") else None
-        size += 4 * _registers(operands) if pushed else 0
-        moved = stored or lowered
-        size += int(moved[1]) if moved else 0
-    called = re.findall(r"\tb(?:lx?)?(?:\.[wn])?\t[0-9a-f]+ <([^>+]+)>", code)
-    return size, frozenset(called) - {name}
-
-
-def _registers(operands: str) -> int:
-    listed = re.search(r"\{(.*)\}", operands)
-    count = 0
-    for part in listed[1].split(",") if listed else ():
-        low, _, high = part.strip().partition("-")
-        each = 2 if low.startswith("d") else 1
-        count += each * (int(high[1:]) - int(low[1:]) + 1 if high else 1)
-    return count
 
 
 def _plain(name: str) -> str:
