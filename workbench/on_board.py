@@ -7,6 +7,7 @@ from workbench.boards import Board
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import peak_bytes
 from workbench.passes.arithmetic import with_fused_multiply_adds
+from workbench.passes.pack_weights import unpack_weights
 from workbench.plan.memory import plan_memory
 from workbench.schedule.places import with_room
 from workbench.schedule.tuned import Tuned, with_schedules
@@ -21,15 +22,23 @@ def on_board(compiled: Compiled, board: Board, tuned: Tuned) -> Compiled:
 
 
 def with_less_scratch(compiled: Compiled, arena: int) -> Compiled | None:
-    """The step with kernels of other schedules, so that its arena has at most so many bytes; None where it has them
-    already, or where that does not help."""
+    """The step with kernels of other schedules, so that its arena has at most so many bytes: where it must be, such as
+    take no packed weights. None where it has them already, or where that does not help."""
     if compiled.memory.plan.bytes <= arena:
         return None
-    graph = with_room(compiled.graph, arena)
-    if peak_bytes(graph) > arena:
-        return None
-    less = _replanned(compiled, graph)
-    return less if less.memory.plan.bytes <= arena else None
+    for step in (compiled, with_plain_weights(compiled)):
+        graph = with_room(step.graph, arena)
+        if peak_bytes(graph) <= arena:
+            less = _replanned(step, graph)
+            if less.memory.plan.bytes <= arena:
+                return less
+    return None
+
+
+def with_plain_weights(compiled: Compiled) -> Compiled:
+    """The step none of whose weights are packed."""
+    graph, weights = unpack_weights(compiled.graph, compiled.weights)
+    return replace(compiled, graph=graph, weights=weights)
 
 
 def _replanned(compiled: Compiled, graph: Graph) -> Compiled:

@@ -17,6 +17,7 @@ typedef struct {
     int pixels, tile_pixels; /* of which columns are made at a time, fours: of the whole result, of a tile of it */
     int rows, tile_rows;     /* of filters that see one channel: rows of outputs for which x is laid out at a time; 0 of
                               * either: x is taken as it lies */
+    int packed;              /* w, all of it: see gemm_s8.h */
 } wb_conv2d_s8;
 
 /* The filters of group g: of a grouped convolution all in one array, else some of their channels in each. */
@@ -24,10 +25,10 @@ WB_KERNEL wb_rows_s8 rows_of_group_s8(wb_conv2d s, int g, const int8_t *w, const
 {
     const int taps = s.window.kh * s.window.kw, all = s.channels * taps, group = s.filters * all;
     if (rest && s.groups == 1)
-        return (wb_rows_s8){ w, rest, s.kept * taps, (s.channels - s.kept) * taps };
+        return (wb_rows_s8){ w, rest, s.kept * taps, (s.channels - s.kept) * taps, 0 };
     if (rest && g >= s.kept)
-        return (wb_rows_s8){ rest + (g - s.kept) * group, 0, all, 0 };
-    return (wb_rows_s8){ w + g * group, 0, all, 0 };
+        return (wb_rows_s8){ rest + (g - s.kept) * group, 0, all, 0, 0 };
+    return (wb_rows_s8){ w + g * group, 0, all, 0, 0 };
 }
 
 /* What lies under the window of output (oy, ox), of channels [channel, channel_end), side by side; beyond the image, zero. */
@@ -204,7 +205,8 @@ WB_KERNEL void conv2d_s8(wb_conv2d_s8 p, wb_tile t, wb_view_s8 x, const int8_t *
     for (int n = t.image; n < t.image_end; ++n)
         for (int g = 0; g < s.groups; ++g) {
             const wb_layer_s8 layer = { p.numbers, all, g * s.filters, biases, m, mask };
-            const wb_rows_s8 rows = rows_of_group_s8(s, g, w, rest);
+            wb_rows_s8 rows = rows_of_group_s8(s, g, w, rest);
+            rows.packed = p.packed;
             if (s.channels == 1)
                 depthwise_s8(s, layer, rows, t, n, g, p.rows, x, y, scratch);
             else if (one && t.row < t.row_end)

@@ -188,6 +188,20 @@ WB_KERNEL wb_two_words wb_two(const uint32_t *p)
     return w;
 }
 
+/* The same of eight int8 that lie at a whole word. */
+typedef struct {
+    uint32_t a, b;
+    const int8_t *next;
+} wb_eight_s8;
+
+WB_KERNEL wb_eight_s8 wb_eight(const int8_t *p)
+{
+    wb_eight_s8 w;
+    __asm volatile("ldrd %0, %1, [%2], #8" : "=&r"(w.a), "=&r"(w.b), "+r"(p));
+    w.next = p;
+    return w;
+}
+
 /* Memory is as the statements before have left it, and nothing behind them has been written to it yet: of the words that
  * wb_two loads GCC is not told. */
 WB_KERNEL void wb_settled(void) { __asm volatile("" ::: "memory"); }
@@ -201,12 +215,22 @@ WB_KERNEL uint32_t wb_even(uint32_t a) { return wb_plus_even(0u, a); }
 WB_KERNEL uint32_t wb_odd(uint32_t a) { return wb_plus_odd(0u, a); }
 WB_KERNEL uint32_t wb_lows(uint32_t a, uint32_t b) { return wb_halves(wb_low(a), wb_low(b)); }
 WB_KERNEL uint32_t wb_highs(uint32_t a, uint32_t b) { return wb_halves(wb_high(a), wb_high(b)); }
-WB_KERNEL int wb_dot(uint32_t a, uint32_t b, int sum) { return sum + wb_low(a) * wb_low(b) + wb_high(a) * wb_high(b); }
+WB_KERNEL int wb_dot(uint32_t a, uint32_t b, int sum)
+{
+    return (int)((uint32_t)sum + (uint32_t)(wb_low(a) * wb_low(b)) + (uint32_t)(wb_high(a) * wb_high(b)));
+}
 WB_KERNEL int wb_dot_from(uint32_t a, uint32_t b, int sum) { return wb_dot(a, b, sum); }
 WB_KERNEL int wb_low_by_low(uint32_t a, uint32_t b, int sum) { return sum + wb_low(a) * wb_low(b); }
 WB_KERNEL int wb_high_by_low(uint32_t a, uint32_t b, int sum) { return sum + wb_high(a) * wb_low(b); }
 
 WB_KERNEL wb_two_words wb_two(const uint32_t *p) { return (wb_two_words){ p[0], p[1], p + 2 }; }
+
+typedef struct {
+    uint32_t a, b;
+    const int8_t *next;
+} wb_eight_s8;
+
+WB_KERNEL wb_eight_s8 wb_eight(const int8_t *p) { return (wb_eight_s8){ wb_four(p), wb_four(p + 4), p + 8 }; }
 
 WB_KERNEL void wb_settled(void) {}
 #endif

@@ -6,7 +6,15 @@
  *
  * Weights are taken as they lie. Where their number is no multiple of four, the last group is that of the last four, and x
  * is zero where the group before has been already. A tile holds the sums of two filters by four pixels: all that fourteen
- * registers can. Of an odd number of filters the last but one is computed twice. */
+ * registers can. Of an odd number of filters the last but one is computed twice.
+ *
+ * Frozen weights may be packed, in the same room: those of filters v and w, of which they are an even number, as halves of
+ * words that are 256 * w + v.
+ *
+ *     word 0: (256 w0 + v0, 256 w2 + v2)       1: (256 w1 + v1, 256 w3 + v3)       2: (256 w4 + v4, 256 w6 + v6)       3: …
+ *
+ * Their products add up to 256 times the sum of w, and that of v, which SXTB16 alone gives. Whoever packs knows that the
+ * sum of w keeps within 24 bits; what leaves 32 on the way comes back. */
 #pragma once
 #include "biases_s8.h"
 #include "clip_four_s8.h"
@@ -17,7 +25,7 @@
  * rest_length a filter (0: there is none). */
 typedef struct {
     const int8_t *w, *rest;
-    int length, rest_length;
+    int length, rest_length, packed;
 } wb_rows_s8;
 
 WB_KERNEL int gemm_groups(int length) { return (length + 3) / 4; }
@@ -59,13 +67,27 @@ WB_KERNEL wb_sums_2x4 gemm_group_s8(wb_sums_2x4 s, int first, int apart, const i
     return gemm_half_s8(s, 0, a, b);
 }
 
+/* The same of packed weights. */
+WB_KERNEL wb_sums_2x4 gemm_packed_group_s8(wb_sums_2x4 s, int first, const int8_t *w)
+{
+    uint32_t both = wb_four(w);
+    s = gemm_half_s8(s, first, wb_even(both), both);
+    both = wb_four(w + 4);
+    return gemm_half_s8(s, 0, wb_even(both), both);
+}
+
 /* Adds the products of `groups` groups, where their words of weights are whole. */
-WB_KERNEL wb_sums_2x4 gemm_groups_s8(wb_sums_2x4 s, int first, int groups, int apart, const int8_t *w)
+WB_KERNEL wb_sums_2x4 gemm_groups_s8(wb_sums_2x4 s, int first, int groups, int packed, int apart, const int8_t *w)
 {
 #if WB_GEMM_BLOCKS
     if (groups && __builtin_constant_p(apart) && apart < 4080)
-        return gemm_block_s8(s, first, groups, apart, w);
+        return gemm_block_s8(s, first, groups, packed, apart, w);
 #endif
+    if (packed) {
+        for (int i = 0; i < groups; ++i, w += 8)
+            s = gemm_packed_group_s8(s, first && i == 0, w);
+        return s;
+    }
     for (int i = 0; i < groups; ++i, w += 4)
         s = gemm_group_s8(s, first && i == 0, apart, w);
     return s;
@@ -75,16 +97,31 @@ WB_KERNEL wb_sums_2x4 gemm_groups_s8(wb_sums_2x4 s, int first, int groups, int a
  * filter's weights, the second's lie `apart` from them. */
 WB_KERNEL wb_sums_2x4 gemm_add_s8(wb_sums_2x4 s, int first, int length, int apart, const int8_t *w)
 {
-    s = gemm_groups_s8(s, first, length / 4, apart, w);
+    s = gemm_groups_s8(s, first, length / 4, 0, apart, w);
     w += length / 4 * 4;
     if (length > 4 && length % 4)
-        return gemm_groups_s8(s, 0, 1, apart, w + length % 4 - 4);
+        return gemm_groups_s8(s, 0, 1, 0, apart, w + length % 4 - 4);
     if (length % 4) {
         uint32_t a = wb_halves(w[0], length > 2 ? w[2] : 0), b = wb_halves(w[apart], length > 2 ? w[apart + 2] : 0);
         s = gemm_half_s8(s, first, a, b);
         a = wb_halves(length > 1 ? w[1] : 0, 0), b = wb_halves(length > 1 ? w[apart + 1] : 0, 0);
         s = gemm_half_s8(s, 0, a, b);
     }
+    return s;
+}
+
+/* The sum of filter w behind its bias, from what packed weights add up to from the same sum on, and that of v. */
+WB_KERNEL int gemm_second_s8(int bias, int both, int of_v) { return bias + ((int)((uint32_t)both - (uint32_t)of_v) >> 8); }
+
+/* The sums of a pair of filters, whose weights are packed, by four pixels. */
+WB_KERNEL wb_sums_2x4 gemm_packed_s8(int bias_a, int bias_b, int length, const int8_t *w, const uint32_t *x)
+{
+    wb_sums_2x4 s = { bias_a, bias_a, bias_a, bias_a, bias_a, bias_a, bias_a, bias_a, x };
+    s = gemm_groups_s8(s, 1, length / 4, 1, 0, w);
+    s.b0 = gemm_second_s8(bias_b, s.b0, s.a0);
+    s.b1 = gemm_second_s8(bias_b, s.b1, s.a1);
+    s.b2 = gemm_second_s8(bias_b, s.b2, s.a2);
+    s.b3 = gemm_second_s8(bias_b, s.b3, s.a3);
     return s;
 }
 
@@ -173,7 +210,10 @@ WB_KERNEL void gemm_filters_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, wb_c
         for (int left = columns.count, from = bit + o * bit_plane; left > 0; left -= 4, from += 4) {
             const int count = columns.whole ? 4 : wb_min(left, 4);
             wb_sums_2x4 s = { bias_a, bias_a, bias_a, bias_a, bias_b, bias_b, bias_b, bias_b, x };
-            s = gemm_add_s8(s, 1, rows.length, second * rows.length, w);
+            if (rows.packed)
+                s = gemm_packed_s8(bias_a, bias_b, rows.length, w, x);
+            else
+                s = gemm_add_s8(s, 1, rows.length, second * rows.length, w);
             if (rest)
                 s = gemm_add_s8(s, 0, rows.rest_length, second * rows.rest_length, rest);
             x = s.x;
@@ -279,6 +319,32 @@ WB_KERNEL wb_sums_4 gemm_add_one_s8(wb_sums_4 s, int length, int apart, const in
     return s;
 }
 
+/* The sums of two pairs of filters, whose weights are packed. */
+WB_KERNEL wb_sums_4 gemm_packed_one_s8(wb_sums_4 biases, int length, const int8_t *w, const uint32_t *x)
+{
+    wb_sums_4 s = { biases.a, biases.a, biases.c, biases.c };
+    const int8_t *end = w + 2 * length, *other = end;
+#pragma GCC unroll 4
+    while (w != end) {
+        const wb_two_words of = wb_two(x);
+        wb_eight_s8 both = wb_eight(w);
+        x = of.next, w = both.next;
+        s.b = wb_dot(of.a, both.a, s.b);
+        s.a = wb_dot(of.a, wb_even(both.a), s.a);
+        s.b = wb_dot(of.b, both.b, s.b);
+        s.a = wb_dot(of.b, wb_even(both.b), s.a);
+        both = wb_eight(other);
+        other = both.next;
+        s.d = wb_dot(of.a, both.a, s.d);
+        s.c = wb_dot(of.a, wb_even(both.a), s.c);
+        s.d = wb_dot(of.b, both.b, s.d);
+        s.c = wb_dot(of.b, wb_even(both.b), s.c);
+    }
+    s.b = gemm_second_s8(biases.b, s.b, s.a);
+    s.d = gemm_second_s8(biases.d, s.d, s.c);
+    return s;
+}
+
 /* All filters of a layer that has one pixel. */
 WB_KERNEL void gemm_one_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, const uint32_t *x, int8_t *y, int bit)
 {
@@ -287,7 +353,10 @@ WB_KERNEL void gemm_one_s8(wb_layer_s8 p, int filters, wb_rows_s8 rows, const ui
         const int o = wb_min(f, filters - together), at = p.first + o;
         wb_sums_4 s = { wb_bias(p.biases, at), wb_bias(p.biases, at + others), wb_bias(p.biases, at + 2 * others),
                         wb_bias(p.biases, at + 3 * others) };
-        s = gemm_add_one_s8(s, rows.length, others * rows.length, rows.w + o * rows.length, x);
+        if (rows.packed)
+            s = gemm_packed_one_s8(s, rows.length, rows.w + o * rows.length, x);
+        else
+            s = gemm_add_one_s8(s, rows.length, others * rows.length, rows.w + o * rows.length, x);
         if (rows.rest)
             s = gemm_add_one_s8(s, rows.rest_length, others * rows.rest_length, rows.rest + o * rows.rest_length,
                                 x + 2 * gemm_groups(rows.length));

@@ -16,6 +16,7 @@ from workbench.emulate.symbols import parse_elf
 from workbench.ir import op as ops
 from workbench.kernels.call import kernel_of
 from workbench.measure import sram_planned
+from workbench.on_board import with_plain_weights
 from workbench.schedule.places import places
 from workbench.schedule.tuned import Tuned
 from workbench.tables import OpRow
@@ -86,8 +87,9 @@ def main() -> None:
         compiled = session.compile(network, policy, options.schedule)
         macs, forward = macs_by_kernel(compiled.graph), compiled.model.macs
         every = max(sum(macs.values()), forward)
-        for way, kernels in (("naive", naive(compiled.graph, board.core)), ("rule", "rule"), ("shipped", None)):
-            built = session.build(compiled, virtual_twin(board), kernels=kernels)
+        plain = with_plain_weights(compiled)
+        for way, kernels in (("naive", naive(plain.graph, board.core)), ("rule", "rule"), ("shipped", None)):
+            built = session.build(plain if way == "naive" else compiled, virtual_twin(board), kernels=kernels)
             table, constants = counted(built), built.project.constant
             sums, sram = table.sum(), sram_planned(built)
             code, milliseconds = built.image.flash - constants, 1000 * sums.cycles / board.clock_hz

@@ -17,7 +17,7 @@ from itertools import chain
 from workbench.autodiff import role_of
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
-from workbench.ir.labels import AGAIN, GRADIENT, LOGITS, OF_PARAMETER
+from workbench.ir.labels import AGAIN, GRADIENT, LOGITS, OF_PARAMETER, PACKED
 
 PART = {"factors", "table", "scaled"}  # frontends call what they compute for a layer by its name and one of these
 JOINED = "+"  # the layers of a region, in the order in which they work; a policy joins layers likewise
@@ -57,7 +57,7 @@ def _layers_of_parameters(nodes: Iterable[Node], graph: Graph) -> dict[str, str]
             name = node.operands[index] if index < len(node.operands) else ""
             role = role_of(told, name, graph.types[name]) if name in graph.parameters else ""
             if role == "weight":
-                last = layers.setdefault(name, name.removesuffix(".weight"))
+                last = layers.setdefault(name, name.removesuffix(PACKED).removesuffix(".weight"))
             elif role == "bias":
                 layers.setdefault(name, last or name.removesuffix(".bias"))
     return layers

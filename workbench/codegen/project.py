@@ -148,7 +148,8 @@ def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray],
         values = kind.stored(values) if row.axis is None else _part(values.reshape(kind.shape), row)
         if not np.isfinite(values).all():
             raise ModelError(f"parameter {row.parameter} holds values that are not finite")
-        parts.append(f"{declaration(graph, row)} = {{\n{_numbers(values)}\n}};\n")
+        by_words = " __attribute__((aligned(4)))" if kind.dtype == "int8" and row.storage == "flash" else ""
+        parts.append(f"{declaration(graph, row)}{by_words} = {{\n{_numbers(values)}\n}};\n")
     return "\n".join(parts)
 
 

@@ -10,4 +10,5 @@ UPDATE, SUM, CLEAR, SQUARES, CLIP = "update.", "sum.", "clear.", "squares.", "cl
 OF_PARAMETER = (GRADIENT, KEPT, UPDATE, SUM, CLEAR, SQUARES, CLIP)
 AGAIN = ".again"
 LOGITS = "logits"  # the real numbers of an int8 network's output
+PACKED = ".packed"  # how those of frozen weights end whose elements lie as their kernel takes them
 CONSTANT = ".constant"  # how the names of parameters end that no policy updates

@@ -53,6 +53,14 @@ class Int8Form:
 
 
 @dataclass(frozen=True)
+class Packing:
+    """pack(values, *types, **attrs) gives None for weights that cannot be packed; `unpack` what it was given."""
+
+    pack: Callable[..., np.ndarray | None]
+    unpack: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
 class Sample:
     """One case to test an operator with: operands as numpy arrays (float ones are differentiated), and attributes.
 
@@ -111,6 +119,8 @@ class Op:
                                  value that holds a scale a filter, and a factor; None: parameters are real numbers
     part(*types, **attrs)        (axis, unit): the first k elements of the weight along `axis` can be updated alone, k a
                                  multiple of `unit`; the gradient rule then gives the gradient of that part
+    packs                        operand index -> Packing: frozen weights as the kernel reads them quickest, in the same
+                                 room; the node then has the attribute `packed=True`
     ties(*types, **attrs)        which axes hold the same channels: for each operand and result, axis -> a name; axes of
                                  one name may be permuted together. None: the order of the channels has a meaning
     keeps                        its result is the part of its operand that the backward needs: it runs right after the
@@ -152,6 +162,7 @@ class Op:
     loss: str = ""
     parameters: Mapping[int, str] = field(default_factory=dict)
     delta: int | None = None
+    packs: Mapping[int, Packing] = field(default_factory=dict)
     units: Callable[..., "tuple[Value, float]"] | None = None
     part: Callable[..., tuple[int, int]] | None = None
     ties: Callable[..., Ties] | None = None

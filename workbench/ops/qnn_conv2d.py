@@ -4,6 +4,8 @@
 A dense layer is one over an image of a single pixel. A trained bias may be kept as a delta: what it changed by is
 then operand 4, and is added to b (see ir/deltas).
 
+`packed` weights are frozen ones whose filters lie in pairs (gemm_s8.h): halves of words 256 · w + v.
+
 Backward, with g = s · dy where the mask's bit is set (qnn.through_clip):
 
     dx = conv2d_transpose(g, w)        dw = x_scale · Σ g · (x - x_zero_point)        db = x_scale · Σ g
@@ -19,7 +21,7 @@ from workbench.errors import GraphError, ShapeError
 from workbench.ir.build import Builder, Value, Values
 from workbench.ir.kernel import Footprint, Kernel, Tile, along
 from workbench.ir.labels import GRADIENT
-from workbench.ir.op import Arrays, Attrs, Op, Sample, Ties, Types, register
+from workbench.ir.op import Arrays, Attrs, Op, Packing, Sample, Ties, Types, register
 from workbench.ir.types import Ints, TensorType
 from workbench.ops import conv2d
 from workbench.ops._deltas import places, require_delta, sample_of, whole_bias
@@ -32,24 +34,32 @@ WINDOW = ("strides", "padding", "dilation", "groups", "kernel_size")
 
 def infer(x: TensorType, w: TensorType, b: TensorType, m: TensorType, delta: TensorType | None = None, *,
           x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int, clip: Ints, form: str, mask: bool,
-          wide: Ints, schedule: str = "", **attrs: Any) -> Types:  # fmt: skip
+          wide: Ints, packed: bool = False, schedule: str = "", **attrs: Any) -> Types:  # fmt: skip
     check("qnn.conv2d", x, x_scale, x_zero_point)
     require_delta("qnn.conv2d", b, delta, wide)
     sums = conv2d.sums_type(x, w, **attrs)
     if b.shape != w.shape[:1] or m.shape != (2, w.shape[0]):
         raise ShapeError(f"qnn.conv2d: w is {w}, so b needs ({w.shape[0]},) and m (2, {w.shape[0]}); got {b}, {m}")
-    require_schedule("qnn.conv2d", schedule, choices(x, w, **attrs) if schedule else {})
+    if packed and (w.needs_grad or not pairs(x, w, **attrs)):
+        raise ShapeError(f"qnn.conv2d: the filters of {w} cannot lie in pairs")
+    require_schedule("qnn.conv2d", schedule, choices(x, w, packed=packed, **attrs) if schedule else {})
     return result("qnn.conv2d", sums.shape, y_scale, y_zero_point, clip, form, mask)
 
 
 def evaluate(x: np.ndarray, w: np.ndarray, b: np.ndarray, m: np.ndarray, delta: np.ndarray | None = None, *,
              x_zero_point: int, y_zero_point: int, clip: Ints, form: str, mask: bool, x_scale: float, y_scale: float,
-             channels: int, wide: Ints, schedule: str = "", **attrs: Any) -> Arrays:  # fmt: skip
+             channels: int, wide: Ints, packed: bool = False, schedule: str = "",
+             **attrs: Any) -> Arrays:  # fmt: skip
+    w = unpacked(w) if packed else w
     # float64 holds these sums exactly: they are those of an int32
     acc = conv2d.convolved(x.astype(np.float64) - x_zero_point, w.astype(np.float64), **attrs).astype(np.int64)
     factor = m.reshape(2, 1, -1, 1, 1)
     scaled = multiplied(acc + whole_bias(b, delta, wide).reshape(1, -1, 1, 1), factor[0], factor[1], form)
     return clipped(scaled, y_zero_point, clip, mask)
+
+
+def _window(attrs: Attrs) -> Attrs:
+    return {key: attrs[key] for key in (*WINDOW, "channels")}
 
 
 def scales(build: Builder, m: Value) -> Value:
@@ -103,9 +113,7 @@ def units(
 
 
 def macs(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> int:
-    return (
-        conv2d.sums_type(x, w, **{key: attrs[key] for key in (*WINDOW, "channels")}).elements * w.elements // w.shape[0]
-    )
+    return conv2d.sums_type(x, w, **_window(attrs)).elements * w.elements // w.shape[0]
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,8 @@ def quantized(*, x_zero_point: int, y_zero_point: int, clip: Ints, form: str, **
 @dataclass(frozen=True)
 class Conv2dS8:
     """wb_conv2d_s8. `wide`: see _deltas.places; `pixels`, `rows`: of which columns, or rows of a channel, are laid out
-    at a time for the whole result; and for a tile of it, beside which buffers of a region lie. 0: none is laid out."""
+    at a time for the whole result; and for a tile of it, beside which buffers of a region lie. 0: none is laid out.
+    `packed`: the weights."""
 
     sizes: conv2d.Conv2d
     numbers: Quantized
@@ -137,6 +146,7 @@ class Conv2dS8:
     tile_pixels: int
     rows: int
     tile_rows: int
+    packed: bool
 
 
 ROWS, TILE_ROWS = 480, 0  # by rule, bytes of a channel that more than a row of outputs may take
@@ -145,9 +155,11 @@ COLUMNS, TILE_COLUMNS = 512, 256  # by rule, bytes of columns that more than fou
 MOST_COLUMNS = 8192  # bytes of columns that any schedule may take
 
 
-def choices(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> dict[str, tuple[int, ...]]:
+def choices(
+    x: TensorType, w: TensorType, *_: TensorType, packed: bool = False, **attrs: Any
+) -> dict[str, tuple[int, ...]]:
     """`rows` of outputs for which a channel is laid out, for filters that see one channel; for all others, of how many
-    `pixels` the columns are."""
+    `pixels` the columns are: some, where weights are packed."""
     sizes = sizes_of(x, w, **attrs)
     if sizes.channels == 1:
         most = sizes.out_height if has_rows(sizes) else 0
@@ -156,7 +168,8 @@ def choices(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> dict[
         return {}
     column, pixels = sum(column_of(w, attrs["groups"])), sizes.out_height * sizes.out_width
     fours = _some(1, max(1, min(-(-pixels // 4), MOST_COLUMNS // (8 * column))))
-    return {"pixels": (*[0] * (len(column_of(w, attrs["groups"])) == 1), *(4 * count for count in fours))}
+    as_it_lies = len(column_of(w, attrs["groups"])) == 1 and not packed
+    return {"pixels": (*[0] * as_it_lies, *(4 * count for count in fours))}
 
 
 def _some(first: int, last: int) -> list[int]:
@@ -165,17 +178,54 @@ def _some(first: int, last: int) -> list[int]:
     return sorted({*(number for number in steps if first <= number < last), last})
 
 
-def parameters(x: TensorType, w: TensorType, b: TensorType, *_: TensorType, wide: Ints, schedule: str = "",
-               **attrs: Any) -> Conv2dS8:  # fmt: skip
+def parameters(x: TensorType, w: TensorType, b: TensorType, *_: TensorType, wide: Ints, packed: bool = False,
+               schedule: str = "", **attrs: Any) -> Conv2dS8:  # fmt: skip
     sizes = sizes_of(x, w, **attrs)
     chosen, column = read(schedule), column_of(w, attrs["groups"])
     pixels = (pixels_at_a_time(sizes, column, most, chosen) for most in (COLUMNS, TILE_COLUMNS))
     rows = (rows_at_a_time(sizes, most, chosen) for most in (ROWS, TILE_ROWS))
-    return Conv2dS8(sizes, quantized(**attrs), places(b.elements, wide), *pixels, *rows)
+    return Conv2dS8(sizes, quantized(**attrs), places(b.elements, wide), *pixels, *rows, packed)
+
+
+def pairs(x: TensorType, w: TensorType, **attrs: Any) -> bool:
+    """Whether the kernel can take filters in pairs: an even number of them, of whole words; and it computes one pixel
+    for four filters at a time."""
+    sizes = sizes_of(x, w, **attrs)
+    filters, length = w.shape[0], w.elements // w.shape[0]
+    return (
+        sizes.groups == 1 < sizes.channels and filters % 2 == length % 4 == 0 and (filters > 2 or not one_pixel(sizes))
+    )
+
+
+def pack(values: np.ndarray, x: TensorType, w: TensorType, *_: TensorType, x_zero_point: int, **attrs: Any
+         ) -> np.ndarray | None:  # fmt: skip
+    """Filters v and w as halves 256 · w + v; None where these do not go into int16, or the sum of w into 24 bits."""
+    if not pairs(x, w, **_window(attrs)):
+        return None
+    first, second = values.reshape(-1, 2, w.elements // w.shape[0]).astype(np.int32).swapaxes(0, 1)
+    both = 256 * second + first
+    up, down = np.maximum(second, 0).sum(axis=1), np.minimum(second, 0).sum(axis=1)
+    low, high = -128 - x_zero_point, 127 - x_zero_point
+    most = np.maximum(np.abs(up * high + down * low), np.abs(up * low + down * high))
+    if both.min() < -(2**15) or most.max() >= 2**23:
+        return None
+    words = both.astype(np.int16).reshape(len(both), -1, 2, 2).swapaxes(2, 3)  # channels 0 and 2, then 1 and 3
+    return np.ascontiguousarray(words).view(np.int8).reshape(values.shape)
+
+
+def unpacked(values: np.ndarray) -> np.ndarray:
+    """What `pack` was given."""
+    words = (
+        np.ascontiguousarray(values).reshape(len(values) // 2, -1).view(np.int16).reshape(len(values) // 2, -1, 2, 2)
+    )
+    both = words.swapaxes(2, 3).reshape(len(words), -1)
+    first = both.astype(np.int8)
+    second = (both.astype(np.int32) - first >> 8).astype(np.int8)
+    return np.stack([first, second], axis=1).reshape(values.shape)
 
 
 def sizes_of(x: TensorType, w: TensorType, **attrs: Any) -> conv2d.Conv2d:
-    return conv2d.sizes(x, w, **{key: attrs[key] for key in (*WINDOW, "channels")})
+    return conv2d.sizes(x, w, **_window(attrs))
 
 
 def column_of(w: TensorType, groups: int) -> list[int]:
@@ -226,7 +276,14 @@ def scratch(x: TensorType, w: TensorType, *_: TensorType, **attrs: Any) -> int:
 
 
 def laid_out(
-    x: TensorType, w: TensorType, most_rows: int, most_columns: int, *, schedule: str = "", **attrs: Any
+    x: TensorType,
+    w: TensorType,
+    most_rows: int,
+    most_columns: int,
+    *,
+    schedule: str = "",
+    packed: bool = False,
+    **attrs: Any,
 ) -> int:
     """The columns of some pixels as int16, and one of them as int8 where windows are no pixels in a row of fours; of a
     layer of one pixel, its column alone. Of filters that see one channel, some rows of it and the words of a filter."""
@@ -259,10 +316,28 @@ def samples(rng: np.random.Generator) -> list[Sample]:
     for index, size in enumerate(((1, 1), (5, 5), (2, 3))):
         cases.append(sample(rng, (1 + index % 2, 10, *size), (7, 10, 1, 1), pointwise, index))
         cases.append(with_delta(rng, cases[-1], index))
+    cases += [packed_sample(rng, *case, index) for index, case in enumerate(PACKED_CASES)]
     far = sample(rng, (1, 10, 2, 2), (7, 10, 1, 1), pointwise, 0)  # two sums leave int32 where they are scaled
     *_, b, m = far.operands
     b[:2], m[:, :2] = (2**29, -(2**29)), np.array([multiplier(300.0, "rounded")]).T
     return [*cases, far]
+
+
+PACKED_CASES = (  # channels, filters, kernel, size
+    (8, 2, 1, (3, 3)), (4, 6, 1, (2, 4)), (12, 4, 1, (1, 5)), (36, 4, 1, (2, 2)), (4, 2, 3, (4, 3)),
+    (8, 6, 1, (1, 1)), (24, 4, 1, (1, 1)),
+)  # fmt: skip
+
+
+def packed_sample(rng: np.random.Generator, channels: int, filters: int, kernel: int, size: Ints, index: int) -> Sample:
+    window = {"channels": filters, "kernel_size": (kernel, kernel), "padding": (kernel // 2,) * 4}
+    case = sample(rng, (1 + index % 2, channels, *size), (filters, channels, kernel, kernel), window, index)
+    x, w, *rest = case.operands
+    types = [TensorType(each.shape, str(each.dtype)) for each in case.operands]
+    words = pack(w // 2, *types, **{**conv2d.WINDOW_ATTRS, **case.attrs})
+    if words is None:
+        raise GraphError(f"weights of {w.shape} cannot be packed")
+    return Sample((x, words, *rest), {**case.attrs, "packed": True})
 
 
 def with_delta(rng: np.random.Generator, case: Sample, index: int) -> Sample:
@@ -294,13 +369,13 @@ def ties(x: TensorType, w: TensorType, b: TensorType, m: TensorType, *delta: Ten
 
 register(Op(
     name="qnn.conv2d", infer=infer, evaluate=evaluate, grads=(grad_x, grad_w, grad_b), samples=samples, macs=macs,
-    attrs={**conv2d.WINDOW_ATTRS, **ATTRS, "wide": (), **SCHEDULE}, training={"mask": True},
+    attrs={**conv2d.WINDOW_ATTRS, **ATTRS, "wide": (), "packed": False, **SCHEDULE}, training={"mask": True},
     dtypes={0: ("int8",), 1: ("int8",), 2: ("int32",), 3: ("int32",), 4: ("int16",)}, part=conv2d.part, ties=ties,
-    parameters={1: "weight", 2: "bias"}, delta=4, units=units,
+    parameters={1: "weight", 2: "bias"}, delta=4, units=units, packs={1: Packing(pack, unpacked)},
     footprint=along(rows=by_rows),
     kernel=Kernel("conv2d_s8.h", "conv2d_s8", record=Conv2dS8, parameters=parameters, views=(0,), gives_view=True,
                   operands=5, results=2, split=(1,), scratch=scratch,
                   may_scratch=True, choices=choices,
-                  but=("fused", "numbers", "wide", "pixels", "tile_pixels", "rows", "tile_rows")),
+                  but=("fused", "numbers", "wide", "pixels", "tile_pixels", "rows", "tile_rows", "packed")),
     instructions=(1.2, 20),
 ))  # fmt: skip

@@ -27,6 +27,7 @@ from workbench.passes.in_place import work_in_place
 from workbench.passes.input_rows import input_rows
 from workbench.passes.later import Foreseen, Later
 from workbench.passes.order_search import order_search
+from workbench.passes.pack_weights import pack_weights
 from workbench.passes.recompute import recompute
 from workbench.passes.regions import regions
 from workbench.passes.simplify import simplify
@@ -78,6 +79,9 @@ PASSES = {
         Pass("fuse-activation", fuse_activation, "bias and activation inside their convolution or dense layer", SHARED),
         Pass("fuse-add", fuse_add, "let a gradient's sum begin at the one it would be added to", SHARED),
         Pass("dead-code", eliminate_dead_code, "drop what nobody reads", SHARED),
+        Pass(
+            "pack-weights", pack_weights, "frozen weights as their kernel reads them quickest", SHARED, of_values=True
+        ),
         Pass("input-rows", input_rows, "take the image row by row: --input rows", ()),
         Pass("recompute", recompute, "compute again what would take more memory to save", (), looks_ahead=True),
         Pass("early-update", early_update, "update each weight as soon as it is safe", REORDERED, foreseen=True),

@@ -22,7 +22,7 @@ from workbench.errors import ScheduleError, shown
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import liveness
 from workbench.ops._schedule import read, require_schedule
-from workbench.schedule.places import places, rooms, with_chosen
+from workbench.schedule.places import Place, places, rooms, with_chosen
 
 RULE, SHIPPED = "rule", "shipped"
 FOLDER = Path(__file__).parent / "shipped"
@@ -108,7 +108,7 @@ def with_schedules(graph: Graph, tuned: Tuned) -> Graph:
     room = rooms(known, living.live, living.peak)
     chosen: dict[str, str] = {}
     for place in known:
-        several = tuned.schedules[place.literals]
+        several = [each for each in tuned.schedules[place.literals] if _has(place, each)]
         try:
             for schedule in several:
                 require_schedule(place.node.op, schedule, place.choices)
@@ -119,6 +119,11 @@ def with_schedules(graph: Graph, tuned: Tuned) -> Graph:
         fitting = [each for each in several if not tuned.by_default or place.scratch(each) <= room[place.literals]]
         chosen[place.literals] = fitting[0] if fitting else ""
     return with_chosen(graph, chosen)
+
+
+def _has(place: Place, schedule: str) -> bool:
+    """Whether a kernel that is to take what it reads as it lies (0) can: not if its weights are packed."""
+    return all(number or number in place.choices.get(name, (0,)) for name, number in read(schedule).items())
 
 
 def kernels_record(tuned: Tuned, graph: Graph) -> dict[str, Any]:

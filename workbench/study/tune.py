@@ -10,6 +10,7 @@ from workbench.artifacts import Compiled
 from workbench.boards import Board, virtual_twin
 from workbench.errors import WorkbenchError, there_are
 from workbench.frontends import Model
+from workbench.on_board import with_plain_weights
 from workbench.ops._schedule import written
 from workbench.options import passes_for
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
@@ -74,8 +75,9 @@ def tuned_step(
     search(compiled, board, store, wanted, jobs, progress)
     by_rule, rule = measured(built_with(compiled, twin, {}))
     of_rule = {trial.literals: trial for trial in by_rule}
-    as_it_lies = {space.literals: _naive(space) for space in wanted}
-    by_naive, of_naive = measured(built_with(compiled, twin, as_it_lies))
+    plain = with_plain_weights(compiled)
+    as_it_lies = {space.literals: _naive(space) for space in spaces(plain.graph, layers)}
+    by_naive, of_naive = measured(built_with(plain, twin, as_it_lies))
     naive = {trial.literals: trial for trial in by_naive}
     told = {space.literals: [of_rule[space.literals], *_others(store.told(space))] for space in wanted}
     choice = Choice(compiled.graph, told, metric)
