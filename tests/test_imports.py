@@ -33,6 +33,7 @@ ORDER = [
     "native",
     "trace",
     "report",
+    "profiling",
     "measure",
     "pretraining",
     "feeding",

@@ -59,7 +59,9 @@ def test_where_no_code_can_be_kept_or_loaded_numba_s_own_does_the_same(name, oth
     assert tracer.found
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(f"workbench.{name}", other)
+    module.addresses_of.cache_clear()
     own = module.callbacks.__wrapped__()
+    module.addresses_of.cache_clear()
     assert {own.on_block, own.on_access} <= {getattr(each, "address", None) for each in module._alive}
     monkeypatch.setattr("workbench.trace.tracer.callbacks", lambda: own)
     other_machine, other_tracer = traced(elf)

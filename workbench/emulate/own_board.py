@@ -65,7 +65,7 @@ def board_of(elf: Elf) -> Board:
     flash = sorted(span for span in stored + runs if not data.base <= span[0] < data.end)
     if not flash:  # all of it is loaded into RAM
         flash = [(0, KB)]
-    regions, names = [], "flash"
+    regions: list[Region] = []
     for begin, end in flash:
         if regions and begin < regions[-1].base + regions[-1].size + ROOM:
             region = regions[-1]
@@ -73,7 +73,7 @@ def board_of(elf: Elf) -> Board:
             regions[-1] = Region(region.name, region.base, size)
         else:
             base = begin // KB * KB
-            name = names if not regions else f"{names}{len(regions) + 1}"
+            name = f"flash{len(regions) + 1}" if regions else "flash"
             regions.append(Region(name, base, -(-(end - base) // ROOM) * ROOM))
     return Board(NAME, core, CLOCK_HZ, fpu, (*regions, data), "flash", "ram", "the program's own segments")
 

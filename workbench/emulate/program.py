@@ -4,9 +4,9 @@
     ended = program.run(flow, seconds=60)
 
 Besides memory there are semihosting, DWT's cycle counter, SysTick, and the exceptions SVC, PendSV and SysTick with
-their returns, so that a small RTOS runs. Time is the flow's clock. An exception is taken between two blocks: eight words
-are stacked (ENTRY_CYCLES), and unstacked when a value of EXC_RETURN is branched to (EXIT_CYCLES); tail-chaining is not
-modelled, and floating-point registers are kept aside instead of being stacked. `WFI` and `WFE` end at the next
+their returns, so that a small RTOS runs. Time is the flow's clock. An exception is taken between two blocks: eight
+words are stacked (ENTRY_CYCLES), and unstacked when a value of EXC_RETURN is branched to (EXIT_CYCLES); tail-chaining
+is not modelled, and floating-point registers are kept aside instead of being stacked. `WFI` and `WFE` end at the next
 interrupt, which then is now. Whatever else is touched between 0x40000000 and 0x5FFFFFFF, or of the core's own
 registers, reads as 0 and is named, with the function that did it.
 
@@ -48,7 +48,7 @@ HANDLERS = {SVC: "SVC", PENDSV: "PendSV", SYSTICK: "SysTick"}
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended: `how` is exit, breakpoint, until, limit or fault; `code` that of an exit, where it has one."""
+    """How a program ended: `how` is exit, breakpoint, until, limit or fault; `code`: an exit's, where it has one."""
 
     how: str
     code: int | None = None
@@ -117,17 +117,18 @@ class Program(Core):
             if pc == until:
                 return Ended("until")
             try:
-                pc = self._after(stop, pc)
+                goes_on = self._after(stop, pc)
             except semihosting.Exit as ended:
                 return Ended("exit", ended.code)
             except FirmwareFault as error:
                 return Ended("breakpoint") if error.kind == "breakpoint" else Ended("fault", fault=error)
-            if pc is None:
+            if goes_on is None:
                 self._note("it waits for an interrupt that never comes")
                 return Ended("limit")
             if self.system.reset:
                 self._note("it asked for a reset")
                 return Ended("exit")
+            pc = goes_on
 
     def _edge_of_window(self) -> int:
         """The window opens or closes here; gives the address of its other end."""

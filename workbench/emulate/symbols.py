@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from elftools.common.exceptions import ELFError
+from elftools.dwarf.ranges import BaseAddressEntry
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
 
 from workbench.errors import ToolchainError, WorkbenchError
 from workbench.units import address as hexadecimal
@@ -281,7 +282,7 @@ def _attributes(elf: ELFFile) -> dict[str, Any]:
     return {
         attribute.tag.removeprefix("TAG_"): attribute.value
         for section in elf.iter_sections()
-        if section["sh_type"] == "SHT_ARM_ATTRIBUTES"
+        if isinstance(section, ARMAttributesSection)
         for part in section.iter_subsections()
         for scope in part.iter_subsubsections()
         for attribute in scope.iter_attributes()
@@ -350,7 +351,7 @@ def _inlined_spans(elf: ELFFile) -> Iterator[tuple[int, int, str]]:
             if "DW_AT_ranges" in die.attributes and ranges:
                 own = base
                 for each in ranges.get_range_list_at_offset(die.attributes["DW_AT_ranges"].value, unit):
-                    if hasattr(each, "base_address"):
+                    if isinstance(each, BaseAddressEntry):
                         own = each.base_address
                     else:
                         start = 0 if getattr(each, "is_absolute", False) else own

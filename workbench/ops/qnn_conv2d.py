@@ -182,9 +182,10 @@ def parameters(x: TensorType, w: TensorType, b: TensorType, *_: TensorType, wide
                schedule: str = "", **attrs: Any) -> Conv2dS8:  # fmt: skip
     sizes = sizes_of(x, w, **attrs)
     chosen, column = read(schedule), column_of(w, attrs["groups"])
-    pixels = (pixels_at_a_time(sizes, column, most, chosen) for most in (COLUMNS, TILE_COLUMNS))
-    rows = (rows_at_a_time(sizes, most, chosen) for most in (ROWS, TILE_ROWS))
-    return Conv2dS8(sizes, quantized(**attrs), places(b.elements, wide), *pixels, *rows, packed)
+    pixels, tile_pixels = (pixels_at_a_time(sizes, column, most, chosen) for most in (COLUMNS, TILE_COLUMNS))
+    rows, tile_rows = (rows_at_a_time(sizes, most, chosen) for most in (ROWS, TILE_ROWS))
+    wides = places(b.elements, wide)
+    return Conv2dS8(sizes, quantized(**attrs), wides, pixels, tile_pixels, rows, tile_rows, packed)
 
 
 def pairs(x: TensorType, w: TensorType, **attrs: Any) -> bool:

@@ -24,8 +24,9 @@ def pack_weights(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph
         if graph.types[name].needs_grad or name in known.outputs or name in known.written:
             continue
         made = [_packed(graph, graph.nodes[at], name, weights[name]) for at in known.readers[name]]
-        if made and all(each is not None and np.array_equal(each, made[0]) for each in made):
-            packed[name] = made[0]
+        first = made[0] if made else None
+        if first is not None and all(each is not None and np.array_equal(each, first) for each in made):
+            packed[name] = first
     if not packed:
         raise Declined("no frozen weights are such that a kernel takes them packed")
     names = {name: name + PACKED for name in packed}

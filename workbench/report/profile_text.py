@@ -8,7 +8,6 @@ from workbench import units
 from workbench.record.profile import Profile
 from workbench.report.cells import NOTHING, grid, known
 
-
 ENDS = {
     "exit": "it exited", "breakpoint": "it reached a breakpoint", "until": "it reached the symbol asked for",
     "limit": "its time was up", "fault": "it failed",
@@ -40,9 +39,9 @@ def heading(profile: Profile) -> str:
         took += f" = {units.milliseconds(1000 * cycles / hz)} at {units.frequency(hz)}" if hz else ""
         took += f" ({meta.get('timing_model')}; modelled)"
     lines.append(f"{meta['instructions']:,} instructions{took}")
-    memory = meta["memory"]
-    told = [f"flash {units.kilobytes(memory.get('flash'))}", f"static SRAM {units.kilobytes(memory.get('sram_static'))}",
-            f"stack {units.size(memory.get('stack_peak'))} at its deepest"]  # fmt: skip
+    flash, static, stack = (meta["memory"].get(name) for name in ("flash", "sram_static", "stack_peak"))
+    told = [f"flash {units.kilobytes(flash)}", f"static SRAM {units.kilobytes(static)}"]
+    told.append(f"stack {units.size(stack)} at its deepest")
     return "\n".join([*lines, " · ".join(told)])
 
 
@@ -135,8 +134,11 @@ def difference_text(before: Profile, now: Profile, top: int = 15) -> str:
     changed = both[(both.cycles != 0) | (both.instructions != 0)]
     if not len(changed):
         return "\n".join([*lines, "", "every function took as much as before"]) + "\n"
-    rows = [[_short(row.name, NAME), _count(row.cycles_before), _count(row.cycles_now), f"{row.cycles:+,}",
-             f"{row.instructions:+,}", f"{row.calls:+,}"] for row in changed.head(top).itertuples(index=False)]  # fmt: skip
+    rows = [
+        [_short(row.name, NAME), _count(row.cycles_before), _count(row.cycles_now)]
+        + [f"{change:+,}" for change in (row.cycles, row.instructions, row.calls)]
+        for row in changed.head(top).itertuples(index=False)
+    ]
     heads = ["function", "cycles before", "now", "change", "instructions", "calls"]
     return "\n".join([*lines, "", grid(heads, rows, {0})]) + _more(len(changed), top, "functions")
 

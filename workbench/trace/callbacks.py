@@ -1,6 +1,6 @@
 """The native callbacks, ready to call. Their machine code is kept, so that a later process need not load numba.
 
-    hooks.py, flow.py --numba--> LLVM's code of each --one module, optimized--> an object file --kept in the cache--> addresses
+    hooks.py, flow.py --numba--> LLVM's code of each --one module, optimized--> an object file --kept--> addresses
 
 The object file needs nothing of Python or numba: LLVM, which sees all functions together, finds that none raises, and
 drops what would tell of an error. It is kept under a digest of the sources, the compilers' versions and the processor.
@@ -124,8 +124,8 @@ _alive: list[object] = []  # what the addresses point into
 
 
 def _loaded(family: Family, content: bytes) -> list[int]:
-    """The addresses of a family's callbacks. Raises an Exception where there is another file, or one that needs more than libc has:
-    both would end LLVM, and with it the process."""
+    """The addresses of a family's callbacks. Raises an Exception where there is another file, or one that needs more
+    than libc has: both would end LLVM, and with it the process."""
     from llvmlite import binding as llvm
 
     if foreign := symbols.undefined(content) - set(LIBC):

@@ -214,10 +214,10 @@ def _kind_of(state, last, address, size):
     if flags & s.INDIRECT and _returned(state, address):
         return s.RETURN
     table, at = _code_at(state, address)
-    if table and get32(table, at * s.CODE + s.MARKS) & s.ENTRY:
-        if int64(get32(table, at * s.CODE + s.FUNCTION_OF)) != get64(back, s.FUNCTION):
-            _tail(state, address)
-            return s.TAIL
+    entry = table and get32(table, at * s.CODE + s.MARKS) & s.ENTRY
+    if entry and int64(get32(table, at * s.CODE + s.FUNCTION_OF)) != get64(back, s.FUNCTION):
+        _tail(state, address)
+        return s.TAIL
     return s.PLAIN
 
 

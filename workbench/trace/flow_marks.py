@@ -73,7 +73,7 @@ def drops_of(word: np.ndarray, wide: np.ndarray) -> np.ndarray:
 
 
 def _ones(bits: np.ndarray) -> np.ndarray:
-    return sum(bits >> at & 1 for at in range(16))
+    return np.sum([bits >> at & 1 for at in range(16)], axis=0)
 
 
 def _plain(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -40,14 +40,14 @@ class Profiled:
     @cached_property
     def _blocks(self) -> dict[str, np.ndarray]:
         rows = self.counted.blocks
-        return {"begin": rows[:, s.BEGIN_SIZE] & 0xFFFFFFFF, "end": rows[:, s.END], "context": rows[:, s.CONTEXT],
-                "issued": rows[:, s.ISSUED]}  # fmt: skip
+        return {"begin": rows[:, s.BEGIN_SIZE] & 0xFFFFFFFF, "end": rows[:, s.END], "context": rows[:, s.CONTEXT]}
 
     @cached_property
     def _edges(self) -> dict[str, np.ndarray]:
         rows = self.counted.edges[self.counted.edges[:, s.COUNT] > 0]
-        return {"from": rows[:, s.FROM], "to": rows[:, s.TO], "count": rows[:, s.COUNT], "kind": rows[:, s.KIND],
-                "cycles": rows[:, s.COUNT] * rows[:, s.COST], "instructions": rows[:, s.COUNT] * rows[:, s.STEPS]}  # fmt: skip
+        count = rows[:, s.COUNT]
+        return {"from": rows[:, s.FROM], "to": rows[:, s.TO], "count": count, "kind": rows[:, s.KIND],
+                "cycles": count * rows[:, s.COST], "instructions": count * rows[:, s.STEPS]}  # fmt: skip
 
     def _by_block(self, column: str) -> np.ndarray:
         """A column of the edges, added up by the block that they lead to."""
@@ -127,8 +127,9 @@ class Profiled:
         edges = self._edges
         at = np.flatnonzero(np.isin(edges["kind"], CALLED) & (edges["from"] >= 0))
         source, target = edges["from"][at], edges["to"][at]
-        return {"from": source, "to": target, "count": edges["count"][at],
-                "from_context": self._blocks["context"][source], "to_context": self._blocks["context"][target]}  # fmt: skip
+        context = self._blocks["context"]
+        return {"from": source, "to": target, "count": edges["count"][at], "from_context": context[source],
+                "to_context": context[target]}  # fmt: skip
 
     def tree(self) -> pd.DataFrame:
         """A row a context (see record/profile.py)."""
@@ -201,7 +202,7 @@ class Profiled:
         first = parents[made["to_context"]] == made["from_context"]
         totals = np.zeros(len(self.counted.contexts), np.int64)
         np.add.at(totals, made["to_context"][first], made["count"][first])
-        given = dict.fromkeys(range(len(totals)), (0, 0, 0))
+        given: dict[int, list[int]] = {node: [0, 0, 0] for node in range(len(totals))}
         rows: dict[tuple[int, int, int], list[int]] = {}
         for at in range(len(made["count"])):
             source, target, count = (int(made[name][at]) for name in ("from", "to", "count"))
@@ -212,7 +213,7 @@ class Profiled:
                 node = int(made["to_context"][at])
                 seen, *before = given[node]
                 shares = [int(each) * (seen + count) // int(totals[node]) for each in self._with_called[node]]
-                given[node] = (seen + count, *shares)
+                given[node] = [seen + count, *shares]
                 row[1] += shares[0] - before[0]
                 row[2] += shares[1] - before[1]
         found = [(self.name(caller), self.name(callee), at, *row) for (caller, callee, at), row in sorted(rows.items())]

@@ -1,8 +1,8 @@
 """The core's own registers: DWT's cycle counter, SysTick, and what of the System Control Block exceptions are made by.
 
 Armv7-M Architecture Reference Manual (DDI 0403): B3.2 (System Control Space), B3.3 (SysTick), C1.8 (DWT). Time is the
-clock that runs along, modelled cycles, whose granularity is a block. Registers that do nothing here keep what is written
-to them; one that would do something is named when it is touched.
+clock that runs along, modelled cycles, whose granularity is a block. Registers that do nothing here keep what is
+written to them; one that would do something is named when it is touched.
 """
 
 from collections.abc import Callable
@@ -22,8 +22,8 @@ MASK_24 = 0xFFFFFF
 
 
 class System:
-    """See above. `clock()` tells modelled cycles; `pend()` is called when an exception has come to wait; `note` hears of
-    a register that is not modelled, by address. `pending`: exceptions that wait, by number."""
+    """See above. `clock()` tells modelled cycles; `pend()` is called when an exception may have come to wait; `note`
+    hears of a register that is not modelled, by address. `pending`: exceptions that wait, by number."""
 
     def __init__(self, core: str, vectors: int, clock: Callable[[], int], pend: Callable[[], None],
                  note: Callable[[int], None]):  # fmt: skip

@@ -4,7 +4,6 @@ ARM publishes no cycle table for this core. What is taken from where:
 
     [K]  J. Kłos, "pipeline cycle test" (github.com/jnk0le/random): measured on an STM32H743
     [L]  LLVM's ARMScheduleM7.td, a scheduling model by Arm
-    [Q]  quinapalus.com/cm7cycles.html: measured on an STM32H730
 
     issue      two neighbours together, unless the second needs what the first writes (data to store, and what a
                multiply adds to, may come from it [K]), or they would both need the multiplier, the shifter, the FPU or
@@ -23,8 +22,8 @@ ARM publishes no cycle table for this core. What is taken from where:
 Zero wait states, everything in tightly coupled memory. Uncertain: jumps forward that depend on data cost up to 8 cycles
 for each miss, and nothing here; results forwarded within a cycle (simple additions into a second addition [K]), code
 alignment, bank conflicts of two loads, a full store buffer, and waits that reach across a jump (a sum that one
-multiply-accumulate an iteration adds to) are not modelled. The errors of these have both signs;
-against real boards a model of this kind must be expected to be off by 10 %, in loops full of such jumps by more.
+multiply-accumulate an iteration adds to) are not modelled. Errors of these have both signs. No board was at hand to
+hold it against: expect 10 %, and more in loops full of jumps that depend on data.
 """
 
 from typing import NamedTuple
