@@ -64,7 +64,7 @@ def quantity(count: float | None) -> str:
     return f"{count:.0f}"
 
 
-def count(value: int | None) -> str:
+def count(value: float | None) -> str:
     """Every digit, in groups of three: 1_040_213 -> '1,040,213'."""
     return "–" if value is None else f"{value:,.0f}"
 

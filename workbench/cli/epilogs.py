@@ -163,6 +163,24 @@ schedules of kernels
   --report tells the last search again; naive is a step whose kernels all take
   what they read as it lies, where they can."""
 
+BUDGET = """\
+limits
+  96K, 1.5M, 120000    the most it may be: bytes, K 1024 of them; instructions
+                       and cycles are counts, K 1000
+  +2%, +1K, +0         the most that it may have grown over the baseline
+  Without any, no figure that both have may grow; with some, those alone count.
+  Where all are absolute, --baseline may be left out.
+
+figures
+  SRAM is the measured one where both runs have it (trace level memory), else
+  the planned one of both; the stack likewise; of a profile it is what is linked
+  there. Cycles of different timing models are not compared. The runs of two
+  comparisons find each other by model, policy, schedule and seed, and both must
+  have the same ones.
+
+  The table is Markdown, for a pull request. Exit codes: 0 kept, 3 broken, 1
+  where something cannot be read or compared."""
+
 RUN = "More on networks, policies, data, losses and rates: workbench help run."
 EPILOGS = {
     "boards": OWN_BOARD,
@@ -172,6 +190,7 @@ EPILOGS = {
     "predict": "\n\n".join((DATA, RESULTS)),
     "passes": SCHEDULES,
     "ops": TILES,
+    "check-budget": BUDGET,
     "tune": "\n\n".join((TUNE, POLICIES)),
     **dict.fromkeys(("lifecycle", "compare", "check", "inspect", "show", "plan"), RUN),
 }

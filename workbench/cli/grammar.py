@@ -11,14 +11,17 @@ from workbench.errors import meant
 
 GROUPS = {
     "train and measure": ("demo", "run", "predict", "lifecycle", "compare", "report"),
-    "look inside": ("inspect", "show", "plan", "passes", "policies", "check"),
+    "look inside": ("inspect", "show", "plan", "passes", "policies", "check", "check-budget"),
     "make it quicker": ("tune",),
     "any firmware": ("profile",),
     "take along": ("build",),
     "what there is": ("models", "boards", "ops"),
 }
 VERBS = tuple(verb for verbs in GROUPS.values() for verb in verbs)
-MAY_BEGIN_WITH_MINUS = ("--passes", "--policy", "--policies")  # their values: -in-place, or -1, the last layer
+MAY_BEGIN_WITH_MINUS = (  # their values: -in-place, or -1, the last layer; a limit's own error says more than argparse
+    "--passes", "--policy", "--policies", "--max-sram", "--max-flash", "--max-stack", "--max-instructions",
+    "--max-cycles",
+)  # fmt: skip
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -50,7 +53,7 @@ def parser() -> "Grammar":
 
 def verb_parser(name: str, make=None) -> "Grammar":
     """The parser of one verb."""
-    module = import_module(f"workbench.cli.{name}")
+    module = module_of(name)
     made = (make or Grammar)(name, description=module.__doc__, epilog=EPILOGS.get(name), formatter_class=_Formatter)
     made.prog = f"workbench {name}"
     module.add_arguments(made)
@@ -58,6 +61,11 @@ def verb_parser(name: str, make=None) -> "Grammar":
     made.add_argument("-q", "--quiet", action="store_true", help="the result alone: no progress, no notes")
     made.set_defaults(execute=module.execute)
     return made
+
+
+def module_of(verb: str):
+    """The module of a verb, its file in this package: check-budget is in check_budget.py."""
+    return import_module(f"workbench.cli.{verb.replace('-', '_')}")
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -117,7 +125,7 @@ class _Overview(_Question):
         for title, verbs in GROUPS.items():
             print(f"\n{title}")
             for verb in verbs:
-                print(f"  {verb:<11}{import_module(f'workbench.cli.{verb}').HELP}")
+                print(f"  {verb:<14}{module_of(verb).HELP}")
         print("\nfor a start")
         print("  workbench demo                        learn real digits, then see where the memory went")
         print("  workbench run lenet --epochs 5        train, with accuracy before and after")

@@ -35,8 +35,8 @@ def execute(args) -> int:
         return 0
     picture = _picture(args.lifecycle, args.force) if args.lifecycle else None
     curve = _picture(args.curve, args.force, "--curve loss.png") if args.curve else None
-    contents = [_loaded(Path(name)) for name in args.runs]
-    runs = [run for loaded, _ in contents for run in loaded]
+    contents = [loaded(Path(name)) for name in args.runs]
+    runs = [run for found, _ in contents for run in found]
     if curve and len(runs) > 1:
         raise WorkbenchError(f"--curve draws one run; these are {len(runs)}", "name the folder of one of them")
     if picture or curve:
@@ -91,7 +91,7 @@ def _picture(name: str, force: bool, example: str = "--lifecycle lifecycle.png")
     return output_file(name, force)
 
 
-def _loaded(folder: Path) -> tuple[list, list[str]]:
+def loaded(folder: Path) -> tuple[list, list[str]]:
     """The runs in a folder, or the one that it is, and notes on cells without one; no writer changes it meanwhile."""
     from workbench.record import read
     from workbench.record.folder import settled, unfinished
@@ -99,10 +99,10 @@ def _loaded(folder: Path) -> tuple[list, list[str]]:
     if folder.exists() and not folder.is_dir():
         raise RecordError(f"{folder} is no run", "name the folder that `workbench run … -o DIR` wrote")
     with settled(folder):
-        loaded = [read(each) for each in _folders(folder)], _left_out(folder)
+        found = [read(each) for each in _folders(folder)], _left_out(folder)
     if unfinished(folder) == "interrupted":
         say_note(f"a later command that writes {folder} was interrupted; this is what was there before")
-    return loaded
+    return found
 
 
 def _folders(folder: Path) -> list[Path]:
