@@ -81,7 +81,7 @@ def profile(
     folder = None if files is None else Path(files)
     if folder is not None and not folder.is_dir():
         raise WorkbenchError(f"{folder} is no folder", "the program's files lie in one: --allow-files DIR")
-    timing = model_of(on.core)
+    timing = model_of(on)
     program = Program(elf, on, arguments=[elf.path.name, *arguments],
                       stdin=stdin if callable(stdin) else lambda: stdin, output=output, folder=folder)  # fmt: skip
     flow = Flow(program, timing, memory=memory)

@@ -327,7 +327,7 @@ def _record(
         "accuracy": _both(*(each.accuracy for each in held_out)),
         "instructions_per_step": step.instructions, "modelled_cycles_per_step": cycles,
         "milliseconds_per_step": None if cycles is None else 1000 * cycles / board.clock_hz,
-        "timing_model": model_of(board.core).name,
+        "timing_model": model_of(board).name,
         "memory": memory_measures(built, buffers, step.arena_touched, device.machine.stack_peak()),
         "flash": {"total": built.image.flash},
         "seconds": {"compile": compiled.seconds, "build": built.seconds, **seconds},

@@ -79,7 +79,7 @@ class Store:
         lock = JournalFileSymlinkLock(place, grace_period=HELD)
         with self._readable():
             self._storage = JournalStorage(JournalFileBackend(place, lock_obj=lock))
-        compiler = gcc_version(), FLAGS, model_of(board.core).name
+        compiler = gcc_version(), FLAGS, model_of(board).name
         told = "\0".join([metric, board.core, *compiler, _sources(), print_graph(compiled.graph)])
         self._of_step = sha256(told.encode())
         self._studies: dict[str, Any] = {}

@@ -61,7 +61,7 @@ class Tracer:
             hint = there_are(level, LEVELS)
             raise WorkbenchError(f"no trace level is called {level!r}", hint)
         self.machine, self.level, self.ops, self.budget = machine, level, ops, budget
-        self.timing = timing or model_of(machine.board.core)
+        self.timing = timing or model_of(machine.board)
         self._handles: list[int] = []
         board = machine.board
         self.placed = attribution.place(machine.elf, buffers, board.sram_base)

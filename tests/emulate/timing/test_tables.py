@@ -65,7 +65,7 @@ def built(folder, board, section=".far", flags="ax"):
 @pytest.mark.parametrize("board", [BOARD, BOARD_M7], ids=["m4", "m7"])
 def test_blocks_and_edges_of_the_tables_add_up_to_what_the_tracer_counts(tmp_path, board):
     elf = built(tmp_path, board)
-    tables = code_tables(load_elf(elf), model_of(board.core))
+    tables = code_tables(load_elf(elf), model_of(board))
     assert len(tables.spans) == 2 and sum(len(span.cycles) for span in tables.spans) < GAP
     machine = Machine(elf, board)
     machine.start()

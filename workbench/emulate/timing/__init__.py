@@ -1,8 +1,10 @@
 """Documented cycle tables: what the counted instructions would take on a real core. Modelled, never measured."""
 
+from workbench.boards import Board
 from workbench.emulate.timing import cortex_m0plus, cortex_m3, cortex_m4, cortex_m7, cortex_m33
 from workbench.emulate.timing.model import TimingModel
 from workbench.emulate.timing.tables import CodeTables, code_tables
+from workbench.emulate.timing.waits import with_wait_states
 from workbench.errors import BoardError
 
 MODELS = {
@@ -14,11 +16,11 @@ MODELS = {
 }
 
 
-def model_of(core: str) -> TimingModel:
-    """The timing model of a board's core. Raises BoardError where there is none."""
-    if core not in MODELS:
-        raise BoardError(f"no timing model for the core {core}", f"there are {', '.join(MODELS)}")
-    return MODELS[core]
+def model_of(board: Board) -> TimingModel:
+    """The timing model of a board: its core's, and the wait states of its memory. Raises BoardError."""
+    if board.core not in MODELS:
+        raise BoardError(f"no timing model for the core {board.core}", f"there are {', '.join(MODELS)}")
+    return with_wait_states(MODELS[board.core], board)
 
 
 __all__ = ["MODELS", "CodeTables", "TimingModel", "code_tables", "model_of"]
