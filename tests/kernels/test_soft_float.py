@@ -9,16 +9,17 @@ from workbench import boards
 from workbench.emulate.machine import Machine
 
 COUNT = 2000
-WHOLE = ("order", "nearest")
+WHOLE = ("order", "nearest", "truncated")
 NAMES = ("sums", "products", "quotients", "converted", "root", "fused", *WHOLE)
 SOURCE = f"""
 #include "kernels/activation_f32.h"
 #include "kernels/square_root_f32.h"
 #include "kernels/quantize_s8.h"
+#include "kernels/sgd_s8.h"
 uint8_t wb_arena[8] ARENA;
 float x[{COUNT}], y[{COUNT}], z[{COUNT}], root[{COUNT}], fused[{COUNT}];
 float sums[{COUNT}], products[{COUNT}], quotients[{COUNT}], converted[{COUNT}];
-int32_t nearest[{COUNT}], order[{COUNT}];
+int32_t nearest[{COUNT}], truncated[{COUNT}], order[{COUNT}];
 void wb_train_step(void)
 {{
     for (int i = 0; i < {COUNT}; ++i) {{
@@ -29,6 +30,7 @@ void wb_train_step(void)
         converted[i] = (float)(int32_t)(2654435761u * i);
         root[i] = wb_square_root(x[i]);
         fused[i] = wb_multiply_add_f32(1, x[i], y[i], z[i]);
+        truncated[i] = wb_truncated(x[i]);
         nearest[i] = wb_min(wb_max(wb_nearest(x[i]), -65536), 65536);
     }}
 }}

@@ -89,7 +89,6 @@ def _by_rule(op, sample, operands, dy, index):
 BOARDS = [  # the part of the samples, and whether inline: compiling them takes a minute of a core a board
     pytest.param(("virtual-m4", 2, True), id="virtual-m4"),
     pytest.param(("virtual-m7", 5, False), id="virtual-m7"),
-    pytest.param(("virtual-m0plus", 20, False), id="virtual-m0plus"),
     *(
         pytest.param((board, 1, board == "virtual-m4"), id=f"{board} whole", marks=pytest.mark.long)
         for board in ("virtual-m0plus", "virtual-m3", "virtual-m4", "virtual-m7", "virtual-m33")
