@@ -4,7 +4,8 @@ Memory map (an access to any other address is a fault; in nothing else is the co
 
     board.code  | flash: read and execute            |   writing is a fault
     board.data  | SRAM, exactly its size             |   one byte past it is a fault
-    others      | the board's further regions        |   read and write
+    others      | the board's further regions        |   read and write; for our own firmware not there: it has no use
+                |                                    |   for them, and at 0 a null pointer would find one
     0xE000E000  | System Control Space, plain memory |   only so that start-up can set CPACR
 
 What a program may do besides is its machine's: our own firmware's (machine.py), or any other's (program.py).
@@ -20,12 +21,13 @@ fault, IT works on a Cortex-M0+, SMLAD on a Cortex-M3, and there are no NVIC, Sy
 import ctypes
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workbench.boards import Board
+from workbench.boards import Board, Region
 from workbench.emulate.faults import Stop
 from workbench.emulate.memory import Memory
 from workbench.emulate.symbols import Elf, load_elf
@@ -235,6 +237,10 @@ class Core(Memory):
 
     # ------------------------------------------------------------------ set-up
 
+    def _regions(self) -> Iterable[Region]:
+        """Those of the board that are mapped."""
+        return self.board.regions
+
     def _map_system(self, uc) -> None:
         uc.mem_map(*SYSTEM_CONTROL_SPACE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
 
@@ -245,7 +251,7 @@ class Core(Memory):
         uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
         uc.ctl_set_cpu_model(CORES[board.core])
         try:
-            for region in board.regions:
+            for region in self._regions():
                 change = unicorn.UC_PROT_EXEC if region.name == board.code else self.data_rights
                 uc.mem_map(region.base, region.size, unicorn.UC_PROT_READ | change)
             self._map_system(uc)

@@ -5,11 +5,11 @@ wb_breakpoint   where a call comes back to: its `bkpt` gives control to the host
                 `feed_image`; beyond the last one it is a fault
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.boards import Board
+from workbench.boards import Board, Region
 from workbench.emulate.core import EVERY_INSTRUCTION, REGISTERS, Core
 from workbench.emulate.faults import Stop, fault
 from workbench.emulate.memory import STACK_LIMIT, Target
@@ -51,6 +51,9 @@ class Machine(Core, Target):
         self._image, self._image_at, self._image_before = b"", 0, 0
         if self.takes_rows:
             self._uc.mmio_map(*IMAGE_FIFO, self._next_of_image, None, None, None)
+
+    def _regions(self) -> Iterable[Region]:
+        return (self.board.region(self.board.code), self.board.region(self.board.data))
 
     # ------------------------------------------------------------------ running
 
