@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from hypothesis import strategies as st
 
 from workbench.record.profile import TABLES, Profile, typed
 
@@ -108,3 +109,17 @@ def _lines(function: dict):
         yield {"file": file, "line": line + (function["line"] if file == "src/main.c" else 0),
                "function": function["name"], "instructions": instructions, "modelled_cycles": cycles + last,
                "executions": instructions}  # fmt: skip
+
+
+@st.composite
+def programs(draw) -> tuple[Called, ...]:
+    """Any calls among some functions, none below itself: recursion is counted where it began."""
+
+    def node(name: str, above: frozenset[str], depth: int) -> Called:
+        free = sorted(set("fghij") - above - {name})
+        names = draw(st.lists(st.sampled_from(free), unique=True, max_size=2)) if free and depth < 3 else []
+        below = tuple(node(each, above | {name}, depth + 1) for each in names)
+        return Called(name, draw(st.integers(0, 10**6)), draw(st.integers(1, 9)), below)
+
+    roots = draw(st.lists(st.sampled_from(("main", "SysTick_Handler", "f")), unique=True, max_size=3))
+    return tuple(node(each, frozenset({"main", "SysTick_Handler"}), 0) for each in roots)

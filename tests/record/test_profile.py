@@ -100,11 +100,12 @@ def test_a_file_that_was_cut_is_named(folder, cut):
         ("functions.csv", ",100,", ",-100,", "instructions holds -100, no whole number between 0 and"),
         ("functions.csv", ",100,", ",1.5,", "instructions holds 1.5, no whole number"),
         ("functions.csv", ",100,", ",many,", "column instructions holds something that is not a number"),
+        ("functions.csv", "main,134217728,", "main,,", "functions.csv: address is empty in a row"),
         ("memory.csv", "536870912", "99999999999", "base holds 99999999999"),
         ("tree.csv", "1,0,crc", "1,5,crc", "context 1 stands before its parent 5, or has none"),
         ("tree.csv", "1,0,crc", "1,1,crc", "context 1 stands before its parent 1, or has none"),
         ("tree.csv", "1,0,crc", "0,-1,crc", "two contexts have one id"),
-        ("tree.csv", "1,0,crc", "1,,crc", "one has none"),
+        ("tree.csv", "1,0,crc", "1,,crc", "tree.csv: parent is empty in a row"),
         ("stack.csv", "main", "x" * 20_000, "a text of more than 16384 letters"),
     ],
 )

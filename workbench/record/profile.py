@@ -65,6 +65,16 @@ TEXT = {
     "symbols": ("name", "kind", "section", "region"),
     "edges": ("kind",),
 }
+KNOWN = {  # columns in which every row has a number
+    "functions": ("address", "calls", "instructions", "instructions_inclusive"),
+    "tree": ("id", "parent", "address", "calls", "instructions", "instructions_inclusive"),
+    "calls": ("calls", "instructions_inclusive"),
+    "lines": ("instructions",),
+    "stack": ("instructions", "depth"),
+    "memory": ("base", "size"),
+    "symbols": ("address", "size"),
+    "edges": ("context", "source", "source_end", "to_context", "target", "target_end", "count"),
+}
 PLACES = ("address", "caller_address", "base", "size", "source", "source_end", "target", "target_end")
 CONTEXTS = ("id", "parent", "context", "to_context")  # ids of tree; -1: none
 
@@ -171,6 +181,8 @@ def _read(name: str, content: bytes) -> pd.DataFrame:
                 raise RecordError(f"{file}: {column} holds a text of more than {LONGEST} letters")
             table[column] = values.map(printable)
             continue
+        if column in KNOWN[name] and values.isna().any():
+            raise RecordError(f"{file}: {column} is empty in a row")
         low, high = (-1 if column in CONTEXTS else 0), (LARGEST_PLACE if column in PLACES else LARGEST)
         wrong = values[values.notna() & ~(values.between(low, high) & (values % 1 == 0))]
         if len(wrong):
@@ -181,8 +193,8 @@ def _read(name: str, content: bytes) -> pd.DataFrame:
 
 def _require_tree(tree: pd.DataFrame) -> None:
     """Raise RecordError for contexts that are no tree: whoever walks it must come to an end, and meet each once."""
-    if tree[["id", "parent"]].isna().any(axis=None) or tree.id.duplicated().any():
-        raise RecordError("tree.csv: two contexts have one id, or one has none")
+    if tree.id.duplicated().any():
+        raise RecordError("tree.csv: two contexts have one id")
     before: set[int] = {-1}
     for each, parent in zip(tree.id.tolist(), tree.parent.tolist(), strict=True):
         if parent not in before:

@@ -28,14 +28,14 @@ class Axis:
 
     def edges(self, run: Run) -> np.ndarray:
         """Where each position begins, and the last one ends, in units of the axis."""
-        return _edges(run, self.counts) / self.unit
+        return edges(run, self.counts) / self.unit
 
 
 def axis(runs: Sequence[Run], counts: str) -> Axis:
     """The axis that all runs share. Raises WorkbenchError where it is none, or a run did not count its first step."""
     if counts not in CHOICES:
         raise WorkbenchError(f"no axis counts {counts!r}", there_are(counts, CHOICES))
-    end = max(1, *(_edges(run, counts)[-1] for run in runs))
+    end = max(1, *(edges(run, counts)[-1] for run in runs))
     if counts == "operators":
         return Axis(counts, 1, "position (operator in execution order)", end)
     unit, name = units.count_axis(end)
@@ -43,7 +43,8 @@ def axis(runs: Sequence[Run], counts: str) -> Axis:
     return Axis(counts, unit, f"{modelled}{counts} since the step began{f' ({name})' if name else ''}", end / unit)
 
 
-def _edges(run: Run, counts: str) -> np.ndarray:
+def edges(run: Run, counts: str) -> np.ndarray:
+    """Where each position begins, and the last one ends. Raises WorkbenchError where the first step was not counted."""
     count = tables.position_count(run)
     if counts == "operators":
         return np.arange(count + 1, dtype=float)
