@@ -97,6 +97,18 @@ def test_the_curve_of_one_run(capsys, tmp_path):
     assert not (tmp_path / "two.png").exists()
 
 
+def test_a_step_for_perfetto(capsys, tmp_path):
+    for schedule in ("vanilla", "reordered"):
+        save(schedule, tmp_path / schedule)
+    assert "Wrote step.json" in told(capsys, "vanilla", "--perfetto", "step.json")
+    assert json.loads((tmp_path / "step.json").read_text())["traceEvents"]
+    assert "is there already" in told(capsys, "vanilla", "--perfetto", "step.json", code=1)
+    assert "--perfetto writes one run; these are 2" in told(capsys, "vanilla", "reordered", "--perfetto", "x", code=1)
+    save("vanilla", "untraced", trace="off")
+    assert "its cycles were not counted" in told(capsys, "untraced", "--perfetto", "no.json", code=1)
+    assert not (tmp_path / "no.json").exists()
+
+
 def truncate(folder, name):
     path = folder / name
     path.write_text(path.read_text()[:40])

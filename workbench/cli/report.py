@@ -23,6 +23,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--lifecycle", metavar="FILE", help="draw the lifecycle figure again: a .png, .svg or .pdf")
     options.add_x(parser)
     parser.add_argument("--curve", metavar="FILE", help="draw a run's losses, and what its epochs came to: a .png, …")
+    parser.add_argument("--perfetto", metavar="FILE", help="write a run's step for ui.perfetto.dev: a .json")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument("--json", action="store_true", help="the run's JSON object on stdout, a list for several")
 
@@ -30,18 +31,23 @@ def add_arguments(parser) -> None:
 def execute(args) -> int:
     from workbench.cli import ablate
 
-    if len(args.runs) == 1 and not (args.lifecycle or args.curve) and (steps := _steps(Path(args.runs[0]))):
+    files_asked = args.lifecycle or args.curve or args.perfetto
+    if len(args.runs) == 1 and not files_asked and (steps := _steps(Path(args.runs[0]))):
         say_json(ablate.as_json(steps)) if args.json else ablate.tell(steps)
         return 0
     picture = _picture(args.lifecycle, args.force) if args.lifecycle else None
     curve = _picture(args.curve, args.force, "--curve loss.png") if args.curve else None
+    trace = output_file(args.perfetto, args.force) if args.perfetto else None
     contents = [loaded(Path(name)) for name in args.runs]
     runs = [run for found, _ in contents for run in found]
-    if curve and len(runs) > 1:
-        raise WorkbenchError(f"--curve draws one run; these are {len(runs)}", "name the folder of one of them")
+    for option, file in (("--curve draws", curve), ("--perfetto writes", trace)):
+        if file and len(runs) > 1:
+            raise WorkbenchError(f"{option} one run; these are {len(runs)}", "name the folder of one of them")
     if picture or curve:
         with stage(args, "drawing"):
             _draw(runs, picture, args.x, curve)
+    if trace:
+        _export(runs[0], trace)
     if args.json:
         of_seeds = _over_seeds(Path(args.runs[0]), runs) if len(args.runs) == 1 else None
         say_json(of_seeds or (runs[0].meta if len(runs) == 1 else [run.meta for run in runs]))
@@ -50,7 +56,7 @@ def execute(args) -> int:
     for _, missing in contents:
         if missing:
             say("\n".join(["", "missing", *(f"  {told}" for told in missing)]))
-    if written := [str(path) for path in (picture, curve) if path]:
+    if written := [str(path) for path in (picture, curve, trace) if path]:
         say_more(args, f"\nWrote {', '.join(written)}")
     return 0
 
@@ -81,6 +87,13 @@ def _draw(runs, lifecycle: Path | None, x: str, curve: Path | None) -> None:
         from workbench.report.loss_curve import loss_figure
 
         save_figure(loss_figure(runs[0]), curve)
+
+
+def _export(run, path: Path) -> None:
+    from workbench.record.folder import write_at_once
+    from workbench.report.exports import perfetto_of_run
+
+    write_at_once(path, perfetto_of_run(run))
 
 
 def _picture(name: str, force: bool, example: str = "--lifecycle lifecycle.png") -> Path:

@@ -28,7 +28,7 @@ def self_costs(profile, columns):
     return {row.name: tuple(getattr(row, column) for column in columns) for row in profile.functions.itertuples()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(roots=programs())
 def test_sums_are_those_of_the_tables(roots):
     profile = synthetic_profile(roots)

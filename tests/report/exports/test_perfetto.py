@@ -83,7 +83,7 @@ def cycles(time):
     return round(time * MHZ)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(roots=programs())
 def test_the_call_tree_is_laid_out_by_inclusive_cycles(roots):
     profile = synthetic_profile(roots)

@@ -42,7 +42,7 @@ def by_function(file, index, inclusive):
     return spent
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(roots=programs())
 def test_weights_are_those_of_the_tables(roots):
     profile = synthetic_profile(roots)
