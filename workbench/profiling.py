@@ -5,21 +5,23 @@ ELF ── its own board, or one that is named ── emulate/program.py runs it
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import boards
 from workbench.boards import Board
-from workbench.errors import ToolchainError, WorkbenchError, there_are
+from workbench.errors import FirmwareFault, ToolchainError, WorkbenchError, meant
 from workbench.record.profile import Profile
+from workbench.units import address as hexadecimal
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.emulate.program import Ended, Program
     from workbench.emulate.symbols import Elf
-    from workbench.trace.flows import Flow
+    from workbench.trace.flows import Counted, Flow
 
 SECONDS = 60.0
 NO_BOARD = "its own memory"
@@ -82,14 +84,18 @@ def profile(
     if folder is not None and not folder.is_dir():
         raise WorkbenchError(f"{folder} is no folder", "the program's files lie in one: --allow-files DIR")
     timing = model_of(on)
-    program = Program(elf, on, arguments=[elf.path.name, *arguments],
-                      stdin=stdin if callable(stdin) else lambda: stdin, output=output, folder=folder)  # fmt: skip
+    given = {"arguments": [elf.path.name, *arguments], "stdin": cache(stdin if callable(stdin) else lambda: stdin)}
+    program = Program(elf, on, output=output, folder=folder, **given)
     flow = Flow(program, timing, memory=memory)
     ended = program.run(flow, seconds=seconds, until=stop, window=window)
+    if ended.fault and folder is None:  # all that it does follows from what it is given: it does so again
+        again = Program(elf, on, **given)
+        ended = again.run(Flow(again, timing), seconds=seconds, close=flow.clock_before)
+        again.close()
     if window and not flow.windows:
         program.notes.append(f"{function or begin} was never reached: nothing is profiled")
     try:
-        return _told(elf, on, program, flow, ended, board is None, memory)
+        return _told(elf, on, program, flow, ended, flow.counted(window is not None), board is None, memory)
     finally:
         program.close()
 
@@ -104,7 +110,8 @@ def place_of(elf: "Elf", text: str) -> int:
     if elf.has(text):
         return elf.address(text) & ~1
     names = [symbol.name for symbol in elf.symbols if symbol.kind == "function"]
-    hint = there_are(text, names) if names else "it is stripped: an address will do, like 0x08000120"
+    listed = f"{meant(text, names)}an address will do, too, like 0x08000120"
+    hint = listed if names else "it is stripped: an address will do, like 0x08000120"
     raise WorkbenchError(f"{elf.path.name} has no symbol {text}", hint)
 
 
@@ -115,23 +122,24 @@ def _window(elf: "Elf", function: str | None, begin: str | None, end: str | None
         return Window(place_of(elf, function), function=True)
     if (begin is None) != (end is None):
         raise WorkbenchError("a part of a run has both ends", "give --from SYMBOL and --to SYMBOL")
-    return None if begin is None or end is None else Window(place_of(elf, begin), place_of(elf, end))
+    if begin is None or end is None:
+        return None
+    window = Window(place_of(elf, begin), place_of(elf, end))
+    if window.begin == window.end:
+        raise WorkbenchError(f"--from {begin} and --to {end} are one place", "--function F profiles what a call takes")
+    return window
 
 
 def _told(
-    elf: "Elf", board: Board, program: "Program", flow: "Flow", ended: "Ended", own: bool, memory: bool
-) -> Profile:
+    elf: "Elf", board: Board, program: "Program", flow: "Flow", ended: "Ended", counted: "Counted", own: bool,
+    memory: bool,
+) -> Profile:  # fmt: skip
     from workbench.trace.profiled import Profiled, stack_table
 
-    counted = flow.counted()
-    entered = {**flow.handled}
-    for stack in flow.stacks:
-        address = int(flow.root_of(stack))
-        entered[address] = entered.get(address, 0) + 1
-    tables = Profiled(elf, flow.timing, counted, entered)
+    tables = Profiled(elf, flow.timing, counted)
     notes = list(program.notes)
     if ended.fault is not None:
-        notes.insert(0, f"{ended.fault.message}{f' ({ended.fault.hint})' if ended.fault.hint else ''}")
+        notes.insert(0, _of_fault(ended.fault))
     symbols, sizes = symbol_table(elf, board)
     tree = tables.tree()
     meta = {
@@ -139,17 +147,24 @@ def _told(
         "board": None if own else board.name, "core": board.core, "clock_hz": board.clock_hz,
         "timing_model": flow.timing.name, "ended": ended.how, "exit_code": ended.code,
         "instructions": int(tree.instructions.sum()), "modelled_cycles": int(tree.modelled_cycles.sum()),
+        "idle_cycles": counted.idle, "exception_cycles": counted.exceptions,
         "notes": notes,
-        "memory": {**sizes, "stack_peak": max((each.top - each.low for each in flow.stacks if each.top), default=0)},
+        "memory": {**sizes, "stack_peak": sum(each.top - each.low for each in flow.stacks)},
     }  # fmt: skip
     import pandas as pd
 
     regions = pd.DataFrame([
         (region.name, region.base, region.size, *(bytes_ if memory else (None, None)))
-        for region, bytes_ in zip(board.regions, flow.accesses(), strict=True)
+        for region, bytes_ in zip(board.regions, counted.accesses.tolist(), strict=True)
     ], columns=["region", "base", "size", "bytes_read", "bytes_written"])  # fmt: skip
     return Profile(meta, tables.functions(), tree, tables.calls(), tables.lines(), stack_table(flow.stacks), regions,
                    symbols, tables.edges())  # fmt: skip
+
+
+def _of_fault(fault: FirmwareFault) -> str:
+    """What failed, and the instruction."""
+    at = "" if fault.pc is None or hexadecimal(fault.pc) in fault.message else f", at {hexadecimal(fault.pc)}"
+    return f"{fault.message}{at}{f' ({fault.hint})' if fault.hint else ''}"
 
 
 def symbol_table(elf: "Elf", board: Board) -> tuple["pd.DataFrame", dict[str, int]]:

@@ -29,7 +29,7 @@ from workbench.emulate.peripherals.semihosting import Semihosting
 from workbench.emulate.peripherals.system import PENDSV, SVC, SYSTICK, System
 from workbench.emulate.symbols import Elf
 from workbench.emulate.watchdog import Watchdog
-from workbench.errors import FirmwareFault
+from workbench.errors import FirmwareFault, WorkbenchError
 from workbench.units import address as hexadecimal
 
 PRIVATE = (0xE0000000, 0x100000)  # the private peripheral bus
@@ -43,6 +43,7 @@ STACKED = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_R
 FLOATS = (arm.UC_ARM_REG_FPSCR, *range(arm.UC_ARM_REG_D0, arm.UC_ARM_REG_D15 + 1))
 WFI, WFE, YIELD = (b"\x30\xbf", b"\xaf\xf3\x03\x80"), (b"\x20\xbf", b"\xaf\xf3\x02\x80"), (b"\x10\xbf",)
 MOST_NOTES = 40
+SLICE_SECONDS = 0.25  # of the host: as often Python is asked whether the program is to be interrupted
 HANDLERS = {SVC: "SVC", PENDSV: "PendSV", SYSTICK: "SysTick"}
 
 
@@ -84,19 +85,30 @@ class Program(Core):
         self._watchdog = Watchdog(self._attend)
         self._floats: dict[int, list[int]] = {}
         self._number: int | None = None  # of the exception that stopped the emulator
-        self._expired = False
+        self._close_clock: int | None = None
+        self._instruction: int | None = None  # that began last, where each is looked at
 
     # ------------------------------------------------------------------ running
 
-    def run(self, flow, *, seconds: float = 60.0, until: int | None = None, window=None) -> Ended:
+    def run(
+        self, flow, *, seconds: float = 60.0, until: int | None = None, window=None, close: int | None = None
+    ) -> Ended:
         """From reset to the end; `flow` (trace/flows.py) counts and tells the time. `seconds` of emulation at most;
-        `until`: an address before which it ends; `window` (profiling.py): what of the run belongs to the profile."""
-        self._flow, self._window, self._inside = flow, window, False
+        `until`: an address before which it ends; `window` (profiling.py): what of the run belongs to the profile;
+        `close`: the clock from which on each instruction is looked at, so that a fault tells the one that failed and
+        not where its block begins."""
+        self._flow, self._window, self._inside, self._steps_over, self._close_clock = flow, window, False, False, close
         self.set_frame(self.stack_top, 0xFFFFFFFF)
         flow.attach()
         flow.begin(self._begin, "main")
         try:
             return self._run(self._begin, seconds, until)
+        except semihosting.Exit as ended:
+            return Ended("exit", ended.code)
+        except FirmwareFault as error:
+            return Ended("breakpoint") if error.kind == "breakpoint" else Ended("fault", fault=error)
+        except WorkbenchError as error:  # no memory to stack registers in, or no vector table
+            return Ended("fault", fault=FirmwareFault(f"an exception cannot be taken, or left: {error.message}"))
         finally:
             flow.detach()
             self.host.close()
@@ -108,20 +120,18 @@ class Program(Core):
             pc = self._take_pending(pc)
             if monotonic() >= deadline:
                 return Ended("limit")
+            self._look_closely()
             self._flow.resume(self._next_stop())
-            stop = self._emulate_for(pc, until, deadline - monotonic())
-            pc = self.pc
-            if pc == until and self._window:
-                until = self._edge_of_window()
+            if self._steps_over:  # a block that begins where it would stop
+                self._flow.resume(self._clock() + 1)
+            stop = self._emulate_for(pc, NOWHERE if self._steps_over else until, deadline - monotonic())
+            pc, self._steps_over = self.pc, False
+            if pc == until != NOWHERE and stop is None and self._number is None:
+                if not self._window:
+                    return Ended("until")
+                until = self._edge_of_window(until)
                 continue
-            if pc == until:
-                return Ended("until")
-            try:
-                goes_on = self._after(stop, pc)
-            except semihosting.Exit as ended:
-                return Ended("exit", ended.code)
-            except FirmwareFault as error:
-                return Ended("breakpoint") if error.kind == "breakpoint" else Ended("fault", fault=error)
+            goes_on = self._after(stop, pc)
             if goes_on is None:
                 self._note("it waits for an interrupt that never comes")
                 return Ended("limit")
@@ -130,14 +140,27 @@ class Program(Core):
                 return Ended("exit")
             pc = goes_on
 
-    def _edge_of_window(self) -> int:
-        """The window opens or closes here; gives the address of its other end."""
+    def _edge_of_window(self, here: int) -> int:
+        """The window opens or closes here; gives the address of its other end. A function's closes where its first
+        call returns, which the stack pointer tells from calls further in."""
+        if self._inside and self._window.function and self.sp != self._sp_outside:
+            self._steps_over = True
+            return here
         self._inside = not self._inside
         if not self._inside:
             self._flow.close_window()
             return self._window.begin
         self._flow.open_window()
+        self._sp_outside = self.sp
         return self.lr if self._window.function else self._window.end
+
+    def _look_closely(self) -> None:
+        if self._close_clock is not None and self._clock() >= self._close_clock:
+            self._close_clock = None
+            self._hooks.append(self._uc.hook_add(unicorn.UC_HOOK_CODE, self._on_instruction))
+
+    def _on_instruction(self, uc, address: int, size: int, user) -> None:
+        self._instruction = address
 
     def _emulate_for(self, pc: int, until: int, seconds: float) -> Stop | None:
         """Run on; gives what stopped it, None where that was the flow's clock, or a wait."""
@@ -146,7 +169,7 @@ class Program(Core):
             self._uc.ctl_remove_cache(stop, stop + 2)
         self._last_until = until
         try:
-            with self._watchdog.limit(max(seconds, 0.001)):
+            with self._watchdog.limit(min(max(seconds, 0.001), SLICE_SECONDS)):
                 self._uc.emu_start(pc | 1, until)
         except unicorn.UcError as error:
             self.stopped = self.stopped or Stop.of_error(error.errno)
@@ -165,14 +188,20 @@ class Program(Core):
         if self._number == SUPERVISOR_CALL:
             self.system.pending.add(SVC)
             return pc
+        if stop is None and self._flow.stopped:
+            return pc
         if stop is None or stop.kind == "undefined":
             before = self._code_before(pc)
             if before.endswith(WFI) or before.endswith(WFE):
                 return self._wait(pc)
             if before.endswith(YIELD):
                 return pc
+        if stop is None and pc == NOWHERE:
+            raise FirmwareFault(
+                "the function that it began with returned, and there is nothing to return to", kind="lost"
+            )
         if stop is not None:
-            raise fault(self, stop, pc)
+            raise fault(self, stop, pc if self._instruction is None else self._instruction)
         return pc
 
     def _code_before(self, pc: int) -> bytes:
@@ -185,7 +214,7 @@ class Program(Core):
         due = self.system.next_tick
         if due is None:
             return None
-        self._flow.advance(max(0, due - self._clock()))
+        self._flow.advance(max(0, due - self._clock()), "idle")
         return pc
 
     # ------------------------------------------------------------------ time
@@ -201,8 +230,9 @@ class Program(Core):
     def _next_stop(self) -> int | None:
         """The clock at which something may happen."""
         if self.system.pending:  # masked for now: looked at before every block
-            return 0 if self._flow is None else self._clock() + 1
-        return self.system.next_tick
+            return self._clock() + 1
+        stops = [each for each in (self.system.next_tick, self._close_clock) if each is not None]
+        return min(stops, default=None)
 
     # ------------------------------------------------------------------ exceptions
 
@@ -245,14 +275,14 @@ class Program(Core):
         self.write(frame, FRAME.pack(*saved, pc, status & ~ALIGNED | (ALIGNED if aligned else 0)))
         self._uc.reg_write(arm.UC_ARM_REG_SP, frame)
         self._floats[frame] = [self._uc.reg_read(register) for register in self._float_registers]
-        suspended = self._flow.suspend() if on_process else None
+        self._flow.interrupted(frame, on_process)
         self._uc.reg_write(arm.UC_ARM_REG_XPSR, status & ~(IT_BITS | EXCEPTION | ALIGNED) | THUMB | number)
         back = 0xFFFFFFFD if on_process else 0xFFFFFFF9 if thread else 0xFFFFFFF1
         self._uc.reg_write(arm.UC_ARM_REG_LR, back)
         self.system.active.append(number)
-        self._flow.advance(ENTRY_CYCLES)
+        self._flow.advance(ENTRY_CYCLES, "exceptions")
         handler = self.read_u32(self.system.vectors + 4 * number) & ~1
-        self._flow.enter(handler, suspended, frame)
+        self._flow.enter(handler)
         return handler
 
     def _exception_return(self, value: int) -> int:
@@ -273,7 +303,7 @@ class Program(Core):
         self._uc.reg_write(arm.UC_ARM_REG_SP, frame + FRAME.size + (4 if status & ALIGNED else 0))
         for register, word in zip(self._float_registers, self._floats.pop(frame, ()), strict=False):
             self._uc.reg_write(register, word)
-        self._flow.advance(EXIT_CYCLES)
+        self._flow.advance(EXIT_CYCLES, "exceptions")
         name = self.elf.symbol_at(pc & ~1)
         self._flow.leave_handler(frame if on_process else None, pc & ~1, name[0].name if name else hexadecimal(pc))
         return pc & ~1

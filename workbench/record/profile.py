@@ -41,7 +41,7 @@ NEEDED = {
 }
 FURTHER = {
     "timing_model": "text?", "exit_code": "whole number?", "modelled_cycles": "number?", "clock_hz": "whole number?",
-    "notes": "list of texts?",
+    "idle_cycles": "whole number?", "exception_cycles": "whole number?", "notes": "list of texts?",
 }
 WORK = ["instructions", "modelled_cycles", "instructions_inclusive", "modelled_cycles_inclusive"]
 TABLES = {
@@ -90,7 +90,8 @@ class Profile:
     """What a program did on the emulated core. Self figures are a function's own, inclusive ones with all it called.
 
     meta       firmware, digest (SHA-256), board, core, timing_model, ended, exit_code, instructions, modelled_cycles,
-               clock_hz, notes, and memory: flash, sram_static, stack_peak (bytes); see FORMATS.md
+               clock_hz, idle_cycles, exception_cycles, notes, and memory: flash, sram_static, stack_peak (bytes);
+               see FORMATS.md
     functions  name, address, file, line, calls, instructions, modelled_cycles, instructions_inclusive,
                modelled_cycles_inclusive, stack (bytes of its own frame, at most)
     tree       id, parent (-1: root), name, address, calls, instructions, modelled_cycles (of this context alone),

@@ -75,17 +75,18 @@ def _box(left: float, level: int, width: float, colour):
 
 
 def _stacks(axes, profile: Profile) -> None:
-    end = max(
-        [int(profile.meta.get("modelled_cycles") or 0), *profile.stack.modelled_cycles.dropna().astype(int).tolist()]
-    )
+    took = sum(int(profile.meta.get(name) or 0) for name in ("modelled_cycles", "idle_cycles", "exception_cycles"))
+    end = max([took, *profile.stack.modelled_cycles.dropna().astype(int).tolist()])
     scale, unit = units.count_axis(end)
     for at, (name, rows) in enumerate(profile.stack.groupby("stack", sort=False)):
         x = [*rows.modelled_cycles.astype(float), float(end)]
         y = [*rows.depth.astype(float), float(rows.depth.iloc[-1])]
         axes.step([each / scale for each in x], y, where="post", color=palette.SERIES[at % len(palette.SERIES)],
                   linewidth=1.4, label=f"{name}: {units.size(int(rows.depth.max()))}")  # fmt: skip
-    axes.set(xlim=(0, max(end, 1) / scale), ylim=(0, None), xlabel=f"modelled cycles{f' ({unit})' if unit else ''}",
-             ylabel="stack in use, bytes")  # fmt: skip
+    idle = profile.meta.get("idle_cycles")
+    waited = f", of which {units.quantity(idle)} were waited" if idle else ""
+    axes.set(xlim=(0, max(end, 1) / scale), ylim=(0, None), ylabel="stack in use, bytes",
+             xlabel=f"modelled cycles{f' ({unit})' if unit else ''}{waited}")  # fmt: skip
     axes.set_title("how deep the stack was", loc="left", fontsize=12, color=palette.INK)
     if len(profile.stack):
         axes.legend(loc="upper right", fontsize=9.5, title="at its deepest", framealpha=0.85)

@@ -12,6 +12,7 @@ ENDS = {
     "exit": "it exited", "breakpoint": "it reached a breakpoint", "until": "it reached the symbol asked for",
     "limit": "its time was up", "fault": "it failed",
 }  # fmt: skip
+PASSED = {"idle_cycles": "waited for an interrupt", "exception_cycles": "of taking and leaving exceptions"}
 SMALLEST = 0.01  # of all cycles: less is left out of the tree
 DEEPEST = 12  # levels of the tree
 NAME, PLACE = 44, 28  # letters
@@ -39,9 +40,13 @@ def heading(profile: Profile) -> str:
         took += f" = {units.milliseconds(1000 * cycles / hz)} at {units.frequency(hz)}" if hz else ""
         took += f" ({meta.get('timing_model')}; modelled)"
     lines.append(f"{meta['instructions']:,} instructions{took}")
+    passed = [f"{meta[name]:,} cycles {words}" for name, words in PASSED.items() if meta.get(name)]
+    if passed:
+        lines.append(f"and {' and '.join(passed)}, which belong to no function")
     flash, static, stack = (meta["memory"].get(name) for name in ("flash", "sram_static", "stack_peak"))
     told = [f"flash {units.kilobytes(flash)}", f"static SRAM {units.kilobytes(static)}"]
-    told.append(f"stack {units.size(stack)} at its deepest")
+    several = profile.stack["stack"].nunique() > 1
+    told.append(f"stack{'s' * several} {units.size(stack)} at {'their' if several else 'its'} deepest")
     return "\n".join([*lines, " · ".join(told)])
 
 

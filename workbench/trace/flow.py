@@ -5,7 +5,8 @@ time, or the time before, which a block remembers; else it is found, or made, an
 came from:
 
     call      behind BL and BLX; a frame is pushed, which says where the function will return to
-    return    an indirect jump to where a frame returns to: the address decides, not the instruction
+    return    an indirect jump to where a frame returns to, the address decides, not the instruction; or into the middle
+              of a function that called what runs, as longjmp does
     tail      any other jump to the entry of another function: its frame takes the place of the caller's
     plain     all else
 
@@ -180,11 +181,36 @@ def _returned(state, address):
     """Drop the frames that a return to an address ends, and go on in the caller's context; False if it is none."""
     frames = get64(state, s.FRAMES_AT)
     for at in range(get64(state, s.DEPTH) - 1, -1, -1):
-        if get64(frames, at * s.FRAME + s.RETURNS_TO) == address:
+        returns_to = get64(frames, at * s.FRAME + s.RETURNS_TO)
+        if returns_to == s.HANDLER:  # what was interrupted goes on by an exception's return alone
+            return False
+        if returns_to == address:
             while get64(frames, at * s.FRAME + s.IS_TAIL) and at > 0:
                 at -= 1
             put64(state, s.DEPTH, at)
             put64(state, s.NOW, get64(frames, at * s.FRAME + s.CALLER))
+            return True
+    return False
+
+
+@njit
+def _function_at(state, address):
+    table, at = _code_at(state, address)
+    return int64(get32(table, at * s.CODE + s.FUNCTION_OF)) if table else int64(0)
+
+
+@njit
+def _unwound(state, function):
+    """Drop the frames down to the last one that the function called, and go on in its context: longjmp, or a helper
+    that returns behind the table of a switch. False where it called none of what runs."""
+    frames, contexts = get64(state, s.FRAMES_AT), get64(state, s.CONTEXTS_AT)
+    for at in range(get64(state, s.DEPTH) - 1, -1, -1):
+        caller = get64(frames, at * s.FRAME + s.CALLER)
+        if get64(frames, at * s.FRAME + s.RETURNS_TO) == s.HANDLER:
+            return False
+        if _function_at(state, get64(contexts, caller * s.NODE + s.ADDRESS)) == function:
+            put64(state, s.DEPTH, at)
+            put64(state, s.NOW, caller)
             return True
     return False
 
@@ -213,11 +239,15 @@ def _kind_of(state, last, address, size):
         return s.CALL
     if flags & s.INDIRECT and _returned(state, address):
         return s.RETURN
+    function = _function_at(state, address)
+    if function == get64(back, s.FUNCTION):
+        return s.PLAIN
     table, at = _code_at(state, address)
-    entry = table and get32(table, at * s.CODE + s.MARKS) & s.ENTRY
-    if entry and int64(get32(table, at * s.CODE + s.FUNCTION_OF)) != get64(back, s.FUNCTION):
+    if table and get32(table, at * s.CODE + s.MARKS) & s.ENTRY:
         _tail(state, address)
         return s.TAIL
+    if flags & s.INDIRECT and function and _unwound(state, function):
+        return s.RETURN
     return s.PLAIN
 
 
@@ -264,19 +294,12 @@ def _leads(state, edge, key):
 
 @njit
 def _log(state, depth, after):
-    """Keep the deepest of each so many cycles; where the log is full, half of it tells of twice as many."""
+    """Keep the deepest of each so many cycles; where the log is full, stop before the next block."""
     log = get64(state, s.LOG_AT)
     now = get64(state, s.CLOCK) // get64(state, s.LOG_EVERY)
-    while now >= s.LOG_SIZE:
-        for half in range(s.LOG_SIZE // 2):
-            put32(log, half, max(get32(log, 2 * half), get32(log, 2 * half + 1)))
-            last = get32(log, s.LOG_SIZE + 2 * half + 1)
-            put32(log, s.LOG_SIZE + half, last if last >= 0 else get32(log, s.LOG_SIZE + 2 * half))
-        for rest in range(s.LOG_SIZE // 2, s.LOG_SIZE):
-            put32(log, rest, int32(-1))
-            put32(log, s.LOG_SIZE + rest, int32(-1))
-        put64(state, s.LOG_EVERY, 2 * get64(state, s.LOG_EVERY))
-        now = now // 2
+    if now >= s.LOG_SIZE:
+        now = int64(s.LOG_SIZE - 1)
+        put64(state, s.DEADLINE, 0)
     if get32(log, now) < depth:
         put32(log, now, int32(depth))
     put32(log, s.LOG_SIZE + now, int32(after))
@@ -292,13 +315,13 @@ def _stack_moved(state, block):
         put64(state, s.SP_LOW, low)
     _log(state, get64(state, s.SP_TOP) - low, get64(state, s.SP_TOP) - sp)
     top = get64(state, s.DEPTH) - 1
-    if top >= 0:
-        own = get64(get64(state, s.FRAMES_AT) + 8 * s.FRAME * top, s.ENTRY_SP) - low
-        _raise_to(get64(state, s.CONTEXTS_AT) + 8 * s.NODE * get64(state, s.NOW), s.STACK, own)
+    begin = get64(get64(state, s.FRAMES_AT) + 8 * s.FRAME * top, s.ENTRY_SP) if top >= 0 else get64(state, s.SP_TOP)
+    _raise_to(get64(state, s.CONTEXTS_AT) + 8 * s.NODE * get64(state, s.NOW), s.STACK, begin - low)
 
 
 def _on_flow(uc, address, size, state):
     if get64(state, s.CLOCK) >= get64(state, s.DEADLINE):  # the block does not run, and is not counted
+        put64(state, s.DEADLINE, s.STOPPED)
         pointers.stop_emulation(get64(state, s.STOP_AT), (get64(state, s.EMULATOR),))
         return
     last, key = get64(state, s.LAST), address | int64(size) << 32

@@ -34,14 +34,16 @@ CONTEXTS_AT, CONTEXTS, CONTEXT_ROOM, CONTEXT_HASH_AT, CONTEXT_HASH_MASK = 12, 13
 NODE = 3
 PARENT, ADDRESS, STACK = range(3)
 
-# Frames: int64.
+# Frames: int64. RETURNS_TO is HANDLER where an exception interrupted what goes on behind the block INTERRUPTED.
 FRAMES_AT, DEPTH, FRAME_ROOM = 17, 18, 19
-FRAME = 4
-RETURNS_TO, CALLER, IS_TAIL, ENTRY_SP = range(4)
+FRAME = 5
+RETURNS_TO, CALLER, IS_TAIL, ENTRY_SP, INTERRUPTED = range(5)
+HANDLER = -1
 
 # Where the run stands.
 LAST, NOW, CLOCK, ISSUED_SO_FAR, DEADLINE = 20, 21, 22, 23, 24
-STOP_AT, EMULATOR = 25, 26  # the machine stops before the first block at which CLOCK is DEADLINE or more
+STOP_AT, EMULATOR = 25, 26  # the machine stops before the first block at which CLOCK is DEADLINE or more, then STOPPED
+STOPPED = -1
 
 # The stack: SP as it was read last, its top, the lowest, and the log: int32, by `LOG_EVERY` cycles the deepest; behind
 # LOG_SIZE of them, how deep it was in the end. -1: it did not move.

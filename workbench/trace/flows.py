@@ -11,6 +11,7 @@ whoever switches them (emulate/program.py): each has frames and a log of its own
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,8 +26,8 @@ from workbench.trace.flow_marks import drops_of, marks_of
 
 ROOM = 1 << 12  # of each table at first
 NEVER = (1 << 62) - 1
-HANDLER = -1  # where an exception's handler returns to
 FIRST_LOG_CYCLES = 16
+LONGEST_EDGE = 32  # cycles: more than a jump takes in any timing model
 
 
 @dataclass
@@ -34,10 +35,10 @@ class Stack:
     """The stack of a thread: its frames, where it stands, and the log of its depth."""
 
     name: str
-    root: int  # its context
     frames: np.ndarray = field(default_factory=lambda: np.zeros((ROOM, s.FRAME), np.int64))
     depth: int = 0
     context: int = -1
+    last: int = -1  # the block that ran last
     top: int = 0
     low: int = 1 << 40
     log: np.ndarray = field(default_factory=lambda: np.full(2 * s.LOG_SIZE, -1, np.int32))
@@ -47,11 +48,41 @@ class Stack:
 
 @dataclass(frozen=True)
 class Counted:
-    """The raw tables, as flow_state.py describes them: int64 rows."""
+    """The raw tables, as flow_state.py describes them: int64 rows.
+
+    accesses     bytes read and written, by region of the board
+    entered      how often each exception's handler, and each thread's first function, began, by address
+    idle, exceptions   cycles in which no instruction ran: those waited, and those of taking and leaving exceptions
+    """
 
     blocks: np.ndarray
     edges: np.ndarray
     contexts: np.ndarray
+    accesses: np.ndarray
+    entered: dict[int, int]
+    idle: int = 0
+    exceptions: int = 0
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """All that only grows while a program runs."""
+
+    edges: np.ndarray
+    accesses: np.ndarray
+    entered: Counter[int]
+    passed: Counter[str]
+
+    def plus(self, other: _Sums, sign: int = 1) -> _Sums:
+        edges, entered, passed = self.edges.copy(), Counter(self.entered), Counter(self.passed)
+        edges[: len(other.edges)] += sign * other.edges
+        for counter, added in ((entered, other.entered), (passed, other.passed)):
+            for key, count in added.items():
+                counter[key] += sign * count
+        return _Sums(edges, self.accesses + sign * other.accesses, entered, passed)
+
+    def less(self, other: _Sums) -> _Sums:
+        return self.plus(other, -1)
 
 
 class Flow:
@@ -78,18 +109,20 @@ class Flow:
         self.state[s.REGIONS] = len(self._regions)
         self.stacks: list[Stack] = []
         self.windows = 0
-        self._opened: np.ndarray | None = None
-        self._within = np.zeros(0, np.int64)
-        self.handled: dict[int, int] = {}  # how often each exception's handler was entered, by its address
+        self._opened: _Sums | None = None
+        self._within: _Sums | None = None
+        self._passed = {"idle": 0, "exceptions": 0}
+        self.entered: Counter[int] = Counter()  # how often each handler, and each thread, began, by its address
 
     # ------------------------------------------------------------------ control
 
     def begin(self, address: int, name: str) -> Stack:
         """A thread begins at an address: a stack of its own, whose root is the function there."""
-        root = self._new_context(-1, address)
-        stack = Stack(name, root, context=root)
+        stack = Stack(name, context=self._root(address))
         self.stacks.append(stack)
+        self.entered[address] += 1
         self.switch(stack)
+        self._sp_moved(self.machine.sp)
         return stack
 
     def switch(self, stack: Stack) -> None:
@@ -97,15 +130,14 @@ class Flow:
         self._stack = stack
         self._point(s.FRAMES_AT, stack.frames)
         self._point(s.LOG_AT, stack.log)
-        self.state[[s.DEPTH, s.FRAME_ROOM, s.NOW]] = stack.depth, len(stack.frames), stack.context
+        self.state[[s.DEPTH, s.FRAME_ROOM, s.NOW, s.LAST]] = stack.depth, len(stack.frames), stack.context, stack.last
         self.state[[s.SP_TOP, s.SP_LOW, s.LOG_EVERY]] = stack.top, stack.low, stack.log_every
         self.state[s.SP] = self.machine.sp
-        self.state[s.LAST] = -1
 
     def leave(self) -> Stack:
         """Keep where the stack stands that runs; gives it."""
         stack = self._stack
-        stack.depth, stack.context = int(self.state[s.DEPTH]), int(self.state[s.NOW])
+        stack.depth, stack.context, stack.last = (int(self.state[at]) for at in (s.DEPTH, s.NOW, s.LAST))
         stack.top, stack.low = int(self.state[s.SP_TOP]), int(self.state[s.SP_LOW])
         stack.log_every = int(self.state[s.LOG_EVERY])
         return stack
@@ -125,25 +157,23 @@ class Flow:
         if self.stacks:
             self.leave()
 
-    def suspend(self) -> Stack:
-        """The thread that runs is interrupted, and what comes runs on the main stack; gives its stack."""
-        stack = self.leave()
-        self.switch(self.stacks[0])
-        return stack
+    def interrupted(self, frame: int, on_process: bool) -> None:
+        """Registers were stacked at `frame`, and a handler will run; `on_process`: it was a thread with a stack of its
+        own that was interrupted, so that what comes runs on the main stack."""
+        self._sp_moved(frame)
+        if on_process:
+            self.leave().frame = frame
+            self.switch(self.stacks[0])
 
-    def enter(self, handler: int, suspended: Stack | None, frame: int) -> None:
-        """An exception's handler begins; `frame`: where the registers of `suspended` are stacked."""
-        if suspended is not None:
-            suspended.frame = frame
-        self.state[s.SP] = self.machine.sp
+    def enter(self, handler: int) -> None:
+        """An exception's handler begins."""
+        sp = self.machine.sp
+        self._sp_moved(sp)
         depth, table = int(self.state[s.DEPTH]), self._tables[s.FRAMES_AT]
-        table[depth] = HANDLER, self.state[s.NOW], 0, self.state[s.SP]
+        table[depth] = s.HANDLER, self.state[s.NOW], 0, sp, self.state[s.LAST]
         self.state[s.DEPTH] += 1
-        root = next((node for node, row in enumerate(self._tables[s.CONTEXTS_AT][: self.state[s.CONTEXTS]])
-                     if row[0] < 0 and row[1] == handler), None)  # fmt: skip
-        self.state[s.NOW] = self._new_context(-1, handler) if root is None else root
-        self.state[s.LAST] = -1
-        self.handled[handler] = self.handled.get(handler, 0) + 1
+        self.state[[s.NOW, s.LAST]] = self._root(handler), -1
+        self.entered[handler] += 1
 
     def leave_handler(self, frame: int | None, pc: int, name: str) -> None:
         """An exception's handler ends; the thread goes on whose registers were stacked at `frame`, a new one where none
@@ -151,12 +181,12 @@ class Flow:
         depth, table = int(self.state[s.DEPTH]), self._tables[s.FRAMES_AT]
         while depth > 0:
             depth -= 1
-            if table[depth, s.RETURNS_TO] == HANDLER:
-                self.state[s.NOW] = table[depth, s.CALLER]
+            if table[depth, s.RETURNS_TO] == s.HANDLER and not table[depth, s.IS_TAIL]:
+                self.state[[s.NOW, s.LAST]] = table[depth, [s.CALLER, s.INTERRUPTED]]
                 break
-        self.state[s.DEPTH], self.state[s.LAST] = depth, -1
+        self.state[s.DEPTH] = depth
         if frame is None:
-            self.state[s.SP] = self.machine.sp
+            self._sp_moved(self.machine.sp)
             return
         self.leave()
         known = next((each for each in self.stacks[1:] if each.frame == frame), None)
@@ -165,10 +195,30 @@ class Flow:
         else:
             known.frame = None
             self.switch(known)
+            self._sp_moved(self.machine.sp)
+
+    def _sp_moved(self, sp: int) -> None:
+        """An exception, or its return, moved the stack pointer to here: as flow._stack_moved has it."""
+        state = self.state
+        state[s.SP], state[s.SP_TOP] = sp, max(state[s.SP_TOP], sp)
+        state[s.SP_LOW] = min(state[s.SP_LOW], sp)
+        self._halve_log()
+        now, depth, log = state[s.CLOCK] // state[s.LOG_EVERY], state[s.SP_TOP] - sp, self._stack.log
+        log[now], log[s.LOG_SIZE + now] = max(log[now], depth), depth
+
+    def _halve_log(self) -> None:
+        """Where the log is full, half of it tells of twice as many cycles."""
+        log = self._stack.log.reshape(2, -1, 2)
+        while self.state[s.CLOCK] // self.state[s.LOG_EVERY] >= s.LOG_SIZE:
+            deepest, after = log[0].max(axis=1), np.where(log[1, :, 1] >= 0, log[1, :, 1], log[1, :, 0])
+            self._stack.log[:] = -1
+            self._stack.log[: s.LOG_SIZE // 2], self._stack.log[s.LOG_SIZE :][: s.LOG_SIZE // 2] = deepest, after
+            self.state[s.LOG_EVERY] *= 2
 
     def resume(self, until: int | None) -> None:
         """Before the machine runs on: room for what may come, and the clock at which it stops before the next block."""
         self._grow()
+        self._halve_log()
         self.state[s.DEADLINE] = NEVER if until is None else until
 
     def interrupt(self) -> None:
@@ -185,46 +235,52 @@ class Flow:
         """Instructions so far."""
         return int(self.state[s.ISSUED_SO_FAR])
 
-    def advance(self, cycles: int) -> None:
-        """Time passes in which nothing runs."""
+    @property
+    def clock_before(self) -> int:
+        """A clock at which the block that ran last had not begun."""
+        last = self._tables[s.BLOCKS_AT][self.state[s.LAST]]
+        return self.clock - int(last[s.STATIC]) - LONGEST_EDGE
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was this that stopped the machine last: before a block, which will run."""
+        return bool(self.state[s.DEADLINE] == s.STOPPED)
+
+    def advance(self, cycles: int, why: str) -> None:
+        """Time passes in which no instruction runs: in "exceptions", when they are taken and left, or "idle"."""
         self.state[s.CLOCK] += cycles
+        self._passed[why] += cycles
 
     # ------------------------------------------------------------------ results
 
     def open_window(self) -> None:
         """What runs from here on belongs to the profile; until this is called the first time all does."""
         if self._opened is None:
-            self._opened = self._counts()
+            self._opened = self._sums()
             self.windows += 1
 
     def close_window(self) -> None:
         """What runs from here on does not belong to it."""
         if self._opened is not None:
-            now = self._counts()
-            for then, sign in ((self._opened, -1), (self._within, 1)):
-                now[: len(then)] += sign * then
-            self._within, self._opened = now, None
+            within = self._sums().less(self._opened)
+            self._within, self._opened = within if self._within is None else within.plus(self._within), None
 
-    def _counts(self) -> np.ndarray:
-        return self._tables[s.EDGES_AT][: self.state[s.EDGES], s.COUNT].copy()
+    def _sums(self) -> _Sums:
+        edges = self._tables[s.EDGES_AT][: self.state[s.EDGES], s.COUNT].copy()
+        return _Sums(edges, self._tables[s.REGIONS_AT][:, 2:].copy(), Counter(self.entered), Counter(self._passed))
 
-    def counted(self) -> Counted:
-        """Copies of the tables, as they now stand; where windows were opened, with the counts of these alone."""
+    def counted(self, windows: bool = False) -> Counted:
+        """Copies of the tables, as they now stand; `windows`: with what was counted within these alone."""
         self.close_window()
         blocks, edges, contexts = (self._tables[at][: self.state[at + 1]].copy()
                                    for at in (s.BLOCKS_AT, s.EDGES_AT, s.CONTEXTS_AT))  # fmt: skip
-        if self.windows:
-            edges[:, s.COUNT] = 0
-            edges[: len(self._within), s.COUNT] = self._within
-        return Counted(blocks, edges, contexts)
-
-    def root_of(self, stack: Stack) -> int:
-        """The address at which a thread began."""
-        return int(self._tables[s.CONTEXTS_AT][stack.root, s.ADDRESS])
-
-    def accesses(self) -> list[tuple[int, int]]:
-        """Bytes read and written, by region of the board."""
-        return [(int(row[2]), int(row[3])) for row in self._tables[s.REGIONS_AT]]
+        sums = self._sums()
+        if windows:
+            sums = self._within or sums.less(sums)
+        edges[:, s.COUNT] = 0
+        edges[: len(sums.edges), s.COUNT] = sums.edges
+        return Counted(blocks, edges, contexts, sums.accesses, dict(sums.entered), sums.passed["idle"],
+                       sums.passed["exceptions"])  # fmt: skip
 
     # ------------------------------------------------------------------ tables
 
@@ -232,11 +288,15 @@ class Flow:
         self._tables[index] = table
         self.state[index] = table.ctypes.data
 
-    def _new_context(self, parent: int, address: int) -> int:
+    def _root(self, address: int) -> int:
+        """The context of a function that nothing called."""
         node, table = int(self.state[s.CONTEXTS]), self._tables[s.CONTEXTS_AT]
-        table[node] = parent, address, 0
+        same = np.flatnonzero((table[:node, s.PARENT] < 0) & (table[:node, s.ADDRESS] == address))
+        if len(same):
+            return int(same[0])
+        table[node] = -1, address, 0
         self.state[s.CONTEXTS] += 1
-        _put(self._tables[s.CONTEXT_HASH_AT], parent, address, node)
+        _put(self._tables[s.CONTEXT_HASH_AT], -1, address, node)
         return node
 
     def _grow(self) -> None:

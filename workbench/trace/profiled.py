@@ -28,12 +28,11 @@ CALLED = (s.CALL, s.TAIL)
 
 @dataclass(frozen=True)
 class Profiled:
-    """The tables of a program. `entered`: how often each handler, and each thread's first function, was entered."""
+    """The tables of a program."""
 
     elf: Elf
     timing: TimingModel
     counted: Counted
-    entered: dict[int, int]
 
     # ------------------------------------------------------------------ columns of the raw tables
 
@@ -118,7 +117,7 @@ class Profiled:
         np.add.at(sums, calls["to_context"], calls["count"])
         for node, (parent, address, _) in enumerate(self.counted.contexts.tolist()):
             if parent < 0:
-                sums[node] += self.entered.get(address, 0)
+                sums[node] += self.counted.entered.get(address, 0)
         return sums
 
     @cached_property
@@ -150,7 +149,7 @@ class Profiled:
 
         made = self._calls_made
         called = self._blocks["begin"][made["to"]]
-        calls: dict[int, int] = dict(self.entered)
+        calls: dict[int, int] = dict(self.counted.entered)
         for address, count in zip(called.tolist(), made["count"].tolist(), strict=True):
             calls[address] = calls.get(address, 0) + count
         own: dict[int, np.ndarray] = {}
