@@ -2,7 +2,7 @@
 #include <stdint.h>
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
-#define NOINLINE __attribute__((noinline))
+#define NOINLINE __attribute__((noipa))
 
 static inline int host(int wanted, const void *with)
 {

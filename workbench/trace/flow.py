@@ -296,7 +296,7 @@ def _leads(state, edge, key):
 def _log(state, depth, after):
     """Keep the deepest of each so many cycles; where the log is full, stop before the next block."""
     log = get64(state, s.LOG_AT)
-    now = get64(state, s.CLOCK) // get64(state, s.LOG_EVERY)
+    now = get64(state, s.CLOCK) >> get64(state, s.LOG_SHIFT)
     if now >= s.LOG_SIZE:
         now = int64(s.LOG_SIZE - 1)
         put64(state, s.DEADLINE, 0)

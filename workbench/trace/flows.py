@@ -26,7 +26,7 @@ from workbench.trace.flow_marks import drops_of, marks_of
 
 ROOM = 1 << 12  # of each table at first
 NEVER = (1 << 62) - 1
-FIRST_LOG_CYCLES = 16
+FIRST_LOG_SHIFT = 4  # a row of the log for 16 cycles
 LONGEST_EDGE = 32  # cycles: more than a jump takes in any timing model
 
 
@@ -42,7 +42,7 @@ class Stack:
     top: int = 0
     low: int = 1 << 40
     log: np.ndarray = field(default_factory=lambda: np.full(2 * s.LOG_SIZE, -1, np.int32))
-    log_every: int = FIRST_LOG_CYCLES
+    log_shift: int = FIRST_LOG_SHIFT
     frame: int | None = None  # where its registers are stacked while it is interrupted
 
 
@@ -131,7 +131,7 @@ class Flow:
         self._point(s.FRAMES_AT, stack.frames)
         self._point(s.LOG_AT, stack.log)
         self.state[[s.DEPTH, s.FRAME_ROOM, s.NOW, s.LAST]] = stack.depth, len(stack.frames), stack.context, stack.last
-        self.state[[s.SP_TOP, s.SP_LOW, s.LOG_EVERY]] = stack.top, stack.low, stack.log_every
+        self.state[[s.SP_TOP, s.SP_LOW, s.LOG_SHIFT]] = stack.top, stack.low, stack.log_shift
         self.state[s.SP] = self.machine.sp
 
     def leave(self) -> Stack:
@@ -139,7 +139,7 @@ class Flow:
         stack = self._stack
         stack.depth, stack.context, stack.last = (int(self.state[at]) for at in (s.DEPTH, s.NOW, s.LAST))
         stack.top, stack.low = int(self.state[s.SP_TOP]), int(self.state[s.SP_LOW])
-        stack.log_every = int(self.state[s.LOG_EVERY])
+        stack.log_shift = int(self.state[s.LOG_SHIFT])
         return stack
 
     def attach(self) -> None:
@@ -203,17 +203,17 @@ class Flow:
         state[s.SP], state[s.SP_TOP] = sp, max(state[s.SP_TOP], sp)
         state[s.SP_LOW] = min(state[s.SP_LOW], sp)
         self._halve_log()
-        now, depth, log = state[s.CLOCK] // state[s.LOG_EVERY], state[s.SP_TOP] - sp, self._stack.log
+        now, depth, log = state[s.CLOCK] >> state[s.LOG_SHIFT], state[s.SP_TOP] - sp, self._stack.log
         log[now], log[s.LOG_SIZE + now] = max(log[now], depth), depth
 
     def _halve_log(self) -> None:
         """Where the log is full, half of it tells of twice as many cycles."""
         log = self._stack.log.reshape(2, -1, 2)
-        while self.state[s.CLOCK] // self.state[s.LOG_EVERY] >= s.LOG_SIZE:
+        while self.state[s.CLOCK] >> self.state[s.LOG_SHIFT] >= s.LOG_SIZE:
             deepest, after = log[0].max(axis=1), np.where(log[1, :, 1] >= 0, log[1, :, 1], log[1, :, 0])
             self._stack.log[:] = -1
             self._stack.log[: s.LOG_SIZE // 2], self._stack.log[s.LOG_SIZE :][: s.LOG_SIZE // 2] = deepest, after
-            self.state[s.LOG_EVERY] *= 2
+            self.state[s.LOG_SHIFT] += 1
 
     def resume(self, until: int | None) -> None:
         """Before the machine runs on: room for what may come, and the clock at which it stops before the next block."""

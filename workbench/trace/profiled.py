@@ -308,6 +308,6 @@ def stack_table(stacks: list[Stack]) -> pd.DataFrame:
             depth = most if most >= 0 else now
             now = after if most >= 0 else now
             if depth != last:
-                rows.append((name, None, at * stack.log_every, depth))
+                rows.append((name, None, at << stack.log_shift, depth))
                 last = depth
     return pd.DataFrame(rows, columns=["stack", "instructions", "modelled_cycles", "depth"])
