@@ -316,7 +316,7 @@ def test_what_the_compiler_takes_for_granted_of_arrays_holds():
     assert twin.machine.elf.address("wb_arena") % 64 == 0
 
 
-OF_THE_CORE = r"#if(def|) (defined\(|)(__(arm__|ARM_FEATURE_(DSP|SAT))|WB_FPU)\b.*?#(else|endif)"
+OF_THE_CORE = r"#if(def|) (defined\(|)(__(arm__|ARM_FP|ARM_FEATURE_(DSP|SAT))|WB_FPU)\b.*?#(else|endif)"
 
 
 def test_no_statement_of_assembly_is_left_to_the_host():

@@ -97,7 +97,7 @@ def test_reordered_needs_less_where_gradients_pile_up():
     vanilla, record = run_schedule(step, "vanilla")
     reordered, _ = run_schedule(step, "reordered")
     assert liveness(reordered).peak < liveness(vanilla).peak
-    assert [applied.name for applied in record] == [*FIRST, "fuse-add", "dead-code"]
+    assert [applied.name for applied in record] == [*FIRST, "fuse-add", "dead-code", "pack-weights"]
     assert record[0].declined == "the parameters' values are not known"
     assert record[-1].nodes[1] == len(vanilla.nodes)
     assert record[4].nodes[1] == len(step.nodes) - 5  # three biases and two activations
