@@ -11,6 +11,7 @@ CORES = {
     "cortex-m7": ("-mcpu=cortex-m7", "-mfpu=fpv5-d16", "-mfloat-abi=hard"),
     "cortex-m33": ("-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
 }
+NO_MEMCPY = "-fno-tree-loop-distribute-patterns"  # for loops, where there is no library
 ALONE = ("-nostdlib", "-lgcc")
 NEWLIB = ("--specs=rdimon.specs",)
 
@@ -29,7 +30,7 @@ def build(elf: Path, *sources: str | Path, core="cortex-m4", flags=("-O1", "-g")
     script.write_text(text.replace("0x08000000", f"{flash:#x}").replace("0x20000000", f"{ram:#x}"))
     compiler = "arm-none-eabi-g++" if any(file.endswith(".cpp") for file in files) else "arm-none-eabi-gcc"
     startup = ["-x", "c", str(FIRMWARE / "startup.c"), "-x", "none"]
-    command = [compiler, *CORES[core], "-mthumb", "-fno-tree-loop-distribute-patterns", *flags, f"-I{FIRMWARE}", *startup, *files, "-nostartfiles",
+    command = [compiler, *CORES[core], "-mthumb", NO_MEMCPY, *flags, f"-I{FIRMWARE}", *startup, *files, "-nostartfiles",
                f"-T{script}", *library, "-o", str(elf)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

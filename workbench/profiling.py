@@ -5,7 +5,7 @@ ELF ── its own board, or one that is named ── emulate/program.py runs it
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,12 +84,13 @@ def profile(
     if folder is not None and not folder.is_dir():
         raise WorkbenchError(f"{folder} is no folder", "the program's files lie in one: --allow-files DIR")
     timing = model_of(on)
-    given = {"arguments": [elf.path.name, *arguments], "stdin": cache(stdin if callable(stdin) else lambda: stdin)}
-    program = Program(elf, on, output=output, folder=folder, **given)
+    machine = partial(Program, elf, on, arguments=[elf.path.name, *arguments],
+                      stdin=cache(stdin if callable(stdin) else lambda: stdin))  # fmt: skip
+    program = machine(output=output, folder=folder)
     flow = Flow(program, timing, memory=memory)
     ended = program.run(flow, seconds=seconds, until=stop, window=window)
     if ended.fault and folder is None:  # all that it does follows from what it is given: it does so again
-        again = Program(elf, on, **given)
+        again = machine()
         ended = again.run(Flow(again, timing), seconds=seconds, close=flow.clock_before)
         again.close()
     if window and not flow.windows:

@@ -10,6 +10,13 @@ def hello(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def bare(tmp_path_factory):
+    """The same without DWARF, of which newlib brings much."""
+    flags = ("-O1", "-Wl,--strip-debug")
+    return build(tmp_path_factory.mktemp("bare") / "hello.elf", FIRMWARE / "hello.c", library=NEWLIB, flags=flags)
+
+
+@pytest.fixture(scope="session")
 def tasks(tmp_path_factory):
     return build(tmp_path_factory.mktemp("tasks") / "tasks.elf", FIRMWARE / "tasks.c")
 

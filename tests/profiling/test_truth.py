@@ -62,7 +62,7 @@ def test_every_table_has_the_same_sum(profile, name):
     assert roots[f"{name}_inclusive"].sum() == whole
 
 
-@pytest.mark.parametrize("name", ["hello", "tasks"])
+@pytest.mark.parametrize("name", ["bare", "tasks"])
 def test_instructions_are_those_that_a_hook_saw_and_those_that_it_blocks_skipped(name, request):
     """The code hook does not fire for an instruction whose condition fails."""
     elf = load_elf(request.getfixturevalue(name))

@@ -84,6 +84,7 @@ class Program(Core):
         self.host = Semihosting(self, output, self._clock, board.clock_hz, self._note, arguments, stdin, folder, heap)
         self._watchdog = Watchdog(self._attend)
         self._floats: dict[int, list[int]] = {}
+        self._sp_outside = 0
         self._number: int | None = None  # of the exception that stopped the emulator
         self._close_clock: int | None = None
         self._instruction: int | None = None  # that began last, where each is looked at
@@ -126,7 +127,8 @@ class Program(Core):
                 self._flow.resume(self._clock() + 1)
             stop = self._emulate_for(pc, NOWHERE if self._steps_over else until, deadline - monotonic())
             pc, self._steps_over = self.pc, False
-            if pc == until != NOWHERE and stop is None and self._number is None:
+            returns = pc >= EXC_RETURN  # where a handler's window ends is no place in memory
+            if pc == until != NOWHERE and (returns or (stop is None and self._number is None)):
                 if not self._window:
                     return Ended("until")
                 until = self._edge_of_window(until)
@@ -196,11 +198,13 @@ class Program(Core):
                 return self._wait(pc)
             if before.endswith(YIELD):
                 return pc
-        if stop is None and pc == NOWHERE:
+        if pc == NOWHERE:
             raise FirmwareFault(
                 "the function that it began with returned, and there is nothing to return to", kind="lost"
             )
         if stop is not None:
+            if stop.kind == "undefined" and not self._number_of(arm.UC_ARM_REG_XPSR) & THUMB:
+                stop = Stop("invalid-state", pc)
             raise fault(self, stop, pc if self._instruction is None else self._instruction)
         return pc
 

@@ -45,8 +45,8 @@ LAST, NOW, CLOCK, ISSUED_SO_FAR, DEADLINE = 20, 21, 22, 23, 24
 STOP_AT, EMULATOR = 25, 26  # the machine stops before the first block at which CLOCK is DEADLINE or more, then STOPPED
 STOPPED = -1
 
-# The stack: SP as it was read last, its top, the lowest, and the log: int32, by 2 ** LOG_SHIFT cycles the deepest; behind
-# LOG_SIZE of them, how deep it was in the end. -1: it did not move.
+# The stack: SP as it was read last, its top, the lowest, and the log: int32, by 2 ** LOG_SHIFT cycles the deepest;
+# behind LOG_SIZE of them, how deep it was in the end. -1: it did not move.
 READ_AT, SP, SP_TOP, SP_LOW = 27, 28, 29, 30
 LOG_AT, LOG_SHIFT = 31, 32
 LOG_SIZE = 2048

@@ -71,14 +71,13 @@ class _Sums:
     edges: np.ndarray
     accesses: np.ndarray
     entered: Counter[int]
-    passed: Counter[str]
+    passed: dict[str, int]
 
     def plus(self, other: _Sums, sign: int = 1) -> _Sums:
-        edges, entered, passed = self.edges.copy(), Counter(self.entered), Counter(self.passed)
+        edges = self.edges.copy()
         edges[: len(other.edges)] += sign * other.edges
-        for counter, added in ((entered, other.entered), (passed, other.passed)):
-            for key, count in added.items():
-                counter[key] += sign * count
+        entered = Counter({key: count + sign * other.entered[key] for key, count in self.entered.items()})
+        passed = {key: count + sign * other.passed[key] for key, count in self.passed.items()}
         return _Sums(edges, self.accesses + sign * other.accesses, entered, passed)
 
     def less(self, other: _Sums) -> _Sums:
@@ -267,7 +266,7 @@ class Flow:
 
     def _sums(self) -> _Sums:
         edges = self._tables[s.EDGES_AT][: self.state[s.EDGES], s.COUNT].copy()
-        return _Sums(edges, self._tables[s.REGIONS_AT][:, 2:].copy(), Counter(self.entered), Counter(self._passed))
+        return _Sums(edges, self._tables[s.REGIONS_AT][:, 2:].copy(), Counter(self.entered), dict(self._passed))
 
     def counted(self, windows: bool = False) -> Counted:
         """Copies of the tables, as they now stand; `windows`: with what was counted within these alone."""

@@ -159,9 +159,10 @@ class Profiled:
         inclusive, stack = self._inclusive(both), self._stack()
         rows = []
         for address in sorted({*own, *inclusive}):
-            line = self.elf.source_line(address) or ""
-            file, _, number = line.rpartition(":")
+            file, _, number = (self.elf.source_line(address) or "").rpartition(":")
             itself, every = own.get(address, np.zeros(2, np.int64)), inclusive.get(address, np.zeros(2, np.int64))
+            if not calls.get(address) and not every[0]:
+                continue  # none of it ran in what is profiled
             rows.append((self.name(address), address, file, int(number) if number else None, calls.get(address, 0),
                          *itself.tolist(), *every.tolist(), stack.get(address)))  # fmt: skip
         columns = ["name", "address", "file", "line", "calls", "instructions", "modelled_cycles",
