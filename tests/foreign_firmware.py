@@ -12,13 +12,14 @@ CORES = {
     "cortex-m33": ("-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
 }
 NO_MEMCPY = "-fno-tree-loop-distribute-patterns"  # for loops, where there is no library
-ALONE = ("-nostdlib", "-lgcc")
+ALONE = ("-nostdlib", "-lc", "-lgcc")
 NEWLIB = ("--specs=rdimon.specs",)
 
 
 def build(elf: Path, *sources: str | Path, core="cortex-m4", flags=("-O1", "-g"), library=ALONE, flash=0x08000000,
-          ram=0x20000000) -> Path:  # fmt: skip
-    """The ELF of `sources`: files, or C, which may include host.h. `flash`, `ram`: where its memory lies."""
+          ram=0x20000000, room="64K") -> Path:  # fmt: skip
+    """The ELF of `sources`: files, or C, which may include host.h. `flash`, `ram`: where its memory
+    lies; `room`: how much RAM it has."""
     files = []
     for at, source in enumerate(sources):
         path = source if isinstance(source, Path) else elf.with_suffix(f".{at}.c")
@@ -27,7 +28,9 @@ def build(elf: Path, *sources: str | Path, core="cortex-m4", flags=("-O1", "-g")
         files.append(str(path))
     script = elf.with_suffix(".ld")
     text = (FIRMWARE / "link.ld").read_text()
-    script.write_text(text.replace("0x08000000", f"{flash:#x}").replace("0x20000000", f"{ram:#x}"))
+    for old, new in (("0x08000000", f"{flash:#x}"), ("0x20000000", f"{ram:#x}"), ("64K", room)):
+        text = text.replace(old, new)
+    script.write_text(text)
     compiler = "arm-none-eabi-g++" if any(file.endswith(".cpp") for file in files) else "arm-none-eabi-gcc"
     startup = ["-x", "c", str(FIRMWARE / "startup.c"), "-x", "none"]
     command = [compiler, *CORES[core], "-mthumb", NO_MEMCPY, *flags, f"-I{FIRMWARE}", *startup, *files, "-nostartfiles",

@@ -141,6 +141,8 @@ def _told(
     notes = list(program.notes)
     if ended.fault is not None:
         notes.insert(0, _of_fault(ended.fault))
+    if tables.foreign:
+        notes.append(f"code that is not in the ELF ran, as at {hexadecimal(tables.foreign[0])}: it is not counted")
     symbols, sizes = symbol_table(elf, board)
     tree = tables.tree()
     meta = {

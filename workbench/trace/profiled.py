@@ -55,6 +55,12 @@ class Profiled:
         return sums
 
     @cached_property
+    def foreign(self) -> list[int]:
+        """Where blocks began of code that the ELF does not hold: nothing is known of their instructions."""
+        ran = self._by_block("count") * (self.counted.blocks[:, s.FLAGS] & s.UNKNOWN)
+        return sorted(set(self._blocks["begin"][ran > 0].tolist()))
+
+    @cached_property
     def _function_at(self) -> np.ndarray:
         """The function that each block lies in, by its address: the symbol's, else that of the block's context."""
         found = []
