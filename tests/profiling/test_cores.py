@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from foreign_firmware import CORES, build, calls_of
+from foreign_firmware import CORES, calls_of
 
 from workbench.emulate.own_board import board_of
 from workbench.emulate.program import Program
@@ -200,14 +200,11 @@ def test_ten_thousand_frames(firmware):
 
 
 def many(functions):
-    """Each calls the two behind it: contexts by the thousand."""
-    body = "\n".join(
-        f"NOINLINE int f{at}(int n) {{ return n > 1 ? f{(at * 2 + 1) % functions}(n - 1) + f{(at * 2 + 2) % functions}(n - 1)"
-        f" : n; }}"
-        for at in range(functions)
-    )
-    heads = "\n".join(f"NOINLINE int f{at}(int n);" for at in range(functions))
-    return f'#include "host.h"\n{heads}\n{body}\nint main(void) {{ return f0(12) == 2048 ? 42 : 1; }}'
+    """Each calls two others: contexts by the thousand."""
+    called = [[f"f{(2 * at + each) % functions}(n - 1)" for each in (1, 2)] for at in range(functions)]
+    heads = "".join(f"NOINLINE int f{at}(int n);\n" for at in range(functions))
+    bodies = "".join(f"int f{at}(int n) {{ return n > 1 ? {a} + {b} : n; }}\n" for at, (a, b) in enumerate(called))
+    return f'#include "host.h"\n{heads}{bodies}int main(void) {{ return f0(12) == 2048 ? 42 : 1; }}'
 
 
 def test_tables_grow_while_the_program_runs(firmware, monkeypatch):

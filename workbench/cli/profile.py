@@ -3,7 +3,9 @@
 import json
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from workbench.cli import values
 from workbench.cli.output import output_folder, say, say_error, say_json, say_more, say_note
@@ -55,11 +57,12 @@ def execute(args) -> int:
 
     firmware = Path(args.firmware)
     folder = None if firmware.is_dir() else output_folder(args.output, f"{firmware.stem}-profile", args.force)
-    found = load_profile(firmware) if folder is None else _profiled(args, firmware, _output(args))
+    output, stdin = _Output(args), cache(_stdin)
+    found = load_profile(firmware) if folder is None else _profiled(args, firmware, stdin, output)
     before = None
     if args.against is not None:
         other = Path(args.against)
-        before = load_profile(other) if other.is_dir() else _profiled(args, other, lambda data: None)
+        before = load_profile(other) if other.is_dir() else _profiled(args, other, stdin, lambda data: None)
     if folder is not None:
         found.save(folder)
     _export(args, found, folder or firmware)
@@ -68,9 +71,8 @@ def execute(args) -> int:
     elif args.json:
         say_json(_plain(found, before))
     else:
-        if _wrote_last:
-            say()
-        say((difference_text(before, found, args.top) if before else profile_text(found, args.top)).rstrip())
+        text = difference_text(before, found, args.top) if before else profile_text(found, args.top)
+        say(output.gap + text.rstrip())
         for note in found.meta["notes"]:
             say_note(note)
         say_more(args, f"\n{'Read from' if folder is None else 'Wrote'} {folder or firmware}/")
@@ -81,31 +83,32 @@ def execute(args) -> int:
     return 0
 
 
-_wrote_last: list[bool] = []  # the program wrote something
+class _Output:
+    """Where what the program writes goes: to stdout as it is, to stderr where stdout is ours; `last`: the end of it."""
 
+    def __init__(self, args):
+        stream = sys.stderr if args.json or args.csv else sys.stdout
+        self._stream, self.last = getattr(stream, "raw", stream), b""
 
-def _output(args) -> Callable[[bytes], None]:
-    """Where what the program writes goes: to stdout as it is, to stderr where stdout is ours."""
-    stream = sys.stderr if args.json or args.csv else sys.stdout
-    stream = getattr(stream, "raw", stream)
-
-    def write(data: bytes) -> None:
-        _wrote_last[:] = [not data.endswith(b"\n")]
-        if buffer := getattr(stream, "buffer", None):
+    def __call__(self, data: bytes) -> None:
+        self.last = data[-1:] or self.last
+        if buffer := getattr(self._stream, "buffer", None):
             buffer.write(data)
         else:
-            stream.write(data.decode(errors="replace"))
-        stream.flush()
+            self._stream.write(data.decode(errors="replace"))
+        self._stream.flush()
 
-    _wrote_last.clear()
-    return write
+    @property
+    def gap(self) -> str:
+        """What parts it from what we write: an empty line, where it wrote anything."""
+        return {b"": "", b"\n": "\n"}.get(self.last, "\n\n")
 
 
 def _stdin() -> bytes:
     return sys.stdin.buffer.read() if sys.stdin and not sys.stdin.closed else b""
 
 
-def _profiled(args, firmware: Path, output: Callable[[bytes], None]) -> Profile:
+def _profiled(args, firmware: Path, stdin: Callable[[], bytes], output: Callable[[bytes], Any]) -> Profile:
     import shlex
 
     try:
@@ -114,7 +117,7 @@ def _profiled(args, firmware: Path, output: Callable[[bytes], None]) -> Profile:
         raise WorkbenchError(f"--args {args.args!r}: {error}", "quote it as a shell would") from None
     return profile(
         firmware, board=args.board, function=args.function, begin=args.begin, end=args.end, until=args.until,
-        seconds=args.max_seconds, memory=args.trace == "memory", arguments=words, stdin=_stdin, output=output,
+        seconds=args.max_seconds, memory=args.trace == "memory", arguments=words, stdin=stdin, output=output,
         files=args.allow_files,
     )  # fmt: skip
 

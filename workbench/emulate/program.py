@@ -8,7 +8,7 @@ their returns, so that a small RTOS runs. Time is the flow's clock. An exception
 words are stacked (ENTRY_CYCLES), and unstacked when a value of EXC_RETURN is branched to (EXIT_CYCLES); tail-chaining
 is not modelled, and floating-point registers are kept aside instead of being stacked. `WFI` and `WFE` end at the next
 interrupt, which then is now. Whatever else is touched between 0x40000000 and 0x5FFFFFFF, or of the core's own
-registers, reads as 0 and is named, with the function that did it.
+registers, does nothing and is named, with the function that did it.
 
 Armv7-M Architecture Reference Manual (DDI 0403), B1.5 (exceptions), B3 (system address map).
 """
@@ -347,11 +347,12 @@ class Program(Core):
         """A peripheral that is not modelled."""
         place = self.elf.symbol_at(self.pc)
         where = place[0].name if place else hexadecimal(self.pc)
-        self._note(f"{hexadecimal(address)} is not modelled and reads as 0: touched by {where}")
+        does = "does nothing" if address >= PRIVATE[0] else "reads as 0"
+        self._note(f"{hexadecimal(address)} is not modelled and {does}: touched by {where}")
 
     def _note(self, text: str) -> None:
-        if text not in self.notes and len(self.notes) < MOST_NOTES:
-            self.notes.append(text)
+        if text not in self.notes and len(self.notes) <= MOST_NOTES:
+            self.notes.append(text if len(self.notes) < MOST_NOTES else "and more of this kind")
 
     def _on_interrupt(self, uc, number, user) -> None:
         self._number = number

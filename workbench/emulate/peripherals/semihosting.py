@@ -23,7 +23,7 @@ APPLICATION_EXIT = 0x20026  # the one reason of EXIT that means success
 TERMINAL, FEATURES = ":tt", ":semihosting-features"
 FEATURE_BYTES = b"SHFB\x03"  # EXIT_EXTENDED, and a stderr apart
 MODES = ("rb", "rb", "r+b", "r+b", "wb", "wb", "w+b", "w+b", "ab", "ab", "a+b", "a+b")
-EPERM, ENOENT, EBADF, EINVAL = 1, 2, 9, 22
+EPERM, EBADF, EINVAL = 1, 9, 22
 LONGEST = 1 << 20  # bytes of a text or of a transfer
 WORDS = Struct("<4I")
 FAILED = 0xFFFFFFFF
@@ -83,6 +83,8 @@ class Semihosting:
         except WorkbenchError as error:  # a pointer to nowhere
             self.note(f"semihosting operation 0x{operation:02x}: {error.message}: answered with -1")
             return self._fails(EINVAL)
+        except (OSError, ValueError) as error:  # a file that the host cannot have; a name with a zero in it
+            return self._fails(getattr(error, "errno", None) or EINVAL)
 
     def close(self) -> None:
         """Close the host's files."""
@@ -106,10 +108,7 @@ class Semihosting:
             found = self._within(name)
             if found is None:
                 return self._fails(EPERM)
-            try:
-                stream = _Stream(file=found.open(MODES[mode]))  # type: ignore[arg-type]
-            except OSError as error:
-                return self._fails(error.errno or ENOENT)
+            stream = _Stream(file=found.open(MODES[mode]))  # type: ignore[arg-type]
         handle = next(number for number in range(1, len(self._streams) + 2) if number not in self._streams)
         self._streams[handle] = stream
         return handle
