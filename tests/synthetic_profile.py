@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 from hypothesis import strategies as st
 
-from workbench.record.profile import TABLES, Profile, typed
+from workbench.record.profile import Profile
+from workbench.record.profile_tables import TABLES, typed
 
 FLASH, BLOCK = 0x08000000, 0x100  # where code lies; bytes from one function to the next
 

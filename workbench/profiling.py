@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import boards
 from workbench.boards import Board
 from workbench.errors import FirmwareFault, ToolchainError, WorkbenchError, meant
-from workbench.record.profile import Profile
+from workbench.report.view import Profile
 from workbench.units import address as hexadecimal
 
 if TYPE_CHECKING:

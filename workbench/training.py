@@ -37,10 +37,13 @@ from workbench.passes.pipeline import pass_changes
 from workbench.rate_search import at_best_rate
 from workbench.rates import SEARCHED, rates_of
 from workbench.record import Run
+from workbench.record.profile_tables import Later
 from workbench.schedule.tuned import kernels_record
 from workbench.tables import BufferRow
 from workbench.targets import told
+from workbench.trace.flows import Flow
 from workbench.trace.inspector import Inspector
+from workbench.trace.profiled import step_tables
 from workbench.trace.tracer import Tracer
 
 Progress = Callable[[int, int, float], None]  # step done, steps in all, its loss
@@ -79,7 +82,7 @@ def train(
     if like is not None:
         options, count = replace(options, evaluate=False), 1
     first = next(steps)
-    tracer, first_loss = _traced_step(built, options, first)
+    tracer, flow, first_loss = _traced_step(built, options, first)
     engine = engine_of(built, options.engine if like is None and not tracer.found else EMULATED, count)
     held_out = options.evaluate and len(samples.test_x) > 0
     measure = partial(_measured, built, engine)
@@ -119,6 +122,7 @@ def train(
     seconds = {"emulate": time.perf_counter() - start - sum(engine.seconds.values()), **engine.seconds}
     of_data = None if verdict.made_up(built, options) else samples
     run = _record(built, options, of_data, engine, tracer, losses, count, (before, after), seconds, notes)
+    run = replace(run, profiled=Later(step_tables(flow)) if flow else {})
     run.meta["interrupted"] = stopped
     run.meta.update(epochs_done=epochs.done, best_epoch=epochs.best and epochs.best.epoch)
     run.meta.update(verdict.guesses(built, samples))
@@ -245,15 +249,20 @@ def read_parameter(device: Device, name: str, kind: TensorType) -> np.ndarray:
     return np.concatenate(parts, axis=axis)
 
 
-def _traced_step(built: Built, options: Training, step: Step) -> tuple[Tracer, float | None]:
-    """The tracer that watched one step, and its loss; at level `off` nothing runs."""
+def _traced_step(built: Built, options: Training, step: Step) -> tuple[Tracer, Flow | None, float | None]:
+    """The tracer that watched one step, the flow that counted its calls at the same time, and its loss; at level `off`
+    nothing runs."""
     device = device_of(built)
     tracer = Tracer(device.machine, device.buffers, device.ops, options.trace)
     if options.trace == "off":
-        return tracer, None
+        return tracer, None, None
+    flow = Flow(device.machine, tracer.timing, code=tracer.code)
     device.wrote = tracer.host_wrote
+    flow.attach()
     tracer.attach()
-    return tracer, step.run(device, before_call=tracer.begin_call)
+    loss = step.run(device, before_call=tracer.begin_call)
+    flow.detach()
+    return tracer, flow, loss
 
 
 def _in_json(orders: Orders) -> dict[str, dict[str, list[int]]]:

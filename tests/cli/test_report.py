@@ -4,11 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+from synthetic_profile import synthetic_profile
 from synthetic_run import synthetic_run
 
 from workbench.cli import main
+from workbench.record.profile_tables import STEP
 from workbench.record.run import VIOLATIONS
 
 
@@ -41,6 +44,24 @@ def test_broken_promises_are_listed(capsys, golden):
     assert list(run.violations.columns) == VIOLATIONS
     run.save("run")
     golden("cli_report_violations.txt", told(capsys, "run", "--top", "2"))
+
+
+def test_where_a_step_goes_is_told(capsys, golden):
+    profile = synthetic_profile()
+    run = replace(synthetic_run(), profiled={name: getattr(profile, name) for name in STEP})
+    run.save("run")
+    golden("cli_report_functions.txt", told(capsys, "run", "--functions", "--top", "3"))
+    as_json = json.loads(told(capsys, "run", "--functions", "--json"))
+    assert [row["name"] for row in as_json["tree"]] == profile.tree.name.tolist()
+    assert set(as_json) == {*run.meta, *STEP}
+
+
+def test_where_no_step_was_counted_that_is_told(capsys):
+    save("reordered", "older")
+    save("reordered", "untraced", trace="off")
+    assert "were not counted (an older workbench wrote this run)" in told(capsys, "older", "--functions")
+    assert "were not counted (trace level off)" in told(capsys, "untraced", "--functions")
+    assert "--functions tells one run; these are 2" in told(capsys, "older", "untraced", "--functions", code=1)
 
 
 def test_several_runs_stand_side_by_side(capsys):

@@ -17,7 +17,7 @@ from workbench.trace.profiled import Profiled
 def run(elf_path, core="cortex-m4"):
     elf = load_elf(elf_path)
     program = Program(elf, board_of(elf))
-    flow = Flow(program, model_of(core))
+    flow = Flow(program, model_of(program.board))
     return program.run(flow), flow, Profiled(elf, flow.timing, flow.counted())
 
 

@@ -213,7 +213,7 @@ def test_tables_grow_while_the_program_runs(firmware, monkeypatch):
     for room in (flows.ROOM, 16):
         monkeypatch.setattr(flows, "ROOM", room)
         program = Program(elf, board_of(elf))
-        flow = flows.Flow(program, model_of("cortex-m4"))
+        flow = flows.Flow(program, model_of(program.board))
         assert program.run(flow).code == 42
         counted = flow.counted()
         assert len(counted.contexts) > 1000 and len(counted.edges) > 1000

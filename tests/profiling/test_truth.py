@@ -68,7 +68,7 @@ def test_instructions_are_those_that_a_hook_saw_and_those_that_it_blocks_skipped
     elf = load_elf(request.getfixturevalue(name))
     program, seen = Program(elf, board_of(elf), stdin=lambda: b"abc"), Counter()
     program._uc.hook_add(unicorn.UC_HOOK_CODE, lambda uc, address, size, user: seen.update([address]))
-    flow = Flow(program, model_of("cortex-m4"))
+    flow = Flow(program, model_of(program.board))
     assert program.run(flow).how == "exit"
     issued, skipped = Counter(seen), 0
     for address, count in seen.items():

@@ -8,7 +8,7 @@ import pytest
 
 import workbench
 from workbench import record
-from workbench.record import profile
+from workbench.record import profile, profile_tables
 from workbench.record.meta import FURTHER, NEEDED
 from workbench.record.run import TABLES
 
@@ -58,11 +58,11 @@ def test_every_key_of_a_profile_is_described_with_its_kind():
     assert {name: kind for name, (kind, _) in keys.items()} == profile.NEEDED | profile.FURTHER
 
 
-@pytest.mark.parametrize("name", profile.TABLES)
+@pytest.mark.parametrize("name", profile_tables.TABLES)
 def test_columns_of_a_profile_are_described_in_their_order(name):
     section = described(f"{name}.csv" + " of a profile" * (name == "symbols"))
-    assert list(section) == profile.TABLES[name]
-    assert {column for column, (kind, _) in section.items() if kind == "text"} == set(profile.TEXT[name])
+    assert list(section) == profile_tables.TABLES[name]
+    assert {column for column, (kind, _) in section.items() if kind == "text"} == set(profile_tables.TEXT[name])
 
 
 def test_every_file_is_described(folder):

@@ -12,7 +12,7 @@ from workbench import record
 from workbench.errors import RecordError
 from workbench.record import Profile, load_profile
 from workbench.record.folder import filling
-from workbench.record.profile import TABLES
+from workbench.record.profile_tables import TABLES
 
 FILES = ["profile.json", *(f"{name}.csv" for name in TABLES)]
 

@@ -3,16 +3,20 @@
 import json
 import os
 from dataclasses import replace
+from hashlib import sha256
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic_profile import synthetic_profile
 from synthetic_run import synthetic_run
 
 from workbench.errors import RecordError
 from workbench.record import Run, load, together
 from workbench.record.folder import filling
 from workbench.record.meta import FURTHER, NEEDED
+from workbench.record.profile_tables import STEP
 from workbench.record.run import TABLES
 
 FILES = ["run.json", "graph.txt", *(f"{name}.csv" for name in TABLES)]
@@ -57,6 +61,23 @@ def test_tables_of_before_shapes_and_layers_are_read(tmp_path):
     assert set(again.ops.layer) | set(again.buffers["shape"]) | set(again.buffers["dtype"]) == {""}
     replace(run, ops=run.ops.drop(columns="phase")).save(tmp_path)
     with pytest.raises(RecordError, match=r"ops\.csv lacks the columns phase"):
+        load(tmp_path)
+
+
+def test_tables_of_its_step_come_back_and_are_whole_or_refused(tmp_path):
+    profile = synthetic_profile()
+    replace(synthetic_run(), profiled={name: getattr(profile, name) for name in STEP}).save(tmp_path)
+    again = load(tmp_path)
+    for name in STEP:
+        pd.testing.assert_frame_equal(getattr(again, name), getattr(profile, name))
+    tree, meta = (tmp_path / name for name in ("tree.csv", "run.json"))
+    tree.write_text(tree.read_text().replace("1,0,crc", "1,5,crc"))
+    with pytest.raises(RecordError, match=r"tree\.csv is not the one"):
+        load(tmp_path)
+    told = json.loads(meta.read_text())
+    told["files"]["tree.csv"] = sha256(tree.read_bytes()).hexdigest()
+    meta.write_text(json.dumps(told))
+    with pytest.raises(RecordError, match=r"tree\.csv: context 1 stands before its parent 5"):
         load(tmp_path)
 
 

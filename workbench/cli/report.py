@@ -1,5 +1,6 @@
 """Print saved runs again from their folders alone: the summary, the heaviest operators, the largest buffers."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ ORDER = ("vanilla", "reordered", "optimized")
 def add_arguments(parser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a saved run, or one that holds several")
     parser.add_argument("--top", type=values.positive, default=10, metavar="N",
-                        help="operators and buffers to list (default 10)")  # fmt: skip
+                        help="operators and buffers, or functions and lines, to list (default 10)")  # fmt: skip
+    parser.add_argument("--functions", action="store_true",
+                        help="where a run's first step goes: functions, call tree, source lines")  # fmt: skip
     parser.add_argument("--lifecycle", metavar="FILE", help="draw the lifecycle figure again: a .png, .svg or .pdf")
     options.add_x(parser)
     parser.add_argument("--curve", metavar="FILE", help="draw a run's losses, and what its epochs came to: a .png, …")
@@ -31,7 +34,7 @@ def add_arguments(parser) -> None:
 def execute(args) -> int:
     from workbench.cli import ablate
 
-    files_asked = args.lifecycle or args.curve or args.perfetto
+    files_asked = args.lifecycle or args.curve or args.perfetto or args.functions
     if len(args.runs) == 1 and not files_asked and (steps := _steps(Path(args.runs[0]))):
         say_json(ablate.as_json(steps)) if args.json else ablate.tell(steps)
         return 0
@@ -40,8 +43,9 @@ def execute(args) -> int:
     trace = output_file(args.perfetto, args.force) if args.perfetto else None
     contents = [loaded(Path(name)) for name in args.runs]
     runs = [run for found, _ in contents for run in found]
-    for option, file in (("--curve draws", curve), ("--perfetto writes", trace)):
-        if file and len(runs) > 1:
+    of_one = ("--curve draws", curve), ("--perfetto writes", trace), ("--functions tells", args.functions)
+    for option, asked in of_one:
+        if asked and len(runs) > 1:
             raise WorkbenchError(f"{option} one run; these are {len(runs)}", "name the folder of one of them")
     if picture or curve:
         with stage(args, "drawing"):
@@ -50,9 +54,10 @@ def execute(args) -> int:
         _export(runs[0], trace)
     if args.json:
         of_seeds = _over_seeds(Path(args.runs[0]), runs) if len(args.runs) == 1 else None
-        say_json(of_seeds or (runs[0].meta if len(runs) == 1 else [run.meta for run in runs]))
+        of_step = _plain(runs[0]) if args.functions else {}
+        say_json(of_seeds or ({**runs[0].meta, **of_step} if len(runs) == 1 else [run.meta for run in runs]))
         return 0
-    say(_text(runs, args.top).rstrip())
+    say(_text(runs, args.top, args.functions).rstrip())
     for _, missing in contents:
         if missing:
             say("\n".join(["", "missing", *(f"  {told}" for told in missing)]))
@@ -61,12 +66,21 @@ def execute(args) -> int:
     return 0
 
 
-def _text(runs, top: int) -> str:
+def _plain(run) -> dict[str, list]:
+    """The tables of `--functions` as JSON has them."""
+    return {name: json.loads(table.to_json(orient="records")) for name, table in run.profiled.items()}
+
+
+def _text(runs, top: int, functions: bool) -> str:
     from workbench.cli.notes import notes_of, origins_text
     from workbench.report.seeds import joined
     from workbench.report.side_by_side import comparison_text
     from workbench.report.text import report_text, seeds_text
 
+    if functions:
+        from workbench.report.profile_text import step_text
+
+        return step_text(runs[0], top)
     if len(runs) > 1 and len(joined(runs)) == 1:
         return seeds_text(runs) + "".join(f"{'note':<10}{note}\n" for note in notes_of(runs, native=False))
     if len(runs) > 1:

@@ -90,6 +90,7 @@ class Core(Memory):
     sleeping thread looks at the clock. A tracer, which counts anyway, holds the run to a budget of instructions.
 
     counter    the tracer that watches: `halted` says why it stopped the run, if it did
+    flow       the flow that counts: it is told of calls, and may stop the run for a moment to make room
     entry      what the run is called in a fault
     home       where a run may come back to, where there is such a place
     """
@@ -103,6 +104,7 @@ class Core(Memory):
         self._uc: Any = self._emulator()  # the binding makes some of its methods on import
         self.stopped: Stop | None = None
         self.counter: Any = None  # a Tracer: its package imports this one
+        self.flow: Any = None  # a Flow
         self._hooks = [self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access),
                        self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)]  # fmt: skip
         self._watchdog = Watchdog(self._uc.emu_stop)
@@ -127,6 +129,8 @@ class Core(Memory):
         try:
             with self._watchdog.limit(self.seconds_limit):
                 self._uc.emu_start(pc | 1, until, count=count)
+                while self._pauses(until):
+                    self._uc.emu_start(self.pc | 1, until)
         except unicorn.UcError as error:
             self.stopped = self.stopped or Stop.of_error(error.errno)
         if self._watchdog.expired:
@@ -139,6 +143,11 @@ class Core(Memory):
             halted = self.counter and self.counter.halted
             self.stopped = Stop("runaway", detail=halted) if halted else Stop("lost")
         return self.stopped
+
+    def _pauses(self, until: int) -> bool:
+        """Whether the run stopped only for the flow to make room, and goes on."""
+        ended = self.stopped or self._watchdog.expired or self.pc == until or (self.counter and self.counter.halted)
+        return not ended and self.flow is not None and self.flow.makes_room()
 
     @property
     def pc(self) -> int:

@@ -85,6 +85,8 @@ class Machine(Core, Target):
     def _enter(self, entry: str) -> None:
         self.entry = entry
         self.set_frame(self.stack_top, self.home | 1)
+        if self.flow:
+            self.flow.call(self.elf.address(entry))
 
     def _run(self, pc: int, until: int) -> None:
         """Run from pc until control reaches `until`; whatever else ends it becomes a FirmwareFault."""

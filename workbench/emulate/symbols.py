@@ -5,7 +5,7 @@ symbol says Thumb; the mapping symbols $t and $d say where code and literals beg
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
@@ -142,9 +142,13 @@ class Elf:
 
     def source_line(self, pc: int) -> str | None:
         """'file:line' of the instruction at pc, from DWARF; None where the ELF has none."""
-        starts, rows = self._lines
+        starts, rows, _ = self._line_table
         at = bisect_right(starts, pc) - 1
         return rows[at] if at >= 0 else None
+
+    def head_line(self, address: int) -> str | None:
+        """'file:line' of the head of the function at an address; None where it is not known."""
+        return self._line_table[2].get(address)
 
     def inlined_at(self, pc: int) -> str | None:
         """The function whose code was inlined at pc, the innermost, from DWARF; None where none was, or it has none."""
@@ -155,7 +159,8 @@ class Elf:
     def _inlined(self) -> tuple[list[int], list[str | None]]:
         """Addresses where the innermost inlined function changes, and its name from there on; None for none."""
         try:
-            spans = sorted(_inlined_spans(ELFFile(BytesIO(self.content))), key=lambda span: (span[0], -span[1]))
+            found = (span for span in _inlined_spans(ELFFile(BytesIO(self.content))) if self._is_code(span[0]))
+            spans = sorted(found, key=lambda span: (span[0], -span[1]))
         except Exception:  # as line tables are, a courtesy
             spans = []
         starts: list[int] = []
@@ -190,13 +195,21 @@ class Elf:
         return [symbol.address for symbol in self.symbols]
 
     @cached_property
-    def _lines(self) -> tuple[list[int], list[str | None]]:
-        """Addresses where a source line begins and its 'file:line'; read on first use (a fault), it is slow."""
+    def _line_table(self) -> tuple[list[int], list[str | None], dict[int, str]]:
+        """Addresses where a source line begins and its 'file:line', of several at one address the last; and the first
+        line of each. Read on first use, it is slow."""
         try:
-            rows = dict(sorted(_line_rows(ELFFile(BytesIO(self.content))), key=lambda row: row[0]))
+            found = _line_rows(ELFFile(BytesIO(self.content)), self._is_code)
+            rows = sorted(found, key=lambda row: (row[0], row[1] is not None))  # what begins goes over what ends
         except Exception:  # line tables are a courtesy; DWARF that cannot be read must not hide the fault itself
-            rows = {}
-        return list(rows), list(rows.values())
+            rows = []
+        last, first = dict(rows), {address: line for address, line in reversed(rows) if line is not None}
+        return list(last), list(last.values()), first
+
+    def _is_code(self, address: int) -> bool:
+        """Whether code lies there: of functions that were left out, linkers put lines and inlined calls at 0."""
+        at = bisect_right(self.code_ranges, (address, 1 << 32)) - 1
+        return at >= 0 and address < self.code_ranges[at][1]
 
 
 def load_elf(path: Path, stripped: bool = False) -> Elf:
@@ -366,8 +379,9 @@ def _address_of(die, name: str, default: int) -> int:
     return die.attributes[name].value if name in die.attributes else default
 
 
-def _line_rows(elf: ELFFile):
-    """(address, 'file:line') where a line begins; (address, None) where a sequence of lines ends."""
+def _line_rows(elf: ELFFile, is_code: Callable[[int], bool]) -> Iterator[tuple[int, str | None]]:
+    """(address, 'file:line') where a line begins; (address, None) where a sequence of lines ends. Sequences that begin
+    at no code are left out."""
     if not elf.has_dwarf_info():
         return
     dwarf = elf.get_dwarf_info()
@@ -375,11 +389,14 @@ def _line_rows(elf: ELFFile):
         program = dwarf.line_program_for_CU(unit)
         if program is None:
             continue
-        files, base = program["file_entry"], 0 if program["version"] >= 5 else 1
+        base = 0 if program["version"] >= 5 else 1
+        names = [Path(file.name.decode()).name for file in program["file_entry"]]
+        linked: bool | None = None
         for entry in program.get_entries():
             if (state := entry.state) is None:
                 continue
+            linked = is_code(state.address) if linked is None else linked
+            if linked:
+                yield state.address, None if state.end_sequence else f"{names[state.file - base]}:{state.line}"
             if state.end_sequence:
-                yield state.address, None
-            else:
-                yield state.address, f"{Path(files[state.file - base].name.decode()).name}:{state.line}"
+                linked = None

@@ -7,6 +7,8 @@ buffers.csv    the plan's buffers + the address and what the trace saw of each
 accesses.csv   bytes read and written, buffer by position (trace level memory)
 violations.csv accesses the plan did not promise (trace level memory)
 symbols.csv    the ELF's symbols
+functions.csv, tree.csv, lines.csv, stack.csv
+               where the first step's instructions and cycles went, as of a profile (trace levels ops and memory)
 weights.npz    the trained parameters by name, in the model's own shapes and order
 firmware/      the C project and the ELF that ran, where they were kept
 
@@ -34,6 +36,7 @@ from workbench.files import read as read_file
 from workbench.plain import printable_lines
 from workbench.record.folder import LISTS, RUN, digests, filling, manifest, settled, unfinished, within, write_at_once
 from workbench.record.meta import FURTHER, NEEDED, as_shown, require_meta
+from workbench.record.profile_tables import LARGEST_TABLE, STEP, empty, read_table, written
 from workbench.record.tables import parse_table, require_bounded
 from workbench.units import kilobytes, quantity
 
@@ -82,6 +85,14 @@ class Run:
     symbols     name, address, size, kind (function or object)
     weights     the parameters at the end of the training by name, in the model's own shapes and order, even if they
                 are NaN
+    profiled    the tables below by name, computed when they are first asked for; none where the step was not traced
+
+    Where the instructions and cycles of the first step went, with the columns of a Profile (see there):
+
+    functions   one row a function of the firmware, operators and kernels' instances among them
+    tree        one row a context: who called whom. Its roots are what the host calls, wb_train_step and wb_accumulate
+    lines       one row a source line
+    stack       the depth of the stack in time
     """
 
     meta: dict
@@ -92,6 +103,26 @@ class Run:
     violations: pd.DataFrame = field(default_factory=lambda: _table(VIOLATIONS))
     symbols: pd.DataFrame = field(default_factory=lambda: _table(SYMBOLS))
     weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    profiled: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def functions(self) -> pd.DataFrame:
+        return self._profiled("functions")
+
+    @property
+    def tree(self) -> pd.DataFrame:
+        return self._profiled("tree")
+
+    @property
+    def lines(self) -> pd.DataFrame:
+        return self._profiled("lines")
+
+    @property
+    def stack(self) -> pd.DataFrame:
+        return self._profiled("stack")
+
+    def _profiled(self, name: str) -> pd.DataFrame:
+        return self.profiled[name] if name in self.profiled else empty(name)
 
     @property
     def title(self) -> str:
@@ -118,6 +149,8 @@ class Run:
             (new / "graph.txt").write_bytes(self.graph.encode())
             for name in TABLES:
                 (new / f"{name}.csv").write_bytes(getattr(self, name).to_csv(index=False).encode())
+            for name in self.profiled:
+                (new / f"{name}.csv").write_bytes(written(name, self.profiled[name]))
             (new / WEIGHTS).write_bytes(packed(self.weights))
             write_at_once(new / RUN, json.dumps(self.meta | {"files": digests(new)}, indent=1) + "\n")
 
@@ -148,10 +181,12 @@ def read(folder: str | Path) -> Run:
         tables = {name: parse_table(f"{name}.csv", whole(folder, f"{name}.csv", files), columns)
                   for name, columns in TABLES.items()}  # fmt: skip
         require_bounded(tables)
+        profiled = {name: read_table(name, whole(folder, f"{name}.csv", files, LARGEST_TABLE))
+                    for name in STEP if f"{name}.csv" in files}  # fmt: skip
         weights = _weights(whole(folder, WEIGHTS, files)) if WEIGHTS in files else {}
         for name in files:
             whole(folder, name, files)
-    return Run(as_shown(meta), graph, **tables, weights=weights)
+    return Run(as_shown(meta), graph, **tables, weights=weights, profiled=profiled)
 
 
 def head(folder: Path, name: str, needed: Mapping, further: Mapping) -> tuple[dict, dict[str, str]]:

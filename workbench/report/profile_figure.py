@@ -5,6 +5,8 @@
 |                 | vfprintf |
 """
 
+import pandas as pd
+
 from workbench import units
 from workbench.record.profile import Profile
 from workbench.report import palette
@@ -17,7 +19,15 @@ LETTER = 0.0052  # of the width, for one letter
 
 def profile_figure(profile: Profile) -> Picture:
     """The call tree as boxes, and the depth of each stack over modelled cycles."""
-    boxes = list(_boxes(profile))
+    idle, exceptions = (int(profile.meta.get(name) or 0) for name in ("idle_cycles", "exception_cycles"))
+    return calls_figure(profile.meta["firmware"], profile.tree, profile.stack, idle + exceptions, idle)
+
+
+def calls_figure(title: str, tree: pd.DataFrame, stack: pd.DataFrame, beside: int = 0, idle: int = 0) -> Picture:
+    """`profile_figure` of these tables, a profile's or a run's; `beside`: cycles that no function took, of which `idle`
+    were waited."""
+    whole = int(tree.modelled_cycles.sum())
+    boxes = list(_boxes(tree, max(1, whole)))
     levels = 1 + max((level for level, *_ in boxes), default=0)
     figure = Picture(figsize=(WIDTH, 3.6 + 0.34 * levels), dpi=DPI)
     above, below = figure.subplots(2, 1, height_ratios=[0.34 * levels + 0.4, 2.2])
@@ -31,20 +41,18 @@ def profile_figure(profile: Profile) -> Picture:
             above.text(left + width / 2, level + 0.5, text, ha="center", va="center", fontsize=9, color=palette.INK,
                        clip_on=True, parse_math=False)  # fmt: skip
     above.set(xlim=(0, 1), ylim=(levels, 0), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
-    whole = int(profile.tree.modelled_cycles.sum())
     above.set_xticklabels(["0", "25 %", "50 %", "75 %", f"{units.quantity(whole)} cycles"])
-    above.set_title(f"{profile.meta['firmware']}: who called whom, by modelled cycles", loc="left", fontsize=12,
+    above.set_title(f"{title}: who called whom, by modelled cycles", loc="left", fontsize=12,
                     color=palette.INK, parse_math=False)  # fmt: skip
-    _stacks(below, profile)
+    _stacks(below, stack, whole + beside, idle)
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     return figure
 
 
-def _boxes(profile: Profile):
+def _boxes(tree: pd.DataFrame, whole: int):
     """(level, left, width, row, share) of each context that is wide enough."""
-    tree, whole = profile.tree, max(1, int(profile.tree.modelled_cycles.sum()))
     places: dict[int, tuple[int, float]] = {-1: (-1, 0.0)}
     order = tree.sort_values(["modelled_cycles_inclusive"], ascending=False, kind="stable")
     below: dict[int, list] = {}
@@ -74,19 +82,17 @@ def _box(left: float, level: int, width: float, colour):
     return Rectangle((left, level + 0.04), width, 0.92, facecolor=colour, edgecolor="white", linewidth=0.8)
 
 
-def _stacks(axes, profile: Profile) -> None:
-    took = sum(int(profile.meta.get(name) or 0) for name in ("modelled_cycles", "idle_cycles", "exception_cycles"))
-    end = max([took, *profile.stack.modelled_cycles.dropna().astype(int).tolist()])
+def _stacks(axes, stack: pd.DataFrame, cycles: int, idle: int) -> None:
+    end = max([cycles, *stack.modelled_cycles.dropna().astype(int).tolist()])
     scale, unit = units.count_axis(end)
-    for at, (name, rows) in enumerate(profile.stack.groupby("stack", sort=False)):
+    for at, (name, rows) in enumerate(stack.groupby("stack", sort=False)):
         x = [*rows.modelled_cycles.astype(float), float(end)]
         y = [*rows.depth.astype(float), float(rows.depth.iloc[-1])]
         axes.step([each / scale for each in x], y, where="post", color=palette.SERIES[at % len(palette.SERIES)],
                   linewidth=1.4, label=f"{name}: {units.size(int(rows.depth.max()))}")  # fmt: skip
-    idle = profile.meta.get("idle_cycles")
     waited = f", of which {units.quantity(idle)} were waited" if idle else ""
     axes.set(xlim=(0, max(end, 1) / scale), ylim=(0, None), ylabel="stack in use, bytes",
              xlabel=f"modelled cycles{f' ({unit})' if unit else ''}{waited}")  # fmt: skip
     axes.set_title("how deep the stack was", loc="left", fontsize=12, color=palette.INK)
-    if len(profile.stack):
+    if len(stack):
         axes.legend(loc="upper right", fontsize=9.5, title="at its deepest", framealpha=0.85)

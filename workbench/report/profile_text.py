@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from workbench import units
-from workbench.record.profile import Profile
+from workbench.record import Profile, Run
 from workbench.report.cells import NOTHING, grid, known
 
 ENDS = {
@@ -24,6 +24,17 @@ def profile_text(profile: Profile, top: int = 15, tree: bool = True) -> str:
     if tree:
         parts.append(tree_text(profile))
     parts += [lines_text(profile, top), _stacks(profile), _memory(profile), _objects(profile, top)]
+    return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+
+
+def step_text(run: Run, top: int = 15) -> str:
+    """Functions, call tree and source lines of a run's first step."""
+    if run.tree.empty:
+        why = f"trace level {run.meta['trace']}" if run.meta["trace"] == "off" else "an older workbench wrote this run"
+        return f"{run.title}: calls were not counted ({why})\n"
+    sums = [units.count(int(run.tree[column].sum())) for column in ("instructions", "modelled_cycles")]
+    head = f"a step of {run.title}: {sums[0]} instructions, {sums[1]} cycles ({run.meta.get('timing_model')}; modelled)"
+    parts = [head, functions_text(run, top), tree_text(run), lines_text(run, top)]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
 
 
@@ -50,7 +61,7 @@ def heading(profile: Profile) -> str:
     return "\n".join([*lines, " · ".join(told)])
 
 
-def functions_text(profile: Profile, top: int) -> str:
+def functions_text(profile: Profile | Run, top: int) -> str:
     """Those that took most, by their own cycles."""
     table, whole = profile.functions, max(1, profile.functions.modelled_cycles.sum())
     rows = [[_short(row.name, NAME), _count(row.calls), _count(row.instructions), _count(row.modelled_cycles),
@@ -60,7 +71,7 @@ def functions_text(profile: Profile, top: int) -> str:
     return grid(heads, rows, {0, 7}) + _more(len(table), top, "functions")
 
 
-def tree_text(profile: Profile) -> str:
+def tree_text(profile: Profile | Run) -> str:
     """Who called whom, with all that each took; less than a hundredth is left out."""
     tree = profile.tree
     whole = max(1, tree.modelled_cycles.sum())
@@ -87,7 +98,7 @@ def _walk(tree: pd.DataFrame, least: float) -> Iterator[tuple[int, "pd.Series"]]
             waiting += [(level + 1, each) for each in reversed(below.get(row.id, []))]
 
 
-def lines_text(profile: Profile, top: int) -> str:
+def lines_text(profile: Profile | Run, top: int) -> str:
     """Source lines that took most; '' without any."""
     table = profile.lines[profile.lines.file != ""]
     if not len(table):

@@ -1,4 +1,4 @@
-"""Run as the Python API gives it: a saved or finished run that also tells and draws itself."""
+"""Run and Profile as the Python API gives them: saved or finished, they also tell and draw themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Run(record.Run):
-    """A record.Run with `summary()`, `plot_lifecycle()` and `plot_loss()`, for notebooks."""
+    """A record.Run with `summary()`, `plot_lifecycle()`, `plot_loss()` and `plot_calls()`, for notebooks."""
 
     @classmethod
     def of(cls, run: record.Run) -> Run:
@@ -32,20 +32,50 @@ class Run(record.Run):
         """
         from workbench.report.lifecycle import lifecycle_figure
 
-        figure = lifecycle_figure([self, *others], x)
-        if path is not None:
-            from workbench.report.figure import save_figure
-
-            save_figure(figure, path)
-        return figure
+        return _saved(lifecycle_figure([self, *others], x), path)
 
     def plot_loss(self, path: str | Path | None = None) -> Picture:
         """The loss of each step, and that of the held-out samples; saved to `path` (.png, .svg, .pdf) if given."""
         from workbench.report.loss_curve import loss_figure
 
-        figure = loss_figure(self)
-        if path is not None:
-            from workbench.report.figure import save_figure
+        return _saved(loss_figure(self), path)
 
-            save_figure(figure, path)
-        return figure
+    def plot_calls(self, path: str | Path | None = None) -> Picture:
+        """Who called whom in the first step, and how deep its stack was; saved to `path` if given."""
+        from workbench.report.profile_figure import calls_figure
+
+        return _saved(calls_figure(f"a step of {self.title}", self.tree, self.stack), path)
+
+
+class Profile(record.Profile):
+    """A record.Profile with `summary()` and `plot()`, for notebooks."""
+
+    @classmethod
+    def of(cls, told: record.Profile) -> Profile:
+        """The same profile, which shares its tables."""
+        return cls(**vars(told))
+
+    def summary(self, top: int = 5) -> str:
+        """What `workbench profile` prints: the `top` functions and lines, the call tree, and what takes memory."""
+        from workbench.report.profile_text import profile_text
+
+        return profile_text(self, top)
+
+    def plot(self, path: str | Path | None = None) -> Picture:
+        """Who called whom, and how deep the stacks were; saved to `path` (.png, .svg, .pdf) if given."""
+        from workbench.report.profile_figure import profile_figure
+
+        return _saved(profile_figure(self), path)
+
+
+def load_profile(folder: str | Path) -> Profile:
+    """A profile saved by Profile.save or `workbench profile`. Raises RecordError."""
+    return Profile.of(record.load_profile(folder))
+
+
+def _saved(figure: Picture, path: str | Path | None) -> Picture:
+    if path is not None:
+        from workbench.report.figure import save_figure
+
+        save_figure(figure, path)
+    return figure

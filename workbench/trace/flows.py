@@ -5,6 +5,11 @@
     flow.resume(clock); … the machine runs, and stops where the clock is this, or where a table needs room …
     flow.detach(); flow.counted()
 
+Beside a Tracer, of which it takes the tables of code, it counts calls of our own firmware; attached first, it is asked
+first at each block, so that neither counts a block before which it stops the machine:
+
+    flow = Flow(machine, timing, code=tracer.code); flow.attach(); tracer.attach(); machine.call("wb_train_step")
+
 The running clock is the board's timing model, a cost an edge, so its granularity is a block. Stacks are switched by
 whoever switches them (emulate/program.py): each has frames and a log of its own.
 """
@@ -85,9 +90,13 @@ class _Sums:
 
 
 class Flow:
-    """See above. `memory`: count the bytes of accesses, too, by region of the board."""
+    """See above. `memory`: count the bytes of accesses, too, by region of the board. `code`: that of the machine's ELF
+    under the timing model, where it is there already.
 
-    def __init__(self, machine: Core, timing: TimingModel, memory: bool = False):
+    entered  how often each function was entered that nothing called: threads, handlers, calls of the host; by address
+    """
+
+    def __init__(self, machine: Core, timing: TimingModel, memory: bool = False, code: CodeTables | None = None):
         self.machine, self.timing, self.memory = machine, timing, memory
         self.state = np.zeros(s.SIZE, np.int64)
         self.state[[s.STOP_AT, s.EMULATOR]] = machine.stop_function
@@ -95,7 +104,7 @@ class Flow:
         self.state[s.LAST], self.state[s.DEADLINE] = -1, NEVER
         self._handles: list[int] = []
         self._tables: dict[int, np.ndarray] = {}
-        self.code = code_tables(machine.elf, timing)
+        self.code = code or code_tables(machine.elf, timing)
         self._prepare_code()
         for at, width, hashed in GROWING:
             self._point(at, np.zeros((ROOM, width), np.int64))
@@ -141,9 +150,19 @@ class Flow:
         stack.log_shift = int(self.state[s.LOG_SHIFT])
         return stack
 
+    def call(self, address: int) -> None:
+        """The host calls a function, on the one stack that there is; the stack pointer is set already."""
+        if not self.stacks:
+            self.begin(address, "main")
+            return
+        self.state[[s.DEPTH, s.NOW, s.LAST]] = 0, self._root(address), -1
+        self.entered[address] += 1
+        self._sp_moved(self.machine.sp)
+
     def attach(self) -> None:
         """Begin to count."""
         user, (on_block, on_access) = self.state.ctypes.data, addresses_of(FLOW)
+        self.machine.flow = self
         self._handles = [self.machine.add_native_hook("block", on_block, user)]
         if self.memory:
             self._handles.append(self.machine.add_native_hook("memory", on_access, user))
@@ -152,7 +171,7 @@ class Flow:
         """Stop counting; the tables stay."""
         for handle in self._handles:
             self.machine.remove_hook(handle)
-        self._handles = []
+        self._handles, self.machine.flow = [], None
         if self.stacks:
             self.leave()
 
@@ -219,6 +238,13 @@ class Flow:
         self._grow()
         self._halve_log()
         self.state[s.DEADLINE] = NEVER if until is None else until
+
+    def makes_room(self) -> bool:
+        """Whether it was for room in a table that the machine stopped; then there is more, and it may run on."""
+        asked = self.stopped
+        if asked:
+            self.resume(None)
+        return asked
 
     def interrupt(self) -> None:
         """Stop the machine before the next block."""
@@ -364,11 +390,12 @@ def rows_of(elf: Elf, code: CodeTables, functions: list[tuple[int, int]]) -> lis
                 if begin >= span.base:
                     table[low, s.MARKS] |= s.ENTRY
         tables.append(table)
-    for begin, end in elf.code_ranges:
-        address, word, wide = instruction_words(elf, begin, end)
-        for span, table in zip(code.spans, tables, strict=True):
-            if len(address) and span.base <= begin < span.end:
-                behind = (address + np.where(wide, 4, 2) - span.base) // 2
-                table[behind, s.MARKS] |= marks_of(word, wide)
-                table[behind, s.DROPS] += drops_of(word, wide)
+    parts = [instruction_words(elf, begin, end) for begin, end in elf.code_ranges]
+    address, word, wide = (np.concatenate(column) for column in zip(*parts, strict=True))
+    marks, drops = marks_of(word, wide), drops_of(word, wide)
+    for span, table in zip(code.spans, tables, strict=True):
+        inside = (span.base <= address) & (address < span.end)
+        behind = (address + np.where(wide, 4, 2) - span.base)[inside] // 2
+        table[behind, s.MARKS] |= marks[inside]
+        table[behind, s.DROPS] += drops[inside]
     return tables

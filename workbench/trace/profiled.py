@@ -7,8 +7,9 @@ Nothing here was measured: all of it follows from how often control went from bl
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from workbench.emulate.symbols import Elf
 from workbench.emulate.timing import TimingModel
 from workbench.emulate.timing.decode import Code, decode
 from workbench.trace import flow_state as s
-from workbench.trace.flows import Counted, Stack
+from workbench.trace.flows import Counted, Flow, Stack
 from workbench.units import address as hexadecimal
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Profiled:
         inclusive, stack = self._inclusive(both), self._stack()
         rows = []
         for address in sorted({*own, *inclusive}):
-            file, _, number = (self.elf.source_line(address) or "").rpartition(":")
+            file, _, number = (self.elf.head_line(address) or "").rpartition(":")
             itself, every = own.get(address, np.zeros(2, np.int64)), inclusive.get(address, np.zeros(2, np.int64))
             if not calls.get(address) and not every[0]:
                 continue  # none of it ran in what is profiled
@@ -298,6 +299,15 @@ class Profiled:
             "target_end": blocks["end"][edges["to"]], "kind": [s.KINDS[kind] for kind in edges["kind"].tolist()],
             "count": edges["count"],
         })  # fmt: skip
+
+
+def step_tables(flow: Flow) -> dict[str, Callable[[], pd.DataFrame]]:
+    """What makes each table of a training step's profile; none of it keeps the machine that ran the step."""
+    profiled = Profiled(flow.machine.elf, flow.timing, flow.counted())
+    return {
+        "functions": profiled.functions, "tree": profiled.tree, "lines": profiled.lines,
+        "stack": partial(stack_table, flow.stacks),
+    }  # fmt: skip
 
 
 def stack_table(stacks: list[Stack]) -> pd.DataFrame:

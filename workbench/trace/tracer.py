@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.emulate.machine import Machine
-from workbench.emulate.timing import TimingModel, code_tables, model_of
+from workbench.emulate.timing import CodeTables, TimingModel, code_tables, model_of
 from workbench.errors import WorkbenchError, there_are
 from workbench.options import LEVELS
 from workbench.tables import BufferRow, OpRow
@@ -71,6 +71,7 @@ class Tracer:
         self.state[s.READ_AT] = machine.read_function
         self._tables: dict[int, np.ndarray] = {}  # keeps alive what the callbacks point to, as do the tables of code
         self._code: list[np.ndarray] = []
+        self.code: CodeTables | None = None
         if level != "off":
             self._prepare_code()
         if level == "memory":
@@ -187,9 +188,9 @@ class Tracer:
         self.state[index] = table.ctypes.data
 
     def _prepare_code(self) -> None:
-        tables = code_tables(self.machine.elf, self.timing)
-        self._code = attribution.code_table(tables, self.machine.elf, self.ops)
-        each = zip(tables.spans, self._code, strict=True)
+        self.code = code_tables(self.machine.elf, self.timing)
+        self._code = attribution.code_table(self.code, self.machine.elf, self.ops)
+        each = zip(self.code.spans, self._code, strict=True)
         spans = [(span.base, len(table) - 1, table.ctypes.data) for span, table in each]
         self._point(s.SPANS_AT, np.array(spans, np.int64))
         self._past = np.zeros((self._rows, 2), np.int64)  # counted before the budget was renewed
