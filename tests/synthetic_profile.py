@@ -108,8 +108,8 @@ def _lines(function: dict):
         spent += cycles
         last = function["modelled_cycles"] - spent if file == "inc/bits.h" else 0
         yield {"file": file, "line": line + (function["line"] if file == "src/main.c" else 0),
-               "function": function["name"], "instructions": instructions, "modelled_cycles": cycles + last,
-               "executions": instructions}  # fmt: skip
+               "function": function["name"], "inlined": "bits" * (file == "inc/bits.h"), "instructions": instructions,
+               "modelled_cycles": cycles + last, "executions": instructions}  # fmt: skip
 
 
 @st.composite

@@ -55,7 +55,7 @@ class Profile:
                counted once: a function met again below itself is the node it is already in
     calls      caller, callee, caller_address (of the call instruction), calls, instructions_inclusive,
                modelled_cycles_inclusive
-    lines      file, line, function, instructions, modelled_cycles, executions
+    lines      file, line, function, inlined, instructions, modelled_cycles, executions
     stack      stack (main or a task's), instructions and modelled_cycles (when), depth (bytes)
     memory     region, base, size, bytes_read, bytes_written
     symbols    name, kind (function, object), section, address, size, region (flash, sram)

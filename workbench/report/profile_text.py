@@ -104,11 +104,16 @@ def lines_text(profile: Profile | Run, top: int) -> str:
     if not len(table):
         return ""
     whole = max(1, profile.lines.modelled_cycles.sum())
-    rows = [[f"{row.file}:{row.line}", _short(row.function, NAME), _count(row.executions), _count(row.instructions),
+    rows = [[f"{row.file}:{row.line}", _short(_holder(row), NAME), _count(row.executions), _count(row.instructions),
              _count(row.modelled_cycles), units.percent(row.modelled_cycles / whole)]
             for row in table.head(top).itertuples(index=False)]  # fmt: skip
     heads = ["source line", "function", "executions", "instructions", "cycles", ""]
     return grid(heads, rows, {0, 1}) + _more(len(table), top, "lines")
+
+
+def _holder(row) -> str:
+    """The function that holds a line's code, and the one that it was inlined from."""
+    return f"{row.inlined} in {row.function}" if row.inlined else row.function
 
 
 def _stacks(profile: Profile) -> str:

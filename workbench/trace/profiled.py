@@ -47,7 +47,7 @@ class Profiled:
         rows = self.counted.edges[self.counted.edges[:, s.COUNT] > 0]
         count = rows[:, s.COUNT]
         return {"from": rows[:, s.FROM], "to": rows[:, s.TO], "count": count, "kind": rows[:, s.KIND],
-                "cycles": count * rows[:, s.COST], "instructions": count * rows[:, s.STEPS]}  # fmt: skip
+                "instructions": count * rows[:, s.STEPS], "cycles": count * rows[:, s.COST]}  # fmt: skip
 
     def _by_block(self, column: str) -> np.ndarray:
         """A column of the edges, added up by the block that they lead to."""
@@ -257,26 +257,26 @@ class Profiled:
         source, target = edges["from"][known], edges["to"][known]
         jumps = self._blocks["end"][source] != self._blocks["begin"][target]
         source, target, count = source[jumps], target[jumps], edges["count"][known][jumps]
-        np.add.at(cycles, high[source] - 1, count * costs.taken[high[source] - 1])
-        np.add.at(cycles, low[target], count * costs.entered[low[target]])
+        of_way = costs.taken[high[source] - 1] + costs.entered[low[target]]
+        np.add.at(cycles, low[target], count * of_way)  # as for functions and operators: where it leads to
         return issued, cycles
 
     def lines(self) -> pd.DataFrame:
-        """A row a source line and function: what was inlined counts where it was written."""
+        """A row a source line, function, and function that was inlined there, the innermost."""
         import pandas as pd
 
         issued, cycles = self.by_instruction
-        rows: dict[tuple[str, int, str], list[int]] = {}
+        rows: dict[tuple[str, int, str, str], list[int]] = {}
         for at in np.flatnonzero(issued).tolist():
             address = int(self._code.address[at])
             file, _, number = (self.elf.source_line(address) or "").rpartition(":")
-            key = file, int(number or 0), self.elf.inlined_at(address) or self.name(address)
+            key = file, int(number or 0), self.name(address), self.elf.inlined_at(address) or ""
             row = rows.setdefault(key, [0, 0, 0])
             row[0] += int(issued[at])
             row[1] += int(cycles[at])
             row[2] = max(row[2], int(issued[at]))
-        found = [(file, line or None, function, *row) for (file, line, function), row in rows.items()]
-        columns = ["file", "line", "function", "instructions", "modelled_cycles", "executions"]
+        found = [(file, line or None, *names, *row) for (file, line, *names), row in rows.items()]
+        columns = ["file", "line", "function", "inlined", "instructions", "modelled_cycles", "executions"]
         return pd.DataFrame(found, columns=columns).sort_values(
             ["modelled_cycles", "file", "line"], ascending=[False, True, True], ignore_index=True
         )

@@ -11,7 +11,7 @@ from callgrind_files import parse
 from hypothesis import given, settings
 from synthetic_profile import PROGRAM, Called, programs, synthetic_profile
 
-from workbench.record.profile import TABLES, typed
+from workbench.record.profile_tables import TABLES, typed
 from workbench.report.exports import callgrind
 
 HOSTILE = [

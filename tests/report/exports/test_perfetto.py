@@ -12,7 +12,7 @@ from synthetic_profile import Called, programs, synthetic_profile
 from synthetic_run import synthetic_run
 
 from workbench.errors import WorkbenchError
-from workbench.record.profile import TABLES, typed
+from workbench.record.profile_tables import TABLES, typed
 from workbench.report import tables
 from workbench.report.exports import perfetto, perfetto_of_run
 
