@@ -14,6 +14,7 @@ from workbench import boards
 from workbench.boards import Board
 from workbench.errors import FirmwareFault, ToolchainError, WorkbenchError, meant
 from workbench.report.view import Profile
+from workbench.toolchain.cpp_names import demangled
 from workbench.units import address as hexadecimal
 
 if TYPE_CHECKING:
@@ -111,7 +112,10 @@ def place_of(elf: "Elf", text: str) -> int:
     if elf.has(text):
         return elf.address(text) & ~1
     names = [symbol.name for symbol in elf.symbols if symbol.kind == "function"]
-    listed = f"{meant(text, names)}an address will do, too, like 0x08000120"
+    read = {words: name for name, words in demangled(names).items()}
+    if text in read:
+        return elf.address(read[text]) & ~1
+    listed = f"{meant(text, [*names, *read])}an address will do, too, like 0x08000120"
     hint = listed if names else "it is stripped: an address will do, like 0x08000120"
     raise WorkbenchError(f"{elf.path.name} has no symbol {text}", hint)
 
@@ -137,13 +141,15 @@ def _told(
 ) -> Profile:  # fmt: skip
     from workbench.trace.profiled import Profiled, stack_table
 
-    tables = Profiled(elf, flow.timing, counted)
+    names = demangled(symbol.name for symbol in elf.symbols)
+    tables = Profiled(elf, flow.timing, counted, names)
     notes = list(program.notes)
     if ended.fault is not None:
         notes.insert(0, _of_fault(ended.fault))
     if tables.foreign:
         notes.append(f"code that is not in the ELF ran, as at {hexadecimal(tables.foreign[0])}: it is not counted")
     symbols, sizes = symbol_table(elf, board)
+    symbols["name"] = symbols.name.replace(names)
     tree = tables.tree()
     meta = {
         "firmware": elf.path.name, "digest": sha256(elf.content).hexdigest(),

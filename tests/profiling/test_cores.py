@@ -179,10 +179,14 @@ def test_functions_of_cpp(firmware, tmp_path):
     source = tmp_path / "shapes.cpp"
     source.write_text(TEMPLATES)
     flags = ("-O1", "-g", "-fno-exceptions", "-fno-rtti", "-std=c++17", "-fno-threadsafe-statics")
-    calls = right(profile(firmware(source, flags=flags)))
-    by_part = {part: sum(count for name, count in calls.items() if part in name)
-               for part in ("4ringIiLi4EE4push", "4ringIsLi8EE4push", "6square4area", "twice")}  # fmt: skip
-    assert by_part == {"4ringIiLi4EE4push": 1, "4ringIsLi8EE4push": 2, "6square4area": 2, "twice": 1}
+    elf = firmware(source, flags=flags)
+    found = profile(elf)
+    calls = right(found)
+    pushed = ["ring<int, 4>::push(int)", "ring<short, 8>::push(short)", "square::area()"]
+    assert [calls[name] for name in pushed] == [1, 2, 2]
+    assert sum(count for name, count in calls.items() if "outer::inner::twice<" in name) == 1
+    assert set(pushed) <= set(found.symbols.name) and set(pushed) <= set(found.lines.function)
+    assert calls_of(profile(elf, function=pushed[1]))[pushed[1]] == 2
 
 
 DEEP = """

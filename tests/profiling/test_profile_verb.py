@@ -14,6 +14,7 @@ import pytest
 from foreign_firmware import build
 
 from workbench.cli import main
+from workbench.profiling import profile
 from workbench.record.profile import load_profile
 
 SOURCE = """
@@ -192,3 +193,46 @@ def test_somebody_elses_folder_is_not_overwritten(there, plain, capsys):
     assert main(["profile", "one.elf", "-o", "kept"]) == 1
     assert "--force" in capsys.readouterr().err
     assert [each.name for each in (there / "kept").iterdir()] == ["thesis.txt"]
+
+
+def killed_at(folder, found, at):
+    """A fork saves the profile, and dies at its `at`th event on files; whether it did."""
+    child = os.fork()
+    if child == 0:
+        events = iter(range(1000))
+        sys.addaudithook(lambda event, _: next(events) == at and os._exit(9) if event in EVENTS else None)
+        found.save(folder)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] != 0
+
+
+EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir")
+
+
+def test_a_kill_while_it_is_written_leaves_the_old_profile_or_the_new(there):
+    old, new = profile("one.elf"), profile("two.elf")
+    seen, at = set(), 0
+    while True:
+        old.save("kept")
+        if not killed_at("kept", new, at):
+            break
+        told = load_profile("kept")
+        seen.add(told.meta["firmware"])
+        assert told.functions.equals((old if told.meta["firmware"] == "one.elf" else new).functions)
+        at += 9
+    assert at > 50 and "one.elf" in seen
+
+
+def test_two_at_once_into_one_folder_leave_one_of_them(there):
+    one, two = profile("one.elf"), profile("two.elf")
+    children = []
+    for found in (one, two):
+        child = os.fork()
+        if child == 0:
+            for _ in range(10):
+                found.save("kept")
+            os._exit(0)
+        children.append(child)
+    ends = [os.waitpid(child, 0)[1] for child in children]
+    assert 0 in ends
+    assert load_profile("kept").meta["firmware"] in ("one.elf", "two.elf")

@@ -118,3 +118,39 @@ def test_masked_interrupts_wait(firmware):
     }
     """
     assert profile(firmware(source)).meta["exit_code"] == 0
+
+
+def test_a_thread_that_takes_a_stack_of_its_own_leaves_the_main_one_to_handlers(firmware):
+    """As some start-up code does, without an exception."""
+    source = """
+    #include "host.h"
+    static uint64_t room[64];
+    volatile int ticks;
+    NOINLINE void slow(void) { volatile char here[100]; here[9] = 1; ++ticks; }
+    void SysTick_Handler(void) { slow(); }
+    NOINLINE int deep(int n) { volatile int here[8]; here[n & 7] = n; return n ? deep(n - 1) + here[n & 7] : 0; }
+    NOINLINE int body(void)
+    {
+        int sum = 0;
+        while (ticks < 5)
+            sum += deep(3);
+        return sum ? 0 : 1;
+    }
+    int main(void)
+    {
+        REGISTER(0xE000E014) = 999;
+        REGISTER(0xE000E018) = 0;
+        REGISTER(0xE000E010) = 7;
+        __asm volatile("msr psp, %0; msr control, %1; isb" :: "r"(room + 64), "r"(2) : "memory");
+        const int result = body();
+        __asm volatile("msr control, %0; isb" :: "r"(0) : "memory");
+        return result;
+    }
+    """
+    found = profile(firmware(source))
+    assert (found.meta["ended"], found.meta["exit_code"]) == ("exit", 0)
+    depths = deepest(found)
+    assert list(depths) == ["main", "main 2"]
+    assert 100 <= depths["main"] < 250 and 4 * 40 <= depths["main 2"] < 4 * 40 + 100
+    assert found.functions.set_index("name")["stack"]["deep"] == 40
+    assert calls_of(found)["slow"] == 5 and len(found.tree[found.tree.name == "deep"]) == 1

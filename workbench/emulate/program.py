@@ -118,6 +118,8 @@ class Program(Core):
         deadline = monotonic() + seconds
         until = self._window.begin if self._window else NOWHERE if last is None else last
         while True:
+            if not self._number_of(arm.UC_ARM_REG_IPSR):
+                self._flow.goes_on_with(bool(self._number_of(arm.UC_ARM_REG_CONTROL) & 2), self._name_at(pc))
             pc = self._take_pending(pc)
             if monotonic() >= deadline:
                 return Ended("limit")
@@ -308,9 +310,12 @@ class Program(Core):
         for register, word in zip(self._float_registers, self._floats.pop(frame, ()), strict=False):
             self._uc.reg_write(register, word)
         self._flow.advance(EXIT_CYCLES, "exceptions")
-        name = self.elf.symbol_at(pc & ~1)
-        self._flow.leave_handler(frame if on_process else None, pc & ~1, name[0].name if name else hexadecimal(pc))
+        self._flow.leave_handler(frame if on_process else None, pc & ~1, self._name_at(pc & ~1))
         return pc & ~1
+
+    def _name_at(self, pc: int) -> str:
+        place = self.elf.symbol_at(pc)
+        return place[0].name if place else hexadecimal(pc)
 
     @property
     def _float_registers(self) -> tuple[int, ...]:
@@ -345,10 +350,8 @@ class Program(Core):
 
     def _touched(self, address: int) -> None:
         """A peripheral that is not modelled."""
-        place = self.elf.symbol_at(self.pc)
-        where = place[0].name if place else hexadecimal(self.pc)
         does = "does nothing" if address >= PRIVATE[0] else "reads as 0"
-        self._note(f"{hexadecimal(address)} is not modelled and {does}: touched by {where}")
+        self._note(f"{hexadecimal(address)} is not modelled and {does}: touched by {self._name_at(self.pc)}")
 
     def _note(self, text: str) -> None:
         if text not in self.notes and len(self.notes) <= MOST_NOTES:

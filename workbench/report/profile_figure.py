@@ -11,10 +11,12 @@ from workbench import units
 from workbench.record.profile import Profile
 from workbench.report import palette
 from workbench.report.figure import DPI, WIDTH, Picture
+from workbench.report.short_names import short_name
 
 LEVELS = 14  # of the tree, at most
 THINNEST = 0.002  # of the width: thinner boxes are left out
-LETTER = 0.0052  # of the width, for one letter
+LOWEST, HEADROOM = 16, 1.2  # of the stack's axis: bytes at its top, at least; what is left above the deepest
+LETTER = 0.0062  # of the width, for one letter
 
 
 def profile_figure(profile: Profile) -> Picture:
@@ -37,7 +39,7 @@ def calls_figure(title: str, tree: pd.DataFrame, stack: pd.DataFrame, beside: in
         text = f"{row.name} {units.percent(share)}"
         room = int(width / LETTER)
         if room >= 4:
-            text = text if len(text) <= room else row.name if len(row.name) <= room else row.name[: room - 1] + "…"
+            text = text if len(text) <= room else short_name(row.name, room)
             above.text(left + width / 2, level + 0.5, text, ha="center", va="center", fontsize=9, color=palette.INK,
                        clip_on=True, parse_math=False)  # fmt: skip
     above.set(xlim=(0, 1), ylim=(levels, 0), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
@@ -90,8 +92,9 @@ def _stacks(axes, stack: pd.DataFrame, cycles: int, idle: int) -> None:
         y = [*rows.depth.astype(float), float(rows.depth.iloc[-1])]
         axes.step([each / scale for each in x], y, where="post", color=palette.SERIES[at % len(palette.SERIES)],
                   linewidth=1.4, label=f"{name}: {units.size(int(rows.depth.max()))}")  # fmt: skip
+    top = max(LOWEST, HEADROOM * (int(stack.depth.max()) if len(stack) else 0))
     waited = f", of which {units.quantity(idle)} were waited" if idle else ""
-    axes.set(xlim=(0, max(end, 1) / scale), ylim=(0, None), ylabel="stack in use, bytes",
+    axes.set(xlim=(0, max(end, 1) / scale), ylim=(0, top), ylabel="stack in use, bytes",
              xlabel=f"modelled cycles{f' ({unit})' if unit else ''}{waited}")  # fmt: skip
     axes.set_title("how deep the stack was", loc="left", fontsize=12, color=palette.INK)
     if len(stack):

@@ -7,6 +7,7 @@ import pandas as pd
 from workbench import units
 from workbench.record import Profile, Run
 from workbench.report.cells import NOTHING, grid, known
+from workbench.report.short_names import short_name
 
 ENDS = {
     "exit": "it exited", "breakpoint": "it reached a breakpoint", "until": "it reached the symbol asked for",
@@ -64,7 +65,7 @@ def heading(profile: Profile) -> str:
 def functions_text(profile: Profile | Run, top: int) -> str:
     """Those that took most, by their own cycles."""
     table, whole = profile.functions, max(1, profile.functions.modelled_cycles.sum())
-    rows = [[_short(row.name, NAME), _count(row.calls), _count(row.instructions), _count(row.modelled_cycles),
+    rows = [[short_name(row.name, NAME), _count(row.calls), _count(row.instructions), _count(row.modelled_cycles),
              units.percent(row.modelled_cycles / whole), _count(row.modelled_cycles_inclusive),
              _bytes(row.stack), _place(row)] for row in table.head(top).itertuples(index=False)]  # fmt: skip
     heads = ["function", "calls", "instructions", "cycles", "", "with callees", "stack B", "where"]
@@ -77,7 +78,7 @@ def tree_text(profile: Profile | Run) -> str:
     whole = max(1, tree.modelled_cycles.sum())
     rows = []
     for level, row in _walk(tree, SMALLEST * whole):
-        name = _short(("  " * level) + row.name, NAME + 2 * min(level, DEEPEST))
+        name = "  " * level + short_name(row.name, NAME)
         rows.append([name, units.percent(row.modelled_cycles_inclusive / whole), _count(row.modelled_cycles_inclusive),
                      _count(row.modelled_cycles), _count(row.calls)])  # fmt: skip
     heads = ["call tree", "", "cycles", "its own", "calls"]
@@ -104,7 +105,7 @@ def lines_text(profile: Profile | Run, top: int) -> str:
     if not len(table):
         return ""
     whole = max(1, profile.lines.modelled_cycles.sum())
-    rows = [[f"{row.file}:{row.line}", _short(_holder(row), NAME), _count(row.executions), _count(row.instructions),
+    rows = [[f"{row.file}:{row.line}", short_name(_holder(row), NAME), _count(row.executions), _count(row.instructions),
              _count(row.modelled_cycles), units.percent(row.modelled_cycles / whole)]
             for row in table.head(top).itertuples(index=False)]  # fmt: skip
     heads = ["source line", "function", "executions", "instructions", "cycles", ""]
@@ -137,7 +138,9 @@ def _objects(profile: Profile, top: int) -> str:
     objects = table[(table.region == "sram") & (table.kind == "object")].sort_values(
         ["size", "name"], ascending=[False, True]
     )
-    rows = [[_short(row.name, NAME), row.section, _count(row.size)] for row in objects.head(min(top, 5)).itertuples()]
+    rows = [
+        [short_name(row.name, NAME), row.section, _count(row.size)] for row in objects.head(min(top, 5)).itertuples()
+    ]
     return grid(["in SRAM", "section", "bytes"], rows, {0, 1}) if rows else ""
 
 
@@ -156,7 +159,7 @@ def difference_text(before: Profile, now: Profile, top: int = 15) -> str:
     if not len(changed):
         return "\n".join([*lines, "", "every function took as much as before"]) + "\n"
     rows = [
-        [_short(row.name, NAME), _count(row.cycles_before), _count(row.cycles_now)]
+        [short_name(row.name, NAME), _count(row.cycles_before), _count(row.cycles_now)]
         + [f"{change:+,}" for change in (row.cycles, row.instructions, row.calls)]
         for row in changed.head(top).itertuples(index=False)
     ]
@@ -183,7 +186,7 @@ def difference(before: Profile, now: Profile) -> pd.DataFrame:
 def _place(row) -> str:
     if not row.file:
         return ""
-    return _short(f"{row.file}:{row.line}" if known(row.line) is not None else row.file, PLACE)
+    return short_name(f"{row.file}:{row.line}" if known(row.line) is not None else row.file, PLACE)
 
 
 def _count(value) -> str:
@@ -191,14 +194,6 @@ def _count(value) -> str:
 
 
 _bytes = _count
-
-
-def _short(text: str, letters: int) -> str:
-    """The text, its middle left out where it is longer than so many letters."""
-    if len(text) <= letters:
-        return text
-    front = letters * 2 // 3
-    return f"{text[:front]}…{text[len(text) - (letters - front - 1) :]}"
 
 
 def _more(count: int, top: int, what: str) -> str:

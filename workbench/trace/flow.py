@@ -97,7 +97,7 @@ def _block(state, context, address, size):
         put64(row, s.TAKEN, int64(get32(table, end + s.ENDS) >> 16))
         put64(row, s.ENTERED, int64(int16(get32(table, begin + s.ENDS))))
         put64(row, s.FUNCTION, int64(get32(table, begin + s.FUNCTION_OF)))
-        flags = int64(get32(table, end + s.MARKS)) & (s.CALLS | s.INDIRECT)
+        flags = int64(get32(table, end + s.MARKS)) & (s.CALLS | s.INDIRECT | s.SWITCHES)
         flags |= int64(get32(table, begin + s.MARKS)) & s.ENTRY
         low, drop = int64(0), int64(0)
         for half in range(at + 1, at + (size >> 1) + 1):
@@ -345,8 +345,11 @@ def _on_flow(uc, address, size, state):
     target = get64(row, s.TO)
     put64(state, s.LAST, target)
     block = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * target
-    if moved or get64(block, s.FLAGS) & s.MOVES_SP:
+    flags = get64(block, s.FLAGS)
+    if moved or flags & s.MOVES_SP:
         _stack_moved(state, block)
+        if flags & s.SWITCHES:
+            put64(state, s.DEADLINE, 0)
 
 
 def _on_flow_access(uc, kind, address, size, value, state):

@@ -6,7 +6,7 @@ upper 16 bits, the second (0 for a narrow one) in the lower.
 
 import numpy as np
 
-from workbench.trace.flow_state import CALLS, INDIRECT, MOVES_SP
+from workbench.trace.flow_state import CALLS, INDIRECT, MOVES_SP, SWITCHES
 
 # mask, value, marks; of an instruction behind which control goes elsewhere, or that moves the stack pointer
 MARKS = (
@@ -33,6 +33,7 @@ MARKS = (
     (0xFF2F0E00, 0xEC2D0A00, MOVES_SP),  # vpop
     (0xFEEF0900, 0xF84D0900, MOVES_SP),  # str, ldr with sp written back
     (0xFFF0FF00, 0xF3808800, MOVES_SP),  # msr: msp, psp, control
+    (0xFFF0FFFF, 0xF3808814, SWITCHES),  # msr control
 )
 
 

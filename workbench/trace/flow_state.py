@@ -15,6 +15,7 @@ SPANS_AT, SPANS = 0, 1
 SPAN, CODE = 3, 6
 INSTRUCTIONS_BEFORE, CYCLES_BEFORE, ENDS, FUNCTION_OF, MARKS, DROPS = range(6)
 CALLS, INDIRECT, MOVES_SP, ENTRY = 1, 2, 4, 8  # the first two of what ends here, the last of what begins here
+SWITCHES = 32  # likewise of what ends here: the thread may go on on another stack
 UNKNOWN = 16  # of a block: in no span
 
 # Blocks: int64.

@@ -175,6 +175,18 @@ class Flow:
         if self.stacks:
             self.leave()
 
+    def goes_on_with(self, process: bool, name: str) -> None:
+        """The thread that runs has the process's stack, or the main one: perhaps it has changed that by itself."""
+        if process == (self._stack is not self.stacks[0]):
+            return
+        was = self.leave()
+        stack = Stack(name) if process else self.stacks[0]
+        stack.frames, stack.depth, stack.context, stack.last = was.frames.copy(), was.depth, was.context, was.last
+        if process:
+            self.stacks.append(stack)
+        self.switch(stack)
+        self._sp_moved(self.machine.sp)
+
     def interrupted(self, frame: int, on_process: bool) -> None:
         """Registers were stacked at `frame`, and a handler will run; `on_process`: it was a thread with a stack of its
         own that was interrupted, so that what comes runs on the main stack."""

@@ -7,8 +7,8 @@ Nothing here was measured: all of it follows from how often control went from bl
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +29,12 @@ CALLED = (s.CALL, s.TAIL)
 
 @dataclass(frozen=True)
 class Profiled:
-    """The tables of a program."""
+    """The tables of a program. `names`: what functions are called instead of what the ELF calls them."""
 
     elf: Elf
     timing: TimingModel
     counted: Counted
+    names: Mapping[str, str] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ columns of the raw tables
 
@@ -95,7 +96,8 @@ class Profiled:
         """What the function at an address is called; the address where nothing is known of it."""
         at = bisect_right(self._starts, address) - 1
         known = at >= 0 and address < self._ends[at]
-        return self._functions[at][2] if known else hexadecimal(address)
+        called = self._functions[at][2] if known else hexadecimal(address)
+        return self.names.get(called, called)
 
     # ------------------------------------------------------------------ contexts
 
@@ -267,7 +269,7 @@ class Profiled:
 
         issued, cycles = self.by_instruction
         rows: dict[tuple[str, int, str, str], list[int]] = {}
-        for at in np.flatnonzero(issued).tolist():
+        for at in np.flatnonzero((issued > 0) | (cycles != 0)).tolist():
             address = int(self._code.address[at])
             file, _, number = (self.elf.source_line(address) or "").rpartition(":")
             key = file, int(number or 0), self.name(address), self.elf.inlined_at(address) or ""
