@@ -3,6 +3,7 @@
 from foreign_firmware import FIRMWARE, calls_of
 
 from workbench.profiling import profile
+from workbench.trace.flows import Flow
 
 TASKS = (FIRMWARE / "tasks.c").read_text()
 FLOATS = (
@@ -154,3 +155,45 @@ def test_a_thread_that_takes_a_stack_of_its_own_leaves_the_main_one_to_handlers(
     assert 100 <= depths["main"] < 250 and 4 * 40 <= depths["main 2"] < 4 * 40 + 100
     assert found.functions.set_index("name")["stack"]["deep"] == 40
     assert calls_of(found)["slow"] == 5 and len(found.tree[found.tree.name == "deep"]) == 1
+
+
+def test_what_waits_while_it_is_masked_costs_nothing(firmware, monkeypatch):
+    """A handler of a million cycles in which another one waits: the machine is not stopped at each block."""
+    source = """
+    #include "host.h"
+    volatile int late, soon;
+    void PendSV_Handler(void) { late = soon; }
+    void SVC_Handler(void)
+    {
+        REGISTER(0xE000ED04) = 1u << 28;
+        for (volatile int i = 0; i < 100000; ++i);
+        soon = 1;
+    }
+    int main(void)
+    {
+        __asm volatile("svc 0");
+        if (late != 1)
+            return 1;
+        __asm volatile("cpsid i" ::: "memory");
+        REGISTER(0xE000ED04) = 1u << 28;
+        for (volatile int i = 0; i < 100000; ++i);
+        soon = 2;
+        __asm volatile("cpsie i" ::: "memory");
+        if (late != 2)
+            return 2;
+        REGISTER(0xE000ED20) = 0x80u << 16;
+        __asm volatile("msr basepri, %0" :: "r"(0x40) : "memory");
+        REGISTER(0xE000ED04) = 1u << 28;
+        soon = 3;
+        if (late != 2)
+            return 3;
+        REGISTER(0xE000ED20) = 0x20u << 16; /* more urgent than what is masked */
+        __asm volatile("b 1f\\n1:");
+        return late == 3 ? 0 : 4;
+    }
+    """
+    stops, resume = [], Flow.resume
+    monkeypatch.setattr(Flow, "resume", lambda self, *args, **kinds: (stops.append(1), resume(self, *args, **kinds))[1])
+    found = profile(firmware(source))
+    assert (found.meta["ended"], found.meta["exit_code"]) == ("exit", 0)
+    assert len(stops) < 100

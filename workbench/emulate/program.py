@@ -118,13 +118,14 @@ class Program(Core):
         deadline = monotonic() + seconds
         until = self._window.begin if self._window else NOWHERE if last is None else last
         while True:
-            if not self._number_of(arm.UC_ARM_REG_IPSR):
-                self._flow.goes_on_with(bool(self._number_of(arm.UC_ARM_REG_CONTROL) & 2), self._name_at(pc))
+            on_main = self._number_of(arm.UC_ARM_REG_IPSR) or not self._number_of(arm.UC_ARM_REG_CONTROL) & 2
+            if self._flow.on_main != bool(on_main):
+                self._flow.change_stack(self._name_at(pc))
             pc = self._take_pending(pc)
             if monotonic() >= deadline:
                 return Ended("limit")
             self._look_closely()
-            self._flow.resume(self._next_stop())
+            self._flow.resume(self._next_stop(), masked=bool(self.system.pending))
             if self._steps_over:  # a block that begins where it would stop
                 self._flow.resume(self._clock() + 1)
             stop = self._emulate_for(pc, NOWHERE if self._steps_over else until, deadline - monotonic())
@@ -235,8 +236,6 @@ class Program(Core):
 
     def _next_stop(self) -> int | None:
         """The clock at which something may happen."""
-        if self.system.pending:  # masked for now: looked at before every block
-            return self._clock() + 1
         stops = [each for each in (self.system.next_tick, self._close_clock) if each is not None]
         return min(stops, default=None)
 

@@ -97,7 +97,7 @@ def _block(state, context, address, size):
         put64(row, s.TAKEN, int64(get32(table, end + s.ENDS) >> 16))
         put64(row, s.ENTERED, int64(int16(get32(table, begin + s.ENDS))))
         put64(row, s.FUNCTION, int64(get32(table, begin + s.FUNCTION_OF)))
-        flags = int64(get32(table, end + s.MARKS)) & (s.CALLS | s.INDIRECT | s.SWITCHES)
+        flags = int64(get32(table, end + s.MARKS)) & (s.CALLS | s.INDIRECT | s.SWITCHES | s.UNMASKS)
         flags |= int64(get32(table, begin + s.MARKS)) & s.ENTRY
         low, drop = int64(0), int64(0)
         for half in range(at + 1, at + (size >> 1) + 1):
@@ -348,8 +348,8 @@ def _on_flow(uc, address, size, state):
     flags = get64(block, s.FLAGS)
     if moved or flags & s.MOVES_SP:
         _stack_moved(state, block)
-        if flags & s.SWITCHES:
-            put64(state, s.DEADLINE, 0)
+    if flags & (s.SWITCHES | s.UNMASKS) and (flags & s.SWITCHES or get64(state, s.MASKED)):
+        put64(state, s.DEADLINE, 0)  # who runs the machine looks at it before the next block
 
 
 def _on_flow_access(uc, kind, address, size, value, state):

@@ -6,7 +6,7 @@ upper 16 bits, the second (0 for a narrow one) in the lower.
 
 import numpy as np
 
-from workbench.trace.flow_state import CALLS, INDIRECT, MOVES_SP, SWITCHES
+from workbench.trace.flow_state import CALLS, INDIRECT, MOVES_SP, SWITCHES, UNMASKS
 
 # mask, value, marks; of an instruction behind which control goes elsewhere, or that moves the stack pointer
 MARKS = (
@@ -34,6 +34,8 @@ MARKS = (
     (0xFEEF0900, 0xF84D0900, MOVES_SP),  # str, ldr with sp written back
     (0xFFF0FF00, 0xF3808800, MOVES_SP),  # msr: msp, psp, control
     (0xFFF0FFFF, 0xF3808814, SWITCHES),  # msr control
+    (0xFFF80000, 0xB6600000, UNMASKS),  # cpsie
+    (0xFFF0FFFC, 0xF3808810, UNMASKS),  # msr primask, basepri, faultmask
 )
 
 

@@ -15,7 +15,7 @@ SPANS_AT, SPANS = 0, 1
 SPAN, CODE = 3, 6
 INSTRUCTIONS_BEFORE, CYCLES_BEFORE, ENDS, FUNCTION_OF, MARKS, DROPS = range(6)
 CALLS, INDIRECT, MOVES_SP, ENTRY = 1, 2, 4, 8  # the first two of what ends here, the last of what begins here
-SWITCHES = 32  # likewise of what ends here: the thread may go on on another stack
+SWITCHES, UNMASKS = 32, 64  # likewise of what ends here: another stack may be used; exceptions may be taken again
 UNKNOWN = 16  # of a block: in no span
 
 # Blocks: int64.
@@ -55,4 +55,6 @@ LOG_SIZE = 2048
 # Memory: int64, four to a region: base, end, bytes read, bytes written.
 REGIONS_AT, REGIONS = 33, 34
 REGION = 4
-SIZE = 35
+
+MASKED = 35  # an exception waits until it is unmasked
+SIZE = 36

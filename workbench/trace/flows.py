@@ -175,11 +175,14 @@ class Flow:
         if self.stacks:
             self.leave()
 
-    def goes_on_with(self, process: bool, name: str) -> None:
-        """The thread that runs has the process's stack, or the main one: perhaps it has changed that by itself."""
-        if process == (self._stack is not self.stacks[0]):
-            return
-        was = self.leave()
+    @property
+    def on_main(self) -> bool:
+        """Whether what runs uses the main stack."""
+        return self._stack is self.stacks[0]
+
+    def change_stack(self, name: str) -> None:
+        """The thread that runs has by itself gone from the main stack to the process's, which is new, or back."""
+        process, was = self.on_main, self.leave()
         stack = Stack(name) if process else self.stacks[0]
         stack.frames, stack.depth, stack.context, stack.last = was.frames.copy(), was.depth, was.context, was.last
         if process:
@@ -245,8 +248,10 @@ class Flow:
             self._stack.log[: s.LOG_SIZE // 2], self._stack.log[s.LOG_SIZE :][: s.LOG_SIZE // 2] = deepest, after
             self.state[s.LOG_SHIFT] += 1
 
-    def resume(self, until: int | None) -> None:
-        """Before the machine runs on: room for what may come, and the clock at which it stops before the next block."""
+    def resume(self, until: int | None, masked: bool = False) -> None:
+        """Before the machine runs on: room for what may come, and the clock at which it stops before the next block;
+        `masked`: it stops, too, behind whatever may let exceptions be taken."""
+        self.state[s.MASKED] = masked
         self._grow()
         self._halve_log()
         self.state[s.DEADLINE] = NEVER if until is None else until

@@ -130,3 +130,5 @@ class System:
             if address not in self._registers and address not in STORED:
                 self._note(address)
             self._registers[address] = value
+            if self.pending:  # it may be more urgent now
+                self._pend()
