@@ -147,8 +147,8 @@ class Elf:
         return rows[at] if at >= 0 else None
 
     def head_line(self, address: int) -> str | None:
-        """'file:line' of the head of the function at an address; None where it is not known."""
-        return self._line_table[2].get(address)
+        """'file:line' where the function at an address begins; None where it is not known."""
+        return self._line_table[2].get(address) or self.source_line(address)
 
     def inlined_at(self, pc: int) -> str | None:
         """The function whose code was inlined at pc, the innermost, from DWARF; None where none was, or it has none."""
@@ -391,12 +391,14 @@ def _line_rows(elf: ELFFile, is_code: Callable[[int], bool]) -> Iterator[tuple[i
             continue
         base = 0 if program["version"] >= 5 else 1
         names = [Path(file.name.decode()).name for file in program["file_entry"]]
-        linked: bool | None = None
+        rows: list[tuple[int, str]] = []
         for entry in program.get_entries():
             if (state := entry.state) is None:
                 continue
-            linked = is_code(state.address) if linked is None else linked
-            if linked:
-                yield state.address, None if state.end_sequence else f"{names[state.file - base]}:{state.line}"
-            if state.end_sequence:
-                linked = None
+            if not state.end_sequence:
+                rows.append((state.address, f"{names[state.file - base]}:{state.line}"))
+                continue
+            if rows and is_code(rows[0][0]):
+                yield from (row for row in rows if row[0] < state.address)
+                yield state.address, None
+            rows = []

@@ -63,7 +63,7 @@ def addresses_of(family: Family) -> tuple[int, ...]:
     try:
         return tuple(_addresses(family))
     except Exception:  # another LLVM, another platform: whatever it is, numba can do without
-        return tuple(_by_numba(family, name).address for name in family.names)
+        return tuple(_by_numba(family, name, True).address for name in family.names)
 
 
 def _addresses(family: Family) -> list[int]:
@@ -88,8 +88,6 @@ def _key(family: Family) -> str:
     sources = ("callbacks", family.module, *family.sources)
     for path in (*(Path(__file__).with_name(f"{name}.py") for name in sources), Path(core.__file__)):
         digest.update(sha256(path.read_bytes()).digest())
-    own = Path(__file__).with_name(f"{family.module}.py")
-    digest.update(repr(own.stat().st_mtime_ns).encode())  # by which numba caches
     return digest.hexdigest()[:32]
 
 
@@ -100,7 +98,7 @@ def _made(family: Family) -> bytes:
 
     module, bodies = llvm.parse_assembly(""), set(family.names)
     for name in family.names:
-        made = _by_numba(family, name)
+        made = _by_numba(family, name, False)  # numba's own cache does not see that another source has changed
         part = llvm.parse_assembly(str(made._library._get_module_for_linking()))
         callback = part.get_function(made.native_name)
         callback.name, callback.linkage = name, llvm.Linkage.external  # or it would not be linked in: nothing calls it
@@ -147,12 +145,12 @@ def _loaded(family: Family, content: bytes) -> list[int]:
     return addresses
 
 
-def _by_numba(family: Family, name: str):
+def _by_numba(family: Family, name: str, cached: bool):
     from numba import cfunc
 
     from workbench.jit import CACHED
 
     signature, function = import_module(f"workbench.trace.{family.module}").CALLBACKS[name]
-    made = cfunc(signature, cache=CACHED)(function)
+    made = cfunc(signature, cache=CACHED and cached)(function)
     _alive.append(made)
     return made

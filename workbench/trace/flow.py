@@ -1,8 +1,8 @@
 """The native callbacks of a profile: what runs at every block and access of any program; nothing here calls Python.
 
-At a block the edge that leads to it from the last one is counted. Nearly always that is the edge that was taken last
-time, or the time before, which a block remembers; else it is found, or made, and what it is told from where control
-came from:
+At a block the edge that leads to it from the last one is counted. Nearly always that is the edge that followed the last
+one last time, or the time before, which an edge remembers: the next one is then two loads away, and all it needs is in
+its row. Else it is found, or made, and what it is told from where control came from:
 
     call      behind BL and BLX; a frame is pushed, which says where the function will return to
     return    an indirect jump to where a frame returns to, the address decides, not the instruction; or into the middle
@@ -86,10 +86,8 @@ def _block(state, context, address, size):
     put64(row, s.BEGIN_SIZE, key)
     put64(row, s.CONTEXT, context)
     put64(row, s.END, address + size)
-    put64(row, s.NEXT, -1)
-    put64(row, s.NEXT_BUT_ONE, -1)
     table, at = _code_at(state, address)
-    if table:
+    if table and _code_at(state, address + size - 2)[0] == table:
         begin, end = at * s.CODE, (at + (size >> 1)) * s.CODE
         before = s.INSTRUCTIONS_BEFORE
         put64(row, s.ISSUED, int64(get32(table, end + before) - get32(table, begin + before)))
@@ -136,6 +134,10 @@ def _edge(state, source, target, kind):
     put64(row, s.COST, cost)
     put64(row, s.KIND, kind)
     put64(row, s.STEPS, get64(to, s.ISSUED))
+    put64(row, s.KEY, get64(to, s.BEGIN_SIZE))
+    put64(row, s.TO_FLAGS, get64(to, s.FLAGS))
+    put64(row, s.NEXT, 0)
+    put64(row, s.NEXT_BUT_ONE, 0)
     _ask_for_room(state, s.EDGES, s.EDGE_ROOM)
     return edge
 
@@ -252,44 +254,43 @@ def _kind_of(state, last, address, size):
 
 
 @njit
-def _find(state, last, address, size):
-    """The edge to a block that none of the edges remembered leads to."""
-    kind = int64(s.PLAIN)
+def _find(state, before, address, size):
+    """The row of the edge to a block that none of the edges remembered by the one `before` it leads to."""
+    last, kind = get64(before, s.TO), int64(s.PLAIN)
     if last >= 0:
         kind = int64(_kind_of(state, last, address, size))
     block = _block(state, get64(state, s.NOW), address, size)
-    edge = _edge(state, last, block, kind)
+    at = 8 * s.EDGE * _edge(state, last, block, kind)
     if last >= 0:
-        back = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * last
-        put64(back, s.NEXT_BUT_ONE, get64(back, s.NEXT))
-        put64(back, s.NEXT, edge)
-    return edge
+        put64(before, s.NEXT_BUT_ONE, get64(before, s.NEXT))
+        put64(before, s.NEXT, at)
+    return get64(state, s.EDGES_AT) + at
 
 
-@njit(inline="always")
-def _leads(state, edge, key):
-    """Whether a remembered edge leads to this block; brings frames and context up to date if it does."""
-    row = get64(state, s.EDGES_AT) + 8 * s.EDGE * edge
-    to = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * get64(row, s.TO)
-    if get64(to, s.BEGIN_SIZE) != key:
-        return False
-    kind = get64(row, s.KIND)
-    if kind == s.PLAIN:
-        return True
+@njit
+def _switches(state, edge):
+    """Whether an edge that is no plain one leads where it did; brings frames and context up to date if it does."""
+    blocks, kind = get64(state, s.BLOCKS_AT), get64(edge, s.KIND)
+    context = get64(blocks + 8 * s.BLOCK * get64(edge, s.TO), s.CONTEXT)
     if kind == s.CALL:
-        back = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * get64(row, s.FROM)
-        _push(state, get64(back, s.END), int64(0))
-        put64(state, s.NOW, get64(to, s.CONTEXT))
+        _push(state, get64(blocks + 8 * s.BLOCK * get64(edge, s.FROM), s.END), int64(0))
+        put64(state, s.NOW, context)
         return True
     top = get64(state, s.DEPTH) - 1
     if kind == s.RETURN and top >= 0:
         frame = get64(state, s.FRAMES_AT) + 8 * s.FRAME * top
-        same = get64(frame, s.RETURNS_TO) == key & 0xFFFFFFFF and get64(frame, s.CALLER) == get64(to, s.CONTEXT)
+        same = get64(frame, s.RETURNS_TO) == get64(edge, s.KEY) & 0xFFFFFFFF and get64(frame, s.CALLER) == context
         if same and not get64(frame, s.IS_TAIL):
             put64(state, s.DEPTH, top)
-            put64(state, s.NOW, get64(to, s.CONTEXT))
+            put64(state, s.NOW, context)
             return True
     return False
+
+
+@njit(inline="always")
+def _leads(state, edge, key):
+    """Whether an edge leads to this block; brings frames and context up to date if it does."""
+    return get64(edge, s.KEY) == key and (get64(edge, s.KIND) == s.PLAIN or _switches(state, edge))
 
 
 @njit
@@ -324,30 +325,22 @@ def _on_flow(uc, address, size, state):
         put64(state, s.DEADLINE, s.STOPPED)
         pointers.stop_emulation(get64(state, s.STOP_AT), (get64(state, s.EMULATOR),))
         return
-    last, key = get64(state, s.LAST), address | int64(size) << 32
-    edge, moved = int64(-1), int64(0)
-    if last >= 0:
-        back = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * last
-        moved = get64(back, s.FLAGS) & s.MOVES_SP
-        if moved:
-            pointers.read_register(get64(state, s.READ_AT), (get64(state, s.EMULATOR), STACK_POINTER, state + 8 * s.SP))
-        edge = get64(back, s.NEXT)
-        if edge >= 0 and not _leads(state, edge, key):
-            edge = get64(back, s.NEXT_BUT_ONE)
-            if edge >= 0 and not _leads(state, edge, key):
-                edge = int64(-1)
-    if edge < 0:
-        edge = _find(state, last, address, int64(size))
-    row = get64(state, s.EDGES_AT) + 8 * s.EDGE * edge
-    _add(row, s.COUNT, 1)
-    _add(state, s.CLOCK, get64(row, s.COST))
-    _add(state, s.ISSUED_SO_FAR, get64(row, s.STEPS))
-    target = get64(row, s.TO)
-    put64(state, s.LAST, target)
-    block = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * target
-    flags = get64(block, s.FLAGS)
+    edges, key = get64(state, s.EDGES_AT), address | int64(size) << 32
+    before = edges + get64(state, s.LAST)
+    moved = get64(before, s.TO_FLAGS) & s.MOVES_SP
+    if moved:
+        pointers.read_register(get64(state, s.READ_AT), (get64(state, s.EMULATOR), STACK_POINTER, state + 8 * s.SP))
+    edge = edges + get64(before, s.NEXT)
+    if not _leads(state, edge, key):
+        edge = edges + get64(before, s.NEXT_BUT_ONE)
+        if not _leads(state, edge, key):
+            edge = _find(state, before, address, int64(size))
+    _add(edge, s.COUNT, 1)
+    _add(state, s.CLOCK, get64(edge, s.COST))
+    put64(state, s.LAST, edge - edges)
+    flags = get64(edge, s.TO_FLAGS)
     if moved or flags & s.MOVES_SP:
-        _stack_moved(state, block)
+        _stack_moved(state, get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * get64(edge, s.TO))
     if flags & (s.SWITCHES | s.UNMASKS) and (flags & s.SWITCHES or get64(state, s.MASKED)):
         put64(state, s.DEADLINE, 0)  # who runs the machine looks at it before the next block
 

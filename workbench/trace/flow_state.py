@@ -2,7 +2,8 @@
 
     code      what is known of each halfword before the program runs: prefix sums, costs of edges, functions, flags
     blocks    a block of instructions as it ran, in one context
-    edges     from one block to the next one, counted
+    edges     from one block to the next one, counted; each remembers which two came after it last. The first row leads
+              nowhere, and is where all begins
     contexts  which functions are running: a tree, in which a function met again below itself is the node it was
     frames    the shadow stack: where each running function will return to
 
@@ -20,13 +21,14 @@ UNKNOWN = 16  # of a block: in no span
 
 # Blocks: int64.
 BLOCKS_AT, BLOCKS, BLOCK_ROOM, BLOCK_HASH_AT, BLOCK_HASH_MASK = 2, 3, 4, 5, 6
-BLOCK = 12
-BEGIN_SIZE, CONTEXT, END, ISSUED, STATIC, TAKEN, ENTERED, FLAGS, FUNCTION, NEXT, NEXT_BUT_ONE, DROP = range(12)
+BLOCK = 10
+BEGIN_SIZE, CONTEXT, END, ISSUED, STATIC, TAKEN, ENTERED, FLAGS, FUNCTION, DROP = range(10)
 
-# Edges: int64. FROM is -1 where the program, or counting, begins.
+# Edges: int64. FROM is -1 where the program, or counting, begins. KEY, TO_FLAGS: BEGIN_SIZE and FLAGS of the block TO.
+# NEXT, NEXT_BUT_ONE: where in the table the edges are that followed, in bytes; 0: none yet
 EDGES_AT, EDGES, EDGE_ROOM, EDGE_HASH_AT, EDGE_HASH_MASK = 7, 8, 9, 10, 11
-EDGE = 6
-FROM, TO, COUNT, COST, KIND, STEPS = range(6)
+EDGE = 10
+FROM, TO, COUNT, COST, KIND, STEPS, KEY, TO_FLAGS, NEXT, NEXT_BUT_ONE = range(10)
 PLAIN, CALL, RETURN, TAIL, EXCEPTION = range(5)
 KINDS = ("plain", "call", "return", "tail", "exception")
 
@@ -35,14 +37,14 @@ CONTEXTS_AT, CONTEXTS, CONTEXT_ROOM, CONTEXT_HASH_AT, CONTEXT_HASH_MASK = 12, 13
 NODE = 3
 PARENT, ADDRESS, STACK = range(3)
 
-# Frames: int64. RETURNS_TO is HANDLER where an exception interrupted what goes on behind the block INTERRUPTED.
+# Frames: int64. RETURNS_TO is HANDLER where an exception interrupted what goes on behind the edge INTERRUPTED.
 FRAMES_AT, DEPTH, FRAME_ROOM = 17, 18, 19
 FRAME = 5
 RETURNS_TO, CALLER, IS_TAIL, ENTRY_SP, INTERRUPTED = range(5)
 HANDLER = -1
 
-# Where the run stands.
-LAST, NOW, CLOCK, ISSUED_SO_FAR, DEADLINE = 20, 21, 22, 23, 24
+# Where the run stands. LAST: where in the table the edge is that was taken last, in bytes; 0 where none was.
+LAST, NOW, CLOCK, DEADLINE = 20, 21, 22, 23
 STOP_AT, EMULATOR = 25, 26  # the machine stops before the first block at which CLOCK is DEADLINE or more, then STOPPED
 STOPPED = -1
 

@@ -32,7 +32,6 @@ from workbench.trace.flow_marks import drops_of, marks_of
 ROOM = 1 << 12  # of each table at first
 NEVER = (1 << 62) - 1
 FIRST_LOG_SHIFT = 4  # a row of the log for 16 cycles
-LONGEST_EDGE = 32  # cycles: more than a jump takes in any timing model
 
 
 @dataclass
@@ -43,7 +42,7 @@ class Stack:
     frames: np.ndarray = field(default_factory=lambda: np.zeros((ROOM, s.FRAME), np.int64))
     depth: int = 0
     context: int = -1
-    last: int = -1  # the block that ran last
+    last: int = 0  # the edge that was taken last: LAST of flow_state.py
     top: int = 0
     low: int = 1 << 40
     log: np.ndarray = field(default_factory=lambda: np.full(2 * s.LOG_SIZE, -1, np.int32))
@@ -101,7 +100,7 @@ class Flow:
         self.state = np.zeros(s.SIZE, np.int64)
         self.state[[s.STOP_AT, s.EMULATOR]] = machine.stop_function
         self.state[s.READ_AT] = machine.read_function
-        self.state[s.LAST], self.state[s.DEADLINE] = -1, NEVER
+        self.state[s.DEADLINE] = NEVER
         self._handles: list[int] = []
         self._tables: dict[int, np.ndarray] = {}
         self.code = code or code_tables(machine.elf, timing)
@@ -112,6 +111,8 @@ class Flow:
             if hashed:
                 self._point(at + 3, np.zeros(2 * ROOM, np.int32))
                 self.state[at + 4] = 2 * ROOM - 1
+        self._tables[s.EDGES_AT][0, [s.FROM, s.TO, s.KEY]] = -1
+        self.state[s.EDGES] = 1
         self._regions = [(each.base, each.end, 0, 0) for each in machine.board.regions]
         self._point(s.REGIONS_AT, np.array(self._regions, np.int64))
         self.state[s.REGIONS] = len(self._regions)
@@ -155,7 +156,7 @@ class Flow:
         if not self.stacks:
             self.begin(address, "main")
             return
-        self.state[[s.DEPTH, s.NOW, s.LAST]] = 0, self._root(address), -1
+        self.state[[s.DEPTH, s.NOW, s.LAST]] = 0, self._root(address), 0
         self.entered[address] += 1
         self._sp_moved(self.machine.sp)
 
@@ -205,7 +206,7 @@ class Flow:
         depth, table = int(self.state[s.DEPTH]), self._tables[s.FRAMES_AT]
         table[depth] = s.HANDLER, self.state[s.NOW], 0, sp, self.state[s.LAST]
         self.state[s.DEPTH] += 1
-        self.state[[s.NOW, s.LAST]] = self._root(handler), -1
+        self.state[[s.NOW, s.LAST]] = self._root(handler), 0
         self.entered[handler] += 1
 
     def leave_handler(self, frame: int | None, pc: int, name: str) -> None:
@@ -275,13 +276,14 @@ class Flow:
     @property
     def issued(self) -> int:
         """Instructions so far."""
-        return int(self.state[s.ISSUED_SO_FAR])
+        edges = self._tables[s.EDGES_AT]
+        return int(edges[:, s.COUNT] @ edges[:, s.STEPS])
 
     @property
     def clock_before(self) -> int:
         """A clock at which the block that ran last had not begun."""
-        last = self._tables[s.BLOCKS_AT][self.state[s.LAST]]
-        return self.clock - int(last[s.STATIC]) - LONGEST_EDGE
+        edge = self._tables[s.EDGES_AT][self.state[s.LAST] // (8 * s.EDGE)]
+        return self.clock - int(edge[s.COST])
 
     @property
     def stopped(self) -> bool:
