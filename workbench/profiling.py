@@ -92,7 +92,8 @@ def profile(
     ended = program.run(flow, seconds=seconds, until=stop, window=window)
     if ended.fault and folder is None:  # all that it does follows from what it is given: it does so again
         again = machine()
-        ended = again.run(Flow(again, timing), seconds=seconds, close=flow.clock_before)
+        closer = again.run(Flow(again, timing), seconds=seconds, close=flow.clock_before)
+        ended = closer if closer.fault and closer.fault.kind == ended.fault.kind else ended
         again.close()
     if window and not flow.windows:
         program.notes.append(f"{function or begin} was never reached: nothing is profiled")

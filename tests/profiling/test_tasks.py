@@ -74,7 +74,8 @@ NOINLINE void counted(void) { for (volatile int i = 0; i < 60; ++i); ++ticks; }
 void SysTick_Handler(void) { counted(); REGISTER(0xE000ED04) = 1u << 28; }
 NOINLINE void more(void) { ++nested; }
 void PendSV_Handler(void) { more(); }
-NOINLINE static int work(int n) { volatile int sum = 0; for (int i = 0; i < n; ++i) sum += i; return sum; }
+volatile uint32_t worked;
+NOINLINE static void work(void) { ++worked; }
 int main(void)
 {
     REGISTER(0xE000ED20) = 0xC0u << 16 | 0x40u << 24; /* PendSV is less urgent than SysTick, which preempts it */
@@ -82,14 +83,16 @@ int main(void)
     REGISTER(0xE000E018) = 0;
     REGISTER(0xE000E010) = 7;
     while (ticks < 20)
-        work(30);
+        work();
+    number(worked);
     return ticks == 20 && nested >= 19 ? 0 : 1;
 }
 """
 
 
 def test_a_handler_that_ends_in_a_tail_call_gives_back_what_it_interrupted(firmware):
-    found = profile(firmware(HANDLERS, flags=("-O2", "-g")))
+    printed = []
+    found = profile(firmware(HANDLERS, flags=("-O2", "-g")), output=printed.append)
     assert (found.meta["ended"], found.meta["exit_code"]) == ("exit", 0)
     tree = found.tree
     parents = tree.set_index("id").name
@@ -97,6 +100,7 @@ def test_a_handler_that_ends_in_a_tail_call_gives_back_what_it_interrupted(firmw
     assert above["counted"] == "SysTick_Handler" and above["more"] == "PendSV_Handler" and above["work"] == "main"
     assert sum(tree.name == "work") == sum(tree.name == "counted") == 1
     assert calls_of(found)["counted"] == calls_of(found)["SysTick_Handler"] == 20
+    assert calls_of(found)["work"] == int(b"".join(printed)) > 1000  # also where it was interrupted on the way in
     assert set(found.tree[found.tree.parent < 0].name) == {"Reset_Handler", "SysTick_Handler", "PendSV_Handler"}
 
 

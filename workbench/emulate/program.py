@@ -43,7 +43,7 @@ STACKED = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_R
 FLOATS = (arm.UC_ARM_REG_FPSCR, *range(arm.UC_ARM_REG_D0, arm.UC_ARM_REG_D15 + 1))
 WFI, WFE, YIELD = (b"\x30\xbf", b"\xaf\xf3\x03\x80"), (b"\x20\xbf", b"\xaf\xf3\x02\x80"), (b"\x10\xbf",)
 MOST_NOTES = 40
-SLICE_SECONDS = 0.25  # of the host: as often Python is asked whether the program is to be interrupted
+SLICE_SECONDS = 0.25  # of the host: as often Python runs, in which alone Ctrl-C is heard
 HANDLERS = {SVC: "SVC", PENDSV: "PendSV", SYSTICK: "SysTick"}
 
 

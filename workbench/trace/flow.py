@@ -183,10 +183,7 @@ def _returned(state, address):
     """Drop the frames that a return to an address ends, and go on in the caller's context; False if it is none."""
     frames = get64(state, s.FRAMES_AT)
     for at in range(get64(state, s.DEPTH) - 1, -1, -1):
-        returns_to = get64(frames, at * s.FRAME + s.RETURNS_TO)
-        if returns_to == s.HANDLER:  # what was interrupted goes on by an exception's return alone
-            return False
-        if returns_to == address:
+        if get64(frames, at * s.FRAME + s.RETURNS_TO) == address:
             while get64(frames, at * s.FRAME + s.IS_TAIL) and at > 0:
                 at -= 1
             put64(state, s.DEPTH, at)

@@ -10,8 +10,10 @@ first at each block, so that neither counts a block before which it stops the ma
 
     flow = Flow(machine, timing, code=tracer.code); flow.attach(); tracer.attach(); machine.call("wb_train_step")
 
-The running clock is the board's timing model, a cost an edge, so its granularity is a block. Stacks are switched by
-whoever switches them (emulate/program.py): each has frames and a log of its own.
+The running clock is the board's timing model, a cost an edge, so its granularity is a block: what reads it in a block
+finds it as it will be at that block's end, ahead by the block's cycles at most. So is what is counted: a block that a
+fault ended counts as a whole. Stacks are switched by whoever switches them (emulate/program.py): each has frames and a
+log of its own.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from workbench.trace.flow_marks import drops_of, marks_of
 ROOM = 1 << 12  # of each table at first
 NEVER = (1 << 62) - 1
 FIRST_LOG_SHIFT = 4  # a row of the log for 16 cycles
+SOME_CYCLES = 32  # so that a look begins some blocks before
 
 
 @dataclass
@@ -283,7 +286,7 @@ class Flow:
     def clock_before(self) -> int:
         """A clock at which the block that ran last had not begun."""
         edge = self._tables[s.EDGES_AT][self.state[s.LAST] // (8 * s.EDGE)]
-        return self.clock - int(edge[s.COST])
+        return self.clock - int(edge[s.COST]) - SOME_CYCLES
 
     @property
     def stopped(self) -> bool:
