@@ -98,7 +98,9 @@ def profile(
     if window and not flow.windows:
         program.notes.append(f"{function or begin} was never reached: nothing is profiled")
     try:
-        return _told(elf, on, program, flow, ended, flow.counted(window is not None), board is None, memory)
+        part = f"calls of {function}" if function else f"from {begin} to {end}" if window else None
+        counted = flow.counted(window is not None)
+        return _told(elf, on, program, flow, ended, counted, None if board is None else on.name, memory, part)
     finally:
         program.close()
 
@@ -137,8 +139,8 @@ def _window(elf: "Elf", function: str | None, begin: str | None, end: str | None
 
 
 def _told(
-    elf: "Elf", board: Board, program: "Program", flow: "Flow", ended: "Ended", counted: "Counted", own: bool,
-    memory: bool,
+    elf: "Elf", board: Board, program: "Program", flow: "Flow", ended: "Ended", counted: "Counted",
+    name: str | None, memory: bool, part: str | None,
 ) -> Profile:  # fmt: skip
     from workbench.trace.profiled import Profiled, stack_table
 
@@ -154,10 +156,10 @@ def _told(
     tree = tables.tree()
     meta = {
         "firmware": elf.path.name, "digest": sha256(elf.content).hexdigest(),
-        "board": None if own else board.name, "core": board.core, "clock_hz": board.clock_hz,
+        "board": name, "core": board.core, "clock_hz": board.clock_hz,
         "timing_model": flow.timing.name, "ended": ended.how, "exit_code": ended.code,
         "instructions": int(tree.instructions.sum()), "modelled_cycles": int(tree.modelled_cycles.sum()),
-        "idle_cycles": counted.idle, "exception_cycles": counted.exceptions,
+        "part": part, "idle_cycles": counted.idle, "exception_cycles": counted.exceptions,
         "notes": notes,
         "memory": {**sizes, "stack_peak": sum(each.top - each.low for each in flow.stacks)},
     }  # fmt: skip
@@ -177,20 +179,25 @@ def _of_fault(fault: FirmwareFault) -> str:
     return f"{fault.message}{at}{f' ({fault.hint})' if fault.hint else ''}"
 
 
+def _in_ram(board: Board, address: int) -> bool:
+    """Whether an address is in memory that is written: any region but the code's, and flash of other names."""
+    region = board.region_at(address)
+    return region is not None and region.name != board.code and not region.name.startswith("flash")
+
+
 def symbol_table(elf: "Elf", board: Board) -> tuple["pd.DataFrame", dict[str, int]]:
     """Functions and objects with what they take, and what all sections do: bytes of flash, and of static SRAM."""
     import pandas as pd
 
     rows, flash, static = [], 0, 0
     for section in elf.sections:
-        in_flash = section.stored and (not section.writable or section.address in board.region(board.data))
-        flash += section.size * in_flash
-        static += section.size * (section.address in board.region(board.data))
+        in_ram = _in_ram(board, section.address)
+        flash += section.size * (section.stored and (in_ram or not section.writable))
+        static += section.size * in_ram
     for symbol in elf.symbols:
         home = next((each for each in elf.sections if each.address <= symbol.address < each.address + each.size), None)
         if home is not None and symbol.size:
-            region = board.region_at(symbol.address)
-            where = "sram" if region is not None and region.name == board.data else "flash"
+            where = "sram" if _in_ram(board, symbol.address) else "flash"
             rows.append((symbol.name, symbol.kind, home.name, symbol.address, symbol.size, where))
     columns = ["name", "kind", "section", "address", "size", "region"]
     return pd.DataFrame(rows, columns=columns), {"flash": flash, "sram_static": static}

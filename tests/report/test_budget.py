@@ -178,7 +178,12 @@ def test_a_profile_is_held_against_a_profile():
     slower = synthetic_profile(instructions=profile.meta["instructions"] + 1, ended="limit", exit_code=None)
     outcome = budget([slower], [profile], {})
     assert verdicts(outcome) == dict.fromkeys(FIGURES, "ok") | {"instructions": "over"}
-    assert outcome.notes == ["ended: exit in the baseline, limit now", "exit code: 0 in the baseline, none now"]
+    assert outcome.apart == ["ended: exit in the baseline, limit now", "exit code: 0 in the baseline, none now"]
+    crashed = synthetic_profile(instructions=1, ended="fault", exit_code=None)
+    assert not budget([crashed], [profile], {}).kept
+    part = budget([synthetic_profile(part="calls of crc32")], [profile], {})
+    assert part.apart == ["part: none in the baseline, calls of crc32 now"] and not part.kept
+    assert verdict_text(part) == "not comparable: part: none in the baseline, calls of crc32 now"
     assert {row.figure: row.measure for row in outcome.rows}["sram"] == "sram_static"
     untimed = synthetic_profile(timed=False)
     assert "cycles: not known now, so not compared" in budget([untimed], [profile], {}).notes

@@ -182,7 +182,25 @@ figures
   where something cannot be read or compared."""
 
 RUN = "More on networks, policies, data, losses and rates: workbench help run."
+PROFILE = """\
+what is emulated
+  a core and its memory, semihosting, DWT's cycle counter, SysTick, and the
+  exceptions SVC, PendSV and SysTick, which are taken between two blocks of
+  code. Tail-chaining and lazy stacking are not. A chip's own peripherals read
+  as 0, and are named with the function that touched them: firmware that waits
+  for one (a clock that is ready) waits until its time is up.
+
+cycles are modelled by rules for each core; no wait states, as with a cache that
+always hits, unless the board's file states some: see `workbench help boards`.
+Without --board a clock of 100 MHz is assumed.
+
+a part of the run: --function, --from and --to. Bytes, functions, calls and
+lines are then that part's, stacks those of the whole run.
+
+exit codes: 0, after a fault 1; the JSON's `ended` tells how it ended."""
+
 EPILOGS = {
+    "profile": PROFILE,
     "boards": OWN_BOARD,
     "run": "\n\n".join((NETWORKS, POLICIES, SCHEDULES, DATA, LOSSES, TRAINING, RESULTS)),
     "policies": POLICIES,

@@ -44,19 +44,23 @@ def add_arguments(parser) -> None:
     told.add_argument(
         "--top", type=values.positive, default=15, metavar="N", help="functions and lines to list (default 15)"
     )
-    told.add_argument("--csv", action="store_true", help="the functions as CSV on stdout")
     for name, file in EXPORTS.items():
         told.add_argument(f"--{name}", action="store_true", help=f"write {file} too")
     parser.add_argument("-o", "--output", metavar="DIR", help="folder to write (default: under out/)")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout; the program's output on stderr")
+    on_stdout = parser.add_mutually_exclusive_group()
+    on_stdout.add_argument(
+        "--json", action="store_true", help="one JSON object on stdout, the program's output on stderr"
+    )
+    on_stdout.add_argument("--csv", action="store_true", help="the functions as CSV, likewise")
 
 
 def execute(args) -> int:
     from workbench.report.profile_text import difference_text, profile_text
 
     firmware = Path(args.firmware)
-    folder = None if firmware.is_dir() else output_folder(args.output, f"{firmware.stem}-profile", args.force)
+    on = f"-{Path(args.board).stem}" if args.board else ""
+    folder = None if firmware.is_dir() else output_folder(args.output, f"{firmware.stem}{on}-profile", args.force)
     output, stdin = _Output(args), cache(_stdin)
     found = load_profile(firmware) if folder is None else _profiled(args, firmware, stdin, output)
     before = None
@@ -128,7 +132,8 @@ def _export(args, found: Profile, folder: Path) -> None:
     from workbench.report.figure import save_figure
     from workbench.report.profile_figure import profile_figure
 
-    save_figure(profile_figure(found), folder / "profile.png")
+    if folder != Path(args.firmware):
+        save_figure(profile_figure(found), folder / "profile.png")
     for name, file in EXPORTS.items():
         if getattr(args, name):
             content = getattr(exports, name)(found)
@@ -141,7 +146,7 @@ def _plain(found: Profile, before: Profile | None) -> dict:
 
     tables = {
         name: json.loads(getattr(found, name).to_json(orient="records"))
-        for name in ("functions", "tree", "calls", "lines", "stack", "memory")
+        for name in ("functions", "tree", "calls", "lines", "stack", "memory", "symbols")
     }
     against = {} if before is None else {"against": json.loads(difference(before, found).to_json(orient="records"))}
     return {**found.meta, **tables, **against}

@@ -8,11 +8,12 @@ their returns, so that a small RTOS runs. Time is the flow's clock. An exception
 words are stacked (ENTRY_CYCLES), and unstacked when a value of EXC_RETURN is branched to (EXIT_CYCLES); tail-chaining
 is not modelled, and floating-point registers are kept aside instead of being stacked. `WFI` and `WFE` end at the next
 interrupt, which then is now. Whatever else is touched between 0x40000000 and 0x5FFFFFFF, or of the core's own
-registers, does nothing and is named, with the function that did it.
+registers, does nothing and is named, with the function that did it; what a chip's maker wrote reads as ones.
 
 Armv7-M Architecture Reference Manual (DDI 0403), B1.5 (exceptions), B3 (system address map).
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +30,13 @@ from workbench.emulate.peripherals.semihosting import Semihosting
 from workbench.emulate.peripherals.system import PENDSV, SVC, SYSTICK, System
 from workbench.emulate.symbols import Elf
 from workbench.emulate.watchdog import Watchdog
-from workbench.errors import FirmwareFault, WorkbenchError
+from workbench.errors import BoardError, FirmwareFault, WorkbenchError
 from workbench.units import address as hexadecimal
 
 PRIVATE = (0xE0000000, 0x100000)  # the private peripheral bus
 PERIPHERALS = (0x40000000, 0x20000000)
+FACTORY = ((0x10000000, 0x2000), (0x1FFF0000, 0x10000), (0xF0000000, 0x1000))  # identities, calibrations, ROM tables
+MANY_READS = 1000
 EXC_RETURN = 0xFFFFFF00  # from here on
 ENTRY_CYCLES, EXIT_CYCLES = 12, 10  # Cortex-M4 TRM (DDI 0439), 3.9: 12 in; 10 back
 IT_BITS, ALIGNED, EXCEPTION = 0x0600FC00, 1 << 9, 0x1FF  # of xPSR
@@ -72,11 +75,17 @@ class Program(Core):
         folder: Path | None = None,
     ):
         self.notes: list[str] = []
+        self._reads: Counter[int] = Counter()  # of peripherals
         self._flow: Any = None
         table = vectors_of(elf)
         self.system = System(board.core, table or 0, self._clock, self._attend, self._touched)
         super().__init__(elf, board)
         self.stack_top = board.sram_end if table is None else self.read_u32(table)
+        if not board.region_at(self.stack_top - 4):
+            raise BoardError(
+                f"{elf.path.name} has its stack's top at {hexadecimal(self.stack_top)}: {board.name} has nothing there",
+                "name the board that it was linked for: --board B",
+            )
         self._begin = elf.entry if table is None else self.read_u32(table + 4) & ~1
         end = max((each.address + each.size for each in elf.sections if each.address in board.region(board.data)),
                   default=board.sram_base)  # fmt: skip
@@ -123,6 +132,7 @@ class Program(Core):
                 self._flow.change_stack(self._name_at(pc))
             pc = self._take_pending(pc)
             if monotonic() >= deadline:
+                self._note_limit(pc, seconds)
                 return Ended("limit")
             self._look_closely()
             self._flow.resume(self._next_stop(), masked=bool(self.system.pending))
@@ -144,6 +154,13 @@ class Program(Core):
                 self._note("it asked for a reset")
                 return Ended("exit")
             pc = goes_on
+
+    def _note_limit(self, pc: int, seconds: float) -> None:
+        """Where it was when its time was up, and what it may have waited for."""
+        where = self.elf.describe(pc) or hexadecimal(pc)
+        waited = [f", which read {hexadecimal(address)} {count:,} times and found 0: it may wait for that peripheral"
+                  for address, count in self._reads.most_common(1) if count >= MANY_READS]  # fmt: skip
+        self.notes.insert(0, f"it was stopped after {seconds:g} s of emulation, in {where}{''.join(waited)}")
 
     def _edge_of_window(self, here: int) -> int:
         """The window opens or closes here; gives the address of its other end. A function's closes where its first
@@ -328,6 +345,9 @@ class Program(Core):
     def _map_system(self, uc) -> None:
         uc.mmio_map(*PRIVATE, self._read_private, None, self._write_private, None)
         uc.mmio_map(*PERIPHERALS, self._read_peripheral, None, self._write_peripheral, None)
+        for base, size in FACTORY:
+            if all(region.end <= base or base + size <= region.base for region in self.board.regions):
+                uc.mmio_map(base, size, self._read_factory, base, None, None)
 
     def _read_private(self, uc, offset: int, size: int, user) -> int:
         address = PRIVATE[0] + offset
@@ -341,8 +361,16 @@ class Program(Core):
         self.system.write(address & ~3, value & 0xFFFFFFFF)
 
     def _read_peripheral(self, uc, offset: int, size: int, user) -> int:
+        self._reads[PERIPHERALS[0] + offset] += 1
         self._touched(PERIPHERALS[0] + offset)
         return 0
+
+    def _read_factory(self, uc, offset: int, size: int, base: int) -> int:
+        """What a chip's maker wrote: as erased flash."""
+        place = self.elf.symbol_at(self.pc)
+        where = place[0].name if place else hexadecimal(self.pc)
+        self._note(f"{hexadecimal(base + offset)} is the chip's own and reads as ones: read by {where}")
+        return (1 << 8 * size) - 1
 
     def _write_peripheral(self, uc, offset: int, size: int, value: int, user) -> None:
         self._touched(PERIPHERALS[0] + offset)

@@ -36,7 +36,7 @@ NEEDED = {
 }
 FURTHER = {
     "timing_model": "text?", "exit_code": "whole number?", "modelled_cycles": "number?", "clock_hz": "whole number?",
-    "idle_cycles": "whole number?", "exception_cycles": "whole number?", "notes": "list of texts?",
+    "idle_cycles": "whole number?", "exception_cycles": "whole number?", "part": "text?", "notes": "list of texts?",
 }
 # fmt: on
 

@@ -10,7 +10,7 @@ A limit is absolute or a growth over the baseline. Without any, no figure that b
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from workbench import units
@@ -39,7 +39,8 @@ OF_PROFILE: Mapping[str, Measures] = {
 FIGURES = tuple(OF_RUN)
 BYTES = ("sram", "flash", "stack")
 TOLD_OF_RUN = (*tables.KEYS, "seed", "core")  # where they differ
-TOLD_OF_PROFILE = ("firmware", "board", "core", "ended", "exit_code")
+TOLD_OF_PROFILE = ("firmware", "board", "core")
+MUST_BE_ALIKE = ("ended", "exit_code", "part")  # of profiles: else their figures say nothing beside each other
 
 OVER, OK, FREE, APART = "over", "ok", "no limit", "not comparable"
 LIMIT = re.compile(r"(\+?)([0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?:(%)|([km]?)(i?b)?)", re.I)
@@ -98,14 +99,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Budget:
-    """The verdict: a row a figure, and what to know of the comparison."""
+    """The verdict: a row a figure, what to know of the comparison, and what makes it none: another end or part."""
 
     rows: list[Row]
     notes: list[str]
+    apart: list[str] = field(default_factory=list)
 
     @property
     def kept(self) -> bool:
-        return not any(row.fails for row in self.rows)
+        return not self.apart and not any(row.fails for row in self.rows)
 
 
 def parse_limit(text: str, figure: str) -> Limit:
@@ -134,12 +136,15 @@ def budget(nows: Sequence[Subject], baselines: Sequence[Subject], limits: Mappin
         _require_absolute(limits)
     rows: list[Row] = []
     notes: list[str] = []
+    apart: list[str] = []
     for name, now, baseline in _pairs(nows, baselines):
         rows += [row for figure in FIGURES if (row := _row(name, figure, now, baseline, limits))]
         if baseline is not None:
             named = f"{name}: " if len(nows) > 1 else ""
             notes += [f"{named}{note}" for note in (*_differences(now, baseline), *_unknown(now, baseline))]
-    return Budget(rows, notes)
+            names = () if isinstance(now, Run) else MUST_BE_ALIKE
+            apart += [f"{named}{note}" for note in _unlike(names, now, baseline)]
+    return Budget(rows, notes, apart)
 
 
 def title(subject: Subject) -> str:
@@ -232,13 +237,18 @@ def _model(subject: Subject) -> str | None:
 
 def _differences(now: Subject, baseline: Subject) -> Iterator[str]:
     """In what the two differ beside their figures."""
-    for name in TOLD_OF_RUN if isinstance(now, Run) else TOLD_OF_PROFILE:
+    yield from _unlike(TOLD_OF_RUN if isinstance(now, Run) else TOLD_OF_PROFILE, now, baseline)
+    if None not in (_model(now), _model(baseline)) and _model(now) != _model(baseline):
+        yield f"cycles of different timing models are not compared: {_model(baseline)}, {_model(now)}"
+
+
+def _unlike(names: Sequence[str], now: Subject, baseline: Subject) -> Iterator[str]:
+    """Of what they tell of themselves, what differs."""
+    for name in names:
         before, after = (tables.key(each, name) if isinstance(each, Run) else each.meta.get(name)
                          for each in (baseline, now))  # fmt: skip
         if before != after:
             yield f"{name.replace('_', ' ')}: {_said(before)} in the baseline, {_said(after)} now"
-    if None not in (_model(now), _model(baseline)) and _model(now) != _model(baseline):
-        yield f"cycles of different timing models are not compared: {_model(baseline)}, {_model(now)}"
 
 
 def _unknown(now: Subject, baseline: Subject) -> Iterator[str]:

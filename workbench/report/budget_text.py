@@ -8,6 +8,8 @@ from workbench.report.budget import APART, BYTES, FREE, OK, Budget, Row
 
 def verdict_text(budget: Budget) -> str:
     """One line: how many figures are over their limits, and by how much."""
+    if budget.apart:
+        return f"not comparable: {'; '.join(budget.apart)}"
     held = [row for row in budget.rows if row.verdict != FREE]
     if budget.kept:
         return f"within the limits: {sum(row.verdict == OK for row in held)} of {len(budget.rows)} figures have one"
@@ -34,7 +36,8 @@ def markdown(budget: Budget) -> str:
         cells = [units.count(row.baseline), units.count(row.now), _change(row), units.count(row.limit)]
         lines.append([*[row.subject.replace("|", "\\|")] * several, figure, *cells, verdict])
     table = [f"| {' | '.join(cells)} |" for cells in lines]
-    return "\n".join([*table, *[""] * bool(budget.notes), *(f"- {note}" for note in budget.notes)])
+    told = [*(f"**not comparable**: {reason}" for reason in budget.apart), *budget.notes]
+    return "\n".join([*table, *[""] * bool(told), *(f"- {note}" for note in told)])
 
 
 def _change(row: Row) -> str:
@@ -56,4 +59,4 @@ def as_object(budget: Budget) -> dict:
         }
         for row in budget.rows
     ]  # fmt: skip
-    return {"kept": budget.kept, "rows": rows, "notes": budget.notes}
+    return {"kept": budget.kept, "rows": rows, "notes": budget.notes, "not_comparable": budget.apart}

@@ -45,7 +45,10 @@ def heading(profile: Profile) -> str:
     code = "" if meta.get("exit_code") is None else f" with code {meta['exit_code']}"
     on = f"{meta['board']} ({meta['core']})" if meta.get("board") else f"{meta['core']}, memory as its ELF tells"
     cycles, hz = meta.get("modelled_cycles"), meta.get("clock_hz")
-    lines = [f"{meta['firmware']} on {on}: {ENDS.get(meta['ended'], meta['ended'])}{code}"]
+    why = f": {meta['notes'][0]}" if meta["ended"] == "fault" and meta.get("notes") else ""
+    lines = [f"{meta['firmware']} on {on}: {ENDS.get(meta['ended'], meta['ended'])}{code}{why}"]
+    if meta.get("part"):
+        lines.append(f"{meta['part']} alone; stacks and their depths are those of the whole run")
     took = ""
     if cycles is not None:
         took = f", {cycles:,} cycles"

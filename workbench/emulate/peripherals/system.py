@@ -32,6 +32,7 @@ class System:
         self._counter = 0  # what CYCCNT is ahead of the clock
         self._started = 0  # the clock at which SysTick counted from its reload value, last
         self._flag = False
+        self._kept = 0  # of CVR, while it stands
         self.pending: set[int] = set()
         self.active: list[int] = []
         self.reset = False
@@ -70,6 +71,9 @@ class System:
     def _elapsed(self) -> int:
         return self._clock() - self._started
 
+    def _current(self) -> int:
+        return (self._registers.get(RVR, 0) - self._elapsed() % self._period) & MASK_24
+
     # ------------------------------------------------------------------ registers
 
     def read(self, address: int) -> int:
@@ -79,7 +83,7 @@ class System:
             return (self._clock() + self._counter if counts else self._counter) & 0xFFFFFFFF
         if address == CVR:
             running = self._registers.get(CSR, 0) & 1
-            return (self._registers.get(RVR, 0) - self._elapsed() % self._period) & MASK_24 if running else 0
+            return self._current() if running else self._kept
         if address == CSR:
             wrapped = self._registers.get(CSR, 0) & 1 and self._elapsed() >= self._period
             flag, self._flag = self._flag or bool(wrapped), False
@@ -105,8 +109,14 @@ class System:
                 self._counter += -self._clock() if value & 1 else self._clock()
             self._registers[DWT_CTRL] = 0x40000000 | value & 1
         elif address in (CSR, CVR):
-            if address == CVR or value & 1 & ~self._registers.get(CSR, 0):
-                self._started, self._flag = self._clock(), False
+            ran, runs = self._registers.get(CSR, 0) & 1, value & 1
+            if address == CVR:  # any value clears it, and it counts from the reload value on
+                self._started, self._flag, self._kept = self._clock(), False, 0
+            elif ran and not runs:
+                self._kept = self._current()
+            elif runs and not ran:  # it goes on from where it stood
+                gone = self._registers.get(RVR, 0) - self._kept if self._kept else 0
+                self._started = self._clock() - gone
             if address == CSR:
                 self._registers[CSR] = value & 7 | 4
             self._pend()  # when it ticks has changed
