@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import boards
 from workbench.boards import Board
 from workbench.errors import FirmwareFault, ToolchainError, WorkbenchError, meant
+from workbench.record.profile_tables import typed
 from workbench.report.view import Profile
 from workbench.toolchain.cpp_names import demangled
 from workbench.units import address as hexadecimal
@@ -169,8 +170,11 @@ def _told(
         (region.name, region.base, region.size, *(bytes_ if memory else (None, None)))
         for region, bytes_ in zip(board.regions, counted.accesses.tolist(), strict=True)
     ], columns=["region", "base", "size", "bytes_read", "bytes_written"])  # fmt: skip
-    return Profile(meta, tables.functions(), tree, tables.calls(), tables.lines(), stack_table(flow.stacks), regions,
-                   symbols, tables.edges())  # fmt: skip
+    found = {
+        "functions": tables.functions(), "tree": tree, "calls": tables.calls(), "lines": tables.lines(),
+        "stack": stack_table(flow.stacks), "memory": regions, "symbols": symbols, "edges": tables.edges(),
+    }  # fmt: skip
+    return Profile(meta, **{name: typed(name, table) for name, table in found.items()})
 
 
 def _of_fault(fault: FirmwareFault) -> str:

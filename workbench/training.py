@@ -16,6 +16,7 @@ import numpy as np
 
 from workbench import verdict
 from workbench.artifacts import Built
+from workbench.boards import Board
 from workbench.data import Data
 from workbench.emulate.device import Device
 from workbench.emulate.machine import Machine
@@ -265,6 +266,10 @@ def _traced_step(built: Built, options: Training, step: Step) -> tuple[Tracer, F
     return tracer, flow, loss
 
 
+def _board_in_json(board: Board) -> dict:
+    return asdict(board) | {"regions": [asdict(region) for region in board.regions]}
+
+
 def _in_json(orders: Orders) -> dict[str, dict[str, list[int]]]:
     return {name: {str(axis): order.tolist() for axis, order in axes.items()} for name, axes in orders.items()}
 
@@ -316,7 +321,7 @@ def _record(
         "kernels": kernels_record(built.tuned, graph),
         "passes": passes, "passes_changed": list(pass_changes(compiled.schedule, passes)),
         "declined": {applied.name: applied.declined for applied in compiled.passes if applied.declined},
-        "board": board.name, "core": board.core, "linked_for": asdict(built.image.board),
+        "board": board.name, "core": board.core, "linked_for": _board_in_json(built.image.board),
         "input": "rows" if device.machine.takes_rows else "whole", "batch": model.batch,
         **recorded(compiled.optimizer, _updates_integers(graph)), **recorded(options),
         "steps": len(losses), "steps_asked": asked,

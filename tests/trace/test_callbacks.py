@@ -36,9 +36,11 @@ def traced(elf):
     return machine, tracer
 
 
-def test_a_later_process_loads_no_numba():
-    module.callbacks()
-    code = "import sys; from workbench.trace.callbacks import callbacks; callbacks(); print('numba' in sys.modules)"
+@pytest.mark.parametrize("family", ["TRACER", "FLOW"])
+def test_a_later_process_loads_no_numba(family):
+    module.addresses_of(getattr(module, family))
+    load = f"from workbench.trace import callbacks; callbacks.addresses_of(callbacks.{family})"
+    code = f"import sys; {load}; print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
