@@ -227,3 +227,14 @@ def test_tables_grow_while_the_program_runs(firmware, monkeypatch):
         )
     for one, two in zip(*rows, strict=True):
         assert one == two if isinstance(one, int) else one.equals(two)
+
+
+def test_a_stock_newlib_firmware_runs(tmp_path):
+    """As the compiler links it by itself: no vector table, and variables behind the code."""
+    source, elf, written = tmp_path / "stock.c", tmp_path / "stock.elf", []
+    source.write_text('#include <stdio.h>\nint main(int n, char **v) { printf("%s\\n", v[n - 1]); return n; }\n')
+    command = ["arm-none-eabi-gcc", *CORES["cortex-m4"], "-mthumb", "-O1", "--specs=rdimon.specs", source, "-o", elf]
+    subprocess.run(command, check=True, capture_output=True)
+    found = profile(elf, arguments=["last"], output=written.append)
+    assert (found.meta["ended"], found.meta["exit_code"], b"".join(written)) == ("exit", 2, b"last\n")
+    assert calls_of(found)["main"] == 1

@@ -51,6 +51,8 @@ def board_of(elf: Elf) -> Board:
     runs = [(each.runs_at, each.runs_at + len(each.data)) for each in elf.segments]
     runs += [(each.address, each.address + each.size) for each in elf.sections]
     top = None if table is None else int.from_bytes(elf.code(table, table + 4), "little")
+    if any(each.writable and not each.stored and not SRAM // 2 <= each.address < SRAM_END for each in elf.sections):
+        return _all_in_ram(core, fpu, runs)
     ram = [
         (begin, end) for begin, end in runs if SRAM // 2 <= begin < SRAM_END and end <= SRAM_END and begin >= SRAM // 2
     ]
@@ -76,6 +78,15 @@ def board_of(elf: Elf) -> Board:
             name = f"flash{len(regions) + 1}" if regions else "flash"
             regions.append(Region(name, base, -(-(end - base) // ROOM) * ROOM))
     return Board(NAME, core, CLOCK_HZ, fpu, (*regions, data), "flash", "ram", "the program's own segments")
+
+
+def _all_in_ram(core: str, fpu: str, runs: list[tuple[int, int]]) -> Board:
+    """For a program whose variables lie behind its code, as a linker's own script has it: RAM where all of it is, and
+    four times ROOM behind it."""
+    base = min(begin for begin, _ in runs) // ROOM * ROOM
+    size = -(-(max(end for _, end in runs) - base) // ROOM) * ROOM + 4 * ROOM
+    nothing = Region("flash", SRAM_END - KB, KB)
+    return Board(NAME, core, CLOCK_HZ, fpu, (nothing, Region("ram", base, size)), "flash", "ram", "all of it in RAM")
 
 
 def _is_written(elf: Elf, address: int) -> bool:
