@@ -98,6 +98,7 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
         if column in KNOWN[name] and values.isna().any():
             raise RecordError(f"{file}: {column} is empty in a row")
         low, high = (-1 if column in CONTEXTS else 0), (LARGEST_PLACE if column in PLACES else LARGEST)
+        low = -LARGEST if "cycles" in column else low  # a jump may save some of what its target would take
         wrong = values[values.notna() & ~(values.between(low, high) & (values % 1 == 0))]
         if len(wrong):
             words = f"{shown(wrong.iloc[0].item())}, no whole number between {low} and {high}"

@@ -277,6 +277,7 @@ class Profiled:
             row[0] += int(issued[at])
             row[1] += int(cycles[at])
             row[2] = max(row[2], int(issued[at]))
+        _without_negative(rows)
         found = [(file, line or None, *names, *row) for (file, line, *names), row in rows.items()]
         columns = ["file", "line", "function", "inlined", "instructions", "modelled_cycles", "executions"]
         return pd.DataFrame(found, columns=columns).sort_values(
@@ -301,6 +302,15 @@ class Profiled:
             "target_end": blocks["end"][edges["to"]], "kind": [s.KINDS[kind] for kind in edges["kind"].tolist()],
             "count": edges["count"],
         })  # fmt: skip
+
+
+def _without_negative(rows: dict[tuple[str, int, str, str], list[int]]) -> None:
+    """What a jump saves, where the instruction that it leads to is paired otherwise, may be more than its line took:
+    the line of the same function that took most gives it then, so that sums stay."""
+    for (_, _, function, _), row in rows.items():
+        if row[1] < 0:
+            most = max((each for key, each in rows.items() if key[2] == function), key=lambda each: each[1])
+            most[1], row[1] = max(0, most[1] + row[1]), 0
 
 
 def step_tables(flow: Flow) -> dict[str, Callable[[], pd.DataFrame]]:
