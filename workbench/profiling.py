@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from workbench.trace.flows import Counted, Flow
 
 SECONDS = 60.0
-NO_BOARD = "its own memory"
 
 
 @dataclass(frozen=True)

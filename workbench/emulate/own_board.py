@@ -53,9 +53,7 @@ def board_of(elf: Elf) -> Board:
     top = None if table is None else int.from_bytes(elf.code(table, table + 4), "little")
     if any(each.writable and not each.stored and not SRAM // 2 <= each.address < SRAM_END for each in elf.sections):
         return _all_in_ram(core, fpu, runs)
-    ram = [
-        (begin, end) for begin, end in runs if SRAM // 2 <= begin < SRAM_END and end <= SRAM_END and begin >= SRAM // 2
-    ]
+    ram = [(begin, end) for begin, end in runs if begin >= SRAM // 2 and end <= SRAM_END]
     ram = [(begin, end) for begin, end in ram if begin >= SRAM or _is_written(elf, begin)]
     low = min(
         [begin for begin, _ in ram if top is None or begin < top] + [SRAM if top is None or top > SRAM else top - KB]

@@ -27,7 +27,7 @@ from workbench.emulate.faults import BREAKPOINT, SUPERVISOR_CALL, Stop, fault
 from workbench.emulate.own_board import vectors_of
 from workbench.emulate.peripherals import semihosting
 from workbench.emulate.peripherals.semihosting import Semihosting
-from workbench.emulate.peripherals.system import PENDSV, SVC, SYSTICK, System
+from workbench.emulate.peripherals.system import SVC, System
 from workbench.emulate.symbols import Elf
 from workbench.emulate.watchdog import Watchdog
 from workbench.errors import BoardError, FirmwareFault, WorkbenchError
@@ -47,7 +47,6 @@ FLOATS = (arm.UC_ARM_REG_FPSCR, *range(arm.UC_ARM_REG_D0, arm.UC_ARM_REG_D15 + 1
 WFI, WFE, YIELD = (b"\x30\xbf", b"\xaf\xf3\x03\x80"), (b"\x20\xbf", b"\xaf\xf3\x02\x80"), (b"\x10\xbf",)
 MOST_NOTES = 40
 SLICE_SECONDS = 0.25  # of the host: as often Python runs, in which alone Ctrl-C is heard
-HANDLERS = {SVC: "SVC", PENDSV: "PendSV", SYSTICK: "SysTick"}
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,10 @@ DEEPEST = 12  # levels of the tree
 NAME, PLACE = 44, 28  # letters
 
 
-def profile_text(profile: Profile, top: int = 15, tree: bool = True) -> str:
+def profile_text(profile: Profile, top: int = 15) -> str:
     """Everything, the `top` functions and lines."""
     parts = [heading(profile), functions_text(profile, top)]
-    if tree:
-        parts.append(tree_text(profile))
-    parts += [lines_text(profile, top), _stacks(profile), _memory(profile), _objects(profile, top)]
+    parts += [tree_text(profile), lines_text(profile, top), _stacks(profile), _memory(profile), _objects(profile, top)]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
 
 
@@ -70,7 +68,7 @@ def functions_text(profile: Profile | Run, top: int) -> str:
     table, whole = profile.functions, max(1, profile.functions.modelled_cycles.sum())
     rows = [[short_name(row.name, NAME), _count(row.calls), _count(row.instructions), _count(row.modelled_cycles),
              units.percent(row.modelled_cycles / whole), _count(row.modelled_cycles_inclusive),
-             _bytes(row.stack), _place(row)] for row in table.head(top).itertuples(index=False)]  # fmt: skip
+             _count(row.stack), _place(row)] for row in table.head(top).itertuples(index=False)]  # fmt: skip
     heads = ["function", "calls", "instructions", "cycles", "", "with callees", "stack B", "where"]
     return grid(heads, rows, {0, 7}) + _more(len(table), top, "functions")
 
@@ -194,9 +192,6 @@ def _place(row) -> str:
 
 def _count(value) -> str:
     return NOTHING if known(value) is None else f"{int(value):,}"
-
-
-_bytes = _count
 
 
 def _more(count: int, top: int, what: str) -> str:

@@ -29,8 +29,8 @@ BEGIN_SIZE, CONTEXT, END, ISSUED, STATIC, TAKEN, ENTERED, FLAGS, FUNCTION, DROP 
 EDGES_AT, EDGES, EDGE_ROOM, EDGE_HASH_AT, EDGE_HASH_MASK = 7, 8, 9, 10, 11
 EDGE = 10
 FROM, TO, COUNT, COST, KIND, STEPS, KEY, TO_FLAGS, NEXT, NEXT_BUT_ONE = range(10)
-PLAIN, CALL, RETURN, TAIL, EXCEPTION = range(5)
-KINDS = ("plain", "call", "return", "tail", "exception")
+PLAIN, CALL, RETURN, TAIL = range(4)
+KINDS = ("plain", "call", "return", "tail")
 
 # Contexts: int64. STACK: bytes of the function's own frame, at most.
 CONTEXTS_AT, CONTEXTS, CONTEXT_ROOM, CONTEXT_HASH_AT, CONTEXT_HASH_MASK = 12, 13, 14, 15, 16

@@ -24,12 +24,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from workbench.emulate.core import Core
-from workbench.emulate.symbols import Elf
 from workbench.emulate.timing import CodeTables, TimingModel, code_tables
-from workbench.emulate.timing.decode import instruction_words
 from workbench.trace import flow_state as s
 from workbench.trace.callbacks import FLOW, addresses_of
-from workbench.trace.flow_marks import drops_of, marks_of
+from workbench.trace.flow_code import rows_of
 
 ROOM = 1 << 12  # of each table at first
 NEVER = (1 << 62) - 1
@@ -363,8 +361,7 @@ class Flow:
 
     def _prepare_code(self) -> None:
         spans, self._code = [], []
-        functions = functions_of(self.machine.elf)
-        for span, table in zip(self.code.spans, rows_of(self.machine.elf, self.code, functions), strict=True):
+        for span, table in zip(self.code.spans, rows_of(self.machine.elf, self.code), strict=True):
             self._code.append(table)  # keeps it alive
             spans.append((span.base, len(table) - 1, table.ctypes.data))
         self._point(s.SPANS_AT, np.array(spans, np.int64))
@@ -388,36 +385,3 @@ def _put(hashes: np.ndarray, a: int, b: int, row: int) -> None:
     while hashes[place]:
         place = (place + 1) & (len(hashes) - 1)
     hashes[place] = row + 1
-
-
-def functions_of(elf: Elf) -> list[tuple[int, int]]:
-    """[begin, end) of each function, by address; one of no size reaches to the next one."""
-    begins = sorted({symbol.address for symbol in elf.symbols if symbol.kind == "function"})
-    sizes = {symbol.address: symbol.size for symbol in elf.symbols if symbol.kind == "function"}
-    ends = [*begins[1:], 1 << 32] if begins else []
-    return [(at, at + sizes[at] if sizes[at] else after) for at, after in zip(begins, ends, strict=True)]
-
-
-def rows_of(elf: Elf, code: CodeTables, functions: list[tuple[int, int]]) -> list[np.ndarray]:
-    """For each span of code int32 [halfwords + 1, CODE]: see flow_state.py."""
-    tables = []
-    for span in code.spans:
-        table = np.zeros((len(span.cycles), s.CODE), np.int32)
-        table[:, s.INSTRUCTIONS_BEFORE], table[:, s.CYCLES_BEFORE] = span.instructions, span.cycles
-        table[:, s.ENDS] = span.edges
-        for number, (begin, end) in enumerate(functions, 1):
-            if begin < span.end and end > span.base:
-                low, high = max(0, begin - span.base) // 2, (min(end, span.end) - span.base + 1) // 2
-                table[low:high, s.FUNCTION_OF] = number
-                if begin >= span.base:
-                    table[low, s.MARKS] |= s.ENTRY
-        tables.append(table)
-    parts = [instruction_words(elf, begin, end) for begin, end in elf.code_ranges]
-    address, word, wide = (np.concatenate(column) for column in zip(*parts, strict=True))
-    marks, drops = marks_of(word, wide), drops_of(word, wide)
-    for span, table in zip(code.spans, tables, strict=True):
-        inside = (span.base <= address) & (address < span.end)
-        behind = (address + np.where(wide, 4, 2) - span.base)[inside] // 2
-        table[behind, s.MARKS] |= marks[inside]
-        table[behind, s.DROPS] += drops[inside]
-    return tables

@@ -18,6 +18,7 @@ from workbench.emulate.symbols import Elf
 from workbench.emulate.timing import TimingModel
 from workbench.emulate.timing.decode import Code, decode
 from workbench.trace import flow_state as s
+from workbench.trace.flow_code import functions_of
 from workbench.trace.flows import Counted, Flow, Stack
 from workbench.units import address as hexadecimal
 
@@ -74,15 +75,7 @@ class Profiled:
 
     @cached_property
     def _functions(self) -> list[tuple[int, int, str]]:
-        """(begin, end, name) by address; a function of no size reaches to the next one."""
-        named: dict[int, tuple[int, str]] = {}
-        for symbol in self.elf.symbols:
-            if symbol.kind == "function" and (symbol.address not in named or symbol.size):
-                named[symbol.address] = (symbol.size, symbol.name)
-        begins = sorted(named)
-        ends = [*begins[1:], 1 << 32] if begins else []
-        return [(at, at + named[at][0] if named[at][0] else after, named[at][1])
-                for at, after in zip(begins, ends, strict=True)]  # fmt: skip
+        return functions_of(self.elf)
 
     @cached_property
     def _starts(self) -> list[int]:
