@@ -87,6 +87,7 @@ verb=${1:-}
 case $verb in
     "") setup; exec "$venv/bin/python" -m workbench ;;
     setup) shift; setup "$@" ;;
-    test) shift; setup test torch onnx; setup_for_tests; cd "$root"; exec "$venv/bin/python" -m pytest -n "${WORKBENCH_TEST_JOBS:-auto}" "$@" ;;
+    # The tests start many processes: each would compile the whole package again where bytecode is not kept.
+    test) shift; setup test torch onnx; setup_for_tests; cd "$root"; exec env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" -m pytest -n "${WORKBENCH_TEST_JOBS:-auto}" "$@" ;;
     *) setup; exec "$venv/bin/python" -m workbench "$@" ;;
 esac

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -56,19 +57,31 @@ def key_of(
     objective: Objective,
 ) -> str | None:
     """The name of the entry; None where nothing can be kept."""
-    parts = [part for op in ops.registered().values() for part in _parts(op)]
-    foreign = any(callable(part) and _module(part).partition(".")[0] not in OWN for part in parts)
-    if cache.folder() is None or foreign or stamps(*FOLDERS) != STAMPS:
+    operators = _digest_of(tuple(ops.registered().values()))
+    if cache.folder() is None or operators is None or stamps(*FOLDERS) != STAMPS:
         return None
     digest = sha256(SOURCES.encode())
     versions = sys.version, np.__version__, platform.machine()
     asked = repr((policy, optimizer, schedule, passes, objective, versions))
-    for part in (*map(_told, parts), asked, print_graph(model.graph)):
+    for part in (operators, asked, print_graph(model.graph)):
         digest.update(f"{len(part)}\0{part}".encode())
     for name, values in sorted(model.weights.items()):
         digest.update(f"{name}\0{values.dtype.str}\0{values.shape}\0".encode())
         digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()[:32]
+
+
+@lru_cache(maxsize=1)
+def _digest_of(records: tuple[ops.Op, ...]) -> str | None:
+    """A digest of all that operators are; None where functions of others are among it. A record is never changed, so
+    it is the same as long as it is this one: a tenth of a second's work."""
+    parts = [part for op in records for part in _parts(op)]
+    if any(callable(part) and _module(part).partition(".")[0] not in OWN for part in parts):
+        return None
+    digest = sha256()
+    for part in map(_told, parts):
+        digest.update(f"{len(part)}\0{part}".encode())
+    return digest.hexdigest()
 
 
 def kept(

@@ -23,7 +23,7 @@ def killed(folder, every, verb) -> list[dict]:
 
 @pytest.mark.parametrize(
     ("verb", "every"),
-    [(verb, {"seeds": 40, "compare": 20, "lifecycle": 20}.get(verb, 10)) for verb in VERBS]
+    [(verb, {"seeds": 40, "compare": 40, "lifecycle": 30}.get(verb, 10)) for verb in VERBS]
     + [pytest.param(verb, 1, marks=pytest.mark.long) for verb in (*VERBS, "demo")],
 )
 def test_what_is_told_after_a_kill(tmp_path, verb, every):

@@ -60,7 +60,7 @@ def upsampled():
 
 
 @pytest.mark.parametrize("network", [attention, upsampled])
-@pytest.mark.parametrize("schedule", ["vanilla", "optimized"])
+@pytest.mark.parametrize("schedule", [pytest.param("vanilla", marks=pytest.mark.long), "optimized"])
 def test_operators_of_other_frameworks_train_as_in_numpy(network, schedule, tmp_path):
     built = session.build(session.compile(network(), "full", schedule=schedule), boards.get("nrf52840"), tmp_path)
     outcome = check(built, Training())

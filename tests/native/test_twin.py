@@ -86,8 +86,8 @@ def assert_equal_states(built, expected, got):
 
 @pytest.mark.parametrize(
     ("name", "policy", "optimizer"),
-    [("mlp", "full", MOMENTUM), ("lenet", "last-2", PLAIN_SGD), ("lenet-int8", "full", ACCUMULATED),
-     ("mlp-int8", "bias-only", PLAIN_SGD)],
+    [("mlp", "full", MOMENTUM), ("lenet", "last-2", PLAIN_SGD),
+     pytest.param("lenet-int8", "full", ACCUMULATED, marks=pytest.mark.long), ("mlp-int8", "bias-only", PLAIN_SGD)],
 )  # fmt: skip
 def test_fifty_steps_of_four_networks(name, policy, optimizer):
     assert_equal_bits(built_of(name, policy, optimizer), 50)
@@ -138,7 +138,7 @@ def of_graph(graph, weights, compiler=None):
     return project, emulated, native.Host(native.library(project.files, compiler))
 
 
-@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 50))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 50))])
 @pytest.mark.parametrize("kind", ["float32", "int8"])
 def test_random_networks(kind, seed):
     rng = np.random.default_rng([seed, 5])
@@ -170,7 +170,7 @@ def _drawn(rng, kind, name):
 
 
 @pytest.mark.parametrize(  # the firmware of tests/ops/test_every_operator.py
-    ("board", "nth"), [("virtual-m7", 5), pytest.param("virtual-m4", 1, marks=pytest.mark.long)]
+    ("board", "nth"), [("virtual-m7", 12), pytest.param("virtual-m4", 1, marks=pytest.mark.long)]
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_every_operator(board, nth):

@@ -87,8 +87,8 @@ def _by_rule(op, sample, operands, dy, index):
 
 
 BOARDS = [  # the part of the samples, and whether inline: compiling them takes a minute of a core a board
-    pytest.param(("virtual-m4", 2, True), id="virtual-m4"),
-    pytest.param(("virtual-m7", 5, False), id="virtual-m7"),
+    pytest.param(("virtual-m4", 3, True), id="virtual-m4"),
+    pytest.param(("virtual-m7", 10, False), id="virtual-m7"),
     *(
         pytest.param((board, 1, board == "virtual-m4"), id=f"{board} whole", marks=pytest.mark.long)
         for board in ("virtual-m0plus", "virtual-m3", "virtual-m4", "virtual-m7", "virtual-m33")
@@ -194,10 +194,11 @@ def test_what_operands_may_be_tells_what_results_may_be(op, sample):
             assert beyond(each, got)[1] is None
 
 
-def test_no_kernel_forms_a_pointer_outside_its_array(tmp_path):
+@pytest.mark.parametrize("nth", [4, pytest.param(1, marks=pytest.mark.long)])
+def test_no_kernel_forms_a_pointer_outside_its_array(nth, tmp_path):
     board = boards.get("virtual-m4")
-    project, run = one_project(board, one_arena=True)
-    assert pointers_outside(project, board, tmp_path, lambda machine: run(machine, every_sample())) == []
+    project, run = one_project(board, nth=nth, one_arena=True)
+    assert pointers_outside(project, board, tmp_path, lambda machine: run(machine, every_sample(nth))) == []
 
 
 def test_a_pointer_outside_its_array_is_seen_before_it_is_used(tmp_path):

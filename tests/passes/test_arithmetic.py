@@ -93,13 +93,14 @@ def losses_and_weights(network, board, schedule, **how):
     return run, [*run.meta["loss"], *(weights[name].tobytes() for name in sorted(weights))]
 
 
-def test_the_core_chooses_and_all_schedules_and_engines_agree():
-    runs = {s: losses_and_weights("resnet", M7, s) for s in ("vanilla", "reordered", "optimized")}
+@pytest.mark.parametrize("name", ["lenet", pytest.param("resnet", marks=pytest.mark.long)])
+def test_the_core_chooses_and_all_schedules_and_engines_agree(name):
+    runs = {s: losses_and_weights(name, M7, s) for s in ("vanilla", "reordered", "optimized")}
     (first, same), *others = runs.values()
     assert all(found == same for _, found in others)
-    assert losses_and_weights("resnet", M7, "optimized", engine=NATIVE)[1] == same
+    assert losses_and_weights(name, M7, "optimized", engine=NATIVE)[1] == same
     assert first.meta["arithmetic"] == "fused multiply-add"
-    other, separate = losses_and_weights("resnet", M4, "optimized")
+    other, separate = losses_and_weights(name, M4, "optimized")
     assert other.meta["arithmetic"] == "multiply, then add"
     assert separate[-1] != same[-1]
     np.testing.assert_allclose(separate[:3], same[:3], rtol=1e-5)

@@ -110,7 +110,7 @@ def test_a_fused_layer_has_the_gradients_of_its_parts(seed, clip):
     assert all(np.array_equal(one, other) for one, other in zip(*got, strict=True))
 
 
-@pytest.mark.parametrize("clip", ["relu", "relu6"])
+@pytest.mark.parametrize("clip", ["relu", pytest.param("relu6", marks=pytest.mark.long)])
 def test_the_emulated_step_keeps_every_bit(clip, tmp_path):
     before = save_bit_masks(convnet(channels=(3, 4), size=7, batch=2, clip=clip))
     values = feeds(before, 3)

@@ -30,7 +30,7 @@ def fused(graph):
         return graph
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(graph=training_graphs(), seed=seeds, passes=st.sampled_from([(), ("bit-masks",), ("bit-masks", "early-update")]))
 def test_fuse_update_keeps_every_bit_and_never_needs_more(graph, seed, passes):
     before = with_takeovers(shuffled(run_passes(graph, passes)[0], seed), seed)
@@ -131,7 +131,9 @@ def weights_after(name, schedule, optimizer, samples, folder):
 ALL = Optimizer(momentum=0.9, weight_decay=0.01, accumulate=2)
 
 
-@pytest.mark.parametrize(("name", "optimizer"), [("lenet", PLAIN_SGD), ("lenet", ALL), ("resnet", ALL)])
+@pytest.mark.parametrize(
+    ("name", "optimizer"), [("lenet", PLAIN_SGD), ("lenet", ALL), pytest.param("resnet", ALL, marks=pytest.mark.long)]
+)
 def test_emulated_weights_of_optimized_equal_vanilla(name, optimizer, tmp_path):
     shape = frontends.load(name).graph.types["input0"].shape[1:]
     digits = data.load("digits").shaped(shape, 10)

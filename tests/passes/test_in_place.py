@@ -146,7 +146,7 @@ def test_what_was_taken_over_before_is_left_as_it_is(build):
     assert d.name not in taken(build.graph(b, c, d))
 
 
-@pytest.mark.parametrize("clip", ["relu", "relu6"])
+@pytest.mark.parametrize("clip", [pytest.param("relu", marks=pytest.mark.long), "relu6"])
 def test_the_emulated_step_keeps_every_bit(clip, tmp_path):
     step = save_bit_masks(convnet(channels=(3, 4), size=7, batch=2, shared_input=True, clip=clip))
     values = feeds(step, 3)

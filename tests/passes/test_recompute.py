@@ -26,7 +26,7 @@ def all_again(graph):
     return verify(_computed_again(graph, loss, chains, saved)[0]), len(chains)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(graph=seeds.map(mixednet) | seeds.map(lambda seed: int8net(seed, batch=1)[0]), seed=seeds)
 def test_what_is_computed_again_has_the_same_bits(graph, seed):
     before = shuffled(run_passes(graph, BEFORE)[0], seed)
@@ -66,7 +66,7 @@ def test_where_it_would_peak_itself_it_is_left():
     assert peak_in_the_end(all_again(graph)[0]) > peak_in_the_end(graph)
 
 
-@pytest.mark.parametrize("name", ["resnet", "mobilenet-int8"])
+@pytest.mark.parametrize("name", ["resnet", pytest.param("mobilenet-int8", marks=pytest.mark.long)])
 def test_the_emulated_weights_have_the_same_bits_in_less_memory(name, tmp_path):
     made = []
     for passes in ("", "recompute"):

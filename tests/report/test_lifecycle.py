@@ -69,10 +69,14 @@ CASES = {
 
 
 IN_TIME = {"two": "cycles", "long": "cycles", "thin beside a limit": "instructions", "seven": "instructions"}
-FIGURES = [*((case, "operators") for case in CASES), *IN_TIME.items()]
+FURTHER = ("thin", "four", "six", "three", "limit just above")  # larger or smaller ones of the kind are there
+FIGURES = [
+    pytest.param((case, x), marks=pytest.mark.long if case in FURTHER else [], id=f"{case} by {x}")
+    for case, x in (*((case, "operators") for case in CASES), *IN_TIME.items())
+]
 
 
-@pytest.fixture(params=FIGURES, ids=" by ".join)
+@pytest.fixture(params=FIGURES)
 def figure(request):
     case, x = request.param
     return lifecycle_figure(CASES[case](), x)
@@ -83,7 +87,7 @@ def test_no_text_overlaps_another_or_is_cut(figure):
     assert_legible(figure)
 
 
-@pytest.mark.parametrize("kilobytes", [94, 95, 96, 97, 98, 99, 100, 104])
+@pytest.mark.parametrize("kilobytes", [94, 96, 98, 100, 104])
 def test_no_line_runs_through_the_words_that_name_it(kilobytes):
     figure = lifecycle_figure([synthetic_run(sram_limit=kilobytes * 1024)])
     axes = figure.axes[0]
@@ -294,7 +298,7 @@ def test_the_key_lists_what_can_be_seen():
     assert {"gradient", "activation"} <= set(told(runs))
 
 
-@pytest.mark.parametrize("less", [64, 512, 1024, 2048, 4096, 8192, 16384])
+@pytest.mark.parametrize("less", [64, 1024, 4096, 16384])
 def test_no_line_runs_through_what_is_said_of_a_narrow_gain(less):
     runs = [synthetic_run("reordered"), synthetic_run("reordered")]
     runs[0].meta["schedule"] = "vanilla"
