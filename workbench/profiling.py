@@ -1,20 +1,24 @@
 """A program that need know nothing of the workbench, run on the emulated core and profiled in one call.
 
 ELF ── its own board, or one that is named ── emulate/program.py runs it, trace/flows.py counts ──► Profile
+Profile, its edges and its ELF ── another timing model ──► Profile
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench import boards
+from workbench import boards, record
 from workbench.boards import Board
-from workbench.errors import FirmwareFault, ToolchainError, WorkbenchError, meant
+from workbench.boards.board import MOST_WAITS
+from workbench.errors import BoardError, FirmwareFault, RecordError, ToolchainError, WorkbenchError, meant
 from workbench.record.profile_tables import typed
-from workbench.report.view import Profile
+from workbench.report import view
 from workbench.toolchain.cpp_names import demangled
 from workbench.units import address as hexadecimal
 
@@ -24,8 +28,32 @@ if TYPE_CHECKING:
     from workbench.emulate.program import Ended, Program
     from workbench.emulate.symbols import Elf
     from workbench.trace.flows import Counted, Flow
+    from workbench.trace.profiled import Profiled
 
 SECONDS = 60.0
+AGAIN = ("cycles were modelled again, for {}: what the program did by the clock, what it waited, and the times of its "
+         "stacks are those of the run on {}")  # fmt: skip
+
+
+class Profile(view.Profile):
+    """A profile that can also be `timed` again."""
+
+    def timed(self, board: str | Board | None = None, *, flash_wait: int | None = None) -> Profile:
+        """The same run as another core, or another board, would take it: all cycles are modelled anew, from the edges
+        that were counted.
+
+        board       a board, the name or the file of one, or a core such as "cortex-m7"; None: the one it ran on
+        flash_wait  cycles that an access to the memory of the code waits
+
+        Raises RecordError where the firmware was not kept with the profile, BoardError where there is no such board, or
+        one that waits has none of the code that ran.
+        """
+        return _timed(self, board, flash_wait)
+
+
+def load_profile(folder: str | Path) -> Profile:
+    """A profile saved by Profile.save or `workbench profile`. Raises RecordError."""
+    return Profile.of(record.load_profile(folder))
 
 
 @dataclass(frozen=True)
@@ -52,6 +80,7 @@ def profile(
     stdin: bytes | Callable[[], bytes] = b"",
     output: Callable[[bytes], Any] = lambda data: None,
     files: str | Path | None = None,
+    flash_wait: int | None = None,
 ) -> Profile:
     """Run an ELF for a Cortex-M from its reset to its end, and tell where its time and its memory go.
 
@@ -63,6 +92,7 @@ def profile(
     arguments   of its command line, and `stdin` (bytes, or what gives them once they are asked for), by semihosting;
                 `output` takes what it writes
     files       a folder whose files it may open; without one none
+    flash_wait  cycles that an access to the memory of the code waits, instead of the board's
 
     A symbol may also be an address, like "0x08000120". A fault, or the limit, ends the run; all that was counted is
     told. Raises WorkbenchError for a file that is no such ELF, a board that it does not fit, or an unknown symbol.
@@ -76,7 +106,7 @@ def profile(
     elf = load_elf(Path(firmware), stripped=True)
     if not elf.code_ranges:
         raise ToolchainError(f"{elf.path} holds no code", "is it linked?")
-    on = board_of(elf) if board is None else boards.chosen(board)
+    on = _waiting(board_of(elf) if board is None else boards.chosen(board), flash_wait)
     window = _window(elf, function, begin, end)
     stop = None if until is None else place_of(elf, until)
     if window and stop is not None:
@@ -105,7 +135,7 @@ def profile(
         program.close()
 
 
-def place_of(elf: "Elf", text: str) -> int:
+def place_of(elf: Elf, text: str) -> int:
     """The address of a symbol, or the one that the text is. Raises WorkbenchError."""
     if text[:2].lower() == "0x":
         try:
@@ -123,7 +153,7 @@ def place_of(elf: "Elf", text: str) -> int:
     raise WorkbenchError(f"{elf.path.name} has no symbol {text}", hint)
 
 
-def _window(elf: "Elf", function: str | None, begin: str | None, end: str | None) -> Window | None:
+def _window(elf: Elf, function: str | None, begin: str | None, end: str | None) -> Window | None:
     if function is not None:
         if begin is not None or end is not None:
             raise WorkbenchError("a function is profiled, or what lies between two symbols: not both")
@@ -139,7 +169,7 @@ def _window(elf: "Elf", function: str | None, begin: str | None, end: str | None
 
 
 def _told(
-    elf: "Elf", board: Board, program: "Program", flow: "Flow", ended: "Ended", counted: "Counted",
+    elf: Elf, board: Board, program: Program, flow: Flow, ended: Ended, counted: Counted,
     name: str | None, memory: bool, part: str | None,
 ) -> Profile:  # fmt: skip
     from workbench.trace.profiled import Profiled, stack_table
@@ -153,14 +183,15 @@ def _told(
         notes.append(f"code that is not in the ELF ran, as at {hexadecimal(tables.foreign[0])}: it is not counted")
     symbols, sizes = symbol_table(elf, board)
     symbols["name"] = symbols.name.replace(names)
-    tree = tables.tree()
+    found = _computed(tables)
+    tree = found["tree"]
     meta = {
         "firmware": elf.path.name, "digest": sha256(elf.content).hexdigest(),
         "board": name, "core": board.core, "clock_hz": board.clock_hz,
         "timing_model": flow.timing.name, "ended": ended.how, "exit_code": ended.code,
         "instructions": int(tree.instructions.sum()), "modelled_cycles": int(tree.modelled_cycles.sum()),
         "part": part, "idle_cycles": counted.idle, "exception_cycles": counted.exceptions,
-        "notes": notes,
+        "ran_on": asdict(board), "notes": notes,
         "memory": {**sizes, "stack_peak": sum(each.top - each.low for each in flow.stacks)},
     }  # fmt: skip
     import pandas as pd
@@ -169,11 +200,70 @@ def _told(
         (region.name, region.base, region.size, *(bytes_ if memory else (None, None)))
         for region, bytes_ in zip(board.regions, counted.accesses.tolist(), strict=True)
     ], columns=["region", "base", "size", "bytes_read", "bytes_written"])  # fmt: skip
-    found = {
-        "functions": tables.functions(), "tree": tree, "calls": tables.calls(), "lines": tables.lines(),
-        "stack": stack_table(flow.stacks), "memory": regions, "symbols": symbols, "edges": tables.edges(),
+    found |= {"stack": stack_table(flow.stacks), "memory": regions, "symbols": symbols, "edges": tables.edges()}
+    return Profile(meta, **{name: typed(name, table) for name, table in found.items()}, elf=elf.content)
+
+
+def _computed(tables: Profiled) -> dict[str, pd.DataFrame]:
+    """The tables that hold cycles."""
+    return {"functions": tables.functions(), "tree": tables.tree(), "calls": tables.calls(), "lines": tables.lines()}
+
+
+def _timed(told: record.Profile, board: str | Board | None, flash_wait: int | None) -> Profile:
+    from workbench.emulate.own_board import NAME as OWN_MEMORY
+    from workbench.emulate.symbols import parse_elf
+    from workbench.emulate.timing import code_tables, model_of
+    from workbench.trace.profiled import Profiled
+    from workbench.trace.saved import counted_of
+
+    if not told.elf:
+        raise RecordError(f"the firmware of this profile, {told.meta['firmware']}, was not kept with it",
+                          "profile it again: `workbench profile FIRMWARE.elf -o DIR` keeps both")  # fmt: skip
+    if sha256(told.elf).hexdigest() != told.meta["digest"]:
+        raise RecordError("the firmware that lies beside this profile is not the one that ran")
+    elf = parse_elf(told.elf, Path(told.meta["firmware"]), stripped=True)
+    ran_on = Board.of_plain(told.meta.get("ran_on"))
+    on = _waiting(_named(board, ran_on), flash_wait)
+    slow = [region for region in on.regions if region.wait_states]
+    begins = told.edges.target.tolist()
+    if slow and not any(at in region for region in slow for at in begins):
+        names = " or ".join(region.name for region in slow)
+        raise BoardError(f"none of the code that ran lies in {names} of {on.name}, which waits",
+                         "name a board whose memory lies where the program was linked for")  # fmt: skip
+    timing = model_of(on)
+    counted = counted_of(told.edges, told.tree, told.functions, code_tables(elf, timing))
+    found = _computed(Profiled(elf, timing, counted, demangled(symbol.name for symbol in elf.symbols)))
+    notes = [note for note in told.meta.get("notes") or [] if not note.startswith(AGAIN.partition("{")[0])]
+    meta = {
+        **told.meta, "timing_model": timing.name, "modelled_cycles": int(found["tree"].modelled_cycles.sum()),
+        "board": None if on.name == OWN_MEMORY else on.name, "core": on.core, "clock_hz": on.clock_hz,
+        "notes": notes if timing == model_of(ran_on) else [*notes, AGAIN.format(on.name, ran_on.name)],
     }  # fmt: skip
-    return Profile(meta, **{name: typed(name, table) for name, table in found.items()})
+    return Profile(meta, **{**_tables_of(told), **{name: typed(name, table) for name, table in found.items()}})
+
+
+def _tables_of(told: record.Profile) -> dict[str, Any]:
+    return {name: value for name, value in vars(told).items() if name != "meta"}
+
+
+def _named(board: str | Board | None, ran_on: Board) -> Board:
+    """A board, the one of this name, or the one that ran with another core."""
+    from workbench.emulate.timing import MODELS
+
+    if board is None:
+        return ran_on
+    if isinstance(board, str) and board in MODELS:
+        return replace(ran_on, core=board)
+    return boards.chosen(board)
+
+
+def _waiting(board: Board, flash_wait: int | None) -> Board:
+    """The board with so many wait states where its code lies. Raises BoardError."""
+    if flash_wait is None:
+        return board
+    if not isinstance(flash_wait, int) or not 0 <= flash_wait <= MOST_WAITS:
+        raise BoardError(f"no memory waits {flash_wait!r} cycles", f"it is a whole number up to {MOST_WAITS}")
+    return board.with_region(board.code, wait_states=flash_wait)
 
 
 def _of_fault(fault: FirmwareFault) -> str:
@@ -188,7 +278,7 @@ def _in_ram(board: Board, address: int) -> bool:
     return region is not None and region.name != board.code and not region.name.startswith("flash")
 
 
-def symbol_table(elf: "Elf", board: Board) -> tuple["pd.DataFrame", dict[str, int]]:
+def symbol_table(elf: Elf, board: Board) -> tuple[pd.DataFrame, dict[str, int]]:
     """Functions and objects with what they take, and what all sections do: bytes of flash, and of static SRAM."""
     import pandas as pd
 

@@ -16,6 +16,7 @@ MOST = 64 * MB  # of a region
 SPACE = 1 << 32  # of addresses
 PERIPHERALS = 0x40000000, 0x60000000  # the Armv6-M, Armv7-M and Armv8-M memory maps: no memory lies there,
 SYSTEM = 0xE0000000  # or from here on
+MOST_WAITS = 1000  # cycles
 NO_FPU = "none"
 FPUS = {  # core, by gcc's -mcpu name -> the units it may have, by gcc's -mfpu names
     "cortex-m0plus": (),
@@ -236,7 +237,7 @@ def _region_of(name: str, told: Any, where: str) -> Region:
             values["size"] = parse_bytes(told["size"])
         except WorkbenchError as error:
             raise BoardError(f"{where}: the size of the region {name}: {error.message}", error.hint) from None
-    limits = {"base": (SPACE, KB), "size": (MOST, KB), "wait_states": (1000, 1)}
+    limits = {"base": (SPACE, KB), "size": (MOST, KB), "wait_states": (MOST_WAITS, 1)}
     for key, value in values.items():
         most, unit = limits[key]
         if type(value) is not int or not 0 <= value <= most or value % unit or (key == "size" and not value):

@@ -192,7 +192,8 @@ what is emulated
 
 cycles are modelled by rules for each core; no wait states, as with a cache that
 always hits, unless the board's file states some: see `workbench help boards`.
-Without --board a clock of 100 MHz is assumed.
+Without --board a clock of 100 MHz is assumed. A profile that was saved is timed
+again without running: `workbench profile DIR --board stm32f746 --flash-wait 5`.
 
 a part of the run: --function, --from and --to. Bytes, functions, calls and
 lines are then that part's, stacks those of the whole run.

@@ -10,19 +10,22 @@ from typing import Any
 from workbench.cli import values
 from workbench.cli.output import output_folder, say, say_error, say_json, say_more, say_note
 from workbench.errors import WorkbenchError
-from workbench.profiling import SECONDS, profile
+from workbench.profiling import SECONDS, Profile, load_profile, profile
 from workbench.record.folder import write_at_once
-from workbench.record.profile import Profile, load_profile
 
 HELP = "profile any Cortex-M firmware: functions, calls, lines, stack, cycles"
 EXPORTS = {"callgrind": "callgrind.out", "speedscope": "speedscope.json", "perfetto": "perfetto.json"}
+OF_A_RUN = {"function": "function", "begin": "from", "end": "to", "until": "until", "args": "args",
+            "allow_files": "allow-files"}  # fmt: skip
 
 
 def add_arguments(parser) -> None:
     parser.add_argument("firmware", metavar="FIRMWARE.elf", help="an ELF, or the folder of an earlier profile")
-    parser.add_argument(
-        "--board", metavar="B", help="a board, or a file like my.toml (default: memory as the ELF tells)"
-    )
+    parser.add_argument("--board", metavar="B",
+                        help="a board, or a file like my.toml (default: memory as the ELF tells); an earlier profile's "
+                        "cycles are modelled again, for a board or a core like cortex-m7")  # fmt: skip
+    parser.add_argument("--flash-wait", type=values.waits, metavar="N",
+                        help="cycles that an access to the memory of the code waits")  # fmt: skip
     part = parser.add_argument_group("which part of the run")
     part.add_argument("--function", metavar="F", help="the calls of this function alone")
     part.add_argument("--from", dest="begin", metavar="SYMBOL", help="from here")
@@ -60,13 +63,11 @@ def execute(args) -> int:
 
     firmware = Path(args.firmware)
     on = f"-{Path(args.board).stem}" if args.board else ""
-    folder = None if firmware.is_dir() else output_folder(args.output, f"{firmware.stem}{on}-profile", args.force)
+    read_alone = firmware.is_dir() and args.output is None
+    folder = None if read_alone else output_folder(args.output, f"{firmware.stem}{on}-profile", args.force)
     output, stdin = _Output(args), cache(_stdin)
-    found = load_profile(firmware) if folder is None else _profiled(args, firmware, stdin, output)
-    before = None
-    if args.against is not None:
-        other = Path(args.against)
-        before = load_profile(other) if other.is_dir() else _profiled(args, other, stdin, lambda data: None)
+    found = _told(args, firmware, stdin, output)
+    before = None if args.against is None else _told(args, Path(args.against), stdin, lambda data: None)
     if folder is not None:
         found.save(folder)
     _export(args, found, folder or firmware)
@@ -112,6 +113,17 @@ def _stdin() -> bytes:
     return sys.stdin.buffer.read() if sys.stdin and not sys.stdin.closed else b""
 
 
+def _told(args, place: Path, stdin: Callable[[], bytes], output: Callable[[bytes], Any]) -> Profile:
+    """The profile in a folder, timed again if that is asked for, or that of a firmware."""
+    if not place.is_dir():
+        return _profiled(args, place, stdin, output)
+    if asked := [f"--{words}" for name, words in OF_A_RUN.items() if getattr(args, name) is not None]:
+        raise WorkbenchError(f"{place} is a profile, which ran: {asked[0]} says what is to run", "name the ELF instead")
+    found = load_profile(place)
+    again = args.board is not None or args.flash_wait is not None
+    return found.timed(args.board, flash_wait=args.flash_wait) if again else found
+
+
 def _profiled(args, firmware: Path, stdin: Callable[[], bytes], output: Callable[[bytes], Any]) -> Profile:
     import shlex
 
@@ -122,7 +134,7 @@ def _profiled(args, firmware: Path, stdin: Callable[[], bytes], output: Callable
     return profile(
         firmware, board=args.board, function=args.function, begin=args.begin, end=args.end, until=args.until,
         seconds=args.max_seconds, memory=args.trace == "memory", arguments=words, stdin=stdin, output=output,
-        files=args.allow_files,
+        files=args.allow_files, flash_wait=args.flash_wait,
     )  # fmt: skip
 
 

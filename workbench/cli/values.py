@@ -38,6 +38,14 @@ LONGEST = 100  # digits: Python reads no number of thousands of them
 positive, rate = of(POSITIVE), of(RATE)
 
 
+def waits(text: str) -> int:
+    """Wait states; what is too many, a board says."""
+    value = _number(text, whole=True)
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of wait states: 0, 1, 2, …")
+    return int(value)
+
+
 def seconds(text: str) -> float:
     value = _number(text, whole=False)
     if value is None or not 0 <= value < float("inf"):

@@ -9,6 +9,7 @@ stack.csv      the depth of each stack in time
 memory.csv     bytes read and written, by region
 symbols.csv    the ELF's symbols, with what they take of flash and SRAM
 edges.csv      how often control went from block to block: what the other tables are computed from
+firmware.elf   what ran: with it and edges.csv cycles can be computed again
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from workbench.record.run import head, telling, whole
 if TYPE_CHECKING:
     import pandas as pd
 
+FIRMWARE = "firmware.elf"
 # fmt: off
 NEEDED = {
     "firmware": "text", "digest": "text", "board": "text?", "core": "text", "ended": "text",
@@ -37,6 +39,7 @@ NEEDED = {
 FURTHER = {
     "timing_model": "text?", "exit_code": "whole number?", "modelled_cycles": "number?", "clock_hz": "whole number?",
     "idle_cycles": "whole number?", "exception_cycles": "whole number?", "part": "text?", "notes": "list of texts?",
+    "ran_on": "object?",
 }
 # fmt: on
 
@@ -46,8 +49,8 @@ class Profile:
     """What a program did on the emulated core. Self figures are a function's own, inclusive ones with all it called.
 
     meta       firmware, digest (SHA-256), board, core, timing_model, ended, exit_code, instructions, modelled_cycles,
-               clock_hz, idle_cycles, exception_cycles, notes, and memory: flash, sram_static, stack_peak (bytes);
-               see FORMATS.md
+               clock_hz, idle_cycles, exception_cycles, ran_on, notes, and memory: flash, sram_static, stack_peak
+               (bytes); see FORMATS.md
     functions  name, address, file, line, calls, instructions, modelled_cycles, instructions_inclusive,
                modelled_cycles_inclusive, stack (bytes of its own frame, at most)
     tree       id, parent (-1: root), name, address, calls, instructions, modelled_cycles (of this context alone),
@@ -63,7 +66,7 @@ class Profile:
                addresses, ends exclusive
 
     Numbers are whole ones: columns of int64, or Int64 where a value in them is not known (<NA>). Texts that are not
-    known are empty.
+    known are empty. `elf`: the bytes of the firmware; empty where they were not kept.
     """
 
     meta: Mapping
@@ -75,6 +78,7 @@ class Profile:
     memory: pd.DataFrame = field(default_factory=partial(empty, "memory"))
     symbols: pd.DataFrame = field(default_factory=partial(empty, "symbols"))
     edges: pd.DataFrame = field(default_factory=partial(empty, "edges"))
+    elf: bytes = b""
 
     def __repr__(self) -> str:
         """One line: whose it is, how it ended, and its instructions."""
@@ -82,14 +86,18 @@ class Profile:
         return f"<Profile {' · '.join(words)} instructions>"
 
     def save(self, folder: str | Path) -> None:
-        """Write every table into `folder` (made if missing), then profile.json with their digests.
+        """Write every table and the firmware into `folder` (made if missing), then profile.json with their digests.
 
         An earlier profile or run there is replaced. In a folder that is being filled nothing is.
         """
         with filling(folder) as new:
             for name in TABLES:
                 (new / f"{name}.csv").write_bytes(written(name, getattr(self, name)))
-            files = digests(new, [f"{name}.csv" for name in TABLES])
+            kept = [f"{name}.csv" for name in TABLES]
+            if self.elf:
+                (new / FIRMWARE).write_bytes(self.elf)
+                kept.append(FIRMWARE)
+            files = digests(new, kept)
             write_at_once(new / PROFILE, json.dumps({**self.meta, "files": files}, indent=1) + "\n")
 
 
@@ -108,4 +116,6 @@ def read_profile(folder: str | Path) -> Profile:
     with telling(folder, "profile"):
         meta, files = head(folder, PROFILE, NEEDED, FURTHER)
         tables = {name: read_table(name, whole(folder, f"{name}.csv", files, LARGEST_TABLE)) for name in TABLES}
-    return Profile(as_shown(meta), **tables)
+        kept = FIRMWARE in files and (folder / FIRMWARE).exists()  # it may be deleted: nothing but `timed` needs it
+        elf = whole(folder, FIRMWARE, files, LARGEST_TABLE) if kept else b""
+    return Profile(as_shown(meta), **tables, elf=elf)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from workbench import record
 
@@ -15,7 +15,7 @@ class Run(record.Run):
     """A record.Run with `summary()`, `plot_lifecycle()`, `plot_loss()` and `plot_calls()`, for notebooks."""
 
     @classmethod
-    def of(cls, run: record.Run) -> Run:
+    def of(cls, run: record.Run) -> Self:
         """The same run, which shares its tables."""
         return cls(**vars(run))
 
@@ -51,7 +51,7 @@ class Profile(record.Profile):
     """A record.Profile with `summary()` and `plot()`, for notebooks."""
 
     @classmethod
-    def of(cls, told: record.Profile) -> Profile:
+    def of(cls, told: record.Profile) -> Self:
         """The same profile, which shares its tables."""
         return cls(**vars(told))
 
@@ -66,11 +66,6 @@ class Profile(record.Profile):
         from workbench.report.profile_figure import profile_figure
 
         return _saved(profile_figure(self), path)
-
-
-def load_profile(folder: str | Path) -> Profile:
-    """A profile saved by Profile.save or `workbench profile`. Raises RecordError."""
-    return Profile.of(record.load_profile(folder))
 
 
 def _saved(figure: Picture, path: str | Path | None) -> Picture:

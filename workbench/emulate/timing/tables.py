@@ -58,6 +58,11 @@ class CodeTables:
         taken, entered = self._look_up("edges", end) >> 16, self._look_up("edges", begin).astype(np.int16)
         return np.where(np.equal(end, begin), 0, taken + entered)
 
+    def holds(self, begin, end) -> np.ndarray:
+        """Whether the blocks [begin, end) lie in one of the spans."""
+        begin, end = np.asarray(begin, np.int64), np.asarray(end, np.int64)
+        return np.any([(span.base <= begin) & (end <= span.end) for span in self.spans], axis=0)
+
     def _look_up(self, column: str, address) -> np.ndarray:
         address = np.asarray(address, np.int64)
         of = np.searchsorted([span.base for span in self.spans], address, side="right") - 1
