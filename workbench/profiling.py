@@ -172,6 +172,7 @@ def _told(
     elf: Elf, board: Board, program: Program, flow: Flow, ended: Ended, counted: Counted,
     name: str | None, memory: bool, part: str | None,
 ) -> Profile:  # fmt: skip
+    from workbench.trace.cached import miss_cycles
     from workbench.trace.profiled import Profiled, stack_table
 
     names = demangled(symbol.name for symbol in elf.symbols)
@@ -191,6 +192,7 @@ def _told(
         "timing_model": flow.timing.name, "ended": ended.how, "exit_code": ended.code,
         "instructions": int(tree.instructions.sum()), "modelled_cycles": int(tree.modelled_cycles.sum()),
         "part": part, "idle_cycles": counted.idle, "exception_cycles": counted.exceptions,
+        "miss_cycles": miss_cycles(counted, tables.code, board),
         "ran_on": asdict(board), "notes": notes,
         "memory": {**sizes, "stack_peak": sum(each.top - each.low for each in flow.stacks)},
     }  # fmt: skip
@@ -213,6 +215,7 @@ def _timed(told: record.Profile, board: str | Board | None, flash_wait: int | No
     from workbench.emulate.own_board import NAME as OWN_MEMORY
     from workbench.emulate.symbols import parse_elf
     from workbench.emulate.timing import code_tables, model_of
+    from workbench.trace.cached import miss_cycles
     from workbench.trace.profiled import Profiled
     from workbench.trace.saved import counted_of
 
@@ -232,11 +235,13 @@ def _timed(told: record.Profile, board: str | Board | None, flash_wait: int | No
                          "name a board whose memory lies where the program was linked for")  # fmt: skip
     timing = model_of(on)
     counted = counted_of(told.edges, told.tree, told.functions, code_tables(elf, timing))
-    found = _computed(Profiled(elf, timing, counted, demangled(symbol.name for symbol in elf.symbols)))
+    tables = Profiled(elf, timing, counted, demangled(symbol.name for symbol in elf.symbols))
+    found = _computed(tables)
     notes = [note for note in told.meta.get("notes") or [] if not note.startswith(AGAIN.partition("{")[0])]
     meta = {
         **told.meta, "timing_model": timing.name, "modelled_cycles": int(found["tree"].modelled_cycles.sum()),
         "board": None if on.name == OWN_MEMORY else on.name, "core": on.core, "clock_hz": on.clock_hz,
+        "miss_cycles": miss_cycles(counted, tables.code, on),
         "notes": notes if timing == model_of(ran_on) else [*notes, AGAIN.format(on.name, ran_on.name)],
     }  # fmt: skip
     return Profile(meta, **{**_tables_of(told), **{name: typed(name, table) for name, table in found.items()}})

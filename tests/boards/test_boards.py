@@ -74,6 +74,9 @@ def test_a_core_that_has_no_unit_needs_no_fpu(tmp_path):
     ("0x10000000", "0xdffffc00", "the region ccm lies where peripherals are"),
     ("wait_states", "waits", "waits is no key of a region"),
     ("wait_states = 5", "wait_states = -1", "no region has wait_states -1, as flash"),
+    ("wait_states = 5", "line = 12", "no region has line 12, as flash\n  help: it is bytes: 4, 8, 16"),
+    ("wait_states = 5", "prefetch = 1", "no region has prefetch 1, as flash\n  help: it is true or false"),
+    ("wait_states = 5", "cache_lines = 0.5", "no region has cache_lines 0.5, as flash\n  help: it is a whole number"),
     ("{ base = 0x10000000, size = 65536 }", "65536", "'ccm' is no region"),
     ("[regions]", "[regions", "cannot be read"),
 ])  # fmt: skip

@@ -87,6 +87,9 @@ def test_lengths_and_classes_are_objdumps(tmp_path, board):
     target = dict(zip(code.address.tolist(), code.target.tolist(), strict=True))
     direct = {a: text[1].split()[-2] for a, text in reference.items() if target[a] >= 0}
     assert len(direct) > 500 and {a: f"{target[a]:x}" for a in direct} == direct
+    literal = dict(zip(code.address.tolist(), code.literal.tolist(), strict=True))
+    read = {a: match[1] for a, text in reference.items() if (match := re.search(r"\[pc, .*\(([0-9a-f]+) <", text[1]))}
+    assert len(read) > 50 and {a: f"{literal[a]:x}" for a in read} == read
     transfers = dict(zip(code.address.tolist(), code.transfers.tolist(), strict=True))
     assert {a: transfers[a] for a in lists} == {a: registers(text) for a, text in lists.items()}
 

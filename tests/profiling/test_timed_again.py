@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from foreign_firmware import build
 
+from workbench import boards
 from workbench.cli import main
 from workbench.errors import BoardError, RecordError
 from workbench.profiling import load_profile, profile
@@ -129,3 +130,30 @@ def test_edges_that_belong_to_another_tree_are_refused(kept):
     told.edges.loc[3, "to_context"] = 99
     with pytest.raises(RecordError, match=r"edges\.csv does not belong to tree\.csv"):
         told.timed()
+
+
+LONG_LOOP = """
+#include "host.h"
+NOINLINE void loop(int n) { do __asm volatile(".rept 256\\n add r3, r3, #0\\n .endr" ::: "r3"); while (--n); }
+int main(void) { for (int i = 0; i < 10; ++i) loop(100); return 0; }
+"""
+
+
+def test_a_programs_loop_in_caches_that_it_fits_and_does_not(firmware):
+    """256 wide instructions, 1 KB: 64 lines of 16 bytes, and what lies around them."""
+    board = boards.virtual_twin(boards.get("stm32f407vg")).with_region("flash", base=0x08000000)
+    first = profile(firmware(LONG_LOOP), board=board)
+    assert first.meta["miss_cycles"] is None
+
+    def timed(lines):
+        slow = board.with_region("flash", wait_states=5, line=16, cache_lines=lines)
+        told = first.timed(slow)
+        assert "cycles of misses in the cache (estimated)" in told.summary()
+        assert (
+            told.meta["modelled_cycles"] == first.meta["modelled_cycles"] and "hits alone" in told.meta["timing_model"]
+        )
+        return told.meta["miss_cycles"]
+
+    assert timed(1024) / 5 < 64 + 20
+    assert 64 <= timed(70) / 5 <= 64 + 60
+    assert 1000 * 64 <= timed(32) / 5 <= 1000 * 66 + 200

@@ -1,7 +1,7 @@
 """A board: a core, a clock, a floating-point unit or none, and regions of memory."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from numbers import Integral
@@ -16,7 +16,8 @@ MOST = 64 * MB  # of a region
 SPACE = 1 << 32  # of addresses
 PERIPHERALS = 0x40000000, 0x60000000  # the Armv6-M, Armv7-M and Armv8-M memory maps: no memory lies there,
 SYSTEM = 0xE0000000  # or from here on
-MOST_WAITS = 1000  # cycles
+MOST_WAITS, MOST_LINES = 1000, 1 << 16  # cycles; of a cache
+LINES = (4, 8, 16, 32, 64, 128)  # bytes
 NO_FPU = "none"
 FPUS = {  # core, by gcc's -mcpu name -> the units it may have, by gcc's -mfpu names
     "cortex-m0plus": (),
@@ -31,15 +32,22 @@ EXAMPLE = 'flash = { base = 0x08000000, size = "256K" }'
 
 @dataclass(frozen=True)
 class Region:
-    """A piece of memory: base (an address), size (bytes), and wait states (cycles beyond the one that an access takes).
+    """A piece of memory: base (an address), size (bytes), and how slow it is for code and literals; not at all unless a
+    board's file says so.
 
-    No wait states are assumed unless a board's file states them.
+    wait_states  cycles beyond the one that an access takes
+    line         bytes that an access gives
+    prefetch     whether the next line is asked for once one has come
+    cache_lines  lines of code that a cache in front of it keeps; 0: there is none
     """
 
     name: str
     base: int
     size: int
     wait_states: int = 0
+    line: int = 4
+    prefetch: bool = False
+    cache_lines: int = 0
 
     @property
     def end(self) -> int:
@@ -223,7 +231,7 @@ def _fpu_of(told: Mapping[str, Any], where: str) -> str:
 
 def _region_of(name: str, told: Any, where: str) -> Region:
     """A region by its keys; a size may be text like "256K"."""
-    keys = ("base", "size", "wait_states")
+    keys = [field.name for field in fields(Region)][1:]
     if not isinstance(told, dict) or not re.fullmatch(NAME, name):
         raise BoardError(f"{where}: {shown(name)} is no region", f"a region is like {EXAMPLE}")
     unknown, missing = set(told) - set(keys), [key for key in keys[:2] if key not in told]
@@ -237,16 +245,25 @@ def _region_of(name: str, told: Any, where: str) -> Region:
             values["size"] = parse_bytes(told["size"])
         except WorkbenchError as error:
             raise BoardError(f"{where}: the size of the region {name}: {error.message}", error.hint) from None
-    limits = {"base": (SPACE, KB), "size": (MOST, KB), "wait_states": (MOST_WAITS, 1)}
     for key, value in values.items():
-        most, unit = limits[key]
-        if type(value) is not int or not 0 <= value <= most or value % unit or (key == "size" and not value):
-            multiple = f"a multiple of 1 KB up to {size(most)}" if key == "size" else "a multiple of 1 KB"
-            raise BoardError(
-                f"{where}: no region has {key} {shown(told[key])}, as {name}",
-                f"it is {multiple if unit > 1 else f'a whole number of cycles up to {most}'}",
-            )
+        is_one, words = VALUES[key]
+        if not is_one(value):
+            raise BoardError(f"{where}: no region has {key} {shown(told[key])}, as {name}", f"it is {words}")
     return Region(name, **values)
+
+
+def _count(most: int, unit: int = 1, least: int = 0) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= most and value % unit == 0
+
+
+VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "base": (_count(SPACE, KB), "a multiple of 1 KB"),
+    "size": (_count(MOST, KB, KB), f"a multiple of 1 KB up to {size(MOST)}"),
+    "wait_states": (_count(MOST_WAITS), f"a whole number of cycles up to {MOST_WAITS}"),
+    "line": (lambda value: value in LINES and type(value) is int, f"bytes: {', '.join(map(str, LINES))}"),
+    "prefetch": (lambda value: type(value) is bool, "true or false"),
+    "cache_lines": (_count(MOST_LINES), f"a whole number up to {MOST_LINES}"),
+}
 
 
 def _require_apart(board: Board) -> None:

@@ -134,12 +134,15 @@ a board of your own: --board FILE.toml, with every verb that has --board
   data = "sram"              # and the one of data, arena and stack
 
   [regions]                  # base: an address; size: bytes, or "128K"
-  flash = { base = 0x08000000, size = "1M", wait_states = 5 }
+  flash = { base = 0x08000000, size = "1M", wait_states = 5, line = 16 }
   sram = { base = 0x20000000, size = "128K" }
   ccm = { base = 0x10000000, size = "64K" }
 
   Regions are of whole KB and do not overlap; banks that lie side by side can
-  be one. Wait states, none unless stated, are told with the board."""
+  be one. Wait states, none unless stated, are those of code and its literals:
+  a memory waits for each line (4 bytes by default) that it gives, but not for
+  what a prefetch (prefetch = true) brought in time. With a cache (cache_lines =
+  64) cycles are those of hits; `profile` estimates what its misses add."""
 
 TILES = """\
 tiles
@@ -191,7 +194,8 @@ what is emulated
   for one (a clock that is ready) waits until its time is up.
 
 cycles are modelled by rules for each core; no wait states, as with a cache that
-always hits, unless the board's file states some: see `workbench help boards`.
+always hits, unless the board's file states some (see `workbench help boards`).
+Misses of a cache are estimated from how control went, and told apart.
 Without --board a clock of 100 MHz is assumed. A profile that was saved is timed
 again without running: `workbench profile DIR --board stm32f746 --flash-wait 5`.
 

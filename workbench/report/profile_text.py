@@ -13,7 +13,8 @@ ENDS = {
     "exit": "it exited", "breakpoint": "it reached a breakpoint", "until": "it reached the symbol asked for",
     "limit": "its time was up", "fault": "it failed",
 }  # fmt: skip
-PASSED = {"idle_cycles": "waited for an interrupt", "exception_cycles": "of taking and leaving exceptions"}
+PASSED = {"idle_cycles": "waited for an interrupt", "exception_cycles": "of taking and leaving exceptions",
+          "miss_cycles": "of misses in the cache (estimated)"}  # fmt: skip
 SMALLEST = 0.01  # of all cycles: less is left out of the tree
 DEEPEST = 12  # levels of the tree
 NAME, PLACE = 44, 28  # letters

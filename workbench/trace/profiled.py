@@ -225,19 +225,20 @@ class Profiled:
     def _last_of(self, block: int) -> int:
         """Where the last instruction of a block lies."""
         end = int(self._blocks["end"][block])
-        at = int(np.searchsorted(self._code.address, end)) - 1
-        return int(self._code.address[at]) if at >= 0 else end - 2
+        at = int(np.searchsorted(self.code.address, end)) - 1
+        return int(self.code.address[at]) if at >= 0 else end - 2
 
     # ------------------------------------------------------------------ instructions and lines
 
     @cached_property
-    def _code(self) -> Code:
+    def code(self) -> Code:
+        """Every instruction of the ELF's code."""
         return decode(self.elf)
 
     @cached_property
     def by_instruction(self) -> tuple[np.ndarray, np.ndarray]:
         """Of every instruction of the ELF's code: how often it was issued, and its cycles, those of edges included."""
-        address, costs = self._code.address, self.timing.costs(self._code)
+        address, costs = self.code.address, self.timing.costs(self.code)
         low = np.searchsorted(address, self._blocks["begin"])
         high = np.searchsorted(address, self._blocks["end"])
         inside = (low < len(address)) & (high > low)
@@ -263,7 +264,7 @@ class Profiled:
         issued, cycles = self.by_instruction
         rows: dict[tuple[str, int, str, str], list[int]] = {}
         for at in np.flatnonzero((issued > 0) | (cycles != 0)).tolist():
-            address = int(self._code.address[at])
+            address = int(self.code.address[at])
             file, _, number = (self.elf.source_line(address) or "").rpartition(":")
             key = file, int(number or 0), self.name(address), self.elf.inlined_at(address) or ""
             row = rows.setdefault(key, [0, 0, 0])

@@ -19,7 +19,8 @@ class Code:
     """The instructions of an ELF in address order, as arrays of one length.
 
     address, wide (4 bytes instead of 2), kind (a Kind), transfers (words moved by a load or store, else 0), target
-    (of a direct jump or call, else -1), and sets of registers as bits: r0–r15 0–15, s0–s31 16–47, the flags 48:
+    (of a direct jump or call, else -1), literal (the address that is read by way of pc, else -1), and sets of registers
+    as bits: r0–r15 0–15, s0–s31 16–47, the flags 48:
 
     writes   results (none where not known: register lists); never pc
     reads    operands it needs when it issues, `base` among them
@@ -34,6 +35,7 @@ class Code:
     kind: np.ndarray
     transfers: np.ndarray
     target: np.ndarray
+    literal: np.ndarray
     writes: np.ndarray
     reads: np.ndarray
     base: np.ndarray
@@ -73,7 +75,8 @@ def decode(elf: Elf) -> Code:
     writes &= ~PC
     target = np.where(np.isin(kind, DIRECT), address + 4 + _offsets(word, wide, kind), -1)
     words = _transfers(word, wide, kind)
-    return Code(address, wide, kind, words, target, writes, reads | base, base, late, updates, shifted)
+    literal = np.where(base == PC, (address + 4 & ~3) + _beyond(word, wide, kind), -1)
+    return Code(address, wide, kind, words, target, literal, writes, reads | base, base, late, updates, shifted)
 
 
 def instruction_words(elf: Elf, begin: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -131,6 +134,14 @@ def _offsets(word: np.ndarray, wide: np.ndarray, kind: np.ndarray) -> np.ndarray
         [compare, near - (sign << 20), far - (sign << 24), shorter - (high >> 7 & 1) * 512],
         short - sign * 4096,
     )
+
+
+def _beyond(word: np.ndarray, wide: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Bytes from pc to the literal that is read (DDI 0403, A7.7.44 and .50); a table jump's table begins at pc."""
+    bits = word.astype(np.int64)
+    sign = np.where(bits >> 23 & 1, 1, -1)
+    far = np.where(bits >> 28 == 0xF, bits & 0xFFF, (bits & 0xFF) << 2)
+    return np.select([kind == K.TABLE_JUMP, wide], [0, sign * far], (bits >> 16 & 0xFF) << 2)
 
 
 def _transfers(word: np.ndarray, wide: np.ndarray, kind: np.ndarray) -> np.ndarray:
