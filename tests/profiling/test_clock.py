@@ -48,6 +48,7 @@ NOINLINE uint32_t work(uint32_t n) { for (volatile uint32_t i = 0; i < n; ++i) {
 int main(void)
 {
     uint32_t lengths[] = { 0, 1, 7, 100, 1000 };
+    REGISTER(0xE000EDFC) |= 1u << 24;
     REGISTER(0xE0001000) |= 1;
     for (int i = 0; i < 5; ++i) {
         const uint32_t before = CYCCNT;
@@ -83,8 +84,9 @@ def test_the_counter_stands_while_it_is_off_and_can_be_set(firmware):
     int main(void)
     {
         CYCCNT = 1000;
-        const int off = CYCCNT == 1000;
         REGISTER(0xE0001000) |= 1;
+        const int off = CYCCNT == 1000; /* as long as TRCENA is not set */
+        REGISTER(0xE000EDFC) |= 1u << 24;
         const uint32_t on = CYCCNT;
         CYCCNT = 0xFFFFFFF0u; /* it wraps */
         for (volatile int i = 0; i < 10; ++i);
@@ -104,6 +106,7 @@ volatile int ticks;
 void SysTick_Handler(void) { ++ticks; }
 int main(void)
 {
+    REGISTER(0xE000EDFC) |= 1u << 24;
     REGISTER(0xE0001000) |= 1;
     REGISTER(0xE000E014) = 9999;
     REGISTER(0xE000E018) = 0;
@@ -140,3 +143,31 @@ def test_code_behind_a_wait_is_no_wait(firmware):
     """
     found = profile(firmware(source))
     assert found.meta["exit_code"] == 0 and found.meta["idle_cycles"] == 0
+
+
+NEVER_COUNTS = """
+#include "host.h"
+int main(void) { REGISTER(0x%s) |= 0x%x; const uint32_t at = REGISTER(0xE0001004); return REGISTER(0xE0001004) - at; }
+"""
+
+
+@pytest.mark.parametrize(("register", "bits", "missing"), [("E0001000", 1, "DEMCR.TRCENA"),
+                                                           ("E000EDFC", 1 << 24, "DWT_CTRL.CYCCNTENA")])  # fmt: skip
+def test_a_counter_that_was_not_switched_on_stands_and_is_named(firmware, register, bits, missing):
+    found = profile(firmware(NEVER_COUNTS % (register, bits)))
+    assert found.meta["exit_code"] == 0
+    assert found.meta["notes"] == [f"DWT's CYCCNT does not count: {missing} is not set: touched by main"]
+
+
+def test_one_that_stopped_is_not_named(firmware):
+    on, off = "REGISTER(0xE000EDFC) |= 1u << 24; REGISTER(0xE0001000) |= 1;", "REGISTER(0xE0001000) &= ~1u;"
+    source = f'#include "host.h"\nint main(void) {{ {on} {off} return REGISTER(0xE0001004) ? 0 : 1; }}'
+    assert profile(firmware(source)).meta["notes"] == []
+
+
+@pytest.mark.parametrize(("core", "entry"), [("cortex-m0plus", 15), ("cortex-m3", 12), ("cortex-m33", 12)])
+def test_exceptions_and_the_counter_are_the_cores(firmware, core, entry):
+    found = profile(firmware(WAITS, core=core))
+    assert found.meta["exception_cycles"] == 10 * (entry + 10)
+    none = ["DWT's CYCCNT reads as 0, as a Cortex-M0+ has none: touched by main"]
+    assert found.meta["notes"] == (none if core == "cortex-m0plus" else [])

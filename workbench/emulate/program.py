@@ -38,7 +38,10 @@ PERIPHERALS = (0x40000000, 0x20000000)
 FACTORY = ((0x10000000, 0x2000), (0x1FFF0000, 0x10000), (0xF0000000, 0x1000))  # identities, calibrations, ROM tables
 MANY_READS = 1000
 EXC_RETURN = 0xFFFFFF00  # from here on
-ENTRY_CYCLES, EXIT_CYCLES = 12, 10  # Cortex-M4 TRM (DDI 0439), 3.9: 12 in; 10 back
+# Up to the handler's first instruction, at zero wait states: 12, of a Cortex-M0+ 15 (J. Yiu, "A beginner's guide on
+# interrupt latency", Arm). Back: 10 (Cortex-M4 TRM, DDI 0439, 3.9), assumed for the other cores, too.
+ENTRY_CYCLES, EXIT_CYCLES = {"cortex-m0plus": 15}, 10
+USUAL_ENTRY_CYCLES = 12
 IT_BITS, ALIGNED, EXCEPTION = 0x0600FC00, 1 << 9, 0x1FF  # of xPSR
 FRAME = Struct("<8I")
 STACKED = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3, arm.UC_ARM_REG_R12,
@@ -77,7 +80,7 @@ class Program(Core):
         self._reads: Counter[int] = Counter()  # of peripherals
         self._flow: Any = None
         table = vectors_of(elf)
-        self.system = System(board.core, table or 0, self._clock, self._attend, self._touched)
+        self.system = System(board.core, table or 0, self._clock, self._attend, self._told_of)
         super().__init__(elf, board)
         self.stack_top = board.sram_end if table is None else self.read_u32(table)
         if not board.region_at(self.stack_top - 4):
@@ -301,7 +304,7 @@ class Program(Core):
         back = 0xFFFFFFFD if on_process else 0xFFFFFFF9 if thread else 0xFFFFFFF1
         self._uc.reg_write(arm.UC_ARM_REG_LR, back)
         self.system.active.append(number)
-        self._flow.advance(ENTRY_CYCLES, "exceptions")
+        self._flow.advance(ENTRY_CYCLES.get(self.board.core, USUAL_ENTRY_CYCLES), "exceptions")
         handler = self.read_u32(self.system.vectors + 4 * number) & ~1
         self._flow.enter(handler)
         return handler
@@ -376,8 +379,10 @@ class Program(Core):
 
     def _touched(self, address: int) -> None:
         """A peripheral that is not modelled."""
-        does = "does nothing" if address >= PRIVATE[0] else "reads as 0"
-        self._note(f"{hexadecimal(address)} is not modelled and {does}: touched by {self._name_at(self.pc)}")
+        self._told_of(f"{hexadecimal(address)} is not modelled and reads as 0")
+
+    def _told_of(self, what: str) -> None:
+        self._note(f"{what}: touched by {self._name_at(self.pc)}")
 
     def _note(self, text: str) -> None:
         if text not in self.notes and len(self.notes) <= MOST_NOTES:
