@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from workbench.record.profile import Profile
 from workbench.record.profile_tables import TABLES, typed
 
+COUNTED = TABLES["calls"][-3:]  # the numbers of a call
 FLASH, BLOCK = 0x08000000, 0x100  # where code lies; bytes from one function to the next
 
 
@@ -51,8 +52,9 @@ def synthetic_profile(roots: Sequence[Called] = PROGRAM, *, timed=True, lines=Tr
         for each in below:
             key = (node.name, each["name"])
             site = {"caller": key[0], "callee": key[1], "caller_address": places[key[0]] + 8}
-            call = calls.setdefault(key, {**site, **dict.fromkeys(TABLES["calls"][3:], 0)})
-            for column in TABLES["calls"][3:]:
+            site |= {"file": "src/main.c", "line": (places[key[0]] - FLASH) // BLOCK * 10 + 12} if lines else {}
+            call = calls.setdefault(key, {**dict.fromkeys(TABLES["calls"], None), **site, **dict.fromkeys(COUNTED, 0)})
+            for column in COUNTED:
                 call[column] += each[column]
         return row
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from workbench.emulate.program import Ended, Program
     from workbench.emulate.symbols import Elf
-    from workbench.trace.flows import Counted, Flow
+    from workbench.trace.counted import Counted
+    from workbench.trace.flows import Flow
     from workbench.trace.profiled import Profiled
 
 SECONDS = 60.0
@@ -118,12 +119,14 @@ def profile(
     machine = partial(Program, elf, on, arguments=[elf.path.name, *arguments],
                       stdin=cache(stdin if callable(stdin) else lambda: stdin))  # fmt: skip
     program = machine(output=output, folder=folder)
-    flow = Flow(program, timing, memory=memory)
+    flow = Flow(program, timing, memory=memory, windowed=window is not None)
     ended = program.run(flow, seconds=seconds, until=stop, window=window)
     if ended.fault and folder is None:  # all that it does follows from what it is given: it does so again
         again = machine()
         closer = again.run(Flow(again, timing), seconds=seconds, close=flow.clock_before)
-        ended = closer if closer.fault and closer.fault.kind == ended.fault.kind else ended
+        if closer.fault and closer.fault.kind == ended.fault.kind:
+            ended = closer
+            flow.cut(closer.fault.pc)
         again.close()
     if window and not flow.windows:
         program.notes.append(f"{function or begin} was never reached: nothing is profiled")
@@ -173,7 +176,8 @@ def _told(
     name: str | None, memory: bool, part: str | None,
 ) -> Profile:  # fmt: skip
     from workbench.trace.cached import miss_cycles
-    from workbench.trace.profiled import Profiled, stack_table
+    from workbench.trace.profiled import Profiled
+    from workbench.trace.stacks import deepest_calls, stack_table
 
     names = demangled(symbol.name for symbol in elf.symbols)
     tables = Profiled(elf, flow.timing, counted, names)
@@ -194,7 +198,8 @@ def _told(
         "part": part, "idle_cycles": counted.idle, "exception_cycles": counted.exceptions,
         "miss_cycles": miss_cycles(counted, tables.code, board),
         "ran_on": asdict(board), "notes": notes,
-        "memory": {**sizes, "stack_peak": sum(each.top - each.low for each in flow.stacks)},
+        "memory": {**sizes, "stack_peak": sum(each.deepest for each in flow.stacks)},
+        "stacks": deepest_calls(flow.stacks, counted.contexts, tables.name),
     }  # fmt: skip
     import pandas as pd
 

@@ -42,7 +42,7 @@ def profiled(firmware, tmp_path):
     [
         ("{ return 0; }", {}, "exit", 7),
         ("{ leave(0); return 0; }", {}, "exit", 0),
-        ("{ leave(-1); return 0; }", {}, "exit", 0xFFFFFFFF),
+        ("{ leave(-1); return 0; }", {}, "exit", -1),
         ("{ host(0x18, (void *)0x20026); return 0; }", {}, "exit", 0),
         ("{ host(0x18, (void *)0x20023); return 0; }", {}, "exit", 1),
         ('{ __asm volatile("bkpt 1"); return 0; }', {}, "breakpoint", None),
@@ -52,6 +52,8 @@ def profiled(firmware, tmp_path):
         (FOREVER, {"seconds": 0.2}, "limit", None),
         ("{ for (;;); }", {"seconds": 0.2}, "limit", None),
         ('{ for (;;) __asm volatile("wfi"); }', {}, "limit", None),
+        ('{ __asm volatile("sev\\n wfe"); return 0; }', {}, "exit", 7),
+        ('{ __asm volatile("sev\\n wfe\\n wfe"); return 0; }', {}, "limit", None),
     ],
 )
 def test_a_program_ends_as_it_says(profiled, body, arguments, ended, exit_code):
@@ -87,12 +89,20 @@ def test_a_fault_is_told_and_its_function(profiled, body, words):
 def test_a_fault_names_its_instruction(firmware):
     """Which of three loads of a block failed cannot be seen from the registers that it left."""
     source = BEFORE + FAIL + "{ one.next = %s; two.next = (node *)0x30000000; return walk(&one); }"
-    places = []
+    places, counted = [], []
     for at, first in enumerate(("(node *)0x30000000", "&two")):
-        note = profile(firmware(source % first, name=f"walk{at}")).meta["notes"][0]
+        found = profile(firmware(source % first, name=f"walk{at}"))
+        note = found.meta["notes"][0]
         assert note.startswith(f"read from 0x3000000{4 * at}, beyond SRAM, in walk (walk{at}.0.c:9)")
         places.append(int(note.rpartition("0x")[2], 16))
-    assert places[1] == places[0] + 2
+        walk = found.functions.set_index("name").loc["walk"]
+        counted.append(int(walk.instructions))
+        assert (
+            found.timed().functions.equals(found.functions)
+            and found.lines.instructions.sum() == found.meta["instructions"]
+        )
+        assert found.edges.target_end.max() >= places[at] + 2 == walk.address + 2 * counted[at]
+    assert places[1] == places[0] + 2 and counted[1] == counted[0] + 1
 
 
 def test_an_unknown_call_of_the_host_is_named_and_answered(profiled):

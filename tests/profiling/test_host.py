@@ -185,6 +185,34 @@ def test_input_comes_from_a_pipe_or_from_nowhere(command, capfdbinary, monkeypat
     assert b"it.elf on cortex-m4" in out
 
 
+def test_the_terminal_goes_on_where_it_was_when_it_is_opened_again(firmware):
+    source = """
+    #include "host.h"
+    static int opened(void)
+    {
+        const uintptr_t block[3] = { (uintptr_t)":tt", 0, 3 };
+        return host(0x01, block);
+    }
+    int main(void)
+    {
+        static char text[3];
+        for (int i = 0; i < 3; ++i) {
+            const int handle = opened();
+            const uintptr_t block[3] = { handle, (uintptr_t)text, 2 }, back[2] = { handle, 0 };
+            if (host(0x06, block) != 0 || host(0x0A, back) != -1)
+                return 1;
+            put(text);
+            host(0x02, &handle);
+        }
+        put((char[]) { (char)host(0x07, 0), 0 });
+        return 0;
+    }
+    """
+    printed = []
+    found = profile(firmware(source), stdin=b"abcdefgh", output=printed.append)
+    assert found.meta["exit_code"] == 0 and b"".join(printed) == b"abcdefg"
+
+
 @pytest.mark.parametrize("option", ["--json", "--csv"])
 def test_where_stdout_is_ours_the_programs_goes_to_stderr(command, capfdbinary, monkeypatch, option):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"in")))

@@ -86,7 +86,10 @@ def test_a_fault_ends_with_1_and_all_that_was_counted(there, plain, capsys, opti
 
 def test_two_programs_side_by_side(there, plain, capsys):
     assert main(["profile", "two.elf", "--against", "one.elf", "--json", "-o", "two"]) == 0
-    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["against"]}
+    told = json.loads(capsys.readouterr().out)
+    rows = {row["name"]: row for row in told["against"]}
+    before, now = (told["against_memory"][each] for each in ("before", "now"))
+    assert set(before) == set(now) == {"flash", "sram_static", "stack_peak"} and before["stack_peak"] > 0
     assert rows["inner"]["calls"] == rows["outer"]["cycles"] == 0 and rows["inner"]["cycles"] > 0
     assert main(["profile", "one.elf", "-o", "one"]) == 0
     assert main(["profile", "two", "--against", "one"]) == 0
@@ -94,6 +97,8 @@ def test_two_programs_side_by_side(there, plain, capsys):
     one, two = load_profile("one"), load_profile("two")
     cycles = [int(each.functions.set_index("name").modelled_cycles["inner"]) for each in (one, two)]
     assert rows["inner"]["cycles"] == cycles[1] - cycles[0]
+    flash = [each.meta["memory"]["flash"] for each in (one, two)]
+    assert f"flash {flash[0]:,} B → {flash[1]:,} B" in text and "static SRAM 0 B → 0 B" in text and "stack " in text
     assert "two.elf against one.elf" in text and f"{cycles[1] - cycles[0]:+,}" in text
     assert main(["profile", "two", "--against", "two"]) == 0
     assert "every function took as much as before" in capsys.readouterr().out

@@ -81,6 +81,28 @@ def test_from_one_symbol_to_another_each_time(elf):
     assert calls_of(every)["leaf"] == 8
 
 
+DEEP = """
+#include "host.h"
+NOINLINE int deep(int n) { volatile char here[2000]; here[n] = 1; return here[n]; }
+NOINLINE int shallow(int n) { volatile char here[40]; here[n] = 1; return here[n]; }
+NOINLINE int middle(int n) { volatile char here[300]; here[n] = 1; return here[n] + shallow(n); }
+int main(void) { int sum = deep(1); for (int i = 0; i < 3; ++i) sum += middle(i) + deep(i); return sum > 0 ? 0 : 1; }
+"""
+
+
+def test_stacks_are_those_of_the_window(firmware):
+    elf = firmware(DEEP)
+    whole, part = profile(elf), profile(elf, function="middle")
+    (stack,), (inside,) = whole.meta["stacks"], part.meta["stacks"]
+    assert stack["calls"] == ["Reset_Handler", "main", "deep"] and 2000 <= stack["bytes"] < 2100
+    assert inside["calls"] == ["Reset_Handler", "main", "middle", "shallow"] and 340 <= inside["bytes"] < 450
+    for found, deepest in ((whole, stack), (part, inside)):
+        assert found.meta["memory"]["stack_peak"] == deepest["bytes"] == found.stack.depth.max()
+    assert part.stack.depth.iloc[0] > 300 and part.stack.depth.iloc[-1] == 0
+    assert "deepest in Reset_Handler > main > middle > shallow" in part.summary()
+    assert profile(elf, function="0x08001000").stack.empty
+
+
 def test_addresses_do_as_well(elf, whole):
     at = whole.address["twice"]
     found = profile(elf, function=f"0x{at:x}")

@@ -1,5 +1,7 @@
 """What a profile says: its heading, names that are cut, and figures of little."""
 
+import re
+
 import pytest
 from synthetic_profile import Called, synthetic_profile
 
@@ -34,6 +36,18 @@ def test_what_passed_without_an_instruction_is_told_apart():
     told = heading(synthetic_profile(idle_cycles=12_345, exception_cycles=66))
     assert "and 12,345 cycles waited for an interrupt and 66 cycles of taking and leaving exceptions" in told
     assert "which belong to no function" not in heading(synthetic_profile(idle_cycles=0, exception_cycles=0))
+
+
+def test_the_calls_that_a_stack_was_deepest_in():
+    few, many = ["main", "work"], ["Reset_Handler", "main", *(f"a_long_name_{at}" for at in range(9)), "leaf"]
+    told = heading(synthetic_profile(stacks=[{"stack": "main", "bytes": 96, "calls": few}]))
+    assert told.endswith("\ndeepest in main > work")
+    last = heading(synthetic_profile(stacks=[{"stack": "main", "bytes": 96, "calls": many}])).splitlines()[-1]
+    assert last.startswith("deepest in Reset_Handler > main > ") and last.endswith(" > leaf") and " > … > " in last
+    assert len(last) < 120
+    both = [{"stack": name, "bytes": 96, "calls": few} for name in ("main", "idle")]
+    assert "deepest in" not in heading(synthetic_profile(stacks=both))
+    assert re.search(r"idle +96 B +main > work", profile_text(synthetic_profile(stacks=both)))
 
 
 @pytest.mark.parametrize("roots", [(), (Called("main"),), (Called("main", 0),)], ids=["nothing", "one", "no time"])

@@ -199,8 +199,8 @@ Misses of a cache are estimated from how control went, and told apart.
 Without --board a clock of 100 MHz is assumed. A profile that was saved is timed
 again without running: `workbench profile DIR --board stm32f746 --flash-wait 5`.
 
-a part of the run: --function, --from and --to. Bytes, functions, calls and
-lines are then that part's, stacks those of the whole run.
+a part of the run: --function, --from and --to. Bytes, functions, calls, lines
+and the depth of stacks are then that part's.
 
 exit codes: 0, after a fault 1; the JSON's `ended` tells how it ended."""
 

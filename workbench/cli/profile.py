@@ -160,5 +160,8 @@ def _plain(found: Profile, before: Profile | None) -> dict:
         name: json.loads(getattr(found, name).to_json(orient="records"))
         for name in ("functions", "tree", "calls", "lines", "stack", "memory", "symbols")
     }
-    against = {} if before is None else {"against": json.loads(difference(before, found).to_json(orient="records"))}
+    against: dict[str, Any] = {}
+    if before is not None:
+        rows = json.loads(difference(before, found).to_json(orient="records"))
+        against = {"against": rows, "against_memory": {"before": before.meta["memory"], "now": found.meta["memory"]}}
     return {**found.meta, **tables, **against}

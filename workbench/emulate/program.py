@@ -48,6 +48,7 @@ STACKED = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_R
            arm.UC_ARM_REG_LR)  # fmt: skip
 FLOATS = (arm.UC_ARM_REG_FPSCR, *range(arm.UC_ARM_REG_D0, arm.UC_ARM_REG_D15 + 1))
 WFI, WFE, YIELD = (b"\x30\xbf", b"\xaf\xf3\x03\x80"), (b"\x20\xbf", b"\xaf\xf3\x02\x80"), (b"\x10\xbf",)
+SEV_WFE = b"\x40\xbf" + WFE[0]  # the event is there already
 MOST_NOTES = 40
 SLICE_SECONDS = 0.25  # of the host: as often Python runs, in which alone Ctrl-C is heard
 
@@ -216,10 +217,10 @@ class Program(Core):
             return pc
         if stop is None or stop.kind == "undefined":
             before = self._code_before(pc)
+            if before.endswith(YIELD) or before == SEV_WFE:
+                return pc
             if before.endswith(WFI) or before.endswith(WFE):
                 return self._wait(pc)
-            if before.endswith(YIELD):
-                return pc
         if pc == NOWHERE:
             raise FirmwareFault(
                 "the function that it began with returned, and there is nothing to return to", kind="lost"

@@ -39,7 +39,7 @@ NEEDED = {
 FURTHER = {
     "timing_model": "text?", "exit_code": "whole number?", "modelled_cycles": "number?", "clock_hz": "whole number?",
     "idle_cycles": "whole number?", "exception_cycles": "whole number?", "miss_cycles": "whole number?",
-    "part": "text?", "ran_on": "object?", "notes": "list of texts?",
+    "part": "text?", "stacks": "list of objects?", "ran_on": "object?", "notes": "list of texts?",
 }
 # fmt: on
 
@@ -49,15 +49,15 @@ class Profile:
     """What a program did on the emulated core. Self figures are a function's own, inclusive ones with all it called.
 
     meta       firmware, digest (SHA-256), board, core, timing_model, ended, exit_code, instructions, modelled_cycles,
-               clock_hz, idle_cycles, exception_cycles, miss_cycles, ran_on, notes, and memory: flash, sram_static,
-               stack_peak (bytes); see FORMATS.md
+               clock_hz, idle_cycles, exception_cycles, miss_cycles, stacks, ran_on, notes, and memory: flash,
+               sram_static, stack_peak (bytes); see FORMATS.md
     functions  name, address, file, line, calls, instructions, modelled_cycles, instructions_inclusive,
                modelled_cycles_inclusive, stack (bytes of its own frame, at most)
     tree       id, parent (-1: root), name, address, calls, instructions, modelled_cycles (of this context alone),
                instructions_inclusive, modelled_cycles_inclusive. Parents stand before their children. Recursion is
                counted once: a function met again below itself is the node it is already in
-    calls      caller, callee, caller_address (of the call instruction), calls, instructions_inclusive,
-               modelled_cycles_inclusive
+    calls      caller, callee, caller_address (of the call instruction), file and line (where it stands), calls,
+               instructions_inclusive, modelled_cycles_inclusive
     lines      file, line, function, inlined, instructions, modelled_cycles, executions
     stack      stack (main or a task's), instructions and modelled_cycles (when), depth (bytes)
     memory     region, base, size, bytes_read, bytes_written

@@ -23,7 +23,8 @@ WORK = ["instructions", "modelled_cycles", "instructions_inclusive", "modelled_c
 TABLES = {
     "functions": ["name", "address", "file", "line", "calls", *WORK, "stack"],
     "tree": ["id", "parent", "name", "address", "calls", *WORK],
-    "calls": ["caller", "callee", "caller_address", "calls", "instructions_inclusive", "modelled_cycles_inclusive"],
+    "calls": ["caller", "callee", "caller_address", "file", "line", "calls", "instructions_inclusive",
+              "modelled_cycles_inclusive"],
     "lines": ["file", "line", "function", "inlined", "instructions", "modelled_cycles", "executions"],
     "stack": ["stack", "instructions", "modelled_cycles", "depth"],
     "memory": ["region", "base", "size", "bytes_read", "bytes_written"],
@@ -35,7 +36,7 @@ STEP = ("functions", "tree", "lines", "stack")
 TEXT = {
     "functions": ("name", "file"),
     "tree": ("name",),
-    "calls": ("caller", "callee"),
+    "calls": ("caller", "callee", "file"),
     "lines": ("file", "function", "inlined"),
     "stack": ("stack",),
     "memory": ("region",),
@@ -71,7 +72,7 @@ def typed(name: str, table: pd.DataFrame) -> pd.DataFrame:
     for column in TABLES[name]:
         values = table[column]
         if column in TEXT[name]:
-            columns[column] = values.fillna("").astype(str)
+            columns[column] = values.astype(object).fillna("").astype(str)
         else:
             whole_numbers = pd.to_numeric(values).astype("Int64")
             columns[column] = whole_numbers if whole_numbers.hasnans else whole_numbers.astype("int64")

@@ -17,7 +17,7 @@ PASSED = {"idle_cycles": "waited for an interrupt", "exception_cycles": "of taki
           "miss_cycles": "of misses in the cache (estimated)"}  # fmt: skip
 SMALLEST = 0.01  # of all cycles: less is left out of the tree
 DEEPEST = 12  # levels of the tree
-NAME, PLACE = 44, 28  # letters
+NAME, PLACE, WIDE = 44, 28, 100  # letters
 
 
 def profile_text(profile: Profile, top: int = 15) -> str:
@@ -47,7 +47,7 @@ def heading(profile: Profile) -> str:
     why = f": {meta['notes'][0]}" if meta["ended"] == "fault" and meta.get("notes") else ""
     lines = [f"{meta['firmware']} on {on}: {ENDS.get(meta['ended'], meta['ended'])}{code}{why}"]
     if meta.get("part"):
-        lines.append(f"{meta['part']} alone; stacks and their depths are those of the whole run")
+        lines.append(f"{meta['part']} alone")
     took = ""
     if cycles is not None:
         took = f", {cycles:,} cycles"
@@ -61,7 +61,20 @@ def heading(profile: Profile) -> str:
     told = [f"flash {units.kilobytes(flash)}", f"static SRAM {units.kilobytes(static)}"]
     several = profile.stack["stack"].nunique() > 1
     told.append(f"stack{'s' * several} {units.size(stack)} at {'their' if several else 'its'} deepest")
-    return "\n".join([*lines, " · ".join(told)])
+    lines.append(" · ".join(told))
+    if len(stacks := meta.get("stacks") or []) == 1:
+        lines.append(f"deepest in {_chain(stacks[0], WIDE)}")
+    return "\n".join(lines)
+
+
+def _chain(stack: dict, room: int) -> str:
+    """The calls that a stack was deepest in; of many the first and the last ones, in so many letters."""
+    names = [short_name(name, NAME) for name in stack["calls"]]
+    kept = list(names)
+    while len(" > ".join(kept)) > room and len(kept) > 2:
+        kept.pop(len(kept) // 2)
+    half = (len(kept) + 1) // 2
+    return " > ".join(kept if kept == names else [*kept[:half], "…", *kept[half:]])
 
 
 def functions_text(profile: Profile | Run, top: int) -> str:
@@ -121,10 +134,9 @@ def _holder(row) -> str:
 
 def _stacks(profile: Profile) -> str:
     """Each stack at its deepest, where there are several."""
-    deepest = profile.stack.groupby("stack", sort=False).depth.max()
-    if len(deepest) < 2:
-        return ""
-    return grid(["stack", "deepest"], [[name, units.size(int(depth))] for name, depth in deepest.items()], {0})
+    stacks = profile.meta.get("stacks") or []
+    rows = [[stack["stack"], units.size(stack["bytes"]), _chain(stack, WIDE // 2)] for stack in stacks]
+    return grid(["stack", "deepest", "in"], rows, {0, 2}) if len(rows) > 1 else ""
 
 
 def _memory(profile: Profile) -> str:
@@ -154,6 +166,10 @@ def difference_text(before: Profile, now: Profile, top: int = 15) -> str:
     lines = [f"{now.meta['firmware']} against {before.meta['firmware']}"]
     for name, words in (("instructions", "instructions"), ("modelled_cycles", "cycles")):
         lines.append(f"{words} {sums[name][0]:,} → {sums[name][1]:,}  {units.change(*sums[name])}")
+    for name, words in (("flash", "flash"), ("sram_static", "static SRAM"), ("stack_peak", "stack")):
+        old, new = (each.meta["memory"].get(name) for each in (before, now))
+        if old is not None and new is not None:
+            lines.append(f"{words} {old:,} B → {new:,} B  {units.change(old, new)}")
     models = {each.meta.get("timing_model") for each in (before, now)}
     if len(models) > 1:
         lines.append("cycles are of different timing models: they say nothing beside each other")

@@ -6,7 +6,7 @@ from workbench.boards import Board, Region
 from workbench.emulate.timing.cache import misses
 from workbench.emulate.timing.decode import Code
 from workbench.trace import flow_state as s
-from workbench.trace.flows import Counted
+from workbench.trace.counted import Counted
 
 
 def miss_cycles(counted: Counted, code: Code, board: Board) -> int | None:

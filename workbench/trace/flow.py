@@ -311,6 +311,7 @@ def _stack_moved(state, block):
     _raise_to(state, s.SP_TOP, sp)
     if low < get64(state, s.SP_LOW):
         put64(state, s.SP_LOW, low)
+        put64(state, s.LOWEST_IN, get64(state, s.NOW))
     _log(state, get64(state, s.SP_TOP) - low, get64(state, s.SP_TOP) - sp)
     top = get64(state, s.DEPTH) - 1
     begin = get64(get64(state, s.FRAMES_AT) + 8 * s.FRAME * top, s.ENTRY_SP) if top >= 0 else get64(state, s.SP_TOP)

@@ -45,6 +45,7 @@ HANDLER = -1
 
 # Where the run stands. LAST: where in the table the edge is that was taken last, in bytes; 0 where none was.
 LAST, NOW, CLOCK, DEADLINE = 20, 21, 22, 23
+LOWEST_IN = 24  # the context in which SP_LOW was reached
 STOP_AT, EMULATOR = 25, 26  # the machine stops before the first block at which CLOCK is DEADLINE or more, then STOPPED
 STOPPED = -1
 

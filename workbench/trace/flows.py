@@ -11,15 +11,14 @@ first at each block, so that neither counts a block before which it stops the ma
     flow = Flow(machine, timing, code=tracer.code); flow.attach(); tracer.attach(); machine.call("wb_train_step")
 
 The running clock is the board's timing model, a cost an edge, so its granularity is a block: what reads it in a block
-finds it as it will be at that block's end, ahead by the block's cycles at most. So is what is counted: a block that a
-fault ended counts as a whole. Stacks are switched by whoever switches them (emulate/program.py): each has frames and a
+finds it as it will be at that block's end, ahead by the block's cycles at most. So is what is counted, but that a fault
+may `cut` the last block. Stacks are switched by whoever switches them (emulate/program.py): each has frames and a
 log of its own.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,77 +26,26 @@ from workbench.emulate.core import Core
 from workbench.emulate.timing import CodeTables, TimingModel, code_tables
 from workbench.trace import flow_state as s
 from workbench.trace.callbacks import FLOW, addresses_of
+from workbench.trace.counted import Counted, Sums
 from workbench.trace.flow_code import rows_of
+from workbench.trace.stacks import ROOM, UNMOVED, Stack
 
-ROOM = 1 << 12  # of each table at first
 NEVER = (1 << 62) - 1
-FIRST_LOG_SHIFT = 4  # a row of the log for 16 cycles
 SOME_CYCLES = 32  # so that a look begins some blocks before
-
-
-@dataclass
-class Stack:
-    """The stack of a thread: its frames, where it stands, and the log of its depth."""
-
-    name: str
-    frames: np.ndarray = field(default_factory=lambda: np.zeros((ROOM, s.FRAME), np.int64))
-    depth: int = 0
-    context: int = -1
-    last: int = 0  # the edge that was taken last: LAST of flow_state.py
-    top: int = 0
-    low: int = 1 << 40
-    log: np.ndarray = field(default_factory=lambda: np.full(2 * s.LOG_SIZE, -1, np.int32))
-    log_shift: int = FIRST_LOG_SHIFT
-    frame: int | None = None  # where its registers are stacked while it is interrupted
-
-
-@dataclass(frozen=True)
-class Counted:
-    """The raw tables, as flow_state.py describes them: int64 rows.
-
-    accesses     bytes read and written, by region of the board
-    entered      how often each exception's handler, and each thread's first function, began, by address
-    idle, exceptions   cycles in which no instruction ran: those waited, and those of taking and leaving exceptions
-    """
-
-    blocks: np.ndarray
-    edges: np.ndarray
-    contexts: np.ndarray
-    accesses: np.ndarray
-    entered: dict[int, int]
-    idle: int = 0
-    exceptions: int = 0
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """All that only grows while a program runs."""
-
-    edges: np.ndarray
-    accesses: np.ndarray
-    entered: Counter[int]
-    passed: dict[str, int]
-
-    def plus(self, other: _Sums, sign: int = 1) -> _Sums:
-        edges = self.edges.copy()
-        edges[: len(other.edges)] += sign * other.edges
-        entered = Counter({key: count + sign * other.entered[key] for key, count in self.entered.items()})
-        passed = {key: count + sign * other.passed[key] for key, count in self.passed.items()}
-        return _Sums(edges, self.accesses + sign * other.accesses, entered, passed)
-
-    def less(self, other: _Sums) -> _Sums:
-        return self.plus(other, -1)
+WIDE = 0b11101 << 3  # from here on in the second byte of an instruction of 4
 
 
 class Flow:
     """See above. `memory`: count the bytes of accesses, too, by region of the board. `code`: that of the machine's ELF
-    under the timing model, where it is there already.
+    under the timing model, where it is there already. `windowed`: stacks are logged in windows alone.
 
     entered  how often each function was entered that nothing called: threads, handlers, calls of the host; by address
     """
 
-    def __init__(self, machine: Core, timing: TimingModel, memory: bool = False, code: CodeTables | None = None):
+    def __init__(self, machine: Core, timing: TimingModel, memory: bool = False, code: CodeTables | None = None,
+                 windowed: bool = False):  # fmt: skip
         self.machine, self.timing, self.memory = machine, timing, memory
+        self._windowed, self._logs, self._unread_log = windowed, not windowed, np.zeros(2 * s.LOG_SIZE, np.int32)
         self.state = np.zeros(s.SIZE, np.int64)
         self.state[[s.STOP_AT, s.EMULATOR]] = machine.stop_function
         self.state[s.READ_AT] = machine.read_function
@@ -119,8 +67,8 @@ class Flow:
         self.state[s.REGIONS] = len(self._regions)
         self.stacks: list[Stack] = []
         self.windows = 0
-        self._opened: _Sums | None = None
-        self._within: _Sums | None = None
+        self._opened: Sums | None = None
+        self._within: Sums | None = None
         self._passed = {"idle": 0, "exceptions": 0}
         self.entered: Counter[int] = Counter()  # how often each handler, and each thread, began, by its address
 
@@ -139,17 +87,16 @@ class Flow:
         """Go on on a stack; `leave` it first."""
         self._stack = stack
         self._point(s.FRAMES_AT, stack.frames)
-        self._point(s.LOG_AT, stack.log)
+        self._point(s.LOG_AT, stack.log if self._logs else self._unread_log)
         self.state[[s.DEPTH, s.FRAME_ROOM, s.NOW, s.LAST]] = stack.depth, len(stack.frames), stack.context, stack.last
-        self.state[[s.SP_TOP, s.SP_LOW, s.LOG_SHIFT]] = stack.top, stack.low, stack.log_shift
-        self.state[s.SP] = self.machine.sp
+        self.state[[s.SP_TOP, s.SP_LOW, s.LOWEST_IN]] = stack.top, stack.low, stack.lowest_in
+        self.state[[s.LOG_SHIFT, s.SP]] = stack.log_shift, self.machine.sp
 
     def leave(self) -> Stack:
         """Keep where the stack stands that runs; gives it."""
         stack = self._stack
         stack.depth, stack.context, stack.last = (int(self.state[at]) for at in (s.DEPTH, s.NOW, s.LAST))
-        stack.top, stack.low = int(self.state[s.SP_TOP]), int(self.state[s.SP_LOW])
-        stack.log_shift = int(self.state[s.LOG_SHIFT])
+        stack.top, stack.low, stack.lowest_in = (int(self.state[at]) for at in (s.SP_TOP, s.SP_LOW, s.LOWEST_IN))
         return stack
 
     def call(self, address: int) -> None:
@@ -236,19 +183,15 @@ class Flow:
         """An exception, or its return, moved the stack pointer to here: as flow._stack_moved has it."""
         state = self.state
         state[s.SP], state[s.SP_TOP] = sp, max(state[s.SP_TOP], sp)
-        state[s.SP_LOW] = min(state[s.SP_LOW], sp)
+        if sp < state[s.SP_LOW]:
+            state[[s.SP_LOW, s.LOWEST_IN]] = sp, state[s.NOW]
+        if self._logs:
+            self._stack.put(self.clock, int(state[s.SP_TOP]) - sp)
         self._halve_log()
-        now, depth, log = state[s.CLOCK] >> state[s.LOG_SHIFT], state[s.SP_TOP] - sp, self._stack.log
-        log[now], log[s.LOG_SIZE + now] = max(log[now], depth), depth
 
     def _halve_log(self) -> None:
-        """Where the log is full, half of it tells of twice as many cycles."""
-        log = self._stack.log.reshape(2, -1, 2)
-        while self.state[s.CLOCK] >> self.state[s.LOG_SHIFT] >= s.LOG_SIZE:
-            deepest, after = log[0].max(axis=1), np.where(log[1, :, 1] >= 0, log[1, :, 1], log[1, :, 0])
-            self._stack.log[:] = -1
-            self._stack.log[: s.LOG_SIZE // 2], self._stack.log[s.LOG_SIZE :][: s.LOG_SIZE // 2] = deepest, after
-            self.state[s.LOG_SHIFT] += 1
+        self._stack.halve(self.clock)
+        self.state[s.LOG_SHIFT] = self._stack.log_shift
 
     def resume(self, until: int | None, masked: bool = False) -> None:
         """Before the machine runs on: room for what may come, and the clock at which it stops before the next block;
@@ -296,6 +239,24 @@ class Flow:
         self.state[s.CLOCK] += cycles
         self._passed[why] += cycles
 
+    def cut(self, at: int | None) -> None:
+        """The block that ran last ended with the instruction at an address, which failed; nothing runs afterwards."""
+        blocks, edges = self._tables[s.BLOCKS_AT], self._tables[s.EDGES_AT]
+        edge = edges[self.state[s.LAST] // (8 * s.EDGE)]
+        block, part, way = blocks[edge[s.TO]], self.state[s.BLOCKS], self.state[s.EDGES]
+        begin = int(block[s.BEGIN_SIZE] & 0xFFFFFFFF)
+        if at is None or block[s.FLAGS] & s.UNKNOWN or not begin <= at < block[s.END]:
+            return
+        end = at + (4 if self.machine.elf.code(at, at + 2)[1] >= WIDE else 2)
+        blocks[part], edges[way] = block, edge
+        issued, cycles = self.code.instructions(begin, end), self.code.cycles(begin, end)
+        left = block[s.STATIC] - cycles
+        blocks[part, [s.BEGIN_SIZE, s.END, s.ISSUED, s.STATIC]] = begin | end - begin << 32, end, issued, cycles
+        edges[way, [s.TO, s.COUNT, s.COST, s.STEPS]] = part, 1, edge[s.COST] - left, issued
+        edge[s.COUNT] -= 1
+        self.state[s.CLOCK] -= left
+        self.state[[s.BLOCKS, s.EDGES]] += 1
+
     # ------------------------------------------------------------------ results
 
     def open_window(self) -> None:
@@ -303,20 +264,36 @@ class Flow:
         if self._opened is None:
             self._opened = self._sums()
             self.windows += 1
+            self.leave()
+            for stack in self.stacks:
+                stack.low = UNMOVED
+            self._logs = True
+            self.switch(self._stack)
+            self._sp_moved(self.machine.sp)
 
     def close_window(self) -> None:
         """What runs from here on does not belong to it."""
         if self._opened is not None:
             within = self._sums().less(self._opened)
             self._within, self._opened = within if self._within is None else within.plus(self._within), None
+            self.leave()
+            for stack in self.stacks:
+                stack.keep()
+                stack.put(self.clock, 0)
+            self._logs = False
+            self.switch(self._stack)
 
-    def _sums(self) -> _Sums:
+    def _sums(self) -> Sums:
         edges = self._tables[s.EDGES_AT][: self.state[s.EDGES], s.COUNT].copy()
-        return _Sums(edges, self._tables[s.REGIONS_AT][:, 2:].copy(), Counter(self.entered), dict(self._passed))
+        return Sums(edges, self._tables[s.REGIONS_AT][:, 2:].copy(), Counter(self.entered), dict(self._passed))
 
     def counted(self, windows: bool = False) -> Counted:
         """Copies of the tables, as they now stand; `windows`: with what was counted within these alone."""
         self.close_window()
+        if not self._windowed:
+            self.leave()
+            for stack in self.stacks:
+                stack.keep()
         blocks, edges, contexts = (self._tables[at][: self.state[at + 1]].copy()
                                    for at in (s.BLOCKS_AT, s.EDGES_AT, s.CONTEXTS_AT))  # fmt: skip
         sums = self._sums()

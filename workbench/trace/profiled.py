@@ -18,8 +18,10 @@ from workbench.emulate.symbols import Elf
 from workbench.emulate.timing import TimingModel
 from workbench.emulate.timing.decode import Code, decode
 from workbench.trace import flow_state as s
+from workbench.trace.counted import Counted
 from workbench.trace.flow_code import functions_of
-from workbench.trace.flows import Counted, Flow, Stack
+from workbench.trace.flows import Flow
+from workbench.trace.stacks import stack_table
 from workbench.units import address as hexadecimal
 
 if TYPE_CHECKING:
@@ -218,9 +220,12 @@ class Profiled:
                 given[node] = [seen + count, *shares]
                 row[1] += shares[0] - before[0]
                 row[2] += shares[1] - before[1]
-        found = [(self.name(caller), self.name(callee), at, *row) for (caller, callee, at), row in sorted(rows.items())]
-        return pd.DataFrame(found, columns=["caller", "callee", "caller_address", "calls", "instructions_inclusive",
-                                            "modelled_cycles_inclusive"])  # fmt: skip
+        found = []
+        for (caller, callee, at), row in sorted(rows.items()):
+            file, _, number = (self.elf.source_line(at) or "").rpartition(":")
+            found.append((self.name(caller), self.name(callee), at, file, int(number) if number else None, *row))
+        return pd.DataFrame(found, columns=["caller", "callee", "caller_address", "file", "line", "calls",
+                                            "instructions_inclusive", "modelled_cycles_inclusive"])  # fmt: skip
 
     def _last_of(self, block: int) -> int:
         """Where the last instruction of a block lies."""
@@ -314,23 +319,3 @@ def step_tables(flow: Flow) -> dict[str, Callable[[], pd.DataFrame]]:
         "functions": profiled.functions, "tree": profiled.tree, "lines": profiled.lines,
         "stack": partial(stack_table, flow.stacks),
     }  # fmt: skip
-
-
-def stack_table(stacks: list[Stack]) -> pd.DataFrame:
-    """The depth of each stack in time: a row where it changes, in the resolution of its log."""
-    import pandas as pd
-
-    rows = []
-    names: dict[str, int] = {}
-    for stack in stacks:
-        names[stack.name] = names.get(stack.name, 0) + 1
-        name = stack.name if names[stack.name] == 1 else f"{stack.name} {names[stack.name]}"
-        last = now = None
-        deepest, ended = stack.log[: s.LOG_SIZE].tolist(), stack.log[s.LOG_SIZE :].tolist()
-        for at, (most, after) in enumerate(zip(deepest, ended, strict=True)):
-            depth = most if most >= 0 else now
-            now = after if most >= 0 else now
-            if depth != last:
-                rows.append((name, None, at << stack.log_shift, depth))
-                last = depth
-    return pd.DataFrame(rows, columns=["stack", "instructions", "modelled_cycles", "depth"])

@@ -9,7 +9,7 @@ import numpy as np
 from workbench.emulate.timing import CodeTables
 from workbench.errors import RecordError
 from workbench.trace import flow_state as s
-from workbench.trace.flows import Counted
+from workbench.trace.counted import Counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -38,8 +38,7 @@ def test_sums_are_those_of_the_tables(roots):
         (call.caller, call.callee): (call.calls, (call.instructions_inclusive, call.modelled_cycles_inclusive))
         for call in profile.calls.itertuples()
     }
-    heads = {row.name: (row.file, row.line) for row in profile.functions.itertuples()}
-    assert file.sites == {(caller, callee): heads[caller] for caller, callee in file.calls}
+    assert file.sites == {(call.caller, call.callee): (call.file, call.line) for call in profile.calls.itertuples()}
     assert file.lines == {
         (line.function, line.file, line.line): (line.instructions, line.modelled_cycles)
         for line in profile.lines.itertuples()
@@ -84,6 +83,13 @@ def test_recursion_is_a_call_of_itself():
     file = parse(callgrind(replace(profile, calls=table("calls", **site))))
     assert file.calls == {("main", "fib"): (1, (500, 750)), ("fib", "fib"): (2, (400, 600))}
     assert file.own["fib"] == (500, 750)
+
+
+def test_a_call_without_a_line_stands_at_the_head_and_one_of_another_file_there():
+    profile = synthetic_profile((Called("main", 10, 1, (Called("f", 5), Called("g", 6))),))
+    profile.calls["file"], profile.calls["line"] = ["", "inc/bits.h"], [None, 3]
+    sites = parse(callgrind(profile)).sites
+    assert sites == {("main", "f"): ("src/main.c", 10), ("main", "g"): ("inc/bits.h", 3)}
 
 
 def test_functions_of_one_name_are_one():

@@ -23,7 +23,7 @@ APPLICATION_EXIT = 0x20026  # the one reason of EXIT that means success
 TERMINAL, FEATURES = ":tt", ":semihosting-features"
 FEATURE_BYTES = b"SHFB\x03"  # EXIT_EXTENDED, and a stderr apart
 MODES = ("rb", "rb", "r+b", "r+b", "wb", "wb", "w+b", "w+b", "ab", "ab", "a+b", "a+b")
-EPERM, EBADF, EINVAL = 1, 9, 22
+EPERM, EBADF, EINVAL, ESPIPE = 1, 9, 22, 29
 LONGEST = 1 << 20  # bytes of a text or of a transfer
 WORDS = Struct("<4I")
 FAILED = 0xFFFFFFFF
@@ -31,7 +31,7 @@ FAILED = 0xFFFFFFFF
 
 @dataclass
 class Exit(Exception):  # noqa: N818  not an error: how a program ends
-    """The program has ended, with a code: 0 for success."""
+    """The program has ended, with the code that it gave to exit(), an int: 0 for success."""
 
     code: int
 
@@ -42,7 +42,7 @@ class _Stream:
 
     file: BinaryIO | None = None
     write: Callable[[bytes], None] | None = None
-    content: bytes | None = b""  # None: the terminal's
+    content: bytes | None = b""  # None: the terminal's, which is read in one place by all who opened it
     at: int = 0
 
 
@@ -73,6 +73,7 @@ class Semihosting:
             reason, code = argument, 0
             if operation == EXIT_EXTENDED:
                 reason, code = self._words(argument)[:2]
+            code -= (code >> 31) << 32  # it is an int
             raise Exit(code if reason == APPLICATION_EXIT else 1)
         answer = ANSWERS.get(operation)
         if answer is None:
@@ -168,8 +169,11 @@ class Semihosting:
             except (OSError, ValueError):
                 self.errno = EBADF
                 return length
+        elif stream.content is None:
+            data = self._input[self._read : self._read + length]
+            self._read += len(data)
         else:
-            data = self._content(stream)[stream.at : stream.at + length]
+            data = stream.content[stream.at : stream.at + length]
             stream.at += len(data)
         self.memory.write(pointer, data)
         return length - len(data)
@@ -190,6 +194,8 @@ class Semihosting:
         stream = self._streams.get(handle)
         if stream is None or stream.write:
             return self._fails(EBADF)
+        if stream.content is None:
+            return self._fails(ESPIPE)
         if stream.file:
             stream.file.seek(place)
         stream.at = place
@@ -200,7 +206,7 @@ class Semihosting:
         if stream is None or stream.write:
             return self._fails(EBADF)
         if stream.file is None:
-            return len(self._content(stream))
+            return len(self._input if stream.content is None else stream.content)
         here = stream.file.tell()
         length = stream.file.seek(0, 2)
         stream.file.seek(here)
@@ -261,9 +267,6 @@ class Semihosting:
     def _input(self) -> bytes:
         """All that there is to be read, once the program asks for it."""
         return self.stdin()
-
-    def _content(self, stream: _Stream) -> bytes:
-        return self._input if stream.content is None else stream.content
 
     def _words(self, argument: int) -> tuple[int, int, int, int]:
         """The four words of an argument block; those that lie beyond memory are 0."""

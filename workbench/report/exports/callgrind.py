@@ -58,7 +58,18 @@ class _Function:
     file: str = UNKNOWN
     line: int = 0
     lines: list[tuple[str, int, list[int]]] = field(default_factory=list)
-    calls: list[tuple["_Function", int, list[int]]] = field(default_factory=list)
+    calls: list["_Call"] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """The calls of a function from one line, and what they took."""
+
+    callee: _Function
+    file: str
+    line: int
+    count: int
+    spent: list[int]
 
 
 def _functions(profile: Profile, costs: Sequence[str]) -> list[_Function]:
@@ -69,10 +80,12 @@ def _functions(profile: Profile, costs: Sequence[str]) -> list[_Function]:
     for name, rows in profile.lines.groupby("function", sort=False):
         if name in functions:
             functions[name].lines = _summed(rows, ["file", "line"], costs)
-    for (caller, callee), rows in profile.calls.groupby(["caller", "callee"], sort=False):
-        ends = [functions.setdefault(name, _Function(name, [0] * len(costs))) for name in (caller, callee)]
+    sites = profile.calls.groupby(["caller", "callee", "file", "line"], sort=False, dropna=False)
+    for (caller, callee, file, line), rows in sites:
+        above, below = (functions.setdefault(name, _Function(name, [0] * len(costs))) for name in (caller, callee))
         spent = [int(rows[f"{column}_inclusive"].sum()) for column in costs]
-        ends[0].calls.append((ends[1], int(rows.calls.sum()), spent))
+        at, number = (file, int(line)) if file and not pd.isna(line) else (above.file, above.line)
+        above.calls.append(_Call(below, at, number, int(rows.calls.sum()), spent))
     return list(functions.values())
 
 
@@ -111,13 +124,14 @@ def _lines(function: _Function, costs: Sequence[str], names: _Names) -> Iterator
             yield f"fi={names('file', file)}"
             at = file
         yield f"{line} {_costs(spent)}"
-    if at != function.file:
-        yield f"fe={names('file', function.file)}"
-    for callee, count, spent in function.calls:
-        yield f"cfi={names('file', callee.file)}"
-        yield f"cfn={names('function', callee.name)}"
-        yield f"calls={count} {callee.line}"
-        yield f"{function.line} {_costs(spent)}"
+    for call in function.calls:
+        if call.file != at:
+            yield f"{'fe' if call.file == function.file else 'fi'}={names('file', call.file)}"
+            at = call.file
+        yield f"cfi={names('file', call.callee.file)}"
+        yield f"cfn={names('function', call.callee.name)}"
+        yield f"calls={call.count} {call.callee.line}"
+        yield f"{call.line} {_costs(call.spent)}"
     yield ""
 
 
