@@ -14,19 +14,17 @@ Each has a machine of its own, which stays slower once it was hooked. Not a test
 
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from timed_steps import best_of, timed_step
 from tiny_firmware import compile_firmware
 
 from workbench import boards, frontends, session
 from workbench.emulate.machine import Machine
 from workbench.tables import OpRow
-from workbench.trace.flows import Flow
-from workbench.trace.tracer import Tracer
 from workbench.training import device_of
 
 REPEATS = 10
@@ -85,42 +83,17 @@ def dense_calls() -> Firmware:
     return fresh
 
 
-def watched(fresh: Firmware, *, flow: bool = False, memory: bool = False, level: str = "off") -> Callable[[], float]:
-    """A warm machine that is watched so; calling it runs a step, and gives its seconds."""
-    machine, buffers, ops = fresh()
-    tracer = Tracer(machine, buffers, ops, level)
-    if flow:
-        Flow(machine, tracer.timing, memory=memory, code=tracer.code).attach()
-        machine.flow.resume(None)
-    tracer.attach()
-
-    def step() -> float:
-        tracer.begin_call()
-        for placed in tracer.placed:
-            if placed.row.lower == 0:
-                tracer.host_wrote(placed.begin, placed.row.size)
-        began = time.perf_counter()
-        machine.call("wb_train_step")
-        return time.perf_counter() - began
-
-    step()
-    return step
-
-
 def report(name: str, fresh: Firmware) -> None:
     """Print one line."""
-    steps = {
-        "off": watched(fresh),
-        "flow": watched(fresh, flow=True),
-        "+bytes": watched(fresh, flow=True, memory=True),
-        "ops": watched(fresh, flow=True, level="ops"),
-        "memory": watched(fresh, flow=True, level="memory"),
+    ways = {
+        "off": {},
+        "flow": {"flow": True},
+        "+bytes": {"flow": True, "memory": True},
+        "ops": {"flow": True, "level": "ops"},
+        "memory": {"flow": True, "level": "memory"},
     }
-    best = dict.fromkeys(steps, float("inf"))
-    for _ in range(REPEATS):
-        for how, step in steps.items():
-            best[how] = min(best[how], step())
-    ratios = "  ".join(f"{how} {best[how] / best['off']:.2f}x" for how in steps if how != "off")
+    best = best_of(REPEATS, {how: timed_step(*fresh(), **kinds)[0] for how, kinds in ways.items()})
+    ratios = "  ".join(f"{how} {best[how] / best['off']:.2f}x" for how in ways if how != "off")
     print(f"{name:12s} untraced {best['off']:.4f} s  {ratios}", flush=True)
 
 

@@ -9,16 +9,16 @@ Targets: ops at most 1.3 times, memory at most 5 times. Not a test: a shared mac
 
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from timed_steps import best_of, timed_step
 from tiny_firmware import compile_firmware
 
 from workbench import boards, frontends, session, tables
 from workbench.emulate.machine import Machine
-from workbench.trace.tracer import LEVELS, Tracer
+from workbench.trace.tracer import LEVELS
 
 REPEATS = 5
 N = 96
@@ -58,32 +58,17 @@ def folder_of(argument: str, board: str):
     return next(folder.rglob("*.elf")), boards.get(board), buffers, tables.read_csv(folder / "ops.csv", tables.OpRow)
 
 
-def seconds(elf, board, buffers, ops, level: str) -> tuple[float, int | None]:
-    """The fastest of several training steps, and the instructions of one."""
-    machine = Machine(elf, board)
-    machine.start()
-    tracer = Tracer(machine, buffers, ops, level)
-    tracer.attach()
-    best = float("inf")
-    for step in range(REPEATS + 1):  # the first one translates
-        tracer.begin_call()
-        for buffer in tracer.placed:
-            if buffer.row.lower == 0:
-                tracer.host_wrote(buffer.begin, buffer.row.size)
-        began = time.perf_counter()
-        machine.call("wb_train_step")
-        best = min(best, time.perf_counter() - began) if step else best
-    instructions = tracer.totals().instructions
-    return best, instructions and instructions // (REPEATS + 1)
-
-
-def report(title: str, *firmware) -> None:
+def report(title: str, elf, board, buffers, ops) -> None:
     """Print one line for a firmware."""
-    measured = {level: seconds(*firmware, level) for level in LEVELS}
-    off = measured["off"][0]
-    speed = measured["ops"][1] / off / 1e6
-    ratios = "  ".join(f"{level} {value:.4f} s ({value / off:.2f}x)" for level, (value, _) in measured.items())
-    print(f"{title:20s} {ratios}  {measured['ops'][1]:,} instructions, {speed:.0f} M/s untraced")
+    steps, tracers = {}, {}
+    for level in LEVELS:
+        machine = Machine(elf, board)
+        machine.start()
+        steps[level], tracers[level] = timed_step(machine, buffers, ops, level)
+    best = best_of(REPEATS, steps)
+    instructions = tracers["ops"].totals().instructions // (REPEATS + 1)
+    ratios = "  ".join(f"{level} {value:.4f} s ({value / best['off']:.2f}x)" for level, value in best.items())
+    print(f"{title:20s} {ratios}  {instructions:,} instructions, {instructions / best['off'] / 1e6:.0f} M/s untraced")
 
 
 def main() -> None:

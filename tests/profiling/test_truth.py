@@ -79,7 +79,7 @@ def test_instructions_are_those_that_a_hook_saw_and_those_that_it_blocks_skipped
     assert flow.issued == sum(seen.values()) + skipped
     profiled = Profiled(elf, flow.timing, flow.counted())
     assert profiled.functions().instructions.sum() == flow.issued
-    addresses, counted = profiled._code.address.tolist(), profiled.by_instruction[0].tolist()
+    addresses, counted = profiled.code.address.tolist(), profiled.by_instruction[0].tolist()
     assert {at: count for at, count in zip(addresses, counted, strict=True) if count} == dict(issued)
 
 

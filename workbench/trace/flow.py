@@ -60,6 +60,23 @@ def _ask_for_room(state, used, room):
 
 
 @njit
+def _row_of(state, table, width, at_a, at_b, a, b):
+    """The row of a growing table whose two numbers are a and b, and whether it is new: then these are all it holds."""
+    rows, hashes = get64(state, table), get64(state, table + s.HASH_AT)
+    place = _place_of(rows, width, hashes, get64(state, table + s.HASH_MASK), at_a, at_b, a, b)
+    row = int64(get32(hashes, place)) - 1
+    if row >= 0:
+        return row, False
+    row = get64(state, table + s.ROWS)
+    put64(state, table + s.ROWS, row + 1)
+    put32(hashes, place, int32(row + 1))
+    put64(rows, row * width + at_a, a)
+    put64(rows, row * width + at_b, b)
+    _ask_for_room(state, table + s.ROWS, table + s.ROOM)
+    return row, True
+
+
+@njit
 def _code_at(state, address):
     """The span's table and halfword of an address; (0, 0) where it is in none."""
     spans = get64(state, s.SPANS_AT)
@@ -73,18 +90,11 @@ def _code_at(state, address):
 @njit
 def _block(state, context, address, size):
     """The block in a context; made where it is new."""
-    blocks, hashes = get64(state, s.BLOCKS_AT), get64(state, s.BLOCK_HASH_AT)
     key = address | size << 32
-    place = _place_of(blocks, s.BLOCK, hashes, get64(state, s.BLOCK_HASH_MASK), s.BEGIN_SIZE, s.CONTEXT, key, context)
-    block = int64(get32(hashes, place)) - 1
-    if block >= 0:
+    block, new = _row_of(state, s.BLOCKS_AT, s.BLOCK, s.BEGIN_SIZE, s.CONTEXT, key, context)
+    if not new:
         return block
-    block = get64(state, s.BLOCKS)
-    put64(state, s.BLOCKS, block + 1)
-    put32(hashes, place, int32(block + 1))
-    row = blocks + 8 * s.BLOCK * block
-    put64(row, s.BEGIN_SIZE, key)
-    put64(row, s.CONTEXT, context)
+    row = get64(state, s.BLOCKS_AT) + 8 * s.BLOCK * block
     put64(row, s.END, address + size)
     table, at = _code_at(state, address)
     if table and _code_at(state, address + size - 2)[0] == table:
@@ -106,30 +116,22 @@ def _block(state, context, address, size):
         put64(row, s.DROP, low)
     else:
         put64(row, s.FLAGS, s.UNKNOWN)
-    _ask_for_room(state, s.BLOCKS, s.BLOCK_ROOM)
     return block
 
 
 @njit
 def _edge(state, source, target, kind):
     """The edge from one block to another; made where it is new."""
-    edges, hashes = get64(state, s.EDGES_AT), get64(state, s.EDGE_HASH_AT)
-    place = _place_of(edges, s.EDGE, hashes, get64(state, s.EDGE_HASH_MASK), s.FROM, s.TO, source, target)
-    edge = int64(get32(hashes, place)) - 1
-    if edge >= 0:
+    edge, new = _row_of(state, s.EDGES_AT, s.EDGE, s.FROM, s.TO, source, target)
+    if not new:
         return edge
-    edge = get64(state, s.EDGES)
-    put64(state, s.EDGES, edge + 1)
-    put32(hashes, place, int32(edge + 1))
-    blocks, row = get64(state, s.BLOCKS_AT), edges + 8 * s.EDGE * edge
+    blocks, row = get64(state, s.BLOCKS_AT), get64(state, s.EDGES_AT) + 8 * s.EDGE * edge
     to = blocks + 8 * s.BLOCK * target
     cost = get64(to, s.STATIC)
     if source >= 0:
         back = blocks + 8 * s.BLOCK * source
         if get64(back, s.END) != get64(to, s.BEGIN_SIZE) & 0xFFFFFFFF:
             cost += get64(back, s.TAKEN) + get64(to, s.ENTERED)
-    put64(row, s.FROM, source)
-    put64(row, s.TO, target)
     put64(row, s.COUNT, 0)
     put64(row, s.COST, cost)
     put64(row, s.KIND, kind)
@@ -138,7 +140,6 @@ def _edge(state, source, target, kind):
     put64(row, s.TO_FLAGS, get64(to, s.FLAGS))
     put64(row, s.NEXT, 0)
     put64(row, s.NEXT_BUT_ONE, 0)
-    _ask_for_room(state, s.EDGES, s.EDGE_ROOM)
     return edge
 
 
@@ -150,19 +151,9 @@ def _child(state, parent, address):
         if get64(nodes, above * s.NODE + s.ADDRESS) == address:
             return above
         above = get64(nodes, above * s.NODE + s.PARENT)
-    hashes = get64(state, s.CONTEXT_HASH_AT)
-    mask = get64(state, s.CONTEXT_HASH_MASK)
-    place = _place_of(nodes, s.NODE, hashes, mask, s.PARENT, s.ADDRESS, parent, address)
-    node = int64(get32(hashes, place)) - 1
-    if node >= 0:
-        return node
-    node = get64(state, s.CONTEXTS)
-    put64(state, s.CONTEXTS, node + 1)
-    put32(hashes, place, int32(node + 1))
-    put64(nodes, node * s.NODE + s.PARENT, parent)
-    put64(nodes, node * s.NODE + s.ADDRESS, address)
-    put64(nodes, node * s.NODE + s.STACK, 0)
-    _ask_for_room(state, s.CONTEXTS, s.CONTEXT_ROOM)
+    node, new = _row_of(state, s.CONTEXTS_AT, s.NODE, s.PARENT, s.ADDRESS, parent, address)
+    if new:
+        put64(nodes, node * s.NODE + s.STACK, 0)
     return node
 
 

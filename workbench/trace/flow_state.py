@@ -19,21 +19,25 @@ CALLS, INDIRECT, MOVES_SP, ENTRY = 1, 2, 4, 8  # the first two of what ends here
 SWITCHES, UNMASKS = 32, 64  # likewise of what ends here: another stack may be used; exceptions may be taken again
 UNKNOWN = 16  # of a block: in no span
 
+# Growing tables with a hash table: behind the number that is a table's address, how many rows it has, and room for how
+# many; then address and mask of int32 that are rows + 1, or 0.
+ROWS, ROOM, HASH_AT, HASH_MASK = range(1, 5)
+
 # Blocks: int64.
-BLOCKS_AT, BLOCKS, BLOCK_ROOM, BLOCK_HASH_AT, BLOCK_HASH_MASK = 2, 3, 4, 5, 6
+BLOCKS_AT, BLOCKS = 2, 3
 BLOCK = 10
 BEGIN_SIZE, CONTEXT, END, ISSUED, STATIC, TAKEN, ENTERED, FLAGS, FUNCTION, DROP = range(10)
 
 # Edges: int64. FROM is -1 where the program, or counting, begins. KEY, TO_FLAGS: BEGIN_SIZE and FLAGS of the block TO.
 # NEXT, NEXT_BUT_ONE: where in the table the edges are that followed, in bytes; 0: none yet
-EDGES_AT, EDGES, EDGE_ROOM, EDGE_HASH_AT, EDGE_HASH_MASK = 7, 8, 9, 10, 11
+EDGES_AT, EDGES = 7, 8
 EDGE = 10
 FROM, TO, COUNT, COST, KIND, STEPS, KEY, TO_FLAGS, NEXT, NEXT_BUT_ONE = range(10)
 PLAIN, CALL, RETURN, TAIL = range(4)
 KINDS = ("plain", "call", "return", "tail")
 
 # Contexts: int64. STACK: bytes of the function's own frame, at most.
-CONTEXTS_AT, CONTEXTS, CONTEXT_ROOM, CONTEXT_HASH_AT, CONTEXT_HASH_MASK = 12, 13, 14, 15, 16
+CONTEXTS_AT, CONTEXTS = 12, 13
 NODE = 3
 PARENT, ADDRESS, STACK = range(3)
 

@@ -56,10 +56,10 @@ class Flow:
         self._prepare_code()
         for at, width, hashed in GROWING:
             self._point(at, np.zeros((ROOM, width), np.int64))
-            self.state[at + 2] = ROOM
+            self.state[at + s.ROOM] = ROOM
             if hashed:
-                self._point(at + 3, np.zeros(2 * ROOM, np.int32))
-                self.state[at + 4] = 2 * ROOM - 1
+                self._point(at + s.HASH_AT, np.zeros(2 * ROOM, np.int32))
+                self.state[at + s.HASH_MASK] = 2 * ROOM - 1
         self._tables[s.EDGES_AT][0, [s.FROM, s.TO, s.KEY]] = -1
         self.state[s.EDGES] = 1
         self._regions = [(each.base, each.end, 0, 0) for each in machine.board.regions]
@@ -294,7 +294,7 @@ class Flow:
             self.leave()
             for stack in self.stacks:
                 stack.keep()
-        blocks, edges, contexts = (self._tables[at][: self.state[at + 1]].copy()
+        blocks, edges, contexts = (self._tables[at][: self.state[at + s.ROWS]].copy()
                                    for at in (s.BLOCKS_AT, s.EDGES_AT, s.CONTEXTS_AT))  # fmt: skip
         sums = self._sums()
         if windows:
@@ -318,21 +318,21 @@ class Flow:
             return int(same[0])
         table[node] = -1, address, 0
         self.state[s.CONTEXTS] += 1
-        _put(self._tables[s.CONTEXT_HASH_AT], -1, address, node)
+        _put(self._tables[s.CONTEXTS_AT + s.HASH_AT], -1, address, node)
         return node
 
     def _grow(self) -> None:
         for at, _, hashed in GROWING:
-            if 2 * self.state[at + 1] <= self.state[at + 2]:
+            if 2 * self.state[at + s.ROWS] <= self.state[at + s.ROOM]:
                 continue
             table = np.concatenate([self._tables[at], np.zeros_like(self._tables[at])])
             self._point(at, table)
-            self.state[at + 2] = len(table)
+            self.state[at + s.ROOM] = len(table)
             if hashed:
-                self._point(at + 3, np.zeros(2 * len(table), np.int32))
-                self.state[at + 4] = 2 * len(table) - 1
-                for row in range(self.state[at + 1]):
-                    _put(self._tables[at + 3], int(table[row, 0]), int(table[row, 1]), row)
+                self._point(at + s.HASH_AT, np.zeros(2 * len(table), np.int32))
+                self.state[at + s.HASH_MASK] = 2 * len(table) - 1
+                for row in range(self.state[at + s.ROWS]):
+                    _put(self._tables[at + s.HASH_AT], int(table[row, 0]), int(table[row, 1]), row)
             if at == s.FRAMES_AT:
                 self._stack.frames = table
 
@@ -350,7 +350,7 @@ GROWING = (
     (s.EDGES_AT, s.EDGE, True),
     (s.CONTEXTS_AT, s.NODE, True),
     (s.FRAMES_AT, s.FRAME, False),
-)  # fmt: skip  of each: address, rows, room, and of a hash table behind them address and mask
+)  # fmt: skip  of each: address, numbers of a row, and whether it has a hash table
 
 
 def _put(hashes: np.ndarray, a: int, b: int, row: int) -> None:
