@@ -125,6 +125,25 @@ def test_a_part_of_such_a_parameter_is_refused():
         apply_policy(scale_and_shift(1).graph, parse_policy("norm:0.5"))
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("schedule", ["vanilla", "optimized"])
+def test_a_part_of_a_weight_for_each_element_is_trained(batch, schedule, tmp_path):
+    """In two arrays, which the gradient that passes through it reads, too; the part changes as in a full update."""
+    net = Network("masked", (batch, 3, 4, 5))
+    x = net.relu(net.conv2d(net.input, "conv", 4, 3, padding=1), "conv")
+    x = net.multiply(x, operand(net, "mask.weight", (1, 4, 4, 5)), "mask")
+    model = net.model(net.dense(net.flatten(x), "fc", 3))
+    compiled = session.compile(model, "conv+mask:0.25+fc", schedule)
+    assert compiled.graph.types["mask.weight"].needs_grad == (1, 1)
+    assert not check(session.build(compiled, BOARD, tmp_path), Training(lr=0.01)).findings
+    part, full = step_of(model, "conv+mask:0.25+fc"), step_of(model)
+    values = {**feeds(full, 1), **model.weights}
+    some, whole = (interpret(graph, values)["mask.weight"] for graph in (part, full))
+    assert np.array_equal(some[:, 1:], model.weights["mask.weight"][:, 1:])
+    assert (some[:, :1] != model.weights["mask.weight"][:, :1]).any()
+    assert np.allclose(some[:, :1], whole[:, :1], rtol=1e-6)
+
+
 def test_the_largest_channels_of_a_layer_behind_a_norm():
     """The norm's channels move with those of the convolution before it, and are restored."""
     model = scale_and_shift(2)

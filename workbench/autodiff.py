@@ -107,6 +107,7 @@ def training_step(
         logits = emit.dequantized(builder, logits, label=labels.LOGITS)
     loss = _loss(builder, logits, objective)
     graph, names = differentiate(builder.graph(loss), wanted)
+    _require_read_in_parts(graph)
 
     builder = Builder(graph)
     roles = {name: "bias" if role == "bias" else "weight" for name, role in parameter_roles(forward).items()}
@@ -301,14 +302,26 @@ def channel_axis(graph: Graph, weight: str) -> tuple[int, int]:
         types = [graph.types[operand] for operand in node.operands]
         for index, name in enumerate(node.operands):
             if name == weight:
-                known = op.parameters.get(index) == "weight"
+                known = op.kernel is not None and index in op.kernel.split
                 axes.add(op.part(*types, **node.attrs) if op.part and known else None)
     (axis, *others) = axes or {None}
     if axis is None or others:
-        raise PolicyError(
-            f"{written(weight)}: a part of it cannot be updated, only the whole", "a fraction of 1 updates it"
-        )
+        raise _whole_only(weight)
     return axis
+
+
+def _require_read_in_parts(graph: Graph) -> None:
+    """Raise PolicyError for a partly updated weight that a gradient reads where only a whole one can be read."""
+    for node in graph.nodes:
+        kernel = ops.get(node.op).kernel
+        for index, name in enumerate(node.operands):
+            if isinstance(graph.types[name].needs_grad, tuple) and (kernel is None or index not in kernel.split):
+                raise _whole_only(name)
+
+
+def _whole_only(weight: str) -> PolicyError:
+    hint = "a fraction of 1 updates it"
+    return PolicyError(f"{written(weight)}: a part of it cannot be updated, only the whole", hint)
 
 
 def _require_part(forward: Graph, name: str) -> None:

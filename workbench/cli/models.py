@@ -17,7 +17,8 @@ def execute(args) -> int:
     models = [frontends.load(name) for name in frontends.names()]
     if args.json:
         say_json({"models": [{"name": m.name, "input": list(m.graph.types[m.graph.inputs[0]].shape), "macs": m.macs,
-                   "parameters": m.parameter_count, "data": m.data, "about": m.about} for m in models]})  # fmt: skip
+                   "parameters": m.parameter_count, "data": getattr(m.data, "source", m.data), "about": m.about}
+                  for m in models]})  # fmt: skip
         return 0
     rows = [
         [

@@ -145,12 +145,15 @@ class Model:
     def objective(self, loss: str | None = None) -> Objective:
         """What it is trained for where no data says so, under this loss (None: its own).
 
-        Class scores: cross-entropy with labels. An output like the input: mse with the input as target. Any other: mse.
+        Class scores: cross-entropy with labels. An output like the input, unless its own samples have targets: mse with
+        the input as target. Any other: mse.
         """
         source, output = (self.graph.types[names[0]] for names in (self.graph.inputs, self.graph.outputs))
         if loss == CROSS_ENTROPY or (self.classifies and loss is None):
             return objective(LABELS, loss)
-        return objective(INPUT if output.shape == source.shape and not self.classifies else VALUES, loss or MSE)
+        has_targets = isinstance(self.data, Samples) and self.data.targets is not None
+        told_anew = output.shape == source.shape and not self.classifies and not has_targets
+        return objective(INPUT if told_anew else VALUES, loss or MSE)
 
     def with_batch(self, batch: int) -> "Model":
         """The same network for `batch` samples at once."""

@@ -164,7 +164,7 @@ class Op:
     delta: int | None = None
     packs: Mapping[int, Packing] = field(default_factory=dict)
     units: Callable[..., "tuple[Value, float]"] | None = None
-    part: Callable[..., tuple[int, int]] | None = None
+    part: Callable[..., tuple[int, int] | None] | None = None
     ties: Callable[..., Ties] | None = None
     keeps: bool = False
     macs: Callable[..., int] = lambda *_, **__: 0

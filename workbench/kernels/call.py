@@ -160,14 +160,13 @@ def tiled_by(node: Node) -> str:
 
 def _operand(node: Node, at: int, kernel: Kernel, places: Places) -> list[Argument]:
     name = node.operands[at]
-    if at in kernel.views:
-        return [replace(places.view(name), read=True)]
+    passed: Argument = replace(places.view(name), read=True) if at in kernel.views else places.of(name)
+    rest = places.rest.get(name)
     if at in kernel.split:
-        rest = places.rest.get(name)
-        return [places.of(name), Address(C_TYPE[places.types[name].dtype], rest) if rest else None]
-    if name in places.rest:
+        return [passed, Address(C_TYPE[places.types[name].dtype], rest) if rest else None]
+    if rest:
         raise GraphError(f"{node.op} ({node.label}) has no kernel that reads %{name} in two parts")
-    return [places.of(name)]
+    return [passed]
 
 
 def in_lines(text: str, begin: str = "", indent: str = "") -> list[str]:

@@ -98,6 +98,8 @@ def extra_memory(model: Model, policy: UpdatePolicy) -> int | None:
     types = apply_policy(model.graph, policy).types
     layers = [node for node in model.graph.nodes if "weight" in ops.get(node.op).parameters.values()]
     bits = 0
+    if not layers:
+        return None
     for node in layers:
         roles = ops.get(node.op).parameters
         of = {roles[index]: types[name] for index, name in enumerate(node.operands) if index in roles}
