@@ -24,6 +24,7 @@ _HOME = {
     "profile": "profiling",
     "run": "session",
     "run_seeds": "study.seeds",
+    "show": "study.showing",
     "tune": "study.tune",
 }
 __all__ = list(_HOME)

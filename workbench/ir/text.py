@@ -36,13 +36,17 @@ from workbench.ir.types import TensorType
 FEW_ARGUMENTS = 4  # more than these stand on lines of their own
 
 
-def print_graph(graph: Graph) -> str:
-    """IR text, one node a line, ending with a newline."""
+def print_graph(graph: Graph, headings: Mapping[str, str] | None = None) -> str:
+    """IR text, one node a line, ending with a newline. `headings`: first result of a node -> a comment before it."""
     arguments = [argument_text(graph, name) for name in graph.arguments]
     head = f"fn ({', '.join(arguments)}) {{"
     if len(arguments) > FEW_ARGUMENTS:
         head = "fn (\n    " + ",\n    ".join(arguments) + "\n) {"
-    lines = [head, *(f"    {line}" for node in graph.nodes for line in node_lines(graph, node))]
+    above = headings or {}
+    lines = [head]
+    for node in graph.nodes:
+        lines += [f"    # {above[name]}" for name in node.results[:1] if name in above]
+        lines += [f"    {line}" for line in node_lines(graph, node)]
     return "\n".join([*lines, f"    {outputs_text(graph)}", "}"]) + "\n"
 
 
