@@ -62,6 +62,7 @@ ONLY_IMPORTER = {
     "unicorn": ("emulate/core.py",),
     "PIL": ("data/images.py",),
     "elftools": ("emulate/dwarf.py", "emulate/symbols.py"),
+    "fast_sugiyama": ("report/layered.py",),
     "mlxtend": ("data/sources.py",),
     "onnx": ("frontends/onnx/file.py",),
     "scipy": ("emulate/timing/cache.py",),

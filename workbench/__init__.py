@@ -22,6 +22,7 @@ _HOME = {
     "load_run": "session",
     "pretrain": "pretraining",
     "profile": "profiling",
+    "published": "report.published",
     "run": "session",
     "run_seeds": "study.seeds",
     "show": "study.showing",

@@ -122,6 +122,17 @@ def output_file(chosen: str, force: bool) -> Path:
     return path
 
 
+def picture_file(option: str, chosen: str | None, force: bool) -> Path | None:
+    """The file of a picture that an option names (None: it was not given)."""
+    if not chosen:
+        return None
+    from workbench.report.figure import ENDINGS
+
+    if Path(chosen).suffix.lower() not in ENDINGS:
+        raise WorkbenchError(f"{chosen} is no {', '.join(ENDINGS)}", f"such as {option} {option.strip('-')}.png")
+    return output_file(chosen, force)
+
+
 def _make(folder: Path) -> None:
     """Make the folder before the training, so that an error comes now, not after an hour."""
     try:

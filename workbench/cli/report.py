@@ -6,7 +6,7 @@ from typing import Any
 
 from workbench import files
 from workbench.cli import options, values
-from workbench.cli.output import output_file, say, say_json, say_more, say_note
+from workbench.cli.output import output_file, picture_file, say, say_json, say_more, say_note
 from workbench.cli.progress import stage
 from workbench.errors import RecordError, WorkbenchError, shown
 
@@ -38,8 +38,8 @@ def execute(args) -> int:
     if len(args.runs) == 1 and not files_asked and (steps := _steps(Path(args.runs[0]))):
         say_json(ablate.as_json(steps)) if args.json else ablate.tell(steps)
         return 0
-    picture = _picture(args.lifecycle, args.force) if args.lifecycle else None
-    curve = _picture(args.curve, args.force, "--curve loss.png") if args.curve else None
+    picture = picture_file("--lifecycle", args.lifecycle, args.force)
+    curve = picture_file("--curve", args.curve, args.force)
     trace = output_file(args.perfetto, args.force) if args.perfetto else None
     contents = [loaded(Path(name)) for name in args.runs]
     runs = [run for found, _ in contents for run in found]
@@ -108,14 +108,6 @@ def _export(run, path: Path) -> None:
     from workbench.report.exports import perfetto_of_run
 
     write_at_once(path, perfetto_of_run(run))
-
-
-def _picture(name: str, force: bool, example: str = "--lifecycle lifecycle.png") -> Path:
-    from workbench.report.figure import ENDINGS
-
-    if Path(name).suffix.lower() not in ENDINGS:
-        raise WorkbenchError(f"{name} is no {', '.join(ENDINGS)}", f"such as {example}")
-    return output_file(name, force)
 
 
 def loaded(folder: Path) -> tuple[list, list[str]]:

@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 
 from workbench.cli import options
-from workbench.cli.output import say, say_json, say_note, table
+from workbench.cli.output import picture_file, say, say_json, say_more, say_note, table
 from workbench.cli.progress import stage
 from workbench.errors import WorkbenchError
 
@@ -20,12 +20,15 @@ def add_arguments(parser) -> None:
         action="store_true",
         help="with --stage backward: the full update; # is what the policy drops, + what it adds, ~ what it changes",
     )
+    parser.add_argument("--picture", metavar="FILE", help="draw the graph instead: a .png, .svg or .pdf")
+    parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def execute(args) -> int:
     if args.diff and args.stage != "backward":
         raise WorkbenchError("--diff compares training graphs", "give --stage backward with it")
+    picture = picture_file("--picture", args.picture, args.force)
     model = options.model(args)
     from workbench.study.showing import show  # loads what a misspelt name should not wait for
 
@@ -34,6 +37,10 @@ def execute(args) -> int:
         shown = show(model, stage=args.stage, policy=args.policy, schedule=args.schedule, passes=options.passes(args),
                      optimizer=options.optimizer(args), loss=args.loss, objective=options.objective(args, model),
                      diff=args.diff)  # fmt: skip
+    if picture:
+        with stage(args, "drawing"):
+            shown.plot(picture)
+        say_more(args, f"Wrote {picture}")
     plan = shown.compiled if args.stage == "planned" else None
     if args.json:
         told = {"model": options.called(args), "policy": shown.policy.name, "schedule": args.schedule}
@@ -42,6 +49,8 @@ def execute(args) -> int:
         return 0
     if shown.full == shown.graph:
         say_note(f"{args.policy} drops nothing of the full update")
+    if picture:
+        return 0
     say(repr(shown))
     if plan is not None:
         say()

@@ -14,16 +14,15 @@ from workbench.ir.graph import Graph
 from workbench.ir.text import argument_text, node_lines, outputs_text
 
 T = TypeVar("T")
+Steps = Sequence[tuple[str, int, int, int, int]]  # of difflib: what, its nodes in the larger, its nodes in the smaller
 
 
 def print_difference(larger: Graph, smaller: Graph) -> str:
     """`smaller` as text in the numbers of `larger`, and as comments what only `larger` has.
 
-    Nodes are the same if they have one operator and one label. Read back, the text is `smaller` under those numbers.
+    Read back, the text is `smaller` under those numbers.
     """
-    before, after = ([(node.op, node.label) for node in graph.nodes] for graph in (larger, smaller))
-    steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-    smaller = _in_numbers_of(larger, smaller, [step[1:] for step in steps if step[0] == "equal"])
+    smaller, steps = aligned(larger, smaller)
     kept = set(smaller.arguments)
     lines = ["fn ("]
     arguments = [*larger.arguments, *(name for name in smaller.arguments if name not in larger.arguments)]
@@ -46,6 +45,16 @@ def print_difference(larger: Graph, smaller: Graph) -> str:
             lines += [f"{mark}{line}" for line in text]
     mark = _mark(outputs_text(larger), outputs_text(smaller))
     return "\n".join([*lines, f"{mark}{outputs_text(smaller)}", "}"]) + "\n"
+
+
+def aligned(larger: Graph, smaller: Graph) -> tuple[Graph, Steps]:
+    """`smaller` in the numbers of `larger`, and what to do to the nodes of the one to have those of the other.
+
+    Nodes are the same if they have one operator and one label.
+    """
+    before, after = ([(node.op, node.label) for node in graph.nodes] for graph in (larger, smaller))
+    steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    return _in_numbers_of(larger, smaller, [step[1:] for step in steps if step[0] == "equal"]), steps
 
 
 def _mark(before: T | None, after: T) -> str:

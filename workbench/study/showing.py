@@ -9,6 +9,7 @@ planned      the same, with its memory plan
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench import frontends
 from workbench.artifacts import Compiled
@@ -26,6 +27,9 @@ from workbench.passes.permute_channels import updated_channels
 from workbench.passes.pipeline import chosen_passes, run_forward_passes
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.units import ranges
+
+if TYPE_CHECKING:
+    from workbench.report.figure import Picture
 
 STAGES = ("forward", "backward", "optimized", "planned")
 
@@ -51,6 +55,18 @@ class Shown:
 
     def __repr__(self) -> str:
         return f"{self.channels}{self.text}".rstrip()
+
+    def plot(self, path: str | Path | None = None) -> "Picture":
+        """The graph in layers, its buffers with their bytes; saved to `path` (.png, .svg, .pdf) if given."""
+        from workbench.report.figure import save_figure
+        from workbench.report.graph_figure import graph_figure
+        from workbench.study.graph_tables import drawn
+
+        title = f"{self.model.name} {self.policy.name}, {self.stage}"
+        figure = graph_figure(drawn(title, self.graph, self.full))
+        if path is not None:
+            save_figure(figure, path, text=True)
+        return figure
 
     @property
     def channels(self) -> str:
