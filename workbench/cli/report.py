@@ -26,6 +26,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--lifecycle", metavar="FILE", help="draw the lifecycle figure again: a .png, .svg or .pdf")
     options.add_x(parser)
     parser.add_argument("--curve", metavar="FILE", help="draw a run's losses, and what its epochs came to: a .png, …")
+    parser.add_argument("--peaks", metavar="FILE", help="draw the peak SRAM of all runs, by network: a .png, …")
+    parser.add_argument("--published", action="store_true",
+                        help="with --peaks: beside what others published of these networks")  # fmt: skip
     parser.add_argument("--perfetto", metavar="FILE", help="write a run's step for ui.perfetto.dev: a .json")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument("--json", action="store_true", help="the run's JSON object on stdout, a list for several")
@@ -34,12 +37,15 @@ def add_arguments(parser) -> None:
 def execute(args) -> int:
     from workbench.cli import ablate
 
-    files_asked = args.lifecycle or args.curve or args.perfetto or args.functions
+    files_asked = args.lifecycle or args.curve or args.peaks or args.perfetto or args.functions
+    if args.published and not args.peaks:
+        raise WorkbenchError("--published stands beside the bars of --peaks", "give --peaks FILE with it")
     if len(args.runs) == 1 and not files_asked and (steps := _steps(Path(args.runs[0]))):
         say_json(ablate.as_json(steps)) if args.json else ablate.tell(steps)
         return 0
     picture = picture_file("--lifecycle", args.lifecycle, args.force)
     curve = picture_file("--curve", args.curve, args.force)
+    bars = picture_file("--peaks", args.peaks, args.force)
     trace = output_file(args.perfetto, args.force) if args.perfetto else None
     contents = [loaded(Path(name)) for name in args.runs]
     runs = [run for found, _ in contents for run in found]
@@ -47,9 +53,10 @@ def execute(args) -> int:
     for option, asked in of_one:
         if asked and len(runs) > 1:
             raise WorkbenchError(f"{option} one run; these are {len(runs)}", "name the folder of one of them")
-    if picture or curve:
+    if picture or curve or bars:
         with stage(args, "drawing"):
             _draw(runs, picture, args.x, curve)
+            _draw_peaks(runs, bars, args.published)
     if trace:
         _export(runs[0], trace)
     if args.json:
@@ -61,7 +68,7 @@ def execute(args) -> int:
     for _, missing in contents:
         if missing:
             say("\n".join(["", "missing", *(f"  {told}" for told in missing)]))
-    if written := [str(path) for path in (picture, curve, trace) if path]:
+    if written := [str(path) for path in (picture, curve, bars, trace) if path]:
         say_more(args, f"\nWrote {', '.join(written)}")
     return 0
 
@@ -101,6 +108,14 @@ def _draw(runs, lifecycle: Path | None, x: str, curve: Path | None) -> None:
         from workbench.report.loss_curve import loss_figure
 
         save_figure(loss_figure(runs[0]), curve)
+
+
+def _draw_peaks(runs, bars: Path | None, published: bool) -> None:
+    if bars:
+        from workbench.report.figure import save_figure
+        from workbench.report.peaks import peaks_figure
+
+        save_figure(peaks_figure(runs, published), bars, text=True)
 
 
 def _export(run, path: Path) -> None:
