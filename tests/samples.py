@@ -53,6 +53,15 @@ def evaluate(op: Op, sample: Sample, dtype=np.float32) -> tuple[np.ndarray, ...]
     return results if isinstance(results, tuple) else (results,)
 
 
+def whole_numbers(array):
+    """Of whose products and sums, which stay below 2^24, no bit is lost; scales as powers of two."""
+    if array.dtype == np.int8:
+        return array // 16
+    if array.dtype != float:
+        return array
+    return np.rint(3 * array) if array.ndim > 1 else np.where(array > 0.25, 0.5, 1.0)
+
+
 def with_no_numbers(op: Op, sample: Sample) -> Sample:
     """The sample with NaN, infinity and minus infinity in its first real operand that is no weight; as it is, where
     there is none.
@@ -98,17 +107,18 @@ def one_graph(cases) -> tuple[Graph, dict[str, np.ndarray], dict[str, tuple[Valu
 
 
 def one_project(
-    board: Board, one_arena: bool = False, nth: int = 1, inline: bool = False, cases=None
+    board: Board, one_arena: bool = False, nth: int = 1, inline: bool = False, cases=None, loops: str = ""
 ) -> tuple[Project, Callable[[Machine, list], dict[str, list[np.ndarray]]]]:
     """The C of every sample (`nth`: see every_sample), or of these `cases`, and what runs it with them, or with such as
-    differ in values that are fed alone: case id -> what each kernel gave for each of its results, flat.
+    differ in values that are fed alone: case id -> what each kernel gave for each of its results, flat. `loops`: naive
+    ones in the place of kernels.
 
     Each array is an arena of its own, in which it lies at offset 0 and beyond which there is nothing. With `one_arena`
     they lie side by side. `inline`: an instance is part of each operator that calls it, not a function, so that gcc's
     -Warray-bounds sees the arrays.
     """
     graph, values, made = one_graph(every_sample(nth) if cases is None else cases)
-    project = generate(graph, side_by_side(graph), values, board)
+    project = generate(graph, side_by_side(graph), values, board, loops=loops)
     place = {value: row for row in project.buffers for value in row.values}
 
     def run(machine: Machine, cases) -> dict[str, list[np.ndarray]]:

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from workbench.artifacts import Compiled
 from workbench.boards import Board
+from workbench.ir import op as ops
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import peak_bytes
+from workbench.kernels.naive import has_naive
 from workbench.passes.arithmetic import with_fused_multiply_adds
 from workbench.passes.pack_weights import unpack_weights
 from workbench.plan.memory import plan_memory
@@ -14,11 +16,26 @@ from workbench.schedule.tuned import Tuned, with_schedules
 
 
 def on_board(compiled: Compiled, board: Board, tuned: Tuned) -> Compiled:
-    """The compiled step as it runs on a board; by rule where what ships would need more SRAM than that."""
-    step = _replanned(compiled, with_schedules(compiled.graph, tuned))
-    if tuned.by_default and step.memory.plan.bytes > compiled.memory.plan.bytes:
-        step = compiled
+    """The compiled step as it runs on a board."""
+    step = _with_naive_loops(compiled) if tuned.loops else _with_kernels(compiled, tuned)
     return replace(step, graph=with_fused_multiply_adds(step.graph)) if board.fuses else step
+
+
+def _with_kernels(compiled: Compiled, tuned: Tuned) -> Compiled:
+    """By rule where what ships would need more SRAM than that."""
+    step = _replanned(compiled, with_schedules(compiled.graph, tuned))
+    return compiled if tuned.by_default and step.memory.plan.bytes > compiled.memory.plan.bytes else step
+
+
+def _with_naive_loops(compiled: Compiled) -> Compiled:
+    """Weights as they lie, and no scratch of kernels whose place naive loops take; that of regions stays."""
+    plain = with_plain_weights(compiled)
+    kernels = {node.results[0]: ops.get(node.op).kernel for node in plain.graph.nodes}
+    needed = {
+        result: size for result, size in plain.graph.analysis.scratch.items()
+        if not ((kernel := kernels[result]) and has_naive(kernel))
+    }  # fmt: skip
+    return replace(plain, memory=plan_memory(plain.graph, needed))
 
 
 def with_less_scratch(compiled: Compiled, arena: int) -> Compiled | None:

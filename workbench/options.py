@@ -30,6 +30,7 @@ NORMALIZATIONS = ("none", "unit", "standard")
 LEVELS = ("off", "ops", "memory")  # of a trace
 ENGINES = ("emulated", "native", "auto")  # who runs the steps
 WHOLE_INPUT, ROWS = INPUTS = ("whole", "rows")  # how a network takes an image
+LOOPS = {"naive": "naive loops, sizes as literals", "naive-shapes": "naive loops, shapes at run time"}  # as kernels
 SCHEDULES = ("vanilla", "reordered", "optimized")
 BY_ROWS = ("optimized",)  # the only schedule that can take an image so
 SEARCHED, START = "auto", 0.02  # a learning rate that a sweep is to find; what stands for it until then
@@ -194,7 +195,10 @@ def require(values, error: type[WorkbenchError] = DataError) -> None:
 # --------------------------------------------------------------------------- the table
 
 WAY = one_of("way to take the image", INPUTS)
-KERNELS_HELP = "kernels' schedules, by `workbench tune`; rule: untuned ones (default: those that ship)"
+KERNELS_HELP = (
+    "kernels' schedules, by `workbench tune`; rule: untuned ones; naive, naive-shapes: textbook loops to compare "
+    "with, sizes as literals or at run time (default: those that ship)"
+)
 OPEN_CLASSES = "how many the network has, where it leaves that open: mcunet-5fps, …"
 OPEN_SHAPE = "of a sample, where an .onnx file leaves it open: 1x28x28"
 BIAS_STORAGE = one_of("storage of biases", BIAS_STORAGES)

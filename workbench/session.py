@@ -181,6 +181,7 @@ def build(
     graph of the step is then that of the board: its sums are fused where that pays (see passes/arithmetic), and its
     kernels run as was found best for the core: `kernels` is a file that `workbench tune` wrote, "rule" for none, or
     None for what ships with the package (see schedule/tuned); then what would not fit otherwise takes less scratch.
+    "naive" and "naive-shapes" put naive loops in the place of kernels, to compare with (see kernels/naive).
 
     What does not fit is linked for the board's virtual twin, or raises BudgetError where `virtual` is False. `lr` and
     `lr_bias` (None: `lr`) are the rates that the firmware starts with; a host that trains it writes its own.
@@ -190,7 +191,7 @@ def build(
     rates = dict(zip(("lr", "lr_bias"), rates_of(started), strict=True))
     tuned = tuned_for(board.core, kernels)
     compiled = on_board(compiled, board, tuned)
-    project = _project(compiled, board, rates)
+    project = _project(compiled, board, rates, tuned.loops)
     room = board.sram_size - project.static
     if tuned.by_default and (less := with_less_scratch(compiled, room)):
         compiled, project = less, _project(less, board, rates)
@@ -210,8 +211,8 @@ def build(
     return built if folder is None else kept(built, folder)
 
 
-def _project(compiled: Compiled, board: Board, rates: Mapping[str, float]) -> Project:
-    return generate(compiled.graph, compiled.memory, compiled.weights, board, rates)
+def _project(compiled: Compiled, board: Board, rates: Mapping[str, float], loops: str = "") -> Project:
+    return generate(compiled.graph, compiled.memory, compiled.weights, board, rates, loops)
 
 
 def kept(built: Built, folder: str | Path) -> Built:

@@ -10,8 +10,10 @@
  * is not there is no parameter but a literal 0, so none of its pointers is. */
 #ifdef __clang__
 #define WB_INSTANCE __attribute__((noinline, nonnull))
+#define WB_ANY_SHAPE __attribute__((noinline))
 #else
 #define WB_INSTANCE __attribute__((noipa, nonnull))
+#define WB_ANY_SHAPE __attribute__((noipa)) /* a kernel that all instances share: sizes, and pointers that may be 0, at run time */
 #endif
 
 /* Elements, one after the other. */

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from checked_pointers import pointers_outside
-from samples import dtype_name, evaluate, every_sample, in_dtype, one_project, with_no_numbers
+from samples import dtype_name, evaluate, every_sample, in_dtype, one_project, whole_numbers, with_no_numbers
 
 from workbench import boards
 from workbench.codegen import generate
@@ -124,15 +124,6 @@ def test_emulated_c_equals_evaluate(emulated):
 
 
 INEXACT = {"nn.gelu", "nn.avg_pool2d", "nn.avg_pool2d_grad"}  # of whole numbers too
-
-
-def whole_numbers(array):
-    """Of whose products and sums, which stay below 2^24, no bit is lost; scales as powers of two."""
-    if array.dtype == np.int8:
-        return array // 16
-    if array.dtype != float:
-        return array
-    return np.rint(3 * array) if array.ndim > 1 else np.where(array > 0.25, 0.5, 1.0)
 
 
 def test_tiles_of_whole_numbers_are_those_of_numpy_to_the_bit(emulated):

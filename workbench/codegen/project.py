@@ -69,14 +69,16 @@ def generate(
     weights: Mapping[str, np.ndarray],
     board: Board,
     rates: Mapping[str, float] = NO_RATES,
+    loops: str = "",
 ) -> Project:
-    """The project of a training step; `rates` are the initial values of its scalars lr and lr_bias.
+    """The project of a training step; `rates` are the initial values of its scalars lr and lr_bias. `loops`: naive ones
+    in the place of kernels (see kernels/naive).
 
     Raises GraphError for a node without a kernel, ModelError for bad weights.
     """
     layout = lay_out(graph, plan)
     work = graph.analysis.work
-    instances = Instances()
+    instances = Instances(loops)
     functions = [_operator(graph, layout, node, row, instances) for node, row in zip(work, layout.ops, strict=True)]
     files = {name: (templates() / name).read_text(encoding="utf-8") for name in ("startup.c", "main.c", "sections.ld")}
     files |= {f"kernels/{name}": text for name, text in sources(sorted({*instances.headers(), REGION_HEADER})).items()}

@@ -9,6 +9,13 @@
 Addresses, and what changes from tile to tile, are its parameters; all else is literal, so loops unroll and tests fold.
 Every operator and every stage that makes such a call calls the same function: it has the registers to itself, and is
 compiled, stored and measured once.
+
+Where naive loops (naive.py) take shapes at run time, an instance hands its literals to one function (shapes.py):
+
+    WB_INSTANCE void k_naive_conv2d_f32_0(const float *x, const float *w, float *y)
+    {
+        k_naive_conv2d_f32((const wb_conv2d_f32[]){ (wb_conv2d_f32){ … } }, …, w, 0, 0, …);
+    }
 """
 
 import re
@@ -16,17 +23,22 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import fields
 
+from workbench.kernels import shapes
 from workbench.kernels.call import C_TYPE, VIEWS, Address, Argument, Call, Extent, Number, View, in_lines
 from workbench.kernels.declared import header, named
+from workbench.kernels.naive import SHAPES, naive_call
 
 INSTANCES_A_FILE = 25
 _VARIABLE = re.compile(r"([A-Za-z_]\w*)( [+-] \d+)?")  # and what is added to it, which stays literal
 
 
 class Instances:
-    """The instances that a project needs; it gets to know them call by call."""
+    """The instances that a project needs; it gets to know them call by call. `loops`: "", the library's kernels; or one
+    of naive.LOOPS in the place of those that have such."""
 
-    def __init__(self) -> None:
+    def __init__(self, loops: str = "") -> None:
+        self._loops = loops
+        self._shared: dict[str, Call] = {}  # the name of a function for all shapes -> a call of its kernel
         self._names: dict[str, str] = {}  # an instance's text without its name -> its name
         self._headers: dict[str, str] = {}  # name -> the kernel header that it needs
         self.literals: dict[str, str] = {}  # name -> what its schedule was chosen by, where there is a choice
@@ -34,10 +46,15 @@ class Instances:
 
     def call(self, call: Call) -> list[str]:
         """The lines of the statement that makes a call."""
-        signature = _Signature()
-        declared = header(call.header).declarations[call.function][1:]
-        inner = [signature.add(each, text) for each, text in zip(call.arguments, declared, strict=True)]
-        body = in_lines(f"{call.function}({', '.join([call.record, *inner])});")
+        signature, naive = _Signature(), naive_call(call) if self._loops else None
+        call = naive or call
+        declared = header(call.header).declarations[call.function]
+        inner = [signature.add(each, text) for each, text in zip(call.arguments, declared[1:], strict=True)]
+        called, passed = call.function, [call.record, *inner]
+        if naive and self._loops == SHAPES:
+            called, passed = shapes.name_of(call), shapes.passed(call, passed)
+            self._shared[called] = call
+        body = in_lines(f"{called}({', '.join(passed)});")
         parameters = ", ".join(signature.parameters) or "void"
         text = f"({parameters})\n{{\n" + "".join(f"    {line}\n" for line in body) + "}\n"
         key = f"{call.function}{text}"
@@ -70,9 +87,15 @@ class Instances:
                 "/* Kernels: each is compiled once, and called by all operators that need it. */\n"
                 + '#include "instances.h"\n'
                 + included(self._headers[name] for name in part)
+                + self._declarations_for(part)
                 + "".join(f"\n{_definition(texts[name])}" for name in part)
             )
-        return files
+        return files | ({"shapes.c": shapes.file_of(self._shared.values())} if self._shared else {})
+
+    def _declarations_for(self, names: Iterable[str]) -> str:
+        """Of the functions for all shapes that these instances may call."""
+        headers = {self._headers[name] for name in names}
+        return shapes.declarations(call for call in self._shared.values() if call.header in headers)
 
 
 def included(names: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from workbench import boards, options, units
 from workbench.objective import INPUT
+from workbench.options import LOOPS
 from workbench.record import Run
 from workbench.report import losses, seeds, tables
 from workbench.report.cells import NOTHING, arrow, grid, known, size
@@ -180,6 +181,8 @@ def _compiled(meta, memory) -> str:
 def _built(meta, memory) -> str:
     words = f"flash {size((meta.get('flash') or {}).get('total'))}, static {size(memory['static'])}"
     kernels = meta.get("kernels") or {}
+    if kernels.get("name") in LOOPS:
+        return f"{words}, {LOOPS[kernels['name']]}"
     if not kernels.get("tuned"):
         unused = kernels.get("digest") and kernels.get("name") != "shipped"
         return f"{words}, no kernel is in {kernels['name']}" if unused else words

@@ -22,25 +22,29 @@ from workbench.errors import ScheduleError, shown
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import liveness
 from workbench.ops._schedule import read, require_schedule
+from workbench.options import LOOPS
 from workbench.schedule.places import Place, places, rooms, with_chosen
 
 RULE, SHIPPED = "rule", "shipped"
 FOLDER = Path(__file__).parent / "shipped"
 MOST = 1 << 22  # bytes of a file
-HINT = "`workbench tune MODEL --board B` makes such a file; --kernels rule does without"
+WORDS = (RULE, *LOOPS)  # what may stand in the place of a file
+HINT = "`workbench tune MODEL --board B` makes such a file; without one there is --kernels rule, naive, or naive-shapes"
 
 
 @dataclass(frozen=True)
 class Tuned:
     """Schedules by literals, the quickest first, for one core. `name`: of the file, without its suffix; `digest`: of
     its bytes. `by_default`: nobody asked for these; so of several the first is taken with which the step needs no more
-    SRAM than it does by rule, and what would not fit a board may take kernels with less scratch."""
+    SRAM than it does by rule, and what would not fit a board may take kernels with less scratch. `loops`: naive ones in
+    the place of kernels (see kernels/naive), to hold these against; there is nothing to choose then."""
 
     name: str = RULE
     core: str = ""
     digest: str = ""
     schedules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     by_default: bool = False
+    loops: str = ""
 
 
 BY_RULE = Tuned()
@@ -48,16 +52,17 @@ Kernels = str | Path | Tuned | None  # as they are asked for
 
 
 def tuned_for(core: str, asked: Kernels = None) -> Tuned:
-    """The schedules for a core: those that ship with the package (None), "rule" for none, or those of a file.
+    """The schedules for a core: those that ship with the package (None), "rule" for none, "naive" or "naive-shapes" for
+    naive loops, or those of a file.
 
     Raises ScheduleError for a file that is missing, damaged, or for another core.
     """
     if isinstance(asked, Tuned):
         return asked
-    if asked == RULE:
-        return BY_RULE
+    if asked in WORDS:
+        return Tuned(str(asked), loops=str(asked) if asked in LOOPS else "")
     if not isinstance(asked, str | Path | None):
-        raise ScheduleError(f"kernels are a file, or 'rule'; got {shown(asked)}", HINT)
+        raise ScheduleError(f"kernels are a file, or one of {', '.join(WORDS)}; got {shown(asked)}", HINT)
     path = FOLDER / f"{core}.toml" if asked is None else Path(asked)
     if asked is None and not path.exists():
         return replace(BY_RULE, by_default=True)
@@ -85,7 +90,7 @@ def load(path: Path) -> Tuned:
         raise ScheduleError(f"{path} is no file of tuned kernels{why}", HINT) from None
     if len(schedules) < len(kernels):
         raise ScheduleError(f"{path}: the same literals stand there more than once", "leave one of them")
-    name = path.name if path.stem in (RULE, SHIPPED) else path.stem
+    name = path.name if path.stem in (*WORDS, SHIPPED) else path.stem
     return Tuned(name, core, sha256(content).hexdigest(), schedules)
 
 
