@@ -19,7 +19,7 @@ from workbench.ir.op import registered
 from workbench.ir.ranges import exactly
 from workbench.kernels import declared
 from workbench.kernels.call import Call
-from workbench.kernels.naive import LITERALS, PREFIX, SHAPES, has_naive, naive_call
+from workbench.kernels.naive import LITERALS, NAIVE, SHAPES, has_naive, naive_call
 from workbench.on_board import on_board
 from workbench.options import LOOPS
 from workbench.schedule.tuned import tuned_for
@@ -101,16 +101,14 @@ def test_in_whole_numbers_they_are_the_librarys_to_the_bit(results_of):
 # ---------------------------------------------------------------- what calls them
 
 
-def test_every_kernel_of_a_naive_header_has_its_loops():
-    """Of the same record, operands and results; without scratch, which would come last."""
-    naive = {path.name for path in (declared.templates() / "kernels").glob(f"{PREFIX}*.h")}
-    kernels = [op.kernel for op in registered().values() if op.kernel and has_naive(op.kernel)]
-    assert {PREFIX + kernel.header for kernel in kernels} == naive
-    for kernel in kernels:
-        own, loops = declared.header(kernel.header), declared.header(PREFIX + kernel.header)
-        for function in kernel.functions:
-            kinds = own.functions[function]
-            assert loops.functions[PREFIX + function] == kinds[: -1 if kinds[-1] == "void*" else None]
+def test_naive_loops_take_what_their_kernel_takes():
+    """Record, operands and results; without scratch, which would come last."""
+    headers = {
+        function: op.kernel.header for op in registered().values() if op.kernel for function in op.kernel.functions
+    }
+    for function, (name, loops) in NAIVE.items():
+        kinds = declared.header(headers[function]).functions[function]
+        assert declared.header(name).functions[loops] == kinds[: -1 if kinds[-1] == "void*" else None]
 
 
 def test_packed_weights_are_refused():
