@@ -11,7 +11,7 @@ import workbench
 from workbench import boards, session
 from workbench.cli import main
 from workbench.errors import ScheduleError, WorkbenchError
-from workbench.report.tuning import tuning_figure, tuning_text
+from workbench.report.tuning import WAYS, tuning_figure, tuning_text
 from workbench.schedule.places import places
 from workbench.schedule.tuned import load
 from workbench.study import tune, tuning, tuning_store
@@ -234,13 +234,19 @@ def test_the_verb_measures_chooses_tells_and_its_file_is_taken(tmp_path, capsys,
     record = json.loads(capsys.readouterr().out)
     assert all(kernel["rule"]["schedule"] == "" and len(kernel["trials"]) == 3 for kernel in record["kernels"])
     whole = record["whole"]
-    assert whole["tuned"]["cycles"] <= whole["rule"]["cycles"] < whole["naive"]["cycles"]
+    cycles = [whole[way]["cycles"] for way in ("tuned", "rule", "as-it-lies", "naive", "naive-shapes")]
+    assert cycles == sorted(cycles)
     assert whole["tuned"]["sram"] <= whole["rule"]["sram"]
     for kernel in record["kernels"]:
         assert kernel["tuned"]["cycles"] <= kernel["rule"]["cycles"] and kernel["rule"]["cycles"] > 1000
+        assert kernel["rule"]["cycles"] < kernel["naive"]["cycles"] < kernel["naive-shapes"]["cycles"]
     assert main([*command, "--report"]) == 0
     told = capsys.readouterr().out
-    assert "4 kernels, 12 schedules measured" in told and "\nnaive" in told and "SRAM planned" in told
+    assert (
+        "4 kernels, 12 schedules measured" in told
+        and "\nnaive loops, shapes at run time" in told
+        and "SRAM planned" in told
+    )
     folder = tmp_path / "it's tuned"
     assert load(folder / "kernels.toml").core == "cortex-m4" and (folder / "tuning.png").stat().st_size > 10_000
     run = workbench.run("lenet-int8", policy="bias-only", steps=1, kernels=folder / "kernels.toml")
@@ -295,12 +301,12 @@ def _record(compiled):
     for space in spaces(compiled.graph):
         rule, tuned, naive = trials = [vars(Trial(space.literals, schedule, 10, *each)) for schedule, *each in measured]
         kernels.append({"literals": space.literals, "layers": list(space.layers), "rule": rule, "tuned": tuned,
-                        "naive": naive, "trials": trials})  # fmt: skip
+                        "naive": naive, "naive-shapes": naive, "trials": trials})  # fmt: skip
     whole = {"instructions": 1000, "cycles": 2000, "sram": 4000, "flash": 9000}
     trades = [{"sram": 4000, "cost": 1600}, {"sram": 3000, "cost": 1800}]
     return {
         "model": "lenet-int8", "policy": "bias-only", "schedule": "optimized", "board": "nrf52840",
         "metric": "cycles", "objective": "cycles", "clock_hz": 64_000_000, "kernels": kernels,
-        "whole": dict.fromkeys(("naive", "rule", "tuned"), whole), "trades": trades,
+        "whole": dict.fromkeys(WAYS, whole), "trades": trades,
         "at": {"rule": trades[0], "tuned": trades[0]},
     }  # fmt: skip

@@ -163,8 +163,14 @@ schedules of kernels
   least SRAM. The search is kept: cut off, the same command goes on, and two
   that run at a time share it. `run`, `build`, `compare` take its kernels.toml
   by --kernels; other networks with the same layers find them there too.
-  --report tells the last search again; naive is a step whose kernels all take
-  what they read as it lies, where they can."""
+  --report tells the last search again.
+
+naive loops
+  What kernels are held against: a loop for each index, one sum at a time, for
+  convolutions, their gradients and dense layers; shapes at run time, one
+  function for all layers, or sizes as literals. `run`, `build`, `compare` take
+  them by --kernels naive-shapes and --kernels naive. Beside them stands a step
+  whose kernels take all as it lies, where they can."""
 
 BUDGET = """\
 limits

@@ -1,22 +1,25 @@
-"""What a tuning found, from its record alone: naive, rule and tuned beside each other, kernel by kernel, and what time
-less SRAM costs.
+"""What a tuning found, from its record alone: naive loops, rule and tuned beside each other, kernel by kernel, and what
+time less SRAM costs.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from workbench import units
+from workbench.options import LOOPS
 from workbench.report import palette
 from workbench.report.cells import grid
 from workbench.report.figure import DPI, Picture
 from workbench.report.labels import Labels, shorten
 
-WAYS = ("naive", "rule", "tuned")
+AS_IT_LIES = "as-it-lies"  # kernels that lay nothing out, where they can do without
+WAYS = {"naive-shapes": LOOPS["naive-shapes"], "naive": LOOPS["naive"], AS_IT_LIES: "all as it lies", "rule": "rule",
+        "tuned": "tuned"}  # fmt: skip
 MOST = 16  # kernels in the figure
 
 
 def tuning_text(record: Mapping[str, Any], top: int = 10) -> str:
-    """The whole step under the three kinds of schedules, the kernels that gained most, and the trade."""
+    """The whole step with each kind of kernels, those kernels that gained most or take most, and the trade."""
     metric, kernels = record["metric"], record["kernels"]
     trials = sum(len(kernel["trials"]) for kernel in kernels)
     lines = [f"{record['model']} · {record['policy']} · {record['schedule']} · {record['board']} · objective "
@@ -24,15 +27,13 @@ def tuning_text(record: Mapping[str, Any], top: int = 10) -> str:
     rows = [_whole(record, way) for way in WAYS]
     heads = ["a step", "instructions", "", "cycles", "", "SRAM planned", "", "modelled", "flash"]
     lines += [grid(heads, rows, {0}).rstrip()]
-    gained = [kernel for kernel in _by_gain(kernels, metric) if _gain(kernel, metric)][:top]
-    if gained:
-        rows = [[", ".join(kernel["layers"][:2]) + " …" * (len(kernel["layers"]) > 2), called(kernel["literals"]),
-                 units.quantity(kernel["rule"][metric]), units.quantity(kernel["tuned"][metric]),
-                 units.change(kernel["rule"][metric], kernel["tuned"][metric]), kernel["tuned"]["schedule"] or "rule",
-                 f"{units.size(kernel['rule']['scratch'])} → {units.size(kernel['tuned']['scratch'])}"]
-                for kernel in gained]  # fmt: skip
-        heads = ["layers", "kernel", f"{metric}: rule", "tuned", "", "schedule", "scratch"]
-        lines += ["", grid(heads, rows, {0, 1, 5}).rstrip()]
+    rows = [[", ".join(kernel["layers"][:2]) + " …" * (len(kernel["layers"]) > 2), called(kernel["literals"]),
+             *(units.quantity(kernel[way][metric]) for way in WAYS if way != AS_IT_LIES),
+             units.change(kernel["rule"][metric], kernel["tuned"][metric]), kernel["tuned"]["schedule"] or "rule",
+             f"{units.size(kernel['rule']['scratch'])} → {units.size(kernel['tuned']['scratch'])}"]
+            for kernel in _by_gain(kernels, metric)[:top]]  # fmt: skip
+    heads = ["layers", "kernel", f"{metric}: naive, shapes", "literals", "rule", "tuned", "", "schedule", "scratch"]
+    lines += ["", grid(heads, rows, {0, 1, 7}).rstrip()]
     best = sum(not kernel["tuned"]["schedule"] for kernel in kernels)
     if best:
         lines += ["", f"The rule's schedule is the best choice for {best} of {len(kernels)} kernels."]
@@ -45,9 +46,9 @@ def tuning_text(record: Mapping[str, Any], top: int = 10) -> str:
 
 
 def _whole(record: Mapping[str, Any], way: str) -> list[str]:
-    """A row of the step's table: naive, rule, tuned; how far it is from the rule."""
+    """A row of the step's table; how far it is from the rule."""
     whole, rule = record["whole"][way], record["whole"]["rule"]
-    row = [way]
+    row = [WAYS[way]]
     for name, told in (("instructions", units.quantity), ("cycles", units.quantity), ("sram", units.kilobytes)):
         row += [told(whole[name]), "" if way == "rule" else units.change(rule[name], whole[name])]
     return [*row, units.milliseconds(1000 * whole["cycles"] / record["clock_hz"]), units.kilobytes(whole["flash"])]
@@ -66,7 +67,8 @@ def called(literals: str) -> str:
 
 
 def _by_gain(kernels, metric: str) -> list:
-    return sorted(kernels, key=lambda kernel: -_gain(kernel, metric))
+    """And those that gained nothing by what they take."""
+    return sorted(kernels, key=lambda kernel: (-_gain(kernel, metric), -kernel["rule"][metric]))
 
 
 def _gain(kernel, metric: str) -> int:
@@ -87,7 +89,7 @@ def tuning_figure(record: Mapping[str, Any]) -> Picture:
     _trades(curve, record)
     whole = record["whole"]
     title = f"{record['model']} · {record['policy']} on {record['board']}: {metric} a step"
-    told = " → ".join(f"{way} {units.quantity(whole[way][metric])}" for way in WAYS)
+    told = " → ".join(f"{name} {units.quantity(whole[way][metric])}" for way, name in WAYS.items())
     sram = " → ".join(units.kilobytes(whole[way]["sram"]) for way in ("rule", "tuned"))
     figure.text(24 / 1600, 1 - 34 / height, title, fontsize=15, weight="bold", color=palette.INK, va="center")
     figure.text(24 / 1600, 1 - 66 / height, f"{told}; SRAM {sram}", fontsize=12, color=palette.QUIET, va="center")

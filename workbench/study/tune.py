@@ -12,11 +12,11 @@ from workbench.errors import WorkbenchError, there_are
 from workbench.frontends import Model
 from workbench.on_board import with_plain_weights
 from workbench.ops._schedule import written
-from workbench.options import passes_for
+from workbench.options import LOOPS, passes_for
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.record.folder import write_at_once
 from workbench.report.figure import save_figure
-from workbench.report.tuning import tuning_figure
+from workbench.report.tuning import AS_IT_LIES, tuning_figure
 from workbench.schedule.tuned import file_of
 from workbench.study.tuning import Whole, built_with, measured, search, spaces
 from workbench.study.tuning_choice import Choice, Point
@@ -76,9 +76,13 @@ def tuned_step(
     by_rule, rule = measured(built_with(compiled, twin, {}))
     of_rule = {trial.literals: trial for trial in by_rule}
     plain = with_plain_weights(compiled)
-    as_it_lies = {space.literals: _naive(space) for space in spaces(plain.graph, layers)}
-    by_naive, of_naive = measured(built_with(plain, twin, as_it_lies))
-    naive = {trial.literals: trial for trial in by_naive}
+    as_it_lies = {space.literals: _as_it_lies(space) for space in spaces(plain.graph, layers)}
+    baselines = {
+        **{each: measured(session.build(compiled, twin, kernels=each)) for each in LOOPS},
+        AS_IT_LIES: measured(built_with(plain, twin, as_it_lies)),
+    }
+    steps = [(way, step) for way, (_, step) in baselines.items()]
+    by_kernel = {way: {trial.literals: trial for trial in trials} for way, (trials, _) in baselines.items()}
     told = {space.literals: [of_rule[space.literals], *_others(store.told(space))] for space in wanted}
     choice = Choice(compiled.graph, told, metric)
     unmoved, trades = choice.by_rule(), choice.trades()
@@ -91,8 +95,8 @@ def tuned_step(
         "model": compiled.model.name, "policy": compiled.policy.name, "schedule": compiled.schedule,
         "board": board.name, "core": board.core, "clock_hz": board.clock_hz, "sram_limit": board.sram_size,
         "objective": objective, "metric": metric, "fits": whole.sram <= board.sram_size,
-        "whole": {"naive": vars(of_naive), "rule": vars(rule), "tuned": vars(whole)},
-        "kernels": [_kernel(space, told[space.literals], naive, chosen) for space in wanted],
+        "whole": {way: vars(step) for way, step in [*steps, ("rule", rule), ("tuned", whole)]},
+        "kernels": [_kernel(space, told[space.literals], by_kernel, chosen) for space in wanted],
         "trades": [{"sram": point.peak + beside, "cost": point.cost} for point in trades],
         "at": {"rule": {"sram": unmoved.peak + beside, "cost": unmoved.cost},
                "tuned": {"sram": chosen.peak + beside, "cost": chosen.cost}},
@@ -134,15 +138,18 @@ def kernels_file(record: dict[str, Any]) -> str:
     return file_of(record["core"], heading, kernels)
 
 
-def _naive(space: Space) -> str:
+def _as_it_lies(space: Space) -> str:
     """The schedule of the kernel that takes all as it lies; the rule's where there is no such one."""
     return written(dict.fromkeys(space.choices, 0)) if all(0 in of for of in space.choices.values()) else ""
 
 
-def _kernel(space: Space, trials: Sequence[Trial], naive: Mapping[str, Trial], chosen: Point) -> dict[str, Any]:
+def _kernel(
+    space: Space, trials: Sequence[Trial], baselines: Mapping[str, Mapping[str, Trial]], chosen: Point
+) -> dict[str, Any]:
     def told(trial: Trial) -> dict[str, Any]:
         return {name: value for name, value in vars(trial).items() if name != "literals"}
 
     key = space.literals
-    return {"literals": key, "layers": list(space.layers), "rule": told(trials[0]), "naive": told(naive[key]),
-            "tuned": told(chosen.trials[key]), "trials": list(map(told, trials))}  # fmt: skip
+    loops = {way: {name: getattr(baselines[way][key], name) for name in ("instructions", "cycles")} for way in LOOPS}
+    return {"literals": key, "layers": list(space.layers), **loops, AS_IT_LIES: told(baselines[AS_IT_LIES][key]),
+            "rule": told(trials[0]), "tuned": told(chosen.trials[key]), "trials": list(map(told, trials))}  # fmt: skip

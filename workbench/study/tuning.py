@@ -69,7 +69,7 @@ def measured(built: Built) -> tuple[list[Trial], Whole]:
     tracer = Tracer(device.machine, [], rows)
     tracer.attach()
     tracer.begin_call()
-    _feed(device, built.compiled)
+    feed(device, built.compiled)
     device.machine.call("wb_train_step")
     tracer.detach()
     counted = tracer.op_profile().set_index("position")
@@ -85,7 +85,8 @@ def measured(built: Built) -> tuple[list[Trial], Whole]:
     return trials, Whole(totals.instructions or 0, totals.cycles or 0, sram_planned(built), built.image.flash)
 
 
-def _feed(device, compiled: Compiled) -> None:
+def feed(device, compiled: Compiled) -> None:
+    """Zeros, for which a step takes what it takes."""
     kind = compiled.graph.types[compiled.model.graph.inputs[0]]
     device.feed_inputs(np.zeros(kind.shape, np.int8 if kind.dtype == "int8" else np.float32))
 
