@@ -5,6 +5,7 @@
 
 at_a_glance        README: the schedules, the memory alone   lenet_lifecycle     the same in full, as `demo` draws it
 mcunet_lifecycle   MCUNet's schedules over modelled cycles   lenet_adaptation    03_policies: policies on turned digits
+paper_peaks        00_the_lecture: published peaks and ours
 
 Each PNG carries what it shows (`shown`), so that tests can hold it against the runs of today.
 """
@@ -27,6 +28,7 @@ import workbench
 from workbench import units
 from workbench.report import comparison_figure, comparison_text, lifecycle_figure, palette, save_figure, tables
 from workbench.report.figure import Picture
+from workbench.report.peaks import peaks_figure
 
 PICTURES = Path(__file__).parent / "pictures"
 SCHEDULES = ("vanilla", "reordered", "optimized")
@@ -64,7 +66,22 @@ def lenet_adaptation():
     return runs, comparison_figure(runs)
 
 
-DRAWN = {draw.__name__: draw for draw in (at_a_glance, lenet_lifecycle, mcunet_lifecycle, lenet_adaptation)}
+def paper_peaks():
+    """The paper's networks: the full update, and one of its sparse policies under each schedule."""
+    ways = [("full", "vanilla", "whole"), *(("sparse-49kb", schedule, "whole") for schedule in SCHEDULES),
+            ("sparse-49kb", "optimized", "rows")]  # fmt: skip
+    runs = [
+        workbench.run(model, policy=policy, schedule=schedule, board="virtual-m7", input=input, steps=1,
+                      trace="memory", evaluate=False)
+        for model in ("mbv2-w0.35", "proxyless-w0.3", "mcunet-5fps")
+        for policy, schedule, input in ways
+    ]  # fmt: skip
+    return runs, peaks_figure(runs, with_published=True)
+
+
+DRAWN = {
+    draw.__name__: draw for draw in (at_a_glance, lenet_lifecycle, mcunet_lifecycle, lenet_adaptation, paper_peaks)
+}
 
 
 # ---------------------------------------------------------------------------------------------------- at a glance

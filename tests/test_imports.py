@@ -9,7 +9,8 @@ import workbench
 
 PACKAGE = Path(workbench.__file__).parent
 FREE = {
-    "errors", "units", "boards", "files", "plain", "options", "policy", "objective", "rates", "tables", "jit", "cache",
+    "baseline", "errors", "units", "boards", "files", "plain", "options", "policy", "objective", "rates", "tables",
+    "jit", "cache",
 }  # fmt: skip
 ORDER = [
     "ir",

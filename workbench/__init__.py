@@ -20,6 +20,7 @@ _HOME = {
     "load": "frontends",
     "load_profile": "profiling",
     "load_run": "session",
+    "plot_policies": "study.policies",
     "pretrain": "pretraining",
     "profile": "profiling",
     "published": "report.published",

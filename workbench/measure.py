@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from workbench.artifacts import Built, Compiled
 from workbench.boards import BOARDS, Board
 from workbench.codegen import Project
+from workbench.emulate.symbols import Elf
 from workbench.errors import BudgetError
+from workbench.plan.conventional import fragmentation
 from workbench.units import size
 
 if TYPE_CHECKING:
     import pandas as pd
+
+OWN_FUNCTION = re.compile(r"op_\d|wb_|main$|(Reset|Fault)_Handler$")
 
 
 def memory_measures(built: Built, buffers: pd.DataFrame, arena_touched: int | None, stack_peak: int) -> dict:
@@ -34,10 +40,25 @@ def memory_measures(built: Built, buffers: pd.DataFrame, arena_touched: int | No
         "arena_planned": arena, "arena_lower_bound": plan.plan.bound, "arena_touched": arena_touched,
         "static": image.static, "stack_reserve": image.stack_reserve, "stack_peak": stack_peak,
         "sram_planned": planned, "sram_peak": peak, "sram_limit": built.board.sram_size,
-        "fits": image.board == built.board,
+        "fits": image.board == built.board, "fragmentation": fragmentation(plan),
         "planned_by_role": _by_role(buffers, alive, "size", image.static, arena, image.stack_reserve),
         "touched_by_role": touched,
     }  # fmt: skip
+
+
+def flash_measures(built: Built, elf: Elf) -> dict[str, int]:
+    """The `flash` object of `run --json`, in bytes: what `total` consists of. `kernels`: they, and what they call;
+    `code`: all other functions; `parameters`: frozen ones, and initial values other than 0 of the others; `tables`: the
+    rest."""
+    total, frozen = built.image.flash, sum(row.size for row in built.project.buffers if row.storage == "flash")
+    parameters = frozen + elf.address("wb_data_end") - elf.address("wb_data_start")
+    sizes = Counter[str]()
+    functions = {symbol.address: symbol for symbol in elf.symbols if symbol.kind == "function"}  # some have two names
+    for symbol in functions.values():
+        sizes["code" if OWN_FUNCTION.match(symbol.name) else "kernels"] += symbol.size
+    kernels, code = sizes["kernels"], sizes["code"]
+    return {"total": total, "kernels": kernels, "code": code, "parameters": parameters,
+            "tables": total - kernels - code - parameters}  # fmt: skip
 
 
 def _by_role(buffers: pd.DataFrame, alive, column: str, static: int, arena: int, stack: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ from workbench.ir.liveness import peak_bytes
 from workbench.kernels.naive import has_naive
 from workbench.passes.arithmetic import with_fused_multiply_adds
 from workbench.passes.pack_weights import unpack_weights
-from workbench.plan.memory import plan_memory
+from workbench.plan.conventional import plan_step
 from workbench.schedule.places import with_room
 from workbench.schedule.tuned import Tuned, with_schedules
 
@@ -35,7 +35,7 @@ def _with_naive_loops(compiled: Compiled) -> Compiled:
         result: size for result, size in plain.graph.analysis.scratch.items()
         if not ((kernel := kernels[result]) and has_naive(kernel))
     }  # fmt: skip
-    return replace(plain, memory=plan_memory(plain.graph, needed))
+    return replace(plain, memory=plan_step(plain.graph, needed, compiled.schedule))
 
 
 def with_less_scratch(compiled: Compiled, arena: int) -> Compiled | None:
@@ -61,5 +61,6 @@ def with_plain_weights(compiled: Compiled) -> Compiled:
 def _replanned(compiled: Compiled, graph: Graph) -> Compiled:
     """The step of another graph, which differs in its scratch at most."""
     scratch = graph.analysis.scratch
-    memory = compiled.memory if scratch == compiled.graph.analysis.scratch else plan_memory(graph, scratch)
+    kept = scratch == compiled.graph.analysis.scratch
+    memory = compiled.memory if kept else plan_step(graph, scratch, compiled.schedule)
     return replace(compiled, graph=graph, memory=memory)

@@ -20,6 +20,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+from workbench.baseline import BASELINES
 from workbench.errors import DataError, PolicyError, WorkbenchError, shown, there_are
 
 LOSSES = ("cross-entropy", "mse", "bce")
@@ -32,6 +33,7 @@ ENGINES = ("emulated", "native", "auto")  # who runs the steps
 WHOLE_INPUT, ROWS = INPUTS = ("whole", "rows")  # how a network takes an image
 LOOPS = {"naive": "naive loops, sizes as literals", "naive-shapes": "naive loops, shapes at run time"}  # as kernels
 SCHEDULES = ("vanilla", "reordered", "optimized")
+EVERY_SCHEDULE = (*BASELINES, *SCHEDULES)  # from the most conventional on
 BY_ROWS = ("optimized",)  # the only schedule that can take an image so
 SEARCHED, START = "auto", 0.02  # a learning rate that a sweep is to find; what stands for it until then
 FLOAT32_MAX = (2 - 2.0**-23) * 2.0**127

@@ -245,7 +245,7 @@ def _timed(told: record.Profile, board: str | Board | None, flash_wait: int | No
     notes = [note for note in told.meta.get("notes") or [] if not note.startswith(AGAIN.partition("{")[0])]
     meta = {
         **told.meta, "timing_model": timing.name, "modelled_cycles": int(found["tree"].modelled_cycles.sum()),
-        "board": None if on.name == OWN_MEMORY else on.name, "core": on.core, "clock_hz": on.clock_hz,
+        "board": None if on.name in (OWN_MEMORY, on.core) else on.name, "core": on.core, "clock_hz": on.clock_hz,
         "miss_cycles": miss_cycles(counted, tables.code, on),
         "notes": notes if timing == model_of(ran_on) else [*notes, AGAIN.format(on.name, ran_on.name)],
     }  # fmt: skip
@@ -263,7 +263,7 @@ def _named(board: str | Board | None, ran_on: Board) -> Board:
     if board is None:
         return ran_on
     if isinstance(board, str) and board in MODELS:
-        return replace(ran_on, core=board)
+        return replace(ran_on, core=board, name=board)
     return boards.chosen(board)
 
 

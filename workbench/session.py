@@ -18,8 +18,10 @@ import numpy as np
 from workbench import boards, compiled_cache, frontends, prediction, record
 from workbench.artifacts import Built, Compiled
 from workbench.autodiff import require_applicable, training_step
+from workbench.baseline import BASELINES
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
+from workbench.codegen.conventional import generate_step
 from workbench.errors import BudgetError, ModelError, PolicyError
 from workbench.feeding import Training, asked_options, objective_of
 from workbench.frontends import Model, saving
@@ -33,7 +35,7 @@ from workbench.passes.apply_policy import apply_policy, weighted_layers
 from workbench.passes.input_rows import require_rows
 from workbench.passes.permute_channels import largest_first, permuted
 from workbench.passes.pipeline import PASSES, chosen_passes, pass_changes, run_forward_passes, run_passes_with
-from workbench.plan.memory import plan_memory
+from workbench.plan.conventional import plan_step
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.preparation import prepared, with_weights  # noqa: F401  with_weights: asked for here
 from workbench.rates import rates_of
@@ -147,7 +149,7 @@ def compile(
         step = training_step(marked, optimizer, orders, objective, own)
         graph, weights, applied = run_passes_with(step, own, [name for name in names if not PASSES[name].forward])
         _require_rows(graph, schedule)
-        memory = plan_memory(graph, graph.analysis.scratch)
+        memory = plan_step(graph, graph.analysis.scratch, schedule)
         compiled = Compiled(
             model, policy, optimizer, schedule, graph, memory, (*first, *applied), weights, orders, 0.0, objective
         )
@@ -212,7 +214,12 @@ def build(
 
 
 def _project(compiled: Compiled, board: Board, rates: Mapping[str, float], loops: str = "") -> Project:
-    return generate(compiled.graph, compiled.memory, compiled.weights, board, rates, loops)
+    step = compiled.graph, compiled.memory, compiled.weights, board, rates
+    if compiled.schedule in BASELINES:
+        if loops:
+            raise ModelError(f"schedule {compiled.schedule} runs the library's kernels", "leave out --kernels")
+        return generate_step(*step, compiled.schedule)
+    return generate(*step, loops)
 
 
 def kept(built: Built, folder: str | Path) -> Built:

@@ -18,8 +18,8 @@ class BufferRow:
     """One storage. Its address is that of `symbol` in the ELF plus `offset`; `size` in bytes.
 
     `storage` is arena, sram or flash. `role` is input, label (what the output is held against: labels or numbers),
-    activation, mask, gradient, scratch, parameter, state or scalar. `parameter`, `axis`, `begin`, `end`: the slice of
-    which parameter it holds (empty otherwise).
+    activation, mask, gradient, scratch, runtime (of the conventional baseline), parameter, state or scalar.
+    `parameter`, `axis`, `begin`, `end`: the slice of which parameter it holds (empty otherwise).
     `values` are the names of the graph's values that live in it, in order of birth; `shape` (logical) and `dtype` are
     those of the first one, as `name` and `role` are. Of a split weight each row has the shape of its own part. Scratch
     and tails hold no value: they have neither.

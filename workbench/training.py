@@ -31,7 +31,7 @@ from workbench.ir.deltas import at_the_end, deltas_of, joined
 from workbench.ir.graph import Graph
 from workbench.ir.text import print_graph
 from workbench.ir.types import NUMPY, TensorType
-from workbench.measure import memory_measures
+from workbench.measure import flash_measures, memory_measures
 from workbench.options import recorded
 from workbench.passes.permute_channels import Orders, restored
 from workbench.passes.pipeline import pass_changes
@@ -185,9 +185,10 @@ def engine_of(built: Built, asked: str, steps: int) -> Engine:
     """The engine that runs the steps of a built network."""
     kinds = built.compiled.graph.types
     integers = {
-        row.symbol: kind.dtype
+        row.symbol: kinds[name].dtype
         for row in built.project.buffers
-        if row.storage == "sram" and (kind := kinds[row.values[0] if row.values else row.parameter]).dtype != "float32"
+        for name in (*row.values, row.parameter)[:1]
+        if row.storage == "sram" and name and kinds[name].dtype != "float32"
     }
     return Engine(asked, device_of(built), built.project.files, integers, steps)
 
@@ -343,7 +344,7 @@ def _record(
         "milliseconds_per_step": None if cycles is None else 1000 * cycles / board.clock_hz,
         "timing_model": model_of(board).name,
         "memory": memory_measures(built, buffers, step.arena_touched, device.machine.stack_peak()),
-        "flash": {"total": built.image.flash},
+        "flash": flash_measures(built, device.machine.elf),
         "seconds": {"compile": compiled.seconds, "build": built.seconds, **seconds},
         "artifacts": {},
     }  # fmt: skip

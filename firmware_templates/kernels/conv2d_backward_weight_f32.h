@@ -67,7 +67,7 @@ WB_KERNEL wb_axis weight_columns(wb_conv2d_backward_weight p)
 }
 
 /* Columns of taps, and filters, whose sums are in registers at a time: 16 at most. */
-WB_KERNEL int weight_taps(wb_conv2d_backward_weight p) { return p.window.kw <= 8 ? p.window.kw : 1; }
+WB_KERNEL int weight_taps(wb_conv2d_backward_weight p) { return !WB_ANY_SHAPE && p.window.kw <= 8 ? p.window.kw : 1; }
 WB_KERNEL int weight_filters(wb_conv2d_backward_weight p, int count)
 {
     return count % 4 == 0 && weight_taps(p) <= 4 ? 4 : count % 2 == 0 ? 2 : 1;
@@ -89,10 +89,41 @@ WB_KERNEL void weight_gradients_step_f32(wb_conv2d_backward_weight p, int filter
                                                           x[at + i * p.window.sw + t * p.window.dw], s[f * taps + t]);
 }
 
+/* Those of a row and of one tap, of as many filters as are a literal here. */
+WB_KERNEL void weight_gradients_of_tap_f32(wb_conv2d_backward_weight p, int filters, int kx, int plane, const float *dy,
+                                           const float *x, int at, float *s)
+{
+    const wb_axis h = weight_columns(p);
+    const int left = h.first + kx * h.dilation;
+    const int begin = wb_max(0, wb_ceil_div(-left, h.step)), end = wb_min(h.outputs, wb_ceil_div(h.size - left, h.step));
+    float sums[4] = { 0.0f };
+#pragma GCC unroll 4
+    for (int f = 0; f < filters; ++f)
+        sums[f] = s[f];
+    for (int i = begin; i < end; ++i) {
+        const float by = x[at + i * h.step];
+#pragma GCC unroll 4
+        for (int f = 0; f < filters; ++f)
+            sums[f] = wb_multiply_add_f32(p.fused, dy[f * plane + i], by, sums[f]);
+    }
+#pragma GCC unroll 4
+    for (int f = 0; f < filters; ++f)
+        s[f] = sums[f];
+}
+
 /* Those of a row. */
 WB_KERNEL void weight_gradients_along_f32(wb_conv2d_backward_weight p, int filters, int taps, int kx, int plane,
                                           const float *dy, const float *x, int at, float *s)
 {
+    if (WB_ANY_SHAPE) {
+        if (filters == 4)
+            weight_gradients_of_tap_f32(p, 4, kx, plane, dy, x, at, s);
+        else if (filters == 2)
+            weight_gradients_of_tap_f32(p, 2, kx, plane, dy, x, at, s);
+        else
+            weight_gradients_of_tap_f32(p, 1, kx, plane, dy, x, at, s);
+        return;
+    }
     const wb_tiles c = windows_tiles(weight_columns(p), 4);
     const int step = p.window.sw;
     for (int j = 0; j < c.head; j += c.each)
@@ -108,7 +139,7 @@ WB_KERNEL void weight_gradients_along_f32(wb_conv2d_backward_weight p, int filte
 
 /* s[f * taps + t]: the gradients of weight_taps(p) taps of row ky, from column kx on, of one channel in some filters; plane,
  * dy_image, x_image: elements from one filter of dy to the next, and from one image. */
-WB_KERNEL void weight_gradients_f32(wb_conv2d_backward_weight p, int images, int filters, int ky, int kx, int plane,
+WB_SHARED void weight_gradients_f32(wb_conv2d_backward_weight p, int images, int filters, int ky, int kx, int plane,
                                     int dy_image, int x_image, const float *dy, const float *x, float *s)
 {
     const wb_window w = p.window;

@@ -72,14 +72,18 @@ WB_KERNEL void gemm_pixels_f32(wb_gemm_f32 g, int filters, int pixels, wb_ends_f
         gemm_tile_f32(g, filters, 1, end, x + p, w, y + p);
 }
 
-WB_KERNEL void gemm_f32(wb_gemm_f32 g, int filters, int pixels, wb_ends_f32 end,
+WB_SHARED void gemm_f32(wb_gemm_f32 g, int filters, int pixels, wb_ends_f32 end,
                         const float *restrict x, const float *restrict w, float *restrict y)
 {
     const int tiled = filters - filters % 4;
     for (int f = 0; f < tiled; f += 4)
         gemm_pixels_f32(g, 4, pixels, (wb_ends_f32){ end.activation, end.onto, end.b ? end.b + f : 0 }, x,
                         w + f * g.w_filter, y + f * g.y_plane);
-    if (filters % 4)
+    if (WB_ANY_SHAPE)
+        for (int f = tiled; f < filters; ++f)
+            gemm_pixels_f32(g, 1, pixels, (wb_ends_f32){ end.activation, end.onto, end.b ? end.b + f : 0 }, x,
+                            w + f * g.w_filter, y + f * g.y_plane);
+    else if (filters % 4)
         gemm_pixels_f32(g, filters % 4, pixels, (wb_ends_f32){ end.activation, end.onto, end.b ? end.b + tiled : 0 }, x,
                         w + tiled * g.w_filter, y + tiled * g.y_plane);
 }

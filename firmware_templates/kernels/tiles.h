@@ -42,7 +42,7 @@ WB_KERNEL wb_tile wb_everything(int images, int channels, int rows)
 /* Whether a tile is known, when the kernel is compiled, to hold all channels and rows, from the first image on. */
 WB_KERNEL int wb_is_everything(wb_tile t, wb_shape s)
 {
-    return __builtin_constant_p(t.row_end - t.row) && __builtin_constant_p(t.channel_end - t.channel)
+    return WB_KNOWN(t.row_end - t.row) && WB_KNOWN(t.channel_end - t.channel)
            && t.image == 0 && t.channel == 0 && t.row == 0 && t.channel_end == s.channels && t.row_end == s.rows;
 }
 
@@ -50,13 +50,13 @@ WB_KERNEL int wb_is_everything(wb_tile t, wb_shape s)
 WB_KERNEL int wb_lies_whole_f32(wb_view_f32 x)
 {
     const int plane = (x.row_end - x.row) * x.pitch;
-    return __builtin_constant_p(plane) && x.plane == plane && x.image == (x.channel_end - x.channel) * plane;
+    return WB_KNOWN(plane) && x.plane == plane && x.image == (x.channel_end - x.channel) * plane;
 }
 
 WB_KERNEL int wb_lies_whole_s8(wb_view_s8 x)
 {
     const int plane = (x.row_end - x.row) * x.pitch;
-    return __builtin_constant_p(plane) && x.plane == plane && x.image == (x.channel_end - x.channel) * plane;
+    return WB_KNOWN(plane) && x.plane == plane && x.image == (x.channel_end - x.channel) * plane;
 }
 
 /* All of images, which lie channel by channel. */
@@ -102,9 +102,9 @@ enum { WB_A_ROW, WB_A_CHANNEL, WB_AN_IMAGE, WB_ALL_IMAGES };
 WB_KERNEL int wb_side_by_side(wb_tile t, int columns, int image, int plane, int pitch)
 {
     const int rows = t.row_end - t.row, channels = t.channel_end - t.channel;
-    if (pitch != columns && !(__builtin_constant_p(rows) && rows == 1))
+    if (pitch != columns && !(WB_KNOWN(rows) && rows == 1))
         return WB_A_ROW;
-    if (!__builtin_constant_p(rows) || !__builtin_constant_p(channels) || (plane != rows * columns && channels > 1))
+    if (!WB_KNOWN(rows) || !WB_KNOWN(channels) || (plane != rows * columns && channels > 1))
         return WB_A_CHANNEL;
     return image == channels * rows * columns || t.image_end - t.image == 1 ? WB_ALL_IMAGES : WB_AN_IMAGE;
 }

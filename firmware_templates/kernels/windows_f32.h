@@ -37,7 +37,7 @@ WB_KERNEL void windows_step_f32(wb_windows_f32 s, wb_axis h, int filters, int pi
         const float weight = w[by + f * s.w_filter];
 #pragma GCC unroll 4
         for (int p = 0; p < pixels; ++p)
-            if (windows_sees(h, like + p, u))
+            if ((WB_ANY_SHAPE && like < 0) || windows_sees(h, like + p, u))
                 sums[4 * f + p] = wb_multiply_add_f32(s.fused, x[at + p * h.step], weight, sums[4 * f + p]);
     }
 }
@@ -92,6 +92,32 @@ WB_KERNEL void windows_tile_f32(wb_windows_f32 s, wb_axis v, wb_axis h, wb_ends_
             y[f * s.y_filter + p * h.y_next] = wb_finish_f32(wb_layer_end(end.activation, end.b, f), sums[4 * f + p]);
 }
 
+#if WB_ANY_SHAPE
+/* One row of outputs of as many filters as are a literal here: four pixels at a time where windows are not clipped. */
+WB_KERNEL void windows_row_of_f32(wb_windows_f32 s, wb_axis v, wb_axis h, wb_ends_f32 end, int filters,
+                                  int v0, int v1, int at, const float *restrict x, const float *restrict w, float *restrict y)
+{
+    const int left = wb_max(0, wb_min(h.outputs, windows_left(h))), right = windows_right(h);
+    int j = 0;
+    for (; j < left; ++j)
+        windows_tile_f32(s, v, h, end, filters, 1, j, v0, v1, at + j * h.step, x, w, y + j * h.y_next);
+    for (; j + 4 <= right; j += 4)
+        windows_tile_f32(s, v, h, end, filters, 4, -1, v0, v1, at + j * h.step, x, w, y + j * h.y_next);
+    for (; j < h.outputs; ++j)
+        windows_tile_f32(s, v, h, end, filters, 1, j, v0, v1, at + j * h.step, x, w, y + j * h.y_next);
+}
+
+WB_KERNEL void windows_row_f32(wb_windows_f32 s, wb_axis v, wb_axis h, wb_ends_f32 end, int filters,
+                               int v0, int v1, int at, const float *restrict x, const float *restrict w, float *restrict y)
+{
+    if (filters == 4)
+        windows_row_of_f32(s, v, h, end, 4, v0, v1, at, x, w, y);
+    else if (filters == 2)
+        windows_row_of_f32(s, v, h, end, 2, v0, v1, at, x, w, y);
+    else
+        windows_row_of_f32(s, v, h, end, 1, v0, v1, at, x, w, y);
+}
+#else
 /* One row of outputs of some filters. Loops of one turn fold, and so do the tests of what is clipped there. */
 WB_KERNEL void windows_row_f32(wb_windows_f32 s, wb_axis v, wb_axis h, wb_ends_f32 end, int filters,
                                int v0, int v1, int at, const float *restrict x, const float *restrict w, float *restrict y)
@@ -107,9 +133,10 @@ WB_KERNEL void windows_row_f32(wb_windows_f32 s, wb_axis v, wb_axis h, wb_ends_f
         windows_tile_f32(s, v, h, end, filters, h.outputs - t.whole, t.whole, v0, v1, at + t.whole * h.step, x, w,
                          y + t.whole * h.y_next);
 }
+#endif
 
 /* All outputs of some planes, rows along v and columns along h; x points at element (0, 0) of channel 0, w at tap (0, 0). */
-WB_KERNEL void windows_f32(wb_windows_f32 s, wb_axis v, wb_axis h, wb_ends_f32 end,
+WB_SHARED void windows_f32(wb_windows_f32 s, wb_axis v, wb_axis h, wb_ends_f32 end,
                            const float *restrict x, const float *restrict w, float *restrict y)
 {
     if (v.taps * h.taps == 1 && windows_in_place(v) && windows_in_place(h) && v.x_next == h.size

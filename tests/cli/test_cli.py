@@ -221,12 +221,12 @@ def test_run_json_has_the_contract_s_keys(capsys):
     }  # fmt: skip
     assert set(meta["memory"]) == {
         "arena_planned", "arena_lower_bound", "arena_touched", "static", "stack_reserve", "stack_peak", "sram_planned",
-        "sram_peak", "sram_limit", "fits", "planned_by_role", "touched_by_role",
+        "sram_peak", "sram_limit", "fits", "planned_by_role", "touched_by_role", "fragmentation",
     }  # fmt: skip
     assert len(meta["loss"]) == meta["steps"] == meta["steps_asked"] == 2 and meta["interrupted"] is False
-    assert all(
-        isinstance(v, int) for k, v in meta["memory"].items() if k not in ("fits", "planned_by_role", "touched_by_role")
-    )
+    others = {"fits", "planned_by_role", "touched_by_role", "fragmentation"}
+    assert all(isinstance(v, int) for k, v in meta["memory"].items() if k not in others)
+    assert meta["memory"]["fragmentation"] is None  # there is no heap
     assert set(meta["accuracy"]) == {"before", "after"}
     assert set(meta["seconds"]) == {"compile", "build", "emulate"}
     assert Path(meta["artifacts"]["elf"]).exists()

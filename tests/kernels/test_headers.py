@@ -42,7 +42,7 @@ def test_a_long_function_is_found(form, count):
 
 @pytest.mark.parametrize("name", HEADERS)
 def test_every_function_is_seen(name):
-    text = re.sub(r"#define WB_KERNEL .*", "", HEADERS[name])
+    text = re.sub(r"#define (WB_KERNEL .*|\w+ WB_KERNEL$)", "", HEADERS[name], flags=re.M)
     assert len(re.findall(r"\bWB_KERNEL\s", text)) == len(declared.functions_in(text))
 
 

@@ -26,4 +26,7 @@ def test_the_ratios_follow_from_the_figures():
     less, quicker = peaks["sparse"] / peaks["sparse + reordered"], times["full with TFLM kernels"] / times.iloc[:, -1]
     assert (round(less.min(), 1), round(less.max(), 1)) == (2.4, 3.2)
     assert (peaks["full"] / peaks["sparse + reordered"]).between(20, 22).all()
-    assert quicker.between(22, 25).all()
+    # The lecture says 21 to 23 times; of the figures themselves it is more.
+    assert (round(quicker.min(), 1), round(quicker.max(), 1)) == (22.8, 24.5)
+    told = workbench.published().query("what == 'quicker than with TFLite kernels'").value
+    assert (told.min(), told.max()) == (21, 23)

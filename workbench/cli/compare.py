@@ -3,11 +3,14 @@
 import sys
 from pathlib import Path
 
+from workbench.baseline import CONVENTIONAL, LADDER
 from workbench.cli import options, values
 from workbench.cli.ablate import ablate
 from workbench.cli.lifecycle import add_schedules, asked_schedules
 from workbench.cli.output import names, output_folder, say, say_error, say_json, say_more, say_note, stopping
 from workbench.cli.progress import stage, tell
+from workbench.errors import WorkbenchError
+from workbench.options import EVERY_SCHEDULE
 
 HELP = "compare update policies and schedules, every cell measured"
 
@@ -17,6 +20,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--policies", metavar="A,B,C", help="default full,bias-only,last-2; with --ablate: full")
     parser.add_argument("--ablate", action="store_true", help="one policy, a step each: what every pass is worth")
     add_schedules(parser)
+    parser.add_argument("--conventional", action="store_true", help="first, the conventional way: a heap, a tape")
+    parser.add_argument("--ladder", action="store_true", help="the same, and what each part of it costs")
     parser.add_argument("--jobs", type=values.positive, metavar="N", help="cells at a time (default: one a CPU)")
     options.add_seeds(parser, "train each policy")
     options.add_compile(parser, schedule=False, single_policy=False)
@@ -32,6 +37,7 @@ def execute(args) -> int:
 
     asked = args.policies if args.policies is not None else "full" if args.ablate else "full,bias-only,last-2"
     policies, schedules = names(asked, "--policies"), names(asked_schedules(args), "--schedules")
+    schedules = with_conventional(args, schedules)
     if args.ablate:
         return ablate(args, policies)
     board, model = options.board(args), options.model(args)
@@ -63,6 +69,15 @@ def execute(args) -> int:
     for outcome in comparison.without_run if args.verbose > 1 else ():
         print(outcome.details, file=sys.stderr, end="")
     return comparison.exit_code
+
+
+def with_conventional(args, schedules: list[str]) -> list[str]:
+    """The schedules asked for, the conventional ones in front of them, and with --ladder the one it leads to."""
+    if (args.conventional or args.ladder) and args.input == "rows":
+        raise WorkbenchError("a conventional step takes an image whole", "leave out --input rows")
+    added = [*LADDER] if args.ladder else [CONVENTIONAL] if args.conventional else []
+    wanted = {*added, *schedules}
+    return [name for name in EVERY_SCHEDULE if name in wanted] if wanted <= {*EVERY_SCHEDULE} else schedules
 
 
 def draw(comparison, folder: Path) -> list[str]:

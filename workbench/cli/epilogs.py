@@ -56,6 +56,28 @@ schedules: when a step does what; all give the same weights, to the bit
   passes` lists them. --input rows takes the image row by row, as from a camera:
   it never lies in SRAM as a whole (optimized only)."""
 
+CONVENTIONAL = """\
+--conventional: the same step as a framework on the device runs it
+  A runtime reads the network from tables: shapes are numbers, kernels are those
+  of this workbench but compiled once for any shape, and all of them are linked
+  in. A first-fit heap gives each tensor its memory when it is made and takes it
+  back behind its last reader; a tape holds what has run, and the backward reads
+  it from the end; updates come last. The weights are those of all schedules, to
+  the bit.
+  It is meant to be fair: scales folded, activations fused, bit masks, in-place
+  updates, 8 bytes of header a block, neighbours joined, no record for frozen
+  layers, the same compiler flags. Scratch sizes come from the converter.
+  Against it: our kernels are written for sizes that are literals, and take 3
+  to 4 times the instructions without. CMSIS-NN, written for any shape, takes
+  about 3 times those of ours with literals. For it: it differentiates nothing,
+  gradients come from a table that was made beforehand.
+  --ladder takes its parts away one at a time, which tells what each costs:
+  conventional-planned   addresses from a plan in the heap's place
+  conventional-early     each update as soon as it is safe
+  conventional-used      only the kernels used
+  conventional-literal   kernels with sizes as literals
+  reordered              straight-line calls: nothing of it is left"""
+
 DATA = """\
 data
   FILE.npz         arrays x and y, or train_x, train_y, test_x and test_y
@@ -221,5 +243,6 @@ EPILOGS = {
     "ops": TILES,
     "check-budget": BUDGET,
     "tune": "\n\n".join((TUNE, POLICIES)),
-    **dict.fromkeys(("lifecycle", "compare", "check", "inspect", "show", "plan"), RUN),
+    **dict.fromkeys(("lifecycle", "check", "inspect", "show", "plan"), RUN),
+    "compare": f"{CONVENTIONAL}\n\n{RUN}",
 }

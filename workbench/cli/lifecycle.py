@@ -54,9 +54,10 @@ def execute(args) -> int:
     if args.json:
         say_json([run.meta for run in runs])
     else:
+        from workbench.report.steps import steps_text
         from workbench.report.text import comparison_text
 
-        say(comparison_text(runs).rstrip())
+        say("\n".join([comparison_text(runs), steps_text(runs)]).rstrip())
         for note in notes_of(runs):
             say_more(args, f"note: {note}")
         say_more(args, f"Wrote {', '.join(map(str, files))}")

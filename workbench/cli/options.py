@@ -19,9 +19,9 @@ from workbench.data import READING, Reading
 from workbench.errors import ModelError
 from workbench.objective import Objective, as_asked
 from workbench.options import (
+    EVERY_SCHEDULE,
     OPTIONS,
     RATE,
-    SCHEDULES,
     SEARCHED,
     Minimizing,
     Optimizer,
@@ -73,7 +73,7 @@ def add_compile(parser: argparse.ArgumentParser, schedule: bool = True, single_p
     if single_policy:
         parser.add_argument("--policy", default="full", metavar="P", help=f"{policy.HELP} (default full)")
     if schedule:
-        parser.add_argument("--schedule", default="optimized", choices=SCHEDULES, help="default optimized")
+        parser.add_argument("--schedule", default="optimized", choices=EVERY_SCHEDULE, help="default optimized")
     parser.add_argument(
         "--passes", default="", metavar="A,-B", help="add pass A, leave out B: --passes=A,-B; see `workbench passes`"
     )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from workbench.cli import options
-from workbench.cli.output import names, say, say_json, table
+from workbench.cli.output import names, picture_file, say, say_json, say_more, table
 from workbench.cli.progress import stage
 from workbench.policy import HELP as HELP_ON_POLICIES
 from workbench.policy import parse_policies
@@ -21,10 +21,13 @@ def add_arguments(parser) -> None:
     options.add_compile(parser, single_policy=False)
     options.add_board(parser, builds=False)
     which.add_argument("--policy", metavar="P", help=f"one policy, layer by layer; {HELP_ON_POLICIES}")
+    parser.add_argument("--picture", metavar="FILE", help="draw what each updates of each layer: a .png, .svg or .pdf")
+    parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def execute(args) -> int:
+    picture = picture_file("--picture", args.picture, args.force)
     board = options.board(args)
     model = options.model(args)
     asked = _names(args, model) if args.policy is None else [args.policy]
@@ -41,6 +44,9 @@ def execute(args) -> int:
         with stage(args, f"{policy.name}: compiling ({len(costs) + 1} of {len(policies)})"):
             costs.append(cost(model, policy, args.schedule, options.optimizer(args), options.passes(args),
                               options.objective(args, model)))  # fmt: skip
+    if picture:
+        with stage(args, "drawing"):
+            _draw(model, policies, picture)
     parts = [] if args.policy is None else layer_parts(model, policies[0])
     if args.json:
         how = {"model": model.name, "schedule": args.schedule, "passes": args.passes}
@@ -74,7 +80,15 @@ def execute(args) -> int:
             "extra (formula): masks, biases of 32 bits, updated weights and saved inputs as the sparse policies were "
             "searched with"
         )
+    if picture:
+        say_more(args, f"Wrote {picture}")
     return 0
+
+
+def _draw(model, policies, path) -> None:
+    from workbench.study.policies import plot_policies
+
+    plot_policies(model, policies, path)
 
 
 def _as_json(cost, board) -> dict:

@@ -92,7 +92,7 @@ def generate(
         )
     files |= instances.files()
     files["schedule.c"] = _schedule(layout)
-    files["parameters.c"] = _parameters(graph, layout, weights, rates)
+    files["parameters.c"] = parameters(graph, layout, weights, rates)
     files["board.ld"] = board_script(board)
     files["Makefile"] = makefile(board, sorted(name for name in files if name.endswith(".c")))
     files["graph.txt"] = print_graph(graph)
@@ -132,7 +132,7 @@ def _schedule(layout: Layout) -> str:
     )
 
 
-def _parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray], rates: Mapping[str, float]) -> str:
+def parameters(graph: Graph, layout: Layout, weights: Mapping[str, np.ndarray], rates: Mapping[str, float]) -> str:
     parts = ['/* Parameters: updated ones in SRAM, frozen ones in flash; and the scalars. */\n#include "model.h"\n']
     for row in layout.buffers:
         if row.storage == "arena":

@@ -58,9 +58,10 @@ def _source(name: str) -> str:
 
 @cache
 def reserved() -> frozenset[str]:
-    """The names in the firmware's own C, and in any kernel's: a network's symbols are called otherwise."""
+    """The names in the firmware's own C, and in any kernel's: a network's symbols are called otherwise. But for
+    wb_step, which the conventional runtime counts up: a network that reads it makes it its own."""
     texts = (path.read_text(encoding="utf-8") for path in templates().rglob("*.[ch]"))
-    return frozenset(word for text in texts for word in _SYMBOL.findall(_COMMENT.sub("", text)))
+    return frozenset(word for text in texts for word in _SYMBOL.findall(_COMMENT.sub("", text))) - {"wb_step"}
 
 
 @cache

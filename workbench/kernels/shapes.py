@@ -1,6 +1,6 @@
 """Kernels that take shapes at run time: one function for all calls of a kernel, which finds its structs in memory.
 
-WB_ANY_SHAPE void k_naive_dense_f32(const wb_dense_f32 *p, const float *restrict x, const float *restrict w, …)
+WB_ONE_FOR_ALL void k_naive_dense_f32(const wb_dense_f32 *p, const float *restrict x, const float *restrict w, …)
 {
     naive_dense_f32(*p, x, w, …);
 }
@@ -45,7 +45,7 @@ def file_of(calls: Iterable[Call]) -> str:
 def _definition(call: Call) -> str:
     own = ", ".join("*" * bool(_STRUCT.match(each)) + named(each) for each in _parameters(call))
     body = in_lines(f"{call.function}({own});")
-    lines = [*in_lines(f"WB_ANY_SHAPE {_head(call)}"), "{", *(f"    {line}" for line in body), "}"]
+    lines = [*in_lines(f"WB_ONE_FOR_ALL {_head(call)}"), "{", *(f"    {line}" for line in body), "}"]
     return "".join(f"{line}\n" for line in lines)
 
 

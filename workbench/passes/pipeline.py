@@ -10,6 +10,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from workbench.baseline import BASELINES
 from workbench.errors import GraphError, InternalError, WorkbenchError, there_are
 from workbench.ir.graph import Graph
 from workbench.ir.liveness import peak_bytes
@@ -109,6 +110,9 @@ PASSES = {
 }
 SCHEDULES = {
     schedule: tuple(name for name, made in PASSES.items() if schedule in made.schedules) for schedule in SHARED
+}
+SCHEDULES |= {
+    name: SCHEDULES["vanilla" if baseline.late_updates else "reordered"] for name, baseline in BASELINES.items()
 }
 
 

@@ -22,6 +22,7 @@ NEEDED = {
 FURTHER = {
     "memory.arena_touched": "whole number?", "memory.stack_peak": "whole number?", "memory.sram_peak": "whole number?",
     "memory.planned_by_role": "object of whole numbers?", "memory.touched_by_role": "object of whole numbers?",
+    "memory.fragmentation": "object of whole numbers?",
     "arithmetic": "text?", "kernels": "object?",
     "passes": "list of texts?", "passes_changed": "list of texts?", "declined": "object of texts?",
     **{name: f"{kind}?" for name, kind in JSON_KINDS.items()},

@@ -110,7 +110,7 @@ def _lines(row) -> list[tuple[str, float, str]]:
     """Text, points and weight of each line in a box."""
     label = row.label if row.label != row.op else ""
     return [
-        *((line, POINTS, "bold") for line in _wrapped(row.op.removeprefix("nn."))),
+        *((line, POINTS, "bold") for line in _wrapped(row.op.rpartition(".")[2])),
         *((line, SMALL, "normal") for line in _wrapped(label)),
         *((line, SMALL, "normal" if row.dropped else "bold") for text in row.trained for line in _wrapped(text)),
         *((line, SMALL, "light") for text in row.frozen for line in _wrapped(text)),
@@ -164,8 +164,9 @@ def _draw_node(axes, row, lines, size, x, y) -> None:
 
 
 def _draw_edges(axes, drawn: Drawn, places: Layered, size, spot) -> None:
-    """Each as a curve through the points it passes; a value's bytes beside its first edge."""
-    named: set[str] = set()
+    """Each as a curve through the points it passes; below each node the bytes of what it makes."""
+    made: dict[int, dict[str, int]] = {}
+    below: dict[int, tuple[float, float]] = {}
     for edge, saved in zip(drawn.edges.itertuples(), drawn.saved, strict=True):
         way = [spot(place) for place in places.ways.get((edge.source, edge.target), ())]
         if way:
@@ -187,11 +188,14 @@ def _draw_edges(axes, drawn: Drawn, places: Layered, size, spot) -> None:
         axes.add_patch(PathPatch(Curve(vertices, codes), facecolor="none", **style))
         if way:
             axes.plot([way[-1][0]], [way[-1][1] - 5], marker=(3, 0, 180), markersize=11, color=style["edgecolor"])
-        if way and edge.value not in named and edge.bytes:
-            named.add(edge.value)
-            beside = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
-            axes.text(way[0][0] + 8, way[0][1] + 15, units.size(edge.bytes), fontsize=SMALL, va="center",
-                      color=palette.INK, zorder=3, bbox=beside)  # fmt: skip
+        if way and edge.bytes:
+            made.setdefault(edge.source, {})[edge.value] = edge.bytes
+            below.setdefault(edge.source, way[0])
+    beside = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
+    for node, (x, y) in below.items():
+        sizes = sorted(made[node].values(), reverse=True)
+        axes.text(x + 8, y + 15, " · ".join(map(units.size, sizes)), fontsize=SMALL, va="center", color=palette.INK,
+                  zorder=3, bbox=beside)  # fmt: skip
 
 
 def _key(axes, drawn: Drawn) -> None:

@@ -6,7 +6,7 @@ KB  | limit - - - - - - - - - - - - - - |
     |   [ activation      ] [gradient ] |      solid from first write to last read, pale when merely planned
     | //////// static ///////////////// |
 KB  |      live arena bytes by role     |
-    | forward | loss | backward |update |      one cell an operator, as wide as `axis` says
+    | F0 | F1 | loss | B1 | B0 | U0 |U1 |      one cell an operator, as wide as `axis` says; steps of each layer
       buffers of the worst position            largest first
      buffers by number, for all columns
 """
@@ -26,7 +26,9 @@ from workbench.report import blocks, headings, magnified, numbered, palette, pan
 from workbench.report.axis import Axis, axis
 from workbench.report.figure import Picture, save_figure  # noqa: F401  save_figure is asked for here too
 from workbench.report.labels import Labels
+from workbench.report.steps import steps
 
+STEP = 8.5  # points of F0, B0, U0 on the strip of phases
 CLEAR = 22  # pixels a line of text needs above the line it names
 PLAINER = {"scalar": "scalars and runtime", "other": "scalars and runtime"}  # words for static roles
 LIMIT_IN_SIGHT = 1.5  # draw the limit if it is at most this many times the tallest static + arena
@@ -69,7 +71,7 @@ def lifecycle_figure(runs: Sequence[Run], x: str = "operators") -> Picture:
         was = None if panel.reference is None else (_top(panel.reference), panel.against)
         written += _addresses(labels, above, run, was, scale, numbers)
         _live(labels, live, run, scale)
-        _strip(strip, run, scale)
+        _strip(labels, strip, run, scale)
         headings.worst_buffers(labels, strip, run, scale.axis.title)
     headings.figure_title(figure, runs)
     numbered.key(labels, figure, numbers, written)
@@ -262,10 +264,18 @@ def _live(labels, axes, run, scale):
             break
 
 
-def _strip(axes, run, scale):
-    """One cell an operator, coloured by phase."""
+def _strip(labels, axes, run, scale):
+    """One cell an operator, coloured by phase; F0, B0, U0 on the cells of each layer where there is room."""
     table, edges = tables.phases(run), scale.axis.edges(run)
     gap = 0.12 if scale.axis.counts == "operators" and len(table) <= 120 else 0.0
     for phase, rows in table.groupby("phase", sort=False):
         spans = [(edges[at], edges[at + 1] - edges[at] - gap) for at in rows.position]
         axes.broken_barh(spans, (0.12, 0.88), facecolors=palette.PHASE.get(phase, palette.HAIR), linewidth=0)
+    for row in steps(run).itertuples():
+        ink = "white" if row.name.startswith("U") else palette.INK
+        for end in (row.begin + 1, row.end):  # in its first cell, or else across all
+            (x0, y0), (x1, y1) = axes.transData.transform([(edges[row.begin], 0.12), (edges[end] - gap, 1)])
+            style = {"ha": "center", "va": "center", "points": STEP, "color": ink, "pad": 0}
+            has_room = labels.measure(row.name, STEP)[0] + 4 <= x1 - x0
+            if has_room and labels.put(axes, (x0 + x1) / 2, (y0 + y1) / 2, row.name, **style):
+                break

@@ -11,6 +11,7 @@ ROLE = {
     "mask": "#d9a0c4",
     "gradient": "#e5703a",
     "scratch": "#62bfa0",
+    "runtime": "#8a7fb8",
     "parameter": "#7fb2dc",
     "state": "#5f93c4",
     "scalar": "#b9cfe6",

@@ -17,12 +17,15 @@ LEVELS = 14  # of the tree, at most
 THINNEST = 0.002  # of the width: thinner boxes are left out
 LOWEST, HEADROOM = 16, 1.2  # of the stack's axis: bytes at its top, at least; what is left above the deepest
 LETTER = 0.0062  # of the width, for one letter
+BESIDE = 4  # stacks named in a row
+SHORTEST = 8  # letters of a name that is cut: fewer tell nothing
 
 
 def profile_figure(profile: Profile) -> Picture:
     """The call tree as boxes, and the depth of each stack over modelled cycles."""
     idle, exceptions = (int(profile.meta.get(name) or 0) for name in ("idle_cycles", "exception_cycles"))
-    return calls_figure(profile.meta["firmware"], profile.tree, profile.stack, idle + exceptions, idle)
+    part = f", {profile.meta['part']}" if profile.meta.get("part") else ""
+    return calls_figure(profile.meta["firmware"] + part, profile.tree, profile.stack, idle + exceptions, idle)
 
 
 def calls_figure(title: str, tree: pd.DataFrame, stack: pd.DataFrame, beside: int = 0, idle: int = 0) -> Picture:
@@ -38,7 +41,7 @@ def calls_figure(title: str, tree: pd.DataFrame, stack: pd.DataFrame, beside: in
         above.add_patch(_box(left, level, width, colour))
         text = f"{row.name} {units.percent(share)}"
         room = int(width / LETTER)
-        if room >= 4:
+        if room >= min(len(row.name), SHORTEST):
             text = text if len(text) <= room else short_name(row.name, room)
             above.text(left + width / 2, level + 0.5, text, ha="center", va="center", fontsize=9, color=palette.INK,
                        clip_on=True, parse_math=False)  # fmt: skip
@@ -96,6 +99,7 @@ def _stacks(axes, stack: pd.DataFrame, cycles: int, idle: int) -> None:
     waited = f", of which {units.quantity(idle)} were waited" if idle else ""
     axes.set(xlim=(0, max(end, 1) / scale), ylim=(0, top), ylabel="stack in use, bytes",
              xlabel=f"modelled cycles{f' ({unit})' if unit else ''}{waited}")  # fmt: skip
-    axes.set_title("how deep the stack was", loc="left", fontsize=12, color=palette.INK)
-    if len(stack):
-        axes.legend(loc="upper right", fontsize=9.5, title="at its deepest", framealpha=0.85)
+    axes.set_title("how deep the stack was, and at most", loc="left", fontsize=12, color=palette.INK)
+    if len(stack):  # above the axes, where it hides no line
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=BESIDE, fontsize=9.5, frameon=False,
+                    borderaxespad=0.2)  # fmt: skip

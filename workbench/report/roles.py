@@ -8,7 +8,7 @@ from workbench.record import Run
 from workbench.report import seeds, tables
 
 # Arena first, what no live buffer uses of it last; then what is linked statically; then the stack.
-ORDER = ("input", "label", "activation", "mask", "gradient", "scratch", "dead",
+ORDER = ("input", "label", "activation", "mask", "gradient", "scratch", "runtime", "dead",
          "parameter", "state", "scalar", "other", "stack")  # fmt: skip
 MEASURES = {"planned": ("planned_by_role", "sram_planned"), "measured": ("touched_by_role", "sram_peak")}
 

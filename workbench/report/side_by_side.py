@@ -7,6 +7,7 @@ from workbench.record import Run
 from workbench.report import roles, seeds, tables
 from workbench.report.ablation import ablation_among, ablation_text
 from workbench.report.cells import NOTHING, bare_kb, grid, known
+from workbench.report.conventional import conventional_text
 
 MEASURES = ["planned", "measured", "change", "by order", "arena", "touched", "static", "stack",
             "flash", "instr.", "cycles", "a step", "seeds", "loss", "held-out"]  # fmt: skip
@@ -32,7 +33,7 @@ def comparison_text(runs: Sequence[Run]) -> str:
     body = grid(heads, [[row[head] for head in heads] for row in cells], _left(heads))
     parts = [_common(table, apart), body, "\n".join(_comparison_notes(table, heads, runs)) + "\n"]
     by_role = _roles_text(runs, apart)
-    return "\n".join(parts + ([by_role] if by_role else []))
+    return "\n".join(filter(None, [*parts, by_role, conventional_text(runs)]))
 
 
 def _common(table, apart) -> str:

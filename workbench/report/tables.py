@@ -16,7 +16,9 @@ from workbench.options import COLUMNS
 from workbench.record import Run
 from workbench.report import losses
 
-ROLES = ("input", "label", "activation", "mask", "gradient", "scratch", "parameter", "state", "scalar", "other")
+ROLES = (
+    "input", "label", "activation", "mask", "gradient", "scratch", "runtime", "parameter", "state", "scalar", "other"
+)  # fmt: skip
 KEYS = ("model", "policy", "schedule", "passes", "board", "batch", "accumulate")  # what tells runs apart
 ALIKE = ("model", "board", "batch", "accumulate")  # runs that share these are held against each other
 MADE = (*COLUMNS, "steps")  # how a run was

@@ -28,7 +28,7 @@ from workbench.boards import Board
 from workbench.errors import WorkbenchError, shown
 from workbench.feeding import Training, asked_options, objective_of
 from workbench.frontends import Model
-from workbench.options import SCHEDULES, passes_for, takes, usual_schedules
+from workbench.options import EVERY_SCHEDULE, SCHEDULES, passes_for, takes, usual_schedules
 from workbench.passes.apply_policy import apply_policy
 from workbench.passes.pipeline import chosen_passes
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy, parse_policies
@@ -203,7 +203,7 @@ def _training(cell: Cell) -> tuple:
 def _by_training(jobs: Iterable[_Job]) -> dict[tuple, list[_Job]]:
     """The jobs of each training, the most optimized schedule first: it trains."""
     groups: dict[tuple, list[_Job]] = {}
-    for job in sorted(jobs, key=lambda job: -SCHEDULES.index(job.cell.schedule)):
+    for job in sorted(jobs, key=lambda job: -EVERY_SCHEDULE.index(job.cell.schedule)):
         groups.setdefault(_training(job.cell), []).append(job)
     return groups
 

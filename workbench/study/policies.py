@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workbench import session
+from workbench import frontends, session
 from workbench.boards import Board
 from workbench.codegen.layout import lay_out
 from workbench.frontends import Model
@@ -15,6 +17,9 @@ from workbench.passes.apply_policy import Layer, apply_policy, weighted_layers
 from workbench.passes.permute_channels import updated_channels
 from workbench.policy import PLAIN_SGD, Optimizer, UpdatePolicy
 from workbench.units import KB
+
+if TYPE_CHECKING:
+    from workbench.report.figure import Picture
 
 STACK, CODE = 512, 96 * KB  # bytes assumed: our networks' stacks took 28 to 412, their code 17 to 100 KB
 
@@ -130,6 +135,21 @@ def layer_parts(model: Model, policy: str | UpdatePolicy) -> list[LayerPart]:
         return LayerPart(layer.name, *elements(layer.weights), *elements(layer.biases), *(chosen or ()))
 
     return [part_of(layer) for layer in weighted_layers(model.graph)]
+
+
+def plot_policies(
+    model: str | Path | Model, policies: Sequence[str | UpdatePolicy], path: str | Path | None = None
+) -> "Picture":
+    """Each policy as layers, their weights and biases filled as far as it updates them; saved to `path` if given."""
+    from workbench.report.figure import save_figure
+    from workbench.report.paradigms import paradigms, paradigms_figure
+
+    model = frontends.network(model)
+    parts = {model.policy(each).name: layer_parts(model, each) for each in policies}
+    figure = paradigms_figure(model.name, paradigms(parts))
+    if path is not None:
+        save_figure(figure, path, text=True)
+    return figure
 
 
 def saved_bytes(graph: Graph) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench import boards, session
 from workbench.artifacts import Compiled
+from workbench.baseline import BASELINES
 from workbench.boards import Board, virtual_twin
 from workbench.errors import WorkbenchError, there_are
 from workbench.frontends import Model
@@ -67,6 +68,9 @@ def tuned_step(
     limit: str = "",
 ) -> dict[str, Any]:
     """`tune` of a compiled step. `limit`: the board's SRAM is a limit, in these words; "": what the rule needs is."""
+    if compiled.schedule in BASELINES:
+        raise WorkbenchError(f"schedule {compiled.schedule} runs kernels for any shape: there is nothing to tune",
+                             "tune another schedule")  # fmt: skip
     if objective not in OBJECTIVES:
         raise WorkbenchError(f"no objective is called {objective!r}", there_are(objective, OBJECTIVES))
     metric = "instructions" if objective == "instructions" else "cycles"

@@ -11,7 +11,7 @@ from workbench.artifacts import Image
 from workbench.boards import Board, virtual_twin
 from workbench.codegen.project import Project, board_script
 from workbench.errors import BudgetError, ToolchainError, naming
-from workbench.toolchain import compiler, sizes
+from workbench.toolchain import compiler, library, sizes
 
 BESIDE = ("firmware.elf", "buffers.csv", "ops.csv")  # what `install` writes beside the project's files
 
@@ -90,8 +90,10 @@ def _compile(files: Mapping[str, str], board: Board) -> tuple[dict[str, int], by
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:  # Ctrl-C: gcc may still be writing
             work = Path(name, "firmware")
             Project(files, (), ()).save(work)
+            library.provide(work, files)
             if not compiler.make(work, files):
                 return None
+            library.keep(work, files)
             return sizes.sizes(work, board), (work / "firmware.elf").read_bytes()
     except OSError as error:
         raise ToolchainError(

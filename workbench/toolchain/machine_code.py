@@ -17,6 +17,7 @@ INSTRUCTION = r"^ *[0-9a-f]+:\t[0-9a-f ]+\t(\S+)(?:\t(.*))?$"
 CALL = r"blx?(?:\.[nw])?"
 JUMP = r"b(?!kpt|ic|f[ci])\w*(?:\.[nw])?|cbn?z"
 TARGET = r"\b([0-9a-f]+) <[^>]+>$"
+KEPT = r"\s*[0-9a-f]+:\t[0-9a-f ]+\tsub\tsp, #(\d+).*\n.*\t(?:push|stmdb\tsp!)"
 ENDS = r"(?:b|bx)(?:\.[nw])?|udf"  # what nothing runs beyond; so does all else that writes the pc
 DATA = r"\.\w+|nop(?:\.w)?"
 
@@ -38,6 +39,13 @@ class MachineCode:
         """The other functions that a function calls or jumps to."""
         at = self._index(name)
         return frozenset() if at is None else frozenset(self.names[i] for i in self._targets(at, JUMP) - {at})
+
+    def arguments_kept(self, name: str) -> int:
+        """Bytes that a function adds to its frame first, for an argument that comes in registers in part: gcc's own
+        figure of its frame leaves them out."""
+        at = self._index(name)
+        kept = None if at is None else re.match(KEPT, self.texts[at])
+        return int(kept[1]) if kept else 0
 
     def library_frame(self, name: str) -> tuple[int, frozenset[str]]:
         """Of a library function: bytes of stack, at most, and which functions it calls.

@@ -54,7 +54,7 @@ def stack_depths(folder: Path, functions: Iterable[str]) -> dict[str, int]:
             raise ToolchainError(f"the stack has no bound: {loop} is recursive", "write the kernel as a loop")
         on_the_way.append(name)
         if name in frames:  # its code has calls too that gcc leaves out of the graph: those of a Cortex-M0's switch
-            own, called = frames[name], code.calls(name) | calls.get(name, set())
+            own, called = frames[name] + code.arguments_kept(name), code.calls(name) | calls.get(name, set())
         else:
             own, called = code.library_frame(name)
         below = max(map(depth, called), default=0)
