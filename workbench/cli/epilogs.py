@@ -68,9 +68,9 @@ CONVENTIONAL = """\
   updates, 8 bytes of header a block, neighbours joined, no record for frozen
   layers, the same compiler flags. Scratch sizes come from the converter.
   Against it: our kernels are written for sizes that are literals, and take 3
-  to 4 times the instructions without. CMSIS-NN, written for any shape, takes
-  about 3 times those of ours with literals. For it: it differentiates nothing,
-  gradients come from a table that was made beforehand.
+  to 7 times the instructions without, int8 most. CMSIS-NN, written for any
+  shape, takes about 3 times those of ours with literals. For it: it
+  differentiates nothing, gradients come from a table made beforehand.
   --ladder takes its parts away one at a time, which tells what each costs:
   conventional-planned   addresses from a plan in the heap's place
   conventional-early     each update as soon as it is safe
