@@ -77,7 +77,7 @@ def with_conventional(args, schedules: list[str]) -> list[str]:
         raise WorkbenchError("a conventional step takes an image whole", "leave out --input rows")
     added = [*LADDER] if args.ladder else [CONVENTIONAL] if args.conventional else []
     wanted = {*added, *schedules}
-    return [name for name in EVERY_SCHEDULE if name in wanted] if wanted <= {*EVERY_SCHEDULE} else schedules
+    return [name for name in EVERY_SCHEDULE if name in wanted] if added and wanted <= {*EVERY_SCHEDULE} else schedules
 
 
 def draw(comparison, folder: Path) -> list[str]:
