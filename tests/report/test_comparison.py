@@ -194,3 +194,9 @@ def test_the_key_lists_what_can_be_seen():
 def test_the_title_says_what_little_memory_costs():
     title = next(text for text in told(forgetful()) if text.startswith("lenet: "))
     assert "needs least SRAM, 68.7 KB, for 0.0 %" in title and "learns most, 100.0 % in 78.5 KB" in title
+
+
+def test_long_names_of_schedules_have_room():
+    runs = [synthetic_run("vanilla"), synthetic_run("reordered")]
+    runs[0].meta["schedule"] = "conventional-planned"
+    assert_legible(comparison_figure(runs))

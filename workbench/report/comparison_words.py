@@ -42,7 +42,9 @@ def names_width(labels, runs) -> float:
     """Pixels left of the bars: the widest line of a group's name, and the schedules where they differ."""
     told = [line for name in group_names(runs) for line in name_lines(labels, name, _room(runs), 9)]
     widest = max((labels.measure(line, 11.5, "bold")[0] for line in told), default=0)
-    return widest + (SCHEDULE if "schedule" in tables.apart(runs) else 16)
+    if "schedule" not in tables.apart(runs):
+        return widest + 16
+    return widest + max(SCHEDULE, *(labels.measure(str(run.meta["schedule"]), 10.5)[0] + 24 for run in runs))
 
 
 def names(labels, figure, runs, heights, right):
