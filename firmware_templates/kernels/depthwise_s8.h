@@ -180,6 +180,41 @@ WB_KERNEL void depthwise_outputs_s8(wb_conv2d s, wb_end_of_filter_s8 end, int ze
     }
 }
 
+#if WB_ANY_SHAPE
+/* The same of square filters of as many taps, and a stride, as are literals here. */
+WB_KERNEL void depthwise_outputs_of_s8(wb_conv2d s, int taps, int stride, wb_end_of_filter_s8 end, int zero, int pitch,
+                                       const int8_t *x, const uint32_t *w, int8_t *y, int bit)
+{
+    s.window.kh = s.window.kw = taps;
+    s.window.sw = stride;
+    depthwise_outputs_s8(s, end, zero, pitch, x, w, y, bit);
+}
+
+/* The usual filters have code of their own. */
+WB_SHARED void depthwise_row_of_outputs_s8(wb_conv2d s, wb_end_of_filter_s8 end, int zero, int pitch, const int8_t *x,
+                                           const uint32_t *w, int8_t *y, int bit)
+{
+    const wb_window k = s.window;
+    const int kind = k.kh == k.kw && k.sw <= 2 ? 10 * k.kw + k.sw : 0;
+    if (kind == 31)
+        depthwise_outputs_of_s8(s, 3, 1, end, zero, pitch, x, w, y, bit);
+    else if (kind == 32)
+        depthwise_outputs_of_s8(s, 3, 2, end, zero, pitch, x, w, y, bit);
+    else if (kind == 51)
+        depthwise_outputs_of_s8(s, 5, 1, end, zero, pitch, x, w, y, bit);
+    else if (kind == 52)
+        depthwise_outputs_of_s8(s, 5, 2, end, zero, pitch, x, w, y, bit);
+    else if (kind == 71)
+        depthwise_outputs_of_s8(s, 7, 1, end, zero, pitch, x, w, y, bit);
+    else if (kind == 72)
+        depthwise_outputs_of_s8(s, 7, 2, end, zero, pitch, x, w, y, bit);
+    else
+        depthwise_outputs_s8(s, end, zero, pitch, x, w, y, bit);
+}
+#else
+#define depthwise_row_of_outputs_s8 depthwise_outputs_s8
+#endif
+
 /* Channel g of image n, and its filters. at_once: rows of outputs for which x is laid out; scratch: for these rows of x, and
  * behind them a filter's words. */
 WB_KERNEL void depthwise_s8(wb_conv2d s, wb_layer_s8 p, wb_rows_s8 rows, wb_tile t, int n, int g, int at_once,
@@ -201,8 +236,8 @@ WB_KERNEL void depthwise_s8(wb_conv2d s, wb_layer_s8 p, wb_rows_s8 rows, wb_tile
             depthwise_filter_s8(k.kh, k.kw, rows.w + f * rows.length, words);
             wb_settled();
             for (int i = r; i < end; ++i)
-                depthwise_outputs_s8(s, ends, zero, pitch, scratch + (i - r) * k.sh * pitch, words,
-                                     wb_row_of_s8(y, n, o, i), (n * p.all + o) * out_plane + i * s.out_width);
+                depthwise_row_of_outputs_s8(s, ends, zero, pitch, scratch + (i - r) * k.sh * pitch, words,
+                                            wb_row_of_s8(y, n, o, i), (n * p.all + o) * out_plane + i * s.out_width);
         }
     }
 }

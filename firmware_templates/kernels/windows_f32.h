@@ -37,7 +37,7 @@ WB_KERNEL void windows_step_f32(wb_windows_f32 s, wb_axis h, int filters, int pi
         const float weight = w[by + f * s.w_filter];
 #pragma GCC unroll 4
         for (int p = 0; p < pixels; ++p)
-            if ((WB_ANY_SHAPE && like < 0) || windows_sees(h, like + p, u))
+            if (WB_ANY_SHAPE || windows_sees(h, like + p, u))
                 sums[4 * f + p] = wb_multiply_add_f32(s.fused, x[at + p * h.step], weight, sums[4 * f + p]);
     }
 }
@@ -66,10 +66,13 @@ WB_KERNEL void windows_tile_f32(wb_windows_f32 s, wb_axis v, wb_axis h, wb_ends_
 #pragma GCC unroll 4
         for (int p = 0; p < pixels; ++p)
             sums[4 * f + p] = end.onto ? y[f * s.y_filter + p * h.y_next] : 0.0f;
+    /* where sizes are no literals, the taps that are there are those of one pixel, or all */
+    const int u0 = WB_ANY_SHAPE && pixels == 1 ? wb_max(0, windows_begin(h, like)) : 0;
+    const int u1 = WB_ANY_SHAPE && pixels == 1 ? windows_end(h, like) : h.taps;
     if (v1 - v0 < v.taps && s.channels > 1 && h.taps > 0) {
         for (int t = v0; t < v1; ++t)
 #pragma GCC unroll 7
-            for (int u = 0; u < h.taps; ++u)
+            for (int u = u0; u < u1; ++u)
                 windows_tap_f32(s, h, filters, pixels, like, u, at + t * v.dilation * v.x_next + u * h.dilation, x,
                                 w + (t * v.weight + u * h.weight), sums);
     } else {
@@ -79,7 +82,7 @@ WB_KERNEL void windows_tile_f32(wb_windows_f32 s, wb_axis v, wb_axis h, wb_ends_
                 if (s.channels == 1)
                     __asm("" : "+r"(row)); /* GCC keeps this address, and not one for each tap */
 #pragma GCC unroll 7
-                for (int u = 0; u < h.taps; ++u)
+                for (int u = u0; u < u1; ++u)
                     windows_step_f32(s, h, filters, pixels, like, u,
                                      at + c * s.x_channel + t * v.dilation * v.x_next + u * h.dilation, u * h.weight, x, row,
                                      sums);
@@ -102,7 +105,7 @@ WB_KERNEL void windows_row_of_f32(wb_windows_f32 s, wb_axis v, wb_axis h, wb_end
     for (; j < left; ++j)
         windows_tile_f32(s, v, h, end, filters, 1, j, v0, v1, at + j * h.step, x, w, y + j * h.y_next);
     for (; j + 4 <= right; j += 4)
-        windows_tile_f32(s, v, h, end, filters, 4, -1, v0, v1, at + j * h.step, x, w, y + j * h.y_next);
+        windows_tile_f32(s, v, h, end, filters, 4, j, v0, v1, at + j * h.step, x, w, y + j * h.y_next);
     for (; j < h.outputs; ++j)
         windows_tile_f32(s, v, h, end, filters, 1, j, v0, v1, at + j * h.step, x, w, y + j * h.y_next);
 }

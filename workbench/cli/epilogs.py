@@ -67,8 +67,8 @@ CONVENTIONAL = """\
   It is meant to be fair: scales folded, activations fused, bit masks, in-place
   updates, 8 bytes of header a block, neighbours joined, no record for frozen
   layers, the same compiler flags. Scratch sizes come from the converter.
-  Against it: our kernels are written for sizes that are literals, and take 3
-  to 7 times the instructions without, int8 most. CMSIS-NN, written for any
+  Against it: our kernels are written for sizes that are literals, and take 2
+  to 3.4 times the instructions without. CMSIS-NN, written for any
   shape, takes about 3 times those of ours with literals. For it: it
   differentiates nothing, gradients come from a table made beforehand.
   --ladder takes its parts away one at a time, which tells what each costs:
