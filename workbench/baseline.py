@@ -7,7 +7,7 @@
     conventional-literal    and kernels with sizes as literals
     reordered               and straight-line calls: nothing conventional is left
 
-A name leads to what is left: codegen/conventional.py builds it, study/conventional.py measures them all.
+A name leads to what is left: codegen/conventional.py builds it, `workbench compare --ladder` measures them all.
 """
 
 from dataclasses import dataclass

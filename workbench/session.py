@@ -21,7 +21,7 @@ from workbench.autodiff import require_applicable, training_step
 from workbench.baseline import BASELINES
 from workbench.boards import Board, virtual_twin
 from workbench.codegen import Project, generate
-from workbench.codegen.conventional import generate_step
+from workbench.codegen.conventional import generate_conventional
 from workbench.errors import BudgetError, ModelError, PolicyError
 from workbench.feeding import Training, asked_options, objective_of
 from workbench.frontends import Model, saving
@@ -218,7 +218,7 @@ def _project(compiled: Compiled, board: Board, rates: Mapping[str, float], loops
     if compiled.schedule in BASELINES:
         if loops:
             raise ModelError(f"schedule {compiled.schedule} runs the library's kernels", "leave out --kernels")
-        return generate_step(*step, compiled.schedule)
+        return generate_conventional(*step, BASELINES[compiled.schedule])
     return generate(*step, loops)
 
 

@@ -14,9 +14,7 @@ from workbench import boards, session
 from workbench.artifacts import Built
 from workbench.frontends.loading import load
 from workbench.schedule.tuned import RULE, SHIPPED
-from workbench.study.tuning import feed
-from workbench.trace.tracer import Tracer
-from workbench.training import device_of
+from workbench.study.tuning import counted_step
 from workbench.units import quantity
 
 STEPS = ("lenet:full:nrf52840", "mobilenet:full:nrf52840", "resnet-int8:full:nrf52840",
@@ -26,14 +24,8 @@ WAYS = {"naive-shapes": "naive-shapes", "naive": "naive", RULE: RULE, SHIPPED: N
 
 def counted(built: Built) -> pd.DataFrame:
     """Instructions and cycles of one step on zeros, by layer; what belongs to none is called by its operator."""
-    device, ops = device_of(built), list(built.project.ops)
-    tracer = Tracer(device.machine, [], ops)
-    tracer.attach()
-    tracer.begin_call()
-    feed(device, built.compiled)
-    device.machine.call("wb_train_step")
-    tracer.detach()
-    counts = tracer.op_profile().query("position >= 0")
+    ops = list(built.project.ops)
+    counts = counted_step(built, ops).op_profile().query("position >= 0")
     names = {row.position: row.layer or row.node for row in ops}
     return counts.groupby(counts.position.map(names))[["instructions", "cycles"]].sum()
 

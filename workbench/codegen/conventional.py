@@ -18,12 +18,12 @@ from functools import cache
 
 import numpy as np
 
-from workbench.baseline import BASELINES, Baseline
+from workbench.baseline import Baseline
 from workbench.boards import Board
 from workbench.codegen.build_files import board_script, makefile
 from workbench.codegen.header import accumulates, counts, model_header
 from workbench.codegen.layout import ARENA, Layout, lay_out
-from workbench.codegen.project import NO_RATES, Project, generate, parameters
+from workbench.codegen.project import Project, parameters
 from workbench.ir import op as ops
 from workbench.ir.graph import Graph, Node
 from workbench.ir.text import print_graph
@@ -45,18 +45,16 @@ _TABLE = r"\(\{ static const int16_t table\[\] = (\{[^}]*\}); table; \}\)"
 TYPES = {"float32": "WB_F32", "int32": "WB_I32", "int16": "WB_I16", "int8": "WB_I8", "bit": "WB_BITS"}
 
 
-def generate_step(
+def generate_conventional(
     graph: Graph,
     plan: MemoryPlan,
     weights: Mapping[str, np.ndarray],
     board: Board,
-    rates: Mapping[str, float] = NO_RATES,
-    schedule: str = "",
+    rates: Mapping[str, float],
+    parts: Baseline,
 ) -> Project:
-    """The project of a training step under a schedule: straight-line C, or what is conventional of it."""
-    if schedule not in BASELINES:
-        return generate(graph, plan, weights, board, rates)
-    return _Network(graph, plan, BASELINES[schedule]).project(weights, board, rates)
+    """The project of a training step that has these parts of the conventional way."""
+    return _Network(graph, plan, parts).project(weights, board, rates)
 
 
 def kernel_functions() -> dict[str, str]:

@@ -62,9 +62,8 @@ def spaces(graph: Graph, layers: Sequence[str] = ()) -> list[Space]:
     return list(found.values())
 
 
-def measured(built: Built) -> tuple[list[Trial], Whole]:
-    """One step of a firmware on the emulated core: by kernel, and as a whole."""
-    rows = [OpRow(position, name, name, "forward") for position, name in enumerate(built.project.instances)]
+def counted_step(built: Built, rows: list[OpRow]) -> Tracer:
+    """The tracer that counted one step on zeros, by the functions that `rows` name."""
     device = device_of(built)
     tracer = Tracer(device.machine, [], rows)
     tracer.attach()
@@ -72,6 +71,13 @@ def measured(built: Built) -> tuple[list[Trial], Whole]:
     feed(device, built.compiled)
     device.machine.call("wb_train_step")
     tracer.detach()
+    return tracer
+
+
+def measured(built: Built) -> tuple[list[Trial], Whole]:
+    """One step of a firmware on the emulated core: by kernel, and as a whole."""
+    rows = [OpRow(position, name, name, "forward") for position, name in enumerate(built.project.instances)]
+    tracer = counted_step(built, rows)
     counted = tracer.op_profile().set_index("position")
     chosen, scratch = dict[str, str](), dict[str, int]()
     for place in places(built.compiled.graph):
